@@ -1,0 +1,1 @@
+"""Onsager coefficients from molecular dynamics, with error bars."""
