@@ -61,7 +61,7 @@ def to_si(value: str | float, unit: str, *, field: str = "value") -> float:
 def _convert(value: str | float, unit: str, field: str) -> float:
     import pint
 
-    example = f"{field} needs a unit, for example \"1 {unit}\"" if unit else f"{field} is a bare number"
+    example = f'{field} needs a unit, for example "1 {unit}"' if unit else f"{field} is a bare number"
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise InputError(f"{field} = {value!r} is not a quantity; {example}")
     if not isinstance(value, str):
@@ -79,8 +79,10 @@ def _convert(value: str | float, unit: str, field: str) -> float:
         return _tidy(float(quantity.to(unit or "dimensionless").magnitude))
     except pint.PintError as error:
         unit_name = f"{quantity.units:~}" or "no unit"
-        hint = " (\"C\" is coulomb; write \"degC\")" if unit_name == "C" and unit == "K" else ""
-        raise InputError(f"{field} = {value!r} is in {unit_name}, which is not a {_kind(unit)}; {example}{hint}") from error
+        hint = ' ("C" is coulomb; write "degC")' if unit_name == "C" and unit == "K" else ""
+        raise InputError(
+            f"{field} = {value!r} is in {unit_name}, which is not a {_kind(unit)}; {example}{hint}"
+        ) from error
 
 
 def _tidy(number: float) -> float:
@@ -90,9 +92,20 @@ def _tidy(number: float) -> float:
 
 def _kind(unit: str) -> str:
     names = {
-        "m": "length", "m^2": "area", "s": "time", "K": "temperature", "V": "voltage", "A/m^2": "current density",
-        "A": "current", "mol/m^3": "concentration", "mol/kg": "molality", "ohm m^2": "area-specific resistance",
-        "m^2/s": "diffusion coefficient", "S/m": "conductivity", "m^3/mol": "molar volume", "kg/mol": "molar mass",
+        "m": "length",
+        "m^2": "area",
+        "s": "time",
+        "K": "temperature",
+        "V": "voltage",
+        "A/m^2": "current density",
+        "A": "current",
+        "mol/m^3": "concentration",
+        "mol/kg": "molality",
+        "ohm m^2": "area-specific resistance",
+        "m^2/s": "diffusion coefficient",
+        "S/m": "conductivity",
+        "m^3/mol": "molar volume",
+        "kg/mol": "molar mass",
         "": "pure number",
     }
     return names.get(unit, f"quantity in {unit}")

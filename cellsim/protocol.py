@@ -1,0 +1,145 @@
+"""What is done to the cell: steps that hold or follow a voltage or a current, and when each ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class StopConditions:
+    """When a step ends before its duration.
+
+    Parameters
+    ----------
+    current_below : float, optional
+        Fraction of the step's initial |i| [1].
+    current_rate_below : float, optional
+        |di/dt|, once it has been above [A/m^2/s].
+    c_below, c_above : float, optional
+        Limits on the face concentrations [mol/m^3].
+    voltage_above, voltage_below : float, optional
+        Limits on the cell voltage [V].
+    """
+
+    current_below: float | None = None
+    current_rate_below: float | None = None
+    c_below: float | None = None
+    c_above: float | None = None
+    voltage_above: float | None = None
+    voltage_below: float | None = None
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value is not None and not np.isfinite(value):
+                raise InputError(f"stop.{f.name} = {value!r} must be finite")
+            if value is not None and not f.name.startswith("voltage") and value <= 0:
+                raise InputError(f"stop.{f.name} = {value!r} must be positive")
+
+    @property
+    def given(self) -> dict[str, float]:
+        """The conditions that are set, by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: a drive that is constant or a table in time, relative to the start of the step.
+
+    Parameters
+    ----------
+    drive : {"voltage", "current"}
+        What is imposed; a rest is a current of zero.
+    value : ndarray, shape (n,)
+        Values imposed [V] or [A/m^2]; one value, or as many as times.
+    duration : float
+        [s]
+    time : ndarray, shape (n,), optional
+        Times of a followed table from the start of the step, first 0 [s]; linear between.
+    stop : StopConditions
+        When to end early.
+    measured_other : tuple of ndarray, optional
+        (time [s], value) of the drive that was measured and not imposed; only drawn.
+    label : str
+        For messages.
+    """
+
+    drive: Literal["voltage", "current"]
+    value: Array
+    duration: float
+    time: Array | None = None
+    stop: StopConditions = StopConditions()
+    measured_other: tuple[Array, Array] | None = None
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", np.atleast_1d(np.asarray(self.value, dtype=float)))
+        if not np.all(np.isfinite(self.value)):
+            raise InputError(f"step {self.label or self.drive}: value is not finite")
+        if not (np.isfinite(self.duration) and self.duration > 0):
+            raise InputError(f"step {self.label or self.drive}: duration = {self.duration!r} s must be positive")
+        if self.time is None:
+            if self.value.size != 1:
+                raise InputError(f"step {self.label or self.drive}: a table needs times")
+            return
+        object.__setattr__(self, "time", np.asarray(self.time, dtype=float))
+        if self.time.shape != self.value.shape or self.time.size < 2 or np.any(np.diff(self.time) <= 0):
+            raise InputError(
+                f"step {self.label or self.drive}: the times of a followed table must be strictly increasing"
+            )
+
+    def at(self, time: float) -> float:
+        """The value imposed at `time` [s] from the start of the step [V or A/m^2]."""
+        if self.time is None:
+            return float(self.value[0])
+        return float(np.interp(time, self.time, self.value))
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether no current flows."""
+        return self.drive == "current" and not np.any(self.value)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Steps in order.
+
+    Parameters
+    ----------
+    steps : tuple of Step
+        At least one.
+    """
+
+    steps: tuple[Step, ...]
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise InputError("a case needs at least one [[step]]")
+
+    @property
+    def duration(self) -> float:
+        """Longest possible duration [s]."""
+        return float(sum(step.duration for step in self.steps))
+
+
+def hold_voltage(voltage: float, duration: float, stop: StopConditions | None = None) -> Step:
+    """Hold `voltage` [V] for `duration` [s]."""
+    return Step("voltage", np.array([voltage]), duration, stop=stop or StopConditions(), label="hold voltage")
+
+
+def hold_current(i: float, duration: float, stop: StopConditions | None = None) -> Step:
+    """Hold the current density `i` [A/m^2] for `duration` [s]."""
+    return Step("current", np.array([i]), duration, stop=stop or StopConditions(), label="hold current")
+
+
+def rest(duration: float, stop: StopConditions | None = None) -> Step:
+    """No current for `duration` [s]."""
+    return Step("current", np.zeros(1), duration, stop=stop or StopConditions(), label="rest")
