@@ -1,0 +1,393 @@
+"""Strict reading of TOML: every key is known, every value checked, every complaint one sentence.
+
+A message names file, key, value and what is allowed. `Table` is a view of one TOML table that knows where it stands::
+
+    case = read_toml("case.toml")
+    case.only("title", "cell")                      # anything else: an error with a did-you-mean
+    cell = case.table("cell")
+    cell.only("thickness", "area")
+    thickness = cell.quantity("thickness", "m", above=0)
+    area = cell.quantity("area", "m^2", None, above=0)   # third argument: default where the key is absent
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar, overload
+
+from cellsim.errors import InputError, RangeError
+from cellsim.units import to_si
+
+D = TypeVar("D")
+
+
+class _Required:
+    """The default of keys that have none."""
+
+    def __repr__(self) -> str:
+        return "required"
+
+
+REQUIRED: Final = _Required()
+
+
+def read_toml(path: str | Path) -> Table:
+    """Read a TOML file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; relative paths inside it are relative to its folder.
+
+    Returns
+    -------
+    Table
+        Its top table; ``.text`` is the file verbatim.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not UTF-8 text or is not TOML.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file in UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    return parse_toml(text, path)
+
+
+def parse_toml(text: str, path: str | Path = "<text>") -> Table:
+    """The same for TOML text already in memory; `path` stands in messages and anchors relative paths.
+
+    Raises
+    ------
+    InputError
+        If `text` is not TOML.
+    """
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from None
+    return Table(data, Path(path), "", text)
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """``'; did you mean "thickness"?'``, or the allowed words where none is close."""
+    options = [str(option) for option in options]
+    close = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
+    if not close:
+        close = [option for option in options if option.lower() == word.lower()]
+    if close:
+        return f'; did you mean "{close[0]}"?'
+    return f"; allowed: {', '.join(options)}" if options else ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a TOML file.
+
+    Parameters
+    ----------
+    data : mapping
+        Keys and values as read.
+    file : Path
+        The file it stands in, for messages and relative paths.
+    name : str
+        Dotted name, ``""`` for the top table.
+    text : str
+        The file verbatim (top table only).
+    """
+
+    data: Mapping[str, Any]
+    file: Path
+    name: str = ""
+    text: str = ""
+
+    # ---- what is there --------------------------------------------------------------------------------------------
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.data)
+
+    def where(self, key: str = "") -> str:
+        """``"case.toml: cell.thickness"``, the beginning of a message about `key`."""
+        dotted = self._dotted(key)
+        return f"{self.file}: {dotted}" if dotted else str(self.file)
+
+    def _dotted(self, key: str) -> str:
+        return ".".join(part for part in (self.name, key) if part)
+
+    def error(self, key: str, complaint: str) -> InputError:
+        """An error to raise: file, key, value (where there is one) and `complaint`, such as ``"must be positive"``."""
+        value = self.data.get(key)
+        shown = f" = {value!r}" if key in self.data and not isinstance(value, dict | list) else ""
+        return InputError(f"{self.where(key)}{shown} {complaint}")
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Put the file's name before any :class:`InputError` raised inside that does not carry it yet."""
+        try:
+            yield
+        except InputError as error:
+            if str(error).startswith(str(self.file)):
+                raise
+            raise InputError(f"{self.file}: {error}") from error
+        except RangeError as error:
+            raise RangeError(f"{self.file}: {error}", error.variable, error.value) from error
+
+    def only(self, *allowed: str) -> None:
+        """Accept the keys `allowed`.
+
+        Raises
+        ------
+        InputError
+            For the first other key, with a did-you-mean.
+        """
+        for key in self.data:
+            if key not in allowed:
+                home = f"[{self.name}]" if self.name else "this file"
+                raise InputError(f"{self.where(key)} is not a key of {home}{did_you_mean(key, allowed)}")
+
+    def exactly_one(self, *keys: str) -> str:
+        """The one of `keys` that is given.
+
+        Raises
+        ------
+        InputError
+            If none is, or more than one.
+        """
+        given = [key for key in keys if key in self.data]
+        if len(given) == 1:
+            return given[0]
+        found = f"found {' and '.join(given)}" if given else "found none"
+        raise InputError(f"{self.where()} needs exactly one of {', '.join(keys)}; {found}")
+
+    # ---- values ---------------------------------------------------------------------------------------------------
+
+    def _get(self, key: str, default: Any, hint: str) -> tuple[bool, Any]:
+        """Whether the key is given, and its value or the default."""
+        if key in self.data:
+            return True, self.data[key]
+        if default is REQUIRED:
+            raise InputError(f"{self.where(key)} is missing; {hint}")
+        return False, default
+
+    @overload
+    def quantity(self, key: str, unit: str, *, above: float = ..., least: float = ..., most: float = ...) -> float: ...
+    @overload
+    def quantity(
+        self, key: str, unit: str, default: D, *, above: float = ..., least: float = ..., most: float = ...
+    ) -> float | D: ...
+    def quantity(
+        self,
+        key: str,
+        unit: str,
+        default: Any = REQUIRED,
+        *,
+        above: float = -math.inf,
+        least: float = -math.inf,
+        most: float = math.inf,
+    ) -> Any:
+        """A string with unit -> float in `unit`; with ``unit=""`` a bare number.
+
+        Parameters
+        ----------
+        key : str
+            Which value.
+        unit : str
+            The SI unit; it fixes the dimension.
+        default : object, optional
+            Returned as it is where the key is absent; without one the key is required.
+        above, least, most : float
+            Bounds in `unit`: value > above, value >= least, value <= most.
+
+        Returns
+        -------
+        float or the default
+
+        Raises
+        ------
+        InputError
+            Missing, wrong unit or dimension, not finite, out of bounds.
+        """
+        example = f'write it with a unit, for example "1 {unit}"' if unit else "write a bare number"
+        given, value = self._get(key, default, example)
+        if not given:
+            return value
+        with self.located():
+            number = to_si(value, unit, field=self._dotted(key))
+        self._bound(key, number, unit, above, least, most)
+        return number
+
+    def _bound(self, key: str, number: float, unit: str, above: float, least: float, most: float) -> None:
+        unit = f" {unit}" if unit else ""
+        if above >= number:
+            raise self.error(key, "must be positive" if above == 0 else f"must be above {above:g}{unit}")
+        if number < least:
+            raise self.error(key, "must not be negative" if least == 0 else f"must be at least {least:g}{unit}")
+        if number > most:
+            raise self.error(key, f"must be at most {most:g}{unit}")
+
+    @overload
+    def number(self, key: str, *, above: float = ..., least: float = ..., most: float = ...) -> float: ...
+    @overload
+    def number(
+        self, key: str, default: D, *, above: float = ..., least: float = ..., most: float = ...
+    ) -> float | D: ...
+    def number(self, key: str, default: Any = REQUIRED, **bounds: float) -> Any:
+        """A bare number; as :meth:`quantity` with no unit, but a string is an error."""
+        given, value = self._get(key, default, "write a bare number")
+        if not given:
+            return value
+        if isinstance(value, str):
+            raise self.error(key, "must be a bare number, without quotes")
+        return self.quantity(key, "", **bounds)
+
+    @overload
+    def integer(self, key: str, *, least: int | None = ...) -> int: ...
+    @overload
+    def integer(self, key: str, default: D, *, least: int | None = ...) -> int | D: ...
+    def integer(self, key: str, default: Any = REQUIRED, *, least: int | None = None) -> Any:
+        """A whole number, not below `least`."""
+        given, value = self._get(key, default, "write a whole number")
+        if not given:
+            return value
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.error(key, "must be a whole number")
+        if least is not None and value < least:
+            raise self.error(key, f"must be at least {least}")
+        return value
+
+    @overload
+    def string(self, key: str) -> str: ...
+    @overload
+    def string(self, key: str, default: D) -> str | D: ...
+    def string(self, key: str, default: Any = REQUIRED) -> Any:
+        """A non-empty string."""
+        given, value = self._get(key, default, "write a string in quotes")
+        if given and not (isinstance(value, str) and value.strip()):
+            raise self.error(key, "must be a string in quotes")
+        return value
+
+    @overload
+    def boolean(self, key: str) -> bool: ...
+    @overload
+    def boolean(self, key: str, default: D) -> bool | D: ...
+    def boolean(self, key: str, default: Any = REQUIRED) -> Any:
+        """``true`` or ``false``."""
+        given, value = self._get(key, default, "write true or false")
+        if given and not isinstance(value, bool):
+            raise self.error(key, "must be true or false")
+        return value
+
+    @overload
+    def choice(self, key: str, options: Sequence[str]) -> str: ...
+    @overload
+    def choice(self, key: str, options: Sequence[str], default: D) -> str | D: ...
+    def choice(self, key: str, options: Sequence[str], default: Any = REQUIRED) -> Any:
+        """One of the strings `options`."""
+        listed = " | ".join(f'"{option}"' for option in options)
+        given, value = self._get(key, default, f"choose {listed}")
+        if given and value not in options:
+            raise self.error(key, f"must be {listed}")
+        return value
+
+    def array(self, key: str, default: Any = REQUIRED) -> list[float]:
+        """A list of finite bare numbers.
+
+        Raises
+        ------
+        InputError
+            Missing, not a list, or an entry that is not a finite number.
+        """
+        given, value = self._get(key, default, "write a list of numbers")
+        if not given:
+            return list(value)
+        if not isinstance(value, list) or not value:
+            raise self.error(key, "must be a list of numbers")
+        for k, entry in enumerate(value):
+            if isinstance(entry, bool) or not isinstance(entry, int | float) or not math.isfinite(entry):
+                raise InputError(f"{self.where(key)}[{k}] = {entry!r} must be a finite number")
+        return [float(entry) for entry in value]
+
+    def quantities(self, key: str, unit: str, default: Any = REQUIRED) -> list[float]:
+        """A list of strings with unit -> floats in `unit`.
+
+        Raises
+        ------
+        InputError
+            Missing, not a list, or an entry of the wrong dimension.
+        """
+        given, value = self._get(key, default, f'write a list such as ["1 {unit}", "2 {unit}"]')
+        if not given:
+            return list(value)
+        if not isinstance(value, list):
+            raise self.error(key, f'must be a list such as ["1 {unit}", "2 {unit}"]')
+        with self.located():
+            return [to_si(entry, unit, field=f"{self._dotted(key)}[{k}]") for k, entry in enumerate(value)]
+
+    def strings(self, key: str, default: Any = REQUIRED) -> list[str]:
+        """A list of strings."""
+        given, value = self._get(key, default, "write a list of strings")
+        if given and not (isinstance(value, list) and all(isinstance(entry, str) for entry in value)):
+            raise self.error(key, "must be a list of strings")
+        return list(value)
+
+    # ---- tables and files -----------------------------------------------------------------------------------------
+
+    @overload
+    def table(self, key: str) -> Table: ...
+    @overload
+    def table(self, key: str, default: D) -> Table | D: ...
+    def table(self, key: str, default: Any = REQUIRED) -> Any:
+        """The table `key`; a default such as ``None`` or ``{}`` (an empty table) where it is absent."""
+        name = self._dotted(key)
+        if key not in self.data:
+            if default is REQUIRED:
+                raise InputError(f"{self.file}: the table [{name}] is missing")
+            return Table({}, self.file, name) if isinstance(default, dict) else default
+        value = self.data[key]
+        if not isinstance(value, dict):
+            raise self.error(key, f"must be a table, [{name}]")
+        return Table(value, self.file, name)
+
+    def tables(self, key: str) -> list[Table]:
+        """The tables of ``[[key]]``, an empty list where there is none; they are named ``key[0]``, ``key[1]``, ..."""
+        name = self._dotted(key)
+        value = self.data.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+            raise self.error(key, f"must be a list of tables, [[{name}]]")
+        return [Table(entry, self.file, f"{name}[{k}]") for k, entry in enumerate(value)]
+
+    @overload
+    def path(self, key: str) -> Path: ...
+    @overload
+    def path(self, key: str, default: D) -> Path | D: ...
+    def path(self, key: str, default: Any = REQUIRED) -> Any:
+        """An existing file, relative to the file this table stands in.
+
+        Raises
+        ------
+        InputError
+            Missing key or missing file.
+        """
+        given, value = self._get(key, default, "write the path of a file")
+        if not given:
+            return value
+        path = self.file.parent / self.string(key)
+        if not path.is_file():
+            raise self.error(key, "names no file that exists")
+        return path
