@@ -1,0 +1,384 @@
+"""Unwrapping of molecules in a periodic box, frame by frame, right for constant and for fluctuating boxes.
+
+Each molecule is first made whole (every atom is followed relative to the first atom of its molecule), then its
+centre is unwrapped by adding up the shortest displacement between successive *wrapped* centres: the
+toroidal-view-preserving (TOR) scheme,
+
+    u(t+1) = u(t) + [w(t+1) - w(t)] - H(t+1) round(H(t+1)^-1 [w(t+1) - w(t)]),
+
+where w is the centre wrapped into the box and H the box matrix. In a fixed box this is the ordinary unwrapping; in a
+fluctuating box (NPT) it keeps the diffusion coefficient, which the usual lattice-preserving unwrapping
+u = w + n H(t) does not: there every box fluctuation is multiplied by the number n of boxes travelled. Where the
+number of crossings is known (image flags, unwrapped coordinates) it replaces the rounding, so that steps
+longer than half a box are followed too. Positions are taken relative to the centre of the box.
+
+References
+----------
+von Bülow, Bullerjahn & Hummer, J. Chem. Phys. 153, 021101 (2020), doi:10.1063/5.0008316, Eq. 5;
+Bullerjahn, von Bülow, Heidari, Hénin & Hummer, J. Chem. Theory Comput. 19, 3406 (2023), doi:10.1021/acs.jctc.3c00308.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.errors import InputError
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LONGEST_STEP = 0.45
+"""Longest step between frames that is still believed, in units of the box [1]; 0.5 would be ambiguous."""
+
+
+@dataclass(frozen=True, eq=False)
+class Molecules:
+    """Which atoms make which molecule, and which molecule belongs to which species.
+
+    Parameters
+    ----------
+    atoms : array of int (atoms,)
+        Index of every atom used, molecule by molecule.
+    first : array of int (molecules + 1,)
+        Molecule k owns ``atoms[first[k]:first[k + 1]]``.
+    weights : array (atoms,)
+        Weight of every atom in the centre of its molecule (its mass; 1 and 0 for a tracer atom); any unit.
+    species : array of int (molecules,)
+        Species of every molecule.
+    share : array (molecules,)
+        Weight of a molecule in its species' sum; 1, or mass over mean mass for molecules of unequal mass.
+    masses : array (species,)
+        Mean mass of one molecule of each species; any unit.
+    """
+
+    atoms: Ints
+    first: Ints
+    weights: Array
+    species: Ints
+    share: Array
+    masses: Array
+
+    @property
+    def count(self) -> int:
+        """Number of molecules."""
+        return int(self.species.size)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Number of molecules of each species."""
+        return tuple(int(n) for n in np.bincount(self.species, minlength=self.masses.size))
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """Where every molecule is and how far it has come; the arrays are advanced in place, frame by frame.
+
+    Parameters
+    ----------
+    relative : array (atoms, 3)
+        Atom relative to the first atom of its molecule, molecule whole; unit of the positions.
+    wrapped : array (molecules, 3)
+        Centre wrapped into the box, relative to the centre of the box.
+    cell : array of int (molecules, 3)
+        Periodic image the centre was found in, where known.
+    displacement : array (molecules, 3)
+        Unwrapped displacement of the centre since the first frame.
+    summed : array (species, 3)
+        The same, summed over each species.
+    """
+
+    relative: Array
+    wrapped: Array
+    cell: Ints
+    displacement: Array
+    summed: Array
+
+    @staticmethod
+    def empty(molecules: Molecules) -> Track:
+        """A track before the first frame."""
+        n = molecules.count
+        return Track(
+            np.zeros((molecules.atoms.size, 3)), np.zeros((n, 3)), np.zeros((n, 3), dtype=np.int64),
+            np.zeros((n, 3)), np.zeros((molecules.masses.size, 3)),
+        )  # fmt: skip
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays by name, for a checkpoint."""
+        return {
+            "relative": self.relative, "wrapped": self.wrapped, "cell": self.cell,
+            "displacement": self.displacement, "summed": self.summed,
+        }  # fmt: skip
+
+
+def box_matrix(dimensions: NDArray[Any] | None) -> Array | None:
+    """Box vectors as rows from lengths and angles.
+
+    Parameters
+    ----------
+    dimensions : array (6,) or None
+        Three lengths, and the angles alpha, beta, gamma [degree].
+
+    Returns
+    -------
+    array (3, 3) or None
+        Lower-triangular matrix of the box vectors a, b, c; None if there is no box (absent or zero lengths).
+
+    Raises
+    ------
+    InputError
+        Lengths or angles that span no volume.
+    """
+    if dimensions is None:
+        return None
+    a, b, c, alpha, beta, gamma = (float(v) for v in dimensions)
+    if not np.all(np.isfinite([a, b, c, alpha, beta, gamma])):
+        raise InputError("the box holds NaN or infinity; the frame cannot be used")
+    if a == b == c == 0.0:
+        return None
+    if alpha == beta == gamma == 90.0:
+        box = np.diag([a, b, c])
+    else:
+        ca, cb, cg = (np.cos(np.radians(v)) for v in (alpha, beta, gamma))
+        sg = np.sin(np.radians(gamma))
+        cy = (ca - cb * cg) / sg if sg > 0 else np.nan
+        height = 1.0 - cb * cb - cy * cy
+        box = np.array([[a, 0, 0], [b * cg, b * sg, 0], [c * cb, c * cy, c * np.sqrt(max(height, 0.0))]])
+    if not (np.all(np.isfinite(box)) and np.all(np.diag(box) > 0)):
+        raise InputError(f"the box {[a, b, c, alpha, beta, gamma]} spans no volume; check its lengths and angles")
+    return box
+
+
+def advance(
+    molecules: Molecules,
+    track: Track,
+    positions: NDArray[Any],
+    box: Array | None,
+    *,
+    images: NDArray[Any] | None = None,
+    known: bool = False,
+    start: bool = False,
+) -> float:
+    """Advance the track by one frame, in place.
+
+    Parameters
+    ----------
+    molecules : Molecules
+        Who is who.
+    track : Track
+        State after the previous frame; changed in place.
+    positions : array (all atoms, 3)
+        Positions; any unit, the unit of `box`.
+    box : array (3, 3) or None
+        Box vectors as rows; None only with `known`.
+    images : array of int (all atoms, 3), optional
+        Periodic image of every atom (LAMMPS ix iy iz).
+    known : bool
+        True where `positions` (plus `images`) are unwrapped already: crossings are counted, not guessed.
+    start : bool
+        True for the first frame: `track.relative` must hold the whole molecules unless `known`.
+
+    Returns
+    -------
+    float
+        Longest step of any centre, as a fraction of the box [1]; 0 without a box or when `known`.
+
+    Raises
+    ------
+    InputError
+        NaN in the positions, or a step too long to be unwrapped.
+    """
+    periodic = box is not None
+    matrix = box if box is not None else np.eye(3)
+    inverse = np.linalg.inv(matrix)
+    orthogonal = bool(np.count_nonzero(matrix - np.diag(np.diagonal(matrix))) == 0)
+    flags = np.zeros((1, 3), dtype=np.int64) if images is None else np.ascontiguousarray(images, dtype=np.int64)
+    atom, longest, worst = _advance(
+        np.ascontiguousarray(positions), flags, images is not None, np.ascontiguousarray(matrix), inverse, orthogonal,
+        periodic, known, start, molecules.atoms, molecules.first, molecules.weights, molecules.species,
+        molecules.share, track.relative, track.wrapped, track.cell, track.displacement, track.summed,
+    )  # fmt: skip
+    if atom >= 0:
+        raise InputError(f"the position of atom {atom} is NaN or infinite")
+    if longest > LONGEST_STEP:
+        raise InputError(
+            f"molecule {worst} moves {longest:.2f} of the box between two frames, too far to unwrap (allowed is "
+            f"{LONGEST_STEP}): save frames more often, or give unwrapped coordinates or image flags"
+        )
+    return float(longest)
+
+
+@numba.njit(cache=True, nogil=True)
+def _advance(  # type: ignore[no-untyped-def]
+    positions, images, flagged, box, inverse, orthogonal, periodic, known, start, atoms, first, weights, species,
+    share, relative, wrapped, cell, displacement, summed,
+):  # fmt: skip
+    """Return (index of a bad atom or -1, longest fractional step, molecule that made it)."""
+    half = 0.5 * (box[0] + box[1] + box[2])
+    r = np.zeros(3)
+    origin = np.zeros(3)
+    d = np.zeros(3)
+    s = np.zeros(3)
+    new = np.zeros(3)
+    longest = 0.0
+    worst = -1
+    fold = periodic and not known
+    for k in range(first.size - 1):
+        total = 0.0
+        for x in range(3):
+            new[x] = 0.0
+        for j in range(first[k], first[k + 1]):
+            a = atoms[j]
+            for x in range(3):
+                r[x] = positions[a, x]
+            if flagged:
+                for x in range(3):
+                    for y in range(3):
+                        r[x] += images[a, y] * box[y, x]
+            if j == first[k]:
+                for x in range(3):
+                    origin[x] = r[x]
+            for x in range(3):
+                d[x] = r[x] - origin[x]
+            if fold:  # the image nearest to where the atom was, relative to its molecule, one frame ago
+                for x in range(3):
+                    d[x] -= relative[j, x]
+                if orthogonal:
+                    for x in range(3):
+                        d[x] -= box[x, x] * np.rint(d[x] * inverse[x, x])
+                else:
+                    for x in range(3):
+                        s[x] = np.rint(d[0] * inverse[0, x] + d[1] * inverse[1, x] + d[2] * inverse[2, x])
+                    for x in range(3):
+                        d[x] -= s[0] * box[0, x] + s[1] * box[1, x] + s[2] * box[2, x]
+                for x in range(3):
+                    relative[j, x] += d[x]
+            else:
+                for x in range(3):
+                    relative[j, x] = d[x]
+            total += weights[j]
+            for x in range(3):
+                new[x] += weights[j] * relative[j, x]
+            if not np.isfinite(r[0] + r[1] + r[2]):
+                return a, longest, worst
+        for x in range(3):
+            new[x] = new[x] / total + origin[x]
+        if not periodic:
+            for x in range(3):
+                d[x] = new[x] - wrapped[k, x]
+                wrapped[k, x] = new[x]
+        else:
+            for x in range(3):
+                s[x] = np.floor(new[0] * inverse[0, x] + new[1] * inverse[1, x] + new[2] * inverse[2, x])
+            for x in range(3):
+                new[x] -= s[0] * box[0, x] + s[1] * box[1, x] + s[2] * box[2, x] + half[x]
+                d[x] = new[x] - wrapped[k, x]
+                wrapped[k, x] = new[x]
+            if known:
+                for x in range(3):
+                    r[x] = s[x] - cell[k, x]
+                    cell[k, x] = np.int64(s[x])
+            else:
+                for x in range(3):
+                    f = d[0] * inverse[0, x] + d[1] * inverse[1, x] + d[2] * inverse[2, x]
+                    r[x] = -np.rint(f)
+                    f = abs(f + r[x])
+                    if f > longest and not start:
+                        longest = f
+                        worst = k
+            for x in range(3):
+                d[x] += r[0] * box[0, x] + r[1] * box[1, x] + r[2] * box[2, x]
+        if not start:
+            i = species[k]
+            for x in range(3):
+                displacement[k, x] += d[x]
+                summed[i, x] += share[k] * d[x]
+    return -1, longest, worst
+
+
+@numba.njit(cache=True)
+def _walk(order, parent, positions, box, inverse, relative):  # type: ignore[no-untyped-def]
+    """Place every atom of `order` next to its parent, nearest image; `relative` is filled in place."""
+    for i in order:
+        p = parent[i]
+        if p < 0:
+            continue
+        d = positions[i] - positions[p]
+        s = np.rint(np.dot(d, inverse))
+        relative[i] = relative[p] + d - np.dot(s, box)
+
+
+def whole_molecules(
+    molecules: Molecules, positions: NDArray[Any], box: Array, bonds: NDArray[Any] | None
+) -> Array:
+    """Positions of all atoms relative to the first of their molecule, with no molecule cut by the box.
+
+    Parameters
+    ----------
+    molecules : Molecules
+        Who is who.
+    positions : array (all atoms, 3)
+        Wrapped positions of one frame.
+    box : array (3, 3)
+        Box vectors as rows.
+    bonds : array of int (bonds, 2), optional
+        Bonded pairs; without them a molecule must be smaller than half the box.
+
+    Returns
+    -------
+    array (atoms, 3)
+        Relative positions, in the order of ``molecules.atoms``.
+
+    Raises
+    ------
+    InputError
+        A molecule without bonds that spans more than 0.45 of the box.
+    """
+    inverse = np.linalg.inv(box)
+    size = molecules.atoms.size
+    lengths = np.diff(molecules.first)
+    head = np.repeat(molecules.first[:-1], lengths)
+    local = np.full(positions.shape[0], -1, dtype=np.int64)
+    local[molecules.atoms] = np.arange(size)
+    parent = np.where(np.arange(size) == head, -1, head)
+    order = np.arange(size)
+    bonded = np.zeros(size, dtype=bool)
+    if bonds is not None and len(bonds):
+        order, parent, bonded = _bond_tree(local[np.asarray(bonds, dtype=np.int64)], head, order, parent)
+    relative = np.zeros((size, 3))
+    _walk(order, parent, np.ascontiguousarray(positions[molecules.atoms], dtype=np.float64), box, inverse, relative)
+    span = np.abs(relative @ inverse).max(axis=1)
+    cut = np.flatnonzero((span > LONGEST_STEP) & ~bonded)
+    if cut.size:
+        raise InputError(
+            f"a molecule of {lengths[int(np.searchsorted(molecules.first, cut[0], side='right')) - 1]} atoms spans "
+            f"{span[cut[0]]:.2f} of the box and the topology has no bonds to make it whole: use a topology with bonds"
+        )
+    return relative
+
+
+def _bond_tree(pairs: Ints, head: Ints, order: Ints, parent: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """Walk order, parent and whether the atom hangs on bonds, by breadth-first search from each first atom."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import breadth_first_order
+
+    size = head.size
+    inside = np.all(pairs >= 0, axis=1)
+    pairs = pairs[inside]
+    pairs = pairs[head[pairs[:, 0]] == head[pairs[:, 1]]]
+    heads = np.unique(head)
+    # One root tied to all first atoms turns the forest into one tree: a single search serves every molecule.
+    rows = np.concatenate([pairs[:, 0], np.full(heads.size, size)])
+    columns = np.concatenate([pairs[:, 1], heads])
+    graph = coo_array((np.ones(rows.size), (rows, columns)), shape=(size + 1, size + 1)).tocsr()
+    found, predecessor = breadth_first_order(graph, size, directed=False, return_predecessors=True)
+    reached = found[found < size].astype(np.int64)
+    bonded = np.zeros(size, dtype=bool)
+    bonded[reached] = True
+    parent = np.where(bonded, np.where(predecessor[:size] == size, -1, predecessor[:size]), parent).astype(np.int64)
+    lost = np.flatnonzero(~bonded)
+    return np.concatenate([reached, lost]), parent, bonded
