@@ -1,0 +1,314 @@
+"""The FiPy solver: cell-centred finite volumes on a graded grid, second order in space and time.
+
+Time: variable-step BDF2 with an error estimate from the third divided difference. Each time step is a Newton iteration
+whose linear system FiPy assembles and solves,
+
+    d/dx(D d(delta)/dx) + d/dx(u delta) - (a_0/dt) delta + residual = 0,   u = D' dc/dx + M' i,
+
+for the concentration change `delta`; concentration and current are found together: the same matrix gives the change per
+current, and the current is the root of the voltage law along that line. The residual is a difference of face fluxes, so the
+salt inventory is kept to round-off whatever the iteration does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim import equations
+from cellsim.cell import Cell
+from cellsim.errors import ConvergenceError
+from cellsim.protocol import Step
+from cellsim.solvers.grid import face_slopes, face_values, graded_faces, wall_values
+from cellsim.solvers.state import Options, Snapshot
+from cellsim.transport import TransportSet
+
+Array = NDArray[np.float64]
+Source = Callable[[float], Array]
+
+
+class FipyStepper:
+    """Steps the salt balance in the interface frame; see :class:`cellsim.solvers.state.Stepper`.
+
+    Parameters
+    ----------
+    cell : Cell
+        Geometry and electrodes.
+    transport : TransportSet
+        Properties; held at the ends of their range inside the iteration, the march checks the range.
+    c_initial : float or ndarray, shape (cells,)
+        Initial concentration [mol/m^3].
+    options : Options
+        Grid and tolerances.
+    source : callable, optional
+        Salt source per cell as a function of time [mol/(m^3 s)], for manufactured solutions.
+    """
+
+    def __init__(
+        self, cell: Cell, transport: TransportSet, c_initial: float | Array, options: Options, source: Source | None = None
+    ) -> None:
+        self.transport = transport.with_extrapolation("clamp")
+        self.law = equations.VoltageLaw(cell, self.transport)
+        self.factor = cell.separator.transport_factor
+        self.porosity = cell.separator.porosity
+        self.options = options
+        self.source = source
+        self.faces = graded_faces(options.cells, cell.thickness, options.stretch)
+        self.widths = np.diff(self.faces)
+        c = np.array(np.broadcast_to(np.asarray(c_initial, dtype=float), self.widths.shape))
+        self.c_scale = float(np.mean(c))
+        self.uniform = bool(np.ptp(c) == 0)
+        self.D_scale = self.factor * float(self.transport.D(self.c_scale))
+        self.system = _LinearSystem(self.widths / cell.thickness)
+        self.time_scale = cell.thickness**2 / self.D_scale
+        self.time = 0.0
+        self.count = 0
+        self._history: list[tuple[float, Array]] = [(0.0, c)]  # newest first
+        self._i: list[tuple[float, float]] = []
+        self._step: Step | None = None
+        self._t_start = 0.0
+        self._dt = 0.0
+
+    # ---- the Stepper contract ----
+
+    def start(self, step: Step, t_start: float) -> None:
+        """Begin a protocol step; the history restarts, since the drive jumps."""
+        c = self._dense(t_start)
+        self.uniform = self.uniform and t_start == 0.0
+        self._step, self._t_start, self.time = step, t_start, t_start
+        self._history = [(t_start, c)]
+        self._i = []
+        quickest = self.porosity * float(self.widths.min()) ** 2 / self.D_scale
+        self._dt = self.options.fixed_step or 1e-3 * quickest
+        self._i = [(t_start, self.snapshot(t_start).i)]
+
+    def advance(self, t_bound: float) -> None:
+        """One accepted BDF2 step (implicit Euler for the very first)."""
+        fixed = self.options.fixed_step
+        smallest = 1e-9 * self._dt if fixed is None else fixed
+        dt = min(self._dt, t_bound - self.time)
+        if 0 < t_bound - self.time - dt < 0.5 * dt and fixed is None:
+            dt = 0.5 * (t_bound - self.time)
+        while True:
+            t_new = t_bound if abs(t_bound - self.time - dt) <= 1e-12 * dt else self.time + dt
+            outcome = self._try(t_new)
+            if outcome is None:
+                dt *= 0.25
+                if fixed is not None or dt < smallest:
+                    raise ConvergenceError(
+                        f"Newton's method fails for steps down to {dt:.2g} s; try more cells, or check that the "
+                        "transport set is smooth"
+                    )
+                continue
+            c, i, error = outcome
+            if fixed is None and error > 1:
+                dt *= max(0.2, 0.9 * error ** (-1 / 3))
+                continue
+            break
+        self._history = [(t_new, c), *self._history[:2]]
+        self._i = [(t_new, i), *self._i[:2]]
+        self.time = t_new
+        self.count += 1
+        if fixed is None:
+            grow = 2.0 if error == 0 else min(2.0, 0.9 * error ** (-1 / 3))
+            self._dt = max(self._dt, dt) if dt < self._dt and grow >= 1 else dt * grow
+
+    def snapshot(self, time: float) -> Snapshot:
+        """The cell at `time`; concentrations from the BDF2 parabola, current and walls made consistent with them."""
+        c = self._dense(time)
+        i, wall = self._observe(c, time)
+        N_salt = np.zeros(c.size + 1)
+        c_face = face_values(self.widths, c)
+        N_salt[1:-1] = equations.salt_flux(self.transport, c_face, face_slopes(self.widths, c), i, self.factor)
+        N_0 = np.zeros_like(N_salt)
+        N_0[1:-1] = equations.solvent_flux(self.transport, c_face, N_salt[1:-1])
+        parts = self.law.parts(i, self._resistance(c), float(wall[0]), float(wall[1]), time)
+        return Snapshot(time, i, c, wall, parts, N_salt, N_0, self.faces)
+
+    # ---- one time step ----
+
+    def _try(self, t_new: float) -> tuple[Array, float, float] | None:
+        """Newton for one step: new concentrations, current and scaled error; None where it does not converge."""
+        times = [t for t, _ in self._history]
+        dt = t_new - times[0]
+        c = _extrapolate(self._history, t_new)
+        i = float(_extrapolate(self._i, t_new))
+        c_n = self._history[0][1]
+        if np.any(c <= 0):
+            c, i = c_n.copy(), self._i[0][1]
+        if len(times) == 1:
+            a_0, past = 1.0, -c_n
+        else:
+            w = dt / (times[0] - times[1])
+            a_0 = (1 + 2 * w) / (1 + w)
+            past = -(1 + w) * c_n + w**2 / (1 + w) * self._history[1][1]
+        tolerance = 0.02 * self.options.rtol if self.options.fixed_step is None else 1e-12
+        for _ in range(12):
+            c_new, i_new = self._newton(c, i, t_new, dt, a_0, past)
+            if not (np.all(np.isfinite(c_new)) and np.isfinite(i_new)):
+                return None
+            change = np.abs(c_new - c) / self.c_scale
+            relative = change / np.maximum(np.minimum(np.abs(c_new), np.abs(c)) / self.c_scale, 1e-6)
+            i_change = abs(i_new - i) / max(abs(i_new), abs(self._i[-1][1]), 1e-30)
+            c, i = c_new, i_new
+            # Newton: what is left after an update is of the order of its relative square
+            if max(float(np.max(change * relative)), i_change**2) <= tolerance:
+                break
+        else:
+            return None
+        return c, i, self._error(c, t_new, dt, a_0)
+
+    def _error(self, c: Array, t_new: float, dt: float, a_0: float) -> float:
+        """Local error over tolerance: BDF2 leaves dt^2 (dt + dt_1) c[3]/a_0, c[3] the third divided difference."""
+        if len(self._history) < 3:
+            return 0.0 if len(self._history) == 1 else 0.1
+        miss = c - _extrapolate(self._history, t_new)
+        reach = t_new - self._history[2][0]
+        local = np.abs(miss) * dt / (a_0 * reach)
+        return float(np.max(local)) / (self.options.rtol * self.c_scale)
+
+    def _newton(
+        self, c: Array, i: float, t_new: float, dt: float, a_0: float, past: Array
+    ) -> tuple[Array, float]:
+        """One coupled update of concentration and current."""
+        transport, widths = self.transport, self.widths
+        c_face, slope = face_values(widths, c), face_slopes(widths, c)
+        D, dD = _with_slope(transport.D, c_face)
+        M, dM = _with_slope(lambda x: equations.migration(transport, x), c_face)
+        flux = np.zeros(c.size + 1)
+        flux[1:-1] = -self.factor * D * slope - M * i
+        residual = -np.diff(flux) / widths - self.porosity * (a_0 * c + past) / dt
+        if self.source is not None:
+            residual += self.source(t_new)
+        per_current = np.zeros(c.size + 1)
+        per_current[1:-1] = M
+        delta, gain = self.system.solve(
+            diffusion=self.factor * D / self.D_scale,
+            convection=(self.factor * dD * slope + dM * i) * self.time_scale / self.faces[-1],
+            decay=self.porosity * a_0 / dt * self.time_scale,
+            sources=(residual * self.time_scale, np.diff(per_current) / widths * self.time_scale),
+        )
+        step = self._step
+        assert step is not None
+        drive = step.at(t_new - self._t_start)
+        if step.drive == "current":
+            return c + delta + (drive - i) * gain, drive
+        i_new = self._balance(lambda x: c + delta + (x - i) * gain, i, drive, t_new)
+        return c + delta + (i_new - i) * gain, i_new
+
+    def _balance(self, profile: Callable[[float], Array], i: float, voltage: float, time: float) -> float:
+        """Current at which the voltage law holds along a line of profiles, by the secant method on a rising function."""
+        scale = max(abs(self._i[-1][1]), abs(i)) or abs(self.law.initial_current(voltage, self.c_scale, time)) or 1.0
+
+        def miss(x: float) -> float:
+            c = profile(x)
+            wall = self._walls(c, x)
+            return self.law.voltage(x, self._resistance(c), float(wall[0]), float(wall[1]), time) - voltage
+
+        a, b = i, i + 1e-4 * scale
+        f_a, f_b = miss(a), miss(b)
+        for _ in range(30):
+            if f_b == f_a:
+                break
+            a, b, f_a = b, b - f_b * (b - a) / (f_b - f_a), f_b
+            if abs(b - a) <= 1e-11 * scale:
+                break
+            f_b = miss(b)
+        return b
+
+    # ---- observation ----
+
+    def _observe(self, c: Array, time: float) -> tuple[float, Array]:
+        """Current and wall values that belong to a profile under the present drive."""
+        step = self._step
+        assert step is not None
+        drive = step.at(time - self._t_start)
+        if self.uniform and time == 0.0:
+            i = drive if step.drive == "current" else self.law.initial_current(drive, float(c[0]), time)
+            return i, c[[0, -1]].copy()
+        guess = self._i[0][1] if self._i else 0.0
+        i = drive if step.drive == "current" else self._balance(lambda _: c, guess, drive, time)
+        return i, self._walls(c, i)
+
+    def _walls(self, c: Array, i: float) -> Array:
+        sign = i
+        return wall_values(self.widths, c, lambda w: equations.wall_slope(self.transport, w, sign, self.factor))
+
+    def _resistance(self, c: Array) -> float:
+        return float(np.sum(self.widths / self.transport.kappa(c))) / self.factor
+
+    def _dense(self, time: float) -> Array:
+        if time == self._history[0][0]:
+            return self._history[0][1]
+        return np.asarray(_extrapolate(self._history, time))
+
+
+class _LinearSystem:
+    """FiPy's part: assembles and solves the linearised balance on a mesh of unit length.
+
+    Parameters
+    ----------
+    widths : ndarray, shape (n,)
+        Cell widths over the electrolyte's thickness [1].
+    """
+
+    def __init__(self, widths: Array) -> None:
+        os.environ.setdefault("FIPY_SOLVERS", "scipy")
+        import fipy
+
+        mesh = fipy.Grid1D(dx=widths)
+        self.widths = widths
+        self.delta = fipy.CellVariable(mesh=mesh, value=0.0)
+        self.diffusion = fipy.FaceVariable(mesh=mesh, value=0.0)
+        self.convection = fipy.FaceVariable(mesh=mesh, rank=1, value=0.0)
+        self.decay = fipy.CellVariable(mesh=mesh, value=0.0)
+        self.source = fipy.CellVariable(mesh=mesh, value=0.0)
+        self.equation = (
+            fipy.DiffusionTerm(coeff=self.diffusion, var=self.delta)
+            + fipy.CentralDifferenceConvectionTerm(coeff=self.convection, var=self.delta)
+            - fipy.ImplicitSourceTerm(coeff=self.decay, var=self.delta)
+            + self.source
+        )
+        self.equation.cacheMatrix()
+        self.solver = fipy.solvers.scipy.LinearLUSolver()
+
+    def solve(
+        self, *, diffusion: Array, convection: Array, decay: float, sources: tuple[Array, Array]
+    ) -> tuple[Array, Array]:
+        """Solve for two right-hand sides; coefficients at interior faces, zero flux at both walls."""
+        from scipy.sparse.linalg import splu
+
+        self.diffusion[1:-1] = diffusion
+        self.convection[0, 1:-1] = convection
+        self.decay.setValue(decay)
+        self.source.setValue(sources[0])
+        self.delta.setValue(0.0)
+        self.equation.sweep(var=self.delta, solver=self.solver)
+        matrix: Any = self.equation.matrix.matrix
+        gain = splu(matrix.tocsc()).solve(-sources[1] * self.widths)
+        return np.array(self.delta.value), gain
+
+
+def _with_slope(function: Callable[[Array], Array], c: Array) -> tuple[Array, Array]:
+    """Value and central-difference slope of a property."""
+    h = 1e-6 * np.maximum(np.abs(c), 1e-30)
+    return function(c), (function(c + h) - function(c - h)) / (2 * h)
+
+
+def _extrapolate(history: list[tuple[float, Any]], time: float) -> Any:
+    """Value at `time` of the polynomial through up to three (time, value) pairs, newest first."""
+    (t_0, y_0), *older = history
+    if not older:
+        return np.array(y_0, copy=True) if isinstance(y_0, np.ndarray) else y_0
+    t_1, y_1 = older[0]
+    first = (y_0 - y_1) / (t_0 - t_1)
+    value = y_0 + (time - t_0) * first
+    if len(older) == 2:
+        t_2, y_2 = older[1]
+        second = (first - (y_1 - y_2) / (t_1 - t_2)) / (t_0 - t_2)
+        value = value + (time - t_0) * (time - t_1) * second
+    return value

@@ -1,0 +1,275 @@
+"""Carries a protocol through any time stepper: output times, stop conditions, statuses, partial results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.errors import ConvergenceError
+from cellsim.protocol import Protocol, Step
+from cellsim.solvers.state import Options, Snapshot, Stepper
+from cellsim.transport import TransportSet
+
+Array = NDArray[np.float64]
+Condition = Callable[[Snapshot], float]
+"""Positive while all is well, negative once the condition is met."""
+
+
+@dataclass(frozen=True)
+class StepLog:
+    """When a protocol step ran and what ended it."""
+
+    index: int
+    drive: str
+    t_start: float
+    t_end: float
+    ended_by: str
+
+
+@dataclass
+class Run:
+    """What came out of a march: snapshots in time order, with the index of their protocol step."""
+
+    snapshots: list[Snapshot] = field(default_factory=list)
+    step_index: list[int] = field(default_factory=list)
+    log: list[StepLog] = field(default_factory=list)
+    status: str = "done"
+    message: str = "the protocol ran to its end"
+    time_steps: int = 0
+
+    def add(self, snapshot: Snapshot, index: int) -> None:
+        """Keep a snapshot."""
+        self.snapshots.append(snapshot)
+        self.step_index.append(index)
+
+
+def march(
+    stepper: Stepper,
+    protocol: Protocol,
+    transport: TransportSet,
+    times: Array,
+    c_average: float,
+    options: Options,
+    progress: Callable[[float], None] | None = None,
+) -> Run:
+    """Run the protocol and collect snapshots.
+
+    Parameters
+    ----------
+    stepper : Stepper
+        At t = 0, holding the initial state.
+    protocol : Protocol
+        Steps in order.
+    transport : TransportSet
+        For the validity range; with ``extrapolate = "clamp"`` only depletion ends the run.
+    times : ndarray, shape (n,)
+        Increasing times at which snapshots are wanted [s]; starts and ends of steps are always kept.
+    c_average : float
+        Average concentration [mol/m^3].
+    options : Options
+        Depletion limit and step limit.
+    progress : callable, optional
+        Called with the fraction of the protocol's longest duration that is done.
+
+    Returns
+    -------
+    Run
+        With status "done", "stopped", "depleted", "out_of_range", "not_converged" or "interrupted"; whatever was
+        reached is kept.
+    """
+    run = Run()
+    fatal = _fatal_conditions(transport, c_average, options)
+    t_start = 0.0
+    try:
+        for index, step in enumerate(protocol.steps):
+            stepper.start(step, t_start)
+            ended_by = _march_step(run, stepper, step, index, t_start, times, fatal, options, protocol, progress)
+            t_end = run.snapshots[-1].time
+            run.log.append(StepLog(index, step.label or step.drive, t_start, t_end, ended_by))
+            if run.status != "done":
+                break
+            if index == len(protocol.steps) - 1 and ended_by != "duration":
+                run.status, run.message = "stopped", f"step {index + 1} met its stop condition {ended_by}"
+            t_start = t_end
+    except KeyboardInterrupt:
+        run.status = "interrupted"
+        reached = f"at t = {run.snapshots[-1].time:.6g} s" if run.snapshots else "before the first time step"
+        run.message = f"interrupted {reached}; what was done until then is kept"
+    run.time_steps = stepper.count
+    return run
+
+
+def _march_step(
+    run: Run,
+    stepper: Stepper,
+    step: Step,
+    index: int,
+    t_start: float,
+    times: Array,
+    fatal: dict[str, Condition],
+    options: Options,
+    protocol: Protocol,
+    progress: Callable[[float], None] | None,
+) -> str:
+    t_end = t_start + step.duration
+    first = stepper.snapshot(t_start)
+    run.add(_stamp(first, t_start if index == 0 else np.nextafter(t_start, np.inf)), index)
+    stop = dict(_stop_conditions(step, first, stepper))
+    armed = {name for name, condition in stop.items() if condition(first) > 0}
+    wanted = times[(times > t_start) & (times < t_end)]
+    edges = _breakpoints(step, t_start, options.rtol)
+    taken = 0
+    while stepper.time < t_end:
+        t_old = stepper.time
+        bound = float(edges[np.searchsorted(edges, t_old, side="right")])
+        try:
+            if stepper.count >= options.max_steps:
+                raise ConvergenceError(f"more than {options.max_steps} time steps; raise max_steps or rtol")
+            stepper.advance(min(bound, t_end))
+        except ConvergenceError as error:
+            run.status, run.message = "not_converged", f"step {index + 1} at t = {t_old:.6g} s: {error}"
+            if run.snapshots[-1].time < t_old:
+                run.add(stepper.snapshot(t_old), index)
+            return "not_converged"
+        newest = stepper.snapshot(stepper.time)
+        hits = []
+        for name, condition in [*fatal.items(), *stop.items()]:
+            if condition(newest) <= 0 and (name in armed or name in fatal):
+                hits.append((_locate(condition, stepper, t_old, stepper.time), name))
+            elif name in stop and condition(newest) > 0:
+                armed.add(name)
+        t_hit, name = min(hits) if hits else (stepper.time, "")
+        while taken < wanted.size and wanted[taken] < t_hit:
+            run.add(stepper.snapshot(float(wanted[taken])), index)
+            taken += 1
+        if hits:
+            last = stepper.snapshot(t_hit)
+            run.add(last, index)
+            if name in fatal:
+                run.status, run.message = _explain(name, last, index)
+            return name
+        if progress is not None:
+            progress(stepper.time / protocol.duration)
+    run.add(stepper.snapshot(t_end), index)
+    return "duration"
+
+
+def _stamp(snapshot: Snapshot, time: float) -> Snapshot:
+    from dataclasses import replace
+
+    return snapshot if time == snapshot.time else replace(snapshot, time=float(time))
+
+
+def _fatal_conditions(transport: TransportSet, c_average: float, options: Options) -> dict[str, Condition]:
+    low, high = transport.c_range
+    near_zero = low <= 0.01 * c_average
+    depleted = options.c_min if options.c_min is not None else (low if near_zero else 1e-3 * c_average)
+    conditions: dict[str, Condition] = {"depleted": lambda s: (s.c_min - depleted) / c_average}
+    if transport.extrapolate == "error":
+        if low > depleted:
+            conditions["below_range"] = lambda s: (s.c_min - low * (1 - 1e-9)) / c_average
+        conditions["above_range"] = lambda s: (high * (1 + 1e-9) - s.c_max) / c_average
+    elif np.isfinite(transport.volumes.c_saturation):
+        full = 0.999 * transport.volumes.c_saturation
+        conditions["saturated"] = lambda s: (full - s.c_max) / c_average
+    return conditions
+
+
+def _explain(name: str, s: Snapshot, index: int) -> tuple[str, str]:
+    """Status and message: what happened, when, where, and what to try."""
+    low_side = name in {"depleted", "below_range"}
+    values = np.array([s.wall[0], s.wall[1], s.c.min() if low_side else s.c.max()])
+    place = int(np.argmin(values) if low_side else np.argmax(values))
+    where = ("at the positive electrode", "at the negative electrode", "inside the electrolyte")[place]
+    value = float(values[place])
+    when = f"step {index + 1}, t = {s.time:.6g} s, i = {s.i:.4g} A/m^2"
+    if name == "depleted":
+        return "depleted", (
+            f"the salt ran out {where} ({value:.4g} mol/m^3; {when}): the current exceeds what diffusion can "
+            "feed; lower the voltage or current, or see the limiting current of `cellsim plan`"
+        )
+    if name == "saturated":
+        return "out_of_range", f"no room is left for solvent {where} (c = {value:.4g} mol/m^3; {when})"
+    return "out_of_range", (
+        f"c = {value:.4g} mol/m^3 {where} left the range of the transport set ({when}); lower the drive, choose "
+        'another set, or say extrapolate = "clamp"'
+    )
+
+
+def _stop_conditions(step: Step, first: Snapshot, stepper: Stepper) -> Iterator[tuple[str, Condition]]:
+    given = step.stop.given
+    if "current_below" in given:
+        level = given["current_below"] * abs(first.i)
+        yield "current_below", lambda s: abs(s.i) - level
+    if "current_rate_below" in given:
+        rate = given["current_rate_below"]
+        previous: list[tuple[float, float]] = [(first.time, first.i)]
+
+        def slow(s: Snapshot) -> float:
+            t, i = previous[0]
+            if s.time <= t:
+                return 1.0
+            previous[0] = (s.time, s.i)
+            return abs((s.i - i) / (s.time - t)) - rate
+
+        yield "current_rate_below", slow
+    if "c_below" in given:
+        c_below = given["c_below"]
+        yield "c_below", lambda s: float(s.wall.min()) - c_below
+    if "c_above" in given:
+        c_above = given["c_above"]
+        yield "c_above", lambda s: c_above - float(s.wall.max())
+    if "voltage_above" in given:
+        V_above = given["voltage_above"]
+        yield "voltage_above", lambda s: V_above - s.voltage
+    if "voltage_below" in given:
+        V_below = given["voltage_below"]
+        yield "voltage_below", lambda s: s.voltage - V_below
+
+
+def _locate(condition: Condition, stepper: Stepper, t_old: float, t_new: float) -> float:
+    """First time in (t_old, t_new] at which the condition is met, by bisection on the dense output."""
+    if condition.__name__ == "slow":
+        return t_new
+    low, high = t_old, t_new
+    for _ in range(40):
+        middle = 0.5 * (low + high)
+        if high - low <= 1e-9 * max(high, 1e-30) or middle in (low, high):
+            break
+        if condition(stepper.snapshot(middle)) > 0:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _breakpoints(step: Step, t_start: float, rtol: float) -> Array:
+    """Times a time step must not straddle: the corners of a followed table that matter at `rtol`, and the end."""
+    t_end = t_start + step.duration
+    if step.time is None:
+        return np.array([t_end, np.inf])
+    keep = _corners(step.time, step.value, 10 * rtol * float(np.max(np.abs(step.value))))
+    inner = t_start + step.time[keep]
+    return np.append(np.unique(np.append(inner[(inner > t_start) & (inner < t_end)], t_end)), np.inf)
+
+
+def _corners(x: Array, y: Array, tolerance: float) -> Array:
+    """Indices kept by the Ramer-Douglas-Peucker simplification of y(x), vertical distances."""
+    keep = np.zeros(x.size, dtype=bool)
+    keep[[0, -1]] = True
+    stack = [(0, x.size - 1)]
+    while stack:
+        a, b = stack.pop()
+        if b - a < 2:
+            continue
+        inner = slice(a + 1, b)
+        miss = np.abs(y[inner] - np.interp(x[inner], x[[a, b]], y[[a, b]]))
+        worst = int(np.argmax(miss))
+        if miss[worst] > tolerance:
+            middle = a + 1 + worst
+            keep[middle] = True
+            stack += [(a, middle), (middle, b)]
+    return np.flatnonzero(keep)
