@@ -1,0 +1,188 @@
+"""The result of a run: every quantity of docs/schema.md section 3, with unit, frame and provenance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Array = NDArray[np.float64]
+
+FRAMES = ("interface", "lab", "solvent")
+STATUSES = ("done", "stopped", "depleted", "out_of_range", "not_converged", "interrupted")
+
+# name: (dims, unit, long name)
+VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "step": (("time",), "1", "index of the protocol step"),
+    "i": (("time",), "A/m^2", "current density, positive electrode to negative"),
+    "V": (("time",), "V", "cell voltage, positive minus negative"),
+    "V_ohmic": (("time",), "V", "ohmic part of the voltage, i times the integral of dx/kappa"),
+    "V_concentration": (("time",), "V", "concentration potential between the interfaces"),
+    "V_positive": (("time",), "V", "loss at the positive interface"),
+    "V_negative": (("time",), "V", "loss at the negative interface"),
+    "c": (("time", "x"), "mol/m^3", "salt concentration, cell average"),
+    "m": (("time", "x"), "mol/kg", "molality of the salt"),
+    "r": (("time", "x"), "1", "salt per solvent molecule or repeat unit"),
+    "phi": (("time", "x"), "V", "potential of a reference electrode of M against the negative electrode"),
+    "c_face": (("time", "face"), "mol/m^3", "salt concentration at the faces"),
+    "t_plus": (("time", "x"), "1", "cation transference number, solvent frame"),
+    "kappa": (("time", "x"), "S/m", "conductivity of the electrolyte"),
+    "D": (("time", "x"), "m^2/s", "salt diffusion coefficient"),
+    "chi": (("time", "x"), "1", "thermodynamic factor, molal basis"),
+    "Ne": (("time", "x"), "1", "Newman number"),
+    "N_plus": (("time", "face"), "mol/(m^2 s)", "cation flux, interface frame"),
+    "N_minus": (("time", "face"), "mol/(m^2 s)", "anion flux, interface frame"),
+    "N_0": (("time", "face"), "mol/(m^2 s)", "solvent flux, interface frame"),
+    "v_plus": (("frame", "time", "face"), "m/s", "cation velocity"),
+    "v_minus": (("frame", "time", "face"), "m/s", "anion velocity"),
+    "v_0": (("frame", "time", "face"), "m/s", "solvent velocity"),
+    "v_interface": (("time",), "m/s", "velocity of the positive interface in the lab frame"),
+    "interface_shift": (("time",), "m", "displacement of the positive interface in the lab frame"),
+    "position": (("time", "x"), "m", "cell centres, from the positive interface"),
+    "position_face": (("time", "face"), "m", "faces, from the positive interface"),
+    "thickness": (("time",), "m", "thickness of the electrolyte"),
+    "salt_inventory": (("time",), "mol/m^2", "salt per electrode area"),
+}
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a run found, whether it reached its end or not.
+
+    Parameters
+    ----------
+    arrays : mapping
+        The variables of docs/schema.md section 3, by name, SI.
+    coordinates : mapping
+        ``time``, ``x``, ``face`` [s, m, m].
+    status : str
+        One of :data:`STATUSES`.
+    message : str
+        What happened, when, where and what to try.
+    attributes : mapping
+        Provenance: solver and options, versions, inputs, the case and the set verbatim.
+    log : tuple of dict
+        One per protocol step: index, drive, t_start, t_end, ended_by.
+    """
+
+    arrays: Mapping[str, Array]
+    coordinates: Mapping[str, Array]
+    status: str
+    message: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    log: tuple[Mapping[str, Any], ...] = ()
+
+    def __getitem__(self, name: str) -> Array:
+        """A variable or coordinate as a plain array [SI]."""
+        return self.arrays[name] if name in self.arrays else self.coordinates[name]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the protocol ran to its end or to a stop condition."""
+        return self.status in ("done", "stopped")
+
+    @property
+    def salt_drift(self) -> float:
+        """Largest relative change of the salt inventory over the run [1]."""
+        inventory = self.arrays["salt_inventory"]
+        return float(np.max(np.abs(inventory / inventory[0] - 1)))
+
+    @cached_property
+    def dataset(self) -> xr.Dataset:
+        """All of it as an xarray Dataset with units and long names."""
+        import xarray as xr
+
+        variables = {
+            name: (dims, self.arrays[name], {"units": unit, "long_name": text})
+            for name, (dims, unit, text) in VARIABLES.items()
+            if name in self.arrays
+        }
+        coords = {
+            "time": ("time", self.coordinates["time"], {"units": "s", "long_name": "time"}),
+            "x": ("x", self.coordinates["x"], {"units": "m", "long_name": "distance from the positive electrode"}),
+            "face": ("face", self.coordinates["face"], {"units": "m", "long_name": "faces between cells"}),
+            "frame": ("frame", list(FRAMES), {"long_name": "frame of reference"}),
+        }
+        attributes = dict(self.attributes) | {
+            "status": self.status,
+            "status_message": self.message,
+            "steps": json.dumps([dict(entry) for entry in self.log]),
+        }
+        return xr.Dataset(variables, coords, attributes)
+
+    def to_netcdf(self, path: str | Path) -> None:
+        """Write NetCDF4 with units and provenance."""
+        self.dataset.to_netcdf(path, engine="h5netcdf", encoding={n: {"zlib": True} for n in self.arrays})
+
+    @classmethod
+    def from_netcdf(cls, path: str | Path) -> Solution:
+        """Read what :meth:`to_netcdf` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is missing or is not a cellsim result.
+        """
+        import xarray as xr
+
+        if not Path(path).is_file():
+            raise InputError(f"{path}: no such result file")
+        try:
+            with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as data:
+                data = data.load()
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not a NetCDF4 file of cellsim ({error})") from error
+        if "status" not in data.attrs or "time" not in data.coords:
+            raise InputError(f"{path}: not a cellsim result (no status attribute)")
+        attributes = dict(data.attrs)
+        status, message = attributes.pop("status"), attributes.pop("status_message")
+        log = tuple(json.loads(attributes.pop("steps", "[]")))
+        arrays = {str(name): variable.values for name, variable in data.data_vars.items()}
+        coordinates = {name: data[name].values for name in ("time", "x", "face")}
+        return cls(arrays, coordinates, str(status), str(message), attributes, log)
+
+    def at(self, name: str, positions: Array, *, frame: str = "lab", origin_shift: float = 0.0) -> Array:
+        """A velocity or concentration against time at fixed positions.
+
+        Parameters
+        ----------
+        name : str
+            ``"v_minus"``, ``"v_plus"``, ``"v_0"``, ``"c"`` or ``"N_..."``.
+        positions : ndarray, shape (p,)
+            Distances from the positive interface at t = 0 [m]; in the lab frame fixed in the lab, so that the
+            interface moves away from them: x = position - interface_shift.
+        frame : {"interface", "lab", "solvent"}
+            Frame of the velocity; positions are fixed in the lab for "lab", else at the interface.
+        origin_shift : float
+            Added to the positions [m].
+
+        Returns
+        -------
+        ndarray, shape (time, p)
+            SI; NaN where a position lies outside the electrolyte.
+        """
+        if frame not in FRAMES:
+            raise InputError(f"frame = {frame!r} must be one of {', '.join(FRAMES)}")
+        source = "c_face" if name == "c" else name
+        values = self.arrays[source]
+        if VARIABLES[source][0][0] == "frame":
+            values = values[FRAMES.index(frame)]
+        shift = self.arrays["interface_shift"] if frame == "lab" else np.zeros(values.shape[0])
+        wanted = np.asarray(positions, dtype=float) + origin_shift
+        grid = self.arrays["position_face"]
+        rows = [
+            np.interp(wanted - s, g, row, left=np.nan, right=np.nan)
+            for s, g, row in zip(shift, grid, values, strict=True)
+        ]
+        return np.array(rows)

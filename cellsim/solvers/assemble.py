@@ -1,0 +1,115 @@
+"""From the snapshots of a march to a Solution: every derived quantity, vectorised over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim import equations
+from cellsim.cell import Cell
+from cellsim.solution import Solution
+from cellsim.solvers.march import Run
+from cellsim.transport import TransportSet
+
+Array = NDArray[np.float64]
+
+
+def assemble(run: Run, cell: Cell, transport: TransportSet, attributes: Mapping[str, Any]) -> Solution:
+    """Build the Solution.
+
+    Parameters
+    ----------
+    run : Run
+        Snapshots with at least one entry.
+    cell : Cell
+        Geometry and electrodes.
+    transport : TransportSet
+        Properties; evaluated clamped, since a run may end a hair outside the range.
+    attributes : mapping
+        Provenance to keep.
+
+    Returns
+    -------
+    Solution
+    """
+    held = transport.with_extrapolation("clamp")
+    porosity = cell.separator.porosity
+    time = np.array([s.time for s in run.snapshots])
+    i = np.array([s.i for s in run.snapshots])
+    c = np.array([s.c for s in run.snapshots])
+    wall = np.array([s.wall for s in run.snapshots])
+    parts = np.array([s.parts for s in run.snapshots])
+    faces = np.array([s.faces for s in run.snapshots])
+    N_salt = np.array([s.N_salt for s in run.snapshots])
+    N_0 = np.array([s.N_0 for s in run.snapshots])
+    widths = np.diff(faces, axis=1)
+    near = widths[:, 1:] / (widths[:, :-1] + widths[:, 1:])
+    inner = near * c[:, :-1] + (1 - near) * c[:, 1:]
+    c_face = np.concatenate([wall[:, :1], inner, wall[:, 1:]], axis=1)
+    N_plus = equations.cation_flux(held, N_salt, i[:, None])
+    v_s = equations.interface_velocity(i, cell.V_metal, transport.z_plus)
+    v_plus, v_minus, v_0 = (
+        _in_frames(N / (porosity * concentration), N_0 / (porosity * held.c_0(c_face)), v_s)
+        for N, concentration in (
+            (N_plus, transport.nu_plus * c_face),
+            (transport.nu_minus * N_salt, transport.nu_minus * c_face),
+            (N_0, held.c_0(c_face)),
+        )
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chi = held.chi(c)
+    arrays = {
+        "step": np.array(run.step_index),
+        "i": i,
+        "V": parts.sum(axis=1),
+        "V_ohmic": parts[:, 0],
+        "V_concentration": parts[:, 1],
+        "V_positive": parts[:, 2],
+        "V_negative": parts[:, 3],
+        "c": c,
+        "m": held.m(c),
+        "r": held.r(c),
+        "phi": _potential(held, cell, c, wall, widths, i, parts),
+        "c_face": c_face,
+        "t_plus": held.t_plus(c),
+        "kappa": held.kappa(c),
+        "D": held.D(c),
+        "chi": chi,
+        "Ne": equations.newman_number(held, c),
+        "N_plus": N_plus,
+        "N_minus": transport.nu_minus * N_salt,
+        "N_0": N_0,
+        "v_plus": v_plus,
+        "v_minus": v_minus,
+        "v_0": v_0,
+        "v_interface": v_s,
+        "interface_shift": np.concatenate([[0.0], np.cumsum(0.5 * np.diff(time) * (v_s[1:] + v_s[:-1]))]),
+        "position": 0.5 * (faces[:, 1:] + faces[:, :-1]),
+        "position_face": faces,
+        "thickness": faces[:, -1],
+        "salt_inventory": porosity * np.sum(c * widths, axis=1),
+    }
+    coordinates = {"time": time, "x": arrays["position"][0].copy(), "face": faces[0].copy()}
+    log = tuple(asdict(entry) for entry in run.log)
+    extra = {"time_steps": run.time_steps}
+    return Solution(arrays, coordinates, run.status, run.message, dict(attributes) | extra, log)
+
+
+def _in_frames(v: Array, v_0: Array, v_s: Array) -> Array:
+    """Interface-frame velocities (time, face) -> (frame, time, face): interface, lab, solvent."""
+    return np.stack([v, v + v_s[:, None], v - v_0])
+
+
+def _potential(
+    transport: TransportSet, cell: Cell, c: Array, wall: Array, widths: Array, i: Array, parts: Array
+) -> Array:
+    """phi at the cell centres against the negative electrode: phi(x) = V - eta_0 - ohmic and concentration parts up to x."""
+    resistance = widths / (transport.kappa(c) * cell.separator.transport_factor)
+    before = np.cumsum(resistance, axis=1) - 0.5 * resistance
+    ohmic = i[:, None] * before
+    concentration = equations.concentration_voltage(transport, wall[:, :1], c)
+    return (parts.sum(axis=1) - parts[:, 2])[:, None] - ohmic - concentration
