@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "simulate": "cellsim.simulate",
+    "simulate": "cellsim.simulation",
     "Options": "cellsim.solvers.state",
     "Solution": "cellsim.solution",
     "TransportSet": "cellsim.transport",
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from cellsim.onsager import OnsagerMatrix
     from cellsim.protocol import Protocol, StopConditions, hold_current, hold_voltage, rest
     from cellsim.set_file import list_sets, load_set
-    from cellsim.simulate import simulate
+    from cellsim.simulation import simulate
     from cellsim.solution import Solution
     from cellsim.solvers.state import Options
     from cellsim.transport import TransportSet
