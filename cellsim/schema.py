@@ -351,22 +351,20 @@ class Table:
     @overload
     def table(self, key: str) -> Table: ...
     @overload
+    def table(self, key: str, default: dict[str, Any]) -> Table: ...
+    @overload
     def table(self, key: str, default: D) -> Table | D: ...
     def table(self, key: str, default: Any = REQUIRED) -> Any:
-        """The table `key`, or the default where it is absent."""
+        """The table `key`; where it is absent the default, which ``{}`` turns into an empty table."""
         name = self._dotted(key)
         if key not in self.data:
             if default is REQUIRED:
                 raise InputError(f"{self.file}: the table [{name}] is missing")
-            return default
+            return Table({}, self.file, name) if isinstance(default, dict) else default
         value = self.data[key]
         if not isinstance(value, dict):
             raise self.error(key, f"must be a table, [{name}]")
         return Table(value, self.file, name)
-
-    def optional_table(self, key: str) -> Table:
-        """The table `key`, an empty one where it is absent."""
-        return self.table(key) if key in self.data else Table({}, self.file, self._dotted(key))
 
     def tables(self, key: str) -> list[Table]:
         """The tables of ``[[key]]``, an empty list where there is none; they are named ``key[0]``, ``key[1]``, ..."""

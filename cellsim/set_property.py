@@ -194,13 +194,13 @@ def _read_table(table: Table, unit: str) -> tuple[str, Callable[[Array], Array],
 
 def _read_expression(table: Table, unit: str, names: tuple[str, ...]) -> tuple[Expression, float, Mapping[str, float]]:
     factor = _unit_factor(table, "unit", unit, None)
-    units = table.optional_table("units")
+    units = table.table("units", {})
     units.only("c", "m", "r", "T")
     scales = {"t_plus": 1.0}
     for name in ("c", "m", "r", "T"):
         scales[name] = _unit_factor(units, name, SI_UNITS[name], DEFAULT_UNITS[name])
     constants = {"F": F, "R": R}
-    given = table.optional_table("constants")
+    given = table.table("constants", {})
     for name in given:
         if not name.isidentifier() or name in {*scales, "F", "R"}:
             raise InputError(f"{given.where(name)} cannot name a constant; choose another name")
