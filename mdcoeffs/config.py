@@ -204,9 +204,9 @@ def read_species(path: str | Path) -> SpeciesFile:
     species = tuple(_species(top.table("species"), name) for name in top.table("species"))
     if not species:
         raise InputError(f"{top.where('species')} is empty; add tables [species.NAME] with selection, charge and role")
-    estimate = top.table("estimate", {})
+    estimate = _part(top, "estimate")
     estimate.only(*ESTIMATE_KEYS)
-    units = top.table("units", {})
+    units = _part(top, "units")
     units.only(*UNITS_KEYS)
     result = SpeciesFile(
         path=Path(path),
@@ -237,6 +237,10 @@ def read_species(path: str | Path) -> SpeciesFile:
     return result
 
 
+def _part(top: Table, key: str) -> Table:
+    return top.table(key) if key in top else Table({}, top.file, key)
+
+
 def _species(tables: Table, name: str) -> Species:
     entry = tables.table(name)
     entry.only(*SPECIES_KEYS)
@@ -262,7 +266,7 @@ def _replicas(top: Table) -> tuple[Replica, ...]:
     tables = top.tables("replica")
     here = [key for key in SOURCES if key in top]
     if here and tables:
-        raise InputError(f"{top.where(here[0])} stands beside [[replica]] tables; give it there or at the top, not both")
+        raise InputError(f"{top.where(here[0])} stands beside [[replica]] tables; give it in one place only")
     short = {key: top.data[key] for key in REPLICA_KEYS if key in top}
     found = []
     for table in tables or [Table({}, top.file)]:

@@ -47,13 +47,15 @@ class Molecules:
     first : array of int (molecules + 1,)
         Molecule k owns ``atoms[first[k]:first[k + 1]]``.
     weights : array (atoms,)
-        Weight of every atom in the centre of its molecule (its mass; 1 and 0 for a tracer atom); any unit.
+        Mass of every atom; any unit.
     species : array of int (molecules,)
         Species of every molecule.
     share : array (molecules,)
         Weight of a molecule in its species' sum; 1, or mass over mean mass for molecules of unequal mass.
     masses : array (species,)
         Mean mass of one molecule of each species; any unit.
+    tracer : array of int (molecules,)
+        Place in `atoms` of the atom whose path is the molecule's in the self part; -1 for the centre of mass.
     """
 
     atoms: Ints
@@ -62,6 +64,7 @@ class Molecules:
     species: Ints
     share: Array
     masses: Array
+    tracer: Ints
 
     @property
     def count(self) -> int:
@@ -86,6 +89,8 @@ class Track:
         Centre wrapped into the box, relative to the centre of the box.
     cell : array of int (molecules, 3)
         Periodic image the centre was found in, where known.
+    middle : array (molecules, 3)
+        Centre of mass relative to the first atom of the molecule.
     displacement : array (molecules, 3)
         Unwrapped displacement of the centre since the first frame.
     summed : array (species, 3)
@@ -95,6 +100,7 @@ class Track:
     relative: Array
     wrapped: Array
     cell: Ints
+    middle: Array
     displacement: Array
     summed: Array
 
@@ -104,14 +110,14 @@ class Track:
         n = molecules.count
         return Track(
             np.zeros((molecules.atoms.size, 3)), np.zeros((n, 3)), np.zeros((n, 3), dtype=np.int64),
-            np.zeros((n, 3)), np.zeros((molecules.masses.size, 3)),
+            np.zeros((n, 3)), np.zeros((n, 3)), np.zeros((molecules.masses.size, 3)),
         )  # fmt: skip
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays by name, for a checkpoint."""
         return {
             "relative": self.relative, "wrapped": self.wrapped, "cell": self.cell,
-            "displacement": self.displacement, "summed": self.summed,
+            "middle": self.middle, "displacement": self.displacement, "summed": self.summed,
         }  # fmt: skip
 
 
@@ -200,7 +206,7 @@ def advance(
     atom, longest, worst = _advance(
         np.ascontiguousarray(positions), flags, images is not None, np.ascontiguousarray(matrix), inverse, orthogonal,
         periodic, known, start, molecules.atoms, molecules.first, molecules.weights, molecules.species,
-        molecules.share, track.relative, track.wrapped, track.cell, track.displacement, track.summed,
+        molecules.share, track.relative, track.wrapped, track.cell, track.middle, track.displacement, track.summed,
     )  # fmt: skip
     if atom >= 0:
         raise InputError(f"the position of atom {atom} is NaN or infinite")
@@ -212,10 +218,31 @@ def advance(
     return float(longest)
 
 
+def tracer_offsets(molecules: Molecules, track: Track) -> Array:
+    """Where the followed atom of every molecule stands, relative to the centre of mass.
+
+    Parameters
+    ----------
+    molecules : Molecules
+        Who is who.
+    track : Track
+        State after a frame.
+
+    Returns
+    -------
+    array (molecules, 3)
+        Zero where the centre of mass itself is followed; unit of the positions.
+    """
+    chosen = molecules.tracer >= 0
+    offsets = np.zeros((molecules.count, 3))
+    offsets[chosen] = track.relative[molecules.tracer[chosen]] - track.middle[chosen]
+    return offsets
+
+
 @numba.njit(cache=True, nogil=True)
 def _advance(  # type: ignore[no-untyped-def]
     positions, images, flagged, box, inverse, orthogonal, periodic, known, start, atoms, first, weights, species,
-    share, relative, wrapped, cell, displacement, summed,
+    share, relative, wrapped, cell, middle, displacement, summed,
 ):  # fmt: skip
     """Return (index of a bad atom or -1, longest fractional step, molecule that made it)."""
     half = 0.5 * (box[0] + box[1] + box[2])
@@ -266,7 +293,8 @@ def _advance(  # type: ignore[no-untyped-def]
             if not np.isfinite(r[0] + r[1] + r[2]):
                 return a, longest, worst
         for x in range(3):
-            new[x] = new[x] / total + origin[x]
+            middle[k, x] = new[x] / total
+            new[x] = middle[k, x] + origin[x]
         if not periodic:
             for x in range(3):
                 d[x] = new[x] - wrapped[k, x]

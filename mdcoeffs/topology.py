@@ -1,0 +1,144 @@
+"""Atoms into molecules, molecules into species: the checks that every atom is somewhere and none is twice.
+
+Knows nothing of file formats; `mdcoeffs.trajectory` hands over indices, masses and molecule numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.errors import InputError
+from mdcoeffs.config import Species
+from mdcoeffs.unwrap import Molecules
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Selected:
+    """The atoms of one species.
+
+    Parameters
+    ----------
+    species : Species
+        The species.
+    index : array of int (atoms,)
+        Its atoms.
+    key : array of int (atoms,)
+        Molecule number of each of them.
+    size : array of int (atoms,), optional
+        Atoms that the molecule of each atom has in the whole system; given where a cut molecule is an error.
+    tracer : array of int, optional
+        Atoms followed instead of the centres of mass, one per molecule.
+    """
+
+    species: Species
+    index: Ints
+    key: Ints
+    size: Ints | None = None
+    tracer: Ints | None = None
+
+
+def sort_molecules(
+    parts: Sequence[Selected], mass: Array, describe: Callable[[int], str], *, ignored: Ints | None = None
+) -> Molecules:
+    """Sort atoms into molecules and species.
+
+    Parameters
+    ----------
+    parts : sequence of Selected
+        All species.
+    mass : array (all atoms,)
+        Mass of every atom; any unit.
+    describe : callable
+        Name of an atom for messages.
+    ignored : array of int, optional
+        Massless sites that belong to no species.
+
+    Returns
+    -------
+    Molecules
+
+    Raises
+    ------
+    InputError
+        Selections that overlap, miss atoms or cut molecules; masses that are not positive.
+    """
+    owner = np.full(mass.size, -1, dtype=np.int64)
+    if ignored is not None:
+        if np.any(mass[ignored] != 0):
+            raise InputError("ignore selects atoms that have mass; only massless sites may be left out")
+        owner[ignored] = -2
+    groups = []
+    for number, part in enumerate(parts):
+        taken = part.index[owner[part.index] != -1]
+        if taken.size:
+            other = "ignore" if owner[taken[0]] == -2 else f"species.{parts[owner[taken[0]]].species.name}"
+            raise InputError(
+                f"the selections of species.{part.species.name} and {other} overlap in {taken.size} atoms, "
+                f"the first is atom {taken[0]} ({describe(int(taken[0]))})"
+            )
+        owner[part.index] = number
+        groups.append(_group(part, mass, describe))
+    missed = np.flatnonzero(owner == -1)
+    if missed.size:
+        raise InputError(
+            f"the selections miss {missed.size} of {owner.size} atoms, the first is atom {missed[0]} "
+            f"({describe(int(missed[0]))}): every atom must belong to a species"
+        )
+    atoms = np.concatenate([g[0] for g in groups])
+    lengths = np.concatenate([g[1] for g in groups])
+    offset = np.cumsum([0] + [g[0].size for g in groups])[:-1]
+    tracer = np.concatenate([np.where(g[2] < 0, -1, g[2] + o) for g, o in zip(groups, offset, strict=True)])
+    kind = np.repeat(np.arange(len(parts)), [g[1].size for g in groups])
+    first = np.concatenate([[0], np.cumsum(lengths)])
+    molecule_mass = np.add.reduceat(mass[atoms], first[:-1])
+    mean = np.array([molecule_mass[kind == k].mean() for k in range(len(parts))])
+    for number, part in enumerate(parts):
+        spread = float(np.ptp(molecule_mass[kind == number]))
+        if part.species.role != "solvent" and spread > 1e-3 * mean[number]:
+            raise InputError(
+                f"species.{part.species.name} holds molecules of different mass ({mean[number]:.3f} u on average, "
+                f"spread {spread:.3f} u), but an ion is one kind of molecule"
+            )
+    return Molecules(
+        atoms=atoms.astype(np.int64), first=first.astype(np.int64), weights=mass[atoms], species=kind.astype(np.int64),
+        share=molecule_mass / mean[kind], masses=mean, tracer=tracer.astype(np.int64),
+    )  # fmt: skip
+
+
+def _group(part: Selected, mass: Array, describe: Callable[[int], str]) -> tuple[Ints, Ints, Ints]:
+    """(atoms molecule by molecule, atoms per molecule, place of the followed atom or -1)."""
+    where = f"species.{part.species.name}"
+    if part.size is not None:
+        _, inverse, counts = np.unique(part.key, return_inverse=True, return_counts=True)
+        cut = np.flatnonzero(counts[inverse] != part.size)
+        if cut.size:
+            atom = int(part.index[cut[0]])
+            raise InputError(
+                f"{where}: selection {part.species.selection!r} cuts the molecule of atom {atom} ({describe(atom)}); "
+                f"select whole molecules"
+            )
+    order = np.argsort(part.key, kind="stable")
+    atoms, key = part.index[order], part.key[order]
+    starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
+    lengths = np.diff(np.append(starts, key.size))
+    bad = np.flatnonzero(~(mass[atoms] > 0))
+    if bad.size:
+        atom = int(atoms[bad[0]])
+        raise InputError(
+            f"{where}: atom {atom} ({describe(atom)}) has mass {mass[atom]:g}, masses must be positive: "
+            f"use a topology with masses, or name massless sites in ignore"
+        )
+    tracer = np.full(lengths.size, -1, dtype=np.int64)
+    if part.tracer is not None:
+        chosen = np.isin(atoms, part.tracer)
+        if not np.all(np.add.reduceat(chosen.astype(int), starts) == 1):
+            raise InputError(f"{where}.centre = {part.species.centre!r} must select exactly one atom of every molecule")
+        tracer = np.flatnonzero(chosen)
+    return atoms, lengths, tracer

@@ -1,0 +1,455 @@
+"""Trajectories to summed displacements: one pass, bounded memory; the only module that imports MDAnalysis.
+
+A trajectory is read once, frame by frame: molecules are made whole and unwrapped (`mdcoeffs.unwrap`), their
+displacements summed over each species, the drift of the total momentum measured and taken away. The paths of single
+ions, needed only for the self part, go to a store with a cap on memory (`mdcoeffs.scratch`). A checkpoint lets a
+reading that was killed go on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import time as clock
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import MDAnalysis as mda
+import numpy as np
+from MDAnalysis.exceptions import NoDataError, SelectionError
+from numpy.typing import NDArray
+
+from cellsim.errors import InputError
+from mdcoeffs.config import Replica, Species, SpeciesFile
+from mdcoeffs.files import check_dcd, check_dump, check_xtc, dump_columns, topology_format
+from mdcoeffs.reading import ANGSTROM, PICOSECOND, Reading, Record, finish, restore, save
+from mdcoeffs.scratch import load_checkpoint, open_store
+from mdcoeffs.topology import Selected, sort_molecules
+from mdcoeffs.unwrap import Molecules, Track, advance, box_matrix, tracer_offsets, whole_molecules
+
+log = logging.getLogger(__name__)
+Array = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+_BAD_FILE = (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, AttributeError, RuntimeError)
+
+
+def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[Any, tuple[Any, ...]]:
+    """Open topology and trajectory files.
+
+    Parameters
+    ----------
+    replica : Replica
+        The files and, where their names do not tell, their formats.
+    timestep : float, optional
+        MD time step [s]; LAMMPS dumps number their frames in steps.
+
+    Returns
+    -------
+    universe : MDAnalysis.Universe
+        With the first trajectory file loaded.
+    files : tuple
+        Arguments of ``universe.load_new``, one (path, keywords) per trajectory file.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read.
+    """
+    if replica.topology is None:
+        raise InputError(f"{replica.label}: a trajectory needs a topology")
+    options: dict[str, Any] = {"topology_format": replica.topology_format or topology_format(replica.topology)}
+    if replica.atom_style:
+        options["atom_style"] = replica.atom_style
+    files = tuple((path, _reader_options(path, replica, timestep)) for path in replica.trajectory)
+    with _logged_warnings():
+        try:
+            universe = mda.Universe(str(replica.topology), **{k: v for k, v in options.items() if v})
+        except _BAD_FILE as error:
+            raise InputError(f"{replica.topology}: cannot be read as a topology ({_brief(error)})") from error
+        load(universe, *files[0])
+    return universe, files
+
+
+def load(universe: Any, path: Path, options: dict[str, Any]) -> None:
+    """Make `path` the trajectory of `universe`.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read, or with another number of atoms.
+    """
+    try:
+        universe.load_new(str(path), **options)
+    except _BAD_FILE as error:
+        raise InputError(f"{path}: cannot be read as a trajectory ({_brief(error)})") from error
+
+
+def molecules_of(universe: Any, species: Sequence[Species], *, ignore: str = "") -> Molecules:
+    """Sort the atoms into molecules and the molecules into species.
+
+    Parameters
+    ----------
+    universe : MDAnalysis.Universe
+        Topology with masses.
+    species : sequence of Species
+        Selections, and how atoms make molecules.
+    ignore : str
+        Selection of massless sites that belong to no species.
+
+    Returns
+    -------
+    Molecules
+        Masses in dalton.
+
+    Raises
+    ------
+    InputError
+        Selections that are empty, overlap, miss atoms or cut molecules; masses that are not positive.
+    """
+    ignored = _select(universe, ignore, "ignore") if ignore else None
+    parts = [_selected(universe, one) for one in species]
+    return sort_molecules(parts, _masses(universe), lambda atom: _describe(universe, atom), ignored=ignored)
+
+
+def read_trajectory(
+    universe: Any,
+    species: Sequence[Species],
+    *,
+    temperature: float,
+    files: Sequence[Any] = (),
+    coordinates: str = "auto",
+    timestep: float | None = None,
+    frame_interval: float | None = None,
+    start: float | None = None,
+    stop: float | None = None,
+    stride: int = 1,
+    ignore: str = "",
+    volume: float | None = None,
+    self_part: str = "ions",
+    memory: float = 1e9,
+    folder: Path | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_every: float = 60.0,
+    progress: Progress | None = None,
+) -> Reading:
+    """Read a trajectory once: displacements summed over each species, unwrapped, drift taken away.
+
+    Parameters
+    ----------
+    universe : MDAnalysis.Universe
+        Topology and trajectory.
+    species : sequence of Species
+        What is what; must cover every atom.
+    temperature : float
+        Temperature [K].
+    files : sequence, optional
+        Trajectory files in their order, as :func:`open_replica` returns them; the loaded one when left out.
+    coordinates : {"auto", "wrapped", "unwrapped"}
+        "auto": unwrapped where the file says so (LAMMPS image flags or xu yu zu), else wrapped.
+    timestep : float, optional
+        MD time step for files that number their frames in steps [s].
+    frame_interval : float, optional
+        Time between stored frames; overrides the file [s].
+    start, stop : float, optional
+        Part of the run to use [s].
+    stride : int
+        Use every stride-th frame.
+    ignore : str
+        Selection of massless sites.
+    volume : float, optional
+        Volume, where the file has no box [m^3].
+    self_part : {"ions", "all", "none"}
+        Whose single-particle paths are kept.
+    memory : float
+        Cap on what is kept in memory for them [byte].
+    folder : Path, optional
+        Folder of the scratch file; the present one when left out.
+    checkpoint : Path, optional
+        Where to leave a checkpoint, and to look for one.
+    checkpoint_every : float
+        Time between checkpoints [s].
+    progress : callable, optional
+        Called with (frames done, frames in all).
+
+    Returns
+    -------
+    Reading
+
+    Raises
+    ------
+    InputError
+        Any of the ways a trajectory can be bad: one sentence, never a silent number.
+    """
+    molecules = molecules_of(universe, species, ignore=ignore)
+    files = list(files) or [(None, {})]
+    lengths = _lengths(universe, files, stride)
+    total = sum(lengths)
+    unwrapped, flags = _convention(universe, files[0][0], coordinates)
+    kept = np.flatnonzero(np.isin(molecules.species, [
+        k for k, one in enumerate(species) if self_part == "all" or (self_part == "ions" and one.role != "solvent")
+    ]))  # fmt: skip
+    identity = {
+        "species": [repr(one) for one in species], "trajectory": [_fingerprint(path) for path, _ in files],
+        "atoms": len(universe.atoms),
+        "options": [coordinates, timestep, frame_interval, start, stop, stride, self_part],
+    }  # fmt: skip
+    state = load_checkpoint(checkpoint, identity) if checkpoint is not None else None
+    folder = Path() if folder is None else folder
+    store = None
+    if kept.size:
+        store = open_store(kept.size, total, memory=memory, folder=folder, resume=state is not None,
+                           on_disk=checkpoint is not None)  # fmt: skip
+    track, record = Track.empty(molecules), Record.empty(total, len(species))
+    begin = restore(state, track, record) if state is not None else 0
+    offset = state["offset"] if state is not None else np.zeros((molecules.count, 3))
+    saved = clock.monotonic()
+    with _logged_warnings():
+        for number, label, ts in _frames(universe, files, stride, begin):
+            time = _frame_time(universe.trajectory, number * stride, timestep, frame_interval, label)
+            if (start is not None and time < start * (1 - 1e-9)) or (stop is not None and time > stop * (1 + 1e-9)):
+                continue
+            record.check_order(time, label, number * stride)
+            box = box_matrix(ts.dimensions)
+            if box is None and not unwrapped:
+                raise InputError(
+                    f'{label}: frame {number * stride} has no box, so wrapped positions cannot be unwrapped; give a '
+                    f'trajectory with its box, or coordinates = "unwrapped" and volume if it is unwrapped'
+                )
+            images = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if flags else None
+            first = record.used == 0
+            if first and box is not None and not unwrapped:
+                track.relative[:] = whole_molecules(molecules, ts.positions, box, _bonds(universe))
+            try:
+                longest = advance(molecules, track, ts.positions, box, images=images, known=unwrapped, start=first)
+            except InputError as error:
+                raise InputError(f"{label}: frame {number * stride}: {error}") from error
+            if first:
+                offset = tracer_offsets(molecules, track)
+            if store is not None:
+                path = track.displacement + tracer_offsets(molecules, track) - offset
+                store.put(record.used, path[kept] * ANGSTROM)
+            record.add(time, track.summed, 0.0 if box is None else float(np.prod(np.diagonal(box))), longest)
+            if progress is not None:
+                progress(number + 1, total)
+            if checkpoint is not None and clock.monotonic() - saved > checkpoint_every:
+                save(checkpoint, identity, track, record, offset, store, number + 1)
+                saved = clock.monotonic()
+    if checkpoint is not None:
+        save(checkpoint, identity, track, record, offset, store, total)
+    return finish(record, molecules, species, temperature, volume, store, kept, begin)
+
+
+def read_replica(file: SpeciesFile, number: int, **options: Any) -> Reading:
+    """Read replica `number` of a SPECIES.toml; `options` go to :func:`read_trajectory`.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        As :func:`mdcoeffs.config.read_species` gives it.
+    number : int
+        Which replica.
+    **options
+        ``folder``, ``checkpoint``, ``checkpoint_every``, ``progress``.
+
+    Returns
+    -------
+    Reading
+
+    Raises
+    ------
+    InputError
+        As :func:`read_trajectory`.
+    """
+    replica = file.replicas[number]
+    universe, files = open_replica(replica, timestep=file.timestep)
+    reading = read_trajectory(
+        universe, file.species, temperature=file.temperature, files=files, coordinates=file.coordinates,
+        timestep=file.timestep, frame_interval=file.frame_interval, start=file.start, stop=file.stop,
+        stride=file.stride, ignore=file.ignore, volume=file.volume, self_part=file.self_part, memory=file.memory,
+        **options,
+    )  # fmt: skip
+    return reading
+
+
+# ---- one frame after the other ----------------------------------------------------------------------------------
+
+
+def _frames(universe: Any, files: Sequence[Any], stride: int, begin: int) -> Iterator[tuple[int, str, Any]]:
+    """(running number of the used frame, file name, timestep), from number `begin` on."""
+    number = 0
+    before = 0
+    for path, options in files:
+        if path is not None and len(files) > 1:
+            load(universe, path, options)
+        trajectory = universe.trajectory
+        label = Path(path or trajectory.filename or "trajectory").name
+        _check_complete(path, trajectory)
+        offset = -before % stride
+        before += len(trajectory)
+        here = range(offset, len(trajectory), stride)
+        skip = min(max(begin - number, 0), len(here))
+        number += skip
+        frame = here[skip] if skip < len(here) else len(trajectory)
+        if frame >= len(trajectory):
+            continue
+        try:
+            for ts in trajectory[frame::stride] if frame or stride > 1 else trajectory:
+                yield number, label, ts
+                number += 1
+                frame += stride
+        except InputError:
+            raise
+        except _BAD_FILE as error:
+            raise InputError(
+                f"{label}: frame {frame} cannot be read ({_brief(error)}): the file is cut short or damaged"
+            ) from error
+        if frame < len(trajectory):
+            raise InputError(f"{label}: frame {frame} of {len(trajectory)} is missing: the file is cut short")
+
+
+def _check_complete(path: Path | None, trajectory: Any) -> None:
+    if path is None:
+        return
+    if trajectory.format == "LAMMPSDUMP":
+        check_dump(path, trajectory.n_atoms)
+    elif trajectory.format == "XTC":
+        check_xtc(path, int(trajectory._xdr.offsets[-1]))
+    elif trajectory.format in ("DCD", "LAMMPS"):
+        check_dcd(path)
+
+
+def _frame_time(trajectory: Any, frame: int, timestep: float | None, interval: float | None, label: str) -> float:
+    ts = trajectory.ts
+    if interval is not None:
+        return frame * interval
+    if trajectory.format == "LAMMPSDUMP":
+        if timestep is None:
+            raise InputError(
+                f'{label}: frames are numbered in steps, not in time; give timestep = "2 fs" (the MD step)'
+            )
+        return float(ts.data["step"]) * timestep
+    return float(ts.time) * PICOSECOND
+
+
+def _lengths(universe: Any, files: Sequence[Any], stride: int) -> list[int]:
+    """Used frames per file, an upper bound (start and stop may leave some out)."""
+    found = []
+    before = 0
+    for path, options in files:
+        if path is not None and len(files) > 1:
+            load(universe, path, options)
+        count = len(universe.trajectory)
+        found.append(len(range(-before % stride, count, stride)))
+        before += count
+    if path is not None and len(files) > 1:
+        load(universe, *files[0])
+    return found
+
+
+def _convention(universe: Any, path: Path | None, coordinates: str) -> tuple[bool, bool]:
+    """(positions are or can be made unwrapped, by image flags)."""
+    columns = dump_columns(path) if path is not None and universe.trajectory.format == "LAMMPSDUMP" else []
+    flags = {"ix", "iy", "iz"} <= set(columns) and {"ix", "iy", "iz"} <= set(universe.trajectory.ts.data)
+    wrapped = bool({"x", "xs"} & set(columns))
+    if coordinates == "wrapped":
+        return False, False
+    if flags and wrapped:
+        return True, True
+    return coordinates == "unwrapped" or (bool({"xu", "xsu"} & set(columns)) and not wrapped), False
+
+
+def _fingerprint(path: Path | None) -> list[Any]:
+    if path is None:
+        return ["memory"]
+    status = path.stat()
+    return [path.name, status.st_size, status.st_mtime_ns]
+
+
+# ---- topology ---------------------------------------------------------------------------------------------------
+
+
+def _selected(universe: Any, one: Species) -> Selected:
+    where = f"species.{one.name}"
+    index = _select(universe, one.selection, where)
+    tracer = None if one.centre == "mass" else _select(universe, one.centre, f"{where}.centre")
+    if one.molecule == "atom":
+        return Selected(one, index, index, None, tracer)
+    try:
+        if one.molecule == "fragment":
+            whole = np.asarray(universe.atoms.fragindices, dtype=np.int64)
+            return Selected(one, index, whole[index], np.bincount(whole)[whole[index]], tracer)
+        atoms = universe.atoms[index]
+        key = atoms.resindices if one.molecule == "residue" else atoms.molnums
+    except (NoDataError, AttributeError) as error:
+        missing = "bonds" if one.molecule == "fragment" else "molecule numbers"
+        raise InputError(
+            f'{where}: the topology has no {missing}, so molecule = "{one.molecule}" is not possible; choose '
+            f'"residue" or "atom"'
+        ) from error
+    return Selected(one, index, np.asarray(key, dtype=np.int64), None, tracer)
+
+
+def _select(universe: Any, selection: str, where: str) -> NDArray[np.int64]:
+    try:
+        index = universe.select_atoms(selection).indices
+    except (SelectionError, NoDataError, AttributeError, ValueError, TypeError) as error:
+        raise InputError(f"{where}: selection {selection!r} is not understood ({_brief(error)})") from error
+    if not index.size:
+        raise InputError(f"{where}: selection {selection!r} selects no atoms")
+    return np.asarray(index, dtype=np.int64)
+
+
+def _masses(universe: Any) -> Array:
+    try:
+        mass = np.array(universe.atoms.masses, dtype=float)
+    except NoDataError as error:
+        raise InputError("the topology has no masses and they cannot be guessed; use a topology with masses") from error
+    return np.nan_to_num(mass, nan=0.0)
+
+
+def _bonds(universe: Any) -> NDArray[np.int64] | None:
+    try:
+        return np.asarray(universe.bonds.indices, dtype=np.int64)
+    except (NoDataError, AttributeError):
+        return None
+
+
+def _describe(universe: Any, atom: int) -> str:
+    one = universe.atoms[atom]
+    for name in ("resname", "type", "name"):
+        value = getattr(one, name, "")
+        if value:
+            return f"{name} {value}"
+    return "no name"
+
+
+# ---- files ------------------------------------------------------------------------------------------------------
+
+
+def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dict[str, Any]:
+    options: dict[str, Any] = {"format": replica.trajectory_format} if replica.trajectory_format else {}
+    columns = dump_columns(path)
+    if columns:
+        options["format"] = "LAMMPSDUMP"
+        options["dt"] = 1.0 if timestep is None else timestep / PICOSECOND
+        if {"ix", "iy", "iz"} <= set(columns):
+            options["additional_columns"] = ["ix", "iy", "iz"]
+    return options
+
+
+def _brief(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text[:160] or type(error).__name__
+
+
+@contextmanager
+def _logged_warnings() -> Iterator[None]:
+    """Warnings of the reader go to the log, each once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield
+    for text in dict.fromkeys(" ".join(str(one.message).split()) for one in caught):
+        log.info("reader: %s", text)
