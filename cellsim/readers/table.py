@@ -211,7 +211,7 @@ def _delimiter(lines: list[str]) -> str:
 
 
 def _split(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader(io.StringIO(line), delimiter=delimiter))
+    return next(csv.reader(io.StringIO(line), delimiter=delimiter, skipinitialspace=True))
 
 
 def unit_factor(unit: str, si_units: Sequence[str], *, field: str) -> tuple[float, str]:

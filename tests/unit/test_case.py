@@ -1,0 +1,220 @@
+"""Reading a case: every key of docs/schema.md section 1 arrives in SI, where it belongs."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cellsim.case import Case, load_case, parse_case
+from cellsim.constants import V_LITHIUM
+
+MINIMAL = """
+[cell]
+thickness = "250 um"
+temperature = "25 degC"
+[electrolyte]
+transport = "landesfeind2019_ec_emc"
+salt = { c = "1 mol/L" }
+[[step]]
+hold = "voltage"
+value = "0.3 V"
+duration = "10 min"
+"""
+
+FULL = """
+title = "everything"
+[cell]
+thickness = "250 um"
+area = "2 cm^2"
+temperature = "25 degC"
+position_origin = "centre"
+[cell.separator]
+porosity = 0.5
+tortuosity = 2.0
+[electrolyte]
+transport = "landesfeind2019_ec_emc"
+salt = { m = "1 mol/kg" }
+solvent_motion = "none"
+extrapolate = "clamp"
+[electrodes]
+V_metal = "12 cm^3/mol"
+[electrodes.positive]
+resistance = "10 ohm cm^2"
+[electrodes.positive.kinetics]
+j_ref = "10 A/m^2"
+c_ref = "1 mol/L"
+alpha_a = 0.4
+alpha_c = 0.6
+[electrodes.negative]
+resistance = { file = "R.csv", time = "t (h)", value = "R [ohm cm^2]" }
+[[step]]
+hold = "current"
+value = "0.5 mA"
+duration = "10 min"
+stop = { c_below = "0.2 mol/L", c_above = "2 mol/L", voltage_above = "1 V", voltage_below = "-1 V" }
+[[step]]
+hold = "rest"
+duration = "5 min"
+[[step]]
+follow = "voltage"
+file = "drive.csv"
+time = { column = "t", unit = "min" }
+value = { column = "U", unit = "mV" }
+other = { column = "I", unit = "mA" }
+stop = { current_below = 0.05, current_rate_below = "1e-4 A/m^2/s" }
+[[measured]]
+kind = "profile"
+file = "profiles.csv"
+unit = "mol/L"
+position_unit = "um"
+time_unit = "min"
+error = "0.04 mol/L"
+label = "MRI"
+[[measured]]
+kind = "current"
+file = "current.csv"
+unit = "mA"
+time_unit = "s"
+error = "0.02 mA"
+[output]
+interval = "30 s"
+times = ["1 min"]
+profiles_at = ["0 min", "10 min"]
+positions = ["-100 um", "50 um"]
+[solver]
+name = "fipy"
+cells = 60
+rtol = 1e-3
+c_min = "1 mol/m^3"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "R.csv").write_text("t (h),R [ohm cm^2]\n0,10\n1,20\n")
+    (tmp_path / "drive.csv").write_text("t;U;I\n5,0;100;1\n6,0;200;2\n9,0;50;1,5\n")
+    (tmp_path / "profiles.csv").write_text("x,0,1.5\n-50,1,1.1\n0,1,1\n50,1,0.9\n")
+    (tmp_path / "current.csv").write_text("t,I\n0,1\n10,2\n")
+    return tmp_path
+
+
+def read(folder: Path, text: str) -> Case:
+    path = folder / "case.toml"
+    path.write_text(text)
+    return load_case(path)
+
+
+def test_minimal_case_has_the_documented_defaults(tmp_path: Path) -> None:
+    case = read(tmp_path, MINIMAL)
+    assert case.title == "case"
+    assert case.cell.thickness == 250e-6
+    assert case.cell.temperature == 298.15
+    assert case.cell.area is None
+    assert case.cell.position_origin == "positive"
+    assert case.cell.separator.macmullin == 1
+    assert case.cell.V_metal == V_LITHIUM
+    assert case.cell.positive.resistance.at(0) == 0
+    assert case.cell.positive.kinetics is None
+    assert case.transport.solvent_motion == "volume"
+    assert case.transport.extrapolate == "error"
+    assert case.c0 == 1000
+    assert case.output.interval is None
+    assert case.solver.name == "auto"
+    assert case.solver.cells == 120
+    assert case.solver.rtol == 1e-4
+    assert case.solver.c_min is None
+    assert case.text == MINIMAL
+    (step,) = case.protocol.steps
+    assert (step.drive, step.at(0), step.duration) == ("voltage", 0.3, 600)
+
+
+def test_every_key_arrives_in_si(folder: Path) -> None:
+    case = read(folder, FULL)
+    assert case.title == "everything"
+    assert case.cell.area == 2e-4
+    assert case.cell.separator.macmullin == 4
+    assert case.cell.V_metal == 12e-6
+    assert case.cell.positive.resistance.at(0) == 1e-3
+    kinetics = case.cell.positive.kinetics
+    assert kinetics is not None
+    assert (kinetics.j_ref, kinetics.c_ref, kinetics.alpha_a, kinetics.alpha_c) == (10, 1000, 0.4, 0.6)
+    assert case.cell.negative.resistance.at(1800) == pytest.approx(1.5e-3, rel=1e-12)
+    assert case.transport.solvent_motion == "none"
+    assert case.transport.extrapolate == "clamp"
+    assert float(case.transport.m(case.c0)) == pytest.approx(1, rel=1e-12)
+    assert case.output.interval == 30
+    assert case.output.times == (60,)
+    assert case.output.profiles_at == (0, 600)
+    assert case.output.positions == pytest.approx((25e-6, 175e-6), rel=1e-12)
+    assert (case.solver.name, case.solver.cells, case.solver.rtol, case.solver.c_min) == ("fipy", 60, 1e-3, 1)
+
+
+def test_a_total_current_is_divided_by_the_area(folder: Path) -> None:
+    step = read(folder, FULL).protocol.steps[0]
+    assert (step.drive, step.at(0)) == ("current", 2.5)
+    assert step.stop.given == {"c_below": 200, "c_above": 2000, "voltage_above": 1, "voltage_below": -1}
+
+
+def test_a_rest_is_a_current_of_zero(folder: Path) -> None:
+    step = read(folder, FULL).protocol.steps[1]
+    assert step.is_rest
+    assert step.duration == 300
+
+
+def test_a_followed_table_starts_at_its_first_time(folder: Path) -> None:
+    step = read(folder, FULL).protocol.steps[2]
+    assert step.drive == "voltage"
+    assert step.time is not None
+    np.testing.assert_allclose(step.time, [0, 60, 240], rtol=1e-12)
+    np.testing.assert_allclose(step.value, [0.1, 0.2, 0.05], rtol=1e-12)
+    assert step.duration == pytest.approx(240)
+    assert step.measured_other is not None
+    np.testing.assert_allclose(step.measured_other[1], [5, 10, 7.5], rtol=1e-12)  # mA over 2 cm^2
+    assert step.stop.given == {"current_below": 0.05, "current_rate_below": 1e-4}
+
+
+def test_measured_data_count_positions_from_the_case_origin(folder: Path) -> None:
+    profile, current = read(folder, FULL).measured
+    assert profile.position is not None
+    np.testing.assert_allclose(profile.position, [75e-6, 125e-6, 175e-6], rtol=1e-12)
+    np.testing.assert_allclose(profile.time, [0, 90], rtol=1e-12)
+    np.testing.assert_allclose(profile.value, [[1000, 1000, 1000], [1100, 1000, 900]], rtol=1e-12)
+    assert (profile.error, profile.label) == (40, "MRI")
+    np.testing.assert_allclose(current.value, [5, 10], rtol=1e-12)
+    assert current.error == pytest.approx(0.1)
+    assert current.label == "current.csv"
+
+
+def test_inputs_hold_a_checksum_of_every_file(folder: Path) -> None:
+    inputs = read(folder, FULL).inputs
+    assert set(inputs) == {
+        "case.toml", "landesfeind2019_ec_emc", "R.csv", "drive.csv", "profiles.csv", "current.csv",
+    }  # fmt: skip
+    assert inputs["R.csv"] == hashlib.sha256((folder / "R.csv").read_bytes()).hexdigest()
+
+
+def test_a_set_beside_the_case_is_found(tmp_path: Path) -> None:
+    from importlib import resources
+
+    text = (resources.files("cellsim") / "library" / "landesfeind2019_ec_emc.toml").read_text(encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(text.replace('"landesfeind2019_ec_emc"', '"mine"'), encoding="utf-8")
+    case = read(tmp_path, MINIMAL.replace('"landesfeind2019_ec_emc"', '"mine.toml"'))
+    assert case.transport.name == "mine"
+
+
+def test_a_copy_elsewhere_reads_files_from_the_folder_given(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("run") / "case.toml"
+    elsewhere.write_text(FULL)
+    assert load_case(elsewhere, folder=folder).inputs == read(folder, FULL).inputs
+
+
+def test_clamp_admits_an_initial_state_outside_the_range(tmp_path: Path) -> None:
+    text = MINIMAL.replace('"1 mol/L"', '"0.01 mol/L"')
+    assert read(tmp_path, text.replace("[[step]]", 'extrapolate = "clamp"\n[[step]]')).c0 == pytest.approx(10)
+
+
+def test_a_case_can_be_read_from_text() -> None:
+    assert parse_case(MINIMAL, "somewhere.toml").title == "somewhere"
