@@ -2,7 +2,7 @@
 
 Pure numpy functions of values at any nodes; solvers bring the grid, the quadrature and the time stepping.
 
-Interface frame, constant partial molar volumes (docs/theory: the solvent moves so that no volume crosses an interface)::
+Interface frame, constant partial molar volumes (no volume crosses an interface)::
 
     N_s = N-/nu- = -D dc/dx - M(c) i,        M = phi_0 (1 - t+0)/(z+ nu+ F)
     porosity dc/dt = -dN_s/dx,               N_s = 0 at both walls
@@ -93,7 +93,8 @@ def concentration_voltage(transport: TransportSet, c_0: ArrayLike, c_L: ArrayLik
     c_0, c_L : array_like
         Concentrations at the positive (x = 0) and the negative interface (x = L) [mol/m^3].
     """
-    return thermal_voltage(transport) * (transport.potential_integral(c_0) - transport.potential_integral(c_L))
+    both = transport.potential_integral(np.stack(np.broadcast_arrays(c_0, c_L)))
+    return thermal_voltage(transport) * (both[0] - both[1])
 
 
 def interface_velocity(i: ArrayLike, V_metal: float, z_plus: int) -> Array:
@@ -170,7 +171,7 @@ class VoltageLaw:
         total = resistance + cell.positive.resistance.at(time) + cell.negative.resistance.at(time)
         free = voltage - float(concentration_voltage(self.transport, c_0, c_L))
         i_ohmic = free / total
-        if cell.positive.kinetics is None and cell.negative.kinetics is None or free == 0:
+        if (cell.positive.kinetics is None and cell.negative.kinetics is None) or free == 0:
             return i_ohmic
         from scipy.optimize import brentq
 

@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 Property = Callable[[Array, Array, Array], Array]
 """A property of composition: called with c [mol/m^3], m [mol/kg], r [1], equal shapes, returns SI values."""
 
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(4)
+
 STATUSES = ("measured", "reconstruction", "assumed", "simulated", "model")
 
 
@@ -295,7 +297,10 @@ class TransportSet:
         return 1 - (1 - t_plus) / self.phi_0(c) if self.t_plus_frame == "volume" else t_plus
 
     def chi(self, c: ArrayLike) -> Array:
-        """Thermodynamic factor, molal basis, 1 + dln gamma/dln m [1]; infinite where only (1 - t+0) chi is given and t+0 = 1."""
+        """Thermodynamic factor, molal basis, 1 + dln gamma/dln m [1].
+
+        Infinite where only (1 - t+0) chi is known and t+0 = 1.
+        """
         c = self._admit(c)
         chi = self._molal(c)
         if not self.chi_is_product:
@@ -329,7 +334,8 @@ class TransportSet:
     def potential_integral(self, c: ArrayLike) -> Array:
         """W(c), the integral of (1 - t+0) chi dln m from the upper end of the range to c [1].
 
-        U(c; c_ref) = nu R T/(F z+ nu+) [W(c) - W(c_ref)]. Gauss-Legendre panels in ln c: exact to ~1e-10 for smooth properties.
+        U(c; c_ref) = nu R T/(F z+ nu+) [W(c) - W(c_ref)]. Gauss-Legendre panels in ln c, about 1e-10 for smooth
+        properties; beyond the range the slope is held.
         """
         x = np.log(np.maximum(np.asarray(c, dtype=float), 1e-30))
         edges, cumulated = self._potential_panels
@@ -345,10 +351,9 @@ class TransportSet:
 
     def _gauss(self, low: Array, high: Array) -> Array:
         """Integral of the slope over ln c from `low` to `high`, 4-point Gauss-Legendre."""
-        nodes, weights = np.polynomial.legendre.leggauss(4)
         half = 0.5 * (high - low)
-        points = (low + half)[..., None] + half[..., None] * nodes
-        return np.asarray(half * (self.potential_slope(np.exp(points)) @ weights))
+        points = (low + half)[..., None] + half[..., None] * _NODES
+        return np.asarray(half * (self.potential_slope(np.exp(points)) @ _WEIGHTS))
 
     @cached_property
     def _potential_panels(self) -> tuple[Array, Array]:

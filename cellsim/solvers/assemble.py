@@ -107,7 +107,7 @@ def _in_frames(v: Array, v_0: Array, v_s: Array) -> Array:
 def _potential(
     transport: TransportSet, cell: Cell, c: Array, wall: Array, widths: Array, i: Array, parts: Array
 ) -> Array:
-    """phi at the cell centres against the negative electrode: phi(x) = V - eta_0 - ohmic and concentration parts up to x."""
+    """phi at the cell centres against the negative electrode: V less the losses from the positive one up to x."""
     resistance = widths / (transport.kappa(c) * cell.separator.transport_factor)
     before = np.cumsum(resistance, axis=1) - 0.5 * resistance
     ohmic = i[:, None] * before

@@ -5,9 +5,9 @@ whose linear system FiPy assembles and solves,
 
     d/dx(D d(delta)/dx) + d/dx(u delta) - (a_0/dt) delta + residual = 0,   u = D' dc/dx + M' i,
 
-for the concentration change `delta`; concentration and current are found together: the same matrix gives the change per
-current, and the current is the root of the voltage law along that line. The residual is a difference of face fluxes, so the
-salt inventory is kept to round-off whatever the iteration does.
+for the concentration change `delta`; concentration and current are found together: the same matrix gives the change
+per current, and the current is the root of the voltage law along that line. The residual is a difference of face
+fluxes, so the salt inventory is kept to round-off whatever the iteration does.
 """
 
 from __future__ import annotations
@@ -49,7 +49,12 @@ class FipyStepper:
     """
 
     def __init__(
-        self, cell: Cell, transport: TransportSet, c_initial: float | Array, options: Options, source: Source | None = None
+        self,
+        cell: Cell,
+        transport: TransportSet,
+        c_initial: float | Array,
+        options: Options,
+        source: Source | None = None,
     ) -> None:
         self.transport = transport.with_extrapolation("clamp")
         self.law = equations.VoltageLaw(cell, self.transport)
@@ -171,9 +176,7 @@ class FipyStepper:
         local = np.abs(miss) * dt / (a_0 * reach)
         return float(np.max(local)) / (self.options.rtol * self.c_scale)
 
-    def _newton(
-        self, c: Array, i: float, t_new: float, dt: float, a_0: float, past: Array
-    ) -> tuple[Array, float]:
+    def _newton(self, c: Array, i: float, t_new: float, dt: float, a_0: float, past: Array) -> tuple[Array, float]:
         """One coupled update of concentration and current."""
         transport, widths = self.transport, self.widths
         c_face, slope = face_values(widths, c), face_slopes(widths, c)
@@ -201,7 +204,7 @@ class FipyStepper:
         return c + delta + (i_new - i) * gain, i_new
 
     def _balance(self, profile: Callable[[float], Array], i: float, voltage: float, time: float) -> float:
-        """Current at which the voltage law holds along a line of profiles, by the secant method on a rising function."""
+        """Current at which the voltage law holds along a line of profiles, by the secant method."""
         scale = max(abs(self._i[-1][1]), abs(i)) or abs(self.law.initial_current(voltage, self.c_scale, time)) or 1.0
 
         def miss(x: float) -> float:

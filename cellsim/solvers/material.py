@@ -1,0 +1,251 @@
+"""The material-coordinate solver: d xi = c0 dx moves with the solvent, so no solvent flux remains.
+
+Exact for any density curve; for constant partial molar volumes it is the independent route to the volume frame.
+Unknown is the cumulated salt S(xi), the integral of r d xi from the positive electrode: dS/dt = -J at the interior
+faces and S at both ends never changes, so salt is conserved exactly, whatever the time stepping does. Time stepping is
+scipy's Radau IIA (order 5, error-controlled); nothing but the equations and the wall fit is shared with FiPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim import equations
+from cellsim.cell import Cell
+from cellsim.errors import ConvergenceError
+from cellsim.protocol import Step
+from cellsim.solvers.grid import face_slopes, face_values, graded_faces, wall_values
+from cellsim.solvers.state import Options, Snapshot
+from cellsim.transport import TransportSet
+
+Array = NDArray[np.float64]
+
+
+class MaterialStepper:
+    """Steps the salt balance in the solvent's own coordinate; see :class:`cellsim.solvers.state.Stepper`.
+
+    Parameters
+    ----------
+    cell : Cell
+        Geometry and electrodes; `thickness` is that of the initial, uniform state.
+    transport : TransportSet
+        Properties; held at the ends of their range inside the iteration, the march checks the range.
+    c_initial : float
+        Initial concentration, uniform [mol/m^3].
+    options : Options
+        Grid and tolerances.
+    """
+
+    def __init__(self, cell: Cell, transport: TransportSet, c_initial: float, options: Options) -> None:
+        self.cell = cell
+        self.transport = transport.with_extrapolation("clamp")
+        self.moves = transport.solvent_motion == "volume"
+        self.law = equations.VoltageLaw(cell, self.transport)
+        self.factor = cell.separator.transport_factor
+        self.porosity = cell.separator.porosity
+        self.options = options
+        self.c_scale = float(c_initial)
+        self.c_0_initial = float(transport.c_0(c_initial)) if self.moves else 1.0
+        self.widths_xi = np.diff(graded_faces(options.cells, cell.thickness, options.stretch)) * self.c_0_initial
+        self.r_scale = self._r_of_c(np.array([self.c_scale]))[0]
+        cumulated = np.concatenate([[0.0], np.cumsum(self.widths_xi * self.r_scale)])
+        self.total = float(cumulated[-1])
+        self.time = 0.0
+        self.count = 0
+        self.uniform = True
+        self._S = cumulated[1:-1]
+        self._solver: Any = None
+        self._dense: Any = None
+        self._step: Step | None = None
+        self._t_start = 0.0
+        self._first_dt = 0.0
+        self._i_last = 0.0
+        self._i_scale = 0.0
+
+    # ---- the Stepper contract ----
+
+    def start(self, step: Step, t_start: float) -> None:
+        """Begin a protocol step from the state at `t_start`."""
+        self._S = self._state(t_start)
+        self.uniform = self.uniform and t_start == 0.0
+        self._step, self._t_start, self.time = step, t_start, t_start
+        self._dense = None
+        D = self.factor * float(self.transport.D(self.c_scale))
+        width = float(self.widths_xi.min()) / self.c_0_initial
+        self._i_scale = self.snapshot(t_start).i
+        self._first_dt = 1e-3 * self.porosity * width**2 / D
+        self._solver = None
+
+    def advance(self, t_bound: float) -> None:
+        """One accepted Radau step; a new integrator is begun at every bound."""
+        from scipy.integrate import Radau
+
+        if self._solver is None or self._solver.t_bound != t_bound or self._solver.status != "running":
+            first = min(self._first_dt, t_bound - self.time)
+            rtol = 0.1 * self.options.rtol
+            scale = self.widths_xi.min() * self.r_scale
+            self._solver = Radau(
+                self._rate,
+                self.time,
+                self._state(self.time),
+                t_bound,
+                rtol=1e-10,
+                atol=rtol * scale,
+                first_step=first,
+                jac=self._jacobian,
+            )
+        message = self._solver.step()
+        if self._solver.status == "failed":
+            raise ConvergenceError(f"the time integrator gave up: {message}")
+        self._dense = self._solver.dense_output()
+        self._first_dt = self._solver.h_abs
+        self.time = float(self._solver.t)
+        self._S = np.array(self._solver.y)
+        self.count += 1
+
+    def snapshot(self, time: float) -> Snapshot:
+        """The cell at `time`, within the last accepted step."""
+        c, widths = self._profile(self._state(time))
+        i, wall = self._current(c, widths, time)
+        J = self._salt_flux(c, widths, i)
+        c_cells_V_e = self.transport.V_e(c) if self.moves else np.zeros_like(c)
+        v_0 = np.concatenate([[0.0], -np.cumsum(c_cells_V_e * np.diff(J))])
+        c_face = np.concatenate([wall[:1], face_values(widths, c), wall[1:]])
+        N_salt = J + c_face * v_0
+        N_salt[0] = 0.0
+        N_0 = self.transport.c_0(c_face) * v_0
+        faces = np.concatenate([[0.0], np.cumsum(widths)])
+        resistance = float(np.sum(widths / self.transport.kappa(c))) / self.factor
+        parts = self.law.parts(i, resistance, float(wall[0]), float(wall[1]), time)
+        return Snapshot(time, i, c, wall, parts, N_salt, N_0, faces)
+
+    # ---- the balance ----
+
+    def _rate(self, time: float, S: Array) -> Array:
+        """dS/dt = -J at the interior faces."""
+        c, widths = self._profile(S)
+        i, _ = self._current(c, widths, time)
+        self._i_last = i
+        return -self._salt_flux(c, widths, i)[1:-1] / self.porosity
+
+    def _jacobian(self, time: float, S: Array) -> Array:
+        """d(rate)/dS: tridiagonal at fixed current, by differences in three colours, plus the current's rank one."""
+        step = self._step
+        assert step is not None
+        n = S.size
+        c, widths = self._profile(S)
+        i, _ = self._current(c, widths, time)
+        h = 1e-7 * self.r_scale * self.widths_xi.min()
+
+        def rate(S: Array, i: float) -> Array:
+            c, widths = self._profile(S)
+            return -self._salt_flux(c, widths, i)[1:-1] / self.porosity
+
+        base = rate(S, i)
+        jacobian = np.zeros((n, n))
+        rows = np.arange(n)
+        for colour in range(3):
+            moved = (rows % 3) == colour
+            change = (rate(S + h * moved, i) - base) / h
+            column = rows + (colour - rows % 3 + 1) % 3 - 1  # the one neighbour of each row with this colour
+            inside = (column >= 0) & (column < n)
+            jacobian[rows[inside], column[inside]] = change[inside]
+        if step.drive == "voltage":
+            d_i = 1e-6 * max(abs(i), abs(self._i_scale))
+            per_current = (rate(S, i + d_i) - base) / d_i
+            law_i = (self._voltage(S, i + d_i, time) - self._voltage(S, i - d_i, time)) / (2 * d_i)
+            jacobian -= np.outer(per_current, self._voltage_gradient(S, i, time, h) / law_i)
+        return jacobian
+
+    def _voltage(self, S: Array, i: float, time: float) -> float:
+        c, widths = self._profile(S)
+        wall = self._walls(c, widths, i)
+        resistance = float(np.sum(widths / self.transport.kappa(c))) / self.factor
+        return self.law.voltage(i, resistance, float(wall[0]), float(wall[1]), time)
+
+    def _voltage_gradient(self, S: Array, i: float, time: float, h: float) -> Array:
+        """dV/dS at fixed current: cell by cell through the resistance, at the ends through the wall values too."""
+
+        def resistances(S: Array) -> Array:
+            c, widths = self._profile(S)
+            return widths / self.transport.kappa(c) / self.factor
+
+        base = resistances(S)
+        gradient = np.zeros(S.size)
+        for colour in range(2):  # S_j moves the cells j and j + 1 only
+            moved = (np.arange(S.size) % 2) == colour
+            change = i * (resistances(S + h * moved) - base) / h
+            gradient[moved] = (change[:-1] + change[1:])[moved]
+        V = self._voltage(S, i, time)
+        for j in {0, 1, S.size - 2, S.size - 1}:
+            moved = np.arange(S.size) == j
+            gradient[j] = (self._voltage(S + h * moved, i, time) - V) / h
+        return gradient
+
+    def _salt_flux(self, c: Array, widths: Array, i: float) -> Array:
+        """J = N_s/phi_0 at all faces, zero at both walls [mol/(m^2 s)]."""
+        c_face = face_values(widths, c)
+        J = np.zeros(c.size + 1)
+        flux = equations.salt_flux(self.transport, c_face, face_slopes(widths, c), i, self.factor)
+        J[1:-1] = flux / self.transport.phi_0(c_face)
+        return J
+
+    def _current(self, c: Array, widths: Array, time: float) -> tuple[float, Array]:
+        """Current and wall concentrations that belong to a profile."""
+        step = self._step
+        assert step is not None
+        drive = step.at(time - self._t_start)
+        if self.uniform and time == 0.0:
+            i = drive if step.drive == "current" else self.law.initial_current(drive, self.c_scale, time)
+            return i, np.array([self.c_scale, self.c_scale])
+        if step.drive == "current":
+            return drive, self._walls(c, widths, drive)
+        resistance = float(np.sum(widths / self.transport.kappa(c))) / self.factor
+        i = self._i_last
+        walls = self._walls(c, widths, i)
+        for _ in range(50):
+            previous = i
+            i = self.law.current(drive, resistance, float(walls[0]), float(walls[1]), time)
+            walls = self._walls(c, widths, i)
+            if abs(i - previous) <= 1e-11 * max(abs(i), abs(previous)):
+                break
+        return i, walls
+
+    def _walls(self, c: Array, widths: Array, i: float) -> Array:
+        return wall_values(widths, c, lambda w: equations.wall_slope(self.transport, w, i, self.factor))
+
+    # ---- composition ----
+
+    def _state(self, time: float) -> Array:
+        if time == self.time or self._dense is None:
+            return self._S
+        return np.asarray(self._dense(time))
+
+    def _profile(self, S: Array) -> tuple[Array, Array]:
+        """Cell concentrations [mol/m^3] and their present widths [m]."""
+        r = np.diff(np.concatenate([[0.0], S, [self.total]])) / self.widths_xi
+        c = self._c_of_r(r)
+        return c, (self.widths_xi / self.transport.c_0(c) if self.moves else self.widths_xi)
+
+    def _r_of_c(self, c: Array) -> Array:
+        return self.transport.r(c) if self.moves else c
+
+    def _c_of_r(self, r: Array) -> Array:
+        """Invert r = c/c0(c) by Newton, d(ln r)/d(ln c) = 1/phi_0; exact where the volumes are constant."""
+        if not self.moves:
+            return r
+        volumes = self.transport.volumes
+        if not volumes.varies:
+            V_0, V_e = float(self.transport.V_0(0.0)), float(self.transport.V_e(0.0))
+            return r / (V_0 + V_e * r)
+        c = r * self.c_0_initial * 0.5 + 0.5 * self.c_scale * r / self.r_scale
+        for _ in range(60):
+            c_0, slope = volumes.c_0(c), volumes.dc_0(c)
+            step = (c - r * c_0) / (1 - r * slope)
+            c = c - step
+            if np.max(np.abs(step)) <= 1e-13 * self.c_scale:
+                break
+        return c
