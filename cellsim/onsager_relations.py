@@ -1,0 +1,187 @@
+"""The equations that lead from an Onsager matrix to what is measured, as pure functions. numpy only.
+
+Vectorised over the leading axes of Omega, so that posterior samples pass through them as one array.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cellsim.constants import F, R
+from cellsim.errors import InputError
+
+Array = NDArray[np.float64]
+
+FRAMES = ("solvent", "barycentric", "volume")
+"""Frames of reference an Onsager matrix can be in."""
+
+
+def conductivity(Omega: ArrayLike, z: ArrayLike) -> Any:
+    """Ionic conductivity kappa = F^2 sum_ij z_i z_j Omega_ij, the same in every frame.
+
+    Parameters
+    ----------
+    Omega : array (..., 2, 2)
+        Onsager matrix [mol^2/(J m s)].
+    z : array (2,)
+        Charge numbers.
+
+    Returns
+    -------
+    array (...)
+        kappa [S/m].
+
+    References
+    ----------
+    doi:10.1063/5.0155301, Eq. 6, for any valence.
+    """
+    q = np.asarray(z, dtype=float)
+    return F**2 * np.einsum("i,...ij,j->...", q, np.asarray(Omega, dtype=float), q)
+
+
+def transference(Omega: ArrayLike, z: ArrayLike) -> Any:
+    """Transference numbers t_i = z_i sum_j z_j Omega_ij / sum_ij z_i z_j Omega_ij in the frame of Omega.
+
+    Parameters
+    ----------
+    Omega : array (..., 2, 2)
+        Onsager matrix [mol^2/(J m s)].
+    z : array (2,)
+        Charge numbers.
+
+    Returns
+    -------
+    array (..., 2)
+        t_+ and t_-; their sum is one.
+    """
+    q = np.asarray(z, dtype=float)
+    current = q * np.einsum("...ij,j->...i", np.asarray(Omega, dtype=float), q)
+    return current / np.sum(current, axis=-1, keepdims=True)
+
+
+def current_fraction(Omega: ArrayLike, z: ArrayLike) -> Any:
+    """Anion-blocking current fraction z_+^2 (O_++ - O_+-^2/O_--) / sum_ij z_i z_j O_ij.
+
+    Parameters
+    ----------
+    Omega : array (..., 2, 2)
+        Onsager matrix [mol^2/(J m s)]; rho_+ is its value in the solvent frame.
+    z : array (2,)
+        Charge numbers.
+
+    Returns
+    -------
+    array (...)
+        The fraction, between 0 and 1.
+
+    References
+    ----------
+    doi:10.1063/5.0155301, Eq. 14, for any valence.
+    """
+    O = np.asarray(Omega, dtype=float)
+    q = np.asarray(z, dtype=float)
+    free = O[..., 0, 0] - O[..., 0, 1] ** 2 / O[..., 1, 1]
+    return q[0] ** 2 * free / np.einsum("i,...ij,j->...", q, O, q)
+
+
+def salt_diffusion(Omega: ArrayLike, nu: ArrayLike, c: float, T: float, chi: ArrayLike) -> Any:
+    """Salt diffusion coefficient D = nu R T chi / (c n^T Omega^-1 n), n = (nu_+, nu_-).
+
+    Parameters
+    ----------
+    Omega : array (..., 2, 2)
+        Onsager matrix in the solvent frame [mol^2/(J m s)].
+    nu : array (2,)
+        Stoichiometric numbers.
+    c : float
+        Salt concentration [mol/m^3].
+    T : float
+        Temperature [K].
+    chi : array (...)
+        Thermodynamic factor, molal basis.
+
+    Returns
+    -------
+    array (...)
+        D, the one measured in the volume frame [m^2/s].
+    """
+    O = np.asarray(Omega, dtype=float)
+    n = np.asarray(nu, dtype=float)
+    det = O[..., 0, 0] * O[..., 1, 1] - O[..., 0, 1] ** 2
+    quad = (n[0] ** 2 * O[..., 1, 1] - 2 * n[0] * n[1] * O[..., 0, 1] + n[1] ** 2 * O[..., 0, 0]) / det
+    return n.sum() * R * T * np.asarray(chi, dtype=float) / (c * quad)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What a change of frame needs to know of the mixture.
+
+    Parameters
+    ----------
+    molar_masses : (float, float)
+        Molar mass of cation and anion [kg/mol].
+    solvent_density : float
+        Mass of all solvents per volume of solution [kg/m^3].
+    partial_volumes : (float, float), optional
+        Partial molar volumes of cation and anion; the cation's is zero by convention, the anion's V_e/nu_-
+        [m^3/mol].
+
+    Raises
+    ------
+    InputError
+        A mass or density that is not positive.
+    """
+
+    molar_masses: tuple[float, float]
+    solvent_density: float
+    partial_volumes: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not all(m > 0 for m in self.molar_masses) or not self.solvent_density > 0:
+            raise InputError("molar_masses and solvent_density must be positive")
+
+
+def frame_matrix(c_ions: ArrayLike, frame: str, composition: Composition) -> Array:
+    """A that takes solvent-frame fluxes (or displacements) of the ions to `frame`.
+
+    barycentric: A_ik = (delta_ik + c_i M_k / rho_0)^-1;  volume: A_ik = delta_ik - c_i V_k.
+
+    Parameters
+    ----------
+    c_ions : array (2,)
+        Concentrations of cation and anion [mol/m^3].
+    frame : str
+        ``"solvent"``, ``"barycentric"`` or ``"volume"``.
+    composition : Composition
+        Masses and volumes.
+
+    Returns
+    -------
+    array (2, 2)
+        A; Omega transforms as A Omega A^T.
+
+    Raises
+    ------
+    InputError
+        Unknown frame, or the volume frame without partial volumes.
+
+    References
+    ----------
+    doi:10.1063/5.0155301, Eq. 24 (its A is the inverse of the barycentric one here).
+    """
+    c = np.asarray(c_ions, dtype=float)
+    identity = np.eye(2)
+    if frame == "solvent":
+        return identity
+    if frame == "barycentric":
+        to_solvent = identity + np.outer(c, composition.molar_masses) / composition.solvent_density
+        return np.asarray(np.linalg.inv(to_solvent), dtype=float)
+    if frame == "volume":
+        if composition.partial_volumes is None:
+            raise InputError("the volume frame needs partial_volumes in the composition")
+        return identity - np.outer(c, composition.partial_volumes)
+    raise InputError(f"frame = {frame!r} is unknown; allowed are {', '.join(FRAMES)}")
