@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 HERE = Path(__file__).parent
-C_0 = 1871.0
+C_0 = 1869.86
 """Salt concentration before the polarisation [mol/m^3]: r = 0.1 with V_e = 134.9, V_0 = 39.99 cm^3/mol."""
 POLARISATION = 46
 """Number of profiles that belong to the polarisation."""
