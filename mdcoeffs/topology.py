@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import breadth_first_order
 
 from cellsim.errors import InputError
 from mdcoeffs.config import Species
-from mdcoeffs.unwrap import Molecules
+from mdcoeffs.unwrap import LONGEST_STEP, Molecules
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -142,3 +146,84 @@ def _group(part: Selected, mass: Array, describe: Callable[[int], str]) -> tuple
             raise InputError(f"{where}.centre = {part.species.centre!r} must select exactly one atom of every molecule")
         tracer = np.flatnonzero(chosen)
     return atoms, lengths, tracer
+
+
+@numba.njit(cache=True)
+def _walk(order, parent, positions, box, inverse, relative):  # type: ignore[no-untyped-def]
+    """Place every atom of `order` next to its parent, nearest image; `relative` is filled in place."""
+    for i in order:
+        p = parent[i]
+        if p < 0:
+            continue
+        d = positions[i] - positions[p]
+        s = np.rint(np.dot(d, inverse))
+        relative[i] = relative[p] + d - np.dot(s, box)
+
+
+def whole_molecules(
+    molecules: Molecules, positions: NDArray[Any], box: Array, bonds: NDArray[Any] | None
+) -> Array:
+    """Positions of all atoms relative to the first of their molecule, with no molecule cut by the box.
+
+    Parameters
+    ----------
+    molecules : Molecules
+        Who is who.
+    positions : array (all atoms, 3)
+        Wrapped positions of one frame.
+    box : array (3, 3)
+        Box vectors as rows.
+    bonds : array of int (bonds, 2), optional
+        Bonded pairs; without them a molecule must be smaller than half the box.
+
+    Returns
+    -------
+    array (atoms, 3)
+        Relative positions, in the order of ``molecules.atoms``.
+
+    Raises
+    ------
+    InputError
+        A molecule without bonds that spans more than 0.45 of the box.
+    """
+    inverse = np.linalg.inv(box)
+    size = molecules.atoms.size
+    lengths = np.diff(molecules.first)
+    head = np.repeat(molecules.first[:-1], lengths)
+    local = np.full(positions.shape[0], -1, dtype=np.int64)
+    local[molecules.atoms] = np.arange(size)
+    parent = np.where(np.arange(size) == head, -1, head)
+    order = np.arange(size)
+    bonded = np.zeros(size, dtype=bool)
+    if bonds is not None and len(bonds):
+        order, parent, bonded = _bond_tree(local[np.asarray(bonds, dtype=np.int64)], head, order, parent)
+    relative = np.zeros((size, 3))
+    _walk(order, parent, np.ascontiguousarray(positions[molecules.atoms], dtype=np.float64), box, inverse, relative)
+    span = np.abs(relative @ inverse).max(axis=1)
+    cut = np.flatnonzero((span > LONGEST_STEP) & ~bonded)
+    if cut.size:
+        raise InputError(
+            f"a molecule of {lengths[int(np.searchsorted(molecules.first, cut[0], side='right')) - 1]} atoms spans "
+            f"{span[cut[0]]:.2f} of the box and the topology has no bonds to make it whole: use a topology with bonds"
+        )
+    return relative
+
+
+def _bond_tree(pairs: Ints, head: Ints, order: Ints, parent: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """Walk order, parent and whether the atom hangs on bonds, by breadth-first search from each first atom."""
+    size = head.size
+    inside = np.all(pairs >= 0, axis=1)
+    pairs = pairs[inside]
+    pairs = pairs[head[pairs[:, 0]] == head[pairs[:, 1]]]
+    heads = np.unique(head)
+    # One root tied to all first atoms turns the forest into one tree: a single search serves every molecule.
+    rows = np.concatenate([pairs[:, 0], np.full(heads.size, size)])
+    columns = np.concatenate([pairs[:, 1], heads])
+    graph = coo_array((np.ones(rows.size), (rows, columns)), shape=(size + 1, size + 1)).tocsr()
+    found, predecessor = breadth_first_order(graph, size, directed=False, return_predecessors=True)
+    reached = found[found < size].astype(np.int64)
+    bonded = np.zeros(size, dtype=bool)
+    bonded[reached] = True
+    parent = np.where(bonded, np.where(predecessor[:size] == size, -1, predecessor[:size]), parent).astype(np.int64)
+    lost = np.flatnonzero(~bonded)
+    return np.concatenate([reached, lost]), parent, bonded

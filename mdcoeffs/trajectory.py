@@ -26,8 +26,8 @@ from mdcoeffs.config import Replica, Species, SpeciesFile
 from mdcoeffs.files import check_dcd, check_dump, check_xtc, dump_columns, topology_format
 from mdcoeffs.reading import ANGSTROM, PICOSECOND, Reading, Record, finish, restore, save
 from mdcoeffs.scratch import load_checkpoint, open_store
-from mdcoeffs.topology import Selected, sort_molecules
-from mdcoeffs.unwrap import Molecules, Track, advance, box_matrix, tracer_offsets, whole_molecules
+from mdcoeffs.topology import Selected, sort_molecules, whole_molecules
+from mdcoeffs.unwrap import Molecules, Track, advance, box_matrix, tracer_offsets
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
@@ -379,6 +379,8 @@ def _selected(universe: Any, one: Species) -> Selected:
         return Selected(one, index, index, None, tracer)
     try:
         if one.molecule == "fragment":
+            if not len(universe.bonds):
+                raise NoDataError("no bonds")
             whole = np.asarray(universe.atoms.fragindices, dtype=np.int64)
             return Selected(one, index, whole[index], np.bincount(whole)[whole[index]], tracer)
         atoms = universe.atoms[index]
