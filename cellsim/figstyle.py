@@ -1,0 +1,220 @@
+"""One look for all figures: sizes, colours and fonts that survive print and colour blindness.
+
+Figures are drawn on the Agg canvas without pyplot: no window, no global state, safe in threads and on servers.
+Matplotlib is imported when the first figure is made.
+
+>>> from cellsim.figstyle import drawing
+>>> with drawing("current.png", title="Current decay") as (figure, axes):  # doctest: +SKIP
+...     axes[0].plot([0, 1], [1, 0])
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMN = 3.4
+"""Width of a figure in one column of a journal page [inch]."""
+TWO_COLUMNS = 7.0
+"""Width of a figure across the page [inch]."""
+FONT = 8.0
+"""Size of all text [pt]."""
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Colours that tell things apart (Okabe & Ito 2008, its yellow left out: too faint on paper)."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""Markers that go with them, so that no meaning rests on colour alone."""
+DASHES = ("-", "--", "-.", (0, (4, 1, 1, 1, 1, 1)), (0, (6, 2)), (0, (1, 1)), ":")
+"""Line styles that go with them."""
+SEQUENTIAL = "cividis"
+"""Colour map of a quantity that grows: even in lightness, readable by the colour-blind and in grey."""
+GREY = "#666666"
+"""References, limits and what is not data."""
+
+_RC: dict[str, Any] = {
+    "font.size": FONT,
+    "axes.titlesize": FONT,
+    "axes.labelsize": FONT,
+    "xtick.labelsize": FONT,
+    "ytick.labelsize": FONT,
+    "legend.fontsize": FONT,
+    "legend.title_fontsize": FONT,
+    "figure.titlesize": FONT,
+    "figure.labelsize": FONT,
+    "font.family": "DejaVu Sans",
+    "mathtext.fontset": "dejavusans",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.labelpad": 3.0,
+    "axes.formatter.useoffset": False,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.5,
+    "xtick.direction": "out",
+    "ytick.direction": "out",
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 3.0,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "legend.borderaxespad": 0.3,
+    "legend.labelspacing": 0.25,
+    "legend.columnspacing": 1.2,
+    "savefig.dpi": 300,
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The look, for as long as the block lasts; nothing outside it changes."""
+    import matplotlib
+    from cycler import cycler
+
+    with matplotlib.rc_context(_RC | {"axes.prop_cycle": cycler(color=COLOURS)}):
+        yield
+
+
+@contextmanager
+def drawing(
+    path: str | Path,
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    title: str = "",
+    note: str = "",
+    width: float = COLUMN,
+    height: float = 2.2,
+    ratios: Sequence[float] | None = None,
+    sharex: bool = False,
+) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure to draw into, written to `path` when the block ends without an error.
+
+    Parameters
+    ----------
+    path : str or Path
+        PNG, PDF or SVG; the folder must exist. Written whole or not at all.
+    rows, columns : int
+        Panels.
+    title : str
+        Above the panels, wrapped to the width.
+    note : str
+        Below the panels, wrapped to the width: where the numbers come from, what is assumed.
+    width : float
+        :data:`COLUMN` or :data:`TWO_COLUMNS` [inch].
+    height : float
+        Of one row of panels, labels included [inch].
+    ratios : sequence of float, optional
+        Heights of the rows relative to one another.
+    sharex : bool
+        One position or time axis for a column of panels.
+
+    Yields
+    ------
+    figure : Figure
+    axes : list of Axes
+        Row by row.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with style():
+        title, note = wrap(title, 0.92 * width), wrap(note, width)
+        lines = len(title.splitlines()) + len(note.splitlines())
+        figure = Figure(figsize=(width, rows * height + 0.155 * lines + 0.05), layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(
+            rows, columns, squeeze=False, sharex="col" if sharex else False, height_ratios=ratios
+        )  # fmt: skip
+        if title:
+            figure.suptitle(title, weight="bold", linespacing=1.15)
+        if note:
+            figure.supxlabel(note, x=0.02, ha="left", color=GREY, linespacing=1.15)
+        yield figure, list(grid.flat)
+        save(figure, path)
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write a figure through a temporary file beside it, so that no half-written one is left."""
+    path = Path(path)
+    aside = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    metadata = {"Software": None} if path.suffix == ".png" else None
+    try:
+        figure.savefig(aside, metadata=metadata)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
+def wrap(text: str, width: float = COLUMN) -> str:
+    """Text broken into lines that fit `width` [inch] at :data:`FONT`."""
+    return "\n".join(textwrap.wrap(text, max(10, int(width * 16.5))))
+
+
+def label(symbol: str, unit: str, what: str = "") -> str:
+    """An axis label: what, symbol and unit, the unit left out for "" and "1"."""
+    text = f"{what} {symbol}".strip()
+    return text if unit in ("", "1") else f"{text} ({unit})"
+
+
+def shades(count: int, *, low: float = 0.0, high: float = 0.88) -> list[tuple[float, float, float, float]]:
+    """`count` colours along :data:`SEQUENTIAL`, dark first; its pale end is left out."""
+    from matplotlib import colormaps
+
+    values = [0.35] if count == 1 else np.linspace(low, high, count)
+    return [tuple(colormaps[SEQUENTIAL](float(v))) for v in values]  # type: ignore[misc]
+
+
+def points(axes: Axes, x: ArrayLike, y: ArrayLike, error: ArrayLike | None = None, **look: Any) -> None:
+    """Measured data: open markers with error bars, no line.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    x, y : array_like, shape (n,)
+        The data.
+    error : array_like, optional
+        One standard error, one for all or one each.
+    **look
+        ``color``, ``marker``, ``label`` and other arguments of ``Axes.errorbar``.
+    """
+    options: dict[str, Any] = {
+        "color": "black", "marker": "o", "markersize": 2.6, "markerfacecolor": "white", "markeredgewidth": 0.7,
+        "elinewidth": 0.6, "capsize": 0.0, "linestyle": "none", "zorder": 3,
+    }  # fmt: skip
+    axes.errorbar(np.asarray(x), np.asarray(y), yerr=error, **(options | look))
+
+
+def reference(axes: Axes, y: float, text: str, *, x: float = 1.0) -> None:
+    """A dotted horizontal line with its name above it, ending at the fraction `x` of the axis."""
+    axes.axhline(y, color=GREY, linestyle=":", linewidth=0.9, zorder=1)
+    axes.annotate(
+        text, (x, y), xycoords=("axes fraction", "data"), xytext=(0, 1.5), textcoords="offset points",
+        ha="right", va="bottom", color=GREY,
+    )  # fmt: skip
+
+
+def mark(axes: Axes, text: str, *, right: bool = False, top: bool = True) -> None:
+    """A few words in a corner of a panel."""
+    axes.annotate(
+        text, (1.0 if right else 0.0, 1.0 if top else 0.0), xycoords="axes fraction",
+        xytext=(-3 if right else 3, -3 if top else 3), textcoords="offset points",
+        ha="right" if right else "left", va="top" if top else "bottom",
+    )  # fmt: skip
