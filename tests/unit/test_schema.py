@@ -56,7 +56,10 @@ def test_values(top):
             lambda c: c.only("thicknes", "area"),
             'case.toml: cell.thickness is not a key of [cell]; did you mean "thicknes"?',
         ),
-        (lambda c: c.only("thickness", "area"), "case.toml: cell.count is not a key of [cell]; allowed: thickness, area"),
+        (
+            lambda c: c.only("thickness", "area"),
+            "case.toml: cell.count is not a key of [cell]; allowed: thickness, area",
+        ),
         (lambda c: c.quantity("area", "m^2"), "case.toml: cell.area = '3 mm' is in mm"),
         (lambda c: c.quantity("count", "m"), "case.toml: cell.count = 4 has no unit"),
         (lambda c: c.quantity("width", "m"), "case.toml: cell.width is missing"),

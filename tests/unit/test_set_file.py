@@ -217,7 +217,7 @@ def test_bad_covariances(old, new, message):
 BAD = [
     ('name = "test"', 'nam = "test"', 'test.toml: nam is not a key of this file; did you mean "name"?'),
     ("unit =", "units_ =", "kappa.units_ is not a key of [kappa]; did you mean"),
-    ('status = "assumed"', 'status = "guessed"', 'test.toml: status = \'guessed\' must be "measured" | '),
+    ('status = "assumed"', 'status = "guessed"', "test.toml: status = 'guessed' must be \"measured\" | "),
     ('note = "for tests"\n', "", "test.toml: note is missing"),
     ('[D]\nvalue = "1e-7 cm^2/s"\nsource = "assumed"', "", "test.toml: the table [D] is missing"),
     ('source = "assumed"\n\n[D]', "\n[D]", "test.toml: kappa.source is missing"),
@@ -239,7 +239,7 @@ BAD = [
     ("y = [0.4, 0.3, 0.1]", "y = [0.4, -0.3, 0.1]\nlog = true", "log = true needs positive x and y"),
     ("x = [0.01, 0.1, 0.2]", "x = [0.02, 0.1, 0.2]", "t_plus.x begins at r = 0.02, but [range] reaches 0.01; extend"),
     ("x = [0.01, 0.1, 0.2]", "x = [0.01, 0.1, 0.15]", "t_plus.x ends at r = 0.15, but [range] reaches 0.2"),
-    ('"a * r"', '"__import__(\'os\')"', 'kappa.expression: unknown function "__import__"'),
+    ('"a * r"', "\"__import__('os')\"", 'kappa.expression: unknown function "__import__"'),
     ('"a * r"', '"r.real"', "kappa.expression: only numbers"),
     ('"a * r"', '"a * rr"', 'kappa.expression: unknown name "rr"; did you mean "r"?'),
     ('"a * r"', '"a * t_plus"', 'unknown name "t_plus"'),
