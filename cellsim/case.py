@@ -287,10 +287,10 @@ def _in_terms_of(key: str, c: float, transport: TransportSet) -> float:
 
 def _protocol(top: Table, cell: Cell, inputs: dict[str, str]) -> Protocol:
     with top.located():
-        return Protocol(tuple(_step(entry, k, cell, inputs) for k, entry in enumerate(top.tables("step"))))
+        return Protocol(tuple(_step(entry, cell, inputs) for entry in top.tables("step")))
 
 
-def _step(table: Table, k: int, cell: Cell, inputs: dict[str, str]) -> Step:
+def _step(table: Table, cell: Cell, inputs: dict[str, str]) -> Step:
     if table.exactly_one("hold", "follow") == "follow":
         return _follow(table, cell, inputs)
     table.only("hold", "value", "duration", "stop")
@@ -302,7 +302,9 @@ def _step(table: Table, k: int, cell: Cell, inputs: dict[str, str]) -> Step:
     value = 0.0
     if hold != "rest":
         value = table.quantity("value", "V") if drive == "voltage" else _current(table, cell.area)
-    return Step(drive, np.array([value]), duration, stop=_stop(table, drive), label=f"{k + 1} (hold {hold})")
+    return Step(
+        drive, np.array([value]), duration, stop=_stop(table, drive), label=hold if hold == "rest" else f"hold {hold}"
+    )
 
 
 def _current(table: Table, area: float | None) -> float:
@@ -351,7 +353,7 @@ def _follow(table: Table, cell: Cell, inputs: dict[str, str]) -> Step:
     duration = table.quantity("duration", "s", end, above=0)
     if duration > end * (1 + 1e-9):
         raise table.error("duration", f"is longer than its table, which ends after {end:.6g} s")
-    return Step(drive, value, duration, time, _stop(table, drive), other, f"{path.name} (follow {drive})")
+    return Step(drive, value, duration, time, _stop(table, drive), other, f"follow {drive}")
 
 
 def _column(table: Table) -> Column:

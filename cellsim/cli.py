@@ -1,0 +1,221 @@
+"""The command line. No computation here: each command reads, calls, prints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cellsim import __version__
+from cellsim.errors import CellsimError, InputError
+
+FILE = click.Path(path_type=Path)
+
+
+class Commands(click.Group):
+    """Turns an error the user can mend into one line and exit code 2, any other of ours into exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except CellsimError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(2 if isinstance(error, InputError) else 1)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of use, as they stand in this file."""
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cellsim")
+def main() -> None:
+    """Predict a polarisation experiment: Li | electrolyte | Li.
+
+    \b
+    Begin with:  cellsim new my_cell.toml && cellsim run my_cell.toml
+    """
+
+
+@main.command()
+@click.argument("file", type=FILE)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def new(file: Path, force: bool) -> None:
+    """Write a commented case to start from.
+
+    \b
+    Example:  cellsim new my_cell.toml
+    """
+    from importlib import resources
+
+    if file.suffix != ".toml":
+        raise InputError(f"{file}: a case is a .toml file")
+    if file.exists() and not force:
+        raise InputError(f"{file}: exists; choose another name or say --force")
+    text = (resources.files("cellsim") / "template.toml").read_text(encoding="utf-8")
+    try:
+        file.write_text(text.replace("THIS_FILE.toml", file.name), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written ({error.strerror})") from error
+    click.echo(f"{file} written; next: cellsim run {file}")
+
+
+@main.command()
+@click.argument("case", type=FILE)
+def check(case: Path) -> None:
+    """Read a case and say what will be run.
+
+    \b
+    Example:  cellsim check cases/steinruck2020/rs.toml
+    """
+    from cellsim.case import load_case
+    from cellsim.case_report import describe
+
+    for line in describe(load_case(case)):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("case", type=FILE)
+def plan(case: Path) -> None:
+    """Answer what can be answered before any run: currents, times, voltages, velocities.
+
+    \b
+    Example:  cellsim plan cases/steinruck2020/rs.toml
+    """
+    from cellsim.case import load_case
+    from cellsim.plan import plan as make_plan
+
+    for line in make_plan(load_case(case)).lines():
+        click.echo(line)
+
+
+@main.command()
+@click.argument("case", type=FILE)
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="The run folder; default runs/<name of the case>.")
+@click.option("--solver", metavar="NAME", help="Instead of the solver the case names: auto, fipy, material.")
+@click.option("--no-figures", is_flag=True, help="Leave the figures out.")
+def run(case: Path, output: Path | None, solver: str | None, no_figures: bool) -> None:
+    """Predict: current, voltage, profiles, velocities, into a folder with figures.
+
+    Exit code 0: done. 1: ended early, the partial result is kept. 2: bad input, nothing written.
+
+    \b
+    Example:  cellsim run cases/steinruck2020/rs.toml -o runs/rs
+    """
+    from cellsim.case import load_case
+    from cellsim.run_folder import check_writable, predict, write_run
+
+    read = load_case(case)
+    directory = check_writable(output or Path("runs") / case.stem)
+    try:
+        with _progress(f"{case.stem}") as progress:
+            solution = predict(read, solver=solver, progress=progress)
+    except KeyboardInterrupt:
+        click.echo("interrupted before the first time step; nothing was kept", err=True)
+        sys.exit(1)
+    kept = write_run(directory, read, solution, figures=not no_figures)
+    for line in _told(kept.summary):
+        click.echo(line)
+    if not solution.succeeded:
+        click.echo(f"{solution.status}: {solution.message}", err=True)
+        click.echo(f"the partial result is kept in {kept.directory}", err=True)
+        if kept.beside:
+            click.echo(f"{directory} holds a finished run and was left as it is", err=True)
+        sys.exit(1)
+    click.echo(f"written to {kept.directory}")
+
+
+def _told(summary: dict[str, Any]) -> list[str]:
+    """The few numbers of a summary that one wants to see at once."""
+    minutes = summary["time_end"] / 60
+    ratio = summary["i_end_over_i_0"]
+    return [
+        f"{summary['title']}: {minutes:.4g} min in {summary['wall_time']:.2f} s, {summary['status']}",
+        f"i   {summary['i_0']:.4g} -> {summary['i_end']:.4g} A/m^2"
+        + (f" (ratio {ratio:.4g}; 1/(1+Ne) at the average: {summary['rho_plus']:.4g})" if ratio else ""),
+        f"V   {summary['V_0']:.4g} -> {summary['V_end']:.4g} V",
+        f"c   {summary['c_min']:.4g} to {summary['c_max']:.4g} mol/m^3, salt conserved to {summary['salt_drift']:.1e}",
+        *(["properties were held at the ends of their range (clamped)"] if summary["clamped"] else []),
+        f"transport set: {summary['transport']} ({summary['transport_status']})",
+    ]  # fmt: skip
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Callable[[float], None] | None]:
+    """A progress bar on the terminal; None where nobody watches."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
+
+        def advance(fraction: float) -> None:
+            bar.update(max(0, round(1000 * fraction) - bar.pos))
+
+        yield advance
+        advance(1.0)
+
+
+@main.command()
+@click.argument("directory", type=FILE, metavar="DIR")
+@click.option("--case", "case_path", type=FILE, help="Where the case is now, if it has moved since the run.")
+def plot(directory: Path, case_path: Path | None) -> None:
+    """Draw the figures of a run again from its solution.nc.
+
+    \b
+    Example:  cellsim plot runs/rs
+    """
+    from cellsim.run_folder import draw, read_run
+
+    case, solution = read_run(directory, case_path)
+    draw(case, solution, directory)
+    click.echo(f"figures drawn in {directory}")
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--plot", "picture", type=FILE, metavar="FILE.png", help="Draw the set's four functions.")
+@click.option("-T", "--temperature", metavar="T", help='Temperature of the values shown, such as "40 degC".')
+def sets(name: str | None, picture: Path | None, temperature: str | None) -> None:
+    """List the transport sets, or show one: range, sources, values.
+
+    \b
+    Example:  cellsim sets steinruck2020_rs --plot rs.png
+    """
+    from cellsim import set_report
+    from cellsim.units import to_si
+
+    T = None if temperature is None else to_si(temperature, "K", field="--temperature")
+    if name is None:
+        if picture is not None or T is not None:
+            raise InputError("--plot and --temperature need the name of a set; `cellsim sets` lists them")
+        lines = set_report.catalogue()
+    else:
+        lines = set_report.describe(name, T)
+        if picture is not None:
+            set_report.draw(name, picture, T)
+    for line in lines:
+        click.echo(line)
+
+
+@main.command()
+@click.argument("directory", type=FILE, metavar="DIR")
+@click.option("--csv", "as_csv", is_flag=True, help="As CSV, one file per group of variables, units in the header.")
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default DIR/csv.")
+def export(directory: Path, as_csv: bool, output: Path | None) -> None:
+    """Write a run's result in another format.
+
+    \b
+    Example:  cellsim export runs/rs --csv
+    """
+    from cellsim.run_folder import export_csv, read_solution
+
+    if not as_csv:
+        raise InputError("export: say --csv, the one format there is")
+    for path in export_csv(read_solution(directory), output or directory / "csv"):
+        click.echo(str(path))
