@@ -181,9 +181,7 @@ class CollectiveDisplacements:
             raise InputError(f"roles = {self.roles} must be among {', '.join(ROLES)}")
         for q, role in zip(self.z, self.roles or (), strict=True):
             if (role == "cation") != (q > 0) or (role == "anion") != (q < 0):
-                raise InputError(
-                    f"a {role} cannot have z = {q:g}; cations have z > 0, anions z < 0, solvents 0"
-                )
+                raise InputError(f"a {role} cannot have z = {q:g}; cations have z > 0, anions z < 0, solvents 0")
         charge = sum(q * n for q, n in zip(self.z, self.counts, strict=True))
         scale = sum(abs(q) * n for q, n in zip(self.z, self.counts, strict=True))
         if abs(charge) > 1e-6 * max(scale, 1.0):
@@ -275,9 +273,7 @@ class CollectiveDisplacements:
                 weights[list(chosen)] = np.asarray(self._need("masses", frame))[list(chosen)]
         elif frame == "barycentric":
             if not self.solvents:
-                raise InputError(
-                    "the barycentric frame needs the displacements of all species, the solvent's too"
-                )
+                raise InputError("the barycentric frame needs the displacements of all species, the solvent's too")
             weights = np.asarray(self._need("masses", frame))
         elif frame == "volume":
             weights = np.asarray(self._need("molecular_volumes", frame))
@@ -367,13 +363,9 @@ def check_even_times(time: ArrayLike) -> None:
         raise InputError(f"{t.size} frame(s) hold no displacement; at least 2 are needed")
     steps = np.diff(t)
     if np.any(steps == 0):
-        raise InputError(
-            f"frame {int(np.argmax(steps == 0)) + 1} has the same time as the one before (joined runs?)"
-        )
+        raise InputError(f"frame {int(np.argmax(steps == 0)) + 1} has the same time as the one before (joined runs?)")
     if np.any(steps < 0):
-        raise InputError(
-            f"frame {int(np.argmax(steps < 0)) + 1} is earlier than the one before (joined runs?)"
-        )
+        raise InputError(f"frame {int(np.argmax(steps < 0)) + 1} is earlier than the one before (joined runs?)")
     mean = (t[-1] - t[0]) / steps.size
     slack = 1e-3 * mean + 2.0**-22 * float(np.max(np.abs(t)))
     worst = int(np.argmax(np.abs(steps - np.median(steps))))
