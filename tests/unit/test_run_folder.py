@@ -1,0 +1,193 @@
+"""The folder of a run: complete or not there, never half replaced."""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cellsim import run_folder
+from cellsim.case import Case, parse_case
+from cellsim.errors import InputError
+from cellsim.run_folder import FIGURES, predict, read_run, summarise, wanted_times, write_run
+from cellsim.solution import Solution
+
+SCHEMA = Path(__file__).parents[2] / "docs/schema.md"
+TEXT = """
+title = "small"
+[cell]
+thickness = "100 um"
+temperature = "25 degC"
+[electrolyte]
+transport = "dilute_ideal"
+salt = { c = "10 mol/m^3" }
+[[step]]
+hold = "voltage"
+value = "50 mV"
+duration = "20 s"
+[solver]
+cells = 20
+rtol = 1e-3
+"""
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    path = tmp_path_factory.mktemp("case") / "small.toml"
+    path.write_text(TEXT)
+    return parse_case(TEXT, path)
+
+
+@pytest.fixture(scope="module")
+def done(case: Case) -> Solution:
+    return predict(case)
+
+
+@pytest.fixture(scope="module")
+def interrupted(case: Case) -> Solution:
+    def stop(fraction: float) -> None:
+        if fraction > 0.3:
+            raise KeyboardInterrupt
+
+    return predict(case, progress=stop)
+
+
+def a_figure(case: Case, solution: Solution, directory: Path) -> None:
+    (directory / FIGURES[0]).write_text("drawn")
+
+
+def test_the_folder_holds_case_solution_and_summary(case: Case, done: Solution, tmp_path: Path) -> None:
+    kept = write_run(tmp_path / "run", case, done, figures=False)
+    assert sorted(path.name for path in kept.directory.iterdir()) == ["case.toml", "solution.nc", "summary.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert (kept.directory / "case.toml").read_text() == TEXT
+    again = Solution.from_netcdf(kept.directory / "solution.nc")
+    np.testing.assert_array_equal(again["c"], done["c"])
+    assert again.attributes["case_toml"] == TEXT
+    assert json.loads(again.attributes["inputs"]) == dict(case.inputs)
+
+
+def test_the_summary_has_the_keys_of_the_schema(case: Case, done: Solution) -> None:
+    section = SCHEMA.read_text(encoding="utf-8").split("`summary.json`:")[1]
+    documented = [key for row in re.findall(r"^\| (`[^|]*)\|", section, re.M) for key in re.findall(r"`(\w+)`", row)]
+    summary = summarise(case, done)
+    assert list(summary) == documented
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_the_summary_says_what_happened(case: Case, done: Solution, interrupted: Solution) -> None:
+    summary = summarise(case, done)
+    assert (summary["status"], summary["exit_code"], summary["time_end"]) == ("done", 0, 20)
+    assert summary["steps"] == [
+        {"index": 0, "drive": "hold voltage", "t_start": 0, "t_end": 20, "ended_by": "duration"}
+    ]
+    # dilute ideal salt: kappa = F^2 c (D+ + D-)/RT = 0.015021 S/m at 298.15 K, i_0 = kappa V/L
+    assert summary["i_0"] == pytest.approx(7.5108, rel=1e-4)
+    assert summary["Ne"] == pytest.approx(3, rel=1e-9)  # = D-/D+
+    assert summary["rho_plus"] == pytest.approx(0.25, rel=1e-9)
+    # 4 F D+ c/L, times no tanh at infinite voltage; the set's range ends just above c = 0
+    assert summary["limiting_current"] == pytest.approx(4 * 96485.33 * 1e-10 * 10 / 1e-4, rel=2e-4)
+    assert summary["salt_drift"] < 1e-12
+    early = summarise(case, interrupted)
+    assert (early["status"], early["exit_code"]) == ("interrupted", 1)
+    assert 6 < early["time_end"] < 20
+    assert "is kept" in early["message"]
+
+
+def test_a_finished_run_is_not_replaced_by_one_that_ended_early(
+    case: Case, done: Solution, interrupted: Solution, tmp_path: Path
+) -> None:
+    write_run(tmp_path / "run", case, done, figures=False)
+    before = (tmp_path / "run" / "summary.json").read_bytes()
+    kept = write_run(tmp_path / "run", case, interrupted, figures=False)
+    assert kept.beside
+    assert kept.directory == tmp_path / "run-partial"
+    assert kept.summary["exit_code"] == 1
+    assert (tmp_path / "run" / "summary.json").read_bytes() == before
+
+
+def test_a_partial_run_is_replaced(case: Case, done: Solution, interrupted: Solution, tmp_path: Path) -> None:
+    assert write_run(tmp_path / "run", case, interrupted, figures=False).directory == tmp_path / "run"
+    kept = write_run(tmp_path / "run", case, done, figures=False)
+    assert not kept.beside
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "done"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_failure_while_writing_leaves_the_finished_run(
+    case: Case, done: Solution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(tmp_path / "run", case, done, figures=False)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+
+    def fail(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_folder, "draw", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_run(tmp_path / "run", case, done)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_old_figures_go_and_other_files_stay(
+    case: Case, done: Solution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "draw", a_figure)
+    write_run(tmp_path / "run", case, done)
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    assert (tmp_path / "run" / FIGURES[0]).exists()
+    write_run(tmp_path / "run", case, done, figures=False)
+    assert not (tmp_path / "run" / FIGURES[0]).exists()
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_is_refused_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        run_folder.check_writable(tmp_path / "file" / "run")
+    assert run_folder.check_writable(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_run_is_read_back_with_its_case(case: Case, done: Solution, tmp_path: Path) -> None:
+    write_run(tmp_path / "run", case, done, figures=False)
+    again, solution = read_run(tmp_path / "run")
+    assert again.title == "small"
+    assert again.path.parent == case.path.parent
+    assert solution.status == "done"
+    (tmp_path / "run" / "summary.json").unlink()
+    with pytest.raises(InputError, match="--case"):
+        read_run(tmp_path / "run")
+    assert read_run(tmp_path / "run", case.path)[0].inputs.keys() != set()
+    with pytest.raises(InputError, match="no run folder"):
+        read_run(tmp_path)
+
+
+def test_wanted_times_hold_the_interval_and_the_extra_times(case: Case) -> None:
+    output = '[output]\ninterval = "6 s"\ntimes = ["1 s"]\nprofiles_at = ["7 s"]\n'
+    times = wanted_times(parse_case(TEXT.replace("[solver]", output + "[solver]")))
+    np.testing.assert_array_equal(times, [0, 1, 6, 7, 12, 18, 20])
+    assert wanted_times(case)[-1] == 20
+
+
+def test_csv_holds_every_variable_with_its_unit(done: Solution, tmp_path: Path) -> None:
+    paths = run_folder.export_csv(done, tmp_path / "csv")
+    assert [path.name for path in paths] == ["series.csv", "cells.csv", "faces.csv", "velocities.csv"]
+    headings: list[str] = []
+    for path in paths:
+        with path.open(encoding="utf-8", newline="") as file:
+            headings += next(csv.reader(file))
+    assert all(re.fullmatch(r"\w+ \([^()]*(\([^()]*\))?[^()]*\)", heading) for heading in headings), headings
+    names = {heading.split(" ")[0] for heading in headings}
+    for name, variable in done.dataset.data_vars.items():
+        wanted = (
+            {f"{name}_{frame}" for frame in ("interface", "lab", "solvent")} if "frame" in variable.dims else {name}
+        )
+        assert wanted <= names
+    cells = np.loadtxt(tmp_path / "csv" / "cells.csv", delimiter=",", skiprows=1)
+    assert cells.shape[0] == done["c"].size
+    np.testing.assert_allclose(cells[:, 2], done["c"].ravel(), rtol=1e-9)
