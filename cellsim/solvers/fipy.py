@@ -86,7 +86,7 @@ class FipyStepper:
         self.uniform = self.uniform and t_start == 0.0
         self._step, self._t_start, self.time = step, t_start, t_start
         self._history = [(t_start, c)]
-        self._i = []
+        self._i = [(np.nan, self._i[0][1])] if self._i else [(np.nan, 0.0)]  # a guess until the drive's own is known
         quickest = self.porosity * float(self.widths.min()) ** 2 / self.D_scale
         self._dt = self.options.fixed_step or 1e-3 * quickest
         self._i = [(t_start, self.snapshot(t_start).i)]
@@ -205,7 +205,8 @@ class FipyStepper:
 
     def _balance(self, profile: Callable[[float], Array], i: float, voltage: float, time: float) -> float:
         """Current at which the voltage law holds along a line of profiles, by the secant method."""
-        scale = max(abs(self._i[-1][1]), abs(i)) or abs(self.law.initial_current(voltage, self.c_scale, time)) or 1.0
+        i_0 = self.law.initial_current(voltage, self.c_scale, time)
+        scale = max(abs(i), abs(i_0)) or 1e-6
 
         def miss(x: float) -> float:
             c = profile(x)
@@ -233,8 +234,13 @@ class FipyStepper:
         if self.uniform and time == 0.0:
             i = drive if step.drive == "current" else self.law.initial_current(drive, float(c[0]), time)
             return i, c[[0, -1]].copy()
-        guess = self._i[0][1] if self._i else 0.0
-        i = drive if step.drive == "current" else self._balance(lambda _: c, guess, drive, time)
+        if step.drive == "current":
+            i = drive
+        elif time == self._i[0][0]:
+            i = self._i[0][1]
+        else:
+            guess = self._i[0][1] if np.isnan(self._i[0][0]) else float(_extrapolate(self._i, time))
+            i = self._balance(lambda _: c, guess, drive, time)
         return i, self._walls(c, i)
 
     def _walls(self, c: Array, i: float) -> Array:

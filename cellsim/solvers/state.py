@@ -108,8 +108,8 @@ class Options:
         Time steps after which the run ends as not converged.
     """
 
-    cells: int = 120
-    rtol: float = 1e-4
+    cells: int = 160
+    rtol: float = 2e-5
     c_min: float | None = None
     stretch: float = 2.5
     fixed_step: float | None = None

@@ -1,0 +1,8 @@
+"""One thread per process: the matrices are small, and two cores are shared by the test workers."""
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+os.environ.setdefault("FIPY_SOLVERS", "scipy")
+os.environ.setdefault("MPLBACKEND", "Agg")
