@@ -70,7 +70,7 @@ def _convert(value: str | float, unit: str, field: str) -> float:
         return float(value)
     text = value.strip()
     try:
-        quantity = registry().Quantity(text)
+        quantity: Any = registry().Quantity(text)
     except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError, AssertionError) as error:
         raise InputError(f"{field} = {value!r} cannot be read as a number with a unit; {example}") from error
     if not isinstance(quantity.magnitude, int | float):

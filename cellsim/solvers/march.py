@@ -256,7 +256,7 @@ def _breakpoints(step: Step, t_start: float, rtol: float) -> Array:
     return np.append(np.unique(np.append(inner[(inner > t_start) & (inner < t_end)], t_end)), np.inf)
 
 
-def _corners(x: Array, y: Array, tolerance: float) -> Array:
+def _corners(x: Array, y: Array, tolerance: float) -> NDArray[np.intp]:
     """Indices kept by the Ramer-Douglas-Peucker simplification of y(x), vertical distances."""
     keep = np.zeros(x.size, dtype=bool)
     keep[[0, -1]] = True

@@ -1,0 +1,192 @@
+"""Protocols, stop conditions, statuses and partial results, on both finite-volume solvers."""
+
+import numpy as np
+import pytest
+
+import cellsim
+from cellsim import Cell, Electrode, Options, Protocol, Resistance, StopConditions, TransportSet
+from cellsim.errors import InputError
+from cellsim.protocol import Step, hold_current, hold_voltage, rest
+from cellsim.solvers.march import _corners
+
+QUICK = Options(cells=24, rtol=3e-4)
+CELL = Cell(1e-4, 298.15, positive=Electrode(Resistance(0.001)), negative=Electrode(Resistance(0.002)))
+SET = TransportSet.constant(kappa=1.0, D=1e-10, t_plus=0.3, chi=1.2, V_e=6e-5, V_0=1e-4)
+FIPY_AND_MATERIAL = pytest.mark.parametrize("solver", ["fipy", "material"])
+
+
+def run(*steps, transport=SET, cell=CELL, c0=1000.0, solver="fipy", options=QUICK, **kwargs):
+    kwargs.setdefault("times", np.linspace(0, sum(step.duration for step in steps), 21))
+    return cellsim.simulate(cell, transport, Protocol(steps), c0=c0, solver=solver, options=options, **kwargs)
+
+
+@FIPY_AND_MATERIAL
+def test_steps_follow_each_other_and_keep_both_states_at_the_joint(solver):
+    s = run(hold_voltage(0.01, 50.0), rest(20.0), hold_current(3.0, 20.0), solver=solver)
+    assert s.status == "done" and s.succeeded
+    assert [entry["ended_by"] for entry in s.log] == ["duration"] * 3
+    assert np.all(np.diff(s["time"]) > 0)
+    joint = np.searchsorted(s["time"], 50.0)
+    assert s["time"][joint] == 50.0 and s["time"][joint + 1] == np.nextafter(50.0, np.inf)
+    assert np.array_equal(s["c"][joint], s["c"][joint + 1])
+    assert s["i"][joint] > 0 and s["i"][joint + 1] == 0
+    assert s["V"][joint] == pytest.approx(0.01, rel=1e-9)
+    assert s["V"][joint + 1] == pytest.approx(s["V_concentration"][joint], rel=2e-2)
+    assert s["V"][-1] > 0
+    assert s["i"][-1] == 3.0
+    assert s.salt_drift <= 1e-12  # measured 2e-15
+
+
+@FIPY_AND_MATERIAL
+def test_initial_current_is_that_of_the_uniform_cell(solver):
+    s = run(hold_voltage(0.01, 1.0), solver=solver)
+    # V/(L/kappa + R_0 + R_L) = 0.01/(1e-4 + 0.003)
+    assert s["i"][0] == pytest.approx(0.01 / 0.0031, rel=1e-12)
+
+
+def test_voltage_parts_add_up_and_the_potential_ends_at_the_interfaces():
+    s = run(hold_voltage(0.02, 100.0))
+    total = s["V_ohmic"] + s["V_concentration"] + s["V_positive"] + s["V_negative"]
+    assert np.max(np.abs(total - s["V"])) <= 1e-15
+    assert np.max(np.abs(s["V"] - 0.02)) <= 1e-11  # the closure's own tolerance, measured 2e-13
+    assert np.all(np.diff(s["phi"], axis=1) < 0)
+    assert np.all(s["phi"][:, 0] < s["V"] - s["V_positive"]) and np.all(s["phi"][:, -1] > s["V_negative"])
+
+
+STOPS = {
+    "current_below": (hold_voltage(0.02, 500.0, StopConditions(current_below=0.95)), lambda s: s["i"][-1] / s["i"][0]),
+    "c_below": (hold_voltage(0.05, 500.0, StopConditions(c_below=960.0)), lambda s: s["c_face"][-1, -1]),
+    "c_above": (hold_voltage(0.05, 500.0, StopConditions(c_above=1040.0)), lambda s: s["c_face"][-1, 0]),
+    "voltage_above": (hold_current(5.0, 500.0, StopConditions(voltage_above=0.0157)), lambda s: s["V"][-1]),
+}
+
+
+@FIPY_AND_MATERIAL
+@pytest.mark.parametrize("name", STOPS)
+def test_stop_conditions_are_met_where_they_say(name, solver):
+    step, value = STOPS[name]
+    s = run(step, solver=solver)
+    assert s.status == "stopped" and name in s.message
+    assert s["time"][-1] < 500.0
+    assert value(s) == pytest.approx(getattr(step.stop, name), rel=1e-6)
+
+
+def test_current_rate_ends_a_step_near_the_steady_state():
+    step = hold_voltage(0.02, 5000.0, StopConditions(current_rate_below=1e-4))
+    s = run(step, times=np.linspace(0, 200, 401))
+    assert s.log[0]["ended_by"] == "current_rate_below"
+    rate = np.abs(np.diff(s["i"]) / np.diff(s["time"]))
+    assert rate[-1] == pytest.approx(1e-4, rel=0.3)  # where the time step that noticed it ended
+    assert np.all(rate[5:-2] > 1e-4)
+
+
+def test_voltage_below_ends_a_rest():
+    s = run(hold_current(5.0, 30.0), rest(500.0, StopConditions(voltage_below=1e-4)))
+    assert s["V"][-1] == pytest.approx(1e-4, rel=1e-6)
+
+
+@FIPY_AND_MATERIAL
+def test_depletion_keeps_the_partial_result_and_says_where_and_when(solver):
+    s = run(hold_current(800.0, 500.0), solver=solver)
+    assert s.status == "depleted" and not s.succeeded
+    assert "negative electrode" in s.message and "t = " in s.message and "limiting current" in s.message
+    assert s["c_face"][-1, -1] == pytest.approx(SET.c_range[0], abs=1e-3 * 1000)
+    assert len(s["time"]) > 3 and s.salt_drift <= 1e-12
+
+
+def test_leaving_the_range_is_a_status_unless_clamped():
+    narrow = TransportSet.constant(kappa=1.0, D=1e-10, t_plus=0.3, chi=1.2, c_range=(970.0, 1030.0))
+    s = run(hold_voltage(0.05, 500.0), transport=narrow)
+    assert s.status == "out_of_range" and 'extrapolate = "clamp"' in s.message
+    assert max(s["c_face"].max() - 1030, 970 - s["c_face"].min()) <= 1e-3
+    clamped = run(hold_voltage(0.05, 500.0), transport=narrow.with_extrapolation("clamp"))
+    assert clamped.status == "done" and clamped.attributes["clamped"] == 1
+
+
+def test_mirror_symmetry():
+    symmetric = Cell(1e-4, 298.15)
+    a = run(hold_voltage(0.03, 100.0), cell=symmetric)
+    b = run(hold_voltage(-0.03, 100.0), cell=symmetric)
+    assert np.max(np.abs(a["i"] + b["i"])) <= 1e-9 * a["i"][0]
+    assert np.max(np.abs(a["c"] - b["c"][:, ::-1])) <= 1e-8 * 1000
+
+
+def test_following_a_table_matches_holding_the_same_current():
+    time = np.linspace(0, 40.0, 11)
+    followed = run(Step("current", np.full(11, 4.0), 40.0, time=time))
+    held = run(hold_current(4.0, 40.0))
+    assert followed["V"][-1] == pytest.approx(held["V"][-1], rel=1e-6)
+
+
+def test_following_a_ramp_with_corners_resolves_them():
+    time = np.array([0.0, 10.0, 10.5, 40.0])
+    value = np.array([1.0, 1.0, 6.0, 6.0])
+    s = run(Step("current", value, 40.0, time=time), times=[10.0, 10.25, 10.5])
+    assert np.interp([10.0, 10.25, 10.5], s["time"], s["i"]) == pytest.approx([1.0, 3.5, 6.0], rel=1e-9)
+
+
+def test_corners_keep_what_matters():
+    x = np.linspace(0, 10, 101)
+    y = np.where(x < 4, 1.0, np.where(x < 6, 1 + (x - 4), 3.0))
+    kept = _corners(x, y, 1e-6)
+    assert x[kept] == pytest.approx([0, 4, 6, 10])
+
+
+def test_interrupt_keeps_what_is_done():
+    def interrupt(fraction):
+        if fraction > 0.3:
+            raise KeyboardInterrupt
+
+    s = run(hold_voltage(0.02, 100.0), progress=interrupt)
+    assert s.status == "interrupted" and "kept" in s.message
+    assert 20 < s["time"][-1] < 100
+
+
+def test_too_many_steps_is_not_converged():
+    s = run(hold_voltage(0.02, 100.0), options=Options(cells=24, max_steps=10))
+    assert s.status == "not_converged" and "10 time steps" in s.message
+    assert s["time"].size >= 2
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({"c0": -1.0}, "must be positive"),
+        ({"c0": float("nan")}, "must be positive"),
+        ({"c0": 2e5}, "saturation"),
+        ({"solver": "comsol"}, "must be one of"),
+        ({"cell": Cell(1e-4, 310.0)}, "loaded at"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(kwargs, words):
+    with pytest.raises(InputError, match=words):
+        run(hold_voltage(0.01, 1.0), **kwargs)
+
+
+def test_netcdf_round_trip(tmp_path):
+    s = run(hold_voltage(0.02, 50.0), rest(10.0))
+    s.to_netcdf(tmp_path / "a.nc")
+    t = cellsim.Solution.from_netcdf(tmp_path / "a.nc")
+    assert (t.status, t.message, len(t.log)) == (s.status, s.message, 2)
+    for name in s.arrays:
+        assert np.array_equal(s[name], t[name], equal_nan=True), name
+    assert t.dataset["i"].attrs["units"] == "A/m^2"
+
+
+def test_frames_of_velocity():
+    s = run(hold_voltage(0.05, 20.0))
+    v, v_0 = s["v_minus"], s["v_0"]
+    phi_0 = SET.phi_0(s["c_face"])
+    inner = slice(1, -1)
+    # interface frame: v_0 = -(phi_e/phi_0) v_minus; solvent frame: v_minus (1 + 1/eps) and v_0 = 0
+    expected = (-(1 - phi_0) / phi_0 * v[0])[:, inner]
+    assert np.max(np.abs(v_0[0][:, inner] - expected)) <= 1e-12 * np.max(np.abs(v[0]))
+    solvent = (v[0] * (1 + (1 - phi_0) / phi_0))[:, inner]
+    assert np.max(np.abs(v[2][:, inner] - solvent)) <= 1e-12 * np.max(np.abs(v[0]))
+    assert np.all(v_0[2] == 0)
+    lab = v[0] + s["v_interface"][:, None]
+    assert np.array_equal(v[1], lab)
+    assert s["v_interface"][0] == pytest.approx(-s["i"][0] * 13.0e-6 / 96485.33212, rel=1e-9)
+    # charge is carried by the ions: F sum z N = i
+    current = 96485.33212 * (s["N_plus"] - s["N_minus"])
+    assert np.max(np.abs(current - s["i"][:, None])) <= 1e-9 * s["i"][0]
