@@ -29,6 +29,7 @@ from cellsim.readers.measured import (
 from cellsim.readers.table import unit_factor
 from cellsim.schema import Table, parse_toml, read_toml
 from cellsim.set_file import load_set
+from cellsim.solvers.state import Options
 from cellsim.transport import TransportSet
 
 SOLVERS = ("auto", "fipy", "material", "sundials")
@@ -70,12 +71,12 @@ class SolverChoice:
     rtol : float
         Error asked of one time step, relative to the average concentration [1].
     c_min : float, optional
-        A face below this is depleted [mol/m^3]; None: the lower end of the set's range.
+        A face below this is depleted [mol/m^3]; None: as :class:`cellsim.solvers.state.Options` says.
     """
 
     name: str = "auto"
-    cells: int = 120
-    rtol: float = 1e-4
+    cells: int = Options.cells
+    rtol: float = Options.rtol
     c_min: float | None = None
 
 
@@ -420,7 +421,7 @@ def _solver(table: Table) -> SolverChoice:
     table.only("name", "cells", "rtol", "c_min")
     return SolverChoice(
         name=table.choice("name", SOLVERS, "auto"),
-        cells=table.integer("cells", 120, least=10),
-        rtol=table.number("rtol", 1e-4, above=0, most=0.1),
+        cells=table.integer("cells", Options.cells, least=10),
+        rtol=table.number("rtol", Options.rtol, above=0, most=0.1),
         c_min=_auto(table, "c_min", "mol/m^3"),
     )

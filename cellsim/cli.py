@@ -91,7 +91,8 @@ def plan(case: Path) -> None:
     from cellsim.case import load_case
     from cellsim.plan import plan as make_plan
 
-    for line in make_plan(load_case(case)).lines():
+    read = load_case(case)
+    for line in make_plan(read.cell, read.transport, read.protocol, read.c0).lines():
         click.echo(line)
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.equations import newman_number
 from cellsim.errors import InputError
+from cellsim.figstyle import TWO_COLUMNS, drawing, label
 from cellsim.set_file import SetFile, list_sets, read_set
 from cellsim.transport import TransportSet
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 
@@ -119,39 +116,32 @@ def draw(name: str, path: str | Path, T: float | None = None) -> None:
     Raises
     ------
     InputError
-        If there is no such set, or matplotlib knows no such kind of picture.
+        If there is no such set, or the picture cannot be written.
     """
     entry = read_set(name)
-    figure = _figure(entry, entry.bind(T))
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: the picture cannot be written ({error})") from error
-
-
-def _figure(entry: SetFile, bound: TransportSet) -> Figure:
-    from matplotlib.figure import Figure
-
-    variable = entry.range[0]
+    bound = entry.bind(T)
     low, high = bound.c_range
     c = np.linspace(low, high, 400)
-    x, label = {
-        "c": (c / 1e3, "salt concentration c (mol/L)"),
-        "m": (bound.m(c), "molality m (mol/kg)"),
-        "r": (bound.r(c), "salt per solvent unit r"),
-    }[variable]
+    x, x_label = {
+        "c": (c / 1e3, label("c", "mol/L", "salt concentration")),
+        "m": (bound.m(c), label("m", "mol/kg", "molality")),
+        "r": (bound.r(c), label("r", "", "salt per solvent unit")),
+    }[entry.range[0]]
     curves = {
-        "conductivity κ (S/m)": bound.kappa(c),
-        "diffusion coefficient D (m²/s)": bound.D(c),
-        "transference number t₊⁰": bound.t_plus(c),
-        "thermodynamic factor χ (molal)": bound.chi(c),
+        label("κ", "S/m", "conductivity"): bound.kappa(c),
+        label("D", "m²/s", "diffusion coefficient"): bound.D(c),
+        label("t₊⁰", "", "transference number"): bound.t_plus(c),
+        label("χ", "", "thermodynamic factor"): bound.chi(c),
     }
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    for axes, (title, values) in zip(figure.subplots(2, 2).flat, curves.items(), strict=True):
-        axes.plot(x, values, color="#0072B2")
-        axes.set(xlabel=label, ylabel=title)
-        if title.startswith(("conductivity", "diffusion")):
-            axes.set_ylim(bottom=0)
-    note = "" if entry.status == "measured" else f"\n{entry.status}: {entry.note}"
-    figure.suptitle(f"{entry.title}, {bound.T:.2f} K{note}", fontsize=10, wrap=True)
-    return figure
+    note = f"{bound.T:.2f} K; t₊⁰ with respect to the solvent, χ molal. " + (
+        "" if entry.status == "measured" else f"{entry.status}: {entry.note}"
+    )
+    try:
+        with drawing(path, 2, 2, title=entry.title, note=note, width=TWO_COLUMNS) as (_, panels):
+            for axes, (y_label, values) in zip(panels, curves.items(), strict=True):
+                axes.plot(x, values)
+                axes.set(xlabel=x_label, ylabel=y_label)
+                if y_label.startswith(("conductivity", "diffusion")):
+                    axes.set_ylim(bottom=0)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: the picture cannot be written ({error})") from error

@@ -8,6 +8,7 @@ import pytest
 
 from cellsim.case import Case, load_case, parse_case
 from cellsim.constants import V_LITHIUM
+from cellsim.solvers.state import Options
 
 MINIMAL = """
 [cell]
@@ -121,8 +122,7 @@ def test_minimal_case_has_the_documented_defaults(tmp_path: Path) -> None:
     assert case.c0 == 1000
     assert case.output.interval is None
     assert case.solver.name == "auto"
-    assert case.solver.cells == 120
-    assert case.solver.rtol == 1e-4
+    assert (case.solver.cells, case.solver.rtol) == (Options().cells, Options().rtol)
     assert case.solver.c_min is None
     assert case.text == MINIMAL
     (step,) = case.protocol.steps

@@ -1,0 +1,311 @@
+"""The commands, as a user types them."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cellsim.case import load_case
+from cellsim.cli import main
+from cellsim.set_file import list_sets
+
+ROOT = Path(__file__).parents[2]
+CASES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "cases").rglob("*.toml"))
+COMMANDS = ["new", "check", "plan", "run", "plot", "sets", "export"]
+SMALL = """
+title = "small"
+[cell]
+thickness = "100 um"
+temperature = "25 degC"
+[electrolyte]
+transport = "dilute_ideal"
+salt = { c = "10 mol/m^3" }
+[[step]]
+hold = "voltage"
+value = "50 mV"
+duration = "20 s"
+[solver]
+cells = 20
+rtol = 1e-3
+"""
+DEPLETES = SMALL.replace('hold = "voltage"\nvalue = "50 mV"', 'hold = "current"\nvalue = "10 A/m^2"')
+
+
+def cellsim(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(SMALL)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the small case, with its case beside it."""
+    folder = tmp_path_factory.mktemp("ran")
+    (folder / "small.toml").write_text(SMALL)
+    result = cellsim("run", folder / "small.toml", "-o", folder / "run", "--no-figures")
+    assert result.exit_code == 0, result.output
+    return folder / "run"
+
+
+def copy_of(ran: Path, here: Path) -> Path:
+    shutil.copytree(ran, here / "run")
+    return here / "run"
+
+
+# ---- help and start-up --------------------------------------------------------------------------------------------
+
+
+def test_help_lists_the_commands() -> None:
+    result = cellsim("--help")
+    assert result.exit_code == 0
+    found = [line.split()[0] for line in result.output.split("Commands:")[1].splitlines() if line.strip()]
+    assert found == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_each_command_shows_one_worked_line(command: str) -> None:
+    result = cellsim(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example:  cellsim {command}" in result.output
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """What keeps `cellsim --help` at 0.1 s; a wall-clock limit would depend on the machine."""
+    heavy = {"numpy", "scipy", "fipy", "pint", "xarray", "matplotlib", "pydantic", "pandas"}
+    code = "import sys, cellsim, cellsim.cli; print(*{name.split('.')[0] for name in sys.modules})"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not heavy & set(output.split())
+
+
+def test_the_installed_command_answers() -> None:
+    script = Path(sys.executable).with_name("cellsim")
+    result = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("cellsim, version")
+
+
+# ---- new, check, sets ---------------------------------------------------------------------------------------------
+
+
+def test_new_writes_a_case_that_is_valid(here: Path) -> None:
+    result = cellsim("new", "mine.toml")
+    assert result.exit_code == 0, result.output
+    assert "cellsim run mine.toml" in result.output
+    assert "cellsim run mine.toml" in (here / "mine.toml").read_text(encoding="utf-8")
+    assert load_case("mine.toml").protocol.duration == 60_000
+    again = cellsim("new", "mine.toml")
+    assert again.exit_code == 2
+    assert "--force" in again.stderr
+    assert cellsim("new", "mine.toml", "--force").exit_code == 0
+    assert cellsim("new", "mine.txt").exit_code == 2
+
+
+def test_every_option_of_the_new_case_is_valid_when_uncommented(here: Path) -> None:
+    cellsim("new", "mine.toml")
+    lines = (here / "mine.toml").read_text(encoding="utf-8").splitlines()
+    options = [line.removeprefix("# ") for line in lines[lines.index("[cell]") :]]
+    (here / "mine.toml").write_text("\n".join(options), encoding="utf-8")
+    (here / "polarisation.csv").write_text("t_h,I_mA,U_V\n0,0.1,0.2\n1,0.2,0.3\n")
+    result = cellsim("check", "mine.toml")
+    assert result.exit_code == 0, result.output
+    assert "follow a current of 1 to 2 A/m^2" in result.output
+    assert "Butler-Volmer, 10 A/m^2" in result.output
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_check_says_what_a_shipped_case_will_do(case: str) -> None:
+    result = cellsim("check", ROOT / case)
+    assert result.exit_code == 0, result.output
+    assert len(result.output.splitlines()) <= 12
+    read = load_case(ROOT / case)
+    assert read.title in result.output
+    assert f"{read.transport.name} ({read.transport.status})" in result.output
+
+
+def test_every_shipped_case_has_a_line_in_the_readme_and_a_header() -> None:
+    readme = (ROOT / "cases/README.md").read_text(encoding="utf-8")
+    for case in CASES:
+        assert f"`{case.removeprefix('cases/')}`" in readme
+        assert (ROOT / case).read_text(encoding="utf-8").startswith("# ")
+
+
+def test_sets_lists_them_with_their_status() -> None:
+    result = cellsim("sets")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.output.splitlines()] == list(list_sets())
+    assert "reconstruction" in next(line for line in result.output.splitlines() if line.startswith("steinruck2020_rs "))
+
+
+def test_sets_shows_range_sources_and_values(here: Path) -> None:
+    result = cellsim("sets", "landesfeind2019_ec_emc", "-T", "25 degC", "--plot", "set.png")
+    assert result.exit_code == 0, result.output
+    assert "c = 0.1-3 mol/L" in result.output
+    for name in ("kappa", "D", "t_plus", "chi", "volumes"):
+        assert f"\n  {name} " in result.output
+    assert (here / "set.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["landesfeind2019_ec_emd"], 'did you mean "landesfeind2019_ec_emc"'),
+        (["landesfeind2019_ec_emc", "-T", "25"], "--temperature"),
+        (["landesfeind2019_ec_emc", "-T", "400 K"], "lies outside"),
+        (["landesfeind2019_ec_emc", "--plot", "set.xyz"], "set.xyz: the picture cannot be written"),
+        (["--plot", "set.png"], "need the name of a set"),
+    ],
+)
+def test_sets_refuses_in_one_line(here: Path, arguments: list[str], expected: str) -> None:
+    result = cellsim("sets", *arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert expected in result.stderr
+    assert [path.name for path in here.iterdir()] == ["small.toml"]
+
+
+# ---- run, plot, export --------------------------------------------------------------------------------------------
+
+
+def test_run_writes_the_folder_and_tells_what_matters(here: Path) -> None:
+    result = cellsim("run", "small.toml", "--no-figures")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    assert sorted(path.name for path in (here / "runs/small").iterdir()) == [
+        "case.toml", "solution.nc", "summary.json",
+    ]  # fmt: skip
+    assert "i   7.51" in result.stdout
+    assert "transport set: dilute_ideal (model)" in result.stdout
+    assert result.stdout.endswith("written to runs/small\n")
+
+
+def test_the_solver_can_be_named(here: Path) -> None:
+    result = cellsim("run", "small.toml", "--no-figures", "--solver", "material", "-o", "out")
+    assert result.exit_code == 0, result.output
+    assert json.loads((here / "out/summary.json").read_text())["solver"] == "material"
+    wrong = cellsim("run", "small.toml", "--solver", "fast", "-o", "other")
+    assert wrong.exit_code == 2
+    assert "solver" in wrong.stderr
+    assert not (here / "other").exists()
+
+
+def test_a_run_that_depletes_keeps_its_part_and_says_so(here: Path) -> None:
+    (here / "depletes.toml").write_text(DEPLETES)
+    result = cellsim("run", "depletes.toml", "--no-figures", "-o", "out")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("depleted: the salt ran out at the negative electrode")
+    assert "the partial result is kept in out" in result.stderr
+    summary = json.loads((here / "out/summary.json").read_text())
+    assert (summary["status"], summary["exit_code"]) == ("depleted", 1)
+    assert 0 < summary["time_end"] < 20
+
+
+def test_a_finished_run_outlives_one_that_ended_early(here: Path, ran: Path) -> None:
+    run = copy_of(ran, here)
+    before = (run / "summary.json").read_bytes()
+    (here / "small.toml").write_text(DEPLETES)
+    result = cellsim("run", "small.toml", "--no-figures", "-o", "run")
+    assert result.exit_code == 1
+    assert "kept in run-partial" in result.stderr
+    assert "run holds a finished run and was left as it is" in result.stderr
+    assert (run / "summary.json").read_bytes() == before
+
+
+def test_export_writes_csv(here: Path, ran: Path) -> None:
+    copy_of(ran, here)
+    result = cellsim("export", "run", "--csv")
+    assert result.exit_code == 0, result.output
+    assert (here / "run/csv/series.csv").read_text().startswith("time (s),step (1),i (A/m^2),V (V)")
+    assert cellsim("export", "run").exit_code == 2
+    assert "no run folder" in cellsim("export", "nothing", "--csv").stderr
+
+
+# ---- bad input ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run"])
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("thickness", "thicknes", 'cell.thicknes is not a key of [cell]; did you mean "thickness"?'),
+        ('"100 um"', '"100 s"', "cell.thickness = '100 s' is in s, which is not a length"),
+        ('"100 um"', '"-100 um"', "cell.thickness = '-100 um' must be positive"),
+        ('"10 mol/m^3"', '"1 mmol/m^3"', "electrolyte.salt.c = '1 mmol/m^3'"),
+        ('"50 mV"', '"nan V"', "step[0].value"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(here: Path, command: str, old: str, new: str, expected: str) -> None:
+    (here / "small.toml").write_text(SMALL.replace(old, new).replace('"1 mmol/m^3"', '"0.0001 mol/m^3"'))
+    expected = expected.replace("1 mmol/m^3", "0.0001 mol/m^3")
+    result = cellsim(command, "small.toml")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: small.toml: ")
+    assert result.stderr.count("\n") == 1
+    assert expected in result.stderr
+    assert [path.name for path in here.iterdir()] == ["small.toml"]
+
+
+def test_bad_input_on_a_real_command_line_shows_no_traceback(here: Path) -> None:
+    script = Path(sys.executable).with_name("cellsim")
+    result = subprocess.run([script, "run", "nothing.toml"], capture_output=True, text=True, check=False, cwd=here)
+    assert result.returncode == 2
+    assert result.stderr == "error: nothing.toml: no such file\n"
+    assert [path.name for path in here.iterdir()] == ["small.toml"]
+
+
+def test_a_run_folder_that_is_a_file(here: Path) -> None:
+    (here / "taken").write_text("")
+    result = cellsim("run", "small.toml", "-o", "taken")
+    assert result.exit_code == 2
+    assert "taken: is a file" in result.stderr
+
+
+# ---- Ctrl-C -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_ctrl_c_keeps_what_is_done_and_says_so(here: Path) -> None:
+    """On a terminal, where the progress bar tells that the run is under way."""
+    import pty
+
+    text = SMALL.replace("cells = 20\nrtol = 1e-3", "cells = 400\nrtol = 1e-6")
+    (here / "small.toml").write_text(text)
+    leader, follower = pty.openpty()
+    script = Path(sys.executable).with_name("cellsim")
+    command = [str(script), "run", "small.toml", "-o", "out", "--no-figures"]
+    with subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, stderr=follower, text=True) as process:
+        os.close(follower)
+        seen = b""
+        while not re.search(rb"[1-9]%", seen) and process.poll() is None:
+            seen += os.read(leader, 1024)
+        process.send_signal(signal.SIGINT)
+        while chunk := _read(leader):
+            seen += chunk
+        process.wait(timeout=60)
+    os.close(leader)
+    assert process.returncode == 1, seen.decode()
+    assert b"interrupted at t = " in seen
+    assert b"the partial result is kept in out" in seen
+    summary = json.loads((here / "out/summary.json").read_text())
+    assert summary["status"] == "interrupted"
+    assert 0 < summary["time_end"] < 20
+
+
+def _read(leader: int) -> bytes:
+    """What the terminal shows next; nothing once the other end is closed."""
+    try:
+        return os.read(leader, 1024)
+    except OSError:
+        return b""
