@@ -3,8 +3,8 @@
     python3 start.py run cases/steinruck2020/rs.toml   creates .venv with the locked dependencies, then runs the case
     python3 start.py test                              the same set-up, then the fast tests
 
-Any other arguments go to the cellsim command: ``python3 start.py plan cases/dilute_ideal.toml``. The environment is made once
-and made anew when the lock file changes; CELLSIM_VENV names another place for it.
+Any other arguments go to the cellsim command: ``python3 start.py plan cases/dilute_ideal.toml``. The environment is
+made once and brought up to date when the lock file changes; CELLSIM_VENV names another place for it.
 """
 
 import hashlib

@@ -73,11 +73,12 @@ def test_stop_conditions_are_met_where_they_say(name, solver):
 
 def test_current_rate_ends_a_step_near_the_steady_state():
     step = hold_voltage(0.02, 5000.0, StopConditions(current_rate_below=1e-4))
-    s = run(step, times=np.linspace(0, 200, 401))
+    s = run(step, times=np.linspace(0, 200, 401), options=Options(cells=24, rtol=1e-5))
     assert s.log[0]["ended_by"] == "current_rate_below"
     rate = np.abs(np.diff(s["i"]) / np.diff(s["time"]))
-    assert rate[-1] == pytest.approx(1e-4, rel=0.3)  # where the time step that noticed it ended
-    assert np.all(rate[5:-2] > 1e-4)
+    # noticed at the end of a time step, from its mean rate: a few per cent late
+    assert rate[-1] == pytest.approx(1e-4, rel=0.2)
+    assert np.all(rate[s["time"][1:] < 50.0] > 1e-4)
 
 
 def test_voltage_below_ends_a_rest():
