@@ -12,9 +12,10 @@ import logging
 import time as clock
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import MDAnalysis as mda
 import numpy as np
@@ -31,6 +32,7 @@ from mdcoeffs.unwrap import Molecules, Track, advance, box_matrix, tracer_offset
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
+T = TypeVar("T")
 Progress = Callable[[int, int], None]
 
 _BAD_FILE = (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, AttributeError, RuntimeError)
@@ -207,23 +209,23 @@ def read_trajectory(
     offset = state["offset"] if state is not None else np.zeros((molecules.count, 3))
     saved = clock.monotonic()
     with _logged_warnings():
-        for number, label, ts in _frames(universe, files, stride, begin):
-            time = _frame_time(universe.trajectory, number * stride, timestep, frame_interval, label)
+        for number, label, time, positions, dimensions, images in _ahead(
+            _snapshots(universe, files, stride, begin, timestep, frame_interval, flags)
+        ):
             if (start is not None and time < start * (1 - 1e-9)) or (stop is not None and time > stop * (1 + 1e-9)):
                 continue
             record.check_order(time, label, number * stride)
-            box = box_matrix(ts.dimensions)
+            box = box_matrix(dimensions)
             if box is None and not unwrapped:
                 raise InputError(
                     f'{label}: frame {number * stride} has no box, so wrapped positions cannot be unwrapped; give a '
                     f'trajectory with its box, or coordinates = "unwrapped" and volume if it is unwrapped'
                 )
-            images = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if flags else None
             first = record.used == 0
             if first and box is not None and not unwrapped:
-                track.relative[:] = whole_molecules(molecules, ts.positions, box, _bonds(universe))
+                track.relative[:] = whole_molecules(molecules, positions, box, _bonds(universe))
             try:
-                longest = advance(molecules, track, ts.positions, box, images=images, known=unwrapped, start=first)
+                longest = advance(molecules, track, positions, box, images=images, known=unwrapped, start=first)
             except InputError as error:
                 raise InputError(f"{label}: frame {number * stride}: {error}") from error
             if first:
@@ -308,6 +310,34 @@ def _frames(universe: Any, files: Sequence[Any], stride: int, begin: int) -> Ite
             ) from error
         if frame < len(trajectory):
             raise InputError(f"{label}: frame {frame} of {len(trajectory)} is missing: the file is cut short")
+
+
+def _snapshots(
+    universe: Any,
+    files: Sequence[Any],
+    stride: int,
+    begin: int,
+    timestep: float | None,
+    interval: float | None,
+    flags: bool,
+) -> Iterator[tuple[int, str, float, NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]]:
+    """(running number, file name, time [s], positions, box lengths and angles, image flags), all copied."""
+    for number, label, ts in _frames(universe, files, stride, begin):
+        time = _frame_time(universe.trajectory, number * stride, timestep, interval, label)
+        images = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if flags else None
+        yield number, label, time, ts.positions.copy(), ts.dimensions, images
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next one read in a thread of its own while the present one is worked on.
+
+    The reader holds the interpreter and the unwrapping does not, so on two cores the unwrapping costs no time.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="mdcoeffs-reader") as pool:
+        pending = pool.submit(next, items, None)
+        while (item := pending.result()) is not None:
+            pending = pool.submit(next, items, None)
+            yield item
 
 
 def _check_complete(path: Path | None, trajectory: Any) -> None:

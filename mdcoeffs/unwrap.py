@@ -239,90 +239,100 @@ def tracer_offsets(molecules: Molecules, track: Track) -> Array:
     return offsets
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _advance(  # type: ignore[no-untyped-def]
     positions, images, flagged, box, inverse, orthogonal, periodic, known, start, atoms, first, weights, species,
     share, relative, wrapped, cell, middle, displacement, summed,
 ):  # fmt: skip
-    """Return (index of a bad atom or -1, longest fractional step, molecule that made it)."""
-    half = 0.5 * (box[0] + box[1] + box[2])
-    r = np.zeros(3)
-    origin = np.zeros(3)
-    d = np.zeros(3)
-    s = np.zeros(3)
-    new = np.zeros(3)
+    """Return (index of a bad atom or -1, longest fractional step, molecule that made it).
+
+    Written out in scalars: this loop runs once per atom and frame and must stay far below the cost of reading.
+    """
+    ax, ay, az = box[0, 0], box[0, 1], box[0, 2]
+    bx, by, bz = box[1, 0], box[1, 1], box[1, 2]
+    cx, cy, cz = box[2, 0], box[2, 1], box[2, 2]
+    ia, ib, ic = inverse[0, 0], inverse[1, 1], inverse[2, 2]
+    half_x, half_y, half_z = 0.5 * (ax + bx + cx), 0.5 * (ay + by + cy), 0.5 * (az + bz + cz)
     longest = 0.0
     worst = -1
     fold = periodic and not known
     for k in range(first.size - 1):
-        total = 0.0
-        for x in range(3):
-            new[x] = 0.0
-        for j in range(first[k], first[k + 1]):
+        j = first[k]
+        a = atoms[j]
+        ox, oy, oz = np.float64(positions[a, 0]), np.float64(positions[a, 1]), np.float64(positions[a, 2])
+        if flagged:
+            u, v, w = images[a, 0], images[a, 1], images[a, 2]
+            ox, oy, oz = ox + u * ax + v * bx + w * cx, oy + u * ay + v * by + w * cy, oz + u * az + v * bz + w * cz
+        total = weights[j]
+        mx = my = mz = 0.0
+        for j in range(first[k] + 1, first[k + 1]):
             a = atoms[j]
-            for x in range(3):
-                r[x] = positions[a, x]
+            x, y, z = positions[a, 0] - ox, positions[a, 1] - oy, positions[a, 2] - oz
             if flagged:
-                for x in range(3):
-                    for y in range(3):
-                        r[x] += images[a, y] * box[y, x]
-            if j == first[k]:
-                for x in range(3):
-                    origin[x] = r[x]
-            for x in range(3):
-                d[x] = r[x] - origin[x]
+                u, v, w = images[a, 0], images[a, 1], images[a, 2]
+                x, y, z = x + u * ax + v * bx + w * cx, y + u * ay + v * by + w * cy, z + u * az + v * bz + w * cz
             if fold:  # the image nearest to where the atom was, relative to its molecule, one frame ago
-                for x in range(3):
-                    d[x] -= relative[j, x]
-                if orthogonal:
-                    for x in range(3):
-                        d[x] -= box[x, x] * np.rint(d[x] * inverse[x, x])
+                dx, dy, dz = x - relative[j, 0], y - relative[j, 1], z - relative[j, 2]
+                if orthogonal:  # tests first: rounding is the dear part, and crossings are rare
+                    if abs(dx) > half_x:
+                        x -= ax * np.rint(dx * ia)
+                    if abs(dy) > half_y:
+                        y -= by * np.rint(dy * ib)
+                    if abs(dz) > half_z:
+                        z -= cz * np.rint(dz * ic)
                 else:
-                    for x in range(3):
-                        s[x] = np.rint(d[0] * inverse[0, x] + d[1] * inverse[1, x] + d[2] * inverse[2, x])
-                    for x in range(3):
-                        d[x] -= s[0] * box[0, x] + s[1] * box[1, x] + s[2] * box[2, x]
-                for x in range(3):
-                    relative[j, x] += d[x]
-            else:
-                for x in range(3):
-                    relative[j, x] = d[x]
-            total += weights[j]
-            for x in range(3):
-                new[x] += weights[j] * relative[j, x]
-            if not np.isfinite(r[0] + r[1] + r[2]):
-                return a, longest, worst
-        for x in range(3):
-            middle[k, x] = new[x] / total
-            new[x] = middle[k, x] + origin[x]
-        if not periodic:
-            for x in range(3):
-                d[x] = new[x] - wrapped[k, x]
-                wrapped[k, x] = new[x]
-        else:
-            for x in range(3):
-                s[x] = np.floor(new[0] * inverse[0, x] + new[1] * inverse[1, x] + new[2] * inverse[2, x])
-            for x in range(3):
-                new[x] -= s[0] * box[0, x] + s[1] * box[1, x] + s[2] * box[2, x] + half[x]
-                d[x] = new[x] - wrapped[k, x]
-                wrapped[k, x] = new[x]
+                    u = np.rint(dx * ia + dy * inverse[1, 0] + dz * inverse[2, 0])
+                    v = np.rint(dx * inverse[0, 1] + dy * ib + dz * inverse[2, 1])
+                    w = np.rint(dx * inverse[0, 2] + dy * inverse[1, 2] + dz * ic)
+                    x, y, z = x - u * ax - v * bx - w * cx, y - u * ay - v * by - w * cy, z - u * az - v * bz - w * cz
+            relative[j, 0], relative[j, 1], relative[j, 2] = x, y, z
+            m = weights[j]
+            total += m
+            mx, my, mz = mx + m * x, my + m * y, mz + m * z
+        mx, my, mz = mx / total, my / total, mz / total
+        middle[k, 0], middle[k, 1], middle[k, 2] = mx, my, mz
+        x, y, z = ox + mx, oy + my, oz + mz
+        if not np.isfinite(x + y + z):
+            return _bad_atom(positions, atoms, first[k], first[k + 1]), longest, worst
+        if periodic:
+            u = np.floor(x * ia + y * inverse[1, 0] + z * inverse[2, 0])
+            v = np.floor(x * inverse[0, 1] + y * ib + z * inverse[2, 1])
+            w = np.floor(x * inverse[0, 2] + y * inverse[1, 2] + z * ic)
+            x -= u * ax + v * bx + w * cx + half_x
+            y -= u * ay + v * by + w * cy + half_y
+            z -= u * az + v * bz + w * cz + half_z
+        dx, dy, dz = x - wrapped[k, 0], y - wrapped[k, 1], z - wrapped[k, 2]
+        wrapped[k, 0], wrapped[k, 1], wrapped[k, 2] = x, y, z
+        if periodic:
             if known:
-                for x in range(3):
-                    r[x] = s[x] - cell[k, x]
-                    cell[k, x] = np.int64(s[x])
+                n, o, q = np.int64(u), np.int64(v), np.int64(w)
+                u, v, w = n - cell[k, 0], o - cell[k, 1], q - cell[k, 2]
+                cell[k, 0], cell[k, 1], cell[k, 2] = n, o, q
             else:
-                for x in range(3):
-                    f = d[0] * inverse[0, x] + d[1] * inverse[1, x] + d[2] * inverse[2, x]
-                    r[x] = -np.rint(f)
-                    f = abs(f + r[x])
-                    if f > longest and not start:
-                        longest = f
-                        worst = k
-            for x in range(3):
-                d[x] += r[0] * box[0, x] + r[1] * box[1, x] + r[2] * box[2, x]
+                x = dx * ia + dy * inverse[1, 0] + dz * inverse[2, 0]
+                y = dx * inverse[0, 1] + dy * ib + dz * inverse[2, 1]
+                z = dx * inverse[0, 2] + dy * inverse[1, 2] + dz * ic
+                u, v, w = -np.rint(x), -np.rint(y), -np.rint(z)
+                step = max(abs(x + u), abs(y + v), abs(z + w))
+                if step > longest and not start:
+                    longest = step
+                    worst = k
+            dx, dy, dz = dx + u * ax + v * bx + w * cx, dy + u * ay + v * by + w * cy, dz + u * az + v * bz + w * cz
         if not start:
             i = species[k]
-            for x in range(3):
-                displacement[k, x] += d[x]
-                summed[i, x] += share[k] * d[x]
+            displacement[k, 0] += dx
+            displacement[k, 1] += dy
+            displacement[k, 2] += dz
+            summed[i, 0] += share[k] * dx
+            summed[i, 1] += share[k] * dy
+            summed[i, 2] += share[k] * dz
     return -1, longest, worst
+
+
+@numba.njit(cache=True)
+def _bad_atom(positions, atoms, begin, end):  # type: ignore[no-untyped-def]
+    for j in range(begin, end):
+        a = atoms[j]
+        if not np.isfinite(positions[a, 0] + positions[a, 1] + positions[a, 2]):
+            return a
+    return atoms[begin]
