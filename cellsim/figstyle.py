@@ -42,7 +42,7 @@ SEQUENTIAL = "cividis"
 GREY = "#666666"
 """References, limits and what is not data."""
 
-_RC: dict[str, Any] = {
+_RC: Any = {
     "font.size": FONT,
     "axes.titlesize": FONT,
     "axes.labelsize": FONT,
@@ -102,6 +102,7 @@ def drawing(
     height: float = 2.2,
     ratios: Sequence[float] | None = None,
     sharex: bool = False,
+    sharey: bool = False,
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure to draw into, written to `path` when the block ends without an error.
 
@@ -123,6 +124,8 @@ def drawing(
         Heights of the rows relative to one another.
     sharex : bool
         One position or time axis for a column of panels.
+    sharey : bool
+        One scale for all panels.
 
     Yields
     ------
@@ -139,8 +142,8 @@ def drawing(
         figure = Figure(figsize=(width, rows * height + 0.155 * lines + 0.05), layout="constrained")
         FigureCanvasAgg(figure)
         grid = figure.subplots(
-            rows, columns, squeeze=False, sharex="col" if sharex else False, height_ratios=ratios
-        )  # fmt: skip
+            rows, columns, squeeze=False, sharex="col" if sharex else False, sharey=sharey, height_ratios=ratios
+        )
         if title:
             figure.suptitle(title, weight="bold", linespacing=1.15)
         if note:
@@ -163,8 +166,8 @@ def save(figure: Figure, path: str | Path) -> Path:
 
 
 def wrap(text: str, width: float = COLUMN) -> str:
-    """Text broken into lines that fit `width` [inch] at :data:`FONT`."""
-    return "\n".join(textwrap.wrap(text, max(10, int(width * 16.5))))
+    """Text broken into lines that fit `width` [inch] at :data:`FONT`; line breaks in it are kept."""
+    return "\n".join(line for part in text.splitlines() for line in textwrap.wrap(part, max(10, int(width * 16.5))))
 
 
 def label(symbol: str, unit: str, what: str = "") -> str:
@@ -202,19 +205,20 @@ def points(axes: Axes, x: ArrayLike, y: ArrayLike, error: ArrayLike | None = Non
     axes.errorbar(np.asarray(x), np.asarray(y), yerr=error, **(options | look))
 
 
-def reference(axes: Axes, y: float, text: str, *, x: float = 1.0) -> None:
-    """A dotted horizontal line with its name above it, ending at the fraction `x` of the axis."""
+def reference(axes: Axes, y: float, text: str) -> None:
+    """A dotted horizontal line with its name under it, or above it where there is no room."""
+    low, high = axes.get_ylim()
+    under = y - low > 0.1 * (high - low)
     axes.axhline(y, color=GREY, linestyle=":", linewidth=0.9, zorder=1)
     axes.annotate(
-        text, (x, y), xycoords=("axes fraction", "data"), xytext=(0, 1.5), textcoords="offset points",
-        ha="right", va="bottom", color=GREY,
+        text, (1.0, y), xycoords=("axes fraction", "data"), xytext=(0, -1.5 if under else 1.5),
+        textcoords="offset points", ha="right", va="top" if under else "bottom", color=GREY,
     )  # fmt: skip
 
 
-def mark(axes: Axes, text: str, *, right: bool = False, top: bool = True) -> None:
-    """A few words in a corner of a panel."""
-    axes.annotate(
-        text, (1.0 if right else 0.0, 1.0 if top else 0.0), xycoords="axes fraction",
-        xytext=(-3 if right else 3, -3 if top else 3), textcoords="offset points",
-        ha="right" if right else "left", va="top" if top else "bottom",
+def legend_above(axes: Axes, title: str = "", columns: int = 5) -> None:
+    """The legend in a row above the panel, clear of the data."""
+    axes.legend(
+        title=title, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, handlelength=1.4,
+        columnspacing=0.9, handletextpad=0.4, borderaxespad=0.0,
     )  # fmt: skip
