@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft  # type: ignore[import-untyped]
+from scipy import fft
 
 from cellsim.errors import InputError
 

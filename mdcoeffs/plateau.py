@@ -1,0 +1,342 @@
+"""The zero-frequency plateau of a 2 x 2 current spectrum, with a calibrated posterior.
+
+In coordinates whitened by the low-frequency average the spectrum is S = [[e^a, phi e^a], [., e^b + phi^2 e^a]], and
+each of a, b, phi is a constant plus relaxations w_m (s tau_m)^2 / (1 + (s tau_m)^2) on an octave grid of times tau_m.
+The constants are the plateau. Which relaxations are there is averaged over (Bayesian model averaging): none at
+all, or any unbroken run of octaves, with weights w_m ~ N(0, 1). A slower relaxation than the slowest that
+the evidence asks for always stays allowed, one octave of it: without that the plateau comes out too high.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.errors import InputError
+from mdcoeffs.spectrum import CurrentSpectrum
+
+Array = NDArray[np.float64]
+
+SIGMA = 1.0
+"""Prior scale of a relaxation's weight, in log units of the spectrum."""
+CROSS = 0.5
+"""Prior scale of a relaxation of the cross term phi, relative to that of a and b."""
+OCTAVES_BEYOND = 1
+"""Octaves slower than the slowest relaxation asked for that are always allowed."""
+NO_PART = 0.25
+"""Prior probability that one of the two blocks (a | b and phi) does not relax where the other does."""
+OFF = 1e10
+"""Prior precision that switches a weight off."""
+STUDENT = 8.0
+"""Degrees of freedom of the proposal distribution."""
+SMALLEST_WEIGHT = 2e-3
+"""Models below this probability are left out of the average."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plateau:
+    """Posterior of the plateau.
+
+    Parameters
+    ----------
+    samples : array (S, 2, 2)
+        Posterior samples of S(0), in the units of the spectrum; positive definite.
+    relaxation : array (S,)
+        Slowest relaxation time allowed in the model of each sample, 0 for none [steps].
+    effective_size : float
+        Effective number of independent samples behind them.
+    edge : float
+        Posterior probability that the slowest relaxation is at the limit of what the run can show.
+    """
+
+    samples: Array
+    relaxation: Array
+    effective_size: float
+    edge: float
+
+
+def flat_plateau(W: Array, dof: float, n_samples: int, rng: np.random.Generator) -> Plateau:
+    """Posterior for a spectrum taken as constant: samples L = C B^-1 with C C^T = W, B Bartlett's factor.
+
+    Parameters
+    ----------
+    W : array (2, 2)
+        Sum of outer products.
+    dof : float
+        Number of real Gaussian amplitudes behind it, above 2.
+    n_samples : int
+        Number of samples.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Plateau
+        Its intervals for a diagonal element are exact (right-Haar prior).
+    """
+    C = _cholesky(W)
+    B = np.zeros((n_samples, 2, 2))
+    B[:, 0, 0] = np.sqrt(rng.chisquare(dof, n_samples))
+    B[:, 1, 1] = np.sqrt(rng.chisquare(dof - 1, n_samples))
+    B[:, 1, 0] = rng.standard_normal(n_samples)
+    L = C @ np.linalg.inv(B)
+    return Plateau(L @ np.swapaxes(L, 1, 2), np.zeros(n_samples), float(n_samples), 0.0)
+
+
+def relaxing_plateau(
+    spectrum: CurrentSpectrum, n_samples: int, rng: np.random.Generator, *, prior_flat: float = 0.5
+) -> Plateau:
+    """Posterior averaged over all models of the approach to the plateau.
+
+    Parameters
+    ----------
+    spectrum : CurrentSpectrum
+        Whole spectrum, up to the sampling frequency.
+    n_samples : int
+        Number of samples.
+    rng : Generator
+        Source of randomness.
+    prior_flat : float
+        Prior probability that nothing relaxes (pure diffusion from the first step on), in [0, 1).
+
+    Returns
+    -------
+    Plateau
+        Equally weighted samples.
+    """
+    s, dof = spectrum.s, spectrum.dof
+    grid = _grid(spectrum.longest)
+    C = _whitening(spectrum)
+    inverse = np.linalg.inv(C)
+    Y = inverse @ spectrum.W @ inverse.T
+    x = (s[:, None] * grid[None, :]) ** 2
+    X = np.column_stack([np.ones_like(s), x / (1.0 + x)])
+    data = _Data(Y[:, 0, 0], Y[:, 0, 1], Y[:, 1, 1], dof, X)
+    models = _models(grid.size)
+    first = _fit_first(data, models.precision)
+    second = _fit_second(data, models.precision, models.precision_cross)
+    rows, weight = _joint(models, first.evidence, second.evidence, prior_flat)
+    values, importance, slowest = [], [], []
+    for r in np.flatnonzero(weight > SMALLEST_WEIGHT):
+        i, j = models.beyond[rows[r, 0]], models.beyond[rows[r, 1]]
+        m = math.ceil(weight[r] * n_samples) + 20
+        a, lw_a = _draw_first(data, first, models, i, m, rng)
+        b, phi, lw_b = _draw_second(data, second, models, j, m, rng)
+        lw = lw_a + lw_b
+        share = np.exp(lw - lw.max())
+        importance.append(weight[r] * share / share.sum())
+        values.append(np.column_stack([a, b, phi]))
+        last = max(models.last[i], models.last[j])
+        slowest.append(np.full(m, grid[last - 1] if last else 0.0))
+    p = np.concatenate(importance)
+    p /= p.sum()
+    position = (rng.random() + np.arange(n_samples)) / n_samples
+    pick = np.minimum(np.searchsorted(np.cumsum(p), position), p.size - 1)
+    a, b, phi = np.concatenate(values)[pick].T
+    S = np.empty((n_samples, 2, 2))
+    S[:, 0, 0] = np.exp(a)
+    S[:, 0, 1] = S[:, 1, 0] = phi * S[:, 0, 0]
+    S[:, 1, 1] = np.exp(b) + phi**2 * S[:, 0, 0]
+    S = C @ S @ C.T
+    relaxation = np.concatenate(slowest)[pick]
+    edge = float(np.sum(weight[models.last[rows].max(axis=1) == grid.size]))
+    return Plateau(0.5 * (S + np.swapaxes(S, 1, 2)), relaxation, float(1.0 / np.sum(p**2)), edge)
+
+
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """Whitened second moments and design matrix (bins, 1 + octaves)."""
+
+    q11: Array
+    q12: Array
+    q22: Array
+    dof: Array
+    X: Array
+
+    @property
+    def XX(self) -> Array:
+        K, p = self.X.shape
+        return (self.X[:, :, None] * self.X[:, None, :]).reshape(K, p * p)
+
+    def residual(self, phi: Array) -> Array:
+        return self.q22 - 2 * phi * self.q12 + phi**2 * self.q11
+
+
+@dataclass(frozen=True, eq=False)
+class _Models:
+    """All runs of octaves: prior precisions of the weights, the slowest octave, the model one octave beyond."""
+
+    precision: Array
+    precision_cross: Array
+    last: NDArray[np.int64]
+    beyond: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """Maximum a posteriori, negative Hessian and log evidence (Laplace) of every model."""
+
+    theta: Array
+    hessian: Array
+    evidence: Array
+
+
+def _grid(steps: int) -> Array:
+    """Relaxation times by octaves, from half a step to steps/(4 pi) [steps]."""
+    octaves = max(1, int(np.floor(np.log2(steps / (4 * np.pi) / 0.5))) + 1)
+    return np.asarray(0.5 * 2.0 ** np.arange(octaves), dtype=np.float64)
+
+
+def _cholesky(W: Array) -> Array:
+    d = np.sqrt(np.diag(W))
+    if not np.all(d > 0):
+        raise InputError("an ion species does not move at all; check the selection and the trajectory")
+    if 1.0 - (W[0, 1] / (d[0] * d[1])) ** 2 < 1e-12:
+        raise InputError("cations and anions move exactly together, so the Onsager matrix is singular")
+    return np.asarray(np.linalg.cholesky(W), dtype=np.float64)
+
+
+def _whitening(spectrum: CurrentSpectrum) -> Array:
+    """Cholesky factor of the average over the lowest tenth of the amplitudes (at least 60 of them)."""
+    total = np.cumsum(spectrum.dof)
+    k = min(int(np.searchsorted(total, max(60.0, 0.1 * total[-1]))), total.size - 1)
+    return _cholesky(spectrum.W[: k + 1].sum(axis=0) / total[k])
+
+
+def _models(octaves: int) -> _Models:
+    keys = [(0, 0)] + [(i, j) for j in range(1, octaves + 1) for i in range(1, j + 1)]
+    where = {key: n for n, key in enumerate(keys)}
+    precision = np.full((len(keys), octaves + 1), OFF)
+    cross = precision.copy()
+    precision[:, 0] = cross[:, 0] = 0.0
+    beyond = np.zeros(len(keys), dtype=np.int64)
+    for n, (i, j) in enumerate(keys):
+        if j:
+            precision[n, i : j + 1] = SIGMA**-2
+            cross[n, i : j + 1] = (CROSS * SIGMA) ** -2
+            beyond[n] = where[i, min(j + OCTAVES_BEYOND, octaves)]
+    return _Models(precision, cross, np.array([j for _, j in keys], dtype=np.int64), beyond)
+
+
+def _joint(models: _Models, first: Array, second: Array, prior_flat: float) -> tuple[NDArray[np.int64], Array]:
+    """Pairs (model of a, model of b and phi) that share the slowest octave, and their probabilities."""
+    octaves = int(models.last.max())
+    rows = [(0, 0)]
+    logs = [first[0] + second[0] + (math.log(prior_flat) if prior_flat > 0 else -math.inf)]
+    for last in range(1, octaves + 1):
+        same = np.flatnonzero(models.last == last)
+        part = math.log((1 - NO_PART) / same.size)
+        choice = [(0, math.log(NO_PART))] + [(int(m), part) for m in same]
+        prior = math.log((1 - prior_flat) / octaves / (1 - NO_PART**2))
+        for i, p_i in choice:
+            for j, p_j in choice:
+                if i or j:
+                    rows.append((i, j))
+                    logs.append(first[i] + second[j] + p_i + p_j + prior)
+    log = np.array(logs)
+    weight = np.exp(log - log.max())
+    return np.array(rows, dtype=np.int64), weight / weight.sum()
+
+
+def _solve(H: Array, g: Array) -> Array:
+    """Solve the small systems of all models at once."""
+    return np.asarray(np.linalg.solve(H, g[..., None])[..., 0], dtype=np.float64)
+
+
+def _damped(step: Array, X: Array) -> tuple[Array, float]:
+    """Newton step shortened so that no log-spectrum moves by more than 2; and the largest move."""
+    move = np.abs(step @ X.T).max(axis=1)
+    return step * np.minimum(1.0, 2.0 / np.maximum(move, 1e-30))[:, None], float(move.max())
+
+
+def _fit_first(d: _Data, P: Array) -> _Fit:
+    """a: chi-squared amplitudes with log-variance X theta."""
+    B, p = P.shape
+    XX, X, diagonal = d.XX, d.X, np.arange(p)
+    theta = np.zeros((B, p))
+    theta[:, 0] = np.log(d.q11.sum() / d.dof.sum())
+    for _ in range(100):
+        r = d.q11 * np.exp(-theta @ X.T)
+        H = ((0.25 * (r + d.dof)) @ XX).reshape(B, p, p)
+        H[:, diagonal, diagonal] += P
+        step, move = _damped(_solve(H, 0.5 * (r - d.dof) @ X - P * theta), X)
+        theta = theta + step
+        if move < 1e-6:
+            break
+    a = theta @ X.T
+    r = d.q11 * np.exp(-a)
+    H = ((0.5 * r) @ XX).reshape(B, p, p)
+    H[:, diagonal, diagonal] += P
+    top = -0.5 * a @ d.dof - 0.5 * r.sum(axis=1) - 0.5 * (P * theta**2).sum(axis=1)
+    return _Fit(theta, H, top + 0.5 * np.log(P[:, 1:]).sum(axis=1) - 0.5 * np.linalg.slogdet(H)[1])
+
+
+def _fit_second(d: _Data, P: Array, Q: Array) -> _Fit:
+    """b and phi: regression of the second current on the first, log residual variance X theta."""
+    B, p = P.shape
+    XX, X, diagonal = d.XX, d.X, np.arange(p)
+    b = np.zeros((B, p))
+    b[:, 0] = np.log((d.q22.sum() - d.q12.sum() ** 2 / d.q11.sum()) / d.dof.sum())
+    for _ in range(200):
+        e = np.exp(-b @ X.T)
+        A = ((d.q11 * e) @ XX).reshape(B, p, p)
+        A[:, diagonal, diagonal] += Q
+        f = _solve(A, (d.q12 * e) @ X)
+        r = d.residual(f @ X.T) * e
+        H = ((0.25 * (r + d.dof)) @ XX).reshape(B, p, p)
+        H[:, diagonal, diagonal] += P
+        step, move = _damped(_solve(H, 0.5 * (r - d.dof) @ X - P * b), X)
+        b = b + step
+        if move < 1e-6:
+            break
+    e = np.exp(-b @ X.T)
+    phi = f @ X.T
+    r = d.residual(phi) * e
+    H = np.empty((B, 2 * p, 2 * p))
+    H[:, :p, :p] = ((0.5 * r) @ XX).reshape(B, p, p)
+    H[:, p:, p:] = ((d.q11 * e) @ XX).reshape(B, p, p)
+    H[:, :p, p:] = ((e * (d.q12 - phi * d.q11)) @ XX).reshape(B, p, p)
+    H[:, p:, :p] = np.swapaxes(H[:, :p, p:], 1, 2)
+    both = np.concatenate([P, Q], axis=1)
+    H[:, np.arange(2 * p), np.arange(2 * p)] += both
+    theta = np.concatenate([b, f], axis=1)
+    top = -0.5 * (b @ X.T) @ d.dof - 0.5 * r.sum(axis=1) - 0.5 * (both * theta**2).sum(axis=1)
+    prior = 0.5 * (np.log(P[:, 1:]).sum(axis=1) + np.log(Q[:, 1:]).sum(axis=1))
+    return _Fit(theta, H, top + prior - 0.5 * np.linalg.slogdet(H)[1])
+
+
+def _propose(theta: Array, hessian: Array, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """m draws of a multivariate Student t around the maximum, and minus their log density (up to a constant)."""
+    p = theta.size
+    L = np.linalg.cholesky(hessian)
+    scale = np.sqrt(STUDENT / rng.chisquare(STUDENT, m))
+    raw = rng.standard_normal((m, p)) * scale[:, None]
+    draws = theta + np.linalg.solve(L.T, raw.T).T
+    return draws, 0.5 * (STUDENT + p) * np.log1p((raw**2).sum(axis=1) / STUDENT)
+
+
+def _draw_first(d: _Data, fit: _Fit, models: _Models, i: int, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Plateau a of model i, with log importance weights."""
+    P = models.precision[i]
+    on = np.flatnonzero(P < OFF)
+    x, minus_q = _propose(fit.theta[i, on], fit.hessian[i][np.ix_(on, on)], m, rng)
+    a = x @ d.X[:, on].T
+    log_p = -0.5 * a @ d.dof - 0.5 * np.exp(-a) @ d.q11 - 0.5 * x**2 @ P[on]
+    return x[:, 0], log_p + minus_q
+
+
+def _draw_second(
+    d: _Data, fit: _Fit, models: _Models, j: int, m: int, rng: np.random.Generator
+) -> tuple[Array, Array, Array]:
+    """Plateaus b and phi of model j, with log importance weights."""
+    P, Q = models.precision[j], models.precision_cross[j]
+    on = np.flatnonzero(P < OFF)
+    both = np.concatenate([on, on + P.size])
+    x, minus_q = _propose(fit.theta[j, both], fit.hessian[j][np.ix_(both, both)], m, rng)
+    b, phi = x[:, : on.size] @ d.X[:, on].T, x[:, on.size :] @ d.X[:, on].T
+    log_p = -0.5 * b @ d.dof - 0.5 * (np.exp(-b) * d.residual(phi)).sum(axis=1)
+    log_p = log_p - 0.5 * x**2 @ np.concatenate([P[on], Q[on]])
+    return x[:, 0], x[:, on.size], log_p + minus_q
