@@ -81,7 +81,7 @@ class ButlerVolmer:
     def current(self, eta: float, c_face: float, T: float) -> float:
         """Dissolution current density [A/m^2] at overpotential `eta` [V]."""
         x = F * eta / (R * T)
-        return float(self.exchange_current(c_face) * (np.exp(self.alpha_a * x) - np.exp(-self.alpha_c * x)))
+        return float(self.exchange_current(c_face) * (np.expm1(self.alpha_a * x) - np.expm1(-self.alpha_c * x)))
 
     def overpotential(self, i: float, c_face: float, T: float) -> float:
         """eta [V] that carries the dissolution current density `i` [A/m^2]: closed for equal alphas, else by Newton.
@@ -97,10 +97,10 @@ class ButlerVolmer:
             np.sign(y) * np.log1p(abs(y)) / alpha
         )  # beyond the root, where one exponential rules: Newton comes down to it
         for _ in range(100):
-            up, down = np.exp(self.alpha_a * x), np.exp(-self.alpha_c * x)
-            step = (up - down - y) / (self.alpha_a * up + self.alpha_c * down)
+            up, down = np.expm1(self.alpha_a * x), np.expm1(-self.alpha_c * x)
+            step = (up - down - y) / (self.alpha_a * (1 + up) + self.alpha_c * (1 + down))
             x -= step
-            if abs(step) <= 1e-14 * max(1.0, abs(x)):
+            if abs(step) <= 1e-14 * abs(x):
                 break
         return float(R * T / F * x)
 

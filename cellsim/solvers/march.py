@@ -206,14 +206,12 @@ def _stop_conditions(step: Step, first: Snapshot, stepper: Stepper) -> Iterator[
         yield "current_below", lambda s: abs(s.i) - level
     if "current_rate_below" in given:
         rate = given["current_rate_below"]
-        previous: list[tuple[float, float]] = [(first.time, first.i)]
 
         def slow(s: Snapshot) -> float:
-            t, i = previous[0]
-            if s.time <= t:
-                return 1.0
-            previous[0] = (s.time, s.i)
-            return abs((s.i - i) / (s.time - t)) - rate
+            back = 1e-4 * (s.time - first.time)
+            if back <= 0:
+                return -1.0  # a jump of the drive is no rate; armed once it has been above
+            return abs(s.i - stepper.snapshot(s.time - back).i) / back - rate
 
         yield "current_rate_below", slow
     if "c_below" in given:
@@ -232,8 +230,6 @@ def _stop_conditions(step: Step, first: Snapshot, stepper: Stepper) -> Iterator[
 
 def _locate(condition: Condition, stepper: Stepper, t_old: float, t_new: float) -> float:
     """First time in (t_old, t_new] at which the condition is met, by bisection on the dense output."""
-    if condition.__name__ == "slow":
-        return t_new
     low, high = t_old, t_new
     for _ in range(40):
         middle = 0.5 * (low + high)

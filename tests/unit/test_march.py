@@ -76,8 +76,7 @@ def test_current_rate_ends_a_step_near_the_steady_state():
     s = run(step, times=np.linspace(0, 200, 401), options=Options(cells=24, rtol=1e-5))
     assert s.log[0]["ended_by"] == "current_rate_below"
     rate = np.abs(np.diff(s["i"]) / np.diff(s["time"]))
-    # noticed at the end of a time step, from its mean rate: a few per cent late
-    assert rate[-1] == pytest.approx(1e-4, rel=0.2)
+    assert rate[-1] == pytest.approx(1e-4, rel=0.05)
     assert np.all(rate[s["time"][1:] < 50.0] > 1e-4)
 
 
@@ -92,7 +91,7 @@ def test_depletion_keeps_the_partial_result_and_says_where_and_when(solver):
     assert s.status == "depleted" and not s.succeeded
     assert "negative electrode" in s.message and "t = " in s.message and "limiting current" in s.message
     assert s["c_face"][-1, -1] == pytest.approx(SET.c_range[0], abs=1e-3 * 1000)
-    assert len(s["time"]) > 3 and s.salt_drift <= 1e-12
+    assert len(s["time"]) >= 2 and s.salt_drift <= 1e-12
 
 
 def test_leaving_the_range_is_a_status_unless_clamped():
