@@ -6,22 +6,22 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 
+from cellsim.case_steps import named_file, read_protocol
 from cellsim.cell import Cell, Separator
 from cellsim.constants import V_LITHIUM
 from cellsim.errors import InputError
 from cellsim.kinetics import ButlerVolmer, Electrode, Resistance
-from cellsim.protocol import Protocol, Step, StopConditions
+from cellsim.protocol import Protocol
 from cellsim.readers.measured import (
     SI_OF_KIND,
     Column,
     Kind,
     Measured,
     per_area,
-    read_drive,
     read_profile,
     read_resistance,
     read_series,
@@ -33,7 +33,6 @@ from cellsim.solvers.state import Options
 from cellsim.transport import TransportSet
 
 SOLVERS = ("auto", "fipy", "material", "sundials")
-Drive = Literal["voltage", "current"]
 
 
 @dataclass(frozen=True)
@@ -163,18 +162,11 @@ def _read(top: Table) -> Case:
     title = top.string("title", top.file.stem)
     cell = _cell(top, inputs)
     transport, c0 = _electrolyte(top.table("electrolyte"), cell, inputs)
-    protocol = _protocol(top, cell, inputs)
+    protocol = read_protocol(top, cell, inputs)
     measured = tuple(_measured(entry, cell, inputs) for entry in top.tables("measured"))
     output = _output(top.table("output", {}), cell, protocol)
     solver = _solver(top.table("solver", {}))
     return Case(title, cell, transport, protocol, c0, output, solver, measured, top.text, top.file, inputs)
-
-
-def _file(table: Table, inputs: dict[str, str], key: str = "file") -> Path:
-    """The file a key names, its checksum noted."""
-    path = table.path(key)
-    inputs[table.string(key)] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return path
 
 
 # ---- cell ---------------------------------------------------------------------------------------------------------
@@ -223,7 +215,7 @@ def _resistance(table: Table, inputs: dict[str, str]) -> Resistance:
     entry = table.table("resistance")
     entry.only("file", "time", "value")
     columns = [Column.from_header(entry.string(key), field=entry.where(key)) for key in ("time", "value")]
-    time, value = read_resistance(_file(entry, inputs), *columns, field=entry.where())
+    time, value = read_resistance(named_file(entry, inputs), *columns, field=entry.where())
     return Resistance(value, time)
 
 
@@ -283,85 +275,6 @@ def _in_terms_of(key: str, c: float, transport: TransportSet) -> float:
     return c if key == "c" else float(transport.m(c) if key == "m" else transport.r(c))
 
 
-# ---- protocol -----------------------------------------------------------------------------------------------------
-
-
-def _protocol(top: Table, cell: Cell, inputs: dict[str, str]) -> Protocol:
-    with top.located():
-        return Protocol(tuple(_step(entry, cell, inputs) for entry in top.tables("step")))
-
-
-def _step(table: Table, cell: Cell, inputs: dict[str, str]) -> Step:
-    if table.exactly_one("hold", "follow") == "follow":
-        return _follow(table, cell, inputs)
-    table.only("hold", "value", "duration", "stop")
-    hold = table.choice("hold", ["voltage", "current", "rest"])
-    if hold == "rest" and "value" in table:
-        raise table.error("value", "has no place in a rest; leave it out")
-    duration = table.quantity("duration", "s", above=0)
-    drive: Drive = "voltage" if hold == "voltage" else "current"
-    value = 0.0
-    if hold != "rest":
-        value = table.quantity("value", "V") if drive == "voltage" else _current(table, cell.area)
-    return Step(
-        drive, np.array([value]), duration, stop=_stop(table, drive), label=hold if hold == "rest" else f"hold {hold}"
-    )
-
-
-def _current(table: Table, area: float | None) -> float:
-    """A current density, or a total current divided by the area [A/m^2]."""
-    value = table.data.get("value")
-    try:
-        return table.quantity("value", "A/m^2")
-    except InputError as error:
-        if not isinstance(value, str):
-            raise
-        try:
-            total = table.quantity("value", "A")
-        except InputError:
-            raise error from None
-    return total / per_area(area, f"{table.where('value')} = {value!r}")
-
-
-def _stop(table: Table, drive: Drive) -> StopConditions:
-    stop = table.table("stop", {})
-    units = {"current_below": "", "current_rate_below": "A/m^2/s", "c_below": "mol/m^3", "c_above": "mol/m^3"}
-    limits = {"voltage_above": "V", "voltage_below": "V"}
-    stop.only(*units, *limits)
-    for key in stop:
-        if drive == "current" and key.startswith("current"):
-            raise stop.error(key, "has no place in a step whose current is imposed")
-        if drive == "voltage" and key in limits:
-            raise stop.error(key, "has no place in a step whose voltage is imposed")
-    given = {key: stop.quantity(key, unit, None, above=0) for key, unit in units.items()}
-    return StopConditions(**given, **{key: stop.quantity(key, unit, None) for key, unit in limits.items()})
-
-
-def _follow(table: Table, cell: Cell, inputs: dict[str, str]) -> Step:
-    table.only("follow", "file", "time", "value", "duration", "other", "stop")
-    drive = cast(Drive, table.choice("follow", ["current", "voltage"]))
-    path = _file(table, inputs)
-    time_column = _column(table.table("time"))
-    time, value = read_drive(
-        path, time_column, _column(table.table("value")), drive, area=cell.area, field=table.where("value")
-    )
-    other = None
-    if "other" in table:
-        other_drive: Drive = "voltage" if drive == "current" else "current"
-        column = _column(table.table("other"))
-        other = read_drive(path, time_column, column, other_drive, area=cell.area, field=table.where("other"))
-    end = float(time[-1])
-    duration = table.quantity("duration", "s", end, above=0)
-    if duration > end * (1 + 1e-9):
-        raise table.error("duration", f"is longer than its table, which ends after {end:.6g} s")
-    return Step(drive, value, duration, time, _stop(table, drive), other, f"follow {drive}")
-
-
-def _column(table: Table) -> Column:
-    table.only("column", "unit")
-    return Column(table.string("column"), table.string("unit"))
-
-
 # ---- what is drawn, and how it is solved ---------------------------------------------------------------------------
 
 
@@ -369,7 +282,7 @@ def _measured(table: Table, cell: Cell, inputs: dict[str, str]) -> Measured:
     kind = cast(Kind, table.choice("kind", ["profile", "current", "voltage"]))
     table.only("kind", "file", "unit", "time_unit", "error", "label", *(["position_unit"] if kind == "profile" else []))
     unit, time_unit = table.string("unit"), table.string("time_unit")
-    path = _file(table, inputs)
+    path = named_file(table, inputs)
     position = None
     if kind == "profile":
         time, x, value = read_profile(

@@ -6,12 +6,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cellsim import __version__
 from cellsim.errors import CellsimError, InputError
+
+if TYPE_CHECKING:
+    from cellsim.case import Case
+    from cellsim.solution import Solution
 
 FILE = click.Path(path_type=Path)
 
@@ -120,7 +124,7 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool) -
     except KeyboardInterrupt:
         click.echo("interrupted before the first time step; nothing was kept", err=True)
         sys.exit(1)
-    kept = write_run(directory, read, solution, figures=not no_figures)
+    kept = write_run(directory, read, solution, draw=None if no_figures else _draw(read, solution))
     for line in _told(kept.summary):
         click.echo(line)
     if not solution.succeeded:
@@ -130,6 +134,13 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool) -
             click.echo(f"{directory} holds a finished run and was left as it is", err=True)
         sys.exit(1)
     click.echo(f"written to {kept.directory}")
+
+
+def _draw(case: Case, solution: Solution) -> Callable[[Path], object]:
+    """What draws the figures of a run into a folder."""
+    from cellsim.plots import write_figures
+
+    return lambda directory: write_figures(solution, directory, case=case)
 
 
 def _told(summary: dict[str, Any]) -> list[str]:
@@ -171,10 +182,10 @@ def plot(directory: Path, case_path: Path | None) -> None:
     \b
     Example:  cellsim plot runs/rs
     """
-    from cellsim.run_folder import draw, read_run
+    from cellsim.run_folder import read_run
 
     case, solution = read_run(directory, case_path)
-    draw(case, solution, directory)
+    _draw(case, solution)(directory)
     click.echo(f"figures drawn in {directory}")
 
 
@@ -199,9 +210,19 @@ def sets(name: str | None, picture: Path | None, temperature: str | None) -> Non
     else:
         lines = set_report.describe(name, T)
         if picture is not None:
-            set_report.draw(name, picture, T)
+            _draw_set(name, T, picture)
     for line in lines:
         click.echo(line)
+
+
+def _draw_set(name: str, T: float | None, picture: Path) -> None:
+    from cellsim.plots import plot_set
+    from cellsim.set_file import load_set
+
+    try:
+        plot_set(load_set(name, T), picture)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{picture}: the picture cannot be written ({error})") from error
 
 
 @main.command()

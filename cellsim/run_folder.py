@@ -189,6 +189,8 @@ def check_writable(directory: str | Path) -> Path:
         If it is a file, or cannot be made.
     """
     directory = Path(directory)
+    if directory.name in ("", ".."):
+        directory = directory.resolve()
     parent = next(p for p in (directory, *directory.absolute().parents) if p.exists())
     if not parent.is_dir():
         raise InputError(f"{parent}: is a file; name a folder for the run with -o")
@@ -197,7 +199,9 @@ def check_writable(directory: str | Path) -> Path:
     return directory
 
 
-def write_run(directory: str | Path, case: Case, solution: Solution, *, figures: bool = True) -> Kept:
+def write_run(
+    directory: str | Path, case: Case, solution: Solution, *, draw: Callable[[Path], object] | None = None
+) -> Kept:
     """Keep a run.
 
     Parameters
@@ -208,8 +212,8 @@ def write_run(directory: str | Path, case: Case, solution: Solution, *, figures:
         What was run.
     solution : Solution
         What came out.
-    figures : bool
-        Whether to draw.
+    draw : callable, optional
+        Draws the figures into the folder it is given.
 
     Returns
     -------
@@ -225,15 +229,15 @@ def write_run(directory: str | Path, case: Case, solution: Solution, *, figures:
     directory = check_writable(directory)
     beside = not solution.succeeded and is_finished(directory)
     if beside:
-        directory = directory.with_name(f"{directory.absolute().name}-partial")
+        directory = directory.with_name(f"{directory.name}-partial")
     directory.parent.mkdir(parents=True, exist_ok=True)
     summary = summarise(case, solution)
     with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as name:
         fresh = Path(name)
         (fresh / CASE).write_text(case.text, encoding="utf-8")
         solution.to_netcdf(fresh / SOLUTION)
-        if figures:
-            draw(case, solution, fresh)
+        if draw is not None:
+            draw(fresh)
         (fresh / SUMMARY).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         _move_into(fresh, directory)
     return Kept(directory, summary, beside)
@@ -254,13 +258,6 @@ def is_finished(directory: Path) -> bool:
         return json.loads((directory / SUMMARY).read_text(encoding="utf-8")).get("exit_code") == 0
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def draw(case: Case, solution: Solution, directory: Path) -> None:
-    """Draw the figures of a run into a folder."""
-    from cellsim.plots import write_figures
-
-    write_figures(solution, case, directory)
 
 
 # ---- reading back -------------------------------------------------------------------------------------------------

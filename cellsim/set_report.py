@@ -1,19 +1,12 @@
-"""A transport set in words and in a figure: what it rests on and what its four functions look like."""
+"""A transport set in words: what it is worth, where it comes from, its values over its range."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from numpy.typing import NDArray
 
 from cellsim.equations import newman_number
-from cellsim.errors import InputError
-from cellsim.figstyle import TWO_COLUMNS, drawing, label
 from cellsim.set_file import SetFile, list_sets, read_set
 from cellsim.transport import TransportSet
-
-Array = NDArray[np.float64]
 
 
 def catalogue() -> list[str]:
@@ -99,49 +92,3 @@ def _table(bound: TransportSet, points: int = 7) -> list[str]:
     }
     rows = ["".join(f"{name:>13}" for name in columns)]
     return rows + ["".join(f"{value:13.4g}" for value in row) for row in zip(*columns.values(), strict=True)]
-
-
-def draw(name: str, path: str | Path, T: float | None = None) -> None:
-    """Draw a set's four functions over its range.
-
-    Parameters
-    ----------
-    name : str
-        A shipped set, or the path of one.
-    path : str or Path
-        The picture to write.
-    T : float, optional
-        Temperature [K].
-
-    Raises
-    ------
-    InputError
-        If there is no such set, or the picture cannot be written.
-    """
-    entry = read_set(name)
-    bound = entry.bind(T)
-    low, high = bound.c_range
-    c = np.linspace(low, high, 400)
-    x, x_label = {
-        "c": (c / 1e3, label("c", "mol/L", "salt concentration")),
-        "m": (bound.m(c), label("m", "mol/kg", "molality")),
-        "r": (bound.r(c), label("r", "", "salt per solvent unit")),
-    }[entry.range[0]]
-    curves = {
-        label("κ", "S/m", "conductivity"): bound.kappa(c),
-        label("D", "m²/s", "diffusion coefficient"): bound.D(c),
-        label("t₊⁰", "", "transference number"): bound.t_plus(c),
-        label("χ", "", "thermodynamic factor"): bound.chi(c),
-    }
-    note = f"{bound.T:.2f} K; t₊⁰ with respect to the solvent, χ molal. " + (
-        "" if entry.status == "measured" else f"{entry.status}: {entry.note}"
-    )
-    try:
-        with drawing(path, 2, 2, title=entry.title, note=note, width=TWO_COLUMNS) as (_, panels):
-            for axes, (y_label, values) in zip(panels, curves.items(), strict=True):
-                axes.plot(x, values)
-                axes.set(xlabel=x_label, ylabel=y_label)
-                if y_label.startswith(("conductivity", "diffusion")):
-                    axes.set_ylim(bottom=0)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: the picture cannot be written ({error})") from error

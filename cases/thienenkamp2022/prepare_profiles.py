@@ -11,7 +11,7 @@ The steps, all linear in the signal:
 5. Pixels closer than 0.08 mm to an edge are dropped: there the point spread mixes in what lies outside.
 6. The positive electrode is the one near which the signal rises, the upper one: position = upper edge - z.
 
-Nothing is smoothed, no drift of the total signal is removed (-1.3 % over the polarisation), no coil sensitivity is
+Nothing is smoothed, the total signal is left to vary (by up to 2 % from profile to profile), no coil sensitivity is
 corrected.
 """
 

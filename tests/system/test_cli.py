@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from cellsim.case import load_case
 from cellsim.cli import main
+from cellsim.run_folder import FIGURES
 from cellsim.set_file import list_sets
 
 ROOT = Path(__file__).parents[2]
@@ -220,6 +221,37 @@ def test_a_finished_run_outlives_one_that_ended_early(here: Path, ran: Path) -> 
     assert "kept in run-partial" in result.stderr
     assert "run holds a finished run and was left as it is" in result.stderr
     assert (run / "summary.json").read_bytes() == before
+
+
+def test_plot_draws_the_figures_again(here: Path, ran: Path) -> None:
+    run = copy_of(ran, here)
+    result = cellsim("plot", "run")
+    assert result.exit_code == 0, result.output
+    for name in FIGURES:
+        assert (run / name).read_bytes().startswith(b"\x89PNG")
+    assert "no run folder" in cellsim("plot", ".").stderr
+
+
+def test_plot_says_when_the_case_has_moved(here: Path, ran: Path) -> None:
+    """A case that follows a table needs that table again; its run says where it was."""
+    run = copy_of(ran, here)
+    (run / "case.toml").write_text(
+        SMALL + '[[measured]]\nkind = "voltage"\nfile = "U.csv"\nunit = "V"\ntime_unit = "s"\n'
+    )
+    result = cellsim("plot", "run")
+    assert result.exit_code == 2
+    assert "measured[0].file = 'U.csv' names no file" in result.stderr
+    assert "--case" in result.stderr
+    (here / "U.csv").write_text("t,U\n0,0.05\n20,0.05\n")
+    assert cellsim("plot", "run", "--case", "small.toml").exit_code == 0
+
+
+def test_run_draws_figures(here: Path) -> None:
+    result = cellsim("run", "small.toml", "-o", "out")
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in (here / "out").iterdir()} == {
+        "case.toml", "solution.nc", "summary.json", *FIGURES,
+    }  # fmt: skip
 
 
 def test_export_writes_csv(here: Path, ran: Path) -> None:

@@ -4,7 +4,6 @@ import csv
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -55,12 +54,12 @@ def interrupted(case: Case) -> Solution:
     return predict(case, progress=stop)
 
 
-def a_figure(case: Case, solution: Solution, directory: Path) -> None:
+def a_figure(directory: Path) -> None:
     (directory / FIGURES[0]).write_text("drawn")
 
 
 def test_the_folder_holds_case_solution_and_summary(case: Case, done: Solution, tmp_path: Path) -> None:
-    kept = write_run(tmp_path / "run", case, done, figures=False)
+    kept = write_run(tmp_path / "run", case, done)
     assert sorted(path.name for path in kept.directory.iterdir()) == ["case.toml", "solution.nc", "summary.json"]
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert (kept.directory / "case.toml").read_text() == TEXT
@@ -100,9 +99,9 @@ def test_the_summary_says_what_happened(case: Case, done: Solution, interrupted:
 def test_a_finished_run_is_not_replaced_by_one_that_ended_early(
     case: Case, done: Solution, interrupted: Solution, tmp_path: Path
 ) -> None:
-    write_run(tmp_path / "run", case, done, figures=False)
+    write_run(tmp_path / "run", case, done)
     before = (tmp_path / "run" / "summary.json").read_bytes()
-    kept = write_run(tmp_path / "run", case, interrupted, figures=False)
+    kept = write_run(tmp_path / "run", case, interrupted)
     assert kept.beside
     assert kept.directory == tmp_path / "run-partial"
     assert kept.summary["exit_code"] == 1
@@ -110,37 +109,31 @@ def test_a_finished_run_is_not_replaced_by_one_that_ended_early(
 
 
 def test_a_partial_run_is_replaced(case: Case, done: Solution, interrupted: Solution, tmp_path: Path) -> None:
-    assert write_run(tmp_path / "run", case, interrupted, figures=False).directory == tmp_path / "run"
-    kept = write_run(tmp_path / "run", case, done, figures=False)
+    assert write_run(tmp_path / "run", case, interrupted).directory == tmp_path / "run"
+    kept = write_run(tmp_path / "run", case, done)
     assert not kept.beside
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "done"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_failure_while_writing_leaves_the_finished_run(
-    case: Case, done: Solution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_run(tmp_path / "run", case, done, figures=False)
+def test_a_failure_while_writing_leaves_the_finished_run(case: Case, done: Solution, tmp_path: Path) -> None:
+    write_run(tmp_path / "run", case, done)
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
 
-    def fail(*_: Any) -> None:
+    def fail(directory: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_folder, "draw", fail)
     with pytest.raises(KeyboardInterrupt):
-        write_run(tmp_path / "run", case, done)
+        write_run(tmp_path / "run", case, done, draw=fail)
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_old_figures_go_and_other_files_stay(
-    case: Case, done: Solution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run_folder, "draw", a_figure)
-    write_run(tmp_path / "run", case, done)
+def test_old_figures_go_and_other_files_stay(case: Case, done: Solution, tmp_path: Path) -> None:
+    write_run(tmp_path / "run", case, done, draw=a_figure)
     (tmp_path / "run" / "notes.txt").write_text("mine")
     assert (tmp_path / "run" / FIGURES[0]).exists()
-    write_run(tmp_path / "run", case, done, figures=False)
+    write_run(tmp_path / "run", case, done)
     assert not (tmp_path / "run" / FIGURES[0]).exists()
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
 
@@ -153,8 +146,17 @@ def test_a_folder_that_cannot_be_is_refused_beforehand(tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
+def test_the_folder_one_stands_in(
+    case: Case, done: Solution, interrupted: Solution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")
+    assert write_run(".", case, done).directory == tmp_path / "run"
+    assert write_run(".", case, interrupted).directory == tmp_path / "run-partial"
+
+
 def test_a_run_is_read_back_with_its_case(case: Case, done: Solution, tmp_path: Path) -> None:
-    write_run(tmp_path / "run", case, done, figures=False)
+    write_run(tmp_path / "run", case, done)
     again, solution = read_run(tmp_path / "run")
     assert again.title == "small"
     assert again.path.parent == case.path.parent
