@@ -75,7 +75,7 @@ class LocalExponent:
     mean : array (3,)
         Exponent over that decade.
     correlation : float
-        |<dr_+ dr_->| / sqrt(<dr_+^2><dr_-^2>) at the end of it; +- is judged above 0.1 only.
+        |<dr_+ dr_->| / sqrt(<dr_+^2><dr_-^2>) at the end of it; +- is judged above 0.5 only.
     """
 
     lag: Array
@@ -87,7 +87,7 @@ class LocalExponent:
     @property
     def worst(self) -> float:
         """Largest |beta - 1| of the judged elements."""
-        judged = [0, 2] + ([1] if self.correlation > 0.1 else [])
+        judged = [0, 2] + ([1] if self.correlation > 0.5 else [])
         return float(np.max(np.abs(self.mean[judged] - 1.0)))
 
 
@@ -353,9 +353,10 @@ def _in_window(
 
 
 def _origins(samples: Array) -> float:
-    """Independent origins: Var(ln Omega_ii) = 2/(3 n) for n steps of a plain walk in three directions."""
-    spread = max(float(np.var(np.log(samples[:, k, k]))) for k in (0, 1))
-    return 2.0 / (3.0 * spread)
+    """Independent origins: the 95 % interval of ln Omega_ii is 2 x 1.96 sqrt(2/(3 n)) wide for n free steps."""
+    ends = np.quantile(np.log(samples[:, [0, 1], [0, 1]]), [0.025, 0.975], axis=0)
+    deviation = float(np.max(ends[1] - ends[0])) / (2 * 1.959964)
+    return 2.0 / (3.0 * deviation**2)
 
 
 def _centre(samples: Array) -> Array:
