@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,37 @@ from cellsim.solvers.march import Run
 from cellsim.transport import TransportSet
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a solver hands over for every kept time, stacked: first axis time.
+
+    Attributes
+    ----------
+    time, step, i : ndarray, shape (t,)
+        Time [s], index of the protocol step [1], current density [A/m^2].
+    c : ndarray, shape (t, n)
+        Cell averages [mol/m^3].
+    c_face : ndarray, shape (t, n + 1)
+        Concentrations at the faces, walls included [mol/m^3].
+    parts : ndarray, shape (t, 4)
+        Ohmic, concentration, positive and negative part of the voltage [V].
+    faces : ndarray, shape (t, n + 1)
+        Positions of the faces from the positive interface [m].
+    N_salt, N_0 : ndarray, shape (t, n + 1)
+        N-/nu- and solvent flux at the faces, interface frame [mol/(m^2 s)].
+    """
+
+    time: Array
+    step: NDArray[np.int_]
+    i: Array
+    c: Array
+    c_face: Array
+    parts: Array
+    faces: Array
+    N_salt: Array
+    N_0: Array
 
 
 def assemble(run: Run, cell: Cell, transport: TransportSet, attributes: Mapping[str, Any]) -> Solution:
@@ -36,20 +67,55 @@ def assemble(run: Run, cell: Cell, transport: TransportSet, attributes: Mapping[
     -------
     Solution
     """
-    held = transport.with_extrapolation("clamp")
-    porosity = cell.separator.porosity
-    time = np.array([s.time for s in run.snapshots])
-    i = np.array([s.i for s in run.snapshots])
+    columns = _stack(run)
+    arrays = derive(columns, cell, transport)
+    coordinates = {"time": columns.time, "x": arrays["position"][0].copy(), "face": columns.faces[0].copy()}
+    log = tuple(asdict(entry) for entry in run.log)
+    extra = {"time_steps": run.time_steps}
+    return Solution(arrays, coordinates, run.status, run.message, dict(attributes) | extra, log)
+
+
+def _stack(run: Run) -> Columns:
     c = np.array([s.c for s in run.snapshots])
     wall = np.array([s.wall for s in run.snapshots])
-    parts = np.array([s.parts for s in run.snapshots])
     faces = np.array([s.faces for s in run.snapshots])
-    N_salt = np.array([s.N_salt for s in run.snapshots])
-    N_0 = np.array([s.N_0 for s in run.snapshots])
     widths = np.diff(faces, axis=1)
     near = widths[:, 1:] / (widths[:, :-1] + widths[:, 1:])
     inner = near * c[:, :-1] + (1 - near) * c[:, 1:]
-    c_face = np.concatenate([wall[:, :1], inner, wall[:, 1:]], axis=1)
+    return Columns(
+        time=np.array([s.time for s in run.snapshots]),
+        step=np.array(run.step_index),
+        i=np.array([s.i for s in run.snapshots]),
+        c=c,
+        c_face=np.concatenate([wall[:, :1], inner, wall[:, 1:]], axis=1),
+        parts=np.array([s.parts for s in run.snapshots]),
+        faces=faces,
+        N_salt=np.array([s.N_salt for s in run.snapshots]),
+        N_0=np.array([s.N_0 for s in run.snapshots]),
+    )
+
+
+def derive(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, Array]:
+    """Every variable of docs/schema.md section 3, by name.
+
+    Parameters
+    ----------
+    columns : Columns
+        What the solver found.
+    cell : Cell
+        Geometry and electrodes.
+    transport : TransportSet
+        Properties.
+
+    Returns
+    -------
+    dict
+    """
+    held = transport.with_extrapolation("clamp")
+    porosity = cell.separator.porosity
+    time, i, c, c_face, parts = columns.time, columns.i, columns.c, columns.c_face, columns.parts
+    faces, N_salt, N_0 = columns.faces, columns.N_salt, columns.N_0
+    wall, widths = c_face[:, [0, -1]], np.diff(faces, axis=1)
     N_plus = equations.cation_flux(held, N_salt, i[:, None])
     v_s = equations.interface_velocity(i, cell.V_metal, transport.z_plus)
     v_plus, v_minus, v_0 = (
@@ -62,8 +128,8 @@ def assemble(run: Run, cell: Cell, transport: TransportSet, attributes: Mapping[
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         chi = held.chi(c)
-    arrays = {
-        "step": np.array(run.step_index),
+    return {
+        "step": columns.step,
         "i": i,
         "V": parts.sum(axis=1),
         "V_ohmic": parts[:, 0],
@@ -93,10 +159,6 @@ def assemble(run: Run, cell: Cell, transport: TransportSet, attributes: Mapping[
         "thickness": faces[:, -1],
         "salt_inventory": porosity * np.sum(c * widths, axis=1),
     }
-    coordinates = {"time": time, "x": arrays["position"][0].copy(), "face": faces[0].copy()}
-    log = tuple(asdict(entry) for entry in run.log)
-    extra = {"time_steps": run.time_steps}
-    return Solution(arrays, coordinates, run.status, run.message, dict(attributes) | extra, log)
 
 
 def _in_frames(v: Array, v_0: Array, v_s: Array) -> Array:

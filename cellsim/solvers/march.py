@@ -120,7 +120,7 @@ def _march_step(
     stop = dict(_stop_conditions(step, first, stepper))
     armed = {name for name, condition in stop.items() if condition(first) > 0}
     wanted = times[(times > t_start) & (times < t_end)]
-    edges = _breakpoints(step, t_start, options.rtol)
+    edges = breakpoints(step, t_start, options.rtol)
     taken = 0
     while stepper.time < t_end:
         t_old = stepper.time
@@ -149,7 +149,7 @@ def _march_step(
             last = stepper.snapshot(t_hit)
             run.add(last, index)
             if name in fatal:
-                run.status, run.message = _explain(name, last, index)
+                run.status, run.message = explain(name, last, index)
             return name
         if progress is not None:
             progress(stepper.time / protocol.duration)
@@ -163,24 +163,37 @@ def _stamp(snapshot: Snapshot, time: float) -> Snapshot:
     return snapshot if time == snapshot.time else replace(snapshot, time=float(time))
 
 
-def _fatal_conditions(transport: TransportSet, c_average: float, options: Options) -> dict[str, Condition]:
+def fatal_limits(transport: TransportSet, c_average: float, options: Options) -> dict[str, float]:
+    """Concentrations that end a run [mol/m^3], by name; "depleted" and "below_range" from below, the others above."""
     low, high = transport.c_range
     near_zero = low <= 0.01 * c_average
     depleted = options.c_min if options.c_min is not None else (low if near_zero else 1e-3 * c_average)
-    conditions: dict[str, Condition] = {"depleted": lambda s: (s.c_min - depleted) / c_average}
+    limits = {"depleted": depleted}
     if transport.extrapolate == "error":
         if low > depleted:
-            conditions["below_range"] = lambda s: (s.c_min - low * (1 - 1e-9)) / c_average
-        conditions["above_range"] = lambda s: (high * (1 + 1e-9) - s.c_max) / c_average
+            limits["below_range"] = low * (1 - 1e-9)
+        limits["above_range"] = high * (1 + 1e-9)
     elif np.isfinite(transport.volumes.c_saturation):
-        full = 0.999 * transport.volumes.c_saturation
-        conditions["saturated"] = lambda s: (full - s.c_max) / c_average
-    return conditions
+        limits["saturated"] = 0.999 * transport.volumes.c_saturation
+    return limits
 
 
-def _explain(name: str, s: Snapshot, index: int) -> tuple[str, str]:
+LOWER = ("depleted", "below_range")
+"""Limits on the smallest concentration; the other fatal ones are on the largest."""
+
+
+def _fatal_conditions(transport: TransportSet, c_average: float, options: Options) -> dict[str, Condition]:
+    def condition(name: str, limit: float) -> Condition:
+        if name in LOWER:
+            return lambda s: (s.c_min - limit) / c_average
+        return lambda s: (limit - s.c_max) / c_average
+
+    return {name: condition(name, limit) for name, limit in fatal_limits(transport, c_average, options).items()}
+
+
+def explain(name: str, s: Snapshot, index: int) -> tuple[str, str]:
     """Status and message: what happened, when, where, and what to try."""
-    low_side = name in {"depleted", "below_range"}
+    low_side = name in LOWER
     values = np.array([s.wall[0], s.wall[1], s.c.min() if low_side else s.c.max()])
     place = int(np.argmin(values) if low_side else np.argmax(values))
     where = ("at the positive electrode", "at the negative electrode", "inside the electrolyte")[place]
@@ -242,7 +255,7 @@ def _locate(condition: Condition, stepper: Stepper, t_old: float, t_new: float) 
     return high
 
 
-def _breakpoints(step: Step, t_start: float, rtol: float) -> Array:
+def breakpoints(step: Step, t_start: float, rtol: float) -> Array:
     """Times a time step must not straddle: the corners of a followed table that matter at `rtol`, and the end."""
     t_end = t_start + step.duration
     if step.time is None:
