@@ -1,0 +1,309 @@
+"""Compiled inner loops of the sundials solver: the salt flux and the voltage law of equations.py on tabulated values.
+
+Every property value comes from tables (tabulate.py) that the set itself filled through equations.py and kinetics.py;
+what is written here is only how they are put together, N_s = -D dc/dx - M i and V = i R + K (W_0 - W_L) + losses. A
+test holds the compiled current and flux against :mod:`cellsim.equations`.
+
+The numbers of a run travel in one flat array `par` (places named below) with the tables in `tab`; callbacks of CVODE
+then cost one unboxing instead of twenty.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+
+# places in `par`
+M, Q, FINE, C_INIT, RATE, SLOPE, FACTOR, R_SCALE, K_T, VOLTAGE, T_START = range(11)
+TAB_START, TAB_PER_PITCH, TAB_N = range(11, 14)
+DRIVE, DRIVE_N, R_POS, R_POS_N, R_NEG, R_NEG_N = range(14, 20)
+BV_POS, BV_POS_ETA_N, BV_NEG, BV_NEG_ETA_N, U_MAX, EVENTS, EVENTS_N = range(20, 27)
+HEADER = 32
+
+# event codes
+C_MIN, C_MAX, CURRENT, CURRENT_RATE, WALL_MIN, WALL_MAX, V_ABOVE, V_BELOW = range(8)
+
+D, MIGRATION, RESISTIVITY, POTENTIAL = range(4)
+
+
+def _jit(function: Any) -> Any:
+    return numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})(function)
+
+
+@_jit
+def interp(par, offset, n, t):  # type: ignore[no-untyped-def]
+    """Linear interpolation in a table of `n` times and `n` values at `offset`, held beyond its ends."""
+    if n == 1 or t <= par[offset]:
+        return par[offset + n]
+    if t >= par[offset + n - 1]:
+        return par[offset + 2 * n - 1]
+    low, high = 0, n - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if par[offset + middle] <= t:
+            low = middle
+        else:
+            high = middle
+    t_0, y_0 = par[offset + low], par[offset + n + low]
+    return y_0 + (t - t_0) / (par[offset + low + 1] - t_0) * (par[offset + n + low + 1] - y_0)
+
+
+@_jit
+def locate(par, c):  # type: ignore[no-untyped-def]
+    """Interval and position in it of a concentration, and how far ln c lies beyond the table, in pitches."""
+    n = par[TAB_N]
+    u = (math.log(c) - par[TAB_START]) * par[TAB_PER_PITCH] if c > 1e-30 else -n
+    inside = min(max(u, 0.0), n)
+    k = int(inside)
+    if k >= n:
+        k = int(n) - 1
+    return k, inside - k, u - inside
+
+
+@_jit
+def value(par, tab, which, k, w):  # type: ignore[no-untyped-def]
+    """A property in interval `k` at position `w`."""
+    o = 4 * (which * int(par[TAB_N]) + k)
+    return tab[o] + w * (tab[o + 1] + w * (tab[o + 2] + w * tab[o + 3]))
+
+
+@_jit
+def slope(par, tab, which, k, w, c):  # type: ignore[no-untyped-def]
+    """Its derivative with respect to c."""
+    o = 4 * (which * int(par[TAB_N]) + k)
+    return (tab[o + 1] + w * (2 * tab[o + 2] + w * 3 * tab[o + 3])) * par[TAB_PER_PITCH] / max(c, 1e-30)
+
+
+@_jit
+def loss(par, tab, place, i, c):  # type: ignore[no-untyped-def]
+    """Overpotential of one electrode's kinetics, its slopes with respect to i and c."""
+    offset, n = int(par[place]), int(par[place + 1])
+    k, w, _ = locate(par, c)
+    o = offset + 4 * k
+    j_0 = max(tab[o] + w * (tab[o + 1] + w * (tab[o + 2] + w * tab[o + 3])), 1e-300)
+    dj_0 = (tab[o + 1] + w * (2 * tab[o + 2] + w * 3 * tab[o + 3])) * par[TAB_PER_PITCH] / max(c, 1e-30)
+    half = 0.5 * i / j_0
+    u = (math.asinh(half) / par[U_MAX] + 1) * 0.5 * n
+    inside = min(max(u, 0.0), float(n))
+    k = min(int(inside), n - 1)
+    w = inside - k
+    o = offset + 4 * (int(par[TAB_N]) + k)
+    d_eta = (tab[o + 1] + w * (2 * tab[o + 2] + w * 3 * tab[o + 3])) * 0.5 * n / par[U_MAX]
+    eta = tab[o] + w * (tab[o + 1] + w * (tab[o + 2] + w * tab[o + 3])) + d_eta * (u - inside) * 2 * par[U_MAX] / n
+    per_half = d_eta / math.sqrt(1 + half * half)
+    return eta, per_half * 0.5 / j_0, -per_half * half * dj_0 / j_0
+
+
+@_jit
+def close(par, tab, t, resistance, c_0, c_L):  # type: ignore[no-untyped-def]
+    """Current and voltage that belong to a profile, and dV by di, dc_0, dc_L at fixed resistance."""
+    k_0, w_0, out_0 = locate(par, c_0)
+    k_L, w_L, out_L = locate(par, c_L)
+    dW_0 = slope(par, tab, POTENTIAL, k_0, w_0, 1.0)
+    dW_L = slope(par, tab, POTENTIAL, k_L, w_L, 1.0)
+    W_0 = value(par, tab, POTENTIAL, k_0, w_0) + dW_0 / par[TAB_PER_PITCH] * out_0
+    W_L = value(par, tab, POTENTIAL, k_L, w_L) + dW_L / par[TAB_PER_PITCH] * out_L
+    dW_0, dW_L = dW_0 / max(c_0, 1e-30), dW_L / max(c_L, 1e-30)
+    total = (
+        resistance
+        + interp(par, int(par[R_POS]), int(par[R_POS_N]), t)
+        + interp(par, int(par[R_NEG]), int(par[R_NEG_N]), t)
+    )
+    drive = interp(par, int(par[DRIVE]), int(par[DRIVE_N]), t - par[T_START])
+    concentration = par[K_T] * (W_0 - W_L)
+    kinetic = par[BV_POS] > 0 or par[BV_NEG] > 0
+    if par[VOLTAGE] == 0.0:
+        i = drive
+    elif not kinetic:
+        i = (drive - concentration) / total
+    else:
+        i = 0.0
+        for _ in range(100):  # concave on either side of zero: from zero Newton comes monotonically
+            miss, per_i = concentration + i * total - drive, total
+            if par[BV_POS] > 0:
+                eta, d_i, _c = loss(par, tab, BV_POS, i, c_0)
+                miss += eta
+                per_i += d_i
+            if par[BV_NEG] > 0:
+                eta, d_i, _c = loss(par, tab, BV_NEG, -i, c_L)
+                miss -= eta
+                per_i += d_i
+            change = miss / per_i
+            i -= change
+            if abs(change) <= 1e-13 * abs(i):
+                break
+    V, dV_di = concentration + i * total, total
+    dV_0, dV_L = par[K_T] * dW_0, -par[K_T] * dW_L
+    if par[BV_POS] > 0:
+        eta, d_i, d_c = loss(par, tab, BV_POS, i, c_0)
+        V += eta
+        dV_di += d_i
+        dV_0 += d_c
+    if par[BV_NEG] > 0:
+        eta, d_i, d_c = loss(par, tab, BV_NEG, -i, c_L)
+        V -= eta
+        dV_di += d_i
+        dV_L -= d_c
+    return i, V, dV_di, dV_0, dV_L
+
+
+@_jit
+def profile(par, ops, s, c):  # type: ignore[no-untyped-def]
+    """Concentrations at all points of the quadrature into `c`."""
+    m, q = int(par[M]), int(par[Q])
+    for p in range(q):
+        c[p] = 1.0
+    for j in range(m):
+        o, s_j = j * q, s[j]
+        for p in range(q):
+            c[p] += ops[o + p] * s_j
+    for p in range(q):
+        c[p] *= par[C_INIT]
+
+
+@_jit
+def resistance_of(par, ops, tab, c):  # type: ignore[no-untyped-def]
+    """Integral of dx/kappa over the electrolyte."""
+    m, q = int(par[M]), int(par[Q])
+    o = m * q + m * m
+    total = 0.0
+    for p in range(q):
+        k, w, _ = locate(par, c[p])
+        total += ops[o + p] * value(par, tab, RESISTIVITY, k, w)
+    return total * par[R_SCALE]
+
+
+@_jit
+def slopes(par, ops, s, g):  # type: ignore[no-untyped-def]
+    """dc/dx at the interior points into `g`."""
+    m = int(par[M])
+    base = m * int(par[Q])
+    for p in range(m):
+        g[p] = 0.0
+    for j in range(m):
+        o, s_j = base + j * m, s[j] * par[SLOPE]
+        for p in range(m):
+            g[p] += ops[o + p] * s_j
+
+
+@_jit
+def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
+    """ds/dt: what flows through every interior point, with the current of the drive."""
+    par, ops, tab = data
+    m, q, fine = int(par[M]), int(par[Q]), int(par[FINE])
+    c = np.empty(q)
+    profile(par, ops, s, c)
+    if par[VOLTAGE] == 0.0:
+        i = interp(par, int(par[DRIVE]), int(par[DRIVE_N]), t - par[T_START])
+    else:
+        i = close(par, tab, t, resistance_of(par, ops, tab, c), c[0], c[q - 1])[0]
+    slopes(par, ops, s, ds)
+    for p in range(m):
+        k, w, _ = locate(par, c[fine * (p + 1)])
+        diffusion = par[FACTOR] * value(par, tab, D, k, w)
+        ds[p] = par[RATE] * (diffusion * ds[p] + value(par, tab, MIGRATION, k, w) * i)
+
+
+@_jit
+def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
+    """d(ds/dt)/ds: rows of the two differentiation matrices, and the rank one of the current."""
+    par, ops, tab = data
+    m, q, fine = int(par[M]), int(par[Q]), int(par[FINE])
+    base, weights = m * q, m * q + m * m
+    c, g = np.empty(q), np.empty(m)
+    profile(par, ops, s, c)
+    slopes(par, ops, s, g)
+    i, _V, dV_di, dV_0, dV_L = close(par, tab, t, resistance_of(par, ops, tab, c), c[0], c[q - 1])
+    per_s = np.zeros(m)
+    if par[VOLTAGE] != 0.0:
+        per_c = np.empty(q)
+        for p in range(q):
+            k, w, _ = locate(par, c[p])
+            per_c[p] = i * par[R_SCALE] * ops[weights + p] * slope(par, tab, RESISTIVITY, k, w, c[p])
+        per_c[0] += dV_0
+        per_c[q - 1] += dV_L
+        for j in range(m):
+            total = 0.0
+            for p in range(q):
+                total += per_c[p] * ops[j * q + p]
+            per_s[j] = -total * par[C_INIT] / dV_di
+    for p in range(m):
+        at = fine * (p + 1)
+        k, w, _ = locate(par, c[at])
+        a = par[RATE] * par[FACTOR] * value(par, tab, D, k, w) * par[SLOPE]
+        b = par[FACTOR] * slope(par, tab, D, k, w, c[at]) * g[p] + slope(par, tab, MIGRATION, k, w, c[at]) * i
+        b *= par[RATE] * par[C_INIT]
+        d = par[RATE] * value(par, tab, MIGRATION, k, w)
+        for j in range(m):
+            J[p, j] = a * ops[base + j * m + p] + b * ops[j * q + at] + d * per_s[j]
+
+
+@_jit
+def judge(par, tab, i, V, rate_of_i, c, c_0, c_L, g):  # type: ignore[no-untyped-def]
+    """The events of a run, each positive while all is well."""
+    offset = int(par[EVENTS])
+    low, high = c[0], c[0]
+    for p in range(c.size):
+        low, high = min(low, c[p]), max(high, c[p])
+    for e in range(int(par[EVENTS_N])):
+        code, level, size = int(par[offset + 3 * e]), par[offset + 3 * e + 1], par[offset + 3 * e + 2]
+        if code == C_MIN:
+            g[e] = (low - level) / size
+        elif code == C_MAX:
+            g[e] = (level - high) / size
+        elif code == CURRENT:
+            g[e] = (abs(i) - level) / size
+        elif code == CURRENT_RATE:
+            g[e] = (abs(rate_of_i) - level) / size
+        elif code == WALL_MIN:
+            g[e] = (min(c_0, c_L) - level) / size
+        elif code == WALL_MAX:
+            g[e] = (level - max(c_0, c_L)) / size
+        elif code == V_ABOVE:
+            g[e] = (level - V) / size
+        else:
+            g[e] = (V - level) / size
+
+
+@_jit
+def events(t, s, g, data):  # type: ignore[no-untyped-def]
+    """Stop conditions and limits, by `judge`."""
+    par, ops, tab = data
+    m, q = int(par[M]), int(par[Q])
+    c = np.empty(q)
+    profile(par, ops, s, c)
+    i, V, _a, _b, _c = close(par, tab, t, resistance_of(par, ops, tab, c), c[0], c[q - 1])
+    rate_of_i = 0.0
+    for e in range(int(par[EVENTS_N])):
+        if par[int(par[EVENTS]) + 3 * e] == CURRENT_RATE:
+            ds = np.empty(m)
+            rate(t, s, ds, data)
+            dt = 1e-6 * (t - par[T_START]) + 1e-9
+            after = np.empty(q)
+            profile(par, ops, s + dt * ds, after)
+            rate_of_i = (
+                close(par, tab, t + dt, resistance_of(par, ops, tab, after), after[0], after[q - 1])[0] - i
+            ) / dt
+    judge(par, tab, i, V, rate_of_i, c, c[0], c[q - 1], g)
+
+
+@_jit
+def observe(times, states, data, coarse, i, wall, resistance, extremes, quadrature):  # type: ignore[no-untyped-def]
+    """Current, wall values, integral of dx/kappa and extremes of c of many states; how far two quadratures differ."""
+    par, ops, tab = data
+    q, fine = int(par[Q]), int(par[FINE])
+    c = np.empty(q)
+    for j in range(times.size):
+        profile(par, ops, states[j], c)
+        resistance[j] = resistance_of(par, ops, tab, c)
+        i[j] = close(par, tab, times[j], resistance[j], c[0], c[q - 1])[0]
+        wall[j, 0], wall[j, 1] = c[0], c[q - 1]
+        extremes[j, 0], extremes[j, 1] = c.min(), c.max()
+        total = 0.0
+        for p in range(coarse.size):
+            k, w, _ = locate(par, c[fine * p])
+            total += coarse[p] * value(par, tab, RESISTIVITY, k, w)
+        quadrature[j] = abs(total * par[R_SCALE] / resistance[j] - 1)
