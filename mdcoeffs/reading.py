@@ -126,6 +126,20 @@ def finish(
         names=tuple(one.name for one in species),
         molecular_volumes=_molecular_volumes(species),
     )
+    return finish_raw(raw, record.longest, store, molecules.species[kept], begin)
+
+
+def finish_raw(
+    raw: CollectiveDisplacements,
+    longest: float,
+    store: ParticleStore | None,
+    particles: NDArray[np.int64],
+    begin: int = 0,
+) -> Reading:
+    """Take the drift away where masses are known, and say so; else leave the displacements in the lab frame."""
+    if raw.masses is None or not raw.solvents:
+        log.info("no masses for all species: the drift of the centre of mass is not removed")
+        return Reading(raw, np.zeros((raw.n_frames, 3)), longest, store, particles, begin)
     drift = mass_drift(raw)
     shift = np.asarray(raw.counts, dtype=float)[None, :, None] * drift[:, None, :]
     log.info(
@@ -133,7 +147,7 @@ def finish(
         float(np.linalg.norm(drift[-1])) / ANGSTROM, raw.duration * 1e9,
     )  # fmt: skip
     still = replace(raw, R=raw.R - shift, frame="barycentric")
-    return Reading(still, drift, record.longest, store, molecules.species[kept], begin)
+    return Reading(still, drift, longest, store, particles, begin)
 
 
 def mass_drift(displacements: CollectiveDisplacements) -> Array:

@@ -1,0 +1,134 @@
+"""The command line of mdcoeffs. No computation here: each command reads, calls, prints."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cellsim import __version__
+from cellsim.errors import CellsimError, InputError
+
+FILE = click.Path(path_type=Path)
+
+
+class Commands(click.Group):
+    """Turns an error the user can mend into one line and exit code 2, any other of ours into exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except CellsimError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(2 if isinstance(error, InputError) else 1)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of use, as they stand in this file."""
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mdcoeffs")
+@click.option("-v", "--verbose", is_flag=True, help="Say what is read and done.")
+def main(verbose: bool) -> None:
+    """Onsager coefficients from molecular dynamics, with error bars.
+
+    \b
+    Begin with:  mdcoeffs onsager SPECIES.toml -o results
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("mdcoeffs")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)
+    # The size of a scratch file is said before it is made, whether asked for or not.
+    logging.getLogger("mdcoeffs.scratch").setLevel(logging.INFO)
+    # Doubts about an estimate are printed with the result.
+    logging.getLogger("mdcoeffs.estimate").setLevel(logging.ERROR)
+
+
+@main.command()
+@click.argument("species", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for onsager.nc, summary.json and the figure.")
+@click.option("--checkpoint", "every", type=click.FloatRange(min=0), default=60.0, show_default=True,
+              help="Seconds between checkpoints; a run that was killed goes on from the last one.")  # fmt: skip
+def onsager(species: Path, output: Path, every: float) -> None:
+    """Trajectories, arrays or OCTP tables to Onsager coefficients.
+
+    \b
+    Example:  mdcoeffs onsager SPECIES.toml -o results
+    """
+    from mdcoeffs.config import read_species
+
+    file = read_species(species)
+    from mdcoeffs.figures import onsager_figure
+    from mdcoeffs.onsager_run import onsager_from_file
+    from mdcoeffs.report import write_netcdf, write_summary
+
+    _make_folder(output)
+    with _progress("reading") as step:
+        result = onsager_from_file(file, folder=output, checkpoint_every=every, progress=step)
+    write_netcdf(result, output / "onsager.nc")
+    write_summary(result, output / "summary.json")
+    onsager_figure(result, output / "onsager.png")
+    from mdcoeffs.describe import lines_of
+
+    for line in lines_of(result):
+        click.echo(line)
+    click.echo(f"written to {output}")
+
+
+@main.command("to-set")
+@click.argument("recipe", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="The transport set to write (TOML).")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def to_set(recipe: Path, output: Path, force: bool) -> None:
+    """Onsager coefficients at one or more concentrations to a transport set.
+
+    \b
+    Example:  mdcoeffs to-set SET.toml -o my_set.toml
+    """
+    from mdcoeffs.to_set import set_from_recipe
+
+    if output.exists() and not force:
+        raise InputError(f"{output}: exists; choose another name or say --force")
+    made = set_from_recipe(recipe, name=output.stem)
+    try:
+        output.write_text(made.text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{output}: cannot be written ({error.strerror})") from error
+    for line in made.notes:
+        click.echo(line)
+    click.echo(f"{output} written; a case uses it with transport = \"{output.name}\"")
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be made a folder ({error.strerror})") from error
+
+
+@contextmanager
+def _progress(text: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=1, label=text, file=sys.stderr) as bar:
+
+        def step(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        yield step
+
+
+if __name__ == "__main__":
+    main()
