@@ -8,6 +8,7 @@ import time as clock
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -23,7 +24,7 @@ from cellsim.solvers.march import march
 from cellsim.solvers.state import Options, Stepper
 from cellsim.transport import TransportSet
 
-SOLVERS = ("auto", "fipy", "material")
+SOLVERS = ("auto", "fipy", "material", "sundials")
 
 
 def simulate(
@@ -52,7 +53,7 @@ def simulate(
         Initial, uniform salt concentration [mol/m^3].
     times : array_like, shape (n,), optional
         Times at which the result is wanted [s]; default :func:`output_times`. Starts and ends of steps are always kept.
-    solver : {"auto", "fipy", "material"}
+    solver : {"auto", "fipy", "material", "sundials"}
         "auto": fipy, or material where the partial molar volumes vary with concentration.
     options : Options, optional
         Grid and tolerances.
@@ -78,25 +79,38 @@ def simulate(
     if not np.all(np.isfinite(wanted)) or np.any(wanted < 0):
         raise InputError("output times must be finite and not negative")
     begun = clock.perf_counter()
+    if chosen == "sundials":
+        from cellsim.solvers import sundials
+
+        trajectory = sundials.integrate(cell, transport, protocol, wanted, c0, options, progress)
+        elapsed = clock.perf_counter() - begun
+        left = transport.extrapolate == "clamp" and trajectory.left_range(transport)
+        provenance = _provenance(chosen, transport, options, left, elapsed)
+        return trajectory.solution(cell, transport, provenance | dict(attributes or {}))
     stepper = make_stepper(chosen, cell, transport, c0, options)
     run = march(stepper, protocol, transport, wanted, c0, options, progress)
     if not run.snapshots:
         raise KeyboardInterrupt
     elapsed = clock.perf_counter() - begun
-    provenance = {
-        "solver": chosen,
+    left = transport.extrapolate == "clamp" and _left_range(run, transport)
+    provenance = _provenance(chosen, transport, options, left, elapsed)
+    return assemble(run, cell, transport, provenance | dict(attributes or {}))
+
+
+def _provenance(solver: str, transport: TransportSet, options: Options, left: bool, elapsed: float) -> dict[str, Any]:
+    return {
+        "solver": solver,
         "solver_options": json.dumps(asdict(options)),
         "transport": transport.name,
         "transport_status": transport.status,
         "transport_note": transport.note,
         "transport_toml": transport.text,
         "solvent_motion": transport.solvent_motion,
-        "clamped": int(transport.extrapolate == "clamp" and _left_range(run, transport)),
-        "versions": json.dumps(versions()),
+        "clamped": int(left),
+        "versions": json.dumps(dict(versions())),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_time": elapsed,
     }
-    return assemble(run, cell, transport, provenance | dict(attributes or {}))
 
 
 def choose_solver(solver: str, transport: TransportSet) -> str:
@@ -167,9 +181,10 @@ def output_times(protocol: Protocol, early: int = 60, even: int = 140) -> NDArra
     return np.unique(np.concatenate(times))
 
 
-def versions() -> dict[str, str]:
+@cache
+def versions() -> Mapping[str, str]:
     """Versions of what computed the result."""
-    packages = ("cellsim", "fipy", "numpy", "scipy", "xarray")
+    packages = ("cellsim", "fipy", "scikit-sundae", "numpy", "scipy", "xarray")
     return {"python": platform.python_version()} | {p: metadata.version(p) for p in packages}
 
 
