@@ -39,7 +39,7 @@ class Columns:
     """
 
     time: Array
-    step: NDArray[np.int_]
+    step: NDArray[Any]
     i: Array
     c: Array
     c_face: Array

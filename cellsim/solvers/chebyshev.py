@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -50,7 +51,7 @@ class SpectralGrid:
 
     def differentiate(self, xi: Array, order: int) -> Array:
         """The matrix from the unknowns to the `order`-th derivative of s at any `xi`, shape (xi.size, n - 1)."""
-        coefficients = self.to_coefficients
+        coefficients: NDArray[Any] = self.to_coefficients
         for _ in range(order):
             coefficients = chebyshev.chebder(coefficients)
         return np.asarray(chebyshev.chebvander(xi, coefficients.shape[0] - 1) @ coefficients)

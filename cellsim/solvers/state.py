@@ -106,6 +106,8 @@ class Options:
         Constant time step without error control, for measuring the order of accuracy [s].
     max_steps : int
         Time steps after which the run ends as not converged.
+    unknowns : int, optional
+        Unknowns of the sundials solver, which otherwise chooses and refines them itself; `cells` is its output grid.
     """
 
     cells: int = 160
@@ -114,3 +116,4 @@ class Options:
     stretch: float = 2.5
     fixed_step: float | None = None
     max_steps: int = 50_000
+    unknowns: int | None = None

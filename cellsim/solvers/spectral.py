@@ -1,0 +1,128 @@
+"""Chebyshev discretisation for the sundials solver: grid, numbers for the kernels, and the way back to output cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim import equations
+from cellsim.protocol import Step
+from cellsim.solvers import kernels
+from cellsim.solvers.chebyshev import clenshaw_curtis, spectral_grid
+from cellsim.solvers.grid import graded_faces
+from cellsim.solvers.packing import Event, Physics
+from cellsim.solvers.state import Options
+
+Array = NDArray[np.float64]
+FINE = 2
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Scalars of many states: current [A/m^2], wall values [mol/m^3], integral of dx/kappa [ohm m^2], extremes of c.
+
+    `doubt` is the estimated relative error of the spatial discretisation, one per state.
+    """
+
+    i: Array
+    wall: Array
+    resistance: Array
+    extremes: Array
+    doubt: Array
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Profiles on the output cells: averages and face values [mol/m^3], N-/nu- at the faces [mol/(m^2 s)]."""
+
+    c: Array
+    c_face: Array
+    N_salt: Array
+    faces: Array
+
+
+@dataclass(frozen=True)
+class Spectral:
+    """Salt as a polynomial; see :mod:`cellsim.solvers.chebyshev`.
+
+    Parameters
+    ----------
+    physics : Physics
+        Cell and set.
+    n : int
+        Degree; n - 1 unknowns.
+    """
+
+    physics: Physics
+    n: int
+
+    rate = staticmethod(kernels.rate)
+    events = staticmethod(kernels.events)
+
+    @property
+    def unknowns(self) -> int:
+        """Length of a state."""
+        return self.n - 1
+
+    @cached_property
+    def _operators(self) -> Array:
+        grid = spectral_grid(self.n, FINE)
+        return np.concatenate([grid.to_c.T.ravel(), grid.to_slope.T.ravel(), grid.weights])
+
+    @cached_property
+    def _tables(self) -> Array:
+        return self.physics.pack_tables()
+
+    @cached_property
+    def _coarse(self) -> Array:
+        return clenshaw_curtis(self.n)
+
+    def data(self, step: Step, t_start: float, events: tuple[Event, ...]) -> tuple[Array, Array, Array]:
+        """What the kernels read during one protocol step."""
+        places = {kernels.M: self.n - 1, kernels.Q: FINE * self.n + 1, kernels.FINE: FINE}
+        return self.physics.pack(step, t_start, places, events), self._operators, self._tables
+
+    def absolute_tolerance(self, rtol: float) -> Array:
+        """Tolerances of s: an error `rtol` c_init in c in the middle, less towards the walls, where c acts on i."""
+        gaps = np.diff(spectral_grid(self.n, FINE).xi)
+        return np.asarray(3 * rtol * np.minimum(gaps[:-1], gaps[1:]) ** 1.5)
+
+    def solver_options(self, data: Any) -> dict[str, Any]:
+        """The linear solver CVODE is to use: dense, with the Jacobian written out."""
+        jacobian = kernels.jacobian
+
+        def jacfn(t: float, s: Array, ds: Array, J: Array) -> None:
+            jacobian(t, s, ds, J, data)
+
+        return {"linsolver": "dense", "jacfn": jacfn}
+
+    def observe(self, times: Array, states: Array, data: Any) -> Observed:
+        """Current, walls, resistance and extremes of many states, and how well each is resolved."""
+        size = times.size
+        i, resistance, quadrature = np.empty(size), np.empty(size), np.empty(size)
+        wall, extremes = np.empty((size, 2)), np.empty((size, 2))
+        kernels.observe(times, states, data, self._coarse, i, wall, resistance, extremes, quadrature)
+        c_init = self.physics.c_initial
+        tail = spectral_grid(self.n, FINE).tail(states) / np.maximum(extremes[:, 0] / c_init, 0.02)
+        return Observed(i, wall, resistance, extremes, np.maximum(tail, 0.25 * quadrature))
+
+    def fields(self, states: Array, i: Array, options: Options) -> Fields:
+        """Profiles on the output cells; the averages are exact integrals of the polynomial, so salt is kept."""
+        physics, grid = self.physics, spectral_grid(self.n, FINE)
+        thickness, c_init = physics.cell.thickness, physics.c_initial
+        faces = graded_faces(options.cells, thickness, options.stretch)
+        xi = 2 * faces / thickness - 1
+        at_faces = grid.differentiate(xi, 0)
+        at_faces[[0, -1]] = 0.0
+        c = c_init * (1 + states @ (np.diff(at_faces, axis=0) / np.diff(xi)[:, None]).T)
+        c_face = c_init * (1 + states @ grid.differentiate(xi, 1).T)
+        inside = c_init * (1 + states @ grid.to_c[FINE:-FINE:FINE].T)
+        slope = 2 * c_init / thickness * (states @ grid.to_slope.T)
+        factor = physics.cell.separator.transport_factor
+        held = physics.transport.with_extrapolation("clamp")
+        N_salt = equations.salt_flux(held, inside, slope, 0.0, factor) - equations.migration(held, inside) * i[:, None]
+        return Fields(c, c_face, N_salt @ at_faces.T, faces)

@@ -1,0 +1,406 @@
+"""The sundials solver: CVODE's variable-order BDF (through scikit-sundae) on a spectral grid with compiled kernels.
+
+The unknown is the cumulated salt, so none can be lost. The whole protocol is integrated with one degree, chosen from
+the tolerance; where the profiles or the quadrature turn out unresolved, the degree is raised and the run repeated, and
+past the largest degree graded finite volumes take over. A run keeps only states; every array of the Solution is made
+when first asked for.
+
+Hindmarsh et al., ACM Trans. Math. Softw. 31 (2005) 363, doi:10.1145/1089014.1089020.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim import equations
+from cellsim.cell import Cell
+from cellsim.protocol import Protocol, Step
+from cellsim.solution import VARIABLES, Solution
+from cellsim.solvers import kernels
+from cellsim.solvers.assemble import Columns, derive
+from cellsim.solvers.march import LOWER, StepLog, breakpoints, explain, fatal_limits
+from cellsim.solvers.packing import Event, Physics
+from cellsim.solvers.spectral import Fields, Observed, Spectral
+from cellsim.solvers.state import Options, Snapshot
+from cellsim.transport import TransportSet
+
+Array = NDArray[np.float64]
+Progress = Callable[[float], None]
+
+DEGREES = ((1e-5, 32), (1e-6, 48), (1e-8, 72), (0.0, 108))
+"""First degree tried, by the tolerance asked for; each further try takes 1.5 times as many."""
+LARGEST = 160
+EARLY = 1e-3
+"""The spatial resolution is judged from this fraction of a step's duration on: just after a drive has jumped, the
+salt layer at the walls is thinner than any grid."""
+
+_STOPS = {
+    "current_below": kernels.CURRENT,
+    "current_rate_below": kernels.CURRENT_RATE,
+    "c_below": kernels.WALL_MIN,
+    "c_above": kernels.WALL_MAX,
+    "voltage_above": kernels.V_ABOVE,
+    "voltage_below": kernels.V_BELOW,
+}
+
+
+@dataclass
+class Trajectory:
+    """States of a run in time order, with what belongs to each, and how the run ended."""
+
+    grid: Spectral
+    options: Options
+    time: list[Array] = field(default_factory=list)
+    states: list[Array] = field(default_factory=list)
+    step: list[Array] = field(default_factory=list)
+    seen: list[Observed] = field(default_factory=list)
+    log: list[StepLog] = field(default_factory=list)
+    status: str = "done"
+    message: str = "the protocol ran to its end"
+    evaluations: int = 0
+    doubt: float = 0.0
+
+    def add(self, index: int, times: Array, states: Array, seen: Observed) -> None:
+        """Keep states."""
+        self.time.append(times)
+        self.states.append(states)
+        self.step.append(np.full(times.size, index))
+        self.seen.append(seen)
+
+    def fail(self, status: str, message: str) -> None:
+        """Say how the run ended."""
+        self.status, self.message = status, message
+
+    def left_range(self, transport: TransportSet) -> bool:
+        """Whether any kept state lies outside the set's range."""
+        return not transport.contains(np.concatenate([s.extremes.ravel() for s in self.seen]))
+
+    def solution(self, cell: Cell, transport: TransportSet, attributes: Mapping[str, Any]) -> Solution:
+        """The Solution, its arrays made when first asked for."""
+        arrays = LazyArrays(self, cell, transport)
+        extra = {"time_steps": self.evaluations, "unknowns": self.grid.unknowns, "spatial_doubt": self.doubt}
+        return Solution(
+            arrays, arrays.coordinates, self.status, self.message, dict(attributes) | extra,
+            tuple(asdict(entry) for entry in self.log),
+        )  # fmt: skip
+
+
+class LazyArrays(Mapping[str, Array]):
+    """The variables of a Solution, made from the states when first asked for; `i`, `c` and `c_face` before the rest."""
+
+    def __init__(self, run: Trajectory, cell: Cell, transport: TransportSet) -> None:
+        self._run, self._cell, self._transport = run, cell, transport
+        self._made: dict[str, Array] = {
+            "i": np.concatenate([s.i for s in run.seen]),
+            "step": np.concatenate(run.step),
+        }
+        self._fields: Fields | None = None
+        self._complete = False
+        self.coordinates = LazyCoordinates(self, np.concatenate(run.time))
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._made:
+            if name not in VARIABLES:
+                raise KeyError(name)
+            if name in ("c", "c_face"):
+                fields = self.fields
+                self._made |= {"c": fields.c, "c_face": fields.c_face}
+            else:
+                self._derive()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VARIABLES)
+
+    def __len__(self) -> int:
+        return len(VARIABLES)
+
+    def __contains__(self, name: object) -> bool:
+        return name in VARIABLES
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+    @property
+    def fields(self) -> Fields:
+        """Profiles on the output cells."""
+        if self._fields is None:
+            run = self._run
+            self._fields = run.grid.fields(np.concatenate(run.states), self._made["i"], run.options)
+        return self._fields
+
+    def _derive(self) -> None:
+        run, fields, held = self._run, self.fields, self._transport.with_extrapolation("clamp")
+        i, time = self._made["i"], self.coordinates["time"]
+        wall = np.concatenate([s.wall for s in run.seen])
+        resistance = np.concatenate([s.resistance for s in run.seen])
+        columns = Columns(
+            time=time,
+            step=self._made["step"],
+            i=i,
+            c=fields.c,
+            c_face=fields.c_face,
+            parts=voltage_parts(self._cell, held, time, i, resistance, wall),
+            faces=np.broadcast_to(fields.faces, fields.c_face.shape),
+            N_salt=fields.N_salt,
+            N_0=equations.solvent_flux(held, fields.c_face, fields.N_salt),
+        )
+        self._made = derive(columns, self._cell, self._transport) | self._made
+
+
+class LazyCoordinates(Mapping[str, Array]):
+    """`time` at once, `x` and `face` with the profiles."""
+
+    def __init__(self, arrays: LazyArrays, time: Array) -> None:
+        self._arrays, self._time = arrays, time
+
+    def __getitem__(self, name: str) -> Array:
+        if name == "time":
+            return self._time
+        faces = self._arrays.fields.faces
+        if name == "face":
+            return faces
+        if name == "x":
+            return 0.5 * (faces[1:] + faces[:-1])
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("time", "x", "face"))
+
+    def __len__(self) -> int:
+        return 3
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+def voltage_parts(cell: Cell, transport: TransportSet, time: Array, i: Array, resistance: Array, wall: Array) -> Array:
+    """The four parts of the voltage for many states [V], shape (t, 4); see :class:`cellsim.equations.VoltageLaw`."""
+    T = cell.temperature
+    parts = np.empty((time.size, 4))
+    parts[:, 0] = i * resistance
+    parts[:, 1] = equations.concentration_voltage(transport, wall[:, 0], wall[:, 1])
+    rows = zip(i.tolist(), wall.tolist(), time.tolist(), strict=True)
+    parts[:, 2:] = [(cell.positive.loss(j, w[0], T, t), -cell.negative.loss(-j, w[1], T, t)) for j, w, t in rows]
+    return parts
+
+
+def integrate(
+    cell: Cell,
+    transport: TransportSet,
+    protocol: Protocol,
+    times: Array,
+    c_initial: float,
+    options: Options,
+    progress: Progress | None = None,
+) -> Trajectory:
+    """Run a protocol; arguments as :func:`cellsim.simulate`.
+
+    Returns
+    -------
+    Trajectory
+        Resolved in space to ten times `options.rtol` from a thousandth of each step on, or the finest grid's.
+    """
+    limits = fatal_limits(transport, c_initial, options)
+    physics = Physics(
+        cell, transport, c_initial, min(limits.get(n, np.inf) for n in LOWER),
+        float(np.clip(0.02 * options.rtol, 1e-8, 1e-5)),
+    )  # fmt: skip
+    run = None
+    for grid in _grids(physics, options):
+        run = _Integration(grid, protocol, times, limits, options, progress).go()
+        if run.status == "interrupted" or run.doubt <= 10 * options.rtol:
+            break
+    assert run is not None
+    return run
+
+
+def _grids(physics: Physics, options: Options) -> Iterator[Spectral]:
+    """Discretisations to try, coarse to fine."""
+    if options.unknowns is not None:
+        yield Spectral(physics, options.unknowns + 1)
+        return
+    n = next(n for tolerance, n in DEGREES if options.rtol >= tolerance)
+    while n <= LARGEST:
+        yield Spectral(physics, n)
+        n = n * 3 // 2
+
+
+class _Integration:
+    """One run of a protocol on one grid."""
+
+    def __init__(
+        self,
+        grid: Spectral,
+        protocol: Protocol,
+        times: Array,
+        limits: dict[str, float],
+        options: Options,
+        progress: Progress | None,
+    ) -> None:
+        self.grid, self.protocol, self.times = grid, protocol, times
+        self.limits, self.options, self.progress = limits, options, progress
+        self.run = Trajectory(grid, options)
+        self.atol = grid.absolute_tolerance(0.3 * options.rtol)
+
+    def go(self) -> Trajectory:
+        """Step after step."""
+        run, state, t_start = self.run, np.zeros(self.grid.unknowns), 0.0
+        steps = self.protocol.steps
+        try:
+            for index, step in enumerate(steps):
+                state, t_end, ended_by = self._step(index, step, t_start, state)
+                run.log.append(StepLog(index, step.label or step.drive, t_start, t_end, ended_by))
+                if run.status != "done":
+                    break
+                if index == len(steps) - 1 and ended_by != "duration":
+                    run.fail("stopped", f"step {index + 1} met its stop condition {ended_by}")
+                t_start = t_end
+        except KeyboardInterrupt:
+            if not run.time:
+                raise
+            reached = f"at t = {run.time[-1][-1]:.6g} s"
+            run.fail("interrupted", f"interrupted {reached}; what was done until then is kept")
+        return run
+
+    def _step(self, index: int, step: Step, t_start: float, state: Array) -> tuple[Array, float, str]:
+        grid, run = self.grid, self.run
+        data = grid.data(step, t_start, ())
+        first = grid.observe(np.array([t_start]), state[None], data)
+        stamp = t_start if index == 0 else float(np.nextafter(t_start, np.inf))
+        run.add(index, np.array([stamp]), state[None], first)
+        events = self._events(step, float(first.i[0]))
+        t_end = t_start + step.duration
+        edges = breakpoints(step, t_start, self.options.rtol)
+        t = t_start
+        for bound in edges[:-1]:
+            times, states, seen, ended_by = self._segment(index, step, t_start, (t, float(bound)), state, events, data)
+            inner = self.times[(self.times > t) & (self.times < bound)]
+            keep = np.isin(times, inner)
+            keep[-1] |= ended_by != "duration" or bound == t_end or bool(np.any(self.times == times[-1]))
+            if np.any(keep):
+                run.add(index, times[keep], states[keep], _some(seen, keep))
+            late = times - t_start >= EARLY * step.duration
+            if np.any(late):
+                run.doubt = max(run.doubt, float(np.max(seen.doubt[late])))
+            t, state = float(times[-1]), states[-1]
+            if ended_by != "duration":
+                return state, t, ended_by
+        return state, t_end, "duration"
+
+    def _segment(
+        self, index: int, step: Step, t_start: float, span: tuple[float, float], state: Array,
+        events: tuple[Event, ...], data: Any,
+    ) -> tuple[Array, Array, Observed, str]:  # fmt: skip
+        """Integrate over `span`; first without watching the fatal limits, which costs a call per time step."""
+        inner = self.times[(self.times > span[0]) & (self.times < span[1])]
+        tspan = np.concatenate([[span[0]], inner, [span[1]]])
+        if tspan.size == 2:
+            tspan = np.array([span[0], 0.5 * (span[0] + span[1]), span[1]])
+        only_fatal = all(e.fatal for e in events)
+        if only_fatal and self.progress is None:
+            times, states, flag, _ = self._solve(tspan, state, data, ())
+            if flag >= 0:
+                seen = self.grid.observe(times, states, data)
+                if self._clear(seen):
+                    return times[1:], states[1:], _some(seen, slice(1, None)), "duration"
+        watched = self.grid.data(step, t_start, events)
+        times, states, flag, message = self._solve(tspan, state, watched, events)
+        seen = self.grid.observe(times, states, watched)
+        ended_by = "duration"
+        if flag < 0:
+            ended_by = "not_converged"
+            self.run.fail(ended_by, f"step {index + 1} at t = {times[-1]:.6g} s: {message}")
+        elif times[-1] < span[1]:
+            ended_by = self._which(times[-1], states[-1], watched, events)
+            if any(e.fatal and e.name == ended_by for e in events):
+                last = Snapshot(
+                    float(times[-1]), float(seen.i[-1]), seen.extremes[-1], seen.wall[-1], (),
+                    np.empty(0), np.empty(0), np.empty(0),
+                )  # fmt: skip
+                self.run.fail(*explain(ended_by, last, index))
+        if times.size > 1:
+            times, states, seen = times[1:], states[1:], _some(seen, slice(1, None))
+        return times, states, seen, ended_by
+
+    def _clear(self, seen: Observed) -> bool:
+        """Whether no fatal limit can have been met between the kept states: all stay away by more than they move."""
+        low, high = seen.extremes[:, 0], seen.extremes[:, 1]
+        low_margin = low[1:] - np.abs(np.diff(low))
+        high_margin = high[1:] + np.abs(np.diff(high))
+        return all(
+            bool(np.all(low_margin > limit)) if name in LOWER else bool(np.all(high_margin < limit))
+            for name, limit in self.limits.items()
+        )
+
+    def _events(self, step: Step, i_first: float) -> tuple[Event, ...]:
+        c_init = self.grid.physics.c_initial
+        events = [
+            Event(name, kernels.C_MIN if name in LOWER else kernels.C_MAX, limit, c_init, True)
+            for name, limit in self.limits.items()
+        ]
+        for name, level in step.stop.given.items():
+            size = c_init if name.startswith("c_") else max(abs(level), 1e-300)
+            if name == "current_below":
+                level *= abs(i_first)
+                size = max(abs(i_first), 1e-300)
+            events.append(Event(name, _STOPS[name], level, size, False))
+        return tuple(events)
+
+    def _which(self, time: float, state: Array, data: Any, events: tuple[Event, ...]) -> str:
+        """The event that ended a step: the one at its root."""
+        g = np.empty(len(events))
+        self.grid.events(time, state, g, data)
+        return events[int(np.argmin(np.abs(g)))].name
+
+    def _solve(self, tspan: Array, state: Array, data: Any, events: tuple[Event, ...]) -> tuple[Array, Array, int, str]:
+        """CVODE over `tspan`: times and states reached, its flag (negative: failed) and message."""
+        from sksundae.cvode import CVODE
+
+        rate, judge = self.grid.rate, self.grid.events
+
+        def rhsfn(t: float, s: Array, ds: Array) -> None:
+            rate(t, s, ds, data)
+
+        options = self.grid.solver_options(data)
+        if events:
+
+            def eventsfn(t: float, s: Array, g: Array) -> None:
+                judge(t, s, g, data)
+
+            eventsfn.direction = [-1] * len(events)  # type: ignore[attr-defined]
+            options |= {"eventsfn": eventsfn, "num_events": len(events)}
+        solver = CVODE(rhsfn, rtol=1e-13, atol=self.atol, max_num_steps=self.options.max_steps, **options)
+        with contextlib.redirect_stdout(io.StringIO()):  # CVODE announces failures there; the flag says so too
+            if self.progress is None:
+                result = solver.solve(tspan, state)
+                self.run.evaluations += result.nfev
+                return result.t, result.y, result.status, result.message
+            return self._watched(solver, tspan, state)
+
+    def _watched(self, solver: Any, tspan: Array, state: Array) -> tuple[Array, Array, int, str]:
+        """The same, output by output, with progress; an interrupt keeps what was reached."""
+        times, states, result = [tspan[0]], [state], None
+        solver.init_step(float(tspan[0]), state)
+        for t in tspan[1:]:
+            result = solver.step(float(t), "normal", float(tspan[-1]))
+            times.append(result.t)
+            states.append(result.y)
+            if result.status < 0 or result.t < t:
+                break
+            assert self.progress is not None
+            self.progress(result.t / self.protocol.duration)
+        assert result is not None
+        self.run.evaluations += result.nfev
+        return np.array(times), np.array(states), result.status, result.message
+
+
+def _some(seen: Observed, keep: Any) -> Observed:
+    return Observed(seen.i[keep], seen.wall[keep], seen.resistance[keep], seen.extremes[keep], seen.doubt[keep])
