@@ -191,6 +191,18 @@ def test_run_writes_the_folder_and_tells_what_matters(here: Path) -> None:
     assert result.stdout.endswith("written to runs/small\n")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_every_shipped_case_runs_to_its_end_with_figures(here: Path, case: str) -> None:
+    result = cellsim("run", ROOT / case, "-o", "out")
+    assert result.exit_code == 0, result.output
+    summary = json.loads((here / "out/summary.json").read_text())
+    assert summary["status"] == "done"
+    assert summary["salt_drift"] < 1e-12
+    assert not summary["clamped"]
+    assert all((here / "out" / name).is_file() for name in FIGURES)
+
+
 def test_the_solver_can_be_named(here: Path) -> None:
     result = cellsim("run", "small.toml", "--no-figures", "--solver", "material", "-o", "out")
     assert result.exit_code == 0, result.output
