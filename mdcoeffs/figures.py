@@ -104,7 +104,7 @@ def _exponent(axes: Axes, result: OnsagerResult, factor: float, unit: str) -> No
     for k, (name, _, _) in enumerate(_PAIRS):
         axes.plot(exponent.lag * factor, exponent.beta[:, k], color=COLOURS[k], linestyle=DASHES[k], label=name)
     _window(axes, result, factor)
-    _mark(axes, f"window from {m.window[0] * factor:.3g} {unit}", right=True, top=False)
+    axes.set_title(f"window from {m.window[0] * factor:.3g} {unit} (grey)", loc="right")
     axes.legend(ncols=3, loc="upper center")
 
 
@@ -129,7 +129,7 @@ def _posterior(axes: Axes, result: OnsagerResult, name: str, text: str) -> None:
     for end in (low, high):
         axes.axvline(end, color=COLOURS[0], linestyle=":")
     axes.set_ylabel("posterior")
-    _mark(axes, f"{value:.3g}\n95 %: {low:.3g} to {high:.3g}", right=True)
+    axes.set_title(f"{value:.3g}, 95 %: {low:.3g} to {high:.3g}", loc="right")
 
 
 def _mark(axes: Axes, text: str, *, right: bool = False, top: bool = True) -> None:
