@@ -9,7 +9,7 @@ form: one differentiation for c, two for its slope, no divergence.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -56,15 +56,33 @@ class SpectralGrid:
             coefficients = chebyshev.chebder(coefficients)
         return np.asarray(chebyshev.chebvander(xi, coefficients.shape[0] - 1) @ coefficients)
 
-    def tail(self, s: Array) -> Array:
-        """What is unresolved: the largest of the last coefficients of c over c_init, shape of s without its last axis.
+    @cached_property
+    def to_tail(self) -> Array:
+        """The matrix from the unknowns to the last tenth (three at least) of the Chebyshev coefficients of c/c_init."""
+        return np.asarray(chebyshev.chebder(self.to_coefficients)[-max(3, self.n // 10) :])
 
-        The last tenth (three at least); for a resolved profile they fall geometrically, so that their size bounds
-        what is left out.
+    def tail(self, s: Array) -> Array:
+        """What is unresolved: the largest of the last coefficients of c over c_init, for many states.
+
+        For a resolved profile they fall geometrically, so that their size bounds what is left out.
         """
-        coefficients = chebyshev.chebder(self.to_coefficients) @ np.moveaxis(np.atleast_2d(s), -1, 0)
-        last = max(3, self.n // 10)
-        return np.asarray(np.max(np.abs(coefficients[-last:]), axis=0))
+        return np.asarray(np.max(np.abs(s @ self.to_tail.T), axis=1))
+
+    @cached_property
+    def operators(self) -> Array:
+        """All that the kernels read, flat: columns of `to_c` and `to_slope`, then the weights."""
+        return np.concatenate([self.to_c.T.ravel(), self.to_slope.T.ravel(), self.weights])
+
+    @cached_property
+    def coarse_weights(self) -> Array:
+        """Clenshaw-Curtis weights of the Lobatto points alone."""
+        return clenshaw_curtis(self.n)
+
+    @cached_property
+    def gaps(self) -> Array:
+        """Distance of each interior Lobatto point to the nearer neighbour."""
+        gaps = np.diff(self.xi)
+        return np.minimum(gaps[:-1], gaps[1:])
 
 
 @lru_cache(maxsize=32)

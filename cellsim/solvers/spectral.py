@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cellsim import equations
 from cellsim.protocol import Step
 from cellsim.solvers import kernels
-from cellsim.solvers.chebyshev import clenshaw_curtis, spectral_grid
+from cellsim.solvers.chebyshev import SpectralGrid, spectral_grid
 from cellsim.solvers.grid import graded_faces
 from cellsim.solvers.packing import Event, Physics
 from cellsim.solvers.state import Options
@@ -33,6 +33,10 @@ class Observed:
     resistance: Array
     extremes: Array
     doubt: Array
+
+    def some(self, keep: Any) -> Observed:
+        """Those of some states."""
+        return Observed(self.i[keep], self.wall[keep], self.resistance[keep], self.extremes[keep], self.doubt[keep])
 
 
 @dataclass(frozen=True)
@@ -69,27 +73,21 @@ class Spectral:
         return self.n - 1
 
     @cached_property
-    def _operators(self) -> Array:
-        grid = spectral_grid(self.n, FINE)
-        return np.concatenate([grid.to_c.T.ravel(), grid.to_slope.T.ravel(), grid.weights])
+    def _grid(self) -> SpectralGrid:
+        return spectral_grid(self.n, FINE)
 
     @cached_property
     def _tables(self) -> Array:
         return self.physics.pack_tables()
 
-    @cached_property
-    def _coarse(self) -> Array:
-        return clenshaw_curtis(self.n)
-
     def data(self, step: Step, t_start: float, events: tuple[Event, ...]) -> tuple[Array, Array, Array]:
         """What the kernels read during one protocol step."""
         places = {kernels.M: self.n - 1, kernels.Q: FINE * self.n + 1, kernels.FINE: FINE}
-        return self.physics.pack(step, t_start, places, events), self._operators, self._tables
+        return self.physics.pack(step, t_start, places, events), self._grid.operators, self._tables
 
     def absolute_tolerance(self, rtol: float) -> Array:
         """Tolerances of s: an error `rtol` c_init in c in the middle, less towards the walls, where c acts on i."""
-        gaps = np.diff(spectral_grid(self.n, FINE).xi)
-        return np.asarray(3 * rtol * np.minimum(gaps[:-1], gaps[1:]) ** 1.5)
+        return np.asarray(3 * rtol * self._grid.gaps**1.5)
 
     def solver_options(self, data: Any) -> dict[str, Any]:
         """The linear solver CVODE is to use: dense, with the Jacobian written out."""
@@ -105,14 +103,14 @@ class Spectral:
         size = times.size
         i, resistance, quadrature = np.empty(size), np.empty(size), np.empty(size)
         wall, extremes = np.empty((size, 2)), np.empty((size, 2))
-        kernels.observe(times, states, data, self._coarse, i, wall, resistance, extremes, quadrature)
+        kernels.observe(times, states, data, self._grid.coarse_weights, i, wall, resistance, extremes, quadrature)
         c_init = self.physics.c_initial
-        tail = spectral_grid(self.n, FINE).tail(states) / np.maximum(extremes[:, 0] / c_init, 0.02)
+        tail = self._grid.tail(states) / np.maximum(extremes[:, 0] / c_init, 0.02)
         return Observed(i, wall, resistance, extremes, np.maximum(tail, 0.25 * quadrature))
 
     def fields(self, states: Array, i: Array, options: Options) -> Fields:
         """Profiles on the output cells; the averages are exact integrals of the polynomial, so salt is kept."""
-        physics, grid = self.physics, spectral_grid(self.n, FINE)
+        physics, grid = self.physics, self._grid
         thickness, c_init = physics.cell.thickness, physics.c_initial
         faces = graded_faces(options.cells, thickness, options.stretch)
         xi = 2 * faces / thickness - 1
@@ -120,9 +118,9 @@ class Spectral:
         at_faces[[0, -1]] = 0.0
         c = c_init * (1 + states @ (np.diff(at_faces, axis=0) / np.diff(xi)[:, None]).T)
         c_face = c_init * (1 + states @ grid.differentiate(xi, 1).T)
-        inside = c_init * (1 + states @ grid.to_c[FINE:-FINE:FINE].T)
-        slope = 2 * c_init / thickness * (states @ grid.to_slope.T)
+        slope = 2 * c_init / thickness * (states @ grid.differentiate(xi, 2).T)
         factor = physics.cell.separator.transport_factor
         held = physics.transport.with_extrapolation("clamp")
-        N_salt = equations.salt_flux(held, inside, slope, 0.0, factor) - equations.migration(held, inside) * i[:, None]
-        return Fields(c, c_face, N_salt @ at_faces.T, faces)
+        N_salt = equations.salt_flux(held, c_face, slope, 0.0, factor) - equations.migration(held, c_face) * i[:, None]
+        N_salt[:, [0, -1]] = 0.0
+        return Fields(c, c_face, N_salt, faces)

@@ -282,11 +282,10 @@ class _Integration:
         t = t_start
         for bound in edges[:-1]:
             times, states, seen, ended_by = self._segment(index, step, t_start, (t, float(bound)), state, events, data)
-            inner = self.times[(self.times > t) & (self.times < bound)]
-            keep = np.isin(times, inner)
-            keep[-1] |= ended_by != "duration" or bound == t_end or bool(np.any(self.times == times[-1]))
-            if np.any(keep):
-                run.add(index, times[keep], states[keep], _some(seen, keep))
+            keep = self._wanted(times)
+            keep[-1] |= ended_by != "duration" or bound == t_end
+            if keep.any():
+                run.add(index, times[keep], states[keep], seen.some(keep))
             late = times - t_start >= EARLY * step.duration
             if np.any(late):
                 run.doubt = max(run.doubt, float(np.max(seen.doubt[late])))
@@ -295,12 +294,22 @@ class _Integration:
                 return state, t, ended_by
         return state, t_end, "duration"
 
+    def _wanted(self, times: Array) -> NDArray[np.bool_]:
+        """Which of `times` were asked for."""
+        if self.times.size == 0:
+            return np.zeros(times.size, dtype=bool)
+        at = np.minimum(np.searchsorted(self.times, times), self.times.size - 1)
+        return np.asarray(self.times[at] == times)
+
     def _segment(
         self, index: int, step: Step, t_start: float, span: tuple[float, float], state: Array,
         events: tuple[Event, ...], data: Any,
     ) -> tuple[Array, Array, Observed, str]:  # fmt: skip
         """Integrate over `span`; first without watching the fatal limits, which costs a call per time step."""
-        inner = self.times[(self.times > span[0]) & (self.times < span[1])]
+        low, high = np.searchsorted(self.times, span, side="right")
+        inner = self.times[low:high]
+        if inner.size and inner[-1] == span[1]:
+            inner = inner[:-1]
         tspan = np.concatenate([[span[0]], inner, [span[1]]])
         if tspan.size == 2:
             tspan = np.array([span[0], 0.5 * (span[0] + span[1]), span[1]])
@@ -310,7 +319,7 @@ class _Integration:
             if flag >= 0:
                 seen = self.grid.observe(times, states, data)
                 if self._clear(seen):
-                    return times[1:], states[1:], _some(seen, slice(1, None)), "duration"
+                    return times[1:], states[1:], seen.some(slice(1, None)), "duration"
         watched = self.grid.data(step, t_start, events)
         times, states, flag, message = self._solve(tspan, state, watched, events)
         seen = self.grid.observe(times, states, watched)
@@ -327,7 +336,7 @@ class _Integration:
                 )  # fmt: skip
                 self.run.fail(*explain(ended_by, last, index))
         if times.size > 1:
-            times, states, seen = times[1:], states[1:], _some(seen, slice(1, None))
+            times, states, seen = times[1:], states[1:], seen.some(slice(1, None))
         return times, states, seen, ended_by
 
     def _clear(self, seen: Observed) -> bool:
@@ -400,7 +409,3 @@ class _Integration:
         assert result is not None
         self.run.evaluations += result.nfev
         return np.array(times), np.array(states), result.status, result.message
-
-
-def _some(seen: Observed, keep: Any) -> Observed:
-    return Observed(seen.i[keep], seen.wall[keep], seen.resistance[keep], seen.extremes[keep], seen.doubt[keep])
