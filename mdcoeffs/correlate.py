@@ -20,6 +20,9 @@ Lags = NDArray[np.int64]
 DIRECT_LAGS = 16
 """Lags up to this one are always differenced directly: there the FFT route cancels most."""
 
+CACHE = 2e6
+"""Padded series transformed at once, so that they stay in the cache [byte]; twice as fast as large blocks."""
+
 
 def log_lags(frames: int, *, per_decade: int = 20, longest: int | None = None) -> Lags:
     """Integer lags, 0 and then evenly spaced on a log scale.
@@ -186,12 +189,18 @@ def self_sums(block: ArrayLike, *, workers: int = 1) -> SelfSums:
     """
     X = np.asarray(block)
     frames, particles = X.shape[:2]
-    series = np.ascontiguousarray(X.reshape(frames, particles * 3).T, dtype=np.float64)
-    series -= series.mean(axis=1, keepdims=True)
-    squares = np.einsum("st,st->t", series, series)
-    spectrum = fft.rfft(series, _padded(frames), axis=1, workers=workers)
-    flat = spectrum.view(np.float64).reshape(series.shape[0], -1, 2)
-    power = np.einsum("sfk,sfk->f", flat, flat)
+    n = _padded(frames)
+    power, squares = np.zeros(n // 2 + 1), np.zeros(frames)
+    few = max(1, int(CACHE // (24 * n)))
+    for start in range(0, particles, few):
+        part = X[:, start : start + few]
+        padded = np.zeros((3 * part.shape[1], n))
+        series = padded[:, :frames]
+        series[:] = part.reshape(frames, -1).T
+        series -= series.mean(axis=1, keepdims=True)
+        squares += np.einsum("st,st->t", series, series)
+        flat = fft.rfft(padded, axis=1, overwrite_x=True, workers=workers).view(np.float64)
+        power += np.einsum("sf,sf->f", flat, flat).reshape(-1, 2).sum(axis=1)
     return SelfSums(power, squares, particles)
 
 
