@@ -1,0 +1,188 @@
+"""Compiled finite volumes of the sundials solver: the same tables and voltage law as kernels.py on a graded grid.
+
+At fixed current the balance of the cumulated salt couples neighbours only; the current of a held voltage adds one
+rank, d(ds/dt)/ds = T + u g^T with T tridiagonal, u = d(ds/dt)/di and g = di/ds. Products and solves with it are O(n).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cellsim.solvers.kernels import (
+    C_INIT,
+    CURRENT_RATE,
+    DRIVE,
+    DRIVE_N,
+    EVENTS,
+    EVENTS_N,
+    FACTOR,
+    MIGRATION,
+    R_SCALE,
+    RATE,
+    RESISTIVITY,
+    SLOPE,
+    T_START,
+    VOLTAGE,
+    D,
+    M,
+    _jit,
+    close,
+    interp,
+    judge,
+    locate,
+    slope,
+    value,
+)
+
+
+@_jit
+def cells(par, ops, s, c):  # type: ignore[no-untyped-def]
+    """Cell averages into `c`; c at both walls by the parabolas through three of them."""
+    n = int(par[M]) + 1
+    before = 0.0
+    for j in range(n):
+        after = s[j] if j < n - 1 else 0.0
+        c[j] = par[C_INIT] * (1 + (after - before) / ops[j])
+        before = after
+    o = 3 * n - 2
+    c_0 = ops[o] * c[0] + ops[o + 1] * c[1] + ops[o + 2] * c[2]
+    c_L = ops[o] * c[n - 1] + ops[o + 1] * c[n - 2] + ops[o + 2] * c[n - 3]
+    return c_0, c_L
+
+
+@_jit
+def resistance_of(par, ops, tab, c):  # type: ignore[no-untyped-def]
+    """Integral of dx/kappa over the electrolyte."""
+    total = 0.0
+    for j in range(c.size):
+        k, w, _ = locate(par, c[j])
+        total += ops[j] * value(par, tab, RESISTIVITY, k, w)
+    return total * par[R_SCALE]
+
+
+@_jit
+def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
+    """ds/dt at the interior faces."""
+    par, ops, tab = data
+    m = int(par[M])
+    c = np.empty(m + 1)
+    c_0, c_L = cells(par, ops, s, c)
+    if par[VOLTAGE] == 0.0:
+        i = interp(par, int(par[DRIVE]), int(par[DRIVE_N]), t - par[T_START])
+    else:
+        i = close(par, tab, t, resistance_of(par, ops, tab, c), c_0, c_L)[0]
+    for p in range(m):
+        near = ops[m + 1 + p]
+        k, w, _ = locate(par, near * c[p] + (1 - near) * c[p + 1])
+        g = (c[p + 1] - c[p]) * ops[2 * m + 1 + p] * par[SLOPE] / par[C_INIT]
+        ds[p] = par[RATE] * (par[FACTOR] * value(par, tab, D, k, w) * g + value(par, tab, MIGRATION, k, w) * i)
+
+
+@_jit
+def linearise(t, s, data, bands, per_i, per_s):  # type: ignore[no-untyped-def]
+    """The three bands of T (lower, middle, upper), u and g."""
+    par, ops, tab = data
+    m = int(par[M])
+    n = m + 1
+    c = np.empty(n)
+    c_0, c_L = cells(par, ops, s, c)
+    i, _V, dV_di, dV_0, dV_L = close(par, tab, t, resistance_of(par, ops, tab, c), c_0, c_L)
+    per_s[:] = 0.0
+    if par[VOLTAGE] != 0.0:
+        per_c = np.empty(n)
+        for j in range(n):
+            k, w, _ = locate(par, c[j])
+            per_c[j] = i * par[R_SCALE] * ops[j] * slope(par, tab, RESISTIVITY, k, w, c[j])
+        for j in range(3):
+            per_c[j] += dV_0 * ops[3 * n - 2 + j]
+            per_c[n - 1 - j] += dV_L * ops[3 * n - 2 + j]
+        for p in range(m):
+            per_s[p] = -par[C_INIT] / dV_di * (per_c[p] / ops[p] - per_c[p + 1] / ops[p + 1])
+    for p in range(m):
+        near, per_gap = ops[n + p], ops[2 * n - 1 + p] * par[SLOPE] / par[C_INIT]
+        face = near * c[p] + (1 - near) * c[p + 1]
+        k, w, _ = locate(par, face)
+        diffusion = par[FACTOR] * value(par, tab, D, k, w)
+        g = (c[p + 1] - c[p]) * per_gap
+        b = par[FACTOR] * slope(par, tab, D, k, w, face) * g + slope(par, tab, MIGRATION, k, w, face) * i
+        left = par[RATE] * par[C_INIT] * (near * b - diffusion * per_gap) / ops[p]
+        right = par[RATE] * par[C_INIT] * ((1 - near) * b + diffusion * per_gap) / ops[p + 1]
+        bands[0, p] = -left
+        bands[1, p] = left - right
+        bands[2, p] = right
+        per_i[p] = par[RATE] * value(par, tab, MIGRATION, k, w)
+
+
+@_jit
+def multiply(bands, per_i, per_s, v, out):  # type: ignore[no-untyped-def]
+    """(T + u g^T) v."""
+    m = v.size
+    total = 0.0
+    for p in range(m):
+        total += per_s[p] * v[p]
+    for p in range(m):
+        out[p] = bands[1, p] * v[p] + per_i[p] * total
+        if p > 0:
+            out[p] += bands[0, p] * v[p - 1]
+        if p < m - 1:
+            out[p] += bands[2, p] * v[p + 1]
+
+
+@_jit
+def solve(bands, per_i, per_s, gamma, r, out):  # type: ignore[no-untyped-def]
+    """(1 - gamma (T + u g^T))^-1 r by elimination and the Sherman-Morrison formula."""
+    m = r.size
+    ratio, u = np.empty(m), np.empty(m)
+    pivot = 1 - gamma * bands[1, 0]
+    ratio[0], out[0], u[0] = -gamma * bands[2, 0] / pivot, r[0] / pivot, per_i[0] / pivot
+    for p in range(1, m):
+        lower = -gamma * bands[0, p]
+        pivot = 1 - gamma * bands[1, p] - lower * ratio[p - 1]
+        ratio[p] = -gamma * bands[2, p] / pivot
+        out[p] = (r[p] - lower * out[p - 1]) / pivot
+        u[p] = (per_i[p] - lower * u[p - 1]) / pivot
+    for p in range(m - 2, -1, -1):
+        out[p] -= ratio[p] * out[p + 1]
+        u[p] -= ratio[p] * u[p + 1]
+    with_r, with_u = 0.0, 0.0
+    for p in range(m):
+        with_r += per_s[p] * out[p]
+        with_u += per_s[p] * u[p]
+    scale = gamma * with_r / (1 - gamma * with_u)
+    for p in range(m):
+        out[p] += scale * u[p]
+
+
+@_jit
+def events(t, s, g, data):  # type: ignore[no-untyped-def]
+    """Stop conditions and limits, by `judge`."""
+    par, ops, tab = data
+    m = int(par[M])
+    c = np.empty(m + 1)
+    c_0, c_L = cells(par, ops, s, c)
+    i, V, _a, _b, _c = close(par, tab, t, resistance_of(par, ops, tab, c), c_0, c_L)
+    rate_of_i = 0.0
+    for e in range(int(par[EVENTS_N])):
+        if par[int(par[EVENTS]) + 3 * e] == CURRENT_RATE:
+            ds = np.empty(m)
+            rate(t, s, ds, data)
+            dt = 1e-6 * (t - par[T_START]) + 1e-9
+            after = np.empty(m + 1)
+            d_0, d_L = cells(par, ops, s + dt * ds, after)
+            rate_of_i = (close(par, tab, t + dt, resistance_of(par, ops, tab, after), d_0, d_L)[0] - i) / dt
+    c[0], c[m] = min(c[0], c_0) if c_0 < c[1] else max(c[0], c_0), min(c[m], c_L) if c_L < c[m - 1] else max(c[m], c_L)
+    judge(par, tab, i, V, rate_of_i, c, c_0, c_L, g)
+
+
+@_jit
+def observe(times, states, data, i, wall, resistance, extremes):  # type: ignore[no-untyped-def]
+    """Current, wall values, integral of dx/kappa and extremes of c of many states."""
+    par, ops, tab = data
+    c = np.empty(int(par[M]) + 1)
+    for j in range(times.size):
+        c_0, c_L = cells(par, ops, states[j], c)
+        resistance[j] = resistance_of(par, ops, tab, c)
+        i[j] = close(par, tab, times[j], resistance[j], c_0, c_L)[0]
+        wall[j, 0], wall[j, 1] = c_0, c_L
+        extremes[j, 0] = min(c.min(), min(c_0, c_L))
+        extremes[j, 1] = max(c.max(), max(c_0, c_L))
