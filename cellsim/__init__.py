@@ -32,7 +32,28 @@ _PUBLIC = {
     "rest": "cellsim.protocol",
     "OnsagerMatrix": "cellsim.onsager",
 }
-__all__ = [*sorted(_PUBLIC), "__version__"]  # noqa: PLE0604
+__all__ = [
+    "ButlerVolmer",
+    "Case",
+    "Cell",
+    "Electrode",
+    "OnsagerMatrix",
+    "Options",
+    "Protocol",
+    "Resistance",
+    "Separator",
+    "Solution",
+    "StopConditions",
+    "TransportSet",
+    "__version__",
+    "hold_current",
+    "hold_voltage",
+    "list_sets",
+    "load_case",
+    "load_set",
+    "rest",
+    "simulate",
+]
 
 if TYPE_CHECKING:
     from cellsim.case import Case, load_case
