@@ -48,12 +48,15 @@ def test_the_rule_can_fail():
 def test_plain_diffusion_reaches_the_ideal_width():
     # median width over the Wishart limit of independent steps; measured 1.01-1.02
     plain = [k for k, s in enumerate(study.SCENARIOS) if not s.onset]
-    ratio = [
-        study.run_one(k, seed=4103, frames=2001)["width"][0]
-        / study.ideal_width(study.SCENARIOS[k % len(study.SCENARIOS)], 2001)
-        for k in plain * 2
-    ]
+    ratio = [study.run_one(k, 4103, 2001)["width"][0] / study.oracle_width(k, 4103, 2001) for k in plain]
     assert 0.9 < np.median(ratio) < 1.1
+
+
+def test_oracle_of_plain_diffusion_uses_every_step():
+    plain = next(k for k, s in enumerate(study.SCENARIOS) if not s.onset and s.replicas == 1)
+    assert study.oracle_width(plain, 1, 4001) == pytest.approx(2 * 1.959964 * np.sqrt(2 / 12000), rel=1e-12)
+    onset = next(k for k, s in enumerate(study.SCENARIOS) if s.onset and s.replicas == 1)
+    assert study.oracle_width(onset, 1, 4001) > 3 * study.oracle_width(plain, 1, 4001)
 
 
 def test_study_resumes_where_it_was_killed(tmp_path, capsys):
