@@ -51,7 +51,7 @@ def test_all_text_has_at_least_8_points(tmp_path: Path) -> None:
         axes[0].plot([0, 1], [0, 1], label="line")
         axes[0].set_xlabel("x")
         figstyle.legend_above(axes[0], "legend")
-        sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]  # type: ignore[attr-defined]
+        sizes = [float(text.get_fontsize()) for text in figure.findobj(Text) if text.get_text()]
     assert min(sizes) >= 8
 
 

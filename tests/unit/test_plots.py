@@ -71,7 +71,7 @@ def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def savefig(self: Figure, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        found.append("\n".join(text.get_text() for text in self.findobj(Text)))  # type: ignore[attr-defined]
+        found.append("\n".join(text.get_text() for text in self.findobj(Text)))
 
     monkeypatch.setattr(Figure, "savefig", savefig)
     return found
