@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from cellsim.constants import F, R
+from cellsim.errors import InputError
 from mdcoeffs.config import Replica, Species
+from mdcoeffs.estimate import estimate_onsager
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MDAnalysis and what it imports
@@ -74,3 +76,8 @@ def test_image_flags_and_unwrapping_agree(reading):
     # Single-precision positions: 12 chains of 300 atoms, 1e-6 angstrom each.
     assert np.abs(unwrapped.displacements.R - reading.displacements.R).max() < 1e-19
     assert 0 < unwrapped.longest_step < 0.1
+
+
+def test_seven_frames_give_no_onsager_coefficients(reading):
+    with pytest.raises(InputError, match="7 frames hold at most 6 independent origins, at least 50"):
+        estimate_onsager(reading.displacements)

@@ -1,0 +1,174 @@
+"""SPECIES.toml, array files and published tables: what is read, and one sentence for what cannot be."""
+
+import numpy as np
+import pytest
+
+from cellsim.constants import N_A
+from cellsim.errors import InputError
+from mdcoeffs.config import read_species
+from mdcoeffs.reading import mass_drift
+from mdcoeffs.synthetic import Solvent, particles, walk
+from mdcoeffs.tables import read_arrays, read_published
+
+OMEGA = np.array([[5.35e-11, 0.9e-11], [0.9e-11, 7.1e-11]])
+TOML = """
+title = "test"
+temperature = "353 K"
+arrays = "run.npz"
+[units]
+position = "angstrom"
+time = "ps"
+[species.Li]
+charge = 1
+role = "cation"
+[species.X]
+charge = -1
+role = "anion"
+[species.S]
+role = "solvent"
+"""
+
+
+def made(frames=200):
+    run = walk(OMEGA, frames=frames, dt=1e-12, seed=1, n_salt=10, T=353, solvents=Solvent(count=60, mass=88.0))
+    return run, particles(run, [2e-10, 3e-10, 5e-10], seed=2)
+
+
+def write(folder, toml=TOML, **changes):
+    run, parts = made()
+    edge = run.volume ** (1 / 3)
+    arrays = {
+        "time": run.time * 1e12, "positions": (parts.positions % edge) * 1e10, "box": np.eye(3) * edge * 1e10,
+        "labels": np.array(["Li", "X", "S"])[parts.species], "masses": np.array(run.masses)[parts.species],
+    } | changes  # fmt: skip
+    np.savez(folder / "run.npz", **{k: v for k, v in arrays.items() if v is not None})
+    (folder / "SPECIES.toml").write_text(toml)
+    return read_species(folder / "SPECIES.toml")
+
+
+def test_wrapped_particle_positions_give_the_summed_displacements(tmp_path):
+    run, parts = made()
+    reading = read_arrays(write(tmp_path), 0)
+    got = reading.displacements
+    # Positions of 25 angstrom in float64, 80 of them summed: 1e-24 m.
+    assert np.abs(got.R - run.R).max() < 1e-22
+    assert got.counts == run.counts
+    assert got.frame == "barycentric"
+    assert got.dt == pytest.approx(1e-12)
+    paths = reading.store.block(0, 20, 200)
+    assert np.abs(np.swapaxes(paths, 0, 1) - (parts.positions - parts.positions[0])[:, :20]).max() < 1e-22
+
+
+def test_summed_displacements_and_hdf5(tmp_path):
+    import h5py
+
+    run, _ = made()
+    toml = TOML.replace("run.npz", "run.h5").replace('position = "angstrom"\n', "").replace(
+        'role = "cation"', 'role = "cation"\ncount = 10\nmass = "7 g/mol"'
+    ).replace('role = "anion"', 'role = "anion"\ncount = 10\nmass = "280 g/mol"').replace(
+        'role = "solvent"', 'role = "solvent"\ncount = 60\nmass = "88 g/mol"'
+    )  # fmt: skip
+    drift = np.outer(np.arange(200), [1e-12, 0, 0])
+    with h5py.File(tmp_path / "run.h5", "w") as data:
+        data["time"] = run.time * 1e12
+        data["R"] = run.R + np.array(run.counts)[None, :, None] * drift[:, None]
+        data["volume"] = run.volume
+    (tmp_path / "SPECIES.toml").write_text(toml)
+    reading = read_arrays(read_species(tmp_path / "SPECIES.toml"), 0)
+    assert np.abs(reading.displacements.R - run.R).max() < 1e-22
+    assert np.abs(reading.drift - drift).max() < 1e-22
+    assert reading.drift_velocity == pytest.approx([1, 0, 0], abs=1e-9)
+    assert np.abs(mass_drift(reading.displacements)).max() < 1e-22
+    assert reading.displacements.masses[0] == pytest.approx(7e-3 / N_A, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"box": None, "volume": 1.0}, "volume"),
+        ({"time": np.arange(200.0)[::-1]}, "earlier than the one before"),
+        ({"time": np.r_[np.arange(100.0), np.arange(99.0, 199.0)]}, "same time as the one before"),
+        ({"labels": np.array(["Li"] * 80)}, "disagree about species S, X"),
+        ({"labels": None}, r"positions have shape \(200, 80, 3\)"),
+        ({"masses": np.zeros(80)}, "one positive number per particle"),
+        ({"positions": np.full((200, 80, 3), np.nan)}, "frame 0: the position of atom 0 is NaN"),
+        ({"time": None}, "needs time and one of R, positions"),
+    ],
+)
+def test_bad_arrays(tmp_path, changes, message):
+    if changes == {"box": None, "volume": 1.0}:
+        file = write(tmp_path, TOML.replace('temperature', 'coordinates = "wrapped"\ntemperature'), **changes)
+        message = "wrapped positions need the box"
+    else:
+        file = write(tmp_path, **changes)
+    with pytest.raises(InputError, match=message):
+        read_arrays(file, 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("temperature", "temprature", 'did you mean "temperature"'),
+        ('"353 K"', "353", "has no unit"),
+        ('"353 K"', '"353 m"', "temperature"),
+        ("charge = 1\n", "charge = -1\n", "does not fit role = 'cation'"),
+        ("charge = 1\n", "charges = 1\n", 'did you mean "charge"'),
+        ('role = "anion"', 'role = "anoin"', '"cation" | "anion" | "solvent"'),
+        ('arrays = "run.npz"', "", "needs exactly one of trajectory, arrays, octp; found none"),
+        ('arrays = "run.npz"', 'arrays = "no.npz"', "names no file"),
+        ('arrays = "run.npz"', 'arrays = "run.npz"\nocts = "a"', 'did you mean "octp"'),
+        ('arrays = "run.npz"', 'trajectory = "run.npz"', "topology"),
+        ('title = "test"', "stride = 0", "must be at least 1"),
+        ('title = "test"', 'memory = "1 m"', "memory"),
+        ("[units]", "[estimate]\nwindow = [\"2 ns\", \"1 ns\"]\n[units]", "two increasing times"),
+        ("[units]", "[estimate]\nsolvents = [\"Li\"]\n[units]", "'Li' is not a solvent here; allowed: S"),
+        ("[units]", "[estimate]\nframe = \"lab\"\n[units]", '"solvent" | "barycentric" | "volume"'),
+        ('position = "angstrom"', 'position = "ps"', "units.position"),
+    ],
+)
+def test_bad_species_file(tmp_path, old, new, message):
+    assert old in TOML
+    with pytest.raises(InputError) as caught:
+        write(tmp_path, TOML.replace(old, new, 1))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+PUBLISHED = """
+source = "a paper"
+temperature = "300 K"
+z_plus = 2
+z_minus = -1
+convention = "fong"
+frame = "solvent"
+unit = "1/(J m s)"
+c = ["0.5 mol/L", "1 mol/L"]
+pp = [4e36, 5e36]
+pm = [1e36, -1e36]
+mm = [6e36, 7e36]
+"""
+
+
+def test_published_table(tmp_path):
+    path = tmp_path / "L.toml"
+    path.write_text(PUBLISHED)
+    one, two = read_published(path)
+    assert (one.c, two.c) == (500.0, 1000.0)
+    assert one.nu == (1.0, 2.0)
+    assert two.fong == pytest.approx(np.array([[5e36, -1e36], [-1e36, 7e36]]), rel=1e-12)
+    assert one.covariance is None
+    path.write_text(PUBLISHED.replace("fong", "wheeler-newman").replace("1/(J m s)", "m^5/(J s)"))
+    assert read_published(path)[1].wheeler_newman[1, 1] == pytest.approx(7e36, rel=1e-12)
+    path.write_text(PUBLISHED + "error_pp = [1e35, 1e35]\nerror_pm = [1e35, 1e35]\nerror_mm = [2e35, 2e35]\n")
+    assert np.sqrt(read_published(path)[0].covariance[2, 2]) * N_A**2 == pytest.approx(2e35, rel=1e-12)
+    for old, new, message in (
+        ("mm = [6e36, 7e36]", "mm = [6e36]", "mm has 1 entries, c has 2"),
+        ("[4e36", "[1e35", "positive definite"),
+        ('"fong"', '"fang"', '"omega" | "fong" | "wheeler-newman"'),
+        ("1/(J m s)", "m^5/(J s)", "unit"),
+        ("z_minus = -1", "z_minus = 1", "must be negative"),
+    ):
+        path.write_text(PUBLISHED.replace(old, new))
+        with pytest.raises(InputError) as caught:
+            read_published(path)
+        assert message in str(caught.value)
