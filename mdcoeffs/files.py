@@ -15,7 +15,7 @@ _OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
 def open_bytes(path: Path) -> IO[bytes]:
     """Open a file that may be compressed (.gz, .bz2)."""
     opener = _OPENERS.get(path.suffix.lower())
-    return opener(path, "rb") if opener else path.open("rb")  # type: ignore[operator,no-any-return]
+    return opener(path, "rb") if opener else path.open("rb")  # type: ignore[operator]
 
 
 def first_lines(path: Path, count: int) -> list[str]:

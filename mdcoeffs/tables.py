@@ -100,17 +100,43 @@ def read_arrays(file: SpeciesFile, number: int, *, folder: Path | None = None) -
         raise InputError(f"replica {number} gives no arrays")
     data = load_arrays(path)
     try:
-        time: Array = np.asarray(data["time"], dtype=np.float64) * file.scale("time")
-        if file.frame_interval is not None:
-            time = np.arange(time.size, dtype=np.float64) * file.frame_interval
-        check_even_times(time)
-        keep = np.flatnonzero(_inside(time, file))[:: file.stride]
-        volume = _volume(file, data, keep)
-        if "R" in data:
-            return _summed(file, data["R"].astype(float) * file.scale("position"), time, keep, volume)
-        return _positions(file, data, time, keep, volume, folder)
+        return arrays_to_reading(data, file, folder=folder)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
+
+
+def arrays_to_reading(
+    data: Mapping[str, NDArray[Any]], file: SpeciesFile, *, folder: Path | None = None
+) -> Reading:
+    """The same for arrays already in memory.
+
+    Parameters
+    ----------
+    data : mapping
+        Arrays among `NAMES`.
+    file : SpeciesFile
+        Species, units, temperature.
+    folder : Path, optional
+        Folder of a scratch file for the self part.
+
+    Returns
+    -------
+    Reading
+
+    Raises
+    ------
+    InputError
+        As :func:`read_arrays`.
+    """
+    time: Array = np.asarray(data["time"], dtype=np.float64) * file.scale("time")
+    if file.frame_interval is not None:
+        time = np.arange(time.size, dtype=np.float64) * file.frame_interval
+    check_even_times(time)
+    keep = np.flatnonzero(_inside(time, file))[:: file.stride]
+    volume = _volume(file, data, keep)
+    if "R" in data:
+        return _summed(file, data["R"].astype(float) * file.scale("position"), time, keep, volume)
+    return _positions(file, data, time, keep, volume, folder)
 
 
 def _inside(time: Array, file: SpeciesFile) -> NDArray[np.bool_]:

@@ -172,3 +172,20 @@ def test_published_table(tmp_path):
         with pytest.raises(InputError) as caught:
             read_published(path)
         assert message in str(caught.value)
+
+
+def test_front_door_of_python_users():
+    import mdcoeffs
+
+    run, parts = made()
+    species = [mdcoeffs.Species("Li", 1, "cation"), mdcoeffs.Species("X", -1, "anion"),
+               mdcoeffs.Species("S", 0, "solvent")]  # fmt: skip
+    arrays = {
+        "time": run.time, "positions": parts.positions, "volume": run.volume,
+        "labels": np.array(["Li", "X", "S"])[parts.species], "masses": np.array(run.masses)[parts.species],
+    }  # fmt: skip
+    got = mdcoeffs.collective_displacements(arrays, species, temperature=353.0)
+    assert np.abs(got.R - run.R).max() < 1e-22
+    assert all(hasattr(mdcoeffs, name) for name in mdcoeffs.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = mdcoeffs.nothing
