@@ -191,7 +191,7 @@ def slopes(par, ops, s, g):  # type: ignore[no-untyped-def]
 
 @_jit
 def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
-    """ds/dt: what flows through every interior point, with the current of the drive."""
+    """ds/dt: what flows through every interior point, with the current of the drive; whether all c are positive."""
     par, ops, tab = data
     m, q, fine = int(par[M]), int(par[Q]), int(par[FINE])
     c = np.empty(q)
@@ -205,6 +205,7 @@ def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
         k, w, _ = locate(par, c[fine * (p + 1)])
         diffusion = par[FACTOR] * value(par, tab, D, k, w)
         ds[p] = par[RATE] * (diffusion * ds[p] + value(par, tab, MIGRATION, k, w) * i)
+    return c.min() > 0.0
 
 
 @_jit

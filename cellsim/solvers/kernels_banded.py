@@ -62,7 +62,7 @@ def resistance_of(par, ops, tab, c):  # type: ignore[no-untyped-def]
 
 @_jit
 def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
-    """ds/dt at the interior faces."""
+    """ds/dt at the interior faces; whether all c are positive."""
     par, ops, tab = data
     m = int(par[M])
     c = np.empty(m + 1)
@@ -76,6 +76,7 @@ def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
         k, w, _ = locate(par, near * c[p] + (1 - near) * c[p + 1])
         g = (c[p + 1] - c[p]) * ops[2 * m + 1 + p] * par[SLOPE] / par[C_INIT]
         ds[p] = par[RATE] * (par[FACTOR] * value(par, tab, D, k, w) * g + value(par, tab, MIGRATION, k, w) * i)
+    return c.min() > 0.0 and c_0 > 0.0 and c_L > 0.0
 
 
 @_jit

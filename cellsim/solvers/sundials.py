@@ -12,25 +12,25 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+import logging
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim import equations
 from cellsim.cell import Cell
 from cellsim.protocol import Protocol, Step
-from cellsim.solution import VARIABLES, Solution
 from cellsim.solvers import kernels
-from cellsim.solvers.assemble import Columns, derive
 from cellsim.solvers.banded import Banded
 from cellsim.solvers.march import LOWER, StepLog, breakpoints, explain, fatal_limits
 from cellsim.solvers.packing import Event, Physics
-from cellsim.solvers.spectral import Fields, Observed, Spectral
+from cellsim.solvers.spectral import Observed, Spectral
 from cellsim.solvers.state import Options, Snapshot
+from cellsim.solvers.trajectory import Trajectory
 from cellsim.transport import TransportSet
+
+logger = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 Progress = Callable[[float], None]
@@ -53,145 +53,8 @@ _STOPS = {
 }
 
 
-@dataclass
-class Trajectory:
-    """States of a run in time order, with what belongs to each, and how the run ended."""
-
-    grid: Spectral | Banded
-    options: Options
-    time: list[Array] = field(default_factory=list)
-    states: list[Array] = field(default_factory=list)
-    step: list[Array] = field(default_factory=list)
-    seen: list[Observed] = field(default_factory=list)
-    log: list[StepLog] = field(default_factory=list)
-    status: str = "done"
-    message: str = "the protocol ran to its end"
-    evaluations: int = 0
-    doubt: float = 0.0
-
-    def add(self, index: int, times: Array, states: Array, seen: Observed) -> None:
-        """Keep states."""
-        self.time.append(times)
-        self.states.append(states)
-        self.step.append(np.full(times.size, index))
-        self.seen.append(seen)
-
-    def fail(self, status: str, message: str) -> None:
-        """Say how the run ended."""
-        self.status, self.message = status, message
-
-    def left_range(self, transport: TransportSet) -> bool:
-        """Whether any kept state lies outside the set's range."""
-        return not transport.contains(np.concatenate([s.extremes.ravel() for s in self.seen]))
-
-    def solution(self, cell: Cell, transport: TransportSet, attributes: Mapping[str, Any]) -> Solution:
-        """The Solution, its arrays made when first asked for."""
-        arrays = LazyArrays(self, cell, transport)
-        extra = {"time_steps": self.evaluations, "unknowns": self.grid.unknowns, "spatial_doubt": self.doubt}
-        return Solution(
-            arrays, arrays.coordinates, self.status, self.message, dict(attributes) | extra,
-            tuple(asdict(entry) for entry in self.log),
-        )  # fmt: skip
-
-
-class LazyArrays(Mapping[str, Array]):
-    """The variables of a Solution, made from the states when first asked for; `i`, `c` and `c_face` before the rest."""
-
-    def __init__(self, run: Trajectory, cell: Cell, transport: TransportSet) -> None:
-        self._run, self._cell, self._transport = run, cell, transport
-        self._made: dict[str, Array] = {
-            "i": np.concatenate([s.i for s in run.seen]),
-            "step": np.concatenate(run.step),
-        }
-        self._fields: Fields | None = None
-        self._complete = False
-        self.coordinates = LazyCoordinates(self, np.concatenate(run.time))
-
-    def __getitem__(self, name: str) -> Array:
-        if name not in self._made:
-            if name not in VARIABLES:
-                raise KeyError(name)
-            if name in ("c", "c_face"):
-                fields = self.fields
-                self._made |= {"c": fields.c, "c_face": fields.c_face}
-            else:
-                self._derive()
-        return self._made[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(VARIABLES)
-
-    def __len__(self) -> int:
-        return len(VARIABLES)
-
-    def __contains__(self, name: object) -> bool:
-        return name in VARIABLES
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (dict(self),)
-
-    @property
-    def fields(self) -> Fields:
-        """Profiles on the output cells."""
-        if self._fields is None:
-            run = self._run
-            self._fields = run.grid.fields(np.concatenate(run.states), self._made["i"], run.options)
-        return self._fields
-
-    def _derive(self) -> None:
-        run, fields, held = self._run, self.fields, self._transport.with_extrapolation("clamp")
-        i, time = self._made["i"], self.coordinates["time"]
-        wall = np.concatenate([s.wall for s in run.seen])
-        resistance = np.concatenate([s.resistance for s in run.seen])
-        columns = Columns(
-            time=time,
-            step=self._made["step"],
-            i=i,
-            c=fields.c,
-            c_face=fields.c_face,
-            parts=voltage_parts(self._cell, held, time, i, resistance, wall),
-            faces=np.broadcast_to(fields.faces, fields.c_face.shape),
-            N_salt=fields.N_salt,
-            N_0=equations.solvent_flux(held, fields.c_face, fields.N_salt),
-        )
-        self._made = derive(columns, self._cell, self._transport) | self._made
-
-
-class LazyCoordinates(Mapping[str, Array]):
-    """`time` at once, `x` and `face` with the profiles."""
-
-    def __init__(self, arrays: LazyArrays, time: Array) -> None:
-        self._arrays, self._time = arrays, time
-
-    def __getitem__(self, name: str) -> Array:
-        if name == "time":
-            return self._time
-        faces = self._arrays.fields.faces
-        if name == "face":
-            return faces
-        if name == "x":
-            return 0.5 * (faces[1:] + faces[:-1])
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("time", "x", "face"))
-
-    def __len__(self) -> int:
-        return 3
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (dict(self),)
-
-
-def voltage_parts(cell: Cell, transport: TransportSet, time: Array, i: Array, resistance: Array, wall: Array) -> Array:
-    """The four parts of the voltage for many states [V], shape (t, 4); see :class:`cellsim.equations.VoltageLaw`."""
-    T = cell.temperature
-    parts = np.empty((time.size, 4))
-    parts[:, 0] = i * resistance
-    parts[:, 1] = equations.concentration_voltage(transport, wall[:, 0], wall[:, 1])
-    rows = zip(i.tolist(), wall.tolist(), time.tolist(), strict=True)
-    parts[:, 2:] = [(cell.positive.loss(j, w[0], T, t), -cell.negative.loss(-j, w[1], T, t)) for j, w, t in rows]
-    return parts
+class _SaltGoneError(Exception):
+    """A trial state without salt somewhere."""
 
 
 def integrate(
@@ -215,15 +78,20 @@ def integrate(
         cell, transport, c_initial, min(limits.get(n, np.inf) for n in LOWER),
         float(np.clip(0.02 * options.rtol, 1e-8, 1e-5)),
     )  # fmt: skip
-    run = None
+    target = 10 * options.rtol
+    run: Trajectory | None = None
     for grid in _grids(physics, options):
-        run = _Integration(grid, protocol, times, limits, options, progress).go()
-        if run.status == "interrupted" or run.doubt <= 10 * options.rtol:
-            break
-    else:
-        if options.unknowns is None:
-            run = _finite_volumes(physics, protocol, times, limits, options, progress)
+        before, run = run, _Integration(grid, protocol, times, limits, options, progress).go()
+        if run.status == "interrupted" or run.doubt <= target:
+            return run
+        if before is not None and run.doubt > max(0.3 * before.doubt, 10 * target):
+            break  # no geometric decay: more terms will not do
+    if options.unknowns is None:
+        run = _finite_volumes(physics, protocol, times, limits, options, progress)
     assert run is not None
+    if run.doubt > target and run.status != "interrupted":
+        logger.warning("the finest grid leaves an estimated error of %.1e in space, %.1e was asked", run.doubt, target)
+        run.message += f"; in space an error of about {run.doubt:.1e} is left ({target:.1e} asked)"
     return run
 
 
@@ -356,11 +224,12 @@ class _Integration:
             tspan = np.array([span[0], 0.5 * (span[0] + span[1]), span[1]])
         only_fatal = all(e.fatal for e in events)
         if only_fatal and self.progress is None:
-            times, states, flag, _ = self._solve(tspan, state, data, ())
-            if flag >= 0:
-                seen = self.grid.observe(times, states, data)
-                if self._clear(seen):
-                    return times[1:], states[1:], seen.some(slice(1, None)), "duration"
+            with contextlib.suppress(_SaltGoneError):
+                times, states, flag, _ = self._solve(tspan, state, data, ())
+                if flag >= 0:
+                    seen = self.grid.observe(times, states, data)
+                    if self._clear(seen):
+                        return times[1:], states[1:], seen.some(slice(1, None)), "duration"
         watched = self.grid.data(step, t_start, events)
         times, states, flag, message = self._solve(tspan, state, watched, events)
         seen = self.grid.observe(times, states, watched)
@@ -417,7 +286,8 @@ class _Integration:
         rate, judge = self.grid.rate, self.grid.events
 
         def rhsfn(t: float, s: Array, ds: Array) -> None:
-            rate(t, s, ds, data)
+            if not rate(t, s, ds, data) and not events:
+                raise _SaltGoneError  # no limit is watched here; the caller tries again, watching
 
         options = self.grid.solver_options(data)
         if events:

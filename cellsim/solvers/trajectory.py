@@ -1,0 +1,163 @@
+"""What the sundials solver keeps of a run: states, and a Solution whose arrays are made when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim import equations
+from cellsim.cell import Cell
+from cellsim.solution import VARIABLES, Solution
+from cellsim.solvers.assemble import Columns, derive
+from cellsim.solvers.banded import Banded
+from cellsim.solvers.march import StepLog
+from cellsim.solvers.spectral import Fields, Observed, Spectral
+from cellsim.solvers.state import Options
+from cellsim.transport import TransportSet
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class Trajectory:
+    """States of a run in time order, with what belongs to each, and how the run ended."""
+
+    grid: Spectral | Banded
+    options: Options
+    time: list[Array] = field(default_factory=list)
+    states: list[Array] = field(default_factory=list)
+    step: list[Array] = field(default_factory=list)
+    seen: list[Observed] = field(default_factory=list)
+    log: list[StepLog] = field(default_factory=list)
+    status: str = "done"
+    message: str = "the protocol ran to its end"
+    evaluations: int = 0
+    doubt: float = 0.0
+
+    def add(self, index: int, times: Array, states: Array, seen: Observed) -> None:
+        """Keep states."""
+        self.time.append(times)
+        self.states.append(states)
+        self.step.append(np.full(times.size, index))
+        self.seen.append(seen)
+
+    def fail(self, status: str, message: str) -> None:
+        """Say how the run ended."""
+        self.status, self.message = status, message
+
+    def left_range(self, transport: TransportSet) -> bool:
+        """Whether any kept state lies outside the set's range."""
+        return not transport.contains(np.concatenate([s.extremes.ravel() for s in self.seen]))
+
+    def solution(self, cell: Cell, transport: TransportSet, attributes: Mapping[str, Any]) -> Solution:
+        """The Solution, its arrays made when first asked for."""
+        arrays = LazyArrays(self, cell, transport)
+        extra = {"time_steps": self.evaluations, "unknowns": self.grid.unknowns, "spatial_doubt": self.doubt}
+        return Solution(
+            arrays, arrays.coordinates, self.status, self.message, dict(attributes) | extra,
+            tuple(asdict(entry) for entry in self.log),
+        )  # fmt: skip
+
+
+class LazyArrays(Mapping[str, Array]):
+    """The variables of a Solution, made from the states when first asked for; `i`, `c` and `c_face` before the rest."""
+
+    def __init__(self, run: Trajectory, cell: Cell, transport: TransportSet) -> None:
+        self._run, self._cell, self._transport = run, cell, transport
+        self._made: dict[str, Array] = {
+            "i": np.concatenate([s.i for s in run.seen]),
+            "step": np.concatenate(run.step),
+        }
+        self._fields: Fields | None = None
+        self._complete = False
+        self.coordinates = LazyCoordinates(self, np.concatenate(run.time))
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._made:
+            if name not in VARIABLES:
+                raise KeyError(name)
+            if name in ("c", "c_face"):
+                fields = self.fields
+                self._made |= {"c": fields.c, "c_face": fields.c_face}
+            else:
+                self._derive()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VARIABLES)
+
+    def __len__(self) -> int:
+        return len(VARIABLES)
+
+    def __contains__(self, name: object) -> bool:
+        return name in VARIABLES
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+    @property
+    def fields(self) -> Fields:
+        """Profiles on the output cells."""
+        if self._fields is None:
+            run = self._run
+            self._fields = run.grid.fields(np.concatenate(run.states), self._made["i"], run.options)
+        return self._fields
+
+    def _derive(self) -> None:
+        run, fields, held = self._run, self.fields, self._transport.with_extrapolation("clamp")
+        i, time = self._made["i"], self.coordinates["time"]
+        wall = np.concatenate([s.wall for s in run.seen])
+        resistance = np.concatenate([s.resistance for s in run.seen])
+        columns = Columns(
+            time=time,
+            step=self._made["step"],
+            i=i,
+            c=fields.c,
+            c_face=fields.c_face,
+            parts=voltage_parts(self._cell, held, time, i, resistance, wall),
+            faces=np.broadcast_to(fields.faces, fields.c_face.shape),
+            N_salt=fields.N_salt,
+            N_0=equations.solvent_flux(held, fields.c_face, fields.N_salt),
+        )
+        self._made = derive(columns, self._cell, self._transport) | self._made
+
+
+class LazyCoordinates(Mapping[str, Array]):
+    """`time` at once, `x` and `face` with the profiles."""
+
+    def __init__(self, arrays: LazyArrays, time: Array) -> None:
+        self._arrays, self._time = arrays, time
+
+    def __getitem__(self, name: str) -> Array:
+        if name == "time":
+            return self._time
+        faces = self._arrays.fields.faces
+        if name == "face":
+            return faces
+        if name == "x":
+            return 0.5 * (faces[1:] + faces[:-1])
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("time", "x", "face"))
+
+    def __len__(self) -> int:
+        return 3
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+def voltage_parts(cell: Cell, transport: TransportSet, time: Array, i: Array, resistance: Array, wall: Array) -> Array:
+    """The four parts of the voltage for many states [V], shape (t, 4); see :class:`cellsim.equations.VoltageLaw`."""
+    T = cell.temperature
+    parts = np.empty((time.size, 4))
+    parts[:, 0] = i * resistance
+    parts[:, 1] = equations.concentration_voltage(transport, wall[:, 0], wall[:, 1])
+    rows = zip(i.tolist(), wall.tolist(), time.tolist(), strict=True)
+    parts[:, 2:] = [(cell.positive.loss(j, w[0], T, t), -cell.negative.loss(-j, w[1], T, t)) for j, w, t in rows]
+    return parts
