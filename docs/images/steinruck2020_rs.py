@@ -30,7 +30,8 @@ def main() -> None:
         axes[1].legend(title=f"$t$ ({view.time_unit})", loc="lower left")
         axes[2].set_ylabel(figstyle.label("$v$", SPEED, "velocity"))
         axes[2].text(0, -240, "anion, $v_-$", ha="center")
-        axes[2].text(0, 15, "solvent, $v_0$", ha="center")
+        axes[2].set_ylim(None, 150)
+        axes[2].text(0, 110, "solvent, $v_0$", ha="center")
         for panel in axes[1:]:
             position_axis(panel, view)
 
