@@ -213,14 +213,14 @@ def _positions(
     if unknown:
         raise InputError(f"labels and SPECIES.toml disagree about species {', '.join(unknown)}")
     kind = np.array([names.index(label) for label in labels], dtype=np.int64)
-    mass, masses = _masses(file.species, data, kind)
+    masses = _masses(file.species, data, kind)
     box = np.asarray(data["box"], dtype=float) if "box" in data else None
     unwrapped = file.coordinates == "unwrapped" or (file.coordinates == "auto" and box is None)
     if not unwrapped and box is None:
         raise InputError("wrapped positions need the box to be unwrapped; add box to the file")
     order = np.argsort(kind, kind="stable")
     who = Molecules(
-        order, np.arange(kind.size + 1), mass[order], kind[order], np.ones(kind.size), np.ones(len(names)),
+        order, np.arange(kind.size + 1), np.ones(kind.size), kind[order], np.ones(kind.size), np.ones(len(names)),
         np.full(kind.size, -1),
     )  # fmt: skip
     kept = [k for k, one in enumerate(file.species)
@@ -247,16 +247,17 @@ def _positions(
 
 def _masses(
     species: Sequence[Species], data: Mapping[str, NDArray[Any]], kind: NDArray[np.int64]
-) -> tuple[Array, tuple[float, ...] | None]:
+) -> tuple[float, ...] | None:
     if "masses" in data:
         mass = np.asarray(data["masses"], dtype=float).ravel()
         if mass.size != kind.size or not np.all(mass > 0):
             raise InputError("masses must be one positive number per particle")
-        return mass, tuple(float(mass[kind == k].mean()) for k in range(len(species)))
+        for k, one in enumerate(species):
+            if np.ptp(mass[kind == k]) > 1e-3 * mass[kind == k].mean():
+                raise InputError(f"masses: particles of species {one.name} differ in mass; give each a species")
+        return tuple(float(mass[kind == k].mean()) for k in range(len(species)))
     given = [one.mass for one in species if one.mass is not None]
-    if len(given) < len(species):
-        return np.ones(kind.size), None
-    return np.array(given)[kind], tuple(given)
+    return tuple(given) if len(given) == len(species) else None
 
 
 def read_published(path: str | Path) -> tuple[OnsagerMatrix, ...]:

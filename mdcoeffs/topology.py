@@ -111,7 +111,8 @@ def sort_molecules(
                 f"spread {spread:.3f} u), but an ion is one kind of molecule"
             )
     return Molecules(
-        atoms=atoms.astype(np.int64), first=first.astype(np.int64), weights=mass[atoms], species=kind.astype(np.int64),
+        atoms=atoms.astype(np.int64), first=first.astype(np.int64),
+        weights=mass[atoms] / np.repeat(molecule_mass, lengths), species=kind.astype(np.int64),
         share=molecule_mass / mean[kind], masses=mean, tracer=tracer.astype(np.int64),
     )  # fmt: skip
 

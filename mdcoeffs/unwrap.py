@@ -47,7 +47,7 @@ class Molecules:
     first : array of int (molecules + 1,)
         Molecule k owns ``atoms[first[k]:first[k + 1]]``.
     weights : array (atoms,)
-        Mass of every atom; any unit.
+        Share of every atom in the mass of its molecule [1]; they add up to 1 in each molecule.
     species : array of int (molecules,)
         Species of every molecule.
     share : array (molecules,)
@@ -239,7 +239,7 @@ def tracer_offsets(molecules: Molecules, track: Track) -> Array:
     return offsets
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
 def _advance(  # type: ignore[no-untyped-def]
     positions, images, flagged, box, inverse, orthogonal, periodic, known, start, atoms, first, weights, species,
     share, relative, wrapped, cell, middle, displacement, summed,
@@ -263,7 +263,6 @@ def _advance(  # type: ignore[no-untyped-def]
         if flagged:
             u, v, w = images[a, 0], images[a, 1], images[a, 2]
             ox, oy, oz = ox + u * ax + v * bx + w * cx, oy + u * ay + v * by + w * cy, oz + u * az + v * bz + w * cz
-        total = weights[j]
         mx = my = mz = 0.0
         for j in range(first[k] + 1, first[k + 1]):
             a = atoms[j]
@@ -287,14 +286,15 @@ def _advance(  # type: ignore[no-untyped-def]
                     x, y, z = x - u * ax - v * bx - w * cx, y - u * ay - v * by - w * cy, z - u * az - v * bz - w * cz
             relative[j, 0], relative[j, 1], relative[j, 2] = x, y, z
             m = weights[j]
-            total += m
             mx, my, mz = mx + m * x, my + m * y, mz + m * z
-        mx, my, mz = mx / total, my / total, mz / total
         middle[k, 0], middle[k, 1], middle[k, 2] = mx, my, mz
         x, y, z = ox + mx, oy + my, oz + mz
         if not np.isfinite(x + y + z):
             return _bad_atom(positions, atoms, first[k], first[k + 1]), longest, worst
-        if periodic:
+        if periodic and orthogonal:
+            u, v, w = np.floor(x * ia), np.floor(y * ib), np.floor(z * ic)
+            x, y, z = x - u * ax - half_x, y - v * by - half_y, z - w * cz - half_z
+        elif periodic:
             u = np.floor(x * ia + y * inverse[1, 0] + z * inverse[2, 0])
             v = np.floor(x * inverse[0, 1] + y * ib + z * inverse[2, 1])
             w = np.floor(x * inverse[0, 2] + y * inverse[1, 2] + z * ic)
@@ -309,9 +309,12 @@ def _advance(  # type: ignore[no-untyped-def]
                 u, v, w = n - cell[k, 0], o - cell[k, 1], q - cell[k, 2]
                 cell[k, 0], cell[k, 1], cell[k, 2] = n, o, q
             else:
-                x = dx * ia + dy * inverse[1, 0] + dz * inverse[2, 0]
-                y = dx * inverse[0, 1] + dy * ib + dz * inverse[2, 1]
-                z = dx * inverse[0, 2] + dy * inverse[1, 2] + dz * ic
+                if orthogonal:
+                    x, y, z = dx * ia, dy * ib, dz * ic
+                else:
+                    x = dx * ia + dy * inverse[1, 0] + dz * inverse[2, 0]
+                    y = dx * inverse[0, 1] + dy * ib + dz * inverse[2, 1]
+                    z = dx * inverse[0, 2] + dy * inverse[1, 2] + dz * ic
                 u, v, w = -np.rint(x), -np.rint(y), -np.rint(z)
                 step = max(abs(x + u), abs(y + v), abs(z + w))
                 if step > longest and not start:

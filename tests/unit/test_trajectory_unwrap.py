@@ -12,11 +12,11 @@ SKEW = np.array([[16.0, 0.0, 0.0], [4.0, 16.0, 0.0], [-2.0, 6.0, 16.0]])
 
 
 def molecules(sizes, species=None, tracer=None):
-    """Molecules of the given sizes, unequal atom masses that are powers of two."""
+    """Molecules of the given sizes, all atoms of one mass."""
     sizes = np.asarray(sizes)
     first = np.concatenate([[0], np.cumsum(sizes)])
     kind = np.zeros(sizes.size, dtype=np.int64) if species is None else np.asarray(species)
-    weights = np.concatenate([[1.0] * n for n in sizes])
+    weights = np.concatenate([[1.0 / n] * n for n in sizes])
     return Molecules(
         np.arange(first[-1]), first, weights, kind, np.ones(sizes.size),
         np.array([float(sizes[kind == k].mean()) for k in range(kind.max() + 1)]),
