@@ -10,7 +10,6 @@ The constants below were set on seeds that the coverage study (benchmarks/onsage
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +24,7 @@ SIGMA = 1.0
 """Prior scale of a relaxation's weight, in log units of the spectrum."""
 NEIGHBOURS = 0.8
 """Prior correlation of the weights of neighbouring grid times: spectra are smooth."""
-RATIO = 1.75
+RATIO = 1.9
 """Ratio of neighbouring relaxation times of the grid."""
 TIMES_BEYOND = 1
 """Grid times slower than the slowest relaxation asked for that are always allowed."""
@@ -35,8 +34,8 @@ OFF = 1e10
 """Prior precision that switches a weight off."""
 STUDENT = 8.0
 """Degrees of freedom of the proposal distribution."""
-SMALLEST_WEIGHT = 2e-3
-"""Models below this probability are left out of the average."""
+SPARE = 20
+"""Proposals drawn of every model beyond the samples taken from it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,32 +120,34 @@ def relaxing_plateau(
     models = _models(grid.size)
     first = _fit_first(data, models.precision)
     second = _fit_second(data, models.precision)
-    rows, weight = _joint(models, first.evidence, second.evidence, prior_flat)
-    values, importance, slowest = [], [], []
-    for r in np.flatnonzero(weight > SMALLEST_WEIGHT):
-        i, j = models.beyond[rows[r, 0]], models.beyond[rows[r, 1]]
-        m = math.ceil(weight[r] * n_samples) + 20
-        a, lw_a = _draw_first(data, first, models, i, m, rng)
-        b, phi, lw_b = _draw_second(data, second, models, j, m, rng)
-        lw = lw_a + lw_b
-        share = np.exp(lw - lw.max())
-        importance.append(weight[r] * share / share.sum())
-        values.append(np.column_stack([a, b, phi]))
-        last = max(models.last[i], models.last[j])
-        slowest.append(np.full(m, grid[last - 1] if last else 0.0))
-    p = np.concatenate(importance)
-    p /= p.sum()
+    weight = _joint(models, first.evidence, second.evidence, prior_flat)
     position = (rng.random() + np.arange(n_samples)) / n_samples
-    pick = np.minimum(np.searchsorted(np.cumsum(p), position), p.size - 1)
-    a, b, phi = np.concatenate(values)[pick].T
+    pick = np.minimum(np.searchsorted(np.cumsum(weight), position), weight.size - 1)
+    chosen = models.beyond[np.stack(np.unravel_index(pick, (models.last.size,) * 2))]
+    a, b, phi = np.empty((3, n_samples))
+    efficiency = np.zeros(2)
+    for i in np.unique(chosen[0]):
+        mine = np.flatnonzero(chosen[0] == i)
+        values, log_weight = _draw_first(data, first, models, i, mine.size + SPARE, rng)
+        kept, share = _resample(log_weight, mine.size, rng)
+        a[mine] = values[kept]
+        efficiency[0] += share * mine.size / n_samples
+    for j in np.unique(chosen[1]):
+        mine = np.flatnonzero(chosen[1] == j)
+        values, cross, log_weight = _draw_second(data, second, models, j, mine.size + SPARE, rng)
+        kept, share = _resample(log_weight, mine.size, rng)
+        b[mine], phi[mine] = values[kept], cross[kept]
+        efficiency[1] += share * mine.size / n_samples
     S = np.empty((n_samples, 2, 2))
     S[:, 0, 0] = np.exp(a)
     S[:, 0, 1] = S[:, 1, 0] = phi * S[:, 0, 0]
     S[:, 1, 1] = np.exp(b) + phi**2 * S[:, 0, 0]
     S = C @ S @ C.T
-    relaxation = np.concatenate(slowest)[pick]
-    edge = float(np.sum(weight[models.last[rows].max(axis=1) == grid.size]))
-    return Plateau(0.5 * (S + np.swapaxes(S, 1, 2)), relaxation, float(1.0 / np.sum(p**2)), edge)
+    last = models.last[chosen].max(axis=0)
+    relaxation = np.where(last > 0, grid[np.maximum(last, 1) - 1], 0.0)
+    slowest = np.maximum.outer(models.last, models.last).ravel()
+    edge = float(np.sum(weight[slowest == grid.size]))
+    return Plateau(0.5 * (S + np.swapaxes(S, 1, 2)), relaxation, float(n_samples * efficiency.min()), edge)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,24 +228,31 @@ def _models(times: int) -> _Models:
     return _Models(on, precision, np.array([j for _, j in keys], dtype=np.int64), beyond)
 
 
-def _joint(models: _Models, first: Array, second: Array, prior_flat: float) -> tuple[NDArray[np.int64], Array]:
-    """Pairs (model of a, model of b and phi) that share the slowest time, and their probabilities."""
+def _joint(models: _Models, first: Array, second: Array, prior_flat: float) -> Array:
+    """Probability of every pair (model of a, model of b and phi), raveled.
+
+    Given that something relaxes, either block is without with probability NO_PART; where both relax, they have the
+    slowest time in common.
+    """
     times = int(models.last.max())
-    rows = [(0, 0)]
-    logs = [first[0] + second[0] + (math.log(prior_flat) if prior_flat > 0 else -math.inf)]
-    for last in range(1, times + 1):
-        same = np.flatnonzero(models.last == last)
-        part = math.log((1 - NO_PART) / same.size)
-        choice = [(0, math.log(NO_PART))] + [(int(m), part) for m in same]
-        prior = math.log((1 - prior_flat) / times / (1 - NO_PART**2))
-        for i, p_i in choice:
-            for j, p_j in choice:
-                if i or j:
-                    rows.append((i, j))
-                    logs.append(first[i] + second[j] + p_i + p_j + prior)
-    log = np.array(logs)
-    weight = np.exp(log - log.max())
-    return np.array(rows, dtype=np.int64), weight / weight.sum()
+    some = models.last > 0
+    part = np.where(some, (1 - NO_PART) / np.maximum(models.last, 1) / times, NO_PART)
+    prior = np.outer(part, part)
+    same = np.equal.outer(models.last, models.last)
+    both = np.logical_and.outer(some, some)
+    prior = np.where(both, prior * times * same, prior)
+    prior *= (1 - prior_flat) / (1 - NO_PART**2)
+    prior[0, 0] = prior_flat
+    log = np.add.outer(first, second)
+    weight = prior * np.exp(log - np.max(log[prior > 0]))
+    return np.asarray(weight.ravel() / weight.sum(), dtype=np.float64)
+
+
+def _resample(log_weight: Array, n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], float]:
+    """Indices of n draws chosen in proportion to their importance; and the effective share of all draws."""
+    p = np.exp(log_weight - log_weight.max())
+    p /= p.sum()
+    return rng.choice(p.size, size=n, p=p), float(1.0 / (p.size * np.sum(p**2)))
 
 
 def _solve(H: Array, g: Array) -> Array:

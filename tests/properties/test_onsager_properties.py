@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cellsim.errors import InputError
 from cellsim.onsager import Composition, OnsagerMatrix
 from mdcoeffs.displacements import CollectiveDisplacements
 from mdcoeffs.estimate import estimate_onsager
@@ -16,6 +17,18 @@ CORRELATION = st.floats(-0.95, 0.95)
 
 def matrix(a, b, r):
     return np.array([[a, r * np.sqrt(a * b)], [r * np.sqrt(a * b), b]]) * 1e-10
+
+
+def answer(run):
+    """The matrix, or NaN where a short run is refused: that must not depend on units or orientation either."""
+    try:
+        return estimate_onsager(run).Omega
+    except InputError:
+        return np.full((2, 2), np.nan)
+
+
+def same(a, b):
+    return np.allclose(a, b, rtol=1e-6, atol=0.0, equal_nan=True)
 
 
 @given(SALT, POSITIVE, POSITIVE, CORRELATION)
@@ -49,9 +62,7 @@ def test_estimate_scales_with_length_and_time(seed, stretch, slow):
     other = CollectiveDisplacements(
         stretch * run.R, slow * run.time, run.volume, run.temperature, run.z, run.counts, run.frame
     )
-    a, b = estimate_onsager(run), estimate_onsager(other)
-    assert np.max(np.abs(b.Omega / a.Omega / (stretch**2 / slow) - 1)) < 1e-6
-    assert abs(b.t_plus - a.t_plus) < 1e-6 * max(1.0, abs(a.t_plus))
+    assert same(answer(other), answer(run) * stretch**2 / slow)
 
 
 @given(st.integers(0, 10_000))
@@ -59,7 +70,7 @@ def test_estimate_scales_with_length_and_time(seed, stretch, slow):
 def test_estimate_does_not_see_rotations_mirrors_or_time_reversal(seed):
     run = walk(matrix(1.0, 1.6, 0.3), frames=301, dt=1e-12, seed=seed)
     turn = np.linalg.qr(np.random.default_rng(seed).standard_normal((3, 3)))[0]
-    want = estimate_onsager(run).Omega
+    want = answer(run)
     for R in (run.R @ turn, -run.R, run.R[::-1] - run.R[-1:]):
         other = CollectiveDisplacements(R, run.time, run.volume, run.temperature, run.z, run.counts, run.frame)
-        assert np.max(np.abs(estimate_onsager(other).Omega / want - 1)) < 1e-6
+        assert same(answer(other), want)

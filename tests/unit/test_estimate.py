@@ -90,12 +90,20 @@ def test_frame_of_the_estimate(frame):
     assert e.kappa == pytest.approx(k, rel=0.02)  # frame-invariant up to the sampling of the posterior
 
 
-def test_few_origins_and_slow_relaxation_are_named():
+def test_few_origins_are_named():
     own = 8 * np.diag(np.diag(OMEGA))
-    run = walk(OMEGA, frames=2001, dt=DT, seed=9, onset=Onset(60 * DT, own))
-    names = {w.name for w in estimate_onsager([run] * 1).warnings}
+    run = walk(OMEGA, frames=2001, dt=DT, seed=9, onset=Onset(20 * DT, own))
+    names = {w.name for w in estimate_onsager(run).warnings}
     assert "few-origins" in names
     assert "local-exponent" in names
+
+
+def test_a_run_too_short_for_its_relaxation_is_refused():
+    # glassy: bounded motion 100 times as fast as the diffusion, relaxing in 10 frames, seen for 100 frames
+    own = 100 * np.diag(np.diag(OMEGA))
+    run = walk(OMEGA, frames=101, dt=DT, seed=9, onset=Onset(10 * DT, own))
+    with pytest.raises(InputError, match="independent origins"):
+        estimate_onsager(run)
 
 
 def test_local_exponent_of_plain_and_ballistic_motion():
