@@ -99,7 +99,7 @@ class Banded:
         size = times.size
         i, resistance, wall, extremes = np.empty(size), np.empty(size), np.empty((size, 2)), np.empty((size, 2))
         kernels_banded.observe(times, states, data, i, wall, resistance, extremes)
-        return Observed(i, wall, resistance, extremes, np.zeros(size))
+        return Observed(i, wall, resistance, extremes, np.zeros(size), np.zeros(size))
 
     def fields(self, states: Array, i: Array, options: Options) -> Fields:
         """Profiles on the output cells, each an exact union of the grid's."""

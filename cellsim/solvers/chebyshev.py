@@ -58,13 +58,13 @@ class SpectralGrid:
 
     @cached_property
     def to_tail(self) -> Array:
-        """The matrix from the unknowns to the last tenth (three at least) of the Chebyshev coefficients of c/c_init."""
-        return np.asarray(chebyshev.chebder(self.to_coefficients)[-max(3, self.n // 10) :])
+        """The matrix from the unknowns to the last quarter of the Chebyshev coefficients of c/c_init."""
+        return np.asarray(chebyshev.chebder(self.to_coefficients)[-self.n // 4 :])
 
     def tail(self, s: Array) -> Array:
         """What is unresolved: the largest of the last coefficients of c over c_init, for many states.
 
-        For a resolved profile they fall geometrically, so that their size bounds what is left out.
+        For a resolved profile they fall geometrically; a quarter back they bound the sum of what is left out.
         """
         return np.asarray(np.max(np.abs(s @ self.to_tail.T), axis=1))
 
@@ -75,8 +75,8 @@ class SpectralGrid:
 
     @cached_property
     def coarse_weights(self) -> Array:
-        """Clenshaw-Curtis weights of the Lobatto points alone."""
-        return clenshaw_curtis(self.n)
+        """Clenshaw-Curtis weights of every other point of the quadrature."""
+        return clenshaw_curtis(self.fine * self.n // 2)
 
     @cached_property
     def gaps(self) -> Array:
@@ -94,7 +94,7 @@ def spectral_grid(n: int, fine: int = 2) -> SpectralGrid:
     n : int
         Degree of the cumulated salt, at least 4; n - 1 unknowns.
     fine : int
-        Refinement of the quadrature.
+        Refinement of the quadrature, even.
 
     Returns
     -------

@@ -295,7 +295,7 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
 def observe(times, states, data, coarse, i, wall, resistance, extremes, quadrature):  # type: ignore[no-untyped-def]
     """Current, wall values, integral of dx/kappa and extremes of c of many states; how far two quadratures differ."""
     par, ops, tab = data
-    q, fine = int(par[Q]), int(par[FINE])
+    q = int(par[Q])
     c = np.empty(q)
     for j in range(times.size):
         profile(par, ops, states[j], c)
@@ -305,6 +305,6 @@ def observe(times, states, data, coarse, i, wall, resistance, extremes, quadratu
         extremes[j, 0], extremes[j, 1] = c.min(), c.max()
         total = 0.0
         for p in range(coarse.size):
-            k, w, _ = locate(par, c[fine * p])
+            k, w, _ = locate(par, c[2 * p])
             total += coarse[p] * value(par, tab, RESISTIVITY, k, w)
         quadrature[j] = abs(total * par[R_SCALE] / resistance[j] - 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -18,25 +18,25 @@ from cellsim.solvers.packing import Event, Physics
 from cellsim.solvers.state import Options
 
 Array = NDArray[np.float64]
-FINE = 2
 
 
 @dataclass(frozen=True)
 class Observed:
     """Scalars of many states: current [A/m^2], wall values [mol/m^3], integral of dx/kappa [ohm m^2], extremes of c.
 
-    `doubt` is the estimated relative error of the spatial discretisation, one per state.
+    `tail` and `quadrature` are the estimated relative errors of the profile and of the integral of dx/kappa.
     """
 
     i: Array
     wall: Array
     resistance: Array
     extremes: Array
-    doubt: Array
+    tail: Array
+    quadrature: Array
 
     def some(self, keep: Any) -> Observed:
         """Those of some states."""
-        return Observed(self.i[keep], self.wall[keep], self.resistance[keep], self.extremes[keep], self.doubt[keep])
+        return Observed(*(getattr(self, field.name)[keep] for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,13 @@ class Spectral:
         Cell and set.
     n : int
         Degree; n - 1 unknowns.
+    fine : int
+        Points of the quadrature per point of the grid, even.
     """
 
     physics: Physics
     n: int
+    fine: int = 2
 
     rate = staticmethod(kernels.rate)
     events = staticmethod(kernels.events)
@@ -74,7 +77,7 @@ class Spectral:
 
     @cached_property
     def _grid(self) -> SpectralGrid:
-        return spectral_grid(self.n, FINE)
+        return spectral_grid(self.n, self.fine)
 
     @cached_property
     def _tables(self) -> Array:
@@ -82,7 +85,7 @@ class Spectral:
 
     def data(self, step: Step, t_start: float, events: tuple[Event, ...]) -> tuple[Array, Array, Array]:
         """What the kernels read during one protocol step."""
-        places = {kernels.M: self.n - 1, kernels.Q: FINE * self.n + 1, kernels.FINE: FINE}
+        places = {kernels.M: self.n - 1, kernels.Q: self.fine * self.n + 1, kernels.FINE: self.fine}
         return self.physics.pack(step, t_start, places, events), self._grid.operators, self._tables
 
     def absolute_tolerance(self, rtol: float) -> Array:
@@ -106,7 +109,7 @@ class Spectral:
         kernels.observe(times, states, data, self._grid.coarse_weights, i, wall, resistance, extremes, quadrature)
         c_init = self.physics.c_initial
         tail = self._grid.tail(states) / np.maximum(extremes[:, 0] / c_init, 0.02)
-        return Observed(i, wall, resistance, extremes, np.maximum(tail, 0.25 * quadrature))
+        return Observed(i, wall, resistance, extremes, tail, 0.25 * quadrature)
 
     def fields(self, states: Array, i: Array, options: Options) -> Fields:
         """Profiles on the output cells; the averages are exact integrals of the polynomial, so salt is kept."""

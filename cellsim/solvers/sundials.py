@@ -13,7 +13,8 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,10 @@ logger = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 Progress = Callable[[float], None]
 
-DEGREES = ((1e-5, 32), (1e-6, 48), (1e-8, 72), (0.0, 108))
+DEGREES = ((1e-4, 32), (1e-5, 48), (1e-7, 72), (0.0, 108))
 """First degree tried, by the tolerance asked for; each further try takes 1.5 times as many."""
-LARGEST = 160
+LARGEST = 170
+FINEST = 8
 MOST_CELLS = 2000
 EARLY = 1e-3
 """The spatial resolution is judged from this fraction of a step's duration on: just after a drive has jumped, the
@@ -79,31 +81,29 @@ def integrate(
         float(np.clip(0.02 * options.rtol, 1e-8, 1e-5)),
     )  # fmt: skip
     target = 10 * options.rtol
-    run: Trajectory | None = None
-    for grid in _grids(physics, options):
-        before, run = run, _Integration(grid, protocol, times, limits, options, progress).go()
+    n = options.unknowns + 1 if options.unknowns else next(n for rtol, n in DEGREES if options.rtol >= rtol)
+    fine, best, tail = 2, None, np.inf
+    while True:
+        run = _Integration(Spectral(physics, n, fine), protocol, times, limits, options, progress).go()
         if run.status == "interrupted" or run.doubt <= target:
             return run
-        if before is not None and run.doubt > max(0.3 * before.doubt, 10 * target):
-            break  # no geometric decay: more terms will not do
-    if options.unknowns is None:
+        best = run if best is None or run.doubt < best.doubt else best
+        finer = run.quadrature > target and fine < FINEST
+        further = run.tail > target and options.unknowns is None
+        if further:
+            n, tail, before = n * 3 // 2, run.tail, tail
+            if n > LARGEST or tail > max(0.3 * before, 10 * target):
+                break  # no geometric decay: more terms will not do
+        elif not finer:
+            break
+        fine *= 2 if finer else 1
+    if best.tail > target and options.unknowns is None:
         run = _finite_volumes(physics, protocol, times, limits, options, progress)
-    assert run is not None
-    if run.doubt > target and run.status != "interrupted":
-        logger.warning("the finest grid leaves an estimated error of %.1e in space, %.1e was asked", run.doubt, target)
-        run.message += f"; in space an error of about {run.doubt:.1e} is left ({target:.1e} asked)"
-    return run
-
-
-def _grids(physics: Physics, options: Options) -> Iterator[Spectral]:
-    """Spectral discretisations to try, coarse to fine."""
-    if options.unknowns is not None:
-        yield Spectral(physics, options.unknowns + 1)
-        return
-    n = next(n for tolerance, n in DEGREES if options.rtol >= tolerance)
-    while n <= LARGEST:
-        yield Spectral(physics, n)
-        n = n * 3 // 2
+        best = run if run.status == "interrupted" or run.doubt < best.doubt else best
+    if best.doubt > target and best.status != "interrupted":
+        logger.warning("the finest grid leaves an estimated error of %.1e in space, %.1e was asked", best.doubt, target)
+        best.message += f"; in space an error of about {best.doubt:.1e} is left ({target:.1e} asked)"
+    return best
 
 
 def _finite_volumes(
@@ -118,8 +118,8 @@ def _finite_volumes(
     cells, before = options.cells, None
     while True:
         run = _Integration(Banded(physics, cells, options.stretch), protocol, times, limits, options, progress).go()
-        run.doubt = np.inf if before is None else _difference(run, before, protocol) / 3
-        if run.status == "interrupted" or run.doubt <= 10 * options.rtol or 2 * cells > MOST_CELLS:
+        run.tail = np.inf if before is None else _difference(run, before, protocol) / 3
+        if run.status == "interrupted" or run.tail <= 10 * options.rtol or 2 * cells > MOST_CELLS:
             return run
         before, cells = run, 2 * cells
 
@@ -140,6 +140,13 @@ def _difference(a: Trajectory, b: Trajectory, protocol: Protocol) -> float:
         if x.size and np.max(np.abs(x)) > 0:
             worst = max(worst, float(np.max(np.abs(x - y)) / np.max(np.abs(x))))
     return worst
+
+
+def _quiet() -> contextlib.AbstractContextManager[Any]:
+    """CVODE announces failures on stdout; its flag says so too. Other threads' output is left alone."""
+    if threading.current_thread() is threading.main_thread():
+        return contextlib.redirect_stdout(io.StringIO())
+    return contextlib.nullcontext()
 
 
 class _Integration:
@@ -197,7 +204,8 @@ class _Integration:
                 run.add(index, times[keep], states[keep], seen.some(keep))
             late = times - t_start >= EARLY * step.duration
             if np.any(late):
-                run.doubt = max(run.doubt, float(np.max(seen.doubt[late])))
+                run.tail = max(run.tail, float(np.max(seen.tail[late])))
+                run.quadrature = max(run.quadrature, float(np.max(seen.quadrature[late])))
             t, state = float(times[-1]), states[-1]
             if ended_by != "duration":
                 return state, t, ended_by
@@ -298,7 +306,7 @@ class _Integration:
             eventsfn.direction = [-1] * len(events)  # type: ignore[attr-defined]
             options |= {"eventsfn": eventsfn, "num_events": len(events)}
         solver = CVODE(rhsfn, rtol=1e-13, atol=self.atol, max_num_steps=self.options.max_steps, **options)
-        with contextlib.redirect_stdout(io.StringIO()):  # CVODE announces failures there; the flag says so too
+        with _quiet():
             if self.progress is None:
                 result = solver.solve(tspan, state)
                 self.run.evaluations += result.nfev

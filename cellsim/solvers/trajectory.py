@@ -36,7 +36,13 @@ class Trajectory:
     status: str = "done"
     message: str = "the protocol ran to its end"
     evaluations: int = 0
-    doubt: float = 0.0
+    tail: float = 0.0
+    quadrature: float = 0.0
+
+    @property
+    def doubt(self) -> float:
+        """Estimated relative error of the spatial discretisation, from a thousandth of each step on."""
+        return max(self.tail, self.quadrature)
 
     def add(self, index: int, times: Array, states: Array, seen: Observed) -> None:
         """Keep states."""
