@@ -372,7 +372,7 @@ class OnsagerMatrix:
         Returns
         -------
         array (S,)
-            The quantity for each sample of Omega [SI].
+            The quantity for each sample of Omega, in SI.
 
         Raises
         ------
@@ -406,7 +406,7 @@ class OnsagerMatrix:
         Returns
         -------
         (float, float)
-            Lower and upper end [SI].
+            Lower and upper end, in SI.
         """
         if not 0 < level < 1:
             raise InputError(f"level = {level!r} must lie between 0 and 1")

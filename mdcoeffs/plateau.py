@@ -47,7 +47,7 @@ class Plateau:
     samples : array (S, 2, 2)
         Posterior samples of S(0), in the units of the spectrum; positive definite.
     relaxation : array (S,)
-        Slowest relaxation time allowed in the model of each sample, 0 for none [steps].
+        Slowest relaxation time allowed in the model of each sample, in units of the step, 0 for none.
     effective_size : float
         Effective number of independent samples behind them.
     edge : float
@@ -102,7 +102,7 @@ def relaxing_plateau(
     rng : Generator
         Source of randomness.
     prior_flat : float
-        Prior probability that nothing relaxes (pure diffusion from the first step on), in [0, 1).
+        Prior probability that nothing relaxes (pure diffusion from the first step on), at least 0 and below 1.
 
     Returns
     -------
@@ -189,7 +189,7 @@ class _Fit:
 
 
 def _grid(steps: int) -> Array:
-    """Relaxation times, geometric, from half a step to steps/(4 pi) [steps]."""
+    """Relaxation times, geometric, from half a step to steps/(4 pi), in units of the step."""
     times = max(1, int(np.floor(np.log(steps / (4 * np.pi) / 0.5) / np.log(RATIO))) + 1)
     return np.asarray(0.5 * RATIO ** np.arange(times), dtype=np.float64)
 
