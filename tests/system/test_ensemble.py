@@ -1,0 +1,136 @@
+"""Ensembles: order, isolation of failures, a killed worker, resuming, and a dask cluster."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cellsim.cell import Cell
+from cellsim.ensemble import Member, Workers, simulate_many
+from cellsim.errors import InputError
+from cellsim.protocol import Protocol, hold_voltage
+from cellsim.solution import Solution
+from cellsim.transport import TransportSet
+
+TIMES = np.array([1.0, 10.0, 100.0])
+
+
+def member(k: int, **changes) -> Member:
+    """A small run whose current tells which one it was."""
+    transport = TransportSet.constant(kappa=0.1 * (k + 1), D=1e-10, t_plus=0.3)
+    values = {
+        "cell": Cell(1e-4, 298.15), "transport": transport, "protocol": Protocol((hold_voltage(0.01, 100.0),)),
+        "c0": 1000.0, "times": TIMES, "solver": "sundials", "label": f"kappa {k}",
+    }  # fmt: skip
+    return Member(**(values | changes))
+
+
+def first_current(s: Solution) -> float:
+    return float(s["i"][0])
+
+
+def kill_once(flag: str, s: Solution) -> float:
+    """Take the worker down the first time it meets the third member."""
+    if s["i"][0] == pytest.approx(30.0) and not Path(flag).exists():
+        Path(flag).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return first_current(s)
+
+
+def kill_always(s: Solution) -> float:
+    if s["i"][0] == pytest.approx(30.0):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return first_current(s)
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with Workers(2) as pool:
+        yield pool
+
+
+def currents(outcomes) -> list[float]:
+    return [outcome.value for outcome in outcomes]
+
+
+def test_order_failures_and_progress(workers: Workers) -> None:
+    """Results in the order of the members; one of bad input is reported in its place and stops nobody."""
+    members = [member(k) for k in range(6)]
+    members[2] = member(2, c0=-1.0)
+    seen = []
+    outcomes = simulate_many(members, workers=workers, keep=first_current, progress=lambda d, n: seen.append((d, n)))
+    assert [o.index for o in outcomes] == list(range(6))
+    assert [o.label for o in outcomes] == [m.label for m in members]
+    assert not outcomes[2].succeeded
+    assert "InputError" in outcomes[2].error
+    expected = [10.0 * (k + 1) for k in range(6)]
+    for k in (0, 1, 3, 4, 5):
+        assert outcomes[k].value == pytest.approx(expected[k], rel=1e-12)
+    assert seen[-1] == (6, 6)
+    assert len(seen) == 6
+
+
+def test_here_and_in_workers_are_the_same(workers: Workers) -> None:
+    """Whole solutions come back complete, equal to those made in this process."""
+    members = [member(k) for k in range(2)]
+    here = simulate_many(members, workers=1)
+    there = simulate_many(members, workers=workers)
+    for a, b in zip(here, there, strict=True):
+        assert b.value.status == "done"
+        for name in a.value.arrays:
+            assert np.array_equal(a.value[name], b.value[name], equal_nan=True)
+
+
+def test_a_killed_worker_loses_nothing(workers: Workers, tmp_path: Path) -> None:
+    members = [member(k) for k in range(8)]
+    keep = functools.partial(kill_once, str(tmp_path / "flag"))
+    outcomes = simulate_many(members, workers=workers, keep=keep)
+    assert (tmp_path / "flag").exists()
+    assert currents(outcomes) == pytest.approx([10.0 * (k + 1) for k in range(8)], rel=1e-12)
+
+
+def test_a_member_that_always_kills_is_given_up(workers: Workers) -> None:
+    outcomes = simulate_many([member(k) for k in range(5)], workers=workers, keep=kill_always, chunk=2)
+    assert [o.succeeded for o in outcomes] == [True, True, False, True, True]
+    assert "died" in outcomes[2].error
+
+
+@pytest.mark.parametrize("keep", [None, first_current])
+def test_resumes_from_the_folder(tmp_path: Path, keep) -> None:
+    """A second call reads what the first left; a member that changed is run again."""
+    members = [member(k) for k in range(3)]
+    first = simulate_many(members[:2], workers=1, keep=keep, folder=tmp_path)
+    assert not any(o.resumed for o in first)
+    again = simulate_many(members, workers=1, keep=keep, folder=tmp_path)
+    assert [o.resumed for o in again] == [True, True, False]
+    changed = [member(0, c0=999.0), *members[1:]]
+    assert [o.resumed for o in simulate_many(changed, workers=1, keep=keep, folder=tmp_path)] == [False, True, True]
+    for a, b in zip(first, again, strict=False):
+        value = (lambda o: o.value["i"]) if keep is None else (lambda o: o.value)
+        assert np.array_equal(value(a), value(b))
+
+
+def test_one_of_workers_and_scheduler() -> None:
+    with pytest.raises(InputError, match="not both"):
+        simulate_many([member(0)], workers=2, scheduler="tcp://localhost:1")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore:.*:UserWarning")
+def test_dask_scheduler(tmp_path: Path) -> None:
+    """The same by the address of a dask scheduler; a worker killed there loses nothing either."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True, silence_logs=50
+    ) as cluster:
+        members = [member(k) for k in range(4)]
+        keep = functools.partial(kill_once, str(tmp_path / "flag"))
+        outcomes = simulate_many(members, scheduler=cluster.scheduler_address, keep=keep)
+    assert (tmp_path / "flag").exists()
+    assert currents(outcomes) == pytest.approx([10.0 * (k + 1) for k in range(4)], rel=1e-12)
