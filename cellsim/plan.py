@@ -322,7 +322,7 @@ def _step(
     depletes, outcome = False, "rests"
     try:
         drive = {"voltage": value} if by_voltage else {"current": value}
-        state = steady_state(cell, transport, c0, time=t_end, **drive)  # type: ignore[arg-type]
+        state = steady_state(cell, transport, c0, time=t_end, **drive)
     except (RangeError, ConvergenceError) as error:
         depletes, outcome = isinstance(error, RangeError), f"{error}"
     else:
