@@ -188,7 +188,7 @@ def step_table(step: StepPlan, layer: Layer) -> tuple[tuple[str, float, str, str
         ("solvent velocity, mid-cell, at i_0", step.v_0, "m/s", "interface frame; interstitial"),
         ("anion velocity at the steady current", step.v_minus * late, "m/s", fades),
         ("solvent velocity at the steady current", step.v_0 * late, "m/s", fades),
-        ("interface velocity at i_0", step.v_interface, "m/s", "lab frame; add it to velocities seen from the lab"),
+        ("interface velocity at i_0", step.v_interface, "m/s", "add it to the velocities above for the lab frame"),
         ("interface shift by the end", step.interface_shift, "m", "estimate from linear response"),
     )
 
