@@ -34,6 +34,8 @@ OFF = 1e10
 """Prior precision that switches a weight off."""
 STUDENT = 8.0
 """Degrees of freedom of the proposal distribution."""
+OCCAM = 2e-3
+"""Pairs of models below this probability are left out of the average (Occam's window)."""
 SPARE = 20
 """Proposals drawn of every model beyond the samples taken from it."""
 
@@ -245,6 +247,8 @@ def _joint(models: _Models, first: Array, second: Array, prior_flat: float) -> A
     prior[0, 0] = prior_flat
     log = np.add.outer(first, second)
     weight = prior * np.exp(log - np.max(log[prior > 0]))
+    weight /= weight.sum()
+    weight[weight < min(OCCAM, 0.5 * weight.max())] = 0.0
     return np.asarray(weight.ravel() / weight.sum(), dtype=np.float64)
 
 
