@@ -321,11 +321,17 @@ def _snapshots(
     interval: float | None,
     flags: bool,
 ) -> Iterator[tuple[int, str, float, NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]]:
-    """(running number, file name, time [s], positions, box lengths and angles, image flags), all copied."""
+    """(running number, file name, time [s], positions, box lengths and angles, image flags).
+
+    Positions are copied into two buffers in turn: one is worked on while the other is filled.
+    """
+    buffers = [np.empty((len(universe.atoms), 3), dtype=np.float32) for _ in range(2)]
     for number, label, ts in _frames(universe, files, stride, begin):
         time = _frame_time(universe.trajectory, number * stride, timestep, interval, label)
         images = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if flags else None
-        yield number, label, time, ts.positions.copy(), ts.dimensions, images
+        buffers.reverse()
+        buffers[0][:] = ts.positions
+        yield number, label, time, buffers[0], ts.dimensions, images
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:

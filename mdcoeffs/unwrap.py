@@ -21,6 +21,7 @@ Bullerjahn, von Bülow, Heidari, Hénin & Hummer, J. Chem. Theory Comput. 19, 34
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numba
@@ -32,6 +33,8 @@ from cellsim.errors import InputError
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_NO_BOX = np.eye(3)
+_NO_FLAGS = np.zeros((1, 3), dtype=np.int64)
 LONGEST_STEP = 0.45
 """Longest step between frames that is still believed, in units of the box [1]; 0.5 would be ambiguous."""
 
@@ -141,7 +144,12 @@ def box_matrix(dimensions: NDArray[Any] | None) -> Array | None:
     """
     if dimensions is None:
         return None
-    a, b, c, alpha, beta, gamma = (float(v) for v in dimensions)
+    return _matrix_of(np.asarray(dimensions, dtype=np.float64).tobytes())
+
+
+@lru_cache(maxsize=4)
+def _matrix_of(dimensions: bytes) -> Array | None:
+    a, b, c, alpha, beta, gamma = (float(v) for v in np.frombuffer(dimensions))
     if not np.all(np.isfinite([a, b, c, alpha, beta, gamma])):
         raise InputError("the box holds NaN or infinity; the frame cannot be used")
     if a == b == c == 0.0:
@@ -199,12 +207,10 @@ def advance(
         NaN in the positions, or a step too long to be unwrapped.
     """
     periodic = box is not None
-    matrix = box if box is not None else np.eye(3)
-    inverse = np.linalg.inv(matrix)
-    orthogonal = bool(np.count_nonzero(matrix - np.diag(np.diagonal(matrix))) == 0)
-    flags = np.zeros((1, 3), dtype=np.int64) if images is None else np.ascontiguousarray(images, dtype=np.int64)
+    matrix, inverse, orthogonal = _prepared((_NO_BOX if box is None else np.asarray(box, dtype=np.float64)).tobytes())
+    flags = _NO_FLAGS if images is None else np.ascontiguousarray(images, dtype=np.int64)
     atom, longest, worst = _advance(
-        np.ascontiguousarray(positions), flags, images is not None, np.ascontiguousarray(matrix), inverse, orthogonal,
+        np.ascontiguousarray(positions), flags, images is not None, matrix, inverse, orthogonal,
         periodic, known, start, molecules.atoms, molecules.first, molecules.weights, molecules.species,
         molecules.share, track.relative, track.wrapped, track.cell, track.middle, track.displacement, track.summed,
     )  # fmt: skip
@@ -216,6 +222,14 @@ def advance(
             f"{LONGEST_STEP}): save frames more often, or give unwrapped coordinates or image flags"
         )
     return float(longest)
+
+
+@lru_cache(maxsize=4)
+def _prepared(box: bytes) -> tuple[Array, Array, bool]:
+    """(box, its inverse, whether it is orthorhombic); most boxes are the same frame after frame."""
+    matrix = np.frombuffer(box, dtype=np.float64).reshape(3, 3)
+    inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+    return matrix, inverse, not np.any(matrix - np.diag(np.diagonal(matrix)))
 
 
 def tracer_offsets(molecules: Molecules, track: Track) -> Array:
