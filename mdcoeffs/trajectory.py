@@ -12,10 +12,9 @@ import logging
 import time as clock
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import MDAnalysis as mda
 import numpy as np
@@ -24,7 +23,8 @@ from numpy.typing import NDArray
 
 from cellsim.errors import InputError
 from mdcoeffs.config import Replica, Species, SpeciesFile
-from mdcoeffs.files import check_dcd, check_dump, check_xtc, dump_columns, topology_format
+from mdcoeffs.files import dump_columns, topology_format
+from mdcoeffs.frames import BAD_FILE, ahead, brief, convention, lengths, load, snapshots
 from mdcoeffs.reading import ANGSTROM, PICOSECOND, Reading, Record, finish, restore, save
 from mdcoeffs.scratch import load_checkpoint, open_store
 from mdcoeffs.topology import Selected, sort_molecules, whole_molecules
@@ -32,10 +32,8 @@ from mdcoeffs.unwrap import Molecules, Track, advance, box_matrix, tracer_offset
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
-T = TypeVar("T")
 Progress = Callable[[int, int], None]
 
-_BAD_FILE = (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, AttributeError, RuntimeError)
 
 
 def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[Any, tuple[Any, ...]]:
@@ -69,24 +67,10 @@ def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[An
     with _logged_warnings():
         try:
             universe = mda.Universe(str(replica.topology), **{k: v for k, v in options.items() if v})
-        except _BAD_FILE as error:
-            raise InputError(f"{replica.topology}: cannot be read as a topology ({_brief(error)})") from error
+        except BAD_FILE as error:
+            raise InputError(f"{replica.topology}: cannot be read as a topology ({brief(error)})") from error
         load(universe, *files[0])
     return universe, files
-
-
-def load(universe: Any, path: Path, options: dict[str, Any]) -> None:
-    """Make `path` the trajectory of `universe`.
-
-    Raises
-    ------
-    InputError
-        A file that cannot be read, or with another number of atoms.
-    """
-    try:
-        universe.load_new(str(path), **options)
-    except _BAD_FILE as error:
-        raise InputError(f"{path}: cannot be read as a trajectory ({_brief(error)})") from error
 
 
 def molecules_of(universe: Any, species: Sequence[Species], *, ignore: str = "") -> Molecules:
@@ -187,9 +171,8 @@ def read_trajectory(
     """
     molecules = molecules_of(universe, species, ignore=ignore)
     files = list(files) or [(None, {})]
-    lengths = _lengths(universe, files, stride)
-    total = sum(lengths)
-    unwrapped, flags = _convention(universe, files[0][0], coordinates)
+    total = sum(lengths(universe, files, stride))
+    unwrapped, flags = convention(universe, files[0][0], coordinates)
     kept = np.flatnonzero(np.isin(molecules.species, [
         k for k, one in enumerate(species) if self_part == "all" or (self_part == "ions" and one.role != "solvent")
     ]))  # fmt: skip
@@ -209,8 +192,8 @@ def read_trajectory(
     offset = state["offset"] if state is not None else np.zeros((molecules.count, 3))
     saved = clock.monotonic()
     with _logged_warnings():
-        for number, label, time, positions, dimensions, images in _ahead(
-            _snapshots(universe, files, stride, begin, timestep, frame_interval, flags)
+        for number, label, time, positions, dimensions, images in ahead(
+            snapshots(universe, files, stride, begin, timestep, frame_interval, flags)
         ):
             if (start is not None and time < start * (1 - 1e-9)) or (stop is not None and time > stop * (1 + 1e-9)):
                 continue
@@ -276,134 +259,6 @@ def read_replica(file: SpeciesFile, number: int, **options: Any) -> Reading:
     return reading
 
 
-# ---- one frame after the other ----------------------------------------------------------------------------------
-
-
-def _frames(universe: Any, files: Sequence[Any], stride: int, begin: int) -> Iterator[tuple[int, str, Any]]:
-    """(running number of the used frame, file name, timestep), from number `begin` on."""
-    number = 0
-    before = 0
-    for path, options in files:
-        if path is not None and len(files) > 1:
-            load(universe, path, options)
-        trajectory = universe.trajectory
-        label = Path(path or trajectory.filename or "trajectory").name
-        _check_complete(path, trajectory)
-        offset = -before % stride
-        before += len(trajectory)
-        here = range(offset, len(trajectory), stride)
-        skip = min(max(begin - number, 0), len(here))
-        number += skip
-        frame = here[skip] if skip < len(here) else len(trajectory)
-        if frame >= len(trajectory):
-            continue
-        try:
-            for ts in trajectory[frame::stride] if frame or stride > 1 else trajectory:
-                yield number, label, ts
-                number += 1
-                frame += stride
-        except InputError:
-            raise
-        except _BAD_FILE as error:
-            raise InputError(
-                f"{label}: frame {frame} cannot be read ({_brief(error)}): the file is cut short or damaged"
-            ) from error
-        if frame < len(trajectory):
-            raise InputError(f"{label}: frame {frame} of {len(trajectory)} is missing: the file is cut short")
-
-
-def _snapshots(
-    universe: Any,
-    files: Sequence[Any],
-    stride: int,
-    begin: int,
-    timestep: float | None,
-    interval: float | None,
-    flags: bool,
-) -> Iterator[tuple[int, str, float, NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]]:
-    """(running number, file name, time [s], positions, box lengths and angles, image flags).
-
-    Positions are copied into two buffers in turn: one is worked on while the other is filled.
-    """
-    buffers = [np.empty((len(universe.atoms), 3), dtype=np.float32) for _ in range(2)]
-    for number, label, ts in _frames(universe, files, stride, begin):
-        time = _frame_time(universe.trajectory, number * stride, timestep, interval, label)
-        images = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if flags else None
-        buffers.reverse()
-        buffers[0][:] = ts.positions
-        yield number, label, time, buffers[0], ts.dimensions, images
-
-
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items, the next one read in a thread of its own while the present one is worked on.
-
-    The reader holds the interpreter and the unwrapping does not, so on two cores the unwrapping costs no time.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="mdcoeffs-reader") as pool:
-        pending = pool.submit(next, items, None)
-        while (item := pending.result()) is not None:
-            pending = pool.submit(next, items, None)
-            yield item
-
-
-def _check_complete(path: Path | None, trajectory: Any) -> None:
-    if path is None:
-        return
-    if trajectory.format == "LAMMPSDUMP":
-        check_dump(path, trajectory.n_atoms)
-    elif trajectory.format == "XTC":
-        check_xtc(path, int(trajectory._xdr.offsets[-1]))
-    elif trajectory.format in ("DCD", "LAMMPS"):
-        check_dcd(path)
-
-
-def _frame_time(trajectory: Any, frame: int, timestep: float | None, interval: float | None, label: str) -> float:
-    ts = trajectory.ts
-    if interval is not None:
-        return frame * interval
-    if trajectory.format == "LAMMPSDUMP":
-        if timestep is None:
-            raise InputError(
-                f'{label}: frames are numbered in steps, not in time; give timestep = "2 fs" (the MD step)'
-            )
-        return float(ts.data["step"]) * timestep
-    return float(ts.time) * PICOSECOND
-
-
-def _lengths(universe: Any, files: Sequence[Any], stride: int) -> list[int]:
-    """Used frames per file, an upper bound (start and stop may leave some out)."""
-    found = []
-    before = 0
-    for path, options in files:
-        if path is not None and len(files) > 1:
-            load(universe, path, options)
-        count = len(universe.trajectory)
-        found.append(len(range(-before % stride, count, stride)))
-        before += count
-    if path is not None and len(files) > 1:
-        load(universe, *files[0])
-    return found
-
-
-def _convention(universe: Any, path: Path | None, coordinates: str) -> tuple[bool, bool]:
-    """(positions are or can be made unwrapped, by image flags)."""
-    columns = dump_columns(path) if path is not None and universe.trajectory.format == "LAMMPSDUMP" else []
-    flags = {"ix", "iy", "iz"} <= set(columns) and {"ix", "iy", "iz"} <= set(universe.trajectory.ts.data)
-    wrapped = bool({"x", "xs"} & set(columns))
-    if coordinates == "wrapped":
-        return False, False
-    if flags and wrapped:
-        return True, True
-    return coordinates == "unwrapped" or (bool({"xu", "xsu"} & set(columns)) and not wrapped), False
-
-
-def _fingerprint(path: Path | None) -> list[Any]:
-    if path is None:
-        return ["memory"]
-    status = path.stat()
-    return [path.name, status.st_size, status.st_mtime_ns]
-
-
 # ---- topology ---------------------------------------------------------------------------------------------------
 
 
@@ -434,7 +289,7 @@ def _select(universe: Any, selection: str, where: str) -> NDArray[np.int64]:
     try:
         index = universe.select_atoms(selection).indices
     except (SelectionError, NoDataError, AttributeError, ValueError, TypeError) as error:
-        raise InputError(f"{where}: selection {selection!r} is not understood ({_brief(error)})") from error
+        raise InputError(f"{where}: selection {selection!r} is not understood ({brief(error)})") from error
     if not index.size:
         raise InputError(f"{where}: selection {selection!r} selects no atoms")
     return np.asarray(index, dtype=np.int64)
@@ -478,9 +333,11 @@ def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dic
     return options
 
 
-def _brief(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text[:160] or type(error).__name__
+def _fingerprint(path: Path | None) -> list[Any]:
+    if path is None:
+        return ["memory"]
+    status = path.stat()
+    return [path.name, status.st_size, status.st_mtime_ns]
 
 
 @contextmanager
