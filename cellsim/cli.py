@@ -104,9 +104,9 @@ def plan(case: Path) -> None:
 @click.argument("case", type=FILE)
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="The run folder; default runs/<name of the case>.")
 @click.option("--solver", metavar="NAME", help="Instead of the solver the case names: auto, fipy, material.")
-@click.option("--no-figures", is_flag=True, help="Leave the figures out.")
+@click.option("--no-figures", is_flag=True, help="Leave the figures and the report out.")
 def run(case: Path, output: Path | None, solver: str | None, no_figures: bool) -> None:
-    """Predict: current, voltage, profiles, velocities, into a folder with figures.
+    """Predict: current, voltage, profiles, velocities, into a folder with figures and a report.
 
     Exit code 0: done. 1: ended early, the partial result is kept. 2: bad input, nothing written.
 
@@ -137,10 +137,15 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool) -
 
 
 def _draw(case: Case, solution: Solution) -> Callable[[Path], object]:
-    """What draws the figures of a run into a folder."""
+    """What draws the figures of a run and writes its report into a folder."""
     from cellsim.plots import write_figures
+    from cellsim.report import write_report
 
-    return lambda directory: write_figures(solution, directory, case=case)
+    def draw(directory: Path) -> None:
+        figures = write_figures(solution, directory, case=case)
+        write_report(solution, directory, case, figures=figures)
+
+    return draw
 
 
 def _told(summary: dict[str, Any]) -> list[str]:
@@ -177,7 +182,7 @@ def _progress(label: str) -> Iterator[Callable[[float], None] | None]:
 @click.argument("directory", type=FILE, metavar="DIR")
 @click.option("--case", "case_path", type=FILE, help="Where the case is now, if it has moved since the run.")
 def plot(directory: Path, case_path: Path | None) -> None:
-    """Draw the figures of a run again from its solution.nc.
+    """Draw the figures and write the report of a run again from its solution.nc.
 
     \b
     Example:  cellsim plot runs/rs
@@ -186,7 +191,7 @@ def plot(directory: Path, case_path: Path | None) -> None:
 
     case, solution = read_run(directory, case_path)
     _draw(case, solution)(directory)
-    click.echo(f"figures drawn in {directory}")
+    click.echo(f"figures and report written in {directory}")
 
 
 @main.command()

@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,11 @@ import numpy as np
 
 from cellsim.plots import write_figures
 from cellsim.plots.current import small_signal_limit
+from cellsim.run_folder import REPORT
 from cellsim.solution import Solution
 
 if TYPE_CHECKING:
     from cellsim.case import Case
-
-REPORT = "report.html"
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -50,7 +50,9 @@ pre {{ background: #f5f5f5; padding: .8rem; overflow-x: auto; font-size: .85rem;
 """
 
 
-def write_report(solution: Solution, directory: str | Path, case: Case) -> Path:
+def write_report(
+    solution: Solution, directory: str | Path, case: Case, *, figures: Sequence[Path] | None = None
+) -> Path:
     """Write ``report.html`` into a folder.
 
     Parameters
@@ -61,14 +63,19 @@ def write_report(solution: Solution, directory: str | Path, case: Case) -> Path:
         An existing folder.
     case : Case
         What was run.
+    figures : sequence of Path, optional
+        Its figures, where they are drawn already.
 
     Returns
     -------
     Path
         The file: figures and texts are inside it, nothing is fetched when it is opened.
     """
-    with tempfile.TemporaryDirectory() as name:
-        figures = "".join(_figure(path) for path in write_figures(solution, name, case=case))
+    if figures is None:
+        with tempfile.TemporaryDirectory() as name:
+            shown = "".join(_figure(path) for path in write_figures(solution, name, case=case))
+    else:
+        shown = "".join(_figure(path) for path in figures)
     attributes = solution.attributes
     page = _PAGE.format(
         title=html.escape(case.title),
@@ -77,7 +84,7 @@ def write_report(solution: Solution, directory: str | Path, case: Case) -> Path:
             f'<tr><td>{html.escape(what)}</td><td class="n">{html.escape(value)}</td><td>{html.escape(unit)}</td></tr>'
             for what, value, unit in summary_rows(solution)
         ),
-        figures=figures,
+        figures=shown,
         steps="".join(_step(entry) for entry in solution.log),
         case=html.escape(case.text),
         transport=html.escape(str(attributes.get("transport_toml") or case.transport.text or case.transport.name)),
@@ -116,7 +123,7 @@ def _warnings(solution: Solution) -> list[str]:
     status = str(attributes.get("transport_status", "measured"))
     if status != "measured":
         note = str(attributes.get("transport_note", ""))
-        found.append(f"Transport set {attributes.get('transport')}: {status}. {note}".strip())
+        found.append(f"Transport set {attributes.get('transport')}: {status}" + (f", {note}" if note else ""))
     if attributes.get("clamped"):
         found.append("Properties were held at the ends of their range where the run left it.")
     if not solution.succeeded:

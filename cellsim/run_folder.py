@@ -1,4 +1,4 @@
-"""A run and the folder it is kept in: case.toml, solution.nc, summary.json, figures (docs/schema.md, section 4).
+"""A run and the folder it is kept in: case, solution, summary, figures, report (docs/schema.md, section 4).
 
 Everything is written into a hidden folder first and moved into place file by file when it is complete, summary.json
 last. A finished run is never replaced by one that ended early: that one goes to a folder beside it.
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 CASE, SOLUTION, SUMMARY = "case.toml", "solution.nc", "summary.json"
 FIGURES = ("current.png", "profiles.png", "velocities.png", "velocity_at_positions.png", "map.png")
+REPORT = "report.html"
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def write_run(
     solution : Solution
         What came out.
     draw : callable, optional
-        Draws the figures into the folder it is given.
+        Draws the figures, and writes the report, into the folder it is given.
 
     Returns
     -------
@@ -246,7 +247,7 @@ def write_run(
 def _move_into(fresh: Path, directory: Path) -> None:
     """Put a complete set of files in place of an older one; the summary leaves first and comes last."""
     directory.mkdir(exist_ok=True)
-    for name in (SUMMARY, *FIGURES):
+    for name in (SUMMARY, *FIGURES, REPORT):
         (directory / name).unlink(missing_ok=True)
     for path in sorted(fresh.iterdir(), key=lambda path: (path.name == SUMMARY, path.name)):
         shutil.move(path, directory / path.name)

@@ -98,12 +98,12 @@ def r_axis(axes: Axes, solution: Solution, *, with_label: bool = True) -> None:
 
 
 def position_axis(axes: Axes, view: View) -> None:
-    """The position axis, with the sign of the electrodes at its ends."""
-    axes.set_xlabel(view.position_label)
+    """The position axis, with the sign of the electrodes at its ends, in a row of their own above the label."""
+    axes.set_xlabel(view.position_label, labelpad=12.0)
     axes.set_xlim(*view.along(np.array([0.0, float(np.max(view.solution["thickness"]))])))
     for x, sign, side in ((0.0, "(+)", "left"), (1.0, "(−)", "right")):
         axes.annotate(
-            sign, (x, 0), xycoords="axes fraction", xytext=(0, -22), textcoords="offset points", ha=side, va="center"
+            sign, (x, 0), xycoords="axes fraction", xytext=(0, -15), textcoords="offset points", ha=side, va="top"
         )
 
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from cellsim.case import load_case
 from cellsim.cli import main
-from cellsim.run_folder import FIGURES
+from cellsim.run_folder import FIGURES, REPORT
 from cellsim.set_file import list_sets
 
 ROOT = Path(__file__).parents[2]
@@ -241,6 +241,7 @@ def test_plot_draws_the_figures_again(here: Path, ran: Path) -> None:
     assert result.exit_code == 0, result.output
     for name in FIGURES:
         assert (run / name).read_bytes().startswith(b"\x89PNG")
+    assert (run / REPORT).read_text(encoding="utf-8").count("data:image/png;base64,") == len(FIGURES)
     assert "no run folder" in cellsim("plot", ".").stderr
 
 
@@ -262,7 +263,7 @@ def test_run_draws_figures(here: Path) -> None:
     result = cellsim("run", "small.toml", "-o", "out")
     assert result.exit_code == 0, result.output
     assert {path.name for path in (here / "out").iterdir()} == {
-        "case.toml", "solution.nc", "summary.json", *FIGURES,
+        "case.toml", "solution.nc", "summary.json", REPORT, *FIGURES,
     }  # fmt: skip
 
 

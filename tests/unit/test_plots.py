@@ -26,6 +26,7 @@ from cellsim import hold_voltage as hold
 from cellsim.case import Case, Output
 from cellsim.plots import FIGURES, plot_set, write_figures
 from cellsim.plots.current import draw_current, small_signal_limit
+from cellsim.plots.profiles import position_axis
 from cellsim.plots.view import View, make_view
 from cellsim.protocol import Step
 from cellsim.readers.measured import Measured
@@ -193,3 +194,19 @@ def test_a_set_is_drawn_with_its_status(tmp_path: Path, monkeypatch: pytest.Monk
     assert plot_set(SET, tmp_path / "set.png").is_file()
     assert plot_set(replace(SET, chi_is_product=True), tmp_path / "product.png").is_file()
     assert "ASSUMED" in found[0]
+
+
+@pytest.mark.parametrize("width", [figstyle.COLUMN, 2.0])
+def test_electrode_marks_are_clear_of_label_and_numbers(polarised: Solution, tmp_path: Path, width: float) -> None:
+    """At a third of a page too, where the label is as wide as the panel."""
+    view = make_view(polarised, case_of(polarised))
+    with figstyle.drawing(tmp_path / "axis.png", note="a note", width=width) as (figure, axes):
+        axes[0].plot([-0.5, 0.5], [0, 1])
+        position_axis(axes[0], view)
+        figure.canvas.draw()
+        marks = [text for text in axes[0].texts if text.get_text() in ("(+)", "(−)")]
+        others = [axes[0].xaxis.label, *axes[0].get_xticklabels()]
+        boxes = [[text.get_window_extent() for text in texts] for texts in (marks, others)]
+    assert len(marks) == 2
+    assert not any(a.overlaps(b) for a in boxes[0] for b in boxes[1])
+    assert all(b.y1 < a.y0 for a in boxes[0] for b in boxes[1][:1])

@@ -11,7 +11,7 @@ import pytest
 from cellsim import run_folder
 from cellsim.case import Case, parse_case
 from cellsim.errors import InputError
-from cellsim.run_folder import FIGURES, predict, read_run, summarise, wanted_times, write_run
+from cellsim.run_folder import FIGURES, REPORT, predict, read_run, summarise, wanted_times, write_run
 from cellsim.solution import Solution
 
 SCHEMA = Path(__file__).parents[2] / "docs/schema.md"
@@ -56,6 +56,7 @@ def interrupted(case: Case) -> Solution:
 
 def a_figure(directory: Path) -> None:
     (directory / FIGURES[0]).write_text("drawn")
+    (directory / REPORT).write_text("told")
 
 
 def test_the_folder_holds_case_solution_and_summary(case: Case, done: Solution, tmp_path: Path) -> None:
@@ -129,12 +130,12 @@ def test_a_failure_while_writing_leaves_the_finished_run(case: Case, done: Solut
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_old_figures_go_and_other_files_stay(case: Case, done: Solution, tmp_path: Path) -> None:
+def test_old_figures_and_report_go_and_other_files_stay(case: Case, done: Solution, tmp_path: Path) -> None:
     write_run(tmp_path / "run", case, done, draw=a_figure)
     (tmp_path / "run" / "notes.txt").write_text("mine")
-    assert (tmp_path / "run" / FIGURES[0]).exists()
+    assert all((tmp_path / "run" / name).exists() for name in (FIGURES[0], REPORT))
     write_run(tmp_path / "run", case, done)
-    assert not (tmp_path / "run" / FIGURES[0]).exists()
+    assert not any((tmp_path / "run" / name).exists() for name in (FIGURES[0], REPORT))
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
 
 
