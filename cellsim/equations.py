@@ -6,7 +6,7 @@ Interface frame, constant partial molar volumes (no volume crosses an interface)
 
     N_s = N-/nu- = -D dc/dx - M(c) i,        M = phi_0 (1 - t+0)/(z+ nu+ F)
     porosity dc/dt = -dN_s/dx,               N_s = 0 at both walls
-    V = i integral dx/kappa + K [W(c_0) - W(c_L)] + eta_0 - eta_L,   K = nu R T/(F z+ nu+),  dW = (1 - t+0) chi dln m
+    V = i integral dx/kappa + K [W(c(0)) - W(c(L))] + eta_0 - eta_L,   K = nu R T/(F z+ nu+),  dW = (1 - t+0) chi dln m
 
 Material coordinate, exact for any density curve (d xi = c0 dx moves with the solvent, r = c/c0)::
 
@@ -83,22 +83,22 @@ def newman_number(transport: TransportSet, c: ArrayLike) -> Array:
     return scale * transport.kappa(c) * drive / (transport.D(c) * c)
 
 
-def concentration_voltage(transport: TransportSet, c_0: ArrayLike, c_L: ArrayLike) -> Array:
-    """K [W(c_0) - W(c_L)], the concentration part of the cell voltage [V]; at rest it is the cell voltage.
+def concentration_voltage(transport: TransportSet, c_positive: ArrayLike, c_negative: ArrayLike) -> Array:
+    """K [W(c(0)) - W(c(L))], the concentration part of the cell voltage [V]; at rest it is the cell voltage.
 
     Parameters
     ----------
     transport : TransportSet
         Properties.
-    c_0, c_L : array_like
+    c_positive, c_negative : array_like
         Concentrations at the positive (x = 0) and the negative interface (x = L) [mol/m^3].
     """
-    both = transport.potential_integral(np.stack(np.broadcast_arrays(c_0, c_L)))
+    both = transport.potential_integral(np.stack(np.broadcast_arrays(c_positive, c_negative)))
     return thermal_voltage(transport) * (both[0] - both[1])
 
 
 def interface_velocity(i: ArrayLike, V_metal: float, z_plus: int) -> Array:
-    """v_s = -i V_metal/(z+ F), velocity of both interfaces in the lab frame [m/s]."""
+    """v_s = -i V_metal/(z+ F), velocity of both interfaces in the lab frame [m/s]; of a charge, their shift [m]."""
     return -np.asarray(i, dtype=float) * V_metal / (z_plus * F)
 
 
@@ -130,7 +130,9 @@ class VoltageLaw:
     cell: Cell
     transport: TransportSet
 
-    def parts(self, i: float, resistance: float, c_0: float, c_L: float, time: float) -> tuple[float, ...]:
+    def parts(
+        self, i: float, resistance: float, c_positive: float, c_negative: float, time: float
+    ) -> tuple[float, ...]:
         """Ohmic, concentration, positive and negative interface part; they add up to the cell voltage.
 
         Parameters
@@ -139,7 +141,7 @@ class VoltageLaw:
             Current density [A/m^2].
         resistance : float
             Integral of dx/kappa over the electrolyte, separator included [ohm m^2].
-        c_0, c_L : float
+        c_positive, c_negative : float
             Concentrations at the interfaces [mol/m^3].
         time : float
             For interfacial resistances that change [s].
@@ -152,16 +154,16 @@ class VoltageLaw:
         cell, T = self.cell, self.cell.temperature
         return (
             i * resistance,
-            float(concentration_voltage(self.transport, c_0, c_L)),
-            cell.positive.loss(i, c_0, T, time),
-            -cell.negative.loss(-i, c_L, T, time),
+            float(concentration_voltage(self.transport, c_positive, c_negative)),
+            cell.positive.loss(i, c_positive, T, time),
+            -cell.negative.loss(-i, c_negative, T, time),
         )
 
-    def voltage(self, i: float, resistance: float, c_0: float, c_L: float, time: float) -> float:
+    def voltage(self, i: float, resistance: float, c_positive: float, c_negative: float, time: float) -> float:
         """The cell voltage [V]; arguments as in :meth:`parts`."""
-        return float(sum(self.parts(i, resistance, c_0, c_L, time)))
+        return float(sum(self.parts(i, resistance, c_positive, c_negative, time)))
 
-    def current(self, voltage: float, resistance: float, c_0: float, c_L: float, time: float) -> float:
+    def current(self, voltage: float, resistance: float, c_positive: float, c_negative: float, time: float) -> float:
         """The current density [A/m^2] at which the cell shows `voltage` [V] with this profile.
 
         The voltage rises strictly with i; for resistances alone it is linear, with Butler-Volmer kinetics the root is
@@ -169,14 +171,14 @@ class VoltageLaw:
         """
         cell = self.cell
         total = resistance + cell.positive.resistance.at(time) + cell.negative.resistance.at(time)
-        free = voltage - float(concentration_voltage(self.transport, c_0, c_L))
+        free = voltage - float(concentration_voltage(self.transport, c_positive, c_negative))
         i_ohmic = free / total
         if (cell.positive.kinetics is None and cell.negative.kinetics is None) or free == 0:
             return i_ohmic
         from scipy.optimize import brentq
 
         def miss(fraction: float) -> float:
-            return (self.voltage(fraction * i_ohmic, resistance, c_0, c_L, time) - voltage) / free
+            return (self.voltage(fraction * i_ohmic, resistance, c_positive, c_negative, time) - voltage) / free
 
         return float(i_ohmic * brentq(miss, 0.0, 1.0, xtol=1e-15, rtol=1e-13))
 

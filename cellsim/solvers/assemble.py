@@ -36,6 +36,8 @@ class Columns:
         Positions of the faces from the positive interface [m].
     N_salt, N_0 : ndarray, shape (t, n + 1)
         N-/nu- and solvent flux at the faces, interface frame [mol/(m^2 s)].
+    charge : ndarray, shape (t,), optional
+        Charge passed since t = 0 [C/m^2]; left out: the trapezoidal rule over the kept times.
     """
 
     time: Array
@@ -47,6 +49,7 @@ class Columns:
     faces: Array
     N_salt: Array
     N_0: Array
+    charge: Array | None = None
 
 
 def assemble(run: Run, cell: Cell, transport: TransportSet, attributes: Mapping[str, Any]) -> Solution:
@@ -92,6 +95,7 @@ def _stack(run: Run) -> Columns:
         faces=faces,
         N_salt=np.array([s.N_salt for s in run.snapshots]),
         N_0=np.array([s.N_0 for s in run.snapshots]),
+        charge=np.array(run.charge),
     )
 
 
@@ -118,6 +122,9 @@ def derive(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, A
     wall, widths = c_face[:, [0, -1]], np.diff(faces, axis=1)
     N_plus = equations.cation_flux(held, N_salt, i[:, None])
     v_s = equations.interface_velocity(i, cell.V_metal, transport.z_plus)
+    charge = columns.charge
+    if charge is None:
+        charge = np.concatenate([[0.0], np.cumsum(0.5 * np.diff(time) * (i[1:] + i[:-1]))])
     v_plus, v_minus, v_0 = (
         _in_frames(N / (porosity * concentration), N_0 / (porosity * held.c_0(c_face)), v_s)
         for N, concentration in (
@@ -153,7 +160,7 @@ def derive(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, A
         "v_minus": v_minus,
         "v_0": v_0,
         "v_interface": v_s,
-        "interface_shift": np.concatenate([[0.0], np.cumsum(0.5 * np.diff(time) * (v_s[1:] + v_s[:-1]))]),
+        "interface_shift": equations.interface_velocity(charge, cell.V_metal, transport.z_plus),
         "position": 0.5 * (faces[:, 1:] + faces[:, :-1]),
         "position_face": faces,
         "thickness": faces[:, -1],

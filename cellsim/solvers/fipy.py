@@ -23,7 +23,7 @@ from cellsim import equations
 from cellsim.cell import Cell
 from cellsim.errors import ConvergenceError
 from cellsim.protocol import Step
-from cellsim.solvers.grid import face_slopes, face_values, graded_faces, wall_values
+from cellsim.solvers.grid import face_slopes, face_values, graded_faces, pair_means, wall_values
 from cellsim.solvers.state import Options, Snapshot
 from cellsim.transport import TransportSet
 
@@ -127,10 +127,10 @@ class FipyStepper:
         c = self._dense(time)
         i, wall = self._observe(c, time)
         N_salt = np.zeros(c.size + 1)
-        c_face = face_values(self.widths, c)
-        N_salt[1:-1] = equations.salt_flux(self.transport, c_face, face_slopes(self.widths, c), i, self.factor)
+        slope = face_slopes(self.widths, c)
+        N_salt[1:-1] = equations.salt_flux(self.transport, pair_means(c), slope, i, self.factor)
         N_0 = np.zeros_like(N_salt)
-        N_0[1:-1] = equations.solvent_flux(self.transport, c_face, N_salt[1:-1])
+        N_0[1:-1] = equations.solvent_flux(self.transport, face_values(self.widths, c), N_salt[1:-1])
         parts = self.law.parts(i, self._resistance(c), float(wall[0]), float(wall[1]), time)
         return Snapshot(time, i, c, wall, parts, N_salt, N_0, self.faces)
 
@@ -179,7 +179,7 @@ class FipyStepper:
     def _newton(self, c: Array, i: float, t_new: float, dt: float, a_0: float, past: Array) -> tuple[Array, float]:
         """One coupled update of concentration and current."""
         transport, widths = self.transport, self.widths
-        c_face, slope = face_values(widths, c), face_slopes(widths, c)
+        c_face, slope = pair_means(c), face_slopes(widths, c)
         D, dD = _with_slope(transport.D, c_face)
         M, dM = _with_slope(lambda x: equations.migration(transport, x), c_face)
         flux = np.zeros(c.size + 1)

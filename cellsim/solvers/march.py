@@ -35,15 +35,17 @@ class Run:
 
     snapshots: list[Snapshot] = field(default_factory=list)
     step_index: list[int] = field(default_factory=list)
+    charge: list[float] = field(default_factory=list)  # passed since t = 0 [C/m^2], integrated over every time step
     log: list[StepLog] = field(default_factory=list)
     status: str = "done"
     message: str = "the protocol ran to its end"
     time_steps: int = 0
 
-    def add(self, snapshot: Snapshot, index: int) -> None:
+    def add(self, snapshot: Snapshot, index: int, charge: float) -> None:
         """Keep a snapshot."""
         self.snapshots.append(snapshot)
         self.step_index.append(index)
+        self.charge.append(charge)
 
 
 def march(
@@ -116,7 +118,8 @@ def _march_step(
 ) -> str:
     t_end = t_start + step.duration
     first = stepper.snapshot(t_start)
-    run.add(_stamp(first, t_start if index == 0 else np.nextafter(t_start, np.inf)), index)
+    passed = _Charge(t_start, first.i, run.charge[-1] if run.charge else 0.0)
+    run.add(_stamp(first, t_start if index == 0 else np.nextafter(t_start, np.inf)), index, passed.total)
     stop = dict(_stop_conditions(step, first, stepper))
     armed = {name for name, condition in stop.items() if condition(first) > 0}
     wanted = times[(times > t_start) & (times < t_end)]
@@ -132,9 +135,10 @@ def _march_step(
         except ConvergenceError as error:
             run.status, run.message = "not_converged", f"step {index + 1} at t = {t_old:.6g} s: {error}"
             if run.snapshots[-1].time < t_old:
-                run.add(stepper.snapshot(t_old), index)
+                run.add(stepper.snapshot(t_old), index, passed.total)
             return "not_converged"
         newest = stepper.snapshot(stepper.time)
+        passed.extend(stepper.time, stepper.snapshot(0.5 * (t_old + stepper.time)).i, newest.i)
         hits = []
         for name, condition in [*fatal.items(), *stop.items()]:
             if condition(newest) <= 0 and (name in armed or name in fatal):
@@ -143,18 +147,49 @@ def _march_step(
                 armed.add(name)
         t_hit, name = min(hits) if hits else (stepper.time, "")
         while taken < wanted.size and wanted[taken] < t_hit:
-            run.add(stepper.snapshot(float(wanted[taken])), index)
+            run.add(stepper.snapshot(float(wanted[taken])), index, passed.at(float(wanted[taken])))
             taken += 1
         if hits:
             last = stepper.snapshot(t_hit)
-            run.add(last, index)
+            run.add(last, index, passed.at(t_hit))
             if name in fatal:
                 run.status, run.message = explain(name, last, index)
             return name
         if progress is not None:
             progress(stepper.time / protocol.duration)
-    run.add(stepper.snapshot(t_end), index)
+    run.add(stepper.snapshot(t_end), index, passed.total)
     return "duration"
+
+
+class _Charge:
+    """The time integral of the current: the parabola through both ends and the middle of every time step.
+
+    Parameters
+    ----------
+    time, i, total : float
+        Where it begins [s], the current density there [A/m^2] and the charge passed before [C/m^2].
+    """
+
+    def __init__(self, time: float, i: float, total: float) -> None:
+        self.begin = self.end = time
+        self.i = i
+        self.before = self.total = total
+        self.parabola = np.zeros(3)
+
+    def extend(self, time: float, i_middle: float, i: float) -> None:
+        """Over one more time step, to `time` [s]."""
+        self.begin, self.end, self.before = self.end, time, self.total
+        self.parabola = np.polyfit([0.0, 0.5, 1.0], [self.i, i_middle, i], 2)
+        self.i = i
+        self.total = self.at(time)
+
+    def at(self, time: float) -> float:
+        """Charge passed at `time` [s], within the last step [C/m^2]."""
+        length = self.end - self.begin
+        if length == 0:
+            return self.before
+        s = (time - self.begin) / length
+        return float(self.before + length * np.polyval(np.polyint(self.parabola), s))
 
 
 def _stamp(snapshot: Snapshot, time: float) -> Snapshot:

@@ -17,7 +17,7 @@ from cellsim import equations
 from cellsim.cell import Cell
 from cellsim.errors import ConvergenceError
 from cellsim.protocol import Step
-from cellsim.solvers.grid import face_slopes, face_values, graded_faces, wall_values
+from cellsim.solvers.grid import face_slopes, face_values, graded_faces, pair_means, wall_values
 from cellsim.solvers.state import Options, Snapshot
 from cellsim.transport import TransportSet
 
@@ -187,7 +187,7 @@ class MaterialStepper:
 
     def _salt_flux(self, c: Array, widths: Array, i: float) -> Array:
         """J = N_s/phi_0 at all faces, zero at both walls [mol/(m^2 s)]."""
-        c_face = face_values(widths, c)
+        c_face = pair_means(c)
         J = np.zeros(c.size + 1)
         flux = equations.salt_flux(self.transport, c_face, face_slopes(widths, c), i, self.factor)
         J[1:-1] = flux / self.transport.phi_0(c_face)
