@@ -28,8 +28,8 @@ def run(cells, t_end, *, drive="voltage", rtol=1e-4, fixed_step=None, stretch=2.
 
 
 SIZES = np.array([20, 40, 80, 160])
-# Measured on 160 graded cells: 1.4e-4 of 1000 mol/m^3 (cells), 9.5e-5 (walls), 1.2e-3 of 1e-6 mol/(m^2 s) (flux), 1.3e-4
-# (i); on 320 uniform cells ten times less. Orders measured: 1.93 to 2.04 in space.
+# Measured on 160 graded cells: 1.4e-4 of 1000 mol/m^3 (cells), 9.5e-5 (walls), 1.2e-3 of 1e-6 mol/(m^2 s) (flux),
+# 1.3e-4 (i); on 320 uniform cells ten times less. Orders measured: 1.93 to 2.04 in space.
 LIMIT = {"cells": 4e-4, "walls": 4e-4, "flux": 4e-3, "i": 4e-4, "V": 4e-4}
 
 
