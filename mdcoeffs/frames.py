@@ -85,7 +85,9 @@ def snapshots(
         images = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if flags else None
         buffers.reverse()
         buffers[0][:] = ts.positions
-        yield number, label, time, buffers[0], ts.dimensions, images
+        # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.
+        box = None if ts.dimensions is None else np.array(ts.dimensions)
+        yield number, label, time, buffers[0], box, images
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:

@@ -18,6 +18,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MDAnalysis and what it imports
     import MDAnalysis as mda
 
+    from mdcoeffs.frames import snapshots
     from mdcoeffs.trajectory import molecules_of, open_replica, read_trajectory
 
 from mdcoeffs.config import Replica, Species
@@ -194,6 +195,22 @@ def open_with(folder, positions):
     universe.load_new(positions.astype(np.float32), dt=0.1)
     universe.trajectory.ts.dimensions = None
     return universe, ()
+
+
+def test_each_snapshot_keeps_its_own_box(folder):
+    # The next frame is read while this one is worked on: nothing handed over may belong to the reader.
+    universe = mda.Universe.empty(20, trajectory=True)
+    with mda.Writer(str(folder / "run.xtc"), 20) as writer:
+        for t, frame in enumerate(system()):
+            universe.atoms.positions = frame % 16
+            universe.dimensions = [16 + 0.1 * t, 16, 16, 90, 90, 90]
+            universe.trajectory.ts.time, universe.trajectory.ts.frame = 0.1 * t, t
+            writer.write(universe.atoms)
+    universe, files = open_replica(Replica(topology=folder / "top.data", trajectory=(folder / "run.xtc",)))
+    boxes = [box for *_, box, _ in snapshots(universe, files, 1, 0, None, None, False)]
+    assert np.array(boxes)[:, 0] == pytest.approx(16 + 0.1 * np.arange(FRAMES), rel=1e-5)
+    volume = read(folder, "run.xtc").displacements.volume
+    assert volume == pytest.approx((16 + 0.1 * (FRAMES - 1) / 2) * 256e-30, rel=1e-5)
 
 
 # ---- a killed run resumes ---------------------------------------------------------------------------------------
