@@ -295,16 +295,21 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
 def observe(times, states, data, coarse, i, wall, resistance, extremes, quadrature):  # type: ignore[no-untyped-def]
     """Current, wall values, integral of dx/kappa and extremes of c of many states; how far two quadratures differ."""
     par, ops, tab = data
-    q = int(par[Q])
+    m, q = int(par[M]), int(par[Q])
+    weights = m * q + m * m
     c = np.empty(q)
     for j in range(times.size):
         profile(par, ops, states[j], c)
-        resistance[j] = resistance_of(par, ops, tab, c)
+        fine, half, low, high = 0.0, 0.0, c[0], c[0]
+        for p in range(q):
+            k, w, _ = locate(par, c[p])
+            resistivity = value(par, tab, RESISTIVITY, k, w)
+            fine += ops[weights + p] * resistivity
+            if p % 2 == 0:
+                half += coarse[p // 2] * resistivity
+            low, high = min(low, c[p]), max(high, c[p])
+        resistance[j] = fine * par[R_SCALE]
         i[j] = close(par, tab, times[j], resistance[j], c[0], c[q - 1])[0]
         wall[j, 0], wall[j, 1] = c[0], c[q - 1]
-        extremes[j, 0], extremes[j, 1] = c.min(), c.max()
-        total = 0.0
-        for p in range(coarse.size):
-            k, w, _ = locate(par, c[2 * p])
-            total += coarse[p] * value(par, tab, RESISTIVITY, k, w)
-        quadrature[j] = abs(total * par[R_SCALE] / resistance[j] - 1)
+        extremes[j, 0], extremes[j, 1] = low, high
+        quadrature[j] = abs(half / fine - 1)
