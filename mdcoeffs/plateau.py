@@ -10,6 +10,7 @@ The constants below were set on seeds that the coverage study (benchmarks/onsage
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ Array = NDArray[np.float64]
 
 SIGMA = 1.0
 """Prior scale of a relaxation's weight, in log units of the spectrum."""
-NEIGHBOURS = 0.8
+NEIGHBOURS = 0.9
 """Prior correlation of the weights of neighbouring grid times: spectra are smooth."""
 RATIO = 1.9
 """Ratio of neighbouring relaxation times of the grid."""
@@ -30,6 +31,8 @@ TIMES_BEYOND = 1
 """Grid times slower than the slowest relaxation asked for that are always allowed."""
 NO_PART = 0.25
 """Prior probability that one of the two blocks (a | b and phi) does not relax where the other does."""
+CROSS = 0.5
+"""Scale of the weights of the cross term phi, relative to those of a and b."""
 OFF = 1e10
 """Prior precision that switches a weight off."""
 STUDENT = 8.0
@@ -307,7 +310,7 @@ def _fit_second(d: _Data, P: Array) -> _Fit:
     for _ in range(200):
         e = np.exp(-b @ X.T)
         A = ((d.q11 * e) @ XX).reshape(B, p, p)
-        A += P
+        A += P / CROSS**2
         f = _solve(A, (d.q12 * e) @ X)
         r = d.residual(f @ X.T) * e
         H = ((0.25 * (r + d.dof)) @ XX).reshape(B, p, p)
@@ -325,11 +328,11 @@ def _fit_second(d: _Data, P: Array) -> _Fit:
     H[:, :p, p:] = ((e * (d.q12 - phi * d.q11)) @ XX).reshape(B, p, p)
     H[:, p:, :p] = np.swapaxes(H[:, :p, p:], 1, 2)
     H[:, :p, :p] += P
-    H[:, p:, p:] += P
+    H[:, p:, p:] += P / CROSS**2
     theta = np.concatenate([b, f], axis=1)
-    penalty = (b * _times(P, b)).sum(axis=1) + (f * _times(P, f)).sum(axis=1)
+    penalty = (b * _times(P, b)).sum(axis=1) + (f * _times(P, f)).sum(axis=1) / CROSS**2
     top = -0.5 * (b @ X.T) @ d.dof - 0.5 * r.sum(axis=1) - 0.5 * penalty
-    prior = np.linalg.slogdet(P[:, 1:, 1:])[1]  # of b and of phi, half each
+    prior = np.linalg.slogdet(P[:, 1:, 1:])[1] - (p - 1) * math.log(CROSS)  # of b and of phi, half each
     return _Fit(theta, H, top + prior - 0.5 * np.linalg.slogdet(H)[1])
 
 
@@ -363,6 +366,6 @@ def _draw_second(
     x, minus_q = _propose(fit.theta[j, both], fit.hessian[j][np.ix_(both, both)], m, rng)
     b, phi = x[:, : on.size] @ d.X[:, on].T, x[:, on.size :] @ d.X[:, on].T
     log_p = -0.5 * b @ d.dof - 0.5 * (np.exp(-b) * d.residual(phi)).sum(axis=1)
-    for part in (x[:, : on.size], x[:, on.size :]):
+    for part in (x[:, : on.size], x[:, on.size :] / CROSS):
         log_p = log_p - 0.5 * np.einsum("mi,ij,mj->m", part, P, part)
     return x[:, 0], x[:, on.size], log_p + minus_q
