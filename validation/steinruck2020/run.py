@@ -21,11 +21,12 @@ from cellsim import figstyle
 HEAD = """# Steinrück 2020: statements against the model
 
 Written by `python validation/steinruck2020/run.py`. All three sets are reconstructions from the paper's text, not its
-Table S3. Lines are those of the accepted manuscript; "estimate" and "trial pair" are independent calculations. x counts
-from the cell centre towards the negative electrode; the manuscript does not say where its x points, so the velocity
-statements are read both ways. |v-| is in the interface frame, at positions fixed in the lab; ± is what 0.04 mm of
-position does, slow/medium/fast are below 50, below 100 and above 100 Å/s. RS volume: t+ = 0.2
-read in the volume frame.
+Table S3; D and (1-t+0) chi were chosen so that the RS velocities fall into the stated groups. Lines are those of the
+accepted manuscript; "estimate" and "trial pair" are independent calculations; the trial pair is an earlier
+reconstruction (trial_rs.toml, trial_pnb.toml), run here too to compare the solvers. x counts from the cell centre
+towards the negative electrode; the manuscript does not say where its x points, so the velocity statements are read both
+ways. |v-| is in the interface frame, at positions fixed in the lab; ± is what 0.04 mm of position does,
+slow/medium/fast are below 50, below 100 and above 100 Å/s. RS volume: t+ = 0.2 read in the volume frame.
 
 | where | statement | model | verdict |
 | --- | --- | --- | --- |

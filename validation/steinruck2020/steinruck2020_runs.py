@@ -7,20 +7,22 @@ does not say which electrode lies at positive x, so the velocity statements are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim import Solution, load_case, simulate
+from cellsim import Solution, load_case, load_set, simulate
 from cellsim.case import Case
 from cellsim.simulation import output_times
 
 Array = NDArray[np.float64]
 
-CASES = Path(__file__).resolve().parents[2] / "cases" / "steinruck2020"
+FOLDER = Path(__file__).resolve().parent
+CASES = FOLDER.parents[1] / "cases" / "steinruck2020"
 SETS = ("rs", "rs_volume", "pnb")
+TRIAL = ("trial_rs", "trial_pnb")  # an earlier pair that an independent solver has run
 NAMES = {"rs": "RS", "rs_volume": "RS volume", "pnb": "PNB"}
 BEAMS = np.array([-0.85, -0.50, -0.15, 0.20, 0.55])  # mm from the centre, each +- 0.04 (caption of Fig. 5)
 COLOURS = ("magenta", "black", "yellow", "green", "blue")  # the manuscript's names of these positions
@@ -84,14 +86,19 @@ class Run:
 
 
 def run_all() -> dict[str, Run]:
-    """The three sets through the experiment; about 1.5 s each."""
-    runs = {}
-    for name in SETS:
-        case = load_case(CASES / f"{name}.toml")
-        times = np.union1d(output_times(case.protocol), np.array([*case.output.times, *case.output.profiles_at]))
-        times = np.union1d(times, np.arange(0, 1001, 10) * MINUTE)
-        runs[name] = Run(name, case, simulate(case.cell, case.transport, case.protocol, c0=case.c0, times=times))
+    """The three sets and the trial pair through the experiment; about 1.5 s each."""
+    runs = {name: _run(name, load_case(CASES / f"{name}.toml")) for name in SETS}
+    for name in TRIAL:
+        case = runs[name.removeprefix("trial_")].case
+        transport = load_set(FOLDER / f"{name}.toml", case.cell.temperature).with_motion("volume")
+        runs[name] = _run(name, replace(case, transport=transport))
     return runs
+
+
+def _run(name: str, case: Case) -> Run:
+    times = np.union1d(output_times(case.protocol), np.array([*case.output.times, *case.output.profiles_at]))
+    times = np.union1d(times, np.arange(0, 1001, 10) * MINUTE)
+    return Run(name, case, simulate(case.cell, case.transport, case.protocol, c0=case.c0, times=times))
 
 
 def ratio(runs: dict[str, Run], a: str, b: str) -> Array:
