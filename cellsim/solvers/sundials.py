@@ -40,6 +40,7 @@ DEGREES = ((1e-4, 32), (1e-5, 48), (1e-7, 72), (0.0, 108))
 """First degree tried, by the tolerance asked for; each further try takes 1.5 times as many."""
 LARGEST = 170
 FINEST = 8
+INTERRUPTED = -1000
 MOST_CELLS = 2000
 EARLY = 1e-3
 """The spatial resolution is judged from this fraction of a step's duration on: just after a drive has jumped, the
@@ -142,6 +143,10 @@ def _difference(a: Trajectory, b: Trajectory, protocol: Protocol) -> float:
     return worst
 
 
+def _interrupted(time: float) -> str:
+    return f"interrupted at t = {time:.6g} s; what was done until then is kept"
+
+
 def _quiet() -> contextlib.AbstractContextManager[Any]:
     """CVODE announces failures on stdout; its flag says so too. Other threads' output is left alone."""
     if threading.current_thread() is threading.main_thread():
@@ -182,8 +187,7 @@ class _Integration:
         except KeyboardInterrupt:
             if not run.time:
                 raise
-            reached = f"at t = {run.time[-1][-1]:.6g} s"
-            run.fail("interrupted", f"interrupted {reached}; what was done until then is kept")
+            run.fail("interrupted", _interrupted(run.time[-1][-1]))
         return run
 
     def _step(self, index: int, step: Step, t_start: float, state: Array) -> tuple[Array, float, str]:
@@ -242,7 +246,10 @@ class _Integration:
         times, states, flag, message = self._solve(tspan, state, watched, events)
         seen = self.grid.observe(times, states, watched)
         ended_by = "duration"
-        if flag < 0:
+        if flag == INTERRUPTED:
+            ended_by = "interrupted"
+            self.run.fail(ended_by, _interrupted(times[-1]))
+        elif flag < 0:
             ended_by = "not_converged"
             self.run.fail(ended_by, f"step {index + 1} at t = {times[-1]:.6g} s: {message}")
         elif times[-1] < span[1]:
@@ -315,16 +322,19 @@ class _Integration:
 
     def _watched(self, solver: Any, tspan: Array, state: Array) -> tuple[Array, Array, int, str]:
         """The same, output by output, with progress; an interrupt keeps what was reached."""
-        times, states, result = [tspan[0]], [state], None
+        times, states, flag, message = [tspan[0]], [state], 0, ""
         solver.init_step(float(tspan[0]), state)
-        for t in tspan[1:]:
-            result = solver.step(float(t), "normal", float(tspan[-1]))
-            times.append(result.t)
-            states.append(result.y)
-            if result.status < 0 or result.t < t:
-                break
-            assert self.progress is not None
-            self.progress(result.t / self.protocol.duration)
-        assert result is not None
-        self.run.evaluations += result.nfev
-        return np.array(times), np.array(states), result.status, result.message
+        assert self.progress is not None
+        try:
+            for t in tspan[1:]:
+                result = solver.step(float(t), "normal", float(tspan[-1]))
+                times.append(result.t)
+                states.append(result.y)
+                flag, message = result.status, result.message
+                if flag < 0 or result.t < t:
+                    break
+                self.progress(result.t / self.protocol.duration)
+            self.run.evaluations += result.nfev
+        except KeyboardInterrupt:
+            flag = INTERRUPTED
+        return np.array(times), np.array(states), flag, message

@@ -1,0 +1,329 @@
+# ruff: noqa: E402
+"""Speed of the solvers on the polarisation of a cell: error beside time, FiPy, sundials and PyBaMM in one run.
+
+    python benchmarks/polarization.py -o runs/polarization [--peer-python PYTHON] [--repeats 30] [--part accuracy|size]
+
+The cell is cases/steinruck2020/rs.toml: 0.3 V for 1000 min, 200 output times. The reference is the spectral solver
+with 159 unknowns at rtol 1e-9, which finite volumes confirm (Richardson, printed). Errors: the largest of
+|i/i_ref - 1| at t >= 60 s, and of |c - c_ref|/c_average at both walls there. Times are of one thread: `first` from
+scratch (import of the solver and compiled code from its cache included), `repeated` the minimum of many calls of
+simulate(), which gives times, current, status and states; profiles and derived quantities are made when read, and
+`with c` reads i, c and c_face too. PyBaMM's repeated time is that of solver.solve() alone on a model already built.
+PYTHON is an interpreter with requirements-peers.lock installed; without it PyBaMM is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+import numpy as np
+
+from cellsim import equations
+from cellsim.case import Case, load_case
+from cellsim.ensemble import Member, Workers, simulate_many
+from cellsim.figstyle import COLOURS, GREY, MARKERS, TWO_COLUMNS, drawing
+from cellsim.protocol import Protocol, hold_voltage
+from cellsim.simulation import output_times, simulate
+from cellsim.solution import Solution
+from cellsim.solvers.state import Options
+
+ROOT = Path(__file__).parents[1]
+CASE = ROOT / "cases/steinruck2020/rs.toml"
+LATE = 60.0
+REFERENCE = Options(rtol=1e-9, unknowns=159)
+FIRST = "import time; a = time.perf_counter(); import sys; sys.path.insert(0, {here!r}); import polarization as p; \
+case = p.load_case(p.CASE); b = time.perf_counter(); p.solve(case, {solver!r}, p.Options(**{options!r})); \
+print(time.perf_counter() - b)"
+
+
+def solve(case: Case, solver: str, options: Options, times: np.ndarray | None = None) -> Solution:
+    """One run of the case."""
+    return simulate(case.cell, case.transport, case.protocol, c0=case.c0, times=times, solver=solver, options=options)
+
+
+def errors(s: Solution, reference: Solution, c0: float) -> tuple[float, float]:
+    """Largest error of i and of c at the walls from `LATE` on."""
+    late = reference["time"] >= LATE
+    i = np.max(np.abs(s["i"] / reference["i"] - 1)[late])
+    walls = np.max(np.abs(s["c_face"][:, [0, -1]] - reference["c_face"][:, [0, -1]])[late]) / c0
+    return float(i), float(walls)
+
+
+def clock(function: Callable[[], Any], repeats: int) -> tuple[float, float, float]:
+    """Smallest and median wall time and smallest processor time of calls [s]; the last does not see a busy machine."""
+    wall, processor = [], []
+    for _ in range(repeats):
+        begun, begun_processor = time.perf_counter(), time.process_time()
+        function()
+        wall.append(time.perf_counter() - begun)
+        processor.append(time.process_time() - begun_processor)
+    return min(wall), float(np.median(wall)), min(processor)
+
+
+def first_call(solver: str, options: dict[str, Any]) -> float:
+    """Wall time of the first run in a fresh process, without the import of cellsim itself [s]."""
+    code = FIRST.format(here=str(Path(__file__).parent), solver=solver, options=options)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    return float(done.stdout.split()[-1])
+
+
+def ours(case: Case, reference: Solution, repeats: int) -> list[dict[str, Any]]:
+    """Error and time of FiPy and sundials over sizes and tolerances."""
+    plans: list[tuple[str, dict[str, Any], int]] = [
+        ("sundials", {"rtol": rtol}, repeats if rtol > 1e-5 else repeats // 10)
+        for rtol in (1e-3, 3e-4, 1e-4, 2e-5, 1e-5, 1e-6, 1e-7, 1e-8)
+    ]
+    plans += [
+        ("fipy", {"cells": cells, "rtol": rtol}, 2 if repeats >= 100 else 1)
+        for cells, rtol in ((40, 1e-3), (80, 1e-4), (160, 2e-5))
+    ]
+    rows = []
+    for solver, choice, times in plans:
+        options = Options(**choice)
+        s = solve(case, solver, options)
+        error_i, error_c = errors(s, reference, case.c0)
+        wall, median, processor = clock(lambda o=options, n=solver: solve(case, n, o), times)  # type: ignore[misc]
+
+        def with_c(o: Options = options, n: str = solver) -> None:
+            s = solve(case, n, o)
+            _ = s["i"], s["c"], s["c_face"]
+
+        rows.append({
+            "tool": solver, "size": s.attributes.get("unknowns", options.cells), "rtol": options.rtol,
+            "error_i": error_i, "error_c": error_c, "repeated": wall, "median": median, "processor": processor,
+            "with_c": clock(with_c, times)[0] if solver == "sundials" else wall, "first": None,
+        })  # fmt: skip
+        print(line(rows[-1]), flush=True)
+    for solver, choice in (("sundials", {"rtol": 3e-4}), ("fipy", {"cells": 80, "rtol": 1e-4})):
+        row = next(r for r in rows if r["tool"] == solver and r["rtol"] == choice["rtol"])
+        row["first"] = first_call(solver, choice)
+    return rows
+
+
+def peer(case: Case, reference: Solution, python: str, repeats: int, folder: Path) -> list[dict[str, Any]]:
+    """The same of PyBaMM, in its own process and environment."""
+    transport = case.transport
+    low, high = transport.c_range
+    c = np.linspace(max(low, 0.02 * case.c0), high, 1500)  # the walls stay above 0.09 c0
+    np.savez(
+        folder / "problem.npz", thickness=case.cell.thickness, voltage=case.protocol.steps[0].value[0],
+        c_init=case.c0, K=equations.thermal_voltage(transport), i_0=reference["i"][0], c=c, D=transport.D(c),
+        M=equations.migration(transport, c), resistivity=1 / transport.kappa(c), W=transport.potential_integral(c),
+        times=reference["time"], i=reference["i"], walls=reference["c_face"][:, [0, -1]], late=LATE,
+    )  # fmt: skip
+    script = Path(__file__).with_name("polarization_pybamm.py")
+    subprocess.run(
+        [python, str(script), str(folder / "problem.npz"), str(folder / "pybamm.json"), str(repeats), "pchip"],
+        check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    found = json.loads((folder / "pybamm.json").read_text())
+    rows = [row for row in found["rows"] if "failed" not in row]
+    for row in front(rows):
+        print(line(row), flush=True)
+    return rows
+
+
+def front(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that no other beats in both error and time, slowest last."""
+    best: list[dict[str, Any]] = []
+    for row in sorted(rows, key=lambda r: r["repeated"]):
+        if not best or worst(row) < worst(best[-1]):
+            best.append(row)
+    return best
+
+
+def worst(row: dict[str, Any]) -> float:
+    """The larger of both errors."""
+    return max(row["error_i"], row["error_c"])
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row of the table."""
+    mesh = f" {row['mesh']} {row['stretch']:g}" if "mesh" in row else ""
+    cpu = 1e3 * row["processor"]
+    first = "" if row.get("first") is None else f"{1e3 * row['first']:.0f}"
+    with_c = "" if "with_c" not in row else f"{1e3 * row['with_c']:.2f}"
+    return (
+        f"| {row['tool']}{mesh} | {row['size']} | {row['rtol']:.0e} | {row['error_i']:.1e} | {row['error_c']:.1e} "
+        f"| {1e3 * row['repeated']:.2f} | {1e3 * row['median']:.2f} | {cpu:.2f} | {with_c} | {first} |"
+    )
+
+
+HEAD = (
+    "| tool | size | rtol | error i | error c | repeated / ms | median / ms | cpu / ms | with c / ms | first / ms |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+)
+
+
+def at_error(rows: list[dict[str, Any]], tool: str, error: float) -> dict[str, Any] | None:
+    """The fastest row of a tool with both errors at most `error`."""
+    fine = [row for row in rows if row["tool"] == tool and worst(row) <= error]
+    return min(fine, key=lambda r: r["repeated"]) if fine else None
+
+
+def accuracy(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
+    """The table and the work-precision figure."""
+    times = np.union1d([0.0], output_times(case.protocol))
+    reference = solve(case, "sundials", REFERENCE, times)
+    print(HEAD)
+    rows = ours(case, reference, arguments.repeats)
+    if arguments.peer_python:
+        rows += peer(case, reference, arguments.peer_python, arguments.repeats, folder)
+        rows += [row | {"tool": "sundials again"} for row in ours(case, reference, arguments.repeats)[:3]]
+    lines = [HEAD] + [line(row) for row in rows if row["tool"] != "PyBaMM"]
+    lines += [line(row) for row in front([row for row in rows if row["tool"] == "PyBaMM"])]
+    for error in (1e-3, 1e-4):
+        us = at_error(rows, "sundials", error)
+        for other in ("fipy", "PyBaMM"):
+            them = at_error(rows, other, error)
+            if us and them:
+                ratio = them["repeated"] / us["repeated"]
+                lines.append(f"\nError <= {error:g}: sundials {1e3 * us['repeated']:.2f} ms, {other} "
+                             f"{1e3 * them['repeated']:.2f} ms, {ratio:.1f} times "
+                             f"(processor time {them['processor'] / us['processor']:.1f} times).")  # fmt: skip
+    (folder / "accuracy.md").write_text("\n".join(lines) + "\n")
+    (folder / "accuracy.json").write_text(json.dumps(rows, indent=1))
+    print("\n".join(lines[-6:]))
+    with drawing(folder / "work_precision.png", title="Work and precision, RS case") as (_figure, axes):
+        for k, tool in enumerate(("fipy", "PyBaMM", "sundials")):
+            mine = [row for row in rows if row["tool"] == tool]
+            axes[0].loglog([1e3 * r["repeated"] for r in mine], [worst(r) for r in mine], MARKERS[k],
+                           color=COLOURS[k], alpha=0.35, fillstyle="none")  # fmt: skip
+            best = front(mine)
+            axes[0].loglog([1e3 * r["repeated"] for r in best], [worst(r) for r in best], MARKERS[k] + "-",
+                           color=COLOURS[k], label={"fipy": "FiPy"}.get(tool, tool))  # fmt: skip
+        axes[0].axhline(1e-3, color=GREY, lw=0.6)
+        axes[0].set_xlabel("time of a repeated run / ms")
+        axes[0].set_ylabel("largest error of i and c / 1")
+        axes[0].legend()
+
+
+def size(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
+    """Time against cells, unknowns, duration, members and workers."""
+    from cellsim.solvers.banded import Banded
+    from cellsim.solvers.march import fatal_limits
+    from cellsim.solvers.packing import Physics
+    from cellsim.solvers.sundials import _Integration
+
+    times = output_times(case.protocol)
+    result: dict[str, Any] = {}
+    cells = np.array([25, 50, 100, 200, 400, 800, 1600])
+
+    def volumes(n: int) -> None:
+        options = Options(cells=n)
+        physics = Physics(case.cell, case.transport, case.c0, case.transport.c_range[0], 1e-6)
+        limits = fatal_limits(case.transport, case.c0, options)
+        _Integration(Banded(physics, n, options.stretch), case.protocol, times, limits, options, None).go()
+
+    result["finite volumes"] = [clock(lambda n=n: volumes(int(n)), 6)[0] for n in cells]  # type: ignore[misc]
+    result["fipy"] = [clock(lambda n=n: solve(case, "fipy", Options(cells=int(n), rtol=1e-4)), 1)[0] for n in cells]  # type: ignore[misc]
+    unknowns = np.array([15, 31, 47, 71, 107, 159])
+    result["spectral"] = [
+        clock(lambda n=n: solve(case, "sundials", Options(unknowns=int(n))), 20)[0]  # type: ignore[misc]
+        for n in unknowns
+    ]
+    durations = np.array([600.0, 6e3, 6e4, 6e5])
+
+    def last(duration: float) -> None:
+        protocol = Protocol((hold_voltage(0.3, duration),))
+        simulate(case.cell, case.transport, protocol, c0=case.c0, solver="sundials", options=Options(rtol=3e-4))
+
+    result["duration"] = [clock(lambda d=d: last(float(d)), 40)[0] for d in durations]  # type: ignore[misc]
+    counts, speed = np.array([8, 32, 128, 512]), {}
+    for workers in (1, 2):
+        with Workers(workers) as pool:
+
+            def many(n: int, pool: Workers = pool) -> None:
+                simulate_many([member(case, k) for k in range(n)], workers=pool, keep=last_current)
+
+            many(4 * workers)
+            speed[workers] = [clock(lambda n=n: many(int(n)), 2)[0] for n in counts]  # type: ignore[misc]
+    result["ensemble 1"], result["ensemble 2"] = speed[1], speed[2]
+    result["load"] = os.getloadavg()[0]
+    table = {key: [float(v) for v in np.atleast_1d(value)] for key, value in result.items()}
+    (folder / "size.json").write_text(json.dumps(table, indent=1))
+    print(json.dumps(table))
+    with drawing(folder / "size.png", columns=3, width=TWO_COLUMNS, title="Cost against size") as (_figure, axes):
+        for k, name in enumerate(("fipy", "finite volumes", "spectral")):
+            x = unknowns if name == "spectral" else cells
+            axes[0].loglog(x, 1e3 * np.array(table[name]), MARKERS[k] + "-", color=COLOURS[k],
+                           label={"fipy": "FiPy", "finite volumes": "sundials, volumes",
+                                  "spectral": "sundials, spectral"}[name])  # fmt: skip
+        axes[0].set_xlabel("cells or unknowns / 1")
+        axes[1].semilogx(durations / 60, 1e3 * np.array(table["duration"]), "o-", color=COLOURS[2])
+        axes[1].set_xlabel("duration / min")
+        axes[1].set_ylim(bottom=0)
+        for workers in (1, 2):
+            axes[2].loglog(counts, np.array(table[f"ensemble {workers}"]), MARKERS[workers] + "-",
+                           color=COLOURS[workers], label=f"{workers} worker" + "s" * (workers > 1))  # fmt: skip
+        axes[2].set_xlabel("members / 1")
+        for ax, unit in zip(axes, ("ms", "ms", "s"), strict=True):
+            ax.set_ylabel(f"time / {unit}")
+        axes[0].legend()
+        axes[2].legend()
+
+
+def member(case: Case, k: int) -> Member:
+    """Members that differ: the voltage runs from 0.05 to 0.3 V."""
+    voltage = 0.05 + 0.25 * (k % 97) / 96
+    protocol = Protocol((hold_voltage(voltage, 6e4),))
+    return Member(case.cell, case.transport, protocol, case.c0, solver="sundials", options=Options(rtol=1e-6))
+
+
+def last_current(s: Solution) -> float:
+    """What an ensemble keeps."""
+    return float(s["i"][-1])
+
+
+def ensemble(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
+    """An ensemble of FiPy runs, at least 10 s of serial work, on one and on two warm workers, taken in turns."""
+    members = [
+        Member(case.cell, case.transport, Protocol((hold_voltage(0.1 + 0.01 * k, 6e4),)), case.c0, solver="fipy",
+               options=Options(cells=60, rtol=1e-4))
+        for k in range(16)
+    ]  # fmt: skip
+    spent: dict[int, list[float]] = {1: [], 2: []}
+    with Workers(1) as one, Workers(2) as two:
+        for pool in (one, two):
+            simulate_many(members[:4], workers=pool, keep=last_current, chunk=1)
+        for _ in range(3):
+            for count, pool in ((1, one), (2, two)):
+                work = functools.partial(simulate_many, members, workers=pool, keep=last_current, chunk=1)
+                spent[count].append(clock(work, 1)[0])
+    text = (f"ensemble of {len(members)} FiPy runs: one warm worker {min(spent[1]):.1f} s, two {min(spent[2]):.1f} s, "
+            f"{min(spent[1]) / min(spent[2]):.2f} times; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} "
+            "cores")  # fmt: skip
+    (folder / "ensemble.md").write_text(text + "\n")
+    print(text)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--out", type=Path, default=Path("runs/polarization"))
+    parser.add_argument("--peer-python", help="interpreter with requirements-peers.lock")
+    parser.add_argument("--repeats", type=int, default=300)
+    parser.add_argument("--part", choices=("accuracy", "size", "ensemble"), action="append")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    case = load_case(CASE)
+    parts = {"accuracy": accuracy, "size": size, "ensemble": ensemble}
+    for part in arguments.part or parts:
+        parts[part](case, arguments, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""Pieces of the sundials solver: tables, grids, kernels against equations.py, statuses, interrupts, lazy results."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cellsim import equations
+from cellsim.case import load_case, parse_case
+from cellsim.cell import Cell, Separator
+from cellsim.kinetics import ButlerVolmer, Electrode, Resistance
+from cellsim.protocol import Protocol, Step, StopConditions, hold_current, hold_voltage, rest
+from cellsim.set_file import list_sets, load_set
+from cellsim.simulation import simulate
+from cellsim.solution import VARIABLES
+from cellsim.solvers import kernels, kernels_banded
+from cellsim.solvers.banded import Banded, wall_weights
+from cellsim.solvers.chebyshev import clenshaw_curtis, spectral_grid
+from cellsim.solvers.packing import Physics
+from cellsim.solvers.spectral import Spectral
+from cellsim.solvers.state import Options
+from cellsim.solvers.tabulate import property_tables
+from cellsim.transport import TransportSet
+
+RS = Path(__file__).parents[2] / "cases/steinruck2020/rs.toml"
+L = 1e-3
+
+
+def kinetic_cell() -> Cell:
+    return Cell(
+        L,
+        298.15,
+        positive=Electrode(Resistance(np.array([1e-3])), ButlerVolmer(5.0, 1000.0)),
+        negative=Electrode(
+            Resistance(np.array([1e-3, 3e-3]), np.array([0.0, 500.0])), ButlerVolmer(4.0, 900.0, 0.3, 0.6)
+        ),
+        separator=Separator(0.5, 3.0),
+    )
+
+
+def curved_set() -> TransportSet:
+    base = TransportSet.constant(kappa=0.5, D=3e-10, t_plus=0.3, V_e=1e-4, V_0=1e-4, c_range=(1.0, 5000.0))
+    return replace(
+        base,
+        kappa_source=lambda c, m, r: 8e-4 * c * np.exp(-c / 1500),
+        D_source=lambda c, m, r: 3e-10 * np.exp(-c / 2000),
+        t_plus_source=lambda c, m, r: 0.4 - c / 1e4,
+        chi_source=lambda c, m, r: 0.8 + (c / 2000) ** 2,
+    )
+
+
+def wave(grid: Spectral | Banded) -> np.ndarray:
+    """Cumulated salt of c = c_init (1 - 0.6 sin(pi xi/2)): what is left of the middle has more salt."""
+    xi = spectral_grid(grid.n, grid.fine).xi[1:-1] if isinstance(grid, Spectral) else grid._xi[1:-1]
+    return 1.2 / np.pi * np.cos(np.pi * xi / 2)
+
+
+def grids() -> list[Spectral | Banded]:
+    physics = Physics(kinetic_cell(), curved_set(), 1000.0, 1.0, 1e-9)
+    return [Spectral(physics, 40), Banded(physics, 2000, 2.5)]
+
+
+@pytest.mark.parametrize("grid", grids(), ids=["spectral", "banded"])
+@pytest.mark.parametrize("voltage", [0.4, -0.05])
+def test_compiled_current_and_flux_are_those_of_the_equations(grid: Spectral | Banded, voltage: float) -> None:
+    """The voltage law and the salt flux, with kinetics and a resistance that changes, against equations.py."""
+    cell, transport, t = kinetic_cell(), curved_set(), 200.0
+    data = grid.data(hold_voltage(voltage, 1000.0), 0.0, ())
+    state = wave(grid)
+    seen = grid.observe(np.array([t]), state[None], data)
+    assert seen.wall[0] == pytest.approx([1600.0, 400.0], rel=1e-6)
+    x, weights = np.polynomial.legendre.leggauss(200)
+    c = 1000 * (1 - 0.6 * np.sin(np.pi * x / 2))
+    resistance = float(np.sum(weights / transport.kappa(c)) * L / 2 / cell.separator.transport_factor)
+    assert seen.resistance[0] == pytest.approx(resistance, rel=1e-5)  # measured: 1e-10 and 1e-6
+    i = equations.VoltageLaw(cell, transport).current(voltage, resistance, 1600.0, 400.0, t)
+    assert seen.i[0] == pytest.approx(i, rel=1e-5)
+    rate = np.empty_like(state)
+    assert grid.rate(t, state, rate, data)
+    xi = spectral_grid(40).xi[1:-1] if isinstance(grid, Spectral) else grid._xi[1:-1]
+    c, slope = 1000 * (1 - 0.6 * np.sin(np.pi * xi / 2)), -600 * np.pi / L * np.cos(np.pi * xi / 2)
+    N = equations.salt_flux(transport, c, slope, i, cell.separator.transport_factor)
+    expected = -N * 2 / (cell.separator.porosity * 1000 * L)
+    assert np.max(np.abs(rate - expected)) <= 1e-5 * np.max(np.abs(expected))
+
+
+@pytest.mark.parametrize("drive", [hold_voltage(0.4, 1000.0), hold_current(20.0, 1000.0)], ids=["voltage", "current"])
+def test_jacobians_are_the_derivatives(drive: Step) -> None:
+    physics = Physics(kinetic_cell(), curved_set(), 1000.0, 1.0, 1e-9)
+    for grid in (Spectral(physics, 16), Banded(physics, 16, 1.0)):
+        data, m = grid.data(drive, 0.0, ()), grid.unknowns
+        state, ds, h = wave(grid), np.empty(m), 1e-6
+        numeric = np.empty((m, m))
+        for j in range(m):
+            up, down = np.empty(m), np.empty(m)
+            step = h * np.eye(m)[j]
+            grid.rate(100.0, state + step, up, data)
+            grid.rate(100.0, state - step, down, data)
+            numeric[:, j] = (up - down) / (2 * h)
+        if isinstance(grid, Spectral):
+            J = np.empty((m, m))
+            kernels.jacobian(100.0, state, ds, J, data)
+        else:
+            bands, per_i, per_s = np.zeros((3, m)), np.zeros(m), np.zeros(m)
+            kernels_banded.linearise(100.0, state, data, bands, per_i, per_s)
+            J = np.empty((m, m))
+            out = np.empty(m)
+            for j in range(m):
+                kernels_banded.multiply(bands, per_i, per_s, np.eye(m)[j], out)
+                J[:, j] = out
+            gamma, r = 3.0, np.sin(np.arange(m))
+            kernels_banded.solve(bands, per_i, per_s, gamma, r, out)
+            assert out - gamma * J @ out == pytest.approx(r, abs=1e-10)
+        assert np.max(np.abs(J - numeric)) <= 1e-6 * np.max(np.abs(numeric))  # measured: 1e-9
+
+
+@pytest.mark.parametrize("name", list_sets())
+def test_tables_agree_with_every_shipped_set(name: str) -> None:
+    """Within the tolerance on average between the nodes."""
+    transport = load_set(name)
+    low, high = transport.c_range
+    tables = property_tables(transport, low, high, 1e-6)
+    assert tables.mean_error <= 1e-6
+    assert property_tables(transport, low, high, 1e-6) is tables
+
+
+def test_grid_operators() -> None:
+    """Differentiation and quadrature of what the grid can represent, and of a smooth function."""
+    grid = spectral_grid(32)
+    xi = grid.xi[1:-1]
+    s = np.cos(np.pi * xi / 2)
+    fine = np.cos(np.pi - np.pi * np.arange(65) / 64)
+    assert grid.to_c @ s == pytest.approx(-np.pi / 2 * np.sin(np.pi * fine / 2), abs=1e-11)
+    assert grid.to_slope @ s == pytest.approx(-((np.pi / 2) ** 2) * s, abs=1e-9)
+    assert grid.tail(s[None])[0] <= 1e-11
+    assert np.sum(clenshaw_curtis(16) * np.exp(spectral_grid(16).xi)) == pytest.approx(np.e - 1 / np.e, rel=1e-14)
+    widths = np.array([1.0, 2.0, 4.0])
+    edges = np.array([0.0, 1.0, 3.0, 7.0])
+    averages = np.diff(2 * edges + edges**2 - edges**3 / 3) / widths  # of 2 + 2x - x^2
+    assert wall_weights(widths) @ averages == pytest.approx(2.0, rel=1e-13)
+
+
+def protocol_of_all() -> Protocol:
+    table = Step("current", np.array([0.0, 3.0, 3.0, -1.0]), 600.0, np.array([0.0, 200.0, 400.0, 600.0]))
+    return Protocol(
+        (
+            hold_voltage(0.1, 4000.0, StopConditions(current_below=0.8)),
+            rest(2000.0, StopConditions(voltage_below=0.001)),
+            hold_current(3.0, 3000.0, StopConditions(voltage_above=0.033)),
+            table,
+            hold_voltage(-0.1, 3000.0, StopConditions(current_rate_below=1e-3)),
+            hold_current(2.0, 40000.0, StopConditions(c_above=1050.0)),
+        )
+    )
+
+
+def test_every_kind_of_step_and_stop() -> None:
+    """The steps follow each other as FiPy's do, and end where their conditions are met."""
+    transport = TransportSet.constant(kappa=0.5, D=3e-10, t_plus=0.3, chi=1.5, V_e=1e-4, V_0=1e-4)
+    cell = replace(kinetic_cell(), positive=Electrode(), negative=Electrode(kinetic_cell().negative.resistance))
+    s = simulate(cell, transport, protocol_of_all(), c0=1000.0, solver="sundials")
+    f = simulate(cell, transport, protocol_of_all(), c0=1000.0, solver="fipy", times=[1.0], options=Options(40, 5e-4))
+    assert [e["ended_by"] for e in s.log] == [e["ended_by"] for e in f.log]
+    assert s.status == f.status == "stopped"
+    for a, b in zip(s.log, f.log, strict=True):
+        assert a["t_end"] - a["t_start"] == pytest.approx(b["t_end"] - b["t_start"], rel=0.05)
+    first, last = (np.flatnonzero(s["step"] == 0)[k] for k in (0, -1))
+    assert s["i"][last] == pytest.approx(0.8 * s["i"][first], rel=1e-6)
+    assert s["V"][s["step"] == 2][-1] == pytest.approx(0.033, rel=1e-6)
+    assert s["c_face"][-1].max() == pytest.approx(1050.0, rel=1e-8)
+    assert np.all(np.diff(s["time"]) > 0)
+    assert s.salt_drift <= 1e-12
+
+
+def test_lazy_result_is_complete_and_travels(tmp_path: Path) -> None:
+    case = load_case(RS)
+    s = simulate(case.cell, case.transport, case.protocol, c0=case.c0, solver="sundials")
+    assert list(s.arrays) == list(VARIABLES)
+    assert len(s.arrays) == len(VARIABLES)
+    with pytest.raises(KeyError):
+        s["nonsense"]
+    again = pickle.loads(pickle.dumps(s))
+    for name in VARIABLES:
+        assert np.array_equal(again[name], s[name], equal_nan=True)
+    s.to_netcdf(tmp_path / "s.nc")
+    assert s.dataset["c"].shape == (200, 160)
+    x = s["x"]
+    assert x[0] + x[-1] == pytest.approx(case.cell.thickness, rel=1e-12)
+
+
+def test_progress_gives_the_same_numbers() -> None:
+    """Watched output by output: the integrator's steps are the same, so are the results."""
+    case = load_case(RS)
+    seen: list[float] = []
+    a = simulate(case.cell, case.transport, case.protocol, c0=case.c0, solver="sundials", progress=seen.append)
+    b = simulate(case.cell, case.transport, case.protocol, c0=case.c0, solver="sundials")
+    assert seen[-1] == pytest.approx(1.0)
+    assert np.max(np.abs(a["i"] / b["i"] - 1)) <= 1e-3
+
+
+def test_an_interrupt_keeps_what_was_done() -> None:
+    case = load_case(RS)
+
+    def stop_half_way(fraction: float) -> None:
+        if fraction > 0.5:
+            raise KeyboardInterrupt
+
+    s = simulate(case.cell, case.transport, case.protocol, c0=case.c0, solver="sundials", progress=stop_half_way)
+    assert s.status == "interrupted"
+    assert 0.4 <= s["time"][-1] / case.protocol.duration <= 0.6
+    assert s["c"].shape[0] == s["time"].size
+
+
+def test_a_case_file_chooses_it() -> None:
+    text = RS.read_text(encoding="utf-8") + '\n[solver]\nname = "sundials"\n'
+    case = parse_case(text, RS)
+    s = simulate(case.cell, case.transport, case.protocol, c0=case.c0, solver=case.solver.name)
+    assert s.attributes["solver"] == "sundials"
+
+
+def test_too_many_steps_is_not_converged() -> None:
+    case = load_case(RS)
+    s = simulate(
+        case.cell, case.transport, case.protocol, c0=case.c0, solver="sundials",
+        times=[60000.0], options=Options(max_steps=20),
+    )  # fmt: skip
+    assert s.status == "not_converged"
+    assert "step 1" in s.message
+    assert s["time"].size >= 1
