@@ -195,6 +195,54 @@ def plot(directory: Path, case_path: Path | None) -> None:
 
 
 @main.command()
+@click.argument("case", type=FILE)
+@click.argument("data", nargs=-1, type=FILE)
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the case>-compare.")
+@click.option("--also", multiple=True, type=FILE, metavar="CASE", help="A second case beside the first; repeatable.")
+@click.option("--leave-out", multiple=True, metavar="X", help='Position kept out of the spread, such as "-0.85 mm".')
+@click.option("--window", nargs=2, metavar="FROM TO", help="Times between which velocity ratios are averaged.")
+@click.option("--profile-at", metavar="T", help="When the symmetry of the profile is judged; default the last one.")
+def compare(
+    case: Path,
+    data: tuple[Path, ...],
+    output: Path | None,
+    also: tuple[Path, ...],
+    leave_out: tuple[str, ...],
+    window: tuple[str, str] | None,
+    profile_at: str | None,
+) -> None:
+    """Set a prediction beside data; nothing is fitted. CASE is a case or the folder of a run.
+
+    DATA: potentiostat exports (.mpt, .DTA), tables with units in the header, data sheets (docs/compare.md); the
+    [[measured]] tables of the case are used as well.
+
+    \b
+    Example:  cellsim compare cases/thienenkamp2022/polarisation.toml -o compared
+    """
+    from cellsim.compare_report import Wanted, compare_case, lines, write_comparison
+    from cellsim.run_folder import check_writable
+    from cellsim.units import to_si
+
+    wanted = Wanted(
+        tuple(to_si(x, "m", field="--leave-out") for x in leave_out),
+        (to_si(window[0], "s", field="--window"), to_si(window[1], "s", field="--window")) if window else None,
+        None if profile_at is None else to_si(profile_at, "s", field="--profile-at"),
+    )
+    directory = check_writable(output or Path("runs") / f"{case.stem}-compare")
+    found = [compare_case(path, data, wanted) for path in (case, *also)]
+    written = write_comparison(found, directory)
+    for one in found:
+        for line in lines(one):
+            click.echo(line)
+    click.echo(f"written to {written[-1]}")
+    early = [one for one in found if not one.solution.succeeded]
+    for one in early:
+        click.echo(f"{one.case.title}: {one.solution.status}: {one.solution.message}", err=True)
+    if early:
+        sys.exit(1)
+
+
+@main.command()
 @click.argument("name", required=False)
 @click.option("--plot", "picture", type=FILE, metavar="FILE.png", help="Draw the set's four functions.")
 @click.option("-T", "--temperature", metavar="T", help='Temperature of the values shown, such as "40 degC".')

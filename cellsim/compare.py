@@ -1,0 +1,440 @@
+"""A prediction against data, nothing refitted: residuals, chi squared, ratios, figures of merit of Steinrueck 2020.
+
+Ratios of currents are predicted/measured, ratios of velocities measured/predicted, as the paper has them
+(doi:10.1039/D0EE02193H, Figs. 3 and 5). Chi squared is per point and counts points as independent; no parameter has
+been adjusted, so nothing is taken off. Points of a map share the scan before and the scale of the path length: its chi
+squared is a measure, not a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.case import Case
+from cellsim.compare_data import Dataset, Series
+from cellsim.errors import InputError
+from cellsim.observables.concentration import ConcentrationMap
+from cellsim.observables.current import RatioStatistics, ratio_statistics, recorded
+from cellsim.observables.xam import state_at
+from cellsim.readers.maps import VelocityTable
+from cellsim.solution import Solution
+
+Array = NDArray[np.float64]
+
+MINUTE = 60.0
+WINDOW = (200 * MINUTE, 400 * MINUTE)
+"""Over which Steinrueck 2020 averages velocity ratios [s]."""
+UNITS: Mapping[str, str] = {"current": "A/m^2", "voltage": "V", "profile": "mol/m^3", "velocity": "m/s"}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A data set beside its prediction.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What was measured.
+    measured, predicted : ndarray
+        Equal shapes [SI]; NaN where there is no prediction or no measurement.
+    error : ndarray, optional
+        Standard errors of the measurement.
+    """
+
+    dataset: Dataset
+    measured: Array
+    predicted: Array
+    error: Array | None = None
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """Where both exist, and the error is positive if errors are given."""
+        good = np.isfinite(self.measured) & np.isfinite(self.predicted)
+        return good if self.error is None else good & (self.error > 0)
+
+    @property
+    def count(self) -> int:
+        """Number of points compared."""
+        return int(np.count_nonzero(self.used))
+
+    @property
+    def bias(self) -> float:
+        """Mean of measured minus predicted [SI]."""
+        return float(np.mean((self.measured - self.predicted)[self.used]))
+
+    @property
+    def rms(self) -> float:
+        """Root mean square of measured minus predicted [SI]."""
+        return float(np.sqrt(np.mean((self.measured - self.predicted)[self.used] ** 2)))
+
+    @property
+    def chi2(self) -> float | None:
+        """Chi squared per point [1]; None without errors."""
+        if self.error is None:
+            return None
+        residual = (self.measured - self.predicted)[self.used] / self.error[self.used]
+        return float(np.mean(residual**2))
+
+    @property
+    def ratio(self) -> Array:
+        """Predicted/measured for currents and voltages, measured/predicted otherwise [1]; NaN where undefined."""
+        a, b = self.predicted, self.measured
+        if self.dataset.kind in ("profile", "velocity"):
+            a, b = b, a
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.used & (b != 0), a / np.where(b == 0, 1.0, b), np.nan)
+
+
+@dataclass(frozen=True)
+class Merit:
+    """A figure of merit.
+
+    Parameters
+    ----------
+    name : str
+        Short and fixed, for programs.
+    text : str
+        One sentence, for people.
+    values : mapping
+        The numbers in it [SI or 1].
+    """
+
+    name: str
+    text: str
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PositionRatio:
+    """Velocity measured/predicted at one position, averaged over a window of time.
+
+    Parameters
+    ----------
+    position : float
+        From the positive interface at t = 0, fixed in the lab [m].
+    ratio, error : float
+        Anion velocities in the interface frame, by the local epsilon, and the standard error by the data's errors [1].
+    published : float
+        The paper's own way: constant epsilon, relative to the solvent, interface motion ignored [1].
+    left_out : bool
+        Whether it is kept out of mean and spread.
+    """
+
+    position: float
+    ratio: float
+    error: float
+    published: float
+    left_out: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A case, its run, and everything it was compared with.
+
+    Parameters
+    ----------
+    case : Case
+        What was predicted.
+    solution : Solution
+        The prediction.
+    items : tuple of Compared
+        Data set by data set.
+    merits : tuple of Merit
+        Figures of merit that the data allow.
+    ratios : tuple of PositionRatio
+        Of the velocities, position by position.
+    """
+
+    case: Case
+    solution: Solution
+    items: tuple[Compared, ...]
+    merits: tuple[Merit, ...]
+    ratios: tuple[PositionRatio, ...] = ()
+
+    def of_kind(self, kind: str) -> list[Compared]:
+        """The data sets of one kind."""
+        return [item for item in self.items if item.dataset.kind == kind]
+
+    def merit(self, name: str) -> Merit | None:
+        """The figure of merit `name`, if there is one."""
+        return next((m for m in self.merits if m.name == name), None)
+
+
+def compare(
+    case: Case,
+    solution: Solution,
+    data: Sequence[Dataset],
+    *,
+    left_out: Sequence[float] = (),
+    window: tuple[float, float] | None = None,
+    profile_time: float | None = None,
+) -> Comparison:
+    """Compare a run with data.
+
+    Parameters
+    ----------
+    case : Case
+        What was predicted.
+    solution : Solution
+        Its run.
+    data : sequence of Dataset
+        What was measured.
+    left_out : sequence of float
+        Positions kept out of mean and spread of the velocity ratios [m from the positive interface].
+    window : tuple of float, optional
+        Time over which velocity ratios are averaged [s]; default 200-400 min, or the second fifth of a shorter run.
+    profile_time : float, optional
+        When the symmetry of the profile is judged [s]; default the last profile.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        No data, or data that do not overlap with the run.
+    """
+    if not data:
+        raise InputError("compare: there is nothing to compare with; name data files, or give the case [[measured]]")
+    items = tuple(beside(solution, dataset) for dataset in data)
+    for item in items:
+        if not item.count:
+            raise InputError(
+                f"{item.dataset.label}: no point lies within the run (0 to {solution['time'][-1]:.6g} s) and the cell"
+            )
+    end = float(solution["time"][-1])
+    chosen = window or (WINDOW if end >= WINDOW[1] else (0.2 * end, 0.4 * end))
+    merits: list[Merit] = []
+    ratios: list[PositionRatio] = []
+    for item in items:
+        if item.dataset.kind == "current":
+            merits += current_merits(item, case.title)
+        elif item.dataset.kind == "profile":
+            merits += symmetry_merits(item, case, profile_time)
+        elif item.dataset.kind == "velocity":
+            found = position_ratios(item, case, solution, chosen, left_out)
+            ratios += found
+            merits += velocity_merits(found, chosen)
+    return Comparison(case, solution, items, tuple(merits), tuple(ratios))
+
+
+# ---- predictions --------------------------------------------------------------------------------------------------
+
+
+def beside(solution: Solution, dataset: Dataset) -> Compared:
+    """A data set and its prediction at the same times and positions."""
+    data = dataset.data
+    if isinstance(data, Series):
+        predicted = recorded(solution, "i" if dataset.kind == "current" else "V", data.time)
+        return Compared(dataset, data.value, predicted, data.error)
+    if isinstance(data, ConcentrationMap):
+        found = dataset.forward(solution) if dataset.forward else profile_at(solution, data, dataset.beam_width)
+        return Compared(dataset, data.c, found, data.error)
+    v = velocity_at(solution, data)
+    return Compared(dataset, data.v, np.abs(v) if data.unsigned else v, data.error)
+
+
+def profile_at(solution: Solution, data: ConcentrationMap, beam_width: float = 0.0) -> Array:
+    """Predicted c at the times and lab positions of a map, averaged over the beam [mol/m^3]; NaN outside."""
+    offsets = np.linspace(-0.5, 0.5, 7) * beam_width if beam_width else np.zeros(1)
+    rows = np.full(data.c.shape, np.nan)
+    for k, time in enumerate(data.time):
+        if 0 <= time <= solution["time"][-1] * (1 + 1e-9):
+            x = data.position[:, None] + offsets - float(state_at(solution, "interface_shift", time))
+            faces, c = state_at(solution, "position_face", time), state_at(solution, "c_face", time)
+            rows[k] = np.interp(x, faces, c, left=np.nan, right=np.nan).mean(axis=1)
+    return rows
+
+
+def velocity_at(solution: Solution, data: VelocityTable) -> Array:
+    """Predicted velocity at the points of a table, averaged over beam and position error [m/s]; NaN outside."""
+    if data.frame not in ("lab", "interface", "solvent"):
+        raise InputError(f"{data.label}: frame = {data.frame!r} must be lab, interface or solvent")
+    return _averaged(solution, data, lambda x: in_frame(solution, data.quantity, data.frame, x))
+
+
+def _averaged(solution: Solution, data: VelocityTable, quantity: object) -> Array:
+    """A quantity (time, position) at the points of a table: mean over a box of the beam's width and a normal error."""
+    assert callable(quantity)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
+    offsets = data.position_error * nodes if data.position_error else np.zeros(1)
+    share = weights / weights.sum() if data.position_error else np.ones(1)
+    if data.beam_width:
+        box, part = np.polynomial.legendre.leggauss(3)
+        offsets = (offsets[:, None] + 0.5 * data.beam_width * box).ravel()
+        share = (share[:, None] * 0.5 * part).ravel()
+    mean = np.zeros(data.time.size)
+    for offset, weight in zip(offsets, share, strict=True):
+        places = data.positions
+        values = quantity(places + offset)
+        at = np.empty(data.time.size)
+        for k, place in enumerate(places):
+            here = data.position == place
+            at[here] = np.interp(data.time[here], solution["time"], values[:, k], left=np.nan, right=np.nan)
+        mean += weight * at
+    return mean
+
+
+def in_frame(solution: Solution, name: str, frame: str, positions: Array) -> Array:
+    """A velocity against time at positions fixed in the lab, in any frame, shape (time, positions) [m/s]."""
+    v = solution.at(name, positions)
+    if frame == "interface":
+        return v - solution["v_interface"][:, None]
+    return v - solution.at("v_0", positions) if frame == "solvent" else v
+
+
+# ---- figures of merit ---------------------------------------------------------------------------------------------
+
+
+def current_merits(item: Compared, title: str) -> list[Merit]:
+    """Predicted/measured current: within 10 % at all times? And is it constant after 200 min?"""
+    assert isinstance(item.dataset.data, Series)
+    found = ratio_statistics(item.ratio)
+    values = _values(found)
+    text = (
+        f"predicted/measured current: {found.mean:.3f} on average, {found.low:.3f} to {found.high:.3f}, within 10 % at "
+        f"{100 * found.within:.0f} % of {found.count} points"
+    )
+    merits = [Merit("current_ratio", text, values)]
+    late = item.ratio[item.dataset.data.time >= WINDOW[0]]
+    if np.count_nonzero(np.isfinite(late)) > 2:
+        after = ratio_statistics(late)
+        text = f"after 200 min the ratio of currents is {after.mean:.3f} with a scatter of {after.sd:.3f}"
+        merits.append(Merit("current_ratio_late", text, _values(after)))
+    return merits
+
+
+def _values(found: RatioStatistics) -> dict[str, float]:
+    return {name: float(getattr(found, name)) for name in ("count", "mean", "sd", "low", "high", "within")}
+
+
+def position_ratios(
+    item: Compared, case: Case, solution: Solution, window: tuple[float, float], left_out: Sequence[float]
+) -> list[PositionRatio]:
+    """Measured/predicted velocity at each position, averaged over the window.
+
+    For the solvent's speed in the lab frame the sign is taken from the model, the interface velocity taken off and the
+    anion's velocity formed by the local epsilon, which the ratio then no longer shows; beside it the published way.
+    """
+    data = item.dataset.data
+    assert isinstance(data, VelocityTable)
+    inside = item.used & (data.time >= window[0]) & (data.time <= window[1])
+    measured, predicted, published = item.measured, item.predicted, item.ratio
+    if data.quantity == "v_0" and data.frame == "lab":
+        lab = velocity_at(solution, data)
+        v_s = np.interp(data.time, solution["time"], solution["v_interface"])
+        measured = (np.sign(lab) * data.v if data.unsigned else data.v) - v_s
+        predicted = lab - v_s
+        phi = float(case.transport.phi_0(case.c0))
+        epsilon = phi / (1 - phi) if phi < 1 else np.inf
+        relative = _averaged(solution, data, lambda x: in_frame(solution, "v_minus", "solvent", x))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            published = (epsilon + 1) * np.abs(data.v) / np.abs(relative) if phi < 1 else np.full(data.v.shape, np.nan)
+    found = []
+    for place in data.positions:
+        here = inside & (data.position == place)
+        if not here.any():
+            continue
+        n = int(np.count_nonzero(here))
+        error = 0.0 if data.error is None else float(np.sqrt(np.sum((data.error[here] / predicted[here]) ** 2)) / n)
+        out = any(abs(place - p) < 1e-6 for p in left_out)
+        ratio = float(np.mean(measured[here] / predicted[here]))
+        found.append(PositionRatio(float(place), ratio, error, float(np.mean(published[here])), out))
+    return found
+
+
+def velocity_merits(ratios: Sequence[PositionRatio], window: tuple[float, float]) -> list[Merit]:
+    """Mean and spread over the positions that count."""
+    kept = [r for r in ratios if not r.left_out]
+    if not kept:
+        return []
+    merits = []
+    span = f"{window[0] / MINUTE:.0f}-{window[1] / MINUTE:.0f} min"
+    outside = f", {len(ratios) - len(kept)} left out" if len(kept) < len(ratios) else ""
+    ways = [("velocity_ratio", "anion, interface frame, local epsilon", [r.ratio for r in kept])]
+    if any(np.isfinite(r.published) and r.published != r.ratio for r in kept):
+        ways.append(("velocity_ratio_published", "the published way", [r.published for r in kept]))
+    for name, how, values in ways:
+        mean, sd = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+        noise = float(np.sqrt(np.mean([r.error**2 for r in kept])))
+        text = (
+            f"measured/predicted velocity, {span} ({how}): {mean:.2f} with a spread of {sd:.2f} over {len(kept)} "
+            f"positions{outside}; the errors of the data alone would make {noise:.2f}"
+        )
+        merits.append(Merit(name, text, {"mean": mean, "sd": sd, "count": float(len(kept)), "noise": noise}))
+    return merits
+
+
+def symmetry_merits(item: Compared, case: Case, time: float | None) -> list[Merit]:
+    """Where the measured and the predicted profile cross c_average, and their even over odd part.
+
+    A cubic in x is fitted over the points with errors as weights; even/odd is the second Legendre moment of the change
+    over the first, over the span that lies symmetric about the centre. Both have errors by the covariance of the fit.
+    """
+    data = item.dataset.data
+    assert isinstance(data, ConcentrationMap)
+    candidates = np.flatnonzero(item.used.sum(axis=1) >= 8)
+    if not candidates.size:
+        return []
+    row = int(candidates[-1] if time is None else candidates[np.argmin(np.abs(data.time[candidates] - time))])
+    half = 0.5 * case.cell.thickness
+    good = item.used[row] & (np.abs(data.position - half) < half)
+    u = data.position[good] / half - 1
+    span = min(-float(u.min()), float(u.max())) if good.any() else 0.0
+    good_span = np.abs(u) <= span * (1 + 1e-9)
+    if span <= 0.3 or np.count_nonzero(good_span) < 8:
+        return []
+    u, error = u[good_span] / span, None if item.error is None else item.error[row][good][good_span]
+    found = {
+        who: _symmetry(u, values[row][good][good_span] - case.c0, error if who == "measured" else None)
+        for who, values in (("measured", item.measured), ("predicted", item.predicted))
+    }
+    if found["measured"] is None or found["predicted"] is None:
+        return []
+    values: dict[str, float] = {"time": float(data.time[row])}
+    parts = []
+    for who in ("measured", "predicted"):
+        crossing, crossing_error, even, even_error = found[who]  # type: ignore[misc]
+        values |= {
+            f"{who}_crossing": crossing * span * half,
+            f"{who}_crossing_error": crossing_error * span * half,
+            f"{who}_even_over_odd": even,
+            f"{who}_even_over_odd_error": even_error,
+        }
+        bars = (
+            (f" ± {1e3 * crossing_error * span * half:.3f}", f" ± {even_error:.3f}") if who == "measured" else ("", "")
+        )
+        parts.append(
+            f"{who} crosses the average {1e3 * crossing * span * half:+.3f}{bars[0]} mm from the centre, even/odd part "
+            f"{even:+.3f}{bars[1]}"
+        )
+    return [Merit("symmetry", f"profile at {data.time[row] / MINUTE:.0f} min: " + "; ".join(parts), values)]
+
+
+def _symmetry(u: Array, change: Array, error: Array | None) -> tuple[float, float, float, float] | None:
+    """Crossing of zero next to the centre and moment ratio of a cubic in Legendre polynomials, each with its error."""
+    from numpy.polynomial import legendre
+
+    weight = np.ones(u.size) if error is None else 1 / error
+    design = legendre.legvander(u, 3)
+    solved, *_ = np.linalg.lstsq(design * weight[:, None], change * weight, rcond=None)
+    covariance = np.linalg.inv((design * weight[:, None]).T @ (design * weight[:, None]))
+    if error is None:
+        residual = change - design @ solved
+        covariance = covariance * float(residual @ residual) / max(u.size - 4, 1)
+    roots = legendre.legroots(solved)
+    real = roots[np.abs(roots.imag) < 1e-9].real
+    if not real.size or solved[1] == 0:
+        return None
+    crossing = float(real[np.argmin(np.abs(real))])
+    slope = float(legendre.legval(crossing, legendre.legder(solved)))
+    value = legendre.legvander(np.array([crossing]), 3)[0]
+    crossing_error = float(np.sqrt(value @ covariance @ value)) / abs(slope)
+    even = float(solved[2] / solved[1])
+    gradient = np.array([0, -even / solved[1], 1 / solved[1], 0])
+    return crossing, crossing_error, even, float(np.sqrt(gradient @ covariance @ gradient))
