@@ -103,7 +103,7 @@ def plan(case: Path) -> None:
 @main.command()
 @click.argument("case", type=FILE)
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="The run folder; default runs/<name of the case>.")
-@click.option("--solver", metavar="NAME", help="Instead of the solver the case names: auto, fipy, material.")
+@click.option("--solver", metavar="NAME", help="Instead of the solver the case names: auto, fipy, material, sundials.")
 @click.option("--no-figures", is_flag=True, help="Leave the figures and the report out.")
 def run(case: Path, output: Path | None, solver: str | None, no_figures: bool) -> None:
     """Predict: current, voltage, profiles, velocities, into a folder with figures and a report.

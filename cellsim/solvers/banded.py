@@ -71,8 +71,6 @@ class Banded:
 
     def solver_options(self, data: Any) -> dict[str, Any]:
         """The linear solver CVODE is to use: GMRES, preconditioned by the exact solve: one iteration."""
-        from sksundae.cvode import CVODEJacTimes, CVODEPrecond
-
         m = self.unknowns
         bands, per_i, per_s = np.zeros((3, m)), np.zeros(m), np.zeros(m)
 
@@ -90,8 +88,8 @@ class Banded:
 
         return {
             "linsolver": "gmres",
-            "precond": CVODEPrecond(setup, solve),
-            "jactimes": CVODEJacTimes(linearise, multiply),
+            "precond": (setup, solve),
+            "jactimes": (linearise, multiply),
         }
 
     def observe(self, times: Array, states: Array, data: Any) -> Observed:

@@ -296,7 +296,7 @@ class _Integration:
 
     def _solve(self, tspan: Array, state: Array, data: Any, events: tuple[Event, ...]) -> tuple[Array, Array, int, str]:
         """CVODE over `tspan`: times and states reached, its flag (negative: failed) and message."""
-        from sksundae.cvode import CVODE
+        from sksundae.cvode import CVODE, CVODEJacTimes, CVODEPrecond
 
         rate, judge = self.grid.rate, self.grid.events
 
@@ -305,6 +305,9 @@ class _Integration:
                 raise _SaltGoneError  # no limit is watched here; the caller tries again, watching
 
         options = self.grid.solver_options(data)
+        for key, wrapper in (("precond", CVODEPrecond), ("jactimes", CVODEJacTimes)):
+            if key in options:
+                options[key] = wrapper(*options[key])
         if events:
 
             def eventsfn(t: float, s: Array, g: Array) -> None:
