@@ -1,0 +1,1 @@
+"""What instruments report of a cell, and back from their files to concentration and velocity."""

@@ -1,0 +1,268 @@
+"""chi^2 of a shared velocity, minimised over everything else: its minima and where it has risen by a given amount."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.observables import xpcs_engine as engine
+from cellsim.observables.xpcs_engine import ALL, Array, Levels, Parameters, Problem
+from cellsim.observables.xpcs_scan import Scan, scan, starts_at
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Several fits: parameters, and chi^2 of each, shape (starts,)."""
+
+    theta: Parameters
+    chi2: Array
+
+    def take(self, which: object) -> Fits:
+        """Some of them."""
+        return Fits(self.theta.take(which), self.chi2[which])  # type: ignore[index]
+
+    @property
+    def best(self) -> Fits:
+        """The deepest one."""
+        return self.take([int(np.argmin(self.chi2))])
+
+    @property
+    def u(self) -> float:
+        """Internal velocity of the first."""
+        return float(self.theta.v[0, 0])
+
+
+def joined(*several: Fits) -> Fits:
+    """Lists of fits one after the other."""
+    theta = Parameters(*(np.concatenate(parts) for parts in zip(*(f.theta for f in several), strict=True)))
+    return Fits(theta, np.concatenate([f.chi2 for f in several]))
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A problem and which parameters are adjusted besides v.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data.
+    levels : tuple of int
+        Level of each parameter.
+    shape : list of int
+        Parameters adjusted besides v.
+    """
+
+    problem: Problem
+    levels: Levels
+    shape: list[int]
+
+    def at(self, starts: Parameters, alternatives: int) -> Fits:
+        """Fit at the velocities of `starts`, which come `alternatives` times one after the other with other shapes.
+
+        Rings that share nothing but v take the best of the alternatives one by one: h and 1 - h may both be minima,
+        ring by ring.
+        """
+        theta, chi2 = engine.minimise(self.problem, self._on_levels(starts), self.levels, self.shape)
+        chi2 = chi2.reshape(alternatives, -1, chi2.shape[1])
+        best = np.argmin(chi2, axis=0)
+        component = max(self.levels[p] for p in self.shape)
+        kept = [theta.v[: best.shape[0]]]
+        for p in range(1, 6):
+            pick = engine.spread_on(self.problem, best, component, self.levels[p])
+            values = theta[p].reshape(alternatives, -1, theta[p].shape[1])
+            kept.append(np.take_along_axis(values, np.broadcast_to(pick, values.shape[1:])[None], axis=0)[0])
+        return Fits(Parameters(*kept), chi2.min(axis=0).sum(axis=1))
+
+    def _on_levels(self, ringwise: Parameters) -> Parameters:
+        """Starts given per ring, on the levels of the fit."""
+        rings, curves = self.problem.starts.size, self.problem.ring.size
+        values = list(ringwise)
+        for p in range(1, 6):
+            size = (curves, rings, 1)[self.levels[p]]
+            if values[p].shape[1] != size:
+                values[p] = values[p][:, self.problem.ring] if size == curves else values[p].mean(axis=1, keepdims=True)
+        return Parameters(*values)
+
+    def from_scan(self, found: Scan, rows: NDArray[np.intp]) -> Fits:
+        """Fit at the velocities of some rows of a scan."""
+        return self.at(starts_at(found, rows), 2)
+
+    def near(self, theta: Parameters, u: Array) -> Fits:
+        """Fit at velocities `u`, starting from one `theta` and from what a scan finds there."""
+        scanned = self._on_levels(starts_at(scan(self.problem, u), np.arange(u.size)))
+        start = [np.concatenate([np.repeat(a, u.size, axis=0), b]) for a, b in zip(theta, scanned, strict=True)]
+        return self.at(Parameters(np.tile(u, 3)[:, None], *start[1:]), 3)
+
+    def free(self, starts: Parameters) -> Fits:
+        """Fit everything, v too."""
+        theta, chi2 = engine.minimise(self.problem, starts, self.levels, [engine.V, *self.shape])
+        return Fits(theta, chi2[:, 0])
+
+    def width(self, theta: Parameters) -> float:
+        """Standard error of the internal velocity by the curvature of chi^2; inf where it has none."""
+        free = [engine.V, *self.shape]
+        equations = engine.normal(self.problem, theta, self.levels, free)
+        last = engine.eliminate(self.problem, equations, self.levels, free, None, ALL)[-1]
+        place = last.own.index(0)
+        variance = float(last.inverse[0, 0, place, place])
+        return float(np.sqrt(variance)) if 0 < variance < 1e10 else np.inf
+
+
+def search(profile: Profile, found: Scan, rows: NDArray[np.intp]) -> tuple[Fits, Fits]:
+    """The best fit at rest, and fits from `rows` (of which the first is v = 0), the best ones looked at more closely.
+
+    Which h is better may change with v ring by ring, which makes small steps between minima of the sum: around the two
+    best fits, velocities a fraction of the grid apart are fitted afresh.
+    """
+    fixed = profile.from_scan(found, rows)
+    fits = profile.free(fixed.take(rows > 0).theta)
+    order = np.argsort(fits.chi2)
+    for k in order[:2]:
+        if fits.chi2[k] < fits.chi2[order[0]] + 30:
+            here = fits.take([int(k)])
+            around = here.u + found.u[1] * np.array([-0.5, -0.25, -0.1, 0.1, 0.25, 0.5])
+            close = profile.near(here.theta, around[around > 0])
+            fits = joined(fits, profile.free(close.best.theta))
+    still = joined(fixed.take(rows == 0), profile.near(fits.best.theta, np.zeros(1))).best
+    shallow = profile.free(still.theta._replace(v=np.full((1, 1), 0.3 * found.u[1])))
+    return still, joined(fits, shallow)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The minimum, the ends of the set within the rise, and of the part around the minimum [internal units]."""
+
+    best: Fits
+    low: float
+    high: float
+    own: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which minimum is believed: one next to rest, unless a faster fringe is better by more than chance makes it.
+
+    Next to rest v adds one parameter to the model at rest. A distant fringe is another model, free to use the shape of
+    every ring, and many of them are searched: it must gain `gain`.
+
+    Parameters
+    ----------
+    near : float
+        Velocities up to here are next to rest [internal units].
+    gain : float
+        chi^2 by which a faster fringe must be better [1].
+    """
+
+    near: float
+    gain: float
+
+    def of(self, fits: Fits) -> Fits:
+        """The fit that is believed."""
+        slow = fits.theta.v[:, 0] <= self.near
+        best = fits.best
+        if not slow.any() or slow[int(np.argmin(fits.chi2))]:
+            return best
+        nearest = fits.take(slow).best
+        return best if float(nearest.chi2[0] - best.chi2[0]) > self.gain else nearest
+
+
+def interval(
+    profile: Profile, fits: Fits, still: Fits, rise: float, step: float, top: float, choice: Choice
+) -> Interval:
+    """Hull of all velocities at which chi^2 lies no more than `rise` above the minimum that is believed.
+
+    Parameters
+    ----------
+    profile : Profile
+        The problem.
+    fits : Fits
+        Minima of chi^2 found.
+    still : Fits
+        The fit at v = 0.
+    rise : float
+        Rise of chi^2.
+    step : float
+        Velocity in which a fringe does not change [internal units].
+    top : float
+        Nothing is tried beyond [internal units].
+    choice : Choice
+        Which minimum is believed.
+
+    Returns
+    -------
+    Interval
+        `high` is inf where nothing below `top` is excluded.
+    """
+    everything = joined(fits, still)
+    for _ in range(3):
+        best = choice.of(everything)
+        limit = float(best.chi2[0]) + rise
+        low, passed = _crossing(profile, best, -1, limit, step, top)
+        high, also = _crossing(profile, best, +1, limit, step, top)
+        seen = [everything, *passed, *also]
+        own = (low, high)
+        u = everything.theta.v[:, 0]
+        others = np.flatnonzero((everything.chi2 <= limit) & ((u < low) | (u > high)))
+        if others.size:
+            slowest, quickest = others[np.argmin(u[others])], others[np.argmax(u[others])]
+            if u[slowest] < low:
+                low, passed = _crossing(profile, everything.take([slowest]), -1, limit, step, top)
+                seen += passed
+            if u[quickest] > high:
+                high, passed = _crossing(profile, everything.take([quickest]), +1, limit, step, top)
+                seen += passed
+        lowest = choice.of(joined(*seen))
+        if abs(float(lowest.chi2[0] - best.chi2[0])) < 2e-3:
+            break
+        everything = joined(everything, lowest, profile.free(lowest.theta))
+    return Interval(best, low, high, own)
+
+
+def _crossing(
+    profile: Profile, start: Fits, sign: int, limit: float, step: float, top: float
+) -> tuple[float, list[Fits]]:
+    """Where chi^2 rises through `limit` going down (-1) or up (+1) from `start`, and the fits made on the way.
+
+    The root of the rise is close to linear in v far from 0 and in v^2 near it; the bracket is closed in v^2.
+    """
+    u, made = start.u, list[Fits]()
+    if sign < 0 and u == 0.0:
+        return 0.0, made
+    width = profile.width(start.theta) if u > 0 else np.inf
+    reach = float(np.clip(1.6 * width, 1e-7 * u, step)) if np.isfinite(width) else 0.2 * step
+    inner, outer = (u, float(start.chi2[0])), (np.nan, np.nan)
+    for _ in range(14):
+        trial = np.unique(np.clip(u + sign * reach * np.array([1.0, 1.6, 2.6]), 0.0, top))[::sign]
+        inner, outer, got = _advance(profile, start, trial, limit, inner)
+        made.append(got)
+        if np.isfinite(outer[0]):
+            break
+        if inner[0] in (0.0, top):
+            return (0.0 if sign < 0 else np.inf), made
+        reach *= 2.6
+    else:
+        return (0.0 if sign < 0 else np.inf), made
+    for _ in range(2):
+        trial = np.sqrt(np.linspace(inner[0] ** 2, outer[0] ** 2, 6)[1:-1])
+        inner, closer, got = _advance(profile, start, trial, limit, inner)
+        outer = closer if np.isfinite(closer[0]) else outer
+        made.append(got)
+    floor = min(float(start.chi2[0]), inner[1])
+    a, b, c = (np.sqrt(max(x - floor, 0.0)) for x in (inner[1], limit, outer[1]))
+    share = np.clip((b - a) / max(c - a, 1e-12), 0.0, 1.0)
+    return float(np.sqrt(inner[0] ** 2 + share * (outer[0] ** 2 - inner[0] ** 2))), made
+
+
+def _advance(
+    profile: Profile, start: Fits, trial: Array, limit: float, inner: tuple[float, float]
+) -> tuple[tuple[float, float], tuple[float, float], Fits]:
+    """Fit at `trial` velocities, in the order of going outward; the last inside and the first outside the limit."""
+    got = profile.near(start.theta, trial)
+    outside = np.flatnonzero(got.chi2 > limit)
+    j = int(outside[0]) if outside.size else trial.size
+    if j:
+        inner = (float(trial[j - 1]), float(got.chi2[j - 1]))
+    outer = (float(trial[j]), float(got.chi2[j])) if j < trial.size else (np.nan, np.nan)
+    return inner, outer, got
