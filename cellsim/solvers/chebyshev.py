@@ -58,15 +58,21 @@ class SpectralGrid:
 
     @cached_property
     def to_tail(self) -> Array:
-        """The matrix from the unknowns to the last quarter of the Chebyshev coefficients of c/c_init."""
-        return np.asarray(chebyshev.chebder(self.to_coefficients)[-self.n // 4 :])
+        """The matrix from the unknowns to the last half of the Chebyshev coefficients of c/c_init."""
+        return np.asarray(chebyshev.chebder(self.to_coefficients)[-2 * (self.n // 4) :])
 
     def tail(self, s: Array) -> Array:
-        """What is unresolved: the largest of the last coefficients of c over c_init, for many states.
+        """What is left out of c over c_init, for many states: the coefficients beyond the last, continued and summed.
 
-        For a resolved profile they fall geometrically; a quarter back they bound the sum of what is left out.
+        From their third quarter to their last they fall R times; at that pace the sum beyond is n/(4 R ln R) times the
+        largest of the last quarter: less than it for a resolved profile, many times for a front.
         """
-        return np.asarray(np.max(np.abs(s @ self.to_tail.T), axis=1))
+        coefficients = np.abs(s @ self.to_tail.T)
+        quarter = self.n // 4
+        before = np.max(coefficients[:, :quarter], axis=1) + 1e-300
+        last = np.max(coefficients[:, quarter:], axis=1) + 1e-301
+        R = np.maximum(before / last, 1.01)
+        return np.asarray(last * np.clip(quarter / (R * np.log(R)), 0.5, self.n))
 
     @cached_property
     def operators(self) -> Array:
