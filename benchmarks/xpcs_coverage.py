@@ -5,7 +5,7 @@
 Resumable: every finished series is a line of the store; run the same command again to go on. Series k has the random
 stream (seed, k), fixed before anything is run: 18 azimuths x 9 q (or fewer), moving fraction 0.1-0.9, stretch 0.5-1.5,
 relaxation times from one tenth to ten times the longest delay, speeds from 0 through the resolvable limit to the
-fastest that the delays follow, noise from a photon count. The limit is computed from the true shape, never from the data.
+fastest that the delays follow, noise from a photon count. The limit is computed from the true shape, not the data.
 
 Rules. Above the limit: exact two-sided binomial test of the coverage at 1 %, and the mean of (v_fit - v)/error within
 0.2. Below it: the upper limit holds in at least 95 % (one-sided exact test at 1 % does not reject that).
@@ -93,7 +93,8 @@ def run_one(k: int, seed: int) -> dict[str, Any]:
     low, high = fit.interval
     return {
         "k": k, "above": series.window.contains(series.v), "v": series.v, "limit": series.window.low,
-        "h": series.h, "stretch": series.stretch, "fit": fit.v, "error": fit.error, "low": low, "high": high, "fringe": fit.fringe,
+        "h": series.h, "stretch": series.stretch, "fit": fit.v, "error": fit.error, "low": low, "high": high,
+        "fringe": fit.fringe,
         "resolved": fit.resolved, "ambiguous": fit.ambiguous, "ratio": fit.rest.ratio, "p": fit.rest.p_value,
         "chi2": fit.reduced_chi2, "curves": int(series.data.q.size),
         "s": time.perf_counter() - began, "cpu": time.process_time() - used,
@@ -171,12 +172,14 @@ def report(rows: Sequence[dict[str, Any]]) -> tuple[str, bool]:
     at_rest = [r for r in rows if r["v"] == 0]
     lines += [
         "",
-        f"Above the limit, truth below the interval {numbers['missed_low']:.3f}, above it {numbers['missed_high']:.3f}; "
+        f"Above the limit, truth below the interval {numbers['missed_low']:.3f}, above it "
+        f"{numbers['missed_high']:.3f}; "
         f"motion declared in {numbers['resolved_above']:.3f}, below the limit in {numbers['resolved_below']:.3f}.",
         f"At rest: p(v = 0) < 0.05 in {np.mean([r['p'] < 0.05 for r in at_rest] or [0]):.3f} of {len(at_rest)}.",
         f"Fit of 162 curves: median {np.median([r['s'] for r in full] or [0]):.2f} s, largest "
         f"{max((r['s'] for r in full), default=0):.2f} s; processor time median "
-        f"{np.median([r['cpu'] for r in full] or [0]):.2f} s, largest {max((r['cpu'] for r in full), default=0):.2f} s.",
+        f"{np.median([r['cpu'] for r in full] or [0]):.2f} s, largest "
+        f"{max((r['cpu'] for r in full), default=0):.2f} s.",
         f"Rules: p >= {ALPHA}, |bias| <= {BIAS}, upper limit >= {LEVEL:.0%}: " + ("PASS" if good else "FAIL"),
     ]
     return "\n".join(lines), good

@@ -131,7 +131,8 @@ def envelope(tau: ArrayLike, tau0: ArrayLike, stretch: ArrayLike) -> Array:
     stretch : array_like
         Stretching exponent [1].
     """
-    return np.exp(-((np.asarray(tau, dtype=float) / tau0) ** stretch))
+    age = np.asarray(tau, dtype=float) / np.asarray(tau0, dtype=float)
+    return np.exp(-(age ** np.asarray(stretch, dtype=float)))
 
 
 def heterodyne_g2(

@@ -38,9 +38,9 @@ class Parameters(NamedTuple):
     stretch: Array
     baseline: Array
 
-    def take(self, which: object) -> Parameters:
+    def take(self, which: Any) -> Parameters:
         """Some of the starts."""
-        return Parameters(*(a[which] for a in self))  # type: ignore[index]
+        return Parameters(*(a[which] for a in self))
 
 
 Levels = tuple[int, int, int, int, int, int]
@@ -223,7 +223,7 @@ def eliminate(
         size = diagonal[:, :, mine]
         lift = 1e-13 * size + 1e-12
         if damping is not None:
-            factor = damping if component == level or component == ALL else damping[:, problem_ring(problem, level)]
+            factor = damping if component in (level, ALL) else damping[:, problem_ring(problem, level)]
             lift = lift + factor[..., None] * size
         A[..., range(len(mine)), range(len(mine))] += lift
         B = H[:, :, mine][..., rest]
@@ -379,7 +379,7 @@ def _subset(problem: Problem, active: Index) -> Problem:
 
 def spread_on(problem: Problem, value: NDArray[Any], component: int, level: int) -> NDArray[Any]:
     """A value per component spread over the groups of a (finer or equal) level."""
-    if component == level or component == ALL:
+    if component in (level, ALL):
         return value
     return value[:, problem_ring(problem, level)]
 

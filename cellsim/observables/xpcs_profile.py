@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,9 @@ class Fits:
     theta: Parameters
     chi2: Array
 
-    def take(self, which: object) -> Fits:
+    def take(self, which: Any) -> Fits:
         """Some of them."""
-        return Fits(self.theta.take(which), self.chi2[which])  # type: ignore[index]
+        return Fits(self.theta.take(which), self.chi2[which])
 
     @property
     def best(self) -> Fits:

@@ -1,10 +1,10 @@
 """Where to start: every velocity on a grid, by variable projection.
 
 For given v, h, tau0 and stretch the model is linear in the contrast, and everything it needs are sums over the points
-that depend on v, tau0 and stretch alone. chi^2 on a grid of all four is a closed form; the best h, tau0 and stretch of each
-ring are taken at every v, once below h = 1/2 and once above, because h and 1 - h are nearly alike while the envelope
-has not decayed. The local minima of the sum over rings are where the full fit begins, so that it cannot end in the wrong
-fringe.
+that depend on v, tau0 and stretch alone. chi^2 on a grid of all four is a closed form; the best h, tau0 and stretch of
+each ring are taken at every v, once below h = 1/2 and once above, because h and 1 - h are nearly alike while the
+envelope has not decayed. The local minima of the sum over rings are where the full fit begins, so that it cannot end in
+the wrong fringe.
 """
 
 from __future__ import annotations
@@ -135,5 +135,5 @@ def minima(values: Array, most: int) -> NDArray[np.intp]:
 
 def starts_at(found: Scan, rows: NDArray[np.intp]) -> Parameters:
     """Two starts on every chosen row of a scan: all small h first, then all large."""
-    both = [a[:, rows].reshape(-1, a.shape[-1]) for a in (found.contrast, found.h, found.tau0, found.stretch)]
-    return Parameters(np.tile(found.u[rows], 2)[:, None], *both, np.zeros_like(both[0]))
+    a, b, c, d = (x[:, rows].reshape(-1, x.shape[-1]) for x in (found.contrast, found.h, found.tau0, found.stretch))
+    return Parameters(np.tile(found.u[rows], 2)[:, None], a, b, c, d, np.zeros_like(a))

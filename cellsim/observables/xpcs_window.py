@@ -13,10 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from cellsim.observables import xpcs_engine as engine
 from cellsim.observables.xpcs import CorrelationSet, envelope, heterodyne_g2
-from cellsim.observables.xpcs_engine import JOINT, Parameters, Problem
+from cellsim.observables.xpcs_engine import JOINT, Parameters
 from cellsim.observables.xpcs_fit import _SHAPE as SHAPE
 from cellsim.observables.xpcs_fit import fastest, fringe_gain
-from cellsim.observables.xpcs_profile import Profile
 from cellsim.observables.xpcs_result import VelocityFit
 from cellsim.observables.xpcs_scan import effective_lag, first_fringe
 
@@ -180,7 +179,7 @@ class MasterCurve:
         total = np.bincount(bins, weight)
         inside = (total > 0) & (np.arange(total.size) > 0) & (np.arange(total.size) < np.size(edges))
         mean, path = (np.bincount(bins, weight * a)[inside] / total[inside] for a in (self.cosine, self.path))
-        return path, mean, total[inside] ** -0.5
+        return path, mean, np.sqrt(1 / total[inside])
 
 
 def master_curve(data: CorrelationSet, fit: VelocityFit, *, largest_error: float = 1.0) -> MasterCurve:
