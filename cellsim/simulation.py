@@ -8,7 +8,7 @@ import time as clock
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from typing import Any
 
@@ -97,10 +97,15 @@ def simulate(
     return assemble(run, cell, transport, provenance | dict(attributes or {}))
 
 
+@lru_cache(maxsize=64)
+def _options_text(options: Options) -> str:
+    return json.dumps(asdict(options))
+
+
 def _provenance(solver: str, transport: TransportSet, options: Options, left: bool, elapsed: float) -> dict[str, Any]:
     return {
         "solver": solver,
-        "solver_options": json.dumps(asdict(options)),
+        "solver_options": _options_text(options),
         "transport": transport.name,
         "transport_status": transport.status,
         "transport_note": transport.note,

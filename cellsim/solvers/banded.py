@@ -69,13 +69,13 @@ class Banded:
         distance = np.minimum(self._xi[1:-1] + 1, 1 - self._xi[1:-1])
         return np.asarray(0.1 * rtol * np.sqrt(distance))
 
-    def solver_options(self, data: Any) -> dict[str, Any]:
+    def solver_options(self, box: list[Any]) -> dict[str, Any]:
         """The linear solver CVODE is to use: GMRES, preconditioned by the exact solve: one iteration."""
         m = self.unknowns
         bands, per_i, per_s = np.zeros((3, m)), np.zeros(m), np.zeros(m)
 
         def linearise(t: float, s: Array, ds: Array) -> None:
-            kernels_banded.linearise(t, s, data, bands, per_i, per_s)
+            kernels_banded.linearise(t, s, box[0], bands, per_i, per_s)
 
         def setup(t: float, s: Array, ds: Array, jok: bool, jnew: list[int], gamma: float) -> None:
             jnew[0] = 0 if jok else 1

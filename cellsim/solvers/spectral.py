@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -36,7 +36,10 @@ class Observed:
 
     def some(self, keep: Any) -> Observed:
         """Those of some states."""
-        return Observed(*(getattr(self, field.name)[keep] for field in fields(self)))
+        return Observed(
+            self.i[keep], self.wall[keep], self.resistance[keep], self.extremes[keep], self.tail[keep],
+            self.quadrature[keep],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,12 @@ class Spectral:
         """Tolerances of s: an error `rtol` c_init in c in the middle, less towards the walls, where c acts on i."""
         return np.asarray(3 * rtol * self._grid.gaps**1.5)
 
-    def solver_options(self, data: Any) -> dict[str, Any]:
+    def solver_options(self, box: list[Any]) -> dict[str, Any]:
         """The linear solver CVODE is to use: dense, with the Jacobian written out."""
         jacobian = kernels.jacobian
 
         def jacfn(t: float, s: Array, ds: Array, J: Array) -> None:
-            jacobian(t, s, ds, J, data)
+            jacobian(t, s, ds, J, box[0])
 
         return {"linsolver": "dense", "jacfn": jacfn}
 

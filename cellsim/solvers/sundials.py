@@ -41,6 +41,7 @@ DEGREES = ((1e-4, 32), (1e-5, 48), (1e-7, 72), (0.0, 108))
 LARGEST = 170
 FINEST = 8
 INTERRUPTED = -1000
+_kept = threading.local()
 MOST_CELLS = 2000
 EARLY = 1e-3
 """The spatial resolution is judged from this fraction of a step's duration on: just after a drive has jumped, the
@@ -296,32 +297,58 @@ class _Integration:
 
     def _solve(self, tspan: Array, state: Array, data: Any, events: tuple[Event, ...]) -> tuple[Array, Array, int, str]:
         """CVODE over `tspan`: times and states reached, its flag (negative: failed) and message."""
+        if not events and self.progress is None and isinstance(self.grid, Spectral):
+            solver = self._kept_solver(data)
+        else:
+            solver = self._solver([data], events)
+        with _quiet():
+            if self.progress is None:
+                try:
+                    result = solver.solve(tspan, state)
+                except BaseException:
+                    _kept.__dict__.pop("solvers", None)  # what it was doing is unknown
+                    raise
+                self.run.evaluations += result.nfev
+                return result.t, result.y, result.status, result.message
+            return self._watched(solver, tspan, state)
+
+    def _kept_solver(self, data: Any) -> Any:
+        """A CVODE from an earlier run of this thread on such a grid, or a new one: making it costs a tenth of a run."""
+        kept: dict[Any, Any] = _kept.__dict__.setdefault("solvers", {})
+        grid = self.grid
+        assert isinstance(grid, Spectral)
+        key = (grid.n, grid.fine, self.options.rtol, self.options.max_steps)
+        if key not in kept:
+            if len(kept) >= 16:
+                kept.pop(next(iter(kept)))
+            box: list[Any] = [data]
+            kept[key] = (box, self._solver(box, ()))
+        box, solver = kept[key]
+        box[0] = data
+        return solver
+
+    def _solver(self, box: list[Any], events: tuple[Event, ...]) -> Any:
+        """CVODE for the numbers in `box`."""
         from sksundae.cvode import CVODE, CVODEJacTimes, CVODEPrecond
 
         rate, judge = self.grid.rate, self.grid.events
 
         def rhsfn(t: float, s: Array, ds: Array) -> None:
-            if not rate(t, s, ds, data) and not events:
+            if not rate(t, s, ds, box[0]) and not events:
                 raise _SaltGoneError  # no limit is watched here; the caller tries again, watching
 
-        options = self.grid.solver_options(data)
+        options = self.grid.solver_options(box)
         for key, wrapper in (("precond", CVODEPrecond), ("jactimes", CVODEJacTimes)):
             if key in options:
                 options[key] = wrapper(*options[key])
         if events:
 
             def eventsfn(t: float, s: Array, g: Array) -> None:
-                judge(t, s, g, data)
+                judge(t, s, g, box[0])
 
             eventsfn.direction = [-1] * len(events)  # type: ignore[attr-defined]
             options |= {"eventsfn": eventsfn, "num_events": len(events)}
-        solver = CVODE(rhsfn, rtol=1e-13, atol=self.atol, max_num_steps=self.options.max_steps, **options)
-        with _quiet():
-            if self.progress is None:
-                result = solver.solve(tspan, state)
-                self.run.evaluations += result.nfev
-                return result.t, result.y, result.status, result.message
-            return self._watched(solver, tspan, state)
+        return CVODE(rhsfn, rtol=1e-13, atol=self.atol, max_num_steps=self.options.max_steps, **options)
 
     def _watched(self, solver: Any, tspan: Array, state: Array) -> tuple[Array, Array, int, str]:
         """The same, output by output, with progress; an interrupt keeps what was reached."""

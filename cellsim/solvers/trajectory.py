@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ class Trajectory:
         extra = {"time_steps": self.evaluations, "unknowns": self.grid.unknowns, "spatial_doubt": self.doubt}
         return Solution(
             arrays, arrays.coordinates, self.status, self.message, dict(attributes) | extra,
-            tuple(asdict(entry) for entry in self.log),
+            tuple(dict(vars(entry)) for entry in self.log),
         )  # fmt: skip
 
 
