@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from cellsim.case import Case
 from cellsim.compare_data import Dataset, Series
+from cellsim.compare_predict import averaged, in_frame, position_spread, profile_at, velocity_at
 from cellsim.errors import InputError
 from cellsim.observables.concentration import ConcentrationMap
 from cellsim.observables.current import RatioStatistics, ratio_statistics, recorded
-from cellsim.observables.xam import state_at
 from cellsim.readers.maps import VelocityTable
 from cellsim.solution import Solution
 
@@ -235,57 +235,9 @@ def beside(solution: Solution, dataset: Dataset) -> Compared:
     if isinstance(data, ConcentrationMap):
         found = dataset.forward(solution) if dataset.forward else profile_at(solution, data, dataset.beam_width)
         return Compared(dataset, data.c, found, data.error)
-    v = velocity_at(solution, data)
-    return Compared(dataset, data.v, np.abs(v) if data.unsigned else v, data.error)
-
-
-def profile_at(solution: Solution, data: ConcentrationMap, beam_width: float = 0.0) -> Array:
-    """Predicted c at the times and lab positions of a map, averaged over the beam [mol/m^3]; NaN outside."""
-    offsets = np.linspace(-0.5, 0.5, 7) * beam_width if beam_width else np.zeros(1)
-    rows = np.full(data.c.shape, np.nan)
-    for k, time in enumerate(data.time):
-        if 0 <= time <= solution["time"][-1] * (1 + 1e-9):
-            x = data.position[:, None] + offsets - float(state_at(solution, "interface_shift", time))
-            faces, c = state_at(solution, "position_face", time), state_at(solution, "c_face", time)
-            rows[k] = np.interp(x, faces, c, left=np.nan, right=np.nan).mean(axis=1)
-    return rows
-
-
-def velocity_at(solution: Solution, data: VelocityTable) -> Array:
-    """Predicted velocity at the points of a table, averaged over beam and position error [m/s]; NaN outside."""
-    if data.frame not in ("lab", "interface", "solvent"):
-        raise InputError(f"{data.label}: frame = {data.frame!r} must be lab, interface or solvent")
-    return _averaged(solution, data, lambda x: in_frame(solution, data.quantity, data.frame, x))
-
-
-def _averaged(solution: Solution, data: VelocityTable, quantity: object) -> Array:
-    """A quantity (time, position) at the points of a table: mean over a box of the beam's width and a normal error."""
-    assert callable(quantity)
-    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
-    offsets = data.position_error * nodes if data.position_error else np.zeros(1)
-    share = weights / weights.sum() if data.position_error else np.ones(1)
-    if data.beam_width:
-        box, part = np.polynomial.legendre.leggauss(3)
-        offsets = (offsets[:, None] + 0.5 * data.beam_width * box).ravel()
-        share = (share[:, None] * 0.5 * part).ravel()
-    mean = np.zeros(data.time.size)
-    for offset, weight in zip(offsets, share, strict=True):
-        places = data.positions
-        values = quantity(places + offset)
-        at = np.empty(data.time.size)
-        for k, place in enumerate(places):
-            here = data.position == place
-            at[here] = np.interp(data.time[here], solution["time"], values[:, k], left=np.nan, right=np.nan)
-        mean += weight * at
-    return mean
-
-
-def in_frame(solution: Solution, name: str, frame: str, positions: Array) -> Array:
-    """A velocity against time at positions fixed in the lab, in any frame, shape (time, positions) [m/s]."""
-    v = solution.at(name, positions)
-    if frame == "interface":
-        return v - solution["v_interface"][:, None]
-    return v - solution.at("v_0", positions) if frame == "solvent" else v
+    v, spread = velocity_at(solution, data), position_spread(solution, data)
+    error = None if data.error is None else np.hypot(data.error, spread)
+    return Compared(dataset, data.v, np.abs(v) if data.unsigned else v, error)
 
 
 # ---- figures of merit ---------------------------------------------------------------------------------------------
@@ -332,16 +284,18 @@ def position_ratios(
         predicted = lab - v_s
         phi = float(case.transport.phi_0(case.c0))
         epsilon = phi / (1 - phi) if phi < 1 else np.inf
-        relative = _averaged(solution, data, lambda x: in_frame(solution, "v_minus", "solvent", x))
+        relative = averaged(solution, data, lambda x: in_frame(solution, "v_minus", "solvent", x))
         with np.errstate(divide="ignore", invalid="ignore"):
             published = (epsilon + 1) * np.abs(data.v) / np.abs(relative) if phi < 1 else np.full(data.v.shape, np.nan)
-    found = []
+    found, spread = [], position_spread(solution, data)
     for place in data.positions:
         here = inside & (data.position == place)
         if not here.any():
             continue
-        n = int(np.count_nonzero(here))
-        error = 0.0 if data.error is None else float(np.sqrt(np.sum((data.error[here] / predicted[here]) ** 2)) / n)
+        noise = 0.0 if data.error is None else np.sqrt(np.mean((data.error[here] / predicted[here]) ** 2) / here.sum())
+        error = float(
+            np.hypot(noise, np.mean(spread[here] / np.abs(predicted[here])))
+        )  # a position is off at all times
         out = any(abs(place - p) < 1e-6 for p in left_out)
         ratio = float(np.mean(measured[here] / predicted[here]))
         found.append(PositionRatio(float(place), ratio, error, float(np.mean(published[here])), out))

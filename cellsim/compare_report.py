@@ -180,7 +180,9 @@ def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def write_comparison(found: Sequence[Comparison], directory: str | Path, *, note: str = "") -> list[Path]:
+def write_comparison(
+    found: Sequence[Comparison], directory: str | Path, *, title: str = "", note: str = ""
+) -> list[Path]:
     """Write figures, ``comparison.json`` and ``comparison.html`` into a folder.
 
     Parameters
@@ -189,6 +191,8 @@ def write_comparison(found: Sequence[Comparison], directory: str | Path, *, note
         One per case.
     directory : str or Path
         Made if it is not there.
+    title : str
+        Of page and figures; default the title of the one case.
     note : str
         Said at the top of the page and under every figure.
 
@@ -199,16 +203,16 @@ def write_comparison(found: Sequence[Comparison], directory: str | Path, *, note
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    figures = write_comparison_figures(found, directory, note=note)
+    figures = write_comparison_figures(found, directory, title=title, note=note)
     data = directory / NUMBERS
     text = json.dumps([numbers(one) for one in found], indent=2, ensure_ascii=False)
     data.write_text(text + "\n", encoding="utf-8")
     page = directory / REPORT
-    page.write_text(_page(found, figures, note), encoding="utf-8")
+    page.write_text(_page(found, figures, title, note), encoding="utf-8")
     return [*figures, data, page]
 
 
-def _page(found: Sequence[Comparison], figures: Sequence[Path], note: str) -> str:
+def _page(found: Sequence[Comparison], figures: Sequence[Path], title: str, note: str) -> str:
     warnings = [note] if note else []
     for one in found:
         if one.case.transport.status != "measured":
@@ -222,7 +226,7 @@ def _page(found: Sequence[Comparison], figures: Sequence[Path], note: str) -> st
         f'{base64.b64encode(path.read_bytes()).decode("ascii")}">'
         for path in figures
     )
-    title = f"Measured and predicted: {found[0].case.title}" if len(found) == 1 else "Measured and predicted"
+    title = title or (f"Measured and predicted: {found[0].case.title}" if len(found) == 1 else "Measured and predicted")
     return _PAGE.format(
         title=html.escape(title),
         width=30 if len(found) == 1 else 52,

@@ -30,7 +30,9 @@ MOST = 250
 """Points drawn of a series; more are thinned out."""
 
 
-def write_comparison_figures(found: Sequence[Comparison], directory: str | Path, *, note: str = "") -> list[Path]:
+def write_comparison_figures(
+    found: Sequence[Comparison], directory: str | Path, *, title: str = "", note: str = ""
+) -> list[Path]:
     """Draw the figures that the data allow.
 
     Parameters
@@ -39,6 +41,8 @@ def write_comparison_figures(found: Sequence[Comparison], directory: str | Path,
         One per case; all are drawn side by side, with the same data.
     directory : str or Path
         An existing folder.
+    title : str
+        Above every figure; default the title of the one case.
     note : str
         Put before the notes of the cases, under every figure.
 
@@ -50,6 +54,7 @@ def write_comparison_figures(found: Sequence[Comparison], directory: str | Path,
     views = [make_view(one.solution, one.case) for one in found]
     notes = " ".join(dict.fromkeys([note, *(view.note for view in views)])).strip()
     kinds = {item.dataset.kind for item in found[0].items}
+    title = title or (found[0].case.title if len(found) == 1 else "Measured and predicted")
     written = []
     for drawer, name, wanted in (
         (_draw_current, FIGURES[0], {"current", "voltage"}),
@@ -59,7 +64,7 @@ def write_comparison_figures(found: Sequence[Comparison], directory: str | Path,
     ):
         if kinds & wanted:
             written.append(Path(directory) / name)
-            drawer(found, views, written[-1], notes)
+            drawer(found, views, written[-1], title, notes)
     return written
 
 
@@ -70,12 +75,12 @@ def _thinned(size: int) -> slice:
 # ---- Fig. 3 -------------------------------------------------------------------------------------------------------
 
 
-def _draw_current(found: Sequence[Comparison], views: list[View], path: Path, note: str) -> None:
+def _draw_current(found: Sequence[Comparison], views: list[View], path: Path, title: str, note: str) -> None:
     """Current (or voltage) against time, all predictions in one panel; below it predicted/measured."""
     view = views[0]
     kind = "current" if found[0].of_kind("current") else "voltage"
     name, unit = ("i", CURRENT) if kind == "current" else ("V", "V")
-    with figstyle.drawing(path, 2, title=_title(found), note=note, height=1.9, sharex=True) as (_, axes):
+    with figstyle.drawing(path, 2, title=title, note=note, height=1.9, sharex=True) as (_, axes):
         top, bottom = axes
         for k, item in enumerate(found[0].of_kind(kind)):
             data = item.dataset.data
@@ -111,10 +116,10 @@ def _draw_current(found: Sequence[Comparison], views: list[View], path: Path, no
 # ---- Fig. 4 -------------------------------------------------------------------------------------------------------
 
 
-def _draw_profiles(found: Sequence[Comparison], views: list[View], path: Path, note: str) -> None:
+def _draw_profiles(found: Sequence[Comparison], views: list[View], path: Path, title: str, note: str) -> None:
     """Profiles at some of the measured times; error bars at the last one only."""
     with figstyle.drawing(
-        path, 1, len(found), title=_title(found), note=f"Points: measured. Lines: predicted. {note}",
+        path, 1, len(found), title=title, note=f"Points: measured. Lines: predicted. {note}",
         width=figstyle.COLUMN if len(found) == 1 else figstyle.TWO_COLUMNS, height=2.9, sharey=True,
     ) as (_, axes):  # fmt: skip
         for panel, one, view in zip(axes, found, views, strict=True):
@@ -148,7 +153,7 @@ def _profiles(panel: Axes, item: Compared, view: View, marker: str) -> None:
 # ---- Fig. 5 -------------------------------------------------------------------------------------------------------
 
 
-def _draw_velocities(found: Sequence[Comparison], views: list[View], path: Path, note: str) -> None:
+def _draw_velocities(found: Sequence[Comparison], views: list[View], path: Path, title: str, note: str) -> None:
     """Speed against time at the measured positions; below it the ratio averaged over the window, by position."""
     kinds = {(i.dataset.data.quantity, i.dataset.data.frame, i.dataset.data.unsigned)
              for i in found[0].of_kind("velocity") if isinstance(i.dataset.data, VelocityTable)}  # fmt: skip
@@ -160,7 +165,7 @@ def _draw_velocities(found: Sequence[Comparison], views: list[View], path: Path,
         f"local ε; open: the published way; band: mean ± 1.5 sd of the filled that count; cross: left out. {note}"
     )
     with figstyle.drawing(
-        path, 2, len(found), title=_title(found), note=note,
+        path, 2, len(found), title=title, note=note,
         width=figstyle.COLUMN if len(found) == 1 else figstyle.TWO_COLUMNS, height=2.1,
     ) as (_, axes):  # fmt: skip
         for k, (one, view) in enumerate(zip(found, views, strict=True)):
@@ -232,10 +237,10 @@ def _ratios(panel: Axes, one: Comparison, view: View) -> None:
 # ---- residuals ----------------------------------------------------------------------------------------------------
 
 
-def _draw_residuals(found: Sequence[Comparison], views: list[View], path: Path, note: str) -> None:
+def _draw_residuals(found: Sequence[Comparison], views: list[View], path: Path, title: str, note: str) -> None:
     """(measured - predicted) over the error, or over the largest measured value where no errors are known."""
     rows = len(found[0].items)
-    with figstyle.drawing(path, rows, title=_title(found), note=note, height=1.35, sharex=True) as (_, axes):
+    with figstyle.drawing(path, rows, title=title, note=note, height=1.35, sharex=True) as (_, axes):
         for k, panel in enumerate(axes):
             for one, view, colour, marker in zip(found, views, figstyle.COLOURS, figstyle.MARKERS, strict=False):
                 item = one.items[k]
@@ -263,7 +268,3 @@ def _draw_residuals(found: Sequence[Comparison], views: list[View], path: Path, 
 
 def _short(one: Comparison) -> str:
     return one.case.transport.name
-
-
-def _title(found: Sequence[Comparison]) -> str:
-    return found[0].case.title if len(found) == 1 else "Measured and predicted"
