@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from cellsim.case import Case
 from cellsim.compare_data import Dataset, Series
-from cellsim.compare_predict import averaged, in_frame, position_spread, profile_at, velocity_at
+from cellsim.compare_predict import position_spread, profile_at, velocity_at
 from cellsim.errors import InputError
 from cellsim.observables.concentration import ConcentrationMap
 from cellsim.observables.current import RatioStatistics, ratio_statistics, recorded
+from cellsim.observables.velocities import MeasuredSpeeds, compare_velocities
+from cellsim.observables.velocities import ratio_statistics as ratio_of_speeds
 from cellsim.readers.maps import VelocityTable
 from cellsim.solution import Solution
 
@@ -271,35 +273,43 @@ def position_ratios(
     """Measured/predicted velocity at each position, averaged over the window.
 
     For the solvent's speed in the lab frame the sign is taken from the model, the interface velocity taken off and the
-    anion's velocity formed by the local epsilon, which the ratio then no longer shows; beside it the published way.
+    anion's velocity formed by the local epsilon; beside it the published way (cellsim.observables.velocities).
     """
     data = item.dataset.data
     assert isinstance(data, VelocityTable)
     inside = item.used & (data.time >= window[0]) & (data.time <= window[1])
-    measured, predicted, published = item.measured, item.predicted, item.ratio
-    if data.quantity == "v_0" and data.frame == "lab":
-        lab = velocity_at(solution, data)
-        v_s = np.interp(data.time, solution["time"], solution["v_interface"])
-        measured = (np.sign(lab) * data.v if data.unsigned else data.v) - v_s
-        predicted = lab - v_s
-        phi = float(case.transport.phi_0(case.c0))
-        epsilon = phi / (1 - phi) if phi < 1 else np.inf
-        relative = averaged(solution, data, lambda x: in_frame(solution, "v_minus", "solvent", x))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            published = (epsilon + 1) * np.abs(data.v) / np.abs(relative) if phi < 1 else np.full(data.v.shape, np.nan)
-    found, spread = [], position_spread(solution, data)
+    if not inside.any():
+        return []
+    phi = float(case.transport.phi_0(case.c0))
+    if not (data.quantity == "v_0" and data.frame == "lab" and data.unsigned and phi < 1):
+        return _plain_ratios(item, data, inside, left_out)
+    error = np.full(data.v.shape, 1e-20) if data.error is None else data.error
+    measured = MeasuredSpeeds(data.position[inside], data.time[inside], data.v[inside], error[inside])
+    both = compare_velocities(
+        solution, case.transport, measured, beam=data.beam_width, position_error=data.position_error
+    )
+    local, published = (ratio_of_speeds(both, start=window[0], end=window[1], published=way) for way in (False, True))
+    columns = zip(local.position, local.ratio, local.error, published.ratio, strict=True)
+    return [PositionRatio(float(x), float(r), float(e), float(p), _left_out(x, left_out)) for x, r, e, p in columns]
+
+
+def _plain_ratios(
+    item: Compared, data: VelocityTable, inside: NDArray[np.bool_], left_out: Sequence[float]
+) -> list[PositionRatio]:
+    """The same for velocities that need no conversion."""
+    found = []
     for place in data.positions:
         here = inside & (data.position == place)
-        if not here.any():
-            continue
-        noise = 0.0 if data.error is None else np.sqrt(np.mean((data.error[here] / predicted[here]) ** 2) / here.sum())
-        error = float(
-            np.hypot(noise, np.mean(spread[here] / np.abs(predicted[here])))
-        )  # a position is off at all times
-        out = any(abs(place - p) < 1e-6 for p in left_out)
-        ratio = float(np.mean(measured[here] / predicted[here]))
-        found.append(PositionRatio(float(place), ratio, error, float(np.mean(published[here])), out))
+        if here.any():
+            ratio = float(np.mean(item.ratio[here]))
+            relative = 0.0 if item.error is None else item.error[here] / item.predicted[here]
+            error = float(np.sqrt(np.mean(np.square(relative)) / np.count_nonzero(here)))
+            found.append(PositionRatio(float(place), ratio, error, ratio, _left_out(place, left_out)))
     return found
+
+
+def _left_out(place: float, left_out: Sequence[float]) -> bool:
+    return any(abs(place - p) < 1e-6 for p in left_out)
 
 
 def velocity_merits(ratios: Sequence[PositionRatio], window: tuple[float, float]) -> list[Merit]:
