@@ -1,6 +1,6 @@
 """Do the 95 % intervals of `cellsim.observables.xpcs_fit.fit_velocity` hold the speed in 95 % of synthetic series?
 
-    python benchmarks/xpcs_coverage.py --n 1200 --seed 20261205
+    python benchmarks/xpcs_coverage.py --n 1200 --seed 20261206
 
 Resumable: every finished series is a line of the store; run the same command again to go on. Series k has the random
 stream (seed, k), fixed before anything is run: 18 azimuths x 9 q (or fewer), moving fraction 0.1-0.9, stretch 0.5-1.5,
@@ -189,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run or resume the study, print the table; exit code 0 when the rules hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=1200, help="number of series")
-    parser.add_argument("--seed", type=int, default=20261205)
+    parser.add_argument("--seed", type=int, default=20261206)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--store", type=Path, default=Path("build/xpcs_coverage.jsonl"))
     options = parser.parse_args(argv)

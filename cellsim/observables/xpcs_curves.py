@@ -95,7 +95,7 @@ def fit_curves(data: CorrelationSet, *, omega_max: float | None = None) -> Curve
     fixed, chi2_fixed = engine.minimise(problem, theta, OWN, shape)
     still = np.where(fixed.v == 0, chi2_fixed, np.inf).min(axis=0)
     free, chi2 = engine.minimise(problem, fixed._replace(v=np.maximum(fixed.v, 0.2 * grid[1])), OWN, [0, *shape])
-    best = np.argmin(chi2, axis=0)
+    best = np.argmin(np.where(free.v <= 1.05 * grid[-1], chi2, np.inf), axis=0)
     theta = Parameters(*(a[best, columns][None] for a in free))
     equations = engine.normal(problem, theta, OWN, [0, *shape])
     stage = engine.eliminate(problem, equations, OWN, [0, *shape], None, RING)[-1]

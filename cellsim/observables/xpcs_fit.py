@@ -118,7 +118,7 @@ def fit_velocity(
     if errors == "robust":
         factor = max(_spread_of_scores(full, _seen(fits.best.theta, grid[1]), levels, shape), 1e-6)
     fringes = max(1.0, float(grid[-1]) * effective_lag(problem) / np.pi)
-    choice = Choice(first_fringe(problem), factor * fringe_gain(full.starts.size, fringes))
+    choice = Choice(first_fringe(problem), float(still.chi2[0]) - factor * fringe_gain(full.starts.size, fringes))
     result = interval(profile, fits, still, LEVEL95 * factor, float(grid[1]), 4 * float(grid[-1]), choice)
     theta, least = result.best.theta, float(result.best.chi2[0])
     u, high = result.best.u, result.high

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cellsim.observables import xpcs_engine as engine
 from cellsim.observables.xpcs_engine import ALL, Array, Levels, Parameters, Problem
-from cellsim.observables.xpcs_scan import Scan, scan, starts_at
+from cellsim.observables.xpcs_scan import Scan, minima, scan, starts_at
 
 
 @dataclass(frozen=True)
@@ -111,24 +111,33 @@ class Profile:
         return float(np.sqrt(variance)) if 0 < variance < 1e10 else np.inf
 
 
-def search(profile: Profile, found: Scan, rows: NDArray[np.intp]) -> tuple[Fits, Fits]:
-    """The best fit at rest, and fits from `rows` (of which the first is v = 0), the best ones looked at more closely.
+AROUND = np.array([0.1, 0.25, 0.45, 0.7, 1.0, 1.4, 2.0, 3.0])
+"""Distances from a minimum at which velocities are fitted afresh, in steps of the grid [1]."""
 
-    Which h is better may change with v ring by ring, which makes small steps between minima of the sum: around the two
-    best fits, velocities a fraction of the grid apart are fitted afresh.
+
+def search(profile: Profile, found: Scan, rows: NDArray[np.intp]) -> tuple[Fits, Fits]:
+    """The best fit at rest, and fits from `rows` (of which the first is v = 0), the best one looked at more closely.
+
+    Which h is better may change with v ring by ring, and h, tau0 and v make up for one another next to rest: the sum
+    over rings has several minima within one fringe. Velocities on both sides of the best fit are fitted afresh, and
+    every local minimum of that profile is followed.
     """
+    step, top = found.u[1], 1.05 * found.u[-1]
     fixed = profile.from_scan(found, rows)
     fits = profile.free(fixed.take(rows > 0).theta)
-    order = np.argsort(fits.chi2)
-    for k in order[:2]:
-        if fits.chi2[k] < fits.chi2[order[0]] + 30:
-            here = fits.take([int(k)])
-            around = here.u + found.u[1] * np.array([-0.5, -0.25, -0.1, 0.1, 0.25, 0.5])
-            close = profile.near(here.theta, around[around > 0])
-            fits = joined(fits, profile.free(close.best.theta))
+    for _ in range(3):
+        best = fits.best
+        around = best.u + step * np.r_[-AROUND[::-1], AROUND]
+        close = profile.near(best.theta, around[(around > 0) & (around < top)])
+        followed = profile.free(close.take(minima(close.chi2, 3)).theta)
+        fits = joined(fits, followed)
+        if float(best.chi2[0] - fits.best.chi2[0]) < 0.01:
+            break
     still = joined(fixed.take(rows == 0), profile.near(fits.best.theta, np.zeros(1))).best
-    shallow = profile.free(still.theta._replace(v=np.full((1, 1), 0.3 * found.u[1])))
-    return still, joined(fits, shallow)
+    shallow = profile.free(still.theta._replace(v=np.full((1, 1), 0.3 * step)))
+    fits = joined(fits, shallow)
+    inside = fits.theta.v[:, 0] <= top
+    return still, fits.take(inside) if inside.any() else still
 
 
 @dataclass(frozen=True)
@@ -143,30 +152,29 @@ class Interval:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which minimum is believed: one next to rest, unless a faster fringe is better by more than chance makes it.
+    """Which minimum is believed: the deepest, unless it is a distant fringe that rest does as well as by chance.
 
     Next to rest v adds one parameter to the model at rest. A distant fringe is another model, free to use the shape of
-    every ring, and many of them are searched: it must gain `gain`.
+    every ring, and many of them are searched: it must be better than rest by `gain`.
 
     Parameters
     ----------
     near : float
         Velocities up to here are next to rest [internal units].
-    gain : float
-        chi^2 by which a faster fringe must be better [1].
+    limit : float
+        chi^2 below which a distant fringe is believed: that at rest less the gain [1].
     """
 
     near: float
-    gain: float
+    limit: float
 
     def of(self, fits: Fits) -> Fits:
         """The fit that is believed."""
         slow = fits.theta.v[:, 0] <= self.near
         best = fits.best
-        if not slow.any() or slow[int(np.argmin(fits.chi2))]:
+        if best.u <= self.near or float(best.chi2[0]) < self.limit or not slow.any():
             return best
-        nearest = fits.take(slow).best
-        return best if float(nearest.chi2[0] - best.chi2[0]) > self.gain else nearest
+        return fits.take(slow).best
 
 
 def interval(

