@@ -86,10 +86,7 @@ def ours(case: Case, reference: Solution, repeats: int) -> list[dict[str, Any]]:
         ("sundials", {"rtol": rtol}, repeats if rtol > 1e-5 else repeats // 10)
         for rtol in (1e-3, 3e-4, 1e-4, 2e-5, 1e-5, 1e-6, 1e-7, 1e-8)
     ]
-    plans += [
-        ("fipy", {"cells": cells, "rtol": rtol}, 1)
-        for cells, rtol in ((40, 1e-3), (80, 1e-4), (160, 2e-5))
-    ]
+    plans += [("fipy", {"cells": cells, "rtol": rtol}, 1) for cells, rtol in ((40, 1e-3), (80, 1e-4), (160, 2e-5))]
     rows = []
     for solver, choice, times in plans:
         options = Options(**choice)
