@@ -102,7 +102,7 @@ class Merit:
     text : str
         One sentence, for people.
     values : mapping
-        The numbers in it [SI or 1].
+        The numbers in it [SI].
     """
 
     name: str
@@ -186,7 +186,7 @@ def compare(
     data : sequence of Dataset
         What was measured.
     left_out : sequence of float
-        Positions kept out of mean and spread of the velocity ratios [m from the positive interface].
+        Positions kept out of mean and spread of the velocity ratios, from the positive interface [m].
     window : tuple of float, optional
         Time over which velocity ratios are averaged [s]; default 200-400 min, or the second fifth of a shorter run.
     profile_time : float, optional
@@ -335,10 +335,12 @@ def velocity_merits(ratios: Sequence[PositionRatio], window: tuple[float, float]
 
 
 def symmetry_merits(item: Compared, case: Case, time: float | None) -> list[Merit]:
-    """Where the measured and the predicted profile cross c_average, and their even over odd part.
+    """Where the measured and the predicted profile cross their own mean, and their even over odd part.
 
     A cubic in x is fitted over the points with errors as weights; even/odd is the second Legendre moment of the change
-    over the first, over the span that lies symmetric about the centre. Both have errors by the covariance of the fit.
+    over the first, over the span that lies symmetric about the centre. Both have errors by the covariance of the fit,
+    points closer than the map's resolution counted as one. The own mean, not c_average, so that a gain that drifts
+    does not pass for an asymmetry.
     """
     data = item.dataset.data
     assert isinstance(data, ConcentrationMap)
@@ -353,7 +355,9 @@ def symmetry_merits(item: Compared, case: Case, time: float | None) -> list[Meri
     good_span = np.abs(u) <= span * (1 + 1e-9)
     if span <= 0.3 or np.count_nonzero(good_span) < 8:
         return []
-    u, error = u[good_span] / span, None if item.error is None else item.error[row][good][good_span]
+    together = max(1.0, data.resolution / float(np.median(np.diff(data.position))))
+    error = None if item.error is None else item.error[row][good][good_span] * np.sqrt(together)
+    u = u[good_span] / span
     found = {
         who: _symmetry(u, values[row][good][good_span] - case.c0, error if who == "measured" else None)
         for who, values in (("measured", item.measured), ("predicted", item.predicted))
@@ -374,14 +378,14 @@ def symmetry_merits(item: Compared, case: Case, time: float | None) -> list[Meri
             (f" ± {1e3 * crossing_error * span * half:.3f}", f" ± {even_error:.3f}") if who == "measured" else ("", "")
         )
         parts.append(
-            f"{who} crosses the average {1e3 * crossing * span * half:+.3f}{bars[0]} mm from the centre, even/odd part "
+            f"{who} crosses its mean {1e3 * crossing * span * half:+.3f}{bars[0]} mm from the centre, even/odd part "
             f"{even:+.3f}{bars[1]}"
         )
     return [Merit("symmetry", f"profile at {data.time[row] / MINUTE:.0f} min: " + "; ".join(parts), values)]
 
 
 def _symmetry(u: Array, change: Array, error: Array | None) -> tuple[float, float, float, float] | None:
-    """Crossing of zero next to the centre and moment ratio of a cubic in Legendre polynomials, each with its error."""
+    """Crossing of the mean next to the centre and moment ratio of a cubic, each with its error."""
     from numpy.polynomial import legendre
 
     weight = np.ones(u.size) if error is None else 1 / error
@@ -391,13 +395,14 @@ def _symmetry(u: Array, change: Array, error: Array | None) -> tuple[float, floa
     if error is None:
         residual = change - design @ solved
         covariance = covariance * float(residual @ residual) / max(u.size - 4, 1)
-    roots = legendre.legroots(solved)
+    shape = np.array([0.0, *solved[1:]])
+    roots = legendre.legroots(shape)
     real = roots[np.abs(roots.imag) < 1e-9].real
     if not real.size or solved[1] == 0:
         return None
     crossing = float(real[np.argmin(np.abs(real))])
-    slope = float(legendre.legval(crossing, legendre.legder(solved)))
-    value = legendre.legvander(np.array([crossing]), 3)[0]
+    slope = float(legendre.legval(crossing, legendre.legder(shape)))
+    value = legendre.legvander(np.array([crossing]), 3)[0] * [0, 1, 1, 1]
     crossing_error = float(np.sqrt(value @ covariance @ value)) / abs(slope)
     even = float(solved[2] / solved[1])
     gradient = np.array([0, -even / solved[1], 1 / solved[1], 0])
