@@ -12,9 +12,9 @@ from cellsim.units import registry
 ROOT = Path(__file__).parents[2]
 MODULES = sorted([*(ROOT / "cellsim").rglob("*.py"), *(ROOT / "mdcoeffs").rglob("*.py")])
 UNIT = re.compile(r"\[([^\[\]\n]{1,40})\]")
-FORMULA = re.compile(r"[=`\"'|]|\w\(|\w \(?[-+]|\.\.|^:|^\d")  # brackets of an equation, an index or a range
+FORMULA = re.compile(r"[=`\"'|]|\w\(|\w \(?[-+]|\.\.|\w\.\w|^:|^\d")  # brackets of an equation, an index or a range
 WORDS = re.compile(r"^(SI|N|S\d|[a-z]\w*(, [a-z]\w*)*|[A-Z]\w+ .*)$")
-KNOWN = {"c/(2 M i)", "., e^b + phi^2 e^a", "e^a, phi e^a"}
+KNOWN = {"internal units", "c/(2 M i)", "., e^b + phi^2 e^a", "e^a, phi e^a"}
 
 
 def public_docstrings(path):
