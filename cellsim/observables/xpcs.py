@@ -217,7 +217,7 @@ def photon_error(
 
     References
     ----------
-    Falus, Lurio & Mochrie 2006, doi:10.1107/S0909049506006789 (dependence on counts, pixels and frames).
+    Falus, Lurio & Mochrie 2006, J. Synchrotron Rad. 13, 253 (dependence on counts, pixels and frames).
     """
     if not (frame_time > 0 and frames > 1 and pixels > 0 and counts > 0):
         raise InputError("photon_error: frame_time, frames, pixels and counts must be positive")

@@ -142,7 +142,7 @@ def search(profile: Profile, found: Scan, rows: NDArray[np.intp]) -> tuple[Fits,
 
 @dataclass(frozen=True)
 class Interval:
-    """The minimum, the ends of the set within the rise, and of the part around the minimum [internal units]."""
+    """The minimum, the ends of the set within the rise, and of the part around the minimum [internal]."""
 
     best: Fits
     low: float
@@ -160,7 +160,7 @@ class Choice:
     Parameters
     ----------
     near : float
-        Velocities up to here are next to rest [internal units].
+        Velocities up to here are next to rest [internal].
     limit : float
         chi^2 below which a distant fringe is believed: that at rest less the gain [1].
     """
@@ -193,9 +193,9 @@ def interval(
     rise : float
         Rise of chi^2.
     step : float
-        Velocity in which a fringe does not change [internal units].
+        Velocity in which a fringe does not change [internal].
     top : float
-        Nothing is tried beyond [internal units].
+        Nothing is tried beyond [internal].
     choice : Choice
         Which minimum is believed.
 

@@ -132,7 +132,7 @@ class VelocityFit:
 
     @property
     def first_of_ring(self) -> NDArray[np.intp]:
-        """One curve of every ring: ``fit.tau0[fit.first_of_ring]`` is tau0(q)."""
+        """One curve of every ring: `tau0` at these is tau0(q)."""
         return np.unique(self.ring, return_index=True)[1]
 
     def g2(self, tau: Array) -> Array:
