@@ -13,6 +13,10 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "simulate": "cellsim.simulation",
+    "simulate_many": "cellsim.ensemble",
+    "Member": "cellsim.ensemble",
+    "Workers": "cellsim.ensemble",
+    "sensitivities": "cellsim.sensitivity",
     "Options": "cellsim.solvers.state",
     "Solution": "cellsim.solution",
     "TransportSet": "cellsim.transport",
@@ -37,6 +41,7 @@ __all__ = [
     "Case",
     "Cell",
     "Electrode",
+    "Member",
     "OnsagerMatrix",
     "Options",
     "Protocol",
@@ -45,6 +50,7 @@ __all__ = [
     "Solution",
     "StopConditions",
     "TransportSet",
+    "Workers",
     "__version__",
     "hold_current",
     "hold_voltage",
@@ -52,15 +58,19 @@ __all__ = [
     "load_case",
     "load_set",
     "rest",
+    "sensitivities",
     "simulate",
+    "simulate_many",
 ]
 
 if TYPE_CHECKING:
     from cellsim.case import Case, load_case
     from cellsim.cell import Cell, Separator
+    from cellsim.ensemble import Member, Workers, simulate_many
     from cellsim.kinetics import ButlerVolmer, Electrode, Resistance
     from cellsim.onsager import OnsagerMatrix
     from cellsim.protocol import Protocol, StopConditions, hold_current, hold_voltage, rest
+    from cellsim.sensitivity import sensitivities
     from cellsim.set_file import list_sets, load_set
     from cellsim.simulation import simulate
     from cellsim.solution import Solution
