@@ -15,6 +15,7 @@ from cellsim.errors import InputError
 from cellsim.observables import xpcs_engine as engine
 from cellsim.observables.xpcs import CorrelationSet
 from cellsim.observables.xpcs_engine import RING, Array, Levels, Parameters, Problem
+from cellsim.observables.xpcs_fit import SHAPE
 from cellsim.observables.xpcs_scan import Scan, minima, scan, starts_at, velocity_grid
 
 OWN: Levels = (RING,) * 6
@@ -91,14 +92,13 @@ def fit_curves(data: CorrelationSet, *, omega_max: float | None = None) -> Curve
     columns = np.arange(enough.size)
     theta = starts_at(_own_rows(found, rows), np.arange(deepest))
     theta = theta._replace(v=np.concatenate([grid[rows]] * 2))
-    shape = [engine.CONTRAST, engine.H, engine.TAU0, engine.STRETCH]
-    fixed, chi2_fixed = engine.minimise(problem, theta, OWN, shape)
+    fixed, chi2_fixed = engine.minimise(problem, theta, OWN, SHAPE)
     still = np.where(fixed.v == 0, chi2_fixed, np.inf).min(axis=0)
-    free, chi2 = engine.minimise(problem, fixed._replace(v=np.maximum(fixed.v, 0.2 * grid[1])), OWN, [0, *shape])
+    free, chi2 = engine.minimise(problem, fixed._replace(v=np.maximum(fixed.v, 0.2 * grid[1])), OWN, [engine.V, *SHAPE])
     best = np.argmin(np.where(free.v <= 1.05 * grid[-1], chi2, np.inf), axis=0)
     theta = Parameters(*(a[best, columns][None] for a in free))
-    equations = engine.normal(problem, theta, OWN, [0, *shape])
-    stage = engine.eliminate(problem, equations, OWN, [0, *shape], None, RING)[-1]
+    equations = engine.normal(problem, theta, OWN, [engine.V, *SHAPE])
+    stage = engine.eliminate(problem, equations, OWN, [engine.V, *SHAPE], None, RING)[-1]
     lowest = chi2[best, columns]
 
     def on_all(values: Array) -> Array:

@@ -28,7 +28,8 @@ LEVEL95 = float(chi2_distribution.ppf(0.95, 1))
 CANDIDATES = 6
 """Fringes from which the full fit begins."""
 _LEVELS = {"curve": CURVE, "ring": RING, "all": ALL}
-_SHAPE = [engine.CONTRAST, engine.H, engine.TAU0, engine.STRETCH]
+SHAPE = [engine.CONTRAST, engine.H, engine.TAU0, engine.STRETCH]
+"""Parameters adjusted besides v."""
 
 
 def fastest(data: CorrelationSet) -> float:
@@ -95,7 +96,7 @@ def fit_velocity(
     levels = _levels(contrast, h, tau0, stretch, baseline)
     if errors not in ("given", "robust"):
         raise InputError(f"errors = {errors!r} must be given or robust")
-    shape = [*_SHAPE, engine.BASELINE] if baseline else _SHAPE
+    shape = [*SHAPE, engine.BASELINE] if baseline else SHAPE
     top = fastest(data)
     if v_max is not None:
         if not (np.isfinite(v_max) and v_max > 0):
@@ -248,7 +249,7 @@ def _physical(
 ) -> tuple[list[Array], list[Array]]:
     """Contrast, h, tau0, stretch of every curve, and their standard errors."""
     values, errors = [], []
-    for p in _SHAPE:
+    for p in SHAPE:
         groups = problem.groups(levels[p])
         raw = theta[p][0][groups]
         value = 1 / (1 + np.exp(-raw)) if p == engine.H else np.exp(raw)

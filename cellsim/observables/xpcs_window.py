@@ -14,8 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from cellsim.observables import xpcs_engine as engine
 from cellsim.observables.xpcs import CorrelationSet, envelope, heterodyne_g2
 from cellsim.observables.xpcs_engine import JOINT, Parameters
-from cellsim.observables.xpcs_fit import _SHAPE as SHAPE
-from cellsim.observables.xpcs_fit import fastest, fringe_gain
+from cellsim.observables.xpcs_fit import SHAPE, fastest, fringe_gain
 from cellsim.observables.xpcs_result import VelocityFit
 from cellsim.observables.xpcs_scan import effective_lag, first_fringe
 
