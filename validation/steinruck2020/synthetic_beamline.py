@@ -132,7 +132,7 @@ def fitted_velocities(
 def write_velocities(
     solution: Solution, thickness: float, folder: Path, rng: np.random.Generator, times: Array
 ) -> tuple[Path, int, float]:
-    """The table of velocities; also how many series resolved none, and the last time with velocities at two positions."""
+    """The table of velocities; how many series resolved none; the last time with velocities at two positions."""
     rows, lost = fitted_velocities(solution, thickness, rng, times)
     text = "\n".join(f"{t:g},{x:g},{v:.4f},{e:.4f}" for t, x, v, e in rows)
     head = "time (min),position (mm),v_0 (angstrom/s),error (angstrom/s)\n"
