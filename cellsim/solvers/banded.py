@@ -43,7 +43,7 @@ class Banded:
 
     @property
     def unknowns(self) -> int:
-        """Length of a state: the cumulated salt at the interior faces."""
+        """The cumulated salt at the interior faces."""
         return self.cells - 1
 
     @cached_property
@@ -81,10 +81,10 @@ class Banded:
             jnew[0] = 0 if jok else 1
 
         def solve(t: float, s: Array, ds: Array, r: Array, z: Array, gamma: float, delta: float, lr: int) -> None:
-            kernels_banded.solve(bands, per_i, per_s, gamma, r, z)
+            kernels_banded.solve(bands, per_i, per_s, box[0][0][kernels.CHARGE], gamma, r, z)
 
         def multiply(t: float, s: Array, ds: Array, v: Array, Jv: Array) -> None:
-            kernels_banded.multiply(bands, per_i, per_s, v, Jv)
+            kernels_banded.multiply(bands, per_i, per_s, box[0][0][kernels.CHARGE], v, Jv)
 
         return {
             "linsolver": "gmres",
@@ -104,7 +104,7 @@ class Banded:
         physics, every = self.physics, self.cells // options.cells
         thickness, c_init = physics.cell.thickness, physics.c_initial
         faces = graded_faces(options.cells, thickness, options.stretch)
-        closed = np.pad(states, ((0, 0), (1, 1)))
+        closed = np.pad(states[:, : self.unknowns], ((0, 0), (1, 1)))
         widths = np.diff(self._xi)
         fine = c_init * (1 + np.diff(closed, axis=1) / widths)
         c = c_init * (1 + np.diff(closed[:, ::every], axis=1) / np.diff(self._xi[::every]))

@@ -5,7 +5,8 @@ what is written here is only how they are put together, N_s = -D dc/dx - M i and
 test holds the compiled current and flux against :mod:`cellsim.equations`.
 
 The numbers of a run travel in one flat array `par` (places named below) with the tables in `tab`; callbacks of CVODE
-then cost one unboxing instead of twenty.
+then cost one unboxing instead of twenty. A state may carry one number more than the grid has unknowns: the charge
+passed, times `par[CHARGE]`; nothing else depends on it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ M, Q, FINE, C_INIT, RATE, SLOPE, FACTOR, R_SCALE, K_T, VOLTAGE, T_START = range(
 TAB_START, TAB_PER_PITCH, TAB_N = range(11, 14)
 DRIVE, DRIVE_N, R_POS, R_POS_N, R_NEG, R_NEG_N = range(14, 20)
 BV_POS, BV_POS_ETA_N, BV_NEG, BV_NEG_ETA_N, U_MAX, EVENTS, EVENTS_N = range(20, 27)
+CHARGE = 27
 HEADER = 32
 
 # event codes
@@ -205,6 +207,8 @@ def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
         k, w, _ = locate(par, c[fine * (p + 1)])
         diffusion = par[FACTOR] * value(par, tab, D, k, w)
         ds[p] = par[RATE] * (diffusion * ds[p] + value(par, tab, MIGRATION, k, w) * i)
+    if ds.size > m:
+        ds[m] = par[CHARGE] * i
     return c.min() > 0.0
 
 
@@ -240,6 +244,11 @@ def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
         d = par[RATE] * value(par, tab, MIGRATION, k, w)
         for j in range(m):
             J[p, j] = a * ops[base + j * m + p] + b * ops[j * q + at] + d * per_s[j]
+    if s.size > m:
+        for j in range(m):
+            J[m, j] = par[CHARGE] * per_s[j]
+            J[j, m] = 0.0
+        J[m, m] = 0.0
 
 
 @_jit
@@ -280,7 +289,7 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
     rate_of_i = 0.0
     for e in range(int(par[EVENTS_N])):
         if par[int(par[EVENTS]) + 3 * e] == CURRENT_RATE:
-            ds = np.empty(m)
+            ds = np.empty(s.size)
             rate(t, s, ds, data)
             dt = 1e-6 * (t - par[T_START]) + 1e-9
             after = np.empty(q)

@@ -10,6 +10,7 @@ import numpy as np
 
 from cellsim.solvers.kernels import (
     C_INIT,
+    CHARGE,
     CURRENT_RATE,
     DRIVE,
     DRIVE_N,
@@ -76,6 +77,8 @@ def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
         k, w, _ = locate(par, near * c[p] + (1 - near) * c[p + 1])
         g = (c[p + 1] - c[p]) * ops[2 * m + 1 + p] * par[SLOPE] / par[C_INIT]
         ds[p] = par[RATE] * (par[FACTOR] * value(par, tab, D, k, w) * g + value(par, tab, MIGRATION, k, w) * i)
+    if ds.size > m:
+        ds[m] = par[CHARGE] * i
     return c.min() > 0.0 and c_0 > 0.0 and c_L > 0.0
 
 
@@ -115,9 +118,9 @@ def linearise(t, s, data, bands, per_i, per_s):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def multiply(bands, per_i, per_s, v, out):  # type: ignore[no-untyped-def]
-    """(T + u g^T) v."""
-    m = v.size
+def multiply(bands, per_i, per_s, charge, v, out):  # type: ignore[no-untyped-def]
+    """(T + u g^T) v; where v has one row more, the charge's: `charge` g^T v."""
+    m = per_i.size
     total = 0.0
     for p in range(m):
         total += per_s[p] * v[p]
@@ -127,12 +130,14 @@ def multiply(bands, per_i, per_s, v, out):  # type: ignore[no-untyped-def]
             out[p] += bands[0, p] * v[p - 1]
         if p < m - 1:
             out[p] += bands[2, p] * v[p + 1]
+    if v.size > m:
+        out[m] = charge * total
 
 
 @_jit
-def solve(bands, per_i, per_s, gamma, r, out):  # type: ignore[no-untyped-def]
-    """(1 - gamma (T + u g^T))^-1 r by elimination and the Sherman-Morrison formula."""
-    m = r.size
+def solve(bands, per_i, per_s, charge, gamma, r, out):  # type: ignore[no-untyped-def]
+    """(1 - gamma (T + u g^T))^-1 r by elimination and the Sherman-Morrison formula; the charge's row follows."""
+    m = per_i.size
     ratio, u = np.empty(m), np.empty(m)
     pivot = 1 - gamma * bands[1, 0]
     ratio[0], out[0], u[0] = -gamma * bands[2, 0] / pivot, r[0] / pivot, per_i[0] / pivot
@@ -152,6 +157,8 @@ def solve(bands, per_i, per_s, gamma, r, out):  # type: ignore[no-untyped-def]
     scale = gamma * with_r / (1 - gamma * with_u)
     for p in range(m):
         out[p] += scale * u[p]
+    if r.size > m:
+        out[m] = r[m] + charge * scale
 
 
 @_jit
@@ -165,7 +172,7 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
     rate_of_i = 0.0
     for e in range(int(par[EVENTS_N])):
         if par[int(par[EVENTS]) + 3 * e] == CURRENT_RATE:
-            ds = np.empty(m)
+            ds = np.empty(s.size)
             rate(t, s, ds, data)
             dt = 1e-6 * (t - par[T_START]) + 1e-9
             after = np.empty(m + 1)

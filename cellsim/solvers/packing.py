@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cellsim import equations
 from cellsim.cell import Cell
+from cellsim.constants import F
 from cellsim.kinetics import ButlerVolmer
 from cellsim.protocol import Step
 from cellsim.solvers import kernels as k
@@ -54,6 +55,11 @@ class Physics:
     c_floor: float
     tolerance: float
 
+    @property
+    def per_charge(self) -> float:
+        """The states carry the charge passed times this [m^2/C]: as much salt, in units of half the cell's."""
+        return 2 / (self.cell.separator.porosity * self.c_initial * self.cell.thickness * F)
+
     def tables(self) -> PropertyTables:
         """The set's tables over every concentration that may come up."""
         low, high = self.transport.c_range
@@ -88,6 +94,7 @@ class Physics:
             head[place] = number
         head[k.C_INIT] = self.c_initial
         head[k.RATE] = 2 / (self.cell.separator.porosity * self.c_initial * thickness)
+        head[k.CHARGE] = self.per_charge
         head[k.SLOPE] = 2 * self.c_initial / thickness
         head[k.FACTOR] = self.cell.separator.transport_factor
         head[k.R_SCALE] = 0.5 * thickness / self.cell.separator.transport_factor

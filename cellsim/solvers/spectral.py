@@ -75,7 +75,7 @@ class Spectral:
 
     @property
     def unknowns(self) -> int:
-        """Length of a state."""
+        """Interior values of the cumulated salt."""
         return self.n - 1
 
     @cached_property
@@ -111,12 +111,12 @@ class Spectral:
         wall, extremes = np.empty((size, 2)), np.empty((size, 2))
         kernels.observe(times, states, data, self._grid.coarse_weights, i, wall, resistance, extremes, quadrature)
         c_init = self.physics.c_initial
-        tail = self._grid.tail(states) / np.maximum(extremes[:, 0] / c_init, 0.02)
+        tail = self._grid.tail(states[:, : self.unknowns]) / np.maximum(extremes[:, 0] / c_init, 0.02)
         return Observed(i, wall, resistance, extremes, tail, 0.25 * quadrature)
 
     def fields(self, states: Array, i: Array, options: Options) -> Fields:
         """Profiles on the output cells; the averages are exact integrals of the polynomial, so salt is kept."""
-        physics, grid = self.physics, self._grid
+        physics, grid, states = self.physics, self._grid, states[:, : self.unknowns]
         thickness, c_init = physics.cell.thickness, physics.c_initial
         faces = graded_faces(options.cells, thickness, options.stretch)
         xi = 2 * faces / thickness - 1

@@ -170,11 +170,11 @@ class _Integration:
         self.grid, self.protocol, self.times = grid, protocol, times
         self.limits, self.options, self.progress = limits, options, progress
         self.run = Trajectory(grid, options)
-        self.atol = grid.absolute_tolerance(0.3 * options.rtol)
+        self.atol = np.append(grid.absolute_tolerance(0.3 * options.rtol), options.rtol)
 
     def go(self) -> Trajectory:
         """Step after step."""
-        run, state, t_start = self.run, np.zeros(self.grid.unknowns), 0.0
+        run, state, t_start = self.run, np.zeros(self.grid.unknowns + 1), 0.0
         steps = self.protocol.steps
         try:
             for index, step in enumerate(steps):

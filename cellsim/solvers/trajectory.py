@@ -128,6 +128,7 @@ class LazyArrays(Mapping[str, Array]):
             faces=np.broadcast_to(fields.faces, fields.c_face.shape),
             N_salt=fields.N_salt,
             N_0=equations.solvent_flux(held, fields.c_face, fields.N_salt),
+            charge=np.concatenate(run.states)[:, -1] / run.grid.physics.per_charge,
         )
         self._made = derive(columns, self._cell, self._transport) | self._made
 
