@@ -15,12 +15,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class StopConditions:
-    """When a step ends before its duration.
+    """When a step ends before its duration; a limit already passed at its start ends it at once.
 
     Parameters
     ----------
     current_below : float, optional
-        Fraction of the step's initial |i| [1].
+        Fraction of the step's initial |i|, below 1; without effect where that is zero [1].
     current_rate_below : float, optional
         |di/dt|, once it has been above [A/m^2/s].
     c_below, c_above : float, optional
@@ -43,6 +43,10 @@ class StopConditions:
                 raise InputError(f"stop.{f.name} = {value!r} must be finite")
             if value is not None and not f.name.startswith("voltage") and value <= 0:
                 raise InputError(f"stop.{f.name} = {value!r} must be positive")
+        if self.current_below is not None and self.current_below >= 1:
+            raise InputError(
+                f"stop.current_below = {self.current_below!r} must lie below 1, a fraction of the first current"
+            )
 
     @property
     def given(self) -> dict[str, float]:

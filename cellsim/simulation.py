@@ -75,6 +75,10 @@ def simulate(
     options = options or Options()
     chosen = choose_solver(solver, transport)
     check_initial_state(cell, transport, c0)
+    if options.c_min is not None and options.c_min >= c0:
+        raise InputError(
+            f"solver.c_min = {options.c_min:.4g} mol/m^3 is not below the initial concentration, {c0:.4g} mol/m^3"
+        )
     wanted = output_times(protocol) if times is None else np.unique(np.asarray(times, dtype=float))
     if not np.all(np.isfinite(wanted)) or np.any(wanted < 0):
         raise InputError("output times must be finite and not negative")

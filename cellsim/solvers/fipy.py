@@ -23,6 +23,7 @@ from cellsim import equations
 from cellsim.cell import Cell
 from cellsim.errors import ConvergenceError
 from cellsim.protocol import Step
+from cellsim.solvers.closure import find_current
 from cellsim.solvers.grid import face_slopes, face_values, graded_faces, pair_means, wall_values
 from cellsim.solvers.state import Options, Snapshot
 from cellsim.transport import TransportSet
@@ -66,7 +67,7 @@ class FipyStepper:
         self.widths = np.diff(self.faces)
         c = np.array(np.broadcast_to(np.asarray(c_initial, dtype=float), self.widths.shape))
         self.c_scale = float(np.mean(c))
-        self.uniform = bool(np.ptp(c) == 0)
+        self._wall_start = c[[0, -1]] if np.ptp(c) == 0 else None
         self.D_scale = self.factor * float(self.transport.D(self.c_scale))
         self.system = _LinearSystem(self.widths / cell.thickness)
         self.time_scale = cell.thickness**2 / self.D_scale
@@ -83,18 +84,19 @@ class FipyStepper:
     def start(self, step: Step, t_start: float) -> None:
         """Begin a protocol step; the history restarts, since the drive jumps."""
         c = self._dense(t_start)
-        self.uniform = self.uniform and t_start == 0.0
+        if self._step is not None:
+            self._wall_start = self.snapshot(t_start).wall  # the current jumps, the concentrations do not
         self._step, self._t_start, self.time = step, t_start, t_start
         self._history = [(t_start, c)]
         self._i = [(np.nan, self._i[0][1])] if self._i else [(np.nan, 0.0)]  # a guess until the drive's own is known
         quickest = self.porosity * float(self.widths.min()) ** 2 / self.D_scale
-        self._dt = self.options.fixed_step or 1e-3 * quickest
+        self._dt = self.options.fixed_step or max(1e-3 * quickest, 1e4 * np.spacing(t_start))
         self._i = [(t_start, self.snapshot(t_start).i)]
 
     def advance(self, t_bound: float) -> None:
         """One accepted BDF2 step (implicit Euler for the very first)."""
         fixed = self.options.fixed_step
-        smallest = 1e-9 * self._dt if fixed is None else fixed
+        smallest = max(1e-9 * self._dt, 1e2 * np.spacing(self.time)) if fixed is None else fixed
         dt = min(self._dt, t_bound - self.time)
         if 0 < t_bound - self.time - dt < 0.5 * dt and fixed is None:
             dt = 0.5 * (t_bound - self.time)
@@ -153,8 +155,11 @@ class FipyStepper:
             past = -(1 + w) * c_n + w**2 / (1 + w) * self._history[1][1]
         tolerance = 0.02 * self.options.rtol if self.options.fixed_step is None else 1e-12
         for _ in range(12):
-            c_new, i_new = self._newton(c, i, t_new, dt, a_0, past)
-            if not (np.all(np.isfinite(c_new)) and np.isfinite(i_new)):
+            try:
+                c_new, i_new = self._newton(c, i, t_new, dt, a_0, past)
+            except ConvergenceError:
+                return None
+            if not np.all(np.isfinite(c_new)):
                 return None
             change = np.abs(c_new - c) / self.c_scale
             relative = change / np.maximum(np.minimum(np.abs(c_new), np.abs(c)) / self.c_scale, 1e-6)
@@ -165,6 +170,8 @@ class FipyStepper:
                 break
         else:
             return None
+        if min(float(c.min()), float(self._walls(c, i).min())) <= 0:
+            return None  # a step beyond depletion: come closer first
         return c, i, self._error(c, t_new, dt, a_0)
 
     def _error(self, c: Array, t_new: float, dt: float, a_0: float) -> float:
@@ -174,7 +181,10 @@ class FipyStepper:
         miss = c - _extrapolate(self._history, t_new)
         reach = t_new - self._history[2][0]
         local = np.abs(miss) * dt / (a_0 * reach)
-        return float(np.max(local)) / (self.options.rtol * self.c_scale)
+        weight = np.sqrt(
+            np.clip(c / self.c_scale, 1e-3, 1.0)
+        )  # finer where the salt runs low and the voltage rides on ln c
+        return float(np.max(local / weight)) / (self.options.rtol * self.c_scale)
 
     def _newton(self, c: Array, i: float, t_new: float, dt: float, a_0: float, past: Array) -> tuple[Array, float]:
         """One coupled update of concentration and current."""
@@ -204,25 +214,17 @@ class FipyStepper:
         return c + delta + (i_new - i) * gain, i_new
 
     def _balance(self, profile: Callable[[float], Array], i: float, voltage: float, time: float) -> float:
-        """Current at which the voltage law holds along a line of profiles, by the secant method."""
+        """Current at which the voltage law holds along a line of profiles."""
         i_0 = self.law.initial_current(voltage, self.c_scale, time)
-        scale = max(abs(i), abs(i_0)) or 1e-6
+        thermal = equations.thermal_voltage(self.transport)
 
         def miss(x: float) -> float:
             c = profile(x)
             wall = self._walls(c, x)
             return self.law.voltage(x, self._resistance(c), float(wall[0]), float(wall[1]), time) - voltage
 
-        a, b = i, i + 1e-4 * scale
-        f_a, f_b = miss(a), miss(b)
-        for _ in range(30):
-            if f_b == f_a:
-                break
-            a, b, f_a = b, b - f_b * (b - a) / (f_b - f_a), f_b
-            if abs(b - a) <= 1e-11 * scale:
-                break
-            f_b = miss(b)
-        return b
+        scale = max(abs(i), abs(i_0)) or 1e-6
+        return find_current(miss, i, scale, max(abs(voltage), 1e-3 * thermal))
 
     # ---- observation ----
 
@@ -231,9 +233,12 @@ class FipyStepper:
         step = self._step
         assert step is not None
         drive = step.at(time - self._t_start)
-        if self.uniform and time == 0.0:
-            i = drive if step.drive == "current" else self.law.initial_current(drive, float(c[0]), time)
-            return i, c[[0, -1]].copy()
+        wall = self._wall_start
+        if time == self._t_start and wall is not None:
+            i = drive
+            if step.drive == "voltage":
+                i = self.law.current(drive, self._resistance(c), float(wall[0]), float(wall[1]), time)
+            return i, wall
         if step.drive == "current":
             i = drive
         elif time == self._i[0][0]:

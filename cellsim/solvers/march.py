@@ -121,6 +121,9 @@ def _march_step(
     passed = _Charge(t_start, first.i, run.charge[-1] if run.charge else 0.0)
     run.add(_stamp(first, t_start if index == 0 else np.nextafter(t_start, np.inf)), index, passed.total)
     stop = dict(_stop_conditions(step, first, stepper))
+    met = [name for name, condition in stop.items() if name != "current_rate_below" and condition(first) <= 0]
+    if met:
+        return met[0]
     armed = {name for name, condition in stop.items() if condition(first) > 0}
     wanted = times[(times > t_start) & (times < t_end)]
     edges = breakpoints(step, t_start, options.rtol)
@@ -132,13 +135,14 @@ def _march_step(
             if stepper.count >= options.max_steps:
                 raise ConvergenceError(f"more than {options.max_steps} time steps; raise max_steps or rtol")
             stepper.advance(min(bound, t_end))
+            newest = stepper.snapshot(stepper.time)
+            middle = stepper.snapshot(0.5 * (t_old + stepper.time))
         except ConvergenceError as error:
             run.status, run.message = "not_converged", f"step {index + 1} at t = {t_old:.6g} s: {error}"
             if run.snapshots[-1].time < t_old:
                 run.add(stepper.snapshot(t_old), index, passed.total)
             return "not_converged"
-        newest = stepper.snapshot(stepper.time)
-        passed.extend(stepper.time, stepper.snapshot(0.5 * (t_old + stepper.time)).i, newest.i)
+        passed.extend(stepper.time, middle.i, newest.i)
         hits = []
         for name, condition in [*fatal.items(), *stop.items()]:
             if condition(newest) <= 0 and (name in armed or name in fatal):
@@ -208,7 +212,7 @@ def fatal_limits(transport: TransportSet, c_average: float, options: Options) ->
         if low > depleted:
             limits["below_range"] = low * (1 - 1e-9)
         limits["above_range"] = high * (1 + 1e-9)
-    elif np.isfinite(transport.volumes.c_saturation):
+    elif transport.solvent_motion == "volume" and np.isfinite(transport.volumes.c_saturation):
         limits["saturated"] = 0.999 * transport.volumes.c_saturation
     return limits
 
@@ -249,7 +253,7 @@ def explain(name: str, s: Snapshot, index: int) -> tuple[str, str]:
 
 def _stop_conditions(step: Step, first: Snapshot, stepper: Stepper) -> Iterator[tuple[str, Condition]]:
     given = step.stop.given
-    if "current_below" in given:
+    if "current_below" in given and first.i != 0:
         level = given["current_below"] * abs(first.i)
         yield "current_below", lambda s: abs(s.i) - level
     if "current_rate_below" in given:

@@ -17,6 +17,7 @@ from cellsim import equations
 from cellsim.cell import Cell
 from cellsim.errors import ConvergenceError
 from cellsim.protocol import Step
+from cellsim.solvers.closure import find_current
 from cellsim.solvers.grid import face_slopes, face_values, graded_faces, pair_means, wall_values
 from cellsim.solvers.state import Options, Snapshot
 from cellsim.transport import TransportSet
@@ -55,7 +56,7 @@ class MaterialStepper:
         self.total = float(cumulated[-1])
         self.time = 0.0
         self.count = 0
-        self.uniform = True
+        self._wall_start = np.array([self.c_scale, self.c_scale])
         self._S = cumulated[1:-1]
         self._solver: Any = None
         self._dense: Any = None
@@ -70,13 +71,14 @@ class MaterialStepper:
     def start(self, step: Step, t_start: float) -> None:
         """Begin a protocol step from the state at `t_start`."""
         self._S = self._state(t_start)
-        self.uniform = self.uniform and t_start == 0.0
+        if self._step is not None:
+            self._wall_start = self.snapshot(t_start).wall  # the current jumps, the concentrations do not
         self._step, self._t_start, self.time = step, t_start, t_start
         self._dense = None
         D = self.factor * float(self.transport.D(self.c_scale))
         width = float(self.widths_xi.min()) / self.c_0_initial
         self._i_scale = self.snapshot(t_start).i
-        self._first_dt = 1e-3 * self.porosity * width**2 / D
+        self._first_dt = max(1e-3 * self.porosity * width**2 / D, 1e4 * np.spacing(t_start))
         self._solver = None
 
     def advance(self, t_bound: float) -> None:
@@ -154,7 +156,7 @@ class MaterialStepper:
             inside = (column >= 0) & (column < n)
             jacobian[rows[inside], column[inside]] = change[inside]
         if step.drive == "voltage":
-            d_i = 1e-6 * max(abs(i), abs(self._i_scale))
+            d_i = 1e-6 * max(abs(i), abs(self._i_scale), self._thermal_current())
             per_current = (rate(S, i + d_i) - base) / d_i
             law_i = (self._voltage(S, i + d_i, time) - self._voltage(S, i - d_i, time)) / (2 * d_i)
             jacobian -= np.outer(per_current, self._voltage_gradient(S, i, time, h) / law_i)
@@ -198,21 +200,27 @@ class MaterialStepper:
         step = self._step
         assert step is not None
         drive = step.at(time - self._t_start)
-        if self.uniform and time == 0.0:
-            i = drive if step.drive == "current" else self.law.initial_current(drive, self.c_scale, time)
-            return i, np.array([self.c_scale, self.c_scale])
+        resistance = float(np.sum(widths / self.transport.kappa(c))) / self.factor
+        if time == self._t_start:
+            wall = self._wall_start
+            if step.drive == "voltage":
+                drive = self.law.current(drive, resistance, float(wall[0]), float(wall[1]), time)
+            return drive, wall
         if step.drive == "current":
             return drive, self._walls(c, widths, drive)
-        resistance = float(np.sum(widths / self.transport.kappa(c))) / self.factor
-        i = self._i_last
-        walls = self._walls(c, widths, i)
-        for _ in range(50):
-            previous = i
-            i = self.law.current(drive, resistance, float(walls[0]), float(walls[1]), time)
-            walls = self._walls(c, widths, i)
-            if abs(i - previous) <= 1e-11 * max(abs(i), abs(previous)):
-                break
-        return i, walls
+
+        def miss(x: float) -> float:
+            wall = self._walls(c, widths, x)
+            return self.law.voltage(x, resistance, float(wall[0]), float(wall[1]), time) - drive
+
+        scale = max(abs(self._i_last), abs(self._i_scale), 1e-3 * self._thermal_current())
+        voltage_scale = max(abs(drive), 1e-3 * equations.thermal_voltage(self.transport))
+        i = find_current(miss, self._i_last, scale, voltage_scale)
+        return i, self._walls(c, widths, i)
+
+    def _thermal_current(self) -> float:
+        """What one thermal voltage drives through the uniform cell [A/m^2]."""
+        return abs(self.law.initial_current(equations.thermal_voltage(self.transport), self.c_scale))
 
     def _walls(self, c: Array, widths: Array, i: float) -> Array:
         return wall_values(widths, c, lambda w: equations.wall_slope(self.transport, w, i, self.factor))

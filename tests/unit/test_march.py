@@ -190,3 +190,76 @@ def test_frames_of_velocity():
     # charge is carried by the ions: F sum z N = i
     current = 96485.33212 * (s["N_plus"] - s["N_minus"])
     assert np.max(np.abs(current - s["i"][:, None])) <= 1e-9 * s["i"][0]
+
+
+THIN = Cell(2e-4, 298.15)
+FAST_SET = TransportSet.constant(kappa=1.0, D=3e-10, t_plus=0.3, chi=1.2, V_e=5e-5, V_0=1e-4)
+
+
+@FIPY_AND_MATERIAL
+def test_a_voltage_that_begins_at_zero(solver):
+    s = run(hold_voltage(0.0, 100.0), cell=THIN, transport=FAST_SET, solver=solver)
+    assert s.status == "done"
+    assert np.max(np.abs(s["i"])) <= 1e-8
+    ramp = Step("voltage", np.array([0.0, 0.02, 0.0]), 100.0, time=np.array([0.0, 50.0, 100.0]))
+    s = run(ramp, cell=THIN, transport=FAST_SET, solver=solver)
+    assert s["i"][10] > 0
+    assert s["i"][-1] < 0  # the salt gradient drives it back
+
+
+@FIPY_AND_MATERIAL
+def test_sudden_depletion_keeps_the_voltage_law(solver):
+    s = run(
+        hold_voltage(2.0, 300.0), cell=THIN, transport=FAST_SET, solver=solver, options=Options(cells=80, rtol=2e-5)
+    )
+    assert s.status == "depleted"
+    # an independent finite-volume solution (600 nodes, LSODA) empties the face at 0.0642 s with 6850.7 A/m^2
+    assert s["time"][-1] == pytest.approx(0.0642, rel=5e-3)
+    assert s["i"][-1] == pytest.approx(6850.7, rel=2e-3)
+    assert s["V"][-1] == pytest.approx(2.0, rel=1e-8)
+    assert s["c_face"][-1, -1] == pytest.approx(FAST_SET.c_range[0], rel=1e-3)
+
+
+@FIPY_AND_MATERIAL
+def test_the_current_jumps_and_the_walls_do_not(solver):
+    s = run(rest(100.0), hold_voltage(0.05, 10.0), rest(10.0), cell=THIN, transport=FAST_SET, solver=solver)
+    joint = np.searchsorted(s["time"], 100.0) + 1
+    assert s["i"][joint] == pytest.approx(250.0, rel=1e-9)  # V kappa/L
+    off = np.searchsorted(s["time"], 110.0)
+    assert s["i"][off] > 0
+    assert s["i"][off + 1] == 0
+    assert np.array_equal(s["c_face"][off], s["c_face"][off + 1])
+
+
+def test_a_late_step_starts():
+    thin = Cell(2e-6, 298.15)
+    s = run(rest(30 * 86400.0), hold_voltage(0.05, 100.0), cell=thin, transport=FAST_SET)
+    assert s.status == "done"
+    early = run(hold_voltage(0.05, 100.0), cell=thin, transport=FAST_SET)
+    assert s["i"][-1] == pytest.approx(early["i"][-1], rel=1e-6)
+
+
+def test_a_limit_already_passed_ends_the_step_at_once():
+    s = run(hold_current(50.0, 100.0, StopConditions(voltage_above=0.001)), rest(1.0))
+    assert (s.log[0]["ended_by"], s.log[0]["t_end"], s.status) == ("voltage_above", 0.0, "done")
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: StopConditions(current_below=1.0), lambda: Options(cells=2), lambda: Options(rtol=0)]
+)
+def test_senseless_settings_are_refused(make):
+    with pytest.raises(InputError):
+        make()
+
+
+def test_depletion_limit_above_the_initial_state_is_refused():
+    with pytest.raises(InputError, match="c_min"):
+        run(rest(1.0), options=Options(cells=24, c_min=1500.0))
+
+
+@FIPY_AND_MATERIAL
+def test_interface_shift_does_not_depend_on_output_times(solver):
+    few = run(hold_voltage(0.05, 100.0), cell=THIN, transport=FAST_SET, solver=solver, times=[100.0])
+    many = run(hold_voltage(0.05, 100.0), cell=THIN, transport=FAST_SET, solver=solver, times=np.linspace(0, 100, 51))
+    assert few["interface_shift"][-1] == pytest.approx(many["interface_shift"][-1], rel=1e-9)
+    assert few["interface_shift"][-1] == pytest.approx(-1.72e-6, rel=3e-3)
