@@ -63,7 +63,8 @@ class Physics:
     def tables(self) -> PropertyTables:
         """The set's tables over every concentration that may come up."""
         low, high = self.transport.c_range
-        saturation = self.transport.volumes.c_saturation
+        moves = self.transport.solvent_motion == "volume"
+        saturation = self.transport.volumes.c_saturation if moves else np.inf
         if self.transport.extrapolate == "clamp":
             high = max(high, 20 * self.c_initial)
         high = min(high, 0.9999 * saturation, 1e3 * self.c_initial)

@@ -15,6 +15,7 @@ import io
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,13 @@ INTERRUPTED = -1000
 _kept = threading.local()
 MOST_CELLS = 2000
 EARLY = 1e-3
-"""The spatial resolution is judged from this fraction of a step's duration on: just after a drive has jumped, the
-salt layer at the walls is thinner than any grid."""
+"""The spatial resolution is judged from this fraction of a step's duration on, and at whatever ends the step: just
+after a drive has jumped, the salt layer at the walls is thinner than any grid."""
+MOMENT = 3e-3
+"""A limit or stop condition is met at a time known to this fraction of the step's length until then."""
+TIGHTEST = 1e-9
+MET = 1e-9
+"""A stop condition this close to its level at the start of a step is met, relative to its size."""
 
 _STOPS = {
     "current_below": kernels.CURRENT,
@@ -75,7 +81,8 @@ def integrate(
     Returns
     -------
     Trajectory
-        Resolved in space to ten times `options.rtol` from a thousandth of each step on, or the finest grid's.
+        Resolved in space to ten times `options.rtol` from a thousandth of each step on, or the finest grid's; the
+        moment of a limit or stop condition to about a hundredth.
     """
     limits = fatal_limits(transport, c_initial, options)
     physics = Physics(
@@ -87,8 +94,11 @@ def integrate(
     fine, best, tail = 2, None, np.inf
     while True:
         run = _Integration(Spectral(physics, n, fine), protocol, times, limits, options, progress).go()
-        if run.status == "interrupted" or run.doubt <= target:
+        if run.status == "interrupted":
             return run
+        if run.doubt <= target:
+            best = run
+            break
         best = run if best is None or run.doubt < best.doubt else best
         finer = run.quadrature > target and fine < FINEST
         further = run.tail > target and options.unknowns is None
@@ -102,10 +112,58 @@ def integrate(
     if best.tail > target and options.unknowns is None:
         run = _finite_volumes(physics, protocol, times, limits, options, progress)
         best = run if run.status == "interrupted" or run.doubt < best.doubt else best
+    best = _settle(best, protocol, times, limits, options, progress)
     if best.doubt > target and best.status != "interrupted":
         logger.warning("the finest grid leaves an estimated error of %.1e in space, %.1e was asked", best.doubt, target)
         best.message += f"; in space an error of about {best.doubt:.1e} is left ({target:.1e} asked)"
     return best
+
+
+def _settle(
+    run: Trajectory,
+    protocol: Protocol,
+    times: Array,
+    limits: dict[str, float],
+    options: Options,
+    progress: Progress | None,
+) -> Trajectory:
+    """Repeat a run whose steps did not all last their duration, ten times tighter each, until the moments stay.
+
+    A limit far below what the tolerance resolves, such as the last millionth of the salt, is met at an arbitrary time.
+    """
+    if run.status in ("interrupted", "not_converged") or all(e.ended_by == "duration" for e in run.log):
+        return run
+    grid, rtol, moved = run.grid, options.rtol, np.inf
+    if isinstance(grid, Spectral) and options.unknowns is None:
+        grid = Spectral(grid.physics, min(grid.n * 3 // 2, max(grid.n, LARGEST)), grid.fine)
+    while moved > MOMENT and rtol > TIGHTEST:
+        rtol = max(0.1 * rtol, TIGHTEST)
+        tighter = _Integration(grid, protocol, times, limits, replace(options, rtol=rtol), progress).go()
+        if tighter.status == "interrupted":
+            return tighter
+        if tighter.status == "not_converged":
+            break
+        moved = _moved(tighter, run)
+        tighter.evaluations += run.evaluations
+        if isinstance(grid, Banded):
+            tighter.tail = run.tail  # two grids were compared
+        run = tighter
+    if moved > MOMENT:
+        logger.warning("when a step ends is uncertain by %.0f %%", 100 * moved)
+        run.message += f"; when a step ends is uncertain by {100 * moved:.0f} %"
+    return run
+
+
+def _moved(a: Trajectory, b: Trajectory) -> float:
+    """By how much steps that something ended differ in length between two runs, relative; infinite if the ends do."""
+    if [(e.index, e.ended_by) for e in a.log] != [(e.index, e.ended_by) for e in b.log]:
+        return np.inf
+    worst = 0.0
+    for x, y in zip(a.log, b.log, strict=True):
+        lengths = x.t_end - x.t_start, y.t_end - y.t_start
+        if x.ended_by != "duration" and lengths[0] != lengths[1]:
+            worst = max(worst, abs(lengths[0] - lengths[1]) / max(lengths))
+    return worst
 
 
 def _finite_volumes(
@@ -120,7 +178,12 @@ def _finite_volumes(
     cells, before = options.cells, None
     while True:
         run = _Integration(Banded(physics, cells, options.stretch), protocol, times, limits, options, progress).go()
-        run.tail = np.inf if before is None else _difference(run, before, protocol) / 3
+        if before is not None:
+            # a moment off by MOMENT counts as much as what may be left
+            ends = 10 * options.rtol * min(_moved(run, before) / MOMENT, 1 / MOMENT)
+            run.tail = max(_difference(run, before, protocol), ends) / 3
+        else:
+            run.tail = np.inf
         if run.status == "interrupted" or run.tail <= 10 * options.rtol or 2 * cells > MOST_CELLS:
             return run
         before, cells = run, 2 * cells
@@ -198,6 +261,9 @@ class _Integration:
         stamp = t_start if index == 0 else float(np.nextafter(t_start, np.inf))
         run.add(index, np.array([stamp]), state[None], first)
         events = self._events(step, float(first.i[0]))
+        met = self._met(t_start, state, grid.data(step, t_start, events), events)
+        if met:
+            return state, stamp, met
         t_end = t_start + step.duration
         edges = breakpoints(step, t_start, self.options.rtol)
         t = t_start
@@ -208,6 +274,7 @@ class _Integration:
             if keep.any():
                 run.add(index, times[keep], states[keep], seen.some(keep))
             late = times - t_start >= EARLY * step.duration
+            late[-1] |= ended_by != "duration"
             if np.any(late):
                 run.tail = max(run.tail, float(np.max(seen.tail[late])))
                 run.quadrature = max(run.quadrature, float(np.max(seen.quadrature[late])))
@@ -283,11 +350,22 @@ class _Integration:
         ]
         for name, level in step.stop.given.items():
             size = c_init if name.startswith("c_") else max(abs(level), 1e-300)
+            if name == "current_below" and i_first == 0:
+                continue
             if name == "current_below":
                 level *= abs(i_first)
                 size = max(abs(i_first), 1e-300)
             events.append(Event(name, _STOPS[name], level, size, False))
         return tuple(events)
+
+    def _met(self, time: float, state: Array, data: Any, events: tuple[Event, ...]) -> str:
+        """The first stop condition that is met already, or nothing; a rate has to be above its limit first."""
+        if all(e.fatal for e in events):
+            return ""
+        g = np.empty(len(events))
+        self.grid.events(time, state, g, data)
+        met = [e.name for e, left in zip(events, g, strict=True) if left <= MET and not e.fatal]
+        return next((name for name in met if name != "current_rate_below"), "")
 
     def _which(self, time: float, state: Array, data: Any, events: tuple[Event, ...]) -> str:
         """The event that ended a step: the one at its root."""

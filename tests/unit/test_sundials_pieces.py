@@ -12,6 +12,7 @@ import pytest
 from cellsim import equations
 from cellsim.case import load_case, parse_case
 from cellsim.cell import Cell, Separator
+from cellsim.constants import F
 from cellsim.kinetics import ButlerVolmer, Electrode, Resistance
 from cellsim.protocol import Protocol, Step, StopConditions, hold_current, hold_voltage, rest
 from cellsim.set_file import list_sets, load_set
@@ -155,6 +156,7 @@ def protocol_of_all() -> Protocol:
             hold_current(3.0, 3000.0, StopConditions(voltage_above=0.033)),
             table,
             hold_voltage(-0.1, 3000.0, StopConditions(current_rate_below=1e-3)),
+            rest(10000.0),
             hold_current(2.0, 40000.0, StopConditions(c_above=1050.0)),
         )
     )
@@ -247,3 +249,54 @@ def test_charge_does_not_depend_on_the_output_times(times: list[float] | None) -
     asked = np.array([100.0] if times is None else times)
     run = _Integration(Banded(physics, 160, 2.5), protocol, asked, {}, Options(), None).go()
     assert run.states[-1][-1, -1] / physics.per_charge == pytest.approx(shift_charge, rel=1e-3)
+
+
+def simple_set() -> TransportSet:
+    return TransportSet.constant(kappa=1.0, D=3e-10, t_plus=0.3, chi=1.2, V_e=5e-5, V_0=1e-4)
+
+
+@pytest.mark.parametrize(("duration", "rtol"), [(300.0, 2e-5), (300.0, 3e-4), (1.0, 2e-5)])
+def test_sudden_depletion_is_judged_where_it_happens(duration: float, rtol: float) -> None:
+    """The last millionth of the salt, long before a thousandth of the step: 0.064216 s at 1e-8, any degree."""
+    s = simulate(
+        Cell(2e-4, 298.15), simple_set(), Protocol((hold_voltage(2.0, duration),)), c0=1000.0, solver="sundials",
+        options=Options(rtol=rtol),
+    )  # fmt: skip
+    assert s.status == "depleted"
+    assert s["time"][-1] == pytest.approx(0.064216, rel=0.01)  # measured: 1e-4
+
+
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        (hold_current(1.0, 100.0, StopConditions(c_below=1200.0)), "c_below"),
+        (hold_current(1.0, 100.0, StopConditions(c_above=900.0)), "c_above"),
+        (hold_current(1.0, 100.0, StopConditions(voltage_above=-0.1)), "voltage_above"),
+        (hold_voltage(0.01, 100.0, StopConditions(voltage_below=0.01)), "voltage_below"),
+        (rest(100.0, StopConditions(current_below=0.5)), "duration"),
+        (hold_voltage(0.0, 100.0, StopConditions(current_below=0.5)), "duration"),
+        (rest(100.0, StopConditions(current_rate_below=1.0)), "duration"),
+    ],
+)
+@pytest.mark.parametrize("first", [(), (rest(10.0),)], ids=["first", "second"])
+def test_stop_conditions_met_at_the_start_end_the_step_at_once(step: Step, name: str, first: tuple[Step, ...]) -> None:
+    protocol = Protocol((*first, step, hold_current(0.1, 10.0)))
+    s = simulate(Cell(2e-4, 298.15), simple_set(), protocol, c0=1000.0, solver="sundials")
+    entry = s.log[len(first)]
+    assert entry["ended_by"] == name
+    expected = 100.0 if name == "duration" else 0.0
+    assert entry["t_end"] - entry["t_start"] == pytest.approx(expected, abs=1e-9)
+    assert s.status == "done"
+    assert np.all(np.diff(s["time"]) > 0)
+
+
+def test_saturation_ends_no_run_without_a_volume_balance() -> None:
+    base = TransportSet.constant(kappa=0.1, D=3e-10, t_plus=0.3, V_e=5e-4, V_0=1e-4, c_range=(1.0, 1900.0))
+    clamped, cell = base.with_extrapolation("clamp"), Cell(2e-4, 298.15)
+    runs = [
+        simulate(cell, transport, Protocol((hold_current(i, 2000.0),)), c0=1900.0, solver="sundials")
+        for transport, i in ((clamped, 3000.0), (clamped.with_motion("none"), 300.0))
+    ]
+    assert [s.status for s in runs] == ["out_of_range", "done"]
+    rise = 300.0 * 0.7 * 2e-4 / (2 * F * 3e-10)  # of the linear steady profile, 725 mol/m^3
+    assert runs[1]["c_face"][-1].max() == pytest.approx(1900.0 + rise, rel=1e-4)  # saturation would be 2000
