@@ -63,7 +63,7 @@ def test_agrees_with_fipy_on_every_shipped_case(path: str) -> None:
         assert b[name].shape == a[name].shape
     assert b.salt_drift <= 1e-12  # measured 2e-16
     keep = late(a, case.protocol)
-    for name, limit in (("i", 1e-3), ("V", 1e-3)):
+    for name, limit in (("i", 1e-3), ("V", 1e-3), ("interface_shift", 1e-3)):
         assert np.max(np.abs(a[name] - b[name])[keep]) <= limit * np.max(np.abs(a[name]))
     for name, limit in (("c", 1e-3), ("c_face", 1e-3)):
         assert np.max(np.abs(a[name] - b[name])[keep]) <= limit * case.c0
