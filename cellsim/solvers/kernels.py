@@ -282,7 +282,7 @@ def judge(par, tab, i, V, rate_of_i, c, c_0, c_L, g):  # type: ignore[no-untyped
 def events(t, s, g, data):  # type: ignore[no-untyped-def]
     """Stop conditions and limits, by `judge`."""
     par, ops, tab = data
-    m, q = int(par[M]), int(par[Q])
+    q = int(par[Q])
     c = np.empty(q)
     profile(par, ops, s, c)
     i, V, _a, _b, _c = close(par, tab, t, resistance_of(par, ops, tab, c), c[0], c[q - 1])
