@@ -84,6 +84,8 @@ class Cell:
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):
                 raise InputError(f"cell.{name} = {value!r} {unit} must be positive")
+        if not 1e-9 <= self.thickness <= 1.0:
+            raise InputError(f"cell.thickness = {self.thickness:.4g} m lies outside 1 nm-1 m")
         if self.area is not None and not (np.isfinite(self.area) and self.area > 0):
             raise InputError(f"cell.area = {self.area!r} m^2 must be positive")
         if not (np.isfinite(self.V_metal) and self.V_metal >= 0):

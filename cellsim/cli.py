@@ -151,7 +151,9 @@ def _draw(case: Case, solution: Solution) -> Callable[[Path], object]:
 def _told(summary: dict[str, Any]) -> list[str]:
     """The few numbers of a summary that one wants to see at once."""
     minutes = summary["time_end"] / 60
-    ratio = summary["i_end_over_i_0"]
+    drives = [entry["drive"] for entry in summary["steps"]]
+    held = len(drives) == 1 and "hold voltage" in drives[0]  # else the ratio is no current fraction
+    ratio = summary["i_end_over_i_0"] if held else None
     return [
         f"{summary['title']}: {minutes:.4g} min in {summary['wall_time']:.2f} s, {summary['status']}",
         f"i   {summary['i_0']:.4g} -> {summary['i_end']:.4g} A/m^2"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -98,6 +97,9 @@ def predict(case: Case, *, solver: str | None = None, progress: Callable[[float]
 def wanted_times(case: Case) -> NDArray[np.float64]:
     """The times a case wants its result at: those of its interval, the extra ones and those of its figures [s]."""
     end, interval = case.protocol.duration, case.output.interval
+    if interval is not None and end / interval > 100_000:
+        states = end / interval
+        raise InputError(f"output.interval = {interval:.4g} s asks for {states:.3g} states; at most 100000 are kept")
     even = output_times(case.protocol) if interval is None else np.append(np.arange(0.0, end, interval), end)
     return np.unique(np.concatenate([even, case.output.times, case.output.profiles_at]))
 
@@ -195,8 +197,11 @@ def check_writable(directory: str | Path) -> Path:
     parent = next(p for p in (directory, *directory.absolute().parents) if p.exists())
     if not parent.is_dir():
         raise InputError(f"{parent}: is a file; name a folder for the run with -o")
-    if not os.access(parent, os.W_OK):
-        raise InputError(f"{parent}: is not writable; name another folder with -o")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".cellsim-", dir=parent):
+            pass
+    except OSError as error:
+        raise InputError(f"{parent}: is not writable ({error.strerror}); name another folder with -o") from error
     return directory
 
 

@@ -57,7 +57,7 @@ def read_toml(path: str | Path) -> Table:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError:
@@ -173,6 +173,9 @@ class Table:
         if len(given) == 1:
             return given[0]
         found = f"found {' and '.join(given)}" if given else "found none"
+        if not given:
+            near = [hint for key in self.data for hint in [did_you_mean(key, keys)] if "did you mean" in hint]
+            found += near[0] if near else ""
         raise InputError(f"{self.where()} needs exactly one of {', '.join(keys)}; {found}")
 
     # ---- values ---------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """How outputs of a run answer to parameters: central differences over whole runs, measured to be the best choice here.
 
 scikit-sundae exposes no forward sensitivities, and complex steps cannot pass CVODE's real states. An augmented tangent
-system was tried against differences (docs/solvers.md): it was not cheaper at one per mille, and knows
-neither stop conditions, kinetic tables nor the other solvers. Central differences with steps of a few per cent and the solver's
+system was tried against differences (docs/solvers.md): it was not cheaper at one per mille, and knows neither stop
+conditions, kinetic tables nor the other solvers. Central differences with steps of a few per cent and the solver's
 tolerance at 1e-5 reach one per mille, with any solver, protocol and output, and run in parallel.
 """
 

@@ -161,7 +161,7 @@ def check_initial_state(cell: Cell, transport: TransportSet, c0: float) -> None:
     ------
     InputError
     """
-    if not (np.isfinite(c0) and c0 > 0):
+    if isinstance(c0, str) or not (np.isfinite(c0) and c0 > 0):
         raise InputError(f"electrolyte.salt: c = {c0!r} mol/m^3 must be positive")
     if abs(transport.T - cell.temperature) > 0.01:
         raise InputError(

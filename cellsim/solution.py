@@ -172,6 +172,8 @@ class Solution:
         ndarray, shape (time, p)
             SI; NaN where a position lies outside the electrolyte.
         """
+        if name != "c" and name not in VARIABLES:
+            raise InputError(f"{name!r} is not a variable of a result; see docs/schema.md section 3")
         if frame not in FRAMES:
             raise InputError(f"frame = {frame!r} must be one of {', '.join(FRAMES)}")
         source = "c_face" if name == "c" else name

@@ -69,6 +69,8 @@ def _convert(value: str | float, unit: str, field: str) -> float:
             raise InputError(f"{field} = {value!r} has no unit; {example}")
         return float(value)
     text = value.strip()
+    if "," in text:
+        raise InputError(f"{field} = {value!r} has a comma; write the decimal point, and no mark between thousands")
     try:
         quantity: Any = registry().Quantity(text)
     except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError, AssertionError) as error:

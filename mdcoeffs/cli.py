@@ -105,7 +105,7 @@ def to_set(recipe: Path, output: Path, force: bool) -> None:
         raise InputError(f"{output}: cannot be written ({error.strerror})") from error
     for line in made.notes:
         click.echo(line)
-    click.echo(f"{output} written; a case uses it with transport = \"{output.name}\"")
+    click.echo(f'{output} written; a case uses it with transport = "{output.name}"')
 
 
 def _make_folder(path: Path) -> None:

@@ -47,9 +47,7 @@ def collective_displacements(
     if isinstance(source, Mapping):
         from mdcoeffs.tables import arrays_to_reading
 
-        file = SpeciesFile(
-            Path("arrays"), temperature, tuple(species), (), **({"self_part": "none"} | options)
-        )
+        file = SpeciesFile(Path("arrays"), temperature, tuple(species), (), **({"self_part": "none"} | options))
         return arrays_to_reading(source, file).displacements
     from mdcoeffs.trajectory import read_trajectory
 

@@ -189,9 +189,7 @@ def self_sums_of(reading: Reading, *, memory: float) -> dict[int, SelfSums]:
     return found
 
 
-def _estimate(
-    file: SpeciesFile, readings: Sequence[Reading], parts: Sequence[dict[int, SelfSums]]
-) -> OnsagerResult:
+def _estimate(file: SpeciesFile, readings: Sequence[Reading], parts: Sequence[dict[int, SelfSums]]) -> OnsagerResult:
     runs = [reading.displacements for reading in readings]
     estimate = estimate_onsager(runs, window=file.window, frame=file.frame, solvents=file.solvents, seed=file.seed)
     moved = [run.to_frame(file.frame, solvents=file.solvents if file.frame == "solvent" else None) for run in runs]
@@ -263,7 +261,8 @@ def _from_octp(file: SpeciesFile) -> OnsagerResult:
         solvent = species["solvent"]
         density = (solvent.count or 0) * (solvent.mass or 0.0) / file.volume
         matrix = matrix.to_frame(
-            "solvent", Composition(tuple(float(masses[k] or 0) * N_A for k in order), density)  # type: ignore[arg-type]
+            "solvent",
+            Composition(tuple(float(masses[k] or 0) * N_A for k in order), density),  # type: ignore[arg-type]
         )
     tables = [read_octp(r.octp, names) for r in file.replicas if r.octp is not None]
     lag, curves = tables[0].lag, np.mean([t.curves for t in tables], axis=0)

@@ -105,9 +105,7 @@ def read_arrays(file: SpeciesFile, number: int, *, folder: Path | None = None) -
         raise InputError(f"{path.name}: {error}") from error
 
 
-def arrays_to_reading(
-    data: Mapping[str, NDArray[Any]], file: SpeciesFile, *, folder: Path | None = None
-) -> Reading:
+def arrays_to_reading(data: Mapping[str, NDArray[Any]], file: SpeciesFile, *, folder: Path | None = None) -> Reading:
     """The same for arrays already in memory.
 
     Parameters
@@ -231,9 +229,7 @@ def _positions(
     for step, frame in enumerate(keep):
         here = None if box is None else box[frame] if box.ndim == 3 else box
         try:
-            longest = max(
-                longest, advance(who, track, positions[frame], here, known=unwrapped, start=step == 0)
-            )
+            longest = max(longest, advance(who, track, positions[frame], here, known=unwrapped, start=step == 0))
         except InputError as error:
             raise InputError(f"frame {frame}: {error}") from error
         summed[step] = track.summed

@@ -161,9 +161,7 @@ def _walk(order, parent, positions, box, inverse, relative):  # type: ignore[no-
         relative[i] = relative[p] + d - np.dot(s, box)
 
 
-def whole_molecules(
-    molecules: Molecules, positions: NDArray[Any], box: Array, bonds: NDArray[Any] | None
-) -> Array:
+def whole_molecules(molecules: Molecules, positions: NDArray[Any], box: Array, bonds: NDArray[Any] | None) -> Array:
     """Positions of all atoms relative to the first of their molecule, with no molecule cut by the box.
 
     Parameters

@@ -35,7 +35,6 @@ Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
 
-
 def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[Any, tuple[Any, ...]]:
     """Open topology and trajectory files.
 
@@ -201,7 +200,7 @@ def read_trajectory(
             box = box_matrix(dimensions)
             if box is None and not unwrapped:
                 raise InputError(
-                    f'{label}: frame {number * stride} has no box, so wrapped positions cannot be unwrapped; give a '
+                    f"{label}: frame {number * stride} has no box, so wrapped positions cannot be unwrapped; give a "
                     f'trajectory with its box, or coordinates = "unwrapped" and volume if it is unwrapped'
                 )
             first = record.used == 0

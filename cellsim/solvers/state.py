@@ -122,11 +122,13 @@ class Options:
     def __post_init__(self) -> None:
         if not (self.cells >= 4 and int(self.cells) == self.cells):
             raise InputError(f"solver.cells = {self.cells!r} must be a whole number of at least 4")
+        if self.cells > 20_000:
+            raise InputError(f"solver.cells = {self.cells!r} must be at most 20000")
         for name in ("rtol", "c_min", "fixed_step", "max_steps"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise InputError(f"solver.{name} = {value!r} must be positive")
-        if not self.rtol <= 0.1:
-            raise InputError(f"solver.rtol = {self.rtol!r} must be at most 0.1")
+        if not 1e-12 <= self.rtol <= 0.1:
+            raise InputError(f"solver.rtol = {self.rtol!r} lies outside 1e-12-0.1")
         if not 0 <= self.stretch <= 5:
             raise InputError(f"solver.stretch = {self.stretch!r} lies outside 0-5")

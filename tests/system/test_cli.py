@@ -18,8 +18,12 @@ from cellsim.run_folder import FIGURES, REPORT
 from cellsim.set_file import list_sets
 
 ROOT = Path(__file__).parents[2]
-CASES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "cases").rglob("*.toml"))
-COMMANDS = ["new", "check", "plan", "run", "plot", "sets", "export"]
+CASES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "cases").rglob("*.toml")
+    if "[cell]" in path.read_text()  # the rest are transport sets
+)
+COMMANDS = ["new", "check", "plan", "run", "plot", "compare", "sets", "export"]
 SMALL = """
 title = "small"
 [cell]

@@ -97,7 +97,7 @@ def test_summed_displacements_and_hdf5(tmp_path):
 )
 def test_bad_arrays(tmp_path, changes, message):
     if changes == {"box": None, "volume": 1.0}:
-        file = write(tmp_path, TOML.replace('temperature', 'coordinates = "wrapped"\ntemperature'), **changes)
+        file = write(tmp_path, TOML.replace("temperature", 'coordinates = "wrapped"\ntemperature'), **changes)
         message = "wrapped positions need the box"
     else:
         file = write(tmp_path, **changes)
@@ -120,9 +120,9 @@ def test_bad_arrays(tmp_path, changes, message):
         ('arrays = "run.npz"', 'trajectory = "run.npz"', "topology"),
         ('title = "test"', "stride = 0", "must be at least 1"),
         ('title = "test"', 'memory = "1 m"', "memory"),
-        ("[units]", "[estimate]\nwindow = [\"2 ns\", \"1 ns\"]\n[units]", "two increasing times"),
-        ("[units]", "[estimate]\nsolvents = [\"Li\"]\n[units]", "'Li' is not a solvent here; allowed: S"),
-        ("[units]", "[estimate]\nframe = \"lab\"\n[units]", '"solvent" | "barycentric" | "volume"'),
+        ("[units]", '[estimate]\nwindow = ["2 ns", "1 ns"]\n[units]', "two increasing times"),
+        ("[units]", '[estimate]\nsolvents = ["Li"]\n[units]', "'Li' is not a solvent here; allowed: S"),
+        ("[units]", '[estimate]\nframe = "lab"\n[units]', '"solvent" | "barycentric" | "volume"'),
         ('position = "angstrom"', 'position = "ps"', "units.position"),
     ],
 )

@@ -14,7 +14,7 @@ MODULES = sorted([*(ROOT / "cellsim").rglob("*.py"), *(ROOT / "mdcoeffs").rglob(
 UNIT = re.compile(r"\[([^\[\]\n]{1,40})\]")
 FORMULA = re.compile(r"[=`\"'|]|\w\(|\w \(?[-+]|\.\.|\w\.\w|^:|^\d")  # brackets of an equation, an index or a range
 WORDS = re.compile(r"^(SI|N|S\d|[a-z]\w*(, [a-z]\w*)*|[A-Z]\w+ .*)$")
-KNOWN = {"internal units", "c/(2 M i)", "., e^b + phi^2 e^a", "e^a, phi e^a"}
+KNOWN = {"CHARGE", "internal units", "c/(2 M i)", "., e^b + phi^2 e^a", "e^a, phi e^a"}
 
 
 def public_docstrings(path):
