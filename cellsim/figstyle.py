@@ -205,10 +205,10 @@ def points(axes: Axes, x: ArrayLike, y: ArrayLike, error: ArrayLike | None = Non
     axes.errorbar(np.asarray(x), np.asarray(y), yerr=error, **(options | look))
 
 
-def reference(axes: Axes, y: float, text: str) -> None:
-    """A dotted horizontal line with its name under it, or above it where there is no room."""
+def reference(axes: Axes, y: float, text: str, *, above: bool = False) -> None:
+    """A dotted horizontal line with its name under it, or above it where asked for or where there is no room."""
     low, high = axes.get_ylim()
-    under = y - low > 0.1 * (high - low)
+    under = not above and y - low > 0.1 * (high - low)
     axes.axhline(y, color=GREY, linestyle=":", linewidth=0.9, zorder=1)
     axes.annotate(
         text, (1.0, y), xycoords=("axes fraction", "data"), xytext=(0, -1.5 if under else 1.5),

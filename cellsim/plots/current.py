@@ -37,7 +37,8 @@ def draw_current(view: View, path: Path) -> None:
             top.set_ylim(0, None)
             limit = small_signal_limit(solution)
             if limit is not None:
-                figstyle.reference(top, limit, "small-voltage steady state, $i_0/(1+\\mathrm{Ne})$")
+                text = "small-voltage steady state, $i_0/(1+\\mathrm{Ne})$"
+                figstyle.reference(top, limit, text, above=bool(i[-1] < limit))
         elif np.any(i):
             top.set_ylim(min(0.0, 1.08 * i.min()), max(0.0, 1.08 * i.max()))
         if view.of_kind("current"):
