@@ -15,6 +15,7 @@ from scipy.stats import chi2 as chi2_distribution
 from cellsim.errors import InputError
 from cellsim.observables import xpcs_engine as engine
 from cellsim.observables.xpcs import CorrelationSet
+from cellsim.observables.xpcs_bias import relative_bias
 from cellsim.observables.xpcs_engine import ALL, CURVE, RING, Levels, Parameters, Problem
 from cellsim.observables.xpcs_profile import Choice, Profile, interval, search
 from cellsim.observables.xpcs_result import SIGNIFICANCE, AtRest, VelocityFit
@@ -133,6 +134,7 @@ def fit_velocity(
         float(still.chi2[0]) - least, factor, least + problem.constant, problem.points, near, rings, fringes
     )
     v = u * problem.scale
+    bias = float(relative_bias(problem, theta, levels, [engine.V, *shape])[0]) if u > 0 else np.nan
     return VelocityFit(
         v=v,
         error=min(width, high) * problem.scale,
@@ -157,9 +159,10 @@ def fit_velocity(
         ring=data.ring,
         inflation=inflation,
         used_inflation=factor,
+        bias=bias,
         spread=spread,
         scanned=(top, fringes),
-        warnings=_warnings(inflation, factor, v, top),
+        warnings=_warnings(inflation, factor, bias, v, top),
     )
 
 
@@ -258,12 +261,17 @@ def _physical(
     return values, errors
 
 
-def _warnings(inflation: float, factor: float, v: float, top: float) -> tuple[str, ...]:
+def _warnings(inflation: float, factor: float, bias: float, v: float, top: float) -> tuple[str, ...]:
     found = []
     if factor == 1.0 and not 1 / 1.8 < inflation < 1.8:
         found.append(
             f"The scatter between curves gives {inflation:.2g} times the variance that the stated errors say; "
             'consider errors = "robust".'
+        )
+    if abs(bias) > 0.2:
+        found.append(
+            f"The shape of the rings is poorly known: a bias of {bias:+.2g} errors is expected; share h or stretch, or "
+            "measure longer delays."
         )
     if v > 0.8 * top:
         found.append("The speed lies at the end of the searched range; check the delays.")

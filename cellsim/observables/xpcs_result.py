@@ -80,6 +80,9 @@ class VelocityFit:
         errors are too small or correlated.
     used_inflation : float
         The factor put into `error` and `interval` [1].
+    bias : float
+        Expected bias of `v` over `error`, to first order; large where the shape of the rings is poorly known; NaN at
+        v = 0 [1].
     spread : float
         Full width of the drift of v that the model allows for [m/s].
     scanned : tuple of float
@@ -111,6 +114,7 @@ class VelocityFit:
     ring: NDArray[np.intp]
     inflation: float
     used_inflation: float
+    bias: float
     spread: float
     scanned: tuple[float, float]
     warnings: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """Which speeds a heterodyne XPCS series can resolve, before or after measuring, and the master curve.
 
-Slow: the curves of a moving sample must differ from the best curves of one at rest by more than noise does. Fast: the
-phase must not turn by more than pi between neighbouring delays.
+Slow: the curves of a moving sample must differ from the best curves of one at rest by more than noise does, and the
+shape of the rings must be known well enough that least squares is not biased. Fast: the phase must not turn by more
+than pi between neighbouring delays.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cellsim.observables import xpcs_engine as engine
 from cellsim.observables.xpcs import CorrelationSet, envelope, heterodyne_g2
+from cellsim.observables.xpcs_bias import relative_bias
 from cellsim.observables.xpcs_engine import JOINT, Parameters
 from cellsim.observables.xpcs_fit import SHAPE, fastest, fringe_gain
 from cellsim.observables.xpcs_result import VelocityFit
@@ -24,6 +26,10 @@ DETECTION = 5.0
 """Standard errors of v^2 that a speed next to rest must have: a likelihood ratio of their square is expected [1]."""
 CERTAINTY = 3.0
 """Standard deviations by which the ratio expected of a faster fringe must pass what chance gives [1]."""
+
+
+LARGEST_BIAS = 0.05
+"""Bias of v, in its standard errors, to first order; it falls steeply with v, and higher orders with it [1]."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class Window:
         Speeds at which the expectation was computed [m/s].
     ratio, needed : ndarray, shape (n,)
         Likelihood ratio against v = 0 that is expected there, and the one that is needed [1].
+    bias : ndarray, shape (n,)
+        First-order bias of v over its standard error there; at most :data:`LARGEST_BIAS` [1].
     """
 
     low: float
@@ -45,6 +53,7 @@ class Window:
     v: Array
     ratio: Array
     needed: Array
+    bias: Array
 
     def contains(self, v: float) -> bool:
         """Whether a speed [m/s] lies inside."""
@@ -63,7 +72,8 @@ def usable_window(
     """The speeds that the geometry, delays and errors of a series resolve.
 
     At every trial speed the noise-free curves are fitted with v = 0, contrast, h, tau0 and stretch of every ring free;
-    chi^2 of that fit is the likelihood ratio to be expected. The values of g2 in `data` are not used.
+    chi^2 of that fit is the likelihood ratio to be expected. Where the envelope has hardly decayed within the delays, h
+    is poorly known and the bias that follows sets the limit. The values of g2 in `data` are not used.
 
     Parameters
     ----------
@@ -94,21 +104,24 @@ def usable_window(
         return np.where(speed <= near, DETECTION**2, max(DETECTION**2, far))
 
     v = np.geomspace(1e-4 * top, top, points)
-    ratio = _expected(data, v, shape)
+    ratio, bias = _expected(data, v, shape), _bias(data, v, shape)
     low, high = np.inf, top
     for final in (False, False, True):
-        start, end = _longest_run(ratio >= needed(v), np.log(v))
+        enough = np.minimum(ratio / needed(v), LARGEST_BIAS / np.maximum(np.nan_to_num(np.abs(bias), nan=9e9), 1e-9))
+        start, end = _longest_run(enough >= 1, np.log(v))
         if end < 0:
             break
         low, high = float(v[start]), float(v[end])
         if start:
-            a, b = (np.log(ratio[k] / needed(v[k])) for k in (start - 1, start))
+            a, b = np.log(enough[start - 1]), np.log(enough[start])
             low = float(v[start - 1] * (v[start] / v[start - 1]) ** np.clip(-a / (b - a), 0, 1))
         if final or not start:
             break
         finer = np.geomspace(v[start - 1], v[start], 8)[1:-1]
-        v, ratio = np.insert(v, start, finer), np.insert(ratio, start, _expected(data, finer, shape))
-    return Window(low, high, v, ratio, needed(v))
+        ratio = np.insert(ratio, start, _expected(data, finer, shape))
+        bias = np.insert(bias, start, _bias(data, finer, shape))
+        v = np.insert(v, start, finer)
+    return Window(low, high, v, ratio, needed(v), bias)
 
 
 def _longest_run(mask: NDArray[np.bool_], position: Array) -> tuple[int, int]:
@@ -128,21 +141,30 @@ def _expected(data: CorrelationSet, v: Array, shape: dict[str, ArrayLike]) -> Ar
     clean = [heterodyne_g2(data.q, data.azimuth, data.tau, v=x, **shape) for x in v]  # type: ignore[arg-type]
     problems = [engine.prepare(replace(data, g2=g2, good=data.usable)) for g2 in clean]
     stacked = replace(problems[0], y=np.concatenate([p.y for p in problems]))
-    curve = problems[0].order
-    rings = curve[stacked.starts]
-
-    def of_ring(name: str) -> Array:
-        return np.broadcast_to(np.asarray(shape[name], dtype=float), data.q.shape)[rings]
-
-    n = v.size
-    moving = np.clip(of_ring("h"), 1e-3, 1 - 1e-3)
-    values = [np.zeros(1), np.log(of_ring("contrast")), np.log(moving / (1 - moving)), np.log(of_ring("tau0")),
-              np.log(of_ring("stretch")), np.zeros(rings.size)]  # fmt: skip
-    start = Parameters(*(np.tile(a, (n, 1)) for a in values))
+    start = _truth(data, stacked, np.zeros(v.size), shape)
     theta, first = engine.minimise(stacked, start, JOINT, SHAPE)
     others = [start._replace(tau0=start.tau0 - 1.0, stretch=start.stretch + 0.3), theta._replace(h=-theta.h)]
     chi2 = np.minimum.reduce([first, *(engine.minimise(stacked, other, JOINT, SHAPE)[1] for other in others)])
     return chi2.sum(axis=1) + np.array([p.constant for p in problems])
+
+
+def _bias(data: CorrelationSet, v: Array, shape: dict[str, ArrayLike]) -> Array:
+    """First-order bias of v over its error at speeds `v`, shape (n,)."""
+    problem = engine.prepare(data)
+    return relative_bias(problem, _truth(data, problem, v / problem.scale, shape), JOINT, [engine.V, *SHAPE])
+
+
+def _truth(data: CorrelationSet, problem: engine.Problem, u: Array, shape: dict[str, ArrayLike]) -> Parameters:
+    """Internal coordinates of the given shape, ring by ring, at internal velocities `u`."""
+    rings = problem.order[problem.starts]
+    contrast, h, tau0, stretch = (
+        np.broadcast_to(np.asarray(shape[name], dtype=float), data.q.shape)[rings]
+        for name in ("contrast", "h", "tau0", "stretch")
+    )
+    h = np.clip(h, 1e-3, 1 - 1e-3)
+    values = (np.log(contrast), np.log(h / (1 - h)), np.log(tau0), np.log(stretch), np.zeros(rings.size))
+    a, b, c, d, e = (np.tile(x, (u.size, 1)) for x in values)
+    return Parameters(u[:, None], a, b, c, d, e)
 
 
 @dataclass(frozen=True)
