@@ -334,7 +334,14 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(here: Path) -> None:
     leader, follower = pty.openpty()
     script = Path(sys.executable).with_name("cellsim")
     command = [str(script), "run", "small.toml", "-o", "out", "--no-figures"]
-    with subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, stderr=follower, text=True) as process:
+
+    def heed_interrupts() -> None:
+        """A background job inherits SIGINT ignored; a person at a terminal does not."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command, cwd=here, stdout=subprocess.PIPE, stderr=follower, text=True, preexec_fn=heed_interrupts
+    ) as process:
         os.close(follower)
         seen = b""
         while not re.search(rb"[1-9]%", seen) and process.poll() is None:
