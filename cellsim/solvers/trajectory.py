@@ -20,6 +20,7 @@ from cellsim.solvers.state import Options
 from cellsim.transport import TransportSet
 
 Array = NDArray[np.float64]
+PARTS = ("V", "V_ohmic", "V_concentration", "V_positive", "V_negative")
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Trajectory:
 
 
 class LazyArrays(Mapping[str, Array]):
-    """The variables of a Solution, made from the states when first asked for; `i`, `c` and `c_face` before the rest."""
+    """The variables of a Solution, made from the states when first asked for, the cheap ones before the rest."""
 
     def __init__(self, run: Trajectory, cell: Cell, transport: TransportSet) -> None:
         self._run, self._cell, self._transport = run, cell, transport
@@ -89,6 +90,14 @@ class LazyArrays(Mapping[str, Array]):
             if name in ("c", "c_face"):
                 fields = self.fields
                 self._made |= {"c": fields.c, "c_face": fields.c_face}
+            elif name in ("interface_shift", "v_interface"):
+                moved = self._charge if name == "interface_shift" else self._made["i"]
+                made = equations.interface_velocity(moved, self._cell.V_metal, self._transport.z_plus)
+                self._made[name] = made
+            elif name == "position_face":
+                self._made[name] = np.broadcast_to(self.fields.faces, self.fields.c_face.shape)
+            elif name in PARTS:
+                self._made |= self._voltage()
             else:
                 self._derive()
         return self._made[name]
@@ -113,22 +122,34 @@ class LazyArrays(Mapping[str, Array]):
             self._fields = run.grid.fields(np.concatenate(run.states), self._made["i"], run.options)
         return self._fields
 
-    def _derive(self) -> None:
-        run, fields, held = self._run, self.fields, self._transport.with_extrapolation("clamp")
-        i, time = self._made["i"], self.coordinates["time"]
+    @property
+    def _charge(self) -> Array:
+        """Passed since the start [C/m^2]."""
+        return np.asarray(np.concatenate(self._run.states)[:, -1] / self._run.grid.physics.per_charge)
+
+    def _parts(self) -> Array:
+        run, held = self._run, self._transport.with_extrapolation("clamp")
         wall = np.concatenate([s.wall for s in run.seen])
         resistance = np.concatenate([s.resistance for s in run.seen])
+        return voltage_parts(self._cell, held, self.coordinates["time"], self._made["i"], resistance, wall)
+
+    def _voltage(self) -> dict[str, Array]:
+        parts = self._parts()
+        return {"V": parts.sum(axis=1)} | {name: parts[:, k] for k, name in enumerate(PARTS[1:])}
+
+    def _derive(self) -> None:
+        fields, held = self.fields, self._transport.with_extrapolation("clamp")
         columns = Columns(
-            time=time,
+            time=self.coordinates["time"],
             step=self._made["step"],
-            i=i,
+            i=self._made["i"],
             c=fields.c,
             c_face=fields.c_face,
-            parts=voltage_parts(self._cell, held, time, i, resistance, wall),
+            parts=self._parts(),
             faces=np.broadcast_to(fields.faces, fields.c_face.shape),
             N_salt=fields.N_salt,
             N_0=equations.solvent_flux(held, fields.c_face, fields.N_salt),
-            charge=np.concatenate(run.states)[:, -1] / run.grid.physics.per_charge,
+            charge=self._charge,
         )
         self._made = derive(columns, self._cell, self._transport) | self._made
 
