@@ -30,6 +30,8 @@ REPLICA_KEYS = (
 SPECIES_KEYS = ("selection", "charge", "role", "molecule", "centre", "count", "mass", "molecular_volume")
 ESTIMATE_KEYS = ("frame", "solvents", "window", "seed")
 UNITS_KEYS = ("position", "time", "volume")
+ANALYSES = ("structure", "residence", "mobility", "interface", "activity")
+"""Tables of the analyses beside transport; each is read by the module of its analysis."""
 SOURCES = ("trajectory", "arrays", "octp")
 
 
@@ -200,7 +202,7 @@ def read_species(path: str | Path) -> SpeciesFile:
         Unreadable TOML, unknown keys, missing files, values of the wrong kind.
     """
     top = read_toml(path)
-    top.only(*TOP_KEYS, *REPLICA_KEYS)
+    top.only(*TOP_KEYS, *REPLICA_KEYS, *ANALYSES)
     species = tuple(_species(top.table("species"), name) for name in top.table("species"))
     if not species:
         raise InputError(f"{top.where('species')} is empty; add tables [species.NAME] with selection, charge and role")
@@ -235,6 +237,23 @@ def read_species(path: str | Path) -> SpeciesFile:
         result.scale(key)
     _check_sources(result)
     return result
+
+
+def analysis_table(file: SpeciesFile, name: str) -> Table:
+    """The table of one analysis, empty where the file has none; its reader checks the keys.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        The file.
+    name : str
+        One of `ANALYSES`.
+
+    Returns
+    -------
+    Table
+    """
+    return _part(read_toml(file.path), name)
 
 
 def _part(top: Table, key: str) -> Table:

@@ -200,32 +200,18 @@ def _positions(
     folder: Path | None,
 ) -> Reading:
     positions = np.asarray(data["positions"], dtype=float)
-    names = [one.name for one in file.species]
-    labels = [v.decode() if isinstance(v, bytes) else str(v) for v in np.asarray(data.get("labels", [])).ravel()]
-    if positions.ndim != 3 or positions.shape[0] != time.size or positions.shape[1:] != (len(labels), 3):
-        raise InputError(
-            f"positions have shape {positions.shape}, allowed is (frames, particles, 3) = ({time.size}, "
-            f"{len(labels)}, 3) with one label per particle"
-        )
-    unknown = sorted(set(labels) ^ set(names))
-    if unknown:
-        raise InputError(f"labels and SPECIES.toml disagree about species {', '.join(unknown)}")
-    kind = np.array([names.index(label) for label in labels], dtype=np.int64)
-    masses = _masses(file.species, data, kind)
+    who, masses = labelled_molecules(file, data, positions.shape)
+    if positions.shape[0] != time.size:
+        raise InputError(f"positions have {positions.shape[0]} frames, time has {time.size}")
     box = np.asarray(data["box"], dtype=float) if "box" in data else None
     unwrapped = file.coordinates == "unwrapped" or (file.coordinates == "auto" and box is None)
     if not unwrapped and box is None:
         raise InputError("wrapped positions need the box to be unwrapped; add box to the file")
-    order = np.argsort(kind, kind="stable")
-    who = Molecules(
-        order, np.arange(kind.size + 1), np.ones(kind.size), kind[order], np.ones(kind.size), np.ones(len(names)),
-        np.full(kind.size, -1),
-    )  # fmt: skip
     kept = [k for k, one in enumerate(file.species)
             if file.self_part == "all" or (file.self_part == "ions" and one.role != "solvent")]  # fmt: skip
-    rows = np.flatnonzero(np.isin(kind[order], kept))
+    rows = np.flatnonzero(np.isin(who.species, kept))
     store = open_store(rows.size, keep.size, memory=file.memory, folder=folder or Path()) if rows.size else None
-    track, summed, longest = Track.empty(who), np.empty((keep.size, len(names), 3)), 0.0
+    track, summed, longest = Track.empty(who), np.empty((keep.size, len(file.species), 3)), 0.0
     for step, frame in enumerate(keep):
         here = None if box is None else box[frame] if box.ndim == 3 else box
         try:
@@ -235,10 +221,54 @@ def _positions(
         summed[step] = track.summed
         if store is not None:
             store.put(step, track.displacement[rows] * file.scale("position"))
-    counts = np.bincount(kind, minlength=len(names))
     raw = _displacements(file.species, summed * file.scale("position"), time[keep], volume, file.temperature,
-                         [int(n) for n in counts], masses)  # fmt: skip
-    return finish_raw(raw, longest, store, kind[order][rows])
+                         list(who.counts), masses)  # fmt: skip
+    return finish_raw(raw, longest, store, who.species[rows])
+
+
+def labelled_molecules(
+    file: SpeciesFile, data: Mapping[str, NDArray[Any]], shape: tuple[int, ...]
+) -> tuple[Molecules, tuple[float, ...] | None]:
+    """Particles with labels as molecules of one atom each, sorted by species.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        Species.
+    data : mapping
+        With ``labels`` and, optionally, ``masses``.
+    shape : tuple of int
+        Shape of ``positions``, (frames, particles, 3).
+
+    Returns
+    -------
+    molecules : Molecules
+        Their masses are 1; molecule k is particle ``atoms[k]``.
+    masses : tuple of float or None
+        Mass of one particle of each species, where all are known; the unit of the input.
+
+    Raises
+    ------
+    InputError
+        A shape that does not fit the labels, labels that are no species here, unequal masses.
+    """
+    names = [one.name for one in file.species]
+    labels = [v.decode() if isinstance(v, bytes) else str(v) for v in np.asarray(data.get("labels", [])).ravel()]
+    if len(shape) != 3 or shape[1:] != (len(labels), 3):
+        raise InputError(
+            f"positions have shape {shape}, allowed is (frames, particles, 3) = (frames, {len(labels)}, 3) with one "
+            f"label per particle"
+        )
+    unknown = sorted(set(labels) ^ set(names))
+    if unknown:
+        raise InputError(f"labels and SPECIES.toml disagree about species {', '.join(unknown)}")
+    kind = np.array([names.index(label) for label in labels], dtype=np.int64)
+    order = np.argsort(kind, kind="stable")
+    who = Molecules(
+        order, np.arange(kind.size + 1), np.ones(kind.size), kind[order], np.ones(kind.size), np.ones(len(names)),
+        np.full(kind.size, -1),
+    )  # fmt: skip
+    return who, _masses(file.species, data, kind)
 
 
 def _masses(

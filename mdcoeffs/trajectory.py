@@ -63,7 +63,7 @@ def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[An
     if replica.atom_style:
         options["atom_style"] = replica.atom_style
     files = tuple((path, _reader_options(path, replica, timestep)) for path in replica.trajectory)
-    with _logged_warnings():
+    with logged_warnings():
         try:
             universe = mda.Universe(str(replica.topology), **{k: v for k, v in options.items() if v})
         except BAD_FILE as error:
@@ -94,7 +94,7 @@ def molecules_of(universe: Any, species: Sequence[Species], *, ignore: str = "")
     InputError
         Selections that are empty, overlap, miss atoms or cut molecules; masses that are not positive.
     """
-    ignored = _select(universe, ignore, "ignore") if ignore else None
+    ignored = select(universe, ignore, "ignore") if ignore else None
     parts = [_selected(universe, one) for one in species]
     return sort_molecules(parts, _masses(universe), lambda atom: _describe(universe, atom), ignored=ignored)
 
@@ -176,7 +176,7 @@ def read_trajectory(
         k for k, one in enumerate(species) if self_part == "all" or (self_part == "ions" and one.role != "solvent")
     ]))  # fmt: skip
     identity = {
-        "species": [repr(one) for one in species], "trajectory": [_fingerprint(path) for path, _ in files],
+        "species": [repr(one) for one in species], "trajectory": [fingerprint(path) for path, _ in files],
         "atoms": len(universe.atoms),
         "options": [coordinates, timestep, frame_interval, start, stop, stride, self_part],
     }  # fmt: skip
@@ -190,7 +190,7 @@ def read_trajectory(
     begin = restore(state, track, record) if state is not None else 0
     offset = state["offset"] if state is not None else np.zeros((molecules.count, 3))
     saved = clock.monotonic()
-    with _logged_warnings():
+    with logged_warnings():
         for number, label, time, positions, dimensions, images in ahead(
             snapshots(universe, files, stride, begin, timestep, frame_interval, flags)
         ):
@@ -205,7 +205,7 @@ def read_trajectory(
                 )
             first = record.used == 0
             if first and box is not None and not unwrapped:
-                track.relative[:] = whole_molecules(molecules, positions, box, _bonds(universe))
+                track.relative[:] = whole_molecules(molecules, positions, box, bonds_of(universe))
             try:
                 longest = advance(molecules, track, positions, box, images=images, known=unwrapped, start=first)
             except InputError as error:
@@ -263,8 +263,8 @@ def read_replica(file: SpeciesFile, number: int, **options: Any) -> Reading:
 
 def _selected(universe: Any, one: Species) -> Selected:
     where = f"species.{one.name}"
-    index = _select(universe, one.selection, where)
-    tracer = None if one.centre == "mass" else _select(universe, one.centre, f"{where}.centre")
+    index = select(universe, one.selection, where)
+    tracer = None if one.centre == "mass" else select(universe, one.centre, f"{where}.centre")
     if one.molecule == "atom":
         return Selected(one, index, index, None, tracer)
     try:
@@ -284,7 +284,8 @@ def _selected(universe: Any, one: Species) -> Selected:
     return Selected(one, index, np.asarray(key, dtype=np.int64), None, tracer)
 
 
-def _select(universe: Any, selection: str, where: str) -> NDArray[np.int64]:
+def select(universe: Any, selection: str, where: str) -> NDArray[np.int64]:
+    """Indices of the atoms of a selection; `where` is its place in the file, for messages."""
     try:
         index = universe.select_atoms(selection).indices
     except (SelectionError, NoDataError, AttributeError, ValueError, TypeError) as error:
@@ -302,7 +303,8 @@ def _masses(universe: Any) -> Array:
     return np.nan_to_num(mass, nan=0.0)
 
 
-def _bonds(universe: Any) -> NDArray[np.int64] | None:
+def bonds_of(universe: Any) -> NDArray[np.int64] | None:
+    """Bonded pairs (bonds, 2), or None where the topology has none."""
     try:
         return np.asarray(universe.bonds.indices, dtype=np.int64)
     except (NoDataError, AttributeError):
@@ -332,7 +334,8 @@ def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dic
     return options
 
 
-def _fingerprint(path: Path | None) -> list[Any]:
+def fingerprint(path: Path | None) -> list[Any]:
+    """Name, size and time of change of a file: enough to tell that a checkpoint is of another one."""
     if path is None:
         return ["memory"]
     status = path.stat()
@@ -340,7 +343,7 @@ def _fingerprint(path: Path | None) -> list[Any]:
 
 
 @contextmanager
-def _logged_warnings() -> Iterator[None]:
+def logged_warnings() -> Iterator[None]:
     """Warnings of the reader go to the log, each once."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
