@@ -1,0 +1,236 @@
+"""Means with standard errors from correlated frames: blocks in time, replicas, and functions of block sums.
+
+A run is cut into blocks of equal length. Neighbouring blocks are merged, two by two, until they are no longer
+correlated; what correlation is left is added. The standard error is that of independent blocks, and an interval takes
+Student's t for the blocks there are, so that few blocks give a wide interval and not an over-confident one.
+
+References
+----------
+Flyvbjerg & Petersen, J. Chem. Phys. 91, 461 (1989), doi:10.1063/1.457480; Miller, Biometrika 61, 1 (1974),
+doi:10.1093/biomet/61.1.1 (pseudo-values of the jackknife).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+from cellsim.errors import InputError
+
+Array = NDArray[np.float64]
+
+LIMIT = 128
+"""Most blocks kept of a run; above, neighbours are merged."""
+FEWEST = 6
+"""Fewest blocks a standard error is taken from [1]; below, it is NaN."""
+CORRELATED = 0.1
+"""Correlation of neighbouring blocks above which they are merged [1]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Averaged:
+    """A mean with its standard error.
+
+    Parameters
+    ----------
+    value : array (...)
+        Mean; the unit of the data.
+    error : array (...)
+        Standard error of the mean; NaN where the run is too short to tell. The unit of the data.
+    blocks : array (...)
+        Blocks the error was taken from, after merging [1].
+    settled : array (...) of bool
+        False where even the longest blocks are correlated: then the error is a lower bound.
+    """
+
+    value: Array
+    error: Array
+    blocks: Array
+    settled: NDArray[np.bool_]
+
+    def interval(self, level: float = 0.95) -> Array:
+        """Interval that holds the truth with probability `level`, (2, ...); Student's t.
+
+        Parameters
+        ----------
+        level : float
+            Probability [1].
+
+        Returns
+        -------
+        array (2, ...)
+            Lower and upper end; the unit of the data.
+        """
+        half = self.error * stdtrit(np.maximum(self.blocks - 1, 1), 0.5 + 0.5 * level)
+        return np.stack([self.value - half, self.value + half])
+
+    def __getitem__(self, key: Any) -> Averaged:
+        """The same for a part of the array."""
+        return Averaged(self.value[key], self.error[key], self.blocks[key], self.settled[key])
+
+
+class BlockSums:
+    """Sums over blocks of frames, filled frame by frame in bounded memory.
+
+    At most `LIMIT` blocks are kept: when they are full, neighbours are merged and blocks become twice as long.
+
+    Parameters
+    ----------
+    size : int
+        Numbers per frame.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._sums, self._length, self._frames = np.zeros((LIMIT, size)), 1, 0
+
+    def add(self, values: ArrayLike) -> None:
+        """Add the numbers of one frame, (size,)."""
+        if self._frames == LIMIT * self._length:
+            half = self._sums[0::2] + self._sums[1::2]
+            self._sums[:] = 0.0
+            self._sums[: LIMIT // 2] = half
+            self._length *= 2
+        self._sums[self._frames // self._length] += values
+        self._frames += 1
+
+    @property
+    def frames(self) -> int:
+        """Frames added."""
+        return self._frames
+
+    @property
+    def sums(self) -> Array:
+        """Sums over each block (blocks, size); the last block may be shorter than the others."""
+        return self._sums[: -(-self._frames // self._length)]
+
+    @property
+    def lengths(self) -> Array:
+        """Frames in each block, (blocks,)."""
+        count = self.sums.shape[0]
+        lengths = np.full(count, float(self._length))
+        if count:
+            lengths[-1] = self._frames - (count - 1) * self._length
+        return lengths
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The state, for a checkpoint."""
+        return {"sums": self._sums, "numbers": np.array([self._length, self._frames])}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take the state up."""
+        self._sums = arrays["sums"].copy()
+        self._length, self._frames = (int(v) for v in arrays["numbers"])
+
+
+def average(series: Sequence[ArrayLike], *, weights: Sequence[ArrayLike] | None = None) -> Averaged:
+    """Mean of correlated values with its standard error.
+
+    Parameters
+    ----------
+    series : sequence of array (n, ...)
+        One array per replica: values of successive blocks (or frames); any unit.
+    weights : sequence of array (n,), optional
+        Weight of each value, for instance the frames in the block; equal when left out.
+
+    Returns
+    -------
+    Averaged
+
+    Raises
+    ------
+    InputError
+        No values, or shapes that do not fit.
+    """
+    runs = [np.asarray(one, dtype=np.float64) for one in series]
+    if not runs or any(one.ndim == 0 or not len(one) for one in runs):
+        raise InputError("no values to average")
+    shape = runs[0].shape[1:]
+    if any(one.shape[1:] != shape for one in runs):
+        raise InputError(f"replicas to average differ in shape: {', '.join(str(one.shape[1:]) for one in runs)}")
+    flat = [one.reshape(len(one), -1) for one in runs]
+    load = [np.ones(len(one)) if weights is None else np.asarray(weights[k], float) for k, one in enumerate(flat)]
+    total = sum(float(w.sum()) for w in load)
+    value = np.asarray(sum(w @ one for w, one in zip(load, flat, strict=True)) / total)
+    size = value.size
+    error, used, settled = np.full(size, np.nan), np.zeros(size), np.zeros(size, dtype=bool)
+    open_ = np.ones(size, dtype=bool)
+    while True:
+        # Weighted residuals: they sum to zero, and their sum of squares is the variance of independent blocks.
+        rest = [(w[:, None] * (one - value)) / total for w, one in zip(load, flat, strict=True)]
+        n = sum(len(one) for one in rest)
+        if n < FEWEST:
+            break
+        squares = np.asarray(sum((r**2).sum(axis=0) for r in rest))
+        pairs = sum(max(len(r) - 1, 0) for r in rest)
+        products = np.asarray(sum((r[1:] * r[:-1]).sum(axis=0) for r in rest))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            near = products / max(pairs, 1) / (squares / n) + 1.0 / n
+        near = np.where(squares > 0, near, 0.0) if pairs else np.zeros(size)
+        error[open_] = np.sqrt(squares * n / (n - 1) * (1.0 + 2.0 * np.clip(near, 0.0, 0.5)))[open_]
+        used[open_] = n
+        settled |= open_ & (near < CORRELATED)
+        open_ &= near >= CORRELATED
+        if not open_.any() or not pairs:
+            break
+        flat, load = _merge(flat, load)
+    return Averaged(
+        value.reshape(shape), error.reshape(shape), used.reshape(shape), (settled & (used > 0)).reshape(shape)
+    )
+
+
+def jackknife(
+    sums: Sequence[ArrayLike], function: Callable[[Array], ArrayLike], *, weights: Sequence[ArrayLike] | None = None
+) -> Averaged:
+    """A function of summed blocks with its standard error.
+
+    Parameters
+    ----------
+    sums : sequence of array (n, k)
+        One array per replica: sums over successive blocks, whatever has to be summed; any unit.
+    function : callable
+        Takes the sum over all blocks (k,), gives the quantity (...): a ratio, a fit, an integral. It is also called
+        with one block left out, so it must divide by a sum (of counts, of frames), never by a number of its own.
+    weights : sequence of array (n,), optional
+        Weight of each block; equal when left out.
+
+    Returns
+    -------
+    Averaged
+        `value` is ``function`` of everything; the error comes from the pseudo-values of the blocks, whose
+        correlation is treated as in :func:`average`.
+
+    Raises
+    ------
+    InputError
+        No blocks.
+    """
+    runs = [np.asarray(one, dtype=np.float64) for one in sums]
+    if not runs or not sum(len(one) for one in runs):
+        raise InputError("no values to average")
+    load = [np.ones(len(one)) if weights is None else np.asarray(weights[k], float) for k, one in enumerate(runs)]
+    whole = np.asarray(sum(one.sum(axis=0) for one in runs))
+    value = np.asarray(function(whole), dtype=np.float64)
+    total = sum(float(w.sum()) for w in load)
+    pseudo = []
+    for one, w in zip(runs, load, strict=True):
+        share = (w / total).reshape(-1, *[1] * value.ndim)
+        left = np.array([function(whole - row) for row in one], dtype=np.float64).reshape(len(one), *value.shape)
+        pseudo.append((value - (1.0 - share) * left) / share)
+    found = average(pseudo, weights=load)
+    return Averaged(value, found.error, found.blocks, found.settled)
+
+
+def _merge(flat: Sequence[Array], load: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+    """Neighbours of each replica merged two by two; an odd one at the end joins the last pair."""
+    values, weights = [], []
+    for one, w in zip(flat, load, strict=True):
+        starts = np.arange(0, max(len(one) - 1, 1), 2)
+        heavy = np.add.reduceat(w, starts)
+        values.append(np.add.reduceat(w[:, None] * one, starts, axis=0) / heavy[:, None])
+        weights.append(heavy)
+    return values, weights
