@@ -158,26 +158,28 @@ class Stream:
         values = getattr(getattr(self.universe, "atoms", None), "charges", None) if self.universe is not None else None
         return None if values is None else np.asarray(values, dtype=np.float64)
 
-    def walker(self, unwrap: bool) -> Walker:
+    def walker(self, follow: str) -> Walker:
         """What turns raw frames of ``source`` into frames."""
         mass = self.molecule_masses
         bonds = None
-        if unwrap and self.universe is not None:
+        if follow and self.universe is not None:
             from mdcoeffs.trajectory import bonds_of
 
             bonds = bonds_of(self.universe)
         return Walker(
-            self.molecules, mass / mass.sum() if self.has_masses else np.zeros(mass.size), follow=unwrap,
+            self.molecules, mass / mass.sum() if self.has_masses else np.zeros(mass.size), follow=follow,
             unwrapped=self.unwrapped, bonds=bonds,
         )  # fmt: skip
 
-    def frames(self, *, unwrap: bool = False) -> Iterator[Frame]:
+    def frames(self, *, unwrap: bool = False, whole: bool = False) -> Iterator[Frame]:
         """Every used frame.
 
         Parameters
         ----------
         unwrap : bool
             Also follow the molecules: fills ``centres``, ``relative`` and ``drift``.
+        whole : bool
+            Fill them without following the molecules: ``centres`` lie in the box, and frames may be far apart.
 
         Yields
         ------
@@ -188,7 +190,7 @@ class Stream:
         InputError
             A frame that cannot be used: order, NaN, no box to unwrap in, steps too long to unwrap.
         """
-        walker = self.walker(unwrap)
+        walker = self.walker("unwrap" if unwrap else "whole" if whole else "")
         for raw in ahead(self.source(0)):
             yield walker.frame(raw)
 
@@ -246,6 +248,7 @@ def run_stream(
     folder: Path,
     settings: Mapping[str, Any] | None = None,
     unwrap: bool = False,
+    whole: bool = False,
     checkpoint_every: float = 60.0,
     progress: Progress | None = None,
 ) -> list[Mapping[str, Any]]:
@@ -264,7 +267,7 @@ def run_stream(
         The output folder; must exist.
     settings : mapping, optional
         What the accumulators' numbers depend on, in plain values; a checkpoint with other settings is refused.
-    unwrap : bool
+    unwrap, whole : bool
         As in :meth:`Stream.frames`.
     checkpoint_every : float
         Time between checkpoints [s].
@@ -282,12 +285,13 @@ def run_stream(
         As :meth:`Stream.frames`, or a checkpoint of another run.
     """
     done = []
+    follow = "unwrap" if unwrap else "whole" if whole else ""
     for number in range(len(file.replicas)):
         stream = open_stream(file, number)
         parts = make(stream)
-        identity = {**stream.identity, "settings": dict(settings or {}), "unwrap": unwrap, "parts": sorted(parts)}
+        identity = {**stream.identity, "settings": dict(settings or {}), "follow": follow, "parts": sorted(parts)}
         _run_one(
-            stream, parts, folder / f"checkpoint-{name}-{number}.npz", identity, unwrap, checkpoint_every, progress
+            stream, parts, folder / f"checkpoint-{name}-{number}.npz", identity, follow, checkpoint_every, progress
         )
         done.append(parts)
     return done
@@ -304,13 +308,13 @@ def _run_one(
     parts: Mapping[str, Accumulator],
     path: Path,
     identity: Mapping[str, Any],
-    unwrap: bool,
+    follow: str,
     every: float,
     progress: Progress | None,
 ) -> None:
     from mdcoeffs.trajectory import logged_warnings
 
-    walker = stream.walker(unwrap)
+    walker = stream.walker(follow)
     begin = 0
     state = load_checkpoint(path, identity)
     if state is not None:

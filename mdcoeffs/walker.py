@@ -36,12 +36,12 @@ class Frame:
     centres : array (molecules, 3) or None
         Centres of mass, unwrapped, the drift of the centre of mass of everything since the first used frame taken
         away; molecules in the order of ``stream.molecules``. The first frame's lie in the box. Only with
-        ``unwrap = True`` [m].
+        ``unwrap = True``; with ``whole = True`` instead, as they lie in the box in every frame [m].
     relative : array (atoms used, 3) or None
         Atoms relative to the centre of mass of their molecule, molecules whole, in the order of
-        ``stream.molecules.atoms``. Only with ``unwrap = True`` [m].
+        ``stream.molecules.atoms``. Only with ``unwrap = True`` or ``whole = True`` [m].
     drift : array (3,) or None
-        What was taken away from `centres`; zero where the masses are not known [m].
+        What was taken away from `centres`; zero where the masses are not known, or with ``whole = True`` [m].
     """
 
     number: int
@@ -82,8 +82,8 @@ class Walker:
         Who is who.
     mass : array (molecules,)
         Share of every molecule in the mass of everything [1]; zeros where masses are not known.
-    follow : bool
-        Unwrap the molecules.
+    follow : {"", "unwrap", "whole"}
+        Unwrap the molecules; only make them whole (no limit on how far they move between frames); or neither.
     unwrapped : bool
         The raw positions (with image flags) are unwrapped already.
     bonds : array of int (bonds, 2), optional
@@ -95,11 +95,12 @@ class Walker:
         molecules: Molecules,
         mass: Array,
         *,
-        follow: bool,
+        follow: str,
         unwrapped: bool,
         bonds: NDArray[np.int64] | None = None,
     ) -> None:
         self.molecules, self.mass, self.unwrapped, self.bonds = molecules, mass, unwrapped, bonds
+        self.paths = follow == "unwrap"
         self.used, self.times = 0, np.full(3, np.nan)  # the first, second and last time
         self.track = Track.empty(molecules) if follow else None
         self.origin: Array = np.zeros((molecules.count, 3))
@@ -154,10 +155,10 @@ class Walker:
         if first and box is not None and not self.unwrapped:
             track.relative[:] = whole_molecules(who, frame.raw, box, self.bonds)
         try:
-            advance(who, track, frame.raw, box, images=images, known=self.unwrapped, start=first)
+            advance(who, track, frame.raw, box, images=images, known=self.unwrapped, start=first or not self.paths)
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
-        if first:
+        if first or not self.paths:
             self.origin = track.wrapped.copy() if box is None else track.wrapped + 0.5 * box.sum(axis=0)
         drift = self.mass @ track.displacement
         return replace(
