@@ -1,0 +1,326 @@
+"""SYSTEM.toml: the electrolyte that ``mdcoeffs simulate`` makes, its state points and how long each is run.
+
+``docs/engine.md`` lists every key. Values with a dimension are strings with a unit; unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from cellsim.constants import N_A
+from cellsim.errors import InputError
+from cellsim.schema import Table, read_toml
+
+FORMAT = 1
+"""Version of what a run means; part of every content hash."""
+THERMOSTATS = ("nose-hoover", "dpd", "none")
+TOP_KEYS = (
+    "title", "temperature", "relative_permittivity", "well_depth", "cutoff", "species", "volumes", "thermostat", "run",
+    "state", "field",
+)  # fmt: skip
+SPECIES_KEYS = ("role", "charge", "mass", "diameter")
+RUN_KEYS = (
+    "timestep", "equilibration", "production", "frame_interval", "positions_interval", "replicas", "seed",
+)  # fmt: skip
+FIELD_KEYS = ("states", "strengths", "production", "replicas")
+ROLES = ("cation", "anion", "solvent")
+LONGEST = 10**10
+"""Most time steps of one run."""
+
+
+@dataclass(frozen=True)
+class Particle:
+    """One species of charged spheres.
+
+    Parameters
+    ----------
+    name : str
+        Name, as in the TOML table.
+    role : str
+        ``"cation"``, ``"anion"`` or ``"solvent"``.
+    z : int
+        Charge number.
+    mass : float
+        Molar mass [kg/mol].
+    diameter : float
+        Lennard-Jones diameter; between unlike species the mean of the two [m].
+    """
+
+    name: str
+    role: str
+    z: int
+    mass: float
+    diameter: float
+
+
+@dataclass(frozen=True)
+class StatePoint:
+    """Everything that decides one run; SI.
+
+    Parameters
+    ----------
+    state : str
+        Name of the concentration.
+    species : tuple of Particle
+        Cation, anion, solvent.
+    counts : tuple of int
+        Number of particles of each species.
+    volume : float
+        Volume of the cubic box [m^3].
+    temperature : float
+        Temperature [K].
+    permittivity : float
+        Relative permittivity of the medium the charges sit in [1].
+    well_depth : float
+        Depth of the Lennard-Jones well, the same for all pairs [J/mol].
+    cutoff : float
+        Range of the Lennard-Jones force and of the direct part of particle-mesh Ewald [m].
+    thermostat : str
+        One of `THERMOSTATS`.
+    thermostat_time : float
+        Its time constant; friction 1/time for DPD [s].
+    timestep : float
+        Time step [s].
+    equilibration : int
+        Steps before frame 0.
+    frame_every : int
+        Steps between frames of the summed displacements.
+    positions_every : int
+        Steps between stored positions; 0 for none.
+    seed : int
+        Seed of the start.
+    replica : int
+        Number of the replica.
+    field : float
+        Applied field along x [V/m].
+    frames : int
+        Frames after frame 0 that are asked for; the one entry that is not part of the content hash, since a longer
+        run goes on where a shorter one ended.
+    """
+
+    state: str
+    species: tuple[Particle, ...]
+    counts: tuple[int, ...]
+    volume: float
+    temperature: float
+    permittivity: float
+    well_depth: float
+    cutoff: float
+    thermostat: str
+    thermostat_time: float
+    timestep: float
+    equilibration: int
+    frame_every: int
+    positions_every: int
+    seed: int
+    replica: int = 0
+    field: float = 0.0
+    frames: int = 0
+
+    @property
+    def label(self) -> str:
+        """Folder of the run below that of its state, ``r0`` or ``E0.03_r0`` (field in V/nm)."""
+        return f"r{self.replica}" if self.field == 0 else f"E{self.field * 1e-9:.6g}_r{self.replica}"
+
+    @property
+    def steps(self) -> int:
+        """Steps of the production."""
+        return self.frames * self.frame_every
+
+    @property
+    def z(self) -> tuple[int, ...]:
+        """Charge numbers of the species."""
+        return tuple(one.z for one in self.species)
+
+    @property
+    def masses(self) -> tuple[float, ...]:
+        """Mass of one particle of each species [kg]."""
+        return tuple(one.mass / N_A for one in self.species)
+
+    @property
+    def frame_interval(self) -> float:
+        """Time between frames [s]."""
+        return self.frame_every * self.timestep
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that decides the run but its length."""
+        inputs = asdict(replace(self, frames=0)) | {"format": FORMAT}
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class SystemFile:
+    """A SYSTEM.toml, read and checked.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    title : str
+        For figures and tables.
+    points : tuple of StatePoint
+        All runs without a field: states times replicas.
+    field_points : tuple of StatePoint
+        All runs in a field.
+    text : str
+        The file verbatim.
+    """
+
+    path: Path
+    title: str
+    points: tuple[StatePoint, ...]
+    field_points: tuple[StatePoint, ...]
+    text: str
+
+    @property
+    def all_points(self) -> tuple[StatePoint, ...]:
+        """Every run, those without a field first."""
+        return self.points + self.field_points
+
+
+def read_system(path: str | Path) -> SystemFile:
+    """Read a SYSTEM.toml.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    SystemFile
+
+    Raises
+    ------
+    InputError
+        Unreadable TOML, unknown or missing keys, values out of bounds, a box too small for the cutoff.
+    """
+    top = read_toml(path)
+    top.only(*TOP_KEYS)
+    species = _species(top)
+    basis = _basis(top, species)
+    states = _states(top, species, basis)
+    run = top.table("run")
+    frames = _steps(run, "production", basis.timestep) // basis.frame_every
+    if frames < 1:
+        raise run.error("production", "is shorter than frame_interval")
+    replicas = run.integer("replicas", 1, least=1)
+    points = tuple(
+        replace(one, replica=k, frames=frames, seed=basis.seed + k) for one in states for k in range(replicas)
+    )
+    return SystemFile(
+        Path(path), top.string("title", Path(path).stem), points, _field_points(top, states, basis, frames), top.text
+    )
+
+
+def _species(top: Table) -> tuple[Particle, ...]:
+    tables = top.table("species")
+    found: dict[str, Particle] = {}
+    for name in tables:
+        entry = tables.table(name)
+        entry.only(*SPECIES_KEYS)
+        role = entry.choice("role", ROLES)
+        z = entry.integer("charge", 0) if role == "solvent" else entry.integer("charge")
+        if (role == "cation" and z <= 0) or (role == "anion" and z >= 0) or (role == "solvent" and z != 0):
+            raise entry.error("charge", f"does not fit role = {role!r} (cation > 0, anion < 0, solvent 0)")
+        if role in found:
+            raise entry.error("role", f"is taken by species {found[role].name}; one cation, one anion, one solvent")
+        found[role] = Particle(
+            name, role, z, entry.quantity("mass", "kg/mol", above=0), entry.quantity("diameter", "m", above=0)
+        )
+    missing = [role for role in ROLES if role not in found]
+    if missing:
+        raise InputError(f"{top.where('species')} has no {missing[0]}; one cation, one anion, one solvent are needed")
+    return tuple(found[role] for role in ROLES)
+
+
+def _basis(top: Table, species: tuple[Particle, ...]) -> StatePoint:
+    """What all runs of the file share; counts, volume, replica and field are filled in later."""
+    run, heat = top.table("run"), top.table("thermostat", {})
+    run.only(*RUN_KEYS)
+    heat.only("kind", "time")
+    timestep = run.quantity("timestep", "s", above=0)
+    frame = _steps(run, "frame_interval", timestep)
+    if frame < 1:
+        raise run.error("frame_interval", "is shorter than the timestep")
+    stored = _steps(run, "positions_interval", timestep) if "positions_interval" in run else 0
+    if stored and (stored < frame or stored % frame):
+        raise run.error("positions_interval", f"must be a multiple of frame_interval, {run.data['frame_interval']}")
+    return StatePoint(
+        state="", species=species, counts=(0, 0, 0), volume=0.0,
+        temperature=top.quantity("temperature", "K", above=0),
+        permittivity=top.number("relative_permittivity", least=1.0),
+        well_depth=top.quantity("well_depth", "J/mol", above=0), cutoff=top.quantity("cutoff", "m", above=0),
+        thermostat=heat.choice("kind", THERMOSTATS, "nose-hoover"),
+        thermostat_time=heat.quantity("time", "s", 1e-12, above=0), timestep=timestep,
+        equilibration=_steps(run, "equilibration", timestep), frame_every=frame, positions_every=stored,
+        seed=run.integer("seed", 1, least=1),
+    )  # fmt: skip
+
+
+def _steps(table: Table, key: str, timestep: float) -> int:
+    time = table.quantity(key, "s", least=0)
+    steps = round(time / timestep)
+    if steps > LONGEST:
+        raise table.error(key, f"is {time / timestep:.3g} time steps, allowed are at most {LONGEST:.0e}")
+    if abs(steps * timestep - time) > 1e-6 * time:
+        raise table.error(key, f"is not a multiple of the timestep, {timestep * 1e15:g} fs")
+    return steps
+
+
+def _states(top: Table, species: tuple[Particle, ...], basis: StatePoint) -> tuple[StatePoint, ...]:
+    volumes = top.table("volumes")
+    volumes.only("V_e", "V_0", "source")
+    V_e = volumes.quantity("V_e", "m^3/mol", least=0) / N_A
+    V_0 = volumes.quantity("V_0", "m^3/mol", above=0) / N_A
+    cation, anion, _ = species
+    divisor = math.gcd(cation.z, anion.z)
+    nu = (-anion.z // divisor, cation.z // divisor)
+    tables = top.tables("state")
+    if not tables:
+        raise InputError(f"{top.where('state')} is missing; add [[state]] tables with salt and solvent, in particles")
+    found: list[StatePoint] = []
+    for number, table in enumerate(tables, start=1):
+        table.only("name", "salt", "solvent")
+        name = table.string("name", f"c{number}")
+        if not name.replace("_", "").replace("-", "").isalnum() or name in [one.state for one in found]:
+            raise table.error("name", "must be a folder name of its own: letters, digits, - and _")
+        salt, solvent = table.integer("salt", least=1), table.integer("solvent", least=1)
+        volume = salt * V_e + solvent * V_0
+        if volume ** (1 / 3) < 2 * basis.cutoff:
+            raise InputError(
+                f"{table.where()}: the box is {volume ** (1 / 3) * 1e9:.3g} nm wide, at least twice the cutoff of "
+                f"{basis.cutoff * 1e9:g} nm is needed; use more particles"
+            )
+        found.append(replace(basis, state=name, counts=(salt * nu[0], salt * nu[1], solvent), volume=volume))
+    return tuple(found)
+
+
+def _field_points(top: Table, states: Sequence[StatePoint], basis: StatePoint, frames: int) -> tuple[StatePoint, ...]:
+    if "field" not in top:
+        return ()
+    table = top.table("field")
+    table.only(*FIELD_KEYS)
+    names = [one.state for one in states]
+    wanted = table.strings("states", names)
+    for name in wanted:
+        if name not in names:
+            raise InputError(f"{table.where('states')}: {name!r} is not a state here; allowed: {', '.join(names)}")
+    strengths = table.quantities("strengths", "V/m")
+    if not strengths or any(one <= 0 for one in strengths) or len(set(strengths)) != len(strengths):
+        raise table.error("strengths", 'must be different positive fields, for example ["0.03 V/nm", "0.06 V/nm"]')
+    if "production" in table:
+        frames = _steps(table, "production", basis.timestep) // basis.frame_every
+        if frames < 1:
+            raise table.error("production", "is shorter than frame_interval")
+    replicas = table.integer("replicas", 1, least=1)
+    return tuple(
+        replace(one, replica=k, frames=frames, field=E, seed=basis.seed + 1000 + k, positions_every=0)
+        for one in states if one.state in wanted for E in strengths for k in range(replicas)
+    )  # fmt: skip
