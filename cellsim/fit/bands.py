@@ -1,0 +1,161 @@
+"""What the uncertainty of a set does to a prediction: bands on i(t), c(x, t) and v(x, t).
+
+Draws of the set's numbers, from the covariance its file states or from a posterior, each run through the cell. Draws
+that no cell can be run with are counted, never passed over in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.cell import Cell
+from cellsim.ensemble import Member, simulate_many
+from cellsim.errors import ConvergenceError, InputError
+from cellsim.fit.parameters import Space
+from cellsim.fit.set_model import SetModel
+from cellsim.protocol import Protocol
+from cellsim.solution import Solution
+from cellsim.solvers.state import Options
+
+Array = NDArray[np.float64]
+QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Quantiles of a prediction over draws of the set.
+
+    Parameters
+    ----------
+    time : ndarray, shape (t,)
+        [s]
+    position : ndarray, shape (k,)
+        From the positive interface [m].
+    quantiles : tuple of float
+        Which.
+    i, V : ndarray, shape (q, t)
+        Current density and voltage [A/m^2, V].
+    c, v_minus : ndarray, shape (q, t, k)
+        Concentration and anion velocity, interface frame [mol/m^3, m/s].
+    draws : int
+        How many runs they rest on.
+    failed : int
+        How many draws could not be run to the end; they are left out, which biases the bands.
+    """
+
+    time: Array
+    position: Array
+    quantiles: tuple[float, ...]
+    i: Array
+    V: Array
+    c: Array
+    v_minus: Array
+    draws: int
+    failed: int
+
+
+def normal_draws(space: Space, mean: Array, covariance: Array, count: int, seed: int = 0) -> Array:
+    """Draws u of a joint normal distribution inside the bounds, shape (count, p).
+
+    Raises
+    ------
+    InputError
+        A covariance so wide that most draws leave the bounds.
+    """
+    generator = np.random.default_rng(seed)
+    low, high = space.bounds
+    kept: list[Array] = []
+    tried = 0
+    while len(kept) < count:
+        u = generator.multivariate_normal(mean, covariance, method="cholesky")
+        tried += 1
+        if np.all(u > low) and np.all(u < high):
+            kept.append(u)
+        elif tried > 50 and len(kept) < 0.2 * tried:
+            raise InputError("most draws of the set's covariance leave the bounds of its parameters; it is too wide")
+    return np.array(kept)
+
+
+def bands(
+    model: SetModel,
+    draws: Array,
+    cell: Cell,
+    protocol: Protocol,
+    *,
+    c0: float,
+    times: Array,
+    positions: Array,
+    solver: str = "sundials",
+    options: Options | None = None,
+    quantiles: Sequence[float] = QUANTILES,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Bands:
+    """Run a cell for every draw and take quantiles.
+
+    Parameters
+    ----------
+    model : SetModel
+        Values -> set.
+    draws : ndarray, shape (n, p)
+        Points u of the model's parameters.
+    cell, protocol, c0
+        As :func:`cellsim.simulate`; c0 in mol/m^3.
+    times : ndarray, shape (t,)
+        [s]
+    positions : ndarray, shape (k,)
+        From the positive interface [m].
+    solver, options
+        As :func:`cellsim.simulate`.
+    quantiles : sequence of float
+        Which to take.
+    workers : int
+        Processes.
+    progress : callable, optional
+        Called with (runs done, of all).
+
+    Returns
+    -------
+    Bands
+
+    Raises
+    ------
+    ConvergenceError
+        Fewer than half the draws could be run.
+    """
+    space = Space(model.parameters)
+    members = []
+    bad = 0
+    for u in draws:
+        try:
+            transport = model.at(space.values(u), cell.temperature)
+        except InputError:
+            bad += 1
+            continue
+        members.append(Member(cell, transport, protocol, c0, times, solver, options or Options(rtol=1e-4)))
+
+    def keep(s: Solution) -> Array | None:
+        if not s.succeeded:
+            return None
+        columns = [np.interp(times, s["time"], s[name]) for name in ("i", "V")]
+        maps = []
+        for values in (s["c_face"], s["v_minus"][0]):
+            rows = [np.interp(positions, f, row) for f, row in zip(s["position_face"], values, strict=True)]
+            grid = np.array(rows)
+            maps += [np.interp(times, s["time"], column) for column in grid.T]
+        return np.array(columns + maps)
+
+    found = simulate_many(members, keep=keep, workers=workers, progress=progress)
+    good = [o.value for o in found if o.succeeded and o.value is not None]
+    failed = len(draws) - len(good)
+    if len(good) < max(2, len(draws) // 2):
+        why = next((o.error for o in found if o.error), "they end early")
+        raise ConvergenceError(f"{failed} of {len(draws)} draws of the set could not be run to the end: {why}")
+    q = np.quantile(np.array(good), list(quantiles), axis=0)
+    k = positions.size
+    c, v = q[:, 2 : 2 + k].transpose(0, 2, 1), q[:, 2 + k :].transpose(0, 2, 1)
+    return Bands(times, positions, tuple(quantiles), q[:, 0], q[:, 1], c, v, len(good), failed)

@@ -1,0 +1,341 @@
+"""The best point: multi-start least squares, with errors, correlations and what is not identified.
+
+The likelihood is Gaussian with the stated errors; a free noise level is found together with the parameters, by turns.
+Errors are those of the curvature at the best point, in the fit's coordinates: relative for what is positive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+from scipy.stats import norm, qmc
+
+from cellsim.errors import ConvergenceError
+from cellsim.fit.parameters import Space
+from cellsim.fit.problem import Problem
+
+Array = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+TOLERANCE = 1e-9
+"""Relative change of chi squared, and of the parameters, at which a search ends."""
+RIDGE = 30.0
+"""Pull towards the start during a search, as a standard deviation in u: far too weak to bias what the data see, it
+keeps what they do not see from drifting to where nothing depends on anything."""
+HELD = 0.7
+"""A standard error beyond this in u, without priors, is no measurement: the value may be off by a factor of two."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What became of one start.
+
+    Parameters
+    ----------
+    u : ndarray, shape (p,)
+        Where it ended.
+    chi2 : float
+        Sum of squared residuals, priors included [1].
+    converged : bool
+        Whether the search ended by its tolerance.
+    """
+
+    u: Array
+    chi2: float
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A fit's result.
+
+    Parameters
+    ----------
+    problem : Problem
+        What was fitted.
+    u : ndarray, shape (p,)
+        The best point, in the fit's coordinates.
+    jacobian : ndarray, shape (n + priors, p)
+        Of the whitened residuals.
+    residuals : ndarray, shape (n + priors,)
+        Whitened.
+    levels : ndarray, shape (observations,)
+        Noise levels, 1 where the stated errors were kept.
+    starts : tuple of Start
+        Every search.
+    evaluations : int
+        Residual evaluations, those of derivatives included.
+    """
+
+    problem: Problem
+    u: Array
+    jacobian: Array
+    residuals: Array
+    levels: Array
+    starts: tuple[Start, ...] = ()
+    evaluations: int = 0
+
+    @property
+    def space(self) -> Space:
+        """The parameters."""
+        return self.problem.space
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Best values by name, SI."""
+        return self.space.values(self.u)
+
+    @property
+    def chi2(self) -> float:
+        """Sum of squared residuals, priors included [1]."""
+        return float(self.residuals @ self.residuals)
+
+    @property
+    def chi2_data(self) -> float:
+        """The data's share of it [1]."""
+        data = self.residuals[: self.problem.size]
+        return float(data @ data)
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Points less parameters, and less what is profiled out [1]."""
+        own = sum(len(o.profiled) * len(o.noise.slices) for o in self.problem.observations)
+        return self.problem.size - self.space.size - own
+
+    @property
+    def information(self) -> Array:
+        """Fisher information in u with the priors, shape (p, p)."""
+        return np.asarray(self.jacobian.T @ self.jacobian)
+
+    @property
+    def data_information(self) -> Array:
+        """Fisher information in u of the data alone, shape (p, p)."""
+        data = self.jacobian[: self.problem.size]
+        return np.asarray(data.T @ data)
+
+    @property
+    def covariance(self) -> Array:
+        """Of u, shape (p, p); by the pseudo-inverse, so huge where a direction is flat."""
+        return inverse(self.information)
+
+    @property
+    def sd(self) -> Array:
+        """Standard errors of u, shape (p,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Standard errors by name, SI."""
+        return {p.name: p.error(self.values[p.name], s) for p, s in zip(self.space.parameters, self.sd, strict=True)}
+
+    @property
+    def correlation(self) -> Array:
+        """Of u, shape (p, p)."""
+        return np.asarray(self.covariance / np.outer(self.sd, self.sd))
+
+    def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
+        """Interval by the curvature, symmetric in u, SI; a profile likelihood serves where that is no good.
+
+        Parameters
+        ----------
+        name : str
+            Of the parameter.
+        level : float
+            Probability that it holds the truth.
+        """
+        k = self.space.index(name)
+        half = float(norm.ppf(0.5 + 0.5 * level)) * float(self.sd[k])
+        p = self.space.parameters[k]
+        return p.value(float(self.u[k]) - half), p.value(float(self.u[k]) + half)
+
+    @property
+    def held_by(self) -> dict[str, str]:
+        """By name: "data", "prior" (the data add less than a third of the information), "bound" or "nothing"."""
+        low, high = self.space.bounds
+        alone = np.sqrt(np.maximum(np.diag(inverse(self.data_information)), 0.0))
+        found = {}
+        for k, p in enumerate(self.space.parameters):
+            if min(self.u[k] - low[k], high[k] - self.u[k]) < 1e-3 * min(self.sd[k], 1.0):
+                found[p.name] = "bound"
+            elif alone[k] <= HELD and (p.prior_u is None or alone[k] < 1.5 * p.prior_u[1]):
+                found[p.name] = "data"
+            elif self.sd[k] <= HELD and (p.prior is not None or self.space.joint_mean is not None):
+                found[p.name] = "data" if self.sd[k] < 0.8 * self._before(k) else "prior"
+            else:
+                found[p.name] = "nothing"
+        return found
+
+    def _before(self, k: int) -> float:
+        """Standard deviation of u[k] by the priors alone."""
+        known = self.space.parameters[k].prior_u
+        if known is not None:
+            return known[1]
+        if self.space.joint_covariance is not None and k < len(self.space.joint_covariance):
+            return float(np.sqrt(self.space.joint_covariance[k, k]))
+        return np.inf
+
+
+def inverse(information: Array) -> Array:
+    """Covariance from information; a direction without any gets a variance of 1e12, not an error.
+
+    Parameters
+    ----------
+    information : ndarray, shape (p, p)
+        Symmetric.
+
+    Returns
+    -------
+    ndarray, shape (p, p)
+    """
+    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    scaled = information / np.outer(scale, scale)
+    weight, directions = np.linalg.eigh(0.5 * (scaled + scaled.T))
+    weight = np.maximum(weight, 1e-12)
+    found = (directions / weight) @ directions.T / np.outer(scale, scale)
+    return np.asarray(np.where(np.isfinite(found), found, 1e12))
+
+
+def estimate(
+    problem: Problem,
+    *,
+    starts: int = 3,
+    seed: int = 0,
+    at: Array | None = None,
+    levels: Array | None = None,
+    progress: Progress | None = None,
+) -> Estimate:
+    """Fit: multi-start least squares.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to fit.
+    starts : int
+        Number of searches; the first from the parameters' own starts, the others spread about it.
+    seed : int
+        Of the other starts.
+    at : ndarray, shape (p,), optional
+        Where the first search begins, in u.
+    levels : ndarray, shape (observations,), optional
+        Noise levels to begin with.
+    progress : callable, optional
+        Called with (searches done, of all).
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    ConvergenceError
+        No search reached an end, or none of the cells can be run.
+    """
+    first = problem.space.start if at is None else at
+    points = [first, *_spread(problem.space, first, starts - 1, seed)]
+    found: list[tuple[Start, Array]] = []
+    count = 0
+    for k, point in enumerate(points):
+        start, level, used = _search(problem, point, levels)
+        count += used
+        found.append((start, level))
+        if progress is not None:
+            progress(k + 1, len(points))
+    converged = [one for one in found if one[0].converged]
+    if not converged:
+        raise ConvergenceError(
+            f"the fit did not converge from any of {len(points)} starts; give starts closer to the truth, bounds, or "
+            "fewer parameters"
+        )
+    best, level = min(converged, key=lambda one: _objective(problem, *one))
+    J = problem.jacobian(best.u, level)
+    r = problem.residuals(best.u, level)
+    return Estimate(problem, best.u, J, r, level, tuple(one[0] for one in found), count + 2 * best.u.size + 1)
+
+
+def _objective(problem: Problem, start: Start, level: Array) -> float:
+    """-2 ln likelihood up to a constant, levels included."""
+    sizes = np.array([o.size for o in problem.observations])
+    return start.chi2 + 2 * float(sizes @ np.log(level))
+
+
+def _spread(space: Space, first: Array, count: int, seed: int) -> list[Array]:
+    if count < 1:
+        return []
+    cube = qmc.LatinHypercube(space.size, rng=np.random.default_rng(seed)).random(count)
+    spread = np.array([p.spread if p.prior_u is None else min(p.spread, p.prior_u[1]) for p in space.parameters])
+    low, high = space.bounds
+    points = np.clip(first + spread * (2 * cube - 1), low, high)
+    return [np.where(np.isfinite(point), point, first) for point in points]
+
+
+def _search(problem: Problem, point: Array, levels: Array | None) -> tuple[Start, Array, int]:
+    """One search; the noise levels follow by turns where they are free."""
+    level = problem.levels if levels is None else levels
+    free = any(o.noise.free for o in problem.observations)
+    bounds, origin = problem.space.bounds, point
+    pull = np.eye(point.size) / RIDGE
+    count = 0
+    for turn in range(12 if free else 1):
+        if free and (turn or levels is None):
+            level = problem.noise_levels(point)
+        fit = least_squares(
+            lambda u, level: np.append(problem.residuals(u, level), (u - origin) / RIDGE),
+            np.clip(point, *bounds),
+            jac=lambda u, level: np.vstack([problem.jacobian(u, level), pull]),
+            bounds=bounds, args=(level,), ftol=TOLERANCE, xtol=TOLERANCE, gtol=1e-8, max_nfev=60, x_scale=1.0,
+        )  # fmt: skip
+        count += fit.nfev + 2 * point.size * fit.njev
+        moved = float(np.max(np.abs(fit.x - point)))
+        point = fit.x
+        if not free:
+            break
+        new = problem.noise_levels(point)
+        if turn and np.all(np.abs(new / level - 1) < 1e-3) and moved < 1e-3:
+            break
+    chi2 = float(2 * fit.cost - np.sum(((point - origin) / RIDGE) ** 2))
+    return Start(point, chi2, bool(fit.status > 0)), level, count
+
+
+_REMARKS = {"data": "", "prior": "  [its prior; the data add little]", "bound": "  [at its bound]"}
+
+
+def describe(found: Estimate, names: Sequence[str] | None = None) -> list[str]:
+    """Lines for people: value, error and what holds it, then the large correlations.
+
+    Parameters
+    ----------
+    found : Estimate
+        A fit.
+    names : sequence of str, optional
+        Which parameters; default all.
+
+    Returns
+    -------
+    list of str
+    """
+    lines = []
+    held = found.held_by
+    width = max(len(n) for n in found.space.names)
+    for k, p in enumerate(found.space.parameters):
+        if names is not None and p.name not in names:
+            continue
+        value, error, sd = found.values[p.name], found.errors[p.name], float(found.sd[k])
+        if held[p.name] == "nothing":
+            text = "not identified: these data hold no value for it"
+        else:
+            relative = f" ({100 * sd:.2g} %)" if p.logarithmic else ""
+            text = f"{value:.5g} +/- {error:.2g} {p.unit}{relative}".replace("  ", " ")
+            text += _REMARKS[held[p.name]]
+        lines.append(f"{p.name:<{width}}  {text}")
+    pairs = [(abs(found.correlation[a, b]), a, b) for a in range(found.space.size) for b in range(a)]
+    strong = [(c, a, b) for c, a, b in sorted(pairs, reverse=True) if c > 0.7][:8]
+    if strong:
+        told = ", ".join(
+            f"{found.space.names[b]} ~ {found.space.names[a]} {found.correlation[a, b]:+.2f}" for _, a, b in strong
+        )
+        lines.append(f"correlations above 0.7: {told}")
+    return lines

@@ -1,0 +1,206 @@
+"""What each instrument makes of a run: currents, voltages, profiles, velocities, raw MRI signals.
+
+Some need no run, only the set. All take the nuisances by role (cellsim.fit.observation.ROLES) and return the points in the order of the measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim import equations
+from cellsim.compare_predict import velocity_at
+from cellsim.observables.mri import blurred
+from cellsim.readers.maps import VelocityTable
+from cellsim.solution import Solution
+from cellsim.transport import TransportSet
+
+Array = NDArray[np.float64]
+Values = Mapping[str, float]
+BLUR_NODES = 41
+"""Faces a profile is reduced to before it is blurred; the point spread is far wider than their distance."""
+
+
+@dataclass(frozen=True)
+class SeriesLook:
+    """Current density or voltage at given times.
+
+    Parameters
+    ----------
+    variable : {"i", "V"}
+        What is recorded.
+    time : ndarray, shape (n,)
+        On the clock of the data [s]; ``time_offset`` is added to reach the run's.
+    """
+
+    variable: Literal["i", "V"]
+    time: Array
+
+    def times(self, values: Values) -> Array:
+        """Those of the data."""
+        return self.time + values["time_offset"]
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """[A/m^2 or V]; "area_ratio" multiplies a current, which was divided by the nominal area."""
+        assert solution is not None
+        found = np.interp(self.times(values), solution["time"], solution[self.variable], left=np.nan, right=np.nan)
+        return found * values.get("area_ratio", 1.0) if self.variable == "i" else found
+
+
+@dataclass(frozen=True)
+class ProfileLook:
+    """Concentration on a grid of times and places fixed in the lab, or on the points of it that were measured.
+
+    Parameters
+    ----------
+    time : ndarray, shape (t,)
+        [s]
+    position : ndarray, shape (k,)
+        From the positive interface at t = 0 [m].
+    keep : ndarray of bool, shape (t, k)
+        Which were measured.
+    beam_width : float
+        Over which a point was averaged, a box [m].
+    """
+
+    time: Array
+    position: Array
+    keep: NDArray[np.bool_]
+    beam_width: float = 0.0
+
+    def times(self, values: Values) -> Array:
+        """Those of the profiles."""
+        return self.time + values["time_offset"]
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """[mol/m^3]"""
+        assert solution is not None
+        offsets = np.linspace(-0.5, 0.5, 7) * self.beam_width if self.beam_width else np.zeros(1)
+        places = (self.position + values["position_offset"])[:, None] + offsets
+        rows = [
+            np.interp(places - shift, faces, c, left=np.nan, right=np.nan).mean(axis=1)
+            for faces, c, shift in _states(solution, self.times(values))
+        ]
+        return np.asarray(rows)[self.keep]
+
+
+@dataclass(frozen=True)
+class SignalLook:
+    """Raw 1-D MRI signal: the profile under a Gaussian point spread, on the scanner's axis, gain and background apart.
+
+    Its nuisances: ``edge`` (where the positive interface lies on that axis [m]) and ``blur`` [m].
+
+    Parameters
+    ----------
+    time : ndarray, shape (t,)
+        [s]
+    z : ndarray, shape (k,)
+        Pixels [m].
+    positive : {"lower", "upper"}
+        Edge of the positive electrode.
+    edge, blur : float
+        Their values where they are not fitted [m].
+    """
+
+    time: Array
+    z: Array
+    positive: Literal["lower", "upper"]
+    edge: float
+    blur: float
+
+    def times(self, values: Values) -> Array:
+        """Those of the profiles."""
+        return self.time + values["time_offset"]
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """[mol/m^3], zero outside the cell."""
+        assert solution is not None
+        towards = 1.0 if self.positive == "lower" else -1.0
+        x = towards * (self.z - values.get("edge", self.edge))
+        blur = max(values.get("blur", self.blur), 1e-9)
+        rows = []
+        for faces, c, shift in _states(solution, self.times(values)):
+            some = np.unique(np.linspace(0, faces.size - 1, BLUR_NODES).astype(int))
+            rows.append(blurred(x - shift, faces[some], c[some], blur))
+        return np.concatenate(rows)
+
+
+@dataclass(frozen=True)
+class VelocityLook:
+    """Velocities at points in time and space; ``velocity_scale`` multiplies them.
+
+    Parameters
+    ----------
+    table : VelocityTable
+        The measurement, for its points, frame, beam and sign.
+    """
+
+    table: VelocityTable
+
+    def times(self, values: Values) -> Array:
+        """Those of the data."""
+        return np.asarray(np.unique(self.table.time) + values["time_offset"])
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """[m/s]"""
+        assert solution is not None
+        moved = replace(
+            self.table, time=self.table.time + values["time_offset"],
+            position=self.table.position + values["position_offset"],
+        )  # fmt: skip
+        v = values["velocity_scale"] * velocity_at(solution, moved)
+        return np.abs(v) if self.table.unsigned else v
+
+
+@dataclass(frozen=True)
+class SetLook:
+    """What an experiment at equilibrium or at small currents says of the set itself, at given concentrations.
+
+    Parameters
+    ----------
+    kind : {"potential", "current_fraction", "conductivity"}
+        U(c; c_ref) [V], rho+ [1] or kappa [S/m].
+    c : ndarray, shape (n,)
+        [mol/m^3]
+    c_ref : float
+        Of the potential [mol/m^3].
+    """
+
+    kind: Literal["potential", "current_fraction", "conductivity"]
+    c: Array
+    c_ref: float = np.nan
+
+    def times(self, values: Values) -> Array:
+        """None: no run is needed."""
+        return np.zeros(0)
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """[V, 1 or S/m]"""
+        if self.kind == "conductivity":
+            return transport.kappa(self.c)
+        if self.kind == "current_fraction":
+            return 1 / (1 + equations.newman_number(transport, self.c))
+        return equations.concentration_voltage(transport, self.c, self.c_ref)
+
+
+def _states(solution: Solution, times: Array) -> list[tuple[Array, Array, float]]:
+    """(faces [m], c at the faces [mol/m^3], interface shift [m]) at each of `times`; NaN after the end of the run."""
+    t, faces, c = solution["time"], solution["position_face"], solution["c_face"]
+    shift = solution["interface_shift"]
+    found = []
+    for time in times:
+        k = int(np.clip(np.searchsorted(t, time), 1, t.size - 1))
+        w = float(np.clip((time - t[k - 1]) / (t[k] - t[k - 1]), 0.0, 1.0))
+        if time > t[-1] * (1 + 1e-9):
+            found.append((faces[-1], np.full(c.shape[1], np.nan), float(shift[-1])))
+        elif w in (0.0, 1.0):
+            j = k - 1 + int(w)
+            found.append((faces[j], c[j], float(shift[j])))
+        else:
+            mixed = ((1 - w) * a[k - 1] + w * a[k] for a in (faces, c, shift))
+            found.append(tuple(mixed))
+    return found

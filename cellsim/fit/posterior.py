@@ -1,0 +1,252 @@
+"""The posterior by an ensemble sampler (emcee), with the checks that say whether to believe it.
+
+Foreman-Mackey et al., doi:10.1086/670067. Free noise levels are integrated out under a prior flat in their logarithm:
+n ln(chi2)/2 of that observation takes the place of chi2/2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.errors import InputError
+from cellsim.fit.estimate import Estimate
+from cellsim.fit.parameters import Space
+from cellsim.fit.problem import Problem
+
+Array = NDArray[np.float64]
+
+TIMES = 50
+"""Autocorrelation times a chain must hold before its autocorrelation time can be believed."""
+SPLIT = 1.02
+"""Largest ratio of pooled to mean spread of the chain's two halves, walker groups taken together."""
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Draws and whether they may be believed.
+
+    Parameters
+    ----------
+    space : Space
+        The parameters.
+    draws : ndarray, shape (n, p)
+        Points u, burn-in off and thinned.
+    autocorrelation : ndarray, shape (p,)
+        Autocorrelation times, in steps [1].
+    steps : int
+        Steps of every walker, burn-in included.
+    acceptance : float
+        Fraction of moves accepted [1].
+    split : ndarray, shape (p,)
+        Spread of the halves pooled over their own: 1 where the chain has settled [1].
+    converged : bool
+        All checks passed.
+    message : str
+        Which did not, and what to do.
+    """
+
+    space: Space
+    draws: Array
+    autocorrelation: Array
+    steps: int
+    acceptance: float
+    split: Array
+    converged: bool
+    message: str
+
+    def values(self, name: str) -> Array:
+        """Draws of one parameter, shape (n,), SI."""
+        k = self.space.index(name)
+        p = self.space.parameters[k]
+        return np.array([p.value(float(x)) for x in self.draws[:, k]])
+
+    def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
+        """Equal-tailed interval [SI]."""
+        low, high = np.quantile(self.values(name), [0.5 * (1 - level), 0.5 * (1 + level)])
+        return float(low), float(high)
+
+
+def log_posterior(problem: Problem, u: Array, levels: Array) -> float:
+    """Up to a constant; minus infinity outside the bounds.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data and priors.
+    u : ndarray, shape (p,)
+        Point.
+    levels : ndarray, shape (observations,)
+        Noise levels of observations where they are not free.
+    """
+    low, high = problem.space.bounds
+    if np.any(u < low) or np.any(u > high) or not np.all(np.isfinite(u)):
+        return -np.inf
+    total = 0.0
+    for o, found, level in zip(problem.observations, problem.predictions(u), levels, strict=True):
+        if not np.all(np.isfinite(found)):
+            return -np.inf
+        chi2 = float(np.sum(o.residual(found) ** 2))
+        if o.noise.free:
+            own = len(o.profiled) * len(o.noise.slices)
+            total -= 0.5 * (o.size - own) * np.log(chi2)
+        else:
+            total -= 0.5 * chi2 / level**2
+    prior = problem.space.prior_residuals(u)
+    return total - 0.5 * float(prior @ prior)
+
+
+def sample(
+    found: Estimate,
+    *,
+    steps: int = 4000,
+    walkers: int | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    file: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Posterior:
+    """Draw from the posterior, until the checks pass or `steps` are done.
+
+    Parameters
+    ----------
+    found : Estimate
+        Where the walkers begin, spread by its covariance.
+    steps : int
+        Most steps of each walker.
+    walkers : int, optional
+        Default four per parameter, 16 at least.
+    seed : int
+        Of everything random.
+    workers : int
+        Processes.
+    file : path, optional
+        HDF5 file that keeps the chain; a later call goes on from there.
+    progress : callable, optional
+        Called with (steps done, of all).
+
+    Returns
+    -------
+    Posterior
+
+    Raises
+    ------
+    InputError
+        A file of another fit.
+    """
+    import emcee
+
+    space = found.space
+    count = walkers or max(16, 4 * space.size)
+    backend = None
+    begun = 0
+    if file is not None:
+        backend = emcee.backends.HDFBackend(str(file))
+        if backend.initialized and backend.shape != (count, space.size):
+            raise InputError(f"{file}: holds a chain of {backend.shape[0]} walkers in {backend.shape[1]} dimensions, "
+                             f"not {count} in {space.size}; choose another file")  # fmt: skip
+        begun = backend.iteration if backend.initialized else 0
+    generator = np.random.default_rng(seed)
+    with _Evaluator(found, workers) as evaluator:
+        sampler: Any = emcee.EnsembleSampler(
+            count, space.size, evaluator.one, pool=evaluator.pool, backend=backend, vectorize=False
+        )
+        sampler._random = np.random.RandomState(generator.integers(2**31) + begun)
+        state = None if begun else _walkers(found, count, generator)
+        done = begun
+        while done < steps:
+            some = min(100, steps - done)
+            state = sampler.run_mcmc(state, some, progress=False, skip_initial_state_check=True)
+            done += some
+            if progress is not None:
+                progress(done, steps)
+            if done >= 500 and _judge(space, sampler, done)[0]:
+                break
+        return _summary(space, sampler, done)
+
+
+def _walkers(found: Estimate, count: int, generator: np.random.Generator) -> Array:
+    """First positions: by the covariance, flat directions limited to half a unit, inside the bounds."""
+    weight, directions = np.linalg.eigh(found.information)
+    sd = np.minimum(1 / np.sqrt(np.maximum(weight, 1e-30)), 0.5)
+    points = found.u + (generator.standard_normal((count, found.u.size)) * sd) @ directions.T
+    low, high = found.space.bounds
+    inside = 1e-6
+    return np.clip(points, low + inside, high - inside)
+
+
+def _judge(space: Space, sampler: Any, done: int) -> tuple[bool, Array, Array, str]:
+    tau = np.atleast_1d(sampler.get_autocorr_time(tol=0))
+    chain = sampler.get_chain(discard=done // 3)
+    half = chain.shape[0] // 2
+    parts = [chain[:half].reshape(-1, space.size), chain[half:].reshape(-1, space.size)]
+    own = np.mean([np.var(part, axis=0) for part in parts], axis=0)
+    split = np.sqrt(np.var(np.concatenate(parts), axis=0) / np.maximum(own, 1e-300))
+    long_enough = bool(np.all(np.isfinite(tau)) and done * 2 / 3 > TIMES * float(np.max(tau)))
+    settled = bool(np.all(split < SPLIT))
+    if long_enough and settled:
+        return True, tau, split, f"converged: {done} steps, longest autocorrelation time {np.max(tau):.0f}"
+    worst = space.names[int(np.nanargmax(tau))] if np.any(np.isfinite(tau)) else space.names[0]
+    text = (
+        f"not converged after {done} steps: {worst} decorrelates in {np.nanmax(tau):.0f} steps"
+        if not long_enough
+        else f"not converged after {done} steps: the halves of the chain differ ({np.max(split):.3f})"
+    )
+    return False, tau, split, text + "; take more steps, or hold what is not identified by a prior"
+
+
+def _summary(space: Space, sampler: Any, done: int) -> Posterior:
+    good, tau, split, message = _judge(space, sampler, done)
+    burn = max(done // 3, 1)
+    thin = max(1, int(0.5 * np.nanmin(tau))) if np.any(np.isfinite(tau)) else 1
+    draws = sampler.get_chain(discard=burn, thin=thin, flat=True)
+    return Posterior(
+        space, np.asarray(draws), tau, done, float(np.mean(sampler.acceptance_fraction)), split, good, message
+    )
+
+
+class _Evaluator:
+    """Evaluates the posterior here, or in processes that hold the problem."""
+
+    def __init__(self, found: Estimate, workers: int) -> None:
+        self.problem, self.levels, self.workers = found.problem, found.levels, workers
+        self.pool: Any = None
+
+    def __enter__(self) -> _Evaluator:
+        if self.workers > 1:
+            from multiprocessing import get_context
+
+            import cloudpickle  # type: ignore[import-untyped]
+
+            payload = cloudpickle.dumps((self.problem, self.levels))
+            self.pool = get_context("spawn").Pool(self.workers, _receive, (payload,))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.pool is not None:
+            self.pool.terminate()
+
+    @property
+    def one(self) -> Callable[[Array], float]:
+        """The function that the sampler calls."""
+        if self.pool is not None:
+            return _evaluate
+        return lambda u: log_posterior(self.problem, u, self.levels)
+
+
+_HELD: dict[str, Any] = {}
+
+
+def _receive(payload: bytes) -> None:
+    import pickle
+
+    _HELD["problem"], _HELD["levels"] = pickle.loads(payload)
+
+
+def _evaluate(u: Array) -> float:
+    return log_posterior(_HELD["problem"], u, _HELD["levels"])

@@ -1,0 +1,188 @@
+"""A fit as a function: parameters in, whitened residuals and their derivatives out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.errors import CellsimError, InputError
+from cellsim.fit.experiment import Experiment
+from cellsim.fit.observation import Observation
+from cellsim.fit.parameters import Space
+from cellsim.fit.set_model import SetModel
+from cellsim.solution import Solution
+from cellsim.transport import TransportSet
+
+Array = NDArray[np.float64]
+
+STEP = 0.02
+"""Step of the central differences in u: a curvature error of some 1e-4, far above the solver's error over the step."""
+_KEPT = 8
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Experiments, the set they share, and what may change.
+
+    Parameters
+    ----------
+    space : Space
+        All parameters, the set's first.
+    model : SetModel
+        Values -> transport set.
+    experiments : tuple of Experiment
+        At least one.
+
+    Raises
+    ------
+    InputError
+        A nuisance that is no parameter, a parameter that nothing uses.
+    """
+
+    space: Space
+    model: SetModel
+    experiments: tuple[Experiment, ...]
+    _runs: dict[tuple[object, ...], Solution | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        used = {p.name for p in self.model.parameters}
+        for e in self.experiments:
+            used |= set(e.nuisance.values()) | {n for o in e.observations for n in o.nuisance.values()}
+        for name in used:
+            self.space.index(name)
+        idle = [name for name in self.space.names if name not in used]
+        if idle:
+            raise InputError(f"the parameter {idle[0]} changes nothing that was measured; take it out")
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        """Of all experiments, in their order."""
+        return tuple(o for e in self.experiments for o in e.observations)
+
+    @property
+    def size(self) -> int:
+        """Number of points measured."""
+        return sum(e.size for e in self.experiments)
+
+    @property
+    def levels(self) -> Array:
+        """First guess of the noise levels, one per observation [1]."""
+        return np.ones(len(self.observations))
+
+    # ---- predictions ----------------------------------------------------------------------------------------------
+
+    def transport(self, values: Mapping[str, float], T: float) -> TransportSet:
+        """The set at parameter values."""
+        return self.model.at(values, T)
+
+    def predictions(self, u: Array) -> list[Array]:
+        """Predictions of all observations at the point `u`, shape (p,); NaN where a run cannot be made."""
+        values = self.space.values(u)
+        return [found for k in range(len(self.experiments)) for found in self._of_experiment(k, values)]
+
+    def _of_experiment(self, k: int, values: dict[str, float]) -> list[Array]:
+        e = self.experiments[k]
+        try:
+            transport = self.model.at(values, e.cell.temperature)
+            solution = self._run(k, transport, values)
+        except CellsimError:
+            return [np.full(o.size, np.nan) for o in e.observations]
+        return e.look(transport, solution, values)
+
+    def _run(self, k: int, transport: TransportSet, values: dict[str, float]) -> Solution | None:
+        """The run of an experiment, one of the last few again where nothing it depends on has changed."""
+        e = self.experiments[k]
+        names = [p.name for p in self.model.parameters] + list(e.nuisance.values())
+        names += [o.nuisance["time_offset"] for o in e.observations if "time_offset" in o.nuisance]
+        key = (k, *(values[name] for name in names))
+        if key not in self._runs:
+            while len(self._runs) >= _KEPT:
+                self._runs.pop(next(iter(self._runs)))
+            self._runs[key] = e.run(transport, values)
+        return self._runs[key]
+
+    # ---- residuals ------------------------------------------------------------------------------------------------
+
+    def residuals(self, u: Array, levels: Array | None = None) -> Array:
+        """Whitened residuals of all data, then of the priors, shape (n + priors,) [1].
+
+        Parameters
+        ----------
+        u : ndarray, shape (p,)
+            Point in the fit's coordinates.
+        levels : ndarray, shape (observations,), optional
+            What the standard errors of each observation are multiplied by.
+        """
+        scale = self.levels if levels is None else levels
+        parts = [
+            o.residual(found) / s for o, found, s in zip(self.observations, self.predictions(u), scale, strict=True)
+        ]
+        return np.concatenate([*parts, self.space.prior_residuals(u)])
+
+    def jacobian(self, u: Array, levels: Array | None = None, columns: NDArray[np.int64] | None = None) -> Array:
+        """d(residuals)/du by central differences, shape (n + priors, columns).
+
+        One-sided where the run on one side cannot be made.
+        """
+        which = np.arange(u.size) if columns is None else columns
+        base: Array | None = None
+        found = np.empty((self.size + self.space.prior_residuals(u).size, which.size))
+        for j, k in enumerate(which):
+            e = np.zeros(u.size)
+            e[k] = STEP
+            up, down = self.residuals(u + e, levels), self.residuals(u - e, levels)
+            bad = [bool(np.count_nonzero(np.abs(r) > 25) > 0.5 * r.size) for r in (up, down)]
+            if bad[0] != bad[1]:
+                base = self.residuals(u, levels) if base is None else base
+                found[:, j] = (base - down) / STEP if bad[0] else (up - base) / STEP
+            else:
+                found[:, j] = (up - down) / (2 * STEP)
+        return found
+
+    def noise_levels(self, u: Array, parameters: int | None = None) -> Array:
+        """What scales the standard errors of observations with a free noise level, at the point `u`.
+
+        Parameters
+        ----------
+        u : ndarray, shape (p,)
+            Point in the fit's coordinates.
+        parameters : int, optional
+            Degrees of freedom taken by the fit, shared by the points; default all parameters.
+        """
+        taken = (self.space.size if parameters is None else parameters) / self.size
+        levels = self.levels
+        for k, (o, found) in enumerate(zip(self.observations, self.predictions(u), strict=True)):
+            if o.noise.free:
+                own = len(o.profiled) * len(o.noise.slices)
+                free = max(1.0, o.size * (1 - taken) - own)
+                levels[k] = max(float(np.sqrt(np.sum(o.residual(found) ** 2) / free)), 1e-12)
+        return levels
+
+    def information(self, jacobian: Array) -> Array:
+        """Fisher information J^T J in u, shape (p, p), of a Jacobian with or without its priors' rows."""
+        return np.asarray(jacobian.T @ jacobian)
+
+    def only(self, keep: list[NDArray[np.bool_]]) -> Problem:
+        """The same problem on some of the points, one mask per observation; empty observations fall out."""
+        experiments, k = [], 0
+        for e in self.experiments:
+            kept = []
+            for o in e.observations:
+                if keep[k].all():
+                    kept.append(o)
+                elif keep[k].any():
+                    kept.append(o.only(keep[k]))
+                k += 1
+            if kept:
+                experiments.append(replace(e, observations=tuple(kept)))
+        return Problem(self.space, self.model, tuple(experiments))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Runs are not worth sending to another process."""
+        return self.__dict__ | {"_runs": {}}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
