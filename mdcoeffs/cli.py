@@ -108,6 +108,60 @@ def to_set(recipe: Path, output: Path, force: bool) -> None:
     click.echo(f'{output} written; a case uses it with transport = "{output.name}"')
 
 
+@main.command()
+@click.argument("system", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for the runs; finished and killed ones go on.")
+@click.option("--state", "states", multiple=True, help="Run this state only (may be repeated).")
+@click.option("--platform", help="CUDA, HIP, OpenCL, CPU or Reference; the fastest that works when left out.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Runs side by side; one per core when left out, one on a GPU.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads of each run.")
+@click.option("--checkpoint", "every", type=click.FloatRange(min=0), default=20.0, show_default=True,
+              help="Seconds between checkpoints; a run that was killed goes on from the last one.")  # fmt: skip
+def simulate(
+    system: Path, output: Path, states: tuple[str, ...], platform: str | None, jobs: int | None, threads: int,
+    every: float,
+) -> None:  # fmt: skip
+    """Coarse-grained molecular dynamics of a salt in a solvent, ready for `mdcoeffs onsager` (extra md).
+
+    \b
+    Example:  mdcoeffs simulate cases/coarse_grained/short.toml -o runs/md
+    """
+    from mdcoeffs.simulate import line_of, run_folder, simulate_system
+    from mdcoeffs.system import read_system
+
+    file = read_system(system)
+    with _progress("running") as step:
+        done = simulate_system(file, output, states=states or None, platform=platform, jobs=jobs, threads=threads,
+                               checkpoint_every=every, progress=step)  # fmt: skip
+    points = {run_folder(output, point): point for point in file.all_points}
+    for record in done.records:
+        click.echo(line_of(points[record.folder], record))
+    click.echo(f"written to {output} in {done.seconds:.0f} s; next: mdcoeffs onsager {output}/STATE/SPECIES.toml")
+
+
+@main.command("field")
+@click.argument("folder", type=FILE)
+@click.option("-o", "--output", type=FILE, help="JSON to write; FOLDER/field.json when left out.")
+@click.option("--block", help='Length of the blocks of the runs in a field, such as "100 ps"; 40 in all when left out.')
+def field(folder: Path, output: Path | None, block: str | None) -> None:
+    """Omega at rest against the drift in a field, for one state that `mdcoeffs simulate` ran.
+
+    \b
+    Example:  mdcoeffs field runs/md/c2
+    """
+    from cellsim.units import to_si
+    from mdcoeffs.field_run import field_lines, field_result, write_field
+
+    result = field_result(folder, block=None if block is None else to_si(block, "s", field="--block"))
+    output = folder / "field.json" if output is None else output
+    try:
+        write_field(result, output)
+    except OSError as error:
+        raise InputError(f"{output}: cannot be written ({error.strerror})") from error
+    for line in field_lines(result):
+        click.echo(line)
+
+
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
