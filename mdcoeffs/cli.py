@@ -84,6 +84,36 @@ def onsager(species: Path, output: Path, every: float) -> None:
     click.echo(f"written to {output}")
 
 
+@main.command()
+@click.argument("species", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for interface.nc, tables, summary and figure.")
+@click.option("--checkpoint", "every", type=click.FloatRange(min=0), default=60.0, show_default=True,
+              help="Seconds between checkpoints; a run that was killed goes on from the last one.")  # fmt: skip
+def interface(species: Path, output: Path, every: float) -> None:
+    """Profiles, populations and barriers along z: is the interface equilibrated?
+
+    \b
+    Example:  mdcoeffs interface SPECIES.toml -o results
+    """
+    from mdcoeffs.config import read_species
+
+    file = read_species(species)
+    from mdcoeffs.interface_figures import interface_figure
+    from mdcoeffs.interface_report import lines_of, write_results
+    from mdcoeffs.interface_run import interface_from_file
+    from mdcoeffs.streams import remove_checkpoints
+
+    _make_folder(output)
+    with _progress("reading") as step:
+        result = interface_from_file(file, folder=output, checkpoint_every=every, progress=step)
+    write_results(result, output)
+    interface_figure(result, output / "interface.png")
+    remove_checkpoints(output, "interface")
+    for line in lines_of(result):
+        click.echo(line)
+    click.echo(f"written to {output}")
+
+
 @main.command("to-set")
 @click.argument("recipe", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="The transport set to write (TOML).")

@@ -131,7 +131,7 @@ def tst_rate(frequency: ArrayLike, barrier: ArrayLike, T: ArrayLike, *, transmis
     """
     share = np.asarray(transmission, dtype=float)
     if np.any((share < 0) | (share > 1)):
-        raise InputError(f"transmission = {transmission} must lie between 0 and 1")
+        raise InputError(f"transmission = {share} must lie between 0 and 1")
     found: Array = share * _positive("frequency", frequency) * np.exp(-np.asarray(barrier) / _positive("T", T))
     return found
 
@@ -331,7 +331,7 @@ def equilibration_coefficient(forward: ArrayLike, backward: ArrayLike, *, scale:
     """
     a, b = np.asarray(forward, dtype=float), np.asarray(backward, dtype=float)
     if np.any(a < 0) or np.any(b < 0) or not scale > 0:
-        raise InputError(f"transitions must be >= 0 and lambda > 0, found {forward}, {backward} and {scale}")
+        raise InputError(f"transitions must be >= 0 and lambda > 0, found {a}, {b} and {scale}")
     found: Array = 2.0 * np.minimum(a, b) / (a + b + scale)
     return found
 
@@ -367,5 +367,5 @@ def time_to_coefficient(rate: ArrayLike, particles: float, *, coefficient: float
 def _positive(name: str, value: ArrayLike) -> Array:
     array = np.asarray(value, dtype=float)
     if not np.all(array > 0):
-        raise InputError(f"{name} = {value} must be positive")
+        raise InputError(f"{name} = {array} must be positive")
     return array

@@ -1,9 +1,9 @@
 """Is this interface equilibrated, and how long would it take? An answer in words, from counted transitions.
 
-Three things are asked of a region: that ions crossed its edge at all, that they crossed it both ways about equally
-often, and often enough for the coefficient EC to be above one half (lambda crossings in all). Where a population is
-given too, its first and second half must agree. What is missing is turned into a time: the run in which EC is expected
-to pass one half, at the temperature of the run and, with a predicted rate, at others.
+Asked of a region: that ions crossed its edge at all, both ways about equally often, and often enough for the
+coefficient EC to pass one half (lambda crossings in all); of its population, that both halves of the run agree and that
+it has forgotten its start. What is missing is turned into a time: the run in which EC is expected to pass one half, at
+the temperature of the run and, with a predicted rate, at others.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ class Verdict:
 
     Parameters
     ----------
-    state : {"equilibrated", "exchanging", "drifting", "one-way", "frozen"}
-        exchanging: both ways alike but too rarely; drifting: one way prevails, or the population still changes;
-        one-way: all crossings in one direction; frozen: none.
+    state : {"equilibrated", "exchanging", "wandering", "drifting", "one-way", "frozen"}
+        exchanging: both ways alike but too rarely; wandering: often enough, but the population is correlated over the
+        length of the run; drifting: one way prevails, or the two halves differ; one-way: all crossings in one
+        direction; frozen: none.
     coefficient : float
         EC [1].
     entry : Estimate
@@ -60,6 +61,7 @@ def judge(
     time: float,
     scale: float = 10.0,
     drift: float | None = None,
+    settled: bool = True,
 ) -> Verdict:
     """Judge one region.
 
@@ -77,6 +79,8 @@ def judge(
         lambda of EC [1].
     drift : float, optional
         Probability of a difference between the two halves of the population as large as seen, were there none [1].
+    settled : bool
+        False where the population is still correlated over the longest blocks of the run.
 
     Returns
     -------
@@ -116,6 +120,12 @@ def judge(
         text = (
             f"not shown to be equilibrated: ions go both ways, but too few; {duration(needed)} would be needed "
             f"at this rate"
+        )
+    elif not settled:
+        state = "wandering"
+        text = (
+            "not shown to be equilibrated: ions cross often enough, but the population is correlated over the length "
+            "of the run, so its mean is not yet known"
         )
     else:
         state = "equilibrated"
