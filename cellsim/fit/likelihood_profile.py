@@ -126,6 +126,32 @@ def profile(found: Estimate, name: str, *, level: float = 0.95) -> LikelihoodPro
     )  # fmt: skip
 
 
+def delta_at(found: Estimate, name: str, value: float) -> float:
+    """chi2 with one parameter held at a value, the others refitted, less that of the best point [1].
+
+    A profile's interval holds the value where this stays below its threshold.
+
+    Parameters
+    ----------
+    found : Estimate
+        The fit.
+    name : str
+        The parameter.
+    value : float
+        Where it is held, in the parameter's unit.
+
+    Returns
+    -------
+    float
+    """
+    k = found.space.index(name)
+    held = found.space.parameters[k].u(value)
+    covariance = found.covariance
+    slope = covariance[:, k] / max(covariance[k, k], 1e-300)
+    _, chi2 = _refit(found, k, held, found.u + slope * (held - found.u[k]))
+    return chi2 - found.chi2
+
+
 @dataclass(frozen=True)
 class _Side:
     u: Array
