@@ -114,6 +114,36 @@ def interface(species: Path, output: Path, every: float) -> None:
     click.echo(f"written to {output}")
 
 
+@main.command()
+@click.argument("species", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for mobility.nc, tables, summary and figure.")
+@click.option("--checkpoint", "every", type=click.FloatRange(min=0), default=60.0, show_default=True,
+              help="Seconds between checkpoints; a run that was killed goes on from the last one.")  # fmt: skip
+def mobility(species: Path, output: Path, every: float) -> None:
+    """How ions and their cages move and turn: exponents, order parameters, relaxation, paddle-wheel.
+
+    \b
+    Example:  mdcoeffs mobility SPECIES.toml -o results
+    """
+    from mdcoeffs.config import read_species
+
+    file = read_species(species)
+    from mdcoeffs.mobility_figures import mobility_figure
+    from mdcoeffs.mobility_report import lines_of, write_results
+    from mdcoeffs.mobility_run import NAME, mobility_from_file
+    from mdcoeffs.streams import remove_checkpoints
+
+    _make_folder(output)
+    with _progress("reading") as step:
+        result = mobility_from_file(file, folder=output, checkpoint_every=every, progress=step)
+    write_results(result, output)
+    mobility_figure(result, output / "mobility.png")
+    remove_checkpoints(output, NAME)
+    for line in lines_of(result):
+        click.echo(line)
+    click.echo(f"written to {output}")
+
+
 @main.command("to-set")
 @click.argument("recipe", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="The transport set to write (TOML).")
@@ -190,6 +220,39 @@ def field(folder: Path, output: Path | None, block: str | None) -> None:
         raise InputError(f"{output}: cannot be written ({error.strerror})") from error
     for line in field_lines(result):
         click.echo(line)
+
+
+@main.command()
+@click.argument("species", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for structure.nc, summary.json, the figure.")
+@click.option("--checkpoint", "every", type=click.FloatRange(min=0), default=60.0, show_default=True,
+              help="Seconds between checkpoints; a run that was killed goes on from the last one.")  # fmt: skip
+def structure(species: Path, output: Path, every: float) -> None:
+    """Shells of the cations: g(r), coordination, bound and free ions, clusters.
+
+    \b
+    Example:  mdcoeffs structure SPECIES.toml -o results
+    """
+    from mdcoeffs.config import read_species
+
+    file = read_species(species)
+    from mdcoeffs.streams import remove_checkpoints
+    from mdcoeffs.structure import structure_from_file
+    from mdcoeffs.structure_output import structure_figure, structure_lines, write_radial, write_structure
+
+    _make_folder(output)
+    with _progress("reading") as step:
+        result = structure_from_file(
+            file, folder=output, checkpoint_every=every, progress=step,
+            look=lambda radial: write_radial(radial, output / "radial.csv"),
+        )  # fmt: skip
+    write_structure(result, output)
+    structure_figure(result, output / "structure.png")
+    for name in ("radial", "shells"):
+        remove_checkpoints(output, name)
+    for line in structure_lines(result):
+        click.echo(line)
+    click.echo(f"written to {output}")
 
 
 def _make_folder(path: Path) -> None:
