@@ -116,6 +116,11 @@ def drift_in_field(
     begin = [round(skip / run.dt) for run in moved]
     usable = sum(run.duration - at * run.dt for run, at in zip(moved, begin, strict=True))
     length = usable / BLOCKS if block is None else float(block)
+    if not (usable > 0 and length >= first.dt * (1 - 1e-9)):
+        raise InputError(
+            f"the runs in the field are {sum(run.duration for run in moved) * 1e12:.4g} ps long, too short for "
+            f"{BLOCKS} blocks after the first {skip * 1e12:g} ps of each are left out"
+        )
     parts = [_block_velocities(run, at, length) for run, at in zip(moved, begin, strict=True)]
     v = np.concatenate(parts)
     if len(v) < FEWEST:

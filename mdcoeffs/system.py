@@ -212,7 +212,9 @@ def read_system(path: str | Path) -> SystemFile:
         raise run.error("production", "is shorter than frame_interval")
     replicas = run.integer("replicas", 1, least=1)
     points = tuple(
-        replace(one, replica=k, frames=frames, seed=basis.seed + k) for one in states for k in range(replicas)
+        replace(one, replica=k, frames=frames, seed=basis.seed + k)
+        for one, table in zip(states, top.tables("state"), strict=True)
+        for k in range(table.integer("replicas", replicas, least=1))
     )
     return SystemFile(
         Path(path), top.string("title", Path(path).stem), points, _field_points(top, states, basis, frames), top.text
@@ -287,7 +289,7 @@ def _states(top: Table, species: tuple[Particle, ...], basis: StatePoint) -> tup
         raise InputError(f"{top.where('state')} is missing; add [[state]] tables with salt and solvent, in particles")
     found: list[StatePoint] = []
     for number, table in enumerate(tables, start=1):
-        table.only("name", "salt", "solvent")
+        table.only("name", "salt", "solvent", "replicas")
         name = table.string("name", f"c{number}")
         if not name.replace("_", "").replace("-", "").isalnum() or name in [one.state for one in found]:
             raise table.error("name", "must be a folder name of its own: letters, digits, - and _")
