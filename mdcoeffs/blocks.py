@@ -28,6 +28,8 @@ LIMIT = 128
 """Most blocks kept of a run; above, neighbours are merged."""
 FEWEST = 6
 """Fewest blocks a standard error is taken from [1]; below, it is NaN."""
+INDEPENDENT = 10
+"""Independent values below which an error is not trusted [1]."""
 CORRELATED = 0.1
 """Correlation of neighbouring blocks above which they are merged [1]."""
 
@@ -45,7 +47,7 @@ class Averaged:
     blocks : array (...)
         Blocks the error was taken from, after merging [1].
     settled : array (...) of bool
-        False where even the longest blocks are correlated: then the error is a lower bound.
+        False where the data are worth fewer than `INDEPENDENT` independent values: the error is a lower bound.
     """
 
     value: Array
@@ -72,6 +74,15 @@ class Averaged:
     def __getitem__(self, key: Any) -> Averaged:
         """The same for a part of the array."""
         return Averaged(self.value[key], self.error[key], self.blocks[key], self.settled[key])
+
+    def reshape(self, *shape: int) -> Averaged:
+        """The same with another shape."""
+        return Averaged(
+            self.value.reshape(shape),
+            self.error.reshape(shape),
+            self.blocks.reshape(shape),
+            self.settled.reshape(shape),
+        )
 
 
 class BlockSums:
@@ -157,7 +168,8 @@ def average(series: Sequence[ArrayLike], *, weights: Sequence[ArrayLike] | None 
     total = sum(float(w.sum()) for w in load)
     value = np.asarray(sum(w @ one for w, one in zip(load, flat, strict=True)) / total)
     size = value.size
-    error, used, settled = np.full(size, np.nan), np.zeros(size), np.zeros(size, dtype=bool)
+    error, used = np.full(size, np.nan), np.zeros(size)
+    plain, count = np.full(size, np.nan), sum(len(one) for one in flat)
     open_ = np.ones(size, dtype=bool)
     while True:
         # Weighted residuals: they sum to zero, and their sum of squares is the variance of independent blocks.
@@ -173,14 +185,15 @@ def average(series: Sequence[ArrayLike], *, weights: Sequence[ArrayLike] | None 
         near = np.where(squares > 0, near, 0.0) if pairs else np.zeros(size)
         error[open_] = np.sqrt(squares * n / (n - 1) * (1.0 + 2.0 * np.clip(near, 0.0, 0.5)))[open_]
         used[open_] = n
-        settled |= open_ & (near < CORRELATED)
+        if n == count:
+            plain = np.sqrt(squares * n / (n - 1))
         open_ &= near >= CORRELATED
         if not open_.any() or not pairs:
             break
         flat, load = _merge(flat, load)
-    return Averaged(
-        value.reshape(shape), error.reshape(shape), used.reshape(shape), (settled & (used > 0)).reshape(shape)
-    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        worth = np.where(error > 0, count * (plain / error) ** 2, count)
+    return Averaged(value, error, used, (worth >= INDEPENDENT) & (used > 0)).reshape(*shape)
 
 
 def jackknife(

@@ -168,8 +168,8 @@ def summary(result: OnsagerResult) -> dict[str, Any]:
             "t_app": result.ideal.t_app, "kappa_NE": result.ideal.kappa_NE, "ionicity": result.ideal.ionicity,
             "Omega_self": list(result.ideal.Omega_self), "Omega_distinct": list(result.ideal.Omega_distinct),
         }  # fmt: skip
-    plain: dict[str, Any] = _plain(found)
-    return plain
+    ready: dict[str, Any] = plain(found)
+    return ready
 
 
 def write_summary(result: OnsagerResult, path: str | Path) -> None:
@@ -188,11 +188,12 @@ def _quantities(m: OnsagerMatrix) -> dict[str, Any]:
     return found
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The same for JSON: NaN and infinity become null, tuples lists."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
