@@ -1,7 +1,6 @@
 """One state point of molecular dynamics with OpenMM: built, equilibrated, run, written, resumed.
 
-The only room that imports OpenMM (extra ``md``). The model is a salt of charged Lennard-Jones spheres in a solvent of
-neutral ones, particle-mesh Ewald in a medium of given permittivity; a field along x adds the force z e E to every ion.
+The only room that imports OpenMM (extra ``md``); what is simulated stands in `mdcoeffs.sites`.
 A run folder holds, while it grows, ``frames.bin`` (summed positions per species), ``log.bin``, ``positions.bin`` and
 ``checkpoint.npz``; when it is done ``displacements.npz`` and ``positions.npz`` as `mdcoeffs.tables` reads them, and
 ``run.json``.
@@ -23,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim import __version__
-from cellsim.constants import N_A, e, k_B
+from cellsim.constants import N_A, k_B
 from cellsim.errors import ConvergenceError, InputError
 from mdcoeffs.run_record import RunRecord, block_error, put_arrays, read_record, write_record
+from mdcoeffs.sites import Sites, build, sites_of, start_positions
 from mdcoeffs.system import StatePoint
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,7 @@ PLATFORMS = ("CUDA", "HIP", "OpenCL", "CPU")
 """In the order they are tried."""
 CHECKPOINT_EVERY = 20.0
 """Time between checkpoints [s]."""
-_NM, _PS, _GRAM = 1e9, 1e12, 1e3  # OpenMM counts in nm, ps, g/mol and kJ/mol
-_CHARGE = e * N_A * 1e-3  # kJ/mol per elementary charge and volt
-_COULOMB = 138.93545764438198  # e^2 N_A/(4 pi eps_0) [kJ nm/mol]
+_NM, _PS = 1e9, 1e12  # OpenMM counts in nm, ps, g/mol and kJ/mol
 _SHAKES = 10  # times the velocities are drawn anew in the first half of the equilibration
 _CHUNK = 1000  # steps between looks at the clock outside of frames
 
@@ -116,56 +114,13 @@ def simulate_point(
         ) from error
 
 
-def build(module: Any, point: StatePoint) -> Any:
-    """OpenMM's System of a state point.
-
-    Parameters
-    ----------
-    module : module
-        `openmm`.
-    point : StatePoint
-        What to build.
-
-    Returns
-    -------
-    openmm.System
-        Particles in the order of the species.
-    """
-    edge = point.volume ** (1 / 3) * _NM
-    system = module.System()
-    system.setDefaultPeriodicBoxVectors((edge, 0, 0), (0, edge, 0), (0, 0, edge))
-    pairs = module.NonbondedForce()
-    pairs.setNonbondedMethod(module.NonbondedForce.PME)
-    pairs.setCutoffDistance(point.cutoff * _NM)
-    pairs.setUseSwitchingFunction(True)
-    pairs.setSwitchingDistance(0.9 * point.cutoff * _NM)
-    pairs.setUseDispersionCorrection(False)
-    pairs.setEwaldErrorTolerance(1e-3)
-    for one, count in zip(point.species, point.counts, strict=True):
-        for _ in range(count):
-            system.addParticle(one.mass * _GRAM)
-            pairs.addParticle(one.z / math.sqrt(point.permittivity), one.diameter * _NM, point.well_depth * 1e-3)
-    system.addForce(pairs)
-    if point.field:
-        pull = module.CustomExternalForce("-f*x")
-        pull.addPerParticleParameter("f")
-        for index, z in enumerate(np.repeat(point.z, point.counts)):
-            if z:
-                pull.addParticle(index, [float(z) * _CHARGE * point.field / _NM])
-        system.addForce(pull)
-    system.addForce(module.CMMotionRemover(10))
-    return system
-
-
 class _Run:
     """A run under way: the context, the counters and the open files (a protocol, not a model)."""
 
     def __init__(self, module: Any, point: StatePoint, folder: Path, platform: str | None, threads: int) -> None:
         self.module, self.point, self.folder = module, point, folder
         self.context, self.integrator, self.platform = _context(module, point, platform, threads)
-        self.kind = np.repeat(np.arange(len(point.counts)), point.counts)
-        self.edges = np.concatenate([[0], np.cumsum(point.counts)])[:-1]
-        self.mass = np.repeat([one.mass * _GRAM for one in point.species], point.counts)
+        self.sites: Sites = sites_of(point)
         self.step = -point.equilibration
         self.seconds = 0.0
         self.earlier = 0.0
@@ -210,12 +165,8 @@ class _Run:
         self.step += size
 
     def _start(self) -> None:
-        """Ions and solvent on a lattice in random order, relaxed, with random velocities."""
-        rng = np.random.default_rng(self.point.seed)
-        size = math.ceil(self.kind.size ** (1 / 3))
-        sites = np.stack(np.meshgrid(*[np.arange(size)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-        chosen = sites[rng.permutation(len(sites))[: self.kind.size]]
-        self.context.setPositions((chosen + 0.5) * (self.point.volume ** (1 / 3) * _NM / size))
+        """Molecules on a lattice in random order, relaxed, with random velocities."""
+        self.context.setPositions(start_positions(self.point))
         self.module.LocalEnergyMinimizer.minimize(self.context, maxIterations=300)
         self.context.setVelocitiesToTemperature(self.point.temperature, _seed(self.point, 99))
 
@@ -231,7 +182,8 @@ class _Run:
     def _record(self, frames: Any, logs: Any, places: Any) -> None:
         state = self.context.getState(getPositions=True)
         x = state.getPositions(asNumpy=True)._value
-        summed = np.add.reduceat(x, self.edges, axis=0)
+        centres = self.sites.centres(x)
+        summed = np.add.reduceat(centres, self.sites.edges, axis=0)
         if not np.all(np.isfinite(summed)):
             raise self.module.OpenMMException("a coordinate is NaN")
         frames.write(summed.tobytes())
@@ -239,15 +191,15 @@ class _Run:
         if frame % 20 == 0:
             logs.write(self._energies().tobytes())
         if self.point.positions_every and self.step % self.point.positions_every == 0:
-            places.write(x.astype(np.float32).tobytes())
+            places.write(centres.astype(np.float32).tobytes())
 
     def _energies(self) -> Array:
         """Time [ps], kinetic temperature [K], potential energy [kJ/mol], velocity of the centre of mass [nm/ps]."""
         state = self.context.getState(getEnergy=True, getVelocities=True)
         v = state.getVelocities(asNumpy=True)._value
-        drift = self.mass @ v / self.mass.sum()
-        own = v - drift
-        T = float(self.mass @ (own**2).sum(axis=1)) / (3 * (self.mass.size - 1) * k_B * N_A * 1e-3)
+        mass = self.sites.mass
+        drift = mass @ v / mass.sum()
+        T = float(mass @ ((v - drift) ** 2).sum(axis=1)) / (self.sites.freedom * k_B * N_A * 1e-3)
         return np.array([self.step * self.point.timestep * _PS, T, state.getPotentialEnergy()._value, *drift])
 
     def _save(self, *files: Any) -> None:
@@ -294,7 +246,7 @@ class _Run:
         return True
 
     def _finish(self) -> RunRecord:
-        point, count = self.point, self.kind.size
+        point, count = self.point, sum(self.point.counts)
         summed = np.fromfile(self.folder / "frames.bin").reshape(-1, len(point.counts), 3)[: point.frames + 1]
         interval = point.frame_interval * _PS
         logs = np.fromfile(self.folder / "log.bin").reshape(-1, 6)
@@ -310,7 +262,7 @@ class _Run:
                 self.folder / "positions.npz", time=np.arange(len(x)) * interval, positions=x * np.float32(1e3),
                 labels=np.repeat(names, point.counts), box=box * 1e3,
             )  # fmt: skip
-        thermal = math.sqrt(k_B * point.temperature * N_A * 1e-3 / self.mass.sum())
+        thermal = math.sqrt(k_B * point.temperature * N_A * 1e-3 / self.sites.mass.sum())
         return write_record(self.folder, point, {
             "frames": len(summed) - 1,
             "temperature": float(logs[:, 1].mean()), "temperature_error": block_error(logs[:, 1]),

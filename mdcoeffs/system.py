@@ -23,12 +23,15 @@ TOP_KEYS = (
     "title", "temperature", "relative_permittivity", "well_depth", "cutoff", "species", "volumes", "thermostat", "run",
     "state", "field",
 )  # fmt: skip
-SPECIES_KEYS = ("role", "charge", "mass", "diameter")
+SPECIES_KEYS = ("role", "charge", "mass", "diameter", "well_depth", "model")
 RUN_KEYS = (
     "timestep", "equilibration", "production", "frame_interval", "positions_interval", "replicas", "seed",
 )  # fmt: skip
 FIELD_KEYS = ("states", "strengths", "production", "replicas")
 ROLES = ("cation", "anion", "solvent")
+MODELS = ("spc/e",)
+"""Molecules of several sites that a solvent can be."""
+_SPCE = {"mass": 18.0154e-3, "diameter": 3.166e-10, "well_depth": 650.2}
 LONGEST = 10**10
 """Most time steps of one run."""
 
@@ -49,6 +52,10 @@ class Particle:
         Molar mass [kg/mol].
     diameter : float
         Lennard-Jones diameter; between unlike species the mean of the two [m].
+    well_depth : float, optional
+        Its own Lennard-Jones depth, geometric mean between unlike species; that of the system when left out [J/mol].
+    model : str, optional
+        One of `MODELS`; a sphere when left out.
     """
 
     name: str
@@ -56,6 +63,8 @@ class Particle:
     z: int
     mass: float
     diameter: float
+    well_depth: float | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ class StatePoint:
     permittivity : float
         Relative permittivity of the medium the charges sit in [1].
     well_depth : float
-        Depth of the Lennard-Jones well, the same for all pairs [J/mol].
+        Depth of the Lennard-Jones well of the species that have none of their own [J/mol].
     cutoff : float
         Range of the Lennard-Jones force and of the direct part of particle-mesh Ewald [m].
     thermostat : str
@@ -151,6 +160,7 @@ class StatePoint:
     def digest(self) -> str:
         """SHA-256 of everything that decides the run but its length."""
         inputs = asdict(replace(self, frames=0)) | {"format": FORMAT}
+        inputs["species"] = [{k: v for k, v in one.items() if v is not None} for one in inputs["species"]]
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
@@ -233,13 +243,25 @@ def _species(top: Table) -> tuple[Particle, ...]:
             raise entry.error("charge", f"does not fit role = {role!r} (cation > 0, anion < 0, solvent 0)")
         if role in found:
             raise entry.error("role", f"is taken by species {found[role].name}; one cation, one anion, one solvent")
+        if "model" in entry:
+            found[role] = _molecule(entry, name, role)
+            continue
         found[role] = Particle(
-            name, role, z, entry.quantity("mass", "kg/mol", above=0), entry.quantity("diameter", "m", above=0)
-        )
+            name, role, z, entry.quantity("mass", "kg/mol", above=0), entry.quantity("diameter", "m", above=0),
+            entry.quantity("well_depth", "J/mol", None, above=0),
+        )  # fmt: skip
     missing = [role for role in ROLES if role not in found]
     if missing:
         raise InputError(f"{top.where('species')} has no {missing[0]}; one cation, one anion, one solvent are needed")
     return tuple(found[role] for role in ROLES)
+
+
+def _molecule(entry: Table, name: str, role: str) -> Particle:
+    model = entry.choice("model", MODELS)
+    if role != "solvent":
+        raise entry.error("model", "is for a solvent; ions are spheres")
+    entry.only("role", "charge", "model")
+    return Particle(name, role, 0, _SPCE["mass"], _SPCE["diameter"], _SPCE["well_depth"], model)
 
 
 def _basis(top: Table, species: tuple[Particle, ...]) -> StatePoint:
@@ -258,12 +280,18 @@ def _basis(top: Table, species: tuple[Particle, ...]) -> StatePoint:
         state="", species=species, counts=(0, 0, 0), volume=0.0,
         temperature=top.quantity("temperature", "K", above=0),
         permittivity=top.number("relative_permittivity", least=1.0),
-        well_depth=top.quantity("well_depth", "J/mol", above=0), cutoff=top.quantity("cutoff", "m", above=0),
+        well_depth=_well_depth(top, species), cutoff=top.quantity("cutoff", "m", above=0),
         thermostat=heat.choice("kind", THERMOSTATS, "nose-hoover"),
         thermostat_time=heat.quantity("time", "s", 1e-12, above=0), timestep=timestep,
         equilibration=_steps(run, "equilibration", timestep), frame_every=frame, positions_every=stored,
         seed=run.integer("seed", 1, least=1),
     )  # fmt: skip
+
+
+def _well_depth(top: Table, species: tuple[Particle, ...]) -> float:
+    if all(one.well_depth is not None for one in species):
+        return top.quantity("well_depth", "J/mol", 0.0, above=0)
+    return top.quantity("well_depth", "J/mol", above=0)
 
 
 def _steps(table: Table, key: str, timestep: float) -> int:

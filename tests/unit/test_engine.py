@@ -11,9 +11,10 @@ import pytest
 
 from cellsim.constants import N_A, e, k_B
 from cellsim.errors import ConvergenceError, InputError
-from mdcoeffs.engine import build, openmm, simulate_point
+from mdcoeffs.engine import openmm, simulate_point
 from mdcoeffs.run_record import read_record
 from mdcoeffs.simulate import simulate_system, species_text
+from mdcoeffs.sites import build, sites_of, start_positions
 from mdcoeffs.system import read_system
 
 EPS_0 = 8.8541878128e-12  # CODATA 2018 [F/m]
@@ -306,3 +307,86 @@ def test_a_time_step_that_is_too_long_is_said_to_be(system, tmp_path):
     point = replace(system().points[0], timestep=1e-12, thermostat="none")
     with pytest.raises(ConvergenceError, match=r"broke down .*; use a timestep shorter than 1000 fs"):
         simulate_point(point, Path(tmp_path) / "run", platform="Reference")
+
+
+# ---- water -------------------------------------------------------------------------------------------------------
+
+AQUEOUS = Path(__file__).parents[2] / "cases" / "aqueous" / "nacl.toml"
+
+
+def few_molecules(n_salt, n_water, edge):
+    point = read_system(AQUEOUS).points[0]
+    return replace(point, counts=(n_salt, n_salt, n_water), volume=edge**3, cutoff=0.45 * edge)
+
+
+def test_salt_water_has_the_energy_of_the_same_force_field_read_from_its_file():
+    """Independent route: OpenMM's own copy of Joung & Cheatham's ions and SPC/E water."""
+    from openmm import app
+
+    mm = openmm()
+    point = few_molecules(2, 20, 1.2e-9)
+    x = start_positions(point)
+    topology = app.Topology()
+    chain = topology.addChain()
+    for name, symbol, count in (("NA", "Na", 2), ("CL", "Cl", 2)):
+        for _ in range(count):
+            topology.addAtom(name, app.Element.getBySymbol(symbol), topology.addResidue(name, chain))
+    for _ in range(20):
+        residue = topology.addResidue("HOH", chain)
+        O, H1, H2 = (topology.addAtom(n, app.Element.getBySymbol(n[0]), residue) for n in ("O", "H1", "H2"))
+        topology.addBond(O, H1)
+        topology.addBond(O, H2)
+    topology.setPeriodicBoxVectors(np.eye(3) * 1.2)
+    theirs = app.ForceField("amber14/spce.xml").createSystem(
+        topology, nonbondedMethod=app.PME, nonbondedCutoff=0.54, rigidWater=True, ewaldErrorTolerance=1e-5
+    )
+    ours = build(mm, point)
+    for system in (ours, theirs):
+        for force in system.getForces():
+            if isinstance(force, mm.NonbondedForce):
+                force.setUseSwitchingFunction(False)
+                force.setUseDispersionCorrection(False)
+                force.setEwaldErrorTolerance(1e-5)
+    energies = []
+    for system in (ours, theirs):
+        context = mm.Context(system, mm.VerletIntegrator(1e-6), mm.Platform.getPlatformByName("Reference"))
+        context.setPositions(x)
+        energies.append(context.getState(getEnergy=True).getPotentialEnergy()._value)
+    assert energies[0] == pytest.approx(energies[1], rel=1e-4)  # measured 3.8e-5 (their diameter of oxygen is 3.1657 A)
+    assert [ours.getParticleMass(k)._value for k in range(8)] == pytest.approx(
+        [theirs.getParticleMass(k)._value for k in range(8)], rel=1e-3
+    )
+    assert ours.getNumConstraints() == theirs.getNumConstraints() == 60
+
+
+def test_a_little_salt_water_runs_and_its_molecules_stay_whole(tmp_path):
+    point = few_molecules(2, 60, 1.26e-9)
+    point = replace(point, equilibration=200, frames=20, frame_every=10, positions_every=100)
+    record = simulate_point(point, tmp_path / "run", platform="CPU")
+    assert record.momentum < 0.01
+    assert 150 < record.temperature < 450  # 64 molecules for 0.4 ps: the thermostat has hardly begun
+    sites = sites_of(point)
+    assert sites.freedom == 3 * 184 - 3 * 60 - 3
+    run, x = np.load(tmp_path / "run" / "displacements.npz"), np.load(tmp_path / "run" / "positions.npz")
+    assert x["positions"].shape == (3, 64, 3)  # one centre of mass per molecule
+    moved = (x["positions"][-1].astype(float) - x["positions"][0])[x["labels"] == "water"].sum(axis=0)
+    np.testing.assert_allclose(moved, run["R"][-1, 2], rtol=0, atol=1.0)  # pm; float32 of some nm, 60 molecules
+    shift = np.einsum("k,kx->x", point.masses, run["R"][-1]) / np.dot(point.masses, point.counts)
+    assert np.abs(shift).max() < 0.5  # pm
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('model = "spc/e"', 'model = "tip5p"', '"spc/e"'),
+        ('model = "spc/e"', 'model = "spc/e"\nmass = "18 g/mol"', "mass is not a key"),
+        ('well_depth = "0.3526418 kcal/mol"', "", "well_depth is missing"),
+        ("charge = 1\n", 'charge = 1\nmodel = "spc/e"\n', "is for a solvent; ions are spheres"),
+    ],
+)
+def test_a_bad_water_file_is_one_sentence(tmp_path, old, new, message):
+    text = AQUEOUS.read_text()
+    assert old in text
+    (tmp_path / "SYSTEM.toml").write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        read_system(tmp_path / "SYSTEM.toml")
