@@ -255,6 +255,36 @@ def structure(species: Path, output: Path, every: float) -> None:
     click.echo(f"written to {output}")
 
 
+@main.command()
+@click.argument("species", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for residence.nc, summary.json, the figure.")
+@click.option("--checkpoint", "every", type=click.FloatRange(min=0), default=60.0, show_default=True,
+              help="Seconds between checkpoints; a run that was killed goes on from the last one.")  # fmt: skip
+def residence(species: Path, output: Path, every: float) -> None:
+    """How long solvent and anions stay at a cation, and how long cations link two anions.
+
+    \b
+    Example:  mdcoeffs residence SPECIES.toml -o results
+    """
+    from mdcoeffs.config import read_species
+
+    file = read_species(species)
+    from mdcoeffs.residence import residence_from_file
+    from mdcoeffs.residence_output import residence_figure, residence_lines, write_residence
+    from mdcoeffs.streams import remove_checkpoints
+
+    _make_folder(output)
+    with _progress("reading") as step:
+        result = residence_from_file(file, folder=output, checkpoint_every=every, progress=step)
+    write_residence(result, output)
+    residence_figure(result, output / "residence.png")
+    for name in ("radial", "bonds"):
+        remove_checkpoints(output, name)
+    for line in residence_lines(result):
+        click.echo(line)
+    click.echo(f"written to {output}")
+
+
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
