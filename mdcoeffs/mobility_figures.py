@@ -125,4 +125,4 @@ def _conductivity(axes: Axes, result: MobilityResult) -> None:
 
 def _time_unit(longest: float) -> tuple[float, str]:
     units = ((1e15, "fs"), (1e12, "ps"), (1e9, "ns"), (1e6, "µs"))
-    return next(((f, u) for f, u in units if longest * f < 5e4), units[-1])
+    return next(((f, u) for f, u in units if longest * f < 2e3), units[-1])

@@ -34,6 +34,8 @@ Ints = NDArray[np.int64]
 Progress = Callable[[int, int], None]
 
 NAME = "mobility"
+MISFIT = 0.1
+"""Difference from exp(-t / tau) that is said [1]."""
 BENT = 3.5
 """Standard errors by which the exponents of the two halves of a window may differ before it is said."""
 
@@ -113,6 +115,8 @@ def _analyse(file: SpeciesFile, settings: MobilitySettings, runs: Sequence[Recor
             f"{settings.cation} does not diffuse over this window (alpha_+ = {plus.alpha.value:.3g}, 95 %: {low:.3g} "
             f"to {high:.3g}): M compares a transient, not the limit of long times that it is defined in"
         )
+    if not plus.alpha.value > 2 * plus.alpha.error:
+        notes.append(f"M is not given: alpha_+ of {settings.cation} cannot be told from 0")
     return MobilityResult(
         file.title, file.temperature, settings.cation, plus.window, movers, turners, found, count,
         None if settings.permittivity is None else bjerrum_length(settings.permittivity, file.temperature),
@@ -203,6 +207,12 @@ def _turner(
             f"{name} has not turned enough for a relaxation time: C_1 is {pair[0].mean.min():.3g} at "
             f"{pair[0].lag[-1]:.3g} s, above {BEGUN:g}"
         )
+    for fit in both:
+        if fit.misfit > MISFIT:
+            notes.append(
+                f"{name}: C_{fit.order} is not exp(-t / tau), it differs by up to {fit.misfit:.2g}: tau is a "
+                f"rough mean of more than one decay"
+            )
     notes += _doubts(f"the angle of {name}", msad, law)
     return Turner(name, run.tracks[key].owner.size, msad, law, order_parameter(law, plus), pair, both, step)
 

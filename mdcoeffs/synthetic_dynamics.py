@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
@@ -99,15 +100,28 @@ def rotors(D: float, *, particles: int, frames: int, rng: np.random.Generator, f
     u = rng.standard_normal((particles, 3))
     u /= np.linalg.norm(u, axis=1, keepdims=True)
     path = np.empty((particles, frames, 3))
-    for t in range(frames):
-        path[:, t] = u
-        for _ in range(fine):
-            turn = np.sqrt(2 * D / fine) * rng.standard_normal((particles, 3))
-            turn -= np.einsum("px,px->p", turn, u)[:, None] * u
-            angle = np.linalg.norm(turn, axis=1, keepdims=True)
-            u = np.cos(angle) * u + np.sinc(angle / np.pi) * turn
-        u = u / np.linalg.norm(u, axis=1, keepdims=True)
+    for first in range(0, frames, 256):
+        part = path[:, first : first + 256]
+        _diffuse(u, np.sqrt(2 * D / fine) * rng.standard_normal((particles, part.shape[1] * fine, 3)), part)
     return path
+
+
+@numba.njit(cache=True)
+def _diffuse(u, turns, path):  # type: ignore[no-untyped-def]
+    """Fill `path` (rotors, frames, 3), each frame before its steps; `u` is left where the last step ends."""
+    fine = turns.shape[1] // path.shape[1]
+    for p in range(path.shape[0]):
+        x = u[p].copy()
+        for t in range(path.shape[1]):
+            path[p, t] = x
+            for k in range(fine):
+                turn = turns[p, t * fine + k]
+                turn = turn - np.dot(turn, x) * x
+                angle = np.sqrt(np.dot(turn, turn))
+                if angle > 0.0:
+                    x = np.cos(angle) * x + np.sin(angle) / angle * turn
+            x /= np.sqrt(np.dot(x, x))
+        u[p] = x
 
 
 def librators(width: float, time: float, *, particles: int, frames: int, rng: np.random.Generator) -> Array:

@@ -1,0 +1,213 @@
+"""`mdcoeffs mobility` as a user types it: a glass of turning anions, a killed run, a run that is too short."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+
+from mdcoeffs.cli import main
+from mdcoeffs.synthetic_dynamics import fractional_walk, rotors, trapped_walk
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MDAnalysis and what it imports
+    import MDAnalysis as mda
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:MDAnalysis.*")
+
+HTP = Path(__file__).parents[1] / "data" / "htp_md"
+N, EDGE, FRAMES, D_R = 16, 30.0, 800, 0.01  # 16 Li, 16 anions of two atoms; angstrom; rad^2 per frame (0.1 ps)
+TOML = """
+title = "glass of rotors"
+temperature = "300 K"
+topology = "top.data"
+trajectory = "run.xtc"
+[species.Li]
+selection = "type 1"
+charge = 1
+role = "cation"
+[species.X]
+selection = "type 2 3"
+charge = -1
+role = "anion"
+[mobility]
+window = ["2 ps", "16 ps"]
+permittivity = 7.5
+conductivity = "2e-4 S/cm"
+[mobility.follow.tip]
+selection = "type 3"
+[mobility.rotor.X]
+axis = ["type 2", "type 3"]
+[mobility.paddlewheel]
+jump = "2.5 angstrom"
+half = "0.4 ps"
+neighbours = 2
+[mobility.friction]
+r = [0.01, 0.04, 0.08, 0.16]
+kappa = [0.38, 1.07, 1.34, 1.05]
+unit = "mS/cm"
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    where = tmp_path_factory.mktemp("mobility")
+    rng = np.random.default_rng(21)
+    ions = rng.uniform(0, EDGE, (N, 1, 3)) + 0.5 * fractional_walk(1.0, particles=N, frames=FRAMES, rng=rng)
+    centre = rng.uniform(0, EDGE, (N, 1, 3)) + 0.2 * trapped_walk(3.0, particles=N, frames=FRAMES, rng=rng)
+    axis = rotors(D_R, particles=N, frames=FRAMES, rng=rng)
+    atoms = np.empty((3 * N, FRAMES, 3))
+    atoms[:N], atoms[N::2], atoms[N + 1 :: 2] = ions, centre - 0.5 * axis, centre + 0.5 * axis
+    lines = ["LAMMPS data file", "", f"{3 * N} atoms", f"{N} bonds", "3 atom types", "1 bond types", ""]
+    lines += [f"0 {EDGE} {a}lo {a}hi" for a in "xyz"]
+    lines += ["", "Masses", "", "1 7.0", "2 50.0", "3 50.0", "", "Atoms # full", ""]
+    for k, (x, y, z) in enumerate(atoms[:, 0] % EDGE):
+        molecule, kind = (k + 1, 1) if k < N else (N + 1 + (k - N) // 2, 2 + (k - N) % 2)
+        lines.append(f"{k + 1} {molecule} {kind} 0.0 {x} {y} {z}")
+    lines += ["", "Bonds", ""] + [f"{k + 1} 1 {N + 2 * k + 1} {N + 2 * k + 2}" for k in range(N)]
+    (where / "top.data").write_text("\n".join(lines) + "\n")
+    universe = mda.Universe.empty(3 * N, trajectory=True)
+    with mda.Writer(str(where / "run.xtc"), 3 * N, precision=4) as writer:
+        for t in range(FRAMES):
+            universe.atoms.positions, universe.dimensions = atoms[:, t] % EDGE, [EDGE] * 3 + [90] * 3
+            universe.trajectory.ts.time, universe.trajectory.ts.frame = 0.1 * t, t
+            writer.write(universe.atoms)
+    (where / "SPECIES.toml").write_text(TOML)
+    return where
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def test_glass_of_rotors(folder, tmp_path):
+    out = tmp_path / "out"
+    result = call("mobility", folder / "SPECIES.toml", "-o", out)
+    assert result.exit_code == 0, result.output
+    assert sorted(p.name for p in out.iterdir()) == ["mobility.nc", "mobility.png", "summary.json", "table.csv"]
+    found = json.loads((out / "summary.json").read_text())
+    moved, turned = found["translation"], found["rotation"]["X"]
+    # measured: 0.92 +- 0.04 (Li), 0.02 +- 0.02 (X), M_theta 1.0 +- 0.09, tau_1 4.6 +- 0.3 ps (5 ps)
+    assert moved["Li"]["alpha"]["value"] == pytest.approx(1.0, abs=4 * moved["Li"]["alpha"]["standard_error"])
+    assert moved["X"]["M"]["value"] == pytest.approx(0.0, abs=0.1)
+    assert moved["X"]["structure"] == "cage" and moved["X"]["what"] == "molecules"
+    assert moved["tip"]["what"] == "atoms" and moved["tip"]["count"] == N
+    assert turned["M_theta"]["value"] == pytest.approx(1.0, abs=0.3)
+    assert turned["tau_1"]["value"] == pytest.approx(5e-12, rel=0.25)
+    assert turned["tau_2"]["value"] == pytest.approx(5e-12 / 3, rel=0.25)
+    assert found["bjerrum_length"] == pytest.approx(7.427e-9, rel=1e-3)
+    # fit of data made with Eq. 7: A = 0.043 S/cm, r* = 0.085, rounded to three digits
+    assert found["friction"]["A"] == pytest.approx(4.3, rel=0.02)
+    assert found["friction"]["r_star"] == pytest.approx(0.085, rel=0.02)
+    assert found["paddlewheel"]["jumps"] > 10 and not found["paddlewheel"]["coupled"]
+    with (out / "table.csv").open(newline="") as stream:
+        rows = list(csv.reader(stream))
+    assert rows[0][2:] == ["Solvation structure", "Mobility order parameter", "Conductivity (S/cm)"]
+    assert rows[1][:3] == ["glass of rotors, 300 K", "X", "cage"] and rows[1][4] == "0.0002"
+    assert rows[3][3].startswith("M_theta = ")
+    with xr.open_dataset(out / "mobility.nc", engine="h5netcdf") as data:
+        assert data.msd.dims == ("entity", "lag") and data.msd.attrs["units"] == "m^2"
+        # Li: <dr^2> = 3 (0.5 angstrom)^2 at 0.1 ps, less the drift of the centre of mass, 0.7 % of it
+        assert float(data.msd.sel(entity="Li")[0]) == pytest.approx(0.75e-20, rel=0.1)
+        assert data.correlation.sel(rotor="X", order=1).values[0] == pytest.approx(np.exp(-2 * D_R), rel=0.01)
+        assert data.excess.units == "rad"
+    for text in ("M_theta", "cage", "Bjerrum length 7.43 nm", "paddlewheel"):
+        assert text in result.output
+
+
+def test_a_killed_run_goes_on(folder, tmp_path):
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    out.mkdir()
+    script = textwrap.dedent("""
+        import os, signal, sys
+        import mdcoeffs.mobility_paths as paths
+        plain = paths.Recorder.add
+        def add(self, frame):
+            plain(self, frame)
+            if frame.number == 120:
+                os.kill(os.getpid(), signal.SIGKILL)
+        paths.Recorder.add = add
+        from mdcoeffs.cli import main
+        main(sys.argv[1:])
+    """)
+    (folder / "coarse.toml").write_text("stride = 4\n" + TOML)
+    arguments = ["mobility", str(folder / "coarse.toml"), "-o", str(out), "--checkpoint", "0"]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, env=dict(os.environ))
+    assert done.returncode == -signal.SIGKILL
+    assert (out / "checkpoint-mobility-0.npz").is_file()
+    assert call(*arguments).exit_code == 0
+    assert call("mobility", folder / "coarse.toml", "-o", whole).exit_code == 0
+    assert (out / "summary.json").read_text() == (whole / "summary.json").read_text()
+    assert not list(out.glob("checkpoint*")) and not list(out.glob("mobility-*"))
+
+
+def test_real_run_that_is_too_short(tmp_path):
+    text = f"""
+title = "LiTFSI in a polymer"
+temperature = "353 K"
+topology = "{HTP / "relaxed.lmp.bz2"}"
+trajectory = "{HTP / "traj.lammpstrj.bz2"}"
+timestep = "2 fs"
+[species.Li]
+selection = "type 90"
+charge = 1
+role = "cation"
+[species.TFSI]
+selection = "type 91 92 93 94 95"
+charge = -1
+role = "anion"
+[species.polymer]
+selection = "not type 90 91 92 93 94 95"
+role = "solvent"
+"""
+    (tmp_path / "S.toml").write_text(text)
+    short = call("mobility", tmp_path / "S.toml", "-o", tmp_path / "out")
+    assert short.exit_code == 2
+    assert "error: mobility.window: 1 lags lie in 2.4e-13 to 2.4e-12 s, at least 3 are needed" in short.output
+    assert "7 frames" in short.output
+    # What was read is not read again: another window only.
+    (tmp_path / "S.toml").write_text(text + '[mobility]\nwindow = ["2 ps", "6 ps"]\nlags_per_decade = 20\n')
+    again = call("mobility", tmp_path / "S.toml", "-o", tmp_path / "out")
+    assert again.exit_code == 0, again.output
+    found = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert "Li does not diffuse over this window" in " ".join(found["notes"])
+    assert "M is not given" in " ".join(found["notes"])
+    assert found["translation"]["TFSI"]["M"]["value"] is None
+    assert not list((tmp_path / "out").glob("mobility-*"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('window = ["2 ps", "16 ps"]', 'window = ["2 ps", "70 ps"]'), "none longer than half of the run"),
+        (('window = ["2 ps", "16 ps"]', 'windw = ["2 ps", "16 ps"]'), "did you mean"),
+        (('window = ["2 ps", "16 ps"]', 'window = ["16 ps", "2 ps"]'), "two increasing times"),
+        (('axis = ["type 2", "type 3"]', 'axis = ["type 2"]'), "must be two selections"),
+        (('axis = ["type 2", "type 3"]', 'plane = "type 2 3"'), "exactly three atoms of every molecule"),
+        (('axis = ["type 2", "type 3"]', 'axis = ["type 2", "type 2"]'), "has no length"),
+        (('selection = "type 3"\n[mobility.rotor', 'selection = "type 9"\n[mobility.rotor'), "mobility.follow.tip"),
+        (('half = "0.4 ps"', 'half = "30 ps"'), "need a run of"),
+        (("kappa = [0.38, 1.07", "kappa = [1.07"), "need as many values as r"),
+        (("[mobility.follow.tip]", "[mobility.follow.Li]"), "has the name of a species"),
+        (('jump = "2.5 angstrom"', 'jump = "4 s"'), "mobility.paddlewheel.jump"),
+        (("permittivity = 7.5", 'cation = "Na"'), "mobility.cation"),
+    ],
+)  # fmt: skip
+def test_one_sentence(folder, tmp_path, change, message):
+    for name in ("top.data", "run.xtc"):
+        (tmp_path / name).symlink_to(folder / name)
+    assert change[0] in TOML
+    (tmp_path / "S.toml").write_text(TOML.replace(*change))
+    result = call("mobility", tmp_path / "S.toml", "-o", tmp_path / "out")
+    assert result.exit_code == 2, result.output
+    lines = [line for line in result.output.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1 and message in lines[0], result.output
