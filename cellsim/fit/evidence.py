@@ -85,7 +85,8 @@ def evidence(
         if progress is not None:
             progress(done, total)
         ln_l = log_likelihood(problem, best.u, best.levels)
-        k = problem.space.size + sum(o.noise.free for o in problem.observations)
+        own = sum(len(o.profiled) * len(o.noise.slices) for o in problem.observations)
+        k = problem.space.size + own + sum(o.noise.free for o in problem.observations)
         held: list[float] = []
         for fold in range(folds):
             held.append(_held_out(problem, best, fold, folds))
@@ -100,10 +101,11 @@ def evidence(
 
 
 def log_likelihood(problem: Problem, u: Array, levels: Array) -> float:
-    """ln L of data and priors at a point, without the constants all sets share [1]."""
+    """ln L of data and priors at a point, up to what depends on neither sets nor error models [1]."""
     r = problem.residuals(u, levels)
     sizes = np.array([o.size for o in problem.observations])
-    return float(-0.5 * r @ r - sizes @ np.log(levels))
+    spread = sum(o.noise.log_determinant for o in problem.observations)
+    return float(-0.5 * r @ r - sizes @ np.log(levels) - 0.5 * spread)
 
 
 def folds_of(problem: Problem, fold: int, folds: int) -> list[NDArray[np.bool_]]:

@@ -1,6 +1,7 @@
 """What each instrument makes of a run: currents, voltages, profiles, velocities, raw MRI signals.
 
-Some need no run, only the set. All take the nuisances by role (cellsim.fit.observation.ROLES) and return the points in the order of the measurement.
+Some need no run, only the set. All take the nuisances by role (cellsim.fit.observation.ROLES) and return the points in
+the order of the measurement.
 """
 
 from __future__ import annotations
@@ -92,7 +93,10 @@ class ProfileLook:
 class SignalLook:
     """Raw 1-D MRI signal: the profile under a Gaussian point spread, on the scanner's axis, gain and background apart.
 
-    Its nuisances: ``edge`` (where the positive interface lies on that axis [m]) and ``blur`` [m].
+    Its nuisances: ``edge`` (where the positive interface lies on that axis [m]) and ``blur`` [m]; where `motion` is
+    given also ``drift`` (of the whole cell along the axis [m]) and ``growth`` (how far the negative electrode has grown
+    into the electrolyte, where no signal comes from any more [m]), both reached where `motion` is 1. ``gain_drift`` is
+    a steady relative change of the gain [1/s].
 
     Parameters
     ----------
@@ -104,6 +108,8 @@ class SignalLook:
         Edge of the positive electrode.
     edge, blur : float
         Their values where they are not fitted [m].
+    motion : ndarray, shape (t,), optional
+        Share of drift and growth reached by each profile, 0 at the beginning [1].
     """
 
     time: Array
@@ -111,6 +117,7 @@ class SignalLook:
     positive: Literal["lower", "upper"]
     edge: float
     blur: float
+    motion: Array | None = None
 
     def times(self, values: Values) -> Array:
         """Those of the profiles."""
@@ -122,11 +129,15 @@ class SignalLook:
         towards = 1.0 if self.positive == "lower" else -1.0
         x = towards * (self.z - values.get("edge", self.edge))
         blur = max(values.get("blur", self.blur), 1e-9)
+        motion = np.zeros(self.time.size) if self.motion is None else self.motion
+        drift, growth = towards * values.get("drift", 0.0), values.get("growth", 0.0)
         rows = []
-        for faces, c, shift in _states(solution, self.times(values)):
+        for (faces, c, shift), share in zip(_states(solution, self.times(values)), motion, strict=True):
             some = np.unique(np.linspace(0, faces.size - 1, BLUR_NODES).astype(int))
-            rows.append(blurred(x - shift, faces[some], c[some], blur))
-        return np.concatenate(rows)
+            visible = _shortened(faces[some], c[some], growth * share)
+            rows.append(blurred(x - shift - drift * share, *visible, blur))
+        gain = 1 + values.get("gain_drift", 0.0) * (self.time - self.time[0])
+        return np.asarray((np.asarray(rows) * gain[:, None]).ravel())
 
 
 @dataclass(frozen=True)
@@ -185,6 +196,17 @@ class SetLook:
         if self.kind == "current_fraction":
             return 1 / (1 + equations.newman_number(transport, self.c))
         return equations.concentration_voltage(transport, self.c, self.c_ref)
+
+
+def _shortened(faces: Array, c: Array, length: float) -> tuple[Array, Array]:
+    """A profile without its last `length` [m]; continued at its last value where that is negative."""
+    if length == 0:
+        return faces, c
+    end = faces[-1] - length
+    if length < 0:
+        return np.append(faces, end), np.append(c, c[-1])
+    kept = faces < end
+    return np.append(faces[kept], end), np.append(c[kept], np.interp(end, faces, c))
 
 
 def _states(solution: Solution, times: Array) -> list[tuple[Array, Array, float]]:

@@ -92,28 +92,51 @@ class Noise:
         return tuple(found)
 
     @cached_property
-    def _common(self) -> tuple[Array, Array] | None:
-        """Directions U and weights (1 + lambda)^(-1/2) - 1 of the shared errors, after the rest is whitened."""
+    def common(self) -> tuple[Array, Array] | None:
+        """Directions U, shape (n, m), and weights (1 + lambda)^(-1/2) - 1 of the shared errors, the rest whitened."""
         if self.shared is None or not np.any(self.shared):
             return None
-        B = np.column_stack([self._correlated(column) for column in self.shared.T])
-        U, s, _ = np.linalg.svd(B, full_matrices=False)
-        return U, 1 / np.sqrt(1 + s**2) - 1
+        B = np.column_stack([self.correlated(column) for column in self.shared.T])
+        square, V = np.linalg.eigh(B.T @ B)  # what is lost of a weak direction has next to no weight
+        seen = square > 1e-13 * square[-1]
+        return (B @ V[:, seen]) / np.sqrt(square[seen]), 1 / np.sqrt(1 + square[seen]) - 1
 
-    def _correlated(self, x: Array) -> Array:
+    def correlated(self, x: Array) -> Array:
+        """R^(-1/2) x, profile by profile, shape (n,)."""
         if self._factors is None:
             return x
         parts = [solve_triangular(L, x[part], lower=True, check_finite=False)
                  for part, L in zip(self.slices, self._factors, strict=True)]  # fmt: skip
         return np.concatenate(parts)
 
+    @cached_property
+    def log_determinant(self) -> float:
+        """ln det C, what a likelihood needs to compare error models; `sigma` in its own unit."""
+        total = 2 * float(np.sum(np.log(self.sigma)))
+        if self._factors is not None:
+            total += 2 * sum(float(np.sum(np.log(np.diag(L)))) for L in self._factors)
+        if self.common is not None:
+            total -= 2 * float(np.sum(np.log1p(self.common[1])))
+        return total
+
     def whiten(self, residual: Array) -> Array:
         """C^(-1/2) times a residual, shape (n,) [1]."""
-        w = self._correlated(residual / self.sigma)
-        if self._common is not None:
-            U, weight = self._common
+        w = self.correlated(residual / self.sigma)
+        if self.common is not None:
+            U, weight = self.common
             w = w + U @ (weight * (U.T @ w))
         return np.asarray(w)
+
+    @property
+    def covariance(self) -> Array:
+        """C, shape (n, n), in the square of the measurement's unit."""
+        R = np.eye(self.size)
+        if self._factors is not None:
+            for part, L in zip(self.slices, self._factors, strict=True):
+                R[part, part] = L @ L.T
+        if self.shared is not None:
+            R = R + self.shared @ self.shared.T
+        return np.asarray(R * np.outer(self.sigma, self.sigma))
 
     def draw(self, generator: np.random.Generator) -> Array:
         """One realisation, shape (n,), in the unit of the measurement."""

@@ -123,24 +123,26 @@ class Observation:
         return np.column_stack([columns[name] for name in self.profiled])
 
     def _best(self, predicted: Array) -> list[Array]:
-        """Each profile's own linear nuisances, by least squares weighted by its errors."""
-        found = []
-        offset = np.zeros(predicted.size) if "gain" in self.profiled else predicted
-        for k, part in enumerate(self.noise.slices):
-            A = self._columns(predicted[part]) / self.noise.sigma[part, None]
-            y = (self.measured - offset)[part] / self.noise.sigma[part]
-            if self.noise.length > 0:
-                single = self.group_noise(k)
-                A = np.column_stack([single.whiten(column * single.sigma) for column in A.T])
-                y = single.whiten(y * single.sigma)
-            found.append(np.asarray(np.linalg.lstsq(A, y, rcond=None)[0], dtype=np.float64))
-        return found
-
-    def group_noise(self, k: int) -> Noise:
-        """The noise of profile `k` alone, without what it shares with others."""
-        keep = np.zeros(self.size, dtype=bool)
-        keep[self.noise.slices[k]] = True
-        return replace(self.noise.only(keep), shared=None)
+        """Each profile's own linear nuisances, by least squares weighted by the errors, those in common included."""
+        columns = self._columns(predicted)
+        target = self.measured if "gain" in self.profiled else self.measured - predicted
+        y = self.noise.correlated(target / self.noise.sigma)
+        A = np.column_stack([self.noise.correlated(column / self.noise.sigma) for column in columns.T])
+        size = np.maximum(np.linalg.norm(A, axis=0), 1e-300)
+        A /= size
+        if self.noise.common is None:
+            best = [np.linalg.lstsq(A[part], y[part], rcond=None)[0] for part in self.noise.slices]
+            return [np.asarray(b / size, dtype=np.float64) for b in best]
+        U, weight = self.noise.common
+        less = (1 + weight) ** 2 - 1  # C^-1 = 1 + U less U^T, the rest whitened
+        k = A.shape[1]
+        seen = np.concatenate([A[part].T @ U[part] for part in self.noise.slices])
+        normal = (seen * less) @ seen.T
+        right = np.concatenate([A[part].T @ y[part] for part in self.noise.slices]) + (seen * less) @ (U.T @ y)
+        for j, part in enumerate(self.noise.slices):
+            normal[j * k : (j + 1) * k, j * k : (j + 1) * k] += A[part].T @ A[part]
+        found = np.linalg.lstsq(normal, right, rcond=None)[0].reshape(-1, k)
+        return [np.asarray(row / size, dtype=np.float64) for row in found]
 
     def only(self, keep: NDArray[np.bool_]) -> Observation:
         """Some of the points; the look must know how to be cut (:meth:`Cut`)."""

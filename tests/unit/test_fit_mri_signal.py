@@ -1,0 +1,210 @@
+"""Raw MRI profiles in a fit: error models with parts in common, moving edges, forecasts, whiteness."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cellsim.errors import InputError
+from cellsim.fit.drive import passed, thinned_step
+from cellsim.fit.forecast import conditional
+from cellsim.fit.looks import SignalLook, _shortened
+from cellsim.fit.mri_signal import (
+    Spread,
+    independent_step,
+    pixel_noise,
+    signal_observation,
+    thinned,
+    variances,
+)
+from cellsim.fit.noise import Noise
+from cellsim.fit.observation import Observation
+from cellsim.fit.whiteness import statistics
+from cellsim.observables.mri import MriProfiles
+from cellsim.protocol import Step, hold_current
+
+T, K = 12, 9
+
+
+def noise(length: float = 0.0) -> Noise:
+    """12 profiles of 9 pixels with a pattern and a gain in common."""
+    generator = np.random.default_rng(3)
+    shared = np.hstack([np.tile(np.eye(K), (T, 1)) * 1.5, generator.standard_normal((T * K, 2))])
+    sigma = generator.uniform(0.5, 2.0, T * K)
+    return Noise(sigma, np.repeat(np.arange(T), K), np.tile(np.arange(K), T) * 1e-5, length, shared)
+
+
+@pytest.mark.parametrize("length", [0.0, 2e-5])
+def test_log_determinant_and_whitening_are_those_of_the_covariance(length):
+    n = noise(length)
+    C = n.covariance
+    r = np.random.default_rng(4).standard_normal(T * K)
+    assert n.log_determinant == pytest.approx(np.linalg.slogdet(C)[1], rel=1e-8)
+    w = n.whiten(r)
+    assert w @ w == pytest.approx(r @ np.linalg.solve(C, r), rel=1e-7)
+
+
+class Fixed:
+    """A look that predicts the same always."""
+
+    def times(self, values):
+        return np.zeros(0)
+
+    def predict(self, transport, solution, values):
+        return np.linspace(1.0, 2.0, T * K)
+
+
+@pytest.mark.parametrize("length", [0.0, 2e-5])
+@pytest.mark.parametrize("profiled", [("gain",), ("background",), ("gain", "background")])
+def test_profiled_gains_minimise_chi_squared_with_errors_in_common(length, profiled):
+    """Against generalised least squares with the dense covariance."""
+    n = noise(length)
+    generator = np.random.default_rng(5)
+    predicted = 3.0 + generator.standard_normal(T * K)
+    measured = 2.0 * predicted + 1.0 + n.draw(generator)
+    o = Observation("s", "signal", measured, n, Fixed(), profiled=profiled)
+    A = np.zeros((T * K, len(profiled) * T))
+    for k, part in enumerate(n.slices):
+        for j, name in enumerate(profiled):
+            A[part, k * len(profiled) + j] = predicted[part] if name == "gain" else 1.0
+    y = measured if "gain" in profiled else measured - predicted
+    W = np.linalg.inv(np.linalg.cholesky(n.covariance))
+    best = np.linalg.lstsq(W @ A, W @ y, rcond=None)[0]
+    expected = float(np.sum((W @ (y - A @ best)) ** 2))
+    assert float(np.sum(o.residual(predicted) ** 2)) == pytest.approx(expected, rel=1e-7)
+
+
+def test_a_grown_electrode_hides_the_end_of_the_profile():
+    faces, c = np.linspace(0, 1e-3, 11), np.linspace(2.0, 1.0, 11)
+    x, y = _shortened(faces, c, 2.5e-4)
+    assert x[-1] == pytest.approx(7.5e-4, rel=1e-12) and y[-1] == pytest.approx(1.25, rel=1e-12)
+    x, y = _shortened(faces, c, -1e-4)
+    assert x[-1] == pytest.approx(1.1e-3, rel=1e-12) and y[-1] == 1.0
+    assert _shortened(faces, c, 0.0)[0] is faces
+
+
+@pytest.mark.parametrize(("positive", "sign"), [("lower", 1.0), ("upper", -1.0)])
+def test_drift_growth_and_gain_drift_move_the_signal_as_stated(positive, sign):
+    """One profile before, one after: uniform salt, so the edges alone tell."""
+    faces = np.tile(np.linspace(0, 1e-3, 81), (3, 1))
+    run = {
+        "time": np.array([0.0, 100.0, 1e4]), "position_face": faces, "c_face": np.ones((3, 81)),
+        "interface_shift": np.zeros(3),
+    }  # fmt: skip
+    z = np.arange(0.5e-3, 3e-3, 1e-5)
+    look = SignalLook(np.array([0.0, 1e4]), z, positive, 1.75e-3, 3e-5, np.array([0.0, 1.0]))
+    values = {"time_offset": 0.0, "drift": 5e-5, "growth": 2e-4, "gain_drift": 1e-5}
+    signal = look.predict(None, run, values).reshape(2, -1)
+    assert signal[1].max() == pytest.approx(1.1, rel=1e-3)
+    for row, width, start in ((signal[0], 1e-3, 1.75e-3), (signal[1] / 1.1, 0.8e-3, 1.75e-3 + 5e-5)):
+        assert row.sum() * 1e-5 == pytest.approx(width, rel=1e-3)
+        centre = float((row * z).sum() / row.sum())
+        assert centre == pytest.approx(start + sign * width / 2, abs=1e-7)
+
+
+def zero_filled(t: int, k: int, generator: np.random.Generator, pattern: float = 0.0) -> MriProfiles:
+    """Noise of k pixels interpolated twofold by filling the spectrum with zeros; a plateau and a pattern under it."""
+    z = np.arange(2 * k) * 1e-5
+    white = generator.standard_normal((t, k))
+    spectrum = np.zeros((t, 2 * k), dtype=complex)
+    f = np.fft.fft(white, axis=1)
+    spectrum[:, : k // 2], spectrum[:, -(k // 2) + 1 :] = f[:, : k // 2], f[:, -(k // 2) + 1 :]
+    filled = 2 * np.fft.ifft(spectrum, axis=1).real
+    plateau = np.where((z > 0.3 * z[-1]) & (z < 0.7 * z[-1]), 100.0, 0.0)
+    signal = filled + plateau + pattern * generator.standard_normal(2 * k)
+    return MriProfiles(np.arange(t) * 1.0, z, signal)
+
+
+def test_zero_filling_is_found_and_undone():
+    p = zero_filled(40, 128, np.random.default_rng(0))
+    _, correlation = pixel_noise(p)
+    assert correlation[1] == pytest.approx(2 / np.pi, abs=0.03)  # sinc(1/2); measured within 0.005
+    assert independent_step(correlation) == 2
+    every = thinned(p, 2, (1e-4, 2e-3))
+    assert every.z[0] == pytest.approx(1.2e-4, rel=1e-9) and every.signal.shape[1] == every.z.size
+    again = pixel_noise(every)[1]
+    assert independent_step(again) == 1
+    with pytest.raises(InputError, match="three profiles"):
+        pixel_noise(p.first(2))
+    with pytest.raises(InputError, match="too many pixels"):
+        independent_step(np.ones(12))
+
+
+def test_variances_are_those_of_the_truth():
+    """Pattern and gain scatter drawn with known spread; the estimate's own scatter is 1/sqrt(2 k) and 1/sqrt(2 t)."""
+    generator = np.random.default_rng(8)
+    t, k = 40, 30
+    size = np.full((t, k), 100.0)
+    truth = (2.0, Spread(pattern=3.0, gain=0.01))
+    residual = (
+        2.0 * generator.standard_normal((t, k))
+        + 3.0 * generator.standard_normal(k)
+        + 0.01 * size * generator.standard_normal((t, 1))
+    )
+    sigma, spread, best = variances(residual, size, (1.0, Spread(pattern=1.0, gain=0.003)))
+    assert sigma == pytest.approx(2.0, rel=0.06)  # standard error 2 %
+    assert spread.pattern == pytest.approx(3.0, rel=0.35)  # 13 %
+    assert spread.gain == pytest.approx(0.01, rel=0.35)  # 11 % and more
+    assert spread.background == 0.0
+    assert best > variances(residual, size, (1.0, Spread(pattern=1.0)))[2] + 50
+    assert truth[1].sensitivity == 0.0
+
+
+def observed(p: MriProfiles, **options) -> Observation:
+    """As the fit would hold it."""
+    return signal_observation(p, SignalLook(p.time, p.z, "lower", 1e-4, 3e-5), 2.0, **options)
+
+
+def test_the_observation_has_a_column_for_every_error_in_common():
+    p = zero_filled(6, 64, np.random.default_rng(1))
+    o = observed(p, spread=Spread(pattern=1.0, sensitivity=0.1, gain=0.2, background=0.5))
+    assert o.noise.shared is not None and o.noise.shared.shape == (6 * 128, 128 + 128 + 6 + 6)
+    assert observed(p).noise.shared is None
+    with pytest.raises(InputError, match="the look has 6 x 128 points, the data 5 x 128"):
+        signal_observation(p.first(5), SignalLook(p.time, p.z, "lower", 1e-4, 3e-5), 2.0)
+
+
+def test_a_forecast_expects_the_pattern_again():
+    """Scores of the last third, the pattern learned from the rest; without it they are far off."""
+    generator = np.random.default_rng(2)
+    t, k = 30, 40
+    pattern = 5.0 * generator.standard_normal(k)
+    signal = 100 + pattern + 2.0 * generator.standard_normal((t, k))
+    p = MriProfiles(np.arange(t) * 1.0, np.arange(k) * 1e-5, signal)
+    late = np.repeat(p.time >= 20, k)
+    with_pattern = conditional(observed(p, spread=Spread(pattern=5.0)), np.full(t * k, 100.0), late)
+    without = conditional(observed(p), np.full(t * k, 100.0), late)
+    assert with_pattern.chi2_per_point == pytest.approx(1.0, abs=0.14)  # standard error sqrt(2/400)
+    assert with_pattern.inside == pytest.approx(0.95, abs=0.03)
+    assert without.chi2_per_point > 5 and without.log_density < with_pattern.log_density - 500
+    assert with_pattern.rms == pytest.approx(2.05, rel=0.1) and without.rms > 4
+    wide = conditional(observed(p, spread=Spread(pattern=5.0)), np.full(t * k, 100.0), late,
+                       slopes=np.full((t * k, 1), 1.0), covariance=np.eye(1) * 100)  # fmt: skip
+    assert np.all(wide.sd >= with_pattern.sd * (1 - 1e-12))
+
+
+def test_whiteness_statistics_tell_structure_from_noise():
+    w = np.random.default_rng(6).standard_normal((46, 58))
+    white = statistics(w)
+    assert white["mean square"] == pytest.approx(1.0, abs=0.08)
+    assert abs(white["neighbouring pixels"]) < 0.06 and abs(white["successive profiles"]) < 0.06
+    trend = statistics(w + np.linspace(-1, 1, 46)[:, None] * np.sign(np.linspace(-1, 1, 58)))
+    assert trend["trends in time, by pixel"] > 5 and trend["successive profiles"] > 0.2
+    assert replace(Spread(), gain=0.1).gain == 0.1
+
+
+def test_a_thinned_drive_stays_within_its_tolerance_and_keeps_its_end():
+    time = np.linspace(0, 2e4, 1001)
+    step = Step("current", np.where(time < 5e3, 1.0, np.exp(-(time - 5e3) / 6e3)), 2e4, time)
+    thin = thinned_step(step, 1e-3, beyond=500.0)
+    assert thin.time is not None and thin.time.size < 60
+    assert np.abs(np.interp(time, thin.time, thin.value) - step.value).max() <= 1e-3
+    assert thin.duration == 20500.0 and thin.value[-1] == step.value[-1]
+    assert passed(thin, np.array([0.0, 2.5e3])) == pytest.approx([0.0, 2.5e3], rel=1e-12)
+    exact = 5e3 + 6e3 * (1 - np.exp(-1.5e4 / 6e3))
+    assert passed(step, np.array([2e4]))[0] == pytest.approx(exact, rel=1e-5)
+    assert passed(hold_current(2.0, 10.0), np.array([4.0]))[0] == pytest.approx(8.0, rel=1e-12)
+    with pytest.raises(InputError, match="only a followed table"):
+        thinned_step(hold_current(1.0, 10.0), 1e-3)
