@@ -122,6 +122,7 @@ def _coefficients(axes: Axes, result: InterfaceResult) -> None:
         )
     axes.axhline(0.5, color=GREY, linestyle=":", linewidth=0.9)
     axes.set_xticks(x, [one.name for one in result.regions])
+    axes.set_xlim(-0.75, len(x) - 0.25)
     axes.set_ylim(0, 1.25)
     axes.set_yticks([0, 0.5, 1])
     axes.set_ylabel("EC")

@@ -196,6 +196,8 @@ def read_interface(file: SpeciesFile) -> InterfaceSettings:
     tables = top.table("barriers", {})
     barriers = tuple(_barrier(tables.table(name), name, tuple(profiles), regions) for name in tables)
     prediction = top.table("prediction", None)
+    if prediction is not None and prediction.quantity("temperature", "K", above=0) == file.temperature:
+        raise prediction.error("temperature", "is that of this run; a prediction needs a run at another temperature")
     return InterfaceSettings(
         axis=AXES.index(top.choice("axis", AXES, "z")),
         origin=top.string("origin", ""),

@@ -231,7 +231,13 @@ def _barrier(
     regions: Sequence[RegionResult],
     notes: list[str],
 ) -> BarrierResult:
-    profile = free_energy_profile(sums, weights, T, int(np.argmin(np.abs(z - one.zero))))
+    zero = int(np.argmin(np.abs(z - one.zero)))
+    if not any(part[:, zero].any() for part in sums):
+        raise InputError(
+            f"interface.barriers.{one.name}.zero = {one.zero * 1e10:.4g} angstrom: no {one.points} was found there; "
+            f"choose a place where the density is high"
+        )
+    profile = free_energy_profile(sums, weights, T, zero)
     well, top = ((z >= low) & (z <= high) for low, high in (one.well, one.top))
     numbers = barrier_between(sums, weights, T, z, well, top)
     height, k, middle, summit = (float(v) for v in numbers.value)

@@ -305,6 +305,8 @@ BAD = [
     ({"extra": '[interface.regions.x]\npoints = "Li"\nbetween = ["1 angstrom", "20 angstrom"]\n'}, "outside the box"),
     ({"extra": '[interface.prediction]\nbarrier = "b"\ntemperature = "500 K"\njumps = 2\nions = 3\ntime = "1 ns"\n'},
      "not defined"),
+    ({"extra": '[interface.prediction]\nbarrier = "b"\ntemperature = "600 K"\njumps = 2\nions = 3\ntime = "1 ns"\n'},
+     "is that of this run"),
 ]  # fmt: skip
 
 
