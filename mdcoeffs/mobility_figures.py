@@ -116,7 +116,7 @@ def _conductivity(axes: Axes, result: MobilityResult) -> None:
     axes.errorbar(r, 10 * np.array(data.kappa), error, color=COLOURS[6], marker="o", markerfacecolor="none",
                   linestyle="", label="data")  # fmt: skip
     x = np.linspace(0, 1.05 * r.max(), 200)
-    axes.plot(x, 10 * fit.kappa(x), color=COLOURS[0], label=rf"$A r e^{{-r/r^*}}$, $r^* = {fit.r_star:.3g}$")
+    axes.plot(x, 10 * fit.kappa(x), color=COLOURS[0], label=rf"$A\,r\,e^{{-r/r^*}}$, $r^* = {fit.r_star:.3g}$")
     axes.set_xlabel("$r$")
     axes.set_ylabel(label(r"$\kappa$", "mS/cm"))
     axes.set_ylim(bottom=0)

@@ -97,6 +97,9 @@ def _analyse(file: SpeciesFile, settings: MobilitySettings, runs: Sequence[Recor
     for key in runs[0].tracks:
         if not key.startswith("rotor"):
             msd = _msd(runs, key, lags, dt, longest, file.memory)
+            if key != f"species {settings.cation}" and not np.any(msd.mean > 0):
+                notes.append(f"{key.split(' ', 1)[1]} does not move at all: left out")
+                continue
             laws[key] = msd, exponent(msd, window)
     plus = laws[f"species {settings.cation}"][1]
     movers = tuple(_mover(runs[0], key, *laws[key], plus, settings) for key in laws)
