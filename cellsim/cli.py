@@ -245,6 +245,55 @@ def compare(
 
 
 @main.command()
+@click.argument("recipe", type=FILE, metavar="FIT.toml")
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the file>.")
+@click.option("--starts", type=click.IntRange(min=1), default=3, show_default=True, help="Searches for the best point.")
+@click.option("--no-profiles", is_flag=True, help="Leave the profile likelihoods out: errors by the curvature alone.")
+@click.option("--posterior", "steps", type=click.IntRange(min=0), default=0, metavar="STEPS",
+              help="Also sample the posterior, with at most so many steps; goes on from an earlier call.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps: int, workers: int) -> None:
+    """Find a transport set from measurements, and say what they cannot tell.
+
+    Writes fit.json, fitted_set.toml, figures and fit.html (docs/fit.md). Profile likelihoods and the posterior go on
+    where an interrupted call left them.
+
+    \b
+    Example:  cellsim fit cases/fit_example/fit.toml -o fitted
+    """
+    from cellsim.fit.recipe import read_recipe
+    from cellsim.fit_report import lines, run_fit, write_fit
+    from cellsim.run_folder import check_writable
+
+    read = read_recipe(recipe)
+    directory = check_writable(output or Path("runs") / recipe.stem)
+    with _stages() as progress:
+        result = run_fit(
+            read, directory, starts=starts, with_profiles=not no_profiles, posterior_steps=steps, workers=workers,
+            progress=progress,
+        )  # fmt: skip
+    written = write_fit(result, directory)
+    for line in lines(result):
+        click.echo(line)
+    click.echo(f"written to {written[-1]}")
+    if result.posterior is not None and not result.posterior.converged:
+        sys.exit(1)
+
+
+@contextmanager
+def _stages() -> Iterator[Callable[[str, int, int], None] | None]:
+    """One line on the terminal that says what is being done and how far it is; None where nobody watches."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+
+    def tell(what: str, done: int, total: int) -> None:
+        click.echo(f"\r{what}: {done} of {total}".ljust(60), err=True, nl=done == total)
+
+    yield tell
+
+
+@main.command()
 @click.argument("name", required=False)
 @click.option("--plot", "picture", type=FILE, metavar="FILE.png", help="Draw the set's four functions.")
 @click.option("-T", "--temperature", metavar="T", help='Temperature of the values shown, such as "40 degC".')

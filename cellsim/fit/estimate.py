@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 TOLERANCE = 1e-9
 """Relative change of chi squared, and of the parameters, at which a search ends."""
-RIDGE = 30.0
+RIDGE = 5.0
 """Pull towards the start during a search, as a standard deviation in u: far too weak to bias what the data see, it
 keeps what they do not see from drifting to where nothing depends on anything."""
 HELD = 0.7

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -122,9 +124,21 @@ class Experiment:
         asked = [o.look.times(o.roles(values)) for o in self.observations]
         times = np.unique(np.concatenate([*asked, [0.0]]))
         times = times[(times >= 0) & (times <= protocol.duration)]
-        return simulate(cell, transport, protocol, c0=c0, times=times, solver=self.solver, options=self.options)
+        with _quiet_solver():
+            return simulate(cell, transport, protocol, c0=c0, times=times, solver=self.solver, options=self.options)
 
     def look(self, transport: TransportSet, solution: Solution | None, values: Mapping[str, float]) -> list[Array]:
         """Predictions of all observations from a run, each of its own shape (n,)."""
         ratio = {"area_ratio": self.area_ratio(values)}
         return [o.predict(transport, solution, o.roles(values) | ratio) for o in self.observations]
+
+
+@contextmanager
+def _quiet_solver() -> Iterator[None]:
+    """A search tries sets no grid resolves; what the solver says of each would drown the rest."""
+    logger = logging.getLogger("cellsim.solvers.sundials")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before

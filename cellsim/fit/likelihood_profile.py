@@ -29,6 +29,8 @@ FAR = {True: float(np.log(1e3)), False: 10.0}
 """How far a profile is followed in u: a factor of 1000, or ten typical units."""
 STEEP = 3.0
 """A step that ends this many thresholds up is taken again, shorter."""
+BETTER = 0.5
+"""A refit this much lower in chi2 than the fit it began from is a better point: the search had not ended."""
 MOST = 16
 """Points on one side."""
 
@@ -55,6 +57,8 @@ class LikelihoodProfile:
         Whether refits from elsewhere came to the same ends.
     others : ndarray, shape (n, p)
         The whole point u of each refit.
+    leans : tuple of str
+        For each side, another parameter whose bound ends the profile there; "" where the data do. Such a side is open.
     better : bool
         Whether a refit found a lower chi2 than the fit it began from.
     """
@@ -67,6 +71,7 @@ class LikelihoodProfile:
     threshold: float
     checked: bool
     others: Array
+    leans: tuple[str, str] = ("", "")
     better: bool = False
 
     def text(self, p: Parameter) -> str:
@@ -77,10 +82,13 @@ class LikelihoodProfile:
             case "bounded":
                 return f"{self.name} between {low:.4g} and {high:.4g}{unit}"
             case "open above":
-                return f"{self.name} above {low:.4g}{unit}; nothing bounds it from above"
+                return f"{self.name} above {low:.4g}{unit}; {self._nothing(1)} bounds it from above"
             case "open below":
-                return f"{self.name} below {high:.4g}{unit}; nothing bounds it from below"
-        return f"{self.name}: not identified, any value fits"
+                return f"{self.name} below {high:.4g}{unit}; {self._nothing(0)} bounds it from below"
+        return f"{self.name}: any value fits"
+
+    def _nothing(self, side: int) -> str:
+        return f"only the bound of {self.leans[side]}" if self.leans[side] else "nothing"
 
 
 def profile(found: Estimate, name: str, *, level: float = 0.95) -> LikelihoodProfile:
@@ -112,7 +120,7 @@ def profile(found: Estimate, name: str, *, level: float = 0.95) -> LikelihoodPro
     delta = np.concatenate([below.delta[::-1], [0.0], above.delta])
     others = np.concatenate([below.points[::-1], found.u[None], above.points])
     ends = [below.crossing, above.crossing]
-    closed = [np.isfinite(end) for end in ends]
+    closed = [np.isfinite(end) and not side.leans for end, side in zip(ends, sides, strict=True)]
     shape: Shape = "bounded"
     if not all(closed):
         shape = "flat" if not any(closed) else ("open above" if closed[0] else "open below")
@@ -122,7 +130,7 @@ def profile(found: Estimate, name: str, *, level: float = 0.95) -> LikelihoodPro
     )
     return LikelihoodProfile(
         name, np.array([p.value(float(x)) for x in u]), delta, interval, shape, threshold,
-        below.checked and above.checked, others, bool(delta.min() < -0.05),
+        below.checked and above.checked, others, (below.leans, above.leans), bool(delta.min() < -BETTER),
     )  # fmt: skip
 
 
@@ -159,6 +167,7 @@ class _Side:
     points: Array
     crossing: float
     checked: bool
+    leans: str
 
 
 def _walk(found: Estimate, k: int, sign: int, threshold: float, bound: float) -> _Side:
@@ -292,7 +301,7 @@ def _store(path: Path, one: LikelihoodProfile, found: Estimate) -> None:
     data: dict[str, Any] = {
         "mark": _mark(found), "name": one.name, "value": one.value.tolist(), "delta": one.delta.tolist(),
         "interval": list(one.interval), "shape": one.shape, "threshold": one.threshold, "checked": one.checked,
-        "others": one.others.tolist(), "better": one.better,
+        "others": one.others.tolist(), "leans": list(one.leans), "better": one.better,
     }  # fmt: skip
     partial_file = path.with_suffix(".tmp")
     partial_file.write_text(json.dumps(data), encoding="utf-8")
@@ -308,5 +317,5 @@ def _load(path: Path, found: Estimate) -> LikelihoodProfile | None:
         return None
     return LikelihoodProfile(
         data["name"], np.array(data["value"]), np.array(data["delta"]), tuple(data["interval"]), data["shape"],
-        data["threshold"], data["checked"], np.array(data["others"]), data["better"],
+        data["threshold"], data["checked"], np.array(data["others"]), tuple(data["leans"]), data["better"],
     )  # fmt: skip

@@ -77,7 +77,7 @@ class SetModel:
 
     def document(
         self, values: Mapping[str, float], *, name: str, title: str, note: str, source: str,
-        covariance: tuple[Sequence[str], Array] | None = None,
+        span: tuple[float, float] | None = None, covariance: tuple[Sequence[str], Array] | None = None,
     ) -> str:  # fmt: skip
         """The set at parameter values as the text of a TOML file.
 
@@ -89,6 +89,8 @@ class SetModel:
             Of the set.
         source : str
             What stands as source of the fitted properties.
+        span : tuple of float, optional
+            Range in which it holds [mol/m^3]; default the base's.
         covariance : tuple, optional
             Paths of numbers in the file and their covariance, shape (k, k).
 
@@ -99,6 +101,10 @@ class SetModel:
         data = tomllib.loads(self.base.text)
         data |= {"name": name, "title": title, "status": "model", "note": note}
         data.pop("covariance", None)
+        if span is not None:
+            temperatures = {key: data["range"][key] for key in ("T_min", "T_max") if key in data["range"]}
+            ends = {key: f"{c:.9g} mol/m^3" for key, c in zip(("min", "max"), span, strict=True)}
+            data["range"] = {"variable": "c", **ends, **temperatures}
         for form in self.forms:
             block = form.block(values)
             data[form.name] = block | {"source": f"{source} ({form.words})"}

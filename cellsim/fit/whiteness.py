@@ -114,7 +114,7 @@ def whiteness(
         drawn = np.array(made[name])
         centre = float(drawn.mean())
         far = np.count_nonzero(np.abs(drawn - centre) >= abs(value - centre))
-        checks.append(Check(name, value, centre, float(drawn.std(ddof=1)), (far + 1) / (draws + 1)))
+        checks.append(Check(name, value, centre, float(drawn.std(ddof=1)), float((far + 1) / (draws + 1))))
     return Whiteness(w, tuple(checks), (w**2).mean(axis=1), (w**2).mean(axis=0))
 
 

@@ -1,0 +1,421 @@
+"""A fit's own file: which cases, which data, what may change, what is known beforehand (docs/fit.md)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cellsim.case import Case, load_case
+from cellsim.compare_data import Dataset, data_of_case, read_data
+from cellsim.errors import InputError
+from cellsim.fit.data import POINT_KINDS, Use, observe, read_points
+from cellsim.fit.experiment import CELL_ROLES, Experiment
+from cellsim.fit.observation import Observation
+from cellsim.fit.parameters import Parameter, Prior, Space
+from cellsim.fit.problem import Problem
+from cellsim.fit.properties import (
+    FORMS,
+    UNITS,
+    PropertyForm,
+    constant_form,
+    polynomial_form,
+    scaled_form,
+    spline_form,
+)
+from cellsim.fit.set_model import SetModel, own_numbers
+from cellsim.schema import Table, read_toml
+from cellsim.set_file import SetFile, parse_set, read_set
+from cellsim.set_property import DEFAULT_UNITS, SI_UNITS
+from cellsim.simulation import simulate
+from cellsim.transport import TransportSet
+from cellsim.units import factor_to_si, to_si
+
+DATA_ROLES = {
+    "gain": "", "background": "mol/m^3", "time_offset": "s", "position_offset": "m", "velocity_scale": "",
+}  # fmt: skip
+ROLE_UNITS = DATA_ROLES | {
+    "area": "m^2", "R_int": "ohm m^2", "R_positive": "ohm m^2", "R_negative": "ohm m^2", "thickness": "m",
+    "c0": "mol/m^3",
+}  # fmt: skip
+REACH = 30.0
+"""Bounds of a positive property where none are given: so many times less and more than its start."""
+STEEPEST = 5.0
+"""Bounds of a transference number and of a polynomial's coefficients where none are given, either way."""
+LINEAR_ROLES = ("background", "time_offset", "position_offset")
+_TYPICAL = {"background": 0.05, "time_offset": 100.0, "position_offset": 1e-5}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A fit, read and checked.
+
+    Parameters
+    ----------
+    title : str
+        For figures and reports.
+    path : Path
+        The file.
+    problem : Problem
+        What is to be fitted.
+    cases : tuple of Case
+        One per experiment.
+    text : str
+        The file, verbatim.
+    """
+
+    title: str
+    path: Path
+    problem: Problem
+    cases: tuple[Case, ...]
+    text: str = ""
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read and check a fit's file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The TOML file.
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    InputError
+        Anything unknown, missing or out of bounds in it or in a file it names.
+    """
+    top = read_toml(path)
+    top.only("title", "set", "experiment", "points", "fit", "nuisance")
+    tables = top.tables("experiment")
+    if not tables:
+        raise InputError(f"{top.file}: a fit needs at least one [[experiment]] with its case")
+    cases = [_case(t) for t in tables]
+    base = _base(top, cases[0])
+    transport = base.bind(cases[0].cell.temperature).with_motion(cases[0].transport.solvent_motion)
+    model, joint = _model(top, base, transport, cases[0])
+    nuisances = [_Nuisance.read(t, name, cases[0]) for name, t in _named(top, "nuisance")]
+    names = [_name(t, k, case) for k, (t, case) in enumerate(zip(tables, cases, strict=True))]
+    experiments = [_experiment(t, case, name, nuisances) for t, case, name in zip(tables, cases, names, strict=True)]
+    for nuisance in nuisances:
+        nuisance.check(names)
+    points = top.tables("points")
+    if points:
+        seen = tuple(_points(t, transport) for t in points)
+        experiments.append(Experiment("points", cases[0].cell, None, cases[0].c0, seen))
+    space = Space((*model.parameters, *(n.parameter for n in nuisances)), *(joint or (None, None)))
+    title = top.string("title", top.file.stem)
+    return Recipe(title, top.file, Problem(space, model, tuple(experiments)), tuple(cases), top.text)
+
+
+# ---- the set ------------------------------------------------------------------------------------------------------
+
+
+def _named(top: Table, key: str) -> list[tuple[str, Table]]:
+    table = top.table(key, {})
+    return [(name, table.table(name)) for name in table]
+
+
+def _case(table: Table) -> Case:
+    table.only("case", "name", "data", "measured", "solver")
+    return load_case(table.path("case"))
+
+
+def _base(top: Table, case: Case) -> SetFile:
+    if "set" not in top:
+        return parse_set(case.transport.text, case.transport.name)
+    return read_set(top.string("set"), folder=top.file.parent)
+
+
+def _model(top: Table, base: SetFile, transport: TransportSet, case: Case) -> tuple[SetModel, Any]:
+    table = top.table("fit", {})
+    table.only("prior", *UNITS)
+    motion = case.transport.solvent_motion
+    if "prior" in table:
+        table.choice("prior", ["set"])
+        if len(table.data) > 1:
+            raise table.error("prior", '= "set" fits the numbers of the set\'s own covariance; no other form beside it')
+        model, mean, covariance = own_numbers(base, motion)
+        return model, (mean, covariance)
+    forms = [_form(name, table.table(name), base, transport, case) for name in UNITS if name in table]
+    return SetModel(base, tuple(forms), motion), None
+
+
+def _form(name: str, table: Table, base: SetFile, transport: TransportSet, case: Case) -> PropertyForm:
+    form = table.choice("form", FORMS)
+    own = {"constant": (), "polynomial": ("degree", "variable"), "spline": ("knots",), "scaled": ("of",)}[form]
+    table.only("form", "start", "min", "max", "prior_sd", "spread", *own, *(("gives",) if name == "chi" else ()))
+    product = name == "chi" and table.choice("gives", ["chi", "(1-t_plus)*chi"], "chi") != "chi"
+    extra: dict[str, Any] = {}
+    if name == "t_plus":
+        extra = {"frame": "solvent"}
+    elif name == "chi":
+        extra = {"basis": "molal", "gives": "(1-t_plus)*chi" if product else "chi"}
+    held = transport.with_extrapolation("clamp")
+    value_of = held.one_minus_t_plus_chi if product else getattr(held, name)
+    start = _start(table, name, float(value_of(case.c0)))
+    if form == "constant":
+        made = constant_form(name, start, extra=extra)
+    elif form == "polynomial":
+        variable = table.choice("variable", ["c", "m", "r"], "c")
+        centre = float({"c": lambda c: c, "m": held.m, "r": held.r}[variable](case.c0))
+        degree = table.integer("degree", least=1)
+        with table.located():
+            made = polynomial_form(name, start, degree, variable=variable, centre=centre, extra=extra)
+    elif form == "spline":
+        made = _spline(name, table, held, value_of, extra)
+    else:
+        of = table.string("of", base.name)
+        other = base if of == base.name else read_set(of, folder=table.file.parent)
+        block = tomllib.loads(other.text)[name]
+        if product or (name == "chi" and other.chi_is_product):
+            block = block | {"gives": "(1-t_plus)*chi"}
+        made = scaled_form(name, block, of=other.name)
+    return _bounded(made, table, name)
+
+
+def _start(table: Table, name: str, default: float) -> float:
+    if "start" not in table:
+        return default
+    return table.number("start") if not UNITS[name] else table.quantity("start", UNITS[name], above=0)
+
+
+def _spline(name: str, table: Table, held: TransportSet, value_of: Any, extra: dict[str, Any]) -> PropertyForm:
+    knots = table.table("knots")
+    knots.only("c", "m", "r")
+    variable = knots.exactly_one("c", "m", "r")
+    raw = knots.data[variable]
+    if isinstance(raw, list) and raw and isinstance(raw[0], str):
+        places = np.array(knots.quantities(variable, SI_UNITS[variable]))
+    else:
+        places = np.array(knots.array(variable)) * factor_to_si(DEFAULT_UNITS[variable], SI_UNITS[variable])
+    ends = {"c": lambda c: c, "m": held.m, "r": held.r}[variable]
+    low, high = (float(ends(c)) for c in held.c_range)
+    if np.any(places < low * (1 - 1e-9)) or np.any(places > high * (1 + 1e-9)):
+        raise knots.error(variable, f"must lie inside the set's range, {low:.4g} to {high:.4g} {SI_UNITS[variable]}")
+    starts = [float(value_of(held.c_of(**{variable: float(x)}))) for x in places]
+    with table.located():
+        return spline_form(name, starts, places.tolist(), variable=variable, covers=(low, high), extra=extra)
+
+
+def _bounded(form: PropertyForm, table: Table, name: str) -> PropertyForm:
+    """Bounds, prior and spread of a form's value-like parameters."""
+    unit = UNITS[name]
+
+    def end(key: str, default: float) -> float:
+        if key not in table:
+            return default
+        return table.number(key) if not unit else table.quantity(key, unit)
+
+    factor = table.choice("form", FORMS) == "scaled"
+    changed = []
+    for p in form.parameters:
+        low, high = (p.start / REACH, p.start * REACH) if p.logarithmic else (-STEEPEST, STEEPEST)
+        if p.path.split(".")[-1].startswith("a"):  # a coefficient of a polynomial
+            changed.append(replace(p, lower=low, upper=high))
+            continue
+        prior = _prior(table, p) if "prior_sd" in table else None
+        bounds = (low, high) if factor else (end("min", low), end("max", high))
+        with table.located():
+            changed.append(replace(p, lower=bounds[0], upper=bounds[1], prior=prior,
+                                   spread=table.number("spread", p.spread, above=0)))  # fmt: skip
+    return replace(form, parameters=tuple(changed))
+
+
+def _prior(table: Table, p: Parameter, mean: float | None = None) -> Prior:
+    """``prior_sd``: "20 %" or 0.2 of a positive quantity is relative, anything else is in its unit."""
+    centre = p.start if mean is None else mean
+    raw = table.data["prior_sd"]
+    if isinstance(raw, str) and raw.strip().endswith("%"):
+        sd = to_si(raw, "", field=table.where("prior_sd"))
+        return Prior(centre, sd if p.logarithmic else sd * abs(centre))
+    if isinstance(raw, str):
+        sd = table.quantity("prior_sd", p.unit, above=0)
+        return Prior(centre, sd / centre if p.logarithmic else sd)
+    return Prior(centre, table.number("prior_sd", above=0))
+
+
+# ---- nuisances ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Nuisance:
+    """A nuisance parameter and where it acts."""
+
+    role: str
+    parameter: Parameter
+    experiments: tuple[str, ...]
+    data: tuple[str, ...]
+    where: str
+
+    @staticmethod
+    def read(table: Table, name: str, case: Case) -> _Nuisance:
+        """One [nuisance.NAME] table."""
+        table.only("role", "experiments", "data", "start", "prior_sd", "min", "max", "spread")
+        if "role" not in table and name not in ROLE_UNITS:
+            raise table.error("role", f"is missing; one of {', '.join(ROLE_UNITS)}")
+        role = table.choice("role", sorted(ROLE_UNITS), name)
+        unit = ROLE_UNITS[role]
+
+        def number(key: str, default: float | None) -> float | None:
+            if key not in table:
+                return default
+            return table.number(key) if not unit else table.quantity(key, unit)
+
+        logarithmic = role not in LINEAR_ROLES
+        start = number("start", _default_start(role, case))
+        if start is None:
+            raise table.error("start", "is missing")
+        typical = _TYPICAL.get(role, 1.0) * (case.c0 if role == "background" else 1.0)
+        low, high = number("min", -np.inf), number("max", np.inf)
+        assert low is not None and high is not None
+        with table.located():
+            p = Parameter(
+                name, start, unit, logarithmic, typical, low, high, spread=table.number("spread", 0.3, above=0)
+            )
+            if "prior_sd" in table:
+                p = replace(p, prior=_prior(table, p))
+        listed = {}
+        for key in ("experiments", "data"):
+            listed[key] = tuple(table.strings(key)) if key in table else ()
+        return _Nuisance(role, p, listed["experiments"], listed["data"], table.where())
+
+    def acts_on(self, experiment: str) -> bool:
+        """Whether it belongs to this experiment."""
+        return not self.experiments or experiment in self.experiments
+
+    def sees(self, label: str, kind: str) -> bool:
+        """Whether it belongs to this data set."""
+        if self.data:
+            return label in self.data
+        wanted = {"velocity_scale": ("velocity",), "position_offset": ("profile", "velocity")}
+        if self.role in ("gain", "background"):
+            return kind == "profile"
+        return kind in wanted.get(self.role, ("current", "voltage", "profile", "velocity"))
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse experiments that do not exist."""
+        for one in self.experiments:
+            if one not in names:
+                raise InputError(
+                    f"{self.where}.experiments: {one!r} is no experiment here; there are {', '.join(names)}"
+                )
+
+
+def _default_start(role: str, case: Case) -> float | None:
+    values: Mapping[str, float | None] = {
+        "area": case.cell.area, "thickness": case.cell.thickness, "c0": case.c0, "gain": 1.0, "velocity_scale": 1.0,
+        "background": 0.0, "time_offset": 0.0, "position_offset": 0.0,
+    }  # fmt: skip
+    return values.get(role)
+
+
+# ---- experiments --------------------------------------------------------------------------------------------------
+
+
+def _name(table: Table, k: int, case: Case) -> str:
+    return table.string("name", f"{k + 1} {case.path.stem}")
+
+
+def _experiment(table: Table, case: Case, name: str, nuisances: Sequence[_Nuisance]) -> Experiment:
+    mine = [n for n in nuisances if n.acts_on(name)]
+    seen: list[Observation] = []
+    for entry in _data_tables(table):
+        for dataset in read_data(entry.path("file"), case):
+            seen.append(_observation(dataset, entry, case, mine))
+    if table.boolean("measured", True):
+        blank = Table({}, table.file, table.name)
+        trial = simulate(case.cell, case.transport.with_extrapolation("clamp"), case.protocol, c0=case.c0,
+                         solver=_solver(table, case))  # fmt: skip
+        for dataset in data_of_case(case, trial):
+            if dataset.data.error is not None or not dataset.label.endswith("not imposed"):
+                seen.append(_observation(dataset, blank, case, mine))
+    cell = {n.role: n.parameter.name for n in mine if n.role in CELL_ROLES}
+    with table.located():
+        return Experiment(
+            name, case.cell, case.protocol, case.c0, tuple(seen), cell, _solver(table, case),
+            driven_by_total="area" in cell,
+        )  # fmt: skip
+
+
+def _solver(table: Table, case: Case) -> str:
+    fallback = "material" if case.transport.volumes.varies else "sundials"
+    return table.choice("solver", ["sundials", "material", "fipy"], fallback)
+
+
+def _data_tables(table: Table) -> list[Table]:
+    raw = table.data.get("data", [])
+    entries = raw if isinstance(raw, list) else [raw]
+    found = []
+    for k, entry in enumerate(entries):
+        where = f"{table.name}.data[{k}]"
+        if not isinstance(entry, str | dict):
+            raise InputError(f"{table.file}: {where} must be the name of a file, or a table with file = ...")
+        found.append(Table({"file": entry} if isinstance(entry, str) else entry, table.file, where))
+    return found
+
+
+def _observation(dataset: Dataset, entry: Table, case: Case, nuisances: Sequence[_Nuisance]) -> Observation:
+    entry.only("file", "error", "noise", "correlation", "from", "to", "every", "free_in_each_profile", "time_offset")
+    profiled = tuple(entry.strings("free_in_each_profile")) if "free_in_each_profile" in entry else ()
+    for one in profiled:
+        if one not in ("gain", "background"):
+            raise entry.error("free_in_each_profile", 'may hold "gain" and "background"')
+    roles = {
+        n.role: n.parameter.name
+        for n in nuisances
+        if n.role in DATA_ROLES and n.sees(dataset.label, dataset.kind) and n.role not in profiled
+    }
+    unit = {"current": "A/m^2", "voltage": "V", "profile": "mol/m^3", "velocity": "m/s"}[dataset.kind]
+    absolute, relative = _error(entry, unit)
+    use = Use(
+        error=absolute,
+        relative_error=relative,
+        free=entry.choice("noise", ["stated", "free"], "stated") == "free",
+        correlation=entry.quantity("correlation", "m", 0.0, least=0),
+        start=entry.quantity("from", "s", -np.inf),
+        stop=entry.quantity("to", "s", np.inf),
+        every=entry.integer("every", 1, least=1),
+        profiled=profiled,
+        nuisance=roles,
+    )
+    offset = entry.quantity("time_offset", "s", 0.0)
+    if offset:
+        dataset = replace(dataset, data=replace(dataset.data, time=dataset.data.time + offset))
+    return observe(dataset, case, use)
+
+
+def _error(entry: Table, unit: str) -> tuple[float | None, float | None]:
+    """The error of every point, absolute [SI] or relative to the mean magnitude [1], as stated; None where not."""
+    raw = entry.data.get("error")
+    if isinstance(raw, str) and raw.strip().endswith("%"):
+        return None, entry.quantity("error", "", above=0)
+    if raw is None:
+        return None, None
+    return (entry.quantity("error", unit, above=0) if unit else entry.number("error", above=0)), None
+
+
+def _points(table: Table, transport: TransportSet) -> Observation:
+    table.only("kind", "file", "reference", "error", "noise", "label")
+    kind = table.choice("kind", POINT_KINDS)
+    reference = None
+    if "reference" in table:
+        given = table.table("reference")
+        given.only("c", "m", "r")
+        key = given.exactly_one("c", "m", "r")
+        reference = transport.c_of(**{key: given.quantity(key, SI_UNITS[key], above=0)})
+    unit = {"potential": "V", "current_fraction": "", "conductivity": "S/m"}[kind]
+    absolute, relative = _error(table, unit)
+    use = Use(
+        error=absolute, relative_error=relative, free=table.choice("noise", ["stated", "free"], "stated") == "free"
+    )
+    path = table.path("file")
+    with table.located():
+        return read_points(path, kind, transport, reference=reference, use=use, label=table.string("label", path.name))

@@ -1,0 +1,298 @@
+"""A fit from its file to a folder: numbers (JSON), a set (TOML), lines for the terminal, figures, one page."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cellsim import page
+from cellsim.errors import ConvergenceError
+from cellsim.fit.estimate import Estimate, describe, estimate
+from cellsim.fit.identifiability import Direction, directions
+from cellsim.fit.likelihood_profile import LikelihoodProfile, profiles
+from cellsim.fit.posterior import Posterior, sample
+from cellsim.fit.recipe import Recipe
+from cellsim.fit.result import fitted_set, property_bands
+from cellsim.plots.fit import FIGURES, draw_data, draw_likelihood_profiles, draw_properties
+
+NUMBERS, SET, REPORT, CHAIN, KEPT = "fit.json", "fitted_set.toml", "fit.html", "posterior.h5", "profiles"
+Progress = Callable[[str, int, int], None]
+REFITS = 3
+"""How often a fit begins again from a better point that a profile found."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """All that a fit found.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What was asked.
+    estimate : Estimate
+        The best point.
+    directions : tuple of Direction
+        Of the data's own information, the weakest first.
+    profiles : mapping
+        Parameter -> profile likelihood; empty where none was asked.
+    posterior : Posterior, optional
+        Where it was asked.
+    """
+
+    recipe: Recipe
+    estimate: Estimate
+    directions: tuple[Direction, ...]
+    profiles: Mapping[str, LikelihoodProfile]
+    posterior: Posterior | None = None
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Parameters these data hold no value for: by their profile where there is one, else by the curvature."""
+        held = self.estimate.held_by
+        return tuple(
+            name for name in self.estimate.space.names
+            if (self.profiles[name].shape != "bounded" if name in self.profiles else held[name] == "nothing")
+        )  # fmt: skip
+
+
+def run_fit(
+    recipe: Recipe,
+    directory: str | Path,
+    *,
+    starts: int = 3,
+    with_profiles: bool = True,
+    posterior_steps: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit, profile and, where asked, sample; what took long is kept in the folder and taken up again.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        As :func:`cellsim.fit.recipe.read_recipe` gives it.
+    directory : str or Path
+        Where partial results are kept.
+    starts : int
+        Searches.
+    with_profiles : bool
+        Whether to compute profile likelihoods.
+    posterior_steps : int
+        Steps of the sampler; 0: none.
+    workers : int
+        Processes for profiles and sampler.
+    progress : callable, optional
+        Called with (what, done, of all).
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    ConvergenceError
+        The fit found no end.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+
+    def tell(what: str) -> Callable[[int, int], None] | None:
+        return None if progress is None else lambda done, total: progress(what, done, total)
+
+    found = estimate(recipe.problem, starts=starts, progress=tell("fitting"))
+    curves: dict[str, LikelihoodProfile] = {}
+    for _ in range(REFITS if with_profiles else 0):
+        curves = profiles(found, workers=workers, folder=directory / KEPT, progress=tell("profile likelihoods"))
+        better = [c for c in curves.values() if c.better]
+        if not better:
+            break
+        lowest = min(better, key=lambda c: float(c.delta.min()))
+        found = estimate(recipe.problem, starts=1, at=lowest.others[int(lowest.delta.argmin())], levels=found.levels)
+    drawn = None
+    if posterior_steps:
+        drawn = sample(
+            found, steps=posterior_steps, workers=workers, file=directory / CHAIN, progress=tell("posterior")
+        )
+    return FitResult(recipe, found, directions(found.data_information, found.space), curves, drawn)
+
+
+def lines(result: FitResult) -> list[str]:
+    """What the terminal shows."""
+    found = result.estimate
+    told = [
+        f"{result.recipe.title}: {found.problem.size} points, {found.space.size} parameters, chi2 "
+        f"{found.chi2_data:.1f} for {found.degrees_of_freedom} degrees of freedom, {len(found.starts)} starts"
+    ]
+    told += _agreement(found)
+    if not result.profiles:
+        told += describe(found)
+    else:
+        width = max(len(name) for name in found.space.names)
+        for name, one in result.profiles.items():
+            told.append(f"{name:<{width}}  {_value(result, name, one)}")
+        told += describe(found, names=())
+    weak = [d for d in result.directions if d.weak]
+    if weak:
+        told.append("what the data alone do not tell:")
+        told += [f"  {d.text}" for d in weak]
+    if result.posterior is not None:
+        told.append(f"posterior: {result.posterior.message}")
+    return told
+
+
+def _agreement(found: Estimate) -> list[str]:
+    """Whether the starts came to one point, whether the data are described, and free noise levels."""
+    told = []
+    ends = [s for s in found.starts if s.converged and s.chi2 < found.chi2 + 0.1]
+    if len(found.starts) > 1 and len(ends) < len(found.starts):
+        told.append(f"only {len(ends)} of {len(found.starts)} starts came to this point; the best one is reported")
+    for o, level in zip(found.problem.observations, found.levels, strict=True):
+        if o.noise.free:
+            told.append(f"{o.label}: noise level {level:.3g} times the error it was given")
+    free = max(found.degrees_of_freedom, 1)
+    if not any(o.noise.free for o in found.problem.observations) and found.chi2_data > free + 5 * math.sqrt(2 * free):
+        told.append(
+            f"chi2 is {found.chi2_data / free:.2f} per degree of freedom: the model or the errors are wrong, and the "
+            "intervals too narrow"
+        )
+    return told
+
+
+def _value(result: FitResult, name: str, one: LikelihoodProfile) -> str:
+    found = result.estimate
+    p = found.space.parameters[found.space.index(name)]
+    unit = f" {p.unit}" if p.unit else ""
+    if one.shape != "bounded":
+        return f"not identified: {one.text(p)}"
+    low, high = one.interval
+    doubt = "" if one.checked else "  (a refit from elsewhere came to another end)"
+    prior = "  [its prior; the data add little]" if found.held_by[name] == "prior" else ""
+    return f"{found.values[name]:.5g}{unit}, 95 % {low:.4g} to {high:.4g}{prior}{doubt}"
+
+
+def numbers(result: FitResult) -> dict[str, Any]:
+    """The same for programs, SI."""
+    found = result.estimate
+    parameters = {}
+    for k, p in enumerate(found.space.parameters):
+        one = result.profiles.get(p.name)
+        parameters[p.name] = {
+            "value": found.values[p.name], "error": _number(found.errors[p.name]), "unit": p.unit, "path": p.path,
+            "relative_error": _number(float(found.sd[k])) if p.logarithmic else None,
+            "held_by": found.held_by[p.name], "start": p.start,
+            "prior": None if p.prior is None else {"mean": p.prior.mean, "sd": p.prior.sd},
+            "identified": p.name not in result.unknown,
+            "interval": None if one is None else [_number(x) for x in one.interval],
+            "shape": None if one is None else one.shape,
+            "profile": None if one is None else {"value": one.value.tolist(), "delta_chi2": one.delta.tolist()},
+        }  # fmt: skip
+    drawn = result.posterior
+    return {
+        "title": result.recipe.title, "parameters": parameters, "correlation": found.correlation.tolist(),
+        "order": list(found.space.names), "chi2": found.chi2_data, "chi2_with_priors": found.chi2,
+        "points": found.problem.size, "degrees_of_freedom": found.degrees_of_freedom,
+        "noise_levels": {o.label: float(x) for o, x in zip(found.problem.observations, found.levels, strict=True)},
+        "starts": [{"chi2": s.chi2, "converged": s.converged} for s in found.starts],
+        "directions": [{"sd": _number(d.sd), "weights": d.weights, "text": d.text} for d in result.directions],
+        "posterior": None if drawn is None else {
+            "converged": drawn.converged, "message": drawn.message, "steps": drawn.steps,
+            "intervals": {name: list(drawn.interval(name)) for name in found.space.names},
+        },
+        "evaluations": found.evaluations,
+    }  # fmt: skip
+
+
+def _number(x: float) -> float | None:
+    return float(x) if math.isfinite(x) else None
+
+
+def write_fit(result: FitResult, directory: str | Path) -> list[Path]:
+    """Write ``fit.json``, ``fitted_set.toml``, the figures and ``fit.html``.
+
+    Parameters
+    ----------
+    result : FitResult
+        What was found.
+    directory : str or Path
+        Made if it is not there.
+
+    Returns
+    -------
+    list of Path
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    found, title = result.estimate, result.recipe.title
+    note = _note(result)
+    drawn = [draw_data(found, directory / FIGURES[0], title=title, note=note)]
+    if result.profiles:
+        drawn.append(
+            draw_likelihood_profiles(
+                found,
+                result.profiles,
+                directory / FIGURES[1],
+                title="Profile likelihoods",
+                note="Others refitted at every point; dashed: 95 %. An open side bounds nothing.",
+            )
+        )
+    fitted = [form.name for form in found.problem.model.forms]
+    written = [*drawn]
+    if fitted:
+        points = result.posterior.draws[:: max(1, len(result.posterior.draws) // 300)] if result.posterior else None
+        bands = property_bands(found, points)
+        drawn.append(
+            draw_properties(
+                bands,
+                directory / FIGURES[2],
+                fitted=fitted,
+                title="Properties where the cells have been",
+                note=f"Bands: 95 %. Grey: not fitted. {note}",
+            )
+        )
+        text = fitted_set(
+            found, name=result.recipe.path.stem, title=title, source=f"the fit {result.recipe.path.name}",
+            unknown=tuple(n for n in result.unknown if found.space.parameters[found.space.index(n)].path),
+        )  # fmt: skip
+        (directory / SET).write_text(text, encoding="utf-8")
+        written = [*drawn, directory / SET]
+    (directory / NUMBERS).write_text(json.dumps(numbers(result), indent=2) + "\n", encoding="utf-8")
+    (directory / REPORT).write_text(_page(result, drawn), encoding="utf-8")
+    return [*written, directory / NUMBERS, directory / REPORT]
+
+
+def _note(result: FitResult) -> str:
+    unknown = f" Not identified: {', '.join(result.unknown)}." if result.unknown else ""
+    return f"Set {result.estimate.problem.model.base.name} with what was fitted.{unknown}"
+
+
+def _page(result: FitResult, figures: list[Path]) -> str:
+    found = result.estimate
+    rows = []
+    for k, p in enumerate(found.space.parameters):
+        one = result.profiles.get(p.name)
+        known = p.name not in result.unknown
+        spread = f"{100 * found.sd[k]:.2g} %" if p.logarithmic else f"{found.errors[p.name]:.2g} {p.unit}"
+        rows.append((
+            p.name, f"{found.values[p.name]:.5g} {p.unit}" if known else "not identified", spread if known else "",
+            "" if one is None else one.text(p), "" if p.prior is None else f"{p.prior.mean:.4g} ({p.prior.sd:.2g})",
+        ))  # fmt: skip
+    base = found.problem.model.base
+    warned = [] if base.status == "measured" else [page.warning(f"Base set {base.name}: {base.status}. {base.note}")]
+    if result.unknown:
+        warned.append(page.warning(f"These data hold no value for {', '.join(result.unknown)}."))
+    return page.page(
+        result.recipe.title, *warned, *(page.paragraph(t) for t in lines(result)[: 1 + len(_agreement(found))]),
+        page.table(("parameter", "value", "standard error", "95 % by profile likelihood", "prior (sd)"), rows),
+        page.heading("What the data alone tell, weakest direction first"),
+        page.bullets([d.text for d in result.directions]),
+        page.heading("Figures"), page.figures(figures), page.heading("The fit"), page.verbatim(result.recipe.text),
+    )  # fmt: skip
+
+
+def failed(error: ConvergenceError) -> str:
+    """What is said of a fit that found no end."""
+    return f"not converged: {error}"

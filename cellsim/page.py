@@ -1,0 +1,91 @@
+"""One look for all pages: a single HTML file that opens offline, figures inside."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title><style>
+body {{ font: 16px/1.45 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; color: #111; }}
+h1 {{ font-size: 1.4rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
+table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; }}
+td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; }}
+.warn {{ border-left: 4px solid #D55E00; padding: .3rem .8rem; background: #fff5ee; }}
+.figures img {{ max-width: 100%; display: block; margin: 1rem 0; width: {width}rem; }}
+pre {{ background: #f5f5f5; padding: .8rem; overflow-x: auto; font-size: .85rem; }}
+</style></head><body>
+<h1>{title}</h1>
+{body}
+</body></html>
+"""
+
+
+def page(title: str, *parts: str, width: int = 52) -> str:
+    """A whole page.
+
+    Parameters
+    ----------
+    title : str
+        Plain text.
+    *parts : str
+        HTML, in order.
+    width : int
+        Of figures [1], in widths of the letter m.
+
+    Returns
+    -------
+    str
+    """
+    return _PAGE.format(title=html.escape(title), width=width, body="\n".join(p for p in parts if p))
+
+
+def warning(text: str) -> str:
+    """A paragraph that must not be overlooked."""
+    return f'<p class="warn">{html.escape(text.strip())}</p>'
+
+
+def paragraph(text: str) -> str:
+    """Plain text."""
+    return f"<p>{html.escape(text)}</p>"
+
+
+def heading(text: str) -> str:
+    """Of a section."""
+    return f"<h2>{html.escape(text)}</h2>"
+
+
+def verbatim(text: str) -> str:
+    """A file as it is."""
+    return f"<pre>{html.escape(text)}</pre>"
+
+
+def bullets(items: Sequence[str]) -> str:
+    """A list of plain texts; nothing where there is none."""
+    return "<ul>" + "".join(f"<li>{html.escape(one)}</li>" for one in items) + "</ul>" if items else ""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[int] = ()) -> str:
+    """A table of plain texts; the columns `numeric` are set flush right."""
+
+    def cells(values: Sequence[str], tag: str) -> str:
+        return "".join(
+            f"<{tag}{' class=' + chr(34) + 'n' + chr(34) if k in numeric else ''}>{html.escape(v)}</{tag}>"
+            for k, v in enumerate(values)
+        )
+
+    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
+    return f"<table><tr>{cells(head, 'th')}</tr>{body}</table>"
+
+
+def figures(paths: Sequence[Path]) -> str:
+    """Pictures, inside the page."""
+    shown = "".join(
+        f'<img alt="{html.escape(path.stem.replace("_", " "))}" src="data:image/png;base64,'
+        f'{base64.b64encode(path.read_bytes()).decode("ascii")}">'
+        for path in paths
+    )
+    return f'<div class="figures">{shown}</div>'
