@@ -202,9 +202,18 @@ def _walk(found: Estimate, k: int, sign: int, threshold: float, bound: float) ->
     if len(u) > 1:  # the outermost refit once more, from the best point's other parameters
         _, again = _refit(found, k, u[-1], found.u)
         checked = again > deltas[-1] + found.chi2 - 0.05
-    return _Side(
-        np.array(u[1:]), np.array(deltas[1:]), np.array(points[1:]).reshape(-1, found.u.size), crossing, checked
-    )
+    walked = np.array(points[1:]).reshape(-1, found.u.size)
+    leans = _at_bound(found, k, points[-1]) if np.isfinite(crossing) else ""
+    return _Side(np.array(u[1:]), np.array(deltas[1:]), walked, crossing, checked, leans)
+
+
+def _at_bound(found: Estimate, k: int, point: Array) -> str:
+    """Another parameter that stands at its bound: then the bound ends the profile, not the data."""
+    low, high = found.space.bounds
+    for j, p in enumerate(found.space.parameters):
+        if j != k and min(point[j] - low[j], high[j] - point[j]) < 1e-3:
+            return p.name
+    return ""
 
 
 def _cross(u: list[float], delta: list[float], threshold: float) -> float:

@@ -151,6 +151,7 @@ def sample(
             raise InputError(f"{file}: holds a chain of {backend.shape[0]} walkers in {backend.shape[1]} dimensions, "
                              f"not {count} in {space.size}; choose another file")  # fmt: skip
         begun = backend.iteration if backend.initialized else 0
+        _mark(backend, found, str(file))
     generator = np.random.default_rng(seed)
     with _Evaluator(found, workers) as evaluator:
         sampler: Any = emcee.EnsembleSampler(
@@ -168,6 +169,20 @@ def sample(
             if done >= 500 and _judge(space, sampler, done)[0]:
                 break
         return _summary(space, sampler, done)
+
+
+def _mark(backend: Any, found: Estimate, file: str) -> None:
+    """Write into the file which fit its chain belongs to, or check that it is this one."""
+    mark = np.array([*found.u, found.chi2, *found.levels])
+    with backend.open("a") as store:
+        kept = store.attrs.get(_MARK)
+        if kept is None and not backend.initialized:
+            store.attrs[_MARK] = mark
+        elif kept is None or kept.shape != mark.shape or not np.allclose(kept, mark, rtol=1e-6, atol=1e-6):
+            raise InputError(f"{file}: its chain belongs to another fit; choose another file, or delete it")
+
+
+_MARK = "cellsim_fit"
 
 
 def _walkers(found: Estimate, count: int, generator: np.random.Generator) -> Array:
