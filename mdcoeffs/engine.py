@@ -28,6 +28,11 @@ from mdcoeffs.run_record import RunRecord, block_error, put_arrays, read_record,
 from mdcoeffs.sites import Sites, build, sites_of, start_positions
 from mdcoeffs.system import StatePoint
 
+try:
+    import fcntl
+except ImportError:  # not a Unix
+    fcntl = None  # type: ignore[assignment]
+
 log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -128,6 +133,10 @@ class _Run:
     # ---- the loop --------------------------------------------------------------------------------------------------
 
     def go(self, every: float, progress: Progress | None) -> RunRecord:
+        with self._alone():
+            return self._go(every, progress)
+
+    def _go(self, every: float, progress: Progress | None) -> RunRecord:
         point, last = self.point, time.monotonic()
         fresh = not self._resume()
         if fresh:
@@ -171,6 +180,20 @@ class _Run:
         self.context.setVelocitiesToTemperature(self.point.temperature, _seed(self.point, 99))
 
     # ---- what is written -------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two processes in one folder would write over one another; where the system has no locks, no check."""
+        with open(self.folder / "lock", "ab") as stream:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise InputError(
+                        f"{self.folder}: another process is running it; wait for that or end it"
+                    ) from error
+            yield
+        (self.folder / "lock").unlink(missing_ok=True)
 
     @contextmanager
     def _files(self) -> Iterator[tuple[Any, Any, Any]]:

@@ -70,7 +70,7 @@ def displacements_of(folder: str | Path, point: StatePoint) -> CollectiveDisplac
     Returns
     -------
     CollectiveDisplacements
-        Barycentric; the first ``point.frames`` steps.
+        Barycentric; the first ``point.frames`` steps, or as many of them as the file keeps at even times.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def displacements_of(folder: str | Path, point: StatePoint) -> CollectiveDisplac
     if record is None or record.frames < point.frames:
         raise InputError(f"{folder}: no finished run; mdcoeffs simulate makes it")
     data = load_arrays(folder / "displacements.npz")
-    keep = slice(0, point.frames + 1)
+    keep = data["time"] * 1e-12 <= (point.frames + 0.5) * point.frame_interval
     return CollectiveDisplacements(
         R=data["R"][keep].astype(float) * 1e-12, time=data["time"][keep] * 1e-12, volume=point.volume,
         temperature=point.temperature, z=point.z, counts=point.counts, frame="lab", masses=point.masses,

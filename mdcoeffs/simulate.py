@@ -10,10 +10,12 @@ import json
 import logging
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
 
@@ -210,9 +212,17 @@ _done: Any = None
 
 
 def _share(done: Any) -> None:
-    """In a worker: where it reports how far it is."""
+    """In a worker: where it reports how far it is, and an end when the parent is gone, so that no orphan runs on."""
     global _done
     _done = done
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait_for([sentinel])
+    os._exit(1)
 
 
 def _job(number: int, point: StatePoint, folder: Path, platform: str | None, threads: int, every: float) -> RunRecord:

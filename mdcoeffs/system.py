@@ -333,9 +333,21 @@ def _states(top: Table, species: tuple[Particle, ...], basis: StatePoint) -> tup
 
 
 def _field_points(top: Table, states: Sequence[StatePoint], basis: StatePoint, frames: int) -> tuple[StatePoint, ...]:
-    if "field" not in top:
-        return ()
-    table = top.table("field")
+    """Runs of [field], or of every [[field]], in the order of the states."""
+    single = isinstance(top.data.get("field"), dict)
+    found: list[StatePoint] = []
+    for table in [top.table("field")] if single else top.tables("field"):
+        new = _one_field(table, states, basis, frames)
+        both = {(one.state, one.field) for one in found} & {(one.state, one.field) for one in new}
+        if both:
+            name, E = min(both)
+            raise table.error("strengths", f"gives {E * 1e-9:g} V/nm for state {name} a second time; use replicas")
+        found += new
+    order = [one.state for one in states]
+    return tuple(sorted(found, key=lambda one: order.index(one.state)))
+
+
+def _one_field(table: Table, states: Sequence[StatePoint], basis: StatePoint, frames: int) -> list[StatePoint]:
     table.only(*FIELD_KEYS)
     names = [one.state for one in states]
     wanted = table.strings("states", names)
@@ -350,7 +362,7 @@ def _field_points(top: Table, states: Sequence[StatePoint], basis: StatePoint, f
         if frames < 1:
             raise table.error("production", "is shorter than frame_interval")
     replicas = table.integer("replicas", 1, least=1)
-    return tuple(
+    return [
         replace(one, replica=k, frames=frames, field=E, seed=basis.seed + 1000 + k, positions_every=0)
         for one in states if one.state in wanted for E in strengths for k in range(replicas)
-    )  # fmt: skip
+    ]  # fmt: skip

@@ -232,6 +232,25 @@ def test_the_content_hash_tells_runs_apart_but_not_their_length(system):
     assert len({point.digest, *changed, file.field_points[0].digest}) == 10
 
 
+def test_several_fields_of_different_length(system):
+    text = (
+        SMALL[: SMALL.index("[field]")]
+        + """
+[[field]]
+strengths = ["0.02 V/nm"]
+replicas = 2
+production = "4 ps"
+[[field]]
+strengths = ["0.05 V/nm", "0.1 V/nm"]
+"""
+    )
+    points = system(text).field_points
+    assert [(p.label, p.frames) for p in points] == [
+        ("E0.02_r0", 40), ("E0.02_r1", 40), ("E0.05_r0", 20), ("E0.1_r0", 20)]  # fmt: skip
+    with pytest.raises(InputError, match=r"field\[1\].strengths gives 0.02 V/nm for state c1 a second time"):
+        system(text.replace('"0.05 V/nm"', '"0.02 V/nm"'))
+
+
 def test_species_toml_takes_any_name(system):
     text = species_text('a "quoted" title', [system(swap=("species.M", 'species."Li+"')).points[0]])
     import tomllib
@@ -301,6 +320,17 @@ def test_folders_of_other_runs_and_broken_files_are_refused(system, tmp_path):
         simulate_point(point, tmp_path / "file" / "run", platform="Reference")
     with pytest.raises(InputError, match="allowed: c1"):
         simulate_system(system(), tmp_path / "out", states=["c2"])
+
+
+def test_two_processes_cannot_run_one_folder(system, tmp_path):
+    fcntl = pytest.importorskip("fcntl", reason="file locks are a Unix matter")
+    (tmp_path / "run").mkdir()
+    with open(tmp_path / "run" / "lock", "ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another process is running it"):
+            simulate_point(system().points[0], tmp_path / "run", platform="Reference")
+    simulate_point(system().points[0], tmp_path / "run", platform="Reference")
+    assert not (tmp_path / "run" / "lock").exists()
 
 
 def test_a_time_step_that_is_too_long_is_said_to_be(system, tmp_path):
