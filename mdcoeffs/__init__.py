@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mdcoeffs.estimate import OnsagerEstimate, estimate_onsager
     from mdcoeffs.onsager_run import OnsagerResult, onsager_from_file
     from mdcoeffs.report import read_onsager
+    from mdcoeffs.simulate import simulate_system
+    from mdcoeffs.system import read_system
     from mdcoeffs.to_set import set_from_recipe
 
 _HOMES = {
@@ -27,6 +29,8 @@ _HOMES = {
     "OnsagerResult": "onsager_run",
     "onsager_from_file": "onsager_run",
     "read_onsager": "report",
+    "simulate_system": "simulate",
+    "read_system": "system",
     "set_from_recipe": "to_set",
 }
 
@@ -42,7 +46,9 @@ __all__ = [
     "onsager_from_file",
     "read_onsager",
     "read_species",
+    "read_system",
     "set_from_recipe",
+    "simulate_system",
     "synthetic",
 ]
 
