@@ -251,6 +251,11 @@ def estimate(
             "fewer parameters"
         )
     best, level = min(converged, key=lambda one: _objective(problem, *one))
+    for o, predicted in zip(problem.observations, problem.predictions(best.u), strict=True):
+        if np.all(np.isnan(predicted)):
+            raise ConvergenceError(
+                f"{o.label}: the cell cannot be run to these data from any of {len(points)} starts; give other starts"
+            )
     J = problem.jacobian(best.u, level)
     r = problem.residuals(best.u, level)
     return Estimate(problem, best.u, J, r, level, tuple(one[0] for one in found), count + 2 * best.u.size + 1)
