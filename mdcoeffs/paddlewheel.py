@@ -33,7 +33,7 @@ Ints = NDArray[np.int64]
 LEVEL = 0.01
 """Probability that uncoupled jumps and turns are called coupled, all delays considered."""
 SURROGATES = 299
-"""Shifts of the rotors' time against that of the jumps, to learn what chance gives."""
+"""Sets of shifts of the rotors' times, to learn what chance gives."""
 FEWEST_EVENTS = 10
 """Fewest jumps a response is given for."""
 
@@ -235,7 +235,7 @@ class Sampled:
     cation : array of int (events,)
         Which cation jumped.
     shifted : array (surrogates, delays)
-        Sum over events of the excess with the rotors' time shifted against that of the jumps [rad].
+        Sum over events of the excess with the time of every rotor shifted, each by its own amount [rad].
     """
 
     excess: Array
@@ -272,14 +272,11 @@ def sample(
     size = (cage >= 0).sum(axis=1).astype(np.float64)
     total, average = np.zeros((events.count, delays.size)), np.zeros(events.count)
     shifted, whole = np.zeros((SURROGATES, delays.size)), np.zeros(events.count, dtype=bool)
-    shifts: Ints | None = None
     for first, theta in blocks:
         length = theta.shape[1] - 2 * half + 1  # frames that have an angle
-        if shifts is None:
-            clear = min(int(np.ptp(delays)) + 2 * half, length // 3)
-            shifts = rng.integers(clear, length - clear + 1, SURROGATES)
-            start = events.frame - half
-            whole = (start + delays[0] >= 0) & (start + delays[-1] < length) & (size > 0)
+        shifts = rng.integers(0, length, (len(theta), SURROGATES))
+        start = events.frame - half
+        whole = (start + delays[0] >= 0) & (start + delays[-1] < length) & (size > 0)
         mean = np.nanmean(theta, axis=1)
         for event, place in np.argwhere((cage >= first) & (cage < first + len(theta)) & whole[:, None]):
             rotor = cage[event, place] - first
@@ -287,7 +284,7 @@ def sample(
             at = start[event] + delays
             total[event] += above[at] / size[event]
             average[event] += mean[rotor] / size[event]
-            shifted += above[(at[None, :] + shifts[:, None]) % length] / size[event]
+            shifted += above[(at[None, :] + shifts[rotor][:, None]) % length] / size[event]
     return Sampled(total[whole], average[whole], events.cation[whole], shifted)
 
 
@@ -295,8 +292,9 @@ def response(runs: Sequence[Sampled], delays: Ints, dt: float, *, half: int) -> 
     """Average over the jumps of all replicas.
 
     Errors come from the scatter between cations. Turns are rare and their angles far from normal, so whether the
-    largest excess says anything is judged otherwise: against the largest that the same jumps find when the rotors'
-    time is shifted.
+    largest excess says anything is judged otherwise: against the largest that the same jumps find when the time of
+    every rotor is shifted (circularly, each by its own random amount). That keeps jumps that come together, and the
+    turns of one rotor; it takes rotors as turning each on its own.
 
     Parameters
     ----------
