@@ -29,7 +29,7 @@ class ApparentResistance:
     time : ndarray, shape (t,)
         [s]
     value, low, high : ndarray, shape (t,)
-        Median and 95 % band over the draws [ohm m^2].
+        Median and 95 % band over the draws [ohm m^2; ohm where i is a whole current].
     share : ndarray, shape (t,)
         Of the measured voltage that the median electrolyte explains [1].
     """
@@ -50,7 +50,7 @@ class VoltageCheck:
     start, stop : float
         The stretch [s].
     resistance : float
-        That fits best [ohm m^2].
+        That fits best [ohm m^2; ohm where i is a whole current].
     rms : float
         What it leaves of the voltage [V].
     expected : float
@@ -78,7 +78,7 @@ def apparent_resistance(time: Array, U: Array, i: Array, electrolyte: Array) -> 
     Parameters
     ----------
     time, U, i : ndarray, shape (t,)
-        Measured [s, V, A/m^2]; i nowhere zero.
+        Measured [s, V, A/m^2]; i nowhere zero; the whole current [A] does as well.
     electrolyte : ndarray, shape (draws, t)
         Its voltage [V].
 
