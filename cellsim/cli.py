@@ -105,7 +105,9 @@ def plan(case: Path) -> None:
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="The run folder; default runs/<name of the case>.")
 @click.option("--solver", metavar="NAME", help="Instead of the solver the case names: auto, fipy, material, sundials.")
 @click.option("--no-figures", is_flag=True, help="Leave the figures and the report out.")
-def run(case: Path, output: Path | None, solver: str | None, no_figures: bool) -> None:
+@click.option("--bands", "draws", type=click.IntRange(min=20), metavar="N",
+              help="Also bands by N draws of the set's own covariance, as `mdcoeffs to-set` states it.")  # fmt: skip
+def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, draws: int | None) -> None:
     """Predict: current, voltage, profiles, velocities, into a folder with figures and a report.
 
     Exit code 0: done. 1: ended early, the partial result is kept. 2: bad input, nothing written.
@@ -133,6 +135,14 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool) -
         if kept.beside:
             click.echo(f"{directory} holds a finished run and was left as it is", err=True)
         sys.exit(1)
+    if draws:
+        from cellsim.fit.uncertain import bands_of_case, write_bands
+
+        with _stages() as stage:
+            tell = None if stage is None else lambda done, total: stage("bands", done, total)
+            found = bands_of_case(read, draws, progress=tell)
+        for line in write_bands(read, found, kept.directory):
+            click.echo(line)
     click.echo(f"written to {kept.directory}")
 
 
@@ -204,6 +214,8 @@ def plot(directory: Path, case_path: Path | None) -> None:
 @click.option("--leave-out", multiple=True, metavar="X", help='Position kept out of the spread, such as "-0.85 mm".')
 @click.option("--window", nargs=2, metavar="FROM TO", help="Times between which velocity ratios are averaged.")
 @click.option("--profile-at", metavar="T", help="When the symmetry of the profile is judged; default the last one.")
+@click.option("--refit", multiple=True, metavar="NAME",
+              help="Judge the sets by evidence with a nuisance (R_int, area, gain, ...) refitted; repeatable.")  # fmt: skip
 def compare(
     case: Path,
     data: tuple[Path, ...],
@@ -212,8 +224,9 @@ def compare(
     leave_out: tuple[str, ...],
     window: tuple[str, str] | None,
     profile_at: str | None,
+    refit: tuple[str, ...],
 ) -> None:
-    """Set a prediction beside data; nothing is fitted. CASE is a case or the folder of a run.
+    """Set a prediction beside data; nothing is fitted without --refit. CASE is a case or the folder of a run.
 
     DATA: potentiostat exports (.mpt, .DTA), tables with units in the header, data sheets (docs/compare.md); the
     [[measured]] tables of the case are used as well.
@@ -237,6 +250,16 @@ def compare(
         for line in lines(one):
             click.echo(line)
     click.echo(f"written to {written[-1]}")
+    if refit:
+        from cellsim.fit.evidence import evidence
+        from cellsim.fit.rivals import lines as verdict
+        from cellsim.fit.rivals import rivals
+
+        with _stages() as progress:
+            tell = None if progress is None else lambda done, total: progress("refitting", done, total)
+            judged = evidence(rivals((case, *also), data, refit), progress=tell)
+        for line in verdict(judged):
+            click.echo(line)
     early = [one for one in found if not one.solution.succeeded]
     for one in early:
         click.echo(f"{one.case.title}: {one.solution.status}: {one.solution.message}", err=True)
@@ -278,6 +301,30 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
     click.echo(f"written to {written[-1]}")
     if result.posterior is not None and not result.posterior.converged:
         sys.exit(1)
+
+
+@main.command()
+@click.argument("file", type=FILE, metavar="DESIGN.toml")
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the file>.")
+def design(file: Path, output: Path | None) -> None:
+    """Which experiment tells most per hour: voltage, thickness, duration, then single times and places.
+
+    \b
+    Example:  cellsim design cases/fit_example/design.toml -o designed
+    """
+    from cellsim.design_report import lines, run_design, write_design
+    from cellsim.fit.design_file import read_design
+    from cellsim.run_folder import check_writable
+
+    read = read_design(file)
+    directory = check_writable(output or Path("runs") / file.stem)
+    with _stages() as progress:
+        tell = None if progress is None else lambda done, total: progress("cells", done, total)
+        found = run_design(read, tell)
+    written = write_design(read, found, directory)
+    for line in lines(read, found):
+        click.echo(line)
+    click.echo(f"written to {written[0]}")
 
 
 @contextmanager

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cellsim.case import Case, load_case
 from cellsim.compare_data import Dataset, data_of_case, read_data
 from cellsim.errors import InputError
 from cellsim.fit.data import POINT_KINDS, Use, observe, read_points
 from cellsim.fit.experiment import CELL_ROLES, Experiment
+from cellsim.fit.nuisance import DATA_ROLES, Nuisance, named, read_prior
 from cellsim.fit.observation import Observation
-from cellsim.fit.parameters import Parameter, Prior, Space
+from cellsim.fit.parameters import Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.properties import (
     FORMS,
@@ -33,21 +35,14 @@ from cellsim.set_file import SetFile, parse_set, read_set
 from cellsim.set_property import DEFAULT_UNITS, SI_UNITS
 from cellsim.simulation import simulate
 from cellsim.transport import TransportSet
-from cellsim.units import factor_to_si, to_si
+from cellsim.units import factor_to_si
 
-DATA_ROLES = {
-    "gain": "", "background": "mol/m^3", "time_offset": "s", "position_offset": "m", "velocity_scale": "",
-}  # fmt: skip
-ROLE_UNITS = DATA_ROLES | {
-    "area": "m^2", "R_int": "ohm m^2", "R_positive": "ohm m^2", "R_negative": "ohm m^2", "thickness": "m",
-    "c0": "mol/m^3",
-}  # fmt: skip
+Array = NDArray[np.float64]
+
 REACH = 30.0
 """Bounds of a positive property where none are given: so many times less and more than its start."""
 STEEPEST = 5.0
 """Bounds of a transference number and of a polynomial's coefficients where none are given, either way."""
-LINEAR_ROLES = ("background", "time_offset", "position_offset")
-_TYPICAL = {"background": 0.05, "time_offset": 100.0, "position_offset": 1e-5}
 
 
 @dataclass(frozen=True)
@@ -98,10 +93,9 @@ def read_recipe(path: str | Path) -> Recipe:
     if not tables:
         raise InputError(f"{top.file}: a fit needs at least one [[experiment]] with its case")
     cases = [_case(t) for t in tables]
-    base = _base(top, cases[0])
-    transport = base.bind(cases[0].cell.temperature).with_motion(cases[0].transport.solvent_motion)
-    model, joint = _model(top, base, transport, cases[0])
-    nuisances = [_Nuisance.read(t, name, cases[0]) for name, t in _named(top, "nuisance")]
+    model, joint = read_set_model(top, cases[0])
+    transport = model.base.bind(cases[0].cell.temperature).with_motion(cases[0].transport.solvent_motion)
+    nuisances = [Nuisance.read(t, name, cases[0]) for name, t in named(top, "nuisance")]
     names = [_name(t, k, case) for k, (t, case) in enumerate(zip(tables, cases, strict=True))]
     experiments = [_experiment(t, case, name, nuisances) for t, case, name in zip(tables, cases, names, strict=True)]
     for nuisance in nuisances:
@@ -118,11 +112,6 @@ def read_recipe(path: str | Path) -> Recipe:
 # ---- the set ------------------------------------------------------------------------------------------------------
 
 
-def _named(top: Table, key: str) -> list[tuple[str, Table]]:
-    table = top.table(key, {})
-    return [(name, table.table(name)) for name in table]
-
-
 def _case(table: Table) -> Case:
     table.only("case", "name", "data", "measured", "solver")
     return load_case(table.path("case"))
@@ -134,7 +123,24 @@ def _base(top: Table, case: Case) -> SetFile:
     return read_set(top.string("set"), folder=top.file.parent)
 
 
-def _model(top: Table, base: SetFile, transport: TransportSet, case: Case) -> tuple[SetModel, Any]:
+def read_set_model(top: Table, case: Case) -> tuple[SetModel, tuple[Array, Array] | None]:
+    """The set of a fit or design, with the forms of what is unknown, and the joint prior of its own covariance.
+
+    Parameters
+    ----------
+    top : Table
+        The whole file.
+    case : Case
+        The first one: its set is the base where none is named.
+
+    Returns
+    -------
+    model : SetModel
+    joint : tuple of ndarray or None
+        Mean and covariance in u, for ``prior = "set"``.
+    """
+    base = _base(top, case)
+    transport = base.bind(case.cell.temperature).with_motion(case.transport.solvent_motion)
     table = top.table("fit", {})
     table.only("prior", *UNITS)
     motion = case.transport.solvent_motion
@@ -221,100 +227,12 @@ def _bounded(form: PropertyForm, table: Table, name: str) -> PropertyForm:
         if p.path.split(".")[-1].startswith("a"):  # a coefficient of a polynomial
             changed.append(replace(p, lower=low, upper=high))
             continue
-        prior = _prior(table, p) if "prior_sd" in table else None
+        prior = read_prior(table, p) if "prior_sd" in table else None
         bounds = (low, high) if factor else (end("min", low), end("max", high))
         with table.located():
             changed.append(replace(p, lower=bounds[0], upper=bounds[1], prior=prior,
                                    spread=table.number("spread", p.spread, above=0)))  # fmt: skip
     return replace(form, parameters=tuple(changed))
-
-
-def _prior(table: Table, p: Parameter, mean: float | None = None) -> Prior:
-    """``prior_sd``: "20 %" or 0.2 of a positive quantity is relative, anything else is in its unit."""
-    centre = p.start if mean is None else mean
-    raw = table.data["prior_sd"]
-    if isinstance(raw, str) and raw.strip().endswith("%"):
-        sd = to_si(raw, "", field=table.where("prior_sd"))
-        return Prior(centre, sd if p.logarithmic else sd * abs(centre))
-    if isinstance(raw, str):
-        sd = table.quantity("prior_sd", p.unit, above=0)
-        return Prior(centre, sd / centre if p.logarithmic else sd)
-    return Prior(centre, table.number("prior_sd", above=0))
-
-
-# ---- nuisances ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Nuisance:
-    """A nuisance parameter and where it acts."""
-
-    role: str
-    parameter: Parameter
-    experiments: tuple[str, ...]
-    data: tuple[str, ...]
-    where: str
-
-    @staticmethod
-    def read(table: Table, name: str, case: Case) -> _Nuisance:
-        """One [nuisance.NAME] table."""
-        table.only("role", "experiments", "data", "start", "prior_sd", "min", "max", "spread")
-        if "role" not in table and name not in ROLE_UNITS:
-            raise table.error("role", f"is missing; one of {', '.join(ROLE_UNITS)}")
-        role = table.choice("role", sorted(ROLE_UNITS), name)
-        unit = ROLE_UNITS[role]
-
-        def number(key: str, default: float | None) -> float | None:
-            if key not in table:
-                return default
-            return table.number(key) if not unit else table.quantity(key, unit)
-
-        logarithmic = role not in LINEAR_ROLES
-        start = number("start", _default_start(role, case))
-        if start is None:
-            raise table.error("start", "is missing")
-        typical = _TYPICAL.get(role, 1.0) * (case.c0 if role == "background" else 1.0)
-        low, high = number("min", -np.inf), number("max", np.inf)
-        assert low is not None and high is not None
-        with table.located():
-            p = Parameter(
-                name, start, unit, logarithmic, typical, low, high, spread=table.number("spread", 0.3, above=0)
-            )
-            if "prior_sd" in table:
-                p = replace(p, prior=_prior(table, p))
-        listed = {}
-        for key in ("experiments", "data"):
-            listed[key] = tuple(table.strings(key)) if key in table else ()
-        return _Nuisance(role, p, listed["experiments"], listed["data"], table.where())
-
-    def acts_on(self, experiment: str) -> bool:
-        """Whether it belongs to this experiment."""
-        return not self.experiments or experiment in self.experiments
-
-    def sees(self, label: str, kind: str) -> bool:
-        """Whether it belongs to this data set."""
-        if self.data:
-            return label in self.data
-        wanted = {"velocity_scale": ("velocity",), "position_offset": ("profile", "velocity")}
-        if self.role in ("gain", "background"):
-            return kind == "profile"
-        return kind in wanted.get(self.role, ("current", "voltage", "profile", "velocity"))
-
-    def check(self, names: Sequence[str]) -> None:
-        """Refuse experiments that do not exist."""
-        for one in self.experiments:
-            if one not in names:
-                raise InputError(
-                    f"{self.where}.experiments: {one!r} is no experiment here; there are {', '.join(names)}"
-                )
-
-
-def _default_start(role: str, case: Case) -> float | None:
-    values: Mapping[str, float | None] = {
-        "area": case.cell.area, "thickness": case.cell.thickness, "c0": case.c0, "gain": 1.0, "velocity_scale": 1.0,
-        "background": 0.0, "time_offset": 0.0, "position_offset": 0.0,
-    }  # fmt: skip
-    return values.get(role)
 
 
 # ---- experiments --------------------------------------------------------------------------------------------------
@@ -324,7 +242,7 @@ def _name(table: Table, k: int, case: Case) -> str:
     return table.string("name", f"{k + 1} {case.path.stem}")
 
 
-def _experiment(table: Table, case: Case, name: str, nuisances: Sequence[_Nuisance]) -> Experiment:
+def _experiment(table: Table, case: Case, name: str, nuisances: Sequence[Nuisance]) -> Experiment:
     mine = [n for n in nuisances if n.acts_on(name)]
     seen: list[Observation] = []
     for entry in _data_tables(table):
@@ -362,7 +280,7 @@ def _data_tables(table: Table) -> list[Table]:
     return found
 
 
-def _observation(dataset: Dataset, entry: Table, case: Case, nuisances: Sequence[_Nuisance]) -> Observation:
+def _observation(dataset: Dataset, entry: Table, case: Case, nuisances: Sequence[Nuisance]) -> Observation:
     entry.only("file", "error", "noise", "correlation", "from", "to", "every", "free_in_each_profile", "time_offset")
     profiled = tuple(entry.strings("free_in_each_profile")) if "free_in_each_profile" in entry else ()
     for one in profiled:
