@@ -1,6 +1,6 @@
 """Do the 95 % intervals of a mobility analysis hold the truth in 95 % of synthetic systems?
 
-    python benchmarks/mobility_coverage.py --n 400 --seed 20261121
+    python benchmarks/mobility_coverage.py --n 660 --seed 20261121
 
 System k has the random stream (seed, k), fixed before anything is run. Walkers: a cage of alpha = 0 (trapped), 0.5
 (fractional Brownian motion) or 1, cations of alpha = 1, 8 to 60 of each, 400 to 1500 frames, a window of one decade or
@@ -143,7 +143,7 @@ def verdict(rows: Sequence[Row]) -> tuple[dict[str, dict[str, float]], bool]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, default=400)
+    parser.add_argument("--n", type=int, default=660)
     parser.add_argument("--seed", type=int, default=20261121)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--store", type=Path, default=None, help="JSON lines; taken up where it is there")
