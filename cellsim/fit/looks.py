@@ -96,7 +96,8 @@ class SignalLook:
     Its nuisances: ``edge`` (where the positive interface lies on that axis [m]) and ``blur`` [m]; where `motion` is
     given also ``drift`` (of the whole cell along the axis [m]) and ``growth`` (how far the negative electrode has grown
     into the electrolyte, where no signal comes from any more [m]), both reached where `motion` is 1. ``gain_drift`` is
-    a steady relative change of the gain [1/s].
+    a steady relative change of the gain [1/s]; with ``nonlinearity`` b [1] the signal goes as c (1 + b (c/c0 - 1)), as
+    where relaxation depends on concentration.
 
     Parameters
     ----------
@@ -130,11 +131,13 @@ class SignalLook:
         x = towards * (self.z - values.get("edge", self.edge))
         blur = max(values.get("blur", self.blur), 1e-9)
         motion = np.zeros(self.time.size) if self.motion is None else self.motion
+        bent, c_0 = values.get("nonlinearity", 0.0), float(solution["c_face"][0].mean())
         drift, growth = towards * values.get("drift", 0.0), values.get("growth", 0.0)
         rows = []
         for (faces, c, shift), share in zip(_states(solution, self.times(values)), motion, strict=True):
             some = np.unique(np.linspace(0, faces.size - 1, BLUR_NODES).astype(int))
-            visible = _shortened(faces[some], c[some], growth * share)
+            seen = c[some] * (1 + bent * (c[some] / c_0 - 1))
+            visible = _shortened(faces[some], seen, growth * share)
             rows.append(blurred(x - shift - drift * share, *visible, blur))
         gain = 1 + values.get("gain_drift", 0.0) * (self.time - self.time[0])
         return np.asarray((np.asarray(rows) * gain[:, None]).ravel())

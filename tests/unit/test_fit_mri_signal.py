@@ -104,6 +104,17 @@ def test_drift_growth_and_gain_drift_move_the_signal_as_stated(positive, sign):
         assert centre == pytest.approx(start + sign * width / 2, abs=1e-7)
 
 
+def test_a_nonlinear_signal_bends_about_the_first_concentration():
+    faces = np.tile(np.linspace(0, 1e-3, 81), (2, 1))
+    c = np.vstack([np.full(81, 2.0), np.linspace(3.0, 1.0, 81)])
+    run = {"time": np.array([0.0, 1e3]), "position_face": faces, "c_face": c, "interface_shift": np.zeros(2)}
+    look = SignalLook(np.array([0.0, 1e3]), np.array([0.25e-3, 0.75e-3]), "lower", 0.0, 1e-6)
+    first, last = look.predict(None, run, {"time_offset": 0.0, "nonlinearity": -0.4}).reshape(2, 2)
+    assert first == pytest.approx([2.0, 2.0], rel=1e-9)
+    # between 41 nodes straight lines: measured within 3e-5
+    assert last == pytest.approx([2.5 * (1 - 0.4 * 0.25), 1.5 * (1 + 0.4 * 0.25)], rel=1e-4)
+
+
 def zero_filled(t: int, k: int, generator: np.random.Generator, pattern: float = 0.0) -> MriProfiles:
     """Noise of k pixels interpolated twofold by filling the spectrum with zeros; a plateau and a pattern under it."""
     z = np.arange(2 * k) * 1e-5

@@ -116,12 +116,11 @@ def intervals(constant: Estimate, reference: Estimate, folder: Path) -> dict[str
         ("constant", constant, CONSTANT, ("D", "area", "growth", "time_offset")),
         ("reference", reference, REFERENCE, ("D.k0", "D.a1", "area")),
     ):
-        for key, p in profiles(
-            one, names, folder=folder / name, progress=lambda k, n: print(f"profile {k}/{n}")
-        ).items():
+        kept = profiles(one, names, folder=folder / name, progress=lambda k, n: print(f"profile {k}/{n}"))
+        for key, p in kept.items():
             low, high = p.interval
-            entry: dict[str, Any] = {"interval": [low, high], "shape": p.shape, "checked": p.checked, "better": p.better,
-                                     "curvature": list(one.interval(key))}  # fmt: skip
+            entry: dict[str, Any] = {"interval": [low, high], "shape": p.shape, "checked": p.checked}
+            entry |= {"better": p.better, "curvature": list(one.interval(key))}
             if key == "area":
                 q = quotient(one, choice) * one.values["area"] * PER_CM2
                 entry["quotient"] = [q / high, q / low]

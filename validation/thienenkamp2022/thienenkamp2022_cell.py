@@ -70,6 +70,8 @@ class Choice:
         Profiles used.
     every : int
         Every so many of them.
+    nonlinear : bool
+        Whether the signal may be nonlinear in c, as where relaxation depends on it.
     """
 
     spread: Literal["pattern", "sensitivity", "none"] = "pattern"
@@ -85,6 +87,7 @@ class Choice:
     first: int = 0
     stop: int = PROFILES
     every: int = 1
+    nonlinear: bool = False
 
 
 @cache
@@ -162,6 +165,8 @@ def parameters(choice: Choice, plateau: float) -> dict[str, Parameter]:
         found.append(Parameter("growth", 2e-5, "m", typical=1e-5, prior=Prior(0.0, 5e-5)))
     if choice.gain == "drift":
         found.append(Parameter("gain_drift", 0.0, "1/s", typical=1e-6))
+    if choice.nonlinear:
+        found.append(Parameter("nonlinearity", 0.0, "", typical=1.0, prior=Prior(0.0, 0.5)))
     own = ("gain", "background") if choice.gain == "own" else ()
     return {p.name: p for p in found if p.name not in own}
 

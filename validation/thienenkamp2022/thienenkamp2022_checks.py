@@ -1,4 +1,4 @@
-"""What is asked of the fits: rival assumptions, weak directions, held-out profiles, properties without effect, voltage."""
+"""What is asked of the fits: rival assumptions, weak directions, held-out profiles, kappa and chi, voltage."""
 
 from __future__ import annotations
 
@@ -41,18 +41,16 @@ RIVALS: dict[str, Choice] = {
     "D constant, without the first profile": Choice(first=1),
     "D constant, inner pixels only": Choice(inner=True),
     "D constant, positive electrode below": Choice(positive="lower"),
+    "D constant, gain drifts, signal nonlinear": Choice(gain="drift", nonlinear=True),
     "D with slope": Choice(slope=True),
+    "D with slope, gain drifts, signal nonlinear": Choice(slope=True, gain="drift", nonlinear=True),
     "D with slope, no solvent motion": Choice(slope=True, gain="drift", solvent_motion="none"),
     "D with slope, inner pixels only": Choice(slope=True, inner=True),
     "D with slope, edges fixed": Choice(slope=True, gain="drift", edges="fixed"),
     "D with slope, gain drifts (reference)": REFERENCE,
 }
 QUICK = ("D constant", "D constant, edges fixed", "D with slope")
-SHORT_OF_LIKE = (
-    "D constant, without the first profile",
-    "D constant, inner pixels only",
-    "D with slope, inner pixels only",
-)
+SHORT_OF_LIKE = tuple(name for name, choice in RIVALS.items() if choice.inner or choice.first)
 """Fits to fewer data: their likelihood cannot be compared."""
 
 

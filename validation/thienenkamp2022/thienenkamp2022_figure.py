@@ -24,8 +24,8 @@ def draw(path: Path, found: Estimate, look: Whiteness, voltage: Voltage) -> None
     measured = (without_shared(found) - found.values["background"]) / unit
     fitted = signal_size(found)[1] / unit
     note = (
-        "Left: points, raw signal over gain and c0, background and the pattern that stays in all profiles taken off, each "
-        "profile shifted down by 0.15; lines, the fit under its point spread. Middle: residuals over their noise. "
+        "Left: points, raw signal over gain and c0, background and the pattern that stays in all profiles taken off, "
+        "each profile shifted down by 0.15; lines, the fit under its point spread. Middle: residuals over their noise. "
         "Right: (measured - electrolyte voltage)/current with its 95 % band."
     )
     with figstyle.drawing(
@@ -47,4 +47,4 @@ def draw(path: Path, found: Estimate, look: Whiteness, voltage: Voltage) -> None
         r = voltage.resistance
         resistance.fill_between(r.time / 3600, r.low / 1e3, r.high / 1e3, color=figstyle.COLOURS[1], alpha=0.3, lw=0)
         resistance.plot(r.time / 3600, r.value / 1e3, color=figstyle.COLOURS[1])
-        resistance.set(xlabel="time $t$ (h)", ylabel="apparent resistance of the interfaces (kΩ)", yscale="log")
+        resistance.set(xlabel="time $t$ (h)", ylabel="apparent resistance $R$ (kΩ)", yscale="log")
