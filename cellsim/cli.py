@@ -214,8 +214,12 @@ def plot(directory: Path, case_path: Path | None) -> None:
 @click.option("--leave-out", multiple=True, metavar="X", help='Position kept out of the spread, such as "-0.85 mm".')
 @click.option("--window", nargs=2, metavar="FROM TO", help="Times between which velocity ratios are averaged.")
 @click.option("--profile-at", metavar="T", help="When the symmetry of the profile is judged; default the last one.")
-@click.option("--refit", multiple=True, metavar="NAME",
-              help="Judge the sets by evidence with a nuisance (R_int, area, gain, ...) refitted; repeatable.")  # fmt: skip
+@click.option(
+    "--refit",
+    multiple=True,
+    metavar="NAME",
+    help="Judge the sets by evidence, a nuisance (R_int, area, gain) refitted; repeatable.",
+)
 def compare(
     case: Path,
     data: tuple[Path, ...],

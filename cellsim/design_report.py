@@ -96,8 +96,11 @@ def _plain(r: Rated) -> dict[str, object]:
 
 def _draw(file: DesignFile, found: Design, path: Path) -> Path:
     """Left: merit against beam time, a line per cell. Right: what each further measurement of the best adds."""
+    from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+
     cells = list(dict.fromkeys((r.voltage, r.thickness) for r in found.rated))
     scale = 1.0 if found.separates else _unit(file)
+    hours = sorted({round(r.hours, 2) for r in found.rated})
     name = "expected $\\chi^2$" if found.separates else f"standard error of {file.shrink}"
     with figstyle.drawing(
         path, 1, 2, title=file.title, width=figstyle.TWO_COLUMNS, height=2.6,
@@ -110,6 +113,11 @@ def _draw(file: DesignFile, found: Design, path: Path) -> Path:
                 label=f"{V:g} V, {1e3 * L:g} mm",
             )  # fmt: skip
         axes[0].legend(fontsize=6)
+        for axis in (axes[0].xaxis, axes[0].yaxis):
+            axis.set_major_formatter(ScalarFormatter())
+            axis.set_minor_formatter(ScalarFormatter() if axis is axes[0].xaxis else NullFormatter())
+        axes[0].xaxis.set_major_locator(FixedLocator(hours))
+        axes[0].xaxis.set_minor_locator(FixedLocator([]))
         axes[0].set_xlabel(figstyle.label("", "h", "beam time"))
         axes[0].set_ylabel(name)
         order = np.arange(1, len(found.choices) + 1)
@@ -121,6 +129,7 @@ def _draw(file: DesignFile, found: Design, path: Path) -> Path:
         axes[1].set_xlabel("measurements made, the best first")
         axes[1].set_ylabel(name)
         axes[1].margins(x=0.15, y=0.15)
+        axes[1].set_xticks(order)
     return path
 
 

@@ -136,7 +136,7 @@ def bands(
         except InputError:
             bad += 1
             continue
-        members.append(Member(cell, transport, protocol, c0, times, solver, options or Options(rtol=1e-4)))
+        members.append(Member(cell, transport, protocol, c0, times, solver, options or Options(rtol=1e-5)))
 
     def keep(s: Solution) -> Array | None:
         if not s.succeeded:
