@@ -35,7 +35,7 @@ def test_errors_of_the_correlation_are_those_of_many_runs():
         sums = lag_sums(Intervals.of_states(made.states[0].reshape(600, -1)), 60)
         one = survival([sums], 1e-12)
         found.append((one.C.value, one.C.error))
-    value, error = np.array(found).transpose(1, 0, 2)
+    value, error = np.array(found)[:, :, 1:].transpose(1, 0, 2)  # C(0) is 1
     ratio = np.sqrt((error**2).mean(axis=0)) / value.std(axis=0, ddof=1)
-    # the scatter of 60 runs is known to 9 %; neighbouring lags are correlated. Measured 1.0 to 1.2
-    assert np.all((ratio[1:] > 0.75) & (ratio[1:] < 1.5))
+    # the scatter of 60 runs is known to 9 %; neighbouring lags are correlated. Measured 0.95 to 1.24
+    assert np.all((ratio > 0.75) & (ratio < 1.5))

@@ -86,7 +86,7 @@ def compare(data: Path) -> list[Row]:
 
 
 def coordination(data: Path) -> list[Row]:
-    """Molecules per cation (their "coordination number") and the share of cations with at least one molecule, same radii."""
+    """Molecules per cation (their "coordination number"), share of cations with at least one; same radii."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "SPECIES.toml").write_text(SPECIES.format(data=data))
