@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +155,10 @@ class Estimate:
 
     @property
     def held_by(self) -> dict[str, str]:
-        """By name: "data", "prior" (the data add less than a third of the information), "bound" or "nothing"."""
+        """By name: "data", "prior" (the data add less than a third of the information), "bound" or "nothing".
+
+        "data" includes what the data hold only because the prior of another parameter, a nuisance say, helps them.
+        """
         low, high = self.space.bounds
         alone = np.sqrt(np.maximum(np.diag(inverse(self.data_information)), 0.0))
         found = {}
@@ -163,7 +167,7 @@ class Estimate:
                 found[p.name] = "bound"
             elif alone[k] <= HELD and (p.prior_u is None or alone[k] < 1.5 * p.prior_u[1]):
                 found[p.name] = "data"
-            elif self.sd[k] <= HELD and (p.prior is not None or self.space.joint_mean is not None):
+            elif self.sd[k] <= HELD:
                 found[p.name] = "data" if self.sd[k] < 0.8 * self._before(k) else "prior"
             else:
                 found[p.name] = "nothing"
@@ -283,10 +287,10 @@ def _search(problem: Problem, point: Array, levels: Array | None) -> tuple[Start
     free = any(o.noise.free for o in problem.observations)
     bounds, origin = problem.space.bounds, point
     pull = np.eye(point.size) / RIDGE
-    count = 0
+    count, taken = 0, None
     for turn in range(12 if free else 1):
         if free and (turn or levels is None):
-            level = problem.noise_levels(point)
+            level = problem.noise_levels(point, taken)
         fit = least_squares(
             lambda u, level: np.append(problem.residuals(u, level), (u - origin) / RIDGE),
             np.clip(point, *bounds),
@@ -298,11 +302,19 @@ def _search(problem: Problem, point: Array, levels: Array | None) -> tuple[Start
         point = fit.x
         if not free:
             break
-        new = problem.noise_levels(point)
+        taken = _taken(problem, fit.jac)
+        new = problem.noise_levels(point, taken)
         if turn and np.all(np.abs(new / level - 1) < 1e-3) and moved < 1e-3:
             break
     chi2 = float(2 * fit.cost - np.sum(((point - origin) / RIDGE) ** 2))
     return Start(point, chi2, bool(fit.status > 0)), level, count
+
+
+def _taken(problem: Problem, jacobian: Array) -> Array:
+    """Degrees of freedom that each observation gives to the parameters: its share of the hat matrix's trace."""
+    covariance = inverse(jacobian.T @ jacobian)
+    ends = np.cumsum([0, *(o.size for o in problem.observations)])
+    return np.array([float(np.sum(J @ covariance * J)) for J in (jacobian[a:b] for a, b in pairwise(ends))])
 
 
 _REMARKS = {"data": "", "prior": "  [its prior; the data add little]", "bound": "  [at its bound]"}

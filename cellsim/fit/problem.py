@@ -142,22 +142,23 @@ class Problem:
                 found[:, j] = (up - down) / (2 * STEP)
         return found
 
-    def noise_levels(self, u: Array, parameters: int | None = None) -> Array:
+    def noise_levels(self, u: Array, taken: Array | None = None) -> Array:
         """What scales the standard errors of observations with a free noise level, at the point `u`.
 
         Parameters
         ----------
         u : ndarray, shape (p,)
             Point in the fit's coordinates.
-        parameters : int, optional
-            Degrees of freedom taken by the fit, shared by the points; default all parameters.
+        taken : ndarray, shape (observations,), optional
+            Degrees of freedom that each observation gives to the parameters [1]; default its share of the points.
         """
-        taken = (self.space.size if parameters is None else parameters) / self.size
+        if taken is None:
+            taken = np.array([o.size for o in self.observations]) * self.space.size / self.size
         levels = self.levels
         for k, (o, found) in enumerate(zip(self.observations, self.predictions(u), strict=True)):
             if o.noise.free:
                 own = len(o.profiled) * len(o.noise.slices)
-                free = max(1.0, o.size * (1 - taken) - own)
+                free = max(1.0, o.size - float(taken[k]) - own)
                 levels[k] = max(float(np.sqrt(np.sum(o.residual(found) ** 2) / free)), 1e-12)
         return levels
 

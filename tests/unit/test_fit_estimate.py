@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fit_toys import linear, toy, with_observation
@@ -49,6 +51,32 @@ def test_free_noise_levels_scale_the_errors():
     assert free.levels[0] == pytest.approx(5 * np.sqrt(known.chi2 / 27), rel=2e-3)
     assert free.u == pytest.approx(known.u, abs=1e-5)
     assert free.chi2_data == pytest.approx(27, rel=4e-3)
+
+
+def test_a_free_level_gives_up_the_degrees_of_freedom_its_own_data_spend():
+    # 6 numbers that only the first six-and-four points see, 400 points that see the last number alone
+    rng = np.random.default_rng(8)
+    B = np.vstack([np.column_stack([rng.standard_normal((10, 5)), np.zeros(10)]), np.zeros((400, 6))])
+    B[10:, 5] = 1.0
+    found = []
+    for seed in range(60):
+        p = linear(B, np.zeros(6), sd=1.0, seed=seed)
+        e = p.experiments[0]
+        o = e.observations[0]
+        few, many = np.arange(410) < 10, np.arange(410) >= 10
+        parts = tuple(replace(o.only(keep), noise=independent(np.ones(keep.sum()), free=True)) for keep in (few, many))
+        fit = estimate(replace(p, experiments=(replace(e, observations=parts),)), starts=1)
+        found.append(fit.levels**2)
+    # chi2 with 5 degrees of freedom: mean 1 within sqrt(2/5/60) = 0.08; shared by the points it would be 0.51
+    assert np.mean(found, axis=0) == pytest.approx([1.0, 1.0], abs=0.25)
+
+
+def test_a_parameter_held_with_the_help_of_another_ones_prior_is_held():
+    x = np.linspace(0, 1, 20)
+    kappa, R = Parameter("kappa", 1.0, "S/m", True), Parameter("R", 0.1, "", True, prior=Prior(0.1, 0.5))
+    found = estimate(toy(lambda v: (1 / v["kappa"] + v["R"]) * (1 + x), 1.1 * (1 + x), [kappa, R], sd=0.01), starts=1)
+    assert found.sd[0] == pytest.approx(0.05, rel=0.1)  # 0.5 of R = 0.1 against 1/kappa = 1
+    assert found.held_by == {"kappa": "data", "R": "prior"}
 
 
 def test_what_the_data_do_not_hold_is_said_never_given_as_a_number():
