@@ -28,11 +28,13 @@ from thienenkamp2022_checks import (
     rivals,
     voltage,
     weak_directions,
+    with_voltage,
     without_effect,
 )
 from thienenkamp2022_figure import draw
 
 from cellsim.fit.estimate import Estimate, describe
+from cellsim.fit.identifiability import directions
 from cellsim.fit.likelihood_profile import profiles
 from cellsim.fit.whiteness import whiteness
 
@@ -91,6 +93,13 @@ def main(folder: Path, *, quick: bool = False) -> dict[str, Any]:
                        for t in (10, 600, 1800, 3600, 4800, 7200, 12000, 23400)},
     }  # fmt: skip
     if not quick:
+        joint = with_voltage(REFERENCE, best.values, noise)
+        left = joint.residuals[joint.problem.size - 16 : joint.problem.size]
+        numbers["voltage"]["in the likelihood"] = [
+            *describe(joint), f"chi2 of 16 voltages: {float(left @ left):.1f}",
+            f"quotient: {quotient(joint, REFERENCE) * PER_CM2:.4f} 1/cm2",
+            directions(joint.data_information, joint.space)[0].text,
+        ]  # fmt: skip
         numbers["profiles"] = intervals(found, best, folder)
     numbers["describe"] = {name: describe(one) for name, one in fits.items()}
     (folder / "numbers.json").write_text(json.dumps(numbers, indent=1, default=float), encoding="utf-8")

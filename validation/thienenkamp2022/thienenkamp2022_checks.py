@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 from thienenkamp2022_cell import Choice, fit, model_of, noise_of, problem_of, quotient, signal_size, the_case
 
 from cellsim.fit.apparent_resistance import ApparentResistance, VoltageCheck, apparent_resistance, voltage_check
-from cellsim.fit.estimate import Estimate
+from cellsim.fit.estimate import Estimate, estimate
 from cellsim.fit.evidence import log_likelihood
 from cellsim.fit.forecast import Forecast, conditional, forecast
 from cellsim.fit.identifiability import Direction, directions
+from cellsim.fit.looks import SeriesLook
 from cellsim.fit.mri_signal import Spread
+from cellsim.fit.noise import independent
+from cellsim.fit.observation import Observation
+from cellsim.fit.parameters import Parameter, Prior, Space
+from cellsim.fit.problem import Problem
 from cellsim.fit.whiteness import statistics
 from cellsim.simulation import simulate
 
@@ -164,6 +169,27 @@ class Voltage:
     resistance: ApparentResistance
     checks: tuple[VoltageCheck, ...]
     current: Array
+
+
+def with_voltage(choice: Choice, start: dict[str, float], noise: Noise, stop: float = 1800.0) -> Estimate:
+    """The voltage of the beginning in the likelihood too, at 5 mV: kappa and chi by a factor, R_int constant."""
+    problem = problem_of(choice, noise)
+    (e,), (step,) = problem.experiments, the_case().protocol.steps
+    assert step.measured_other is not None
+    time = np.linspace(30.0, stop, 16)
+    seen = Observation(
+        "voltage", "voltage", np.interp(time, *step.measured_other), independent(np.full(time.size, 5e-3)),
+        SeriesLook("V", time), time=time,
+    )  # fmt: skip
+    kappa, chi = (form for form in model_of(choice, scaled=True).forms if form.name in ("kappa", "chi"))
+    model = replace(problem.model, forms=(*problem.model.forms, kappa, chi))
+    known = {"kappa factor": Prior(1.0, np.log(3) / 1.96), "chi factor": Prior(1.0, np.log(2) / 1.96)}
+    own = [replace(p, prior=known.get(p.name)) for p in model.parameters]
+    others = [p for p in problem.space.parameters if p.nuisance]
+    resistance = Parameter("R_int", 0.03, "ohm m^2", True, prior=Prior(0.03, 2.0))
+    both = replace(e, observations=(*e.observations, seen), nuisance=dict(e.nuisance) | {"R_int": "R_int"})
+    joint = Problem(Space((*own, *others, resistance)), model, (both,))
+    return estimate(joint, starts=1, at=joint.space.point(start))
 
 
 STRETCHES = ((0.0, 600.0), (0.0, 1800.0), (0.0, 4900.0), (5200.0, 8800.0), (12000.0, 23500.0), (0.0, 23500.0))
