@@ -136,7 +136,8 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
             click.echo(f"{directory} holds a finished run and was left as it is", err=True)
         sys.exit(1)
     if draws:
-        from cellsim.fit.uncertain import bands_of_case, write_bands
+        from cellsim.fit.uncertain import bands_of_case
+        from cellsim.fit_report import write_bands
 
         with _stages() as stage:
             tell = None if stage is None else lambda done, total: stage("bands", done, total)

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cellsim import page
-from cellsim.errors import ConvergenceError
+from cellsim.case import Case
+from cellsim.fit.bands import Bands
 from cellsim.fit.estimate import Estimate, describe, estimate
 from cellsim.fit.identifiability import Direction, directions
 from cellsim.fit.likelihood_profile import LikelihoodProfile, profiles
 from cellsim.fit.posterior import Posterior, sample
 from cellsim.fit.recipe import Recipe
 from cellsim.fit.result import fitted_set, property_bands
+from cellsim.plots.bands import draw_bands
 from cellsim.plots.fit import FIGURES, draw_data, draw_likelihood_profiles, draw_properties
 
 NUMBERS, SET, REPORT, CHAIN, KEPT = "fit.json", "fitted_set.toml", "fit.html", "posterior.h5", "profiles"
@@ -293,6 +297,16 @@ def _page(result: FitResult, figures: list[Path]) -> str:
     )  # fmt: skip
 
 
-def failed(error: ConvergenceError) -> str:
-    """What is said of a fit that found no end."""
-    return f"not converged: {error}"
+def write_bands(case: Case, found: Bands, directory: str | Path) -> list[str]:
+    """Write ``bands.csv`` (i and V with their quantiles) and ``bands.png``; what was found, in lines."""
+    directory = Path(directory)
+    names = [f"{100 * q:g}%" for q in found.quantiles]
+    head = ["time (s)", *(f"i {n} (A/m^2)" for n in names), *(f"V {n} (V)" for n in names)]
+    table = np.column_stack([found.time, found.i.T, found.V.T])
+    np.savetxt(directory / "bands.csv", table, delimiter=",", header=",".join(head), comments="", fmt="%.9g")
+    draw_bands(found, directory / "bands.png", title=case.title, note=case.transport.note)
+    low, middle, high = (float(found.i[k, -1]) for k in (0, 2, 4))
+    told = [f"i at the end: {middle:.4g} A/m^2, 95 % {low:.4g} to {high:.4g} ({found.draws} draws of the set)"]
+    if found.failed:
+        told.append(f"{found.failed} draws could not be run and are left out: the bands are too narrow")
+    return told

@@ -31,7 +31,7 @@ class Noise:
     Parameters
     ----------
     sigma : ndarray, shape (n,)
-        Standard error of each point [unit of the measurement].
+        Standard error of each point, in the unit of the measurement.
     group : ndarray of int, shape (n,)
         Which profile a point belongs to; points of a group stand together.
     position : ndarray, shape (n,), optional

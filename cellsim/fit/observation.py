@@ -43,7 +43,7 @@ class Observation:
     kind : str
         What it is; one of :data:`Kind`.
     measured : ndarray, shape (n,)
-        [SI, or the unit of a raw signal]
+        In SI, or in the unit of a raw signal.
     noise : Noise
         How it scatters.
     look : Look

@@ -307,7 +307,8 @@ def _observation(dataset: Dataset, entry: Table, case: Case, nuisances: Sequence
     offset = entry.quantity("time_offset", "s", 0.0)
     if offset:
         dataset = replace(dataset, data=replace(dataset.data, time=dataset.data.time + offset))
-    return observe(dataset, case, use)
+    with entry.located():
+        return observe(dataset, case, use)
 
 
 def _error(entry: Table, unit: str) -> tuple[float | None, float | None]:

@@ -1,9 +1,8 @@
-"""A case whose set states its covariance: prediction bands, as a table and a figure."""
+"""A case whose set states its covariance: prediction bands."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -58,20 +57,3 @@ def bands_of_case(
         model, points, case.cell, case.protocol, c0=case.c0, times=times, positions=positions, workers=workers,
         progress=progress,
     )  # fmt: skip
-
-
-def write_bands(case: Case, found: Bands, directory: str | Path) -> list[str]:
-    """Write ``bands.csv`` (i and V with their quantiles) and ``bands.png``; what was found, in lines."""
-    from cellsim.plots.bands import draw_bands
-
-    directory = Path(directory)
-    names = [f"{100 * q:g}%" for q in found.quantiles]
-    head = ["time (s)", *(f"i {n} (A/m^2)" for n in names), *(f"V {n} (V)" for n in names)]
-    table = np.column_stack([found.time, found.i.T, found.V.T])
-    np.savetxt(directory / "bands.csv", table, delimiter=",", header=",".join(head), comments="", fmt="%.9g")
-    draw_bands(found, directory / "bands.png", title=case.title, note=case.transport.note)
-    low, middle, high = (float(found.i[k, -1]) for k in (0, 2, 4))
-    told = [f"i at the end: {middle:.4g} A/m^2, 95 % {low:.4g} to {high:.4g} ({found.draws} draws of the set)"]
-    if found.failed:
-        told.append(f"{found.failed} draws could not be run and are left out: the bands are too narrow")
-    return told
