@@ -38,6 +38,10 @@ BLOCKS = 32
 MODES = ("continuous", "tolerant", "intermittent")
 FLOOR = 0.02
 """A fit takes C(t) down to this value [1]."""
+LEVEL = 0.9
+"""An intermittent C(t) that keeps this share of itself while the lag doubles has levelled off [1]."""
+FARTHEST = 10.0
+"""Longest mean time that is believed, in units of the longest lag of the fit [1]."""
 STRETCH = (0.2, 2.0)
 """Range of the stretching exponent in a fit [1]."""
 
@@ -229,7 +233,8 @@ class Survival:
         Continuous, tolerant or intermittent [1].
     fit : Averaged (4,) or None
         a [1], tau_0 [s], beta [1] of a exp(-(t/tau_0)^beta), and the mean time a tau_0 Gamma(1/beta)/beta [s]; None
-        where C(t) does not decay enough to fit anything.
+        where C(t) does not decay enough, levels off (intermittent), or is no stretched exponential (beta at the end of
+        its range, or a mean time beyond `FARTHEST` lags).
     mean : Averaged or None
         Logarithm of the mean time over 1 s, with its error; the interval is that of :meth:`mean_interval`.
     window : tuple of float
@@ -259,7 +264,7 @@ class Survival:
         return np.asarray(a * np.exp(-((t / tau) ** beta)))
 
 
-def survival(sums: Sequence[LagSums], dt: float, *, per_decade: int = 20) -> Survival:
+def survival(sums: Sequence[LagSums], dt: float, *, mode: str = "continuous", per_decade: int = 20) -> Survival:
     """C(t), its errors, and the stretched-exponential fit.
 
     Parameters
@@ -268,6 +273,8 @@ def survival(sums: Sequence[LagSums], dt: float, *, per_decade: int = 20) -> Sur
         One per replica, of the same number of lags.
     dt : float
         Time between frames [s].
+    mode : {"continuous", "tolerant", "intermittent"}
+        An intermittent C(t) that levels off gets no fit: its plateau is the equilibrium fraction, not a slow decay.
     per_decade : int
         Lags per decade that are kept.
 
@@ -300,10 +307,16 @@ def survival(sums: Sequence[LagSums], dt: float, *, per_decade: int = 20) -> Sur
     inside = np.flatnonzero((C.value > FLOOR) & (lag > 0))
     if inside.size:
         inside = inside[: int(np.argmax(np.diff(inside, append=inside[-1] + 2) > 1)) + 1]
+    none = Survival(lag, C, None, None, (np.nan, np.nan), float("nan"))
     if inside.size < 5 or C.value[inside[-1]] > 0.95:
-        return Survival(lag, C, None, None, (np.nan, np.nan), float("nan"))
+        return none
     t = lag[inside]
+    end = float(C.value[inside[-1]])
+    if mode == "intermittent" and end > LEVEL * float(np.interp(0.5 * t[-1], t, C.value[inside])):
+        return none
     start = fit_stretched(t, C.value[inside])
+    if not STRETCH[0] + 1e-3 < start[2] < STRETCH[1] - 1e-3 or start[3] > FARTHEST * t[-1]:
+        return none
 
     def fitted(s: Array) -> Array:
         a, tau, beta, mean = fit_stretched(t, ratio(s)[inside], start=start)

@@ -379,7 +379,7 @@ def _curves(
                 absent.append(name)
                 break
             empty = np.zeros_like(present[0].pairs)
-            found = curves[name, mode] = survival([one or LagSums(empty, empty) for one in sums], dt)
+            found = curves[name, mode] = survival([one or LagSums(empty, empty) for one in sums], dt, mode=mode)
             if mode == "continuous":
                 notes += _doubts(name, found, dt)
     return Residence(

@@ -179,6 +179,14 @@ def test_tolerance_lengthens(done):
     assert times[1] > 1.2 * times[0]
 
 
+def test_a_correlation_that_levels_off_gets_no_mean_time(done):
+    """Private partners come back: the intermittent C(t) tends to 0.4 and 0.7, which is no slow decay."""
+    _, _, found = done
+    for name in ("Li-X", "Li-S"):
+        assert found.curves[name, "intermittent"].fit is None
+        assert found.curves[name, "continuous"].fit is not None
+
+
 def test_output(done, tmp_path):
     _, _, found = done
     write_residence(found, tmp_path)
