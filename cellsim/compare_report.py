@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 import math
 from collections.abc import Sequence
@@ -13,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cellsim import page
 from cellsim.case import load_case
 from cellsim.compare import UNITS, Compared, Comparison, compare
 from cellsim.compare_data import data_of_case, read_data
@@ -23,27 +22,6 @@ from cellsim.run_folder import predict, read_run
 from cellsim.solution import Solution
 
 REPORT, NUMBERS = "comparison.html", "comparison.json"
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><style>
-body {{ font: 16px/1.45 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; color: #111; }}
-h1 {{ font-size: 1.4rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
-table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; }}
-td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; }}
-.warn {{ border-left: 4px solid #D55E00; padding: .3rem .8rem; background: #fff5ee; }}
-.figures img {{ max-width: 100%; display: block; margin: 1rem 0; width: {width}rem; }}
-pre {{ background: #f5f5f5; padding: .8rem; overflow-x: auto; font-size: .85rem; }}
-</style></head><body>
-<h1>{title}</h1>
-{warnings}
-<p>Nothing was fitted: the prediction is that of the case as it stands.</p>
-{sections}
-<h2>Figures</h2>
-<div class="figures">{figures}</div>
-{cases}
-</body></html>
-"""
 
 _HEAD = ("data", "kind", "points", "mean residual", "rms residual", "unit", "chi² per point", "ratio, mean ± sd")
 _NUMERIC = (2, 3, 4, 6, 7)
@@ -207,9 +185,9 @@ def write_comparison(
     data = directory / NUMBERS
     text = json.dumps([numbers(one) for one in found], indent=2, ensure_ascii=False)
     data.write_text(text + "\n", encoding="utf-8")
-    page = directory / REPORT
-    page.write_text(_page(found, figures, title, note), encoding="utf-8")
-    return [*figures, data, page]
+    written = directory / REPORT
+    written.write_text(_page(found, figures, title, note), encoding="utf-8")
+    return [*figures, data, written]
 
 
 def _page(found: Sequence[Comparison], figures: Sequence[Path], title: str, note: str) -> str:
@@ -221,44 +199,32 @@ def _page(found: Sequence[Comparison], figures: Sequence[Path], title: str, note
             )
         if not one.solution.succeeded:
             warnings.append(f"The run of {one.case.title} ended early ({one.solution.status}): {one.solution.message}")
-    shown = "".join(
-        f'<img alt="{path.stem.replace("_", " ")}" src="data:image/png;base64,'
-        f'{base64.b64encode(path.read_bytes()).decode("ascii")}">'
-        for path in figures
-    )
     title = title or (f"Measured and predicted: {found[0].case.title}" if len(found) == 1 else "Measured and predicted")
-    return _PAGE.format(
-        title=html.escape(title),
+    return page.page(
+        title,
+        *(page.warning(text) for text in warnings),
+        page.paragraph("Nothing was fitted: the prediction is that of the case as it stands."),
+        *(_section(one) for one in found),
+        page.heading("Figures"),
+        page.figures(figures),
+        *(page.heading(f"Case: {o.case.title}") + page.verbatim(o.case.text) for o in found),
         width=30 if len(found) == 1 else 52,
-        warnings="".join(f'<p class="warn">{html.escape(text.strip())}</p>' for text in warnings),
-        sections="".join(_section(one) for one in found),
-        figures=shown,
-        cases="".join(
-            f"<h2>Case: {html.escape(o.case.title)}</h2><pre>{html.escape(o.case.text)}</pre>" for o in found
-        ),
     )
 
 
 def _section(one: Comparison) -> str:
-    def cells(values: Sequence[str], tag: str) -> str:
-        return "".join(
-            f"<{tag}{' class=' + chr(34) + 'n' + chr(34) if k in _NUMERIC else ''}>{html.escape(v)}</{tag}>"
-            for k, v in enumerate(values)
-        )
-
-    rows = "".join(f"<tr>{cells(row(item), 'td')}</tr>" for item in one.items)
-    notes = "".join(
-        f"<li>{html.escape(item.dataset.label)}: {html.escape(note)}</li>"
-        for item in one.items
-        for note in item.dataset.notes
+    notes = [f"{item.dataset.label}: {note}" for item in one.items for note in item.dataset.notes]
+    merits = page.bullets([m.text for m in one.merits])
+    about = (
+        f"Set {one.case.transport.name}. Residual: measured minus predicted. Ratio: predicted/measured of currents and "
+        "voltages, measured/predicted of the rest."
     )
-    merits = "".join(f"<li>{html.escape(m.text)}</li>" for m in one.merits)
     return (
-        f"<h2>{html.escape(one.case.title)}</h2><p>Set {html.escape(one.case.transport.name)}. Residual: measured "
-        f"minus predicted. Ratio: predicted/measured of currents and voltages, measured/predicted of the rest.</p>"
-        f"<table><tr>{cells(_HEAD, 'th')}</tr>{rows}</table>"
-        + (f"<ul>{notes}</ul>" if notes else "")
-        + (f"<h2>Figures of merit</h2><ul>{merits}</ul>" if merits else "")
+        page.heading(one.case.title)
+        + page.paragraph(about)
+        + page.table(_HEAD, [row(item) for item in one.items], numeric=_NUMERIC)
+        + page.bullets(notes)
+        + (page.heading("Figures of merit") + merits if merits else "")
         + _positions(one)
     )
 
@@ -267,12 +233,10 @@ def _positions(one: Comparison) -> str:
     if not one.ratios:
         return ""
     origin = one.case.cell.from_origin(0.0)
-    rows = "".join(
-        f'<tr><td class="n">{1e3 * (r.position - origin):+.2f}</td><td class="n">{r.ratio:.3f} ± {r.error:.3f}</td>'
-        f'<td class="n">{r.published:.3f}</td><td>{"left out" if r.left_out else ""}</td></tr>'
+    rows = [
+        (f"{1e3 * (r.position - origin):+.2f}", f"{r.ratio:.3f} ± {r.error:.3f}", f"{r.published:.3f}",
+         "left out" if r.left_out else "")
         for r in one.ratios
-    )
-    return (
-        "<table><tr><th>position (mm)</th><th>velocity measured/predicted</th><th>the published way</th><th></th></tr>"
-        f"{rows}</table>"
-    )
+    ]  # fmt: skip
+    head = ("position (mm)", "velocity measured/predicted", "the published way", "")
+    return page.table(head, rows, numeric=(0, 1, 2))

@@ -15,7 +15,8 @@ h1 {{ font-size: 1.4rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
 table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; }}
 td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; }}
 .warn {{ border-left: 4px solid #D55E00; padding: .3rem .8rem; background: #fff5ee; }}
-.figures img {{ max-width: 100%; display: block; margin: 1rem 0; width: {width}rem; }}
+.figures {{ display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }}
+.figures img {{ max-width: 100%; width: {width}rem; }}
 pre {{ background: #f5f5f5; padding: .8rem; overflow-x: auto; font-size: .85rem; }}
 </style></head><body>
 <h1>{title}</h1>
@@ -34,7 +35,7 @@ def page(title: str, *parts: str, width: int = 52) -> str:
     *parts : str
         HTML, in order.
     width : int
-        Of figures [1], in widths of the letter m.
+        Of a figure, in letters.
 
     Returns
     -------
@@ -68,8 +69,8 @@ def bullets(items: Sequence[str]) -> str:
     return "<ul>" + "".join(f"<li>{html.escape(one)}</li>" for one in items) + "</ul>" if items else ""
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[int] = ()) -> str:
-    """A table of plain texts; the columns `numeric` are set flush right."""
+def table(head: Sequence[str] | None, rows: Sequence[Sequence[str]], *, numeric: Sequence[int] = ()) -> str:
+    """A table of plain texts, with a head or without; the columns `numeric` are set flush right."""
 
     def cells(values: Sequence[str], tag: str) -> str:
         return "".join(
@@ -78,7 +79,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequen
         )
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    return f"<table><tr>{cells(head, 'th')}</tr>{body}</table>"
+    top = f"<tr>{cells(head, 'th')}</tr>" if head else ""
+    return f"<table>{top}{body}</table>"
 
 
 def figures(paths: Sequence[Path]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 import tempfile
 from collections.abc import Sequence
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellsim import page
 from cellsim.plots import write_figures
 from cellsim.plots.current import small_signal_limit
 from cellsim.run_folder import REPORT
@@ -19,35 +18,6 @@ from cellsim.solution import Solution
 
 if TYPE_CHECKING:
     from cellsim.case import Case
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><style>
-body {{ font: 16px/1.45 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; color: #111; }}
-h1 {{ font-size: 1.4rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
-table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; }}
-td.n {{ text-align: right; font-variant-numeric: tabular-nums; }}
-.warn {{ border-left: 4px solid #D55E00; padding: .3rem .8rem; background: #fff5ee; }}
-.figures {{ display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }}
-.figures img {{ width: 20rem; max-width: 100%; }}
-pre {{ background: #f5f5f5; padding: .8rem; overflow-x: auto; font-size: .85rem; }}
-</style></head><body>
-<h1>{title}</h1>
-{warnings}
-<h2>Result</h2>
-<table>{rows}</table>
-<h2>Figures</h2>
-<div class="figures">{figures}</div>
-<h2>Steps</h2>
-<table><tr><th>step</th><th>drive</th><th>from (s)</th><th>to (s)</th><th>ended by</th></tr>{steps}</table>
-<h2>Case</h2>
-<pre>{case}</pre>
-<h2>Transport set</h2>
-<pre>{transport}</pre>
-<h2>Made with</h2>
-<p>{versions}</p>
-</body></html>
-"""
 
 
 def write_report(
@@ -73,25 +43,29 @@ def write_report(
     """
     if figures is None:
         with tempfile.TemporaryDirectory() as name:
-            shown = "".join(_figure(path) for path in write_figures(solution, name, case=case))
+            shown = page.figures(write_figures(solution, name, case=case))
     else:
-        shown = "".join(_figure(path) for path in figures)
-    attributes = solution.attributes
-    page = _PAGE.format(
-        title=html.escape(case.title),
-        warnings="".join(f'<p class="warn">{html.escape(text)}</p>' for text in _warnings(solution)),
-        rows="".join(
-            f'<tr><td>{html.escape(what)}</td><td class="n">{html.escape(value)}</td><td>{html.escape(unit)}</td></tr>'
-            for what, value, unit in summary_rows(solution)
-        ),
-        figures=shown,
-        steps="".join(_step(entry) for entry in solution.log),
-        case=html.escape(case.text),
-        transport=html.escape(str(attributes.get("transport_toml") or case.transport.text or case.transport.name)),
-        versions=html.escape(_versions(solution)),
+        shown = page.figures(figures)
+    transport = str(solution.attributes.get("transport_toml") or case.transport.text or case.transport.name)
+    text = page.page(
+        case.title,
+        *(page.warning(one) for one in _warnings(solution)),
+        page.heading("Result"),
+        page.table(None, summary_rows(solution), numeric=(1,)),
+        page.heading("Figures"),
+        shown,
+        page.heading("Steps"),
+        page.table(("step", "drive", "from (s)", "to (s)", "ended by"), [_step(entry) for entry in solution.log]),
+        page.heading("Case"),
+        page.verbatim(case.text),
+        page.heading("Transport set"),
+        page.verbatim(transport),
+        page.heading("Made with"),
+        page.paragraph(_versions(solution)),
+        width=20,
     )
     path = Path(directory) / REPORT
-    path.write_text(page, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -131,15 +105,9 @@ def _warnings(solution: Solution) -> list[str]:
     return found
 
 
-def _figure(path: Path) -> str:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return f'<img alt="{path.stem.replace("_", " ")}" src="data:image/png;base64,{data}">'
-
-
-def _step(entry: object) -> str:
+def _step(entry: object) -> tuple[str, ...]:
     assert isinstance(entry, dict)
-    cells = (entry["index"], entry["drive"], f"{entry['t_start']:.6g}", f"{entry['t_end']:.6g}", entry["ended_by"])
-    return "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>"
+    return str(entry["index"]), entry["drive"], f"{entry['t_start']:.6g}", f"{entry['t_end']:.6g}", entry["ended_by"]
 
 
 def _versions(solution: Solution) -> str:
