@@ -21,6 +21,9 @@ def main(source: Path, target: Path) -> None:
     file = read_system(source / "system.toml")
     for point in file.all_points:
         here, there = run_folder(source, point), run_folder(target, point)
+        if not (here / "run.json").is_file():
+            print(f"{point.state}/{point.label} is not finished; left out")
+            continue
         there.mkdir(parents=True, exist_ok=True)
         with np.load(here / "displacements.npz") as run:
             put_arrays(
