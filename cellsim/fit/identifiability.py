@@ -75,12 +75,13 @@ def _words(sd: float, v: Array, space: Space) -> str:
     names = [space.names[k] for k in main]
     size = "the data do not see it" if not np.isfinite(sd) else f"standard error along it {_size(sd)}"
     if len(main) == 1:
-        return f"{names[0]} by itself: {size}"
+        return f"{names[0]} by itself: {size if sd > WEAK else f'held to {_size(sd)}'}"
     together = " and ".join([", ".join(names[:-1]), names[-1]])
     scale = 0.1 / abs(v[main[0]])
     moves = ", ".join(_move(space.parameters[k], float(v[k]) * scale) for k in main)
-    verb = "trade off" if sd > WEAK else "move together"
-    return f"{together} {verb}: {moves} changes little that is measured; {size}"
+    if sd > WEAK:
+        return f"{together} trade off: {moves} changes little that is measured; {size}"
+    return f"{together} together ({moves}): held to {_size(sd)}"
 
 
 def _move(p: Parameter, du: float) -> str:

@@ -233,3 +233,28 @@ def test_rivals_are_judged_with_their_nuisances_refitted(folder: Path) -> None:
     assert judged[1].aic - judged[0].aic > 500  # 1500 measured
     told = lines(judged)
     assert "steinruck2020_rs is favoured over all others" in told[-2]
+
+
+def test_two_voltages_share_the_set_and_keep_their_own_nuisances(folder: Path) -> None:
+    """Twice the experiments: information on the set adds up, on each cell's resistance it does not."""
+    from cellsim.fit.synthetic import synthetic
+
+    second = (folder / "cell.toml").read_text(encoding="utf-8").replace('"0.3 V"', '"0.15 V"')
+    (folder / "low.toml").write_text(second, encoding="utf-8")
+    data = 'data = [{ file = "current.csv", error = "1 %" }, { file = "profiles.csv", every = 5 }]\n'
+    fitted = '[fit.D]\nform = "constant"\n[fit.t_plus]\nform = "constant"\n'
+    nuisance = '[nuisance.{0}]\nrole = "R_int"\nexperiments = ["{1}"]\nstart = "0.02 ohm m^2"\n'
+    one = f'[[experiment]]\ncase = "cell.toml"\nname = "high"\n{data}'
+    two = f'[[experiment]]\ncase = "low.toml"\nname = "low"\n{data}'
+    problems = []
+    for body in (one + fitted + nuisance.format("R", "high"), two + fitted + nuisance.format("R", "low"),
+                 one + two + fitted + nuisance.format("R_high", "high") + nuisance.format("R_low", "low")):  # fmt: skip
+        (folder / "many.toml").write_text(body, encoding="utf-8")
+        p = read_recipe(folder / "many.toml").problem
+        problems.append(synthetic(p, p.space.start, None))
+    F = [p.information(p.jacobian(p.space.start)) for p in problems]
+    assert problems[2].space.names == ("D", "t_plus", "R_high", "R_low")
+    assert F[2][:2, :2] == pytest.approx(F[0][:2, :2] + F[1][:2, :2], rel=1e-9)
+    assert F[2][2, 2] == pytest.approx(F[0][2, 2], rel=1e-9)
+    assert F[2][3, 3] == pytest.approx(F[1][2, 2], rel=1e-9)
+    assert F[2][2, 3] == 0.0
