@@ -139,8 +139,8 @@ def test_directions_of_a_known_information():
     assert weak.weak and not middle.weak
     assert weak.weights["D"] == pytest.approx(weak.weights["area"], rel=1e-9)
     assert weak.text.startswith("D and area trade off: D +11 %, area +11 %") and weak.text.endswith("along it 2")
-    assert middle.text == "t_plus by itself: standard error along it 20 %"
-    assert "D and area move together: D +11 %, area -9.5 %" in strong.text or "area +11 %" in strong.text
+    assert middle.text == "t_plus by itself: held to 20 %"
+    assert "together (D +11 %, area -9.5 %): held to" in strong.text or "(area +11 %" in strong.text
 
 
 def test_a_direction_nobody_sees():
