@@ -117,6 +117,17 @@ def test_a_fit_that_cannot_end_says_so(monkeypatch):
         estimate(p, starts=2)
 
 
+def test_runs_less_exact_than_the_data_do_not_keep_a_fit_from_its_end(monkeypatch):
+    # an error of the runs, 1e-3 of a standard error and different at every point, where chi2 is nearly 0
+    search = module.least_squares
+    monkeypatch.setattr(module, "least_squares", lambda *a, **k: search(*a, **k | {"max_nfev": 4}))
+    wobble = np.sin(1e9 * np.arange(1, 31))
+    p = toy(lambda v: A @ [v["a"], v["b"], v["c"]] + 1e-3 * np.sin(1e7 * v["a"]) * wobble, A @ TRUTH,
+            [Parameter(n, 0.0) for n in "abc"])  # fmt: skip
+    found = estimate(p, starts=1)
+    assert np.max(np.abs(found.u - TRUTH) / found.sd) < 0.03
+
+
 def test_a_cell_that_runs_nowhere_is_no_fit():
     p = toy(lambda v: np.full(5, np.nan), np.ones(5), [Parameter("k", 1.0)])
     with pytest.raises(ConvergenceError, match="cannot be run"):
