@@ -23,7 +23,7 @@ CASES = sorted(
     for path in (ROOT / "cases").rglob("*.toml")
     if "[cell]" in path.read_text()  # the rest are transport sets
 )
-COMMANDS = ["new", "check", "plan", "run", "plot", "compare", "sets", "export"]
+COMMANDS = ["new", "check", "plan", "run", "plot", "compare", "fit", "design", "sets", "export"]
 SMALL = """
 title = "small"
 [cell]
