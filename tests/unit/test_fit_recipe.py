@@ -258,3 +258,32 @@ def test_two_voltages_share_the_set_and_keep_their_own_nuisances(folder: Path) -
     assert F[2][2, 2] == pytest.approx(F[0][2, 2], rel=1e-9)
     assert F[2][3, 3] == pytest.approx(F[1][2, 2], rel=1e-9)
     assert F[2][2, 3] == 0.0
+
+
+def test_a_set_from_simulation_and_a_current_give_a_posterior_set(tmp_path: Path) -> None:
+    """Prior covariance and data add up as information; the written set carries the sum."""
+    from cellsim.fit.estimate import estimate
+    from cellsim.fit.synthetic import synthetic
+
+    cases = EXAMPLE.parent / "fang2026"
+    for name in ("walkers.toml", "fang2026.toml"):
+        shutil.copy(cases / name, tmp_path)
+    times = np.linspace(0, 180, 30)
+    (tmp_path / "i.csv").write_text("time (s),i (A/m^2)\n" + "".join(f"{t:.3f},2.0\n" for t in times))
+    (tmp_path / "fit.toml").write_text(
+        '[[experiment]]\ncase = "walkers.toml"\ndata = [{ file = "i.csv", error = "0.5 %" }]\n[fit]\nprior = "set"\n'
+    )
+    problem = read_recipe(tmp_path / "fit.toml").problem
+    problem = synthetic(problem, problem.space.start, None)
+    found = estimate(problem, starts=1)
+    assert found.u == pytest.approx(problem.space.start, abs=1e-6)  # the data say what the prior says
+    before = problem.space.joint_covariance
+    assert before is not None
+    expected = np.linalg.inv(np.linalg.inv(before) + found.data_information)
+    assert found.covariance == pytest.approx(expected, rel=1e-6)
+    assert np.all(found.sd < np.sqrt(np.diag(before)))
+    assert found.sd[0] < 0.1 * np.sqrt(before[0, 0])  # kappa: the first current holds it
+    read = parse_set(fitted_set(found, name="mine", title="t", source="s"), "mine.toml")
+    assert read.covariance is not None and read.covariance.parameters == ("kappa.value", "D.value", "t_plus.value")
+    k = float(read.bind().kappa(10.0))
+    assert read.covariance.matrix[0, 0] == pytest.approx((k * found.sd[0]) ** 2, rel=1e-6)
