@@ -58,7 +58,8 @@ def main(verbose: bool) -> None:
 @click.option("-o", "--output", type=FILE, required=True, help="Folder for onsager.nc, summary.json and the figure.")
 @click.option("--checkpoint", "every", type=click.FloatRange(min=0), default=60.0, show_default=True,
               help="Seconds between checkpoints; a run that was killed goes on from the last one.")  # fmt: skip
-def onsager(species: Path, output: Path, every: float) -> None:
+@click.option("--scheduler", metavar="ADDRESS", help="Read the replicas on a dask cluster, such as tcp://host:8786.")
+def onsager(species: Path, output: Path, every: float, scheduler: str | None) -> None:
     """Trajectories, arrays or OCTP tables to Onsager coefficients.
 
     \b
@@ -73,7 +74,12 @@ def onsager(species: Path, output: Path, every: float) -> None:
 
     _make_folder(output)
     with _progress("reading") as step:
-        result = onsager_from_file(file, folder=output, checkpoint_every=every, progress=step)
+        if scheduler is None:
+            result = onsager_from_file(file, folder=output, checkpoint_every=every, progress=step)
+        else:
+            from mdcoeffs.cluster import onsager_on_cluster
+
+            [(_, result)] = onsager_on_cluster([file], scheduler, progress=step)
     write_netcdf(result, output / "onsager.nc")
     write_summary(result, output / "summary.json")
     onsager_figure(result, output / "onsager.png")
@@ -278,8 +284,7 @@ def residence(species: Path, output: Path, every: float) -> None:
         result = residence_from_file(file, folder=output, checkpoint_every=every, progress=step)
     write_residence(result, output)
     residence_figure(result, output / "residence.png")
-    for name in ("radial", "bonds"):
-        remove_checkpoints(output, name)
+    remove_checkpoints(output, "radial")
     for line in residence_lines(result):
         click.echo(line)
     click.echo(f"written to {output}")

@@ -20,7 +20,7 @@ from cellsim.errors import InputError
 from mdcoeffs.config import SpeciesFile, analysis_table
 from mdcoeffs.lifetimes import Intervals, LagSums, Survival, lag_sums, survival
 from mdcoeffs.shells import ShellSettings, Sites, bonds_in, read_shells, sites_of
-from mdcoeffs.streams import Stream, run_stream
+from mdcoeffs.streams import Stream, remove_checkpoints, run_stream
 from mdcoeffs.structure import find_cutoffs, radial_functions
 from mdcoeffs.walker import Frame
 
@@ -335,6 +335,7 @@ def residence_from_file(
         for book in one.logs.values():
             book.finish(one.frames)
     result = _curves(file, settings, cutoffs, runs)
+    remove_checkpoints(folder, "bonds")  # first: a checkpoint is worth nothing without its scratch files
     for one in runs:
         for book in one.logs.values():
             book.path.unlink(missing_ok=True)
