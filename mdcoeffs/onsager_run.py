@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cellsim.constants import N_A
 from cellsim.errors import InputError
 from cellsim.onsager import Composition, Ideal, OnsagerMatrix
-from mdcoeffs.config import SpeciesFile
+from mdcoeffs.config import Replica, SpeciesFile
 from mdcoeffs.correlate import SelfSums, collective_msd, log_lags, self_sums
 from mdcoeffs.displacements import CollectiveDisplacements, SelfMSD
 from mdcoeffs.estimate import SelfDiffusion, estimate_onsager, self_diffusion
@@ -121,33 +121,119 @@ def onsager_from_file(
     binary_salt(file)
     if file.replicas[0].octp is not None:
         return _from_octp(file)
-    readings, parts, used = [], [], []
+    parts, used = [], []
     for number, replica in enumerate(file.replicas):
-        scratch = file.scratch or folder
-        if replica.arrays is not None:
-            from mdcoeffs.tables import read_arrays
-
-            reading = read_arrays(file, number, folder=scratch)
-        else:
-            from mdcoeffs.trajectory import read_replica
-
-            check = folder / f"checkpoint-{number}.npz"
-            here = scratch / f"replica-{number}"
+        check, here = folder / f"checkpoint-{number}.npz", (file.scratch or folder) / f"replica-{number}"
+        if replica.arrays is None:
             here.mkdir(parents=True, exist_ok=True)
-            reading = read_replica(
-                file, number, folder=here, checkpoint=check, checkpoint_every=checkpoint_every, progress=progress
-            )
             used += [check, here]
-        readings.append(reading)
-        if reading.store is not None:
-            parts.append(self_sums_of(reading, memory=file.memory))
-    result = _estimate(file, readings, parts)
-    for reading in readings:
-        if reading.store is not None:
-            reading.store.close()
+        part = read_part(
+            file, number, folder=here if replica.arrays is None else file.scratch or folder, checkpoint=check,
+            checkpoint_every=checkpoint_every, progress=progress,
+        )  # fmt: skip
+        parts.append(part)
+    result = onsager_from_parts(file, parts)
+    for part in parts:
+        if part.reading.store is not None:
+            part.reading.store.close()
     for path in used:
         path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class ReplicaPart:
+    """What one replica contributes to a result.
+
+    Parameters
+    ----------
+    reading : Reading
+        Its summed displacements.
+    sums : mapping, optional
+        Species index -> sums of the self part; None where no single-particle paths were kept.
+    inputs : mapping
+        File name -> SHA-256 (size, for large files).
+    """
+
+    reading: Reading
+    sums: dict[int, SelfSums] | None
+    inputs: dict[str, str]
+
+
+def read_part(
+    file: SpeciesFile,
+    number: int,
+    *,
+    folder: Path,
+    checkpoint: Path | None = None,
+    checkpoint_every: float = 60.0,
+    progress: Progress | None = None,
+) -> ReplicaPart:
+    """Read one replica; replicas do not depend on each other, so any process may read any of them.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        As :func:`mdcoeffs.config.read_species` gives it.
+    number : int
+        Which replica.
+    folder : Path
+        Of its scratch file; must exist.
+    checkpoint : Path, optional
+        Where a trajectory's reading leaves a checkpoint, and looks for one.
+    checkpoint_every : float
+        Time between checkpoints [s].
+    progress : callable, optional
+        Called with (frames done, frames in all).
+
+    Returns
+    -------
+    ReplicaPart
+        With the store of single-particle paths still open, where there is one.
+
+    Raises
+    ------
+    InputError
+        As :func:`onsager_from_file`.
+    """
+    if file.replicas[number].arrays is not None:
+        from mdcoeffs.tables import read_arrays
+
+        reading = read_arrays(file, number, folder=folder)
+    else:
+        from mdcoeffs.trajectory import read_replica
+
+        reading = read_replica(
+            file, number, folder=folder, checkpoint=checkpoint, checkpoint_every=checkpoint_every, progress=progress
+        )
+    sums = None if reading.store is None else self_sums_of(reading, memory=file.memory)
+    return ReplicaPart(reading, sums, _hashes(_files(file.replicas[number])))
+
+
+def onsager_from_parts(file: SpeciesFile, parts: Sequence[ReplicaPart]) -> OnsagerResult:
+    """Estimate the Onsager matrix from what was read of the replicas.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        As :func:`mdcoeffs.config.read_species` gives it.
+    parts : sequence of ReplicaPart
+        One per replica, in the order of the file.
+
+    Returns
+    -------
+    OnsagerResult
+
+    Raises
+    ------
+    InputError
+        Too little of it, or replicas that differ.
+    """
+    result = _estimate(file, [part.reading for part in parts], [part.sums for part in parts if part.sums is not None])
+    inputs = _hashes([file.path])
+    for part in parts:
+        inputs |= part.inputs
+    return replace(result, inputs=inputs)
 
 
 def binary_salt(file: SpeciesFile) -> None:
@@ -214,7 +300,7 @@ def _estimate(file: SpeciesFile, readings: Sequence[Reading], parts: Sequence[di
         drift_velocity=np.array([reading.drift_velocity for reading in readings]),
         longest_step=max(reading.longest_step for reading in readings),
         frames=tuple(run.n_frames for run in runs), duration=sum(run.duration for run in runs),
-        notes=tuple(f"{doubt.name}: {doubt.text}" for doubt in estimate.warnings), inputs=_hashes(file),
+        notes=tuple(f"{doubt.name}: {doubt.text}" for doubt in estimate.warnings),
     )  # fmt: skip
 
 
@@ -276,15 +362,18 @@ def _from_octp(file: SpeciesFile) -> OnsagerResult:
         correlations=6 * curves[:, order][:, :, order], volume=file.volume,
         counts=(counts[order[0]], counts[order[1]]), self_part=msd, self_diffusion=own,
         ideal=matrix.ideal(float(own.D[0]), float(own.D[1])) if own is not None else None, slopes=slopes,
-        notes=tuple(notes), inputs=_hashes(file),
+        notes=tuple(notes),
+        inputs=_hashes([file.path, *(path for replica in file.replicas for path in _files(replica))]),
     )  # fmt: skip
 
 
-def _hashes(file: SpeciesFile) -> dict[str, str]:
-    """SHA-256 of the SPECIES.toml and of every input file; the size alone above `HASHED` bytes."""
-    paths = [file.path]
-    for replica in file.replicas:
-        paths += [p for p in (replica.topology, *replica.trajectory, replica.arrays, replica.octp) if p is not None]
+def _files(replica: Replica) -> list[Path]:
+    paths = (replica.topology, *replica.trajectory, replica.arrays, replica.octp)
+    return [path for path in paths if path is not None]
+
+
+def _hashes(paths: Sequence[Path]) -> dict[str, str]:
+    """SHA-256 of every file; the size alone above `HASHED` bytes."""
     found = {}
     for path in paths:
         if path.stat().st_size > HASHED:

@@ -2,7 +2,8 @@
 
 kappa, t+0 and D = nu R T chi / (c n^T Omega^-1 n) at every concentration, from the solvent-frame matrix; tables between
 them (PCHIP), the joint covariance of all their numbers from the posterior samples (or from the matrix' covariance), and
-where each comes from. chi comes from a property block or from an activity table, chi = 1 + d ln gamma / d ln m.
+where each comes from. chi comes from a property block or from an activity table, chi = 1 + d ln gamma / d ln m. D is
+proportional to chi, so the error of chi, where it is given, enters the covariance of both.
 """
 
 from __future__ import annotations
@@ -116,23 +117,34 @@ def transport_set(matrices: Sequence[OnsagerMatrix], recipe: Table, *, name: str
         notes.append(
             f"one concentration ({c[0] / 1000:.4g} mol/L): the set is constant, used from {low:.4g} to {high:.4g} mol/L"
         )
-    chi_block, basis = _chi(recipe)
+    chi_block, basis, spread = _chi(recipe)
     head = _head(recipe, blocks, first, name, low, high, notes)
-    trial = "\n".join([*head, *_constant("kappa", 1.0, "S/m"), *_constant("D", 1e-10, "m^2/s"),
-                       *_constant("t_plus", 0.0, ""), 'frame = "solvent"', *chi_block])  # fmt: skip
-    chi = np.asarray(parse_set(trial, f"{name}.toml").bind(first.T).chi(np.clip(c, low * 1000, high * 1000)))
+
+    def chi_at(block: Sequence[str]) -> Array:
+        trial = "\n".join([*head, *_constant("kappa", 1.0, "S/m"), *_constant("D", 1e-10, "m^2/s"),
+                           *_constant("t_plus", 0.0, ""), 'frame = "solvent"', *block])  # fmt: skip
+        return np.asarray(parse_set(trial, f"{name}.toml").bind(first.T).chi(np.clip(c, low * 1000, high * 1000)))
+
+    chi = chi_at(chi_block)
     values, draws = _properties(moved, chi)
+    covariance = None if draws is None else _covariance(draws, len(moved))
+    if covariance is not None and spread is not None:
+        slopes = np.array([(chi_at(more) - chi) / step for more, step in spread.steps()]).T
+        covariance = _with_chi(covariance, values[1] / chi, slopes, spread.error)
     lines = list(head)
     for k, (key, unit) in enumerate((("kappa", "S/m"), ("D", "m^2/s"), ("t_plus", ""))):
-        lines += _block(key, unit, c / 1000, values[k], _spread(draws, k), origin, low, high)
+        n = len(moved)
+        errors = None if covariance is None else np.sqrt(np.diag(covariance)[k * n : (k + 1) * n])
+        lines += _block(key, unit, c / 1000, values[k], errors, origin, low, high)
         if key == "t_plus":
             lines.append('frame = "solvent"')
-    lines += [*chi_block, *_covariance(draws, len(moved), values, low, high, c / 1000)]
-    if draws is None:
+    lines += [*chi_block, *_covariance_block(covariance, len(moved), spread)]
+    if covariance is None:
         notes.append("the matrices have neither samples nor covariance, so the set has no [covariance]")
     text = "\n".join(lines) + "\n"
     parse_set(text, f"{name}.toml").bind(first.T)
-    return MadeSet(text, (*notes, f"chi on the {basis} basis; D follows from it and carries no error of it"))
+    carried = "and carries its error" if covariance is not None and spread else "and carries no error of it"
+    return MadeSet(text, (*notes, f"chi on the {basis} basis; D follows from it {carried}"))
 
 
 def _check_together(matrices: Sequence[OnsagerMatrix]) -> OnsagerMatrix:
@@ -179,18 +191,77 @@ def _range(recipe: Table, c: Array) -> tuple[float, float]:
     return float(c[0] / 1000), float(c[-1] / 1000)
 
 
-def _chi(recipe: Table) -> tuple[list[str], str]:
-    """The [chi] block and its basis."""
+@dataclass(frozen=True, eq=False)
+class _ChiSpread:
+    """The numbers of a [chi] block that have an error.
+
+    Parameters
+    ----------
+    table : Table
+        The block, ``standard_error`` taken out.
+    paths : tuple of str
+        Their places in the set's file, ``"chi.value"`` or ``"chi.y[0]"``.
+    error : array (numbers,)
+        Their standard errors, independent of one another [1].
+    """
+
+    table: Table
+    paths: tuple[str, ...]
+    error: Array
+
+    def steps(self) -> list[tuple[list[str], float]]:
+        """The block with one number after the other moved by a hundredth of its error, and that step."""
+        found = []
+        for path, error in zip(self.paths, self.error, strict=True):
+            data, step = dict(self.table.data), 0.01 * float(error)
+            if path == "chi.value":
+                data["value"] = float(data["value"]) + step
+            else:
+                data["y"] = list(data["y"])
+                data["y"][int(path[6:-1])] += step
+            found.append((["", "[chi]", *_copied(Table(data, self.table.file, "chi"))], step))
+        return found
+
+
+def _chi(recipe: Table) -> tuple[list[str], str, _ChiSpread | None]:
+    """The [chi] block, its basis, and which of its numbers have an error."""
     if recipe.exactly_one("chi", "activity") == "chi":
         table = recipe.table("chi")
-        return ["", "[chi]", *_copied(table)], table.string("basis", "molal")
+        spread = _spread_of_chi(table)
+        data = dict(table.data)
+        if data.pop("standard_error", None) is not None and spread is not None:
+            data.setdefault("uncertainty", f"{float(spread.error.max()):.3g}")
+        return ["", "[chi]", *_copied(Table(data, table.file, "chi"))], table.string("basis", "molal"), spread
     table = recipe.table("activity")
     table.only("m", "gamma", "source")
     m, gamma = np.array(table.array("m")), np.array(table.array("gamma"))
     chi = chi_from_activity(m, gamma)
     source = f"1 + d ln gamma / d ln m of: {table.string('source')}"
     return ["", "[chi]", 'variable = "m"', f"x = {_list(m)}", f"y = {_list(chi)}", 'basis = "molal"',
-            f"source = {_text(source)}"], "molal"  # fmt: skip
+            f"source = {_text(source)}"], "molal", None  # fmt: skip
+
+
+def _spread_of_chi(table: Table) -> _ChiSpread | None:
+    if "standard_error" not in table:
+        return None
+    bare = Table({k: v for k, v in table.data.items() if k != "standard_error"}, table.file, table.name)
+    if "value" in table:
+        paths: tuple[str, ...] = ("chi.value",)
+        error = [table.number("standard_error", least=0)]
+        bare.number("value")
+    elif "y" in table:
+        error = table.array("standard_error")
+        paths = tuple(f"chi.y[{k}]" for k in range(len(table.array("y"))))
+        if len(error) != len(paths) or min(error) < 0:
+            raise table.error(
+                "standard_error", f"must be {len(paths)} numbers that are not negative, one for each of y"
+            )
+    else:
+        raise table.error("standard_error", "goes with a value or a table (x, y) of chi, not with an expression")
+    keep = [k for k, one in enumerate(error) if one > 0]
+    if not keep:
+        return None
+    return _ChiSpread(bare, tuple(paths[k] for k in keep), np.array([error[k] for k in keep]))
 
 
 def chi_from_activity(m: Array, gamma: Array) -> Array:
@@ -286,7 +357,7 @@ def _constant(key: str, value: float, unit: str) -> list[str]:
 
 
 def _block(
-    key: str, unit: str, c: Array, y: Array, spread: Array | None, origin: str, low: float, high: float
+    key: str, unit: str, c: Array, y: Array, errors: Array | None, origin: str, low: float, high: float
 ) -> list[str]:
     lines = ["", f"[{key}]"]
     if len(c) == 1:
@@ -294,28 +365,40 @@ def _block(
     else:
         lines += ['variable = "c"', f"x = {_list(c)}", f"y = {_list(y)}"]
         lines += [f"unit = {_text(unit)}"] if unit else []
-    if spread is not None:
-        worst = float(np.max(spread))
+    if errors is not None:
+        worst = float(np.max(errors))
         lines.append(f'uncertainty = "{worst:.3g} {unit}"' if unit else f'uncertainty = "{worst:.3g}"')
     return [*lines, f"source = {_text(origin)}"]
 
 
-def _spread(draws: Array | None, k: int) -> Array | None:
-    return None if draws is None else draws[:, k].std(axis=0, ddof=1)
-
-
-def _covariance(draws: Array | None, n: int, values: Array, low: float, high: float, c: Array) -> list[str]:
-    if draws is None:
-        return []
-    keys = ("kappa", "D", "t_plus")
-    names = [f"{key}.value" if n == 1 else f"{key}.y[{k}]" for key in keys for k in range(n)]
+def _covariance(draws: Array, n: int) -> Array:
+    """Of kappa, D and t+0 at n concentrations, (3 n, 3 n), at given chi."""
     blocks = np.zeros((3 * n, 3 * n))
     for k in range(n):  # runs at different concentrations are independent
         rows = [k, n + k, 2 * n + k]
         blocks[np.ix_(rows, rows)] = np.cov(draws[:, :, k].T)
-    matrix = ",\n".join("  " + _list(row) for row in blocks)
-    return ["", "[covariance]", f"parameters = {json.dumps(names)}", f"matrix = [\n{matrix},\n]",
-            'source = "posterior samples of the Onsager matrices; chi taken as exact"']  # fmt: skip
+    return blocks
+
+
+def _with_chi(covariance: Array, D_over_chi: Array, slopes: Array, error: Array) -> Array:
+    """The same with the numbers of chi, (3 n + p, 3 n + p): D = (D/chi) chi moves with them, to first order."""
+    n, p = slopes.shape
+    J = np.zeros((3 * n + p, p))
+    J[n : 2 * n], J[3 * n :] = D_over_chi[:, None] * slopes, np.eye(p)
+    whole = J @ np.diag(error**2) @ J.T
+    whole[: 3 * n, : 3 * n] += covariance
+    return whole
+
+
+def _covariance_block(matrix: Array | None, n: int, chi: _ChiSpread | None) -> list[str]:
+    if matrix is None:
+        return []
+    names = [f"{key}.value" if n == 1 else f"{key}.y[{k}]" for key in ("kappa", "D", "t_plus") for k in range(n)]
+    names += chi.paths if chi is not None else ()
+    rows = ",\n".join("  " + _list(row) for row in matrix)
+    taken = "with the standard error of chi" if chi is not None else "chi taken as exact"
+    return ["", "[covariance]", f"parameters = {json.dumps(names)}", f"matrix = [\n{rows},\n]",
+            f'source = "posterior samples of the Onsager matrices; {taken}"']  # fmt: skip
 
 
 def _toml(value: Any) -> str:

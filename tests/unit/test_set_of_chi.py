@@ -1,0 +1,87 @@
+"""The error of chi in the covariance of a set: D is proportional to chi, so the two move together."""
+
+import numpy as np
+import pytest
+
+from cellsim.errors import InputError
+from cellsim.onsager import OnsagerMatrix
+from cellsim.schema import parse_toml
+from cellsim.set_file import parse_set
+from mdcoeffs.to_set import transport_set
+
+RECIPE = """
+[salt]
+formula = "LiX"
+M = "287 g/mol"
+[solvent]
+name = "S"
+M = "44 g/mol"
+[volumes]
+V_e = "100 cm^3/mol"
+V_0 = "40 cm^3/mol"
+source = "assumed"
+[chi]
+basis = "molal"
+"""
+
+
+def matrices(*concentrations):
+    rng = np.random.default_rng(7)
+    found = []
+    for c in concentrations:
+        Omega = np.array([[1.0, 0.3], [0.3, 1.6]]) * 1e-10 * c / 1000
+        scale = np.exp(0.05 * rng.standard_normal((4000, 2)))
+        L = np.linalg.cholesky(Omega)
+        samples = np.einsum("sk,ik,jk->sij", scale, L, L)
+        found.append(OnsagerMatrix(Omega, (1, -1), (1, 1), c, 300.0, "solvent", samples=samples))
+    return found
+
+
+def made(chi, *concentrations):
+    text = transport_set(matrices(*concentrations), parse_toml(RECIPE + chi), name="s", origin="test").text
+    return parse_set(text, "s.toml")
+
+
+def part(found, one, two):
+    names = list(found.covariance.parameters)
+    return found.covariance.matrix[names.index(one), names.index(two)]
+
+
+def test_one_value_of_chi_moves_all_D_together():
+    exact = made('value = 1.5\nsource = "x"', 500.0, 1000.0)
+    found = made('value = 1.5\nstandard_error = 0.3\nsource = "x"', 500.0, 1000.0)
+    assert "chi.value" not in exact.covariance.parameters
+    assert part(found, "chi.value", "chi.value") == pytest.approx(0.09, rel=1e-9)
+    D = found.bind(300.0).D(np.array([500.0, 1000.0]))
+    for k in range(2):
+        added = part(found, f"D.y[{k}]", f"D.y[{k}]") - part(exact, f"D.y[{k}]", f"D.y[{k}]")
+        assert added == pytest.approx((0.2 * D[k]) ** 2, rel=1e-6)
+        assert part(found, f"D.y[{k}]", "chi.value") == pytest.approx(0.2 * D[k] * 0.3, rel=1e-6)
+        assert part(found, f"kappa.y[{k}]", f"D.y[{k}]") == pytest.approx(part(exact, f"kappa.y[{k}]", f"D.y[{k}]"))
+    assert part(found, "D.y[0]", "D.y[1]") == pytest.approx(0.04 * D[0] * D[1], rel=1e-6)
+    assert part(exact, "D.y[0]", "D.y[1]") == 0.0
+
+
+def test_chi_by_concentration_is_independent_and_needs_no_common_grid():
+    table = 'variable = "c"\nx = [0.4, 0.7, 1.2]\ny = [1.1, 1.4, 2.0]\nstandard_error = [0.1, 0.0, 0.2]\nsource = "x"'
+    found = made(table, 500.0, 1000.0)
+    assert [p for p in found.covariance.parameters if p.startswith("chi")] == ["chi.y[0]", "chi.y[2]"]
+    assert part(found, "chi.y[0]", "chi.y[2]") == 0.0
+    # the slope of D with a number of chi, against the set read again with that number moved
+    base, moved = (made(table.replace("2.0]", f"{y}]"), 500.0, 1000.0) for y in (2.0, 2.001))
+    for k, c in enumerate((500.0, 1000.0)):
+        slope = float(moved.bind(300.0).D(c) - base.bind(300.0).D(c)) / 0.001
+        assert part(found, f"D.y[{k}]", "chi.y[2]") == pytest.approx(slope * 0.04, rel=2e-3)  # second order: 2e-4
+
+
+@pytest.mark.parametrize(
+    ("chi", "message"),
+    [
+        ('value = 1.5\nstandard_error = -1\nsource = "x"', "must not be negative"),
+        ('x = [0.4, 1.2]\nvariable = "c"\ny = [1, 2]\nstandard_error = [0.1]\nsource = "x"', "must be 2 numbers"),
+        ('expression = "1 + c"\nstandard_error = 0.1\nsource = "x"', "not with an expression"),
+    ],
+)
+def test_what_is_refused(chi, message):
+    with pytest.raises(InputError, match=message):
+        made(chi, 500.0)
