@@ -58,7 +58,8 @@ class LikelihoodProfile:
     others : ndarray, shape (n, p)
         The whole point u of each refit.
     leans : tuple of str
-        For each side, another parameter whose bound ends the profile there; "" where the data do. Such a side is open.
+        For each side, what ends the profile there in the data's place (another parameter's bound, runs that cease to
+        exist); "" where the data do. Such a side is open.
     better : bool
         Whether a refit found a lower chi2 than the fit it began from.
     """
@@ -88,7 +89,7 @@ class LikelihoodProfile:
         return f"{self.name}: any value fits"
 
     def _nothing(self, side: int) -> str:
-        return f"only the bound of {self.leans[side]}" if self.leans[side] else "nothing"
+        return f"only {self.leans[side]}" if self.leans[side] else "nothing"
 
 
 def profile(found: Estimate, name: str, *, level: float = 0.95) -> LikelihoodProfile:
@@ -203,16 +204,18 @@ def _walk(found: Estimate, k: int, sign: int, threshold: float, bound: float) ->
         _, again = _refit(found, k, u[-1], found.u)
         checked = again > deltas[-1] + found.chi2 - 0.05
     walked = np.array(points[1:]).reshape(-1, found.u.size)
-    leans = _at_bound(found, k, points[-1]) if np.isfinite(crossing) else ""
+    leans = _leans_on(found, k, points[-1]) if np.isfinite(crossing) else ""
     return _Side(np.array(u[1:]), np.array(deltas[1:]), walked, crossing, checked, leans)
 
 
-def _at_bound(found: Estimate, k: int, point: Array) -> str:
-    """Another parameter that stands at its bound: then the bound ends the profile, not the data."""
+def _leans_on(found: Estimate, k: int, point: Array) -> str:
+    """What ends a profile in the data's place: another parameter at its bound, or runs that cease to exist."""
     low, high = found.space.bounds
     for j, p in enumerate(found.space.parameters):
         if j != k and min(point[j] - low[j], high[j] - point[j]) < 1e-3:
-            return p.name
+            return f"the bound of {p.name}"
+    if any(np.any(~np.isfinite(seen)) for seen in found.problem.predictions(point)):
+        return "that no cell can be run beyond"
     return ""
 
 
