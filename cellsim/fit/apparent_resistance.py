@@ -1,6 +1,6 @@
 """What a measured voltage leaves for the interfaces, and whether a constant resistance is all that is missing.
 
-    R_app(t) = (U_measured - U_electrolyte)/i
+    R_app(t) = (U_measured - U_electrolyte)/i        with a whole current for i it is in ohm
 
 U_electrolyte comes from draws of the set, so the band of R_app is what the electrolyte's uncertainty does to it.
 """
@@ -29,7 +29,7 @@ class ApparentResistance:
     time : ndarray, shape (t,)
         [s]
     value, low, high : ndarray, shape (t,)
-        Median and 95 % band over the draws [ohm m^2; ohm where i is a whole current].
+        Median and 95 % band over the draws [ohm m^2].
     share : ndarray, shape (t,)
         Of the measured voltage that the median electrolyte explains [1].
     """
@@ -50,7 +50,7 @@ class VoltageCheck:
     start, stop : float
         The stretch [s].
     resistance : float
-        That fits best [ohm m^2; ohm where i is a whole current].
+        That fits best [ohm m^2].
     rms : float
         What it leaves of the voltage [V].
     expected : float

@@ -19,7 +19,6 @@ from thienenkamp2022_cell import Choice, first_edges, fit, noise_of, pixels, quo
 from thienenkamp2022_checks import (
     CONSTANT,
     QUICK,
-    REFERENCE,
     RIVALS,
     SHORT_OF_LIKE,
     HeldOut,
@@ -27,6 +26,7 @@ from thienenkamp2022_checks import (
     held_out,
     rivals,
     voltage,
+    wall,
     weak_directions,
     with_voltage,
     without_effect,
@@ -68,24 +68,18 @@ def main(folder: Path, *, quick: bool = False) -> dict[str, Any]:
     table = rivals(names, every, found.values, noise, folder, print)
     numbers["rivals"] = {r.name: r.__dict__ for r in table}
 
-    chosen = constant if quick else REFERENCE
-    start = found.values if quick else found.values | next(r.values for r in table if RIVALS[r.name] == REFERENCE)
-    best = found if quick else fit(REFERENCE, start, noise)
-    numbers |= {"whiteness": {}, "quotient": quotient(best, chosen) * PER_CM2}
-    fits = {"constant": found} | ({} if quick else {"reference": best})
-    looks = {name: whiteness(one, signal_size(one)[0].shape) for name, one in fits.items()}
-    numbers["whiteness"] = {n: [c.__dict__ for c in w.checks] for n, w in looks.items()}
+    numbers["wall"] = {r.name: wall(RIVALS[r.name], r.values) for r in table}
+    look = whiteness(found, signal_size(found)[0].shape)
+    numbers["quotient"] = quotient(found, constant) * PER_CM2
+    numbers["whiteness"] = [c.__dict__ for c in look.checks]
     numbers["directions"] = {
         motion: [[d.sd, d.text, d.weights["area"], d.weights["t_plus"]]
                  for d in weak_directions(Choice(every=every, solvent_motion=motion), found.values, noise)[:2]]
         for motion in ("volume", "none")
     }  # fmt: skip
-    late = {"constant": held_out(constant, found.values)}
-    if not quick:
-        late["reference"] = held_out(REFERENCE, best.values)
-    numbers["held out"] = {n: scores(h) for n, h in late.items()}
+    numbers["held out"] = scores(held_out(constant, found.values))
     numbers["kappa and chi"] = without_effect(constant, found)
-    u = voltage(chosen, best, 24 if quick else 80)
+    u = voltage(constant, found, 24 if quick else 80)
     numbers["voltage"] = {
         "checks": [c.__dict__ | {"passed": c.passed} for c in u.checks],
         "resistance": {f"{t:.0f}": [float(np.interp(t, u.resistance.time, a)) for a in
@@ -93,18 +87,18 @@ def main(folder: Path, *, quick: bool = False) -> dict[str, Any]:
                        for t in (10, 600, 1800, 3600, 4800, 7200, 12000, 23400)},
     }  # fmt: skip
     if not quick:
-        joint = with_voltage(REFERENCE, best.values, noise)
+        joint = with_voltage(CONSTANT, found.values, noise)
         left = joint.residuals[joint.problem.size - 16 : joint.problem.size]
         numbers["voltage"]["in the likelihood"] = [
             *describe(joint), f"chi2 of 16 voltages: {float(left @ left):.1f}",
-            f"quotient: {quotient(joint, REFERENCE) * PER_CM2:.4f} 1/cm2",
+            f"quotient: {quotient(joint, CONSTANT) * PER_CM2:.4f} 1/cm2",
             directions(joint.data_information, joint.space)[0].text,
         ]  # fmt: skip
-        numbers["profiles"] = intervals(found, best, folder)
-    numbers["describe"] = {name: describe(one) for name, one in fits.items()}
+        numbers["profiles"] = intervals(found, folder)
+    numbers["describe"] = describe(found)
     (folder / "numbers.json").write_text(json.dumps(numbers, indent=1, default=float), encoding="utf-8")
     (folder / "table.md").write_text(written(table, numbers), encoding="utf-8")
-    draw(folder / "fit.png", best, looks["constant" if quick else "reference"], u)
+    draw(folder / "fit.png", found, look, u)
     return numbers
 
 
@@ -118,23 +112,20 @@ def scores(h: HeldOut) -> dict[str, float]:
     }  # fmt: skip
 
 
-def intervals(constant: Estimate, reference: Estimate, folder: Path) -> dict[str, Any]:
+def intervals(found: Estimate, folder: Path) -> dict[str, Any]:
     """Profile likelihoods, the area's read as the quotient's."""
-    found = {}
-    for name, one, choice, names in (
-        ("constant", constant, CONSTANT, ("D", "area", "growth", "time_offset")),
-        ("reference", reference, REFERENCE, ("D.k0", "D.a1", "area")),
-    ):
-        kept = profiles(one, names, folder=folder / name, progress=lambda k, n: print(f"profile {k}/{n}"))
-        for key, p in kept.items():
-            low, high = p.interval
-            entry: dict[str, Any] = {"interval": [low, high], "shape": p.shape, "checked": p.checked}
-            entry |= {"better": p.better, "curvature": list(one.interval(key))}
-            if key == "area":
-                q = quotient(one, choice) * one.values["area"] * PER_CM2
-                entry["quotient"] = [q / high, q / low]
-            found[f"{name} {key}"] = entry
-    return found
+    numbers = {}
+    names = ("area", "D", "growth", "time_offset")
+    kept = profiles(found, names, folder=folder / "profiles", progress=lambda k, n: print(f"profile {k}/{n}"))
+    for name, p in kept.items():
+        low, high = p.interval
+        entry: dict[str, Any] = {"interval": [low, high], "shape": p.shape, "checked": p.checked, "better": p.better}
+        entry["curvature"] = list(found.interval(name))
+        if name == "area":
+            q = quotient(found, CONSTANT) * found.values["area"] * PER_CM2
+            entry["quotient"] = [q / high, q / low]
+        numbers[name] = entry
+    return numbers
 
 
 def written(table: list[Rival], numbers: dict[str, Any]) -> str:
@@ -142,15 +133,16 @@ def written(table: list[Rival], numbers: dict[str, Any]) -> str:
     like = [r for r in table if r.name not in SHORT_OF_LIKE]
     best = min(r.aic for r in like)
     lines = [
-        "| assumptions | q (1/cm2) | D (1e-13 m2/s) | growth (µm) | level | Δ AIC | trend |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| assumptions | q (1/cm2) | D (1e-13 m2/s) | growth (µm) | level | Δ AIC | trend | lowest c/c0 |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for r in table:
         growth = f"{r.values['growth'] * 1e6:.1f} ± {r.errors['growth'] * 1e6:.1f}" if "growth" in r.values else "-"
         aic = f"{r.aic - best:.1f}" if r in like else "other data"
         lines.append(
             f"| {r.name} | {r.quotient * PER_CM2:.3f} ± {r.quotient * r.quotient_sd * PER_CM2:.3f} | "
-            f"{r.D * 1e13:.2f} ± {r.D * r.D_sd * 1e13:.2f} | {growth} | {r.level:.3f} | {aic} | {r.trend:.2f} |"
+            f"{r.D * 1e13:.2f} ± {r.D * r.D_sd * 1e13:.2f} | {growth} | {r.level:.3f} | {aic} | {r.trend:.2f} | "
+            f"{numbers['wall'][r.name][0]:.2f} at {numbers['wall'][r.name][1]:.0f} s |"
         )
     rest = {k: v for k, v in numbers.items() if k != "rivals"}
     return "\n".join(lines) + "\n\n```\n" + json.dumps(rest, indent=1, default=float) + "\n```\n"

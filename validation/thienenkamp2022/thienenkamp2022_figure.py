@@ -47,4 +47,4 @@ def draw(path: Path, found: Estimate, look: Whiteness, voltage: Voltage) -> None
         r = voltage.resistance
         resistance.fill_between(r.time / 3600, r.low / 1e3, r.high / 1e3, color=figstyle.COLOURS[1], alpha=0.3, lw=0)
         resistance.plot(r.time / 3600, r.value / 1e3, color=figstyle.COLOURS[1])
-        resistance.set(xlabel="time $t$ (h)", ylabel="apparent resistance $R$ (kΩ)", yscale="log")
+        resistance.set(xlabel="time $t$ (h)", ylabel="apparent resistance $R$ (kΩ)", yscale="log", ylim=(0.1, None))
