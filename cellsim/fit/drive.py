@@ -53,7 +53,7 @@ def thinned_step(step: Step, tolerance: float, *, beyond: float = 0.0) -> Step:
 
 
 def passed(step: Step, times: Array) -> Array:
-    """Integral of a followed table from the start of the step to each of `times`, shape (n,) [value s]."""
+    """Integral of a followed table from the start of the step to each of `times`, shape (n,)."""
     t = np.array([0.0, step.duration]) if step.time is None else step.time
     y = np.repeat(step.value, 2) if step.time is None else step.value
     total = np.concatenate([[0.0], np.cumsum(0.5 * np.diff(t) * (y[1:] + y[:-1]))])

@@ -31,7 +31,7 @@ class Forecast:
     Parameters
     ----------
     measured, mean, sd : ndarray, shape (n,)
-        Points, prediction and its standard deviation, noise included [unit of the measurement].
+        Points, prediction and its standard deviation, noise included (unit of the measurement).
     whitened : ndarray, shape (n,)
         Independent standard normal numbers if the prediction and its errors are right [1].
     log_density : float
@@ -61,7 +61,7 @@ class Forecast:
 
     @property
     def rms(self) -> float:
-        """Root mean square of measured minus predicted [unit of the measurement]."""
+        """Root mean square of measured minus predicted (unit of the measurement)."""
         return float(np.sqrt(np.mean((self.measured - self.mean) ** 2)))
 
 
@@ -112,7 +112,7 @@ def conditional(
     observation : Observation
         All points and their errors; profiled gains are not supported.
     predicted : ndarray, shape (n,)
-        At all points [unit of the measurement].
+        At all points (unit of the measurement).
     late : ndarray of bool, shape (n,)
         Which to predict.
     level : float

@@ -4,7 +4,7 @@
 
 where
     s(z)  what the coil's sensitivity leaves in all profiles, in proportion to the signal [1]
-    p(z)  what else stays in all profiles: background, the true shape of the point spread [unit of the signal]
+    p(z)  what else stays in all profiles: background, the true shape of the point spread (unit of the signal)
     g(t), b(t)  scatter of the gain and of the background from profile to profile
 
 s, p, g and b are errors that points share, of stated standard deviation; :func:`variances` finds those that make the
@@ -39,13 +39,13 @@ class Spread:
     Parameters
     ----------
     pattern : float
-        Of p(z) [unit of the signal].
+        Of p(z) (unit of the signal).
     sensitivity : float
         Of s(z) [1].
     gain : float
         Of g(t), relative to the gain [1].
     background : float
-        Of b(t) [unit of the signal].
+        Of b(t) (unit of the signal).
     """
 
     pattern: float = 0.0
@@ -67,7 +67,7 @@ def pixel_noise(profiles: MriProfiles) -> tuple[float, Array]:
     Returns
     -------
     sigma : float
-        Standard deviation [unit of the signal].
+        Standard deviation (unit of the signal).
     correlation : ndarray, shape (12,)
         At lags of 0, 1, 2 ... pixels [1].
 
@@ -135,11 +135,11 @@ def signal_observation(
     look : SignalLook
         Of the same times and pixels.
     sigma : float
-        Noise of a pixel [unit of the signal].
+        Noise of a pixel (unit of the signal).
     spread : Spread
         Of what pixels and profiles share.
     reference : ndarray, shape (t, k), optional
-        The signal without background that `spread.sensitivity` and `spread.gain` scale [unit of the signal]; default
+        The signal without background that `spread.sensitivity` and `spread.gain` scale (unit of the signal); default
         the data less their lowest decile.
     nuisance : mapping
         Role -> parameter.
@@ -191,7 +191,7 @@ def variances(residual: Array, size: Array, start: tuple[float, Spread]) -> tupl
     Parameters
     ----------
     residual : ndarray, shape (t, k)
-        Measured minus predicted [unit of the signal].
+        Measured minus predicted (unit of the signal).
     size : ndarray, shape (t, k)
         The signal without background.
     start : tuple
@@ -200,7 +200,7 @@ def variances(residual: Array, size: Array, start: tuple[float, Spread]) -> tupl
     Returns
     -------
     sigma : float
-        [unit of the signal]
+        (unit of the signal)
     spread : Spread
     log_likelihood : float
         Without ln(2 pi) [1].
