@@ -205,6 +205,30 @@ def simulate(
     click.echo(f"written to {output} in {done.seconds:.0f} s; next: mdcoeffs onsager {output}/STATE/SPECIES.toml")
 
 
+@main.command()
+@click.argument("case", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="Folder; what is there and current is taken as it is.")
+@click.option("--scheduler", metavar="ADDRESS", help="Read the replicas on a dask cluster, such as tcp://host:8786.")
+@click.option("--platform", help="Of the simulation: CUDA, HIP, OpenCL, CPU; the fastest that works when left out.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Simulations side by side; one per core when left out.")
+def pipeline(case: Path, output: Path, scheduler: str | None, platform: str | None, jobs: int | None) -> None:
+    """Trajectories to a polarised cell with bands: Omega(c), chi(c), transport set, cell, report.
+
+    \b
+    Example:  mdcoeffs pipeline cases/coarse_grained/pipeline.toml -o runs/pipeline
+    """
+    from mdcoeffs.pipeline import run_pipeline
+    from mdcoeffs.pipeline_file import read_pipeline
+
+    file = read_pipeline(case)
+    with _progress("working") as step:
+        done = run_pipeline(file, output, scheduler=scheduler, platform=platform, jobs=jobs, tell=click.echo,
+                            progress=step)  # fmt: skip
+    for line in done.lines:
+        click.echo(line)
+    click.echo(f"{done.report} written")
+
+
 @main.command("field")
 @click.argument("folder", type=FILE)
 @click.option("-o", "--output", type=FILE, help="JSON to write; FOLDER/field.json when left out.")
@@ -286,6 +310,35 @@ def residence(species: Path, output: Path, every: float) -> None:
     residence_figure(result, output / "residence.png")
     remove_checkpoints(output, "radial")
     for line in residence_lines(result):
+        click.echo(line)
+    click.echo(f"written to {output}")
+
+
+@main.command()
+@click.argument("species", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for summary.json, tables and the figure.")
+@click.option("--checkpoint", "every", type=click.FloatRange(min=0), default=60.0, show_default=True,
+              help="Seconds between checkpoints; a run that was killed goes on from the last one.")  # fmt: skip
+def activity(species: Path, output: Path, every: float) -> None:
+    """Thermodynamic factor chi from composition waves and Kirkwood-Buff integrals.
+
+    \b
+    Example:  mdcoeffs activity SPECIES.toml -o results
+    """
+    from mdcoeffs.config import read_species
+
+    file = read_species(species)
+    from mdcoeffs.activity import NAME, activity_of
+    from mdcoeffs.activity_output import activity_figure, activity_lines, write_activity
+    from mdcoeffs.streams import remove_checkpoints
+
+    _make_folder(output)
+    with _progress("reading") as step:
+        result = activity_of(file, folder=output, checkpoint_every=every, progress=step)
+    write_activity(result, output)
+    activity_figure(result, output / "activity.png")
+    remove_checkpoints(output, NAME)
+    for line in activity_lines(result):
         click.echo(line)
     click.echo(f"written to {output}")
 
