@@ -61,5 +61,6 @@ def test_current_alone_leaves_t_plus_open_upwards(study: ModuleType) -> None:
     can_be_run = one.delta < 100  # t+0 = 1 and beyond: no cell
     assert one.delta[can_be_run][-1] < one.threshold and one.value[can_be_run][-1] > 0.9  # delta 1.6 at 0.98
     assert one.interval[0] == pytest.approx(0.095, abs=0.03)
+    assert one.shape == "open above" and one.interval[1] == np.inf
     # while the curvature at the best point pretends 0.09
     assert found.errors["t_plus"] < 0.2
