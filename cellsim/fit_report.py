@@ -157,6 +157,11 @@ def _agreement(found: Estimate) -> list[str]:
     for o, level in zip(found.problem.observations, found.levels, strict=True):
         if o.noise.free:
             told.append(f"{o.label}: noise level {level:.3g} times the error it was given")
+    if found.edge:
+        told.append(
+            f"a little further in {', '.join(found.edge)} the cell cannot be run to these data: the best point may "
+            "stand at that edge, and errors by curvature then mean nothing"
+        )
     free = max(found.degrees_of_freedom, 1)
     if not any(o.noise.free for o in found.problem.observations) and found.chi2_data > free + 5 * math.sqrt(2 * free):
         told.append(

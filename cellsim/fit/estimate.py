@@ -18,7 +18,7 @@ from scipy.stats import norm, qmc
 
 from cellsim.errors import ConvergenceError
 from cellsim.fit.parameters import Space
-from cellsim.fit.problem import Problem
+from cellsim.fit.problem import STEP, Problem
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -73,6 +73,9 @@ class Estimate:
         Every search.
     evaluations : int
         Residual evaluations, those of derivatives included.
+    edge : tuple of str
+        Parameters in which, a step further, the cell can no longer be run to the data: a search may have been stopped
+        there by the edge and not by the data.
     """
 
     problem: Problem
@@ -82,6 +85,7 @@ class Estimate:
     levels: Array
     starts: tuple[Start, ...] = ()
     evaluations: int = 0
+    edge: tuple[str, ...] = ()
 
     @property
     def space(self) -> Space:
@@ -265,7 +269,20 @@ def estimate(
             )
     J = problem.jacobian(best.u, level)
     r = problem.residuals(best.u, level)
-    return Estimate(problem, best.u, J, r, level, tuple(one[0] for one in found), count + 2 * best.u.size + 1)
+    starts_made = tuple(one[0] for one in found)
+    return Estimate(problem, best.u, J, r, level, starts_made, count + 4 * best.u.size + 1, _edge(problem, best.u))
+
+
+def _edge(problem: Problem, u: Array) -> tuple[str, ...]:
+    """Parameters that cannot go a step further, on one side or the other."""
+    reached = [np.isfinite(seen) for seen in problem.predictions(u)]
+    found = []
+    for k, name in enumerate(problem.space.names):
+        e = STEP * np.eye(u.size)[k]
+        sides = (problem.predictions(u + e), problem.predictions(u - e))
+        if any(np.any(~np.isfinite(s) & r) for side in sides for s, r in zip(side, reached, strict=True)):
+            found.append(name)
+    return tuple(found)
 
 
 def _objective(problem: Problem, start: Start, level: Array) -> float:

@@ -64,7 +64,7 @@ class Experiment:
     observations: tuple[Observation, ...]
     nuisance: Mapping[str, str] = field(default_factory=dict)
     solver: str = "sundials"
-    options: Options = field(default_factory=lambda: Options(rtol=1e-5))
+    options: Options = field(default_factory=lambda: Options(rtol=1e-5, cells=320))
     driven_by_total: bool = False
 
     def __post_init__(self) -> None:

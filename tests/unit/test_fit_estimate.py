@@ -167,3 +167,17 @@ def test_inverse_of_a_singular_information_is_huge_not_an_error():
     scale = np.array([1e-8, 1.0, 1e9])
     expected = np.linalg.inv(B.T @ B) / np.outer(scale, scale)
     assert np.allclose(inverse((B.T @ B) * np.outer(scale, scale)), expected, rtol=1e-9, atol=0)
+
+
+def test_a_best_point_at_the_edge_of_what_can_be_run_is_named():
+    """y = a falls with a, but beyond a = 0.5 there is no run: the search ends at the cliff and says so."""
+    y = np.full(10, 0.8)
+
+    def steps(values):
+        a = values["a"]
+        return np.full(10, a if a <= 0.5 else np.nan)
+
+    found = estimate(toy(steps, y, (Parameter("a", 0.3),), sd=0.1), starts=1)
+    assert 0.47 < found.u[0] <= 0.5 and found.edge == ("a",)
+    inside = estimate(toy(lambda v: np.full(10, v["a"]), y, (Parameter("a", 0.3),), sd=0.1), starts=1)
+    assert inside.u[0] == pytest.approx(0.8, abs=1e-3) and inside.edge == ()
