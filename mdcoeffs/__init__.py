@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mdcoeffs.activity import activity_of
     from mdcoeffs.collective import collective_displacements
     from mdcoeffs.config import Replica, Species, read_species
     from mdcoeffs.displacements import CollectiveDisplacements, SelfMSD
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mdcoeffs.to_set import set_from_recipe
 
 _HOMES = {
+    "activity_of": "activity",
     "collective_displacements": "collective",
     "Replica": "config",
     "Species": "config",
@@ -41,6 +43,7 @@ __all__ = [
     "Replica",
     "SelfMSD",
     "Species",
+    "activity_of",
     "collective_displacements",
     "estimate_onsager",
     "onsager_from_file",

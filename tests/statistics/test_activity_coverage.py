@@ -1,0 +1,48 @@
+"""The 95 % intervals of chi hold the truth, for walkers without forces: chi = phi_0 = n_0/(n_0 + n_s) exactly."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from mdcoeffs.fluctuations import activity_from_sums
+from mdcoeffs.radial import RadialSums, make_pair
+from mdcoeffs.walker import Frame
+from mdcoeffs.waves import WaveSums, wave_vectors
+
+IONS, SOLVENT, FRAMES, REPLICAS, EDGE = 20, 60, 300, 2, 2e-9
+
+
+def walkers(rng, step):
+    """chi of random walkers, `step` boxes between frames; the longest live (2 pi step)^-2 frames."""
+    box = np.eye(3) * EDGE
+    n = IONS + SOLVENT
+    vectors = wave_vectors(box, np.pi / (EDGE / n ** (1 / 3)))
+    edges = np.linspace(0, 0.49 * EDGE, 50)
+    s, zero = np.arange(IONS), np.arange(IONS, n)
+    groups = [make_pair("ss", s, s, s, s), make_pair("s0", s, zero, s, zero), make_pair("00", zero, zero, zero, zero)]
+    pairs, waves = [], []
+    for _ in range(REPLICAS):
+        pairs.append(RadialSums(groups, edges))
+        waves.append(WaveSums(vectors, s, zero, np.where(s % 2, 1.0, -1.0), centres=False))
+        x = rng.random((n, 3))
+        for k in range(FRAMES):
+            frame = Frame(k, float(k), x * EDGE * 1e10, box)
+            pairs[-1].add(frame)
+            waves[-1].add(frame)
+            x = (x + rng.normal(0, step, (n, 3))) % 1
+    return activity_from_sums(pairs, waves, nu=2, T=300.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [0.1, 0.04])
+def test_coverage(step):
+    """COVERAGE"""
+    rng = np.random.default_rng(7)
+    systems, held, z = 60, 0, []
+    for _ in range(systems):
+        found = walkers(rng, step)
+        low, high = found.interval()
+        held += low < 0.75 < high
+        z.append(found.difference[0] / found.difference[1])
+    assert binomtest(held, systems, 0.95, alternative="less").pvalue > 0.01 / 2
+    assert np.std(z) < 1.3  # the routes agree within the error of their difference
