@@ -178,7 +178,7 @@ def _set(chain: Chain, matrices: Mapping[str, Done], activities: Mapping[str, Do
     if activities:
         recipe["chi"] = chi_block(
             [read_onsager(one.folder).c for one in matrices.values()],
-            [json.loads((activities[state].folder / "chi.json").read_text(encoding="utf-8")) for state in matrices],
+            [json.loads((activities[one].folder / "summary.json").read_text(encoding="utf-8")) for one in matrices],
         )
     text = tomli_w.dumps(recipe)
     inputs = {"recipe": text_hash(text)}

@@ -14,6 +14,7 @@ from typing import Any
 from cellsim.errors import InputError
 from cellsim.schema import Table, read_toml
 from mdcoeffs.config import SpeciesFile, read_species
+from mdcoeffs.fluctuations import ROUTES
 from mdcoeffs.onsager_run import binary_salt
 from mdcoeffs.system import SystemFile, read_system
 
@@ -43,7 +44,7 @@ class PipelineFile:
     recipe : mapping
         Tables of the set's recipe.
     route : str, optional
-        Route to chi by Kirkwood-Buff integrals of the trajectories; None where the recipe says chi.
+        One of `mdcoeffs.fluctuations.ROUTES`, chi from the trajectories; None where the recipe says chi.
     case : mapping
         Tables of the cell.
     field : tuple of Path
@@ -109,7 +110,7 @@ def read_pipeline(path: str | Path) -> PipelineFile:
     if chosen == "kirkwood_buff":
         table = top.table("kirkwood_buff")
         table.only("route")
-        route = table.choice("route", ("waves", "pairs"), "waves")
+        route = table.choice("route", ROUTES, "both")
     bands, check = top.table("bands", {}), top.table("consistency", {})
     bands.only("draws", "seed")
     check.only("voltage", "draws")

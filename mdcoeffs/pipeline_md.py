@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cellsim.errors import InputError
 from mdcoeffs.activity import NAME as ACTIVITY
-from mdcoeffs.activity import activity_of, with_positions
+from mdcoeffs.activity import activity_of, read_activity, with_positions
+from mdcoeffs.activity_output import activity_figure, write_activity
 from mdcoeffs.cluster import onsager_on_cluster
 from mdcoeffs.config import SpeciesFile, read_species
 from mdcoeffs.figures import onsager_figure
 from mdcoeffs.onsager_run import OnsagerResult, onsager_from_file
 from mdcoeffs.pipeline_file import PipelineFile, check_species
-from mdcoeffs.report import plain, read_onsager, write_netcdf, write_summary
+from mdcoeffs.report import read_onsager, write_netcdf, write_summary
 from mdcoeffs.run_record import read_record
 from mdcoeffs.simulate import run_folder, simulate_system
 from mdcoeffs.stage import Done, Stage, current, file_hash, make
@@ -187,17 +187,18 @@ def activities_of(chain: Chain, species: Mapping[str, Path], progress: Progress 
         file = with_positions(read_species(path))
 
         def work(folder: Path, file: SpeciesFile = file) -> None:
-            got = activity_of(file, folder=folder, progress=progress)
-            chi, error = got.routes[str(route)]
-            told: dict[str, Any] = plain({
-                "c": got.c, "temperature": got.T, "chi": chi, "standard_error": error, "route": route,
-                "routes": {name: list(pair) for name, pair in got.routes.items()},
-                "difference": list(got.difference), "frames": list(got.frames), "notes": list(got.notes),
-            })  # fmt: skip
-            (folder / "chi.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+            settings = replace(read_activity(file), route=str(route))
+            found = activity_of(file, settings=settings, folder=folder, progress=progress)
+            write_activity(found, folder)
+            activity_figure(found, folder / "activity.png")
             remove_checkpoints(folder, ACTIVITY)
 
-        stage = Stage(chain.output / "chi" / state, _data(file), {"route": route}, ("mdcoeffs.activity",))
+        stage = Stage(
+            chain.output / "chi" / state,
+            _data(file),
+            {"route": route},
+            ("mdcoeffs.activity", "mdcoeffs.activity_output"),
+        )
         found[state] = chain.keep(f"chi {state}", make(stage, work))
     return found
 
@@ -210,7 +211,7 @@ def chi_block(c: Sequence[float], found: Sequence[Mapping[str, Any]]) -> dict[st
     c : sequence of float
         Concentrations, increasing [mol/m^3].
     found : sequence of mapping
-        ``chi.json`` of each.
+        ``summary.json`` of ``mdcoeffs activity`` of each.
 
     Returns
     -------

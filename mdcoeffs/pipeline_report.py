@@ -66,7 +66,9 @@ def write_report(
         The CASE.toml.
     """
     summaries = {state: _json(output / "onsager" / state / "summary.json") for state in states}
-    chis = {state: _json(path) for state in states if (path := output / "chi" / state / "chi.json").is_file()}
+    chis = {
+        state: _json(output / stages[f"chi {state}"] / "summary.json") for state in states if f"chi {state}" in stages
+    }
     text = (set_folder / "transport.toml").read_text(encoding="utf-8")
     made = parse_set(text, "transport.toml")
     rows = json.loads((consistency / "consistency.json").read_text(encoding="utf-8"))
@@ -75,6 +77,8 @@ def write_report(
     consistency_figure(rows, folder / "consistency.png", title=title)
     cell = _json(polarization / "summary.json")
     told = (polarization / "bands.txt").read_text(encoding="utf-8").splitlines()
+    shown = [folder / "transport.png"]
+    shown += [output / stages[f"chi {state}"] / "activity.png" for state in list(chis)[-1:]]
     pictures = [polarization / name for name in CELL_FIGURES if (polarization / name).is_file()]
     notes = [f"{state}: {note}" for state, one in summaries.items() for note in one["notes"]]
     notes += [f"chi, {state}: {note}" for state, one in chis.items() for note in one["notes"]]
@@ -89,7 +93,7 @@ def write_report(
         page.heading("From trajectories to a transport set"),
         page.table(*_omega_table(summaries)),
         page.bullets(_chi_lines(chis, set_folder)),
-        page.figures([folder / "transport.png"]),
+        page.figures(shown),
         page.heading("From the set to a cell"),
         page.paragraph(
             "Bands: the cell run again with draws of the set's numbers from the covariance in its file, which holds "
@@ -165,7 +169,7 @@ def _with_interval(entry: Json) -> str:
 def _chi_lines(chis: Mapping[str, Json], set_folder: Path) -> list[str]:
     lines = [
         f"χ, {state}: {one['chi']:.3g} ± {one['standard_error']:.2g} by {one['route']}; "
-        + ", ".join(f"{name} {pair[0]:.3g} ± {pair[1]:.2g}" for name, pair in one["routes"].items())
+        + ", ".join(f"{name} {way['chi']:.3g} ± {way['standard_error']:.2g}" for name, way in one["routes"].items())
         for state, one in chis.items()
     ]
     return [*lines, *(set_folder / "notes.txt").read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,168 @@
+"""mdcoeffs pipeline, as a user types it: the whole chain on walkers of known Omega, its cache, its refusals."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from cellsim.set_file import load_set
+from mdcoeffs.cli import main
+from mdcoeffs.synthetic import Solvent, walk
+
+CASE = """
+title = "walkers"
+species = ["c1/SPECIES.toml", "c2/SPECIES.toml", "c3/SPECIES.toml"]
+[salt]
+formula = "LiX"
+M = "287 g/mol"
+[solvent]
+name = "S"
+M = "90 g/mol"
+[volumes]
+V_e = "100 cm^3/mol"
+V_0 = "80 cm^3/mol"
+source = "assumed"
+[chi]
+variable = "c"
+x = [0.5, 1.0, 1.5]
+y = [1.1, 1.3, 1.6]
+standard_error = [0.1, 0.1, 0.2]
+basis = "molal"
+source = "assumed"
+[cell]
+thickness = "0.1 mm"
+[electrolyte]
+salt = { c = "1 mol/L" }
+[[step]]
+hold = "voltage"
+value = "10 mV"
+duration = "10 min"
+[bands]
+draws = 20
+[consistency]
+draws = 20
+"""
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def made_in(output):
+    """Names of the stages that were not taken from the cache."""
+    return [name for name, how in re.findall(r"^(\S+(?: \S+)?): (made|from cache)", output, re.M) if how == "made"]
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    """Three concentrations of walkers whose Omega grows with c."""
+    folder = tmp_path_factory.mktemp("case")
+    for k, c in enumerate((500.0, 1000.0, 1500.0), start=1):
+        here = folder / f"c{k}"
+        here.mkdir()
+        lines = ['temperature = "300 K"']
+        for name, role, z, mass, count in (("Li", "cation", 1, 7, 50), ("X", "anion", -1, 280, 50),
+                                           ("S", "solvent", 0, 90, 100)):  # fmt: skip
+            lines.append(f'[species.{name}]\nrole = "{role}"\ncharge = {z}\ncount = {count}\nmass = "{mass} g/mol"')
+        for number in range(2):
+            made = walk(np.array([[1.0, 0.3], [0.3, 1.6]]) * 1e-10 * c / 1000, frames=1500, dt=1e-11, c=c, n_salt=50,
+                        seed=10 * k + number, solvents=Solvent(100, 90.0))  # fmt: skip
+            np.savez(here / f"r{number}.npz", time=made.time, R=made.R, volume=made.volume)
+            lines.append(f'[[replica]]\narrays = "r{number}.npz"')
+        (here / "SPECIES.toml").write_text("\n".join(lines) + "\n")
+    (folder / "pipeline.toml").write_text(CASE)
+    return folder / "pipeline.toml"
+
+
+@pytest.fixture(scope="module")
+def done(case):
+    out = case.parent / "out"
+    result = call("pipeline", case, "-o", out)
+    assert result.exit_code == 0, result.output
+    assert len(made_in(result.output)) == 7
+    return out
+
+
+def test_every_arrow_is_there_as_files(done, case):
+    for name in ("pipeline.toml", "cell.toml", "onsager/c2/onsager.nc", "onsager/c2/onsager.png", "set/SET.toml",
+                 "set/transport.toml", "polarization/solution.nc", "polarization/bands.csv", "polarization/bands.png",
+                 "consistency/consistency.json", "report/report.html", "report/transport.png"):  # fmt: skip
+        assert (done / name).is_file(), name
+    found = load_set(done / "set" / "transport.toml", T=300.0)
+    # D = nu R T chi/(c n Omega^-1 n) of the truth is 4.896e-10 at 1 mol/L, its standard error 3 %
+    assert float(found.D(1000.0)) == pytest.approx(4.896e-10, rel=0.1)
+    page = (done / "report" / "report.html").read_text()
+    assert "Shao and Zhang 2023" in page and "No runs in a field are here" in page and 'src="data:image/png' in page
+    assert all((done / "report" / link).is_file() for link in re.findall(r'href="([^"]+)"', page))
+    # the recipe it leaves makes the same set by hand
+    again = call("to-set", done / "set" / "SET.toml", "-o", case.parent / "transport.toml", "--force")
+    assert again.exit_code == 0, again.output
+    assert (case.parent / "transport.toml").read_text() == (done / "set" / "transport.toml").read_text()
+
+
+def test_the_simulated_cell_gives_the_current_fraction_of_omega(done):
+    for row in json.loads((done / "consistency" / "consistency.json").read_text()):
+        assert abs(row["difference"]) < 5e-5  # measured: up to 1.6e-5, from the held ends of the range
+        low, high = row["cell"]["interval"]
+        assert low < row["omega"]["value"] < high
+        # 20 draws against 4000 posterior samples
+        ends = row["omega"]["interval"]
+        assert (high - low) / (ends[1] - ends[0]) == pytest.approx(1.0, abs=0.6)
+
+
+def changed(case, out, old, new):
+    """Stages that are made again after a change of the CASE.toml."""
+    text = case.read_text()
+    assert old in text
+    other = case.parent / "changed.toml"
+    other.write_text(text.replace(old, new))
+    result = call("pipeline", other, "-o", out)
+    assert result.exit_code == 0, result.output
+    return made_in(result.output)
+
+
+def test_found_again_and_made_again_only_where_it_changed(done, case, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    assert made_in(call("pipeline", case, "-o", out).output) == []
+    # what was touched by hand is made again; it gives the same files, so nothing follows from it
+    path = out / "onsager" / "c1" / "summary.json"
+    path.write_text(path.read_text() + " ")
+    assert made_in(call("pipeline", case, "-o", out).output) == ["onsager c1"]
+    assert changed(case, out, "[consistency]\ndraws = 20", "[consistency]\ndraws = 21") == ["consistency", "report"]
+
+
+@pytest.mark.slow
+def test_a_change_of_chi_or_of_the_cell_leaves_the_trajectories_alone(done, case, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    assert changed(case, out, 'value = "10 mV"', 'value = "20 mV"') == ["polarization", "report"]
+    assert changed(case, out, "1.3, 1.6]", "1.3, 1.7]") == ["set", "polarization", "consistency", "report"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[bands]", "[band]", "did you mean"),
+        ('"c2/SPECIES.toml"', '"c7/SPECIES.toml"', "names no file that exists"),
+        ("draws = 20", "draws = 2", "draws"),
+        ('[electrolyte]\n', '[electrolyte]\ntransport = "x.toml"\n', "leave it out"),
+        ("[chi]", "[kirkwood_buff]\n[chi]", "exactly one of chi, activity, kirkwood_buff"),
+        ('hold = "voltage"', 'file = "i.csv"\nhold = "voltage"', "names a file"),
+        ('salt = { c = "1 mol/L" }', 'salt = { c = "3 mol/L" }', "lies outside"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_exit_code_2(case, done, tmp_path, old, new, message):
+    text = case.read_text()
+    assert old in text
+    bad = case.parent / "bad.toml"
+    bad.write_text(text.replace(old, new, 1))
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    result = call("pipeline", bad, "-o", out)
+    assert result.exit_code == 2
+    line = result.output.strip().splitlines()[-1]
+    assert line.startswith("error: ") and message in line
