@@ -80,7 +80,7 @@ def test_lennard_jones_compressibility():
         [one.sums.sums for one in pairs], lambda total: [0.25, 0.5, 0.25] @ inner(total)[1][:, flat].mean(axis=1)
     )
     compressibility, error = 1 + rho * 1e30 * float(G.value), rho * 1e30 * float(G.error)
-    # Too low by 0.06: measured 0.312 +- 0.035 here, 0.301 and 0.328 +- 0.012 with 256 particles and runs 12 times longer.
+    # Too low by 0.06: measured 0.312 +- 0.035 here, 0.301 and 0.328 +- 0.012 with 256 particles and longer runs.
     # The running integral still rises at half the box. The compressibility cancels in chi, so chi has no such error.
     assert abs(compressibility - exact) < 3 * error + 0.06
     assert error < 0.1
