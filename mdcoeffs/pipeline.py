@@ -50,7 +50,6 @@ from mdcoeffs.pipeline_file import PipelineFile
 from mdcoeffs.pipeline_md import Chain, Tell, activities_of, chi_block, matrices_of, simulated
 from mdcoeffs.pipeline_report import write_report
 from mdcoeffs.report import read_onsager
-from mdcoeffs.simulate import run_folder
 from mdcoeffs.stage import Done, Stage, file_hash, make, text_hash
 from mdcoeffs.to_set import set_from_recipe
 
@@ -329,16 +328,22 @@ def _ratio(solution: Solution) -> float | None:
 
 def _fields(chain: Chain) -> dict[str, Path]:
     """Label -> JSON of ``mdcoeffs field``: those the file names, and those of states simulated in a field."""
-    found = {f"{path.parent.name} ({path.name})": path for path in chain.file.field}
+    found, folders = {}, {}
+    for path in chain.file.field:
+        if path.is_file():
+            found[f"{path.parent.name}/{path.name}"] = path
+        else:
+            folders[f"{path.parent.name}_{path.name}"] = path
     system = chain.file.system
-    for state in dict.fromkeys(point.state for point in system.field_points) if system is not None else ():
-        md = chain.output / "md"
-        points = [point for point in system.all_points if point.state == state] if system is not None else []
-        inputs = {p.label: file_hash(run_folder(md, p) / "displacements.npz") for p in points}
+    if system is not None:
+        folders |= {point.state: chain.output / "md" / point.state for point in system.field_points}
+    for name, state in folders.items():
+        runs = [state.parent / "system.toml", *sorted(state.glob("*/displacements.npz"))]
+        inputs = {path.relative_to(state.parent).as_posix(): file_hash(path) for path in runs}
 
-        def work(folder: Path, state: str = state) -> None:
-            write_field(field_result(chain.output / "md" / state), folder / "field.json")
+        def work(folder: Path, state: Path = state) -> None:
+            write_field(field_result(state), folder / "field.json")
 
-        stage = Stage(chain.output / "field" / state, inputs, {}, ("mdcoeffs.field_run",))
-        found[state] = chain.keep(f"field {state}", make(stage, work)).folder / "field.json"
+        stage = Stage(chain.output / "field" / name, inputs, {}, ("mdcoeffs.field_run",))
+        found[name] = chain.keep(f"field {name}", make(stage, work)).folder / "field.json"
     return found

@@ -48,7 +48,7 @@ class PipelineFile:
     case : mapping
         Tables of the cell.
     field : tuple of Path
-        Results of ``mdcoeffs field`` to show beside.
+        Results of ``mdcoeffs field`` to show beside, or folders of states with runs in a field.
     draws : int
         Draws of the set behind the bands of the polarization.
     seed : int
@@ -211,6 +211,9 @@ def _names_a_file(value: Any) -> bool:
 def _field(top: Table) -> tuple[Path, ...]:
     found = tuple(top.file.parent / name for name in top.strings("field", []))
     for path in found:
-        if not path.is_file():
-            raise InputError(f"{top.where('field')}: {str(path)!r} names no file that exists; mdcoeffs field makes it")
+        if not path.is_file() and not (path.parent / "system.toml").is_file():
+            raise InputError(
+                f"{top.where('field')}: {str(path)!r} is neither what mdcoeffs field wrote nor a state's folder of "
+                f"mdcoeffs simulate"
+            )
     return found
