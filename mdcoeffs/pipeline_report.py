@@ -169,7 +169,11 @@ def _with_interval(entry: Json) -> str:
 def _chi_lines(chis: Mapping[str, Json], set_folder: Path) -> list[str]:
     lines = [
         f"χ, {state}: {one['chi']:.3g} ± {one['standard_error']:.2g} by {one['route']}; "
-        + ", ".join(f"{name} {way['chi']:.3g} ± {way['standard_error']:.2g}" for name, way in one["routes"].items())
+        + ", ".join(
+            f"{name} {way['chi']:.3g} ± {way['standard_error']:.2g}"
+            for name, way in one["routes"].items()
+            if name != one["route"]
+        )
         for state, one in chis.items()
     ]
     return [*lines, *(set_folder / "notes.txt").read_text(encoding="utf-8").splitlines()]
