@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 CASES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / "cases").rglob("*.toml")
-    if "\n[cell]" in (text := path.read_text()) and "\n[electrolyte]" in text  # not sets, nor what other commands read
+    if "\n[cell]" in (text := path.read_text()) and "\ntransport = " in text  # not sets, nor what other commands read
 )
 COMMANDS = ["new", "check", "plan", "run", "plot", "compare", "fit", "design", "sets", "export"]
 SMALL = """
