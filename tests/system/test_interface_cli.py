@@ -112,7 +112,9 @@ def test_bad_input_is_one_line_and_code_2(folder, tmp_path):
     path.write_text(SPECIES.replace('zero = "-10 angstrom"', 'zero = "-17 angstrom"'))
     done = CliRunner().invoke(main, ["interface", str(path), "-o", str(tmp_path)])
     assert done.exit_code == 2
-    assert "barriers.top.zero = -17 angstrom: no Li was found there" in done.output and len(done.output.splitlines()) == 1
+    assert (
+        "barriers.top.zero = -17 angstrom: no Li was found there" in done.output and len(done.output.splitlines()) == 1
+    )
 
 
 def test_no_interface_table_still_gives_profiles(folder, tmp_path):
