@@ -27,6 +27,8 @@ TOLERANCE = 1e-9
 """Relative change of chi squared, and of the parameters, at which a search ends."""
 SETTLED = 1e-3
 """Fall of chi squared still to be had from a search that ends without meeting its tolerance: 0.03 standard errors."""
+SAME = 1e-6
+"""The same for searches from other starts, which are to tell whether they lead to the same point."""
 RIDGE = 5.0
 """Pull towards the start during a search, as a standard deviation in u: far too weak to bias what the data see, it
 keeps what they do not see from drifting to where nothing depends on anything."""
@@ -250,7 +252,7 @@ def estimate(
     found: list[tuple[Start, Array]] = []
     count = 0
     for k, point in enumerate(points):
-        start, level, used = _search(problem, point, levels)
+        start, level, used = _search(problem, point, levels, rough=k > 0)
         count += used
         found.append((start, level))
         if progress is not None:
@@ -262,6 +264,9 @@ def estimate(
             "fewer parameters"
         )
     best, level = min(converged, key=lambda one: _objective(problem, *one))
+    if best is not found[0][0]:  # a rough search came lower: to its end
+        best, level, used = _search(problem, best.u, level)
+        count += used
     for o, predicted in zip(problem.observations, problem.predictions(best.u), strict=True):
         if np.all(np.isnan(predicted)):
             raise ConvergenceError(
@@ -301,8 +306,9 @@ def _spread(space: Space, first: Array, count: int, seed: int) -> list[Array]:
     return [np.where(np.isfinite(point), point, first) for point in points]
 
 
-def _search(problem: Problem, point: Array, levels: Array | None) -> tuple[Start, Array, int]:
-    """One search; the noise levels follow by turns where they are free."""
+def _search(problem: Problem, point: Array, levels: Array | None, *, rough: bool = False) -> tuple[Start, Array, int]:
+    """One search; the noise levels follow by turns where they are free. A rough one only tells where it leads."""
+    tolerance = SAME if rough else TOLERANCE
     level = problem.levels if levels is None else levels
     free = any(o.noise.free for o in problem.observations)
     bounds, origin = problem.space.bounds, point
@@ -314,10 +320,10 @@ def _search(problem: Problem, point: Array, levels: Array | None) -> tuple[Start
         fit = least_squares(
             lambda u, level: np.append(problem.residuals(u, level), (u - origin) / RIDGE),
             np.clip(point, *bounds),
-            jac=lambda u, level: np.vstack([problem.jacobian(u, level), pull]),
-            bounds=bounds, args=(level,), ftol=TOLERANCE, xtol=TOLERANCE, gtol=1e-8, max_nfev=60, x_scale=1.0,
+            jac=lambda u, level: np.vstack([problem.jacobian(u, level, rough=rough), pull]),
+            bounds=bounds, args=(level,), ftol=tolerance, xtol=tolerance, gtol=1e-8, max_nfev=60, x_scale=1.0,
         )  # fmt: skip
-        count += fit.nfev + 2 * point.size * fit.njev
+        count += fit.nfev + (1 if rough else 2) * point.size * fit.njev
         moved = float(np.max(np.abs(fit.x - point)))
         point = fit.x
         if not free:
