@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 CASES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in ROOT.glob("cases/**/*.toml")
-    if "[[step]]" in path.read_text(encoding="utf-8")  # a folder may hold a set too
+    if "[[step]]" in (text := path.read_text("utf-8")) and "\ntransport = " in text  # a case that names its set
 )
 RS = "cases/steinruck2020/rs.toml"
 
