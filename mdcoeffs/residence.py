@@ -7,6 +7,7 @@ Fang, Woolsey, Chakraborty, Halat, Balsara & Wang, J. Mater. Chem. A (2026), doi
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -393,7 +394,7 @@ def _doubts(name: str, found: Survival, dt: float) -> list[str]:
     if found.fit is None:
         return [f"{name}: C(t) decays too little or too fast for a fit: use a longer run or frames closer in time"]
     notes = []
-    if found.floor > 1 / np.e:
+    if found.floor > 1 / math.e:
         notes.append(
             f"{name}: C(t) falls only to {found.floor:.2g} within the longest lag, its mean time is extrapolated"
         )

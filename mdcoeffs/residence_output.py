@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ def _entry(one: Survival) -> dict[str, Any]:
            for k, name in enumerate(FIT)}  # fmt: skip
     return {
         "mean_time": {"value": float(one.fit.value[3]), "interval": list(one.mean_interval(LEVEL)),
-                      "extrapolated": bool(one.floor > 1 / np.e)},
+                      "extrapolated": bool(one.floor > 1 / math.e)},
         "fit": fit, "window": list(one.window),
     }  # fmt: skip
 
@@ -178,7 +179,7 @@ def _times(axes: Axes, result: Residence, names: list[str], factor: float, unit:
                 continue
             low, high = (v * factor for v in one.mean_interval(LEVEL))
             value = one.fit.value[3] * factor
-            hollow = one.floor > 1 / np.e
+            hollow = one.floor > 1 / math.e
             error = [[max(value - low, 0.0)], [max(high - value, 0.0)]] if np.isfinite(high) else None
             axes.errorbar([k + 0.2 * (m - 0.5 * (len(modes) - 1))], [value], yerr=error, color=COLOURS[m],
                           marker=MARKERS[m], markersize=4, markerfacecolor="white" if hollow else COLOURS[m],
