@@ -91,8 +91,7 @@ def style() -> Iterator[None]:
 
 
 @contextmanager
-def drawing(
-    path: str | Path,
+def panels(
     rows: int = 1,
     columns: int = 1,
     *,
@@ -104,12 +103,10 @@ def drawing(
     sharex: bool = False,
     sharey: bool = False,
 ) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure to draw into, written to `path` when the block ends without an error.
+    """A figure to draw into and to keep in memory, for a notebook; laid out when the block ends.
 
     Parameters
     ----------
-    path : str or Path
-        PNG, PDF or SVG; the folder must exist. Written whole or not at all.
     rows, columns : int
         Panels.
     title : str
@@ -149,6 +146,30 @@ def drawing(
         if note:
             figure.supxlabel(note, x=0.02, ha="left", color=GREY, linespacing=1.15)
         yield figure, list(grid.flat)
+        figure.draw_without_rendering()  # ticks are made here, in this style
+
+
+@contextmanager
+def drawing(path: str | Path, rows: int = 1, columns: int = 1, **layout: Any) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure to draw into, written to `path` when the block ends without an error.
+
+    Parameters
+    ----------
+    path : str or Path
+        PNG, PDF or SVG; the folder must exist. Written whole or not at all.
+    rows, columns : int
+        Panels.
+    **layout
+        As of :func:`panels`.
+
+    Yields
+    ------
+    figure : Figure
+    axes : list of Axes
+        Row by row.
+    """
+    with style(), panels(rows, columns, **layout) as (figure, axes):
+        yield figure, axes
         save(figure, path)
 
 
