@@ -3,8 +3,10 @@
 In coordinates whitened by the low-frequency average the spectrum is S = [[e^a, phi e^a], [., e^b + phi^2 e^a]], and
 each of a, b, phi is a constant plus relaxations w_m (s tau_m)^2 / (1 + (s tau_m)^2) on a geometric grid of times tau_m.
 The constants are the plateau. Which relaxations are there is averaged over (Bayesian model averaging): none at
-all, or any unbroken run of the grid, with weights w_m ~ N(0, 1) correlated between neighbours. The time next
-slower than the slowest that the evidence asks for is always allowed too: without it the plateau comes out too high.
+all; the fastest of the grid alone; or that and any unbroken run of slower ones, with weights correlated between
+neighbours. The fastest has a weight of its own because it stands for inertia, which lowers the spectrum of a liquid
+where slower relaxations raise it: correlated with them, it would hide a weak slow one. The time next slower than the
+slowest that the evidence asks for is always allowed too: without it the plateau comes out too high.
 The constants below were set on seeds that the coverage study (benchmarks/onsager_coverage.py) does not use.
 """
 
@@ -21,15 +23,17 @@ from mdcoeffs.spectrum import CurrentSpectrum
 
 Array = NDArray[np.float64]
 
-SIGMA = 1.0
+SIGMA = 0.7
 """Prior scale of a relaxation's weight, in log units of the spectrum."""
+INERTIA = 1.0
+"""Prior scale of the weight of the fastest time of the grid, half a step."""
 NEIGHBOURS = 0.9
 """Prior correlation of the weights of neighbouring grid times: spectra are smooth."""
 RATIO = 1.9
 """Ratio of neighbouring relaxation times of the grid."""
 TIMES_BEYOND = 1
 """Grid times slower than the slowest relaxation asked for that are always allowed."""
-NO_PART = 0.25
+NO_PART = 0.1
 """Prior probability that one of the two blocks (a | b and phi) does not relax where the other does."""
 CROSS = 0.5
 """Scale of the weights of the cross term phi, relative to those of a and b."""
@@ -176,7 +180,9 @@ class _Data:
 
 @dataclass(frozen=True, eq=False)
 class _Models:
-    """All unbroken runs of the grid: prior precision of the weights, the slowest time, the model one time beyond."""
+    """None, the fastest time alone, that and each unbroken run of the others: the prior precision of the weights,
+    the number of the slowest time, the model that goes one time beyond.
+    """
 
     on: NDArray[np.bool_]
     precision: Array
@@ -216,20 +222,20 @@ def _whitening(spectrum: CurrentSpectrum) -> Array:
 
 
 def _models(times: int) -> _Models:
-    keys = [(0, 0)] + [(i, j) for j in range(1, times + 1) for i in range(1, j + 1)]
+    keys = [(0, 0), (2, 1)] + [(i, j) for j in range(2, times + 1) for i in range(2, j + 1)]  # slower times i to j
     where = {key: n for n, key in enumerate(keys)}
     on = np.zeros((len(keys), times + 1), dtype=bool)
+    on[:, 0] = True
     precision = np.zeros((len(keys), times + 1, times + 1))
+    precision[:, np.arange(1, times + 1), np.arange(1, times + 1)] = OFF
     beyond = np.zeros(len(keys), dtype=np.int64)
     distance = np.abs(np.subtract.outer(np.arange(times), np.arange(times)))
-    for n, (i, j) in enumerate(keys):
-        precision[n, np.arange(1, times + 1), np.arange(1, times + 1)] = OFF
-        on[n, 0] = True
-        if j:
-            on[n, i : j + 1] = True
-            run = distance[: j - i + 1, : j - i + 1]
-            precision[n, i : j + 1, i : j + 1] = np.linalg.inv(SIGMA**2 * NEIGHBOURS**run)
-            beyond[n] = where[i, min(j + TIMES_BEYOND, times)]
+    for n, (i, j) in enumerate(keys[1:], start=1):
+        on[n, 1] = on[n, i : j + 1] = True
+        precision[n, 1, 1] = 1 / INERTIA**2
+        run = distance[: j - i + 1, : j - i + 1]
+        precision[n, i : j + 1, i : j + 1] = np.linalg.inv(SIGMA**2 * NEIGHBOURS**run)
+        beyond[n] = where[i, min(j + TIMES_BEYOND, times)]
     return _Models(on, precision, np.array([j for _, j in keys], dtype=np.int64), beyond)
 
 
@@ -241,7 +247,7 @@ def _joint(models: _Models, first: Array, second: Array, prior_flat: float) -> A
     """
     times = int(models.last.max())
     some = models.last > 0
-    part = np.where(some, (1 - NO_PART) / np.maximum(models.last, 1) / times, NO_PART)
+    part = np.where(some, (1 - NO_PART) / np.maximum(models.last - 1, 1) / times, NO_PART)
     prior = np.outer(part, part)
     same = np.equal.outer(models.last, models.last)
     both = np.logical_and.outer(some, some)
