@@ -217,7 +217,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--n", type=int, default=1000, help="number of systems")
     parser.add_argument("--seed", type=int, default=20261126)
     parser.add_argument("--frames", type=int, default=4001, help="frames of each replica")
-    parser.add_argument("--onset", choices=("random", "weak", "liquid", "ballistic"), default="random", help="kind of onset")
+    parser.add_argument(
+        "--onset", choices=("random", "weak", "liquid", "ballistic"), default="random", help="kind of onset"
+    )
     parser.add_argument("--prior-flat", type=float, default=0.5, help="as in estimate_onsager")
     parser.add_argument("--store", type=Path, default=Path("build/onsager_coverage.jsonl"))
     options = parser.parse_args(argv)
