@@ -135,7 +135,8 @@ def _(D, chi, figstyle, kappa, mo, np, polarise, resistance, t_plus, thickness, 
     _t = _s["time"] / 60
     with figstyle.panels(1, 3, width=figstyle.TWO_COLUMNS, height=2.4) as (_figure, _axes):
         _axes[0].plot(_t, _s["i"] / _s["i"][0])
-        _axes[0].set(xlabel="time $t$ (min)", ylabel="current $i/i_0$", ylim=(0, 1.25), xlim=(0, None))
+        _end = min(_t[-1], 4 / _layer.relaxation_rate / 60)
+        _axes[0].set(xlabel="time $t$ (min)", ylabel="current $i/i_0$", ylim=(0, 1.25), xlim=(0, _end))
         figstyle.reference(_axes[0], 1 / (1 + _layer.newman_number), "1/(1 + Ne)")
         _rows = np.searchsorted(_t, _t[-1] * np.array([0, 0.01, 0.05, 0.2, 1.0]))
         for _k, _shade in zip(_rows, figstyle.shades(len(_rows)), strict=True):
@@ -150,7 +151,7 @@ def _(D, chi, figstyle, kappa, mo, np, polarise, resistance, t_plus, thickness, 
         }
         for (_name, _part), _dash in zip(_parts.items(), figstyle.DASHES, strict=False):
             _axes[2].plot(_t, 1e3 * _part, linestyle=_dash, label=_name)
-        _axes[2].set(xlabel="time $t$ (min)", ylabel="share of the voltage (mV)", xlim=(0, None))
+        _axes[2].set(xlabel="time $t$ (min)", ylabel="share of the voltage (mV)", xlim=(0, _end))
         _axes[2].legend()
     mo.vstack(
         [
