@@ -1,0 +1,50 @@
+// What the tests ask: settings solved and read off at times of the solver's own choice. The page does this for all corners
+// of the slider ranges when its address ends in #selftest, and writes the answer into the document.
+"use strict";
+
+const Selftest = (() => {
+  // Profiles at `count` times, from the first change of the current to the end, at every `stride`-th face.
+  function probe(setting, count, stride) {
+    const result = Solver.solve(setting), g = result.closed, end = 0.999 * result.t_end, profiles = [];
+    const first = Math.min((0.03 * g.t_unit) / Math.max(g.B, g.J_0, 1) ** 2, 0.1 * end);
+    const list = (a) => Array.from(a).filter((_, k) => k % stride === 0 || k === a.length - 1);
+    for (let k = 0; k < count; k++) {
+      const p = Solver.at(result, end * (first / end) ** (1 - k / (count - 1)));
+      const lab = Solver.inFrame(p, "lab"), solvent = Solver.inFrame(p, "solvent");
+      profiles.push({ time: p.time, i: p.i, x: list(p.x), c: list(p.c), plus: list(p.plus), minus: list(p.minus), solvent: list(p.solvent),
+        lab: list(lab.solvent), relative: list(solvent.minus) });
+    }
+    return { setting, status: result.status, t_end: result.t_end, drift: Solver.saltDrift(result), steps: result.kept.length - 1,
+      cells: result.grid.n, closed: result.closed, profiles };
+  }
+
+  // All combinations of least and greatest values, with and without solvent motion.
+  function corners() {
+    const names = Settings.SLIDERS.map((s) => s.name), out = [];
+    for (let bits = 0; bits < 2 ** (names.length + 1); bits++) {
+      const setting = { motion: (bits & 1) === 0 };
+      Settings.SLIDERS.forEach((s, k) => { setting[s.name] = (bits >> (k + 1)) & 1 ? s.high : s.low; });
+      out.push(setting);
+    }
+    return out;
+  }
+
+  // In a browser: every corner timed and probed, what was painted when, what was asked from outside.
+  function run(errors) {
+    const all = corners(), milliseconds = [];
+    for (const setting of all) {
+      let best = Infinity;
+      for (let k = 0; k < 3; k++) {
+        const before = performance.now();
+        Solver.solve(setting);
+        best = Math.min(best, performance.now() - before);
+      }
+      milliseconds.push(best);
+    }
+    const paint = performance.getEntriesByType("paint").map((entry) => [entry.name, entry.startTime]);
+    const requests = performance.getEntriesByType("resource").map((entry) => entry.name);
+    return { errors, paint, requests, milliseconds, corners: all.map((setting) => probe(setting, 6, 12)) };
+  }
+
+  return Object.freeze({ probe, corners, run });
+})();
