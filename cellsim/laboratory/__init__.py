@@ -1,0 +1,62 @@
+"""A virtual laboratory: textbook experiments done on the full model, with the truth beside what they infer.
+
+>>> from cellsim import load_set
+>>> from cellsim.laboratory import bench_of, chain
+>>> record = chain(bench_of(load_set("landesfeind2019_ec_dmc")))
+>>> abs(record["t_plus"].difference) < 0.02
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cellsim.laboratory.bench import Bench, Noise, bench_of
+from cellsim.laboratory.chain import assemble, chain, solve_chain, steady_current
+from cellsim.laboratory.concentration_cell import concentration_cell
+from cellsim.laboratory.current_fraction import current_fraction
+from cellsim.laboratory.electrophoretic_nmr import electrophoretic_nmr
+from cellsim.laboratory.hittorf import hittorf
+from cellsim.laboratory.impedance import impedance, sine_impedance, step_impedance
+from cellsim.laboratory.low_frequency_impedance import low_frequency_impedance
+from cellsim.laboratory.misuse import misuse, misuses
+from cellsim.laboratory.reading import Check, Reading, Record
+from cellsim.laboratory.restricted_diffusion import restricted_diffusion
+
+__all__ = [
+    "EXPERIMENTS",
+    "Bench",
+    "Check",
+    "Noise",
+    "Reading",
+    "Record",
+    "assemble",
+    "bench_of",
+    "chain",
+    "concentration_cell",
+    "current_fraction",
+    "electrophoretic_nmr",
+    "hittorf",
+    "impedance",
+    "low_frequency_impedance",
+    "misuse",
+    "misuses",
+    "restricted_diffusion",
+    "sine_impedance",
+    "solve_chain",
+    "steady_current",
+    "step_impedance",
+]
+
+EXPERIMENTS: dict[str, tuple[Callable[[Bench], Record], str]] = {
+    "impedance": (impedance, "a spectrum: kappa, R_int, and D and rho+ from the diffusion arc"),
+    "restricted-diffusion": (restricted_diffusion, "open circuit after a current: D"),
+    "current-fraction": (current_fraction, "steady current, Bruce-Vincent correction: rho+"),
+    "concentration-cell": (concentration_cell, "U between two concentrations: (1 - t+0) chi"),
+    "enmr": (electrophoretic_nmr, "velocities in a field, lab and solvent frame: t+"),
+    "low-frequency": (low_frequency_impedance, "impedance at w -> 0, several distances: rho+, alpha, beta"),
+    "hittorf": (hittorf, "salt carried from compartment to compartment: t+"),
+    "chain": (chain, "Balsara and Newman: kappa, D, t+0 and chi from four experiments"),
+    "misuse": (misuse, "the chain with one thing done wrong at a time"),
+}
+"""Name on the command line: what does it, and what it measures."""

@@ -1,0 +1,195 @@
+"""What stands on the bench: an electrolyte in a symmetric lithium cell, and the noise of the instruments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cellsim.analytic import Layer
+from cellsim.cell import Cell
+from cellsim.equations import thermal_voltage
+from cellsim.errors import InputError
+from cellsim.kinetics import Electrode, Resistance
+from cellsim.plan import layer_of
+from cellsim.protocol import Protocol
+from cellsim.simulation import check_initial_state, simulate
+from cellsim.solution import Solution
+from cellsim.solvers.state import Options
+from cellsim.transport import TransportSet
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard deviations of Gaussian noise on every reading; all zero: perfect instruments, no error bars.
+
+    Parameters
+    ----------
+    voltage : float
+        Of a voltage [V].
+    current : float
+        Of a current, relative [1].
+    impedance : float
+        Of the real and of the imaginary part of an impedance, relative to its modulus [1].
+    velocity : float
+        Of a velocity, relative [1].
+    seed : int
+        Of the random numbers.
+    """
+
+    voltage: float = 0.0
+    current: float = 0.0
+    impedance: float = 0.0
+    velocity: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("voltage", "current", "impedance", "velocity"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= 0):
+                raise InputError(f"noise.{name} = {value!r} must be finite and not negative")
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is noisy."""
+        return max(self.voltage, self.current, self.impedance, self.velocity) > 0
+
+    def draw(self, experiment: int, size: int) -> Array:
+        """`size` standard normal numbers [1], the same for the same seed and experiment."""
+        return np.random.default_rng((self.seed, experiment)).standard_normal(size)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """An electrolyte between two equal lithium electrodes.
+
+    Parameters
+    ----------
+    transport : TransportSet
+        The electrolyte, which the experiments are to find.
+    c : float
+        Salt concentration [mol/m^3].
+    thickness : float
+        Distance of the electrodes [m].
+    resistance : float
+        Interfacial resistance of each electrode [ohm m^2].
+    noise : Noise
+        Of the instruments.
+
+    Raises
+    ------
+    InputError
+        A concentration the set does not carry, or a negative resistance.
+    """
+
+    transport: TransportSet
+    c: float
+    thickness: float = 5e-4
+    resistance: float = 1e-3
+    noise: Noise = Noise()
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.resistance) and self.resistance >= 0):
+            raise InputError(f"resistance = {self.resistance!r} ohm m^2 must be finite and not negative")
+        check_initial_state(self.cell, self.transport, self.c)
+        self.transport.check(self.c, what="the concentration on the bench")
+
+    @cached_property
+    def cell(self) -> Cell:
+        """The cell."""
+        electrode = Electrode(Resistance(np.array([self.resistance])))
+        return Cell(self.thickness, self.transport.T, positive=electrode, negative=electrode)
+
+    @cached_property
+    def layer(self) -> Layer:
+        """The truth at the concentration on the bench: kappa, D, t+0, chi, Ne and what follows for small signals."""
+        return layer_of(self.cell, self.transport, self.c)
+
+    @property
+    def rho_plus(self) -> float:
+        """Current fraction 1/(1 + Ne) [1]."""
+        return 1 / (1 + self.layer.newman_number)
+
+    @property
+    def slope(self) -> float:
+        """dU/dln m, nu R T/(F z+ nu+) (1 - t+0) chi: what a concentration cell measures [V]."""
+        return float(thermal_voltage(self.transport) * self.transport.one_minus_t_plus_chi(self.c))
+
+    @property
+    def diffusion_time(self) -> float:
+        """L^2/D [s]; the slowest mode of the salt decays pi^2 times faster."""
+        return self.thickness**2 / self.layer.D
+
+    @property
+    def total_resistance(self) -> float:
+        """R_b + R_i + R_d, voltage per current at steady state for small signals [ohm m^2]."""
+        return self.layer.bulk_resistance + self.layer.resistance + self.layer.diffusion_resistance
+
+    def changed(self, **what: object) -> Bench:
+        """The same bench with other fields."""
+        return replace(self, **what)  # type: ignore[arg-type]
+
+    def run(self, protocol: Protocol, times: ArrayLike, *, rtol: float = 2e-6) -> Solution:
+        """Simulate a protocol with the full, nonlinear, time-dependent model.
+
+        Parameters
+        ----------
+        protocol : Protocol
+            What the instrument imposes.
+        times : array_like, shape (n,)
+            When it reads [s].
+        rtol : float
+            Error asked of a time step [1].
+
+        Returns
+        -------
+        Solution
+            A run that reached its end.
+
+        Raises
+        ------
+        InputError
+            If a face runs empty or leaves the range of the set.
+        """
+        breathing = self.transport.volumes.varies and self.transport.solvent_motion == "volume"
+        solution = simulate(
+            self.cell,
+            self.transport,
+            protocol,
+            c0=self.c,
+            times=times,
+            solver="material" if breathing else "sundials",
+            options=Options(cells=40, rtol=rtol),
+        )
+        if not solution.succeeded:
+            raise InputError(
+                f"the experiment cannot be done on {self.transport.name} at {self.c / 1e3:.4g} mol/L with this drive; "
+                f"make it smaller ({solution.message})"
+            )
+        return solution
+
+
+def bench_of(transport: TransportSet, c: float | None = None, **other: object) -> Bench:
+    """A bench for a set; without a concentration 1 mol/L, or the middle of the range where that lies near its end.
+
+    Parameters
+    ----------
+    transport : TransportSet
+        The electrolyte.
+    c : float, optional
+        Salt concentration [mol/m^3].
+    **other
+        Further fields of :class:`Bench`.
+
+    Returns
+    -------
+    Bench
+    """
+    if c is None:
+        low, high = transport.c_range
+        c = 1000.0 if 2 * low <= 1000.0 <= 0.75 * high else 0.5 * (low + high)
+    return Bench(transport, float(c), **other)  # type: ignore[arg-type]

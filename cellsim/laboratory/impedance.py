@@ -1,0 +1,275 @@
+"""Impedance: kappa from the high-frequency intercept, R_int from the arc in the middle, Ne and D from the last arc."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import least_squares
+
+from cellsim.laboratory.bench import Bench
+from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
+from cellsim.protocol import Protocol, Step, hold_current
+from cellsim.solution import Solution
+from cellsim.spectrum import PEAK
+
+Array = NDArray[np.float64]
+Spectrum = NDArray[np.complex128]
+
+DOUBLE_LAYER = 0.1
+"""Capacitance of one electrode [F/m^2], 10 uF/cm^2."""
+TOP = 1e7
+"""Highest angular frequency of the instrument [rad/s], 1.6 MHz."""
+REFERENCE = "Sorensen & Jacobsen, Electrochim. Acta 27 (1982) 1671"
+
+
+def step_impedance(bench: Bench, omega: ArrayLike, voltage: float) -> tuple[Spectrum, Solution]:
+    """Impedance from the response to a small current step, Z = V(0)/i + integral of d(V/i)/dt exp(-i w t) dt.
+
+    Every frequency from one simulated run; sinusoids give the same (:func:`sine_impedance`), one run each.
+
+    Parameters
+    ----------
+    bench : Bench
+        The cell.
+    omega : array_like, shape (n,)
+        Angular frequencies [rad/s].
+    voltage : float
+        Voltage that the step reaches at the end [V].
+
+    Returns
+    -------
+    Z : ndarray, shape (n,)
+        Complex [ohm m^2].
+    solution : Solution
+        The run.
+    """
+    tau = bench.diffusion_time / 4
+    i = voltage / bench.total_resistance
+    t = np.concatenate([[0.0], np.geomspace(1e-9 * tau, 16 * tau, 360)])
+    solution = bench.run(Protocol((hold_current(i, float(t[-1])),)), t)
+    time, response = solution["time"], solution["V"] / i
+    w = np.asarray(omega, dtype=float)[:, None]
+    turned = np.exp(-1j * w * time)
+    slope = np.diff(response) / np.diff(time)
+    Z = response[0] + ((turned[:, :-1] - turned[:, 1:]) * slope).sum(axis=1) / (1j * w[:, 0])
+    return np.asarray(Z), solution
+
+
+def sine_impedance(bench: Bench, omega: float, voltage: float, *, periods: int = 3, points: int = 48) -> complex:
+    """Impedance at one frequency from a simulated sinusoidal current, read over the last two periods.
+
+    Parameters
+    ----------
+    bench : Bench
+        The cell.
+    omega : float
+        Angular frequency [rad/s].
+    voltage : float
+        Amplitude of the current times the resistance at zero frequency [V].
+    periods, points : int
+        Periods in all, and points of the piecewise linear current in each; 48 leave 2/48^2 = 1e-3 of the difference to
+        the high-frequency impedance.
+
+    Returns
+    -------
+    complex
+        [ohm m^2]
+    """
+    i = voltage / bench.total_resistance
+    t = np.arange(points * periods + 1) * 2 * np.pi / (omega * points)
+    step = Step("current", i * np.cos(omega * t), float(t[-1]), time=np.asarray(t, dtype=float), label="sinusoid")
+    solution = bench.run(Protocol((step,)), t)
+    last = solution["time"] >= t[points * (periods - 2)] * (1 - 1e-9)
+    t, V = solution["time"][last], solution["V"][last]
+    columns = np.stack([np.cos(omega * t), -np.sin(omega * t), np.ones_like(t), t / t[-1]], axis=1)
+    found = np.linalg.lstsq(columns, V, rcond=None)[0]
+    return complex(found[0], found[1]) / i
+
+
+def circuit(parameters: Array, omega: Array) -> Spectrum:
+    """R_b + R_i/(1 + i w R_i C) + R_d tanh(q)/q, q = sqrt(i w tau): the textbook's equivalent circuit.
+
+    Parameters
+    ----------
+    parameters : ndarray, shape (5,)
+        ln of R_b, R_i, R_d [ohm m^2], of the time constants R_i C and tau = L^2/(4 D) [s].
+    omega : ndarray, shape (n,)
+        Angular frequencies [rad/s].
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Complex [ohm m^2].
+    """
+    R_b, R_i, R_d, time, tau = np.exp(parameters)
+    q = np.sqrt(1j * omega * tau)
+    return np.asarray(R_b + R_i / (1 + 1j * omega * time) + R_d * np.tanh(q) / q)
+
+
+def fit_circuit(omega: Array, Z: Spectrum, noise: float = 0.0) -> tuple[Array, Array]:
+    """The circuit that fits a spectrum best, each point weighted by its modulus.
+
+    Parameters
+    ----------
+    omega : ndarray, shape (n,)
+        Angular frequencies, rising [rad/s].
+    Z : ndarray, shape (n,)
+        Complex [ohm m^2].
+    noise : float
+        Relative standard deviation of each part of Z [1].
+
+    Returns
+    -------
+    parameters : ndarray, shape (5,)
+        As :func:`circuit` takes them.
+    covariance : ndarray, shape (5, 5)
+        Of these logarithms [1]; zero without noise.
+    """
+    smooth = _smooth(-Z.imag)
+    peaks = [k for k in range(1, omega.size - 1) if smooth[k - 1] < smooth[k] >= smooth[k + 1]]
+    peaks = sorted(sorted(peaks, key=lambda k: -smooth[k])[:2])
+    low = peaks[0] if peaks else omega.size // 3
+    between = low + int(np.argmin(smooth[low : peaks[1]])) if len(peaks) == 2 else (low + omega.size) // 2
+    total, middle, top = Z.real[0], Z.real[between], Z.real[-1]
+    arc = 1 / omega[peaks[1]] if len(peaks) == 2 else 100 / omega[-1]
+    least = 1e-3 * total
+    start = np.log(
+        [top, max(middle - top, least), max(total - middle, least), arc, PEAK / omega[low]],
+    )
+
+    def miss(parameters: Array) -> Array:
+        relative = (circuit(parameters, omega) - Z) / np.abs(Z)
+        return np.concatenate([relative.real, relative.imag])
+
+    found = least_squares(miss, start, x_scale=1.0, xtol=1e-14, ftol=1e-14, gtol=1e-14)
+    normal = found.jac.T @ found.jac
+    return np.asarray(found.x), np.asarray(np.linalg.pinv(normal) * noise**2)
+
+
+def _smooth(y: Array) -> Array:
+    """Running mean over five points, so that noise makes no peaks."""
+    return np.convolve(np.pad(y, 2, mode="edge"), np.full(5, 0.2), mode="valid")
+
+
+def impedance(
+    bench: Bench, *, voltage: float = 0.01, capacitance: float = DOUBLE_LAYER, lowest: float = 0.05
+) -> Record:
+    """A spectrum of the symmetric cell, and what its intercepts and arcs say.
+
+    The spectrum is the simulated one; the model has no double layer, so the share of the interfaces is replaced by
+    R_i/(1 + i w R_i C), as the instrument would see it.
+
+    Parameters
+    ----------
+    bench : Bench
+        The cell.
+    voltage : float
+        Voltage that the current reaches at zero frequency [V].
+    capacitance : float
+        Double layer of one electrode [F/m^2].
+    lowest : float
+        Lowest frequency, as w L^2/(4 D) [1].
+
+    Returns
+    -------
+    Record
+    """
+    layer = bench.layer
+    tau = bench.diffusion_time / 4
+    omega = np.geomspace(lowest / tau, TOP, int(6 * np.log10(TOP * tau / lowest)))
+    Z, solution = step_impedance(bench, omega, voltage)
+    time = bench.resistance * capacitance
+    Z = Z - layer.resistance + layer.resistance / (1 + 1j * omega * time)
+    noise = bench.noise.impedance
+    if noise:
+        draws = bench.noise.draw(1, 2 * omega.size).reshape(2, -1)
+        Z = Z + np.abs(Z) * noise * (draws[0] + 1j * draws[1])
+    found, covariance = fit_circuit(omega, Z, noise)
+    R_b, R_i, R_d, _, tau_fit = (float(x) for x in np.exp(found))
+    errors = np.sqrt(np.diag(covariance))
+    rho = R_b / (R_b + R_d)
+    rho_error = rho * (1 - rho) * np.sqrt(max(covariance[0, 0] + covariance[2, 2] - 2 * covariance[0, 2], 0.0))
+    D = bench.thickness**2 / (4 * tau_fit)
+    small = swing_checks(bench.transport, bench.c, solution)
+    window = Check(
+        "time constant of the interfaces, as a part of the shortest the instrument sees",
+        30 / TOP / max(time, 1e-30),
+        1.0,
+    )
+    low = Check("lowest frequency, as a part of the arc's", lowest / PEAK, 0.3)
+    apart = Check("frequency of the diffusion arc as a part of the interfaces'", PEAK * time / tau, 0.03)
+    seen = Check("interfacial resistance per diffusion resistance", layer.resistance / layer.diffusion_resistance, 30.0)
+    by_eye = _arc(omega, Z)
+    readings = (
+        Reading(
+            "kappa",
+            "S/m",
+            layer.kappa,
+            bench.thickness / R_b,
+            bench.thickness / R_b * errors[0],
+            "high-frequency intercept",
+            (window,) if bench.resistance else (),
+        ),
+        Reading(
+            "R_int",
+            "ohm m^2",
+            layer.resistance,
+            R_i,
+            R_i * errors[1],
+            "arc in the middle, both interfaces",
+            (window, apart),
+        ),
+        Reading(
+            "rho_plus", "1", bench.rho_plus, rho, float(rho_error), "widths, R_b/(R_b + R_d)", (*small, low, apart)
+        ),
+        Reading("D", "m^2/s", layer.D, D, D * errors[4], "last arc, whole shape", (*small, low, apart)),
+        Reading(
+            "D",
+            "m^2/s",
+            layer.D,
+            by_eye * bench.thickness**2 / (4 * PEAK),
+            0.0,
+            f"top of the last arc, w = {4 * PEAK:.4g} D/L^2",
+            (*small, low, apart, seen),
+        ),
+    )
+    return Record(
+        "impedance",
+        "Impedance",
+        "three arcs that do not overlap, signals small enough to be linear",
+        REFERENCE,
+        tuple(r for r in readings if r.true),
+        {
+            "omega": omega,
+            "Z_real": Z.real,
+            "Z_imag": Z.imag,
+            "fit_real": circuit(found, omega).real,
+            "fit_imag": circuit(found, omega).imag,
+        },
+        {
+            "voltage": voltage,
+            "capacitance": capacitance,
+            "R_b": R_b,
+            "R_i": R_i,
+            "R_d": R_d,
+            "R_high": R_b + R_i,
+            "R_high_error": float(np.sqrt(max(_sum_variance(covariance, R_b, R_i), 0.0))),
+        },
+    )
+
+
+def _sum_variance(covariance: Array, R_b: float, R_i: float) -> float:
+    weights = np.array([R_b, R_i])
+    return float(weights @ covariance[:2, :2] @ weights)
+
+
+def _arc(omega: Array, Z: Spectrum) -> float:
+    """Angular frequency at the top of the arc at the lowest frequencies, by a parabola through three points [rad/s]."""
+    y = -Z.imag
+    smooth = _smooth(y)
+    k = next((k for k in range(1, omega.size - 1) if smooth[k - 1] < smooth[k] >= smooth[k + 1]), 1)
+    k = int(np.clip(k - 1 + np.argmax(y[k - 1 : k + 2]), 1, omega.size - 2))
+    a, b, c = y[k - 1], y[k], y[k + 1]
+    bend = a - 2 * b + c
+    shift = 0.5 * (a - c) / bend if bend else 0.0
+    return float(omega[k] * (omega[k + 1] / omega[k]) ** np.clip(shift, -1, 1))

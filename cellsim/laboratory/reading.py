@@ -1,0 +1,183 @@
+"""What an experiment leaves on paper: the quantity read, the truth beside it, and whether its assumptions hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.solution import Solution
+from cellsim.transport import TransportSet
+
+Array = NDArray[np.float64]
+
+ABSOLUTE = ("t_plus", "t_plus_V", "rho_plus")
+"""Quantities whose difference is judged as it is; all others relative to the truth."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One assumption of a textbook analysis, as a number that must stay below a limit.
+
+    Parameters
+    ----------
+    what : str
+        The number in words.
+    value, limit : float
+        It and what it may be [1].
+    """
+
+    what: str
+    value: float
+    limit: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the assumption is met."""
+        return bool(self.value <= self.limit)
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.value:.2g}, {'within' if self.holds else 'beyond'} {self.limit:.2g}"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One quantity as the textbook analysis gives it.
+
+    Parameters
+    ----------
+    quantity : str
+        ``kappa``, ``D``, ``t_plus``, ``chi``, ``rho_plus``, ``R_int``, ...
+    unit : str
+        Of the values, SI.
+    true, inferred : float
+        What the set says at the concentration on the bench, and what the analysis says.
+    error : float
+        Standard error of `inferred` from the noise of the instruments; 0 without noise.
+    method : str
+        How it was read, a few words.
+    checks : tuple of Check
+        The assumptions.
+    """
+
+    quantity: str
+    unit: str
+    true: float
+    inferred: float
+    error: float = 0.0
+    method: str = ""
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def difference(self) -> float:
+        """inferred - true for transference numbers and fractions, otherwise relative to the truth [1]."""
+        if self.quantity in ABSOLUTE:
+            return self.inferred - self.true
+        return self.inferred / self.true - 1 if self.true else float("inf")
+
+    @property
+    def holds(self) -> bool:
+        """Whether all assumptions hold."""
+        return all(check.holds for check in self.checks)
+
+    @property
+    def verdict(self) -> str:
+        """One phrase: the assumption holds, or why it breaks."""
+        broken = [str(check) for check in self.checks if not check.holds]
+        return f"breaks: {'; '.join(broken)}" if broken else "holds"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One experiment done and analysed.
+
+    Parameters
+    ----------
+    name, title : str
+        Of the experiment.
+    assumption : str
+        What the textbook assumes, one sentence.
+    reference : str
+        Where the method is from, with its DOI.
+    readings : tuple of Reading
+        What was found.
+    arrays : mapping
+        What the instrument recorded and what the analysis drew through it, SI; for the figure.
+    conditions : mapping
+        Drive, durations and so on, numbers.
+    """
+
+    name: str
+    title: str
+    assumption: str
+    reference: str
+    readings: tuple[Reading, ...]
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, quantity: str) -> Reading:
+        """The first reading of a quantity."""
+        for reading in self.readings:
+            if reading.quantity == quantity:
+                return reading
+        raise KeyError(quantity)
+
+
+def swing_checks(transport: TransportSet, c: float, solution: Solution, limit: float = 0.25) -> tuple[Check, Check]:
+    """Was the signal small: change of c at the faces, and of the properties over the concentrations met.
+
+    Parameters
+    ----------
+    transport : TransportSet
+        Properties.
+    c : float
+        Initial concentration [mol/m^3].
+    solution : Solution
+        The run.
+    limit : float
+        How much of a change counts as small [1].
+
+    Returns
+    -------
+    tuple of Check
+    """
+    faces = solution["c_face"]
+    low, high = float(faces.min()), float(faces.max())
+    return (
+        Check("change of the salt concentration at the electrodes", max(high / c - 1, 1 - low / c), limit),
+        variation(transport, c, low, high, limit),
+    )
+
+
+def variation(transport: TransportSet, c: float, low: float, high: float, limit: float = 0.25) -> Check:
+    """Largest relative change of kappa, D, 1 - t+0 and (1 - t+0) chi between two concentrations.
+
+    Parameters
+    ----------
+    transport : TransportSet
+        Properties.
+    c, low, high : float
+        Where the truth is taken, and the ends of the span [mol/m^3].
+    limit : float
+        What counts as nearly constant [1].
+
+    Returns
+    -------
+    Check
+    """
+    span = transport.with_extrapolation("clamp")
+    points = np.linspace(low, high, 41)
+    worst, which = 0.0, "kappa"
+    for name, values, true in (
+        ("kappa", span.kappa(points), span.kappa(c)),
+        ("D", span.D(points), span.D(c)),
+        ("1 - t+0", 1 - span.t_plus(points), 1 - span.t_plus(c)),
+        ("(1 - t+0) chi", span.one_minus_t_plus_chi(points), span.one_minus_t_plus_chi(c)),
+    ):
+        change = float(np.max(np.abs(values - true)) / max(abs(float(true)), 1e-12))
+        if change > worst:
+            worst, which = change, name
+    return Check(f"change of {which} over these concentrations", worst, limit)
