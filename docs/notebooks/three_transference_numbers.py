@@ -100,7 +100,9 @@ def _(Cell, F, OnsagerMatrix, Protocol, TransportSet, hold_voltage, np, simulate
 
 @app.cell(hide_code=True)
 def _(mo):
-    ratio = mo.ui.slider(0.2, 5.0, value=2.0, step=0.1, label=r"$z_-^2\Omega_{-{-}} / z_+^2\Omega_{+{+}}$", show_value=True)
+    ratio = mo.ui.slider(
+        0.2, 5.0, value=2.0, step=0.1, label=r"$z_-^2\Omega_{-{-}} / z_+^2\Omega_{+{+}}$", show_value=True
+    )
     correlation = mo.ui.slider(
         -0.9, 0.95, value=0.3, step=0.05, label=r"$\Omega_{+-}/\sqrt{\Omega_{+{+}}\Omega_{-{-}}}$", show_value=True
     )
@@ -127,7 +129,9 @@ def _(correlation, diffusion_ratio, electrolyte, figstyle, mo, np, polarise, rat
         _axes[0].axvline(correlation.value, color=figstyle.GREY, linestyle=":")
         _axes[0].plot(correlation.value, _O.t_plus, "o", color=figstyle.COLOURS[0])
         _axes[0].plot(correlation.value, _O.rho_plus, "s", color=figstyle.COLOURS[1])
-        _axes[0].set(xlabel=r"$\Omega_{+-}/\sqrt{\Omega_{+{+}}\Omega_{-{-}}}$", ylabel="transference (1)", ylim=(-2, 1.5))
+        _axes[0].set(
+            xlabel=r"$\Omega_{+-}/\sqrt{\Omega_{+{+}}\Omega_{-{-}}}$", ylabel="transference (1)", ylim=(-2, 1.5)
+        )
         _axes[0].legend(loc="lower left")
         _axes[1].plot(_s["time"] / 3600, _s["i"] / _s["i"][0])
         figstyle.reference(_axes[1], _O.rho_plus, r"$\rho_+$ from the matrix")
@@ -242,7 +246,7 @@ def _(F, electrolyte, figstyle, ion_potentials, mo, np, x):
         ):
             _axes[1].plot(1e3 * _L, 1e3 * _value * _L, linestyle=_dash, label=_name)
         for _panel, _text in zip(_axes, ("moves with $x$: a convention", "stands still: measurable"), strict=True):
-            _panel.set(title=_text, xlabel="from positive electrode, $x$ (mm)", ylim=(-60, 20))
+            _panel.set(title=_text, xlabel="distance from positive electrode (mm)", ylim=(-60, 20))
             _panel.legend(loc="lower left")
         _axes[0].set_ylabel("potential (mV)")
     mo.vstack(
