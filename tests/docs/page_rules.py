@@ -1,0 +1,273 @@
+"""What the pages presuppose, who reads their TOML, and the lines that are not run as printed, each with its reason."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import page_cluster
+from page_blocks import ROOT, Block, blocks_of
+from page_files import Molecules, series_hdf, species_toml, walkers
+from page_runner import Rules, call, compare
+
+from cellsim.case import load_case
+from cellsim.compare_data import read_data
+from cellsim.fit.recipe import read_recipe
+from cellsim.set_file import load_set, read_set
+from mdcoeffs.activity import read_activity
+from mdcoeffs.config import read_species
+from mdcoeffs.interface_file import read_interface
+from mdcoeffs.mobility_config import read_mobility
+from mdcoeffs.residence import read_residence
+from mdcoeffs.shells import read_shells
+
+# ---- what pages presuppose ----------------------------------------------------------------------------------------
+
+LI, TFSI = Molecules("Li", "cation", 1, 24, ("Li",)), Molecules("TFSI", "anion", -1, 24, ("N", "S1", "S2", "O1"))
+PEO = Molecules("PEO", "solvent", 0, 48, ("O", "C1", "C2"))
+POLYMER = (LI, TFSI, PEO)
+EC, DMC = (Molecules(name, "solvent", 0, 24, ("O1", "C1")) for name in ("EC", "DMC"))
+CARBONATE = (LI, TFSI, EC, DMC)
+CERAMIC = (
+    Molecules("Li", "cation", 1, 200, ("Li",)),
+    Molecules("TFSI", "anion", -1, 200, ("N", "S1")),
+    Molecules("PEO", "solvent", 0, 50, ("O", "C")),
+    Molecules("CER", "solvent", 0, 20, ("Zr", "La")),
+)
+SULFIDE = (LI, Molecules("PS4", "anion", -1, 24, ("P", "S1", "S2", "S3", "S4")))
+CUTOFFS = '[structure.cutoffs]\nTFSI = "3 angstrom"\nPEO = "3 angstrom"'  # walkers have no shells to find
+BOX = (26.0, 26.0, 26.0)
+
+
+def first_block(found: list[Block], language: str, start: str) -> str:
+    """Text of the first block of a page in that language that begins so."""
+    return next(one.text for one in found if one.language == language and one.first.startswith(start))
+
+
+def _polymer(folder: Path, found: list[Block]) -> None:
+    walkers(folder, POLYMER, box=BOX, frames=200, dt=10.0)
+    (folder / "SPECIES.toml").write_text(species_toml(POLYMER, more=CUTOFFS))
+
+
+def _readme(folder: Path, found: list[Block]) -> None:
+    _polymer(folder, found)
+    recipe = first_block(blocks_of("docs/mdcoeffs.md"), "toml", 'title = "LiTFSI in PEO, from MD"')
+    (folder / "SET.toml").write_text(re.sub(r"onsager = \[.*?\]", 'onsager = ["onsager"]', recipe))
+
+
+def _mdcoeffs(folder: Path, found: list[Block]) -> None:
+    """SPECIES.toml and SET.toml are the page's own blocks; three concentrations stand where SET.toml looks for them."""
+    counts = (8, 8, 60)
+    types = ((90,), (91, 92, 93, 94, 95), (1,))
+    atoms = (("Li",), ("A", "B", "C", "D", "E"), ("O",))
+    made = [replace(one, count=n, atoms=names) for one, n, names in zip(POLYMER, counts, atoms, strict=True)]
+    walkers(folder, made, box=BOX, frames=300, dt=10.0, files=("run1.xtc", "run2.xtc"), types=types)
+    (folder / "SPECIES.toml").write_text(first_block(found, "toml", 'title = "LiTFSI in PEO, r = 0.1"'))
+    (folder / "SET.toml").write_text(first_block(found, "toml", 'title = "LiTFSI in PEO, from MD"'))
+    for k, name in enumerate(("r005", "r010", "r016")):
+        where = folder / f"md_{name}"
+        where.mkdir()
+        some = [replace(one, count=6 + 2 * k if one.charge else 60) for one in POLYMER]
+        walkers(where, some, box=BOX, frames=120, dt=10.0, seed=k)
+        (where / "SPECIES.toml").write_text(species_toml(some))
+        done(f"mdcoeffs onsager {where}/SPECIES.toml -o {folder / name}")
+
+
+def done(command: str) -> str:
+    """Run a command that must succeed; what it printed."""
+    said, code = call(command.split())
+    assert code == 0, f"$ {command}\nexit code {code}: {said}"
+    return said
+
+
+def _xpcs(folder: Path, found: list[Block]) -> None:
+    series_hdf(folder / "series_017.hdf")
+
+
+def _many_machines(folder: Path, found: list[Block]) -> None:
+    page_cluster.cases(folder)
+
+
+FILES: dict[str, Callable[[Path, list[Block]], None]] = {
+    "README.md": _readme,
+    "docs/activity.md": _polymer,
+    "docs/interface.md": _polymer,
+    "docs/mdcoeffs.md": _mdcoeffs,
+    "docs/mobility.md": _polymer,
+    "docs/structure.md": _polymer,
+    "docs/many_machines.md": _many_machines,
+    "docs/xpcs.md": _xpcs,
+}
+
+
+# ---- who reads the TOML -------------------------------------------------------------------------------------------
+
+
+def _table(path: Path, header: str, rows: list[list[float]]) -> None:
+    path.write_text("\n".join([header, *(",".join(f"{value:g}" for value in row) for row in rows)]) + "\n")
+
+
+def _case(block: Block, folder: Path) -> None:
+    _table(folder / "polarisation.csv", "t_h,U_V,I", [[0, 0.02, 0.02], [3, 0.02, 0.02], [6, 0.02, 0.02]])
+    _table(folder / "profiles.csv", "x_mm,0,6000", [[0.1, 2400, 2600], [1.5, 2400, 2400], [2.9, 2400, 2200]])
+    (folder / "case.toml").write_text(block.text)
+    case = load_case(folder / "case.toml")
+    assert len(case.protocol.steps) == 2 and len(case.measured) == 1
+    assert "done" in done(f"cellsim run {folder}/case.toml -o {folder}/whole_case --solver sundials --no-figures")
+
+
+def _set(block: Block, folder: Path) -> None:
+    (folder / "set.toml").write_text(block.text)
+    assert load_set(folder / "set.toml").kappa(1000.0) > 0
+
+
+def _covariance(block: Block, folder: Path) -> None:
+    """A part of the set above it on the page."""
+    (folder / "with_covariance.toml").write_text((folder / "set.toml").read_text() + block.text)
+    found = read_set(folder / "with_covariance.toml").covariance
+    assert found is not None and len(found.parameters) == 3
+
+
+def _kappa(block: Block, folder: Path) -> None:
+    """In place of kappa in the shipped set the page begins with, over the range of the measured table."""
+    text = (ROOT / "cellsim/library/steinruck2020_rs.toml").read_text(encoding="utf-8")
+    text = re.sub(r"\n\[kappa\].*?(?=\n\[)", "\n" + block.text, text, flags=re.S)
+    text = re.sub(r"(\[range\].*?\nmax = )[\d.]+", r"\g<1>0.16", text, flags=re.S)
+    (folder / "my_set.toml").write_text(text.replace('name = "steinruck2020_rs"', 'name = "my_set"'))
+    found = load_set(folder / "my_set.toml")
+    assert abs(float(found.kappa(found.c_of(r=0.06))) - 0.176) < 1e-9  # S/m: the table's own point
+    assert abs(float(found.kappa(found.c_of(r=0.01))) - 0.0565) < 1e-9  # proportional below the first: half of 0.113
+
+
+def _sheet(block: Block, folder: Path) -> None:
+    """Intensities as the sheet names them: a uniform scan before the polarisation, and one during it."""
+    position = np.linspace(-1.2e-3, 1.2e-3, 9)  # from the centre
+    np.savez(folder / "raster.npz", time=[-60.0, 6000.0], position=position, intensity=np.full((2, 9), 1e6))
+    (folder / "sheet.toml").write_text(block.text)
+    (found,) = read_data(folder / "sheet.toml", load_case("cases/steinruck2020/rs.toml"))
+    assert found.label == "XAM, June" and np.ptp(found.data.c) < 1e-6  # mol/m^3: the scans are alike
+
+
+def _recipe(block: Block, folder: Path) -> None:
+    where = folder / "cases/fit_example"
+    _table(where / "U.csv", "r,U (V)", [[0.05, 0.02], [0.15, -0.02]])
+    (where / "page.toml").write_text(block.text)
+    read = read_recipe(where / "page.toml")
+    assert len(read.cases) == 1 and len(read.problem.experiments) == 2, "the cell and its potentials"
+
+
+def _analysis(molecules: tuple[Molecules, ...], check: Callable[..., object], run: str = "", **how: object):
+    """The reader of a table that stands in a SPECIES.toml; with `run`, the command is run with it too."""
+
+    def read(block: Block, folder: Path) -> None:
+        where = folder / "with_table"
+        where.mkdir()
+        text = species_toml(molecules, more=block.text)
+        if run:
+            walkers(where, molecules, **how)  # type: ignore[arg-type]
+        else:
+            text = text.replace('topology = "system.psf"\ntrajectory = "run.xtc"', 'arrays = "run.npz"')
+            (where / "run.npz").touch()
+        (where / "SPECIES.toml").write_text(text)
+        check(read_species(where / "SPECIES.toml"))
+        if run:
+            done(f"{run} {where}/SPECIES.toml -o {where}/out")
+
+    return read
+
+
+def _both(file: object) -> None:
+    shells, residence = read_shells(file), read_residence(file)  # type: ignore[arg-type]
+    assert shells is not None and residence is not None
+
+
+def _own_file(block: Block, folder: Path) -> None:
+    """Written by the page's own fixture, and used by its commands."""
+    assert block.text in ((folder / "SPECIES.toml").read_text(), (folder / "SET.toml").read_text())
+
+
+TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
+    ("docs/schema.md", 'title = "PEO-LiTFSI, 0.3 V, 90 degC"'): _case,
+    ("docs/schema.md", 'name = "my_set"'): _set,
+    ("docs/schema.md", "[covariance]"): _covariance,
+    ("docs/sets.md", "[kappa]"): _kappa,
+    ("docs/compare.md", 'kind = "xam"'): _sheet,
+    ("docs/fit.md", 'title = "what it says above the figures"'): _recipe,
+    ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, r = 0.1"'): _own_file,
+    ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, from MD"'): _own_file,
+    ("docs/activity.md", "[activity]"): _analysis(
+        POLYMER, read_activity, "mdcoeffs activity", box=BOX, frames=120, dt=10.0
+    ),
+    ("docs/structure.md", "[structure]"): _analysis(CARBONATE, _both),
+    ("docs/interface.md", "[interface]"): _analysis(CERAMIC, read_interface),
+    # 50 ns at the 0.5 ps that the paddle-wheel needs are 100 000 frames: read, not run
+    ("docs/mobility.md", "[mobility]"): _analysis(SULFIDE, read_mobility),
+}
+
+
+# ---- blocks without a language ------------------------------------------------------------------------------------
+
+
+def _misspelt(block: Block, folder: Path) -> None:
+    text = Path("my_cell.toml").read_text()
+    Path("my_cell.toml").write_text(text.replace("thickness", "thicknes", 1))
+    said, code = call(["cellsim", "check", "my_cell.toml"])
+    Path("my_cell.toml").write_text(text)
+    assert code == 2
+    compare(block.text, said, str(block))
+
+
+def _synopsis(block: Block, folder: Path) -> None:
+    """Every option that is named is an option of the command."""
+    words = block.text.split()
+    said = done(f"{words[0]} {words[1]} --help")
+    named = re.findall(r"(?<![\w-])--?[a-z][\w-]*", block.text)
+    unknown = [option for option in named if not re.search(rf"(?<![\w-]){option}(?![\w-])", said)]
+    assert named and not unknown, f"{block}\n{unknown} stand on the page and not in the help:\n{said}"
+
+
+TEXT: dict[tuple[str, str], Callable[[Block, Path], object] | str] = {
+    ("README.md", 'error: my_cell.toml: cell.thicknes is not a key of [cell]; did you mean "thickness"?'): _misspelt,
+    ("docs/compare.md", "cellsim compare CASE DATA... [-o DIR] [--also CASE] [--leave-out X] [--window FROM TO] "
+     "[--profile-at T]"): _synopsis,
+    ("docs/architecture.md", "case.toml --case--> Cell, TransportSet, Protocol, c0"): "a drawing of how a run flows",
+}  # fmt: skip
+
+
+# ---- lines that are not run as printed ----------------------------------------------------------------------------
+
+
+def _extra(found: re.Match[str], folder: Path) -> None:
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert found["extra"] in wanted, f"pyproject.toml has no extra {found['extra']}"
+
+
+LINES = (
+    (r"python3 start\.py test", None, "the tests themselves; continuous integration begins with this line"),
+    (r"python3 start\.py (.*)", r"cellsim \1", "the set-up is done: what it calls is run"),
+    (r"pip install '?cellsim\[(?P<extra>\w+)\]'?", _extra, "no installation in a test: the extra exists"),
+    (r"(python benchmarks/\w+\.py.*?) --n \d+(.*)", r"\1 --n 2\2", "hours: the same command, two systems"),
+    (r"(python benchmarks/mdcoeffs_dask\.py).*", r"\1 --trajectories 2 --frames 100 --rounds 1", "minutes"),
+    (r"python validation/thienenkamp2022/run\.py", None, "five minutes; --quick is run, the whole in tests/validation"),
+    (r"python validation/steinruck2020/fit\.py", r"python validation/steinruck2020/fit.py current",
+     "two to four minutes; the other parts run in tests/validation/test_steinruck2020_fit.py"),
+    (r"mdcoeffs simulate cases/coarse_grained/long\.toml.*", page_cluster.long_run, "hours: read whole, run briefly"),
+    (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
+    (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
+)  # fmt: skip
+
+SLOW = (
+    ("README.md|docs/.*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design)", "simulations and fits of 5 to 60 s"),
+    ("README.md", r"(cellsim (run (my_cell|cases/(th|fang))|compare)|python cases)", "FiPy: 5 to 10 s each"),
+    ("docs/fit.md", r"cellsim (compare|run)", "a refit for two sets, 200 runs"),
+    ("docs/many_machines.md", r".*", "starts a scheduler and workers"),
+    ("docs/engine.md", r"mdcoeffs onsager runs/md", "needs the simulation"),
+    (".*", r"python (benchmarks|validation)/", "studies of their own: half a minute each"),
+    ("cases/coarse_grained/README.md", r".*", "needs a simulation"),
+)
+
+RULES = Rules(lines=LINES, slow=SLOW, toml=TOML, text=TEXT)
