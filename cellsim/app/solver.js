@@ -196,55 +196,43 @@ const Solver = (() => {
     }
   }
 
-  // LU factors of I - step (d rate/du), and solves with them.
-  function factor(grid, q, J, step, m) {
-    const { n, h, gap, left } = grid, phiJ = q.phi * J;
-    for (let k = 0; k < n; k++) {
-      let low = 0, diagonal = 0, up = 0;
-      if (k > 0) {
-        low = gap[k] + phiJ * left[k];
-        diagonal -= gap[k] - phiJ * (1 - left[k]);
-      }
-      if (k + 1 < n) {
-        up = gap[k + 1] - phiJ * (1 - left[k + 1]);
-        diagonal -= gap[k + 1] + phiJ * left[k + 1];
-      }
-      const scale = step / h[k];
-      m.low[k] = -scale * low;
-      m.up[k] = -scale * up;
-      m.inverse[k] = 1 - scale * diagonal;
-    }
-    m.inverse[0] = 1 / m.inverse[0];
-    for (let k = 1; k < n; k++) {
-      m.low[k] *= m.inverse[k - 1];
-      m.inverse[k] = 1 / (m.inverse[k] - m.low[k] * m.up[k - 1]);
-    }
-  }
-
-  function substitute(m, x) {
-    const n = x.length;
-    for (let k = 1; k < n; k++) x[k] -= m.low[k] * x[k - 1];
-    x[n - 1] *= m.inverse[n - 1];
-    for (let k = n - 2; k >= 0; k--) x[k] = (x[k] - m.up[k] * x[k + 1]) * m.inverse[k];
-  }
-
-  // u = known + step rate(u, J(u)) by Newton, current and concentration together; the current, or NaN.
+  // u = known + step rate(u, J(u)) by Newton, current and concentration together; the current, or NaN. One pass down
+  // assembles and eliminates the tridiagonal matrix I - step d(rate)/du with both right-hand sides, one pass up solves.
   function stage(grid, q, known, step, u, J, m, work) {
-    const { n, h, left } = grid, { slope, change, gain } = work, phi = q.phi;
+    const { n, h, gap, left } = grid, { change, gain } = work, { low, up, inverse } = m, phi = q.phi;
     for (let it = 0; it < 12; it++) {
-      rate(grid, q, u, J, slope);
-      let before = 0;
+      const phiJ = phi * J;
+      let flow = 0, part = 0, a = 0, b = 0; // at the left face: flux, its share per J, and what it takes from either cell
+      let up_1 = 0, inverse_1 = 0, change_1 = 0, gain_1 = 0; // of the row before
+      let here = u[0];
       for (let k = 0; k < n; k++) {
-        change[k] = known[k] + step * slope[k] - u[k];
-        const f = k + 1;
-        const flow = f < n ? 1 - phi * (left[f] * u[k] + (1 - left[f]) * u[f]) : 0;
-        gain[k] = (step * (flow - before)) / h[k];
-        before = flow;
+        const scale = step / h[k], flow_0 = flow, part_0 = part, a_0 = a, b_0 = b, mine = here;
+        if (k + 1 < n) {
+          const g = gap[k + 1], l = left[k + 1];
+          here = u[k + 1];
+          part = 1 - phi * (l * mine + (1 - l) * here);
+          flow = g * (here - mine) + J * part;
+          a = g + phiJ * l;
+          b = g - phiJ * (1 - l);
+        } else flow = part = a = b = 0;
+        const lower = -scale * a_0 * inverse_1;
+        const rest = known[k] - mine + scale * (flow - flow_0) - lower * change_1;
+        const rise = scale * (part - part_0) - lower * gain_1;
+        inverse_1 = 1 / (1 + scale * (b_0 + a) - lower * up_1);
+        up_1 = -scale * b;
+        low[k] = lower;
+        up[k] = up_1;
+        inverse[k] = inverse_1;
+        change[k] = change_1 = rest;
+        gain[k] = gain_1 = rise;
       }
-      factor(grid, q, J, step, m);
-      substitute(m, change);
-      substitute(m, gain);
-      for (let k = 0; k < n; k++) change[k] += u[k];
+      change_1 = gain_1 = 0;
+      for (let k = n - 1; k >= 0; k--) {
+        change_1 = (change[k] - up[k] * change_1) * inverse[k];
+        gain_1 = (gain[k] - up[k] * gain_1) * inverse[k];
+        change[k] = u[k] + change_1;
+        gain[k] = gain_1;
+      }
       const J_new = findJ(grid, q, bases(grid, change, gain), J);
       if (!Number.isFinite(J_new)) return NaN;
       const dJ = J_new - J;
@@ -256,12 +244,20 @@ const Solver = (() => {
     return NaN;
   }
 
+  // Solves with the matrix of the last stage.
+  function substitute(m, x) {
+    const n = x.length;
+    for (let k = 1; k < n; k++) x[k] -= m.low[k] * x[k - 1];
+    x[n - 1] *= m.inverse[n - 1];
+    for (let k = n - 2; k >= 0; k--) x[k] = (x[k] - m.up[k] * x[k + 1]) * m.inverse[k];
+  }
+
   // ---- time ------------------------------------------------------------------------------------------------------
 
   // One TR-BDF2 step from (u, slope) over ds: new u, slope, current, error over tolerance; null where Newton fails.
   function advance(grid, q, from, ds, m, work) {
     const n = grid.n, d = D_STEP * ds, known = work.known;
-    const u = Float64Array.from(from.u), middle = work.middle;
+    const u = from.u.slice(), middle = work.middle;
     for (let k = 0; k < n; k++) known[k] = from.u[k] + d * from.slope[k];
     let J = stage(grid, q, known, d, u, from.J, m, work);
     if (!Number.isFinite(J)) return null;
@@ -289,12 +285,12 @@ const Solver = (() => {
   function solve(p, options = {}) {
     const g = closed(p);
     const sharp = Math.max(g.B, g.J_0, 4);
-    const grid = makeGrid((options.fine || 0.03) / sharp, options.growth || 0.13);
+    const grid = makeGrid((options.fine || 0.03) / sharp, options.growth || (g.depletes ? 0.08 : 0.13));
     const n = grid.n, blank = () => new Float64Array(n);
     const reachable = Math.min(1, (0.5 * g.J_0) / (1 + g.B)); // how far the salt can move
     const q = { ...g, tolerance: (options.tolerance || TOLERANCE) * reachable };
     const m = { low: blank(), up: blank(), inverse: blank() };
-    const work = { slope: blank(), change: blank(), gain: blank(), known: blank(), middle: blank() };
+    const work = { change: blank(), gain: blank(), known: blank(), middle: blank() };
     let now = { s: 0, u: blank().fill(1), slope: blank(), J: g.J_0, wall: [1, 1] };
     rate(grid, q, now.u, g.J_0, now.slope);
     const kept = [now];
