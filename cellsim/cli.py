@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cellsim import __version__
+from cellsim.app.command import app
 from cellsim.errors import CellsimError, InputError
 
 if TYPE_CHECKING:
@@ -379,6 +380,9 @@ def _draw_set(name: str, T: float | None, picture: Path) -> None:
         plot_set(load_set(name, T), picture)
     except (OSError, ValueError) as error:
         raise InputError(f"{picture}: the picture cannot be written ({error})") from error
+
+
+main.add_command(app)
 
 
 @main.command()
