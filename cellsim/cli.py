@@ -347,6 +347,52 @@ def _stages() -> Iterator[Callable[[str, int, int], None] | None]:
 
 
 @main.command()
+@click.argument("experiment", required=False)
+@click.argument("source", required=False, metavar="SET")
+@click.option("--c", "c", metavar="C", help='Salt concentration, such as "1.2 mol/L"; default 1 mol/L or mid-range.')
+@click.option("--r", "r", type=float, metavar="R", help="Salt per solvent molecule (Li:EO) instead.")
+@click.option("-T", "--temperature", metavar="T", help='Of a set, such as "40 degC".')
+@click.option("--thickness", metavar="L", help='Distance of the electrodes; default "0.5 mm" or the case\'s.')
+@click.option("--resistance", metavar="R", help='Of each interface; default "10 ohm*cm^2" or the case\'s.')
+@click.option("--noise", is_flag=True, help="Instruments with ordinary noise, and so error bars.")
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="Also write figures and summary.json.")
+def lab(
+    experiment: str | None, source: str | None, c: str | None, r: float | None, temperature: str | None,
+    thickness: str | None, resistance: str | None, noise: bool, output: Path | None,
+) -> None:  # fmt: skip
+    """Textbook experiments on the full model: true value, inferred value, and whether the textbook's assumption holds.
+
+    SET: a shipped set, a set's file, or a case. Without arguments: the list of experiments (docs/laboratory.md).
+
+    \b
+    Example:  cellsim lab chain landesfeind2019_ec_dmc --c "1.5 mol/L"
+    """
+    from cellsim import laboratory_report as report
+    from cellsim.run_folder import check_writable
+    from cellsim.units import to_si
+
+    if experiment is None:
+        for line in report.catalogue():
+            click.echo(line)
+        return
+    if source is None:
+        raise InputError(f"lab {experiment}: say which electrolyte; `cellsim sets` lists the shipped sets")
+    units = {"c": (c, "mol/m^3"), "temperature": (temperature, "K"), "thickness": (thickness, "m"),
+             "resistance": (resistance, "ohm*m^2")}  # fmt: skip
+    si = {k: None if text is None else to_si(text, unit, field=f"--{k}") for k, (text, unit) in units.items()}
+    bench = report.put_on_bench(
+        source, c=si["c"], r=r, T=si["temperature"], thickness=si["thickness"], resistance=si["resistance"],
+        noise=report.ORDINARY if noise else None,
+    )  # fmt: skip
+    directory = None if output is None else check_writable(output)
+    records = report.do(experiment, bench)
+    for line in report.lines(bench, records):
+        click.echo(line)
+    if directory is not None:
+        click.echo(f"written to {report.write_lab(bench, records, directory)[-1].parent}")
+
+
+@main.command()
 @click.argument("name", required=False)
 @click.option("--plot", "picture", type=FILE, metavar="FILE.png", help="Draw the set's four functions.")
 @click.option("-T", "--temperature", metavar="T", help='Temperature of the values shown, such as "40 degC".')

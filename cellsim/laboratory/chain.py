@@ -176,7 +176,7 @@ def assemble(
     return Record(
         "chain",
         "The chain of Balsara and Newman",
-        "the assumptions of its four experiments",
+        "what its four experiments assume",
         REFERENCE,
         readings,
         {},

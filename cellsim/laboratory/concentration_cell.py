@@ -16,7 +16,7 @@ from cellsim.laboratory.reading import Check, Reading, Record
 Array = NDArray[np.float64]
 
 REFERENCE = "Ma, Doyle, Fuller, Doeff, De Jonghe & Newman, J. Electrochem. Soc. 142 (1995) 1859, doi:10.1149/1.2044206"
-TAIL = 0.03
+TAIL = 0.01
 """How long the two halves may diffuse into one another before U is read, in L^2/D."""
 
 

@@ -63,7 +63,7 @@ def misuses(bench: Bench, *, voltage: float = 0.01, large: float = 0.2) -> tuple
         ),
         ("open-circuit bias of 0.2 mV", with_diffusion(restricted_diffusion(bench, voltage=voltage, offset=2e-4))),
         (
-            "concentration cells over a factor of 3, straight line",
+            "straight line through U over a factor of 9",
             assemble(bench, spectrum, diffusion, steady, concentration_cell(bench, span=3.0, order=1)),
         ),
         ("area 5 % too large", measured(area_ratio=1.05)),
@@ -90,7 +90,7 @@ def misuse(bench: Bench, *, voltage: float = 0.01) -> Record:
     return Record(
         "misuse",
         "The chain with one fault at a time",
-        "one thing is done wrong in each row but the first",
+        "what the chain assumes, and one thing is done wrong in each row but the first",
         REFERENCE,
         readings,
         {"chi": np.array([record["chi"].difference for _, record in found])},
