@@ -233,7 +233,7 @@ def _synopsis(block: Block, folder: Path) -> None:
 TEXT: dict[tuple[str, str], Callable[[Block, Path], object] | str] = {
     ("README.md", 'error: my_cell.toml: cell.thicknes is not a key of [cell]; did you mean "thickness"?'): _misspelt,
     ("docs/compare.md", "cellsim compare CASE DATA... [-o DIR] [--also CASE] [--leave-out X] [--window FROM TO] "
-     "[--profile-at T]"): _synopsis,
+     "[--profile-at T] [--refit NAME]"): _synopsis,
     ("docs/architecture.md", "case.toml --case--> Cell, TransportSet, Protocol, c0"): "a drawing of how a run flows",
 }  # fmt: skip
 
@@ -246,28 +246,41 @@ def _extra(found: re.Match[str], folder: Path) -> None:
     assert found["extra"] in wanted, f"pyproject.toml has no extra {found['extra']}"
 
 
+def _tested(name: str, *calls: str) -> Callable[[re.Match[str], Path], None]:
+    """A script whose work another test does: that test is there, and does it."""
+
+    def check(found: re.Match[str], folder: Path) -> None:
+        text = (ROOT / f"tests/validation/test_{name}.py").read_text(encoding="utf-8")
+        assert all(one in text for one in calls), f"tests/validation/test_{name}.py no longer has {calls}"
+
+    return check
+
+
 LINES = (
     (r"python3 start\.py test", None, "the tests themselves; continuous integration begins with this line"),
     (r"python3 start\.py (.*)", r"cellsim \1", "the set-up is done: what it calls is run"),
     (r"pip install '?cellsim\[(?P<extra>\w+)\]'?", _extra, "no installation in a test: the extra exists"),
     (r"(python benchmarks/\w+\.py.*?) --n \d+(.*)", r"\1 --n 2\2", "hours: the same command, two systems"),
     (r"(python benchmarks/mdcoeffs_dask\.py).*", r"\1 --trajectories 2 --frames 100 --rounds 1", "minutes"),
-    (r"python validation/thienenkamp2022/run\.py", None, "five minutes; --quick is run, the whole in tests/validation"),
-    (r"python validation/steinruck2020/fit\.py", r"python validation/steinruck2020/fit.py current",
-     "two to four minutes; the other parts run in tests/validation/test_steinruck2020_fit.py"),
+    (r"python validation/thienenkamp2022/run\.py", None, "five minutes; the line with --quick is the same script"),
+    (r"python validation/thienenkamp2022/run\.py --quick", _tested("thienenkamp2022", ".main(folder, quick=True)"),
+     "half a minute, and a slow test calls it already"),
+    (r"python validation/steinruck2020/synthetic_beamline\.py",
+     _tested("compare_synthetic_steinruck2020", "synthetic.main("), "a minute, and a slow test calls it already"),
+    (r"python validation/steinruck2020/fit\.py",
+     _tested("steinruck2020_fit", "study.recover(", "study.fit_constants(", "study.rivals("),
+     "two to four minutes, and slow tests call its three parts already"),
     (r"mdcoeffs simulate cases/coarse_grained/long\.toml.*", page_cluster.long_run, "hours: read whole, run briefly"),
     (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
     (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
 )  # fmt: skip
 
 SLOW = (
-    ("README.md|docs/.*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design)", "simulations and fits of 5 to 60 s"),
-    ("README.md", r"(cellsim (run (my_cell|cases/(th|fang))|compare)|python cases)", "FiPy: 5 to 10 s each"),
-    ("docs/fit.md", r"cellsim (compare|run)", "a refit for two sets, 200 runs"),
+    (".*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design)", "simulations and fits of 5 to 60 s"),
+    (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "FiPy, 5 to 10 s each; one such run begins the README"),
+    (".*", r"python (cases|benchmarks|validation)/", "scripts of 5 s to half a minute"),
     ("docs/many_machines.md", r".*", "starts a scheduler and workers"),
     ("docs/engine.md", r"mdcoeffs onsager runs/md", "needs the simulation"),
-    (".*", r"python (benchmarks|validation)/", "studies of their own: half a minute each"),
-    ("cases/coarse_grained/README.md", r".*", "needs a simulation"),
 )
 
 RULES = Rules(lines=LINES, slow=SLOW, toml=TOML, text=TEXT)

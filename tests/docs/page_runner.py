@@ -39,12 +39,15 @@ class Rules:
         The reader a TOML block is given to.
     text : mapping of (page, first line) to callable(block, folder) or str
         A block without a language: what it is compared with, or the reason why it is no output.
+    elsewhere : frozenset of str
+        Slow shell lines that stand word for word on an earlier page, where they are run.
     """
 
     lines: tuple[tuple[str, Any, str], ...] = ()
     slow: tuple[tuple[str, str, str], ...] = ()
     toml: dict[tuple[str, str], Callable[[Block, Path], object]] = field(default_factory=dict)
     text: dict[tuple[str, str], Callable[[Block, Path], object] | str] = field(default_factory=dict)
+    elsewhere: frozenset[str] = frozenset()
 
     def is_slow(self, page: str, text: str) -> bool:
         """Whether a shell line, or the block that begins so, is left to the slow test."""
@@ -85,7 +88,7 @@ def _run(
         case "python":
             return _python(block, names)
         case "sh" | "bash" | "shell" | "console":
-            return "".join(_shell(block, line, folder, rules, slow) for line in _lines(block.text))
+            return "".join(_shell(block, line, folder, rules, slow) for line in lines_of(block.text))
         case "toml":
             assert key in rules.toml, f"{block}\nno reader is named for this block in page_rules.py"
             rules.toml[key](block, folder)
@@ -112,11 +115,16 @@ DIRECTIVES = {
 }  # fmt: skip
 
 
-def _lines(text: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
     """The commands of a shell block: continued lines joined, prompts and comments taken off."""
     joined = text.replace("\\\n", " ")
     bare = (re.sub(r"^\$ ", "", line.strip()) for line in joined.splitlines())
     return [line for line in bare if line and not line.startswith("#")]
+
+
+def words_of(line: str) -> str:
+    """A shell line without its comment and needless spaces."""
+    return " ".join(shlex.split(line, comments=True, posix=False))
 
 
 def _python(block: Block, names: dict[str, Any]) -> str:
@@ -134,10 +142,10 @@ def _python(block: Block, names: dict[str, Any]) -> str:
 
 
 def _shell(block: Block, line: str, folder: Path, rules: Rules, slow: bool) -> str:
-    if not slow and rules.is_slow(block.page, line):
+    if rules.is_slow(block.page, line) and (not slow or words_of(line) in rules.elsewhere):
         return ""
     for pattern, instead, _reason in rules.lines:
-        if found := re.fullmatch(pattern, " ".join(shlex.split(line, comments=True, posix=False))):
+        if found := re.fullmatch(pattern, words_of(line)):
             if callable(instead):
                 instead(found, folder)
                 return ""

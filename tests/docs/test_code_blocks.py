@@ -1,13 +1,14 @@
 """Every code block of README, docs, cases and validation is executed: a page at a time, in order, as a reader would.
 
-Python runs in one namespace a page, commands run with their entry points, TOML goes to the reader it is meant for, output
-that is shown is compared with what is printed. A language nobody runs, TOML without a reader, an unknown command fail.
+Python runs in one namespace a page, commands run with their entry points, TOML goes to the reader it is meant for,
+shown output is compared with what is printed. A language nobody runs, TOML without a reader, an unknown command fail.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import page_cluster
@@ -15,7 +16,7 @@ import pytest
 from page_blocks import Block, blocks, blocks_of, pages
 from page_files import repository, shorten
 from page_rules import FILES, RULES
-from page_runner import Rules, compare, run_page, working_in
+from page_runner import Rules, compare, lines_of, run_page, words_of, working_in
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:MDAnalysis.*"),
@@ -33,6 +34,13 @@ def is_slow(page: str) -> bool:
 def _end_what_was_started() -> Iterator[None]:
     yield
     page_cluster.stop()
+
+
+def on_earlier_pages(page: str) -> frozenset[str]:
+    """Slow lines that stand word for word on a page before this one, the README first: they are run there."""
+    order = sorted(FOUND, key=lambda name: (name != "README.md", name))
+    shells = [one for name in order[: order.index(page)] for one in FOUND[name] if one.language == "sh"]
+    return frozenset(words_of(line) for one in shells for line in lines_of(one.text) if RULES.is_slow(one.page, line))
 
 
 def prepare(page: str, folder: Path, *, slow: bool) -> None:
@@ -55,7 +63,7 @@ def test_page(page: str, tmp_path: Path) -> None:
 def test_page_to_its_end(page: str, tmp_path: Path) -> None:
     with working_in(tmp_path):
         prepare(page, tmp_path, slow=True)
-        run_page(FOUND[page], tmp_path, RULES, slow=True)
+        run_page(FOUND[page], tmp_path, replace(RULES, elsewhere=on_earlier_pages(page)), slow=True)
 
 
 def test_rules_are_all_used() -> None:
