@@ -1,6 +1,6 @@
 """Do the 95 % intervals of `mdcoeffs.estimate_onsager` hold the truth in 95 % of synthetic systems?
 
-    python benchmarks/onsager_coverage.py --n 1000 --seed 20261126
+    python benchmarks/onsager_coverage.py --n 1000 --seed 20261128
 
 Resumable: every finished system is a line of the store; run the same command again to go on. System k has the
 scenario k mod 24 and the random stream (seed, k), both fixed before anything is run. A quantity passes when the
@@ -215,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run or resume the study, print the table; exit code 0 when the rule holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=1000, help="number of systems")
-    parser.add_argument("--seed", type=int, default=20261126)
+    parser.add_argument("--seed", type=int, default=20261128)
     parser.add_argument("--frames", type=int, default=4001, help="frames of each replica")
     parser.add_argument(
         "--onset", choices=("random", "weak", "liquid", "ballistic"), default="random", help="kind of onset"

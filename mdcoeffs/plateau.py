@@ -23,7 +23,7 @@ from mdcoeffs.spectrum import CurrentSpectrum
 
 Array = NDArray[np.float64]
 
-SIGMA = 0.7
+SIGMA = 0.8
 """Prior scale of a relaxation's weight, in log units of the spectrum."""
 INERTIA = 1.0
 """Prior scale of the weight of the fastest time of the grid, half a step."""
@@ -33,7 +33,7 @@ RATIO = 1.9
 """Ratio of neighbouring relaxation times of the grid."""
 TIMES_BEYOND = 1
 """Grid times slower than the slowest relaxation asked for that are always allowed."""
-NO_PART = 0.1
+NO_PART = 0.02
 """Prior probability that one of the two blocks (a | b and phi) does not relax where the other does."""
 CROSS = 0.5
 """Scale of the weights of the cross term phi, relative to those of a and b."""
