@@ -134,7 +134,7 @@ const Page = (() => {
     drawShare(view);
     showNumbers(view);
     const wanted = "#" + address();
-    if (location.hash !== wanted && location.hash !== "#selftest") history.replaceState(null, "", wanted);
+    if (location.hash !== wanted && !location.hash.startsWith("#selftest")) history.replaceState(null, "", wanted);
   }
 
   function showControls(view) {
@@ -335,7 +335,7 @@ const Page = (() => {
 
   function start() {
     buildControls();
-    if (location.hash && location.hash !== "#selftest") readAddress();
+    if (location.hash && !location.hash.startsWith("#selftest")) readAddress();
     request();
   }
 

@@ -29,9 +29,9 @@ const Selftest = (() => {
     return out;
   }
 
-  // In a browser: every corner timed and probed, what was painted when, what was asked from outside.
-  function run(errors) {
-    const all = corners(), milliseconds = [];
+  // In a browser: corners (all, or every `every`-th) timed and probed, what was painted when, asked from outside, overflows.
+  function run(errors, every) {
+    const all = corners().filter((_, k) => k % every === 0), milliseconds = [];
     for (const setting of all) {
       let best = Infinity;
       for (let k = 0; k < 3; k++) {
@@ -43,7 +43,8 @@ const Selftest = (() => {
     }
     const paint = performance.getEntriesByType("paint").map((entry) => [entry.name, entry.startTime]);
     const requests = performance.getEntriesByType("resource").map((entry) => entry.name);
-    return { errors, paint, requests, milliseconds, corners: all.map((setting) => probe(setting, 6, 12)) };
+    const page = document.documentElement;
+    return { errors, paint, requests, milliseconds, width: innerWidth, overflow: page.scrollWidth - page.clientWidth, corners: all.map((setting) => probe(setting, 6, 12)) };
   }
 
   return Object.freeze({ probe, corners, run });

@@ -44,7 +44,7 @@ const Settings = (() => {
       setting: { V: 0.05, thickness: 1e-4, r: 0.02, t_plus: 0.4, D: 2.4e-11, kappa: 0.0723, chi: 1, R_int: 0, motion: false } },
     { name: "Depletion",
       note: "0.5 V across a slow, well-conducting electrolyte: the salt runs out at the plating electrode.",
-      setting: { V: 0.5, thickness: 3e-4, r: 0.05, t_plus: 0.1, D: 6e-12, kappa: 0.1, chi: 1.2, R_int: 0, motion: true } },
+      setting: { V: 0.5, thickness: 3e-4, r: 0.05, t_plus: 0.1, D: 6e-12, kappa: 0.1, chi: 0.8, R_int: 0, motion: true } },
   ]);
 
   const clip = (value, low, high) => Math.min(Math.max(value, low), high);

@@ -65,7 +65,7 @@ const Solver = (() => {
   // What is known without a time step.
   function closed(p) {
     const g = groups(p);
-    const J_lim = g.phi < 1e-9 ? 2 : bisect((J) => g.phi - 1 - Math.expm1(-g.phi * J) / (-g.phi * J), 1, 2 / (1 - g.phi));
+    const J_lim = g.phi < 1e-9 ? 2 : bisect((J) => 1 - g.phi + Math.expm1(-g.phi * J) / (g.phi * J), 1, 2 / (1 - g.phi));
     const J_ss = bisect((J) => {
       const { u_1, span } = steadyWalls(J, g.phi);
       return u_1 > 0 ? J / g.B + span - g.drive : 1;

@@ -49,11 +49,16 @@ def build(setting):
     return Cell(setting["thickness"], T, positive=half, negative=half), transport, c_avg
 
 
+def reach(answer):
+    """How far the salt can move, of the average: tolerances are relative to it."""
+    g = answer["closed"]
+    return min(1.0, 0.5 * g["J_0"] / (1 + g["B"]))
+
+
 def package(setting, times, end, reach, cells=500):
     """The package's runs: a little longer than the page's, then shorter ones for the early times.
 
     The package resolves space from a thousandth of a step's duration on, so earlier times come from shorter steps.
-    `reach` is how far the salt can move, of the average: the tolerance is relative to it.
     """
     cell, transport, c_avg = build(setting)
     rtol = float(np.clip(1e-4 * reach, 1e-9, 1e-5))
@@ -78,10 +83,12 @@ def errors(answer, runs):
 
     i: pointwise, of the current at that time. c: of the average concentration, walls included. v: of the largest
     speed of that species at that time, but at least of the mean speed i/(F c_avg) of the cations; all three frames,
-    where at least 2 % of the average salt is left.
+    where at least 2 % of the average salt is left. t_end: of the time of depletion.
     """
     c_avg = answer["closed"]["c_avg"]
-    worst = {"i": 0.0, "c": 0.0, "v": 0.0}
+    worst = {"i": 0.0, "c": 0.0, "v": 0.0, "t_end": 0.0}
+    if answer["status"] == "depleted":
+        worst["t_end"] = abs(answer["t_end"] / runs[0]["time"][-1] - 1)
     for p in answer["profiles"]:
         found = [(run, k) for run in runs for k in np.flatnonzero(np.abs(run["time"] / p["time"] - 1) <= 1e-9)]
         if not found:
