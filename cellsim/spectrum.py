@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cellsim.analytic import Layer
 
-PEAK = 2.5408
+PEAK = 2.54065
 """w tau, tau = L^2/(4 D), at which -Im of tanh(q)/q, q = sqrt(i w tau), is largest [1]."""
 
 

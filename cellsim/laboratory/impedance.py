@@ -45,14 +45,32 @@ def step_impedance(bench: Bench, omega: ArrayLike, voltage: float) -> tuple[Spec
     """
     tau = bench.diffusion_time / 4
     i = voltage / bench.total_resistance
-    t = np.concatenate([[0.0], np.geomspace(1e-9 * tau, 16 * tau, 360)])
+    t = np.concatenate([[0.0], np.geomspace(1e-9 * tau, 16 * tau, 1000)])
     solution = bench.run(Protocol((hold_current(i, float(t[-1])),)), t)
-    time, response = solution["time"], solution["V"] / i
+    return transform(solution["time"], solution["V"] / i, omega), solution
+
+
+def transform(time: Array, response: Array, omega: ArrayLike) -> Spectrum:
+    """Impedance from voltage per current after a step, taken as piecewise linear in time.
+
+    Parameters
+    ----------
+    time : ndarray, shape (m,)
+        Times since the step, from 0 until the response stands still [s].
+    response : ndarray, shape (m,)
+        Voltage over the height of the current step [ohm m^2].
+    omega : array_like, shape (n,)
+        Angular frequencies above zero [rad/s].
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Complex [ohm m^2].
+    """
     w = np.asarray(omega, dtype=float)[:, None]
     turned = np.exp(-1j * w * time)
     slope = np.diff(response) / np.diff(time)
-    Z = response[0] + ((turned[:, :-1] - turned[:, 1:]) * slope).sum(axis=1) / (1j * w[:, 0])
-    return np.asarray(Z), solution
+    return np.asarray(response[0] + ((turned[:, :-1] - turned[:, 1:]) * slope).sum(axis=1) / (1j * w[:, 0]))
 
 
 def sine_impedance(bench: Bench, omega: float, voltage: float, *, periods: int = 3, points: int = 48) -> complex:
@@ -199,6 +217,7 @@ def impedance(
     low = Check("lowest frequency, as a part of the arc's", lowest / PEAK, 0.3)
     apart = Check("frequency of the diffusion arc as a part of the interfaces'", PEAK * time / tau, 0.03)
     seen = Check("interfacial resistance per diffusion resistance", layer.resistance / layer.diffusion_resistance, 30.0)
+    clear = Check("noise per height of the arc", noise * float(np.abs(Z[0])) / (0.417 * R_d), 0.01)
     by_eye = _arc(omega, Z)
     readings = (
         Reading(
@@ -230,7 +249,7 @@ def impedance(
             by_eye * bench.thickness**2 / (4 * PEAK),
             0.0,
             f"top of the last arc, w = {4 * PEAK:.4g} D/L^2",
-            (*small, low, apart, seen),
+            (*small, low, apart, seen, clear),
         ),
     )
     return Record(

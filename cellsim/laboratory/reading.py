@@ -126,7 +126,7 @@ class Record:
         raise KeyError(quantity)
 
 
-def swing_checks(transport: TransportSet, c: float, solution: Solution, limit: float = 0.25) -> tuple[Check, Check]:
+def swing_checks(transport: TransportSet, c: float, solution: Solution, limit: float = 0.2) -> tuple[Check, Check]:
     """Was the signal small: change of c at the faces, and of the properties over the concentrations met.
 
     Parameters
@@ -152,7 +152,7 @@ def swing_checks(transport: TransportSet, c: float, solution: Solution, limit: f
     )
 
 
-def variation(transport: TransportSet, c: float, low: float, high: float, limit: float = 0.25) -> Check:
+def variation(transport: TransportSet, c: float, low: float, high: float, limit: float = 0.2) -> Check:
     """Largest relative change of kappa, D, 1 - t+0 and (1 - t+0) chi between two concentrations.
 
     Parameters

@@ -1,0 +1,124 @@
+"""The laboratory's pieces, its report and its mistakes."""
+
+import numpy as np
+import pytest
+
+from cellsim.errors import InputError
+from cellsim.laboratory import EXPERIMENTS, Bench, Check, Noise, Reading, bench_of, concentration_cell, solve_chain
+from cellsim.laboratory.concentration_cell import slope_at
+from cellsim.laboratory.current_fraction import bruce_vincent
+from cellsim.laboratory.impedance import circuit, fit_circuit
+from cellsim.laboratory.restricted_diffusion import decay
+from cellsim.laboratory_report import ORDINARY, do, lines, put_on_bench, summary
+from cellsim.set_file import load_set
+
+
+def test_bruce_vincent_takes_the_interfaces_out():
+    V, R_b, R_d, R_i = 0.01, 3.0, 5.0, 2.0
+    found = bruce_vincent(V, V / (R_b + R_i), V / (R_b + R_d + R_i), R_i, R_i)
+    assert found == pytest.approx(R_b / (R_b + R_d), rel=1e-12)
+
+
+def test_solve_chain_by_hand():
+    # 1:1 at 25 degC, K = 2RT/F = 51.4 mV; 1 - t+0 = F D c (1/rho - 1)/(kappa slope) = 0.5, chi = 2
+    K, F = 0.05, 1e5
+    t_plus, chi = solve_chain(1.0, 2.5e-10, 0.5, 0.05, 1000.0, K=K, charge=F)
+    assert (t_plus, chi) == pytest.approx((0.5, 2.0), rel=1e-12)
+
+
+def test_decay_finds_rate_and_error():
+    t = np.linspace(0, 100, 200)
+    rate, error, line = decay(t, -2e-3 * np.exp(-t / 20), (0.5, 0.05), 1e-6)
+    assert rate == pytest.approx(0.05, rel=1e-10)
+    assert 0 < error < 1e-4
+    np.testing.assert_allclose(line, -2e-3 * np.exp(-t / 20), rtol=1e-9, atol=0)
+
+
+def test_decay_refuses_a_window_without_readings():
+    t = np.linspace(0, 1, 50)
+    with pytest.raises(InputError, match="fewer than five readings"):
+        decay(t, np.full(50, 1e-3), (0.5, 0.1))
+
+
+def test_slope_of_a_cubic_is_exact():
+    x = np.linspace(-0.3, 0.4, 9)
+    slope, error, _ = slope_at(x, 1e-3 + 0.05 * x + 0.02 * x**2 - 0.01 * x**3, 3)
+    assert slope == pytest.approx(0.05, rel=1e-9)
+    assert error == 0
+
+
+def test_circuit_is_found_again():
+    true = np.log([1e-3, 2e-3, 3e-3, 1e-4, 500.0])
+    omega = np.geomspace(1e-4, 1e6, 60)
+    found, covariance = fit_circuit(omega, circuit(true, omega), 1e-3)
+    np.testing.assert_allclose(found, true, rtol=1e-6, atol=0)
+    assert np.all(np.diag(covariance) > 0)
+
+
+def test_verdict_names_the_broken_check():
+    reading = Reading("D", "m^2/s", 1.0, 1.5, checks=(Check("a", 0.1, 1.0), Check("too much", 2.0, 1.0)))
+    assert not reading.holds
+    assert reading.verdict == "breaks: too much: 2, beyond 1"
+    assert reading.difference == pytest.approx(0.5)
+    assert Reading("t_plus", "1", -0.2, -0.1).difference == pytest.approx(0.1)
+
+
+def test_default_concentration():
+    assert bench_of(load_set("landesfeind2019_ec_dmc")).c == 1000.0
+    assert bench_of(load_set("poss_ptf")).c == pytest.approx(20.25)
+
+
+def test_a_case_gives_its_cell():
+    bench = put_on_bench("cases/steinruck2020/rs.toml")
+    assert bench.thickness == pytest.approx(3e-3)
+    assert bench.transport.r(bench.c) == pytest.approx(0.1, rel=1e-6)
+
+
+def test_noise_gives_error_bars_and_repeats_with_its_seed():
+    bench = bench_of(load_set("landesfeind2019_ec_dmc"), noise=ORDINARY)
+    first, again = (concentration_cell(bench)["dU/dlnm"] for _ in range(2))
+    other = concentration_cell(bench.changed(noise=Noise(voltage=1e-5, seed=1)))["dU/dlnm"]
+    assert first.error > 0
+    assert first.inferred == again.inferred
+    assert first.inferred != other.inferred
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: do("impedence", bench_of(load_set("poss_ptf"))),
+            "'impedence' is no experiment; choose one of impedance",
+        ),
+        (lambda: bench_of(load_set("poss_ptf"), 5e3), "beyond saturation|outside"),
+        (lambda: Bench(load_set("poss_ptf"), 10.0, resistance=-1.0), "resistance = -1.0"),
+        (lambda: Noise(voltage=-1.0), "noise.voltage"),
+        (lambda: put_on_bench("poss_ptf", c=10.0, r=0.1), "say one of them"),
+        (lambda: put_on_bench("no_such_set"), "no_such_set"),
+        (lambda: put_on_bench("cases/steinruck2020/rs.toml", T=300.0), "own temperature"),
+        (lambda: concentration_cell(bench_of(load_set("poss_ptf")), span=0.9), "span = 0.9"),
+        (lambda: concentration_cell(bench_of(load_set("poss_ptf")), count=3), "count = 3"),
+    ],
+)
+def test_mistakes_get_one_sentence(make, message):
+    with pytest.raises(InputError, match=message) as error:
+        make()
+    assert "\n" not in str(error.value)
+
+
+def test_a_drive_that_empties_a_face_is_refused():
+    from cellsim.laboratory import current_fraction
+
+    with pytest.raises(InputError, match="make it smaller"):
+        current_fraction(bench_of(load_set("landesfeind2019_ec_dmc")), voltage=2.0)
+
+
+def test_tables_and_summary_say_the_same():
+    bench = bench_of(load_set("poss_ptf"), 10.0)
+    records = do("hittorf", bench)
+    text = "\n".join(lines(bench, records))
+    assert "poss_ptf (assumed), 0.01 mol/L" in text
+    assert "breaks: volume fraction of the salt" in text
+    data = summary(bench, records)
+    assert [x["holds"] for x in data["experiments"][0]["readings"]] == [True, True, False]
+    assert set(EXPERIMENTS) >= {"impedance", "chain", "hittorf"}
