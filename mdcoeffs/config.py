@@ -28,7 +28,7 @@ REPLICA_KEYS = (
     "topology", "trajectory", "topology_format", "trajectory_format", "atom_style", "arrays", "octp", "octp_self",
 )  # fmt: skip
 SPECIES_KEYS = ("selection", "charge", "role", "molecule", "centre", "count", "mass", "molecular_volume")
-ESTIMATE_KEYS = ("frame", "solvents", "window", "seed")
+ESTIMATE_KEYS = ("frame", "solvents", "window", "prior_flat", "seed")
 UNITS_KEYS = ("position", "time", "volume")
 ANALYSES = ("structure", "residence", "mobility", "interface", "activity")
 """Tables of the analyses beside transport; each is read by the module of its analysis."""
@@ -150,6 +150,8 @@ class SpeciesFile:
         Solvent species that make the solvent frame.
     window : tuple of float, optional
         Fit window, first and last lag [s].
+    prior_flat : float
+        Prior probability that the motion is diffusive from the first step on; see `mdcoeffs.estimate` [1].
     seed : int
         Seed of the posterior samples.
     units : mapping
@@ -175,6 +177,7 @@ class SpeciesFile:
     frame: str = "solvent"
     solvents: tuple[str, ...] | None = None
     window: tuple[float, float] | None = None
+    prior_flat: float = 0.5
     seed: int = 0
     units: Mapping[str, str] = field(default_factory=dict)
 
@@ -230,6 +233,7 @@ def read_species(path: str | Path) -> SpeciesFile:
         frame=estimate.choice("frame", FRAMES, "solvent"),
         solvents=_solvents(estimate, species),
         window=_window(estimate),
+        prior_flat=estimate.number("prior_flat", 0.5, least=0, most=0.99),
         seed=estimate.integer("seed", 0, least=0),
         units={key: units.string(key) for key in units},
     )

@@ -277,7 +277,14 @@ def self_sums_of(reading: Reading, *, memory: float) -> dict[int, SelfSums]:
 
 def _estimate(file: SpeciesFile, readings: Sequence[Reading], parts: Sequence[dict[int, SelfSums]]) -> OnsagerResult:
     runs = [reading.displacements for reading in readings]
-    estimate = estimate_onsager(runs, window=file.window, frame=file.frame, solvents=file.solvents, seed=file.seed)
+    estimate = estimate_onsager(
+        runs,
+        window=file.window,
+        frame=file.frame,
+        solvents=file.solvents,
+        prior_flat=file.prior_flat,
+        seed=file.seed,
+    )
     moved = [run.to_frame(file.frame, solvents=file.solvents if file.frame == "solvent" else None) for run in runs]
     frames = min(run.n_frames for run in moved)
     lags = log_lags(frames, per_decade=20)[1:]
