@@ -28,7 +28,7 @@ const Page = (() => {
       label.htmlFor = "s-" + s.name;
       label.append(s.label + " ");
       const symbol = document.createElement("i");
-      symbol.textContent = s.symbol;
+      Plot.rich(symbol, s.symbol);
       label.append(symbol);
       const output = document.createElement("output");
       output.id = "o-" + s.name;
@@ -115,6 +115,8 @@ const Page = (() => {
   const shownTime = () => (state.axis === "log" ? firstTime() * (result.t_end / firstTime()) ** state.time : result.t_end * state.time);
   const partOf = (t) => Settings.clip(state.axis === "log" ? Math.log(Math.max(t, firstTime()) / firstTime()) / Math.log(result.t_end / firstTime()) : t / result.t_end, 0, 1);
 
+  const timeAxis = () => Words.timeUnit(state.axis === "log" ? 0.1 * result.t_end : result.t_end);
+
   // ---- solve and show ----
 
   function update() {
@@ -140,7 +142,7 @@ const Page = (() => {
   function showControls(view) {
     const p = state.setting;
     for (const s of Settings.SLIDERS) {
-      const input = find("s-" + s.name), text = say(p[s.name] / s.si) + (s.unit ? " " + s.unit : "");
+      const input = find("s-" + s.name), text = say(p[s.name] / s.si) + (s.unit ? (s.unit.startsWith("·") ? "" : " ") + s.unit : "");
       input.value = String(Math.round(1000 * Settings.place(s, p[s.name])));
       input.setAttribute("aria-valuetext", text);
       find("o-" + s.name).textContent = text;
@@ -160,8 +162,8 @@ const Page = (() => {
     find("notes").replaceChildren(...Words.notes(result, view, state.moved).map((note) => {
       const card = document.createElement("div"), title = document.createElement("h3"), body = document.createElement("p");
       card.className = "card" + (note.moved ? " moved" : note.warn ? " warn" : "");
-      title.textContent = note.title;
-      body.textContent = note.text;
+      Plot.rich(title, note.title);
+      Plot.rich(body, note.text);
       card.append(title, body);
       return card;
     }));
@@ -172,7 +174,7 @@ const Page = (() => {
   const top = (values) => Math.max(...values) * 1.08 || 1;
 
   function drawCurrent(view) {
-    const g = result.closed, [unit, size] = Words.timeUnit(result.t_end), first = firstTime(), log = state.axis === "log";
+    const g = result.closed, first = firstTime(), log = state.axis === "log", [unit, size] = timeAxis();
     const x = [], i = [];
     for (let k = 0; k < result.time.length; k++) {
       if (log && result.time[k] < first) continue;
@@ -197,19 +199,19 @@ const Page = (() => {
     const L = state.setting.thickness, mm = L >= 1e-3;
     return { unit: mm ? "mm" : "µm", size: mm ? 1e-3 : 1e-6 };
   };
-  const SIDES = [{ part: 0.01, text: "Li dissolves" }, { part: 0.99, text: "Li plates" }];
+  const SIDES = ["Li dissolves", "Li plates"];
 
   function drawSalt(view) {
     const g = result.closed, now = view.profile, { unit, size } = across(), L = state.setting.thickness / size;
     const scaled = (v, by) => Array.from(v, (c) => c / by);
     const lines = [0.003, 0.02, 0.1].map((part) => Solver.at(result, part * result.t_end)).map((p) => ({
-      x: scaled(p.x, size), y: scaled(p.c, 1e3), colour: GREY, width: 1, opacity: 0.6, label: "earlier and later" }));
+      x: scaled(p.x, size), y: scaled(p.c, 1e3), colour: GREY, width: 1, opacity: 0.6, label: "at other times" }));
     const last = Solver.at(result, result.t_end);
     lines.push({ x: scaled(last.x, size), y: scaled(last.c, 1e3), colour: GREEN, dash: "8 4", label: result.status === "steady" ? "at the end, steady" : "when it stops" });
     lines.push({ x: scaled(now.x, size), y: scaled(now.c, 1e3), colour: BLUE, width: 2.5, label: `salt at ${duration(now.time)}` });
     const high = top([...last.c, ...now.c]) / 1e3;
     Plot.draw(find("plot-salt"), {
-      title: "Salt concentration against position", lines, words: SIDES.map((w) => ({ ...w, low: true })),
+      title: "Salt concentration against position", lines, sides: SIDES,
       desc: `At ${duration(now.time)}: ${say(now.c[0] / 1e3)} mol/L where lithium dissolves, ${say(now.c[now.c.length - 1] / 1e3)} mol/L where it plates, ${say(g.c_avg / 1e3)} mol/L on average.`,
       x: { label: `x / ${unit}`, low: 0, high: L }, y: { label: "c / (mol/L)", low: 0, high },
     });
@@ -231,7 +233,7 @@ const Page = (() => {
     if (!(y.high > y.low)) y.high = y.low + 1;
     const middle = x.length >> 1;
     Plot.draw(find("plot-velocity"), {
-      title: `Velocities in the ${state.frame} frame against position`, lines, words: SIDES.map((w) => ({ ...w, low: true })),
+      title: `Velocities in the ${state.frame} frame against position`, lines, sides: SIDES,
       desc: `In the middle of the cell at ${duration(now.time)}, ångström per second: cations ${say(lines[0].y[middle])}, anions ${say(lines[1].y[middle])}, solvent ${say(lines[2].y[middle])}.`,
       x: { label: `x / ${unit}`, low: 0, high: L }, y: { ...y, label: "v / (Å/s)" },
     });
@@ -247,7 +249,7 @@ const Page = (() => {
     ];
     const at = Settings.clip(g.Ne, 1e-4, 1e4);
     const reached = result.status === "steady";
-    const marks = [{ label: "ρ₊, small voltage", x: at, y: g.rho_plus, colour: BLUE }];
+    const marks = [{ label: "ρ₊, small voltage", x: at, y: g.rho_plus, colour: BLUE, shape: "circle" }];
     if (p.R_int > 0) marks.push({ label: "with R_int", x: at, y: g.ratio_small, colour: GREEN, shape: "square", hollow: true });
     marks.push({ label: reached ? "i_ss/i₀ of this cell" : "i/i₀ when it stops", x: at, y: result.i[result.i.length - 1] / g.i_0, colour: "#111111", shape: "diamond", hollow: true });
     Plot.draw(find("plot-fraction"), {
@@ -260,7 +262,7 @@ const Page = (() => {
 
   // Voltage against time, split into interfaces, conduction and concentration.
   function drawShare(view) {
-    const g = result.closed, p = state.setting, [unit, size] = Words.timeUnit(result.t_end), first = firstTime(), log = state.axis === "log";
+    const g = result.closed, p = state.setting, [unit, size] = timeAxis(), first = firstTime(), log = state.axis === "log";
     const x = [], one = [], two = [];
     const put = (t, i) => { x.push(t / size); one.push(1e3 * i * p.R_int); two.push(1e3 * i * (p.R_int + g.R_b)); };
     put(log ? first : 0, log ? Solver.at(result, first).i : result.i[0]);
@@ -288,7 +290,7 @@ const Page = (() => {
       row.append(...cells.map((text, k) => {
         const cell = document.createElement("td");
         if (numeric(k)) cell.className = "n";
-        cell.textContent = text;
+        Plot.rich(cell, text);
         return cell;
       }));
       return row;

@@ -97,9 +97,9 @@ const Plot = (() => {
     for (const rule of spec.rules || []) {
       add(inside, "line", { x1: sx(rule.x), x2: sx(rule.x), y1: inner.y, y2: inner.y + inner.h, stroke: "#111", "stroke-width": 1, "stroke-dasharray": "2 3" });
     }
-    for (const word of spec.words || []) {
-      add(svg, "text", { x: inner.x + inner.w * word.part, y: inner.y + (word.low ? inner.h - 6 : 10), "text-anchor": word.part > 0.5 ? "end" : "start", "fill-opacity": 0.75 }, word.text);
-    }
+    (spec.sides || []).forEach((text, k) => {
+      add(svg, "text", { x: k ? inner.x + inner.w : inner.x, y: height - 5, "text-anchor": k ? "end" : "start", "font-style": "italic" }, text);
+    });
     return { toPart: (px) => Settings.clip((px - inner.x) / inner.w, 0, 1), width };
   }
 
@@ -110,6 +110,16 @@ const Plot = (() => {
     else add(parent, "circle", { cx: x, cy: y, r: 5, ...common });
   }
 
+  // Text into a node, with what follows an underscore set low: R_int, i_ss.
+  function rich(node, text) {
+    text.split(/_([A-Za-z]+)/).forEach((piece, k) => {
+      if (k % 2 === 0) return node.append(piece);
+      const low = document.createElement("sub");
+      low.textContent = piece;
+      return node.append(low);
+    });
+  }
+
   // A row of keys above a plot: lines with their dashes, marks with their shapes.
   function legend(list, entries) {
     list.replaceChildren(...entries.map((entry) => {
@@ -118,10 +128,11 @@ const Plot = (() => {
       if (entry.shape) drawMark(key, entry, 13, 5);
       else if (entry.area) add(key, "rect", { x: 0, y: 0, width: 26, height: 10, fill: entry.colour, "fill-opacity": entry.opacity });
       else add(key, "line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: entry.colour, "stroke-width": entry.width || 2, "stroke-dasharray": entry.dash || "none", "stroke-opacity": entry.opacity || 1 });
-      item.append(key, entry.label);
+      item.append(key);
+      rich(item, entry.label);
       return item;
     }));
   }
 
-  return Object.freeze({ draw, legend });
+  return Object.freeze({ draw, legend, rich });
 })();

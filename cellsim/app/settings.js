@@ -20,7 +20,7 @@ const Settings = (() => {
     { name: "thickness", symbol: "L", label: "Thickness", low: 20e-6, high: 3e-3, log: true, unit: "µm", si: 1e-6 },
     { name: "r", symbol: "r", label: "Salt per solvent molecule", low: 0.02, high: 0.2, log: true, unit: "", si: 1 },
     { name: "t_plus", symbol: "t₊⁰", label: "Transference number", low: -1.5, high: 0.9, log: false, unit: "", si: 1 },
-    { name: "D", symbol: "D", label: "Diffusion coefficient", low: 5e-12, high: 5e-10, log: true, unit: "10⁻¹² m²/s", si: 1e-12 },
+    { name: "D", symbol: "D", label: "Diffusion coefficient", low: 5e-12, high: 5e-10, log: true, unit: "·10⁻¹² m²/s", si: 1e-12 },
     { name: "kappa", symbol: "κ", label: "Conductivity", low: 2e-3, high: 1, log: true, unit: "mS/cm", si: 0.1 },
     { name: "chi", symbol: "χ", label: "Thermodynamic factor", low: 0.5, high: 4, log: true, unit: "", si: 1 },
     { name: "R_int", symbol: "R_int", label: "Interfacial resistance", low: 0, high: 0.02, log: false, unit: "Ω cm²", si: 1e-4 },

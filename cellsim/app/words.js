@@ -19,7 +19,7 @@ const Words = (() => {
 
   function duration(t) {
     if (t === 0) return "0 s";
-    const [unit, size] = timeUnit(t);
+    const [unit, size] = TIMES.find(([, long]) => t >= long) || TIMES[TIMES.length - 1];
     return `${say(t / size)} ${unit}`;
   }
 
@@ -73,8 +73,10 @@ const Words = (() => {
       add("ρ₊ is not t₊⁰", `The current that is left tells ρ₊ = ${say(g.rho_plus)}; the transference number is ${say(p.t_plus)}. They are often taken for one another.`);
     }
     const miss = g.ratio / g.rho_plus - 1;
-    if (p.R_int > 0 && g.ratio_small / g.rho_plus > 1.03) {
-      add("Interfaces hide the decay", `i_ss/i₀ = ${say(g.ratio)}, but ρ₊ = ${say(g.rho_plus)}: part of the voltage falls on R_int, which does not polarise. The small-signal formula with R_int gives ${say(g.ratio_small)}; the Bruce–Vincent correction undoes exactly that.`);
+    if (result.status !== "steady") {
+      // no steady state to compare with
+    } else if (p.R_int > 0 && g.ratio_small / g.rho_plus > 1.03) {
+      add("Interfaces hide the decay", `i_ss/i₀ = ${say(g.ratio)}, but ρ₊ = ${say(g.rho_plus)}: part of the voltage falls on R_int, which does not polarise. The small-signal formula with R_int gives ${say(g.ratio_small)}; the Bruce–Vincent correction undoes exactly that, for small voltages.`);
     } else if (Math.abs(miss) > 0.03) {
       add("Not a small signal", `i_ss/i₀ = ${say(g.ratio)} instead of ρ₊ = ${say(g.rho_plus)}: the formula 1/(1 + Ne) holds for voltages well below K = ${say(1e3 * g.K)} mV.`);
     }

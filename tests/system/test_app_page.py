@@ -56,7 +56,7 @@ def test_in_a_browser_it_paints_at_once_and_complains_of_nothing():
     report = selftest("selftest=64")
     assert report["errors"] == [] and report["console"] == [] and report["requests"] == []
     assert len(report["corners"]) == 8 and all(a["status"] in ("steady", "depleted") for a in report["corners"])
-    assert all(0 < time for _, time in report["paint"]) and report["paint"]
+    assert all(time > 0 for _, time in report["paint"]) and report["paint"]
     assert report["width"] == 1400 and report["overflow"] <= 0
 
 

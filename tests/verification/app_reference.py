@@ -10,7 +10,7 @@ from py_mini_racer import MiniRacer
 
 from cellsim import app, simulate
 from cellsim.cell import Cell
-from cellsim.constants import F, R
+from cellsim.constants import F
 from cellsim.kinetics import Electrode, Resistance
 from cellsim.protocol import Protocol, hold_voltage
 from cellsim.solvers.state import Options

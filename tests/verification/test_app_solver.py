@@ -159,11 +159,12 @@ def test_words_follow_the_state(v8, presets):
     from cellsim import app
 
     v8.eval(app.source("words.js"))
-    ask(v8, "(globalThis.told = (s, f, m) => { const r = Solver.solve(s); return Words.notes(r, "
-        "{ frame: f, profile: Solver.at(r, 0.5 * r.t_end) }, m).map((n) => n.title + '. ' + n.text).join('\\n'); }, 1)")  # fmt: skip
+    v8.eval("""const notes = (s, frame, moved) => {
+        const result = Solver.solve(s), profile = Solver.at(result, 0.5 * result.t_end);
+        return Words.notes(result, { frame, profile }, moved).map((n) => n.title + ". " + n.text).join("\\n"); };""")
 
     def told(setting, frame="interface", moved=None):
-        return ask(v8, f"told({json.dumps(setting)}, {json.dumps(frame)}, {json.dumps(moved)})")
+        return ask(v8, f"notes({json.dumps(setting)}, {json.dumps(frame)}, {json.dumps(moved)})")
 
     assert "A negative transference number" in told(presets[3]) and "negative" not in told(presets[0])
     assert "Depletion" in told(presets[5])
