@@ -228,6 +228,31 @@ def compare(
 # ---- predictions --------------------------------------------------------------------------------------------------
 
 
+def check_origins(found: Sequence[Comparison]) -> None:
+    """Refuse cases that would read the positions of one file from different origins.
+
+    Parameters
+    ----------
+    found : sequence of Comparison
+        Comparisons of several cases with the same files.
+
+    Raises
+    ------
+    InputError
+        The cases differ in cell.position_origin, and a file all were given has positions.
+    """
+    placed = ({i.dataset.label for i in one.items if not isinstance(i.dataset.data, Series)} for one in found)
+    shared, first = set.intersection(*placed), found[0].case
+    for one in found[1:]:
+        origin = one.case.cell.position_origin
+        if shared and origin != first.cell.position_origin:
+            raise InputError(
+                f'{one.case.title}: cell.position_origin = "{origin}", but that of {first.title} is '
+                f'"{first.cell.position_origin}", and {min(shared)} would be read at different places; '
+                f"give both cases the same"
+            )
+
+
 def beside(solution: Solution, dataset: Dataset) -> Compared:
     """A data set and its prediction at the same times and positions."""
     data = dataset.data

@@ -13,7 +13,7 @@ import numpy as np
 
 from cellsim import page
 from cellsim.case import load_case
-from cellsim.compare import UNITS, Compared, Comparison, compare
+from cellsim.compare import UNITS, Compared, Comparison, check_origins, compare
 from cellsim.compare_data import data_of_case, read_data
 from cellsim.errors import InputError
 from cellsim.plots.compare import write_comparison_figures
@@ -178,7 +178,13 @@ def write_comparison(
     -------
     list of Path
         The files written.
+
+    Raises
+    ------
+    InputError
+        Cases that count the positions of one file from different origins.
     """
+    check_origins(found)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     figures = write_comparison_figures(found, directory, title=title, note=note)

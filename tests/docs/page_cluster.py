@@ -102,10 +102,10 @@ def stop() -> None:
 
 
 def long_run(found: re.Match[str], folder: Path) -> None:
-    """The long form, with runs of a few frames: the same command, file and folders."""
+    """The long form, with runs as short as an estimate allows: the same command, file and folders."""
     path = folder / "cases/coarse_grained/long.toml"
     assert len(read_system(path).all_points) > 8
-    text = re.sub(r'(production = )".*?"', r'\1"2.5 ps"', path.read_text(encoding="utf-8"))
+    text = re.sub(r'(production = )".*?"', r'\1"14 ps"', path.read_text(encoding="utf-8"))
     path.write_text(re.sub(r'(equilibration = )".*?"', r'\1"1 ps"', text), encoding="utf-8")
     said, code = call(shlex.split(found[0], comments=True))
     assert code == 0, said

@@ -68,6 +68,16 @@ def test_two_cases_and_a_run_folder(case: Path, export: Path, tmp_path: Path) ->
     assert (a["transport"], b["transport"]) == ("steinruck2020_rs", "steinruck2020_pnb")
 
 
+def test_cases_that_count_from_different_origins_are_refused(case: Path, export: Path, tmp_path: Path) -> None:
+    other, profile = tmp_path / "other.toml", tmp_path / "profile.csv"
+    other.write_text(CASE.replace('area = "1 cm^2"', 'position_origin = "centre"\narea = "1 cm^2"'))
+    profile.write_text("time (min),position (mm),c (mol/m^3),error (mol/m^3)\n30,0.05,2300,40\n30,0.1,2350,40\n")
+    done = typed(case, profile, "--also", other, "-o", tmp_path / "out")
+    assert done.exit_code == 2 and not (tmp_path / "out").exists()
+    assert 'cell.position_origin = "centre"' in done.output and "profile.csv would be read at different" in done.output
+    assert typed(case, export, "--also", other, "-o", tmp_path / "out").exit_code == 0  # a current has no positions
+
+
 @pytest.mark.parametrize(
     ("words", "match"),
     [
