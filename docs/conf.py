@@ -18,7 +18,7 @@ project_copyright = "The cellsim developers, MIT licence"
 version = release = cellsim.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "site_pages"]
-exclude_patterns = ["_ext", "_static", "notebooks/__marimo__"]
+exclude_patterns = ["_ext", "_static", "gallery_cases", "notebooks/__marimo__"]
 source_suffix = {".md": "markdown"}
 suppress_warnings = [
     "misc.highlighting_failure",  # [[...]] in sketches of TOML

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -14,10 +15,21 @@ from sphinx.util.math import get_node_equation_number
 logger = logging.getLogger(__name__)
 
 
+ACCENT = re.compile(r"\\(bar|dot|hat|overline|tilde)\s*(\{(?:[^{}]|\{[^{}]*\})*\}|\\[a-zA-Z]+|\w)")
+FUNCTION = r"\\(ln|exp|cos|tanh)(?![a-z])"
+
+
+def prepared(tex: str) -> str:
+    """TeX that the converter sets well: thin spaces around ln, accents in braces, so that they can take an index."""
+    tex = ACCENT.sub(r"{\\\1 \2{}}", tex)  # {}: more than the accent in the braces, or they are dropped
+    tex = re.sub(r"(?<=[\w})\]])(\s*)" + FUNCTION, r"\1\\,\\\2", tex)
+    return re.sub(FUNCTION + r"\s*(?=[\w\\{])", r"\\\1\\,", tex)
+
+
 def _markup(node: nodes.Element, block: bool) -> str:
     """The formula as MathML; a formula that cannot be converted is a warning, which fails the build."""
     try:
-        return str(tex2mathml(node.astext(), as_block=block))
+        return str(tex2mathml(prepared(node.astext()), as_block=block))
     except (MathError, SyntaxError) as error:
         logger.warning("formula not understood: %s (%s)", node.astext(), error, location=node)
         return "<code>formula</code>"
