@@ -63,3 +63,10 @@ def blocks(text: str, page: str) -> list[Block]:
 def blocks_of(page: str, root: Path = ROOT) -> list[Block]:
     """The blocks of one page of the repository."""
     return blocks((root / page).read_text(encoding="utf-8"), page)
+
+
+def inline_commands(page: str, root: Path = ROOT) -> list[str]:
+    """What stands in a line of text as a call of `cellsim` or `mdcoeffs`."""
+    tokens = MarkdownIt("commonmark").enable("table").parse((root / page).read_text(encoding="utf-8"))
+    codes = [child.content for token in tokens for child in token.children or () if child.type == "code_inline"]
+    return [" ".join(code.split()) for code in codes if re.match(r"(cellsim|mdcoeffs) [a-z]", code)]

@@ -105,7 +105,10 @@ def long_run(found: re.Match[str], folder: Path) -> None:
     """The long form, with runs as short as an estimate allows: the same command, file and folders."""
     path = folder / "cases/coarse_grained/long.toml"
     assert len(read_system(path).all_points) > 8
-    text = re.sub(r'(production = )".*?"', r'\1"14 ps"', path.read_text(encoding="utf-8"))
-    path.write_text(re.sub(r'(equilibration = )".*?"', r'\1"1 ps"', text), encoding="utf-8")
+    text = re.sub(r'(equilibration = )".*?"', r'\1"1 ps"', path.read_text(encoding="utf-8"))
+    at_rest, field = text.split("[field]")
+    at_rest = re.sub(r'(production = )".*?"', r'\1"14 ps"', at_rest)
+    field = re.sub(r'(production = )".*?"', r'\1"70 ps"', field)  # 20 ps are left out there
+    path.write_text(at_rest + "[field]" + field, encoding="utf-8")
     said, code = call(shlex.split(found[0], comments=True))
     assert code == 0, said

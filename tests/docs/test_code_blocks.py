@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import page_cluster
 import pytest
-from page_blocks import Block, blocks, blocks_of, pages
+from page_blocks import Block, blocks, blocks_of, inline_commands, pages
 from page_files import repository, shorten
 from page_rules import FILES, RULES
 from page_runner import Rules, compare, lines_of, run_page, words_of, working_in
@@ -77,6 +78,20 @@ def test_rules_are_all_used() -> None:
     unused = [pattern for pattern, _, _ in RULES.lines if not any(re.fullmatch(pattern, line) for line in lines)]
     assert not unused, unused
     assert all(reason for _, _, reason in (*RULES.lines, *RULES.slow))
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if inline_commands(page)])
+def test_commands_named_in_a_line_exist(page: str) -> None:
+    """Commands and options in running text are those of the help."""
+    groups = {name: entry_points(group="console_scripts", name=name)[name].load() for name in ("cellsim", "mdcoeffs")}
+    for code in inline_commands(page):
+        program, *words = code.split()
+        for name in words[0].split("|"):
+            command = groups[program].commands.get(name)
+            assert command is not None, f"{page}: `{code}`: {program} has no command {name}"
+            options = {text for parameter in command.params for text in parameter.opts} | {"-h", "--help"}
+            wrong = [word for word in words if re.match(r"--?[a-z]", word) and word.split("=")[0] not in options]
+            assert not wrong, f"{page}: `{code}`: {program} {name} has no {wrong}"
 
 
 # ---- the test of the test: each kind of block can fail -------------------------------------------------------------
