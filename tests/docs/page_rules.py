@@ -286,6 +286,7 @@ LINES = (
      _tested("steinruck2020_fit", "study.recover(", "study.fit_constants(", "study.rivals("),
      "two to four minutes, and slow tests call its three parts already"),
     (r"mdcoeffs simulate cases/coarse_grained/long\.toml.*", page_cluster.long_run, "hours: read whole, run briefly"),
+    (r"(cellsim fit cases/fit_example/fit\.toml.*)", r"\1 --no-profiles", "a minute or two of profile likelihoods"),
     (r"(cellsim app.*) --open", r"\1", "no browser in a test; the page itself is tested in one"),
     (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
     (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
