@@ -29,23 +29,26 @@ const Selftest = (() => {
     return out;
   }
 
-  // In a browser: corners (all, or every `every`-th) timed and probed, what was painted when, asked from outside, overflows.
-  function run(errors, every) {
-    const all = corners().filter((_, k) => k % every === 0), milliseconds = [];
-    for (const setting of all) {
+  // Milliseconds a solve takes, the best of three.
+  function timed(settings) {
+    return settings.map((setting) => {
       let best = Infinity;
       for (let k = 0; k < 3; k++) {
         const before = performance.now();
         Solver.solve(setting);
         best = Math.min(best, performance.now() - before);
       }
-      milliseconds.push(best);
-    }
-    const paint = performance.getEntriesByType("paint").map((entry) => [entry.name, entry.startTime]);
-    const requests = performance.getEntriesByType("resource").map((entry) => entry.name);
-    const page = document.documentElement;
-    return { errors, paint, requests, milliseconds, width: innerWidth, overflow: page.scrollWidth - page.clientWidth, corners: all.map((setting) => probe(setting, 6, 12)) };
+      return best;
+    });
   }
 
-  return Object.freeze({ probe, corners, run });
+  // In a browser: corners (all, or every `every`-th) probed, what went wrong, was asked from outside, overflows.
+  function run(errors, every) {
+    const some = corners().filter((_, k) => k % every === 0), page = document.documentElement;
+    const requests = performance.getEntriesByType("resource").map((entry) => entry.name);
+    return { errors, requests, width: innerWidth, overflow: page.scrollWidth - page.clientWidth,
+      corners: some.map((setting) => probe(setting, 6, 12)) };
+  }
+
+  return Object.freeze({ probe, corners, timed, run });
 })();

@@ -52,11 +52,10 @@ def test_source_files_are_short():
 
 
 @needs_browser
-def test_in_a_browser_it_paints_at_once_and_complains_of_nothing():
+def test_in_a_browser_nothing_is_complained_of_or_asked_for():
     report = selftest("selftest=64")
     assert report["errors"] == [] and report["console"] == [] and report["requests"] == []
     assert len(report["corners"]) == 8 and all(a["status"] in ("steady", "depleted") for a in report["corners"])
-    assert all(time > 0 for _, time in report["paint"]) and report["paint"]
     assert report["width"] == 1400 and report["overflow"] <= 0
 
 
