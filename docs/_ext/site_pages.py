@@ -100,7 +100,7 @@ def rooms(patterns: str) -> list[str]:
 
 def _api(found: re.Match[str]) -> str:
     return "\n".join(
-        f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n   :member-order: bysource\n```\n"
+        f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n   :ignore-module-all:\n   :member-order: bysource\n```\n"
         for name in rooms(found[1])
     )
 
