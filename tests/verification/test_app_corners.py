@@ -60,7 +60,7 @@ def test_the_page_agrees_with_the_package_at_all_corners(in_v8, name):
 
 def test_statuses_are_the_packages(answers, references):
     named = {"done": "steady", "depleted": "depleted"}
-    found = {k: (answers[k]["status"], named.get(runs[0].status)) for k, runs in references.items()}
+    found = {k: (answers[k]["status"], named.get(runs[0][0].status)) for k, runs in references.items()}
     assert [k for k, (page, package_) in found.items() if page != package_] == []
     assert sum(page == "depleted" for page, _ in found.values()) > 20
 
