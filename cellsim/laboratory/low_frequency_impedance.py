@@ -123,7 +123,7 @@ def low_frequency_impedance(
             thermal_voltage(transport) * layer.chi / (transport.z_plus * transport.nu_plus * F * D.inferred * bench.c)
         )
         t_plus = 1 - float(np.sqrt((1 / rho - 1) / (scale / s_high)))
-        relative = 0.5 * float(np.hypot(error / (rho * (1 - rho)), D.error / D.inferred))
+        relative = 0.5 * float(np.hypot(np.hypot(e_low, e_high) / (s_low - s_high), D.error / D.inferred))
         found = onsager_of(1 / s_high, t_plus, rho, **salt).wohde_roling()  # type: ignore[arg-type]
         true = onsager_of(layer.kappa, layer.t_plus, bench.rho_plus, **salt).wohde_roling()  # type: ignore[arg-type]
         readings += [

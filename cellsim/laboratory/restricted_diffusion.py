@@ -16,7 +16,7 @@ REFERENCE = "Newman & Chapman, AIChE J. 19 (1973) 343; Harned & French, Ann. N. 
 
 
 def decay(t: Array, U: Array, window: tuple[float, float], noise: float = 0.0) -> tuple[float, float, Array]:
-    """Rate of the exponential decay of a voltage, from a straight line through ln|U| within a window.
+    """Rate of the exponential decay of a voltage, the straight line of ln|U| within a window.
 
     Parameters
     ----------
@@ -50,11 +50,15 @@ def decay(t: Array, U: Array, window: tuple[float, float], noise: float = 0.0) -
         raise InputError(
             f"restricted diffusion: fewer than five readings between {high:.3g} and {low:.3g} of the first"
         )
-    time, y, weight = t[start:end], np.log(part[start:end]), part[start:end]  # sd of ln U is noise/U
-    columns = np.stack([np.ones_like(time), time], axis=1) * weight[:, None]
-    found = np.linalg.lstsq(columns, y * weight, rcond=None)[0]
-    covariance = np.linalg.inv(columns.T @ columns) * (noise / U[0]) ** 2
-    return float(-found[1]), float(np.sqrt(covariance[1, 1])), np.asarray(U[0] * np.exp(found[0] + found[1] * t))
+    time, y = t[start:end], part[start:end]
+    columns = np.stack([np.ones_like(time), -time], axis=1)
+    found = np.linalg.lstsq(columns * y[:, None], np.log(y) * y, rcond=None)[0]
+    for _ in range(5):  # Gauss-Newton on U itself: the logarithm of a noisy U is biased
+        model = np.exp(columns @ found)
+        jacobian = columns * model[:, None]
+        found = found + np.linalg.lstsq(jacobian, y - model, rcond=None)[0]
+    covariance = np.linalg.inv(jacobian.T @ jacobian) * (noise / U[0]) ** 2
+    return float(found[1]), float(np.sqrt(covariance[1, 1])), np.asarray(U[0] * np.exp(found[0] - found[1] * t))
 
 
 def restricted_diffusion(
