@@ -98,11 +98,19 @@ def rooms(patterns: str) -> list[str]:
     return chosen
 
 
+AUTOMODULE = """## {0}
+
+```{{eval-rst}}
+.. automodule:: {0}
+   :members:
+   :ignore-module-all:
+   :member-order: bysource
+```
+"""
+
+
 def _api(found: re.Match[str]) -> str:
-    return "\n".join(
-        f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n   :ignore-module-all:\n   :member-order: bysource\n```\n"
-        for name in rooms(found[1])
-    )
+    return "\n".join(AUTOMODULE.format(name) for name in rooms(found[1]))
 
 
 def on_source(app: Sphinx, docname: str, content: list[str]) -> None:
