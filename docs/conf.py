@@ -22,6 +22,7 @@ exclude_patterns = ["_ext", "_static", "gallery_cases", "notebooks/__marimo__"]
 source_suffix = {".md": "markdown"}
 suppress_warnings = [
     "misc.highlighting_failure",  # [[...]] in sketches of TOML
+    "ref.python",  # one word, several attributes of that name: such a reference stays a word
 ]
 
 myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "dollarmath"]
