@@ -31,7 +31,6 @@ html_math_renderer = "mathml"
 highlight_language = "none"
 
 autodoc_typehints = "none"  # types stand in the docstrings, with shapes and units
-autodoc_default_options = {"show-inheritance": False}
 napoleon_google_docstring = False
 napoleon_numpy_docstring = True
 napoleon_use_rtype = False
