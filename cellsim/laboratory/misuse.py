@@ -54,7 +54,7 @@ def misuses(bench: Bench, *, voltage: float = 0.01, large: float = 0.2) -> tuple
         ("interfaces not taken out", with_steady(steady, corrected=False)),
         ("current read after 0.05 L²/D", with_steady(steady_current(bench, spectrum, voltage=voltage, duration=0.05))),
         (
-            f"first current read at {first:.2g} s",
+            f"first current read at {first:.0f} s",
             with_steady(steady_current(bench, spectrum, voltage=voltage, first=first)),
         ),
         (

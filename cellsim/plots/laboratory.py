@@ -54,13 +54,16 @@ def draw_record(bench: Bench, record: Record, path: str | Path) -> Path:
     }[record.name]
     columns = len(panels)
     name = bench.transport.title or bench.transport.name
-    status = "" if bench.transport.status == "measured" else f", {bench.transport.status.upper()}"
-    title = f"{record.title}: {name}{status}, {bench.c / 1e3:.3g} mol/L, {bench.transport.T:.2f} K"
+    status = "" if bench.transport.status == "measured" else f" {bench.transport.status.upper()}"
+    title = f"{record.title}: {name}, {bench.c / 1e3:.3g} mol/L"
     wide = columns > 1 or record.name in ("misuse",)
     width = figstyle.TWO_COLUMNS if wide else figstyle.COLUMN
     height = 3.0 if record.name == "misuse" else 2.4
     noise = "" if bench.noise.any else " No noise."
-    note = f"Simulated with the full model.{noise} Analysis assumes {record.assumption}."
+    rests = f" Transport set:{status}." if status else ""
+    note = (
+        f"Simulated with the full model, {bench.transport.T:.2f} K.{noise}{rests} Analysis assumes {record.assumption}."
+    )
     with figstyle.drawing(path, 1, columns, title=title, note=note, width=width, height=height) as (_, axes):
         for draw, panel in zip(panels, axes, strict=True):
             draw(panel, bench, record)
