@@ -88,20 +88,20 @@ def _(cases, load_case, simulate):
 def _(mo):
     which = mo.ui.dropdown(["rs", "rs_volume", "pnb"], value="rs", label="transport set")
     minute = mo.ui.slider(5, 969, value=300, step=1, label="time (min)", show_value=True)
-    mo.hstack([which, minute], justify="start")
-    return minute, which
+    cations = mo.ui.checkbox(label="cations, too")
+    mo.hstack([which, minute, cations], justify="start")
+    return cations, minute, which
 
 
 @app.cell(hide_code=True)
-def _(figstyle, minute, mo, np, runs, which):
+def _(cations, figstyle, minute, mo, np, runs, which):
     _case, _s = runs[which.value]
     _k = int(np.argmin(np.abs(_s["time"] / 60 - minute.value)))
     _x = 1e3 * (_s["position_face"][_k] - _case.cell.from_origin(0.0))
     with figstyle.panels(1, 3, width=figstyle.TWO_COLUMNS, height=2.6, sharey=True) as (_figure, _axes):
         for _panel, _frame in zip(_axes, ("interface", "lab", "solvent"), strict=True):
-            for _name, _text, _dash in zip(
-                ("v_minus", "v_plus", "v_0"), ("$v_-$", "$v_+$", "$v_0$"), figstyle.DASHES, strict=False
-            ):
+            _ions = {"v_minus": "$v_-$", "v_0": "$v_0$"} | ({"v_plus": "$v_+$"} if cations.value else {})
+            for (_name, _text), _dash in zip(_ions.items(), figstyle.DASHES, strict=False):
                 _row = ("interface", "lab", "solvent").index(_frame)
                 _panel.plot(_x, 1e10 * _s[_name][_row, _k], linestyle=_dash, label=_text)
             _panel.axhline(0, color=figstyle.GREY, linewidth=0.5)

@@ -259,7 +259,8 @@ def _(
     _ends = np.interp(60 * series_minute.value + np.array([0, 600]), solution["time"], _v)
     with figstyle.panels(1, 2, width=figstyle.TWO_COLUMNS, height=2.6) as (_figure, _axes):
         _ring = np.isclose(q, q.min(), rtol=1e-6, atol=0)
-        _model = _fit.g2(tau)
+        _dense = np.geomspace(tau[0], tau[-1], 400)
+        _model = _fit.g2(_dense)
         for _panel, _rows, _title in (
             (_axes[0], np.flatnonzero(_ring)[[0, 2, 3]], "one $q$, three directions"),
             (_axes[1], np.flatnonzero(np.abs(azimuth) < 1e-9), "along the velocity, three $q$"),
@@ -269,7 +270,7 @@ def _(
                 figstyle.points(
                     _panel, tau, _data.g2[_row], _data.error[_row], color=_colour, marker=_marker, label=_label
                 )
-                _panel.plot(tau, _model[_row], color=_colour, linewidth=0.9)
+                _panel.plot(_dense, _model[_row], color=_colour, linewidth=0.9)
             _panel.set(xscale="log", xlabel=r"delay $\tau$ (s)", ylabel="$g_2$ (synthetic)", title=_title)
             _panel.legend(loc="lower left")
     mo.vstack(
@@ -293,8 +294,8 @@ def _(MeasuredSpeeds, at_beam, case, compare_velocities, correlate, fit_velocity
         for k, p in enumerate(places)
     ]
     _v = at_beam(solution, "v_0", places, beam=15e-6).mean
-    true_v = np.array([np.interp(_moment, solution["time"], _v[:, k]) for k in range(places.size)])
-    pulls = np.array([(f.v - abs(v)) / f.error for f, v in zip(fits, true_v, strict=True)])
+    _true = np.array([np.interp(_moment, solution["time"], _v[:, k]) for k in range(places.size)])
+    pulls = np.array([(f.v - abs(v)) / f.error for f, v in zip(fits, _true, strict=True)])
     compared = compare_velocities(
         solution,
         case.transport,
@@ -308,11 +309,11 @@ def _(MeasuredSpeeds, at_beam, case, compare_velocities, correlate, fit_velocity
     sign_gap = float(np.abs(_there - _back).max())
     across_gap = float(np.abs(_there[1] - _fast[1]).max())
     upper = fit_velocity(correlate(0.2e-3, 300, relaxation=3.0, noise=2e-2))
-    return across_gap, compared, fits, pulls, sign_gap, true_v, upper
+    return across_gap, compared, fits, places, pulls, sign_gap, upper
 
 
 @app.cell(hide_code=True)
-def _(case, compared, figstyle, fits, mo, np, true_v, upper):
+def _(at_beam, case, compared, figstyle, fits, mo, np, places, solution, upper):
     _x = 1e3 * (np.array(case.output.positions) - case.cell.from_origin(0.0))
     with figstyle.panels(1, 2, width=figstyle.TWO_COLUMNS, height=2.4) as (_figure, _axes):
         figstyle.points(
@@ -322,8 +323,12 @@ def _(case, compared, figstyle, fits, mo, np, true_v, upper):
             [1e10 * f.error for f in fits],
             label="from $g_2$, $|v_0|$ in the lab",
         )
-        _axes[0].plot(_x, 1e10 * np.abs(true_v), color=figstyle.COLOURS[0], label="in the cell")
-        _axes[1].plot(_x, 1e10 * compared.anion_model, color=figstyle.COLOURS[0], label="in the cell")
+        _line = np.linspace(places.min(), places.max(), 60)
+        _line_x = 1e3 * (_line - case.cell.from_origin(0.0))
+        for _panel, _name, _frame in zip(_axes, ("v_0", "v_minus"), ("lab", "interface"), strict=True):
+            _here = at_beam(solution, _name, _line, frame=_frame).mean
+            _here = [np.interp(300 * 60 + 300, solution["time"], v) for v in _here.T]
+            _panel.plot(_line_x, 1e10 * np.array(_here), color=figstyle.COLOURS[0], label="in the cell")
         figstyle.points(
             _axes[1], _x, 1e10 * compared.anion, 1e10 * compared.anion_error, label="$-\\varepsilon(v_0 - v_s)$"
         )

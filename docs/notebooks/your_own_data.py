@@ -116,7 +116,7 @@ def _(TemporaryDirectory, case_path, data_path, look, mo, write_comparison_figur
         )
         with TemporaryDirectory() as folder:
             images = [
-                mo.image(path.read_bytes(), width=680) for path in write_comparison_figures([answer.found], folder)
+                mo.image(path.read_bytes(), width=480) for path in write_comparison_figures([answer.found], folder)
             ]
         table = "| data | kind | points | mean of measured − predicted | root mean square | χ² per point |\n| --- | --- | --- | --- | --- | --- |\n"
         return mo.vstack(
@@ -151,7 +151,8 @@ def _(made_up, mo, profile, root, share, wrong):
     ## What the shipped cell teaches
 
     - *Profiles.* χ² per point is {profile.chi2:.2f} with the stated error: the prediction is close to the noise, not within it. Its mean
-      offset, {profile.bias:.0f} mol/m³, is under one per cent of the salt.
+      offset, {profile.bias:.0f} mol/m³, is under one per cent of the salt. Transport set and electrode area are
+      *assumed* in this case: the agreement says that the size is right, not why.
     - *Voltage.* At the end of the run the electrolyte accounts for {100 * share:.1f} % of the measured voltage. The rest is lost at the
       interfaces, which the case leaves out. Had we *fitted* κ to the voltage, we would have found a wrong conductivity and a fine
       agreement.

@@ -71,8 +71,8 @@ ENDS = {
         for (a, r, z, x) in ((0.2, -0.9, -1, -0.9), (5.0, 0.95, -20, 5.0))
     ],
     "frames_of_reference": [
-        {"which": "pnb", "minute": 5, "t_solvent": -0.5, "salt_share": 0.0},
-        {"which": "rs_volume", "minute": 969, "t_solvent": 0.9, "salt_share": 0.5},
+        {"which": "pnb", "minute": 5, "cations": True, "t_solvent": -0.5, "salt_share": 0.0},
+        {"which": "rs_volume", "minute": 969, "cations": True, "t_solvent": 0.9, "salt_share": 0.5},
     ],
     "what_xam_and_xpcs_see": [
         {"photons": 3.0, "beam_mm": 1.0, "scan_minute": 960, "place": -0.85e-3, "series_minute": 900, "moving": 0.95}
