@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def call(command: str) -> None:
     RuntimeError
         If it fails.
     """
-    words = command.split()
+    words = shlex.split(command)
     program = Path(sys.executable).parent / words[0]
     first = [sys.executable] if words[0] == "python" else [str(program)]
     environment = os.environ | {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -104,7 +105,7 @@ def test_gallery_names_commands_and_files_that_go_together():
     for item in items:
         assert all(command.split()[0] in ("cellsim", "mdcoeffs", "python") for command in item.commands)
         for file, caption in item.figures:
-            assert any(file.startswith(word) for command in item.commands for word in command.split()), file
+            assert any(file.startswith(word) for command in item.commands for word in shlex.split(command)), file
             assert caption.endswith(".")
     for one in shipped:
         assert (ROOT / one["file"]).exists() and (ROOT / one["command"].split()[1]).exists()
