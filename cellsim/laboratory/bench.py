@@ -83,7 +83,7 @@ class Bench:
     Raises
     ------
     InputError
-        A concentration the set does not carry, or a negative resistance.
+        A concentration the set does not carry, t+0 = 1 there, or a negative resistance.
     """
 
     transport: TransportSet
@@ -97,6 +97,11 @@ class Bench:
             raise InputError(f"resistance = {self.resistance!r} ohm m^2 must be finite and not negative")
         check_initial_state(self.cell, self.transport, self.c)
         self.transport.check(self.c, what="the concentration on the bench")
+        if abs(1 - float(self.transport.t_plus(self.c))) < 1e-9:
+            raise InputError(
+                f"t+0 = 1 in {self.transport.name} at {self.c / 1e3:.4g} mol/L: no salt moves, "
+                "and there is nothing to measure"
+            )
 
     @cached_property
     def cell(self) -> Cell:

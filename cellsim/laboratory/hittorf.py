@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.equations import charge_per_salt
-from cellsim.errors import InputError
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record
 from cellsim.protocol import Protocol, hold_current
@@ -58,16 +57,9 @@ def hittorf(bench: Bench, *, duration: float = 0.004, change: float = 0.2) -> Re
     -------
     Record
         t+ from the salt per mass of solvent (t+0), and from the salt in a fixed volume (t+V).
-
-    Raises
-    ------
-    InputError
-        If no salt moves (t+0 = 1).
     """
     transport, layer, c = bench.transport, bench.layer, bench.c
     time = duration * bench.diffusion_time
-    if not layer.migration:
-        raise InputError(f"Hittorf: t+0 = 1 in {transport.name}, so no salt moves")
     i = float(change * c / (2 * abs(layer.migration)) / np.sqrt(time / (np.pi * layer.D)))
     solution = bench.run(Protocol((hold_current(i, time),)), np.linspace(0, time, 21))
     walls = np.array([0.0, 1 / 3, 2 / 3, 1.0]) * bench.thickness

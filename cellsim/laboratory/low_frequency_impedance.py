@@ -126,6 +126,8 @@ def low_frequency_impedance(
         relative = 0.5 * float(np.hypot(np.hypot(e_low, e_high) / (s_low - s_high), D.error / D.inferred))
         found = onsager_of(1 / s_high, t_plus, rho, **salt).wohde_roling()  # type: ignore[arg-type]
         true = onsager_of(layer.kappa, layer.t_plus, bench.rho_plus, **salt).wohde_roling()  # type: ignore[arg-type]
+        sign = Check("t+0 above 1, which a square cannot tell", max(layer.t_plus - 1, 0.0), 0.0)
+        checks = (*checks, sign)
         readings += [
             Reading(
                 "t_plus", "1", layer.t_plus, t_plus, (1 - t_plus) * relative, "rho+, D of the arc, chi known", checks

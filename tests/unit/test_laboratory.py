@@ -11,6 +11,7 @@ from cellsim.laboratory.impedance import circuit, fit_circuit
 from cellsim.laboratory.restricted_diffusion import decay
 from cellsim.laboratory_report import ORDINARY, do, lines, put_on_bench, summary
 from cellsim.set_file import load_set
+from cellsim.transport import TransportSet
 
 
 def test_bruce_vincent_takes_the_interfaces_out():
@@ -93,6 +94,7 @@ def test_noise_gives_error_bars_and_repeats_with_its_seed():
         (lambda: bench_of(load_set("poss_ptf"), 5e3), "beyond saturation|outside"),
         (lambda: Bench(load_set("poss_ptf"), 10.0, resistance=-1.0), "resistance = -1.0"),
         (lambda: Noise(voltage=-1.0), "noise.voltage"),
+        (lambda: bench_of(TransportSet.constant(kappa=1.0, D=1e-10, t_plus=1.0)), "nothing to measure"),
         (lambda: put_on_bench("poss_ptf", c=10.0, r=0.1), "say one of them"),
         (lambda: put_on_bench("no_such_set"), "no_such_set"),
         (lambda: put_on_bench("cases/steinruck2020/rs.toml", T=300.0), "own temperature"),

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim import ButlerVolmer, Cell, Electrode, Protocol, Resistance, hold_current, load_set, simulate
+from cellsim import ButlerVolmer, Cell, Electrode, Protocol, Resistance, TransportSet, hold_current, load_set, simulate
 from cellsim.analytic import voltage_response
 from cellsim.laboratory import (
+    bench_of,
     chain,
     concentration_cell,
     current_fraction,
@@ -27,6 +28,7 @@ from cellsim.laboratory.low_frequency_impedance import onsager_of
 from cellsim.plan import layer_of
 from cellsim.spectrum import PEAK
 from cellsim.spectrum import impedance as closed_form
+from cellsim.volumes import DensityVolumes
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from laboratory_toys import bench
@@ -273,3 +275,31 @@ def test_the_onsager_matrix_returns_what_it_was_made_from(name, c):
     matrix = onsager_of(b.kappa, b.t_plus, on.rho_plus, z=(s.z_plus, s.z_minus), nu=(s.nu_plus, s.nu_minus), c=c, T=s.T)
     found = (matrix.kappa, matrix.t_plus, matrix.rho_plus, matrix.diffusion(b.chi))
     np.testing.assert_allclose(found, (b.kappa, b.t_plus, on.rho_plus, b.D), rtol=1e-12, atol=0)
+
+
+def test_without_solvent_motion_the_chain_holds_too():
+    on = bench("steinruck2020_rs", 1870.0)
+    found = chain(replace(on, transport=on.transport.with_motion("none")))
+    assert abs(found["t_plus"].difference) < 1e-3  # measured 1e-4
+    assert abs(found["chi"].difference) < 2e-3  # measured 4e-4
+
+
+@pytest.mark.slow  # the material solver
+def test_the_chain_holds_where_partial_volumes_vary():
+    on = bench("negative", 1500.0)
+    volumes = DensityVolumes.from_density(lambda c: 1100 + 0.16 * c - 1.2e-5 * c**2, 0.287, 0.044, 4000.0)
+    breathing = replace(on.transport, volumes=volumes, M_e=0.287, M_0=0.044, c_range=(20.0, 3500.0))
+    assert volumes.varies
+    found = chain(replace(on, transport=breathing))
+    assert all(reading.holds for reading in found.readings)
+    assert abs(found["t_plus"].difference) < 4e-3
+    assert abs(found["chi"].difference) < 1e-2
+
+
+def test_what_a_square_cannot_tell_is_said():
+    beyond = bench_of(TransportSet.constant(kappa=1.0, D=1e-10, t_plus=1.2))
+    record = low_frequency_impedance(beyond)
+    assert record["rho_plus"].holds
+    assert not record["t_plus"].holds
+    assert record["t_plus"].inferred == pytest.approx(0.8, abs=1e-3)  # mirrored at 1
+    assert abs(chain(beyond)["t_plus"].difference) < 1e-3  # U knows the sign
