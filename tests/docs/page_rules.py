@@ -287,14 +287,16 @@ LINES = (
      "two to four minutes, and slow tests call its three parts already"),
     (r"mdcoeffs simulate cases/coarse_grained/long\.toml.*", page_cluster.long_run, "hours: read whole, run briefly"),
     (r"(cellsim fit cases/fit_example/fit\.toml.*)", r"\1 --no-profiles", "a minute or two of profile likelihoods"),
-    (r"(cellsim app.*) --open", r"\1", "no browser in a test; the page itself is tested in one"),
     (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
     (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
 )  # fmt: skip
 
 SLOW = (
     (".*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design)", "simulations and fits of 5 to 60 s"),
-    (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "FiPy, 5 to 10 s each; one such run begins the README"),
+    (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "FiPy, 5 to 10 s each"),
+    (".*", r"python3 start\.py run", "FiPy; the Python block of the README runs the same case"),
+    ("README.md|docs/mdcoeffs.md", r"mdcoeffs (structure|residence|activity|interface|mobility)", "each has its page"),
+    ("cases/coarse_grained/README.md", r"mdcoeffs", "the fast test of docs/howto/md.md has the same"),
     (".*", r"python (cases|benchmarks|validation)/", "scripts of 5 s to half a minute"),
     ("docs/many_machines.md", r".*", "starts a scheduler and workers"),
     ("docs/engine.md", r"mdcoeffs onsager runs/md", "needs the simulation"),
