@@ -297,7 +297,8 @@ SLOW = (
     (".*", r"python3 start\.py run", "FiPy; the Python block of the README runs the same case"),
     ("README.md|docs/mdcoeffs.md", r"mdcoeffs (structure|residence|activity|interface|mobility)", "each has its page"),
     ("cases/coarse_grained/README.md", r"mdcoeffs", "the fast test of docs/howto/md.md has the same"),
-    (".*", r"python (cases|benchmarks|validation)/", "scripts of 5 s to half a minute"),
+    (".*", r"python (cases|benchmarks|validation|docs/notebooks)/", "scripts of 5 s to half a minute"),
+    ("docs/laboratory.md", r"cellsim lab (all|misuse)", "all experiments: 5 to 10 s"),
     ("docs/many_machines.md", r".*", "starts a scheduler and workers"),
     ("docs/engine.md", r"mdcoeffs onsager runs/md", "needs the simulation"),
 )
