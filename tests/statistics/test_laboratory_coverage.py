@@ -13,7 +13,7 @@ from cellsim.laboratory_report import ORDINARY
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from laboratory_toys import bench
 
-REPEATS = 60
+REPEATS = 80
 
 
 @pytest.mark.slow
@@ -31,6 +31,6 @@ def test_intervals_cover_the_truth(name):
                 held[record.name, quantity] = held.get((record.name, quantity), 0) + (
                     abs(one.inferred - one.true) < 1.96 * one.error
                 )
-    # measured 0.88-1.00 each with 60; exact binomial test, 1 % level shared by the eight quantities
+    # exact binomial test, 1 % level shared by the eight quantities
     wrong = {k: n for k, n in held.items() if binomtest(n, REPEATS, 0.95).pvalue < 0.01 / len(held)}
     assert wrong == {}
