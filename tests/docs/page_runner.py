@@ -83,7 +83,7 @@ def _run(
     block: Block, folder: Path, rules: Rules, names: dict[str, Any], printed: str | None, slow: bool
 ) -> str | None:
     key = (block.page, block.first)
-    if not slow and rules.is_slow(block.page, block.first) and block.language != "sh":
+    if not slow and rules.is_slow(block.page, block.first) and block.language in ("python", "toml"):
         return None
     match block.language:
         case "python":
@@ -102,6 +102,9 @@ def _run(
                 assert printed is not None, f"{block}\nneither output of the block before it nor in page_rules.py"
                 if printed is not NOT_RUN:
                     compare(block.text, printed, str(block))
+                assert printed is not NOT_RUN or not slow, (
+                    f"{block}\nits command is run on an earlier page: show it there"
+                )
         case language if language.startswith("{"):
             assert language in DIRECTIVES, f"{block}\na directive page_blocks.py does not know"
         case _:
