@@ -285,7 +285,7 @@ const Solver = (() => {
   function solve(p, options = {}) {
     const g = closed(p);
     const sharp = Math.max(g.B, g.J_0, 4);
-    const grid = makeGrid((options.fine || 0.03) / sharp, options.growth || (g.depletes ? 0.08 : g.drive > 4 ? 0.1 : 0.13));
+    const grid = makeGrid((options.fine || 0.03) / sharp, options.growth || (g.depletes ? 0.04 : g.drive > 4 ? 0.08 : 0.13));
     const n = grid.n, blank = () => new Float64Array(n);
     const reachable = Math.min(1, (0.5 * g.J_0) / (1 + g.B)); // how far the salt can move
     const q = { ...g, tolerance: (options.tolerance || TOLERANCE) * reachable };

@@ -62,7 +62,7 @@ def package(setting, times, end, reach, cells=500):
     on a cell of thirty layers' thickness with that resistor added to its interfaces, and its layers can be resolved.
     Returns (solution, distance between the two halves of that cell [m]), one per step.
     """
-    rtol = float(np.clip(1e-4 * reach, 1e-9, 1e-5))
+    rtol = float(np.clip(1e-4 * reach, 1e-9, 1e-7))
     runs, duration, left, L = [], 1.02 * end, np.asarray(times), setting["thickness"]
     while left.size:
         thickness = min(L, 30 * np.sqrt(setting["D"] * duration))

@@ -11,8 +11,8 @@ from app_reference import ask, engine, errors, package, reach
 
 pytestmark = pytest.mark.slow
 
-# measured: i 1.7e-3, c 1.4e-3, t_end 1.0e-3; v 6.1e-2 at one corner about to deplete, above 5e-3 at five (docs/page.md)
-LIMITS = {"i": 4e-3, "c": 4e-3, "v": 0.12, "t_end": 3e-3}
+# measured: i 1.5e-3, c 5.2e-4, v 3.7e-3, t_end 9.3e-4; the promise is 0.5 %
+LIMITS = {"i": 4e-3, "c": 2e-3, "v": 5e-3, "t_end": 3e-3}
 THICK = 3e-3
 
 
@@ -44,7 +44,7 @@ def hold(answers, references):
     worst = dict.fromkeys(LIMITS, (0.0, None))
     for k, runs in references.items():
         for name, value in errors(answers[k], runs).items():
-            worst[name] = max(worst[name], (float(value), k))
+            worst[name] = max(worst[name], (float(value), k), key=lambda pair: pair[0])
     return worst
 
 
