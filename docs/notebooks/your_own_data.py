@@ -157,9 +157,8 @@ def _(made_up, mo, profile, root, share, wrong):
       interfaces, which the case leaves out. Had we *fitted* κ to the voltage, we would have found a wrong conductivity and a fine
       agreement.
     - *The synthetic profiles* of `fit_example`, with the set the case starts from (here it is the true one): χ² per point
-      {made_up.found.items[0].chi2:.2f}, where errors that are right give 1 ± {(2 / made_up.found.items[0].count) ** 0.5:.2f}. Part of the excess is real: the points
-      were placed relative to the interface, and `compare` takes positions fixed in the lab (notebook 3). Even synthetic data
-      have a frame.
+      {made_up.found.items[0].chi2:.2f}, where errors that are right give 1 ± {(2 / made_up.found.items[0].count) ** 0.5:.2f}. Their positions are fixed in the laboratory,
+      where a camera stands, while the interfaces move (notebook 3): even synthetic data have a frame.
 
     ## When a file is wrong
 
