@@ -338,7 +338,7 @@ const Page = (() => {
   function start() {
     buildControls();
     if (location.hash && !location.hash.startsWith("#selftest")) readAddress();
-    request();
+    update(); // at once: a first frame may be long in coming on a busy machine
   }
 
   return Object.freeze({ start, update, state });
