@@ -66,7 +66,7 @@ const Words = (() => {
       add("Why the current falls", `At ${duration(now.time)}, ${percent(free / p.V)} of the voltage is spent on the difference in concentration between the electrodes, and only the rest drives current. Anions cannot leave the cell: they pile up on the left until diffusion carries back what the current moves.`);
     }
     if (p.t_plus < 0) {
-      add("A negative transference number", `t₊⁰ = ${say(p.t_plus)}: in a uniform field the cations drift against the current, as seen from the solvent, carried along in clusters with more anions than cations. Yet ρ₊ = ${say(g.rho_plus)} is positive, as it must be: ρ₊ = 1/(1 + Ne) depends on D, κ and χ as well. A small ρ₊ does not follow from t₊⁰ < 0, and t₊⁰ cannot be read off a current.`);
+      add("A negative transference number", `t₊⁰ = ${say(p.t_plus)}: in a uniform field the cations drift against the current, as seen from the solvent, as if carried along in clusters with more anions than cations. Yet ρ₊ = ${say(g.rho_plus)} is positive, as it must be: ρ₊ = 1/(1 + Ne) depends on D, κ and χ as well. A small ρ₊ does not follow from t₊⁰ < 0, and t₊⁰ cannot be read off a current.`);
     } else if (Math.abs(g.rho_plus - p.t_plus) < 0.01) {
       add("ρ₊ = t₊⁰, for once", "The fraction of the current that is left equals the transference number. That holds in an ideal dilute solution, and elsewhere only by coincidence.");
     } else {

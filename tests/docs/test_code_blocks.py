@@ -23,6 +23,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:MDAnalysis.*"),
     pytest.mark.filterwarnings("ignore:.*:UserWarning:MDAnalysis.*"),
 ]
+QUICK = ("README.md", "docs/howto", "docs/theory/voltage", "docs/mdcoeffs", "cases/README")  # others: slow suite
 FOUND = {page: found for page in pages() if (found := blocks_of(page))}
 
 
@@ -52,7 +53,9 @@ def prepare(page: str, folder: Path, *, slow: bool) -> None:
         FILES[page](folder, FOUND[page])
 
 
-@pytest.mark.parametrize("page", list(FOUND))
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[] if page.startswith(QUICK) else [pytest.mark.slow]) for page in FOUND]
+)
 def test_page(page: str, tmp_path: Path) -> None:
     with working_in(tmp_path):
         prepare(page, tmp_path, slow=False)

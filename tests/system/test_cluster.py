@@ -50,6 +50,7 @@ def same(one, two):
     assert one.notes == two.notes
 
 
+@pytest.mark.slow  # processes that are started and killed
 def test_the_cluster_gives_the_serial_numbers_though_a_worker_is_killed(tmp_path):
     from distributed import Client, LocalCluster
 

@@ -68,6 +68,7 @@ def test_two_cases_and_a_run_folder(case: Path, export: Path, tmp_path: Path) ->
     assert (a["transport"], b["transport"]) == ("steinruck2020_rs", "steinruck2020_pnb")
 
 
+@pytest.mark.slow  # two runs
 def test_cases_that_count_from_different_origins_are_refused(case: Path, export: Path, tmp_path: Path) -> None:
     other, profile = tmp_path / "other.toml", tmp_path / "profile.csv"
     other.write_text(CASE.replace('area = "1 cm^2"', 'position_origin = "centre"\narea = "1 cm^2"'))

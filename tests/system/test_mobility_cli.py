@@ -124,6 +124,7 @@ def test_glass_of_rotors(folder, tmp_path):
         assert text in result.output
 
 
+@pytest.mark.slow  # processes that are started and killed
 def test_a_killed_run_goes_on(folder, tmp_path):
     out, whole = tmp_path / "out", tmp_path / "whole"
     out.mkdir()

@@ -14,7 +14,7 @@ if importlib.util.find_spec("marimo") is None:
 FOLDER = Path(__file__).parents[2] / "docs" / "notebooks"
 RUNNER = Path(__file__).with_name("notebook_runner.py")
 NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.py"))
-QUICK = ("why_current_decays", "three_transference_numbers")
+QUICK = ("why_current_decays",)
 
 
 def run(notebook, folder, **values):

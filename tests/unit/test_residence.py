@@ -237,6 +237,7 @@ CHILD = """
 """
 
 
+@pytest.mark.slow  # processes that are started and killed
 def test_a_killed_analysis_goes_on_and_gives_the_same(tmp_path):
     write(tmp_path, frames=40, cations=2)
     file = read_species(tmp_path / "SPECIES.toml")

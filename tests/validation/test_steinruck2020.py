@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # one study of 15 s behind all of them
 FOLDER = Path(__file__).resolve().parents[2] / "validation" / "steinruck2020"
 
 VERDICTS = {

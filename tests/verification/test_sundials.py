@@ -27,6 +27,7 @@ CASES = sorted(
     if "[[step]]" in (text := path.read_text("utf-8")) and "\ntransport = " in text  # a case that names its set
 )
 RS = "cases/steinruck2020/rs.toml"
+QUICK = (RS, "cases/dilute_ideal.toml", "cases/poss_multivalent.toml")
 
 
 def solve(case, solver: str, times=None, **options) -> Solution:
@@ -44,7 +45,9 @@ def late(s: Solution, protocol: Protocol) -> np.ndarray:
     return keep
 
 
-@pytest.mark.parametrize("path", CASES)
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[] if path in QUICK else [pytest.mark.slow]) for path in CASES]
+)
 def test_agrees_with_fipy_on_every_shipped_case(path: str) -> None:
     """At the defaults, within what both state.
 
