@@ -94,10 +94,10 @@ const Page = (() => {
   function readAddress() {
     const given = new URLSearchParams(location.hash.slice(1));
     for (const s of Settings.SLIDERS) {
-      const value = given.has(s.name) ? Number(given.get(s.name)) : NaN;
+      const value = given.get(s.name) ? Number(given.get(s.name)) : NaN;
       if (Number.isFinite(value)) { state.setting[s.name] = Settings.clip(value, s.low, s.high); state.preset = -1; }
     }
-    if (given.has("motion")) state.setting.motion = given.get("motion") !== "off";
+    if (given.has("motion")) state.setting.motion = !["off", "0", "false", "no"].includes(given.get("motion"));
     if (["interface", "lab", "solvent"].includes(given.get("frame"))) state.frame = given.get("frame");
     if (["log", "linear"].includes(given.get("axis"))) state.axis = given.get("axis");
     const at = given.has("at") ? Number(given.get("at")) : NaN;

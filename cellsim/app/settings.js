@@ -40,7 +40,7 @@ const Settings = (() => {
       note: "What simulations found for a salt with a giant anion, here as a 1:1 salt with assumed D and κ.",
       setting: { V: 0.05, thickness: 1e-4, r: 0.02, t_plus: -1, D: 1e-10, kappa: 7.73e-3, chi: 1, R_int: 0, motion: true } },
     { name: "Dilute and ideal",
-      note: "t₊⁰ = D₊/(D₊ + D₋) and χ = 1: the one case in which ρ₊ equals t₊⁰.",
+      note: "t₊⁰ = D₊/(D₊ + D₋) and χ = 1: where ρ₊ equals t₊⁰.",
       setting: { V: 0.05, thickness: 1e-4, r: 0.02, t_plus: 0.4, D: 2.4e-11, kappa: 0.0723, chi: 1, R_int: 0, motion: false } },
     { name: "Depletion",
       note: "0.5 V across a slow, well-conducting electrolyte: the salt runs out at the plating electrode.",

@@ -54,7 +54,7 @@ def test_a_case_goes_on_the_bench() -> None:
     ("words", "said"),
     [
         (("lab", "impedence", "poss_ptf"), "is no experiment"),
-        (("lab", "impedance"), "say which electrolyte"),
+        (("lab", "impedance"), "give an experiment and a set"),
         (("lab", "impedance", "poss_pft"), "poss_ptf"),
         (("lab", "impedance", "poss_ptf", "--c", "3 mol/L"), "saturation"),
         (("lab", "impedance", "poss_ptf", "--c", "20 kg"), "--c"),
