@@ -376,7 +376,7 @@ def lab(
             click.echo(line)
         return
     if source is None:
-        raise InputError(f"lab {experiment}: give an experiment and a set, as in `cellsim lab chain landesfeind2019_ec_dmc`")
+        raise InputError(f"lab {experiment}: give an experiment and a set, such as `chain landesfeind2019_ec_dmc`")
     units = {"c": (c, "mol/m^3"), "temperature": (temperature, "K"), "thickness": (thickness, "m"),
              "resistance": (resistance, "ohm*m^2")}  # fmt: skip
     si = {k: None if text is None else to_si(text, unit, field=f"--{k}") for k, (text, unit) in units.items()}
