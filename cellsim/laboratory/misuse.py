@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from cellsim.errors import RangeError
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.chain import REFERENCE, assemble, steady_current
 from cellsim.laboratory.concentration_cell import concentration_cell
 from cellsim.laboratory.impedance import impedance
 from cellsim.laboratory.reading import Record
 from cellsim.laboratory.restricted_diffusion import restricted_diffusion
-from cellsim.steady import depleting_voltage
+from cellsim.steady import depleting_voltage, steady_state
 
 
 def misuses(bench: Bench, *, voltage: float = 0.01, large: float = 0.2) -> tuple[tuple[str, Record], ...]:
@@ -25,7 +26,8 @@ def misuses(bench: Bench, *, voltage: float = 0.01, large: float = 0.2) -> tuple
     voltage : float
         Of the small signals [V].
     large : float
-        A voltage that is not small; at most half of the one that empties a face [V].
+        A voltage that is not small; at most half of the one that empties a face, and halved while its steady state
+        leaves the range of the set [V].
 
     Returns
     -------
@@ -36,7 +38,7 @@ def misuses(bench: Bench, *, voltage: float = 0.01, large: float = 0.2) -> tuple
     diffusion = restricted_diffusion(bench, voltage=voltage)
     steady = steady_current(bench, spectrum, voltage=voltage)
     potential = concentration_cell(bench)
-    large = float(min(large, 0.5 * depleting_voltage(bench.cell, bench.transport, bench.c)))
+    large = _within_range(bench, min(large, 0.5 * depleting_voltage(bench.cell, bench.transport, bench.c)))
     first = 0.01 * bench.diffusion_time
 
     def with_steady(record: Record, **how: bool) -> Record:
@@ -69,6 +71,17 @@ def misuses(bench: Bench, *, voltage: float = 0.01, large: float = 0.2) -> tuple
         ("area 5 % too large", measured(area_ratio=1.05)),
         ("thickness 5 % too large", measured(thickness_ratio=1.05)),
     )
+
+
+def _within_range(bench: Bench, voltage: float) -> float:
+    """The voltage, halved until both faces stay inside the range of the set."""
+    for _ in range(20):
+        try:
+            steady_state(bench.cell, bench.transport, bench.c, voltage=voltage)
+            break
+        except RangeError:
+            voltage *= 0.5
+    return float(voltage)
 
 
 def misuse(bench: Bench, *, voltage: float = 0.01) -> Record:
