@@ -38,21 +38,18 @@ import numpy as np
 from scipy.stats import binomtest
 from scipy.stats import chi2 as chi2_distribution
 
-from cellsim.cell import Cell
+from cellsim.cell.geometry import Cell
+from cellsim.cell.kinetics import Electrode, Resistance
+from cellsim.cell.protocol import Protocol, hold_voltage
+from cellsim.electrolyte.set_file import read_set
 from cellsim.fit.estimate import estimate, inverse
-from cellsim.fit.experiment import Experiment
+from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.likelihood_profile import delta_at, profile
 from cellsim.fit.looks import ProfileLook, SeriesLook
 from cellsim.fit.noise import Noise, independent
-from cellsim.fit.observation import Observation
 from cellsim.fit.parameters import Space
-from cellsim.fit.problem import Problem
-from cellsim.fit.properties import constant_form, polynomial_form
-from cellsim.fit.set_model import SetModel
-from cellsim.fit.synthetic import synthetic
-from cellsim.kinetics import Electrode, Resistance
-from cellsim.protocol import Protocol, hold_voltage
-from cellsim.set_file import read_set
+from cellsim.fit.problem import Problem, synthetic
+from cellsim.fit.set_model import SetModel, constant_form, polynomial_form
 
 LEVEL, ALPHA, SCATTER = 0.95, 0.01, 1.2
 TIMES = np.linspace(600.0, 40000.0, 46)

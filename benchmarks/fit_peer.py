@@ -26,9 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import fit_coverage
 
 from cellsim.fit.estimate import Estimate, estimate
-from cellsim.fit.problem import Problem
-from cellsim.fit.synthetic import synthetic
-from cellsim.solvers.state import Options
+from cellsim.fit.problem import Problem, synthetic
+from cellsim.solvers.march import Options
 
 SCALE = {"kappa": 0.13, "D.k0": 1e-11}
 """What a parameter is a multiple of on the peer's side; 1 otherwise."""

@@ -14,7 +14,7 @@ from fit_coverage import exact, truth_of
 
 from cellsim.fit.estimate import estimate
 from cellsim.fit.likelihood_profile import profiles
-from cellsim.fit.synthetic import synthetic
+from cellsim.fit.problem import synthetic
 
 SEEDS = (1, 2, 3)
 

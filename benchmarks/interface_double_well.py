@@ -25,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from mdcoeffs.blocks import BlockSums
-from mdcoeffs.interface import barrier_between, free_energy_profile
-from mdcoeffs.interface_file import Region
-from mdcoeffs.interface_sums import RegionCounts
-from mdcoeffs.rates import Estimate, jump_rate
+from mdcoeffs.interface.profiles import barrier_between, free_energy_profile
+from mdcoeffs.interface.rates import Estimate, jump_rate
+from mdcoeffs.interface.settings import Region
+from mdcoeffs.interface.sums import RegionCounts
+from mdcoeffs.statistics.blocks import BlockSums
 
 Array = NDArray[np.float64]
 

@@ -21,9 +21,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import MDAnalysis as mda
 
-    from mdcoeffs.trajectory import read_trajectory
+    from mdcoeffs.frames.trajectory import read_trajectory
 
-from mdcoeffs.config import Species
+from mdcoeffs.inputs.species import Species
 
 SIZES = np.concatenate([np.full(600, 1), np.full(600, 15), np.full(6800, 3)])
 SPECIES = (

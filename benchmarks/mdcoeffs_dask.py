@@ -68,8 +68,8 @@ def main() -> None:
     told = parser.parse_args()
     from distributed import Client, LocalCluster
 
-    from mdcoeffs.cluster import onsager_on_cluster
-    from mdcoeffs.config import read_species
+    from mdcoeffs.inputs.species import read_species
+    from mdcoeffs.onsager.cluster import onsager_on_cluster
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -36,7 +36,7 @@ def walk(frames: int, particles: int) -> np.ndarray:
 
 
 def with_mdcoeffs(path: np.ndarray) -> np.ndarray:
-    from mdcoeffs.correlate import self_msd
+    from mdcoeffs.statistics.correlate import self_msd
 
     return np.asarray(self_msd(path))
 

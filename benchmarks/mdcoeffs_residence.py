@@ -58,7 +58,7 @@ cutoffs = {X = "4 angstrom", S = "4 angstrom"}
 def make(folder: Path, cations: int, frames: int) -> None:
     import MDAnalysis as mda
 
-    from mdcoeffs.exchange import Partner, exchange
+    from mdcoeffs.synthetic.dynamics import Partner, exchange
 
     run = exchange([Partner("X", 2, 40e-12, 0.4), Partner("S", 4, 10e-12, 0.7)], cations=cations, frames=frames,
                    dt=1e-12, seed=1)  # fmt: skip
@@ -78,8 +78,8 @@ def make(folder: Path, cations: int, frames: int) -> None:
 
 
 def with_mdcoeffs(folder: Path, lags: int) -> dict[str, list[float]]:
-    from mdcoeffs.config import read_species
-    from mdcoeffs.residence import residence_from_file
+    from mdcoeffs.inputs.species import read_species
+    from mdcoeffs.residence.analysis import residence_from_file
 
     found = residence_from_file(read_species(folder / "SPECIES.toml"), folder=folder, checkpoint_every=1e9).curves
     both = {mode: found["Li-X", mode] for mode in ("continuous", "intermittent")}

@@ -28,11 +28,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from mdcoeffs.lagged import Estimate, spread
-from mdcoeffs.mobility import displacements, exponent, lags_for, order_parameter
-from mdcoeffs.paddlewheel import jumps, nearest, reorientation, response, sample
-from mdcoeffs.rotation import autocorrelation, relaxation, unwrapped_angles
-from mdcoeffs.synthetic_dynamics import fractional_walk, paddlewheel, rotors, trapped_walk
+from mdcoeffs.mobility.paddlewheel import jumps, nearest, reorientation, response, sample
+from mdcoeffs.mobility.rotation import autocorrelation, relaxation, unwrapped_angles
+from mdcoeffs.mobility.translation import displacements, exponent, lags_for, order_parameter
+from mdcoeffs.statistics.lagged import Estimate, spread
+from mdcoeffs.synthetic.dynamics import fractional_walk, paddlewheel, rotors, trapped_walk
 
 ALPHA, BIAS = 0.01, 0.25
 CAGES = (0.0, 0.5, 1.0)

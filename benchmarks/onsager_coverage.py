@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
+from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.errors import InputError
-from cellsim.onsager import OnsagerMatrix
-from mdcoeffs.displacements import CollectiveDisplacements
-from mdcoeffs.estimate import estimate_onsager
-from mdcoeffs.synthetic import Onset, walk
+from mdcoeffs.onsager.displacements import CollectiveDisplacements
+from mdcoeffs.onsager.estimate import estimate_onsager
+from mdcoeffs.synthetic.walkers import Onset, walk
 
 QUANTITIES = ("Omega_pp", "Omega_pm", "Omega_mm", "kappa", "t_plus", "rho_plus")
 LEVEL = 0.95

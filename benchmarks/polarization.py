@@ -30,14 +30,14 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np
 
-from cellsim import equations
-from cellsim.case import Case, load_case
-from cellsim.ensemble import Member, Workers, simulate_many
+from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.figstyle import COLOURS, GREY, MARKERS, TWO_COLUMNS, drawing
-from cellsim.protocol import Protocol, hold_voltage
-from cellsim.simulation import output_times, simulate
-from cellsim.solution import Solution
-from cellsim.solvers.state import Options
+from cellsim.model import equations
+from cellsim.run.case import Case, load_case
+from cellsim.run.ensemble import Member, Workers, simulate_many
+from cellsim.run.simulation import output_times, simulate
+from cellsim.solvers.march import Options
+from cellsim.solvers.solution import Solution
 
 ROOT = Path(__file__).parents[1]
 CASE = ROOT / "cases/steinruck2020/rs.toml"

@@ -13,8 +13,8 @@ import time
 import numpy as np
 from scipy.stats import binomtest
 
-from mdcoeffs.exchange import Partner, exchange
-from mdcoeffs.lifetimes import Intervals, lag_sums, survival
+from mdcoeffs.residence.lifetimes import Intervals, lag_sums, survival
+from mdcoeffs.synthetic.dynamics import Partner, exchange
 
 DT = 1e-12
 CASES = {

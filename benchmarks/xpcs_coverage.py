@@ -1,4 +1,4 @@
-"""Do the 95 % intervals of `cellsim.observables.xpcs_fit.fit_velocity` hold the speed in 95 % of synthetic series?
+"""Do the 95 % intervals of `cellsim.instruments.xpcs.fit.fit_velocity` hold the speed in 95 % of synthetic series?
 
     python benchmarks/xpcs_coverage.py --n 1200 --seed 20261207
 
@@ -28,9 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from cellsim.observables.xpcs import CorrelationSet, add_noise, geometry, heterodyne_g2, photon_error
-from cellsim.observables.xpcs_fit import fit_velocity
-from cellsim.observables.xpcs_window import Window, usable_window
+from cellsim.instruments.xpcs.correlation import CorrelationSet, add_noise, geometry, heterodyne_g2, photon_error
+from cellsim.instruments.xpcs.fit import fit_velocity
+from cellsim.instruments.xpcs.window import Window, usable_window
 
 LEVEL, ALPHA, BIAS = 0.95, 0.01, 0.2
 DESIGNS = ((18, 9), (18, 9), (18, 9), (12, 6), (6, 3))

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from cellsim import figstyle
-from cellsim.observables.xpcs import CorrelationSet, add_noise, geometry, heterodyne_g2, photon_error
-from cellsim.observables.xpcs_curves import fit_curves
-from cellsim.observables.xpcs_fit import fit_velocity
-from cellsim.observables.xpcs_window import master_curve, window_of
+from cellsim.instruments.xpcs.correlation import CorrelationSet, add_noise, geometry, heterodyne_g2, photon_error
+from cellsim.instruments.xpcs.curves import fit_curves
+from cellsim.instruments.xpcs.fit import fit_velocity
+from cellsim.instruments.xpcs.window import master_curve, window_of
 
 ANGSTROM = 1e-10
 

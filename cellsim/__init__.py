@@ -12,29 +12,29 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "simulate": "cellsim.simulation",
-    "simulate_many": "cellsim.ensemble",
-    "Member": "cellsim.ensemble",
-    "Workers": "cellsim.ensemble",
-    "sensitivities": "cellsim.sensitivity",
-    "Options": "cellsim.solvers.state",
-    "Solution": "cellsim.solution",
-    "TransportSet": "cellsim.transport",
-    "load_set": "cellsim.set_file",
-    "list_sets": "cellsim.set_file",
-    "load_case": "cellsim.case",
-    "Case": "cellsim.case",
-    "Cell": "cellsim.cell",
-    "Separator": "cellsim.cell",
-    "Electrode": "cellsim.kinetics",
-    "Resistance": "cellsim.kinetics",
-    "ButlerVolmer": "cellsim.kinetics",
-    "Protocol": "cellsim.protocol",
-    "StopConditions": "cellsim.protocol",
-    "hold_voltage": "cellsim.protocol",
-    "hold_current": "cellsim.protocol",
-    "rest": "cellsim.protocol",
-    "OnsagerMatrix": "cellsim.onsager",
+    "simulate": "cellsim.run.simulation",
+    "simulate_many": "cellsim.run.ensemble",
+    "Member": "cellsim.run.ensemble",
+    "Workers": "cellsim.run.ensemble",
+    "sensitivities": "cellsim.run.sensitivity",
+    "Options": "cellsim.solvers.march",
+    "Solution": "cellsim.solvers.solution",
+    "TransportSet": "cellsim.electrolyte.transport",
+    "load_set": "cellsim.electrolyte.set_file",
+    "list_sets": "cellsim.electrolyte.set_file",
+    "load_case": "cellsim.run.case",
+    "Case": "cellsim.run.case",
+    "Cell": "cellsim.cell.geometry",
+    "Separator": "cellsim.cell.geometry",
+    "Electrode": "cellsim.cell.kinetics",
+    "Resistance": "cellsim.cell.kinetics",
+    "ButlerVolmer": "cellsim.cell.kinetics",
+    "Protocol": "cellsim.cell.protocol",
+    "StopConditions": "cellsim.cell.protocol",
+    "hold_voltage": "cellsim.cell.protocol",
+    "hold_current": "cellsim.cell.protocol",
+    "rest": "cellsim.cell.protocol",
+    "OnsagerMatrix": "cellsim.electrolyte.onsager",
 }
 __all__ = [
     "ButlerVolmer",
@@ -64,18 +64,18 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from cellsim.case import Case, load_case
-    from cellsim.cell import Cell, Separator
-    from cellsim.ensemble import Member, Workers, simulate_many
-    from cellsim.kinetics import ButlerVolmer, Electrode, Resistance
-    from cellsim.onsager import OnsagerMatrix
-    from cellsim.protocol import Protocol, StopConditions, hold_current, hold_voltage, rest
-    from cellsim.sensitivity import sensitivities
-    from cellsim.set_file import list_sets, load_set
-    from cellsim.simulation import simulate
-    from cellsim.solution import Solution
-    from cellsim.solvers.state import Options
-    from cellsim.transport import TransportSet
+    from cellsim.cell.geometry import Cell, Separator
+    from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
+    from cellsim.cell.protocol import Protocol, StopConditions, hold_current, hold_voltage, rest
+    from cellsim.electrolyte.onsager import OnsagerMatrix
+    from cellsim.electrolyte.set_file import list_sets, load_set
+    from cellsim.electrolyte.transport import TransportSet
+    from cellsim.run.case import Case, load_case
+    from cellsim.run.ensemble import Member, Workers, simulate_many
+    from cellsim.run.sensitivity import sensitivities
+    from cellsim.run.simulation import simulate
+    from cellsim.solvers.march import Options
+    from cellsim.solvers.solution import Solution
 
 
 def __getattr__(name: str) -> Any:

@@ -15,8 +15,8 @@ from cellsim.app.command import app
 from cellsim.errors import CellsimError, InputError
 
 if TYPE_CHECKING:
-    from cellsim.case import Case
-    from cellsim.solution import Solution
+    from cellsim.run.case import Case
+    from cellsim.solvers.solution import Solution
 
 FILE = click.Path(path_type=Path)
 
@@ -78,8 +78,7 @@ def check(case: Path) -> None:
     \b
     Example:  cellsim check cases/steinruck2020/rs.toml
     """
-    from cellsim.case import load_case
-    from cellsim.case_report import describe
+    from cellsim.run.case import describe, load_case
 
     for line in describe(load_case(case)):
         click.echo(line)
@@ -93,8 +92,8 @@ def plan(case: Path) -> None:
     \b
     Example:  cellsim plan cases/steinruck2020/rs.toml
     """
-    from cellsim.case import load_case
-    from cellsim.plan import plan as make_plan
+    from cellsim.model.plan import plan as make_plan
+    from cellsim.run.case import load_case
 
     read = load_case(case)
     for line in make_plan(read.cell, read.transport, read.protocol, read.c0).lines():
@@ -116,8 +115,8 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
     \b
     Example:  cellsim run cases/steinruck2020/rs.toml -o runs/rs
     """
-    from cellsim.case import load_case
-    from cellsim.run_folder import check_writable, predict, write_run
+    from cellsim.run.case import load_case
+    from cellsim.run.folder import check_writable, predict, write_run
 
     read = load_case(case)
     directory = check_writable(output or Path("runs") / case.stem)
@@ -137,8 +136,8 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
             click.echo(f"{directory} holds a finished run and was left as it is", err=True)
         sys.exit(1)
     if draws:
-        from cellsim.fit.uncertain import bands_of_case
-        from cellsim.fit_report import write_bands
+        from cellsim.fit.bands import bands_of_case
+        from cellsim.fit.report import write_bands
 
         with _stages() as stage:
             tell = None if stage is None else lambda done, total: stage("bands", done, total)
@@ -150,8 +149,8 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
 
 def _draw(case: Case, solution: Solution) -> Callable[[Path], object]:
     """What draws the figures of a run and writes its report into a folder."""
-    from cellsim.plots import write_figures
-    from cellsim.report import write_report
+    from cellsim.run.figures import write_figures
+    from cellsim.run.report import write_report
 
     def draw(directory: Path) -> None:
         figures = write_figures(solution, directory, case=case)
@@ -201,7 +200,7 @@ def plot(directory: Path, case_path: Path | None) -> None:
     \b
     Example:  cellsim plot runs/rs
     """
-    from cellsim.run_folder import read_run
+    from cellsim.run.folder import read_run
 
     case, solution = read_run(directory, case_path)
     _draw(case, solution)(directory)
@@ -240,8 +239,8 @@ def compare(
     \b
     Example:  cellsim compare cases/thienenkamp2022/polarisation.toml -o compared
     """
-    from cellsim.compare_report import Wanted, compare_case, lines, write_comparison
-    from cellsim.run_folder import check_writable
+    from cellsim.compare.report import Wanted, compare_case, lines, write_comparison
+    from cellsim.run.folder import check_writable
     from cellsim.units import to_si
 
     wanted = Wanted(
@@ -257,9 +256,8 @@ def compare(
             click.echo(line)
     click.echo(f"written to {written[-1]}")
     if refit:
-        from cellsim.fit.evidence import evidence
+        from cellsim.fit.rivals import evidence, rivals
         from cellsim.fit.rivals import lines as verdict
-        from cellsim.fit.rivals import rivals
 
         with _stages() as progress:
             tell = None if progress is None else lambda done, total: progress("refitting", done, total)
@@ -291,8 +289,8 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
     Example:  cellsim fit cases/fit_example/fit.toml -o fitted
     """
     from cellsim.fit.recipe import read_recipe
-    from cellsim.fit_report import lines, run_fit, write_fit
-    from cellsim.run_folder import check_writable
+    from cellsim.fit.report import lines, run_fit, write_fit
+    from cellsim.run.folder import check_writable
 
     read = read_recipe(recipe)
     directory = check_writable(output or Path("runs") / recipe.stem)
@@ -318,9 +316,8 @@ def design(file: Path, output: Path | None) -> None:
     \b
     Example:  cellsim design cases/fit_example/design.toml -o designed
     """
-    from cellsim.design_report import lines, run_design, write_design
-    from cellsim.fit.design_file import read_design
-    from cellsim.run_folder import check_writable
+    from cellsim.fit.design_file import lines, read_design, run_design, write_design
+    from cellsim.run.folder import check_writable
 
     read = read_design(file)
     directory = check_writable(output or Path("runs") / file.stem)
@@ -367,8 +364,8 @@ def lab(
     \b
     Example:  cellsim lab chain landesfeind2019_ec_dmc --c "1.5 mol/L"
     """
-    from cellsim import laboratory_report as report
-    from cellsim.run_folder import check_writable
+    from cellsim.laboratory import report as report
+    from cellsim.run.folder import check_writable
     from cellsim.units import to_si
 
     if experiment is None:
@@ -402,7 +399,7 @@ def sets(name: str | None, picture: Path | None, temperature: str | None) -> Non
     \b
     Example:  cellsim sets steinruck2020_rs --plot rs.png
     """
-    from cellsim import set_report
+    from cellsim.electrolyte import describe as set_report
     from cellsim.units import to_si
 
     T = None if temperature is None else to_si(temperature, "K", field="--temperature")
@@ -419,8 +416,8 @@ def sets(name: str | None, picture: Path | None, temperature: str | None) -> Non
 
 
 def _draw_set(name: str, T: float | None, picture: Path) -> None:
-    from cellsim.plots import plot_set
-    from cellsim.set_file import load_set
+    from cellsim.electrolyte.describe import plot_set
+    from cellsim.electrolyte.set_file import load_set
 
     try:
         plot_set(load_set(name, T), picture)
@@ -441,7 +438,7 @@ def export(directory: Path, as_csv: bool, output: Path | None) -> None:
     \b
     Example:  cellsim export runs/rs --csv
     """
-    from cellsim.run_folder import export_csv, read_solution
+    from cellsim.run.folder import export_csv, read_solution
 
     if not as_csv:
         raise InputError("export: say --csv, the one format there is")

@@ -42,6 +42,15 @@ SEQUENTIAL = "cividis"
 GREY = "#666666"
 """References, limits and what is not data."""
 
+CURRENT = "A m$^{-2}$"
+"""Unit of a current density on an axis."""
+SPEED = "Å s$^{-1}$"
+"""Unit of a velocity on an axis; in SI times :data:`ANGSTROM`."""
+ANGSTROM = 1e10
+"""Angstrom in a metre."""
+CONCENTRATION = "mol L$^{-1}$"
+"""Unit of a concentration on an axis; in SI divided by 1000."""
+
 _RC: Any = {
     "font.size": FONT,
     "axes.titlesize": FONT,

@@ -7,33 +7,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mdcoeffs.activity import activity_of
-    from mdcoeffs.collective import collective_displacements
-    from mdcoeffs.config import Replica, Species, read_species
-    from mdcoeffs.displacements import CollectiveDisplacements, SelfMSD
-    from mdcoeffs.estimate import OnsagerEstimate, estimate_onsager
-    from mdcoeffs.onsager_run import OnsagerResult, onsager_from_file
-    from mdcoeffs.report import read_onsager
-    from mdcoeffs.simulate import simulate_system
-    from mdcoeffs.system import read_system
-    from mdcoeffs.to_set import set_from_recipe
+    from mdcoeffs.activity.analysis import activity_of
+    from mdcoeffs.chain.to_set import set_from_recipe
+    from mdcoeffs.inputs.species import Replica, Species, read_species
+    from mdcoeffs.md.simulate import simulate_system
+    from mdcoeffs.md.system import read_system
+    from mdcoeffs.onsager.analysis import OnsagerResult, onsager_from_file
+    from mdcoeffs.onsager.collective import collective_displacements
+    from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD
+    from mdcoeffs.onsager.estimate import OnsagerEstimate, estimate_onsager
+    from mdcoeffs.onsager.report import read_onsager
 
 _HOMES = {
-    "activity_of": "activity",
-    "collective_displacements": "collective",
-    "Replica": "config",
-    "Species": "config",
-    "read_species": "config",
-    "CollectiveDisplacements": "displacements",
-    "SelfMSD": "displacements",
-    "OnsagerEstimate": "estimate",
-    "estimate_onsager": "estimate",
-    "OnsagerResult": "onsager_run",
-    "onsager_from_file": "onsager_run",
-    "read_onsager": "report",
-    "simulate_system": "simulate",
-    "read_system": "system",
-    "set_from_recipe": "to_set",
+    "activity_of": "activity.analysis",
+    "collective_displacements": "onsager.collective",
+    "Replica": "inputs.species",
+    "Species": "inputs.species",
+    "read_species": "inputs.species",
+    "CollectiveDisplacements": "onsager.displacements",
+    "SelfMSD": "onsager.displacements",
+    "OnsagerEstimate": "onsager.estimate",
+    "estimate_onsager": "onsager.estimate",
+    "OnsagerResult": "onsager.analysis",
+    "onsager_from_file": "onsager.analysis",
+    "read_onsager": "onsager.report",
+    "simulate_system": "md.simulate",
+    "read_system": "md.system",
+    "set_from_recipe": "chain.to_set",
 }
 
 __all__ = [

@@ -48,9 +48,9 @@ def main(verbose: bool) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO if verbose else logging.WARNING)
     # The size of a scratch file is said before it is made, whether asked for or not.
-    logging.getLogger("mdcoeffs.scratch").setLevel(logging.INFO)
+    logging.getLogger("mdcoeffs.frames.scratch").setLevel(logging.INFO)
     # Doubts about an estimate are printed with the result.
-    logging.getLogger("mdcoeffs.estimate").setLevel(logging.ERROR)
+    logging.getLogger("mdcoeffs.onsager.estimate").setLevel(logging.ERROR)
 
 
 @main.command()
@@ -65,25 +65,24 @@ def onsager(species: Path, output: Path, every: float, scheduler: str | None) ->
     \b
     Example:  mdcoeffs onsager SPECIES.toml -o results
     """
-    from mdcoeffs.config import read_species
+    from mdcoeffs.inputs.species import read_species
 
     file = read_species(species)
-    from mdcoeffs.figures import onsager_figure
-    from mdcoeffs.onsager_run import onsager_from_file
-    from mdcoeffs.report import write_netcdf, write_summary
+    from mdcoeffs.onsager.analysis import onsager_from_file
+    from mdcoeffs.onsager.report import onsager_figure, write_netcdf, write_summary
 
     _make_folder(output)
     with _progress("reading") as step:
         if scheduler is None:
             result = onsager_from_file(file, folder=output, checkpoint_every=every, progress=step)
         else:
-            from mdcoeffs.cluster import onsager_on_cluster
+            from mdcoeffs.onsager.cluster import onsager_on_cluster
 
             [(_, result)] = onsager_on_cluster([file], scheduler, progress=step)
     write_netcdf(result, output / "onsager.nc")
     write_summary(result, output / "summary.json")
     onsager_figure(result, output / "onsager.png")
-    from mdcoeffs.describe import lines_of
+    from mdcoeffs.onsager.report import lines_of
 
     for line in lines_of(result):
         click.echo(line)
@@ -101,13 +100,12 @@ def interface(species: Path, output: Path, every: float) -> None:
     \b
     Example:  mdcoeffs interface SPECIES.toml -o results
     """
-    from mdcoeffs.config import read_species
+    from mdcoeffs.inputs.species import read_species
 
     file = read_species(species)
-    from mdcoeffs.interface_figures import interface_figure
-    from mdcoeffs.interface_report import lines_of, write_results
-    from mdcoeffs.interface_run import interface_from_file
-    from mdcoeffs.streams import remove_checkpoints
+    from mdcoeffs.frames.stream import remove_checkpoints
+    from mdcoeffs.interface.analysis import interface_from_file
+    from mdcoeffs.interface.report import interface_figure, lines_of, write_results
 
     _make_folder(output)
     with _progress("reading") as step:
@@ -131,13 +129,12 @@ def mobility(species: Path, output: Path, every: float) -> None:
     \b
     Example:  mdcoeffs mobility SPECIES.toml -o results
     """
-    from mdcoeffs.config import read_species
+    from mdcoeffs.inputs.species import read_species
 
     file = read_species(species)
-    from mdcoeffs.mobility_figures import mobility_figure
-    from mdcoeffs.mobility_report import lines_of, write_results
-    from mdcoeffs.mobility_run import NAME, mobility_from_file
-    from mdcoeffs.streams import remove_checkpoints
+    from mdcoeffs.frames.stream import remove_checkpoints
+    from mdcoeffs.mobility.analysis import NAME, mobility_from_file
+    from mdcoeffs.mobility.report import lines_of, mobility_figure, write_results
 
     _make_folder(output)
     with _progress("reading") as step:
@@ -160,7 +157,7 @@ def to_set(recipe: Path, output: Path, force: bool) -> None:
     \b
     Example:  mdcoeffs to-set SET.toml -o my_set.toml
     """
-    from mdcoeffs.to_set import set_from_recipe
+    from mdcoeffs.chain.to_set import set_from_recipe
 
     if output.exists() and not force:
         raise InputError(f"{output}: exists; choose another name or say --force")
@@ -192,8 +189,8 @@ def simulate(
     \b
     Example:  mdcoeffs simulate cases/coarse_grained/short.toml -o runs/md
     """
-    from mdcoeffs.simulate import line_of, run_folder, simulate_system
-    from mdcoeffs.system import read_system
+    from mdcoeffs.md.simulate import line_of, run_folder, simulate_system
+    from mdcoeffs.md.system import read_system
 
     file = read_system(system)
     with _progress("running") as step:
@@ -217,8 +214,8 @@ def pipeline(case: Path, output: Path, scheduler: str | None, platform: str | No
     \b
     Example:  mdcoeffs pipeline cases/coarse_grained/pipeline.toml -o runs/pipeline
     """
-    from mdcoeffs.pipeline import run_pipeline
-    from mdcoeffs.pipeline_file import read_pipeline
+    from mdcoeffs.chain.pipeline import run_pipeline
+    from mdcoeffs.chain.pipeline_file import read_pipeline
 
     file = read_pipeline(case)
     with _progress("working") as step:
@@ -240,7 +237,7 @@ def field(folder: Path, output: Path | None, block: str | None) -> None:
     Example:  mdcoeffs field runs/md/c2
     """
     from cellsim.units import to_si
-    from mdcoeffs.field_run import field_lines, field_result, write_field
+    from mdcoeffs.chain.field import field_lines, field_result, write_field
 
     result = field_result(folder, block=None if block is None else to_si(block, "s", field="--block"))
     output = folder / "field.json" if output is None else output
@@ -263,12 +260,12 @@ def structure(species: Path, output: Path, every: float) -> None:
     \b
     Example:  mdcoeffs structure SPECIES.toml -o results
     """
-    from mdcoeffs.config import read_species
+    from mdcoeffs.inputs.species import read_species
 
     file = read_species(species)
-    from mdcoeffs.streams import remove_checkpoints
-    from mdcoeffs.structure import structure_from_file
-    from mdcoeffs.structure_output import structure_figure, structure_lines, write_radial, write_structure
+    from mdcoeffs.frames.stream import remove_checkpoints
+    from mdcoeffs.structure.analysis import structure_from_file
+    from mdcoeffs.structure.report import structure_figure, structure_lines, write_radial, write_structure
 
     _make_folder(output)
     with _progress("reading") as step:
@@ -296,12 +293,12 @@ def residence(species: Path, output: Path, every: float) -> None:
     \b
     Example:  mdcoeffs residence SPECIES.toml -o results
     """
-    from mdcoeffs.config import read_species
+    from mdcoeffs.inputs.species import read_species
 
     file = read_species(species)
-    from mdcoeffs.residence import residence_from_file
-    from mdcoeffs.residence_output import residence_figure, residence_lines, write_residence
-    from mdcoeffs.streams import remove_checkpoints
+    from mdcoeffs.frames.stream import remove_checkpoints
+    from mdcoeffs.residence.analysis import residence_from_file
+    from mdcoeffs.residence.report import residence_figure, residence_lines, write_residence
 
     _make_folder(output)
     with _progress("reading") as step:
@@ -325,12 +322,12 @@ def activity(species: Path, output: Path, every: float) -> None:
     \b
     Example:  mdcoeffs activity SPECIES.toml -o results
     """
-    from mdcoeffs.config import read_species
+    from mdcoeffs.inputs.species import read_species
 
     file = read_species(species)
-    from mdcoeffs.activity import NAME, activity_of
-    from mdcoeffs.activity_output import activity_figure, activity_lines, write_activity
-    from mdcoeffs.streams import remove_checkpoints
+    from mdcoeffs.activity.analysis import NAME, activity_of
+    from mdcoeffs.activity.report import activity_figure, activity_lines, write_activity
+    from mdcoeffs.frames.stream import remove_checkpoints
 
     _make_folder(output)
     with _progress("reading") as step:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mdcoeffs.run_record import put_arrays
-from mdcoeffs.simulate import run_folder
-from mdcoeffs.system import read_system
+from mdcoeffs.md.run_record import put_arrays
+from mdcoeffs.md.simulate import run_folder
+from mdcoeffs.md.system import read_system
 
 EVERY = 4
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from cellsim.constants import F
-from mdcoeffs.synthetic import Onset, Solvent, walk
+from mdcoeffs.synthetic.walkers import Onset, Solvent, walk
 
 HERE = Path(__file__).parent
 C_SALT, Z = 10.0, (1, -20)

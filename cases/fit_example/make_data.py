@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cellsim.case import load_case
-from cellsim.simulation import simulate
-from cellsim.solvers.state import Options
+from cellsim.run.case import load_case
+from cellsim.run.simulation import simulate
+from cellsim.solvers.march import Options
 
 HERE = Path(__file__).parent
 

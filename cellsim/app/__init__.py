@@ -1,7 +1,7 @@
 """The interactive page: one self-contained HTML file that solves a Li | electrolyte | Li cell in the browser.
 
 `solver.js` is the one declared exception to "the physics, once": it repeats the salt balance and the voltage law of
-:mod:`cellsim.equations` for constant properties, and is tested against the package (docs/page.md).
+:mod:`cellsim.model.equations` for constant properties, and is tested against the package (docs/page.md).
 """
 
 from __future__ import annotations

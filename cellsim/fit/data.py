@@ -10,18 +10,18 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.case import Case
-from cellsim.compare_data import Dataset, Series
+from cellsim.electrolyte.transport import TransportSet
 from cellsim.errors import InputError
+from cellsim.fit.experiment import Look, Observation
 from cellsim.fit.looks import ProfileLook, SeriesLook, SetLook, VelocityLook
 from cellsim.fit.noise import Noise, independent
-from cellsim.fit.observation import Look, Observation
-from cellsim.observables.concentration import ConcentrationMap
-from cellsim.readers.maps import VelocityTable
-from cellsim.readers.potentiostat import split_heading
-from cellsim.readers.table import read_table, unit_factor
-from cellsim.solution import Solution
-from cellsim.transport import TransportSet
+from cellsim.instruments.concentration import ConcentrationMap
+from cellsim.instruments.maps import VelocityTable
+from cellsim.instruments.potentiostat import split_heading
+from cellsim.instruments.tables import read_table, unit_factor
+from cellsim.run.case import Case
+from cellsim.run.data import Dataset, Series
+from cellsim.solvers.solution import Solution
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -73,7 +73,7 @@ def observe(dataset: Dataset, case: Case, use: Use = Use()) -> Observation:
     Parameters
     ----------
     dataset : Dataset
-        As :func:`cellsim.compare_data.read_data` gives it.
+        As :func:`cellsim.run.data.read_data` gives it.
     case : Case
         What it was measured on.
     use : Use

@@ -14,15 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.cell import Cell
+from cellsim.cell.geometry import Cell
+from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.errors import InputError
 from cellsim.fit.estimate import inverse
-from cellsim.fit.experiment import Experiment
-from cellsim.fit.observation import Observation
+from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.parameters import Space
 from cellsim.fit.problem import STEP, Problem
 from cellsim.fit.set_model import SetModel
-from cellsim.protocol import Protocol, hold_voltage
 
 Array = NDArray[np.float64]
 HOUR = 3600.0

@@ -1,6 +1,6 @@
 """What each instrument makes of a run: currents, voltages, profiles, velocities, raw MRI signals.
 
-Some need no run, only the set. All take the nuisances by role (cellsim.fit.observation.ROLES) and return the points in
+Some need no run, only the set. All take the nuisances by role (cellsim.fit.experiment.ROLES) and return the points in
 the order of the measurement.
 """
 
@@ -13,12 +13,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim import equations
-from cellsim.compare_predict import velocity_at
-from cellsim.observables.mri import blurred
-from cellsim.readers.maps import VelocityTable
-from cellsim.solution import Solution
-from cellsim.transport import TransportSet
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.instruments.maps import VelocityTable
+from cellsim.instruments.mri import blurred
+from cellsim.instruments.predict import velocity_at
+from cellsim.model import equations
+from cellsim.solvers.solution import Solution
 
 Array = NDArray[np.float64]
 Values = Mapping[str, float]

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from cellsim.errors import InputError
+from cellsim.fit.experiment import Observation
 from cellsim.fit.looks import SignalLook
 from cellsim.fit.noise import Noise
-from cellsim.fit.observation import Observation
-from cellsim.observables.mri import MriProfiles
+from cellsim.instruments.mri import MriProfiles
 
 Array = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""A fit as a function: parameters in, whitened residuals and their derivatives out."""
+"""A fit as a function: parameters in, whitened residuals and their derivatives out; and made-up data of a known set."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.electrolyte.transport import TransportSet
 from cellsim.errors import CellsimError, InputError
-from cellsim.fit.experiment import Experiment
-from cellsim.fit.observation import Observation
+from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import SetModel
-from cellsim.solution import Solution
-from cellsim.transport import TransportSet
+from cellsim.solvers.solution import Solution
 
 Array = NDArray[np.float64]
 
@@ -201,3 +200,37 @@ class Problem:
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
+
+
+def synthetic(problem: Problem, u: Array, generator: np.random.Generator | None) -> Problem:
+    """The same problem with data drawn at the point `u`; without noise where `generator` is None.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its measured values do not matter.
+    u : ndarray, shape (p,)
+        The truth, in the fit's coordinates.
+    generator : numpy.random.Generator, optional
+        Where the noise comes from.
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    InputError
+        A truth at which a run cannot be made, or does not reach all data.
+    """
+    predicted = iter(problem.predictions(u))
+    experiments = []
+    for e in problem.experiments:
+        made = []
+        for o in e.observations:
+            value = next(predicted)
+            if not np.all(np.isfinite(value)):
+                raise InputError(f"{o.label}: the run does not reach all points at these values; shorten the data")
+            made.append(replace(o, measured=value if generator is None else value + o.noise.draw(generator)))
+        experiments.append(replace(e, observations=tuple(made)))
+    return Problem(problem.space, problem.model, tuple(experiments))

@@ -8,17 +8,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.analytic import Layer
-from cellsim.cell import Cell
-from cellsim.equations import thermal_voltage
+from cellsim.cell.geometry import Cell
+from cellsim.cell.kinetics import Electrode, Resistance
+from cellsim.cell.protocol import Protocol
+from cellsim.electrolyte.transport import TransportSet
 from cellsim.errors import InputError
-from cellsim.kinetics import Electrode, Resistance
-from cellsim.plan import layer_of
-from cellsim.protocol import Protocol
-from cellsim.simulation import check_initial_state, simulate
-from cellsim.solution import Solution
-from cellsim.solvers.state import Options
-from cellsim.transport import TransportSet
+from cellsim.model.closed_forms import Layer
+from cellsim.model.equations import thermal_voltage
+from cellsim.model.plan import layer_of
+from cellsim.run.simulation import check_initial_state, simulate
+from cellsim.solvers.march import Options
+from cellsim.solvers.solution import Solution
 
 Array = NDArray[np.float64]
 

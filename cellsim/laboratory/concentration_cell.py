@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.analytic import Layer, relaxation_from_step
-from cellsim.equations import concentration_voltage, thermal_voltage
 from cellsim.errors import InputError
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record
+from cellsim.model.closed_forms import Layer, relaxation_from_step
+from cellsim.model.equations import concentration_voltage, thermal_voltage
 
 Array = NDArray[np.float64]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
-from cellsim.protocol import Protocol, hold_voltage
 
 Array = NDArray[np.float64]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellsim.analytic import sand_time
+from cellsim.cell.protocol import Protocol, hold_current
+from cellsim.electrolyte.transport import TransportSet
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record
-from cellsim.protocol import Protocol, hold_current
-from cellsim.solution import FRAMES
-from cellsim.transport import TransportSet
+from cellsim.model.closed_forms import sand_time
+from cellsim.solvers.solution import FRAMES
 
 REFERENCE = (
     "Timachova, Newman & Balsara, J. Electrochem. Soc. 166 (2019) A264, doi:10.1149/2.0591902jes; "

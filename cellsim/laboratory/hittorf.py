@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.equations import charge_per_salt
+from cellsim.cell.protocol import Protocol, hold_current
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record
-from cellsim.protocol import Protocol, hold_current
-from cellsim.solution import Solution
+from cellsim.model.equations import charge_per_salt
+from cellsim.solvers.solution import Solution
 
 Array = NDArray[np.float64]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.solution import Solution
-from cellsim.transport import TransportSet
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.solvers.solution import Solution
 
 Array = NDArray[np.float64]
 

@@ -1,1 +1,1 @@
-"""Solvers: each owns its grid, quadrature and time stepping; the physics is in cellsim.equations."""
+"""Solvers: each owns its grid, quadrature and time stepping; the physics is in cellsim.model.equations."""

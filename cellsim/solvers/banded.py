@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim import equations
-from cellsim.protocol import Step
+from cellsim.cell.protocol import Step
+from cellsim.model import equations
 from cellsim.solvers import kernels, kernels_banded
 from cellsim.solvers.grid import graded_faces
+from cellsim.solvers.march import Options
 from cellsim.solvers.packing import Event, Physics
 from cellsim.solvers.spectral import Fields, Observed
-from cellsim.solvers.state import Options
 
 Array = NDArray[np.float64]
 

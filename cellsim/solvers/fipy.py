@@ -19,21 +19,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim import equations
-from cellsim.cell import Cell
+from cellsim.cell.geometry import Cell
+from cellsim.cell.protocol import Step
+from cellsim.electrolyte.transport import TransportSet
 from cellsim.errors import ConvergenceError
-from cellsim.protocol import Step
-from cellsim.solvers.closure import find_current
-from cellsim.solvers.grid import face_slopes, face_values, graded_faces, pair_means, wall_values
-from cellsim.solvers.state import Options, Snapshot
-from cellsim.transport import TransportSet
+from cellsim.model import equations
+from cellsim.solvers.grid import face_slopes, face_values, find_current, graded_faces, pair_means, wall_values
+from cellsim.solvers.march import Options, Snapshot
 
 Array = NDArray[np.float64]
 Source = Callable[[float], Array]
 
 
 class FipyStepper:
-    """Steps the salt balance in the interface frame; see :class:`cellsim.solvers.state.Stepper`.
+    """Steps the salt balance in the interface frame; see :class:`cellsim.solvers.march.Stepper`.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 Every property value comes from tables (tabulate.py) that the set itself filled through equations.py and kinetics.py;
 what is written here is only how they are put together, N_s = -D dc/dx - M i and V = i R + K (W_0 - W_L) + losses. A
-test holds the compiled current and flux against :mod:`cellsim.equations`.
+test holds the compiled current and flux against :mod:`cellsim.model.equations`.
 
 The numbers of a run travel in one flat array `par` (places named below) with the tables in `tab`; callbacks of CVODE
 then cost one unboxing instead of twenty. A state may carry one number more than the grid has unknowns: the charge

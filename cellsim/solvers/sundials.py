@@ -21,16 +21,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.cell import Cell
-from cellsim.protocol import Protocol, Step
+from cellsim.cell.geometry import Cell
+from cellsim.cell.protocol import Protocol, Step
+from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers import kernels
 from cellsim.solvers.banded import Banded
-from cellsim.solvers.march import LOWER, StepLog, breakpoints, explain, fatal_limits
+from cellsim.solvers.march import LOWER, Options, Snapshot, StepLog, breakpoints, explain, fatal_limits
 from cellsim.solvers.packing import Event, Physics
 from cellsim.solvers.spectral import Observed, Spectral
-from cellsim.solvers.state import Options, Snapshot
 from cellsim.solvers.trajectory import Trajectory
-from cellsim.transport import TransportSet
 
 logger = logging.getLogger(__name__)
 

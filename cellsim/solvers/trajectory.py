@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim import equations
-from cellsim.cell import Cell
-from cellsim.solution import VARIABLES, Solution
-from cellsim.solvers.assemble import Columns, derive
+from cellsim.cell.geometry import Cell
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.model import equations
 from cellsim.solvers.banded import Banded
-from cellsim.solvers.march import StepLog
+from cellsim.solvers.derive import Columns, derive
+from cellsim.solvers.march import Options, StepLog
+from cellsim.solvers.solution import VARIABLES, Solution
 from cellsim.solvers.spectral import Fields, Observed, Spectral
-from cellsim.solvers.state import Options
-from cellsim.transport import TransportSet
 
 Array = NDArray[np.float64]
 PARTS = ("V", "V_ohmic", "V_concentration", "V_positive", "V_negative")
@@ -181,7 +180,7 @@ class LazyCoordinates(Mapping[str, Array]):
 
 
 def voltage_parts(cell: Cell, transport: TransportSet, time: Array, i: Array, resistance: Array, wall: Array) -> Array:
-    """The four parts of the voltage for many states [V], shape (t, 4); see :class:`cellsim.equations.VoltageLaw`."""
+    """The four parts of the voltage for many states [V], shape (t, 4); see :class:`.VoltageLaw`."""
     T = cell.temperature
     parts = np.empty((time.size, 4))
     parts[:, 0] = i * resistance

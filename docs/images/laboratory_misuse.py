@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cellsim import load_set
 from cellsim.laboratory import bench_of, misuse
-from cellsim.plots.laboratory import draw_record
+from cellsim.laboratory.figures import draw_record
 
 
 def main() -> None:

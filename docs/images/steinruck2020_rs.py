@@ -4,8 +4,8 @@ from pathlib import Path
 
 import cellsim
 from cellsim import figstyle
-from cellsim.plots.profiles import position_axis, time_text
-from cellsim.plots.view import ANGSTROM, CONCENTRATION, CURRENT, SPEED, make_view
+from cellsim.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
+from cellsim.run.figures import make_view, position_axis, time_text
 
 HERE = Path(__file__).parent
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from cellsim.fit.whiteness import whiteness
+from cellsim.fit.checks import whiteness
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "validation" / "thienenkamp2022"))

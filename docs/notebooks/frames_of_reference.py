@@ -18,8 +18,8 @@ def _():
 
     from cellsim import OnsagerMatrix, figstyle, load_case, simulate
     from cellsim.constants import F
-    from cellsim.observables.velocities import anion_velocity, epsilon
-    from cellsim.onsager import Composition
+    from cellsim.electrolyte.onsager import Composition
+    from cellsim.instruments.velocities import anion_velocity, epsilon
 
     cases = Path(mo.notebook_dir()).parents[1] / "cases"
     return Composition, F, OnsagerMatrix, anion_velocity, cases, epsilon, figstyle, load_case, mo, np, simulate

@@ -16,7 +16,7 @@ def _():
 
     from cellsim import Cell, OnsagerMatrix, Protocol, TransportSet, figstyle, hold_voltage, simulate
     from cellsim.constants import F
-    from cellsim.ion_potentials import ion_potentials
+    from cellsim.electrolyte.ion_potentials import ion_potentials
 
     return (
         Cell,

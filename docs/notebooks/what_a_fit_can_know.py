@@ -17,11 +17,10 @@ def _():
     import numpy as np
 
     from cellsim import Cell, Protocol, TransportSet, figstyle, hold_voltage, simulate
-    from cellsim.equations import newman_number
-    from cellsim.fit.estimate import describe, estimate, inverse
-    from cellsim.fit.identifiability import directions
+    from cellsim.fit.estimate import describe, directions, estimate, inverse
     from cellsim.fit.likelihood_profile import delta_at
     from cellsim.fit.recipe import read_recipe
+    from cellsim.model.equations import newman_number
 
     cases = Path(mo.notebook_dir()).parents[1] / "cases"
     return (

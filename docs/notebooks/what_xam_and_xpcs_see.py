@@ -17,10 +17,11 @@ def _():
     import numpy as np
 
     from cellsim import figstyle, load_case, simulate
-    from cellsim.observables import xam, xpcs
-    from cellsim.observables.attenuation import attenuation
-    from cellsim.observables.velocities import MeasuredSpeeds, at_beam, compare_velocities
-    from cellsim.observables.xpcs_fit import fit_velocity
+    from cellsim.instruments import xam
+    from cellsim.instruments.attenuation import attenuation
+    from cellsim.instruments.velocities import MeasuredSpeeds, at_beam, compare_velocities
+    from cellsim.instruments.xpcs import correlation as xpcs
+    from cellsim.instruments.xpcs.fit import fit_velocity
     from cellsim.units import to_si
 
     cases = Path(mo.notebook_dir()).parents[1] / "cases"

@@ -14,8 +14,9 @@ def _():
     import marimo as mo
     import numpy as np
 
-    from cellsim import Cell, Electrode, Protocol, Resistance, TransportSet, analytic, figstyle, hold_voltage, simulate
-    from cellsim.steady import limiting_current
+    from cellsim import Cell, Electrode, Protocol, Resistance, TransportSet, figstyle, hold_voltage, simulate
+    from cellsim.model import closed_forms as analytic
+    from cellsim.model.steady import limiting_current
 
     return (
         Cell,
@@ -43,7 +44,7 @@ def _(mo):
     dissolves at one electrode plates at the other. So what slows the current down?
 
     You need to know what a flux and a diffusion coefficient are. Set aside 45 minutes. Every curve is computed as you
-    move the sliders, by the model of `cellsim.equations`.
+    move the sliders, by the model of `cellsim.model.equations`.
 
     ## The first instant
 
@@ -194,7 +195,7 @@ def _(mo):
     $$ \frac{i}{i_0} = e^{4 B^2 D t/L^2}\, \mathrm{erfc}\!\left(2 B \sqrt{D t}/L\right)
        \approx 1 - \frac{4 B}{L}\sqrt{\frac{D t}{\pi}}. $$
 
-    Later a single exponential is left. `cellsim.analytic.current_response` has both and everything between; below it is
+    Later a single exponential is left. `cellsim.model.closed_forms.current_response` has both and everything between; below it is
     drawn over the simulation. On the square-root axis the beginning is a straight line: do not read $i_0$ from the
     first point of a slow potentiostat, extrapolate on this axis.
     """)
@@ -218,7 +219,7 @@ def _(analytic, figstyle, mo, np, polarise):
 @app.cell(hide_code=True)
 def _(C, T, TransportSet, analytic, limiting_current, np, polarise):
     from cellsim import Cell as _Cell
-    from cellsim.dilute import dilute_ideal_properties
+    from cellsim.model.closed_forms import dilute_ideal_properties
 
     small, layer = polarise(1e-3)
     ratio = small["i"][-1] / small["i"][0]

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from page_runner import call
 
-from mdcoeffs.synthetic import Solvent, walk
-from mdcoeffs.system import read_system
+from mdcoeffs.md.system import read_system
+from mdcoeffs.synthetic.walkers import Solvent, walk
 
 CASE = """
 title = "walkers (made up)"

@@ -141,7 +141,7 @@ def series_hdf(path: Path) -> None:
     """A series of g2 as a beamline writes it: a solvent at 4 nm/s, noise of 2e-3, by the package's forward model."""
     import h5py
 
-    from cellsim.observables.xpcs import geometry, heterodyne_g2
+    from cellsim.instruments.xpcs.correlation import geometry, heterodyne_g2
 
     rings, sectors = np.array([0.003, 0.005, 0.008]), np.array([0.0, 45.0, 90.0, 135.0])  # 1/angstrom, degrees
     q, azimuth = geometry(rings * 1e10, np.deg2rad(sectors))

@@ -14,16 +14,16 @@ from page_blocks import ROOT, Block, blocks_of
 from page_files import Molecules, series_hdf, species_toml, walkers
 from page_runner import Rules, call, compare
 
-from cellsim.case import load_case
-from cellsim.compare_data import read_data
+from cellsim.electrolyte.set_file import load_set, read_set
 from cellsim.fit.recipe import read_recipe
-from cellsim.set_file import load_set, read_set
-from mdcoeffs.activity import read_activity
-from mdcoeffs.config import read_species
-from mdcoeffs.interface_file import read_interface
-from mdcoeffs.mobility_config import read_mobility
-from mdcoeffs.residence import read_residence
-from mdcoeffs.shells import read_shells
+from cellsim.run.case import load_case
+from cellsim.run.data import read_data
+from mdcoeffs.activity.analysis import read_activity
+from mdcoeffs.inputs.species import read_species
+from mdcoeffs.interface.settings import read_interface
+from mdcoeffs.mobility.settings import read_mobility
+from mdcoeffs.residence.analysis import read_residence
+from mdcoeffs.structure.shells import read_shells
 
 # ---- what pages presuppose ----------------------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ def _covariance(block: Block, folder: Path) -> None:
 
 def _kappa(block: Block, folder: Path) -> None:
     """In place of kappa in the shipped set the page begins with, over the range of the measured table."""
-    text = (ROOT / "cellsim/library/steinruck2020_rs.toml").read_text(encoding="utf-8")
+    text = (ROOT / "cellsim/electrolyte/library/steinruck2020_rs.toml").read_text(encoding="utf-8")
     text = re.sub(r"\n\[kappa\].*?(?=\n\[)", "\n" + block.text, text, flags=re.S)
     text = re.sub(r"(\[range\].*?\nmax = )[\d.]+", r"\g<1>0.16", text, flags=re.S)
     (folder / "my_set.toml").write_text(text.replace('name = "steinruck2020_rs"', 'name = "my_set"'))

@@ -4,11 +4,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from cellsim.errors import InputError
-from cellsim.onsager import Composition, OnsagerMatrix
-from mdcoeffs.displacements import CollectiveDisplacements
-from mdcoeffs.estimate import estimate_onsager
-from mdcoeffs.synthetic import walk
+from mdcoeffs.onsager.displacements import CollectiveDisplacements
+from mdcoeffs.onsager.estimate import estimate_onsager
+from mdcoeffs.synthetic.walkers import walk
 
 SALT = st.sampled_from([((1, -1), (1, 1)), ((2, -1), (1, 2)), ((1, -20), (20, 1)), ((1, -3), (3, 1))])
 POSITIVE = st.floats(0.05, 20.0)

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import simpson
 
-from cellsim.cell import Cell
-from cellsim.kinetics import ButlerVolmer, Electrode, Resistance
-from cellsim.steady import limiting_current, steady_state
-from cellsim.transport import TransportSet
+from cellsim.cell.geometry import Cell
+from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.model.steady import limiting_current, steady_state
 
 T = 330.0
 FEW = settings(max_examples=25, deadline=None)

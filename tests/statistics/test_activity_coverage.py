@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from mdcoeffs.fluctuations import activity_from_sums
-from mdcoeffs.radial import RadialSums, make_pair
-from mdcoeffs.walker import Frame
-from mdcoeffs.waves import WaveSums, wave_vectors
+from mdcoeffs.activity.fluctuations import activity_from_sums
+from mdcoeffs.activity.waves import WaveSums, wave_vectors
+from mdcoeffs.frames.walker import Frame
+from mdcoeffs.structure.radial import RadialSums, make_pair
 
 IONS, SOLVENT, FRAMES, REPLICAS, EDGE = 20, 60, 300, 2, 2e-9
 

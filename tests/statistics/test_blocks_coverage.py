@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import lfilter
 from scipy.stats import binomtest
 
-from mdcoeffs.blocks import average, jackknife
+from mdcoeffs.statistics.blocks import average, jackknife
 
 SYSTEMS = 1000
 CASES = [(1, 64, 0.0), (1, 64, 0.5), (1, 128, 2.0), (1, 1000, 10.0), (4, 64, 0.0), (4, 64, 5.0), (4, 128, 20.0)]

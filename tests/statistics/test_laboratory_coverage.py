@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest
 
 from cellsim.laboratory import chain, electrophoretic_nmr, low_frequency_impedance
-from cellsim.laboratory_report import ORDINARY
+from cellsim.laboratory.report import ORDINARY
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from laboratory_toys import bench

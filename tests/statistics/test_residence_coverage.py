@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from mdcoeffs.exchange import Partner, exchange
-from mdcoeffs.lifetimes import Intervals, lag_sums, survival
+from mdcoeffs.residence.lifetimes import Intervals, lag_sums, survival
+from mdcoeffs.synthetic.dynamics import Partner, exchange
 
 SYSTEMS = 40
 CASES = [(Partner("S", 4, 5e-12, 0.7), 1), (Partner("X", 2, 20e-12, 0.4), 2)]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cellsim import TransportSet
-from cellsim.observables.attenuation import Attenuation, Line
-from cellsim.observables.xam import IntensityMap, concentration, counted, cramer_rao
+from cellsim.instruments.attenuation import Attenuation, Line
+from cellsim.instruments.xam import IntensityMap, concentration, counted, cramer_rao
 
 PEO = TransportSet.constant(
     kappa=0.15, D=1e-11, t_plus=0.2, V_e=134.9e-6, V_0=39.99e-6, T=363.15, M_e=0.28708, M_0=0.04405

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cellsim.case import load_case
 from cellsim.cli import main
-from cellsim.run_folder import FIGURES, REPORT
-from cellsim.set_file import list_sets
+from cellsim.electrolyte.set_file import list_sets
+from cellsim.run.case import load_case
+from cellsim.run.folder import FIGURES, REPORT
 
 ROOT = Path(__file__).parents[2]
 CASES = sorted(

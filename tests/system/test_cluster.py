@@ -11,10 +11,10 @@ from click.testing import CliRunner
 
 from cellsim.errors import InputError
 from mdcoeffs.cli import main
-from mdcoeffs.cluster import onsager_on_cluster
-from mdcoeffs.config import read_species
-from mdcoeffs.onsager_run import onsager_from_file
-from mdcoeffs.synthetic import Solvent, particles, walk
+from mdcoeffs.inputs.species import read_species
+from mdcoeffs.onsager.analysis import onsager_from_file
+from mdcoeffs.onsager.cluster import onsager_on_cluster
+from mdcoeffs.synthetic.walkers import Solvent, particles, walk
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore:.*:UserWarning"
@@ -96,7 +96,7 @@ def test_the_cluster_gives_the_serial_numbers_though_a_worker_is_killed(tmp_path
 
 
 def test_no_scheduler_there(tmp_path, monkeypatch):
-    monkeypatch.setattr("mdcoeffs.cluster.CONNECT", 0.5)
+    monkeypatch.setattr("mdcoeffs.onsager.cluster.CONNECT", 0.5)
     file = read_species(write_replicas(tmp_path, 1))
     with pytest.raises(InputError, match="no dask scheduler answers"):
         list(onsager_on_cluster([file], "tcp://127.0.0.1:1"))

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.cell import Cell
-from cellsim.ensemble import Member, Workers, simulate_many
+from cellsim.cell.geometry import Cell
+from cellsim.cell.protocol import Protocol, hold_voltage
+from cellsim.electrolyte.transport import TransportSet
 from cellsim.errors import InputError
-from cellsim.protocol import Protocol, hold_voltage
-from cellsim.solution import Solution
-from cellsim.transport import TransportSet
+from cellsim.run.ensemble import Member, Workers, simulate_many
+from cellsim.solvers.solution import Solution
 
 TIMES = np.array([1.0, 10.0, 100.0])
 

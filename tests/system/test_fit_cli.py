@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cellsim.cli import main
-from cellsim.set_file import load_set
+from cellsim.electrolyte.set_file import load_set
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "cases" / "fit_example"

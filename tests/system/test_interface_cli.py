@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from mdcoeffs.cli import main
-from mdcoeffs.rates import rate_at, rate_ratio, split_barrier
+from mdcoeffs.interface.rates import rate_at, rate_ratio, split_barrier
 
 _PATH = Path(__file__).parents[2] / "benchmarks" / "interface_double_well.py"
 _SPEC = importlib.util.spec_from_file_location("double_well_for_cli", _PATH)

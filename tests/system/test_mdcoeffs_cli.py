@@ -10,11 +10,11 @@ import xarray as xr
 from click.testing import CliRunner
 
 from cellsim.constants import N_A, k_B
-from cellsim.set_file import load_set, read_set
+from cellsim.electrolyte.set_file import load_set, read_set
+from mdcoeffs.chain.to_set import chi_from_activity
 from mdcoeffs.cli import main
-from mdcoeffs.report import read_onsager
-from mdcoeffs.synthetic import Solvent, particles, walk
-from mdcoeffs.to_set import chi_from_activity
+from mdcoeffs.onsager.report import read_onsager
+from mdcoeffs.synthetic.walkers import Solvent, particles, walk
 
 OMEGA = np.array([[5.35e-11, 0.9e-11], [0.9e-11, 7.1e-11]])
 TOML = """

@@ -16,7 +16,7 @@ import xarray as xr
 from click.testing import CliRunner
 
 from mdcoeffs.cli import main
-from mdcoeffs.synthetic_dynamics import fractional_walk, rotors, trapped_walk
+from mdcoeffs.synthetic.dynamics import fractional_walk, rotors, trapped_walk
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MDAnalysis and what it imports
@@ -130,7 +130,7 @@ def test_a_killed_run_goes_on(folder, tmp_path):
     out.mkdir()
     script = textwrap.dedent("""
         import os, signal, sys
-        import mdcoeffs.mobility_paths as paths
+        import mdcoeffs.mobility.paths as paths
         plain = paths.Recorder.add
         def add(self, frame):
             plain(self, frame)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cellsim.set_file import load_set
+from cellsim.electrolyte.set_file import load_set
+from mdcoeffs.chain.pipeline_file import read_pipeline
 from mdcoeffs.cli import main
-from mdcoeffs.pipeline_file import read_pipeline
-from mdcoeffs.synthetic import Solvent, walk
+from mdcoeffs.synthetic.walkers import Solvent, walk
 
 ROOT = Path(__file__).parents[2]
 CASE = """

@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from mdcoeffs.cli import main
-from mdcoeffs.exchange import Partner, exchange
+from mdcoeffs.synthetic.dynamics import Partner, exchange
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MDAnalysis and what it imports
-    import mdcoeffs.neighbours  # noqa: F401
+    import mdcoeffs.frames.neighbours  # noqa: F401
 
 TOML = """
 title = "made up"

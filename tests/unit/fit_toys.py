@@ -8,15 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.cell import Cell
-from cellsim.fit.experiment import Experiment
+from cellsim.cell.geometry import Cell
+from cellsim.electrolyte.set_file import read_set
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.noise import Noise, independent
-from cellsim.fit.observation import Observation
 from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.set_model import SetModel
-from cellsim.set_file import read_set
-from cellsim.transport import TransportSet
 
 Array = NDArray[np.float64]
 BASE = read_set("steinruck2020_rs")

@@ -7,12 +7,12 @@ import pytest
 from click.testing import CliRunner
 
 from cellsim.errors import InputError
-from mdcoeffs.activity import ActivitySettings, activity_of
+from mdcoeffs.activity.analysis import ActivitySettings, activity_of
+from mdcoeffs.activity.fluctuations import _pair_function, activity_from_sums
+from mdcoeffs.activity.waves import WaveSums, gamma_fit, wave_vectors
 from mdcoeffs.cli import main
-from mdcoeffs.fluctuations import _pair_function, activity_from_sums
-from mdcoeffs.radial import RadialSums, make_pair
-from mdcoeffs.walker import Frame
-from mdcoeffs.waves import WaveSums, gamma_fit, wave_vectors
+from mdcoeffs.frames.walker import Frame
+from mdcoeffs.structure.radial import RadialSums, make_pair
 
 EDGE = 2e-9
 SPECIES = """title = "points at random"

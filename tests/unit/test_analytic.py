@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from scipy.integrate import quad, solve_bvp
 
-from cellsim import analytic
-from cellsim.analytic import Layer
 from cellsim.constants import F, R
-from cellsim.dilute import dilute_ideal_current, dilute_ideal_properties
+from cellsim.model import closed_forms as analytic
+from cellsim.model.closed_forms import Layer, dilute_ideal_current, dilute_ideal_properties
 
 LAYER = Layer(
     1e-3, 800.0, kappa=0.5, D=2e-10, t_plus=0.3, chi=1.4, T=330.0, z_plus=2, nu_plus=1, nu_minus=2, phi_0=0.9,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cellsim.case import load_case
 from cellsim.errors import InputError
+from cellsim.run.case import load_case
 
 GOOD = """
 title = "a case"
@@ -131,7 +131,8 @@ def test_a_state_beyond_saturation_of_the_volume_balance(tmp_path: Path) -> None
     """c = 8 mol/L of a salt that takes 134.9 cm^3/mol leaves no room for solvent (phi_0 <= 0)."""
     from importlib import resources
 
-    text = (resources.files("cellsim") / "library" / "landesfeind2019_ec_emc.toml").read_text(encoding="utf-8")
+    library = resources.files("cellsim.electrolyte") / "library"
+    text = (library / "landesfeind2019_ec_emc.toml").read_text(encoding="utf-8")
     start, end = text.index("[volumes]"), text.index("[range]")
     volumes = '[volumes]\nV_e = "134.9 cm^3/mol"\nV_0 = "80 cm^3/mol"\nsource = "assumed"\n\n'
     mine = text.replace('"landesfeind2019_ec_emc"', '"mine"').replace(text[start:end], volumes)

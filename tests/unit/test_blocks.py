@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cellsim.errors import InputError
-from mdcoeffs.blocks import LIMIT, BlockSums, average, jackknife
+from mdcoeffs.statistics.blocks import LIMIT, BlockSums, average, jackknife
 
 
 def test_independent_values_give_the_textbook_error():

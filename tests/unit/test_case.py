@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.case import Case, load_case, parse_case
 from cellsim.constants import V_LITHIUM
-from cellsim.solvers.state import Options
+from cellsim.run.case import Case, load_case, parse_case
+from cellsim.solvers.march import Options
 
 MINIMAL = """
 [cell]
@@ -197,7 +197,8 @@ def test_inputs_hold_a_checksum_of_every_file(folder: Path) -> None:
 def test_a_set_beside_the_case_is_found(tmp_path: Path) -> None:
     from importlib import resources
 
-    text = (resources.files("cellsim") / "library" / "landesfeind2019_ec_emc.toml").read_text(encoding="utf-8")
+    library = resources.files("cellsim.electrolyte") / "library"
+    text = (library / "landesfeind2019_ec_emc.toml").read_text(encoding="utf-8")
     (tmp_path / "mine.toml").write_text(text.replace('"landesfeind2019_ec_emc"', '"mine"'), encoding="utf-8")
     case = read(tmp_path, MINIMAL.replace('"landesfeind2019_ec_emc"', '"mine.toml"'))
     assert case.transport.name == "mine"

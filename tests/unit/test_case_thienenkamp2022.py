@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.case import load_case
+from cellsim.run.case import load_case
 
 FOLDER = Path(__file__).parents[2] / "cases/thienenkamp2022"
 

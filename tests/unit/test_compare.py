@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from cellsim import Solution
-from cellsim.case import Case, parse_case
-from cellsim.compare import Comparison, compare
-from cellsim.compare_data import Dataset, Series, read_data
-from cellsim.compare_predict import position_spread, profile_at, velocity_at
-from cellsim.compare_report import lines, numbers, write_comparison
+from cellsim.compare.comparison import Comparison, compare
+from cellsim.compare.report import lines, numbers, write_comparison
 from cellsim.errors import InputError
-from cellsim.observables.concentration import ConcentrationMap
-from cellsim.observables.current import ratio_statistics, recorded
-from cellsim.readers.maps import VelocityTable
-from cellsim.run_folder import predict
+from cellsim.instruments.concentration import ConcentrationMap
+from cellsim.instruments.current import ratio_statistics, recorded
+from cellsim.instruments.maps import VelocityTable
+from cellsim.instruments.predict import position_spread, profile_at, velocity_at
+from cellsim.run.case import Case, parse_case
+from cellsim.run.data import Dataset, Series, read_data
+from cellsim.run.folder import predict
 
 TEXT = """
 title = "test <case>"
@@ -250,8 +250,8 @@ def test_intensities_need_a_sheet(case: Case, tmp_path: Path) -> None:
 
 def test_xam_through_a_sheet(case: Case, solution: Solution, tmp_path: Path) -> None:
     pytest.importorskip("xraydb")
-    from cellsim.observables.attenuation import attenuation
-    from cellsim.observables.xam import Raster, transmitted
+    from cellsim.instruments.attenuation import attenuation
+    from cellsim.instruments.xam import Raster, transmitted
     from cellsim.units import to_si
 
     light = attenuation(to_si("11 keV", "J"), salt="LiTFSI", solvent="EO", harmonics={3: 0.01})

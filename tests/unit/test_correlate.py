@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cellsim.errors import InputError
-from mdcoeffs.correlate import SelfSums, block_size, collective_msd, log_lags, self_msd, self_sums
+from mdcoeffs.statistics.correlate import SelfSums, block_size, collective_msd, log_lags, self_msd, self_sums
 
 
 def naive_collective(R):

@@ -11,11 +11,10 @@ import pytest
 
 from cellsim.constants import N_A, e, k_B
 from cellsim.errors import ConvergenceError, InputError
-from mdcoeffs.engine import openmm, simulate_point
-from mdcoeffs.run_record import read_record
-from mdcoeffs.simulate import simulate_system, species_text
-from mdcoeffs.sites import build, sites_of, start_positions
-from mdcoeffs.system import read_system
+from mdcoeffs.md.engine import build, openmm, simulate_point, sites_of, start_positions
+from mdcoeffs.md.run_record import read_record
+from mdcoeffs.md.simulate import simulate_system, species_text
+from mdcoeffs.md.system import read_system
 
 EPS_0 = 8.8541878128e-12  # CODATA 2018 [F/m]
 SMALL = """
@@ -209,8 +208,8 @@ def test_simulate_side_by_side_and_read_back(system, tmp_path):
     assert not np.array_equal(runs[0], runs[1])  # replicas differ
     again = simulate_system(file, tmp_path / "out", jobs=1)
     assert all(r.cached for r in again.records)
-    from mdcoeffs.config import read_species
-    from mdcoeffs.tables import read_arrays
+    from mdcoeffs.inputs.arrays import read_arrays
+    from mdcoeffs.inputs.species import read_species
 
     species = read_species(tmp_path / "out" / "c1" / "SPECIES.toml")
     reading = read_arrays(species, 1)

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.errors import InputError
-from cellsim.onsager import OnsagerMatrix
-from mdcoeffs.correlate import self_msd
-from mdcoeffs.displacements import CollectiveDisplacements, SelfMSD
-from mdcoeffs.estimate import estimate_onsager, local_exponent, self_diffusion
-from mdcoeffs.synthetic import Onset, Solvent, particles, walk
+from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD
+from mdcoeffs.onsager.estimate import estimate_onsager, local_exponent, self_diffusion
+from mdcoeffs.statistics.correlate import self_msd
+from mdcoeffs.synthetic.walkers import Onset, Solvent, particles, walk
 
 OMEGA = np.array([[1.0, 0.3], [0.3, 1.6]]) * 1e-10
 DT = 1e-11

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from cellsim.electrolyte.expression import parse_expression
 from cellsim.errors import InputError
-from cellsim.expression import parse_expression
 
 
 def value(text, **variables):

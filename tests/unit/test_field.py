@@ -7,10 +7,10 @@ import pytest
 from scipy import stats
 
 from cellsim.constants import F
+from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.errors import InputError
-from cellsim.onsager import OnsagerMatrix
-from mdcoeffs.field import compare_draws, drift_in_field, linear_response, zero_field
-from mdcoeffs.synthetic import Solvent, walk
+from mdcoeffs.chain.field import compare_draws, drift_in_field, linear_response, zero_field
+from mdcoeffs.synthetic.walkers import Solvent, walk
 
 OMEGA = np.array([[5.0, -1.0], [-1.0, 3.0]]) * 1e-9
 DT, E = 5e-13, 6e7

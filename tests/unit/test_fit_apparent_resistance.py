@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cellsim.errors import InputError
-from cellsim.fit.apparent_resistance import apparent_resistance, voltage_check
+from cellsim.fit.checks import apparent_resistance, voltage_check
 
 TIME = np.linspace(0.0, 1000.0, 101)
 CURRENT = 1.0 + 0.5 * np.exp(-TIME / 300)

@@ -2,15 +2,14 @@ import numpy as np
 import pytest
 from fit_toys import BASE, T
 
-from cellsim.cell import Cell
+from cellsim.cell.geometry import Cell
+from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.errors import ConvergenceError, InputError
 from cellsim.fit.bands import bands, normal_draws
 from cellsim.fit.parameters import Parameter, Space
-from cellsim.fit.properties import constant_form
-from cellsim.fit.set_model import SetModel
-from cellsim.protocol import Protocol, hold_voltage
-from cellsim.simulation import simulate
-from cellsim.solvers.state import Options
+from cellsim.fit.set_model import SetModel, constant_form
+from cellsim.run.simulation import simulate
+from cellsim.solvers.march import Options
 
 MODEL = SetModel(BASE, (constant_form("kappa", 0.13), constant_form("D", 1e-10),
                         constant_form("t_plus", 0.2, extra={"frame": "solvent"})))  # fmt: skip

@@ -6,8 +6,7 @@ from fit_toys import linear, toy, with_observation
 
 from cellsim.errors import ConvergenceError
 from cellsim.fit import estimate as module
-from cellsim.fit.estimate import describe, estimate, inverse
-from cellsim.fit.identifiability import directions
+from cellsim.fit.estimate import describe, directions, estimate, inverse
 from cellsim.fit.noise import independent
 from cellsim.fit.parameters import Parameter, Prior, Space
 

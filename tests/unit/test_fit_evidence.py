@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from fit_toys import toy, with_observation
 
-from cellsim.fit.evidence import evidence, folds_of, log_likelihood
 from cellsim.fit.noise import independent
 from cellsim.fit.parameters import Parameter, Prior
+from cellsim.fit.rivals import evidence, folds_of, log_likelihood
 
 TIME = np.linspace(0, 10, 40)
 PARAMETERS = [Parameter("a", 0.5), Parameter("b", 0.0)]

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cellsim.cell.protocol import Step, hold_current
 from cellsim.errors import InputError
+from cellsim.fit.checks import conditional, statistics
 from cellsim.fit.drive import passed, thinned_step
-from cellsim.fit.forecast import conditional
+from cellsim.fit.experiment import Observation
 from cellsim.fit.looks import SignalLook, _shortened
 from cellsim.fit.mri_signal import (
     Spread,
@@ -20,10 +22,7 @@ from cellsim.fit.mri_signal import (
     variances,
 )
 from cellsim.fit.noise import Noise
-from cellsim.fit.observation import Observation
-from cellsim.fit.whiteness import statistics
-from cellsim.observables.mri import MriProfiles
-from cellsim.protocol import Step, hold_current
+from cellsim.instruments.mri import MriProfiles
 
 T, K = 12, 9
 

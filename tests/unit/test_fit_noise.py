@@ -3,8 +3,8 @@ import pytest
 from fit_toys import Function, toy, with_observation
 
 from cellsim.errors import InputError
+from cellsim.fit.experiment import NO_PREDICTION, Cut, Observation
 from cellsim.fit.noise import Noise, independent
-from cellsim.fit.observation import NO_PREDICTION, Cut, Observation
 from cellsim.fit.parameters import Parameter
 
 GROUP = np.repeat([0, 1, 2], [5, 7, 4])

@@ -2,20 +2,17 @@ import numpy as np
 import pytest
 from fit_toys import BASE, CELL, Function, T, toy, with_observation
 
-from cellsim.cell import Cell
+from cellsim.cell.geometry import Cell
+from cellsim.cell.kinetics import Electrode, Resistance
+from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.errors import InputError
-from cellsim.fit.experiment import Experiment
+from cellsim.fit.experiment import NO_PREDICTION, Experiment, Observation
 from cellsim.fit.looks import ProfileLook, SeriesLook, SetLook
 from cellsim.fit.noise import Noise, independent
-from cellsim.fit.observation import NO_PREDICTION, Observation
 from cellsim.fit.parameters import Parameter, Prior, Space
-from cellsim.fit.problem import Problem
-from cellsim.fit.properties import constant_form
-from cellsim.fit.set_model import SetModel
-from cellsim.fit.synthetic import synthetic
-from cellsim.kinetics import Electrode, Resistance
-from cellsim.protocol import Protocol, hold_voltage
-from cellsim.solvers.state import Options
+from cellsim.fit.problem import Problem, synthetic
+from cellsim.fit.set_model import SetModel, constant_form
+from cellsim.solvers.march import Options
 
 X = np.linspace(0, 2, 9)
 

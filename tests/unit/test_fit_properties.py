@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 from fit_toys import BASE, T
 
+from cellsim.electrolyte.set_file import parse_set, read_set
 from cellsim.errors import InputError
-from cellsim.fit.properties import (
+from cellsim.fit.set_model import (
+    SetModel,
     constant_form,
     numbers_form,
+    own_numbers,
     polynomial_form,
     scaled_block,
     scaled_form,
     spline_form,
 )
-from cellsim.fit.set_model import SetModel, own_numbers
-from cellsim.set_file import parse_set, read_set
 
 SET = BASE.bind(T)
 C = np.array([300.0, 1000.0, 1600.0, 2500.0])

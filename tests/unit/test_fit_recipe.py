@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cellsim.electrolyte.set_file import parse_set
 from cellsim.errors import InputError
 from cellsim.fit.design import design
 from cellsim.fit.design_file import read_design
 from cellsim.fit.estimate import inverse
 from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import read_recipe
-from cellsim.fit.result import fitted_set, visited
+from cellsim.fit.report import fitted_set, visited
 from cellsim.fit.rivals import lines, rivals
-from cellsim.set_file import parse_set
 
 EXAMPLE = Path(__file__).parents[2] / "cases" / "fit_example"
 
@@ -221,7 +221,7 @@ def test_an_unknown_nuisance_of_a_refit_is_refused(folder: Path) -> None:
 
 def test_rivals_are_judged_with_their_nuisances_refitted(folder: Path) -> None:
     """RS made the data: PNB loses, and the lines say so."""
-    from cellsim.fit.evidence import evidence
+    from cellsim.fit.rivals import evidence
 
     changed(folder, "steinruck2020_rs", "steinruck2020_pnb", "cell.toml")
     shutil.copy(folder / "cell.toml", folder / "pnb.toml")
@@ -237,7 +237,7 @@ def test_rivals_are_judged_with_their_nuisances_refitted(folder: Path) -> None:
 
 def test_two_voltages_share_the_set_and_keep_their_own_nuisances(folder: Path) -> None:
     """Twice the experiments: information on the set adds up, on each cell's resistance it does not."""
-    from cellsim.fit.synthetic import synthetic
+    from cellsim.fit.problem import synthetic
 
     second = (folder / "cell.toml").read_text(encoding="utf-8").replace('"0.3 V"', '"0.15 V"')
     (folder / "low.toml").write_text(second, encoding="utf-8")
@@ -263,7 +263,7 @@ def test_two_voltages_share_the_set_and_keep_their_own_nuisances(folder: Path) -
 def test_a_set_from_simulation_and_a_current_give_a_posterior_set(tmp_path: Path) -> None:
     """Prior covariance and data add up as information; the written set carries the sum."""
     from cellsim.fit.estimate import estimate
-    from cellsim.fit.synthetic import synthetic
+    from cellsim.fit.problem import synthetic
 
     cases = EXAMPLE.parent / "fang2026"
     for name in ("walkers.toml", "fang2026.toml"):

@@ -7,8 +7,10 @@ import pytest
 
 from cellsim.constants import e, k_B
 from cellsim.errors import InputError
-from mdcoeffs.config import read_species
-from mdcoeffs.interface import (
+from mdcoeffs.frames.stream import remove_checkpoints
+from mdcoeffs.inputs.species import read_species
+from mdcoeffs.interface.analysis import interface_from_file
+from mdcoeffs.interface.profiles import (
     centre_of,
     correlate_populations,
     faces,
@@ -19,9 +21,7 @@ from mdcoeffs.interface import (
     update_states,
     wrap,
 )
-from mdcoeffs.interface_report import lines_of, summary_of, write_results
-from mdcoeffs.interface_run import interface_from_file
-from mdcoeffs.streams import remove_checkpoints
+from mdcoeffs.interface.report import lines_of, summary_of, write_results
 
 A = 1e-10
 SPECIES = """

@@ -5,9 +5,9 @@ import pytest
 
 import cellsim
 from cellsim import ButlerVolmer, Cell, Electrode, Options, Protocol, Resistance, TransportSet
-from cellsim.equations import VoltageLaw
+from cellsim.cell.protocol import hold_voltage
 from cellsim.errors import InputError
-from cellsim.protocol import hold_voltage
+from cellsim.model.equations import VoltageLaw
 
 T = 330.0
 

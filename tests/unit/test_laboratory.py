@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
+from cellsim.electrolyte.set_file import load_set
+from cellsim.electrolyte.transport import TransportSet
 from cellsim.errors import InputError
 from cellsim.laboratory import EXPERIMENTS, Bench, Check, Noise, Reading, bench_of, concentration_cell, solve_chain
 from cellsim.laboratory.concentration_cell import slope_at
 from cellsim.laboratory.current_fraction import bruce_vincent
 from cellsim.laboratory.impedance import circuit, fit_circuit
+from cellsim.laboratory.report import ORDINARY, do, lines, put_on_bench, summary
 from cellsim.laboratory.restricted_diffusion import decay
-from cellsim.laboratory_report import ORDINARY, do, lines, put_on_bench, summary
-from cellsim.set_file import load_set
-from cellsim.transport import TransportSet
 
 
 def test_bruce_vincent_takes_the_interfaces_out():

@@ -5,10 +5,10 @@ import pytest
 
 from cellsim.constants import N_A
 from cellsim.errors import InputError
-from mdcoeffs.config import read_species
-from mdcoeffs.reading import mass_drift
-from mdcoeffs.synthetic import Solvent, particles, walk
-from mdcoeffs.tables import read_arrays, read_published
+from mdcoeffs.frames.reading import mass_drift
+from mdcoeffs.inputs.arrays import read_arrays, read_published
+from mdcoeffs.inputs.species import read_species
+from mdcoeffs.synthetic.walkers import Solvent, particles, walk
 
 OMEGA = np.array([[5.35e-11, 0.9e-11], [0.9e-11, 7.1e-11]])
 TOML = """

@@ -4,13 +4,19 @@ import numpy as np
 import pytest
 
 from cellsim.errors import InputError
-from mdcoeffs.correlate import self_msd
-from mdcoeffs.friction import fit_conductivity
-from mdcoeffs.lagged import Lagged, blocks_of, groups_of, join, spread
-from mdcoeffs.mobility import bjerrum_length, displacements, exponent, lags_for, order_parameter
-from mdcoeffs.paddlewheel import jumps, nearest, reorientation, response, sample
-from mdcoeffs.rotation import autocorrelation, relaxation, unit_vectors, unwrapped_angles
-from mdcoeffs.synthetic_dynamics import fractional_walk, librators, paddlewheel, rotors, trapped_walk
+from mdcoeffs.mobility.paddlewheel import jumps, nearest, reorientation, response, sample
+from mdcoeffs.mobility.rotation import autocorrelation, relaxation, unit_vectors, unwrapped_angles
+from mdcoeffs.mobility.translation import (
+    bjerrum_length,
+    displacements,
+    exponent,
+    fit_conductivity,
+    lags_for,
+    order_parameter,
+)
+from mdcoeffs.statistics.correlate import self_msd
+from mdcoeffs.statistics.lagged import Lagged, blocks_of, groups_of, join, spread
+from mdcoeffs.synthetic.dynamics import fractional_walk, librators, paddlewheel, rotors, trapped_walk
 
 LAGS = lags_for(1000, 1.0, (20.0, 200.0))
 

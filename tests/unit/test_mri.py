@@ -10,7 +10,7 @@ import pytest
 
 from cellsim import Cell, Options, Protocol, Solution, TransportSet, hold_current, simulate
 from cellsim.errors import InputError
-from cellsim.observables.mri import (
+from cellsim.instruments.mri import (
     Edges,
     MriProfiles,
     blurred,
@@ -19,7 +19,7 @@ from cellsim.observables.mri import (
     predicted_signal,
     to_concentration,
 )
-from cellsim.observables.xam import state_at
+from cellsim.instruments.xam import state_at
 
 CASE = Path(__file__).parents[2] / "cases/thienenkamp2022"
 PEO = TransportSet.constant(kappa=0.02, D=1e-11, t_plus=0.2, V_e=134.9e-6, V_0=39.99e-6, T=313.15)

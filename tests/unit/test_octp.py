@@ -5,7 +5,7 @@ import pytest
 
 from cellsim.constants import N_A, k_B
 from cellsim.errors import InputError
-from mdcoeffs.octp import fit_slopes, read_octp, read_octp_self
+from mdcoeffs.onsager.octp import fit_slopes, read_octp, read_octp_self
 
 SLOPE = np.array([[1.6e-3, -0.9e-3], [-0.9e-3, 0.55e-3]])  # angstrom^2/fs
 LAG = np.concatenate([np.arange(1, 26) * 1e3, np.arange(1, 26) * 25e3])

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from cellsim.errors import InputError
-from mdcoeffs.displacements import CollectiveDisplacements, SelfMSD, check_even_times, check_replicas, mean_volume
+from mdcoeffs.onsager.displacements import (
+    CollectiveDisplacements,
+    SelfMSD,
+    check_even_times,
+    check_replicas,
+    mean_volume,
+)
 
 RNG = np.random.default_rng(20)
 GOOD = {

@@ -7,15 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cellsim import analytic, equations
-from cellsim.cell import Cell, Separator
+from cellsim.cell.geometry import Cell, Separator
+from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
+from cellsim.cell.protocol import Protocol, Step, hold_current, hold_voltage, rest
 from cellsim.constants import F, R
+from cellsim.electrolyte.transport import TransportSet
 from cellsim.errors import InputError
-from cellsim.kinetics import ButlerVolmer, Electrode, Resistance
-from cellsim.plan import layer_of, plan, stop_concentration
-from cellsim.protocol import Protocol, Step, hold_current, hold_voltage, rest
-from cellsim.steady import limiting_current, steady_state
-from cellsim.transport import TransportSet
+from cellsim.model import closed_forms as analytic
+from cellsim.model import equations
+from cellsim.model.plan import layer_of, plan, stop_concentration
+from cellsim.model.steady import limiting_current, steady_state
 
 L, T, C = 1e-3, 330.0, 1000.0
 CELL = Cell(L, T)

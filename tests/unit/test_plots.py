@@ -23,13 +23,19 @@ from cellsim import (
     simulate,
 )
 from cellsim import hold_voltage as hold
-from cellsim.case import Case, Output
-from cellsim.plots import FIGURES, plot_set, write_figures
-from cellsim.plots.current import draw_current, small_signal_limit
-from cellsim.plots.profiles import position_axis
-from cellsim.plots.view import View, make_view
-from cellsim.protocol import Step
-from cellsim.readers.measured import Measured
+from cellsim.cell.protocol import Step
+from cellsim.electrolyte.describe import plot_set
+from cellsim.instruments.measured import Measured
+from cellsim.run.case import Case, Output
+from cellsim.run.figures import (
+    FIGURES,
+    View,
+    draw_current,
+    make_view,
+    position_axis,
+    small_signal_limit,
+    write_figures,
+)
 
 SET = TransportSet.constant(
     kappa=0.1, D=1e-11, t_plus=0.2, chi=1.5, V_e=1.3e-4, V_0=4e-5, c_range=(1.0, 4000.0), status="assumed",

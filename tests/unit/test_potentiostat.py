@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cellsim.errors import InputError
-from cellsim.readers.potentiostat import decimal_mark, read_potentiostat, split_heading
+from cellsim.instruments.potentiostat import decimal_mark, read_potentiostat, split_heading
 
 DATA = Path(__file__).parents[1] / "data"
 POINT, COMMA = DATA / "eclab/ca_point.mpt", DATA / "eclab/ca_comma.mpt"

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from cellsim.errors import InputError
-from mdcoeffs.neighbours import dimensions, histogram, pairs_within
-from mdcoeffs.radial import RadialSums, first_shell, integral_weights, make_pair, radial_of
-from mdcoeffs.walker import Frame
+from mdcoeffs.frames.neighbours import dimensions, histogram, pairs_within
+from mdcoeffs.frames.walker import Frame
+from mdcoeffs.structure.radial import RadialSums, first_shell, integral_weights, make_pair, radial_of
 
 EDGE = 20.0  # angstrom
 

@@ -7,10 +7,12 @@ from scipy.stats import beta, gamma
 
 from cellsim.constants import k_B
 from cellsim.errors import InputError
-from mdcoeffs.interface import fit_parabola
-from mdcoeffs.rates import (
+from mdcoeffs.interface.profiles import fit_parabola
+from mdcoeffs.interface.rates import (
+    duration,
     equilibration_coefficient,
     expected_jumps,
+    judge,
     jump_probability,
     jump_rate,
     mean_barrier,
@@ -21,7 +23,6 @@ from mdcoeffs.rates import (
     tst_rate,
     well_frequency,
 )
-from mdcoeffs.verdict import duration, judge
 
 
 def test_frequency_is_that_of_the_oscillator():

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellsim.errors import InputError
-from cellsim.readers.measured import Column, read_drive, read_profile, read_resistance, read_series
-from cellsim.readers.table import parse_number, parse_table, read_table, unit_factor
+from cellsim.instruments.measured import Column, read_drive, read_profile, read_resistance, read_series
+from cellsim.instruments.tables import parse_number, parse_table, read_table, unit_factor
 
 HERE = Path(__file__).parents[2]
 

@@ -15,12 +15,12 @@ from cellsim.errors import InputError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MDAnalysis and what it imports
-    from mdcoeffs.residence import BondLog, _links, read_residence, residence_from_file
+    from mdcoeffs.residence.analysis import BondLog, _links, read_residence, residence_from_file
 
-from mdcoeffs.config import read_species
-from mdcoeffs.exchange import Partner, exchange
-from mdcoeffs.lifetimes import Intervals, fit_stretched, lag_sums, survival
-from mdcoeffs.residence_output import residence_figure, residence_lines, write_residence
+from mdcoeffs.inputs.species import read_species
+from mdcoeffs.residence.lifetimes import Intervals, fit_stretched, lag_sums, survival
+from mdcoeffs.residence.report import residence_figure, residence_lines, write_residence
+from mdcoeffs.synthetic.dynamics import Partner, exchange
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:MDAnalysis.*")
 
@@ -220,7 +220,7 @@ CHILD = """
     warnings.simplefilter("ignore")
     from pathlib import Path
     import numpy as np
-    from mdcoeffs.config import read_species
+    from mdcoeffs.inputs.species import read_species
     from mdcoeffs import residence
 
     folder, slow = Path({folder!r}), {slow}

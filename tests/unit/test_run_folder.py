@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim import run_folder
-from cellsim.case import Case, parse_case
 from cellsim.errors import InputError
-from cellsim.run_folder import FIGURES, REPORT, predict, read_run, summarise, wanted_times, write_run
-from cellsim.solution import Solution
+from cellsim.run import folder as run_folder
+from cellsim.run.case import Case, parse_case
+from cellsim.run.folder import FIGURES, REPORT, predict, read_run, summarise, wanted_times, write_run
+from cellsim.solvers.solution import Solution
 
 SCHEMA = Path(__file__).parents[2] / "docs/schema.md"
 TEXT = """

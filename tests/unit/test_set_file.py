@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
+from cellsim.electrolyte.set_file import list_sets, load_set, parse_set, read_set
 from cellsim.errors import InputError, RangeError
-from cellsim.set_file import list_sets, load_set, parse_set, read_set
 
 BASE = """
 name = "test"
@@ -292,5 +292,5 @@ def test_names_and_paths(tmp_path):
 
 
 def test_importing_costs_no_scipy():
-    code = "import sys, cellsim.set_file; sys.exit('scipy' in sys.modules or 'pint' in sys.modules)"
+    code = "import sys, cellsim.electrolyte.set_file; sys.exit('scipy' in sys.modules or 'pint' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

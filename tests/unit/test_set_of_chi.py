@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from cellsim.electrolyte.onsager import OnsagerMatrix
+from cellsim.electrolyte.set_file import parse_set
 from cellsim.errors import InputError
-from cellsim.onsager import OnsagerMatrix
 from cellsim.schema import parse_toml
-from cellsim.set_file import parse_set
-from mdcoeffs.to_set import transport_set
+from mdcoeffs.chain.to_set import transport_set
 
 RECIPE = """
 [salt]

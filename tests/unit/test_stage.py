@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cellsim.errors import InputError
-from mdcoeffs.stage import RECORD, Stage, code_hash, current, file_hash, make
+from mdcoeffs.chain.stage import RECORD, Stage, code_hash, current, file_hash, make
 
 
 def work(calls, text="x"):
@@ -31,7 +31,7 @@ def test_made_once_and_found_again(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"inputs": {"in": "2"}}, {"options": {"draws": 4}}, {"modules": ("mdcoeffs.stage",)}],
+    [{"inputs": {"in": "2"}}, {"options": {"draws": 4}}, {"modules": ("mdcoeffs.chain.stage",)}],
     ids=["inputs", "options", "code"],
 )
 def test_any_change_makes_it_again(tmp_path, change):
@@ -74,7 +74,7 @@ def test_a_stage_that_broke_off_goes_on_where_it_was_but_only_with_the_same_key(
 
 
 def test_a_record_says_what_it_was_made_from(tmp_path):
-    make(Stage(tmp_path / "s", {"in": "1"}, {"draws": 3}, ("mdcoeffs.stage",)), work([]))
+    make(Stage(tmp_path / "s", {"in": "1"}, {"draws": 3}, ("mdcoeffs.chain.stage",)), work([]))
     record = json.loads((tmp_path / "s" / RECORD).read_text())
     assert record["inputs"] == {"in": "1"} and record["options"] == {"draws": 3} and record["seconds"] >= 0
 
@@ -86,8 +86,8 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
 
 
 def test_code_hash_follows_imports_within_the_packages_only():
-    assert code_hash(("mdcoeffs.rates",)) != code_hash(("mdcoeffs.stage",))
-    assert code_hash(("mdcoeffs.to_set",)) != code_hash(("cellsim.onsager",))
+    assert code_hash(("mdcoeffs.interface.rates",)) != code_hash(("mdcoeffs.chain.stage",))
+    assert code_hash(("mdcoeffs.chain.to_set",)) != code_hash(("cellsim.electrolyte.onsager",))
     assert code_hash(("json",)) == code_hash(("json",))
 
 
@@ -95,7 +95,7 @@ def test_a_large_file_is_hashed_by_samples(tmp_path, monkeypatch):
     path = tmp_path / "big"
     path.write_bytes(b"a" * (3 << 20))
     whole = file_hash(path)
-    monkeypatch.setattr("mdcoeffs.stage.SAMPLED", 1 << 20)
+    monkeypatch.setattr("mdcoeffs.chain.stage.SAMPLED", 1 << 20)
     sampled = file_hash(path)
     assert sampled != whole and sampled == file_hash(path)
     path.write_bytes(b"a" * (3 << 20) + b"b")

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_bvp
 
-from cellsim import analytic
-from cellsim.cell import Cell, Separator
+from cellsim.cell.geometry import Cell, Separator
+from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
 from cellsim.constants import F, R
-from cellsim.dilute import dilute_ideal_current, dilute_ideal_properties
-from cellsim.equations import newman_number
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.volumes import DensityVolumes
 from cellsim.errors import ConvergenceError, InputError, RangeError
-from cellsim.kinetics import ButlerVolmer, Electrode, Resistance
-from cellsim.steady import depleting_voltage, limiting_current, steady_state
-from cellsim.transport import TransportSet
-from cellsim.volumes import DensityVolumes
+from cellsim.model import closed_forms as analytic
+from cellsim.model.closed_forms import dilute_ideal_current, dilute_ideal_properties
+from cellsim.model.equations import newman_number
+from cellsim.model.steady import depleting_voltage, limiting_current, steady_state
 
 L, T, C = 1e-3, 330.0, 1000.0
 CELL = Cell(L, T)

@@ -16,8 +16,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MDAnalysis and what it imports
     import MDAnalysis as mda
 
-from mdcoeffs.config import read_species
-from mdcoeffs.streams import open_stream, remove_checkpoints, run_stream
+from mdcoeffs.frames.stream import open_stream, remove_checkpoints, run_stream
+from mdcoeffs.inputs.species import read_species
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:MDAnalysis.*")
 
@@ -157,8 +157,8 @@ CHILD = """
     warnings.simplefilter("ignore")
     from pathlib import Path
     import numpy as np
-    from mdcoeffs.config import read_species
-    from mdcoeffs.streams import run_stream
+    from mdcoeffs.inputs.species import read_species
+    from mdcoeffs.frames.stream import run_stream
     sys.path.insert(0, {tests!r})
     from test_streams import Sums
 

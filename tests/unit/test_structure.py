@@ -11,14 +11,14 @@ from cellsim.errors import InputError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MDAnalysis and what it imports
-    from mdcoeffs.structure import overlap_concentration, self_distinct, structure_from_file
+    from mdcoeffs.structure.analysis import overlap_concentration, self_distinct, structure_from_file
 
-from cellsim.onsager import OnsagerMatrix
-from mdcoeffs.config import read_species
-from mdcoeffs.exchange import Partner, exchange
-from mdcoeffs.shells import MOST, ShellSums, Sites, read_shells
-from mdcoeffs.structure_output import structure_figure, structure_lines, write_radial, write_structure
-from mdcoeffs.walker import Frame
+from cellsim.electrolyte.onsager import OnsagerMatrix
+from mdcoeffs.frames.walker import Frame
+from mdcoeffs.inputs.species import read_species
+from mdcoeffs.structure.report import structure_figure, structure_lines, write_radial, write_structure
+from mdcoeffs.structure.shells import MOST, ShellSums, Sites, read_shells
+from mdcoeffs.synthetic.dynamics import Partner, exchange
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:MDAnalysis.*")
 

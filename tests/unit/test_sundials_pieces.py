@@ -9,24 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim import equations
-from cellsim.case import load_case, parse_case
-from cellsim.cell import Cell, Separator
+from cellsim.cell.geometry import Cell, Separator
+from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
+from cellsim.cell.protocol import Protocol, Step, StopConditions, hold_current, hold_voltage, rest
 from cellsim.constants import F
-from cellsim.kinetics import ButlerVolmer, Electrode, Resistance
-from cellsim.protocol import Protocol, Step, StopConditions, hold_current, hold_voltage, rest
-from cellsim.set_file import list_sets, load_set
-from cellsim.simulation import simulate
-from cellsim.solution import VARIABLES
+from cellsim.electrolyte.set_file import list_sets, load_set
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.model import equations
+from cellsim.run.case import load_case, parse_case
+from cellsim.run.simulation import simulate
 from cellsim.solvers import kernels, kernels_banded
 from cellsim.solvers.banded import Banded, wall_weights
-from cellsim.solvers.chebyshev import clenshaw_curtis, spectral_grid
-from cellsim.solvers.packing import Physics
-from cellsim.solvers.spectral import Spectral
-from cellsim.solvers.state import Options
+from cellsim.solvers.march import Options
+from cellsim.solvers.packing import Physics, property_tables
+from cellsim.solvers.solution import VARIABLES
+from cellsim.solvers.spectral import Spectral, clenshaw_curtis, spectral_grid
 from cellsim.solvers.sundials import _Integration
-from cellsim.solvers.tabulate import property_tables
-from cellsim.transport import TransportSet
 
 RS = Path(__file__).parents[2] / "cases/steinruck2020/rs.toml"
 L = 1e-3

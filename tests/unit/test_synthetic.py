@@ -5,8 +5,8 @@ import pytest
 
 from cellsim.constants import N_A, k_B
 from cellsim.errors import InputError
-from mdcoeffs.correlate import collective_msd, self_msd
-from mdcoeffs.synthetic import Onset, Solvent, particles, walk
+from mdcoeffs.statistics.correlate import collective_msd, self_msd
+from mdcoeffs.synthetic.walkers import Onset, Solvent, particles, walk
 
 OMEGA = np.array([[1.0, 0.5], [0.5, 1.6]]) * 1e-10
 DT = 1e-11

@@ -18,10 +18,10 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MDAnalysis and what it imports
     import MDAnalysis as mda
 
-    from mdcoeffs.frames import snapshots
-    from mdcoeffs.trajectory import molecules_of, open_replica, read_trajectory
+    from mdcoeffs.frames.snapshots import snapshots
+    from mdcoeffs.frames.trajectory import molecules_of, open_replica, read_trajectory
 
-from mdcoeffs.config import Replica, Species
+from mdcoeffs.inputs.species import Replica, Species
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:MDAnalysis.*")
 

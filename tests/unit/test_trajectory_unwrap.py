@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cellsim.errors import InputError
-from mdcoeffs.topology import whole_molecules
-from mdcoeffs.unwrap import Molecules, Track, advance, box_matrix, tracer_offsets
+from mdcoeffs.frames.topology import whole_molecules
+from mdcoeffs.frames.unwrap import Molecules, Track, advance, box_matrix, tracer_offsets
 
 CUBE = np.diag([16.0, 8.0, 32.0])
 SKEW = np.array([[16.0, 0.0, 0.0], [4.0, 16.0, 0.0], [-2.0, 6.0, 16.0]])

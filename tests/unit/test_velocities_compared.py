@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from cellsim.cell import Cell
+from cellsim.cell.geometry import Cell
+from cellsim.cell.protocol import Protocol, Step
+from cellsim.electrolyte.set_file import load_set
 from cellsim.errors import InputError
-from cellsim.observables.velocities import (
+from cellsim.instruments.velocities import (
     MeasuredSpeeds,
     anion_speed_as_published,
     anion_velocity,
@@ -14,12 +16,10 @@ from cellsim.observables.velocities import (
     epsilon,
     ratio_statistics,
 )
-from cellsim.observables.xpcs import CorrelationSet, add_noise, g2_of_solution, geometry
-from cellsim.observables.xpcs_fit import fit_velocity
-from cellsim.protocol import Protocol, Step
-from cellsim.set_file import load_set
-from cellsim.simulation import simulate
-from cellsim.solvers.state import Options
+from cellsim.instruments.xpcs.correlation import CorrelationSet, add_noise, g2_of_solution, geometry
+from cellsim.instruments.xpcs.fit import fit_velocity
+from cellsim.run.simulation import simulate
+from cellsim.solvers.march import Options
 
 MINUTE = 60.0
 POSITIONS = 1.5e-3 + np.array([-0.85, -0.5, -0.15, 0.2, 0.55]) * 1e-3

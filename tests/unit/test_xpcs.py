@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cellsim.errors import InputError
-from cellsim.observables import xpcs_engine as engine
-from cellsim.observables.xpcs import (
+from cellsim.instruments.xpcs import engine as engine
+from cellsim.instruments.xpcs.correlation import (
     CorrelationSet,
     add_noise,
     envelope,
@@ -16,10 +16,10 @@ from cellsim.observables.xpcs import (
     heterodyne_g2,
     photon_error,
 )
-from cellsim.observables.xpcs_curves import fit_curves, frequencies_to_velocity
-from cellsim.observables.xpcs_drift import fit_spread, trend
-from cellsim.observables.xpcs_fit import fastest, fit_velocity
-from cellsim.observables.xpcs_window import master_curve, usable_window, window_of
+from cellsim.instruments.xpcs.curves import fit_curves, frequencies_to_velocity
+from cellsim.instruments.xpcs.drift import fit_spread, trend
+from cellsim.instruments.xpcs.fit import fastest, fit_velocity
+from cellsim.instruments.xpcs.window import master_curve, usable_window, window_of
 
 Q, AZIMUTH = geometry(np.linspace(0.003, 0.010, 4) * 1e10, np.deg2rad(np.arange(0, 360, 30.0)))
 TAU = np.unique(np.round(np.geomspace(1, 300, 40)))

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from cellsim.errors import InputError
-from cellsim.observables.xpcs import CorrelationSet, geometry, heterodyne_g2
-from cellsim.observables.xpcs_fit import fit_velocity
-from cellsim.readers.xpcs import mask_points, read_xpcs, write_npz
+from cellsim.instruments.xpcs.correlation import CorrelationSet, geometry, heterodyne_g2
+from cellsim.instruments.xpcs.files import mask_points, read_xpcs, write_npz
+from cellsim.instruments.xpcs.fit import fit_velocity
 
 RINGS, SECTORS = np.array([0.003, 0.005, 0.008]), np.array([0.0, 45.0, 90.0, 135.0])  # 1/Angstrom, degrees
 Q, AZIMUTH = geometry(RINGS * 1e10, np.deg2rad(SECTORS))

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdcoeffs.config import read_species
-from mdcoeffs.estimate import estimate_onsager
-from mdcoeffs.field_run import field_result
-from mdcoeffs.run_record import read_record
-from mdcoeffs.simulate import run_folder
-from mdcoeffs.system import read_system
-from mdcoeffs.tables import read_arrays
+from mdcoeffs.chain.field import field_result
+from mdcoeffs.inputs.arrays import read_arrays
+from mdcoeffs.inputs.species import read_species
+from mdcoeffs.md.run_record import read_record
+from mdcoeffs.md.simulate import run_folder
+from mdcoeffs.md.system import read_system
+from mdcoeffs.onsager.estimate import estimate_onsager
 
 CASE = Path(__file__).parents[2] / "cases" / "coarse_grained"
 LONG = CASE / "long"

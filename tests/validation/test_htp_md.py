@@ -9,12 +9,12 @@ import pytest
 
 from cellsim.constants import F, R
 from cellsim.errors import InputError
-from mdcoeffs.config import Replica, Species
-from mdcoeffs.estimate import estimate_onsager
+from mdcoeffs.inputs.species import Replica, Species
+from mdcoeffs.onsager.estimate import estimate_onsager
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MDAnalysis and what it imports
-    from mdcoeffs.trajectory import open_replica, read_trajectory
+    from mdcoeffs.frames.trajectory import open_replica, read_trajectory
 
 DATA = Path(__file__).parents[1] / "data" / "htp_md"
 TFSI = "type 91 92 93 94 95"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mdcoeffs.octp import fit_slopes, read_octp
+from mdcoeffs.onsager.octp import fit_slopes, read_octp
 
 FOLDER = os.environ.get("MDCOEFFS_OCTP", "")
 # Mean and standard deviation of five runs, as published with the example (postprocessed.csv) [m^2/s]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cellsim.constants import V_LITHIUM
-from cellsim.fit.identifiability import directions
+from cellsim.fit.estimate import directions
 
 PATH = Path(__file__).resolve().parents[2] / "validation" / "steinruck2020" / "fisher.py"
 

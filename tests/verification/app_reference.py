@@ -8,12 +8,12 @@ import numpy as np
 from py_mini_racer import MiniRacer
 
 from cellsim import app, simulate
-from cellsim.cell import Cell
+from cellsim.cell.geometry import Cell
+from cellsim.cell.kinetics import Electrode, Resistance
+from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.constants import F
-from cellsim.kinetics import Electrode, Resistance
-from cellsim.protocol import Protocol, hold_voltage
-from cellsim.solvers.state import Options
-from cellsim.transport import TransportSet
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.solvers.march import Options
 
 EMPTY, FULL = 1e-3, 0.999
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellsim import Cell, Electrode, Resistance, TransportSet, equations
-from cellsim.cell import Separator
-from cellsim.volumes import ConstantVolumes
+from cellsim import Cell, Electrode, Resistance, TransportSet
+from cellsim.cell.geometry import Separator
+from cellsim.electrolyte.volumes import ConstantVolumes
+from cellsim.model import equations
 
 C = 1000.0
 LENGTH = 1e-3

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from fluids import hard_spheres, lennard_jones, mansoori_fluctuations
 
-from mdcoeffs.blocks import jackknife
-from mdcoeffs.fluctuations import _pair_function, activity_from_sums
-from mdcoeffs.radial import RadialSums, make_pair
-from mdcoeffs.walker import Frame
-from mdcoeffs.waves import WaveSums, wave_vectors
+from mdcoeffs.activity.fluctuations import _pair_function, activity_from_sums
+from mdcoeffs.activity.waves import WaveSums, wave_vectors
+from mdcoeffs.frames.walker import Frame
+from mdcoeffs.statistics.blocks import jackknife
+from mdcoeffs.structure.radial import RadialSums, make_pair
 
 
 def activity(runs, n_ions, edge):

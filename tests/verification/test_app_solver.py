@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from app_reference import ask, build, engine, errors, package, probe, reach
 
-from cellsim import constants, equations
+from cellsim import constants
 from cellsim.errors import RangeError
-from cellsim.steady import limiting_current, steady_state
+from cellsim.model import equations
+from cellsim.model.steady import limiting_current, steady_state
 
 LIMIT = 5e-3  # of the issue; measured over all corners in test_app_corners
 

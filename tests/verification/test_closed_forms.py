@@ -10,19 +10,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cellsim import analytic
-from cellsim.cell import Cell, Separator
-from cellsim.dilute import dilute_ideal_current, dilute_ideal_properties
-from cellsim.equations import newman_number
-from cellsim.kinetics import ButlerVolmer, Electrode, Resistance
-from cellsim.plan import layer_of
-from cellsim.protocol import Protocol, Step, hold_current, hold_voltage, rest
-from cellsim.simulation import SOLVERS, simulate
-from cellsim.solution import Solution
-from cellsim.solvers.state import Options
-from cellsim.steady import steady_state
-from cellsim.transport import TransportSet
-from cellsim.volumes import DensityVolumes
+from cellsim.cell.geometry import Cell, Separator
+from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
+from cellsim.cell.protocol import Protocol, Step, hold_current, hold_voltage, rest
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.volumes import DensityVolumes
+from cellsim.model import closed_forms as analytic
+from cellsim.model.closed_forms import dilute_ideal_current, dilute_ideal_properties
+from cellsim.model.equations import newman_number
+from cellsim.model.plan import layer_of
+from cellsim.model.steady import steady_state
+from cellsim.run.simulation import SOLVERS, simulate
+from cellsim.solvers.march import Options
+from cellsim.solvers.solution import Solution
 
 L, T, C, D = 1e-3, 330.0, 1000.0, 2e-10
 CELL = Cell(L, T)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellsim.cell import Cell
-from cellsim.kinetics import ButlerVolmer, Electrode, Resistance
-from cellsim.plan import plan
-from cellsim.protocol import Protocol, hold_current, hold_voltage
-from cellsim.simulation import simulate
-from cellsim.solvers.state import Options
-from cellsim.transport import TransportSet
+from cellsim.cell.geometry import Cell
+from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
+from cellsim.cell.protocol import Protocol, hold_current, hold_voltage
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.model.plan import plan
+from cellsim.run.simulation import simulate
+from cellsim.solvers.march import Options
 
 L, T, C = 1e-3, 330.0, 1000.0
 TAU = L**2 / 2e-10

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cellsim import ButlerVolmer, Cell, Electrode, Protocol, Resistance, TransportSet, hold_current, load_set, simulate
-from cellsim.analytic import voltage_response
+from cellsim.electrolyte.volumes import DensityVolumes
 from cellsim.laboratory import (
     bench_of,
     chain,
@@ -23,12 +23,10 @@ from cellsim.laboratory import (
     sine_impedance,
     step_impedance,
 )
-from cellsim.laboratory.impedance import transform
-from cellsim.laboratory.low_frequency_impedance import onsager_of
-from cellsim.plan import layer_of
-from cellsim.spectrum import PEAK
-from cellsim.spectrum import impedance as closed_form
-from cellsim.volumes import DensityVolumes
+from cellsim.laboratory.impedance import onsager_of, transform
+from cellsim.model.closed_forms import PEAK, voltage_response
+from cellsim.model.closed_forms import impedance as closed_form
+from cellsim.model.plan import layer_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from laboratory_toys import bench

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cellsim.constants import F, R
+from cellsim.electrolyte.set_file import list_sets, load_set, read_set
 from cellsim.errors import InputError
-from cellsim.set_file import list_sets, load_set, read_set
 
 SETS = (
     "dilute_ideal",

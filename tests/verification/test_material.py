@@ -6,9 +6,9 @@ from manufactured import varying_set
 
 import cellsim
 from cellsim import Cell, Electrode, Options, Protocol, Resistance
-from cellsim.cell import Separator
-from cellsim.protocol import hold_voltage, rest
-from cellsim.volumes import ConstantVolumes, DensityVolumes
+from cellsim.cell.geometry import Separator
+from cellsim.cell.protocol import hold_voltage, rest
+from cellsim.electrolyte.volumes import ConstantVolumes, DensityVolumes
 
 CELL = Cell(
     1e-3,

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from cellsim.cell import Cell
-from cellsim.onsager import OnsagerMatrix
-from cellsim.steady import steady_state
-from cellsim.transport import TransportSet
-from mdcoeffs.estimate import estimate_onsager
-from mdcoeffs.synthetic import Onset, Solvent, walk
+from cellsim.cell.geometry import Cell
+from cellsim.electrolyte.onsager import OnsagerMatrix
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.model.steady import steady_state
+from mdcoeffs.onsager.estimate import estimate_onsager
+from mdcoeffs.synthetic.walkers import Onset, Solvent, walk
 
 L, T = 1e-3, 300.0
 SYSTEMS = {

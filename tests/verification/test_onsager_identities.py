@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cellsim.constants import F, R
-from cellsim.onsager import Composition, OnsagerMatrix
+from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 
 SALTS = [((1, -1), (1, 1)), ((2, -1), (1, 2)), ((1, -20), (20, 1)), ((2, -2), (1, 1)), ((3, -2), (2, 3))]
 T, C, CHI = 363.0, 300.0, 1.7

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellsim.cell import Cell
-from cellsim.ensemble import Member
+from cellsim.cell.geometry import Cell
+from cellsim.cell.protocol import Protocol, hold_voltage
+from cellsim.electrolyte.transport import TransportSet
 from cellsim.errors import ConvergenceError
-from cellsim.protocol import Protocol, hold_voltage
-from cellsim.sensitivity import sensitivities
-from cellsim.solution import Solution
-from cellsim.solvers.state import Options
-from cellsim.transport import TransportSet
+from cellsim.run.ensemble import Member
+from cellsim.run.sensitivity import sensitivities
+from cellsim.solvers.march import Options
+from cellsim.solvers.solution import Solution
 
 L, D = 1e-4, 1e-10
 TIMES = np.array([0.05, 0.1, 4.0]) * L**2 / D

@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.case import load_case
-from cellsim.cell import Cell
-from cellsim.protocol import Protocol, hold_current, hold_voltage
-from cellsim.simulation import output_times, simulate
-from cellsim.solution import Solution
+from cellsim.cell.geometry import Cell
+from cellsim.cell.protocol import Protocol, hold_current, hold_voltage
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.run.case import load_case
+from cellsim.run.simulation import output_times, simulate
 from cellsim.solvers.banded import Banded
-from cellsim.solvers.march import fatal_limits
+from cellsim.solvers.march import Options, fatal_limits
 from cellsim.solvers.packing import Physics
-from cellsim.solvers.state import Options
+from cellsim.solvers.solution import Solution
 from cellsim.solvers.sundials import EARLY, _Integration
-from cellsim.transport import TransportSet
 
 ROOT = Path(__file__).parents[2]
 CASES = sorted(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mdcoeffs.unwrap import Molecules, Track, advance
+from mdcoeffs.frames.unwrap import Molecules, Track, advance
 
 
 def test_fluctuating_box_keeps_the_diffusion_coefficient():

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from cellsim.figstyle import COLOURS, GREY, drawing, label
-from mdcoeffs.rates import (
+from mdcoeffs.interface.rates import (
     Split,
     equilibration_coefficient,
     expected_jumps,
+    judge,
     jump_probability,
     jump_rate,
     mean_barrier,
@@ -30,7 +31,6 @@ from mdcoeffs.rates import (
     tst_rate,
     well_frequency,
 )
-from mdcoeffs.verdict import judge
 
 NS = 1e-9
 PER_ANGSTROM2 = 1e20
@@ -45,9 +45,10 @@ SLOPE, SHIFT_600, SHIFT_400 = 1850.0, 0.18, 0.45
 REDUCTION_600 = 330.0
 HEAD = """# Kozdra 2025: printed numbers against their own inputs
 
-Written by `python validation/kozdra2025/run.py`. "Ours" goes through the functions of `mdcoeffs.rates`, from the inputs
-as printed (rounded as they are); a number agrees when it rounds to the printed one, or lies within the rounding of the
-printed inputs (column "within"). Nothing here is simulated again: this checks arithmetic and formulas, not the MD.
+Written by `python validation/kozdra2025/run.py`. "Ours" goes through the functions of `mdcoeffs.interface.rates`,
+from the inputs as printed (rounded as they are); a number agrees when it rounds to the printed one, or lies within
+the rounding of the printed inputs (column "within"). Nothing here is simulated again: this checks arithmetic and
+formulas, not the MD.
 
 | where | quantity | printed | ours | within | verdict |
 | --- | --- | --- | --- | --- | --- |

@@ -18,11 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mdcoeffs.config import read_species
-from mdcoeffs.interface_figures import interface_figure
-from mdcoeffs.interface_result import InterfaceResult
-from mdcoeffs.interface_run import interface_from_file
-from mdcoeffs.streams import remove_checkpoints
+from mdcoeffs.frames.stream import remove_checkpoints
+from mdcoeffs.inputs.species import read_species
+from mdcoeffs.interface.analysis import InterfaceResult, interface_from_file
+from mdcoeffs.interface.report import interface_figure
 
 VARIABLE = "CELLSIM_MAICOS"
 ANGSTROM = 1e-10

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from cellsim.figstyle import COLOURS, GREY, MARKERS, drawing, label
-from mdcoeffs.friction import FrictionFit, fit_conductivity
-from mdcoeffs.mobility import bjerrum_length
+from mdcoeffs.mobility.translation import FrictionFit, bjerrum_length, fit_conductivity
 
 A_PRINTED, R_PRINTED = 4.3, 0.085
 ROOM = 298.15

@@ -23,10 +23,10 @@ import numpy as np
 warnings.simplefilter("ignore")
 
 from cellsim.errors import InputError  # noqa: E402
-from mdcoeffs.config import read_species  # noqa: E402
-from mdcoeffs.lifetimes import Intervals, lag_sums, survival  # noqa: E402
-from mdcoeffs.radial import first_shell  # noqa: E402
-from mdcoeffs.structure import structure_from_file  # noqa: E402
+from mdcoeffs.inputs.species import read_species  # noqa: E402
+from mdcoeffs.residence.lifetimes import Intervals, lag_sums, survival  # noqa: E402
+from mdcoeffs.structure.analysis import structure_from_file  # noqa: E402
+from mdcoeffs.structure.radial import first_shell  # noqa: E402
 
 VARIABLE = "CELLSIM_SOLVATION_ANALYSIS"
 PEER = json.loads((Path(__file__).parent / "peer.json").read_text())

@@ -15,23 +15,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.cell import Cell
+from cellsim.cell.geometry import Cell
+from cellsim.cell.kinetics import Electrode, Resistance
+from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.constants import V_LITHIUM
-from cellsim.fit.estimate import inverse
-from cellsim.fit.experiment import Experiment
-from cellsim.fit.identifiability import directions
+from cellsim.electrolyte.set_file import read_set
+from cellsim.fit.estimate import directions, inverse
+from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.looks import ProfileLook, SeriesLook
 from cellsim.fit.noise import Noise, independent
-from cellsim.fit.observation import Observation
 from cellsim.fit.parameters import Space
-from cellsim.fit.problem import Problem
-from cellsim.fit.properties import constant_form
-from cellsim.fit.set_model import SetModel
-from cellsim.fit.synthetic import synthetic
-from cellsim.kinetics import Electrode, Resistance
-from cellsim.protocol import Protocol, hold_voltage
-from cellsim.set_file import read_set
-from cellsim.solvers.state import Options
+from cellsim.fit.problem import Problem, synthetic
+from cellsim.fit.set_model import SetModel, constant_form
+from cellsim.solvers.march import Options
 
 Array = NDArray[np.float64]
 

@@ -19,25 +19,21 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.cell import Cell
-from cellsim.fit.estimate import Estimate, describe, estimate
-from cellsim.fit.evidence import Evidence, evidence
-from cellsim.fit.experiment import Experiment
-from cellsim.fit.identifiability import directions
+from cellsim.cell.geometry import Cell
+from cellsim.cell.kinetics import Electrode, Resistance
+from cellsim.cell.protocol import Protocol, hold_voltage
+from cellsim.electrolyte.set_file import read_set
+from cellsim.fit.estimate import Estimate, describe, directions, estimate
+from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.likelihood_profile import LikelihoodProfile, profile
 from cellsim.fit.looks import ProfileLook, SeriesLook, VelocityLook
 from cellsim.fit.noise import Noise, independent
-from cellsim.fit.observation import Observation
 from cellsim.fit.parameters import Parameter, Prior, Space
-from cellsim.fit.problem import Problem
-from cellsim.fit.properties import PropertyForm, constant_form, scaled_form, spline_form
-from cellsim.fit.set_model import SetModel
-from cellsim.fit.synthetic import synthetic
-from cellsim.kinetics import Electrode, Resistance
-from cellsim.protocol import Protocol, hold_voltage
-from cellsim.readers.maps import VelocityTable
-from cellsim.set_file import read_set
-from cellsim.solvers.state import Options
+from cellsim.fit.problem import Problem, synthetic
+from cellsim.fit.rivals import Evidence, evidence
+from cellsim.fit.set_model import PropertyForm, SetModel, constant_form, scaled_form, spline_form
+from cellsim.instruments.maps import VelocityTable
+from cellsim.solvers.march import Options
 
 Array = NDArray[np.float64]
 

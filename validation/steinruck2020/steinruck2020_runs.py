@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim import Solution, load_case, load_set, simulate
-from cellsim.case import Case
-from cellsim.simulation import output_times
+from cellsim.run.case import Case
+from cellsim.run.simulation import output_times
 
 Array = NDArray[np.float64]
 

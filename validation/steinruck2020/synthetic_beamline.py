@@ -31,14 +31,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim import Solution, load_case
-from cellsim.case import Case
-from cellsim.compare import Comparison
-from cellsim.compare_report import Wanted, compare_case, lines, write_comparison
-from cellsim.observables.attenuation import attenuation
-from cellsim.observables.xam import Raster, counted, transmitted
-from cellsim.observables.xpcs import CorrelationSet, add_noise, g2_of_solution, geometry
-from cellsim.observables.xpcs_fit import fit_velocity
-from cellsim.run_folder import predict
+from cellsim.compare.comparison import Comparison
+from cellsim.compare.report import Wanted, compare_case, lines, write_comparison
+from cellsim.instruments.attenuation import attenuation
+from cellsim.instruments.xam import Raster, counted, transmitted
+from cellsim.instruments.xpcs.correlation import CorrelationSet, add_noise, g2_of_solution, geometry
+from cellsim.instruments.xpcs.fit import fit_velocity
+from cellsim.run.case import Case
+from cellsim.run.folder import predict
 from cellsim.units import to_si
 
 Array = NDArray[np.float64]

@@ -33,10 +33,9 @@ from thienenkamp2022_checks import (
 )
 from thienenkamp2022_figure import draw
 
-from cellsim.fit.estimate import Estimate, describe
-from cellsim.fit.identifiability import directions
+from cellsim.fit.checks import whiteness
+from cellsim.fit.estimate import Estimate, describe, directions
 from cellsim.fit.likelihood_profile import profiles
-from cellsim.fit.whiteness import whiteness
 
 PER_CM2 = 1e-4
 """1/m^2 -> 1/cm^2."""

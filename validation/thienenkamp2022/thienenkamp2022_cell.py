@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.case import Case, load_case
+from cellsim.cell.protocol import Protocol, Step
+from cellsim.electrolyte.set_file import read_set
 from cellsim.fit.drive import passed, thinned_step
 from cellsim.fit.estimate import Estimate, estimate
 from cellsim.fit.experiment import Experiment
@@ -20,12 +21,10 @@ from cellsim.fit.looks import SignalLook
 from cellsim.fit.mri_signal import Spread, independent_step, pixel_noise, signal_observation, thinned, variances
 from cellsim.fit.parameters import Parameter, Prior, Space
 from cellsim.fit.problem import Problem
-from cellsim.fit.properties import constant_form, polynomial_form, scaled_form
-from cellsim.fit.set_model import SetModel
-from cellsim.observables.mri import Edges, MriProfiles, find_edges
-from cellsim.protocol import Protocol, Step
-from cellsim.set_file import read_set
-from cellsim.solvers.state import Options
+from cellsim.fit.set_model import SetModel, constant_form, polynomial_form, scaled_form
+from cellsim.instruments.mri import Edges, MriProfiles, find_edges
+from cellsim.run.case import Case, load_case
+from cellsim.solvers.march import Options
 
 Array = NDArray[np.float64]
 

@@ -12,19 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 from thienenkamp2022_cell import Choice, fit, model_of, noise_of, problem_of, quotient, signal_size, the_case
 
-from cellsim.fit.apparent_resistance import ApparentResistance, VoltageCheck, apparent_resistance, voltage_check
-from cellsim.fit.estimate import Estimate, estimate
-from cellsim.fit.evidence import log_likelihood
-from cellsim.fit.forecast import Forecast, conditional, forecast
-from cellsim.fit.identifiability import Direction, directions
+from cellsim.fit.checks import (
+    ApparentResistance,
+    Forecast,
+    VoltageCheck,
+    apparent_resistance,
+    conditional,
+    forecast,
+    statistics,
+    voltage_check,
+)
+from cellsim.fit.estimate import Direction, Estimate, directions, estimate
+from cellsim.fit.experiment import Observation
 from cellsim.fit.looks import SeriesLook
 from cellsim.fit.mri_signal import Spread
 from cellsim.fit.noise import independent
-from cellsim.fit.observation import Observation
 from cellsim.fit.parameters import Parameter, Prior, Space
 from cellsim.fit.problem import Problem
-from cellsim.fit.whiteness import statistics
-from cellsim.simulation import simulate
+from cellsim.fit.rivals import log_likelihood
+from cellsim.run.simulation import simulate
 
 Array = NDArray[np.float64]
 Noise = tuple[float, Spread]

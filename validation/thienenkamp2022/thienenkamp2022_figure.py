@@ -9,8 +9,8 @@ from thienenkamp2022_cell import signal_size, the_case, without_shared
 from thienenkamp2022_checks import Voltage
 
 from cellsim import figstyle
+from cellsim.fit.checks import Whiteness
 from cellsim.fit.estimate import Estimate
-from cellsim.fit.whiteness import Whiteness
 
 
 def draw(path: Path, found: Estimate, look: Whiteness, voltage: Voltage) -> None:

@@ -1,0 +1,153 @@
+"""A transport set in words and as a figure: what it is worth, where it comes from, its values over its range."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cellsim import figstyle
+from cellsim.electrolyte.set_file import SetFile, list_sets, read_set
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.figstyle import CONCENTRATION
+from cellsim.model.equations import newman_number
+
+if TYPE_CHECKING:
+    from cellsim.electrolyte.transport import TransportSet
+
+
+def catalogue() -> list[str]:
+    """The shipped sets, one line each: name, status, temperatures, title."""
+    names = list_sets()
+    width = max(len(name) for name in names)
+    lines = []
+    for name in names:
+        entry = read_set(name)
+        lines.append(f"{name:{width}}  {entry.status:14}  {_temperatures(entry):14}  {entry.title}")
+    return lines
+
+
+def _temperatures(entry: SetFile) -> str:
+    low, high = entry.T_range
+    return f"{low:.6g} K" if high - low < 0.5 else f"{low:.6g}-{high:.6g} K"
+
+
+def describe(name: str, T: float | None = None) -> list[str]:
+    """A set in words: status, range, sources, and its values over the range.
+
+    Parameters
+    ----------
+    name : str
+        A shipped set, or the path of one.
+    T : float, optional
+        Temperature at which the values are shown [K]; default: 298.15 K or the nearest the set is valid at.
+
+    Returns
+    -------
+    list of str
+        Lines to print.
+
+    Raises
+    ------
+    InputError
+        If there is no such set, or it is not valid.
+    """
+    entry = read_set(name)
+    bound = entry.bind(T)
+    salt = entry.salt
+    lines = [
+        f"{entry.name}: {entry.title}",
+        f"status        {entry.status}" + (f": {entry.note}" if entry.note else ""),
+        f"salt          {salt['formula']}, z+ = {bound.z_plus}, z- = {bound.z_minus}, {1e3 * bound.M_e:.5g} g/mol",
+        f"solvent       {entry.solvent['name']}, {1e3 * bound.M_0:.5g} g/mol",
+        f"temperature   {_temperatures(entry)}",
+        f"range         {_range(bound)}",
+        f"t_plus        given with respect to the {entry.t_plus_frame}; shown with respect to the solvent",
+        f"chi           given on the {entry.chi_basis} basis" + (" as (1 - t+0) chi" if entry.chi_is_product else "")
+        + "; shown molal",
+        "sources",
+        *(f"  {key:10}  {text}" for key, text in entry.source.items()),
+    ]  # fmt: skip
+    if entry.uncertainty:
+        lines += ["uncertainty", *(f"  {key:10}  {text}" for key, text in entry.uncertainty.items())]
+    return [
+        *lines,
+        f"values at {bound.T:.6g} K, all checked to be finite, kappa, D and chi to be positive",
+        *_table(bound),
+    ]
+
+
+def _range(bound: TransportSet) -> str:
+    low, high = (np.asarray(c) for c in bound.c_range)
+    return (
+        f"c = {float(low) / 1e3:.4g}-{float(high) / 1e3:.4g} mol/L, m = {float(bound.m(low)):.4g}-"
+        f"{float(bound.m(high)):.4g} mol/kg, r = {float(bound.r(low)):.4g}-{float(bound.r(high)):.4g}"
+    )
+
+
+def _table(bound: TransportSet, points: int = 7) -> list[str]:
+    c = np.linspace(*bound.c_range, points)
+    columns = {
+        "c (mol/L)": c / 1e3,
+        "r": bound.r(c),
+        "kappa (S/m)": bound.kappa(c),
+        "D (m^2/s)": bound.D(c),
+        "t+0": bound.t_plus(c),
+        "chi": bound.chi(c),
+        "phi_0": bound.phi_0(c),
+        "Ne": newman_number(bound, c),
+    }
+    rows = ["".join(f"{name:>13}" for name in columns)]
+    return rows + ["".join(f"{value:13.4g}" for value in row) for row in zip(*columns.values(), strict=True)]
+
+
+def plot_set(transport: TransportSet, path: str | Path) -> Path:
+    """Draw the four functions of a transport set over its range, with their sources.
+
+    Parameters
+    ----------
+    transport : TransportSet
+        Bound to a temperature.
+    path : str or Path
+        PNG, PDF or SVG.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    c = np.linspace(*transport.c_range, 600)
+    x = c / 1e3
+    D = transport.D(c)
+    scale = int(np.floor(np.log10(np.max(D))))
+    third = ("$(1-t_+^0)\\,\\chi$", transport.one_minus_t_plus_chi(c), "chi", "1")
+    curves = [
+        ("$\\kappa$", transport.kappa(c), "kappa", "S m$^{-1}$"),
+        ("$D$", D / 10.0**scale, "D", f"10$^{{{scale}}}$ m$^2$ s$^{{-1}}$"),
+        ("$t_+^0$", transport.t_plus(c), "t_plus", "1"),
+        third if transport.chi_is_product else ("$\\chi$", transport.chi(c), "chi", "1"),
+    ]
+    frame = "$t_+^0$ with respect to the solvent, $\\chi$ molal."
+    names = {"kappa": "κ", "D": "D", "t_plus": "t+", "chi": "χ", "volumes": "volumes"}
+    sources = [f"{names[key]}: {transport.source[key]}." for key in names if transport.source.get(key)]
+    status = "" if transport.status == "measured" else f" — {transport.status.upper()}"
+    title = f"{transport.title or transport.name}, {transport.T:.2f} K{status}"
+    note = "\n".join([*([transport.note] if transport.note else []), *sources, frame])
+    with figstyle.drawing(path, 2, 2, title=title, note=note, width=figstyle.TWO_COLUMNS, height=1.8, sharex=True) as (
+        _,
+        axes,
+    ):
+        for panel, (symbol, values, _key, unit), colour in zip(axes, curves, figstyle.COLOURS, strict=False):
+            panel.plot(x, values, color=colour)
+            panel.set_ylabel(figstyle.label(symbol, unit))
+            low, high = float(np.min(values)), float(np.max(values))
+            if low >= 0:
+                panel.set_ylim(0, 1.1 * high)
+            else:
+                panel.axhline(0, color=figstyle.GREY, linewidth=0.5, zorder=1)
+        for panel in axes[2:]:
+            panel.set_xlabel(figstyle.label("$c$", CONCENTRATION, "salt concentration"))
+            panel.set_xlim(0, None)
+
+    return Path(path)

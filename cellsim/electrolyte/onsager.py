@@ -1,0 +1,440 @@
+"""The Onsager matrix of a binary electrolyte and everything that follows from it. numpy only.
+
+Omega_ij is the one stored normalisation (flux N_i = -sum_j Omega_ij grad mu_j, per mole); Fong's and
+Wheeler-Newman's L are views of it. i, j run over (cation, anion), in the frame of reference named by ``frame``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cellsim.constants import N_A, F, R
+from cellsim.electrolyte.onsager_relations import (
+    FRAMES,
+    Composition,
+    conductivity,
+    current_fraction,
+    frame_matrix,
+    salt_diffusion,
+    transference,
+)
+from cellsim.errors import InputError
+
+__all__ = ["FRAMES", "QUANTITIES", "Composition", "Ideal", "OnsagerMatrix", "StefanMaxwell", "WohdeRoling"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class StefanMaxwell:
+    """Stefan-Maxwell diffusion coefficients; negative values are physical.
+
+    Parameters
+    ----------
+    D_plus_0 : float
+        Cation-solvent [m^2/s].
+    D_minus_0 : float
+        Anion-solvent [m^2/s].
+    D_plus_minus : float
+        Cation-anion [m^2/s].
+    """
+
+    D_plus_0: float
+    D_minus_0: float
+    D_plus_minus: float
+
+
+@dataclass(frozen=True)
+class WohdeRoling:
+    """Wohde-Roling parameters of a z:z salt.
+
+    Parameters
+    ----------
+    alpha : float
+        1 - 2 O_+-/(O_++ + O_--).
+    beta : float
+        (O_++ - O_+-)/(O_-- - O_+-).
+    anion_blocking : float
+        The transference number under anion-blocking conditions they give.
+    """
+
+    alpha: float
+    beta: float
+    anion_blocking: float
+
+
+@dataclass(frozen=True)
+class Ideal:
+    """What the self-diffusion coefficients alone would say (Nernst-Einstein).
+
+    Parameters
+    ----------
+    t_app : float
+        Apparent (PFG-NMR) transference number D_+/(D_+ - (z_-/z_+) D_-).
+    kappa_NE : float
+        Nernst-Einstein conductivity [S/m].
+    ionicity : float
+        kappa/kappa_NE, the inverse Haven ratio.
+    Omega_self : (float, float)
+        Self parts c_i D_i/(RT) of O_++ and O_-- [mol^2/(J m s)].
+    Omega_distinct : (float, float)
+        Distinct parts, O_ii less the self part; both belong to the barycentric frame [mol^2/(J m s)].
+    """
+
+    t_app: float
+    kappa_NE: float
+    ionicity: float
+    Omega_self: tuple[float, float]
+    Omega_distinct: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class OnsagerMatrix:
+    """Onsager matrix of a binary salt in one frame of reference.
+
+    Parameters
+    ----------
+    Omega : array (2, 2)
+        Omega_ij, order (cation, anion), symmetric positive definite [mol^2/(J m s)].
+    z : sequence of float (2,)
+        Charge numbers, z_+ > 0 > z_-.
+    nu : sequence of float (2,)
+        Stoichiometric numbers, z_+ nu_+ + z_- nu_- = 0.
+    c : float
+        Salt concentration [mol/m^3].
+    T : float
+        Temperature [K].
+    frame : str
+        ``"solvent"``, ``"barycentric"`` or ``"volume"``.
+    covariance : array (3, 3), optional
+        Covariance of (O_++, O_+-, O_--) [mol^4/(J^2 m^2 s^2)].
+    samples : array (S, 2, 2), optional
+        Posterior samples of Omega, each positive definite [mol^2/(J m s)].
+    composition : Composition, optional
+        Lets :meth:`to_frame` work without further arguments.
+
+    Raises
+    ------
+    InputError
+        Not symmetric or not positive definite, charges of one sign, a salt that is not neutral.
+
+    References
+    ----------
+    doi:10.1063/5.0155301 (Shao & Zhang 2023), Eqs. 3-24.
+    """
+
+    Omega: Array
+    z: tuple[float, float]
+    nu: tuple[float, float]
+    c: float
+    T: float
+    frame: str
+    covariance: Array | None = None
+    samples: Array | None = None
+    composition: Composition | None = None
+
+    def __post_init__(self) -> None:
+        put: Callable[[str, Any], None] = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        for name, shape in (("Omega", (2, 2)), ("covariance", (3, 3)), ("samples", (-1, 2, 2))):
+            if getattr(self, name) is None:
+                continue
+            array = np.array(getattr(self, name), dtype=float)
+            if array.ndim != len(shape) or array.shape[-2:] != shape[-2:] or not np.all(np.isfinite(array)):
+                raise InputError(f"{name} must be finite numbers of shape {shape}, got shape {array.shape}")
+            array.setflags(write=False)
+            put(name, array)
+        for name in ("z", "nu"):
+            value = tuple(float(v) for v in getattr(self, name))
+            if len(value) != 2:
+                raise InputError(f"{name} = {value} must have two entries, cation and anion")
+            put(name, value)
+        if not self.z[0] > 0 > self.z[1] or not (self.nu[0] > 0 and self.nu[1] > 0):
+            raise InputError(f"z = {self.z} and nu = {self.nu}: z_+ > 0 > z_- and nu > 0 are needed")
+        if abs(self.z[0] * self.nu[0] + self.z[1] * self.nu[1]) > 1e-9 * self.z[0] * self.nu[0]:
+            raise InputError(f"the salt is not neutral: z = {self.z}, nu = {self.nu}")
+        if not (self.c > 0 and self.T > 0):
+            raise InputError(f"c = {self.c!r} mol/m^3 and T = {self.T!r} K must be positive")
+        if self.frame not in FRAMES:
+            raise InputError(f"frame = {self.frame!r} is unknown; allowed are {', '.join(FRAMES)}")
+        _check_positive(self.Omega[None], "Omega")
+        if self.samples is not None:
+            _check_positive(self.samples, "samples")
+
+    @classmethod
+    def from_fong(cls, L: ArrayLike, **rest: Any) -> OnsagerMatrix:
+        """Build from L_ij = N_A^2 Omega_ij [1/(J m s)] (Fong; Siegel 2021 Eq. 6)."""
+        return cls(Omega=np.asarray(L, dtype=float) / N_A**2, **rest)
+
+    @classmethod
+    def from_wheeler_newman(cls, L: ArrayLike, **rest: Any) -> OnsagerMatrix:
+        """Build from L_ij = Omega_ij/(c_i c_j) [m^5/(J s)] (Wheeler-Newman; Fang 2026 Eq. 1)."""
+        c_ions = rest["c"] * np.asarray(rest["nu"], dtype=float)
+        return cls(Omega=np.asarray(L, dtype=float) * np.outer(c_ions, c_ions), **rest)
+
+    @property
+    def c_ions(self) -> Array:
+        """Concentrations of cation and anion (2,) [mol/m^3]."""
+        return self.c * np.asarray(self.nu)
+
+    @property
+    def fong(self) -> Array:
+        """L_ij = N_A^2 Omega_ij (2, 2) [1/(J m s)]."""
+        L: Array = self.Omega * N_A**2
+        return L
+
+    @property
+    def wheeler_newman(self) -> Array:
+        """L_ij = Omega_ij/(c_i c_j) (2, 2) [m^5/(J s)]."""
+        L: Array = self.Omega / np.outer(self.c_ions, self.c_ions)
+        return L
+
+    @property
+    def kappa(self) -> float:
+        """Ionic conductivity [S/m]."""
+        return float(conductivity(self.Omega, self.z))
+
+    @property
+    def t_plus(self) -> float:
+        """Cation transference number in this frame; t_+^0 in the solvent frame."""
+        return float(transference(self.Omega, self.z)[0])
+
+    @property
+    def t_minus(self) -> float:
+        """Anion transference number in this frame."""
+        return float(transference(self.Omega, self.z)[1])
+
+    @property
+    def rho_plus(self) -> float:
+        """Current fraction rho_+ = t_+,ss = 1/(1 + Ne); solvent frame only."""
+        self._solvent_frame("rho_plus")
+        return float(current_fraction(self.Omega, self.z))
+
+    @property
+    def newman_number(self) -> float:
+        """Ne = 1/rho_+ - 1; solvent frame only."""
+        return 1.0 / self.rho_plus - 1.0
+
+    def diffusion(self, chi: float) -> float:
+        """Salt diffusion coefficient for a thermodynamic factor `chi` (molal basis); solvent frame only [m^2/s]."""
+        self._solvent_frame("diffusion")
+        return float(salt_diffusion(self.Omega, self.nu, self.c, self.T, chi))
+
+    def to_frame(self, frame: str, composition: Composition | None = None) -> OnsagerMatrix:
+        """The matrix in another frame, A Omega A^T, samples and covariance with it.
+
+        Parameters
+        ----------
+        frame : str
+            ``"solvent"``, ``"barycentric"`` or ``"volume"``.
+        composition : Composition, optional
+            Masses and volumes; the stored one when left out.
+
+        Returns
+        -------
+        OnsagerMatrix
+            In the frame asked for.
+        """
+        mix = self.composition if composition is None else composition
+        if frame == self.frame:
+            return self
+        if mix is None:
+            raise InputError(f"to go from the {self.frame} to the {frame} frame a Composition is needed")
+        A = frame_matrix(self.c_ions, frame, mix) @ np.linalg.inv(frame_matrix(self.c_ions, self.frame, mix))
+
+        def turn(M: Array) -> Array:
+            turned = A @ M @ A.T
+            symmetric: Array = 0.5 * (turned + np.swapaxes(turned, -1, -2))
+            return symmetric
+
+        covariance = None
+        if self.covariance is not None:
+            basis = np.array([[[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]], dtype=float)
+            J = np.array([turn(b)[[0, 0, 1], [0, 1, 1]] for b in basis]).T
+            covariance = J @ self.covariance @ J.T
+        return replace(
+            self,
+            Omega=turn(self.Omega),
+            frame=frame,
+            covariance=covariance,
+            samples=None if self.samples is None else turn(self.samples),
+            composition=mix,
+        )
+
+    def stefan_maxwell(self, c0: float) -> StefanMaxwell:
+        """Stefan-Maxwell coefficients from the inverse matrix; solvent frame only.
+
+        c_i c_0 RT/(c_T D_i0) = c_i sum_j c_j (Omega^-1)_ij and RT/(c_T D_+-) = -(Omega^-1)_+-.
+
+        Parameters
+        ----------
+        c0 : float
+            Solvent concentration [mol/m^3].
+
+        Returns
+        -------
+        StefanMaxwell
+            D_+0, D_-0, D_+- [m^2/s].
+
+        References
+        ----------
+        Newman & Balsara, Electrochemical Systems, 4th ed., Eq. 12.1.
+        """
+        self._solvent_frame("stefan_maxwell")
+        if not c0 > 0:
+            raise InputError(f"c0 = {c0!r} mol/m^3 must be positive")
+        H = np.linalg.inv(self.Omega)
+        c = self.c_ions
+        c_T = c0 + float(c.sum())
+        to_solvent = R * self.T * c0 / (c_T * (H @ c))
+        return StefanMaxwell(float(to_solvent[0]), float(to_solvent[1]), float(-R * self.T / (c_T * H[0, 1])))
+
+    def wohde_roling(self) -> WohdeRoling:
+        """Wohde-Roling alpha and beta of a z:z salt, and the anion-blocking transference they give.
+
+        Raises
+        ------
+        InputError
+            Charges that differ in size.
+
+        References
+        ----------
+        doi:10.1149/2.0811605jes (Wohde, Balabajew & Roling 2016).
+        """
+        if abs(self.z[0] + self.z[1]) > 1e-9 * self.z[0]:
+            raise InputError(f"Wohde-Roling parameters are for z:z salts, not for z = {self.z}; use rho_plus")
+        (pp, pm), (_, mm) = self.Omega
+        alpha = 1 - 2 * pm / (pp + mm)
+        beta = (pp - pm) / (mm - pm)
+        cross = 0.5 * (1 / alpha - 1)
+        blocking = (beta + cross * (1 + beta) ** 2) / ((1 + beta) * (1 + cross * (1 + beta)))
+        return WohdeRoling(float(alpha), float(beta), float(blocking))
+
+    def potential_split(self) -> float:
+        """Share of the steady-state voltage that is concentration overpotential, D(phi_salt)/D(V).
+
+        (nu_+ O_-- - nu_- O_+-)/(nu O_--), with D(phi_salt) = (RT/(z_+ F)) D ln(gamma m); solvent frame only.
+
+        References
+        ----------
+        doi:10.1063/5.0155301, Eq. 22, the z:z case.
+        """
+        self._solvent_frame("potential_split")
+        (_, pm), (_, mm) = self.Omega
+        return float((self.nu[0] * mm - self.nu[1] * pm) / (sum(self.nu) * mm))
+
+    def ideal(self, D_plus: float, D_minus: float) -> Ideal:
+        """Nernst-Einstein quantities from self-diffusion coefficients; self and distinct parts.
+
+        Parameters
+        ----------
+        D_plus, D_minus : float
+            Self-diffusion coefficients of cation and anion [m^2/s].
+
+        Returns
+        -------
+        Ideal
+            t_app, kappa_NE, ionicity, self and distinct parts (both of the barycentric frame).
+
+        References
+        ----------
+        doi:10.1063/5.0155301, Eq. 15, for any valence.
+        """
+        if not (D_plus > 0 and D_minus > 0):
+            raise InputError(f"self-diffusion coefficients {D_plus!r} and {D_minus!r} m^2/s must be positive")
+        own = self.c_ions * np.array([D_plus, D_minus]) / (R * self.T)
+        weights = np.square(self.z) * own
+        kappa_NE = float(F**2 * weights.sum())
+        distinct = np.diag(self.Omega) - own
+        return Ideal(
+            t_app=float(weights[0] / weights.sum()),
+            kappa_NE=kappa_NE,
+            ionicity=self.kappa / kappa_NE,
+            Omega_self=(float(own[0]), float(own[1])),
+            Omega_distinct=(float(distinct[0]), float(distinct[1])),
+        )
+
+    def draws(self, name: str, *, chi: float | None = None) -> Array:
+        """Posterior samples of a derived quantity.
+
+        Parameters
+        ----------
+        name : str
+            One of `QUANTITIES`: ``"Omega_pp"``, ``"Omega_pm"``, ``"Omega_mm"``, ``"kappa"``, ``"t_plus"``,
+            ``"t_minus"``, ``"rho_plus"``, ``"newman_number"``, ``"diffusion"``.
+        chi : float, optional
+            Thermodynamic factor, for ``"diffusion"``.
+
+        Returns
+        -------
+        array (S,)
+            The quantity for each sample of Omega, in SI.
+
+        Raises
+        ------
+        InputError
+            Unknown name, no samples, or a solvent-frame quantity in another frame.
+        """
+        if name not in QUANTITIES:
+            raise InputError(f"quantity {name!r} is unknown; allowed are {', '.join(QUANTITIES)}")
+        if self.samples is None:
+            raise InputError(f"an interval of {name} needs posterior samples; this matrix has none")
+        if name in ("rho_plus", "newman_number", "diffusion"):
+            self._solvent_frame(name)
+        if name == "diffusion":
+            if chi is None:
+                raise InputError("diffusion needs chi, the thermodynamic factor")
+            return np.asarray(salt_diffusion(self.samples, self.nu, self.c, self.T, chi))
+        return np.asarray(_OF_SAMPLES[name](self.samples, self.z))
+
+    def interval(self, name: str, level: float = 0.95, *, chi: float | None = None) -> tuple[float, float]:
+        """Equal-tailed credible interval of a derived quantity from the posterior samples.
+
+        Parameters
+        ----------
+        name : str
+            A quantity as in :meth:`draws`.
+        level : float
+            Probability held, between 0 and 1.
+        chi : float, optional
+            Thermodynamic factor, for ``"diffusion"``.
+
+        Returns
+        -------
+        (float, float)
+            Lower and upper end, in SI.
+        """
+        if not 0 < level < 1:
+            raise InputError(f"level = {level!r} must lie between 0 and 1")
+        low, high = np.quantile(self.draws(name, chi=chi), [0.5 - level / 2, 0.5 + level / 2])
+        return float(low), float(high)
+
+    def _solvent_frame(self, name: str) -> None:
+        if self.frame != "solvent":
+            raise InputError(f"{name} is defined in the solvent frame, this matrix is {self.frame}; use to_frame")
+
+
+_OF_SAMPLES: dict[str, Callable[[Array, Sequence[float]], Any]] = {
+    "Omega_pp": lambda O, z: O[..., 0, 0],
+    "Omega_pm": lambda O, z: O[..., 0, 1],
+    "Omega_mm": lambda O, z: O[..., 1, 1],
+    "kappa": conductivity,
+    "t_plus": lambda O, z: transference(O, z)[..., 0],
+    "t_minus": lambda O, z: transference(O, z)[..., 1],
+    "rho_plus": current_fraction,
+    "newman_number": lambda O, z: 1.0 / current_fraction(O, z) - 1.0,
+}
+QUANTITIES = (*_OF_SAMPLES, "diffusion")
+"""Names of the quantities that have samples and intervals."""
+
+
+def _check_positive(matrices: Array, name: str) -> None:
+    a, b, d = matrices[:, 0, 0], matrices[:, 0, 1], matrices[:, 1, 1]
+    if np.any(np.abs(b - matrices[:, 1, 0]) > 1e-9 * np.sqrt(np.abs(a * d))):
+        raise InputError(f"{name} must be symmetric (Onsager's reciprocal relation)")
+    if np.any(a <= 0) or np.any(a * d - b * b <= 0):
+        raise InputError(f"{name} must be positive definite (second law); check the data or the frame")

@@ -1,0 +1,508 @@
+"""Transport sets in TOML: reading, checking, binding to a temperature, and the shipped library.
+
+The format stands in docs/schema.md, section 2; docs/sets.md says what each shipped set rests on. The optional
+[covariance] block says how the numbers of a set vary together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from math import gcd
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.electrolyte.properties import DEFAULT_UNITS, SI_UNITS, PropertyBlock, read_property
+from cellsim.electrolyte.transport import STATUSES, TransportSet
+from cellsim.electrolyte.volumes import ConstantVolumes, DensityVolumes, Volumes
+from cellsim.errors import InputError
+from cellsim.schema import Table, did_you_mean, parse_toml, read_toml
+from cellsim.units import factor_to_si
+
+Array = NDArray[np.float64]
+
+_PARAMETER = re.compile(r"(\w+(?:\.\w+)*)(?:\[(\d+)\])?")
+
+
+@dataclass(frozen=True)
+class ParameterCovariance:
+    """Joint uncertainty of numbers in a set's file, as an estimate from simulation or a fit states it.
+
+    It is carried along and changes no property; whoever draws ensembles reads it.
+
+    Parameters
+    ----------
+    parameters : tuple of str
+        Numbers of the file, ``"kappa.y[0]"``, ``"D.value"``, ``"t_plus.constants.a"``, in the unit they stand there.
+    matrix : ndarray, shape (n, n)
+        Covariance, symmetric and positive semi-definite.
+    source : str
+        Where it comes from.
+    """
+
+    parameters: tuple[str, ...]
+    matrix: Array
+    source: str = ""
+
+
+def read_covariance(top: Table) -> ParameterCovariance | None:
+    """The [covariance] block of a set's file, None where there is none.
+
+    Parameters
+    ----------
+    top : Table
+        The whole file.
+
+    Returns
+    -------
+    ParameterCovariance or None
+
+    Raises
+    ------
+    InputError
+        A parameter that names no number of the file, a matrix that is not square, symmetric and positive
+        semi-definite (correlations to 1e-6).
+    """
+    table = top.table("covariance", None)
+    if table is None:
+        return None
+    table.only("parameters", "matrix", "source")
+    parameters = table.strings("parameters")
+    for k, parameter in enumerate(parameters):
+        if not _names_a_number(top.data, parameter):
+            raise InputError(f'{table.where("parameters")}[{k}] = "{parameter}" names no number of this file')
+    if not parameters or len(set(parameters)) != len(parameters):
+        raise InputError(f"{table.where('parameters')} must name at least one number, each once")
+    rows = table.data.get("matrix")
+    n = len(parameters)
+    if not isinstance(rows, list) or len(rows) != n or any(not isinstance(row, list) or len(row) != n for row in rows):
+        raise InputError(f"{table.where('matrix')} must be {n} rows of {n} numbers, one for each of parameters")
+    matrix = np.array([Table({"matrix": row}, table.file, table.name).array("matrix") for row in rows])
+    variance = np.diag(matrix)
+    if np.any(variance < 0):
+        raise InputError(f"{table.where('matrix')} has a negative variance")
+    scale = np.sqrt(np.where(variance > 0, variance, 1.0))
+    correlation = matrix / np.outer(scale, scale)
+    symmetric = np.all(np.abs(correlation - correlation.T) <= 1e-6)
+    if not symmetric or np.linalg.eigvalsh(correlation)[0] < -1e-6 * n:
+        raise InputError(f"{table.where('matrix')} is no covariance: it must be symmetric and positive semi-definite")
+    return ParameterCovariance(tuple(parameters), matrix, table.string("source", ""))
+
+
+def _names_a_number(data: Mapping[str, Any], parameter: str) -> bool:
+    match = _PARAMETER.fullmatch(parameter)
+    value: Any = data
+    for key in match.group(1).split(".") if match else ():
+        value = value.get(key) if isinstance(value, dict) else None
+    if match and match.group(2) is not None:
+        value = value[int(match.group(2))] if isinstance(value, list) and int(match.group(2)) < len(value) else None
+    if isinstance(value, str):  # "1e-11 m^2/s"
+        return bool(re.match(r"\s*[-+]?\.?\d", value))
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+T_DEFAULT = 298.15
+"""Temperature of a set that is valid there and is loaded without one [K]."""
+_T_ROUNDING = 1e-3
+_PROPERTIES = ("kappa", "D", "t_plus", "chi")
+_UNITS = {"kappa": "S/m", "D": "m^2/s", "t_plus": "", "chi": ""}
+
+
+@dataclass(frozen=True)
+class SetFile:
+    """A transport set as its file states it, not yet bound to a temperature.
+
+    Parameters
+    ----------
+    name, title, status, note : str
+        As in the file.
+    file : Path
+        Where it was read.
+    text : str
+        The file verbatim.
+    salt : mapping
+        ``formula``, ``M`` [kg/mol], ``z_plus``, ``z_minus``, ``nu_plus``, ``nu_minus``.
+    solvent : mapping
+        ``name``, ``M`` [kg/mol].
+    volumes : ConstantVolumes or PropertyBlock
+        Constant volumes, or the density [kg/m^3].
+    range : tuple
+        (variable, min, max), in SI.
+    T_range : tuple of float
+        Temperatures it is valid at [K].
+    properties : mapping
+        ``kappa``, ``D``, ``t_plus``, ``chi``.
+    t_plus_frame, chi_basis : str
+        As in the file.
+    chi_is_product : bool
+        Whether [chi] gives (1 - t+0) chi.
+    source, uncertainty : mapping
+        Per property and for the volumes.
+    covariance : ParameterCovariance, optional
+        Of the file's numbers.
+    """
+
+    name: str
+    title: str
+    status: str
+    note: str
+    file: Path
+    text: str
+    salt: Mapping[str, Any]
+    solvent: Mapping[str, Any]
+    volumes: ConstantVolumes | PropertyBlock
+    range: tuple[str, float, float]
+    T_range: tuple[float, float]
+    properties: Mapping[str, PropertyBlock]
+    t_plus_frame: Literal["solvent", "volume"]
+    chi_basis: Literal["molal", "molar", "particle_fraction"]
+    chi_is_product: bool
+    source: Mapping[str, str]
+    uncertainty: Mapping[str, str]
+    covariance: ParameterCovariance | None
+
+    @property
+    def T_default(self) -> float:
+        """298.15 K, or the nearest temperature the set is valid at [K]."""
+        return float(np.clip(T_DEFAULT, *self.T_range))
+
+    def bind(self, T: float | None = None) -> TransportSet:
+        """The set at temperature `T` [K].
+
+        Parameters
+        ----------
+        T : float, optional
+            Temperature [K]; default :attr:`T_default`.
+
+        Returns
+        -------
+        TransportSet
+
+        Raises
+        ------
+        InputError
+            Outside the temperature range, or where a property is not finite, kappa, D or chi not positive, or a
+            table or the density does not reach over the range.
+        """
+        T = self.T_default if T is None else float(T)
+        low, high = self.T_range
+        if not low - _T_ROUNDING <= T <= high + _T_ROUNDING:
+            raise InputError(f"{self.file}: T = {T:.6g} K lies outside {self._temperatures()} of {self.name}")
+        volumes = self._bind_volumes(T)
+        t_plus = self.properties["t_plus"].bind(T)
+        try:
+            bound = TransportSet(
+                name=self.name,
+                z_plus=self.salt["z_plus"],
+                z_minus=self.salt["z_minus"],
+                nu_plus=self.salt["nu_plus"],
+                nu_minus=self.salt["nu_minus"],
+                M_e=self.salt["M"],
+                M_0=self.solvent["M"],
+                T=T,
+                volumes=volumes,
+                c_range=self._c_range(volumes),
+                kappa_source=self.properties["kappa"].bind(T),
+                D_source=self.properties["D"].bind(T),
+                t_plus_source=t_plus,
+                chi_source=self.properties["chi"].bind(T, t_plus),
+                t_plus_frame=self.t_plus_frame,
+                chi_basis=self.chi_basis,
+                chi_is_product=self.chi_is_product,
+                title=self.title,
+                status=self.status,
+                note=self.note,
+                source=self.source,
+                text=self.text,
+            )
+        except InputError as error:
+            raise InputError(f"{self.file}: {error}") from error
+        self._check(bound)
+        return bound
+
+    def _temperatures(self) -> str:
+        low, high = self.T_range
+        return f"{low:.6g} K, the only temperature" if high - low < _T_ROUNDING else f"{low:.6g}-{high:.6g} K"
+
+    # ---- composition ----------------------------------------------------------------------------------------------
+
+    def _bind_volumes(self, T: float) -> Volumes:
+        if isinstance(self.volumes, ConstantVolumes):
+            return self.volumes
+        M_e, M_0 = self.salt["M"], self.solvent["M"]
+        rho = self.volumes.bind(T)
+        nothing = np.zeros
+        variable, _, top = self.range
+        reach = self.volumes.covers[1] if self.volumes.covers else np.inf
+        own = "c" if "c" in self.volumes.uses or not self.volumes.uses else min(self.volumes.uses - {"T"})
+        try:
+            if own == "c":
+
+                def c_0(c: Array) -> Array:
+                    return (rho(c, nothing(c.shape), nothing(c.shape)) - M_e * c) / M_0
+
+                scale = {"c": 0.0, "m": M_0, "r": 1.0}[variable]
+                end = top if variable == "c" else _root(lambda c: c - scale * top * c_0(c), 1e3, reach)
+                c = np.linspace(0.0, end, 801)
+                return DensityVolumes(c, c_0(c))
+            to_r = M_0 if own == "m" else 1.0
+
+            def solution(r: Array) -> tuple[Array, Array]:
+                density = rho(nothing(r.shape), r / M_0, r)
+                return density * r / (M_e * r + M_0), density / (M_e * r + M_0)
+
+            if variable == "c":
+                end = _root(lambda r: solution(r)[0] - top, 0.1, reach * to_r)
+            else:
+                end = top * (M_0 if variable == "m" else 1.0)
+            return DensityVolumes(*solution(np.linspace(0.0, end, 801)))
+        except InputError as error:
+            raise InputError(f"{self.file}: {error}") from error
+
+    def _c_range(self, volumes: Volumes) -> tuple[float, float]:
+        variable, low, high = self.range
+        if variable == "c":
+            return low, high
+        scale = self.solvent["M"] if variable == "m" else 1.0
+        if isinstance(volumes, ConstantVolumes):
+            return tuple(float(1 / (volumes.V_e + volumes.V_0 / (scale * x))) for x in (low, high))  # type: ignore[return-value]
+        c_low = _root(lambda c: c - scale * low * volumes.c_0(c), volumes.c_saturation, volumes.c_saturation)
+        return c_low, volumes.c_saturation
+
+    # ---- checks ---------------------------------------------------------------------------------------------------
+
+    def _check(self, bound: TransportSet) -> None:
+        low, high = bound.c_range
+        c = np.unique(np.clip(np.concatenate([np.geomspace(low, high, 301), np.linspace(low, high, 301)]), low, high))
+        composition = {"c": c, "m": bound.m(c), "r": bound.r(c)}
+        blocks = dict(self.properties)
+        if isinstance(self.volumes, PropertyBlock):
+            blocks["volumes.density"] = self.volumes
+        for name, block in blocks.items():
+            if block.covers is None:
+                continue
+            variable = min(block.uses)
+            span = composition[variable]
+            for end, missing in (
+                (0, span[0] < block.covers[0] * (1 - 1e-6)),
+                (-1, span[-1] > block.covers[1] * (1 + 1e-6)),
+            ):
+                if missing:
+                    factor = factor_to_si(DEFAULT_UNITS[variable], SI_UNITS[variable])
+                    unit = f" {DEFAULT_UNITS[variable]}".rstrip()
+                    remedy = "extend the table, narrow [range]" + (" or set below" if end == 0 else "")
+                    raise InputError(
+                        f"{self.file}: {name}.x {'begins' if end == 0 else 'ends'} at {variable} = "
+                        f"{block.covers[end] / factor:.4g}{unit}, but [range] reaches "
+                        f"{span[end] / factor:.4g}{unit}; {remedy}"
+                    )  # fmt: skip
+        with np.errstate(all="ignore"):
+            values = {name: getattr(bound, name)(c) for name in _PROPERTIES}
+            if bound.chi_is_product:
+                values["chi"] = np.where(np.isinf(values["chi"]), 1.0, values["chi"])
+        for name, value in values.items():
+            bad = ~np.isfinite(value) if name == "t_plus" else ~(np.isfinite(value) & (value > 0))
+            if np.any(bad):
+                k = int(np.argmax(bad))
+                wanted = "finite" if name == "t_plus" else "positive and finite"
+                raise InputError(
+                    f"{self.file}: {name} = {value[k]:.4g} {_UNITS[name]} at c = {c[k] / 1e3:.4g} mol/L "
+                    f"(r = {composition['r'][k]:.4g}), T = {bound.T:.6g} K must be {wanted}; "
+                    f"mend the property or narrow [range]".replace("  ", " ")
+                )
+
+
+def _root(function: Any, start: float, reach: float) -> float:
+    """The root of an increasing function of a positive number, at most `reach`; negative at 0."""
+    from scipy.optimize import brentq
+
+    def value(x: float) -> float:
+        return float(function(np.array([x]))[0])
+
+    high = min(start, reach)
+    while value(high) < 0:
+        if high >= reach or high > 1e12:
+            raise InputError("volumes.density does not reach to the end of [range]; extend it or narrow [range]")
+        high = min(2 * high, reach)
+    return float(brentq(value, 0.0, high, xtol=1e-12 * high, rtol=1e-14))
+
+
+# ---- reading ------------------------------------------------------------------------------------------------------
+
+
+def load_set(name_or_path: str | Path, T: float | None = None, *, folder: str | Path = ".") -> TransportSet:
+    """A transport set, checked and bound to one temperature.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A shipped set (:func:`list_sets`), or the path of a TOML file.
+    T : float, optional
+        Temperature [K]; default 298.15 K, or the nearest temperature the set is valid at.
+    folder : str or Path
+        What a relative path is relative to.
+
+    Returns
+    -------
+    TransportSet
+
+    Raises
+    ------
+    InputError
+        With one sentence: file, key, value, what is allowed.
+
+    Examples
+    --------
+    >>> peo = load_set("peo_litfsi_siegel2021")
+    >>> f"{float(peo.kappa(peo.c_of(r=0.1))):.4f} S/m"
+    '0.1326 S/m'
+    """
+    return read_set(name_or_path, folder=folder).bind(T)
+
+
+def list_sets() -> tuple[str, ...]:
+    """Names of the shipped sets, in alphabetical order."""
+    library = resources.files("cellsim.electrolyte") / "library"
+    return tuple(sorted(entry.name[:-5] for entry in library.iterdir() if entry.name.endswith(".toml")))
+
+
+def read_set(name_or_path: str | Path, *, folder: str | Path = ".") -> SetFile:
+    """A transport set as its file states it; parameters as for :func:`load_set`.
+
+    Raises
+    ------
+    InputError
+        Unknown name, missing file, or anything wrong inside.
+    """
+    text = str(name_or_path)
+    names = list_sets()
+    if isinstance(name_or_path, str) and text in names:
+        entry = resources.files("cellsim.electrolyte") / "library" / f"{text}.toml"
+        return parse_set(entry.read_text(encoding="utf-8"), f"{text}.toml")
+    path = Path(folder) / text
+    if not path.is_file() and not text.endswith(".toml") and len(path.parts) <= len(Path(folder).parts) + 1:
+        raise InputError(f'transport = "{text}" is neither a shipped set nor a file{did_you_mean(text, names)}')
+    return _parse(read_toml(path))
+
+
+def parse_set(text: str, path: str | Path = "<text>") -> SetFile:
+    """The same for TOML text in memory, such as the copy a result keeps; `path` stands in messages.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_set`.
+    """
+    return _parse(parse_toml(text, path))
+
+
+def _parse(top: Table) -> SetFile:
+    top.only(
+        "name", "title", "status", "note", "salt", "solvent", "volumes", "range", *_PROPERTIES, "covariance"
+    )  # fmt: skip
+    name = top.string("name")
+    status = top.choice("status", STATUSES)
+    note = top.string("note") if status != "measured" else top.string("note", "")
+    salt, solvent = _read_salt(top.table("salt")), _read_solvent(top.table("solvent"))
+    volumes, volume_source = _read_volumes(top.table("volumes"))
+    span, T_range = _read_range(top.table("range"))
+    t_plus, chi = top.table("t_plus"), top.table("chi")
+    properties = {
+        "kappa": read_property(top.table("kappa"), "S/m"),
+        "D": read_property(top.table("D"), "m^2/s"),
+        "t_plus": read_property(t_plus, "", extra=("frame",)),
+        "chi": read_property(chi, "", extra=("basis", "gives"), names=("t_plus",)),
+    }
+    return SetFile(
+        name=name,
+        title=top.string("title", name),
+        status=status,
+        note=note,
+        file=top.file,
+        text=top.text,
+        salt=salt,
+        solvent=solvent,
+        volumes=volumes,
+        range=span,
+        T_range=T_range,
+        properties=properties,
+        t_plus_frame=cast(Literal["solvent", "volume"], t_plus.choice("frame", ("solvent", "volume"))),
+        chi_basis=cast(
+            Literal["molal", "molar", "particle_fraction"], chi.choice("basis", ("molal", "molar", "particle_fraction"))
+        ),
+        chi_is_product=chi.choice("gives", ("chi", "(1-t_plus)*chi"), "chi") != "chi",
+        source={key: block.source for key, block in properties.items()} | {"volumes": volume_source},
+        uncertainty={key: block.uncertainty for key, block in properties.items() if block.uncertainty},
+        covariance=read_covariance(top),
+    )
+
+
+def _read_salt(salt: Table) -> dict[str, Any]:
+    salt.only("formula", "M", "z_plus", "z_minus", "nu_plus", "nu_minus")
+    z_plus, z_minus = salt.integer("z_plus", 1), salt.integer("z_minus", -1)
+    if z_plus <= 0:
+        raise salt.error("z_plus", "must be a positive charge number")
+    if z_minus >= 0:
+        raise salt.error("z_minus", "must be a negative charge number")
+    divisor = gcd(z_plus, -z_minus)
+    nu_plus = salt.integer("nu_plus", -z_minus // divisor, least=1)
+    nu_minus = salt.integer("nu_minus", z_plus // divisor, least=1)
+    charge = z_plus * nu_plus + z_minus * nu_minus
+    if charge:
+        raise InputError(
+            f"{salt.where()}: z_plus nu_plus + z_minus nu_minus = {charge}, but a salt is neutral; "
+            f"leave nu_plus and nu_minus out to have them follow from the charges"
+        )
+    return {
+        "formula": salt.string("formula"),
+        "M": salt.quantity("M", "kg/mol", above=0),
+        "z_plus": z_plus,
+        "z_minus": z_minus,
+        "nu_plus": nu_plus,
+        "nu_minus": nu_minus,
+    }
+
+
+def _read_solvent(solvent: Table) -> dict[str, Any]:
+    solvent.only("name", "M")
+    return {"name": solvent.string("name"), "M": solvent.quantity("M", "kg/mol", above=0)}
+
+
+def _read_volumes(table: Table) -> tuple[ConstantVolumes | PropertyBlock, str]:
+    table.only("V_e", "V_0", "density", "source")
+    source = table.string("source")
+    if table.exactly_one("V_0", "density") == "V_0":
+        V_e = table.quantity("V_e", "m^3/mol", 0.0, least=0)
+        return ConstantVolumes(V_e, table.quantity("V_0", "m^3/mol", above=0)), source
+    if "V_e" in table:
+        raise table.error("V_e", "does not go with density, from which V_e follows")
+    density = table.table("density")
+    block = read_property(Table({"source": source, **density.data}, density.file, density.name), "kg/m^3")
+    if len(block.uses - {"T"}) > 1:
+        raise InputError(f"{density.where()} must depend on one of c, m and r only")
+    return block, source
+
+
+def _read_range(table: Table) -> tuple[tuple[str, float, float], tuple[float, float]]:
+    table.only("variable", "min", "max", "T_min", "T_max")
+    variable = table.choice("variable", ("c", "m", "r"))
+
+    def end(key: str) -> float:
+        value = table.data.get(key)
+        if isinstance(value, str) or key not in table or variable == "r":
+            return table.quantity(key, SI_UNITS[variable], above=0)
+        return table.number(key, above=0) * factor_to_si(DEFAULT_UNITS[variable], SI_UNITS[variable])
+
+    low, high = end("min"), end("max")
+    if low >= high:
+        raise table.error("max", "must be above range.min")
+    T_low = table.quantity("T_min", "K", 1.0, above=0)
+    T_high = table.quantity("T_max", "K", 1e4, above=0)
+    if T_low > T_high:
+        raise table.error("T_max", "must not be below range.T_min")
+    return (variable, low, high), (T_low, T_high)

@@ -1,0 +1,364 @@
+"""A transport set: what an electrolyte's four properties and two volumes are, as functions of concentration.
+
+Bound to one temperature, converted once: whatever frame and basis its source used, `t_plus` is with respect to the
+solvent and `chi` is molal from here on (Newman & Balsara, *Electrochemical Systems*, 4th ed., ch. 11-12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cellsim.electrolyte.volumes import ConstantVolumes, Volumes
+from cellsim.errors import InputError, RangeError
+
+Array = NDArray[np.float64]
+Property = Callable[[Array, Array, Array], Array]
+"""A property of composition: called with c [mol/m^3], m [mol/kg], r [1], equal shapes, returns SI values."""
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(4)
+
+STATUSES = ("measured", "reconstruction", "assumed", "simulated", "model")
+
+
+def constant(value: float) -> Property:
+    """A property that does not depend on composition; `value` in SI."""
+    return lambda c, m, r: np.full(np.shape(c), float(value))
+
+
+@dataclass(frozen=True)
+class TransportSet:
+    """Transport properties of a binary electrolyte at one temperature.
+
+    The public methods take concentrations c [mol/m^3] of any shape and return arrays of that shape, in SI, always
+    with `t_plus` in the solvent frame and `chi` on the molal basis.
+
+    Parameters
+    ----------
+    name : str
+        Identifier; for a shipped set the file's stem.
+    z_plus, z_minus, nu_plus, nu_minus : int
+        Charges and stoichiometric numbers, z+ nu+ + z- nu- = 0.
+    M_e, M_0 : float
+        Molar masses of salt and solvent [kg/mol].
+    T : float
+        Temperature [K].
+    volumes : Volumes
+        The volume balance, c0(c).
+    c_range : tuple of float
+        Validity range [mol/m^3].
+    kappa_source, D_source, t_plus_source, chi_source : Property
+        The properties as their source states them, SI.
+    t_plus_frame : {"solvent", "volume"}
+        Frame of `t_plus_source`; conversion 1 - t+V = phi_0 (1 - t+0), with all of the salt's volume on the anion.
+    chi_basis : {"molal", "molar", "particle_fraction"}
+        Basis of `chi_source`.
+    chi_is_product : bool
+        True where `chi_source` gives (1 - t+0) chi, as concentration cells do.
+    solvent_motion : {"volume", "none"}
+        "none": the dilute-salt limit phi_0 = 1, in which no conversion is made and the solvent stands still.
+    extrapolate : {"error", "clamp"}
+        Outside `c_range`: raise, or hold the value at the end of the range.
+    title, status, note : str
+        For figures and reports; `status` is one of :data:`STATUSES`.
+    source : mapping
+        Property name -> where it comes from.
+    text : str
+        The TOML the set was read from, verbatim.
+
+    Raises
+    ------
+    InputError
+        If the charges do not balance or a constant is out of bounds.
+    """
+
+    name: str
+    z_plus: int
+    z_minus: int
+    nu_plus: int
+    nu_minus: int
+    M_e: float
+    M_0: float
+    T: float
+    volumes: Volumes
+    c_range: tuple[float, float]
+    kappa_source: Property
+    D_source: Property
+    t_plus_source: Property
+    chi_source: Property
+    t_plus_frame: Literal["solvent", "volume"] = "solvent"
+    chi_basis: Literal["molal", "molar", "particle_fraction"] = "molal"
+    chi_is_product: bool = False
+    solvent_motion: Literal["volume", "none"] = "volume"
+    extrapolate: Literal["error", "clamp"] = "error"
+    title: str = ""
+    status: str = "assumed"
+    note: str = ""
+    source: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.z_plus > 0 > self.z_minus and self.nu_plus > 0 and self.nu_minus > 0):
+            raise InputError(f"salt of {self.name}: z_plus > 0 > z_minus and nu_plus, nu_minus > 0 are required")
+        if self.z_plus * self.nu_plus + self.z_minus * self.nu_minus != 0:
+            raise InputError(
+                f"salt of {self.name}: z_plus nu_plus + z_minus nu_minus = "
+                f"{self.z_plus * self.nu_plus + self.z_minus * self.nu_minus}, but a salt is neutral"
+            )
+        if not (self.M_0 > 0 and self.M_e > 0 and self.T > 0):
+            raise InputError(f"{self.name}: molar masses and temperature must be positive")
+        low, high = self.c_range
+        if not 0 < low < high < np.inf:
+            raise InputError(f"{self.name}: the range {low:.4g} to {high:.4g} mol/m^3 must be positive and increasing")
+        if high >= self.volumes.c_saturation * (1 + 1e-9):
+            raise InputError(
+                f"{self.name}: the range ends at {high:.4g} mol/m^3, where no room is left for solvent "
+                f"(saturation of the volume balance at {self.volumes.c_saturation:.4g} mol/m^3)"
+            )
+
+    @classmethod
+    def constant(
+        cls,
+        *,
+        kappa: float,
+        D: float,
+        t_plus: float,
+        chi: float = 1.0,
+        V_e: float = 0.0,
+        V_0: float = 1e-4,
+        T: float = 298.15,
+        z_plus: int = 1,
+        z_minus: int = -1,
+        c_range: tuple[float, float] | None = None,
+        name: str = "constant",
+        **other: object,
+    ) -> TransportSet:
+        """A set of constants, for closed forms, teaching and a first look.
+
+        Parameters
+        ----------
+        kappa, D, t_plus, chi : float
+            Conductivity [S/m], diffusion coefficient [m^2/s], transference number and thermodynamic factor [1].
+        V_e, V_0 : float
+            Partial molar volumes [m^3/mol].
+        T : float
+            Temperature [K].
+        z_plus, z_minus : int
+            Charges; nu+ and nu- follow.
+        c_range : tuple of float, optional
+            Validity [mol/m^3]; default 1e-3 to 1e5 or just below saturation.
+        name : str
+            Name of the set.
+        **other
+            Further fields of :class:`TransportSet`.
+
+        Returns
+        -------
+        TransportSet
+        """
+        divisor = int(np.gcd(z_plus, -z_minus))
+        volumes = ConstantVolumes(V_e, V_0)
+        fields: dict[str, object] = {
+            "name": name, "z_plus": z_plus, "z_minus": z_minus,
+            "nu_plus": -z_minus // divisor, "nu_minus": z_plus // divisor,
+            "M_e": 0.1, "M_0": 0.1, "T": T, "volumes": volumes,
+            "c_range": c_range or (1e-3, min(1e5, 0.999 * volumes.c_saturation)),
+            "kappa_source": constant(kappa), "D_source": constant(D),
+            "t_plus_source": constant(t_plus), "chi_source": constant(chi),
+        }  # fmt: skip
+        return cls(**(fields | other))  # type: ignore[arg-type]
+
+    # ---- variants -------------------------------------------------------------------------------------------------
+
+    def with_motion(self, solvent_motion: Literal["volume", "none"]) -> TransportSet:
+        """The same set with or without solvent motion."""
+        return self if solvent_motion == self.solvent_motion else replace(self, solvent_motion=solvent_motion)
+
+    def with_extrapolation(self, extrapolate: Literal["error", "clamp"]) -> TransportSet:
+        """The same set, raising or clamping outside its range."""
+        return self if extrapolate == self.extrapolate else replace(self, extrapolate=extrapolate)
+
+    # ---- composition ----------------------------------------------------------------------------------------------
+
+    @property
+    def nu(self) -> int:
+        """Ions per formula unit, nu+ + nu-."""
+        return self.nu_plus + self.nu_minus
+
+    def c_0(self, c: ArrayLike) -> Array:
+        """Solvent concentration [mol/m^3]."""
+        return self.volumes.c_0(c)
+
+    def r(self, c: ArrayLike) -> Array:
+        """Salt per solvent molecule (or repeat unit), c/c0 [1]."""
+        return np.asarray(c, dtype=float) / self.volumes.c_0(c)
+
+    def m(self, c: ArrayLike) -> Array:
+        """Molality [mol/kg]."""
+        return self.r(c) / self.M_0
+
+    def V_0(self, c: ArrayLike) -> Array:
+        """Partial molar volume of the solvent [m^3/mol]."""
+        return 1 / (self.volumes.c_0(c) - np.asarray(c, dtype=float) * self.volumes.dc_0(c))
+
+    def V_e(self, c: ArrayLike) -> Array:
+        """Partial molar volume of the salt [m^3/mol]."""
+        return -self.volumes.dc_0(c) * self.V_0(c)
+
+    def phi_0(self, c: ArrayLike) -> Array:
+        """Volume fraction of solvent, c0 V_0; 1 by decree with ``solvent_motion = "none"``."""
+        if self.solvent_motion == "none":
+            return np.ones(np.shape(c))
+        return self.volumes.c_0(c) * self.V_0(c)
+
+    def density(self, c: ArrayLike) -> Array:
+        """Mass density, M_e c + M_0 c0 [kg/m^3]."""
+        return self.M_e * np.asarray(c, dtype=float) + self.M_0 * self.volumes.c_0(c)
+
+    def c_of(self, *, c: float | None = None, m: float | None = None, r: float | None = None) -> float:
+        """Concentration from one of c [mol/m^3], m [mol/kg], r [1].
+
+        Raises
+        ------
+        InputError
+            If not exactly one is given, or it is negative or beyond saturation of the volume balance.
+        """
+        given = {k: v for k, v in {"c": c, "m": m, "r": r}.items() if v is not None}
+        if len(given) != 1:
+            raise InputError("give the salt by exactly one of c, m and r")
+        ((key, value),) = given.items()
+        if not (np.isfinite(value) and value > 0):
+            raise InputError(f"salt {key} = {value!r} must be positive")
+        if key == "c":
+            if value >= self.volumes.c_saturation:
+                raise InputError(
+                    f"salt c = {value:.4g} mol/m^3 lies beyond saturation of the volume balance of {self.name}, "
+                    f"{self.volumes.c_saturation:.4g} mol/m^3; no room is left for solvent"
+                )
+            return float(value)
+        ratio = value * self.M_0 if key == "m" else value
+        if isinstance(self.volumes, ConstantVolumes):
+            return float(1 / (self.volumes.V_e + self.volumes.V_0 / ratio))
+        from scipy.optimize import brentq
+
+        high = self.volumes.c_saturation
+        if ratio > float(self.r(high)):
+            raise InputError(
+                f"salt {key} = {value!r} lies beyond the density curve of {self.name}, which ends at "
+                f"c = {high:.4g} mol/m^3"
+            )
+        return float(brentq(lambda x: float(self.r(x)) - ratio, 0.0, high, xtol=1e-12 * high, rtol=1e-14))
+
+    # ---- properties -----------------------------------------------------------------------------------------------
+
+    def contains(self, c: ArrayLike) -> bool:
+        """Whether all of `c` lies in the validity range (to round-off)."""
+        c = np.asarray(c, dtype=float)
+        low, high = self.c_range
+        return bool(np.all(c >= low * (1 - 1e-9)) and np.all(c <= high * (1 + 1e-9)))
+
+    def check(self, c: ArrayLike, *, what: str = "c") -> None:
+        """Raise :class:`RangeError` where `c` [mol/m^3] leaves the range, whatever `extrapolate` says."""
+        if not self.contains(c):
+            low, high = self.c_range
+            values = np.asarray(c, dtype=float)
+            worst = float(values.flat[int(np.argmax(np.maximum(low - values, values - high)))])
+            raise RangeError(
+                f"{what} = {worst / 1e3:.4g} mol/L lies outside {low / 1e3:.4g}-{high / 1e3:.4g} mol/L of {self.name}; "
+                f'choose another set or extrapolate = "clamp"',
+                "c", worst,
+            )  # fmt: skip
+
+    def _admit(self, c: ArrayLike) -> Array:
+        if self.extrapolate == "error":
+            self.check(c)
+        return np.clip(np.asarray(c, dtype=float), *self.c_range)
+
+    def _evaluate(self, source: Property, c: Array) -> Array:
+        return np.asarray(source(c, self.m(c), self.r(c)), dtype=float)
+
+    def kappa(self, c: ArrayLike) -> Array:
+        """Conductivity [S/m]."""
+        return self._evaluate(self.kappa_source, self._admit(c))
+
+    def D(self, c: ArrayLike) -> Array:
+        """Salt diffusion coefficient, the measured one [m^2/s]."""
+        return self._evaluate(self.D_source, self._admit(c))
+
+    def t_plus(self, c: ArrayLike) -> Array:
+        """Cation transference number with respect to the solvent [1]."""
+        c = self._admit(c)
+        t_plus = self._evaluate(self.t_plus_source, c)
+        return 1 - (1 - t_plus) / self.phi_0(c) if self.t_plus_frame == "volume" else t_plus
+
+    def chi(self, c: ArrayLike) -> Array:
+        """Thermodynamic factor, molal basis, 1 + dln gamma/dln m [1].
+
+        Infinite where only (1 - t+0) chi is known and t+0 = 1.
+        """
+        c = self._admit(c)
+        chi = self._molal(c)
+        if not self.chi_is_product:
+            return chi
+        with np.errstate(divide="ignore"):
+            return np.asarray(chi / (1 - self.t_plus(c)))
+
+    def one_minus_t_plus_chi(self, c: ArrayLike) -> Array:
+        """(1 - t+0) chi, molal basis: what a concentration cell measures [1]."""
+        c = self._admit(c)
+        chi = self._molal(c)
+        return chi if self.chi_is_product else (1 - self.t_plus(c)) * chi
+
+    def _molal(self, c: Array) -> Array:
+        """`chi_source` on the molal basis: chi = phi_0 chi_c = chi_y c0/(c0 + nu c)."""
+        chi = self._evaluate(self.chi_source, c)
+        if self.chi_basis == "molar":
+            return self.phi_0(c) * chi
+        if self.chi_basis == "particle_fraction":
+            c_0 = 1 / self.V_0(c) if self.solvent_motion == "none" else self.volumes.c_0(c)
+            return chi * c_0 / (c_0 + self.nu * c)
+        return chi
+
+    # ---- the concentration potential's integral -------------------------------------------------------------------
+
+    def potential_slope(self, c: ArrayLike) -> Array:
+        """(1 - t+0) chi dln m/dln c = (1 - t+0) chi / phi_0 [1], held at its end values outside the range."""
+        clamped = self.with_extrapolation("clamp")
+        return clamped.one_minus_t_plus_chi(c) / clamped.phi_0(np.clip(np.asarray(c, dtype=float), *self.c_range))
+
+    def potential_integral(self, c: ArrayLike) -> Array:
+        """W(c), the integral of (1 - t+0) chi dln m from the upper end of the range to c [1].
+
+        U(c; c_ref) = nu R T/(F z+ nu+) [W(c) - W(c_ref)]. Gauss-Legendre panels in ln c, about 1e-10 for smooth
+        properties; beyond the range the slope is held.
+        """
+        x = np.log(np.maximum(np.asarray(c, dtype=float), 1e-30))
+        edges, cumulated = self._potential_panels
+        inside = np.clip(x, edges[0], edges[-1])
+        panel = np.clip(np.searchsorted(edges, inside, side="right") - 1, 0, edges.size - 2)
+        value = cumulated[panel] + self._gauss(edges[panel], inside)
+        below, above = self.potential_slope(np.exp(edges[[0, -1]]))
+        return (
+            value
+            + np.where(x < edges[0], below * (x - edges[0]), 0.0)
+            + np.where(x > edges[-1], above * (x - edges[-1]), 0.0)
+        )
+
+    def _gauss(self, low: Array, high: Array) -> Array:
+        """Integral of the slope over ln c from `low` to `high`, 4-point Gauss-Legendre."""
+        half = 0.5 * (high - low)
+        points = (low + half)[..., None] + half[..., None] * _NODES
+        return np.asarray(half * (self.potential_slope(np.exp(points)) @ _WEIGHTS))
+
+    @cached_property
+    def _potential_panels(self) -> tuple[Array, Array]:
+        low, high = np.log(self.c_range)
+        edges = np.linspace(low, high, max(200, int(100 * (high - low))) + 1)
+        parts = self._gauss(edges[:-1], edges[1:])
+        cumulated = np.concatenate([[0.0], np.cumsum(parts)])
+        return edges, cumulated - cumulated[-1]

@@ -1,0 +1,226 @@
+"""X-ray attenuation of salt and solvent, per mole, from their formulas and the photon energy.
+
+    mu(c) = a_e c + a_0 c_0(c),    a = sum over the atoms of a formula unit of (molar mass x mass attenuation)
+    dmu/dc = a_e - a_0 V_e/V_0     constant partial molar volumes: the salt displaces solvent
+
+Mass attenuation from xraydb (Elam, Ravel & Sieber 2002, doi:10.1016/S0969-806X(01)00227-4), imported when it is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cellsim.constants import e
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.errors import InputError
+
+Array = NDArray[np.float64]
+
+FORMULAS: Mapping[str, str] = {
+    "LiTFSI": "LiC2F6NO4S2",
+    "LiFSI": "LiF2NO4S2",
+    "LiTf": "LiCF3SO3",
+    "EO": "C2H4O",
+    "PEO": "C2H4O",
+    "EC": "C3H4O3",
+    "PC": "C4H6O3",
+    "DMC": "C3H6O3",
+    "EMC": "C4H8O3",
+    "DEC": "C5H10O3",
+}
+"""Names that are no formulas."""
+LITHIUM_DENSITY = 534.0
+"""Lithium metal at room temperature [kg/m^3]."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Attenuation at one photon energy.
+
+    Parameters
+    ----------
+    energy : float
+        Photon energy [J].
+    weight : float
+        Share of the detector's signal with no electrolyte in the beam [1].
+    salt, solvent : float
+        Molar attenuation coefficients a_e, a_0 [m^2/mol].
+    metal : float
+        Linear attenuation coefficient of the electrodes [1/m].
+    """
+
+    energy: float
+    weight: float
+    salt: float
+    solvent: float
+    metal: float = 0.0
+
+
+@dataclass(frozen=True)
+class Attenuation:
+    """Attenuation of an electrolyte at the energy of the beam and of its harmonics.
+
+    Parameters
+    ----------
+    lines : tuple of Line
+        The fundamental first; the weights add up to 1.
+    M_e, M_0 : float, optional
+        Molar masses of the formulas [kg/mol]; compared with those of the transport set.
+
+    Raises
+    ------
+    InputError
+        No line, a weight or coefficient that is negative, weights that do not add up to 1.
+    """
+
+    lines: tuple[Line, ...]
+    M_e: float | None = None
+    M_0: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.lines or any(
+            line.weight < 0 or min(line.salt, line.solvent, line.metal) < 0 for line in self.lines
+        ):
+            raise InputError("attenuation: needs at least one energy; weights and coefficients must not be negative")
+        total = sum(line.weight for line in self.lines)
+        if abs(total - 1) > 1e-9:
+            raise InputError(f"attenuation: the weights of the energies add up to {total:.6g}, not to 1")
+
+    def optical_depth(self, transport: TransportSet, c: ArrayLike, path_length: float) -> Array:
+        """-ln of the transmission at uniform concentration.
+
+        Parameters
+        ----------
+        transport : TransportSet
+            For its volume balance c_0(c).
+        c : array_like
+            Salt concentration [mol/m^3].
+        path_length : float
+            Length of the electrolyte along the beam [m].
+
+        Returns
+        -------
+        ndarray
+            Shape of `c` [1].
+        """
+        return np.asarray(-np.log(self._transmissions(transport, c, path_length).sum(axis=0)))
+
+    def depth_slope(self, transport: TransportSet, c: ArrayLike, path_length: float) -> Array:
+        """Derivative of :meth:`optical_depth` with respect to c [m^3/mol]; for one energy path_length dmu/dc."""
+        parts = self._transmissions(transport, c, path_length)
+        slopes = np.stack([self._slope(line, transport, c) for line in self.lines])
+        return np.asarray(path_length * np.sum(parts * slopes, axis=0) / parts.sum(axis=0))
+
+    def slope(self, transport: TransportSet, c: ArrayLike) -> Array:
+        """dmu/dc at the fundamental energy, the displaced solvent taken off [m^2/mol]."""
+        return self._slope(self.lines[0], transport, c)
+
+    def displaced_share(self, transport: TransportSet, c: ArrayLike) -> Array:
+        """a_0 V_e/(V_0 a_e): by how much dmu/dc is too large if the displaced solvent is forgotten, per a_e [1]."""
+        return np.asarray(1 - self.slope(transport, c) / self.lines[0].salt)
+
+    def _transmissions(self, transport: TransportSet, c: ArrayLike, path_length: float) -> Array:
+        c = np.asarray(c, dtype=float)
+        c_0 = transport.volumes.c_0(c)
+        return np.stack([s.weight * np.exp(-path_length * (s.salt * c + s.solvent * c_0)) for s in self.lines])
+
+    @staticmethod
+    def _slope(line: Line, transport: TransportSet, c: ArrayLike) -> Array:
+        return np.asarray(line.salt + line.solvent * transport.volumes.dc_0(np.asarray(c, dtype=float)))
+
+    def metal_transmission(self, path_length: float) -> float:
+        """Transmission of the electrodes over `path_length` [m]."""
+        return float(sum(line.weight * np.exp(-path_length * line.metal) for line in self.lines))
+
+    def check(self, transport: TransportSet) -> None:
+        """Refuse formulas whose molar masses are not those of the transport set (0.5 %).
+
+        Raises
+        ------
+        InputError
+        """
+        for what, mine, theirs in (("salt", self.M_e, transport.M_e), ("solvent", self.M_0, transport.M_0)):
+            if mine is not None and abs(mine - theirs) > 5e-3 * theirs:
+                raise InputError(
+                    f"attenuation: the formula of the {what} weighs {1e3 * mine:.5g} g/mol, that of {transport.name} "
+                    f"{1e3 * theirs:.5g} g/mol; give the {what} of the set"
+                )
+
+
+def attenuation(
+    energy: float,
+    *,
+    salt: str,
+    solvent: str,
+    harmonics: Mapping[int, float] | None = None,
+    metal: str = "Li",
+    metal_density: float = LITHIUM_DENSITY,
+) -> Attenuation:
+    """Attenuation from chemical formulas.
+
+    Parameters
+    ----------
+    energy : float
+        Photon energy of the fundamental [J]; ``to_si("7.35 keV", "J")``.
+    salt, solvent : str
+        Formula units, ``"LiC2F6NO4S2"``, ``"C2H4O"``, or a name of :data:`FORMULAS`.
+    harmonics : mapping, optional
+        Order -> share of the detector's signal with no electrolyte in the beam [1], such as ``{3: 1e-3}``.
+    metal : str
+        The electrodes.
+    metal_density : float
+        Their density [kg/m^3].
+
+    Returns
+    -------
+    Attenuation
+
+    Raises
+    ------
+    InputError
+        xraydb is not installed, an unreadable formula, an energy outside 1-200 keV, shares that leave nothing.
+    """
+    shares = dict(harmonics or {})
+    if any(order < 2 or not 0 <= share < 1 for order, share in shares.items()) or sum(shares.values()) >= 1:
+        raise InputError("attenuation: harmonics are orders of 2 and more, with shares that add up to less than 1")
+    database = _xraydb()
+    weighted = {1: 1 - sum(shares.values())} | shares
+    lines = []
+    for order, weight in weighted.items():
+        keV = order * energy / (1e3 * e)
+        if not 1 <= keV <= 200:
+            raise InputError(f"attenuation: {keV:.4g} keV lies outside 1-200 keV")
+        a = {
+            name: _molar(database, formula, 1e3 * keV) for name, formula in (("e", salt), ("0", solvent), ("m", metal))
+        }
+        lines.append(Line(order * energy, weight, a["e"][0], a["0"][0], a["m"][0] * metal_density / a["m"][1]))
+    return Attenuation(tuple(lines), _molar(database, salt, 8e3)[1], _molar(database, solvent, 8e3)[1])
+
+
+def _xraydb() -> Any:
+    try:
+        return importlib.import_module("xraydb")
+    except ImportError:
+        raise InputError(
+            "attenuation from formulas needs xraydb; install it with pip install 'cellsim[beamline]'"
+        ) from None
+
+
+def _molar(database: Any, formula: str, eV: float) -> tuple[float, float]:
+    """Molar attenuation coefficient [m^2/mol] and molar mass [kg/mol] of a formula."""
+    try:
+        atoms = database.chemparse(FORMULAS.get(formula, formula))
+    except ValueError:
+        raise InputError(f"attenuation: {formula!r} is no chemical formula, such as LiC2F6NO4S2") from None
+    a = M = 0.0
+    for symbol, count in atoms.items():
+        mass = database.atomic_mass(symbol)  # g/mol
+        a += count * mass * float(database.mu_elam(symbol, eV, kind="total")) * 1e-4  # cm^2/mol -> m^2/mol
+        M += count * mass * 1e-3
+    return a, M

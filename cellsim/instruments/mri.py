@@ -1,0 +1,365 @@
+"""1-D MRI of the anion: raw profiles to c(x, t), and c(x, t) to raw profiles.
+
+    S(z, t) = background(t) + gain (c * point spread)(z, t)         c = 0 outside the cell, Gaussian point spread
+
+Back, for looking and comparing: background off, edges from an error-function fit to the first profile, normalised to
+the first profile (pixel by pixel, or by one factor), pixels dropped that the point spread fills from outside, errors
+from the scatter between successive profiles. Fits should use the raw signal instead, with gain and background free:
+:func:`predicted_signal` and :func:`gain_and_background`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import erf
+
+from cellsim.errors import InputError
+from cellsim.instruments.concentration import ConcentrationMap
+from cellsim.instruments.xam import state_at
+from cellsim.solvers.solution import Solution
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MriProfiles:
+    """Raw signal along the axis of the cell.
+
+    Parameters
+    ----------
+    time : ndarray, shape (n,)
+        Of each profile, increasing [s].
+    z : ndarray, shape (k,)
+        Pixels, evenly spaced and increasing, on the scanner's axis [m].
+    signal : ndarray, shape (n, k)
+        In any unit.
+    label : str
+        For figures and messages.
+
+    Raises
+    ------
+    InputError
+        Shapes that do not agree, no profile, an axis that does not increase evenly.
+    """
+
+    time: Array
+    z: Array
+    signal: Array
+    label: str = "MRI"
+
+    def __post_init__(self) -> None:
+        if self.signal.shape != (self.time.size, self.z.size):
+            raise InputError(f"{self.label}: signal has shape {self.signal.shape}, not {(self.time.size, self.z.size)}")
+        if not self.time.size or np.any(np.diff(self.time) <= 0):
+            raise InputError(f"{self.label}: needs a profile, and times that increase")
+        pixel = np.diff(self.z)
+        if np.any(pixel <= 0) or np.ptp(pixel) > 1e-3 * pixel.mean():
+            raise InputError(f"{self.label}: the pixels must be evenly spaced and increase")
+        if not np.all(np.isfinite(self.signal)):
+            raise InputError(f"{self.label}: the signal holds values that are not numbers")
+
+    @property
+    def pixel(self) -> float:
+        """Distance of the pixels [m]."""
+        return float(self.z[-1] - self.z[0]) / (self.z.size - 1)
+
+    def first(self, count: int) -> MriProfiles:
+        """The first `count` profiles."""
+        return replace(self, time=self.time[:count], signal=self.signal[:count])
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Where the cell begins and ends on the scanner's axis.
+
+    Parameters
+    ----------
+    lower, upper : float
+        Half-height positions [m].
+    blur : float
+        Standard deviation of the point spread [m].
+    error : tuple of float
+        Standard errors of the three [m].
+    """
+
+    lower: float
+    upper: float
+    blur: float
+    error: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def thickness(self) -> float:
+        """Distance of the edges [m]."""
+        return self.upper - self.lower
+
+
+@dataclass(frozen=True)
+class MriConcentration:
+    """Profiles turned into concentration, and how.
+
+    Parameters
+    ----------
+    map : ConcentrationMap
+        c(x, t), positions from the positive interface at the first profile.
+    edges : Edges
+        From the first profile.
+    noise : float
+        Scatter of a pixel from one profile to the next over the mean signal [1].
+    structure : float
+        Scatter over the pixels that stays in all profiles, over the mean signal [1].
+    balance : ndarray, shape (n,)
+        Total signal over that of the first profile [1]: salt is conserved, so 1 but for noise and changes of gain.
+    balance_error : float
+        Standard error of one value of `balance` by the noise of the pixels alone [1].
+    """
+
+    map: ConcentrationMap
+    edges: Edges
+    noise: float
+    structure: float
+    balance: Array
+    balance_error: float
+
+
+# ---- back ---------------------------------------------------------------------------------------------------------
+
+
+def find_edges(profiles: MriProfiles) -> Edges:
+    """Edges and blur of the first profile: B + G/2 [erf((z-a)/(s sqrt 2)) - erf((z-b)/(s sqrt 2))] by least squares.
+
+    Parameters
+    ----------
+    profiles : MriProfiles
+        The first one, before anything has moved, is used.
+
+    Returns
+    -------
+    Edges
+
+    Raises
+    ------
+    InputError
+        Where no plateau stands out of the background.
+    """
+    from scipy.optimize import least_squares
+
+    z, signal = profiles.z, profiles.signal[0]
+    low, high = np.quantile(signal, [0.2, 0.98])
+    above = np.flatnonzero(signal > 0.5 * (low + high))
+    if above.size < 8 or above.size > 0.8 * z.size:
+        raise InputError(f"{profiles.label}: no plateau stands out of the background in the first profile")
+    scale, pixel = float(high - low), profiles.pixel
+
+    def model(p: Array) -> Array:
+        spread = np.sqrt(2) * p[2] * pixel
+        step = erf((z - p[0] * pixel - z[0]) / spread) - erf((z - p[1] * pixel - z[0]) / spread)
+        return np.asarray(p[3] + 0.5 * p[4] * step)
+
+    start = [above[0] - 0.5, above[-1] + 0.5, 2.0, float(low) / scale, 1.0]
+    bounds = ([0.0, 0.0, 0.1, -np.inf, 0.0], [z.size, z.size, 0.25 * above.size, np.inf, np.inf])
+    fit = least_squares(lambda p: model(p) - signal / scale, start, bounds=bounds, x_scale=[1, 1, 1, 0.1, 1])
+    covariance = np.linalg.inv(fit.jac.T @ fit.jac) * 2 * fit.cost / (z.size - 5)
+    a, b, s = (float(v) * pixel for v in fit.x[:3])
+    errors = tuple(float(e) * pixel for e in np.sqrt(np.diag(covariance)[:3]))
+    return Edges(float(z[0]) + a, float(z[0]) + b, s, (errors[0], errors[1], errors[2]))
+
+
+def to_concentration(
+    profiles: MriProfiles,
+    c_0: float,
+    *,
+    positive: Literal["lower", "upper"],
+    normalise: Literal["pixel", "mean"] = "pixel",
+    edges: Edges | None = None,
+    margin: float = 1.6,
+) -> MriConcentration:
+    """Raw profiles to concentration.
+
+    Parameters
+    ----------
+    profiles : MriProfiles
+        The first one belongs to the uniform cell.
+    c_0 : float
+        Its concentration [mol/m^3].
+    positive : {"lower", "upper"}
+        Edge at which the metal dissolves: there the signal rises.
+    normalise : {"pixel", "mean"}
+        Divide by the first profile pixel by pixel, which takes out the coil's sensitivity and everything else that
+        stays, and puts the noise of the first profile into all; or by its mean, which leaves the structure in.
+    edges : Edges, optional
+        Default :func:`find_edges`.
+    margin : float
+        Pixels closer to an edge than this many standard deviations of the point spread are dropped.
+
+    Returns
+    -------
+    MriConcentration
+
+    Raises
+    ------
+    InputError
+        A single profile, no plateau, no background outside the cell, too few pixels inside.
+    """
+    if positive not in ("lower", "upper") or normalise not in ("pixel", "mean"):
+        raise InputError(f'{profiles.label}: positive is "lower" or "upper", normalise "pixel" or "mean"')
+    if profiles.time.size < 2:
+        raise InputError(f"{profiles.label}: needs two profiles or more; the first one is what the others refer to")
+    edges = edges or find_edges(profiles)
+    z, signal = profiles.z, profiles.signal
+    outside = (z < edges.lower - 6 * edges.blur) | (z > edges.upper + 6 * edges.blur)
+    kept = (z > edges.lower + margin * edges.blur) & (z < edges.upper - margin * edges.blur)
+    if np.count_nonzero(outside) < 8 or np.count_nonzero(kept) < 8:
+        raise InputError(f"{profiles.label}: fewer than 8 pixels of background outside the cell, or of signal inside")
+    net = signal - signal[:, outside].mean(axis=1, keepdims=True)
+    within = net[:, kept]
+    mean = float(within[0].mean())
+    if not mean > 0:
+        raise InputError(f"{profiles.label}: the first profile does not stand above its background")
+    noise, together = _scatter(within)
+    structure = float(np.sqrt(max(0.0, np.var(within[0], ddof=1) - noise**2)))
+    if normalise == "pixel":
+        if np.any(within[0] < 4 * noise):
+            raise InputError(f'{profiles.label}: pixels of the first profile vanish in noise; use normalise = "mean"')
+        relative = within / within[0]
+        own, first = noise / within[0], noise / within[0] * relative
+        shared = c_0 * noise / within[0]
+    else:
+        relative, own = within / mean, np.full(within.shape[1], noise / mean)
+        first = np.full(within.shape, structure / mean)
+        shared = np.full(within.shape[1], c_0 * structure / mean)
+    error = c_0 * np.sqrt(own**2 + first**2)
+    if normalise == "pixel":
+        error[0] = 0.0  # c_0 by definition
+    x = z[kept] - edges.lower if positive == "lower" else edges.upper - z[kept]
+    order = np.argsort(x)
+    found = ConcentrationMap(
+        profiles.time - profiles.time[0], x[order], c_0 * relative[:, order], error[:, order], shared[order],
+        resolution=together * profiles.pixel, label=profiles.label,
+    )  # fmt: skip
+    between = (z > edges.lower - 3 * edges.blur) & (z < edges.upper + 3 * edges.blur)
+    total = net[:, between].sum(axis=1)
+    counts = np.count_nonzero(between)
+    spread = noise * np.sqrt(together * counts * (1 + counts / np.count_nonzero(outside)))
+    return MriConcentration(
+        found, edges, noise / mean, structure / mean, total / total[0], float(np.sqrt(2) * spread / total[0])
+    )
+
+
+def _scatter(within: Array) -> tuple[float, float]:
+    """Noise of a pixel and over how many pixels it is correlated, from differences of successive profiles.
+
+    Second differences leave out what changes steadily; a whole profile's change of gain is taken off.
+    """
+    if within.shape[0] >= 3:
+        change = (within[:-2] - 2 * within[1:-1] + within[2:]) / np.sqrt(6)
+    else:
+        change = np.diff(within, axis=0) / np.sqrt(2)
+    change = change - change.mean(axis=1, keepdims=True)
+    noise = float(np.sqrt(np.mean(change**2)))
+    if noise == 0:
+        return 0.0, 1.0
+    together = 1.0
+    for lag in range(1, min(20, change.shape[1] // 2)):
+        correlation = float(np.mean(change[:, lag:] * change[:, :-lag])) / noise**2
+        if correlation < 0.05:
+            break
+        together += 2 * correlation
+    return noise, together
+
+
+# ---- forward ------------------------------------------------------------------------------------------------------
+
+
+def predicted_signal(
+    solution: Solution,
+    z: ArrayLike,
+    times: ArrayLike,
+    *,
+    edges: Edges,
+    positive: Literal["lower", "upper"],
+    gain: float = 1.0,
+    background: float = 0.0,
+    exposure: float = 0.0,
+) -> MriProfiles:
+    """What the scanner would record, no noise.
+
+    Parameters
+    ----------
+    solution : Solution
+        The run.
+    z : array_like, shape (k,)
+        Pixels on the scanner's axis [m].
+    times : array_like, shape (n,)
+        Of the profiles, the middle of each [s].
+    edges : Edges
+        Where the cell lies at t = 0, and the blur; the interfaces move by the run's own shift.
+    positive : {"lower", "upper"}
+        Edge of the positive electrode.
+    gain, background : float
+        Signal per concentration [m^3/mol], signal without any.
+    exposure : float
+        How long one profile takes [s]; the prediction is averaged over it.
+
+    Returns
+    -------
+    MriProfiles
+    """
+    pixels = np.asarray(z, dtype=float)
+    where = np.asarray(times, dtype=float)
+    towards = 1.0 if positive == "lower" else -1.0
+    origin = edges.lower if positive == "lower" else edges.upper
+    nodes = np.linspace(-0.5, 0.5, 5) if exposure > 0 else np.zeros(1)
+    rows = np.zeros((where.size, pixels.size))
+    for k, time in enumerate(where):
+        for node in nodes:
+            t = time + node * exposure
+            faces = state_at(solution, "position_face", t) + state_at(solution, "interface_shift", t)
+            rows[k] += blurred(towards * (pixels - origin), faces, state_at(solution, "c_face", t), edges.blur)
+    return MriProfiles(where, pixels, background + gain * rows / nodes.size, "MRI, predicted")
+
+
+def blurred(x: Array, faces: Array, c: Array, blur: float) -> Array:
+    """A profile, linear between its faces and zero outside, under a Gaussian of standard deviation `blur`; exact.
+
+    Parameters
+    ----------
+    x : ndarray, shape (k,)
+        Where it is wanted [m].
+    faces, c : ndarray, shape (m,)
+        Positions, increasing [m], and values there.
+    blur : float
+        Standard deviation [m]; 0: none.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        In the unit of `c`.
+    """
+    if blur == 0:
+        return np.interp(x, faces, c, left=0.0, right=0.0)
+    u = (faces - x[:, None]) / blur
+    below, bell = 0.5 * erf(u / np.sqrt(2)), np.exp(-0.5 * u**2) / np.sqrt(2 * np.pi)
+    slope = np.diff(c) / np.diff(faces)
+    level = c[:-1] + slope * (x[:, None] - faces[:-1])  # of each segment, carried on to x
+    return np.asarray(np.sum(level * np.diff(below, axis=1) - blur * slope * np.diff(bell, axis=1), axis=1))
+
+
+def gain_and_background(signal: ArrayLike, profile: ArrayLike) -> tuple[float, float]:
+    """The gain and the background that fit a raw profile to a predicted one (gain 1, background 0) best.
+
+    Parameters
+    ----------
+    signal, profile : array_like, shape (k,)
+        Raw signal and blurred concentration [mol/m^3].
+
+    Returns
+    -------
+    gain, background : float
+        [m^3/mol], and in the unit of the signal.
+    """
+    gain, background = np.polyfit(np.asarray(profile, dtype=float), np.asarray(signal, dtype=float), 1)
+    return float(gain), float(background)

@@ -1,0 +1,351 @@
+"""X-ray absorption microscopy: transmitted intensity of a raster from c(x, t), and back.
+
+    I = I_in sum_h w_h exp(-d [a_e,h c + a_0,h c_0(c)])                           forward, averaged over the beam
+    tau(c) - tau(c_before) = ln(I_before/I),   tau = -ln sum_h w_h exp(-d mu_h)   back, solved for c
+
+The second line needs no incident intensity and no window: whatever did not change between the scans drops out. For one
+energy and constant partial molar volumes it is c - c_before = ln(I_before/I)/(d dmu/dc). The solvent that the salt
+displaces is in c_0(c), by the volume balance of the transport set. Steinrueck et al. 2020, doi:10.1039/D0EE02193H.
+
+Counted photons: the logarithm of N + 1/2 is unbiased to order 1/N^2, its variance 1/N. Both scans count: the
+Cramer-Rao bound on c with the incident intensity unknown is sqrt(1/N_before + 1/N)/(dtau/dc); this estimate
+meets it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.errors import InputError
+from cellsim.instruments.attenuation import Attenuation
+from cellsim.instruments.concentration import ConcentrationMap
+from cellsim.solvers.solution import Solution
+
+Array = NDArray[np.float64]
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+
+
+@dataclass(frozen=True)
+class IntensityMap:
+    """Transmitted intensity of a raster that is repeated.
+
+    Parameters
+    ----------
+    time : ndarray, shape (n,)
+        Of each scan, from the start of the polarisation, increasing [s]; scans before it are at t <= 0.
+    position : ndarray, shape (k,)
+        Distance from the positive interface at t = 0, fixed in the lab, increasing [m].
+    intensity : ndarray, shape (n, k)
+        Photons counted where `counted`, else in any unit [1].
+    monitor : ndarray, shape (n, k), optional
+        Counts of a monitor before the sample, to which the intensity is referred [1].
+    error : ndarray, shape (n, k), optional
+        Standard error of `intensity`, where it is not counted.
+    counted : bool
+        Whether `intensity` and `monitor` are numbers of photons, with Poisson statistics.
+    label : str
+        For figures and messages.
+
+    Raises
+    ------
+    InputError
+        Shapes that do not agree, an axis that does not increase, an intensity that is not positive.
+    """
+
+    time: Array
+    position: Array
+    intensity: Array
+    monitor: Array | None = None
+    error: Array | None = None
+    counted: bool = False
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        name = self.label or "intensity map"
+        shape = (self.time.size, self.position.size)
+        for what in ("intensity", "monitor", "error"):
+            values = getattr(self, what)
+            if values is not None and values.shape != shape:
+                raise InputError(f"{name}: {what} has shape {values.shape}, not {shape}")
+        if np.any(np.diff(self.time) <= 0) or np.any(np.diff(self.position) <= 0):
+            raise InputError(f"{name}: times and positions must increase strictly")
+        for what, values in (("intensity", self.intensity), ("monitor", self.monitor)):
+            if values is not None and not np.all(values >= 0 if self.counted else values > 0):
+                allowed = "must not be negative" if self.counted else "must be positive"
+                raise InputError(f"{name}: {what} {allowed}, and a number everywhere")
+
+
+@dataclass(frozen=True)
+class Raster:
+    """How the beam scans the cell.
+
+    Parameters
+    ----------
+    position : ndarray, shape (k,)
+        Beam centres: distance from the positive interface at t = 0, fixed in the lab, increasing [m].
+    path_length : float
+        Length of electrolyte along the beam [m].
+    beam_width : float
+        Width of the beam along the cell, a box [m]; 0: a point.
+    photons : float
+        Photons the detector would count at a point with no electrolyte in the beam [1].
+
+    Raises
+    ------
+    InputError
+        A length or number that is not positive.
+    """
+
+    position: Array
+    path_length: float
+    beam_width: float = 0.0
+    photons: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("path_length", "photons"):
+            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise InputError(f"xam.{name} = {getattr(self, name)!r} must be positive")
+        if not (np.isfinite(self.beam_width) and self.beam_width >= 0):
+            raise InputError(f"xam.beam_width = {self.beam_width!r} m must not be negative")
+
+
+# ---- forward ------------------------------------------------------------------------------------------------------
+
+
+def transmitted(
+    solution: Solution, transport: TransportSet, attenuation: Attenuation, raster: Raster, times: ArrayLike
+) -> IntensityMap:
+    """What the detector would see on average, no noise.
+
+    Parameters
+    ----------
+    solution : Solution
+        The run; linear between its kept states and its faces.
+    transport : TransportSet
+        For the volume balance.
+    attenuation : Attenuation
+        Of salt, solvent and electrodes.
+    raster : Raster
+        Where the beam goes.
+    times : array_like, shape (n,)
+        Of the scans [s]; t <= 0 is the uniform cell before the polarisation. A scan is taken as instantaneous.
+
+    Returns
+    -------
+    IntensityMap
+        Expected intensity. Where the beam hits an electrode, that of the metal.
+
+    Raises
+    ------
+    InputError
+        Times after the end of the run, formulas that are not the set's.
+    """
+    attenuation.check(transport)
+    times = np.asarray(times, dtype=float)
+    if times.size and times.max() > solution["time"][-1] * (1 + 1e-9):
+        raise InputError(
+            f"xam: a scan at {times.max():.6g} s lies after the end of the run, {solution['time'][-1]:.6g} s"
+        )
+    offsets, weights = (
+        (0.5 * raster.beam_width * _NODES, 0.5 * _WEIGHTS)
+        if raster.beam_width
+        else (
+            np.zeros(1),
+            np.ones(1),
+        )
+    )
+    places = raster.position[:, None] + offsets
+    metal = attenuation.metal_transmission(raster.path_length)
+    rows = []
+    for time in times:
+        c, faces = state_at(solution, "c_face", time), state_at(solution, "position_face", time)
+        x = places - float(state_at(solution, "interface_shift", time))
+        depth = attenuation.optical_depth(transport, np.interp(x, faces, c), raster.path_length)
+        inside = (x >= faces[0]) & (x <= faces[-1])
+        rows.append(raster.photons * np.where(inside, np.exp(-depth), metal) @ weights)
+    return IntensityMap(times, raster.position, np.array(rows), label="XAM, predicted")
+
+
+def state_at(solution: Solution, name: str, time: float) -> Array:
+    """A variable with time as its first dimension, linear between kept states; the first one before t = 0 [SI]."""
+    values, t = solution[name], solution["time"]
+    k = int(np.clip(np.searchsorted(t, time), 1, t.size - 1))
+    w = float(np.clip((time - t[k - 1]) / (t[k] - t[k - 1]), 0.0, 1.0))
+    return np.asarray((1 - w) * values[k - 1] + w * values[k])
+
+
+def counted(expected: IntensityMap, generator: np.random.Generator, *, monitor: float | None = None) -> IntensityMap:
+    """The same with photon noise: every point a Poisson number.
+
+    Parameters
+    ----------
+    expected : IntensityMap
+        Expected numbers of photons.
+    generator : numpy.random.Generator
+        Where the noise comes from.
+    monitor : float, optional
+        Expected counts of a monitor at every point [1].
+
+    Returns
+    -------
+    IntensityMap
+    """
+    counts = generator.poisson(expected.intensity).astype(float)
+    before = None if monitor is None else generator.poisson(monitor, counts.shape).astype(float)
+    return replace(expected, intensity=counts, monitor=before, error=None, counted=True)
+
+
+# ---- back ---------------------------------------------------------------------------------------------------------
+
+
+def concentration(
+    measured: IntensityMap,
+    transport: TransportSet,
+    attenuation: Attenuation,
+    path_length: float,
+    c_before: float,
+    *,
+    path_error: float = 0.0,
+    inside: tuple[float, float] | None = None,
+) -> ConcentrationMap:
+    """Concentration by the differential form against the scans before the polarisation.
+
+    Parameters
+    ----------
+    measured : IntensityMap
+        With at least one scan at t <= 0; several are added up.
+    transport : TransportSet
+        For the volume balance.
+    attenuation : Attenuation
+        Of salt and solvent.
+    path_length : float
+        Length of electrolyte along the beam [m].
+    c_before : float
+        Uniform concentration before the polarisation [mol/m^3].
+    path_error : float
+        Standard error of `path_length` [m]; it scales all changes alike.
+    inside : tuple of float, optional
+        Positions to keep, from and to [m]; elsewhere (electrodes) NaN.
+
+    Returns
+    -------
+    ConcentrationMap
+        The scans after t = 0. Errors from counting, or from the errors of the map; none where it has neither.
+
+    Raises
+    ------
+    InputError
+        No scan before or none after t = 0, formulas that are not the set's, intensities no concentration explains.
+    """
+    attenuation.check(transport)
+    name = measured.label or "intensity map"
+    if not (np.isfinite(path_length) and path_length > 0):
+        raise InputError(f"{name}: path_length = {path_length!r} m must be positive")
+    before, after = measured.time <= 0, measured.time > 0
+    if not before.any() or not after.any():
+        raise InputError(f"{name}: needs a scan at t <= 0, before the polarisation, and one at t > 0")
+    reference, variance_before = _reference(measured, before)
+    value, variance = _logarithm(measured, after)
+    kept = np.ones(measured.position.size, dtype=bool)
+    if inside is not None:
+        kept = (measured.position >= inside[0]) & (measured.position <= inside[1])
+    c = np.full(value.shape, np.nan)
+    c[:, kept] = _solve(reference[kept] - value[:, kept], transport, attenuation, path_length, c_before, name)
+    error = shared = None
+    if variance is not None and variance_before is not None:
+        slope = np.abs(attenuation.depth_slope(transport, np.where(np.isfinite(c), c, c_before), path_length))
+        error = np.where(kept, np.sqrt(variance + variance_before) / slope, np.nan)
+        shared = np.where(kept, np.sqrt(variance_before) / np.median(slope, axis=0), np.nan)
+    return ConcentrationMap(
+        measured.time[after], measured.position, c, error, shared, path_error / path_length,
+        label=(measured.label or "XAM").replace(", predicted", ""),
+    )  # fmt: skip
+
+
+def _logarithm(measured: IntensityMap, rows: NDArray[np.bool_]) -> tuple[Array, Array | None]:
+    """ln of the intensity (over the monitor) and its variance."""
+    if measured.counted:
+        value, variance = np.log(measured.intensity[rows] + 0.5), 1 / (measured.intensity[rows] + 0.5)
+        if measured.monitor is not None:
+            value = value - np.log(measured.monitor[rows] + 0.5)
+            variance = variance + 1 / (measured.monitor[rows] + 0.5)
+        return value, variance
+    value = np.log(measured.intensity[rows])
+    if measured.monitor is not None:
+        value = value - np.log(measured.monitor[rows])
+    return value, None if measured.error is None else (measured.error[rows] / measured.intensity[rows]) ** 2
+
+
+def _reference(measured: IntensityMap, rows: NDArray[np.bool_]) -> tuple[Array, Array | None]:
+    """The same of the scans before the polarisation together: counts added up, errors weighed."""
+    n = int(np.count_nonzero(rows))
+    if measured.counted:
+        counts = measured.intensity[rows].sum(axis=0) + 0.5
+        value, variance = np.log(counts / n), 1 / counts
+        if measured.monitor is not None:
+            monitor = measured.monitor[rows].sum(axis=0) + 0.5
+            value, variance = value - np.log(monitor / n), variance + 1 / monitor
+        return value, variance
+    values, variances = _logarithm(measured, rows)
+    if variances is None or not np.all(variances > 0):
+        return values.mean(axis=0), None if variances is None else variances.mean(axis=0) / n
+    weight = 1 / variances
+    return np.sum(weight * values, axis=0) / weight.sum(axis=0), 1 / weight.sum(axis=0)
+
+
+def _solve(
+    rise: Array, transport: TransportSet, attenuation: Attenuation, path_length: float, c_before: float, name: str
+) -> Array:
+    """c from tau(c) - tau(c_before) = rise, by Newton's method; one step where tau is linear."""
+    start = attenuation.optical_depth(transport, c_before, path_length)
+    c = np.full(rise.shape, float(c_before))
+    for _ in range(50):
+        slope = attenuation.depth_slope(transport, c, path_length)
+        if np.any(slope == 0) or np.any(slope * np.ravel(slope)[0] < 0):
+            raise InputError(f"{name}: the attenuation does not change with concentration; choose another energy")
+        step = (rise - (attenuation.optical_depth(transport, c, path_length) - start)) / slope
+        c = c + step
+        if not np.all(np.isfinite(c)):
+            break
+        if np.all(np.abs(step) <= 1e-12 * np.maximum(np.abs(c), c_before)):
+            return c  # convergence is quadratic: this step has left nothing but round-off
+    raise InputError(f"{name}: no concentration explains the intensities; check path_length, energy and harmonics")
+
+
+def cramer_rao(
+    expected: IntensityMap,
+    c: ArrayLike,
+    transport: TransportSet,
+    attenuation: Attenuation,
+    path_length: float,
+    *,
+    monitor: float | None = None,
+) -> Array:
+    """The least standard error any unbiased estimate of c can have, incident intensity unknown at every position.
+
+    Parameters
+    ----------
+    expected : IntensityMap
+        Expected photons, scans before the polarisation among them.
+    c : array_like, shape (m, k)
+        True concentration at the m scans after t = 0 [mol/m^3].
+    transport, attenuation, path_length
+        As in :func:`concentration`.
+    monitor : float, optional
+        Expected counts of the monitor at every point [1].
+
+    Returns
+    -------
+    ndarray, shape (m, k)
+        [mol/m^3]
+    """
+    before, after = expected.time <= 0, expected.time > 0
+    variance = 1 / expected.intensity[after] + 1 / expected.intensity[before].sum(axis=0)
+    if monitor is not None:
+        variance = variance + (1 + 1 / np.count_nonzero(before)) / monitor
+    return np.asarray(np.sqrt(variance) / np.abs(attenuation.depth_slope(transport, c, path_length)))

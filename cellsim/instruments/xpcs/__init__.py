@@ -1,0 +1,1 @@
+"""Heterodyne X-ray photon correlation spectroscopy: correlation functions forward, and back to velocities."""

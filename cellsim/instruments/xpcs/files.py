@@ -1,0 +1,252 @@
+"""Correlation functions from files: both HDF5 layouts of beamline 8-ID (old, and since about 2022), CSV, npz.
+
+Points that never count: g2 = 0 with error 0 (empty bins), anything not finite, and a last delay whose error is below
+half that of the one before (too few pairs to state one). What was masked stands in `notes`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.errors import InputError
+from cellsim.instruments.tables import DataTable, read_table
+from cellsim.instruments.xpcs.correlation import CorrelationSet
+from cellsim.units import factor_to_si
+
+Array = NDArray[np.float64]
+
+INVERSE_ANGSTROM = 1e10
+"""1/Angstrom in 1/m, the unit of q in both layouts."""
+LAST_ERROR = 0.5
+"""A last delay with a smaller share of the error before it is masked [1]."""
+
+
+def mask_points(g2: Array, error: Array) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Which points count, and what was masked in words.
+
+    Parameters
+    ----------
+    g2, error : ndarray, shape (n, k)
+        Curves and their errors [1].
+    """
+    with np.errstate(invalid="ignore"):
+        good = np.isfinite(g2) & np.isfinite(error) & (error > 0) & (g2 != 0)
+    notes = []
+    empty = int(good.size - good.sum())
+    if empty:
+        notes.append(f"{empty} points without value or error masked")
+    last = np.zeros_like(good)
+    if g2.shape[1] > 2:
+        before = np.where(good[:, -2], error[:, -2], np.inf)
+        last[:, -1] = good[:, -1] & np.isfinite(before) & (error[:, -1] < LAST_ERROR * before)
+    if last.any():
+        notes.append(f"last delay of {int(last.sum())} curves masked, its error is too small")
+    return good & ~last, tuple(notes)
+
+
+def read_xpcs(path: str | Path, *, velocity_axis: float = 0.0, time: float = 0.0) -> CorrelationSet:
+    """Read correlation functions from an HDF5, npz or text file, by its ending.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.h5``, ``.hdf``, ``.hdf5``, ``.nxs``: 8-ID; ``.npz``: arrays q, azimuth, tau, g2, error (SI, radians); else a
+        table with columns ``q (1/nm)``, ``azimuth (deg)``, ``tau (s)``, ``g2``, ``error`` in any order and unit.
+    velocity_axis : float
+        Azimuth of the velocity's axis on the detector, taken off every azimuth of the file [rad].
+    time : float
+        Start of the series [s].
+
+    Returns
+    -------
+    CorrelationSet
+
+    Raises
+    ------
+    InputError
+        Missing file, unknown layout, missing or ill-shaped entries.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if path.suffix.lower() in (".h5", ".hdf", ".hdf5", ".nxs"):
+        return _read_hdf5(path, velocity_axis, time)
+    if path.suffix.lower() == ".npz":
+        return _read_npz(path, velocity_axis, time)
+    return _read_text(read_table(path), velocity_axis, time)
+
+
+def _made(path: Path, q: Array, azimuth: Array, tau: Array, g2: Array, error: Array, axis: float, time: float,
+          duration: float = 0.0, extra: tuple[str, ...] = ()) -> CorrelationSet:  # fmt: skip
+    if not (tau.ndim == 1 and g2.ndim == 2 and g2.shape == error.shape == (q.size, tau.size)):
+        raise InputError(
+            f"{path}: {q.size} scattering vectors and {tau.size} delays do not fit curves of shape {g2.shape} with "
+            f"errors of shape {error.shape}"
+        )
+    there = np.isfinite(q) & (q > 0) & np.isfinite(azimuth)
+    keep = tau > 0
+    good, notes = mask_points(g2[there][:, keep], error[there][:, keep])
+    if not there.all():
+        extra = (*extra, f"{int((~there).sum())} curves without a scattering vector left out")
+    if not keep.all():
+        extra = (*extra, f"{int((~keep).sum())} delays that are not positive left out")
+    curves = good.any(axis=1)
+    if not curves.any():
+        raise InputError(f"{path}: no curve has a usable point")
+    if not curves.all():
+        extra = (*extra, f"{int((~curves).sum())} curves without a usable point left out")
+    return CorrelationSet(
+        q[there][curves], azimuth[there][curves] - axis, tau[keep], g2[there][:, keep][curves],
+        error[there][:, keep][curves], good[curves], time, duration, path.stem, notes + extra,
+    )  # fmt: skip
+
+
+def _read_hdf5(path: Path, axis: float, time: float) -> CorrelationSet:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            if "/xpcs/multitau/normalized_g2" in file:
+                return _read_new(path, file, axis, time)
+            if "/exchange/norm-0-g2" in file:
+                return _read_legacy(path, file, axis, time)
+    except OSError as error:
+        raise InputError(f"{path}: not a readable HDF5 file ({error})") from error
+    raise InputError(
+        f"{path}: holds neither /xpcs/multitau/normalized_g2 nor /exchange/norm-0-g2; not an XPCS result of 8-ID"
+    )
+
+
+def _entry(path: Path, file: Any, name: str) -> Array:
+    if name not in file:
+        raise InputError(f"{path}: {name} is missing")
+    try:
+        return np.asarray(file[name][()], dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: {name} does not hold numbers ({error})") from error
+
+
+def _scalar(path: Path, file: Any, name: str) -> float:
+    """A number stored with shape (), (1,) or (1, 1)."""
+    value = _entry(path, file, name)
+    if value.size != 1 or not np.isfinite(value).all() or value.item() <= 0:
+        raise InputError(f"{path}: {name} must hold one positive number, it has shape {value.shape}")
+    return float(value.item())
+
+
+def _curves(path: Path, values: Array, delays: int, name: str) -> Array:
+    """Curves as (n, k): files store (k, n)."""
+    values = np.squeeze(values) if values.ndim > 2 else np.atleast_2d(values)
+    if values.ndim != 2 or delays not in values.shape:
+        raise InputError(f"{path}: {name} has shape {values.shape}, no side of which is the number of delays, {delays}")
+    return values.T if values.shape[0] == delays else values
+
+
+def _read_legacy(path: Path, file: Any, axis: float, time: float) -> CorrelationSet:
+    period_at = "/measurement/instrument/detector/exposure_period"
+    tau = np.ravel(_entry(path, file, "/exchange/tau")) * _scalar(path, file, period_at)
+    g2 = _curves(path, _entry(path, file, "/exchange/norm-0-g2"), tau.size, "/exchange/norm-0-g2")
+    error = _curves(path, _entry(path, file, "/exchange/norm-0-stderr"), tau.size, "/exchange/norm-0-stderr")
+    q = np.ravel(_entry(path, file, "/xpcs/dqlist")) * INVERSE_ANGSTROM
+    azimuth = np.deg2rad(np.ravel(_entry(path, file, "/xpcs/dphilist")))
+    if q.size != g2.shape[0] or azimuth.size != g2.shape[0]:
+        rings, sectors = (int(_scalar(path, file, f"/xpcs/{name}")) for name in ("dnoq", "dnophi"))
+        if (q.size, azimuth.size) != (rings, sectors) or rings * sectors != g2.shape[0]:
+            raise InputError(
+                f"{path}: /xpcs/dqlist and dphilist name {q.size} and {azimuth.size} vectors, the curves are "
+                f"{g2.shape[0]}"
+            )
+        q, azimuth = np.repeat(q, sectors), np.tile(azimuth, rings)
+    return _made(path, q, azimuth, tau, g2, error, axis, time)
+
+
+def _read_new(path: Path, file: Any, axis: float, time: float) -> CorrelationSet:
+    root = "/xpcs/multitau"
+    step = _scalar(path, file, "/entry/instrument/detector_1/frame_time")
+    step *= _scalar(path, file, f"{root}/config/stride_frame") * _scalar(path, file, f"{root}/config/avg_frame")
+    tau = np.ravel(_entry(path, file, f"{root}/delay_list")) * step
+    g2 = _curves(path, _entry(path, file, f"{root}/normalized_g2"), tau.size, "normalized_g2")
+    error = _curves(path, _entry(path, file, f"{root}/normalized_g2_err"), tau.size, "normalized_g2_err")
+    q_list = np.ravel(_entry(path, file, "/xpcs/qmap/dynamic_v_list_dim0")) * INVERSE_ANGSTROM
+    azimuths = np.deg2rad(np.ravel(_entry(path, file, "/xpcs/qmap/dynamic_v_list_dim1")))
+    shape = np.ravel(_entry(path, file, "/xpcs/qmap/dynamic_num_pts")).astype(int)
+    index = np.ravel(_entry(path, file, "/xpcs/qmap/dynamic_index_mapping")).astype(int)
+    if shape.size == 1:
+        shape = np.array([shape[0], 1])
+    if shape.size != 2 or shape[0] != q_list.size or shape[1] != max(1, azimuths.size):
+        raise InputError(
+            f"{path}: /xpcs/qmap/dynamic_num_pts = {shape.tolist()} does not fit {q_list.size} q and "
+            f"{azimuths.size} azimuths"
+        )
+    if index.size != g2.shape[0] or index.min() < 0 or index.max() >= shape[0] * shape[1]:
+        raise InputError(
+            f"{path}: /xpcs/qmap/dynamic_index_mapping names {index.size} bins up to {index.max()}, the curves are "
+            f"{g2.shape[0]} of {shape[0]} x {shape[1]} bins"
+        )
+    azimuth = azimuths[index % shape[1]] if azimuths.size else np.zeros(index.size)
+    return _made(path, q_list[index // shape[1]], azimuth, tau, g2, error, axis, time)
+
+
+def _read_npz(path: Path, axis: float, time: float) -> CorrelationSet:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable npz file ({error})") from error
+    missing = [name for name in ("q", "azimuth", "tau", "g2", "error") if name not in arrays]
+    if missing:
+        raise InputError(f"{path}: lacks {', '.join(missing)}; needs q, azimuth, tau, g2 and error")
+    try:
+        q, azimuth, tau, g2, error_ = (
+            np.asarray(arrays[name], dtype=float) for name in ("q", "azimuth", "tau", "g2", "error")
+        )
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: holds something that is not a number ({error})") from error
+    start = float(arrays["time"]) if "time" in arrays and np.size(arrays["time"]) == 1 else time
+    return _made(path, np.ravel(q), np.ravel(azimuth), tau, np.atleast_2d(g2), np.atleast_2d(error_), axis, start)
+
+
+def write_npz(data: CorrelationSet, path: str | Path) -> None:
+    """Write a set as :func:`read_xpcs` reads it; masked points become g2 = 0 with error 0."""
+    g2, error = (np.where(data.usable, a, 0.0) for a in (data.g2, data.error))
+    np.savez_compressed(
+        path, q=data.q, azimuth=data.azimuth, tau=data.tau, g2=g2, error=error, time=np.array(data.time)
+    )  # fmt: skip
+
+
+def _read_text(table: DataTable, axis: float, time: float) -> CorrelationSet:
+    """One row per point; the delays of all curves are laid on one axis, absent points masked."""
+    columns: dict[str, Array] = {}
+    for wanted, unit in (("q", "1/m"), ("azimuth", "rad"), ("tau", "s"), ("g2", ""), ("error", "")):
+        name = _named(table, wanted)
+        found = name[len(wanted) :].strip().strip("()[]").strip()
+        if unit and not found:
+            raise InputError(f'{table.path}: column "{name}" names no unit; write "{wanted} ({unit})"')
+        factor = factor_to_si(found, unit, field=f"{table.path}: column {name}") if unit else 1.0
+        columns[wanted] = table.column(name, factor)
+    keys = np.round(np.stack([np.log(np.maximum(columns["q"], 1e-300)), columns["azimuth"]], axis=1), 9)
+    _, first, curve = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    curve = np.ravel(curve)
+    log_tau = np.log(np.maximum(columns["tau"], 1e-300))
+    _, first_tau, lag = np.unique(np.round(log_tau, 9), return_index=True, return_inverse=True)
+    lag = np.ravel(lag)
+    cells = curve * first_tau.size + lag
+    if np.unique(cells).size != cells.size:
+        _, counts = np.unique(cells, return_counts=True)
+        raise InputError(f"{table.path}: {int((counts > 1).sum())} points stand there twice (same q, azimuth and tau)")
+    g2, error = np.zeros((2, first.size, first_tau.size))
+    g2[curve, lag], error[curve, lag] = columns["g2"], columns["error"]
+    return _made(
+        table.path, columns["q"][first], columns["azimuth"][first], columns["tau"][first_tau], g2, error, axis, time
+    )  # fmt: skip
+
+
+def _named(table: DataTable, wanted: str) -> str:
+    for name in table.header:
+        if name.split("(")[0].split("[")[0].strip().lower() == wanted:
+            return name
+    raise InputError(f'{table.path}: no column "{wanted}"; needs q, azimuth, tau, g2 and error')

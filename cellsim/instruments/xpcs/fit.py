@@ -1,0 +1,440 @@
+"""Heterodyne XPCS, back: all correlation functions of a series at once, one speed with an interval that holds.
+
+The weaker routes, curve by curve and frequency against q cos(azimuth), are in `curves`; what a series can resolve is in
+`window`, drift in `drift`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2 as chi2_distribution
+
+from cellsim.errors import InputError
+from cellsim.instruments.xpcs import engine as engine
+from cellsim.instruments.xpcs.correlation import CorrelationSet, heterodyne_g2
+from cellsim.instruments.xpcs.engine import ALL, CURVE, RING, Levels, Parameters, Problem, relative_bias
+from cellsim.instruments.xpcs.search import (
+    Choice,
+    Profile,
+    effective_lag,
+    first_fringe,
+    interval,
+    minima,
+    scan,
+    search,
+    velocity_grid,
+)
+
+Array = NDArray[np.float64]
+
+SIGNIFICANCE = 0.01
+"""A velocity counts as seen when v = 0 would do as well less often than this, the search counted [1]."""
+ANGSTROM = 1e-10
+
+
+@dataclass(frozen=True)
+class AtRest:
+    """The fit against the same model with v = 0, which has one parameter less.
+
+    Parameters
+    ----------
+    chi2 : float
+        Of the best fit with v = 0 [1].
+    ratio : float
+        Likelihood-ratio statistic, chi^2(v = 0) - chi^2 [1].
+    p_value : float
+        Of `ratio` if v = 0: half a chi^2 with one degree of freedom, because v cannot be negative [1].
+    p_global : float
+        The same, allowing for the search where `v` lies beyond the first fringe: another model for every ring, and as
+        many tries as there are fringes [1].
+    delta_aic, delta_bic : float
+        Criterion at v = 0 minus criterion with v: positive where motion is preferred [1].
+    """
+
+    chi2: float
+    ratio: float
+    p_value: float
+    p_global: float
+    delta_aic: float
+    delta_bic: float
+
+
+@dataclass(frozen=True)
+class VelocityFit:
+    """One speed for a whole series, with the nuisance parameters of every ring.
+
+    g2 is even in v: `v` is |v| along the azimuth's axis, and nothing here knows its sign.
+
+    Parameters
+    ----------
+    v, error : float
+        Speed and its standard error (curvature of chi^2) [m/s]; at v = 0 the error is the upper end of `interval`.
+    interval : tuple of float
+        95 % likelihood-ratio interval of |v| [m/s]; its upper end is the upper limit where the speed is not resolved.
+    resolved : bool
+        Whether v = 0 is excluded (:data:`SIGNIFICANCE`).
+    fringe : tuple of float
+        The part of `interval` around `v`, all of it unless another fringe fits as well [m/s].
+    chi2 : float
+        At the minimum [1].
+    points, parameters : int
+        Data points and adjusted parameters.
+    rest : AtRest
+        Comparison with v = 0.
+    q : ndarray, shape (n,)
+        Scattering vectors of the curves [1/m].
+    azimuth : ndarray, shape (n,)
+        [rad]
+    contrast, h, tau0, stretch, baseline : ndarray, shape (n,)
+        Of every curve [1], [1], [s], [1], [1].
+    contrast_error, h_error, tau0_error, stretch_error : ndarray, shape (n,)
+        Standard errors [1], [1], [s], [1].
+    ring : ndarray of int, shape (n,)
+        Ring of every curve.
+    inflation : float
+        Ratio of the variance of v from the scatter between curves to that from the stated errors [1]; above 1 the
+        errors are too small or correlated.
+    used_inflation : float
+        The factor put into `error` and `interval` [1].
+    bias : float
+        Expected bias of `v` over `error`, to first order; large where the shape of the rings is poorly known; NaN at
+        v = 0 [1].
+    spread : float
+        Full width of the drift of v that the model allows for [m/s].
+    scanned : tuple of float
+        Highest velocity searched and the number of independent fringes up to it [m/s], [1].
+    warnings : tuple of str
+        One sentence each.
+    """
+
+    v: float
+    error: float
+    interval: tuple[float, float]
+    resolved: bool
+    fringe: tuple[float, float]
+    chi2: float
+    points: int
+    parameters: int
+    rest: AtRest
+    q: Array
+    azimuth: Array
+    contrast: Array
+    h: Array
+    tau0: Array
+    stretch: Array
+    baseline: Array
+    contrast_error: Array
+    h_error: Array
+    tau0_error: Array
+    stretch_error: Array
+    ring: NDArray[np.intp]
+    inflation: float
+    used_inflation: float
+    bias: float
+    spread: float
+    scanned: tuple[float, float]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether another fringe fits as well."""
+        return self.fringe != self.interval
+
+    @property
+    def upper_limit(self) -> float:
+        """Upper end of the interval; holds the truth in at least 95 % also where v = 0 is not excluded [m/s]."""
+        return self.interval[1]
+
+    @property
+    def reduced_chi2(self) -> float:
+        """chi^2 per degree of freedom [1]."""
+        return self.chi2 / max(1, self.points - self.parameters)
+
+    @property
+    def first_of_ring(self) -> NDArray[np.intp]:
+        """One curve of every ring: `tau0` at these is tau0(q)."""
+        return np.unique(self.ring, return_index=True)[1]
+
+    def g2(self, tau: Array) -> Array:
+        """The fitted curves at delays `tau` [s], shape (n, k) [1]."""
+        fitted = heterodyne_g2(
+            self.q, self.azimuth, tau, v=self.v, contrast=self.contrast, h=self.h, tau0=self.tau0,
+            stretch=self.stretch, spread=self.spread,
+        )  # fmt: skip
+        return fitted + self.baseline[:, None]
+
+    def describe(self) -> str:
+        """The result in words."""
+        low, high = (x / ANGSTROM for x in self.fringe)
+        if not np.isfinite(self.interval[1]):
+            text = "These curves do not limit the speed: no mixing of moving and static fields is seen."
+        elif self.resolved:
+            text = (
+                f"|v| = {self.v / ANGSTROM:.4g} ± {self.error / ANGSTROM:.2g} Å/s (95 %: {low:.4g} to {high:.4g} Å/s)."
+            )
+        else:
+            text = f"No motion is resolved: |v| < {high:.4g} Å/s (95 %)."
+        if self.ambiguous:
+            low, high = (x / ANGSTROM for x in self.interval)
+            text += f" Other fringes, {low:.4g} to {high:.4g} Å/s in all, are not excluded."
+        return " ".join((text, "g2 is even in v: the sign comes from the model.", *self.warnings))
+
+
+Level = Literal["curve", "ring", "all"]
+
+LEVEL95 = float(chi2_distribution.ppf(0.95, 1))
+"""Rise of chi^2 at the ends of a 95 % interval."""
+CANDIDATES = 6
+"""Fringes from which the full fit begins."""
+_LEVELS = {"curve": CURVE, "ring": RING, "all": ALL}
+SHAPE = [engine.CONTRAST, engine.H, engine.TAU0, engine.STRETCH]
+"""Parameters adjusted besides v."""
+
+
+def fastest(data: CorrelationSet) -> float:
+    """Highest velocity worth searching: the fastest curve turns by pi between the closest two delays [m/s].
+
+    Raises
+    ------
+    InputError
+        If no scattering vector has a component along the velocity.
+    """
+    along = float(np.max(data.q * np.abs(np.cos(data.azimuth))))
+    if along < 1e-6 * float(data.q.max()):
+        raise InputError(f"{data.label or 'XPCS'}: every azimuth is at a right angle to the velocity; nothing turns")
+    closest = float(np.min(np.diff(data.tau))) if data.tau.size > 1 else float(data.tau[0])
+    return np.pi / (along * closest)
+
+
+def fit_velocity(
+    data: CorrelationSet,
+    *,
+    contrast: Level = "ring",
+    h: Level = "ring",
+    tau0: Level = "ring",
+    stretch: Level = "ring",
+    baseline: Level | None = None,
+    v_max: float | None = None,
+    spread: float = 0.0,
+    errors: Literal["given", "robust"] = "given",
+) -> VelocityFit:
+    """All curves at once, |v| shared.
+
+    Steinrueck 2020 Eqs. 1 and 2. All velocities up to `v_max` are searched; error and interval come from the profile
+    of chi^2, the same set whether motion is seen or not, so that an upper limit and an interval never contradict.
+
+    Parameters
+    ----------
+    data : CorrelationSet
+        The series.
+    contrast, h, tau0, stretch : {"curve", "ring", "all"}
+        What shares one value.
+    baseline : {"curve", "ring", "all"}, optional
+        A free constant added to g2; default none.
+    v_max : float, optional
+        Highest velocity searched [m/s]; default :func:`fastest`.
+    spread : float
+        Full width of an even drift of v during the series [m/s].
+    errors : {"given", "robust"}
+        "given": the errors of the points are independent and right. "robust": scaled by the scatter between curves
+        (errors of unknown size, or correlated along a curve; curves are taken as independent).
+
+    Returns
+    -------
+    VelocityFit
+
+    Raises
+    ------
+    InputError
+        No component along the velocity, fewer points than parameters, unknown options.
+
+    References
+    ----------
+    doi:10.1039/D0EE02193H, Eqs. 1 and 2; variable projection: Golub & Pereyra 2003, doi:10.1088/0266-5611/19/2/201.
+    """
+    levels = _levels(contrast, h, tau0, stretch, baseline)
+    if errors not in ("given", "robust"):
+        raise InputError(f"errors = {errors!r} must be given or robust")
+    shape = [*SHAPE, engine.BASELINE] if baseline else SHAPE
+    top = fastest(data)
+    if v_max is not None:
+        if not (np.isfinite(v_max) and v_max > 0):
+            raise InputError(f"v_max = {v_max!r} m/s must be positive")
+        top = float(v_max)
+    problem = engine.prepare(data, spread=spread, join=CURVE not in [levels[p] for p in shape])
+    full = engine.prepare(data, spread=spread, join=False)
+    sizes = (full.ring.size, full.starts.size, 1)
+    parameters = 1 + sum(sizes[levels[p]] for p in shape)
+    if problem.points <= parameters:
+        raise InputError(
+            f"{data.label or 'XPCS'}: {problem.points} points cannot fix {parameters} parameters; share more of them"
+        )
+    profile = Profile(problem, levels, shape)
+    grid = velocity_grid(problem, top / problem.scale)
+    found = scan(problem, grid)
+    rows = np.union1d(minima(found.total, CANDIDATES), [0, 1])
+    still, fits = search(profile, found, rows)
+    factor = 1.0
+    if errors == "robust":
+        factor = max(_spread_of_scores(full, _seen(fits.best.theta, grid[1]), levels, shape), 1e-6)
+    fringes = max(1.0, float(grid[-1]) * effective_lag(problem) / np.pi)
+    choice = Choice(first_fringe(problem), float(still.chi2[0]) - factor * fringe_gain(full.starts.size, fringes))
+    result = interval(profile, fits, still, LEVEL95 * factor, float(grid[1]), 4 * float(grid[-1]), choice)
+    theta, least = result.best.theta, float(result.best.chi2[0])
+    u, high = result.best.u, result.high
+    inflation = _spread_of_scores(full, _seen(theta, min(high, float(grid[1]))), levels, shape)
+    width = float(np.sqrt(factor) * profile.width(theta))
+    values, spreads = _physical(full, theta, levels, _variances(full, theta, levels, shape), factor)
+    place = np.argsort(full.order)
+    rings = full.starts.size
+    near = u <= choice.near
+    rest = _at_rest(
+        float(still.chi2[0]) - least, factor, least + problem.constant, problem.points, near, rings, fringes
+    )
+    v = u * problem.scale
+    bias = float(relative_bias(problem, theta, levels, [engine.V, *shape])[0]) if u > 0 else np.nan
+    return VelocityFit(
+        v=v,
+        error=min(width, high) * problem.scale,
+        interval=(result.low * problem.scale, high * problem.scale),
+        resolved=rest.p_global < SIGNIFICANCE and bool(np.isfinite(high)),
+        fringe=(result.own[0] * problem.scale, result.own[1] * problem.scale),
+        chi2=least + problem.constant,
+        points=problem.points,
+        parameters=parameters,
+        rest=rest,
+        q=data.q,
+        azimuth=data.azimuth,
+        contrast=values[0][place],
+        h=values[1][place],
+        tau0=values[2][place],
+        stretch=values[3][place],
+        baseline=theta.baseline[0][full.groups(levels[engine.BASELINE])][place],
+        contrast_error=spreads[0][place],
+        h_error=spreads[1][place],
+        tau0_error=spreads[2][place],
+        stretch_error=spreads[3][place],
+        ring=data.ring,
+        inflation=inflation,
+        used_inflation=factor,
+        bias=bias,
+        spread=spread,
+        scanned=(top, fringes),
+        warnings=_warnings(inflation, factor, bias, v, top),
+    )
+
+
+def _levels(contrast: str, h: str, tau0: str, stretch: str, baseline: str | None) -> Levels:
+    chosen = {"contrast": contrast, "h": h, "tau0": tau0, "stretch": stretch, "baseline": baseline or "ring"}
+    for key, value in chosen.items():
+        if value not in _LEVELS:
+            raise InputError(f"{key} = {value!r} must be one of curve, ring, all")
+    a, b, c, d, e = (_LEVELS[value] for value in chosen.values())
+    return (ALL, a, b, c, d, e)
+
+
+def fringe_gain(rings: int, fringes: float) -> float:
+    """Drop of chi^2 below rest that some distant fringe shows by chance in :data:`SIGNIFICANCE` of series at rest [1].
+
+    Bonferroni over the fringes; each is taken to have one more free amplitude per ring.
+    """
+    return float(chi2_distribution.isf(SIGNIFICANCE / fringes, 1 + rings))
+
+
+def _at_rest(
+    drop: float, factor: float, chi2: float, points: int, near: bool, rings: int, fringes: float
+) -> AtRest:  # fmt: skip
+    ratio = max(0.0, drop) / factor
+    p = 0.5 * float(chi2_distribution.sf(ratio, 1)) if ratio > 0 else 1.0
+    p_global = p if near else min(1.0, fringes * float(chi2_distribution.sf(ratio, 1 + rings)))
+    return AtRest(chi2 + max(0.0, drop), ratio, p, p_global, ratio - 2, ratio - float(np.log(points)))
+
+
+def _seen(theta: Parameters, least: float) -> Parameters:
+    """The same parameters with a velocity at which curves turn visibly: at v = 0 g2 has no slope in v."""
+    return theta._replace(v=np.maximum(theta.v, 0.3 * least))
+
+
+def _spread_of_scores(problem: Problem, theta: Parameters, levels: Levels, shape: list[int]) -> float:
+    """Variance of v from the scatter between curves, over that from the stated errors [1].
+
+    Every curve pulls v by its score, carried through the eliminated normal equations; independent curves pull
+    independently (cluster-robust variance).
+    """
+    free = [engine.V, *shape]
+    equations = engine.normal(problem, theta, levels, free)
+    stages = engine.eliminate(problem, equations, levels, free, None, ALL)
+    last = stages[-1]
+    variance = float(last.inverse[0, 0, last.own.index(0), last.own.index(0)])
+    direction = np.zeros((problem.ring.size, len(free)))
+    direction[:, last.own] = last.inverse[0, 0, last.own.index(0)]
+    for stage in reversed(stages[:-1]):
+        follows = stage.follows[0][problem.groups(stage.level)]
+        direction[:, stage.own] = -np.einsum("nij,nj->ni", follows, direction[:, stage.coarser])
+    pull = np.einsum("np,np->n", direction, equations.g[0])
+    n = pull.size
+    if n < 3 or not 0 < variance < 1e10:
+        return 1.0
+    return float(np.sum((pull - pull.mean()) ** 2) * n / (n - 1) / variance)
+
+
+def _variances(problem: Problem, theta: Parameters, levels: Levels, shape: list[int]) -> dict[int, Array]:
+    """Variance of every internal parameter, shape (groups of its level,); v left out where g2 has no slope in it."""
+    free = [engine.V, *shape] if theta.v[0, 0] > 0 else list(shape)
+    equations = engine.normal(problem, theta, levels, free)
+    found: dict[int, Array] = {}
+    order: list[int] = []
+    joint = np.zeros((1, 0, 0))
+    for stage in reversed(engine.eliminate(problem, equations, levels, free, None, ALL)):
+        own = stage.inverse[0]
+        groups = own.shape[0]
+        if joint.shape[0] not in (1, groups):
+            joint = joint[problem.ring]
+        follows = stage.follows[0][:, :, [stage.coarser.index(p) for p in order]]
+        across = -follows @ joint
+        block = own - across @ np.swapaxes(follows, 1, 2)
+        joint = np.concatenate(
+            [
+                np.concatenate([block, across], axis=2),
+                np.concatenate([np.swapaxes(across, 1, 2), np.broadcast_to(joint, (groups, *joint.shape[1:]))], axis=2),
+            ],
+            axis=1,
+        )
+        order = [*stage.own, *order]
+        found |= {free[p]: block[:, i, i] for i, p in enumerate(stage.own)}
+    return found
+
+
+def _physical(
+    problem: Problem, theta: Parameters, levels: Levels, variance: dict[int, Array], factor: float
+) -> tuple[list[Array], list[Array]]:
+    """Contrast, h, tau0, stretch of every curve, and their standard errors."""
+    values, errors = [], []
+    for p in SHAPE:
+        groups = problem.groups(levels[p])
+        raw = theta[p][0][groups]
+        value = 1 / (1 + np.exp(-raw)) if p == engine.H else np.exp(raw)
+        values.append(value)
+        errors.append((value * (1 - value) if p == engine.H else value) * np.sqrt(factor * variance[p][groups]))
+    return values, errors
+
+
+def _warnings(inflation: float, factor: float, bias: float, v: float, top: float) -> tuple[str, ...]:
+    found = []
+    if factor == 1.0 and not 1 / 1.8 < inflation < 1.8:
+        found.append(
+            f"The scatter between curves gives {inflation:.2g} times the variance that the stated errors say; "
+            'consider errors = "robust".'
+        )
+    if abs(bias) > 0.2:
+        found.append(
+            f"The shape of the rings is poorly known: a bias of {bias:+.2g} errors is expected; share h or stretch, or "
+            "measure longer delays."
+        )
+    if v > 0.8 * top:
+        found.append("The speed lies at the end of the searched range; check the delays.")
+    return tuple(found)

@@ -1,0 +1,291 @@
+"""Figures of the virtual laboratory: what the instrument records, what the analysis draws, the truth beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cellsim import figstyle
+from cellsim.laboratory.concentration_cell import TAIL
+from cellsim.model.closed_forms import PEAK
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from cellsim.laboratory import Bench, Reading, Record
+
+BLUE, RED, GREEN = figstyle.COLOURS[:3]
+SYMBOLS = {
+    "kappa": "$\\kappa$", "D": "$D$", "rho_plus": "$\\rho_+$", "t_plus": "$t_+^0$", "t_plus_V": "$t_+^V$",
+    "chi": "$\\chi$", "dU/dlnm": "$dU/d\\ln m$", "(1-t_plus)chi": "$(1-t_+^0)\\chi$", "R_int": "$R_{int}$",
+    "alpha": "$\\alpha$", "beta": "$\\beta$",
+}  # fmt: skip
+
+
+def draw_record(bench: Bench, record: Record, path: str | Path) -> Path:
+    """Draw one experiment.
+
+    Parameters
+    ----------
+    bench : Bench
+        What stood on the bench.
+    record : Record
+        What was recorded and found.
+    path : str or Path
+        PNG, PDF or SVG.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    panels = {
+        "impedance": (_nyquist, _bode),
+        "restricted_diffusion": (_decay,),
+        "current_fraction": (_current,),
+        "concentration_cell": (_potential, _fading),
+        "electrophoretic_nmr": (_velocities, _frames),
+        "low_frequency_impedance": (_distances,),
+        "hittorf": (_compartments, _carried),
+        "chain": (_differences,),
+        "misuse": (_faults,),
+    }[record.name]
+    columns = len(panels)
+    name = bench.transport.title or bench.transport.name
+    status = "" if bench.transport.status == "measured" else f" {bench.transport.status.upper()}"
+    title = f"{record.title}: {name}, {bench.c / 1e3:.3g} mol/L"
+    wide = columns > 1 or record.name in ("misuse",)
+    width = figstyle.TWO_COLUMNS if wide else figstyle.COLUMN
+    height = 3.0 if record.name == "misuse" else 2.4
+    noise = "" if bench.noise.any else " No noise."
+    rests = f" Transport set:{status}." if status else ""
+    note = (
+        f"Simulated with the full model, {bench.transport.T:.2f} K.{noise}{rests} Analysis assumes {record.assumption}."
+    )
+    with figstyle.drawing(path, 1, columns, title=title, note=note, width=width, height=height) as (_, axes):
+        for draw, panel in zip(panels, axes, strict=True):
+            draw(panel, bench, record)
+    return Path(path)
+
+
+def _ohm(values: np.ndarray) -> np.ndarray:
+    return np.asarray(values) * 1e4
+
+
+def _nyquist(axes: Axes, bench: Bench, record: Record) -> None:
+    a = record.arrays
+    figstyle.points(axes, _ohm(a["Z_real"]), -_ohm(a["Z_imag"]), label="recorded")
+    axes.plot(_ohm(a["fit_real"]), -_ohm(a["fit_imag"]), color=BLUE, label="equivalent circuit")
+    layer = bench.layer
+    marks = np.cumsum([layer.bulk_resistance, layer.resistance, layer.diffusion_resistance])
+    for mark, text in zip(marks, ("$R_b$", "$+R_{int}$", "$+R_d$"), strict=True):
+        axes.plot(_ohm(mark), 0, "|", color=RED, markersize=9, markeredgewidth=1.3, clip_on=False, zorder=4)
+        axes.annotate(
+            text, (float(_ohm(mark)), 0), xytext=(2, -5), textcoords="offset points", color=RED, ha="center", va="top"
+        )
+    axes.plot([], [], "|", color=RED, markersize=7, label="true")
+    axes.set_xlabel("Re $Z$ (Ω cm²)")
+    axes.set_ylabel("$-$Im $Z$ (Ω cm²)")
+    axes.set_xlim(0, 1.05 * float(_ohm(marks[-1])))
+    top = -float(_ohm(a["Z_imag"]).min())
+    axes.set_ylim(-0.25 * top, 1.6 * top)
+    axes.legend(loc="upper left")
+
+
+def _bode(axes: Axes, bench: Bench, record: Record) -> None:
+    a = record.arrays
+    f = a["omega"] / (2 * np.pi)
+    figstyle.points(axes, f, -_ohm(a["Z_imag"]))
+    axes.plot(f, -_ohm(a["fit_imag"]), color=BLUE)
+    axes.set_xscale("log")
+    peak = PEAK * 4 / bench.diffusion_time / (2 * np.pi)
+    axes.axvline(peak, color=RED, linestyle="--", linewidth=0.9)
+    axes.annotate(
+        "$\\omega = 10.16\\, D/L^2$", (peak, 1), xycoords=("data", "axes fraction"), xytext=(3, -2),
+        textcoords="offset points", color=RED, va="top",
+    )  # fmt: skip
+    axes.set_ylim(0, 1.3 * float(-_ohm(a["Z_imag"]).min()))
+    axes.set_xlabel("frequency (Hz)")
+    axes.set_ylabel("$-$Im $Z$ (Ω cm²)")
+
+
+def _decay(axes: Axes, bench: Bench, record: Record) -> None:
+    a = record.arrays
+    t, scale = (a["time"] / 3600, "h") if a["time"][-1] > 7200 else (a["time"] / 60, "min")
+    every = slice(None, None, 8)
+    figstyle.points(axes, t[every], 1e3 * np.abs(a["U"][every]), label="recorded")
+    axes.plot(t, 1e3 * np.abs(a["line"]), color=BLUE, label="one exponential")
+    low, high = sorted(1e3 * np.abs(a["window"]))
+    axes.axhspan(low, high, color=figstyle.GREY, alpha=0.15, linewidth=0, label="read here")
+    axes.set_yscale("log")
+    gone = np.abs(a["U"]) < 5e-3 * abs(a["U"][0])
+    last = t[np.argmax(gone)] if gone.any() else t[-1]
+    axes.set_xlim(0, 1.05 * last)
+    axes.set_ylim(1e3 * abs(a["U"][0]) * 3e-3, 1e3 * abs(a["U"][0]) * 1.5)
+    axes.set_xlabel(f"time since the current stopped ({scale})")
+    axes.set_ylabel("open-circuit voltage (mV)")
+    _found(axes, record["D"])
+    axes.legend(loc="upper right")
+
+
+def _current(axes: Axes, bench: Bench, record: Record) -> None:
+    a = record.arrays
+    t = a["time"] / bench.diffusion_time
+    shown = t > 1e-6
+    axes.plot(t[shown], a["i"][shown], color=BLUE, label="recorded")
+    axes.set_xscale("log")
+    axes.set_ylim(0, 1.15 * float(a["i_0"]))
+    figstyle.reference(axes, float(a["i_0"]), "$i_0$, Ohm's law")
+    figstyle.reference(axes, float(a["i_ss"]), "$i_{ss}$")
+    axes.set_xlabel("$t\\,D/L^2$")
+    axes.set_ylabel(figstyle.label("$i$", "A m$^{-2}$"))
+    first, bare = record.readings
+    text = (
+        f"$\\rho_+$ true {first.true:.3f}\ncorrected {first.inferred:.3f}\n"
+        f"bare $i_{{ss}}/i_0$ {bare.inferred:.3f}"
+    )  # fmt: skip
+    axes.annotate(text, (0.03, 0.06), xycoords="axes fraction", va="bottom", linespacing=1.3)
+
+
+def _potential(axes: Axes, bench: Bench, record: Record) -> None:
+    a = record.arrays
+    noise = bench.noise.voltage
+    figstyle.points(axes, a["m"], 1e3 * a["U"], 1e3 * noise if noise else None, label="recorded")
+    axes.plot(a["curve_m"], 1e3 * a["curve_U"], color=BLUE, label=f"polynomial of order {record.conditions['order']}")
+    m = float(bench.transport.m(bench.c))
+    x = np.array([a["curve_m"][0], a["curve_m"][-1]])
+    axes.plot(x, 1e3 * bench.slope * np.log(x / m), color=RED, linestyle="--", label="true slope at $c$")
+    axes.set_xscale("log")
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(figstyle.label("$m$", "mol/kg", "molality"))
+    axes.set_ylabel(figstyle.label("$U$", "mV"))
+    axes.legend(loc="upper left")
+
+
+def _fading(axes: Axes, bench: Bench, record: Record) -> None:
+    a = record.arrays
+    axes.plot(a["late_time"], 1e3 * a["late_U"], color=BLUE)
+    axes.set_xscale("log")
+    axes.set_ylim(0, 1.2e3 * float(a["late_U"][0]))
+    axes.axvspan(a["late_time"][0], TAIL, color=figstyle.GREY, alpha=0.15, linewidth=0)
+    axes.annotate("time to read", (0.03, 0.1), xycoords="axes fraction")
+    axes.set_xlabel("$t\\,D/L^2$, $L$ the length of the tube")
+    axes.set_ylabel("$U$ of the last cell (mV)")
+
+
+def _velocities(axes: Axes, bench: Bench, record: Record) -> None:
+    a = record.arrays
+    names = ("cation", "anion", "solvent")
+    for k, colour in enumerate((BLUE, RED, GREEN)):
+        axes.bar(k - 0.19, 1e6 * a["v"][k], 0.36, color=colour)
+        axes.bar(k + 0.19, 1e6 * a["v_solvent"][k], 0.36, facecolor="white", edgecolor=colour, hatch="////")
+        if bench.noise.velocity:
+            axes.errorbar(k - 0.19, 1e6 * a["v"][k], 1e6 * a["error"][k], color="black", linewidth=0.8)
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.set_xticks(range(3), names)
+    axes.bar(0, 0, color=figstyle.GREY, label="in the lab")
+    axes.bar(0, 0, facecolor="white", edgecolor=figstyle.GREY, hatch="////", label="less the solvent's")
+    figstyle.legend_above(axes)
+    axes.set_ylabel("velocity (µm s$^{-1}$)")
+
+
+def _frames(axes: Axes, bench: Bench, record: Record) -> None:
+    solvent, lab, volume = record.readings
+    rows = ((solvent.true, "true $t_+^0$", RED), (solvent.inferred, "less the solvent's", BLUE),
+            (lab.inferred, "as in the lab", BLUE), (volume.true, "true $t_+^V$", RED))  # fmt: skip
+    for k, (value, _, colour) in enumerate(rows):
+        axes.plot(value, -k, "D" if colour == RED else "o", color=colour, markersize=5)
+        axes.annotate(f"{value:.3f}", (value, -k), xytext=(0, 4), textcoords="offset points", ha="center")
+    axes.set_yticks([-k for k in range(4)], [row[1] for row in rows])
+    axes.set_ylim(-3.6, 0.7)
+    axes.margins(x=0.25)
+    axes.set_xlabel("transference number")
+
+
+def _distances(axes: Axes, bench: Bench, record: Record) -> None:
+    a = record.arrays
+    x = np.linspace(0, 1.05 * a["thickness"].max(), 2)
+    for key, line, colour, name in (
+        ("R_low", "line_low", BLUE, "$\\omega \\to 0$"),
+        ("R_high", "line_high", RED, "$\\omega \\to \\infty$"),
+    ):
+        figstyle.points(axes, 1e3 * a["thickness"], _ohm(a[key]))
+        axes.plot(1e3 * x, _ohm(a[line][0] + a[line][1] * x), color=colour, label=name)
+    axes.set_xlim(0, None)
+    axes.set_ylim(0, None)
+    axes.set_xlabel(figstyle.label("$L$", "mm", "distance"))
+    axes.set_ylabel("Re $Z$ (Ω cm²)")
+    axes.legend(loc="upper left")
+    reading = record["rho_plus"]
+    axes.annotate(
+        f"$\\rho_+$ true {reading.true:.3f}\nslopes {reading.inferred:.3f}\none cell {record.readings[1].inferred:.3f}",
+        (0.97, 0.04), xycoords="axes fraction", ha="right", va="bottom", linespacing=1.3,
+    )  # fmt: skip
+
+
+def _compartments(axes: Axes, bench: Bench, record: Record) -> None:
+    a = record.arrays
+    axes.plot(1e3 * a["x"], a["c"] / 1e3, color=BLUE)
+    axes.axhline(bench.c / 1e3, color=figstyle.GREY, linestyle=":", linewidth=0.9)
+    for wall in a["walls"][1:-1]:
+        axes.axvline(1e3 * wall, color="black", linewidth=0.8)
+    for k, name in enumerate(("anode", "middle", "cathode")):
+        axes.annotate(name, ((k + 0.5) / 3, 1.02), xycoords="axes fraction", ha="center")
+    axes.set_xlim(0, 1e3 * bench.thickness)
+    axes.set_xlabel(figstyle.label("$x$", "mm"))
+    axes.set_ylabel(figstyle.label("$c$", "mol/L"))
+
+
+def _carried(axes: Axes, bench: Bench, record: Record) -> None:
+    a = record.arrays
+    x = np.arange(3)
+    axes.bar(x - 0.19, 1e3 * a["salt"], 0.36, color=BLUE, label="in the volume")
+    axes.bar(x + 0.19, 1e3 * a["excess"], 0.36, color=RED, hatch="////", edgecolor="white", label="per mass of solvent")
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.set_xticks(x, ["anode", "middle", "cathode"])
+    axes.set_ylabel("salt gained (mmol m$^{-2}$)")
+    figstyle.legend_above(axes)
+
+
+def _differences(axes: Axes, bench: Bench, record: Record) -> None:
+    for k, one in enumerate(record.readings):
+        value, error = 100 * one.difference, 100 * (one.error if one.quantity in ("t_plus", "rho_plus") else
+                                                    one.error / abs(one.true))  # fmt: skip
+        figstyle.points(axes, [value], [-k], color=BLUE if one.holds else RED)
+        axes.errorbar(value, -k, xerr=error, color=BLUE if one.holds else RED, linewidth=0.9)
+    axes.axvline(0, color="black", linewidth=0.6)
+    axes.axvspan(-2, 2, color=figstyle.GREY, alpha=0.15, linewidth=0)
+    axes.set_xlim(*(m * max(2.6, 110 * max(abs(r.difference) for r in record.readings)) for m in (-1, 1)))
+    axes.set_yticks([-k for k in range(len(record.readings))], [SYMBOLS[r.quantity] for r in record.readings])
+    axes.set_xlabel("inferred less true (%; 0.01 of $t_+^0$, $\\rho_+$)")
+
+
+def _faults(axes: Axes, bench: Bench, record: Record) -> None:
+    true = record.readings[0].true
+    values = np.array([r.inferred for r in record.readings])
+    for k, one in enumerate(record.readings):
+        axes.plot([true, one.inferred], [-k, -k], color=figstyle.GREY, linewidth=0.8, zorder=1)
+        axes.plot(one.inferred, -k, "o", color=BLUE if k == 0 else RED, markersize=5)
+        side = 1 if one.inferred >= true else -1
+        axes.annotate(
+            f"{one.inferred:.2f}", (one.inferred, -k), xytext=(5 * side, 0), textcoords="offset points",
+            ha="left" if side > 0 else "right", va="center",
+        )  # fmt: skip
+    axes.axvline(true, color="black", linewidth=0.8)
+    axes.set_yticks([-k for k in range(len(values))], [r.method for r in record.readings])
+    axes.margins(x=0.15)
+    axes.set_xlabel(f"$t_+^0$ inferred; the line is the true {true:.3g}")
+
+
+def _found(axes: Axes, reading: Reading) -> None:
+    """True and inferred value, in the lower left corner."""
+    error = f" ± {reading.error:.1g}" if reading.error > 0 else ""
+    text = f"{SYMBOLS[reading.quantity]} true {reading.true:.4g}\nread {reading.inferred:.4g}{error}"
+    unit = {"m^2/s": " m²/s", "1": ""}.get(reading.unit, f" {reading.unit}")
+    axes.annotate(text + unit, (0.03, 0.04), xycoords="axes fraction", va="bottom", linespacing=1.3)

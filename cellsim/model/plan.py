@@ -1,0 +1,406 @@
+"""Answers before a run: what a protocol will do to a cell, from closed forms and quadrature, never by time stepping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.cell.geometry import Cell
+from cellsim.cell.kinetics import Electrode
+from cellsim.cell.protocol import Protocol, Step
+from cellsim.constants import F, R
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.errors import ConvergenceError, InputError, RangeError
+from cellsim.model import closed_forms as analytic
+from cellsim.model import equations
+from cellsim.model.closed_forms import Layer
+from cellsim.model.equations import VoltageLaw
+from cellsim.model.steady import LimitingCurrent, depleting_voltage, limiting_current, steady_state
+
+Array = NDArray[np.float64]
+
+LEFT = 0.01
+"""Part of the build-up that is still to come at the "time to steady state"."""
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """What one step does, as if it began on the uniform initial concentration.
+
+    Attributes
+    ----------
+    label, drive : str
+        Name, and "voltage" or "current".
+    value, duration : float
+        Drive, of a followed table the value of largest magnitude [V or A/m^2]; how long [s].
+    i_0, V_0 : float
+        Current density [A/m^2] and voltage [V] at the start, before any salt has moved.
+    i_steady, V_steady : float
+        At steady state; nan where there is none [A/m^2], [V].
+    c_positive, c_negative : float
+        Salt concentration at the faces at steady state; nan where there is none [mol/m^3].
+    sand_time : float
+        Sand's time at `i_0` [s].
+    depletes : bool
+        Whether the step ends early because a face runs empty or leaves the range of the set.
+    depletion_time : float
+        When: an estimate for a held current, at the earliest for a held voltage; infinite if not within the step [s].
+    v_minus, v_plus, v_0 : float
+        Velocities at mid-cell at `i_0`, before the profile gets there, interface frame [m/s].
+    v_interface : float
+        Velocity of the interfaces in the lab frame at `i_0`; add it to the three above for the lab frame [m/s].
+    interface_shift : float
+        Displacement of the interfaces in the lab frame by the end of the step, an estimate [m].
+    outcome : str
+        A sentence.
+    """
+
+    label: str
+    drive: str
+    value: float
+    duration: float
+    i_0: float
+    V_0: float
+    i_steady: float
+    V_steady: float
+    c_positive: float
+    c_negative: float
+    sand_time: float
+    depletes: bool
+    depletion_time: float
+    v_minus: float
+    v_plus: float
+    v_0: float
+    v_interface: float
+    interface_shift: float
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is known of a case before it runs.
+
+    Attributes
+    ----------
+    transport : str
+        Name of the set.
+    c0, r0 : float
+        Initial salt concentration [mol/m^3], salt per solvent [1].
+    layer : Layer
+        Thickness and the properties at the initial concentration.
+    rho_plus, newman_number : float
+        Current fraction 1/(1 + Ne), and Ne [1].
+    interface_resistance : float
+        Small-signal resistance of both interfaces, kinetics included [ohm m^2].
+    current_ratio : float
+        Small-signal steady over initial current with these interfaces [1].
+    relaxation_time : float
+        L^2/(pi^2 D), of the slowest mode [s].
+    time_to_steady : float
+        When 1 % of a constant current's build-up is left; a held voltage is quicker [s].
+    limiting_current : LimitingCurrent
+        The largest steady current, in the direction of the first drive.
+    depleting_voltage : float
+        The held voltage whose steady state empties a face, or takes it out of the range [V].
+    steps : tuple of StepPlan
+        One per protocol step.
+    """
+
+    transport: str
+    c0: float
+    r0: float
+    layer: Layer
+    rho_plus: float
+    newman_number: float
+    interface_resistance: float
+    current_ratio: float
+    relaxation_time: float
+    time_to_steady: float
+    limiting_current: LimitingCurrent
+    depleting_voltage: float
+    steps: tuple[StepPlan, ...]
+
+    def table(self) -> tuple[tuple[str, float, str, str], ...]:
+        """Rows of (what, value, SI unit, remark) for the cell as a whole."""
+        limit, layer = self.limiting_current, self.layer
+        swings = "" if layer.phi_0 == 1 else "; constants at c0"
+        deplete = "held, at steady state" if np.isfinite(self.depleting_voltage) else "no steady state empties a face"
+        return (
+            ("salt concentration", self.c0, "mol/m^3", f"r = {self.r0:.4g}, solvent volume fraction {layer.phi_0:.3g}"),
+            ("conductivity", layer.kappa, "S/m", "free electrolyte, at c0"),
+            ("diffusion coefficient", layer.D, "m^2/s", "free electrolyte, at c0"),
+            ("transference number", layer.t_plus, "1", "solvent frame, at c0"),
+            ("Newman number Ne", self.newman_number, "1", ""),
+            ("current fraction rho+ = 1/(1 + Ne)", self.rho_plus, "1", "small signals, no interfacial resistance"),
+            ("bulk resistance", layer.bulk_resistance, "ohm m^2", "separator included"),
+            ("interfacial resistance", self.interface_resistance, "ohm m^2", "both, small signals"),
+            ("i_ss/i_0 with these interfaces", self.current_ratio, "1", "small signals"),
+            ("slowest relaxation time L^2/(pi^2 D)", self.relaxation_time, "s", swings.removeprefix("; ")),
+            ("time to steady state", self.time_to_steady, "s", f"{LEFT:.0%} left at constant current" + swings),
+            ("limiting current", limit.i, "A/m^2", limit.reason),
+            ("voltage that would deplete", self.depleting_voltage, "V", deplete),
+        )
+
+    def lines(self) -> list[str]:
+        """The plan as text, one line per quantity."""
+        text = [f"{self.transport}, before any run"]
+        text += [_line(*row) for row in self.table()]
+        for number, step in enumerate(self.steps, 1):
+            unit = "V" if step.drive == "voltage" else "A/m^2"
+            text += ["", f"step {number}: {step.label}, {step.value:.4g} {unit} for {_duration(step.duration)}"]
+            text += [_line(*row) for row in step_table(step, self.layer)]
+            text.append(f"  {step.outcome}")
+        if len(self.steps) > 1:
+            text += ["", "every step as if it began on the uniform initial concentration"]
+        return text
+
+
+def step_table(step: StepPlan, layer: Layer) -> tuple[tuple[str, float, str, str], ...]:
+    """Rows of (what, value, SI unit, remark) for one step; no rows for a rest.
+
+    Parameters
+    ----------
+    step : StepPlan
+        The step.
+    layer : Layer
+        Of the plan, for the remarks.
+
+    Returns
+    -------
+    tuple of (str, float, str, str)
+    """
+    if step.i_0 == 0:
+        return ()
+    caveat = "" if layer.phi_0 == 1 else "constant phi_0 (1 - t+0) assumed: 20 % off at phi_0 = 0.75"
+    when = "at the earliest" if step.drive == "voltage" else "constants at c0"
+    late, fades = step.i_steady / step.i_0, "the same, until the gradient gets there and stops it"
+    return (
+        ("i_0", step.i_0, "A/m^2", "before any salt has moved"),
+        ("V at the start", step.V_0, "V", ""),
+        ("steady current", step.i_steady, "A/m^2", ""),
+        ("steady voltage", step.V_steady, "V", ""),
+        ("c at the positive face, steady", step.c_positive, "mol/m^3", ""),
+        ("c at the negative face, steady", step.c_negative, "mol/m^3", ""),
+        ("Sand's time at i_0", step.sand_time, "s", caveat),
+        ("face depleted after", step.depletion_time, "s", when if step.depletes else "not in this step"),
+        ("anion velocity, mid-cell, at i_0", step.v_minus, "m/s", "interface frame; interstitial"),
+        ("solvent velocity, mid-cell, at i_0", step.v_0, "m/s", "interface frame; interstitial"),
+        ("anion velocity at the steady current", step.v_minus * late, "m/s", fades),
+        ("solvent velocity at the steady current", step.v_0 * late, "m/s", fades),
+        ("interface velocity at i_0", step.v_interface, "m/s", "add it to the velocities above for the lab frame"),
+        ("interface shift by the end", step.interface_shift, "m", "estimate from linear response"),
+    )
+
+
+def plan(cell: Cell, transport: TransportSet, protocol: Protocol, c0: float) -> Plan:
+    """What a protocol will do, before any run.
+
+    Parameters
+    ----------
+    cell : Cell
+        Geometry and electrodes.
+    transport : TransportSet
+        Properties.
+    protocol : Protocol
+        Steps in order.
+    c0 : float
+        Initial salt concentration [mol/m^3].
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    InputError
+        If `c0` lies outside the range of the set.
+    """
+    try:
+        layer = layer_of(cell, transport, c0)
+    except RangeError as error:
+        raise InputError(f"electrolyte.salt: {error}") from error
+    Ne = float(equations.newman_number(transport, c0))
+    first = next((_peak(step) for step in protocol.steps if np.any(step.value)), 1.0)
+    direction = 1 if first > 0 else -1
+    c_stop = stop_concentration(transport, c0)
+    limit = limiting_current(cell, transport, c0, direction=direction)
+    return Plan(
+        transport=transport.name,
+        c0=float(c0),
+        r0=float(transport.r(c0)),
+        layer=layer,
+        rho_plus=analytic.current_fraction(Ne),
+        newman_number=Ne,
+        interface_resistance=layer.resistance,
+        current_ratio=analytic.current_fraction(
+            Ne, bulk_resistance=layer.bulk_resistance, resistance_initial=layer.resistance
+        ),
+        relaxation_time=1 / layer.relaxation_rate,
+        time_to_steady=float(np.log(8 / (np.pi**2 * LEFT))) / layer.relaxation_rate,
+        limiting_current=limit,
+        depleting_voltage=depleting_voltage(cell, transport, c0, c_min=c_stop, direction=direction),
+        steps=_steps(cell, transport, protocol, float(c0), layer, c_stop),
+    )
+
+
+def layer_of(cell: Cell, transport: TransportSet, c0: float, time: float = 0.0) -> Layer:
+    """The layer of constant properties that the cell is at `c0`, for the closed forms.
+
+    Parameters
+    ----------
+    cell : Cell
+        Geometry and electrodes; kinetics enter by their small-signal resistance.
+    transport : TransportSet
+        Properties.
+    c0 : float
+        Salt concentration [mol/m^3].
+    time : float
+        When to read resistances that are tables [s].
+
+    Returns
+    -------
+    Layer
+    """
+    t_minus = 1 - float(transport.t_plus(c0))
+    drive = float(transport.one_minus_t_plus_chi(c0))
+    return Layer(
+        cell.thickness, float(c0), float(transport.kappa(c0)), float(transport.D(c0)), 1 - t_minus,
+        drive / t_minus if t_minus else 1.0, transport.T,
+        transport.z_plus, transport.nu_plus, transport.nu_minus, float(transport.phi_0(c0)),
+        cell.separator.porosity, cell.separator.macmullin,
+        sum(_small_signal(e, c0, cell.temperature, time) for e in (cell.positive, cell.negative)),
+    )  # fmt: skip
+
+
+def stop_concentration(transport: TransportSet, c0: float) -> float:
+    """The face concentration that ends a run: the lower end of the range, or nearly nothing where that is clamped.
+
+    Parameters
+    ----------
+    transport : TransportSet
+        Its range, and whether it is clamped.
+    c0 : float
+        Average concentration [mol/m^3].
+
+    Returns
+    -------
+    float
+        [mol/m^3]
+    """
+    low = transport.c_range[0]
+    return low if transport.extrapolate == "error" or low <= 0.01 * c0 else 1e-3 * c0
+
+
+def _small_signal(electrode: Electrode, c: float, T: float, time: float) -> float:
+    kinetics = electrode.kinetics
+    slope = 0.0 if kinetics is None else (kinetics.alpha_a + kinetics.alpha_c) * kinetics.exchange_current(c)
+    return electrode.resistance.at(time) + (R * T / (F * slope) if slope else 0.0)
+
+
+def _peak(step: Step) -> float:
+    return float(step.value[np.argmax(np.abs(step.value))])
+
+
+def _steps(
+    cell: Cell, transport: TransportSet, protocol: Protocol, c0: float, layer: Layer, c_stop: float
+) -> tuple[StepPlan, ...]:
+    starts = np.cumsum([0.0, *(step.duration for step in protocol.steps)])
+    parts = zip(protocol.steps, starts, strict=False)
+    return tuple(_step(cell, transport, step, float(t), c0, layer, c_stop) for step, t in parts)
+
+
+def _step(
+    cell: Cell, transport: TransportSet, step: Step, t_start: float, c0: float, layer: Layer, c_stop: float
+) -> StepPlan:
+    law, value = VoltageLaw(cell, transport), _peak(step)
+    by_voltage = step.drive == "voltage"
+    i_0 = law.initial_current(value, c0, t_start) if by_voltage else value
+    V_0 = law.voltage(i_0, layer.bulk_resistance, c0, c0, t_start)
+    t_end = t_start + step.duration
+    i_ss = V_ss = c_positive = c_negative = float("nan")
+    depletes, outcome = False, "rests"
+    try:
+        drive = {"voltage": value} if by_voltage else {"current": value}
+        state = steady_state(cell, transport, c0, time=t_end, **drive)
+    except (RangeError, ConvergenceError) as error:
+        depletes, outcome = isinstance(error, RangeError), f"{error}"
+    else:
+        i_ss, V_ss, c_positive, c_negative = state.i, state.V, state.c_positive, state.c_negative
+        depletes = min(c_positive, c_negative) < c_stop * (1 - 1e-9)
+        if i_0:
+            outcome = f"tends to i_ss/i_0 = {i_ss / i_0:.4g}" if by_voltage else f"tends to {V_ss:.4g} V"
+    t_depleted = analytic.depletion_time(layer, i_0, c_stop) if depletes else float("inf")
+    if t_depleted > step.duration:
+        outcome += "; but not within this step" if depletes else ""
+        depletes, t_depleted = False, float("inf")
+    N = equations.migration(transport, c0) * -i_0  # salt flux where there is no gradient
+    pores = cell.separator.porosity
+    return StepPlan(
+        label=step.label or f"follow {step.drive}",
+        drive=step.drive,
+        value=value,
+        duration=step.duration,
+        i_0=i_0,
+        V_0=V_0,
+        i_steady=i_ss,
+        V_steady=V_ss,
+        c_positive=c_positive,
+        c_negative=c_negative,
+        sand_time=analytic.sand_time(layer, i_0),
+        depletes=depletes,
+        depletion_time=t_depleted,
+        v_minus=float(N) / (c0 * pores),
+        v_plus=float(equations.cation_flux(transport, N, i_0)) / (transport.nu_plus * c0 * pores),
+        v_0=float(equations.solvent_flux(transport, c0, N)) / (float(transport.c_0(c0)) * pores),
+        v_interface=float(equations.interface_velocity(i_0, cell.V_metal, transport.z_plus)),
+        interface_shift=_shift(cell, transport, step, layer, i_0, i_ss),
+        outcome=outcome,
+    )
+
+
+def _shift(cell: Cell, transport: TransportSet, step: Step, layer: Layer, i_0: float, i_ss: float) -> float:
+    """Shift from the charge passed: exact for currents, linear response from i_0 to i_ss for a voltage."""
+    if step.drive == "current":
+        inside = step.duration if step.time is None else step.time
+        times = np.unique(np.append(np.clip(inside, 0, step.duration), [0.0, step.duration]))
+        i = np.array([step.at(t) for t in times])
+    else:
+        times = np.append(0.0, np.geomspace(1e-6, 1.0, 400) * step.duration)
+        fall = analytic.current_response(layer, 1.0, times) * (layer.bulk_resistance + layer.resistance)
+        last = analytic.current_fraction(
+            layer.newman_number, bulk_resistance=layer.bulk_resistance, resistance_initial=layer.resistance
+        )
+        if np.isfinite(i_ss) and last < 1:
+            fall = i_ss / i_0 + (1 - i_ss / i_0) * (fall - last) / (1 - last) if i_0 else fall
+        drive = np.array([step.at(t) for t in times])
+        i = i_0 * fall * drive / _peak(step) if _peak(step) else np.zeros(times.size)
+    charge = float(np.trapezoid(i, times))
+    return float(equations.interface_velocity(charge, cell.V_metal, transport.z_plus))
+
+
+def _line(what: str, value: float, unit: str, remark: str) -> str:
+    """One line of text, in units a person reads."""
+    if np.isnan(value):
+        number = "none"
+    elif unit == "s":
+        number = _duration(value)
+    elif unit == "m/s":
+        number = f"{value * 1e10:.4g} angstrom/s"
+    elif unit == "m":
+        number = f"{value * 1e6:.4g} um"
+    elif unit == "mol/m^3":
+        number = f"{value / 1e3:.4g} mol/L"
+    else:
+        number = f"{value:.4g} {unit}".removesuffix(" 1") if np.isfinite(value) else "unlimited"
+    return f"  {what:<39} {number:<19} {remark}".rstrip()
+
+
+def _duration(seconds: float) -> str:
+    if not np.isfinite(seconds):
+        return "never"
+    for size, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 3 * size:
+            return f"{seconds / size:.4g} {name}"
+    return f"{seconds:.4g} s"

@@ -1,1 +1,0 @@
-"""What instruments report of a cell, and back from their files to concentration and velocity."""

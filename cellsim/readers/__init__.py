@@ -1,1 +1,0 @@
-"""Measured files -> arrays in SI. A reader refuses what it cannot read and names file, row and column."""

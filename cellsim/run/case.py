@@ -1,0 +1,539 @@
+"""A case: one TOML file that says what is to be predicted (docs/schema.md, section 1), and the same in words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from cellsim.cell.geometry import Cell, Separator
+from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
+from cellsim.cell.protocol import Protocol, Step, StopConditions
+from cellsim.constants import V_LITHIUM
+from cellsim.electrolyte.set_file import load_set
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.errors import InputError
+from cellsim.instruments.measured import (
+    SI_OF_KIND,
+    Column,
+    Kind,
+    Measured,
+    per_area,
+    read_drive,
+    read_profile,
+    read_resistance,
+    read_series,
+)
+from cellsim.instruments.tables import unit_factor
+from cellsim.run.simulation import choose_solver
+from cellsim.schema import Table, parse_toml, read_toml
+from cellsim.solvers.march import Options
+
+Drive = Literal["voltage", "current"]
+
+
+def named_file(table: Table, inputs: dict[str, str], key: str = "file") -> Path:
+    """The file a key names, relative to the case; its SHA-256 is noted in `inputs`.
+
+    Raises
+    ------
+    InputError
+        If the key or the file is missing.
+    """
+    path = table.path(key)
+    inputs[table.string(key)] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return path
+
+
+def read_protocol(top: Table, cell: Cell, inputs: dict[str, str]) -> Protocol:
+    """The steps of a case, ``[[step]]``.
+
+    Parameters
+    ----------
+    top : Table
+        The whole case.
+    cell : Cell
+        For the electrode area.
+    inputs : dict
+        Checksums, to which the files read are added.
+
+    Returns
+    -------
+    Protocol
+
+    Raises
+    ------
+    InputError
+        With one sentence: file, key or row, value, what is allowed.
+    """
+    with top.located():
+        return Protocol(tuple(_step(entry, cell, inputs) for entry in top.tables("step")))
+
+
+def _step(table: Table, cell: Cell, inputs: dict[str, str]) -> Step:
+    if table.exactly_one("hold", "follow") == "follow":
+        return _follow(table, cell, inputs)
+    table.only("hold", "value", "duration", "stop")
+    hold = table.choice("hold", ["voltage", "current", "rest"])
+    if hold == "rest" and "value" in table:
+        raise table.error("value", "has no place in a rest; leave it out")
+    duration = table.quantity("duration", "s", above=0)
+    drive: Drive = "voltage" if hold == "voltage" else "current"
+    value = 0.0
+    if hold != "rest":
+        value = table.quantity("value", "V") if drive == "voltage" else _current(table, cell.area)
+    return Step(
+        drive, np.array([value]), duration, stop=_stop(table, drive), label=hold if hold == "rest" else f"hold {hold}"
+    )
+
+
+def _current(table: Table, area: float | None) -> float:
+    """A current density, or a total current divided by the area [A/m^2]."""
+    value = table.data.get("value")
+    try:
+        return table.quantity("value", "A/m^2")
+    except InputError as error:
+        if not isinstance(value, str):
+            raise
+        try:
+            total = table.quantity("value", "A")
+        except InputError:
+            raise error from None
+    return total / per_area(area, f"{table.where('value')} = {value!r}")
+
+
+def _stop(table: Table, drive: Drive) -> StopConditions:
+    stop = table.table("stop", {})
+    units = {"current_below": "", "current_rate_below": "A/m^2/s", "c_below": "mol/m^3", "c_above": "mol/m^3"}
+    limits = {"voltage_above": "V", "voltage_below": "V"}
+    stop.only(*units, *limits)
+    for key in stop:
+        if drive == "current" and key.startswith("current"):
+            raise stop.error(key, "has no place in a step whose current is imposed")
+        if drive == "voltage" and key in limits:
+            raise stop.error(key, "has no place in a step whose voltage is imposed")
+    given = {key: stop.quantity(key, unit, None, above=0) for key, unit in units.items()}
+    return StopConditions(**given, **{key: stop.quantity(key, unit, None) for key, unit in limits.items()})
+
+
+def _follow(table: Table, cell: Cell, inputs: dict[str, str]) -> Step:
+    table.only("follow", "file", "time", "value", "duration", "other", "stop")
+    drive = cast(Drive, table.choice("follow", ["current", "voltage"]))
+    path = named_file(table, inputs)
+    time_column = _column(table.table("time"))
+    time, value = read_drive(
+        path, time_column, _column(table.table("value")), drive, area=cell.area, field=table.where("value")
+    )
+    other = None
+    if "other" in table:
+        other_drive: Drive = "voltage" if drive == "current" else "current"
+        column = _column(table.table("other"))
+        other = read_drive(path, time_column, column, other_drive, area=cell.area, field=table.where("other"))
+    end = float(time[-1])
+    duration = table.quantity("duration", "s", end, above=0)
+    if duration > end * (1 + 1e-9):
+        raise table.error("duration", f"is longer than its table, which ends after {end:.6g} s")
+    return Step(drive, value, duration, time, _stop(table, drive), other, f"follow {drive}")
+
+
+def _column(table: Table) -> Column:
+    table.only("column", "unit")
+    return Column(table.string("column"), table.string("unit"))
+
+
+SOLVERS = ("auto", "fipy", "material", "sundials")
+
+
+@dataclass(frozen=True)
+class Output:
+    """What to keep and what to draw.
+
+    Parameters
+    ----------
+    interval : float, optional
+        Time between kept states [s]; None: dense early, then even.
+    times : tuple of float
+        Extra times to keep [s].
+    profiles_at : tuple of float
+        Times at which profiles are drawn [s]; empty: five spread over the run.
+    positions : tuple of float
+        Where v(t) is drawn: distance from the positive interface at t = 0, in the lab frame [m].
+    """
+
+    interval: float | None = None
+    times: tuple[float, ...] = ()
+    profiles_at: tuple[float, ...] = ()
+    positions: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class SolverChoice:
+    """How to solve it.
+
+    Parameters
+    ----------
+    name : {"auto", "fipy", "material", "sundials"}
+        The solver; "auto" picks one.
+    cells : int
+        Number of cells of the grid.
+    rtol : float
+        Error asked of one time step, relative to the average concentration [1].
+    c_min : float, optional
+        A face below this is depleted [mol/m^3]; None: as :class:`cellsim.solvers.march.Options` says.
+    """
+
+    name: str = "auto"
+    cells: int = Options.cells
+    rtol: float = Options.rtol
+    c_min: float | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A polarisation experiment to predict, read and checked.
+
+    Parameters
+    ----------
+    title : str
+        Free text, shown in figures.
+    cell : Cell
+        Geometry, temperature, electrodes, separator.
+    transport : TransportSet
+        The electrolyte, bound to the cell's temperature and to the case's solvent motion and extrapolation.
+    protocol : Protocol
+        The steps.
+    c0 : float
+        Initial, uniform salt concentration [mol/m^3].
+    output : Output
+        What to keep and draw.
+    solver : SolverChoice
+        How to solve it.
+    measured : tuple of Measured
+        Data to draw over the prediction.
+    text : str
+        The file, verbatim.
+    path : Path
+        Where it was read.
+    inputs : mapping
+        File named by the case (and the case itself), as written there -> SHA-256.
+    """
+
+    title: str
+    cell: Cell
+    transport: TransportSet
+    protocol: Protocol
+    c0: float
+    output: Output = Output()
+    solver: SolverChoice = SolverChoice()
+    measured: tuple[Measured, ...] = ()
+    text: str = ""
+    path: Path = Path("case.toml")
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_case(path: str | Path, *, folder: str | Path | None = None) -> Case:
+    """Read and check a case.
+
+    Parameters
+    ----------
+    path : str or Path
+        The TOML file.
+    folder : str or Path, optional
+        What the paths inside it are relative to; default: the folder it lies in.
+
+    Returns
+    -------
+    Case
+
+    Raises
+    ------
+    InputError
+        Anything unknown, missing, of the wrong dimension or out of bounds in the case or in a file it names.
+    """
+    top = read_toml(path)
+    return _read(top if folder is None else Table(top.data, Path(folder) / Path(path).name, "", top.text))
+
+
+def parse_case(text: str, path: str | Path = "case.toml") -> Case:
+    """The same for TOML text; `path` stands in messages and its folder anchors relative paths.
+
+    Raises
+    ------
+    InputError
+        As :func:`load_case`.
+    """
+    return _read(parse_toml(text, path))
+
+
+def _read(top: Table) -> Case:
+    top.only("title", "cell", "electrolyte", "electrodes", "step", "measured", "output", "solver")
+    inputs = {top.file.name: hashlib.sha256(top.text.encode()).hexdigest()}
+    title = top.string("title", top.file.stem)
+    cell = _cell(top, inputs)
+    transport, c0 = _electrolyte(top.table("electrolyte"), cell, inputs)
+    protocol = read_protocol(top, cell, inputs)
+    measured = tuple(_measured(entry, cell, inputs) for entry in top.tables("measured"))
+    output = _output(top.table("output", {}), cell, protocol)
+    solver = _solver(top.table("solver", {}))
+    return Case(title, cell, transport, protocol, c0, output, solver, measured, top.text, top.file, inputs)
+
+
+# ---- cell ---------------------------------------------------------------------------------------------------------
+
+
+def _cell(top: Table, inputs: dict[str, str]) -> Cell:
+    table = top.table("cell")
+    table.only("thickness", "area", "temperature", "position_origin", "separator")
+    electrodes = top.table("electrodes", {})
+    electrodes.only("V_metal", "positive", "negative")
+    with table.located():
+        return Cell(
+            thickness=table.quantity("thickness", "m", above=0),
+            temperature=table.quantity("temperature", "K", above=0),
+            area=table.quantity("area", "m^2", None, above=0),
+            positive=_electrode(electrodes.table("positive", {}), inputs),
+            negative=_electrode(electrodes.table("negative", {}), inputs),
+            separator=_separator(table.table("separator", None)),
+            V_metal=electrodes.quantity("V_metal", "m^3/mol", V_LITHIUM, least=0),
+            position_origin=cast(Any, table.choice("position_origin", ["positive", "centre"], "positive")),
+        )
+
+
+def _separator(table: Table | None) -> Separator:
+    if table is None:
+        return Separator()
+    table.only("porosity", "tortuosity", "macmullin")
+    porosity = table.number("porosity", above=0, most=1)
+    if table.exactly_one("tortuosity", "macmullin") == "macmullin":
+        return Separator(porosity, table.number("macmullin", least=1))
+    tortuosity = table.number("tortuosity", above=0)
+    if tortuosity < porosity:
+        raise table.error("tortuosity", f"gives a MacMullin number below 1 at porosity {porosity:g}")
+    return Separator.from_tortuosity(porosity, tortuosity)
+
+
+def _electrode(table: Table, inputs: dict[str, str]) -> Electrode:
+    table.only("resistance", "kinetics")
+    kinetics = table.table("kinetics", None)
+    return Electrode(_resistance(table, inputs), None if kinetics is None else _kinetics(kinetics))
+
+
+def _resistance(table: Table, inputs: dict[str, str]) -> Resistance:
+    if not isinstance(table.data.get("resistance"), dict):
+        return Resistance(np.array([table.quantity("resistance", "ohm m^2", 0.0, least=0)]))
+    entry = table.table("resistance")
+    entry.only("file", "time", "value")
+    columns = [Column.from_header(entry.string(key), field=entry.where(key)) for key in ("time", "value")]
+    time, value = read_resistance(named_file(entry, inputs), *columns, field=entry.where())
+    return Resistance(value, time)
+
+
+def _kinetics(table: Table) -> ButlerVolmer:
+    table.only("j_ref", "c_ref", "alpha_a", "alpha_c")
+    alphas = {}
+    for key in ("alpha_a", "alpha_c"):
+        alphas[key] = table.number(key, 0.5, above=0)
+        if alphas[key] >= 1:
+            raise table.error(key, "must lie between 0 and 1")
+    return ButlerVolmer(
+        j_ref=table.quantity("j_ref", "A/m^2", above=0), c_ref=table.quantity("c_ref", "mol/m^3", above=0), **alphas
+    )
+
+
+# ---- electrolyte --------------------------------------------------------------------------------------------------
+
+
+def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> tuple[TransportSet, float]:
+    table.only("transport", "salt", "solvent_motion", "extrapolate")
+    transport = _transport(table, cell.temperature)
+    inputs[table.string("transport")] = hashlib.sha256(transport.text.encode()).hexdigest()
+    with table.located():
+        transport = transport.with_motion(
+            cast(Any, table.choice("solvent_motion", ["volume", "none"], "volume"))
+        ).with_extrapolation(cast(Any, table.choice("extrapolate", ["error", "clamp"], "error")))
+    return transport, _initial(table.table("salt"), transport)
+
+
+def _transport(table: Table, temperature: float) -> TransportSet:
+    name = table.string("transport")
+    try:
+        return load_set(name, T=temperature, folder=table.file.parent)
+    except InputError as error:
+        raise InputError(f"{table.where('transport')}: {error}") from error
+
+
+def _initial(table: Table, transport: TransportSet) -> float:
+    """The initial concentration [mol/m^3], inside the set's range and short of saturation."""
+    table.only("c", "m", "r")
+    key = table.exactly_one("c", "m", "r")
+    unit = {"c": "mol/m^3", "m": "mol/kg", "r": ""}[key]
+    value = table.quantity(key, unit, above=0)
+    with table.located():
+        c0 = transport.c_of(**{key: value})
+    if transport.extrapolate == "error" and not transport.contains(c0):
+        low, high = (_in_terms_of(key, c, transport) for c in transport.c_range)
+        raise table.error(
+            key,
+            f"lies outside {low:.4g}-{high:.4g} {unit or ''}".rstrip()
+            + f' of {transport.name}; choose another set or extrapolate = "clamp"',
+        )
+    return c0
+
+
+def _in_terms_of(key: str, c: float, transport: TransportSet) -> float:
+    return c if key == "c" else float(transport.m(c) if key == "m" else transport.r(c))
+
+
+# ---- what is drawn, and how it is solved ---------------------------------------------------------------------------
+
+
+def _measured(table: Table, cell: Cell, inputs: dict[str, str]) -> Measured:
+    kind = cast(Kind, table.choice("kind", ["profile", "current", "voltage"]))
+    table.only("kind", "file", "unit", "time_unit", "error", "label", *(["position_unit"] if kind == "profile" else []))
+    unit, time_unit = table.string("unit"), table.string("time_unit")
+    path = named_file(table, inputs)
+    position = None
+    if kind == "profile":
+        time, x, value = read_profile(
+            path,
+            unit=unit,
+            position_unit=table.string("position_unit"),
+            time_unit=time_unit,
+            field=table.where(),
+        )
+        position = np.array([cell.from_origin(float(p)) for p in x])
+    else:
+        time, value = read_series(path, kind, unit=unit, time_unit=time_unit, area=cell.area, field=table.where())
+    si_unit = unit_factor(unit, SI_OF_KIND[kind], field=table.where("unit"))[1]
+    error = table.quantity("error", si_unit, None, above=0)
+    if error is not None and si_unit == "A":
+        error /= per_area(cell.area, table.where("error"))
+    return Measured(kind, time, value, position, error, table.string("label", path.name))
+
+
+def _auto(table: Table, key: str, unit: str) -> float | None:
+    """A positive quantity, or None for ``"auto"`` (the default)."""
+    return None if table.data.get(key, "auto") == "auto" else table.quantity(key, unit, above=0)
+
+
+def _output(table: Table, cell: Cell, protocol: Protocol) -> Output:
+    table.only("interval", "times", "profiles_at", "positions")
+    times = {}
+    for key in ("times", "profiles_at"):
+        times[key] = tuple(table.quantities(key, "s", []))
+        for k, time in enumerate(times[key]):
+            if not 0 <= time <= protocol.duration * (1 + 1e-9):
+                raise InputError(
+                    f"{table.where(key)}[{k}] = {table.data[key][k]!r} lies outside the run, "
+                    f"which lasts at most {protocol.duration / 60:.6g} min"
+                )
+    positions = []
+    for k, position in enumerate(table.quantities("positions", "m", [])):
+        x = cell.from_origin(position)
+        if not 0 <= x <= cell.thickness:
+            raise InputError(
+                f"{table.where('positions')}[{k}] = {table.data['positions'][k]!r} lies outside the cell, "
+                f'counted from cell.position_origin = "{cell.position_origin}"'
+            )
+        positions.append(x)
+    return Output(_auto(table, "interval", "s"), times["times"], times["profiles_at"], tuple(positions))
+
+
+def _solver(table: Table) -> SolverChoice:
+    table.only("name", "cells", "rtol", "c_min")
+    return SolverChoice(
+        name=table.choice("name", SOLVERS, "auto"),
+        cells=table.integer("cells", Options.cells, least=10),
+        rtol=table.number("rtol", Options.rtol, above=0, most=0.1),
+        c_min=_auto(table, "c_min", "mol/m^3"),
+    )
+
+
+STOP_UNITS = {
+    "current_below": "of the initial current",
+    "current_rate_below": "A/m^2/s",
+    "c_below": "mol/m^3",
+    "c_above": "mol/m^3",
+    "voltage_above": "V",
+    "voltage_below": "V",
+}
+
+
+def duration(seconds: float) -> str:
+    """A time span with a unit that suits it.
+
+    Examples
+    --------
+    >>> duration(90), duration(60000), duration(300000)
+    ('90 s', '1000 min', '83.33 h')
+    """
+    if seconds < 600:
+        return f"{seconds:.4g} s"
+    return f"{seconds / 60:.4g} min" if seconds < 100_000 else f"{seconds / 3600:.4g} h"
+
+
+def describe(case: Case) -> list[str]:
+    """What will be run.
+
+    Parameters
+    ----------
+    case : Case
+        The case.
+
+    Returns
+    -------
+    list of str
+        Lines to print.
+
+    Raises
+    ------
+    InputError
+        If the solver named cannot run this case.
+    """
+    cell, transport = case.cell, case.transport
+    separator = cell.separator
+    pores = f", separator: porosity {separator.porosity:g}, MacMullin number {separator.macmullin:.4g}"
+    area = "" if cell.area is None else f", {1e4 * cell.area:.4g} cm^2"
+    clamp = ', held at the ends of its range (extrapolate = "clamp")' if transport.extrapolate == "clamp" else ""
+    return [
+        case.title,
+        f"cell          {1e3 * cell.thickness:.4g} mm{area}, {cell.temperature:.2f} K"
+        + (pores if separator.porosity < 1 or separator.macmullin > 1 else ""),
+        f"electrolyte   {transport.name} ({transport.status}){clamp}",
+        f"salt          c = {case.c0 / 1e3:.4g} mol/L, m = {float(transport.m(case.c0)):.4g} mol/kg, "
+        f"r = {float(transport.r(case.c0)):.4g}; solvent motion: {transport.solvent_motion}",
+        f"electrodes    positive: {_electrode_words(cell.positive)}; negative: {_electrode_words(cell.negative)}",
+        *(f"step {k}        {_step_words(step)}" for k, step in enumerate(case.protocol.steps, 1)),
+        *(f"measured      {data.kind}: {data.label}" for data in case.measured),
+        f"solver        {choose_solver(case.solver.name, transport)}, {case.solver.cells} cells, "
+        f"rtol {case.solver.rtol:g}",
+    ]
+
+
+def _electrode_words(electrode: Electrode) -> str:
+    values = electrode.resistance.value
+    parts = []
+    if np.any(values):
+        low, high = 1e4 * float(values.min()), 1e4 * float(values.max())
+        parts.append(f"{low:.4g} ohm cm^2" if low == high else f"{low:.4g}-{high:.4g} ohm cm^2 in time")
+    if electrode.kinetics is not None:
+        parts.append(f"Butler-Volmer, {electrode.kinetics.j_ref:.4g} A/m^2")
+    return " and ".join(parts) or "no loss"
+
+
+def _step_words(step: Step) -> str:
+    unit = "V" if step.drive == "voltage" else "A/m^2"
+    if step.time is not None:
+        text = f"follow a {step.drive} of {step.value.min():.4g} to {step.value.max():.4g} {unit}"
+        text += f", {step.value.size} points"
+    elif step.is_rest:
+        text = "rest"
+    else:
+        text = f"hold {step.value[0]:.4g} {unit}"
+    text += f", {duration(step.duration)}"
+    stops = [f"{key.replace('_', ' ')} {value:.4g} {STOP_UNITS[key]}" for key, value in step.stop.given.items()]
+    return text + (f"; stop when {' or '.join(stops)}" if stops else "")

@@ -1,0 +1,512 @@
+"""The figures of a run: current and voltage, profiles, velocities, and a map over time and position.
+
+Prediction as line, measured data as points with error bars; the frame and the origin of positions are named, and so
+is what the transport set rests on unless it was measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim import figstyle
+from cellsim.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
+from cellsim.solvers.solution import FRAMES, Solution
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from cellsim.instruments.measured import Measured
+    from cellsim.run.case import Case
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class View:
+    """A solution and how to show it.
+
+    Parameters
+    ----------
+    solution : Solution
+        The run.
+    title, note : str
+        Above and below every figure.
+    origin : float
+        Distance of the origin of positions from the positive interface at t = 0 [m].
+    origin_name : str
+        In words.
+    time_scale, time_unit
+        Seconds in one unit of the time axis, and its name.
+    profile_times : tuple of float
+        When profiles are drawn [s].
+    positions : tuple of float
+        Where v(t) is drawn: distance from the positive interface at t = 0, fixed in the lab [m].
+    measured : tuple of Measured
+        Data to overlay.
+    """
+
+    solution: Solution
+    title: str = ""
+    note: str = ""
+    origin: float = 0.0
+    origin_name: str = "positive interface"
+    time_scale: float = 60.0
+    time_unit: str = "min"
+    profile_times: tuple[float, ...] = ()
+    positions: tuple[float, ...] = ()
+    measured: tuple[Measured, ...] = ()
+
+    @property
+    def time(self) -> Array:
+        """Times of the run in the unit of the axis."""
+        return self.solution["time"] / self.time_scale
+
+    @property
+    def time_label(self) -> str:
+        """Label of a time axis."""
+        return figstyle.label("$t$", self.time_unit, "time")
+
+    @property
+    def position_label(self) -> str:
+        """Label of a position axis."""
+        return figstyle.label("$x$", self.length_unit, f"from {self.origin_name},")
+
+    @property
+    def length_unit(self) -> str:
+        """Unit of positions: mm, or µm in a thin cell."""
+        return "mm" if self.solution["thickness"][0] > 0.5e-3 else "µm"
+
+    def along(self, x: Array | float) -> Any:
+        """Distances from the positive interface [m] -> positions on the axis, in its unit."""
+        return (np.asarray(x, dtype=float) - self.origin) * (1e3 if self.length_unit == "mm" else 1e6)
+
+    def at_time(self, name: str, time: float) -> Array:
+        """A variable at `time` [s], linear between the kept states; velocities in the interface frame [SI]."""
+        values = self.solution[name]
+        values = values[FRAMES.index("interface")] if values.ndim == 3 else values
+        k = int(np.clip(np.searchsorted(self.solution["time"], time), 1, values.shape[0] - 1))
+        t0, t1 = self.solution["time"][k - 1 : k + 1]
+        w = float(np.clip((time - t0) / (t1 - t0), 0.0, 1.0))
+        return np.asarray((1 - w) * values[k - 1] + w * values[k])
+
+    def of_kind(self, kind: str) -> list[Measured]:
+        """The overlays of one kind."""
+        return [data for data in self.measured if data.kind == kind]
+
+
+def make_view(solution: Solution, case: Case | None = None) -> View:
+    """Decide what the figures of a run show.
+
+    Parameters
+    ----------
+    solution : Solution
+        The run.
+    case : Case, optional
+        Its case: title, origin of positions, times, positions and data to overlay.
+
+    Returns
+    -------
+    View
+    """
+    attributes = solution.attributes
+    end = float(solution["time"][-1])
+    scale, unit = (1.0, "s") if end < 300 else (60.0, "min") if end <= 50 * 3600 else (3600.0, "h")
+    thickness = float(solution["thickness"][0])
+    view = View(
+        solution,
+        title=str(attributes.get("transport", "")),
+        note=_note(solution),
+        time_scale=scale,
+        time_unit=unit,
+        profile_times=_default_times(solution),
+        positions=tuple(thickness * f for f in (0.2, 0.35, 0.5, 0.65, 0.8)),
+    )
+    if case is None:
+        return view
+    chosen = tuple(t for t in case.output.profiles_at if t <= end * (1 + 1e-9))
+    if case.output.profiles_at and len(chosen) < len(case.output.profiles_at):
+        chosen = (*chosen, end)  # the run ended early: its last state is what there is to see
+    centre = case.cell.position_origin == "centre"
+    return replace(
+        view,
+        title=case.title,
+        origin=case.cell.from_origin(0.0),
+        origin_name="cell centre" if centre else "positive interface",
+        profile_times=chosen or view.profile_times,
+        positions=case.output.positions or view.positions,
+        measured=(*case.measured, *_not_imposed(solution, case)),
+    )
+
+
+def _default_times(solution: Solution) -> tuple[float, ...]:
+    """Five times spread over one step as diffusion spreads them; the start and the end of each of several steps."""
+    end = float(solution["time"][-1])
+    if len(solution.log) < 2:
+        return tuple(end * fraction for fraction in (0.0, 0.03, 0.1, 0.3, 1.0))
+    times = {0.0}
+    for entry in solution.log:
+        start, stop = float(entry["t_start"]), float(entry["t_end"])
+        times |= {stop} if len(solution.log) > 3 else {start + 0.05 * (stop - start), stop}
+    return tuple(sorted(times))[:7]
+
+
+def _note(solution: Solution) -> str:
+    attributes, parts = solution.attributes, []
+    status = attributes.get("transport_status", "measured")
+    if status != "measured":
+        text = f"Transport set {attributes.get('transport', '')}: {str(status).upper()}"
+        parts.append(f"{text}, {attributes['transport_note']}" if attributes.get("transport_note") else text)
+    if attributes.get("clamped"):
+        parts.append("Properties held at the ends of their range where the run left it")
+    if not solution.succeeded:
+        parts.append(f"Run ended early ({solution.status}): {solution.message}")
+    return ". ".join(part.rstrip(".") for part in parts) + ("." if parts else "")
+
+
+def _not_imposed(solution: Solution, case: Case) -> list[Measured]:
+    """The measured drive that a following step did not impose, as data to overlay."""
+    from cellsim.instruments.measured import Measured
+
+    found = []
+    for entry in solution.log:
+        step = case.protocol.steps[int(entry["index"])]
+        if step.measured_other is not None:
+            time, value = step.measured_other
+            kind = "voltage" if step.drive == "current" else "current"
+            found.append(Measured(kind, time + float(entry["t_start"]), value, label="measured, not imposed"))  # type: ignore[arg-type]
+    return found
+
+
+def draw_current(view: View, path: Path) -> None:
+    """i(t); with the voltage and its parts below it unless the voltage was held."""
+    solution = view.solution
+    i, V = solution["i"], solution["V"]
+    with_voltage = bool(np.ptp(V) > 1e-6 * np.max(np.abs(V))) or bool(view.of_kind("voltage"))
+    rows = 2 if with_voltage else 1
+    with figstyle.drawing(path, rows, title=view.title, note=view.note, sharex=True) as (_, axes):
+        top = axes[0]
+        top.plot(view.time, i, color=figstyle.COLOURS[0], label="prediction")
+        _overlay(top, view, "current")
+        top.set_ylabel(figstyle.label("$i$", CURRENT, "current density"))
+        if not with_voltage and i[0] > 0:
+            top.plot(view.time[:1], i[:1], "o", color=figstyle.COLOURS[0], clip_on=False, zorder=4)
+            top.annotate(
+                f"$i_0$ = {i[0]:.4g} {CURRENT}", (view.time[0], i[0]), xytext=(6, 0),
+                textcoords="offset points", va="center",
+            )  # fmt: skip
+            top.set_ylim(0, None)
+            limit = small_signal_limit(solution)
+            if limit is not None:
+                text = "small-voltage steady state, $i_0/(1+\\mathrm{Ne})$"
+                figstyle.reference(top, limit, text, above=bool(i[-1] < limit))
+        elif np.any(i):
+            top.set_ylim(min(0.0, 1.08 * i.min()), max(0.0, 1.08 * i.max()))
+        if view.of_kind("current"):
+            top.legend()
+        if with_voltage:
+            _draw_voltage(axes[1], view)
+        axes[-1].set_xlabel(view.time_label)
+        top.set_xlim(0, None)
+
+
+def _draw_voltage(axes: Axes, view: View) -> None:
+    solution, factor, unit = view.solution, 1.0, "V"
+    largest = max(
+        [float(np.max(np.abs(solution["V"])))] + [float(np.max(np.abs(d.value))) for d in view.of_kind("voltage")]
+    )
+    if largest < 0.5:
+        factor, unit = 1e3, "mV"
+    axes.plot(view.time, factor * solution["V"], color="black", label="cell voltage")
+    interfaces = solution["V_positive"] + solution["V_negative"]
+    parts = [("ohmic", solution["V_ohmic"]), ("concentration", solution["V_concentration"])]
+    if np.any(interfaces):
+        parts.append(("interfaces", interfaces))
+    for (name, values), colour, dash in zip(parts, figstyle.COLOURS, figstyle.DASHES[1:], strict=False):
+        axes.plot(view.time, factor * values, color=colour, linestyle=dash, linewidth=1.0, label=name)
+    for data in view.of_kind("voltage"):
+        _series(axes, view, data, factor)
+    predicted = float(np.max(np.abs(solution["V"])))
+    if view.of_kind("voltage") and largest > 5 * predicted:
+        axes.set_yscale("symlog", linthresh=factor * 10 ** np.floor(np.log10(0.3 * max(predicted, 1e-9))), linscale=0.5)
+        axes.minorticks_off()
+    axes.set_ylabel(figstyle.label("$V$", unit, "voltage"))
+    axes.legend()
+
+
+def _overlay(axes: Axes, view: View, kind: str) -> None:
+    for data in view.of_kind(kind):
+        _series(axes, view, data, 1.0)
+
+
+def _series(axes: Axes, view: View, data: Measured, factor: float) -> None:
+    inside = data.time <= view.solution["time"][-1] * (1 + 1e-9)
+    error = None if data.error is None else factor * data.error
+    size = {"markersize": 1.6, "markeredgewidth": 0.5} if inside.sum() > 80 else {}
+    figstyle.points(
+        axes, data.time[inside] / view.time_scale, factor * data.value[inside], error, label=data.label,
+        color=figstyle.GREY, **size,
+    )  # fmt: skip
+
+
+def small_signal_limit(solution: Solution) -> float | None:
+    """Steady current density of the same cell at small voltage, scaled from i_0 [A/m^2]; None where it has no meaning.
+
+    i_0 (R_b + R_s)/(R_b (1 + Ne) + R_s), with R_b the electrolyte's and R_s the interfaces' resistance; for R_s = 0
+    it is i_0/(1 + Ne). Balsara & Newman 2015, doi:10.1149/2.0651514jes; PHYSICS section 4. None where the current is
+    not the response to one voltage, or where the interfaces are not resistances.
+    """
+    i = solution["i"]
+    if len(solution.log) > 1 or i[0] == 0 or i[-1] == 0:
+        return None
+    interfaces = (solution["V_positive"] + solution["V_negative"]) / i
+    if abs(interfaces[-1] - interfaces[0]) > 1e-6 * abs(interfaces[0]):
+        return None
+    bulk, series = float(solution["V_ohmic"][0] / i[0]), float(interfaces[0])
+    Ne = float(np.mean(solution["Ne"][0]))
+    return float(i[0] * (bulk + series) / (bulk * (1 + Ne) + series))
+
+
+def draw_profiles(view: View, path: Path) -> None:
+    """c(x) at chosen times, with r on the right; a panel for each time where there are measured profiles."""
+    times = view.profile_times
+    if view.of_kind("profile"):
+        _draw_with_data(view, path)
+        return
+    with figstyle.drawing(path, title=view.title, note=view.note, height=2.9) as (_, axes):
+        panel = axes[0]
+        for time, colour in zip(times, figstyle.shades(len(times)), strict=True):
+            _profile(panel, view, time, colour)
+        panel.set_ylabel(figstyle.label("$c$", CONCENTRATION, "salt concentration"))
+        low, high = panel.get_ylim()
+        panel.set_ylim(max(low, 0.0), high)
+        position_axis(panel, view)
+        r_axis(panel, view.solution)
+        figstyle.legend_above(panel, f"$t$ ({view.time_unit})", min(len(times), 5))
+
+
+def _draw_with_data(view: View, path: Path) -> None:
+    times = view.profile_times
+    names = "; ".join(dict.fromkeys(data.label for data in view.of_kind("profile")))
+    note = f"Lines: prediction. Points: {names}. "
+    with figstyle.drawing(
+        path, len(times), title=view.title, note=note + view.note, height=1.25, sharex=True, sharey=True
+    ) as (_, axes):
+        for panel, time, colour in zip(axes, times, figstyle.shades(len(times)), strict=True):
+            for data, marker in zip(view.of_kind("profile"), figstyle.MARKERS, strict=False):
+                _profile_points(panel, view, data, time, marker)
+            _profile(panel, view, time, colour)
+            panel.set_title(f"$t$ = {time_text(view, time)} {view.time_unit}", loc="right", y=0.86)
+            r_axis(panel, view.solution, with_label=panel is axes[len(axes) // 2])
+        axes[len(axes) // 2].set_ylabel(figstyle.label("$c$", CONCENTRATION, "salt concentration"))
+        position_axis(axes[-1], view)
+
+
+def _profile(axes: Axes, view: View, time: float, colour: Any) -> None:
+    x, c = view.along(view.at_time("position_face", time)), view.at_time("c_face", time)
+    axes.plot(x, c / 1e3, color=colour, label=time_text(view, time), zorder=4)
+
+
+def _profile_points(axes: Axes, view: View, data: Measured, time: float, marker: str) -> None:
+    """The measured profile nearest to `time`, if one lies within half its spacing, seen from the moving interface."""
+    assert data.position is not None
+    k = int(np.argmin(np.abs(data.time - time)))
+    spacing = float(np.median(np.diff(data.time))) if data.time.size > 1 else 60.0
+    if abs(data.time[k] - time) > 0.51 * spacing:
+        return
+    shift = float(view.at_time("interface_shift", time))
+    error = None if data.error is None else data.error / 1e3
+    x = view.along(data.position - shift)
+    figstyle.points(axes, x, data.value[k] / 1e3, error, color=figstyle.GREY, marker=marker, markersize=2.0)
+
+
+def _pairs(solution: Solution) -> tuple[Array, Array]:
+    """Increasing pairs (c [mol/L], r) of a run."""
+    c, keep = np.unique(solution["c"].ravel() / 1e3, return_index=True)
+    return c, solution["r"].ravel()[keep]
+
+
+def r_axis(axes: Axes, solution: Solution, *, with_label: bool = True) -> None:
+    """r on the right-hand axis, by the run's own pairs (c, r), carried on to both sides."""
+    c, r = _pairs(solution)
+    steep = max((r[-1] - r[0]) / (c[-1] - c[0]) if c[-1] > c[0] else 0.0, r[-1] / c[-1])
+    c = np.concatenate([[-c[-1], 0.0], c, [4 * c[-1]]])
+    r = np.concatenate([[-r[-1], 0.0], r, [r[-1] + 3 * c[-2] * steep]])
+
+    def forward(value: Any) -> Any:
+        return np.interp(value, c, r)
+
+    def back(value: Any) -> Any:
+        return np.interp(value, r, c)
+
+    second = axes.secondary_yaxis("right", functions=(forward, back))
+    second.spines["right"].set_visible(True)
+    if with_label:
+        second.set_ylabel("salt per solvent unit $r$")
+
+
+def position_axis(axes: Axes, view: View) -> None:
+    """The position axis, with the sign of the electrodes at its ends, in a row of their own above the label."""
+    axes.set_xlabel(view.position_label, labelpad=12.0)
+    axes.set_xlim(*view.along(np.array([0.0, float(np.max(view.solution["thickness"]))])))
+    for x, sign, side in ((0.0, "(+)", "left"), (1.0, "(−)", "right")):
+        axes.annotate(
+            sign, (x, 0), xycoords="axes fraction", xytext=(0, -15), textcoords="offset points", ha=side, va="top"
+        )
+
+
+def time_text(view: View, time: float) -> str:
+    """A time in the unit of the axes."""
+    return f"{time / view.time_scale:.4g}"
+
+
+def draw_map(view: View, path: Path) -> None:
+    """c over time and position, with lines of equal r."""
+    solution = view.solution
+    keep = np.concatenate([[True], np.diff(view.time) > 1e-9 * view.time[-1]])
+    x = view.along(solution["position_face"][keep])
+    t = np.broadcast_to(view.time[keep][:, None], x.shape)
+    c = solution["c_face"][keep] / 1e3
+    r = np.interp(c, *_pairs(solution))
+    with figstyle.drawing(path, title=view.title, note=view.note, height=2.6) as (figure, axes):
+        panel = axes[0]
+        mesh = panel.pcolormesh(t, x, c, cmap=figstyle.SEQUENTIAL, shading="gouraud", rasterized=True)
+        bar = figure.colorbar(mesh, ax=panel, pad=0.02, aspect=25)
+        bar.set_label(figstyle.label("$c$", CONCENTRATION, "salt concentration"))
+        if np.ptp(r) > 1e-3 * np.max(r):
+            _contours(panel, t, x, c, r)
+            panel.set_title("lines: salt per solvent unit $r$", loc="left")
+        panel.set_xlabel(view.time_label)
+        panel.set_ylabel(view.position_label)
+
+
+def _contours(axes: Axes, t: Array, x: Array, c: Array, r: Array) -> None:
+    """Lines of equal r, pale on dark and dark on pale, labelled late in the run or where they are widest apart."""
+    from matplotlib.ticker import MaxNLocator
+
+    levels = [v for v in MaxNLocator(6).tick_values(r.min(), r.max()) if r.min() < v < r.max()]
+    if not levels:
+        return
+    middle = 0.5 * (c.min() + c.max())
+    dark = [float(np.interp(v, np.sort(r.ravel()), np.sort(c.ravel()))) > middle for v in levels]
+    lines = axes.contour(t, x, r, levels=levels, colors=["black" if d else "white" for d in dark], linewidths=0.7)
+    late, widest = int(np.searchsorted(t[:, 0], 0.8 * t[-1, 0])), _widest(r)
+    spots = [spot for v in levels for spot in [_spot(t, x, r, v, late) or _spot(t, x, r, v, widest)] if spot]
+    axes.clabel(lines, fmt=lambda value: f"{value:.3g}", fontsize=figstyle.FONT, manual=spots)
+
+
+def _widest(r: Array) -> int:
+    """A state in the middle of those whose concentrations are farthest apart."""
+    spread = np.ptp(r, axis=1)
+    rows = np.flatnonzero(spread > 0.98 * spread.max())
+    return int(rows[rows.size // 2])
+
+
+def _spot(t: Array, x: Array, r: Array, level: float, row: int) -> tuple[float, float] | None:
+    """Where a line of equal r crosses one state, unless that is too near a wall for a label."""
+    crossing = np.flatnonzero(np.diff(np.sign(r[row] - level)))
+    if not crossing.size:
+        return None
+    place = float(x[row, crossing[0]])
+    margin = 0.05 * float(x[row, -1] - x[row, 0])
+    return (float(t[row, 0]), place) if x[row, 0] + margin < place < x[row, -1] - margin else None
+
+
+def draw_velocities(view: View, path: Path) -> None:
+    """Anion and solvent velocity against position, interface frame; not at t = 0, when they step at the walls."""
+    times = [t for t in view.profile_times if t > 0] or [float(view.solution["time"][-1])]
+    v_s = float(view.at_time("v_interface", times[-1]))
+    note = (
+        "Interface frame. "
+        if v_s == 0
+        else f"Interface frame; for the lab frame add {v_s * ANGSTROM:.2g} {SPEED} (interfaces, last time). "
+    )
+    with figstyle.drawing(
+        path, 2, title=view.title, note=note + view.note, height=1.9, sharex=True
+    ) as (_, axes):  # fmt: skip
+        colours = figstyle.shades(len(times))
+        for panel, name, text in zip(axes, ("v_minus", "v_0"), ("anion $v_-$", "solvent $v_0$"), strict=True):
+            for time, colour in zip(times, colours, strict=True):
+                x = view.along(view.at_time("position_face", time))
+                panel.plot(x, view.at_time(name, time) * ANGSTROM, color=colour, label=time_text(view, time))
+            panel.axhline(0, color=figstyle.GREY, linewidth=0.5, zorder=1)
+            panel.set_ylabel(figstyle.label(text, SPEED))
+        figstyle.legend_above(axes[0], f"$t$ ({view.time_unit})")
+        position_axis(axes[1], view)
+
+
+def draw_velocity_at_positions(view: View, path: Path) -> None:
+    """|v-| in the interface frame and v0 in the lab frame against time, at positions fixed in the lab."""
+    solution = view.solution
+    positions = np.array(view.positions)
+    anion = np.abs(solution.at("v_minus", positions) - solution["v_interface"][:, None]) * ANGSTROM
+    solvent = solution.at("v_0", positions) * ANGSTROM
+    note = f"Anion and solvent velocity at positions fixed in the lab, from {view.origin_name} at $t$ = 0. "
+    with figstyle.drawing(
+        path, 2, title=view.title, note=note + view.note, height=2.2, sharex=True
+    ) as (_, axes):  # fmt: skip
+        digits, plus = (2 if view.length_unit == "mm" else 0), ("+" if view.origin else "")
+        for k, x in enumerate(view.along(positions)):
+            look: dict[str, Any] = {
+                "color": figstyle.COLOURS[k % 7],
+                "linestyle": figstyle.DASHES[k % 7],
+                "linewidth": 1.1,
+            }
+            axes[0].plot(view.time, anion[:, k], label=f"{x:{plus}.{digits}f}", **look)
+            axes[1].plot(view.time, solvent[:, k], **look)
+        axes[1].plot(view.time, solution["v_interface"] * ANGSTROM, color=figstyle.GREY, linewidth=0.8, linestyle=":")
+        axes[1].annotate(
+            "interface", (view.time[-1], solution["v_interface"][-1] * ANGSTROM), xytext=(0, -2), ha="right", va="top",
+            textcoords="offset points", color=figstyle.GREY,
+        )  # fmt: skip
+        axes[0].set_ylabel(figstyle.label("$|v_-|$, interface frame", SPEED))
+        axes[1].set_ylabel(figstyle.label("$v_0$, lab frame", SPEED))
+        figstyle.legend_above(axes[0], f"position ({view.length_unit})", 3)
+        axes[0].set_ylim(0, _without_spike(view, anion)[1])
+        axes[1].set_ylim(*_without_spike(view, np.column_stack([solvent, solution["v_interface"] * ANGSTROM])))
+        axes[1].set_xlabel(view.time_label)
+        axes[1].set_xlim(0, float(view.time[-1]))
+
+
+def _without_spike(view: View, values: Array) -> tuple[float, float]:
+    """Limits of an axis that leave out the first twentieth of the run, when the velocities fall from their start."""
+    later = values[view.time >= 0.05 * view.time[-1]]
+    low, high = min(0.0, float(np.nanmin(later))), max(0.0, float(np.nanmax(later)))
+    margin = 0.12 * (high - low) or 1.0
+    return low - margin * (low < 0), high + margin
+
+
+__all__ = ["FIGURES", "write_figures"]
+
+FIGURES = ("current.png", "profiles.png", "velocities.png", "velocity_at_positions.png", "map.png")
+
+
+def write_figures(solution: Solution, directory: str | Path, *, case: Case | None = None) -> list[Path]:
+    """Draw all figures of a run.
+
+    Parameters
+    ----------
+    solution : Solution
+        The run, complete or partial.
+    directory : str or Path
+        An existing folder.
+    case : Case, optional
+        Its case: title, origin of positions, times, positions and data to overlay.
+
+    Returns
+    -------
+    list of Path
+        The files written, named as :data:`FIGURES`. A run that kept a single state has no figures.
+    """
+    if solution["time"].size < 2:
+        return []
+    view = make_view(solution, case)
+    drawers = (draw_current, draw_profiles, draw_velocities, draw_velocity_at_positions, draw_map)
+    paths = [Path(directory) / name for name in FIGURES]
+    for draw, path in zip(drawers, paths, strict=True):
+        draw(view, path)
+    return paths

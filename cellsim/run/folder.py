@@ -1,0 +1,369 @@
+"""A run and the folder it is kept in: case, solution, summary, figures, report (docs/schema.md, section 4).
+
+Everything is written into a hidden folder first and moved into place file by file when it is complete, summary.json
+last. A finished run is never replaced by one that ended early: that one goes to a folder beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.errors import ConvergenceError, InputError, RangeError
+from cellsim.model.equations import newman_number
+from cellsim.model.steady import limiting_current
+from cellsim.run.case import Case, load_case
+from cellsim.run.simulation import output_times, simulate
+from cellsim.solvers.march import Options
+from cellsim.solvers.solution import Solution
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+log = logging.getLogger(__name__)
+
+CASE, SOLUTION, SUMMARY = "case.toml", "solution.nc", "summary.json"
+FIGURES = ("current.png", "profiles.png", "velocities.png", "velocity_at_positions.png", "map.png")
+REPORT = "report.html"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a run was kept.
+
+    Parameters
+    ----------
+    directory : Path
+        The folder written to.
+    summary : dict
+        What summary.json holds.
+    beside : bool
+        True where the folder asked for holds a finished run, which this one, ended early, did not replace.
+    """
+
+    directory: Path
+    summary: dict[str, Any]
+    beside: bool = False
+
+
+# ---- running ------------------------------------------------------------------------------------------------------
+
+
+def predict(case: Case, *, solver: str | None = None, progress: Callable[[float], None] | None = None) -> Solution:
+    """Run a case.
+
+    Parameters
+    ----------
+    case : Case
+        What to run.
+    solver : str, optional
+        Instead of the solver the case names.
+    progress : callable, optional
+        Called with the fraction done.
+
+    Returns
+    -------
+    Solution
+        With the case verbatim and the checksums of its inputs among its attributes.
+
+    Raises
+    ------
+    InputError
+        Bad input, before any work is done.
+    """
+    return simulate(
+        case.cell,
+        case.transport,
+        case.protocol,
+        c0=case.c0,
+        times=wanted_times(case),
+        solver=solver or case.solver.name,
+        options=Options(cells=case.solver.cells, rtol=case.solver.rtol, c_min=case.solver.c_min),
+        attributes={"title": case.title, "case_toml": case.text, "inputs": json.dumps(dict(case.inputs))},
+        progress=progress,
+    )
+
+
+def wanted_times(case: Case) -> NDArray[np.float64]:
+    """The times a case wants its result at: those of its interval, the extra ones and those of its figures [s]."""
+    end, interval = case.protocol.duration, case.output.interval
+    if interval is not None and end / interval > 100_000:
+        states = end / interval
+        raise InputError(f"output.interval = {interval:.4g} s asks for {states:.3g} states; at most 100000 are kept")
+    even = output_times(case.protocol) if interval is None else np.append(np.arange(0.0, end, interval), end)
+    return np.unique(np.concatenate([even, case.output.times, case.output.profiles_at]))
+
+
+# ---- summary ------------------------------------------------------------------------------------------------------
+
+
+def summarise(case: Case, solution: Solution) -> dict[str, Any]:
+    """What summary.json holds.
+
+    Parameters
+    ----------
+    case : Case
+        What was run.
+    solution : Solution
+        What came out.
+
+    Returns
+    -------
+    dict
+        The keys of docs/schema.md section 4; None where a number does not exist.
+    """
+    attributes = solution.attributes
+    i, V, c, c_face = (solution[name] for name in ("i", "V", "c", "c_face"))
+    low, high = float(min(c.min(), c_face.min())), float(max(c.max(), c_face.max()))
+    held = case.transport.with_extrapolation("clamp")
+    Ne = float(newman_number(held, case.c0))
+    return {
+        "title": case.title,
+        "case": str(case.path.resolve()),
+        "transport": case.transport.name,
+        "transport_status": case.transport.status,
+        "solvent_motion": case.transport.solvent_motion,
+        "solver": attributes["solver"],
+        "status": solution.status,
+        "message": solution.message,
+        "exit_code": 0 if solution.succeeded else 1,
+        "steps": [dict(entry) for entry in solution.log],
+        "i_0": _number(i[0]),
+        "i_end": _number(i[-1]),
+        "i_end_over_i_0": _number(i[-1] / i[0]) if i[0] else None,
+        "rho_plus": _number(1 / (1 + Ne)),
+        "Ne": _number(Ne),
+        "V_0": _number(V[0]),
+        "V_end": _number(V[-1]),
+        "limiting_current": _limiting_current(case),
+        "c_average": case.c0,
+        "c_min": low,
+        "c_max": high,
+        "r_min": _number(held.r(low)),
+        "r_max": _number(held.r(high)),
+        "v_minus_max": _number(np.max(np.abs(solution["v_minus"][0]))),
+        "interface_shift_end": _number(solution["interface_shift"][-1]),
+        "salt_drift": solution.salt_drift,
+        "time_end": float(solution["time"][-1]),
+        "time_steps": int(attributes["time_steps"]) if "time_steps" in attributes else None,
+        "wall_time": _number(attributes["wall_time"]),
+        "clamped": bool(attributes["clamped"]),
+        "versions": json.loads(attributes["versions"]),
+        "inputs": dict(case.inputs),
+    }
+
+
+def _number(value: Any) -> float | None:
+    """A float that JSON can hold: six more digits than anyone reads, None where it is not finite."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _limiting_current(case: Case) -> float | None:
+    """Of this cell, in the direction of the first current or voltage that is not zero [A/m^2]."""
+    values = [value for step in case.protocol.steps for value in step.value if value]
+    direction = -1 if values and values[0] < 0 else 1
+    try:
+        limit = limiting_current(case.cell, case.transport, case.c0, direction=direction)
+    except (ConvergenceError, RangeError) as error:
+        log.info("no limiting current: %s", error)
+        return None
+    return _number(limit.i)
+
+
+# ---- writing ------------------------------------------------------------------------------------------------------
+
+
+def check_writable(directory: str | Path) -> Path:
+    """The folder of a run, not yet made: refuse what is no folder, before any work is done.
+
+    Raises
+    ------
+    InputError
+        If it is a file, or cannot be made.
+    """
+    directory = Path(directory)
+    if directory.name in ("", ".."):
+        directory = directory.resolve()
+    parent = next(p for p in (directory, *directory.absolute().parents) if p.exists())
+    if not parent.is_dir():
+        raise InputError(f"{parent}: is a file; name a folder for the run with -o")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".cellsim-", dir=parent):
+            pass
+    except OSError as error:
+        raise InputError(f"{parent}: is not writable ({error.strerror}); name another folder with -o") from error
+    return directory
+
+
+def write_run(
+    directory: str | Path, case: Case, solution: Solution, *, draw: Callable[[Path], object] | None = None
+) -> Kept:
+    """Keep a run.
+
+    Parameters
+    ----------
+    directory : str or Path
+        The run folder; other files in it are left alone.
+    case : Case
+        What was run.
+    solution : Solution
+        What came out.
+    draw : callable, optional
+        Draws the figures, and writes the report, into the folder it is given.
+
+    Returns
+    -------
+    Kept
+        Where it went: `directory`, or ``<directory>-partial`` where `directory` holds a finished run and this one
+        ended early.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written.
+    """
+    directory = check_writable(directory)
+    beside = not solution.succeeded and is_finished(directory)
+    if beside:
+        directory = directory.with_name(f"{directory.name}-partial")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    summary = summarise(case, solution)
+    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as name:
+        fresh = Path(name)
+        (fresh / CASE).write_text(case.text, encoding="utf-8")
+        solution.to_netcdf(fresh / SOLUTION)
+        if draw is not None:
+            draw(fresh)
+        (fresh / SUMMARY).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _move_into(fresh, directory)
+    return Kept(directory, summary, beside)
+
+
+def _move_into(fresh: Path, directory: Path) -> None:
+    """Put a complete set of files in place of an older one; the summary leaves first and comes last."""
+    directory.mkdir(exist_ok=True)
+    for name in (SUMMARY, *FIGURES, REPORT):
+        (directory / name).unlink(missing_ok=True)
+    for path in sorted(fresh.iterdir(), key=lambda path: (path.name == SUMMARY, path.name)):
+        shutil.move(path, directory / path.name)
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether a folder holds a run that reached its end."""
+    try:
+        return json.loads((directory / SUMMARY).read_text(encoding="utf-8")).get("exit_code") == 0
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+# ---- reading back -------------------------------------------------------------------------------------------------
+
+
+def read_run(directory: str | Path, case_path: str | Path | None = None) -> tuple[Case, Solution]:
+    """A kept run.
+
+    Parameters
+    ----------
+    directory : str or Path
+        The run folder.
+    case_path : str or Path, optional
+        Where the case came from; its folder holds the files the case names. Default: what summary.json says.
+
+    Returns
+    -------
+    case : Case
+        From the copy in the folder.
+    solution : Solution
+        From solution.nc.
+
+    Raises
+    ------
+    InputError
+        If it is no run folder, or a file the case names is not where it was.
+    """
+    directory = Path(directory)
+    solution = read_solution(directory)
+    if case_path is None:
+        try:
+            case_path = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))["case"]
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"{directory / SUMMARY}: cannot be read; say where the case was with --case") from error
+    try:
+        return load_case(directory / CASE, folder=Path(str(case_path)).parent), solution
+    except InputError as error:
+        raise InputError(f"{error}; if the case has moved, say where it is with --case") from error
+
+
+def read_solution(directory: str | Path) -> Solution:
+    """The solution.nc of a run folder.
+
+    Raises
+    ------
+    InputError
+        If it is no run folder.
+    """
+    directory = Path(directory)
+    if not (directory / SOLUTION).is_file():
+        raise InputError(f"{directory}: no {SOLUTION} in it, so no run folder; make one with cellsim run")
+    return Solution.from_netcdf(directory / SOLUTION)
+
+
+# ---- CSV ----------------------------------------------------------------------------------------------------------
+
+
+def export_csv(solution: Solution, directory: str | Path) -> list[Path]:
+    """Write the result as CSV, one file per group of variables with the same dimensions, units in the header.
+
+    ``series.csv`` (one row per time), ``cells.csv`` (time, x), ``faces.csv`` (time, face) and ``velocities.csv``
+    (time, face; a column per species and frame).
+
+    Parameters
+    ----------
+    solution : Solution
+        What to write.
+    directory : str or Path
+        Where to; made if it is not there.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    data = solution.dataset
+    groups = {"series": ("time",), "cells": ("time", "x"), "faces": ("time", "face"), "velocities": ("time", "face")}
+    written = []
+    for group, dims in groups.items():
+        columns = {_heading(data[dim]): grid for dim, grid in zip(dims, _grid(data, dims), strict=True)}
+        for name, variable in data.data_vars.items():
+            if group != "velocities" and variable.dims == dims:
+                columns[_heading(variable)] = variable.values.ravel()
+            if group == "velocities" and variable.dims == ("frame", *dims):
+                for frame in data["frame"].values:
+                    columns[_heading(variable, f"{name}_{frame}")] = variable.sel(frame=frame).values.ravel()
+        path = directory / f"{group}.csv"
+        np.savetxt(
+            path, np.column_stack(list(columns.values())), "%.10g", ",", header=",".join(columns), comments="",
+            encoding="utf-8",
+        )  # fmt: skip
+        written.append(path)
+    return written
+
+
+def _grid(data: xr.Dataset, dims: tuple[str, ...]) -> list[NDArray[np.float64]]:
+    return [values.ravel() for values in np.meshgrid(*(data[dim].values for dim in dims), indexing="ij")]
+
+
+def _heading(variable: xr.DataArray, name: str | None = None) -> str:
+    return f"{name or variable.name} ({variable.attrs.get('units') or '1'})"

@@ -1,0 +1,200 @@
+"""simulate(): a cell, a transport set and a protocol in, a Solution out."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time as clock
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cellsim.cell.geometry import Cell
+from cellsim.cell.protocol import Protocol
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.errors import InputError, RangeError
+from cellsim.solvers.derive import assemble
+from cellsim.solvers.march import Options, Stepper, march
+from cellsim.solvers.solution import Solution
+
+SOLVERS = ("auto", "fipy", "material", "sundials")
+
+
+def simulate(
+    cell: Cell,
+    transport: TransportSet,
+    protocol: Protocol,
+    *,
+    c0: float,
+    times: ArrayLike | None = None,
+    solver: str = "auto",
+    options: Options | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Solution:
+    """Run a protocol on a cell.
+
+    Parameters
+    ----------
+    cell : Cell
+        Geometry, temperature and electrodes.
+    transport : TransportSet
+        Properties at the cell's temperature.
+    protocol : Protocol
+        Steps in order.
+    c0 : float
+        Initial, uniform salt concentration [mol/m^3].
+    times : array_like, shape (n,), optional
+        Times at which the result is wanted [s]; default :func:`output_times`. Starts and ends of steps are always kept.
+    solver : {"auto", "fipy", "material", "sundials"}
+        "auto": fipy, or material where the partial molar volumes vary with concentration.
+    options : Options, optional
+        Grid and tolerances.
+    attributes : mapping, optional
+        Further provenance to keep in the result.
+    progress : callable, optional
+        Called with the fraction done.
+
+    Returns
+    -------
+    Solution
+        With a status; a run that ends early keeps what it reached.
+
+    Raises
+    ------
+    InputError
+        Bad input, before any work is done.
+    """
+    options = options or Options()
+    chosen = choose_solver(solver, transport)
+    check_initial_state(cell, transport, c0)
+    if options.c_min is not None and options.c_min >= c0:
+        raise InputError(
+            f"solver.c_min = {options.c_min:.4g} mol/m^3 is not below the initial concentration, {c0:.4g} mol/m^3"
+        )
+    wanted = output_times(protocol) if times is None else np.unique(np.asarray(times, dtype=float))
+    if not np.all(np.isfinite(wanted)) or np.any(wanted < 0):
+        raise InputError("output times must be finite and not negative")
+    begun = clock.perf_counter()
+    if chosen == "sundials":
+        from cellsim.solvers import sundials
+
+        trajectory = sundials.integrate(cell, transport, protocol, wanted, c0, options, progress)
+        elapsed = clock.perf_counter() - begun
+        left = transport.extrapolate == "clamp" and trajectory.left_range(transport)
+        provenance = _provenance(chosen, transport, options, left, elapsed)
+        return trajectory.solution(cell, transport, provenance | dict(attributes or {}))
+    stepper = make_stepper(chosen, cell, transport, c0, options)
+    run = march(stepper, protocol, transport, wanted, c0, options, progress)
+    if not run.snapshots:
+        raise KeyboardInterrupt
+    elapsed = clock.perf_counter() - begun
+    left = transport.extrapolate == "clamp" and _left_range(run, transport)
+    provenance = _provenance(chosen, transport, options, left, elapsed)
+    return assemble(run, cell, transport, provenance | dict(attributes or {}))
+
+
+@lru_cache(maxsize=64)
+def _options_text(options: Options) -> str:
+    return json.dumps(asdict(options))
+
+
+def _provenance(solver: str, transport: TransportSet, options: Options, left: bool, elapsed: float) -> dict[str, Any]:
+    return {
+        "solver": solver,
+        "solver_options": _options_text(options),
+        "transport": transport.name,
+        "transport_status": transport.status,
+        "transport_note": transport.note,
+        "transport_toml": transport.text,
+        "solvent_motion": transport.solvent_motion,
+        "clamped": int(left),
+        "versions": json.dumps(dict(versions())),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "wall_time": elapsed,
+    }
+
+
+def choose_solver(solver: str, transport: TransportSet) -> str:
+    """The solver that "auto" stands for, or the one named.
+
+    Raises
+    ------
+    InputError
+        Unknown name, or the volume frame asked to carry volumes that vary.
+    """
+    if solver not in SOLVERS:
+        raise InputError(f"solver.name = {solver!r} must be one of {', '.join(SOLVERS)}")
+    breathing = transport.volumes.varies and transport.solvent_motion == "volume"
+    if solver == "auto":
+        return "material" if breathing else "fipy"
+    if breathing and solver != "material":
+        raise InputError(
+            f"solver.name = {solver!r}: the partial molar volumes of {transport.name} vary with concentration, which "
+            'only the material coordinate carries exactly; use solver.name = "material" or "auto"'
+        )
+    return solver
+
+
+def make_stepper(name: str, cell: Cell, transport: TransportSet, c0: float, options: Options) -> Stepper:
+    """The time stepper of a solver; FiPy is imported only here and only when asked for."""
+    if name == "material":
+        from cellsim.solvers.material import MaterialStepper
+
+        return MaterialStepper(cell, transport, c0, options)
+    from cellsim.solvers.fipy import FipyStepper
+
+    return FipyStepper(cell, transport, c0, options)
+
+
+def check_initial_state(cell: Cell, transport: TransportSet, c0: float) -> None:
+    """Refuse an initial concentration [mol/m^3] the set cannot carry, or a set bound to another temperature.
+
+    Raises
+    ------
+    InputError
+    """
+    if isinstance(c0, str) or not (np.isfinite(c0) and c0 > 0):
+        raise InputError(f"electrolyte.salt: c = {c0!r} mol/m^3 must be positive")
+    if abs(transport.T - cell.temperature) > 0.01:
+        raise InputError(
+            f"cell.temperature = {cell.temperature:.2f} K, but the transport set {transport.name} was loaded at "
+            f"{transport.T:.2f} K"
+        )
+    if c0 >= transport.volumes.c_saturation:
+        raise InputError(
+            f"electrolyte.salt: c = {c0 / 1e3:.4g} mol/L lies beyond saturation of the volume balance of "
+            f"{transport.name} ({transport.volumes.c_saturation / 1e3:.4g} mol/L); no room is left for solvent"
+        )
+    if transport.extrapolate == "error":
+        try:
+            transport.check(c0, what="electrolyte.salt: c")
+        except RangeError as error:
+            raise InputError(str(error)) from error
+
+
+def output_times(protocol: Protocol, early: int = 60, even: int = 140) -> NDArray[np.float64]:
+    """Default output times of a protocol: in every step dense early, then even [s]."""
+    times, start = [], 0.0
+    for step in protocol.steps:
+        t = step.duration
+        times.append(start + np.union1d(np.geomspace(1e-5 * t, t, early), np.linspace(0.0, t, even + 1)[1:]))
+        start += t
+    return np.unique(np.concatenate(times))
+
+
+@cache
+def versions() -> Mapping[str, str]:
+    """Versions of what computed the result."""
+    packages = ("cellsim", "fipy", "scikit-sundae", "numpy", "scipy", "xarray")
+    return {"python": platform.python_version()} | {p: metadata.version(p) for p in packages}
+
+
+def _left_range(run: Any, transport: TransportSet) -> bool:
+    return any(not transport.contains(np.array([s.c_min, s.c_max])) for s in run.snapshots)

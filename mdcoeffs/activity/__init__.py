@@ -1,0 +1,1 @@
+"""The thermodynamic factor from the composition of a running box."""

@@ -1,0 +1,239 @@
+"""One stage of a chain: a folder of files, and what they were made from; made again only where that changed.
+
+``stage.json`` in the folder holds the key, a hash of the inputs' contents, the options and the code that makes it, and
+the hash of every file that was made. A folder is current if its key is that of the stage and its files are as they were
+left.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from cellsim.errors import InputError
+
+log = logging.getLogger(__name__)
+
+RECORD = "stage.json"
+SAMPLED = 1 << 28
+"""Above this size a file's hash is that of its size, its time of change and samples of its contents [byte]."""
+PACKAGES = ("mdcoeffs", "cellsim")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is to be made.
+
+    Parameters
+    ----------
+    folder : Path
+        Where.
+    inputs : mapping
+        Name -> content hash of what it is made from.
+    options : mapping
+        Whatever else decides the result, in plain values.
+    modules : tuple of str
+        The modules that make it; their code and all they import of the two packages is part of the key.
+    """
+
+    folder: Path
+    inputs: Mapping[str, str]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of everything that decides the result."""
+        decides = {
+            "inputs": dict(self.inputs), "options": dict(self.options), "code": code_hash(self.modules),
+        }  # fmt: skip
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a stage.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it lies.
+    files : mapping
+        File name -> content hash.
+    seconds : float
+        Time it took to make [s].
+    cached : bool
+        Whether it was there already.
+    """
+
+    folder: Path
+    files: Mapping[str, str]
+    seconds: float
+    cached: bool
+
+    def inputs(self, prefix: str) -> dict[str, str]:
+        """Its files as inputs of another stage."""
+        return {f"{prefix}/{name}": digest for name, digest in self.files.items()}
+
+
+def current(stage: Stage) -> Done | None:
+    """The stage's folder, if it holds what the stage would make.
+
+    Parameters
+    ----------
+    stage : Stage
+        What is wanted.
+
+    Returns
+    -------
+    Done or None
+    """
+    try:
+        record = json.loads((stage.folder / RECORD).read_text(encoding="utf-8"))
+        files = dict(record["files"])
+        if record["key"] != stage.key or any(file_hash(stage.folder / name) != files[name] for name in files):
+            return None
+        return Done(stage.folder, files, float(record["seconds"]), True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def make(stage: Stage, work: Callable[[Path], None]) -> Done:
+    """The stage, from its folder or by doing the work.
+
+    Parameters
+    ----------
+    stage : Stage
+        What is wanted.
+    work : callable
+        Called with the folder to write into; a folder that an earlier call of the same key left half done is given
+        again, with what it holds. It takes the place of the stage's folder when the call returns.
+
+    Returns
+    -------
+    Done
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written.
+    """
+    found = current(stage)
+    if found is not None:
+        return found
+    partial = stage.folder.with_name(f".{stage.folder.name}.partial")
+    try:
+        mark = partial / RECORD
+        if partial.exists() and not (mark.is_file() and mark.read_text(encoding="utf-8") == stage.key):
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True, exist_ok=True)
+        mark.write_text(stage.key, encoding="utf-8")
+        begun = time.monotonic()
+        work(partial)
+        seconds = time.monotonic() - begun
+        files = {
+            str(path.relative_to(partial)): file_hash(path)
+            for path in sorted(partial.rglob("*")) if path.is_file() and path != mark
+        }  # fmt: skip
+        record = {"key": stage.key, "seconds": seconds, "inputs": dict(stage.inputs), "options": dict(stage.options),
+                  "modules": list(stage.modules), "files": files}  # fmt: skip
+        mark.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        if stage.folder.exists():
+            shutil.rmtree(stage.folder)
+        partial.replace(stage.folder)
+    except OSError as error:
+        raise InputError(f"{stage.folder}: cannot be written ({error.strerror or error})") from error
+    return Done(stage.folder, files, seconds, False)
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file; above `SAMPLED` of its size, time of change and 64 samples of a megabyte.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+    """
+    status = path.stat()
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        if status.st_size <= SAMPLED:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+        else:
+            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+            for k in range(64):
+                stream.seek(k * (status.st_size - (1 << 20)) // 63, os.SEEK_SET)
+                digest.update(stream.read(1 << 20))
+    return digest.hexdigest()
+
+
+def code_hash(modules: tuple[str, ...]) -> str:
+    """SHA-256 of the source of modules and of all they import, in functions too, of the two packages.
+
+    Parameters
+    ----------
+    modules : tuple of str
+        Names such as ``"mdcoeffs.onsager.analysis"``.
+
+    Returns
+    -------
+    str
+    """
+    seen: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        digest, needed = _source(name)
+        seen[name] = digest
+        waiting += needed
+    return text_hash(json.dumps(sorted(seen.items())))
+
+
+@cache
+def _source(name: str) -> tuple[str, tuple[str, ...]]:
+    """Hash of a module's source, and the modules of the two packages it imports; a package's own file imports none."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        return "", ()
+    data = Path(spec.origin).read_bytes()
+    needed: list[str] = []
+    if spec.submodule_search_locations is None or name not in PACKAGES:
+        for node in ast.walk(ast.parse(data)):
+            if isinstance(node, ast.Import):
+                needed += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                needed.append(node.module)
+                needed += [f"{node.module}.{alias.name}" for alias in node.names]
+    ours = [one for one in needed if one.split(".")[0] in PACKAGES and _is_module(one)]
+    return hashlib.sha256(data).hexdigest(), tuple(ours)
+
+
+@cache
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # a name inside a module
+        return False

@@ -1,0 +1,419 @@
+"""Onsager coefficients at one or several concentrations to a transport set that cellsim reads.
+
+kappa, t+0 and D = nu R T chi / (c n^T Omega^-1 n) at every concentration, from the solvent-frame matrix; tables between
+them (PCHIP), the joint covariance of all their numbers from the posterior samples (or from the matrix' covariance), and
+where each comes from. chi comes from a property block or from an activity table, chi = 1 + d ln gamma / d ln m. D is
+proportional to chi, so the error of chi, where it is given, enters the covariance of both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
+from cellsim.electrolyte.set_file import parse_set
+from cellsim.errors import InputError
+from cellsim.schema import Table, read_toml
+from mdcoeffs.inputs.arrays import read_published
+from mdcoeffs.onsager.report import read_onsager
+
+Array = NDArray[np.float64]
+KEYS = ("title", "note", "onsager", "published", "salt", "solvent", "volumes", "chi", "activity", "range")
+WIDTH = 0.2
+"""A set from one concentration is valid within this fraction of it, unless [range] says otherwise."""
+_DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class MadeSet:
+    """A transport set made from Onsager matrices.
+
+    Parameters
+    ----------
+    text : str
+        The TOML.
+    notes : tuple of str
+        What the user must know.
+    """
+
+    text: str
+    notes: tuple[str, ...]
+
+
+def set_from_recipe(path: str | Path, *, name: str) -> MadeSet:
+    """Make a transport set from a recipe file.
+
+    Parameters
+    ----------
+    path : str or Path
+        TOML: ``onsager`` (list of result files or folders) or ``published`` (a table of published coefficients), the
+        tables [salt] (formula, M), [solvent] (name, M), [volumes] and [chi] or [activity] as docs/mdcoeffs.md says.
+    name : str
+        Name of the set; the stem of the file it will stand in.
+
+    Returns
+    -------
+    MadeSet
+
+    Raises
+    ------
+    InputError
+        A recipe that is not complete, or a set that cellsim would not read.
+    """
+    top = read_toml(path)
+    top.only(*KEYS)
+    source = top.exactly_one("onsager", "published")
+    if source == "published":
+        table = top.path("published")
+        matrices: Sequence[OnsagerMatrix] = read_published(table)
+        origin = read_toml(table).string("source")
+    else:
+        files = top.strings("onsager")
+        matrices = [read_onsager(top.file.parent / one) for one in files]
+        origin = f"mdcoeffs, from {', '.join(files)}"
+    return transport_set(matrices, top, name=name, origin=origin)
+
+
+def transport_set(matrices: Sequence[OnsagerMatrix], recipe: Table, *, name: str, origin: str) -> MadeSet:
+    """Make a transport set from matrices.
+
+    Parameters
+    ----------
+    matrices : sequence of OnsagerMatrix
+        One per concentration, of one salt at one temperature.
+    recipe : Table
+        Salt, solvent, volumes, chi or activity.
+    name : str
+        Name of the set.
+    origin : str
+        Where the matrices come from.
+
+    Returns
+    -------
+    MadeSet
+
+    Raises
+    ------
+    InputError
+        Matrices that do not belong together, a chi that does not cover them, frames that cannot be changed.
+    """
+    blocks = {key: recipe.table(key) for key in ("salt", "solvent", "volumes")}
+    first = _check_together(matrices)
+    moved = sorted((_solvent_frame(m, blocks) for m in matrices), key=lambda m: m.c)
+    c = np.array([m.c for m in moved])
+    if np.any(np.diff(c) <= 1e-6 * c[:-1]):
+        raise InputError("two Onsager matrices stand for the same concentration; combine them as replicas first")
+    notes = []
+    low, high = _range(recipe, c)
+    if len(moved) == 1:
+        notes.append(
+            f"one concentration ({c[0] / 1000:.4g} mol/L): the set is constant, used from {low:.4g} to {high:.4g} mol/L"
+        )
+    chi_block, basis, spread = _chi(recipe)
+    head = _head(recipe, blocks, first, name, low, high, notes)
+
+    def chi_at(block: Sequence[str]) -> Array:
+        trial = "\n".join([*head, *_constant("kappa", 1.0, "S/m"), *_constant("D", 1e-10, "m^2/s"),
+                           *_constant("t_plus", 0.0, ""), 'frame = "solvent"', *block])  # fmt: skip
+        return np.asarray(parse_set(trial, f"{name}.toml").bind(first.T).chi(np.clip(c, low * 1000, high * 1000)))
+
+    chi = chi_at(chi_block)
+    values, draws = _properties(moved, chi)
+    covariance = None if draws is None else _covariance(draws, len(moved))
+    if covariance is not None and spread is not None:
+        slopes = np.array([(chi_at(more) - chi) / step for more, step in spread.steps()]).T
+        covariance = _with_chi(covariance, values[1] / chi, slopes, spread.error)
+    lines = list(head)
+    for k, (key, unit) in enumerate((("kappa", "S/m"), ("D", "m^2/s"), ("t_plus", ""))):
+        n = len(moved)
+        errors = None if covariance is None else np.sqrt(np.diag(covariance)[k * n : (k + 1) * n])
+        lines += _block(key, unit, c / 1000, values[k], errors, origin, low, high)
+        if key == "t_plus":
+            lines.append('frame = "solvent"')
+    lines += [*chi_block, *_covariance_block(covariance, len(moved), spread)]
+    if covariance is None:
+        notes.append("the matrices have neither samples nor covariance, so the set has no [covariance]")
+    text = "\n".join(lines) + "\n"
+    parse_set(text, f"{name}.toml").bind(first.T)
+    carried = "and carries its error" if covariance is not None and spread else "and carries no error of it"
+    return MadeSet(text, (*notes, f"chi on the {basis} basis; D follows from it {carried}"))
+
+
+def _check_together(matrices: Sequence[OnsagerMatrix]) -> OnsagerMatrix:
+    if not matrices:
+        raise InputError("no Onsager matrix given; at least one concentration is needed")
+    first = matrices[0]
+    for number, m in enumerate(matrices):
+        if m.z != first.z or m.nu != first.nu or abs(m.T - first.T) > 0.5:
+            raise InputError(
+                f"matrix {number} has z = {m.z}, nu = {m.nu}, T = {m.T:g} K, but matrix 0 has z = {first.z}, "
+                f"nu = {first.nu}, T = {first.T:g} K: a set is of one salt at one temperature"
+            )
+    return first
+
+
+def _solvent_frame(m: OnsagerMatrix, blocks: dict[str, Table]) -> OnsagerMatrix:
+    if m.frame == "solvent":
+        return m
+    if m.frame != "volume":
+        raise InputError(
+            f"the matrix at {m.c / 1000:.4g} mol/L is in the {m.frame} frame: estimate it in the solvent frame"
+        )
+    V_e = blocks["volumes"].quantity("V_e", "m^3/mol")
+    V_0 = blocks["volumes"].quantity("V_0", "m^3/mol", above=0)
+    density = (1 - m.c * V_e) / V_0 * blocks["solvent"].quantity("M", "kg/mol", above=0)
+    half = 0.5 * blocks["salt"].quantity("M", "kg/mol", above=0)  # masses do not enter volume -> solvent
+    return m.to_frame("solvent", Composition((half, half), density, (0.0, V_e / m.nu[1])))
+
+
+def _range(recipe: Table, c: Array) -> tuple[float, float]:
+    """Range of validity [mol/L]: that of the concentrations, or what [range] says."""
+    if "range" in recipe:
+        table = recipe.table("range")
+        table.only("min", "max")
+        low, high = (table.quantity(key, "mol/m^3", above=0) / 1000 for key in ("min", "max"))
+        if len(c) > 1 and not (c[0] / 1000 * (1 - 1e-9) <= low < high <= c[-1] / 1000 * (1 + 1e-9)):
+            raise InputError(
+                f"{table.where()} = {low:.4g} to {high:.4g} mol/L reaches beyond the concentrations simulated, "
+                f"{c[0] / 1000:.4g} to {c[-1] / 1000:.4g} mol/L"
+            )
+        return low, high
+    if len(c) == 1:
+        return c[0] / 1000 * (1 - WIDTH), c[0] / 1000 * (1 + WIDTH)
+    return float(c[0] / 1000), float(c[-1] / 1000)
+
+
+@dataclass(frozen=True, eq=False)
+class _ChiSpread:
+    """The numbers of a [chi] block that have an error.
+
+    Parameters
+    ----------
+    table : Table
+        The block, ``standard_error`` taken out.
+    paths : tuple of str
+        Their places in the set's file, ``"chi.value"`` or ``"chi.y[0]"``.
+    error : array (numbers,)
+        Their standard errors, independent of one another [1].
+    """
+
+    table: Table
+    paths: tuple[str, ...]
+    error: Array
+
+    def steps(self) -> list[tuple[list[str], float]]:
+        """The block with one number after the other moved by a hundredth of its error, and that step."""
+        found = []
+        for path, error in zip(self.paths, self.error, strict=True):
+            data, step = dict(self.table.data), 0.01 * float(error)
+            if path == "chi.value":
+                data["value"] = float(data["value"]) + step
+            else:
+                data["y"] = list(data["y"])
+                data["y"][int(path[6:-1])] += step
+            found.append((["", "[chi]", *_copied(Table(data, self.table.file, "chi"))], step))
+        return found
+
+
+def _chi(recipe: Table) -> tuple[list[str], str, _ChiSpread | None]:
+    """The [chi] block, its basis, and which of its numbers have an error."""
+    if recipe.exactly_one("chi", "activity") == "chi":
+        table = recipe.table("chi")
+        spread = _spread_of_chi(table)
+        data = dict(table.data)
+        if data.pop("standard_error", None) is not None and spread is not None:
+            data.setdefault("uncertainty", f"{float(spread.error.max()):.3g}")
+        return ["", "[chi]", *_copied(Table(data, table.file, "chi"))], table.string("basis", "molal"), spread
+    table = recipe.table("activity")
+    table.only("m", "gamma", "source")
+    m, gamma = np.array(table.array("m")), np.array(table.array("gamma"))
+    chi = chi_from_activity(m, gamma)
+    source = f"1 + d ln gamma / d ln m of: {table.string('source')}"
+    return ["", "[chi]", 'variable = "m"', f"x = {_list(m)}", f"y = {_list(chi)}", 'basis = "molal"',
+            f"source = {_text(source)}"], "molal", None  # fmt: skip
+
+
+def _spread_of_chi(table: Table) -> _ChiSpread | None:
+    if "standard_error" not in table:
+        return None
+    bare = Table({k: v for k, v in table.data.items() if k != "standard_error"}, table.file, table.name)
+    if "value" in table:
+        paths: tuple[str, ...] = ("chi.value",)
+        error = [table.number("standard_error", least=0)]
+        bare.number("value")
+    elif "y" in table:
+        error = table.array("standard_error")
+        paths = tuple(f"chi.y[{k}]" for k in range(len(table.array("y"))))
+        if len(error) != len(paths) or min(error) < 0:
+            raise table.error(
+                "standard_error", f"must be {len(paths)} numbers that are not negative, one for each of y"
+            )
+    else:
+        raise table.error("standard_error", "goes with a value or a table (x, y) of chi, not with an expression")
+    keep = [k for k, one in enumerate(error) if one > 0]
+    if not keep:
+        return None
+    return _ChiSpread(bare, tuple(paths[k] for k in keep), np.array([error[k] for k in keep]))
+
+
+def chi_from_activity(m: Array, gamma: Array) -> Array:
+    """Thermodynamic factor chi = 1 + d ln gamma / d ln m from a table of mean activity coefficients.
+
+    Parameters
+    ----------
+    m : array (points,)
+        Molality, increasing [mol/kg].
+    gamma : array (points,)
+        Mean molal activity coefficient [1].
+
+    Returns
+    -------
+    array (points,)
+        chi at the same molalities [1], by the slope of a monotone cubic through ln gamma(ln m).
+
+    Raises
+    ------
+    InputError
+        Fewer than three points, values that are not positive, molalities out of order, chi not positive.
+    """
+    m, gamma = np.asarray(m, dtype=float), np.asarray(gamma, dtype=float)
+    if m.shape != gamma.shape or m.size < 3 or np.any(m <= 0) or np.any(gamma <= 0) or np.any(np.diff(m) <= 0):
+        raise InputError("an activity table needs at least three increasing molalities and as many positive gamma")
+    chi: Array = 1.0 + PchipInterpolator(np.log(m), np.log(gamma)).derivative()(np.log(m))
+    if np.any(chi <= 0):
+        raise InputError(
+            f"the activity table gives chi = {chi.min():.3g} at {m[int(chi.argmin())]:.4g} mol/kg; a stable solution "
+            f"has chi > 0"
+        )
+    return chi
+
+
+def _properties(matrices: Sequence[OnsagerMatrix], chi: Array) -> tuple[Array, Array | None]:
+    """kappa, D, t+0 at every concentration (3, n), and draws of them (draws, 3, n)."""
+    values = np.array([[m.kappa, m.diffusion(float(x)), m.t_plus] for m, x in zip(matrices, chi, strict=True)]).T
+    drawn = []
+    for number, (m, x) in enumerate(zip(matrices, chi, strict=True)):
+        sampled = _sampled(m, number)
+        if sampled is None:
+            return values, None
+        D = sampled.draws("diffusion", chi=float(x))
+        drawn.append(np.stack([sampled.draws("kappa"), D, sampled.draws("t_plus")], axis=1))
+    size = min(len(one) for one in drawn)
+    return values, np.stack([one[:size] for one in drawn], axis=2)
+
+
+def _sampled(m: OnsagerMatrix, seed: int) -> OnsagerMatrix | None:
+    if m.samples is not None:
+        return m
+    if m.covariance is None:
+        return None
+    rng = np.random.default_rng(seed)
+    mean = m.Omega[[0, 0, 1], [0, 1, 1]]
+    draws = rng.multivariate_normal(mean / mean[0], m.covariance / mean[0] ** 2, size=_DRAWS) * mean[0]
+    good = draws[(draws[:, 0] > 0) & (draws[:, 0] * draws[:, 2] > draws[:, 1] ** 2)]
+    if len(good) < _DRAWS // 2:
+        raise InputError(
+            f"the error of the matrix at {m.c / 1000:.4g} mol/L reaches beyond positive definiteness; use a longer run"
+        )
+    return OnsagerMatrix(m.Omega, m.z, m.nu, m.c, m.T, m.frame, samples=good[:, [0, 1, 1, 2]].reshape(-1, 2, 2))
+
+
+# ---- writing TOML ------------------------------------------------------------------------------------------------
+
+
+def _head(
+    recipe: Table, blocks: dict[str, Table], m: OnsagerMatrix, name: str, low: float, high: float, notes: Sequence[str]
+) -> list[str]:
+    note = recipe.string("note", "transport coefficients from molecular dynamics")
+    lines = [
+        f"name = {_text(name)}", f"title = {_text(recipe.string('title', name))}", 'status = "simulated"',
+        f"note = {_text('; '.join([note, *notes]))}", "",
+    ]  # fmt: skip
+    charges = {"z_plus": m.z[0], "z_minus": m.z[1], "nu_plus": m.nu[0], "nu_minus": m.nu[1]}
+    for key, value in charges.items():
+        if value != round(value):
+            raise InputError(f"{key} = {value:g} is not whole; a transport set needs whole charges")
+    lines += ["[salt]", *_copied(blocks["salt"]), *(f"{key} = {round(value)}" for key, value in charges.items())]
+    for key in ("solvent", "volumes"):
+        lines += ["", f"[{key}]", *_copied(blocks[key])]
+    return [*lines, "", "[range]", 'variable = "c"', f'min = "{low:.10g} mol/L"', f'max = "{high:.10g} mol/L"',
+            f'T_min = "{m.T:.10g} K"', f'T_max = "{m.T:.10g} K"']  # fmt: skip
+
+
+def _copied(table: Table) -> list[str]:
+    return [f"{key} = {_toml(table.data[key])}" for key in table]
+
+
+def _constant(key: str, value: float, unit: str) -> list[str]:
+    return ["", f"[{key}]", f'value = "{value:.10g} {unit}"' if unit else f"value = {value:.10g}", 'source = "trial"']
+
+
+def _block(
+    key: str, unit: str, c: Array, y: Array, errors: Array | None, origin: str, low: float, high: float
+) -> list[str]:
+    lines = ["", f"[{key}]"]
+    if len(c) == 1:
+        lines.append(f'value = "{y[0]:.10g} {unit}"' if unit else f"value = {y[0]:.10g}")
+    else:
+        lines += ['variable = "c"', f"x = {_list(c)}", f"y = {_list(y)}"]
+        lines += [f"unit = {_text(unit)}"] if unit else []
+    if errors is not None:
+        worst = float(np.max(errors))
+        lines.append(f'uncertainty = "{worst:.3g} {unit}"' if unit else f'uncertainty = "{worst:.3g}"')
+    return [*lines, f"source = {_text(origin)}"]
+
+
+def _covariance(draws: Array, n: int) -> Array:
+    """Of kappa, D and t+0 at n concentrations, (3 n, 3 n), at given chi."""
+    blocks = np.zeros((3 * n, 3 * n))
+    for k in range(n):  # runs at different concentrations are independent
+        rows = [k, n + k, 2 * n + k]
+        blocks[np.ix_(rows, rows)] = np.cov(draws[:, :, k].T)
+    return blocks
+
+
+def _with_chi(covariance: Array, D_over_chi: Array, slopes: Array, error: Array) -> Array:
+    """The same with the numbers of chi, (3 n + p, 3 n + p): D = (D/chi) chi moves with them, to first order."""
+    n, p = slopes.shape
+    J = np.zeros((3 * n + p, p))
+    J[n : 2 * n], J[3 * n :] = D_over_chi[:, None] * slopes, np.eye(p)
+    whole = J @ np.diag(error**2) @ J.T
+    whole[: 3 * n, : 3 * n] += covariance
+    return whole
+
+
+def _covariance_block(matrix: Array | None, n: int, chi: _ChiSpread | None) -> list[str]:
+    if matrix is None:
+        return []
+    names = [f"{key}.value" if n == 1 else f"{key}.y[{k}]" for key in ("kappa", "D", "t_plus") for k in range(n)]
+    names += chi.paths if chi is not None else ()
+    rows = ",\n".join("  " + _list(row) for row in matrix)
+    taken = "with the standard error of chi" if chi is not None else "chi taken as exact"
+    return ["", "[covariance]", f"parameters = {json.dumps(names)}", f"matrix = [\n{rows},\n]",
+            f'source = "posterior samples of the Onsager matrices; {taken}"']  # fmt: skip
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(one) for one in value) + "]"
+    return _text(value) if isinstance(value, str) else repr(value)
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _list(values: Sequence[float] | Array) -> str:
+    return "[" + ", ".join(f"{float(v):.10g}" for v in values) + "]"

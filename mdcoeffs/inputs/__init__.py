@@ -1,0 +1,1 @@
+"""What a user gives: SPECIES.toml, plain arrays, published tables, and the checks of files."""

@@ -1,0 +1,1 @@
+"""Interfaces: profiles along the normal, barriers, regions and crossings."""

@@ -1,0 +1,1 @@
+"""Translation, rotation, and whether cations move with the turning of their cage."""

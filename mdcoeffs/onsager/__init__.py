@@ -1,0 +1,1 @@
+"""Onsager coefficients: summed displacements, their spectrum, the estimate with its error bars."""

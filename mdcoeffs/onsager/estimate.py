@@ -1,0 +1,403 @@
+"""Onsager coefficients from summed displacements, with error bars that hold what they say.
+
+The matrix is the plateau of the current spectrum at low frequency (:mod:`mdcoeffs.onsager.plateau`,
+:mod:`mdcoeffs.onsager.plateau`): all of its elements are estimated jointly from amplitudes that are independent of one
+another, so neither overlapping time origins nor correlated lags enter, and every posterior sample is positive
+definite. Replicas add their amplitudes.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.electrolyte.onsager import FRAMES, OnsagerMatrix
+from cellsim.errors import InputError
+from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD, check_replicas, mean_volume
+from mdcoeffs.onsager.plateau import Plateau, current_spectrum, flat_plateau, relaxing_plateau
+from mdcoeffs.statistics.correlate import collective_msd, log_lags
+
+Array = NDArray[np.float64]
+
+logger = logging.getLogger(__name__)
+
+MIN_STEPS = 50
+"""Fewest steps between frames, all replicas together, that an estimate is made from."""
+MIN_ORIGINS = 3
+"""Fewest independent origins an estimate is given for."""
+FEW_ORIGINS = 20
+"""Below this number of independent origins the estimate carries a warning."""
+EXPONENT_RULE = 0.1
+"""Largest |beta - 1| over the window without a warning (Fang 2026, below Eq. 1)."""
+PAIRS = ("pp", "pm", "mm")
+"""Order of the three elements of the matrix: cation-cation, cation-anion, anion-anion."""
+CRITERION = (
+    "plateau of the current spectrum; relaxations by Bayesian model averaging; "
+    "window from 2 pi times the slowest relaxation time allowed (posterior median) to the length of the run"
+)
+"""How the window is chosen when the user does not give one."""
+
+
+@dataclass(frozen=True)
+class EstimateWarning:
+    """A named doubt about an estimate.
+
+    Parameters
+    ----------
+    name : str
+        ``"local-exponent"``, ``"few-origins"``, ``"slow-relaxation"`` or ``"posterior-sampling"``.
+    text : str
+        One sentence: what was found and what to do.
+    """
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class LocalExponent:
+    """Local exponent beta(t) = d ln|<dr_i . dr_j>| / d ln t of the displacement correlations.
+
+    Parameters
+    ----------
+    lag : array (lags,)
+        Lag times [s].
+    beta : array (lags, 3)
+        Exponent between each lag and twice that lag, order ++, +-, --.
+    window : (float, float)
+        The decade of lags (or less) from the start of the fit window that is judged [s].
+    mean : array (3,)
+        Exponent over that decade.
+    correlation : float
+        |<dr_+ dr_->| / sqrt(<dr_+^2><dr_-^2>) at the end of it; +- is judged above 0.5 only.
+    """
+
+    lag: Array
+    beta: Array
+    window: tuple[float, float]
+    mean: Array
+    correlation: float
+
+    @property
+    def worst(self) -> float:
+        """Largest |beta - 1| of the judged elements."""
+        judged = [0, 2] + ([1] if self.correlation > 0.5 else [])
+        return float(np.max(np.abs(self.mean[judged] - 1.0)))
+
+
+@dataclass(frozen=True, eq=False)
+class OnsagerEstimate(OnsagerMatrix):
+    """An Onsager matrix with its posterior and the story of how it was found.
+
+    Besides the fields of :class:`cellsim.electrolyte.onsager.OnsagerMatrix`:
+
+    Parameters
+    ----------
+    window : (float, float)
+        Lag times the estimate rests on: amplitudes of half-period between the two [s].
+    criterion : str
+        How the window was chosen.
+    relaxation_time : float
+        Slowest relaxation time allowed for, posterior median; 0 for none [s].
+    n_origins : float
+        Effective number of independent origins: that of a plain random walk with the same error bar.
+    n_replicas : int
+        Number of runs.
+    local_exponent : LocalExponent, optional
+        beta(t) and its mean over the window.
+    warnings : tuple of EstimateWarning
+        Named doubts; empty when there are none.
+    """
+
+    window: tuple[float, float] = (0.0, math.inf)
+    criterion: str = CRITERION
+    relaxation_time: float = 0.0
+    n_origins: float = 0.0
+    n_replicas: int = 1
+    local_exponent: LocalExponent | None = None
+    warnings: tuple[EstimateWarning, ...] = field(default=())
+
+
+def estimate_onsager(
+    displacements: CollectiveDisplacements | Sequence[CollectiveDisplacements],
+    *,
+    window: tuple[float, float] | None = None,
+    frame: str = "solvent",
+    solvents: Sequence[int | str] | None = None,
+    prior_flat: float = 0.5,
+    n_samples: int = 4000,
+    seed: int = 0,
+) -> OnsagerEstimate:
+    """Onsager matrix of a binary salt from one run or several replicas.
+
+    Omega_ij = lim 1/(6 k_B T V N_A^2) d/dt <dr_i . dr_j>, as the zero-frequency limit of the spectrum of the
+    increments of the summed displacements.
+
+    Parameters
+    ----------
+    displacements : CollectiveDisplacements or sequence of them
+        One run, or replicas of one system.
+    window : (float, float), optional
+        Lag times to rest on, in place of the criterion: the motion is then taken as diffusive from the first
+        one on [s].
+    frame : str
+        ``"solvent"`` (the default), ``"barycentric"`` or ``"volume"``; the displacements are moved there.
+    solvents : sequence of int or str, optional
+        Solvent species that make the solvent frame; all, mass-averaged, when left out.
+    prior_flat : float
+        Prior probability of no sub-diffusive (or ballistic) onset at all; 0 where one is known to be there,
+        which gives wider, safer intervals.
+    n_samples : int
+        Number of posterior samples.
+    seed : int
+        Seed of the sampling; the result is the same for the same input and seed.
+
+    Returns
+    -------
+    OnsagerEstimate
+        Median matrix, covariance, samples, window, local exponent, origins, warnings.
+
+    Raises
+    ------
+    InputError
+        Fewer than `MIN_STEPS` steps or `MIN_ORIGINS` independent origins, replicas that differ, a frame that
+        cannot be reached, ions that do not move.
+
+    References
+    ----------
+    doi:10.1063/5.0155301, Eq. 23.
+    """
+    replicas = [displacements] if isinstance(displacements, CollectiveDisplacements) else list(displacements)
+    if frame not in FRAMES:
+        raise InputError(f"frame = {frame!r} is unknown; allowed are {', '.join(FRAMES)}")
+    if not 0 <= prior_flat < 1 or n_samples < 100:
+        raise InputError(f"prior_flat = {prior_flat!r} must lie in [0, 1) and n_samples = {n_samples} be at least 100")
+    check_replicas(replicas)
+    steps = sum(run.n_frames - 1 for run in replicas)
+    if steps < MIN_STEPS:
+        raise InputError(
+            f"{steps + len(replicas)} frames hold at most {steps} independent origins, at least {MIN_STEPS} steps "
+            "are needed for an Onsager coefficient: use a longer run or more replicas"
+        )
+    runs = [run.to_frame(frame, solvents=solvents if frame == "solvent" else None) for run in replicas]
+    rng = np.random.default_rng(seed)
+    if window is None:
+        spectrum = current_spectrum(runs)
+        plateau = relaxing_plateau(spectrum, n_samples, rng, prior_flat=prior_flat)
+        relaxation = float(np.median(plateau.relaxation)) * spectrum.dt
+        start = max(spectrum.dt, 2 * math.pi * relaxation)
+        used, criterion = (start, max(run.duration for run in runs)), CRITERION
+    else:
+        plateau, used = _in_window(runs, window, n_samples, rng)
+        relaxation, criterion = 0.0, "given by the user; diffusive from its start on"
+    origins = _origins(plateau.samples)
+    if origins < MIN_ORIGINS:
+        raise InputError(
+            f"the run holds {origins:.1f} independent origins, at least {MIN_ORIGINS} are needed: the slowest "
+            f"relaxation ({relaxation:.3g} s) is too slow for its length; use a longer run or more replicas"
+        )
+    exponent = local_exponent(runs, start=used[0], end=used[1])
+    first = runs[0]
+    plus, minus = first.ions
+    volume = mean_volume(runs)
+    covariance = np.cov(plateau.samples[:, [0, 0, 1], [0, 1, 1]].T)
+    return OnsagerEstimate(
+        Omega=_centre(plateau.samples),
+        z=(first.z[plus], first.z[minus]),
+        nu=first.nu,
+        c=first.c * first.volume / volume,
+        T=first.temperature,
+        frame=frame,
+        covariance=covariance,
+        samples=plateau.samples,
+        window=used,
+        criterion=criterion,
+        relaxation_time=relaxation,
+        n_origins=origins,
+        n_replicas=len(runs),
+        local_exponent=exponent,
+        warnings=_doubts(plateau, origins, exponent),
+    )
+
+
+def local_exponent(
+    displacements: CollectiveDisplacements | Sequence[CollectiveDisplacements],
+    *,
+    start: float | None = None,
+    end: float | None = None,
+) -> LocalExponent:
+    """Local exponent beta(t) of the three displacement correlations, replicas averaged.
+
+    Parameters
+    ----------
+    displacements : CollectiveDisplacements or sequence of them
+        One run, or replicas, in the frame wanted.
+    start : float, optional
+        Start of the window that is judged; the time step when left out [s].
+    end : float, optional
+        Its end at most; one decade and a quarter of the shortest run are the other limits [s].
+
+    Returns
+    -------
+    LocalExponent
+        beta on log-spaced lags and over the window.
+
+    References
+    ----------
+    doi:10.1063/5.0155301, Eq. 23; the 10 % rule: Fang et al. 2026, below Eq. 1.
+    """
+    runs = [displacements] if isinstance(displacements, CollectiveDisplacements) else list(displacements)
+    frames = min(run.n_frames for run in runs)
+    dt = runs[0].dt
+    longest = max(2, frames // 4)
+    first = min(max(1, round((start or dt) / dt)), longest // 2)
+    last = max(2 * first, min(longest, 10 * first, round((end or math.inf) / dt) if end else longest))
+    lags = log_lags(frames, per_decade=12, longest=longest)[1:]
+    lags = lags[2 * lags <= longest]
+    wanted = np.concatenate([lags, 2 * lags, [first, last]])
+    weights = np.array([run.n_frames for run in runs], dtype=float)
+    every = [collective_msd(run.R[:, list(run.ions)], wanted) for run in runs]
+    C = np.abs(np.einsum("r,rlij->lij", weights / weights.sum(), np.array(every)))[:, [0, 0, 1], [0, 1, 1]]
+    C = np.maximum(C, np.finfo(float).tiny)
+    n = lags.size
+    return LocalExponent(
+        lag=np.asarray(lags * dt, dtype=np.float64),
+        beta=np.log2(C[n : 2 * n] / C[:n]),
+        window=(first * dt, last * dt),
+        mean=np.log(C[-1] / C[-2]) / math.log(last / first),
+        correlation=float(C[-1, 1] / math.sqrt(C[-1, 0] * C[-1, 2])),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class SelfDiffusion:
+    """Self-diffusion coefficients of the species.
+
+    Parameters
+    ----------
+    D : array (species,)
+        Slope of the mean-squared displacement over six [m^2/s].
+    standard_error : array (species,)
+        For particles that move independently; NaN where the length of the run is unknown [m^2/s].
+    exponent : array (species,)
+        Local exponent over the window.
+    window : (float, float)
+        Lag times of the fit [s].
+    """
+
+    D: Array
+    standard_error: Array
+    exponent: Array
+    window: tuple[float, float]
+
+
+def self_diffusion(msd: SelfMSD, *, window: tuple[float, float]) -> SelfDiffusion:
+    """Self-diffusion coefficients from the slope of the mean-squared displacement in a window of lags.
+
+    Parameters
+    ----------
+    msd : SelfMSD
+        Mean-squared displacements of single particles.
+    window : (float, float)
+        Lag times of the fit, e.g. the local-exponent window of an estimate [s].
+
+    Returns
+    -------
+    SelfDiffusion
+        Ordinary least squares; the standard error is sqrt(4 t/(9 N T)) relative, t the end of the window, N
+        particles, T the length of the run.
+
+    Raises
+    ------
+    InputError
+        Fewer than two lags in the window.
+    """
+    inside = (msd.lag >= window[0] * (1 - 1e-9)) & (msd.lag <= window[1] * (1 + 1e-9)) & (msd.lag > 0)
+    if np.count_nonzero(inside) < 2:
+        raise InputError(f"the window {window[0]:.3g}-{window[1]:.3g} s holds fewer than two lags of the msd")
+    t, y = msd.lag[inside], msd.msd[inside]
+    centred = t - t.mean()
+    D = centred @ y / (6.0 * centred @ centred)
+    error = np.abs(D) * np.sqrt(4 * t[-1] / (9 * np.asarray(msd.counts) * msd.duration))
+    exponent = np.log(y[-1] / y[0]) / math.log(t[-1] / t[0])
+    return SelfDiffusion(D, error, exponent, (float(t[0]), float(t[-1])))
+
+
+def _in_window(
+    runs: Sequence[CollectiveDisplacements],
+    window: tuple[float, float],
+    n_samples: int,
+    rng: np.random.Generator,
+) -> tuple[Plateau, tuple[float, float]]:
+    start, end = (float(v) for v in window)
+    longest = max(run.duration for run in runs)
+    if not (0 < start < end and start < longest):
+        raise InputError(
+            f"window = {start:.3g}-{end:.3g} s must increase and start before the end of the run ({longest:.3g} s)"
+        )
+    spectrum = current_spectrum(runs, lags=(start, min(end, longest)))
+    dof = float(spectrum.dof.sum())
+    if dof < 3 * MIN_ORIGINS:
+        raise InputError(
+            f"window = {start:.3g}-{end:.3g} s holds {dof / 3:.0f} independent origins, at least {MIN_ORIGINS} are "
+            "needed: start it earlier or use more replicas"
+        )
+    plateau = flat_plateau(spectrum.W.sum(axis=0), dof, n_samples, rng)
+    return plateau, (start, min(end, longest))
+
+
+def _origins(samples: Array) -> float:
+    """Independent origins: the 95 % interval of ln Omega_ii is 2 x 1.96 sqrt(2/(3 n)) wide for n free steps."""
+    ends = np.quantile(np.log(samples[:, [0, 1], [0, 1]]), [0.025, 0.975], axis=0)
+    deviation = float(np.max(ends[1] - ends[0])) / (2 * 1.959964)
+    return 2.0 / (3.0 * deviation**2)
+
+
+def _centre(samples: Array) -> Array:
+    """Median of the posterior in Cholesky coordinates: positive definite whatever the shape."""
+    pp, pm, mm = samples[:, 0, 0], samples[:, 0, 1], samples[:, 1, 1]
+    first = float(np.exp(np.median(np.log(pp))))
+    slope = float(np.median(pm / pp))
+    rest = float(np.exp(np.median(np.log(mm - pm**2 / pp))))
+    return np.array([[first, slope * first], [slope * first, rest + slope**2 * first]])
+
+
+def _doubts(plateau: Plateau, origins: float, exponent: LocalExponent) -> tuple[EstimateWarning, ...]:
+    found = []
+    if exponent.worst > EXPONENT_RULE:
+        found.append(
+            EstimateWarning(
+                "local-exponent",
+                f"|beta - 1| = {exponent.worst:.2f} over {exponent.window[0]:.3g}-{exponent.window[1]:.3g} s "
+                f"exceeds {EXPONENT_RULE}: linear growth is not shown there (noise or an unfinished onset); "
+                "a longer run or more replicas would tell",
+            )
+        )
+    if origins < FEW_ORIGINS:
+        found.append(
+            EstimateWarning(
+                "few-origins", f"{origins:.1f} independent origins, below {FEW_ORIGINS}: intervals are wide"
+            )
+        )
+    if plateau.edge > 0.5:
+        found.append(
+            EstimateWarning(
+                "slow-relaxation",
+                "the slowest relaxation is at the limit of what the run can show: there may be slower ones",
+            )
+        )
+    if plateau.effective_size < 0.05 * len(plateau.samples):
+        found.append(
+            EstimateWarning(
+                "posterior-sampling",
+                f"only {plateau.effective_size:.0f} effective posterior samples: ends of intervals are rough",
+            )
+        )
+    for doubt in found:
+        logger.info("%s: %s", doubt.name, doubt.text)
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""How long partners stay together."""

@@ -1,0 +1,1 @@
+"""Averages of correlated data: blocks, correlations at lags, and their errors."""

@@ -1,0 +1,1 @@
+"""Who stands where: radial distribution functions, coordination shells, clusters."""
