@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
-from cellsim.errors import InputError
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
 from mdcoeffs.onsager.estimate import estimate_onsager
 from mdcoeffs.synthetic.walkers import Onset, walk

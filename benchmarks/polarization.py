@@ -31,7 +31,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 from cellsim.cell.protocol import Protocol, hold_voltage
-from cellsim.figstyle import COLOURS, GREY, MARKERS, TWO_COLUMNS, drawing
+from cellsim.drawing.figstyle import COLOURS, GREY, MARKERS, TWO_COLUMNS, drawing
 from cellsim.model import equations
 from cellsim.run.case import Case, load_case
 from cellsim.run.ensemble import Member, Workers, simulate_many

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellsim import figstyle
+from cellsim.drawing import figstyle
 from cellsim.instruments.xpcs.correlation import CorrelationSet, add_noise, geometry, heterodyne_g2, photon_error
 from cellsim.instruments.xpcs.curves import fit_curves
 from cellsim.instruments.xpcs.fit import fit_velocity

@@ -12,7 +12,7 @@ import click
 
 from cellsim import __version__
 from cellsim.app.command import app
-from cellsim.errors import CellsimError, InputError
+from cellsim.base.errors import CellsimError, InputError
 
 if TYPE_CHECKING:
     from cellsim.run.case import Case
@@ -239,9 +239,9 @@ def compare(
     \b
     Example:  cellsim compare cases/thienenkamp2022/polarisation.toml -o compared
     """
+    from cellsim.base.units import to_si
     from cellsim.compare.report import Wanted, compare_case, lines, write_comparison
     from cellsim.run.folder import check_writable
-    from cellsim.units import to_si
 
     wanted = Wanted(
         tuple(to_si(x, "m", field="--leave-out") for x in leave_out),
@@ -364,9 +364,9 @@ def lab(
     \b
     Example:  cellsim lab chain landesfeind2019_ec_dmc --c "1.5 mol/L"
     """
+    from cellsim.base.units import to_si
     from cellsim.laboratory import report as report
     from cellsim.run.folder import check_writable
-    from cellsim.units import to_si
 
     if experiment is None:
         for line in report.catalogue():
@@ -399,8 +399,8 @@ def sets(name: str | None, picture: Path | None, temperature: str | None) -> Non
     \b
     Example:  cellsim sets steinruck2020_rs --plot rs.png
     """
+    from cellsim.base.units import to_si
     from cellsim.electrolyte import describe as set_report
-    from cellsim.units import to_si
 
     T = None if temperature is None else to_si(temperature, "K", field="--temperature")
     if name is None:

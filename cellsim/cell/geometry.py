@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from cellsim.base.constants import V_LITHIUM
+from cellsim.base.errors import InputError
 from cellsim.cell.kinetics import Electrode
-from cellsim.constants import V_LITHIUM
-from cellsim.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.constants import F, R
-from cellsim.errors import InputError
+from cellsim.base.constants import F, R
+from cellsim.base.errors import InputError
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from cellsim.instruments.concentration import ConcentrationMap
 from cellsim.instruments.current import RatioStatistics, ratio_statistics, recorded
 from cellsim.instruments.maps import VelocityTable

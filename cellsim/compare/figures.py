@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim import figstyle
-from cellsim.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
+from cellsim.drawing import figstyle
+from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
 from cellsim.instruments.concentration import ConcentrationMap
 from cellsim.instruments.maps import VelocityTable
 from cellsim.run.data import Series

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from cellsim import page
+from cellsim.base.errors import InputError
 from cellsim.compare.comparison import UNITS, Compared, Comparison, check_origins, compare
 from cellsim.compare.figures import write_comparison_figures
-from cellsim.errors import InputError
+from cellsim.drawing import page
 from cellsim.instruments.maps import VelocityTable
 from cellsim.run.case import load_case
 from cellsim.run.data import data_of_case, read_data

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellsim import figstyle
+from cellsim.drawing import figstyle
+from cellsim.drawing.figstyle import CONCENTRATION
 from cellsim.electrolyte.set_file import SetFile, list_sets, read_set
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.figstyle import CONCENTRATION
 from cellsim.model.equations import newman_number
 
 if TYPE_CHECKING:

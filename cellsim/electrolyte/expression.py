@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.errors import InputError
-from cellsim.schema import did_you_mean
+from cellsim.base.errors import InputError
+from cellsim.files.schema import did_you_mean
 
 Array = NDArray[np.float64]
 

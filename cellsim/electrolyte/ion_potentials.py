@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellsim.constants import F
+from cellsim.base.constants import F
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
-from cellsim.errors import InputError
 
 __all__ = ["IonPotentials", "ion_potentials"]
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.constants import N_A, F, R
+from cellsim.base.constants import N_A, F, R
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.onsager_relations import (
     FRAMES,
     Composition,
@@ -23,7 +24,6 @@ from cellsim.electrolyte.onsager_relations import (
     salt_diffusion,
     transference,
 )
-from cellsim.errors import InputError
 
 __all__ = ["FRAMES", "QUANTITIES", "Composition", "Ideal", "OnsagerMatrix", "StefanMaxwell", "WohdeRoling"]
 

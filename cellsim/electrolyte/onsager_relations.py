@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.constants import F, R
-from cellsim.errors import InputError
+from cellsim.base.constants import F, R
+from cellsim.base.errors import InputError
 
 Array = NDArray[np.float64]
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.constants import F, R
+from cellsim.base.constants import F, R
+from cellsim.base.errors import InputError
+from cellsim.base.units import factor_to_si
 from cellsim.electrolyte.expression import Expression, parse_expression
 from cellsim.electrolyte.transport import Property
-from cellsim.errors import InputError
-from cellsim.schema import Table
-from cellsim.units import factor_to_si
+from cellsim.files.schema import Table
 
 Array = NDArray[np.float64]
 

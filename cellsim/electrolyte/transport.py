@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cellsim.base.errors import InputError, RangeError
 from cellsim.electrolyte.volumes import ConstantVolumes, Volumes
-from cellsim.errors import InputError, RangeError
 
 Array = NDArray[np.float64]
 Property = Callable[[Array, Array, Array], Array]

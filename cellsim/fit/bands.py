@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim import figstyle
+from cellsim.base.errors import ConvergenceError, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
+from cellsim.drawing import figstyle
+from cellsim.drawing.figstyle import ANGSTROM, CURRENT, SPEED
 from cellsim.electrolyte.set_file import parse_set
-from cellsim.errors import ConvergenceError, InputError
-from cellsim.figstyle import ANGSTROM, CURRENT, SPEED
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import SetModel, own_numbers
 from cellsim.run.case import Case

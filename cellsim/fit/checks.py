@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.experiment import Observation
 from cellsim.fit.problem import STEP, Problem

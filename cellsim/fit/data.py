@@ -10,8 +10,8 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import InputError
 from cellsim.fit.experiment import Look, Observation
 from cellsim.fit.looks import ProfileLook, SeriesLook, SetLook, VelocityLook
 from cellsim.fit.noise import Noise, independent

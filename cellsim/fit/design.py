@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base.errors import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
-from cellsim.errors import InputError
 from cellsim.fit.estimate import inverse
 from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.parameters import Space

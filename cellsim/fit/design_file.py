@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cellsim import figstyle
+from cellsim.base.errors import InputError
 from cellsim.cell.geometry import Cell
+from cellsim.drawing import figstyle
 from cellsim.electrolyte.set_file import read_set
-from cellsim.errors import InputError
+from cellsim.files.schema import Table, read_toml
 from cellsim.fit.design import Candidate, Design, Rated, candidates, design
 from cellsim.fit.experiment import Observation
 from cellsim.fit.looks import ProfileLook, SeriesLook, VelocityLook
@@ -24,7 +25,6 @@ from cellsim.fit.set_model import SetModel
 from cellsim.instruments.maps import VelocityTable
 from cellsim.run.case import Case, load_case
 from cellsim.run.simulation import simulate
-from cellsim.schema import Table, read_toml
 from cellsim.solvers.march import Options
 
 KINDS = ("current", "profile", "velocity")

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base.errors import InputError
 from cellsim.cell.protocol import Step
-from cellsim.errors import InputError
 
 Array = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import norm, qmc
 
-from cellsim.errors import ConvergenceError
+from cellsim.base.errors import ConvergenceError
 from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import STEP, Problem
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim import figstyle
-from cellsim.figstyle import CURRENT, SPEED
+from cellsim.drawing import figstyle
+from cellsim.drawing.figstyle import CURRENT, SPEED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from cellsim.fit.experiment import Observation
 from cellsim.fit.looks import SignalLook
 from cellsim.fit.noise import Noise

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.parameters import Space
 from cellsim.fit.problem import Problem

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base.errors import CellsimError, InputError
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import CellsimError, InputError
 from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import SetModel

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base.errors import InputError
+from cellsim.base.units import factor_to_si, to_si
 from cellsim.electrolyte.properties import DEFAULT_UNITS, SI_UNITS
 from cellsim.electrolyte.set_file import SetFile, parse_set, read_set
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import InputError
+from cellsim.files.schema import Table, read_toml
 from cellsim.fit.data import POINT_KINDS, Use, observe, read_points
 from cellsim.fit.experiment import CELL_ROLES, Experiment, Observation
 from cellsim.fit.parameters import Parameter, Prior, Space
@@ -36,8 +38,6 @@ from cellsim.fit.set_model import (
 from cellsim.run.case import Case, load_case
 from cellsim.run.data import Dataset, data_of_case, read_data
 from cellsim.run.simulation import simulate
-from cellsim.schema import Table, read_toml
-from cellsim.units import factor_to_si, to_si
 
 DATA_ROLES = {
     "gain": "", "background": "mol/m^3", "time_offset": "s", "position_offset": "m", "velocity_scale": "",

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim import page
-from cellsim.errors import CellsimError
+from cellsim.base.errors import CellsimError
+from cellsim.drawing import page
 from cellsim.fit.bands import Bands, draw_bands
 from cellsim.fit.estimate import Direction, Estimate, describe, directions, estimate
 from cellsim.fit.figures import FIGURES, draw_data, draw_likelihood_profiles, draw_properties

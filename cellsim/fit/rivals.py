@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base.errors import ConvergenceError, InputError
 from cellsim.electrolyte.set_file import parse_set
-from cellsim.errors import ConvergenceError, InputError
 from cellsim.fit.data import Use, observe
 from cellsim.fit.estimate import Estimate, estimate
 from cellsim.fit.experiment import CELL_ROLES, Experiment

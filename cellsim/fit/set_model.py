@@ -17,13 +17,13 @@ import numpy as np
 import tomli_w
 from numpy.typing import NDArray
 
+from cellsim.base.errors import InputError
+from cellsim.base.units import factor_to_si, to_si
 from cellsim.electrolyte.properties import DEFAULT_UNITS, SI_UNITS, read_property
 from cellsim.electrolyte.set_file import SetFile
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import InputError
+from cellsim.files.schema import Table
 from cellsim.fit.parameters import Parameter
-from cellsim.schema import Table
-from cellsim.units import factor_to_si, to_si
 
 UNITS = {"kappa": "S/m", "D": "m^2/s", "t_plus": "", "chi": ""}
 POSITIVE = ("kappa", "D", "chi")

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.constants import e
+from cellsim.base.constants import e
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import InputError
 
 Array = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from cellsim.solvers.solution import Solution
 
 Array = NDArray[np.float64]

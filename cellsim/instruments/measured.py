@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
+from cellsim.base.units import factor_to_si
 from cellsim.instruments.tables import DataTable, parse_number, read_table, unit_factor
-from cellsim.units import factor_to_si
 
 Array = NDArray[np.float64]
 Kind = Literal["profile", "current", "voltage"]

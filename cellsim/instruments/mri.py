@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from cellsim.instruments.concentration import ConcentrationMap
 from cellsim.instruments.xam import state_at
 from cellsim.solvers.solution import Solution

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
+from cellsim.base.units import factor_to_si
+from cellsim.files.schema import did_you_mean
 from cellsim.instruments.tables import DataTable, parse_table, unit_factor
-from cellsim.schema import did_you_mean
-from cellsim.units import factor_to_si
 
 Array = NDArray[np.float64]
 

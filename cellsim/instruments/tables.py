@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
-from cellsim.schema import did_you_mean
-from cellsim.units import factor_to_si
+from cellsim.base.errors import InputError
+from cellsim.base.units import factor_to_si
+from cellsim.files.schema import did_you_mean
 
 Array = NDArray[np.float64]
 

@@ -21,8 +21,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import InputError
 from cellsim.solvers.solution import Solution
 
 Array = NDArray[np.float64]

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import InputError
 from cellsim.instruments.attenuation import Attenuation
 from cellsim.instruments.concentration import ConcentrationMap
 from cellsim.solvers.solution import Solution

@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cellsim.base.errors import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import InputError
 from cellsim.model.closed_forms import Layer
 from cellsim.model.equations import thermal_voltage
 from cellsim.model.plan import layer_of

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from cellsim.constants import F
-from cellsim.errors import RangeError
+from cellsim.base.constants import F
+from cellsim.base.errors import RangeError
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.concentration_cell import concentration_cell
 from cellsim.laboratory.current_fraction import current_fraction

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellsim import figstyle
+from cellsim.drawing import figstyle
 from cellsim.laboratory.concentration_cell import TAIL
 from cellsim.model.closed_forms import PEAK
 

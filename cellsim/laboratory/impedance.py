@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
+from cellsim.base.constants import F
 from cellsim.cell.protocol import Protocol, Step, hold_current
-from cellsim.constants import F
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record, swing_checks

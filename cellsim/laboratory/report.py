@@ -7,14 +7,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.set_file import list_sets, load_set
-from cellsim.errors import InputError
+from cellsim.files.schema import parse_toml
 from cellsim.laboratory import EXPERIMENTS, Bench, Noise, Record, bench_of
 from cellsim.laboratory.figures import draw_record
 from cellsim.laboratory.reading import ABSOLUTE
 from cellsim.model.plan import layer_of
 from cellsim.run.case import load_case
-from cellsim.schema import parse_toml
 
 NUMBERS = "summary.json"
 ORDINARY = Noise(voltage=1e-5, current=2e-3, impedance=2e-3, velocity=0.02)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base.errors import InputError
 from cellsim.cell.protocol import Protocol, hold_current, rest
-from cellsim.errors import InputError
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf, erfc, erfcx
 
-from cellsim.constants import F, R
+from cellsim.base.constants import F, R
 
 Array = NDArray[np.float64]
 

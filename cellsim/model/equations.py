@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cellsim.base.constants import F, R
 from cellsim.cell.geometry import Cell
-from cellsim.constants import F, R
 from cellsim.electrolyte.transport import TransportSet
 
 Array = NDArray[np.float64]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base.constants import F, R
+from cellsim.base.errors import ConvergenceError, InputError, RangeError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode
 from cellsim.cell.protocol import Protocol, Step
-from cellsim.constants import F, R
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import ConvergenceError, InputError, RangeError
 from cellsim.model import closed_forms as analytic
 from cellsim.model import equations
 from cellsim.model.closed_forms import Layer

@@ -23,9 +23,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cellsim.base.errors import ConvergenceError, InputError, RangeError
 from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import ConvergenceError, InputError, RangeError
 from cellsim.model.equations import VoltageLaw, migration, thermal_voltage
 
 Array = NDArray[np.float64]

@@ -10,13 +10,14 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from cellsim.base.constants import V_LITHIUM
+from cellsim.base.errors import InputError
 from cellsim.cell.geometry import Cell, Separator
 from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
 from cellsim.cell.protocol import Protocol, Step, StopConditions
-from cellsim.constants import V_LITHIUM
 from cellsim.electrolyte.set_file import load_set
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import InputError
+from cellsim.files.schema import Table, parse_toml, read_toml
 from cellsim.instruments.measured import (
     SI_OF_KIND,
     Column,
@@ -30,7 +31,6 @@ from cellsim.instruments.measured import (
 )
 from cellsim.instruments.tables import unit_factor
 from cellsim.run.simulation import choose_solver
-from cellsim.schema import Table, parse_toml, read_toml
 from cellsim.solvers.march import Options
 
 Drive = Literal["voltage", "current"]

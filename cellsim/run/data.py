@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
+from cellsim.files.schema import Table, read_toml
 from cellsim.instruments.concentration import ConcentrationMap
 from cellsim.instruments.maps import (
     VelocityTable,
@@ -26,7 +27,6 @@ from cellsim.instruments.maps import (
 )
 from cellsim.instruments.potentiostat import PotentiostatData, read_potentiostat, split_heading
 from cellsim.instruments.tables import read_table
-from cellsim.schema import Table, read_toml
 from cellsim.solvers.solution import Solution
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import ConvergenceError, InputError, RangeError
+from cellsim.base.errors import ConvergenceError, InputError, RangeError
 from cellsim.model.equations import newman_number
 from cellsim.model.steady import limiting_current
 from cellsim.run.case import Case, load_case

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellsim import page
+from cellsim.drawing import page
 from cellsim.run.figures import small_signal_limit, write_figures
 from cellsim.run.folder import REPORT
 from cellsim.solvers.solution import Solution

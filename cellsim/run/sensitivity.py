@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.errors import ConvergenceError
+from cellsim.base.errors import ConvergenceError
 from cellsim.run.ensemble import Member, Workers, simulate_many
 from cellsim.solvers.solution import Solution
 

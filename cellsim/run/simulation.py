@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cellsim.base.errors import InputError, RangeError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import InputError, RangeError
 from cellsim.solvers.derive import assemble
 from cellsim.solvers.march import Options, Stepper, march
 from cellsim.solvers.solution import Solution

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import ConvergenceError
+from cellsim.base.errors import ConvergenceError
 
 Array = NDArray[np.float64]
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base.errors import ConvergenceError, InputError
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import ConvergenceError, InputError
 
 Array = NDArray[np.float64]
 

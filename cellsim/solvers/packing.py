@@ -15,10 +15,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base.constants import F
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import ButlerVolmer
 from cellsim.cell.protocol import Step
-from cellsim.constants import F
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
 from cellsim.solvers import kernels as k

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import cellsim
-from cellsim import figstyle
-from cellsim.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
+from cellsim.drawing import figstyle
+from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
 from cellsim.run.figures import make_view, position_axis, time_text
 
 HERE = Path(__file__).parent

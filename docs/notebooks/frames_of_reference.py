@@ -16,8 +16,9 @@ def _():
     import marimo as mo
     import numpy as np
 
-    from cellsim import OnsagerMatrix, figstyle, load_case, simulate
-    from cellsim.constants import F
+    from cellsim import OnsagerMatrix, load_case, simulate
+    from cellsim.base.constants import F
+    from cellsim.drawing import figstyle
     from cellsim.electrolyte.onsager import Composition
     from cellsim.instruments.velocities import anion_velocity, epsilon
 

@@ -14,8 +14,9 @@ def _():
     import marimo as mo
     import numpy as np
 
-    from cellsim import Cell, OnsagerMatrix, Protocol, TransportSet, figstyle, hold_voltage, simulate
-    from cellsim.constants import F
+    from cellsim import Cell, OnsagerMatrix, Protocol, TransportSet, hold_voltage, simulate
+    from cellsim.base.constants import F
+    from cellsim.drawing import figstyle
     from cellsim.electrolyte.ion_potentials import ion_potentials
 
     return (

@@ -16,7 +16,8 @@ def _():
     import marimo as mo
     import numpy as np
 
-    from cellsim import Cell, Protocol, TransportSet, figstyle, hold_voltage, simulate
+    from cellsim import Cell, Protocol, TransportSet, hold_voltage, simulate
+    from cellsim.drawing import figstyle
     from cellsim.fit.estimate import describe, directions, estimate, inverse
     from cellsim.fit.likelihood_profile import delta_at
     from cellsim.fit.recipe import read_recipe

@@ -16,13 +16,14 @@ def _():
     import marimo as mo
     import numpy as np
 
-    from cellsim import figstyle, load_case, simulate
+    from cellsim import load_case, simulate
+    from cellsim.base.units import to_si
+    from cellsim.drawing import figstyle
     from cellsim.instruments import xam
     from cellsim.instruments.attenuation import attenuation
     from cellsim.instruments.velocities import MeasuredSpeeds, at_beam, compare_velocities
     from cellsim.instruments.xpcs import correlation as xpcs
     from cellsim.instruments.xpcs.fit import fit_velocity
-    from cellsim.units import to_si
 
     cases = Path(mo.notebook_dir()).parents[1] / "cases"
     return (

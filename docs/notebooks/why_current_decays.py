@@ -14,7 +14,8 @@ def _():
     import marimo as mo
     import numpy as np
 
-    from cellsim import Cell, Electrode, Protocol, Resistance, TransportSet, figstyle, hold_voltage, simulate
+    from cellsim import Cell, Electrode, Protocol, Resistance, TransportSet, hold_voltage, simulate
+    from cellsim.drawing import figstyle
     from cellsim.model import closed_forms as analytic
     from cellsim.model.steady import limiting_current
 

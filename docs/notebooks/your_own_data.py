@@ -19,9 +19,9 @@ def _():
     import numpy as np
 
     from cellsim import load_case, simulate
+    from cellsim.base.errors import CellsimError
     from cellsim.compare.comparison import Comparison, compare
     from cellsim.compare.figures import write_comparison_figures
-    from cellsim.errors import CellsimError
     from cellsim.run.data import data_of_case, read_data
 
     root = Path(mo.notebook_dir()).parents[1]

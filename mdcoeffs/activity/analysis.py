@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.activity.fluctuations import ROUTES, Activity, activity_from_sums
 from mdcoeffs.activity.waves import WaveSums, wave_vectors
 from mdcoeffs.frames.stream import Accumulator, Stream, open_stream, run_stream

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.constants import N_A
-from cellsim.errors import InputError
+from cellsim.base.constants import N_A
+from cellsim.base.errors import InputError
 from mdcoeffs.activity.waves import COLUMNS, Limit, WaveSums, composition, long_wave_limit
 from mdcoeffs.statistics.blocks import Averaged, jackknife
 from mdcoeffs.structure.radial import RadialSums, integral_weights

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim import __version__
-from cellsim.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label
+from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label
 from mdcoeffs.activity.fluctuations import Activity
 from mdcoeffs.onsager.report import LEVEL, plain
 

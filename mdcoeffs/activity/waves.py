@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.walker import Frame
 from mdcoeffs.statistics.blocks import Averaged, BlockSums, average, jackknife
 

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from cellsim.constants import e
-from cellsim.errors import InputError
+from cellsim.base.constants import e
+from cellsim.base.errors import InputError
 from mdcoeffs.inputs.arrays import load_arrays
 from mdcoeffs.md.run_record import read_record
 from mdcoeffs.md.simulate import run_folder

@@ -29,11 +29,11 @@ import numpy as np
 import tomli_w
 from numpy.typing import NDArray
 
+from cellsim.base.errors import ConvergenceError, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import ConvergenceError, InputError
 from cellsim.fit.bands import bands_of_case, normal_draws
 from cellsim.fit.parameters import Space
 from cellsim.fit.report import write_bands

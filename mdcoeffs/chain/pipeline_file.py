@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cellsim.errors import InputError
-from cellsim.schema import Table, read_toml
+from cellsim.base.errors import InputError
+from cellsim.files.schema import Table, read_toml
 from mdcoeffs.activity.fluctuations import ROUTES
 from mdcoeffs.inputs.species import SpeciesFile, read_species
 from mdcoeffs.md.system import SystemFile, read_system

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.activity.analysis import NAME as ACTIVITY
 from mdcoeffs.activity.analysis import activity_of, read_activity, with_positions
 from mdcoeffs.activity.report import activity_figure, write_activity

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim import page
+from cellsim.drawing import page
+from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label, legend_above, points
 from cellsim.electrolyte.set_file import SetFile, parse_set
-from cellsim.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label, legend_above, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

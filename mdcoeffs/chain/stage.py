@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from cellsim.electrolyte.set_file import parse_set
-from cellsim.errors import InputError
-from cellsim.schema import Table, read_toml
+from cellsim.files.schema import Table, read_toml
 from mdcoeffs.inputs.arrays import read_published
 from mdcoeffs.onsager.report import read_onsager
 

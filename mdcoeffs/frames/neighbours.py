@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.reading import ANGSTROM
 from mdcoeffs.frames.walker import Frame
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.constants import N_A
-from cellsim.errors import InputError
+from cellsim.base.constants import N_A
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.scratch import ParticleStore, save_checkpoint
 from mdcoeffs.frames.unwrap import Molecules, Track
 from mdcoeffs.inputs.species import Species

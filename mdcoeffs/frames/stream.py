@@ -25,7 +25,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.reading import ANGSTROM, DALTON
 from mdcoeffs.frames.scratch import load_checkpoint, save_checkpoint
 from mdcoeffs.frames.snapshots import ahead, convention, lengths, snapshots

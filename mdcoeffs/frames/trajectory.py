@@ -21,7 +21,7 @@ import numpy as np
 from MDAnalysis.exceptions import NoDataError, SelectionError
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.reading import ANGSTROM, PICOSECOND, Reading, Record, finish, restore, save
 from mdcoeffs.frames.scratch import load_checkpoint, open_store
 from mdcoeffs.frames.snapshots import BAD_FILE, ahead, brief, convention, lengths, load, snapshots

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.reading import ANGSTROM
 from mdcoeffs.frames.topology import whole_molecules
 from mdcoeffs.frames.unwrap import Molecules, Track, advance

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.constants import N_A
+from cellsim.base.constants import N_A
+from cellsim.base.errors import InputError
+from cellsim.base.units import factor_to_si
 from cellsim.electrolyte.onsager import OnsagerMatrix
-from cellsim.errors import InputError
-from cellsim.schema import read_toml
-from cellsim.units import factor_to_si
+from cellsim.files.schema import read_toml
 from mdcoeffs.frames.reading import Reading, finish_raw
 from mdcoeffs.frames.scratch import open_store
 from mdcoeffs.frames.unwrap import Molecules, Track, advance

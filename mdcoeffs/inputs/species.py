@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cellsim.constants import N_A
-from cellsim.errors import InputError
-from cellsim.schema import Table, read_toml
-from cellsim.units import factor_to_si
+from cellsim.base.constants import N_A
+from cellsim.base.errors import InputError
+from cellsim.base.units import factor_to_si
+from cellsim.files.schema import Table, read_toml
 
 ROLES = ("cation", "anion", "solvent")
 MOLECULES = ("fragment", "residue", "molecule", "atom")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.stream import Stream, open_stream, run_stream
 from mdcoeffs.inputs.species import SpeciesFile
 from mdcoeffs.interface.profiles import (

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.constants import k_B
-from cellsim.errors import InputError
+from cellsim.base.constants import k_B
+from cellsim.base.errors import InputError
 from mdcoeffs.statistics.blocks import Averaged, average, jackknife
 
 Array = NDArray[np.float64]

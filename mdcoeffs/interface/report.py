@@ -13,7 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim import __version__
-from cellsim.figstyle import COLOURS, DASHES, GREY, MARKERS, TWO_COLUMNS, drawing, label, legend_above, points, wrap
+from cellsim.drawing.figstyle import (
+    COLOURS,
+    DASHES,
+    GREY,
+    MARKERS,
+    TWO_COLUMNS,
+    drawing,
+    label,
+    legend_above,
+    points,
+    wrap,
+)
 from mdcoeffs.interface.analysis import InterfaceResult, RegionResult
 from mdcoeffs.interface.rates import Estimate, duration
 from mdcoeffs.statistics.blocks import Averaged

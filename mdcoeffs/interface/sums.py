@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.constants import e
-from cellsim.errors import InputError
+from cellsim.base.constants import e
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.reading import ANGSTROM
 from mdcoeffs.frames.stream import Stream
 from mdcoeffs.frames.walker import Frame

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim import __version__
-from cellsim.constants import N_A, e, k_B
-from cellsim.errors import ConvergenceError, InputError
+from cellsim.base.constants import N_A, e, k_B
+from cellsim.base.errors import ConvergenceError, InputError
 from mdcoeffs.md.run_record import RunRecord, block_error, put_arrays, read_record, write_record
 from mdcoeffs.md.system import StatePoint
 

@@ -19,7 +19,7 @@ from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.md.engine import CHECKPOINT_EVERY, openmm, simulate_point
 from mdcoeffs.md.run_record import RunRecord, read_record
 from mdcoeffs.md.system import StatePoint, SystemFile

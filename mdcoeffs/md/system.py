@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from cellsim.constants import N_A
-from cellsim.errors import InputError
-from cellsim.schema import Table, read_toml
+from cellsim.base.constants import N_A
+from cellsim.base.errors import InputError
+from cellsim.files.schema import Table, read_toml
 
 FORMAT = 1
 """Version of what a run means; part of every content hash."""

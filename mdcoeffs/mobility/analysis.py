@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.scratch import CHUNK, ParticleStore
 from mdcoeffs.frames.stream import Stream, run_stream
 from mdcoeffs.inputs.species import SpeciesFile

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.scratch import ParticleStore, open_store
 from mdcoeffs.frames.stream import Stream
 from mdcoeffs.frames.walker import Frame

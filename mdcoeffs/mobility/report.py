@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim import __version__
-from cellsim.figstyle import COLOURS, DASHES, GREY, MARKERS, TWO_COLUMNS, drawing, label
+from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, MARKERS, TWO_COLUMNS, drawing, label
 from mdcoeffs.mobility.analysis import MobilityResult, Mover
 from mdcoeffs.mobility.paddlewheel import Response
 from mdcoeffs.mobility.rotation import Relaxation

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.statistics.lagged import Estimate, Lagged, blocks_of, cosines, estimate, groups_of
 
 Array = NDArray[np.float64]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cellsim.errors import InputError
-from cellsim.schema import Table
-from cellsim.units import factor_to_si
+from cellsim.base.errors import InputError
+from cellsim.base.units import factor_to_si
+from cellsim.files.schema import Table
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 
 KEYS = (

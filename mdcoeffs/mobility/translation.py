@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import curve_fit
 
-from cellsim.constants import e, k_B
-from cellsim.errors import InputError
+from cellsim.base.constants import e, k_B
+from cellsim.base.errors import InputError
 from mdcoeffs.statistics.correlate import log_lags
 from mdcoeffs.statistics.lagged import Estimate, Lagged, blocks_of, estimate, groups_of, squares
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.constants import N_A
+from cellsim.base.constants import N_A
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.onsager import Composition, Ideal, OnsagerMatrix
-from cellsim.errors import InputError
 from mdcoeffs.frames.reading import Reading
 from mdcoeffs.inputs.species import Replica, SpeciesFile
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cellsim import __version__
-from cellsim.errors import CellsimError, InputError
+from cellsim.base.errors import CellsimError, InputError
 from mdcoeffs.inputs.species import SpeciesFile
 from mdcoeffs.onsager.analysis import (
     OnsagerResult,

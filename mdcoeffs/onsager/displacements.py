@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.constants import N_A
-from cellsim.errors import InputError
+from cellsim.base.constants import N_A
+from cellsim.base.errors import InputError
 
 Array = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.constants import N_A, k_B
-from cellsim.errors import InputError
+from cellsim.base.constants import N_A, k_B
+from cellsim.base.errors import InputError
 
 Array = NDArray[np.float64]
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim import __version__
+from cellsim.base.errors import InputError
+from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label
 from cellsim.electrolyte.onsager import OnsagerMatrix
-from cellsim.errors import InputError
-from cellsim.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label
 from mdcoeffs.onsager.analysis import OnsagerResult
 from mdcoeffs.onsager.estimate import EXPONENT_RULE, OnsagerEstimate
 

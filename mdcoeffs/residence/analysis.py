@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.stream import Stream, remove_checkpoints, run_stream
 from mdcoeffs.frames.walker import Frame
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table

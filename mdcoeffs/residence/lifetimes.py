@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.special import gammaln
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.statistics.blocks import Averaged, jackknife
 
 Array = NDArray[np.float64]

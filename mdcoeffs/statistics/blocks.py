@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 
 Array = NDArray[np.float64]
 Lags = NDArray[np.int64]

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import f as fisher
 from scipy.stats import t as student
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]

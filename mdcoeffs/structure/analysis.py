@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.constants import N_A, R
-from cellsim.errors import InputError
+from cellsim.base.constants import N_A, R
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.reading import ANGSTROM
 from mdcoeffs.frames.stream import Stream, open_stream, run_stream
 from mdcoeffs.inputs.species import SpeciesFile

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.neighbours import dimensions, histogram
 from mdcoeffs.frames.reading import ANGSTROM
 from mdcoeffs.frames.walker import Frame

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim import __version__
-from cellsim.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label
+from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label
 from mdcoeffs.frames.reading import ANGSTROM
 from mdcoeffs.onsager.report import LEVEL, plain
 from mdcoeffs.statistics.blocks import Averaged

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cellsim.errors import InputError
-from cellsim.schema import Table, did_you_mean
+from cellsim.base.errors import InputError
+from cellsim.files.schema import Table, did_you_mean
 from mdcoeffs.frames.neighbours import dimensions, pairs_within
 from mdcoeffs.frames.reading import ANGSTROM
 from mdcoeffs.frames.stream import Stream

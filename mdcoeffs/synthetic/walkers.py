@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import lfilter
 
-from cellsim.constants import N_A, k_B
-from cellsim.errors import InputError
+from cellsim.base.constants import N_A, k_B
+from cellsim.base.errors import InputError
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
 
 Array = NDArray[np.float64]

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
-from cellsim.errors import InputError
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
 from mdcoeffs.onsager.estimate import estimate_onsager
 from mdcoeffs.synthetic.walkers import walk

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cellsim.base.errors import InputError, RangeError
 from cellsim.electrolyte.expression import parse_expression
 from cellsim.electrolyte.set_file import load_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.electrolyte.volumes import ConstantVolumes, DensityVolumes
-from cellsim.errors import InputError, RangeError
 
 V_e = st.floats(0.0, 6e-4)
 V_0 = st.floats(1e-5, 3e-4)

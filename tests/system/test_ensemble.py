@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cellsim.base.errors import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import InputError
 from cellsim.run.ensemble import Member, Workers, simulate_many
 from cellsim.solvers.solution import Solution
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from cellsim import Solution
+from cellsim.base.errors import InputError
 from cellsim.compare.comparison import Comparison, compare
 from cellsim.compare.report import lines, numbers, write_comparison
-from cellsim.errors import InputError
 from cellsim.instruments.concentration import ConcentrationMap
 from cellsim.instruments.current import ratio_statistics, recorded
 from cellsim.instruments.maps import VelocityTable
@@ -250,9 +250,9 @@ def test_intensities_need_a_sheet(case: Case, tmp_path: Path) -> None:
 
 def test_xam_through_a_sheet(case: Case, solution: Solution, tmp_path: Path) -> None:
     pytest.importorskip("xraydb")
+    from cellsim.base.units import to_si
     from cellsim.instruments.attenuation import attenuation
     from cellsim.instruments.xam import Raster, transmitted
-    from cellsim.units import to_si
 
     light = attenuation(to_si("11 keV", "J"), salt="LiTFSI", solvent="EO", harmonics={3: 0.01})
     x = np.linspace(-1.6, 1.6, 65)

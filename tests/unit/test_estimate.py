@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
-from cellsim.errors import InputError
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD
 from mdcoeffs.onsager.estimate import estimate_onsager, local_exponent, self_diffusion
 from mdcoeffs.statistics.correlate import self_msd

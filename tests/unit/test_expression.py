@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.expression import parse_expression
-from cellsim.errors import InputError
 
 
 def value(text, **variables):

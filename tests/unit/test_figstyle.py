@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim import figstyle
+from cellsim.drawing import figstyle
 
 
 def luminance(rgb: tuple[float, ...]) -> float:
@@ -20,7 +20,7 @@ def test_importing_it_does_not_import_matplotlib() -> None:
     import subprocess
     import sys
 
-    code = "import sys, cellsim.figstyle, cellsim.run.figures; print('matplotlib' in sys.modules)"
+    code = "import sys, cellsim.drawing.figstyle, cellsim.run.figures; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from fit_toys import BASE, T
 
+from cellsim.base.errors import ConvergenceError, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
-from cellsim.errors import ConvergenceError, InputError
 from cellsim.fit.bands import bands, normal_draws
 from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.set_model import SetModel, constant_form

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from fit_toys import BASE, CELL, Function, T, toy, with_observation
 
+from cellsim.base.errors import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol, hold_voltage
-from cellsim.errors import InputError
 from cellsim.fit.experiment import NO_PREDICTION, Experiment, Observation
 from cellsim.fit.looks import ProfileLook, SeriesLook, SetLook
 from cellsim.fit.noise import Noise, independent

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from fit_toys import BASE, T
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.set_file import parse_set, read_set
-from cellsim.errors import InputError
 from cellsim.fit.set_model import (
     SetModel,
     constant_form,

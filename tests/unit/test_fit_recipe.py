@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.set_file import parse_set
-from cellsim.errors import InputError
 from cellsim.fit.design import design
 from cellsim.fit.design_file import read_design
 from cellsim.fit.estimate import inverse

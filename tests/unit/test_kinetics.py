@@ -5,8 +5,8 @@ import pytest
 
 import cellsim
 from cellsim import ButlerVolmer, Cell, Electrode, Options, Protocol, Resistance, TransportSet
+from cellsim.base.errors import InputError
 from cellsim.cell.protocol import hold_voltage
-from cellsim.errors import InputError
 from cellsim.model.equations import VoltageLaw
 
 T = 330.0

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.set_file import load_set
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import InputError
 from cellsim.laboratory import EXPERIMENTS, Bench, Check, Noise, Reading, bench_of, concentration_cell, solve_chain
 from cellsim.laboratory.concentration_cell import slope_at
 from cellsim.laboratory.current_fraction import bruce_vincent

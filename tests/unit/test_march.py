@@ -5,8 +5,8 @@ import pytest
 
 import cellsim
 from cellsim import Cell, Electrode, Options, Protocol, Resistance, StopConditions, TransportSet
+from cellsim.base.errors import InputError
 from cellsim.cell.protocol import Step, hold_current, hold_voltage, rest
-from cellsim.errors import InputError
 from cellsim.solvers.march import _corners
 
 QUICK = Options(cells=24, rtol=3e-4)

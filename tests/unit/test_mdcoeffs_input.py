@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cellsim.constants import N_A
-from cellsim.errors import InputError
+from cellsim.base.constants import N_A
+from cellsim.base.errors import InputError
 from mdcoeffs.frames.reading import mass_drift
 from mdcoeffs.inputs.arrays import read_arrays, read_published
 from mdcoeffs.inputs.species import read_species

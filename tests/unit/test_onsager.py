@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from cellsim.constants import N_A, F, R
+from cellsim.base.constants import N_A, F, R
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.onsager import QUANTITIES, Composition, OnsagerMatrix
-from cellsim.errors import InputError
 
 OMEGA = np.array([[1.0, 0.3], [0.3, 1.6]]) * 1e-10
 MIX = Composition((0.007, 0.28), 900.0, (0.0, 1.4e-4))

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cellsim.base.constants import F, R
+from cellsim.base.errors import InputError
 from cellsim.cell.geometry import Cell, Separator
 from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
 from cellsim.cell.protocol import Protocol, Step, hold_current, hold_voltage, rest
-from cellsim.constants import F, R
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import InputError
 from cellsim.model import closed_forms as analytic
 from cellsim.model import equations
 from cellsim.model.plan import layer_of, plan, stop_concentration

@@ -9,21 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cellsim import (
-    Cell,
-    Electrode,
-    Options,
-    Protocol,
-    Resistance,
-    Solution,
-    TransportSet,
-    figstyle,
-    hold_current,
-    rest,
-    simulate,
-)
+from cellsim import Cell, Electrode, Options, Protocol, Resistance, Solution, TransportSet, hold_current, rest, simulate
 from cellsim import hold_voltage as hold
 from cellsim.cell.protocol import Step
+from cellsim.drawing import figstyle
 from cellsim.electrolyte.describe import plot_set
 from cellsim.instruments.measured import Measured
 from cellsim.run.case import Case, Output

@@ -7,7 +7,7 @@ from pathlib import Path
 import pint
 import pytest
 
-from cellsim.units import registry
+from cellsim.base.units import registry
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted([*(ROOT / "cellsim").rglob("*.py"), *(ROOT / "mdcoeffs").rglob("*.py")])

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.stats import beta, gamma
 
-from cellsim.constants import k_B
-from cellsim.errors import InputError
+from cellsim.base.constants import k_B
+from cellsim.base.errors import InputError
 from mdcoeffs.interface.profiles import fit_parabola
 from mdcoeffs.interface.rates import (
     duration,

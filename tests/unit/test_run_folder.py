@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from cellsim.run import folder as run_folder
 from cellsim.run.case import Case, parse_case
 from cellsim.run.folder import FIGURES, REPORT, predict, read_run, summarise, wanted_times, write_run

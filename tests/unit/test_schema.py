@@ -2,8 +2,8 @@
 
 import pytest
 
-from cellsim.errors import InputError
-from cellsim.schema import parse_toml, read_toml
+from cellsim.base.errors import InputError
+from cellsim.files.schema import parse_toml, read_toml
 
 TEXT = """
 title = "a cell"

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
+from cellsim.base.errors import InputError, RangeError
 from cellsim.electrolyte.set_file import list_sets, load_set, parse_set, read_set
-from cellsim.errors import InputError, RangeError
 
 BASE = """
 name = "test"

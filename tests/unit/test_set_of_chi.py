@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.electrolyte.set_file import parse_set
-from cellsim.errors import InputError
-from cellsim.schema import parse_toml
+from cellsim.files.schema import parse_toml
 from mdcoeffs.chain.to_set import transport_set
 
 RECIPE = """

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_bvp
 
+from cellsim.base.constants import F, R
+from cellsim.base.errors import ConvergenceError, InputError, RangeError
 from cellsim.cell.geometry import Cell, Separator
 from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
-from cellsim.constants import F, R
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.electrolyte.volumes import DensityVolumes
-from cellsim.errors import ConvergenceError, InputError, RangeError
 from cellsim.model import closed_forms as analytic
 from cellsim.model.closed_forms import dilute_ideal_current, dilute_ideal_properties
 from cellsim.model.equations import newman_number

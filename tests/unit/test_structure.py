@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from cellsim.constants import N_A, R
-from cellsim.errors import InputError
+from cellsim.base.constants import N_A, R
+from cellsim.base.errors import InputError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MDAnalysis and what it imports

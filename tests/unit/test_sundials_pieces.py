@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cellsim.base.constants import F
 from cellsim.cell.geometry import Cell, Separator
 from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
 from cellsim.cell.protocol import Protocol, Step, StopConditions, hold_current, hold_voltage, rest
-from cellsim.constants import F
 from cellsim.electrolyte.set_file import list_sets, load_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from cellsim.base.errors import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.set_file import load_set
-from cellsim.errors import InputError
 from cellsim.instruments.velocities import (
     MeasuredSpeeds,
     anion_speed_as_published,

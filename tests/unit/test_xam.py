@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from cellsim import Cell, Options, Protocol, Solution, TransportSet, hold_voltage, simulate
+from cellsim.base.errors import InputError
+from cellsim.base.units import to_si
 from cellsim.electrolyte.volumes import DensityVolumes
-from cellsim.errors import InputError
 from cellsim.instruments.attenuation import Attenuation, Line, attenuation
 from cellsim.instruments.concentration import ConcentrationMap
 from cellsim.instruments.xam import IntensityMap, Raster, concentration, counted, state_at, transmitted
-from cellsim.units import to_si
 
 V_E, V_0 = 134.9e-6, 39.99e-6
 PEO = TransportSet.constant(

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from cellsim.constants import F, R
+from cellsim.base.constants import F, R
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.set_file import list_sets, load_set, read_set
-from cellsim.errors import InputError
 
 SETS = (
     "dilute_ideal",

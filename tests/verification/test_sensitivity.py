@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cellsim.base.errors import ConvergenceError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.errors import ConvergenceError
 from cellsim.run.ensemble import Member
 from cellsim.run.sensitivity import sensitivities
 from cellsim.solvers.march import Options

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cellsim.base.errors import InputError
 from cellsim.electrolyte.set_file import load_set, parse_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.electrolyte.volumes import ConstantVolumes, DensityVolumes
-from cellsim.errors import InputError
 
 M_E, M_0, V_E, V_0 = 0.28708, 0.04405, 134.9e-6, 39.99e-6  # LiTFSI, EO unit; Steinrueck 2020
 N_A = 6.02214076e23

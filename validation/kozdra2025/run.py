@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellsim.figstyle import COLOURS, GREY, drawing, label
+from cellsim.drawing.figstyle import COLOURS, GREY, drawing, label
 from mdcoeffs.interface.rates import (
     Split,
     equilibration_coefficient,

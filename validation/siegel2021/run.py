@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from cellsim.figstyle import COLOURS, GREY, MARKERS, drawing, label
+from cellsim.drawing.figstyle import COLOURS, GREY, MARKERS, drawing, label
 from mdcoeffs.mobility.translation import FrictionFit, bjerrum_length, fit_conductivity
 
 A_PRINTED, R_PRINTED = 4.3, 0.085

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base.constants import V_LITHIUM
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol, hold_voltage
-from cellsim.constants import V_LITHIUM
 from cellsim.electrolyte.set_file import read_set
 from cellsim.fit.estimate import directions, inverse
 from cellsim.fit.experiment import Experiment, Observation

@@ -16,7 +16,7 @@ from steinruck2020_bulk import concentrations, currents, volumes
 from steinruck2020_motion import estimates, frame_of_t_plus, lab_frame, regime_checks, velocities
 from steinruck2020_runs import ANGSTROM, BEAMS, MINUTE, NAMES, SETS, Check, Run, ratio, run_all
 
-from cellsim import figstyle
+from cellsim.drawing import figstyle
 
 HEAD = """# Steinrück 2020: statements against the model
 

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim import Solution, load_case
+from cellsim.base.units import to_si
 from cellsim.compare.comparison import Comparison
 from cellsim.compare.report import Wanted, compare_case, lines, write_comparison
 from cellsim.instruments.attenuation import attenuation
@@ -39,7 +40,6 @@ from cellsim.instruments.xpcs.correlation import CorrelationSet, add_noise, g2_o
 from cellsim.instruments.xpcs.fit import fit_velocity
 from cellsim.run.case import Case
 from cellsim.run.folder import predict
-from cellsim.units import to_si
 
 Array = NDArray[np.float64]
 

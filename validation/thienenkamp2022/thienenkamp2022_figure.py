@@ -8,7 +8,7 @@ import numpy as np
 from thienenkamp2022_cell import signal_size, the_case, without_shared
 from thienenkamp2022_checks import Voltage
 
-from cellsim import figstyle
+from cellsim.drawing import figstyle
 from cellsim.fit.checks import Whiteness
 from cellsim.fit.estimate import Estimate
 

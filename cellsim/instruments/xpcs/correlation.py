@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from cellsim.solvers.solution import Solution
 
 Array = NDArray[np.float64]

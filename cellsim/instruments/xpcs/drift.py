@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2 as chi2_distribution
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from cellsim.instruments.xpcs.correlation import CorrelationSet
 from cellsim.instruments.xpcs.fit import LEVEL95, VelocityFit, fit_velocity
 

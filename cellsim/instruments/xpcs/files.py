@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
+from cellsim.base.units import factor_to_si
 from cellsim.instruments.tables import DataTable, read_table
 from cellsim.instruments.xpcs.correlation import CorrelationSet
-from cellsim.units import factor_to_si
 
 Array = NDArray[np.float64]
 

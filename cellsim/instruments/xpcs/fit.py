@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2 as chi2_distribution
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 from cellsim.instruments.xpcs import engine as engine
 from cellsim.instruments.xpcs.correlation import CorrelationSet, heterodyne_g2
 from cellsim.instruments.xpcs.engine import ALL, CURVE, RING, Levels, Parameters, Problem, relative_bias

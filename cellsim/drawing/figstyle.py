@@ -3,7 +3,7 @@
 Figures are drawn on the Agg canvas without pyplot: no window, no global state, safe in threads and on servers.
 Matplotlib is imported when the first figure is made.
 
->>> from cellsim.figstyle import drawing
+>>> from cellsim.drawing.figstyle import drawing
 >>> with drawing("current.png", title="Current decay") as (figure, axes):  # doctest: +SKIP
 ...     axes[0].plot([0, 1], [1, 0])
 """

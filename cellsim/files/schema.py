@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
-from cellsim.errors import InputError, RangeError
-from cellsim.units import to_si
+from cellsim.base.errors import InputError, RangeError
+from cellsim.base.units import to_si
 
 D = TypeVar("D")
 

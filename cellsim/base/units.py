@@ -9,7 +9,7 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from cellsim.errors import InputError
+from cellsim.base.errors import InputError
 
 if TYPE_CHECKING:
     import pint
