@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
 from mdcoeffs.onsager.estimate import estimate_onsager

@@ -34,10 +34,11 @@ from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.drawing.figstyle import COLOURS, GREY, MARKERS, TWO_COLUMNS, drawing
 from cellsim.model import equations
 from cellsim.run.case import Case, load_case
-from cellsim.run.ensemble import Member, Workers, simulate_many
+from cellsim.run.ensemble import Member, simulate_many
 from cellsim.run.simulation import output_times, simulate
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
+from cellsim.workers import Workers
 
 ROOT = Path(__file__).parents[1]
 CASE = ROOT / "cases/steinruck2020/rs.toml"

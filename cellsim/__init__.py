@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from cellsim.base import __version__
 
 _PUBLIC = {
     "simulate": "cellsim.run.simulation",
     "simulate_many": "cellsim.run.ensemble",
     "Member": "cellsim.run.ensemble",
-    "Workers": "cellsim.run.ensemble",
+    "Workers": "cellsim.workers",
     "sensitivities": "cellsim.run.sensitivity",
     "Options": "cellsim.solvers.march",
     "Solution": "cellsim.solvers.solution",
@@ -71,11 +71,12 @@ if TYPE_CHECKING:
     from cellsim.electrolyte.set_file import list_sets, load_set
     from cellsim.electrolyte.transport import TransportSet
     from cellsim.run.case import Case, load_case
-    from cellsim.run.ensemble import Member, Workers, simulate_many
+    from cellsim.run.ensemble import Member, simulate_many
     from cellsim.run.sensitivity import sensitivities
     from cellsim.run.simulation import simulate
     from cellsim.solvers.march import Options
     from cellsim.solvers.solution import Solution
+    from cellsim.workers import Workers
 
 
 def __getattr__(name: str) -> Any:

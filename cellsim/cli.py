@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cellsim import __version__
 from cellsim.app.command import app
-from cellsim.base.errors import CellsimError, InputError
+from cellsim.base import CellsimError, InputError, __version__
 
 if TYPE_CHECKING:
     from cellsim.run.case import Case
@@ -115,8 +114,9 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
     \b
     Example:  cellsim run cases/steinruck2020/rs.toml -o runs/rs
     """
+    from cellsim.files.folder import check_writable
     from cellsim.run.case import load_case
-    from cellsim.run.folder import check_writable, predict, write_run
+    from cellsim.run.folder import predict, write_run
 
     read = load_case(case)
     directory = check_writable(output or Path("runs") / case.stem)
@@ -239,9 +239,9 @@ def compare(
     \b
     Example:  cellsim compare cases/thienenkamp2022/polarisation.toml -o compared
     """
-    from cellsim.base.units import to_si
+    from cellsim.base import to_si
     from cellsim.compare.report import Wanted, compare_case, lines, write_comparison
-    from cellsim.run.folder import check_writable
+    from cellsim.files.folder import check_writable
 
     wanted = Wanted(
         tuple(to_si(x, "m", field="--leave-out") for x in leave_out),
@@ -288,9 +288,9 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
     \b
     Example:  cellsim fit cases/fit_example/fit.toml -o fitted
     """
+    from cellsim.files.folder import check_writable
     from cellsim.fit.recipe import read_recipe
     from cellsim.fit.report import lines, run_fit, write_fit
-    from cellsim.run.folder import check_writable
 
     read = read_recipe(recipe)
     directory = check_writable(output or Path("runs") / recipe.stem)
@@ -316,8 +316,8 @@ def design(file: Path, output: Path | None) -> None:
     \b
     Example:  cellsim design cases/fit_example/design.toml -o designed
     """
+    from cellsim.files.folder import check_writable
     from cellsim.fit.design_file import lines, read_design, run_design, write_design
-    from cellsim.run.folder import check_writable
 
     read = read_design(file)
     directory = check_writable(output or Path("runs") / file.stem)
@@ -364,9 +364,9 @@ def lab(
     \b
     Example:  cellsim lab chain landesfeind2019_ec_dmc --c "1.5 mol/L"
     """
-    from cellsim.base.units import to_si
+    from cellsim.base import to_si
+    from cellsim.files.folder import check_writable
     from cellsim.laboratory import report as report
-    from cellsim.run.folder import check_writable
 
     if experiment is None:
         for line in report.catalogue():
@@ -399,7 +399,7 @@ def sets(name: str | None, picture: Path | None, temperature: str | None) -> Non
     \b
     Example:  cellsim sets steinruck2020_rs --plot rs.png
     """
-    from cellsim.base.units import to_si
+    from cellsim.base import to_si
     from cellsim.electrolyte import describe as set_report
 
     T = None if temperature is None else to_si(temperature, "K", field="--temperature")

@@ -11,8 +11,7 @@ from typing import Any
 
 import click
 
-from cellsim import __version__
-from cellsim.base.errors import CellsimError, InputError
+from cellsim.base import CellsimError, InputError, __version__
 
 FILE = click.Path(path_type=Path)
 
@@ -236,7 +235,7 @@ def field(folder: Path, output: Path | None, block: str | None) -> None:
     \b
     Example:  mdcoeffs field runs/md/c2
     """
-    from cellsim.base.units import to_si
+    from cellsim.base import to_si
     from mdcoeffs.chain.field import field_lines, field_result, write_field
 
     result = field_result(folder, block=None if block is None else to_si(block, "s", field="--block"))

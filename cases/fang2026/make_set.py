@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellsim.base.constants import F
+from cellsim.base import F
 from mdcoeffs.synthetic.walkers import Onset, Solvent, walk
 
 HERE = Path(__file__).parent

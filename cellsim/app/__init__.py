@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 
 SOLVER = ("settings.js", "solver.js", "selftest.js")
 """What solves and needs no document, in order."""

@@ -1,1 +1,41 @@
 """What everything stands on: errors, physical constants, units, array types. No file is read or written here."""
+
+from typing import TYPE_CHECKING, Any
+
+from cellsim.base.constants import N_A, V_LITHIUM, F, R, e, k_B
+from cellsim.base.errors import CellsimError, ConvergenceError, InputError, RangeError
+from cellsim.base.units import factor_to_si, to_si
+
+if TYPE_CHECKING:
+    from cellsim.base.typing import Array, Bools, Ints, Progress
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "N_A",
+    "V_LITHIUM",
+    "Array",
+    "Bools",
+    "CellsimError",
+    "ConvergenceError",
+    "F",
+    "InputError",
+    "Ints",
+    "Progress",
+    "R",
+    "RangeError",
+    "__version__",
+    "e",
+    "factor_to_si",
+    "k_B",
+    "to_si",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Array types when first asked for: they bring numpy, and ``cellsim --help`` does without."""
+    if name not in ("Array", "Bools", "Ints", "Progress"):
+        raise AttributeError(f"module 'cellsim.base' has no attribute {name!r}")
+    from cellsim.base import typing
+
+    return getattr(typing, name)

@@ -7,8 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from cellsim.base.constants import V_LITHIUM
-from cellsim.base.errors import InputError
+from cellsim.base import V_LITHIUM, InputError
 from cellsim.cell.kinetics import Electrode
 
 

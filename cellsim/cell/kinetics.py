@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.constants import F, R
-from cellsim.base.errors import InputError
-
-Array = NDArray[np.float64]
+from cellsim.base import Array, F, InputError, R
 
 
 @dataclass(frozen=True)

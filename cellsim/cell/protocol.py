@@ -6,11 +6,8 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
-
-Array = NDArray[np.float64]
+from cellsim.base import Array, InputError
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.instruments.concentration import ConcentrationMap
 from cellsim.instruments.current import RatioStatistics, ratio_statistics, recorded
 from cellsim.instruments.maps import VelocityTable
@@ -24,8 +24,6 @@ from cellsim.instruments.velocities import ratio_statistics as ratio_of_speeds
 from cellsim.run.case import Case
 from cellsim.run.data import Dataset, Series
 from cellsim.solvers.solution import Solution
-
-Array = NDArray[np.float64]
 
 MINUTE = 60.0
 WINDOW = (200 * MINUTE, 400 * MINUTE)

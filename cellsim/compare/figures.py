@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from cellsim.compare.comparison import Compared, Comparison
 
-Array = NDArray[np.float64]
 
 FIGURES = ("compare_current.png", "compare_profiles.png", "compare_velocities.png", "compare_residuals.png")
 MOST = 250

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.compare.comparison import UNITS, Compared, Comparison, check_origins, compare
 from cellsim.compare.figures import write_comparison_figures
 from cellsim.drawing import page

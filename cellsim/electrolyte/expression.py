@@ -13,12 +13,10 @@ from types import CodeType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.files.schema import did_you_mean
-
-Array = NDArray[np.float64]
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "exp": np.exp,

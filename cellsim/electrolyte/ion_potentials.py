@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellsim.base.constants import F
-from cellsim.base.errors import InputError
+from cellsim.base import F, InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
 
 __all__ = ["IonPotentials", "ion_potentials"]

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from cellsim.base.constants import N_A, F, R
-from cellsim.base.errors import InputError
+from cellsim.base import N_A, Array, F, InputError, R
 from cellsim.electrolyte.onsager_relations import (
     FRAMES,
     Composition,
@@ -26,8 +25,6 @@ from cellsim.electrolyte.onsager_relations import (
 )
 
 __all__ = ["FRAMES", "QUANTITIES", "Composition", "Ideal", "OnsagerMatrix", "StefanMaxwell", "WohdeRoling"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

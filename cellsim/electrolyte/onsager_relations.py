@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from cellsim.base.constants import F, R
-from cellsim.base.errors import InputError
-
-Array = NDArray[np.float64]
+from cellsim.base import Array, F, InputError, R
 
 FRAMES = ("solvent", "barycentric", "volume")
 """Frames of reference an Onsager matrix can be in."""

@@ -10,16 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.constants import F, R
-from cellsim.base.errors import InputError
-from cellsim.base.units import factor_to_si
+from cellsim.base import Array, F, InputError, R, factor_to_si
 from cellsim.electrolyte.expression import Expression, parse_expression
 from cellsim.electrolyte.transport import Property
 from cellsim.files.schema import Table
-
-Array = NDArray[np.float64]
 
 VARIABLES = ("c", "m", "r")
 SI_UNITS = {"c": "mol/m^3", "m": "mol/kg", "r": "", "T": "K", "t_plus": ""}

@@ -15,16 +15,12 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
-from cellsim.base.units import factor_to_si
+from cellsim.base import Array, InputError, factor_to_si
 from cellsim.electrolyte.properties import DEFAULT_UNITS, SI_UNITS, PropertyBlock, read_property
 from cellsim.electrolyte.transport import STATUSES, TransportSet
 from cellsim.electrolyte.volumes import ConstantVolumes, DensityVolumes, Volumes
 from cellsim.files.schema import Table, did_you_mean, parse_toml, read_toml
-
-Array = NDArray[np.float64]
 
 _PARAMETER = re.compile(r"(\w+(?:\.\w+)*)(?:\[(\d+)\])?")
 

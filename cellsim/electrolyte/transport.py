@@ -12,12 +12,11 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from cellsim.base.errors import InputError, RangeError
+from cellsim.base import Array, InputError, RangeError
 from cellsim.electrolyte.volumes import ConstantVolumes, Volumes
 
-Array = NDArray[np.float64]
 Property = Callable[[Array, Array, Array], Array]
 """A property of composition: called with c [mol/m^3], m [mol/kg], r [1], equal shapes, returns SI values."""
 

@@ -13,11 +13,9 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from cellsim.base.errors import InputError
-
-Array = NDArray[np.float64]
+from cellsim.base import Array, InputError
 
 
 class Volumes(Protocol):

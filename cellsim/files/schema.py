@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
-from cellsim.base.errors import InputError, RangeError
-from cellsim.base.units import to_si
+from cellsim.base import InputError, RangeError, to_si
 
 D = TypeVar("D")
 

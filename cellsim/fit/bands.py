@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import ConvergenceError, InputError
+from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
 from cellsim.drawing import figstyle
@@ -30,7 +29,6 @@ from cellsim.solvers.solution import Solution
 if TYPE_CHECKING:
     pass
 
-Array = NDArray[np.float64]
 QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 
 

@@ -25,12 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.experiment import Observation
 from cellsim.fit.problem import STEP, Problem
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

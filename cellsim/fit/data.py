@@ -10,7 +10,7 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.fit.experiment import Look, Observation
 from cellsim.fit.looks import ProfileLook, SeriesLook, SetLook, VelocityLook
@@ -23,7 +23,6 @@ from cellsim.run.case import Case
 from cellsim.run.data import Dataset, Series
 from cellsim.solvers.solution import Solution
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 MOST_POINTS = 400

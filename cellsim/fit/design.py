@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.fit.estimate import inverse
@@ -23,7 +23,6 @@ from cellsim.fit.parameters import Space
 from cellsim.fit.problem import STEP, Problem
 from cellsim.fit.set_model import SetModel
 
-Array = NDArray[np.float64]
 HOUR = 3600.0
 
 

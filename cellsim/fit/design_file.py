@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.drawing import figstyle
 from cellsim.electrolyte.set_file import read_set

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.cell.protocol import Step
-
-Array = NDArray[np.float64]
 
 
 def thinned_step(step: Step, tolerance: float, *, beyond: float = 0.0) -> Step:

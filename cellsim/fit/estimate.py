@@ -9,22 +9,18 @@ typical unit. An eigenvector of small eigenvalue is a change of several paramete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import norm, qmc
 
-from cellsim.base.errors import ConvergenceError
+from cellsim.base import Array, ConvergenceError, Progress
 from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import STEP, Problem
-
-Array = NDArray[np.float64]
-Progress = Callable[[int, int], None]
 
 TOLERANCE = 1e-9
 """Relative change of chi squared, and of the parameters, at which a search ends."""

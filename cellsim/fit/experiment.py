@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol
@@ -22,7 +22,6 @@ from cellsim.run.simulation import simulate
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 
-Array = NDArray[np.float64]
 Kind = Literal["current", "voltage", "profile", "velocity", "signal", "potential", "current_fraction", "conductivity"]
 ROLES: Mapping[str, float] = {
     "gain": 1.0, "background": 0.0, "time_offset": 0.0, "position_offset": 0.0, "velocity_scale": 1.0,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import CURRENT, SPEED
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from cellsim.fit.likelihood_profile import LikelihoodProfile
     from cellsim.fit.report import PropertyBands
 
-Array = NDArray[np.float64]
 FIGURES = ("fit_data.png", "fit_profiles.png", "fit_properties.png")
 _SCALE = {
     "current": (1.0, "$i$", CURRENT), "voltage": (1.0, "$V$", "V"), "profile": (1e-3, "$c$", "mol L$^{-1}$"),

@@ -6,23 +6,22 @@ that stays below on one side bounds nothing there. Raue et al., doi:10.1093/bioi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import chi2 as chi2_distribution
 
+from cellsim.base import Array, InputError
+from cellsim.files.folder import read_values, write_values
 from cellsim.fit.estimate import Estimate
-from cellsim.fit.parallel import mapped
 from cellsim.fit.parameters import Parameter
+from cellsim.workers import mapped
 
-Array = NDArray[np.float64]
 Shape = Literal["bounded", "open above", "open below", "flat"]
 
 FAR = {True: float(np.log(1e3)), False: 10.0}
@@ -291,17 +290,18 @@ def profiles(
     todo = [n for n in wanted if n not in done]
     if progress is not None and done:
         progress(len(done), len(wanted))
-    for k, one in mapped(partial(profile, found, level=level), todo, workers=workers):
-        done[todo[k]] = one
+    for one in mapped(partial(profile, found, level=level), todo, workers=workers, chunk=1):
+        name = todo[one.index]
+        done[name] = one.result()
         if keep is not None:
-            _store(keep / _file(todo[k]), one, found)
+            write_values(keep / _file(name), {"mark": _mark(found), **vars(done[name])})
         if progress is not None:
             progress(len(done), len(wanted))
     return {n: done[n] for n in wanted}
 
 
 def _file(name: str) -> str:
-    return "profile-" + "".join(ch if ch.isalnum() or ch in "._-" else "_" for ch in name) + ".json"
+    return "profile-" + "".join(ch if ch.isalnum() or ch in "._-" else "_" for ch in name) + ".npz"
 
 
 def _mark(found: Estimate) -> list[float]:
@@ -309,25 +309,11 @@ def _mark(found: Estimate) -> list[float]:
     return [*(round(float(x), 9) for x in found.u), round(found.chi2, 6), *(float(x) for x in found.levels)]
 
 
-def _store(path: Path, one: LikelihoodProfile, found: Estimate) -> None:
-    data: dict[str, Any] = {
-        "mark": _mark(found), "name": one.name, "value": one.value.tolist(), "delta": one.delta.tolist(),
-        "interval": list(one.interval), "shape": one.shape, "threshold": one.threshold, "checked": one.checked,
-        "others": one.others.tolist(), "leans": list(one.leans), "better": one.better,
-    }  # fmt: skip
-    partial_file = path.with_suffix(".tmp")
-    partial_file.write_text(json.dumps(data), encoding="utf-8")
-    partial_file.replace(path)
-
-
 def _load(path: Path, found: Estimate) -> LikelihoodProfile | None:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        kept = read_values(path)
+        if kept.pop("mark") != _mark(found):
+            return None
+        return LikelihoodProfile(**kept)
+    except (InputError, KeyError, TypeError):  # of another version, or damaged: made again
         return None
-    if data.get("mark") != _mark(found):
-        return None
-    return LikelihoodProfile(
-        data["name"], np.array(data["value"]), np.array(data["delta"]), tuple(data["interval"]), data["shape"],
-        data["threshold"], data["checked"], np.array(data["others"]), tuple(data["leans"]), data["better"],
-    )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.maps import VelocityTable
 from cellsim.instruments.mri import blurred
@@ -20,7 +21,6 @@ from cellsim.instruments.predict import velocity_at
 from cellsim.model import equations
 from cellsim.solvers.solution import Solution
 
-Array = NDArray[np.float64]
 Values = Mapping[str, float]
 BLUR_NODES = 41
 """Faces a profile is reduced to before it is blurred; the point spread is far wider than their distance."""

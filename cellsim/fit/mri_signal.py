@@ -17,16 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.fit.experiment import Observation
 from cellsim.fit.looks import SignalLook
 from cellsim.fit.noise import Noise
 from cellsim.instruments.mri import MriProfiles
-
-Array = NDArray[np.float64]
 
 NEGLIGIBLE = 0.1
 """Correlation below which neighbouring pixels count as independent."""

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 
-Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 

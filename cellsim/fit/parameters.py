@@ -10,11 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
-
-Array = NDArray[np.float64]
+from cellsim.base import Array, InputError
 
 
 @dataclass(frozen=True)

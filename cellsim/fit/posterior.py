@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.parameters import Space
 from cellsim.fit.problem import Problem
-
-Array = NDArray[np.float64]
+from cellsim.workers import holding
 
 TIMES = 50
 """Autocorrelation times a chain must hold before its autocorrelation time can be believed."""
@@ -153,10 +152,9 @@ def sample(
         begun = backend.iteration if backend.initialized else 0
         _mark(backend, found, str(file))
     generator = np.random.default_rng(seed)
-    with _Evaluator(found, workers) as evaluator:
-        sampler: Any = emcee.EnsembleSampler(
-            count, space.size, evaluator.one, pool=evaluator.pool, backend=backend, vectorize=False
-        )
+    with holding(partial(log_posterior, found.problem, levels=found.levels), workers) as of_points:
+        # emcee would send the problem along with every point; here each process holds it, and gets points alone
+        sampler: Any = emcee.EnsembleSampler(count, space.size, of_points, backend=backend, vectorize=True)
         sampler._random = np.random.RandomState(generator.integers(2**31) + begun)
         state = None if begun else _walkers(found, count, generator)
         done = begun
@@ -223,45 +221,3 @@ def _summary(space: Space, sampler: Any, done: int) -> Posterior:
     return Posterior(
         space, np.asarray(draws), tau, done, float(np.mean(sampler.acceptance_fraction)), split, good, message
     )
-
-
-class _Evaluator:
-    """Evaluates the posterior here, or in processes that hold the problem."""
-
-    def __init__(self, found: Estimate, workers: int) -> None:
-        self.problem, self.levels, self.workers = found.problem, found.levels, workers
-        self.pool: Any = None
-
-    def __enter__(self) -> _Evaluator:
-        if self.workers > 1:
-            from multiprocessing import get_context
-
-            import cloudpickle  # type: ignore[import-untyped]
-
-            payload = cloudpickle.dumps((self.problem, self.levels))
-            self.pool = get_context("spawn").Pool(self.workers, _receive, (payload,))
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self.pool is not None:
-            self.pool.terminate()
-
-    @property
-    def one(self) -> Callable[[Array], float]:
-        """The function that the sampler calls."""
-        if self.pool is not None:
-            return _evaluate
-        return lambda u: log_posterior(self.problem, u, self.levels)
-
-
-_HELD: dict[str, Any] = {}
-
-
-def _receive(payload: bytes) -> None:
-    import pickle
-
-    _HELD["problem"], _HELD["levels"] = pickle.loads(payload)
-
-
-def _evaluate(u: Array) -> float:
-    return log_posterior(_HELD["problem"], u, _HELD["levels"])

@@ -8,14 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import CellsimError, InputError
+from cellsim.base import Array, CellsimError, InputError
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import SetModel
 from cellsim.solvers.solution import Solution
-
-Array = NDArray[np.float64]
 
 STEP = 0.02
 """Step of the central differences in u: a curvature error of some 1e-4, far above the solver's error over the step."""

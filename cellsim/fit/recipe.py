@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
-from cellsim.base.units import factor_to_si, to_si
+from cellsim.base import Array, InputError, factor_to_si, to_si
 from cellsim.electrolyte.properties import DEFAULT_UNITS, SI_UNITS
 from cellsim.electrolyte.set_file import SetFile, parse_set, read_set
 from cellsim.electrolyte.transport import TransportSet
@@ -167,8 +165,6 @@ def named(top: Table, key: str) -> list[tuple[str, Table]]:
     table = top.table(key, {})
     return [(name, table.table(name)) for name in table]
 
-
-Array = NDArray[np.float64]
 
 REACH = 30.0
 """Bounds of a positive property where none are given: so many times less and more than its start."""

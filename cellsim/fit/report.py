@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import CellsimError
+from cellsim.base import Array, CellsimError
 from cellsim.drawing import page
 from cellsim.fit.bands import Bands, draw_bands
 from cellsim.fit.estimate import Direction, Estimate, describe, directions, estimate
@@ -25,8 +24,6 @@ from cellsim.fit.looks import SetLook
 from cellsim.fit.posterior import Posterior, sample
 from cellsim.fit.recipe import Recipe
 from cellsim.run.case import Case
-
-Array = NDArray[np.float64]
 
 PROPERTIES = ("kappa", "D", "t_plus", "one_minus_t_plus_chi")
 MARGIN = 0.05

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import ConvergenceError, InputError
+from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.fit.data import Use, observe
 from cellsim.fit.estimate import Estimate, estimate
@@ -25,8 +25,6 @@ from cellsim.fit.set_model import SetModel
 from cellsim.run.case import Case, load_case
 from cellsim.run.data import Dataset, data_of_case, read_data
 from cellsim.run.folder import predict
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,8 @@ from typing import Any, cast
 
 import numpy as np
 import tomli_w
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
-from cellsim.base.units import factor_to_si, to_si
+from cellsim.base import Array, InputError, factor_to_si, to_si
 from cellsim.electrolyte.properties import DEFAULT_UNITS, SI_UNITS, read_property
 from cellsim.electrolyte.set_file import SetFile
 from cellsim.electrolyte.transport import TransportSet
@@ -307,7 +305,6 @@ def _put(block: Block, path: str, value: float, unit: str) -> None:
     place[last] = f"{value!r} {unit}" if isinstance(place[last], str) else value
 
 
-Array = NDArray[np.float64]
 _SI = {"kappa": "S/m", "D": "m^2/s", "t_plus": "", "chi": ""}
 _EXTRA = {"kappa": (), "D": (), "t_plus": ("frame",), "chi": ("basis", "gives")}
 

@@ -14,13 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from cellsim.base.constants import e
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, e
 from cellsim.electrolyte.transport import TransportSet
-
-Array = NDArray[np.float64]
 
 FORMULAS: Mapping[str, str] = {
     "LiTFSI": "LiC2F6NO4S2",

@@ -14,17 +14,14 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
-from cellsim.base.units import factor_to_si
+from cellsim.base import Array, InputError, factor_to_si
 from cellsim.instruments.concentration import ConcentrationMap
 from cellsim.instruments.mri import MriProfiles
 from cellsim.instruments.potentiostat import decimal_mark, split_heading
 from cellsim.instruments.tables import DataTable, read_table, unit_factor
 from cellsim.instruments.xam import IntensityMap
 
-Array = NDArray[np.float64]
 Quantity = Literal["v_0", "v_minus", "v_plus"]
 Frame = Literal["lab", "interface", "solvent"]
 

@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
-from cellsim.base.units import factor_to_si
+from cellsim.base import Array, InputError, factor_to_si
 from cellsim.instruments.tables import DataTable, parse_number, read_table, unit_factor
 
-Array = NDArray[np.float64]
 Kind = Literal["profile", "current", "voltage"]
 
 SI_OF_KIND = {"profile": ["mol/m^3"], "current": ["A/m^2", "A"], "voltage": ["V"]}

@@ -14,15 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import erf
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.instruments.concentration import ConcentrationMap
 from cellsim.instruments.xam import state_at
 from cellsim.solvers.solution import Solution
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

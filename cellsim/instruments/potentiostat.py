@@ -15,14 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
-from cellsim.base.units import factor_to_si
+from cellsim.base import Array, InputError, factor_to_si
 from cellsim.files.schema import did_you_mean
 from cellsim.instruments.tables import DataTable, parse_table, unit_factor
-
-Array = NDArray[np.float64]
 
 ROLES = ("time", "voltage", "current")
 SI_UNITS: Mapping[str, Sequence[str]] = {"time": ["s"], "voltage": ["V"], "current": ["A/m^2", "A"]}

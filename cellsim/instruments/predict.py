@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.instruments.concentration import ConcentrationMap
 from cellsim.instruments.maps import VelocityTable
 from cellsim.instruments.velocities import at_beam
 from cellsim.instruments.xam import state_at
 from cellsim.solvers.solution import Solution
-
-Array = NDArray[np.float64]
 
 
 def profile_at(solution: Solution, data: ConcentrationMap, beam_width: float = 0.0) -> Array:

@@ -11,13 +11,9 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
-from cellsim.base.units import factor_to_si
+from cellsim.base import Array, InputError, factor_to_si
 from cellsim.files.schema import did_you_mean
-
-Array = NDArray[np.float64]
 
 DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma"}
 

@@ -21,11 +21,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.solution import Solution
 
-Array = NDArray[np.float64]
 Frame = Literal["interface", "lab", "solvent"]
 
 

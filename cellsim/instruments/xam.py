@@ -19,13 +19,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.attenuation import Attenuation
 from cellsim.instruments.concentration import ConcentrationMap
 from cellsim.solvers.solution import Solution
-
-Array = NDArray[np.float64]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol
@@ -19,8 +19,6 @@ from cellsim.model.plan import layer_of
 from cellsim.run.simulation import check_initial_state, simulate
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

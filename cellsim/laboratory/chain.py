@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cellsim.base.constants import F
-from cellsim.base.errors import RangeError
+from cellsim.base import F, RangeError
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.concentration_cell import concentration_cell
 from cellsim.laboratory.current_fraction import current_fraction

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.cell.protocol import Protocol, hold_current
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record
 from cellsim.model.equations import charge_per_salt
 from cellsim.solvers.solution import Solution
-
-Array = NDArray[np.float64]
 
 REFERENCE = (
     "Newman & Balsara, Electrochemical Systems, 4th ed., ch. 12; "

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
-from cellsim.base.constants import F
+from cellsim.base import Array, F
 from cellsim.cell.protocol import Protocol, Step, hold_current
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.laboratory.bench import Bench
@@ -20,7 +20,6 @@ from cellsim.model.closed_forms import PEAK
 from cellsim.model.equations import thermal_voltage
 from cellsim.solvers.solution import Solution
 
-Array = NDArray[np.float64]
 Spectrum = NDArray[np.complex128]
 
 DOUBLE_LAYER = 0.1

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.solution import Solution
-
-Array = NDArray[np.float64]
 
 ABSOLUTE = ("t_plus", "t_plus_V", "rho_plus")
 """Quantities whose difference is judged as it is; all others relative to the truth."""

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.electrolyte.set_file import list_sets, load_set
 from cellsim.files.schema import parse_toml
 from cellsim.laboratory import EXPERIMENTS, Bench, Noise, Record, bench_of

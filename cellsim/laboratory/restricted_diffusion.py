@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.cell.protocol import Protocol, hold_current, rest
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
-
-Array = NDArray[np.float64]
 
 REFERENCE = "Newman & Chapman, AIChE J. 19 (1973) 343; Harned & French, Ann. N. Y. Acad. Sci. 46 (1945) 267"
 

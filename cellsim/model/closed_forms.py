@@ -22,9 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf, erfc, erfcx
 
-from cellsim.base.constants import F, R
-
-Array = NDArray[np.float64]
+from cellsim.base import Array, F, R
 
 SHORT = 0.02
 """Below this D t/L^2 series of images are summed, above it Fourier series; both are exact to round-off there."""

@@ -21,13 +21,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from cellsim.base.constants import F, R
+from cellsim.base import Array, F, R
 from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
-
-Array = NDArray[np.float64]
 
 
 def charge_per_salt(transport: TransportSet) -> float:

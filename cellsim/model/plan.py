@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.constants import F, R
-from cellsim.base.errors import ConvergenceError, InputError, RangeError
+from cellsim.base import ConvergenceError, F, InputError, R, RangeError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode
 from cellsim.cell.protocol import Protocol, Step
@@ -18,8 +16,6 @@ from cellsim.model import equations
 from cellsim.model.closed_forms import Layer
 from cellsim.model.equations import VoltageLaw
 from cellsim.model.steady import LimitingCurrent, depleting_voltage, limiting_current, steady_state
-
-Array = NDArray[np.float64]
 
 LEFT = 0.01
 """Part of the build-up that is still to come at the "time to steady state"."""

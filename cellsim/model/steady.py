@@ -21,14 +21,12 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from cellsim.base.errors import ConvergenceError, InputError, RangeError
+from cellsim.base import Array, ConvergenceError, InputError, RangeError
 from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model.equations import VoltageLaw, migration, thermal_voltage
-
-Array = NDArray[np.float64]
 
 UNIFORM = 1e-13  # below this |1 - t+0| the migration of salt is round-off and the profile uniform
 DEEPEST = 25.0  # how close, as exp(-DEEPEST), a profile may come to a concentration it cannot pass

@@ -10,8 +10,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from cellsim.base.constants import V_LITHIUM
-from cellsim.base.errors import InputError
+from cellsim.base import V_LITHIUM, InputError
 from cellsim.cell.geometry import Cell, Separator
 from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
 from cellsim.cell.protocol import Protocol, Step, StopConditions

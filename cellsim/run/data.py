@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.files.schema import Table, read_toml
 from cellsim.instruments.concentration import ConcentrationMap
 from cellsim.instruments.maps import (
@@ -32,7 +31,6 @@ from cellsim.solvers.solution import Solution
 if TYPE_CHECKING:
     from cellsim.run.case import Case
 
-Array = NDArray[np.float64]
 Kind = Literal["current", "voltage", "profile", "velocity"]
 KINDS = ("current", "voltage", "profile", "velocity", "xam", "mri")
 

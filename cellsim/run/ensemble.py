@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.files.folder import read_values, replacing, write_values
 from cellsim.run.simulation import simulate
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
+from cellsim.workers import Workers, mapped
 
 Keep = Callable[[Solution], Any]
 
@@ -94,43 +92,6 @@ class Outcome:
         return not self.error
 
 
-class Workers:
-    """Worker processes that stay warm between ensembles.
-
-    Parameters
-    ----------
-    count : int, optional
-        Number of processes; default one per core.
-    """
-
-    def __init__(self, count: int | None = None) -> None:
-        self.count = count or os.cpu_count() or 1
-        self._pool: ProcessPoolExecutor | None = None
-
-    @property
-    def pool(self) -> ProcessPoolExecutor:
-        """The processes, begun when first needed."""
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.count, mp_context=get_context("spawn"))
-        return self._pool
-
-    def restart(self) -> None:
-        """Replace processes after one has died."""
-        self.close()
-
-    def close(self) -> None:
-        """End the processes."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-
 def simulate_many(
     members: Sequence[Member],
     *,
@@ -160,7 +121,7 @@ def simulate_many(
         megabytes each, which takes longer to send than a sundials run takes.
     folder : str or Path, optional
         Where every result is kept as soon as it is there; a later call with the same members reads them instead of
-        running again. Trust the folder: values made by `keep` are pickles.
+        running again. What `keep` makes must then be numbers, texts, arrays, or lists and mappings of them.
     progress : callable, optional
         Called with the number done and the number of all.
     chunk : int, optional
@@ -177,131 +138,26 @@ def simulate_many(
     """
     if workers is not None and scheduler is not None:
         raise InputError("give workers or scheduler, not both")
-    done: dict[int, Outcome] = {}
     store = None if folder is None else _Store(Path(folder), members, keep)
-    if store is not None:
-        done |= store.found()
-    total = len(members)
-
-    def accept(outcome: Outcome) -> None:
-        done[outcome.index] = outcome
+    done: dict[int, Outcome] = {} if store is None else store.found()
+    todo = [k for k in range(len(members)) if k not in done]
+    work = mapped(
+        partial(_run, keep=keep), [members[k] for k in todo], workers=workers, scheduler=scheduler, chunk=chunk
+    )
+    for one in work:
+        index = todo[one.index]
+        error = "" if one.error is None else f"{type(one.error).__name__}: {one.error}"
+        done[index] = Outcome(index, one.value, error, members[index].label)
         if store is not None:
-            store.save(outcome)
+            store.save(done[index])
         if progress is not None:
-            progress(len(done), total)
-
-    todo = [k for k in range(total) if k not in done]
-    if not todo:
-        return [done[k] for k in range(total)]
-    if scheduler is not None:
-        run_on: Iterator[Outcome] = _on_cluster(members, todo, keep, scheduler, chunk)
-    else:
-        count = workers.count if isinstance(workers, Workers) else (workers or os.cpu_count() or 1)
-        if count == 1 and not isinstance(workers, Workers):
-            run_on = (_run_one(k, members[k], keep) for k in todo)
-        else:
-            warm = isinstance(workers, Workers)
-            pool = workers if isinstance(workers, Workers) else Workers(count)
-            run_on = _on_machine(members, todo, keep, pool, chunk, keep_warm=warm)
-    for outcome in run_on:
-        accept(outcome)
-    return [done[k] for k in range(total)]
+            progress(len(done), len(members))
+    return [done[k] for k in range(len(members))]
 
 
-def _run_one(index: int, member: Member, keep: Keep | None) -> Outcome:
-    try:
-        solution = member.run()
-        return Outcome(index, solution if keep is None else keep(solution), "", member.label)
-    except Exception as error:  # one member's trouble must not end the others'; it is reported in its place
-        return Outcome(index, None, f"{type(error).__name__}: {error}", member.label)
-
-
-def _run_parcel(parcel: bytes) -> bytes:
-    """In the worker: run what the parcel says; both ways as bytes, since sets carry functions."""
-    import cloudpickle  # type: ignore[import-untyped]
-
-    work, keep = pickle.loads(parcel)
-    return bytes(cloudpickle.dumps([_run_one(index, member, keep) for index, member in work]))
-
-
-def _pack(members: Sequence[Member], indices: Sequence[int], keep: Keep | None) -> bytes:
-    import cloudpickle
-
-    return bytes(cloudpickle.dumps(([(k, members[k]) for k in indices], keep)))
-
-
-def _parcels(todo: Sequence[int], workers: int, chunk: int | None) -> list[list[int]]:
-    size = chunk or int(np.clip(len(todo) // (24 * workers), 1, 64))
-    return [list(todo[k : k + size]) for k in range(0, len(todo), size)]
-
-
-def _on_machine(
-    members: Sequence[Member], todo: Sequence[int], keep: Keep | None, workers: Workers, chunk: int | None,
-    *, keep_warm: bool,
-) -> Iterator[Outcome]:  # fmt: skip
-    waiting = _parcels(todo, workers.count, chunk)[::-1]
-    alone: list[int] = []  # members that were under way when a worker died: tried again one at a time
-    running: dict[Future[bytes], list[int]] = {}
-    try:
-        while waiting or alone or running:
-            if alone and not running:
-                yield from _alone(members, alone.pop(), keep, workers)
-                continue
-            try:
-                while waiting and not alone and len(running) < 2 * workers.count:
-                    indices = waiting[-1]
-                    running[workers.pool.submit(_run_parcel, _pack(members, indices, keep))] = indices
-                    waiting.pop()
-            except BrokenProcessPool:
-                pass  # what was running says so too
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            broken = False
-            for future in finished:
-                indices = running.pop(future)
-                try:
-                    yield from pickle.loads(future.result())
-                except BrokenProcessPool:
-                    alone += indices
-                    broken = True
-            if broken:
-                workers.restart()
-                for future, indices in list(running.items()):
-                    if future.done() and future.exception() is None:
-                        continue
-                    alone += indices
-                    del running[future]
-    finally:
-        if not keep_warm:
-            workers.close()
-
-
-def _alone(members: Sequence[Member], index: int, keep: Keep | None, workers: Workers) -> Iterator[Outcome]:
-    try:
-        yield from pickle.loads(workers.pool.submit(_run_parcel, _pack(members, [index], keep)).result())
-    except BrokenProcessPool:
-        workers.restart()
-        yield Outcome(index, None, "the worker process died on it, twice", members[index].label)
-
-
-def _on_cluster(
-    members: Sequence[Member], todo: Sequence[int], keep: Keep | None, scheduler: str, chunk: int | None
-) -> Iterator[Outcome]:
-    from distributed import Client, as_completed
-
-    with Client(scheduler) as client:
-        threads = max(1, sum(client.nthreads().values()))
-        parcels = {
-            client.submit(_run_parcel, _pack(members, indices, keep), pure=False, retries=1): indices
-            for indices in _parcels(todo, threads, chunk)
-        }
-        for future in as_completed(list(parcels)):
-            error = future.exception()
-            if error is None:
-                yield from pickle.loads(future.result())
-            else:
-                for index in parcels[future]:
-                    yield Outcome(index, None, f"{type(error).__name__}: {error}", members[index].label)
-            future.release()
+def _run(member: Member, keep: Keep | None) -> Any:
+    solution = member.run()
+    return solution if keep is None else keep(solution)
 
 
 class _Store:
@@ -320,8 +176,8 @@ class _Store:
         for k, name in enumerate(self.names):
             if (self.folder / f"{name}.nc").is_file():
                 value: Any = Solution.from_netcdf(self.folder / f"{name}.nc")
-            elif (self.folder / f"{name}.pickle").is_file():
-                value = pickle.loads((self.folder / f"{name}.pickle").read_bytes())
+            elif (self.folder / f"{name}.npz").is_file():
+                value = read_values(self.folder / f"{name}.npz")
             else:
                 continue
             outcomes[k] = Outcome(k, value, "", self.labels[k], True)
@@ -332,15 +188,11 @@ class _Store:
         if not outcome.succeeded:
             return
         name = self.names[outcome.index]
-        partial = self.folder / f"{name}.partial"
         if isinstance(outcome.value, Solution):
-            outcome.value.to_netcdf(partial)
-            partial.replace(self.folder / f"{name}.nc")
+            with replacing(self.folder / f"{name}.nc") as partial_file:
+                outcome.value.to_netcdf(partial_file)
         else:
-            import cloudpickle
-
-            partial.write_bytes(cloudpickle.dumps(outcome.value))
-            partial.replace(self.folder / f"{name}.pickle")
+            write_values(self.folder / f"{name}.npz", outcome.value)
 
 
 def _digest(member: Member, tag: str) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
 from cellsim.solvers.solution import FRAMES, Solution
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from cellsim.instruments.measured import Measured
     from cellsim.run.case import Case
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import ConvergenceError, InputError, RangeError
+from cellsim.base import ConvergenceError, InputError, RangeError
+from cellsim.files.folder import check_writable, plain, result_folder, write_json, write_text
 from cellsim.model.equations import newman_number
 from cellsim.model.steady import limiting_current
 from cellsim.run.case import Case, load_case
@@ -138,34 +136,29 @@ def summarise(case: Case, solution: Solution) -> dict[str, Any]:
         "message": solution.message,
         "exit_code": 0 if solution.succeeded else 1,
         "steps": [dict(entry) for entry in solution.log],
-        "i_0": _number(i[0]),
-        "i_end": _number(i[-1]),
-        "i_end_over_i_0": _number(i[-1] / i[0]) if i[0] else None,
-        "rho_plus": _number(1 / (1 + Ne)),
-        "Ne": _number(Ne),
-        "V_0": _number(V[0]),
-        "V_end": _number(V[-1]),
+        "i_0": i[0],
+        "i_end": i[-1],
+        "i_end_over_i_0": i[-1] / i[0] if i[0] else None,
+        "rho_plus": 1 / (1 + Ne),
+        "Ne": Ne,
+        "V_0": V[0],
+        "V_end": V[-1],
         "limiting_current": _limiting_current(case),
         "c_average": case.c0,
         "c_min": low,
         "c_max": high,
-        "r_min": _number(held.r(low)),
-        "r_max": _number(held.r(high)),
-        "v_minus_max": _number(np.max(np.abs(solution["v_minus"][0]))),
-        "interface_shift_end": _number(solution["interface_shift"][-1]),
+        "r_min": held.r(low),
+        "r_max": held.r(high),
+        "v_minus_max": np.max(np.abs(solution["v_minus"][0])),
+        "interface_shift_end": solution["interface_shift"][-1],
         "salt_drift": solution.salt_drift,
         "time_end": float(solution["time"][-1]),
         "time_steps": int(attributes["time_steps"]) if "time_steps" in attributes else None,
-        "wall_time": _number(attributes["wall_time"]),
+        "wall_time": attributes["wall_time"],
         "clamped": bool(attributes["clamped"]),
         "versions": json.loads(attributes["versions"]),
         "inputs": dict(case.inputs),
     }
-
-
-def _number(value: Any) -> float | None:
-    """A float that JSON can hold: six more digits than anyone reads, None where it is not finite."""
-    return float(value) if math.isfinite(value) else None
 
 
 def _limiting_current(case: Case) -> float | None:
@@ -177,32 +170,10 @@ def _limiting_current(case: Case) -> float | None:
     except (ConvergenceError, RangeError) as error:
         log.info("no limiting current: %s", error)
         return None
-    return _number(limit.i)
+    return limit.i
 
 
 # ---- writing ------------------------------------------------------------------------------------------------------
-
-
-def check_writable(directory: str | Path) -> Path:
-    """The folder of a run, not yet made: refuse what is no folder, before any work is done.
-
-    Raises
-    ------
-    InputError
-        If it is a file, or cannot be made.
-    """
-    directory = Path(directory)
-    if directory.name in ("", ".."):
-        directory = directory.resolve()
-    parent = next(p for p in (directory, *directory.absolute().parents) if p.exists())
-    if not parent.is_dir():
-        raise InputError(f"{parent}: is a file; name a folder for the run with -o")
-    try:
-        with tempfile.TemporaryDirectory(prefix=".cellsim-", dir=parent):
-            pass
-    except OSError as error:
-        raise InputError(f"{parent}: is not writable ({error.strerror}); name another folder with -o") from error
-    return directory
 
 
 def write_run(
@@ -236,26 +207,14 @@ def write_run(
     beside = not solution.succeeded and is_finished(directory)
     if beside:
         directory = directory.with_name(f"{directory.name}-partial")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    summary = summarise(case, solution)
-    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as name:
-        fresh = Path(name)
-        (fresh / CASE).write_text(case.text, encoding="utf-8")
+    summary = plain(summarise(case, solution))
+    with result_folder(directory, last=SUMMARY, stale=(*FIGURES, REPORT)) as fresh:
+        write_text(fresh / CASE, case.text)
         solution.to_netcdf(fresh / SOLUTION)
         if draw is not None:
             draw(fresh)
-        (fresh / SUMMARY).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        _move_into(fresh, directory)
+        write_json(fresh / SUMMARY, summary)
     return Kept(directory, summary, beside)
-
-
-def _move_into(fresh: Path, directory: Path) -> None:
-    """Put a complete set of files in place of an older one; the summary leaves first and comes last."""
-    directory.mkdir(exist_ok=True)
-    for name in (SUMMARY, *FIGURES, REPORT):
-        (directory / name).unlink(missing_ok=True)
-    for path in sorted(fresh.iterdir(), key=lambda path: (path.name == SUMMARY, path.name)):
-        shutil.move(path, directory / path.name)
 
 
 def is_finished(directory: Path) -> bool:

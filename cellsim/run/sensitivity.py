@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from cellsim.base.errors import ConvergenceError
-from cellsim.run.ensemble import Member, Workers, simulate_many
+from cellsim.base import Array, ConvergenceError
+from cellsim.run.ensemble import Member, simulate_many
 from cellsim.solvers.solution import Solution
-
-Array = NDArray[np.float64]
+from cellsim.workers import Workers
 
 
 @dataclass(frozen=True)

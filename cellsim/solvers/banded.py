@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.cell.protocol import Step
 from cellsim.model import equations
 from cellsim.solvers import kernels, kernels_banded
@@ -16,8 +16,6 @@ from cellsim.solvers.grid import graded_faces
 from cellsim.solvers.march import Options
 from cellsim.solvers.packing import Event, Physics
 from cellsim.solvers.spectral import Fields, Observed
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

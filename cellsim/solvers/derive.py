@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
 from cellsim.solvers.march import Run
 from cellsim.solvers.solution import Solution
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import ConvergenceError
-
-Array = NDArray[np.float64]
+from cellsim.base import Array, ConvergenceError
 
 
 def graded_faces(cells: int, length: float, stretch: float = 2.5) -> Array:

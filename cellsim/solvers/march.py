@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import ConvergenceError, InputError
+from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

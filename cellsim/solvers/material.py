@@ -11,17 +11,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import ConvergenceError
+from cellsim.base import Array, ConvergenceError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
 from cellsim.solvers.grid import face_slopes, face_values, find_current, graded_faces, pair_means, wall_values
 from cellsim.solvers.march import Options, Snapshot
-
-Array = NDArray[np.float64]
 
 
 class MaterialStepper:

@@ -13,17 +13,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.constants import F
+from cellsim.base import Array, F
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import ButlerVolmer
 from cellsim.cell.protocol import Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
 from cellsim.solvers import kernels as k
-
-Array = NDArray[np.float64]
 
 FEWEST, MOST = 512, 16384
 U_MAX = 60.0

@@ -16,14 +16,13 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.cell.protocol import Step
 from cellsim.model import equations
 from cellsim.solvers import kernels
 from cellsim.solvers.grid import graded_faces
 from cellsim.solvers.march import Options
 from cellsim.solvers.packing import Event, Physics
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
@@ -33,7 +34,6 @@ from cellsim.solvers.trajectory import Trajectory
 
 logger = logging.getLogger(__name__)
 
-Array = NDArray[np.float64]
 Progress = Callable[[float], None]
 
 DEGREES = ((3e-4, 24), (1e-4, 32), (1e-5, 48), (1e-7, 72), (0.0, 108))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
@@ -18,7 +18,6 @@ from cellsim.solvers.march import Options, StepLog
 from cellsim.solvers.solution import VARIABLES, Solution
 from cellsim.solvers.spectral import Fields, Observed, Spectral
 
-Array = NDArray[np.float64]
 PARTS = ("V", "V_ohmic", "V_concentration", "V_positive", "V_negative")
 
 

@@ -17,7 +17,7 @@ def _():
     import numpy as np
 
     from cellsim import OnsagerMatrix, load_case, simulate
-    from cellsim.base.constants import F
+    from cellsim.base import F
     from cellsim.drawing import figstyle
     from cellsim.electrolyte.onsager import Composition
     from cellsim.instruments.velocities import anion_velocity, epsilon

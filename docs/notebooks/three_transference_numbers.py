@@ -15,7 +15,7 @@ def _():
     import numpy as np
 
     from cellsim import Cell, OnsagerMatrix, Protocol, TransportSet, hold_voltage, simulate
-    from cellsim.base.constants import F
+    from cellsim.base import F
     from cellsim.drawing import figstyle
     from cellsim.electrolyte.ion_potentials import ion_potentials
 

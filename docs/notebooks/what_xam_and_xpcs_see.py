@@ -17,7 +17,7 @@ def _():
     import numpy as np
 
     from cellsim import load_case, simulate
-    from cellsim.base.units import to_si
+    from cellsim.base import to_si
     from cellsim.drawing import figstyle
     from cellsim.instruments import xam
     from cellsim.instruments.attenuation import attenuation

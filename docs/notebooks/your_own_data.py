@@ -19,7 +19,7 @@ def _():
     import numpy as np
 
     from cellsim import load_case, simulate
-    from cellsim.base.errors import CellsimError
+    from cellsim.base import CellsimError
     from cellsim.compare.comparison import Comparison, compare
     from cellsim.compare.figures import write_comparison_figures
     from cellsim.run.data import data_of_case, read_data

@@ -26,23 +26,18 @@ doi:10.1103/PhysRevE.97.051301; Lebowitz & Percus, Phys. Rev. 122, 1675 (1961), 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints, Progress
 from mdcoeffs.activity.fluctuations import ROUTES, Activity, activity_from_sums
 from mdcoeffs.activity.waves import WaveSums, wave_vectors
 from mdcoeffs.frames.stream import Accumulator, Stream, open_stream, run_stream
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table, read_species
 from mdcoeffs.structure.radial import RadialSums, make_pair
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Progress = Callable[[int, int], None]
 
 KEYS = ("route", "bin", "k_max", "sites")
 NAME = "activity"

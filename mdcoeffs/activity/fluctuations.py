@@ -19,13 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.constants import N_A
-from cellsim.base.errors import InputError
+from cellsim.base import N_A, Array, InputError
 from mdcoeffs.activity.waves import COLUMNS, Limit, WaveSums, composition, long_wave_limit
 from mdcoeffs.statistics.blocks import Averaged, jackknife
 from mdcoeffs.structure.radial import RadialSums, integral_weights
-
-Array = NDArray[np.float64]
 
 ROUTES = ("both", "waves", "pairs")
 """Ways to chi; both: the mean of least variance of the other two."""

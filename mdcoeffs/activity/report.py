@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim import __version__
+from cellsim.base import Array, __version__
 from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label
 from mdcoeffs.activity.fluctuations import Activity
 from mdcoeffs.onsager.report import LEVEL, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Array = NDArray[np.float64]
 
 
 def activity_summary(result: Activity) -> dict[str, Any]:

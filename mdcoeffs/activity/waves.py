@@ -30,12 +30,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints
 from mdcoeffs.frames.walker import Frame
 from mdcoeffs.statistics.blocks import Averaged, BlockSums, average, jackknife
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 MOST_VECTORS = 600
 """Most wave vectors followed; the longest waves are kept."""

@@ -20,19 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from cellsim.base.constants import e
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, e
 from mdcoeffs.inputs.arrays import load_arrays
 from mdcoeffs.md.run_record import read_record
 from mdcoeffs.md.simulate import run_folder
 from mdcoeffs.md.system import StatePoint, read_system
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
 from mdcoeffs.onsager.estimate import OnsagerEstimate, estimate_onsager
-
-Array = NDArray[np.float64]
 
 BLOCKS = 40
 """Blocks that the runs are cut into, all together, unless `block` says how long one is."""

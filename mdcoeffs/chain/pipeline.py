@@ -27,9 +27,8 @@ from typing import Any
 
 import numpy as np
 import tomli_w
-from numpy.typing import NDArray
 
-from cellsim.base.errors import ConvergenceError, InputError
+from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.set_file import parse_set
@@ -54,7 +53,6 @@ from mdcoeffs.chain.to_set import set_from_recipe
 from mdcoeffs.onsager.report import read_onsager
 
 log = logging.getLogger(__name__)
-Array = NDArray[np.float64]
 
 STEADY = 4.0
 """A small-voltage cell is held for so many L^2/D; what is left of the transient is exp(-pi^2 times this)."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.files.schema import Table, read_toml
 from mdcoeffs.activity.fluctuations import ROUTES
 from mdcoeffs.inputs.species import SpeciesFile, read_species

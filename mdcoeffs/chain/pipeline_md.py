@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError, Progress
 from mdcoeffs.activity.analysis import NAME as ACTIVITY
 from mdcoeffs.activity.analysis import activity_of, read_activity, with_positions
 from mdcoeffs.activity.report import activity_figure, write_activity
@@ -21,7 +21,6 @@ from mdcoeffs.onsager.analysis import OnsagerResult, onsager_from_file
 from mdcoeffs.onsager.cluster import onsager_on_cluster
 from mdcoeffs.onsager.report import onsager_figure, read_onsager, write_netcdf, write_summary
 
-Progress = Callable[[int, int], None]
 Tell = Callable[[str], None]
 
 

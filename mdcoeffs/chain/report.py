@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.drawing import page
 from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label, legend_above, points
 from cellsim.electrolyte.set_file import SetFile, parse_set
@@ -18,7 +18,6 @@ from cellsim.electrolyte.set_file import SetFile, parse_set
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Array = NDArray[np.float64]
 Json = dict[str, Any]
 
 CELL_FIGURES = ("bands.png", "current.png", "profiles.png", "velocities.png")

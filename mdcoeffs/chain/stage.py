@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 
 log = logging.getLogger(__name__)
 

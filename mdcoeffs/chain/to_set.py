@@ -15,17 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.files.schema import Table, read_toml
 from mdcoeffs.inputs.arrays import read_published
 from mdcoeffs.onsager.report import read_onsager
 
-Array = NDArray[np.float64]
 KEYS = ("title", "note", "onsager", "published", "salt", "solvent", "volumes", "chi", "activity", "range")
 WIDTH = 0.2
 """A set from one concentration is valid within this fraction of it, unless [range] says otherwise."""

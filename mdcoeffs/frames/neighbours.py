@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints
 from mdcoeffs.frames.reading import ANGSTROM
 from mdcoeffs.frames.walker import Frame
 
@@ -15,8 +15,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from MDAnalysis.lib.distances import calc_bonds, capped_distance, distance_array
 
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 CHUNK = 1 << 22
 """Most distances held at a time; 8 byte each."""

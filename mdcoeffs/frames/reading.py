@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.constants import N_A
-from cellsim.base.errors import InputError
+from cellsim.base import N_A, Array, InputError
 from mdcoeffs.frames.scratch import ParticleStore, save_checkpoint
 from mdcoeffs.frames.unwrap import Molecules, Track
 from mdcoeffs.inputs.species import Species
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
 
 log = logging.getLogger(__name__)
-Array = NDArray[np.float64]
 
 ANGSTROM = 1e-10
 PICOSECOND = 1e-12

@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 
 log = logging.getLogger(__name__)
-Array = NDArray[np.float64]
 
 CHUNK = 128
 """Frames that lie together in the store."""

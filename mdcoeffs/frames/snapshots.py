@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from mdcoeffs.frames.reading import PICOSECOND
 from mdcoeffs.inputs.files import check_dcd, check_dump, check_xtc, dump_columns
 

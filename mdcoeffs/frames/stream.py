@@ -25,7 +25,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints, Progress
 from mdcoeffs.frames.reading import ANGSTROM, DALTON
 from mdcoeffs.frames.scratch import load_checkpoint, save_checkpoint
 from mdcoeffs.frames.snapshots import ahead, convention, lengths, snapshots
@@ -35,9 +35,6 @@ from mdcoeffs.inputs.arrays import labelled_molecules, load_arrays
 from mdcoeffs.inputs.species import Species, SpeciesFile
 
 log = logging.getLogger(__name__)
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Progress = Callable[[int, int], None]
 
 
 class Accumulator(Protocol):

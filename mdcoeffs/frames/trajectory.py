@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time as clock
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 from MDAnalysis.exceptions import NoDataError, SelectionError
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Progress
 from mdcoeffs.frames.reading import ANGSTROM, PICOSECOND, Reading, Record, finish, restore, save
 from mdcoeffs.frames.scratch import load_checkpoint, open_store
 from mdcoeffs.frames.snapshots import BAD_FILE, ahead, brief, convention, lengths, load, snapshots
@@ -31,8 +31,6 @@ from mdcoeffs.inputs.files import dump_columns, topology_format
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
 
 log = logging.getLogger(__name__)
-Array = NDArray[np.float64]
-Progress = Callable[[int, int], None]
 
 
 def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[Any, tuple[Any, ...]]:

@@ -28,10 +28,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from cellsim.base import Array, InputError, Ints
 
 _NO_BOX = np.eye(3)
 _NO_FLAGS = np.zeros((1, 3), dtype=np.int64)

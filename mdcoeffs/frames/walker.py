@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from mdcoeffs.frames.reading import ANGSTROM
 from mdcoeffs.frames.topology import whole_molecules
 from mdcoeffs.frames.unwrap import Molecules, Track, advance
 
-Array = NDArray[np.float64]
 Raw = tuple[int, str, float, NDArray[Any], Array | None, NDArray[Any] | None]
 """Running number, file, time [s], positions [angstrom], box [angstrom], image flags."""
 

@@ -20,9 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.constants import N_A
-from cellsim.base.errors import InputError
-from cellsim.base.units import factor_to_si
+from cellsim.base import N_A, Array, InputError, factor_to_si
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.files.schema import read_toml
 from mdcoeffs.frames.reading import Reading, finish_raw
@@ -30,8 +28,6 @@ from mdcoeffs.frames.scratch import open_store
 from mdcoeffs.frames.unwrap import Molecules, Track, advance
 from mdcoeffs.inputs.species import Species, SpeciesFile
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, check_even_times
-
-Array = NDArray[np.float64]
 
 NAMES = ("time", "R", "positions", "labels", "masses", "volume", "box")
 CONVENTIONS = ("omega", "fong", "wheeler-newman")

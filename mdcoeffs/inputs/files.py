@@ -7,7 +7,7 @@ import gzip
 from pathlib import Path
 from typing import IO
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
 

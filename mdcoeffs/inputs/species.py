@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cellsim.base.constants import N_A
-from cellsim.base.errors import InputError
-from cellsim.base.units import factor_to_si
+from cellsim.base import N_A, InputError, factor_to_si
 from cellsim.files.schema import Table, read_toml
 
 ROLES = ("cation", "anion", "solvent")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Progress
 from mdcoeffs.frames.stream import Stream, open_stream, run_stream
 from mdcoeffs.inputs.species import SpeciesFile
 from mdcoeffs.interface.profiles import (
@@ -39,8 +38,6 @@ from mdcoeffs.interface.rates import (
 from mdcoeffs.interface.settings import Barrier, InterfaceSettings, read_interface
 from mdcoeffs.interface.sums import InterfaceSums, grid_of
 from mdcoeffs.statistics.blocks import Averaged, average
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +203,6 @@ class InterfaceResult:
 
 
 log = logging.getLogger(__name__)
-Progress = Callable[[int, int], None]
 
 
 def interface_from_file(

@@ -13,15 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from cellsim.base.constants import k_B
-from cellsim.base.errors import InputError
+from cellsim.base import Array, Bools, InputError, Ints, k_B
 from mdcoeffs.statistics.blocks import Averaged, average, jackknife
-
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.int64]
 
 LONG_BLOCKS = 16
 """Blocks that errors of densities and free energies are taken from [1]. More would be shorter, and the slow exchange of

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim import __version__
+from cellsim.base import __version__
 from cellsim.drawing.figstyle import (
     COLOURS,
     DASHES,
@@ -32,7 +31,6 @@ from mdcoeffs.statistics.blocks import Averaged
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Array = NDArray[np.float64]
 ANGSTROM = 1e-10
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.files.schema import Table, did_you_mean
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 

@@ -14,17 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.constants import e
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints, e
 from mdcoeffs.frames.reading import ANGSTROM
 from mdcoeffs.frames.stream import Stream
 from mdcoeffs.frames.walker import Frame
 from mdcoeffs.interface.profiles import centre_of, faces, inside, update_states, wrap
 from mdcoeffs.interface.settings import InterfaceSettings, Region
 from mdcoeffs.statistics.blocks import BlockSums
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

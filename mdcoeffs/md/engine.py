@@ -16,7 +16,7 @@ import math
 import os
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim import __version__
-from cellsim.base.constants import N_A, e, k_B
-from cellsim.base.errors import ConvergenceError, InputError
+from cellsim.base import N_A, Array, ConvergenceError, InputError, Progress, __version__, e, k_B
 from mdcoeffs.md.run_record import RunRecord, block_error, put_arrays, read_record, write_record
 from mdcoeffs.md.system import StatePoint
-
-Array = NDArray[np.float64]
 
 _NM, _GRAM = 1e9, 1e3  # OpenMM counts in nm, ps, g/mol and kJ/mol
 _CHARGE = e * N_A * 1e-3  # kJ/mol per elementary charge and volt
@@ -198,7 +194,6 @@ except ImportError:  # not a Unix
     fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
-Progress = Callable[[int, int], None]
 
 PLATFORMS = ("CUDA", "HIP", "OpenCL", "CPU")
 """In the order they are tried."""

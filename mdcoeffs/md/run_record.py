@@ -13,12 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from mdcoeffs.md.system import StatePoint
-
-Array = NDArray[np.float64]
 
 _STORED = (
     "frames", "temperature", "temperature_error", "potential_energy", "momentum", "steps_per_second", "platform",

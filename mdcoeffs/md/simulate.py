@@ -12,20 +12,19 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError, Progress
 from mdcoeffs.md.engine import CHECKPOINT_EVERY, openmm, simulate_point
 from mdcoeffs.md.run_record import RunRecord, read_record
 from mdcoeffs.md.system import StatePoint, SystemFile
 
 log = logging.getLogger(__name__)
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

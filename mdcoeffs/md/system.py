@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from cellsim.base.constants import N_A
-from cellsim.base.errors import InputError
+from cellsim.base import N_A, InputError
 from cellsim.files.schema import Table, read_toml
 
 FORMAT = 1

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints, Progress
 from mdcoeffs.frames.scratch import CHUNK, ParticleStore
 from mdcoeffs.frames.stream import Stream, run_stream
 from mdcoeffs.inputs.species import SpeciesFile
@@ -151,10 +150,6 @@ class MobilityResult:
     interval: float
     notes: tuple[str, ...]
 
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Progress = Callable[[int, int], None]
 
 NAME = "mobility"
 MISFIT = 0.1

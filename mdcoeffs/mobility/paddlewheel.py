@@ -22,13 +22,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints
 from mdcoeffs.statistics.lagged import Estimate, estimate
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 LEVEL = 0.01
 """Probability that uncoupled jumps and turns are called coupled, all delays considered."""

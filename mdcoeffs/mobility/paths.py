@@ -10,15 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints
 from mdcoeffs.frames.scratch import ParticleStore, open_store
 from mdcoeffs.frames.stream import Stream
 from mdcoeffs.frames.walker import Frame
 from mdcoeffs.mobility.rotation import unit_vectors
 from mdcoeffs.mobility.settings import MobilitySettings, Rotor
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim import __version__
+from cellsim.base import __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, MARKERS, TWO_COLUMNS, drawing, label
 from mdcoeffs.mobility.analysis import MobilityResult, Mover
 from mdcoeffs.mobility.paddlewheel import Response
@@ -263,9 +262,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value
-
-
-Array = NDArray[np.float64]
 
 
 def mobility_figure(result: MobilityResult, path: str | Path) -> None:

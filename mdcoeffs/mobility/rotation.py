@@ -22,14 +22,11 @@ from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import least_squares
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints
 from mdcoeffs.statistics.lagged import Estimate, Lagged, blocks_of, cosines, estimate, groups_of
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 COARSE = 0.7
 """Root mean square step above which frames are too far apart to unwrap an angle [rad]."""

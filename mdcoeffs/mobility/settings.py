@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cellsim.base.errors import InputError
-from cellsim.base.units import factor_to_si
+from cellsim.base import InputError, factor_to_si
 from cellsim.files.schema import Table
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 

@@ -15,16 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import curve_fit
 
-from cellsim.base.constants import e, k_B
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints, e, k_B
 from mdcoeffs.statistics.correlate import log_lags
 from mdcoeffs.statistics.lagged import Estimate, Lagged, blocks_of, estimate, groups_of, squares
 
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Window = tuple[float, float]
 
 EPSILON_0 = 8.8541878188e-12

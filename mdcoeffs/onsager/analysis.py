@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.constants import N_A
-from cellsim.base.errors import InputError
+from cellsim.base import N_A, Array, InputError, Progress
 from cellsim.electrolyte.onsager import Composition, Ideal, OnsagerMatrix
 from mdcoeffs.frames.reading import Reading
 from mdcoeffs.inputs.species import Replica, SpeciesFile
@@ -22,8 +20,6 @@ from mdcoeffs.onsager.octp import MeanSlopes, fit_slopes, read_octp, read_octp_s
 from mdcoeffs.statistics.correlate import SelfSums, collective_msd, log_lags, self_sums
 
 log = logging.getLogger(__name__)
-Array = NDArray[np.float64]
-Progress = Callable[[int, int], None]
 HASHED = 1 << 28
 """Largest file whose SHA-256 is taken [byte]."""
 

@@ -11,14 +11,13 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cellsim import __version__
-from cellsim.base.errors import CellsimError, InputError
+from cellsim.base import CellsimError, InputError, Progress, __version__
 from mdcoeffs.inputs.species import SpeciesFile
 from mdcoeffs.onsager.analysis import (
     OnsagerResult,
@@ -30,7 +29,6 @@ from mdcoeffs.onsager.analysis import (
 )
 
 log = logging.getLogger(__name__)
-Progress = Callable[[int, int], None]
 
 CONNECT = 10.0
 """Longest wait for the scheduler [s]."""

@@ -13,12 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from cellsim.base.constants import N_A
-from cellsim.base.errors import InputError
-
-Array = NDArray[np.float64]
+from cellsim.base import N_A, Array, InputError
 
 FRAMES = ("barycentric", "solvent", "volume", "lab")
 """Frames of reference of a displacement."""

@@ -14,15 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import FRAMES, OnsagerMatrix
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD, check_replicas, mean_volume
 from mdcoeffs.onsager.plateau import Plateau, current_spectrum, flat_plateau, relaxing_plateau
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
-
-Array = NDArray[np.float64]
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.constants import N_A, k_B
-from cellsim.base.errors import InputError
-
-Array = NDArray[np.float64]
+from cellsim.base import N_A, Array, InputError, k_B
 
 EXPONENT_TOLERANCE = 0.1
 """A window starts where every local exponent is within this of 1 (the 10 % rule of Fang 2026)."""

@@ -27,11 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from cellsim.base.constants import N_A, k_B
-from cellsim.base.errors import InputError
+from cellsim.base import N_A, Array, InputError, k_B
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
-
-Array = NDArray[np.float64]
 
 EXACT_BINS = 40
 """Frequencies kept one by one, from the lowest."""

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim import __version__
-from cellsim.base.errors import InputError
+from cellsim.base import InputError, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from mdcoeffs.onsager.analysis import OnsagerResult
@@ -20,7 +18,6 @@ from mdcoeffs.onsager.estimate import EXPONENT_RULE, OnsagerEstimate
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Array = NDArray[np.float64]
 
 LEVEL = 0.95
 """Probability the intervals in the summary hold."""

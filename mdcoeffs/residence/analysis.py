@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints, Progress
 from mdcoeffs.frames.stream import Stream, remove_checkpoints, run_stream
 from mdcoeffs.frames.walker import Frame
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 from mdcoeffs.residence.lifetimes import Intervals, LagSums, Survival, lag_sums, survival
 from mdcoeffs.structure.analysis import find_cutoffs, radial_functions
 from mdcoeffs.structure.shells import ShellSettings, Sites, bonds_in, read_shells, sites_of
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Progress = Callable[[int, int], None]
 
 RECORD = np.dtype([("key", "<i8"), ("start", "<i4"), ("stop", "<i4")])
 BUFFER = 1 << 16

@@ -27,11 +27,8 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.special import gammaln
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints
 from mdcoeffs.statistics.blocks import Averaged, jackknife
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 BLOCKS = 32
 """Blocks of origins per replica."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsim import __version__
+from cellsim.base import __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, MARKERS, TWO_COLUMNS, drawing, label
 from mdcoeffs.onsager.report import LEVEL, plain
 from mdcoeffs.residence.analysis import Residence

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 
-Array = NDArray[np.float64]
 Lags = NDArray[np.int64]
 
 DIRECT_LAGS = 16

@@ -18,14 +18,11 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import f as fisher
 from scipy.stats import t as student
 
-from cellsim.base.errors import InputError
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from cellsim.base import Array, InputError, Ints
 
 FEWEST = 5
 """Fewest groups, or blocks, that an error is taken from."""

@@ -17,10 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base.constants import N_A, R
-from cellsim.base.errors import InputError
+from cellsim.base import N_A, Array, InputError, Progress, R
 from mdcoeffs.frames.reading import ANGSTROM
 from mdcoeffs.frames.stream import Stream, open_stream, run_stream
 from mdcoeffs.inputs.species import SpeciesFile
@@ -30,8 +28,6 @@ from mdcoeffs.structure.radial import Radial, RadialSums, first_shell, make_pair
 from mdcoeffs.structure.shells import MOST, GyrationSums, ShellSettings, ShellSums, gyration_of, read_shells, sites_of
 
 log = logging.getLogger(__name__)
-Array = NDArray[np.float64]
-Progress = Callable[[int, int], None]
 
 SPHERE = 2.0 * np.sqrt(5.0 / 3.0)
 """Diameter of a uniform sphere over its radius of gyration [1]."""

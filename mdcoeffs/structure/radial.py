@@ -28,14 +28,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints
 from mdcoeffs.frames.neighbours import dimensions, histogram
 from mdcoeffs.frames.reading import ANGSTROM
 from mdcoeffs.frames.walker import Frame
 from mdcoeffs.statistics.blocks import Averaged, BlockSums, jackknife
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 SMOOTH = 0.1e-10
 """Standard deviation of the Gaussian that g(r) is smoothed with to find a shell [m]."""

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim import __version__
+from cellsim.base import __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label
 from mdcoeffs.frames.reading import ANGSTROM
 from mdcoeffs.onsager.report import LEVEL, plain
@@ -20,8 +19,6 @@ from mdcoeffs.structure.shells import CLUSTERS, MOST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Array = NDArray[np.float64]
 
 
 def entry(one: Averaged) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError, Ints
 from cellsim.files.schema import Table, did_you_mean
 from mdcoeffs.frames.neighbours import dimensions, pairs_within
 from mdcoeffs.frames.reading import ANGSTROM
@@ -23,9 +23,6 @@ from mdcoeffs.frames.stream import Stream
 from mdcoeffs.frames.walker import Frame
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 from mdcoeffs.statistics.blocks import BlockSums
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 MOST = 10
 """Bound molecules are counted apart up to this number; the last class holds the rest."""

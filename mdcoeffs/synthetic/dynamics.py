@@ -23,10 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from cellsim.base.errors import InputError
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from cellsim.base import Array, InputError
 
 
 def fractional_walk(alpha: float, *, particles: int, frames: int, rng: np.random.Generator) -> Array:

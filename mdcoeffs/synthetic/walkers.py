@@ -14,11 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import lfilter
 
-from cellsim.base.constants import N_A, k_B
-from cellsim.base.errors import InputError
+from cellsim.base import N_A, Array, InputError, k_B
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

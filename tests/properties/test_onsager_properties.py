@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
 from mdcoeffs.onsager.estimate import estimate_onsager

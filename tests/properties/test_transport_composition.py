@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellsim.base.errors import InputError, RangeError
+from cellsim.base import InputError, RangeError
 from cellsim.electrolyte.expression import parse_expression
 from cellsim.electrolyte.set_file import load_set
 from cellsim.electrolyte.transport import TransportSet

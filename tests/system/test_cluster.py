@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from mdcoeffs.cli import main
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.onsager.analysis import onsager_from_file

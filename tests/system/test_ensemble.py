@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.run.ensemble import Member, Workers, simulate_many
+from cellsim.run.ensemble import Member, simulate_many
 from cellsim.solvers.solution import Solution
+from cellsim.workers import Workers
 
 TIMES = np.array([1.0, 10.0, 100.0])
 

@@ -47,7 +47,7 @@ def test_fit_writes_numbers_a_set_figures_and_a_page(small: Path, tmp_path: Path
         assert abs(one["value"] - truth) < 4 * one["error"]
     for name in ("fit_data.png", "fit_profiles.png", "fit_properties.png", "fit.html"):
         assert (out / name).stat().st_size > 5000
-    kept = sorted((out / "profiles").glob("*.json"))
+    kept = sorted((out / "profiles").glob("*.npz"))
     stamps = [p.stat().st_mtime_ns for p in kept]
     again = call("fit", small, "-o", out, "--starts", "1")  # takes the profiles from the folder
     assert again.output == done.output and len(kept) == 2

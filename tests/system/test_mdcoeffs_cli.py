@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 
-from cellsim.base.constants import N_A, k_B
+from cellsim.base import N_A, k_B
 from cellsim.electrolyte.set_file import load_set, read_set
 from mdcoeffs.chain.to_set import chi_from_activity
 from mdcoeffs.cli import main

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from mdcoeffs.activity.analysis import ActivitySettings, activity_of
 from mdcoeffs.activity.fluctuations import _pair_function, activity_from_sums
 from mdcoeffs.activity.waves import WaveSums, gamma_fit, wave_vectors

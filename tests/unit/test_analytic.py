@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad, solve_bvp
 
-from cellsim.base.constants import F, R
+from cellsim.base import F, R
 from cellsim.model import closed_forms as analytic
 from cellsim.model.closed_forms import Layer, dilute_ideal_current, dilute_ideal_properties
 

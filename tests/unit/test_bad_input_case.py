@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.run.case import load_case
 
 GOOD = """

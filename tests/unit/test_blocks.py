@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from mdcoeffs.statistics.blocks import LIMIT, BlockSums, average, jackknife
 
 

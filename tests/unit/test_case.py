@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.base.constants import V_LITHIUM
+from cellsim.base import V_LITHIUM
 from cellsim.run.case import Case, load_case, parse_case
 from cellsim.solvers.march import Options
 

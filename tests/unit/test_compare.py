@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cellsim import Solution
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.compare.comparison import Comparison, compare
 from cellsim.compare.report import lines, numbers, write_comparison
 from cellsim.instruments.concentration import ConcentrationMap
@@ -250,7 +250,7 @@ def test_intensities_need_a_sheet(case: Case, tmp_path: Path) -> None:
 
 def test_xam_through_a_sheet(case: Case, solution: Solution, tmp_path: Path) -> None:
     pytest.importorskip("xraydb")
-    from cellsim.base.units import to_si
+    from cellsim.base import to_si
     from cellsim.instruments.attenuation import attenuation
     from cellsim.instruments.xam import Raster, transmitted
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.instruments.maps import read_concentration, read_intensity, read_mri, read_spec, read_velocities
 
 CASE = Path(__file__).parents[2] / "cases/thienenkamp2022"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from mdcoeffs.statistics.correlate import SelfSums, block_size, collective_msd, log_lags, self_msd, self_sums
 
 

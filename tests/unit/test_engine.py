@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.base.constants import N_A, e, k_B
-from cellsim.base.errors import ConvergenceError, InputError
+from cellsim.base import N_A, ConvergenceError, InputError, e, k_B
 from mdcoeffs.md.engine import build, openmm, simulate_point, sites_of, start_positions
 from mdcoeffs.md.run_record import read_record
 from mdcoeffs.md.simulate import simulate_system, species_text

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD
 from mdcoeffs.onsager.estimate import estimate_onsager, local_exponent, self_diffusion

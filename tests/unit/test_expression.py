@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.electrolyte.expression import parse_expression
 
 

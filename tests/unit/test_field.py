@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cellsim.base.constants import F
-from cellsim.base.errors import InputError
+from cellsim.base import F, InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from mdcoeffs.chain.field import compare_draws, drift_in_field, linear_response, zero_field
 from mdcoeffs.synthetic.walkers import Solvent, walk

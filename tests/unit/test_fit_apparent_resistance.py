@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.fit.checks import apparent_resistance, voltage_check
 
 TIME = np.linspace(0.0, 1000.0, 101)

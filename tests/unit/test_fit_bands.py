@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from fit_toys import BASE, T
 
-from cellsim.base.errors import ConvergenceError, InputError
+from cellsim.base import ConvergenceError, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.fit.bands import bands, normal_draws

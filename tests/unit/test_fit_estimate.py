@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fit_toys import linear, toy, with_observation
 
-from cellsim.base.errors import ConvergenceError
+from cellsim.base import ConvergenceError
 from cellsim.fit import estimate as module
 from cellsim.fit.estimate import describe, directions, estimate, inverse
 from cellsim.fit.noise import independent

@@ -1,10 +1,10 @@
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from fit_toys import linear, toy
 
+from cellsim.files.folder import read_values, write_values
 from cellsim.fit.estimate import Estimate, estimate
 from cellsim.fit.likelihood_profile import delta_at, profile, profiles
 from cellsim.fit.parameters import Parameter
@@ -92,10 +92,9 @@ def test_profiles_are_kept_and_not_made_again(tmp_path):
     told = []
     first = profiles(found, folder=tmp_path, progress=lambda *n: told.append(n))
     assert told == [(1, 3), (2, 3), (3, 3)]
-    file = tmp_path / "profile-p1.json"
-    data = json.loads(file.read_text())
-    file.write_text(json.dumps(data | {"threshold": 99.0}))  # a mark to know it by
-    (tmp_path / "profile-p2.json").write_text("{")  # killed while writing
+    file = tmp_path / "profile-p1.npz"
+    write_values(file, read_values(file) | {"threshold": 99.0})  # a mark to know it by
+    (tmp_path / "profile-p2.npz").write_bytes(b"PK")  # damaged
     again = profiles(found, folder=tmp_path)
     assert again["p1"].threshold == 99.0
     assert again["p2"].interval == first["p2"].interval and list(again) == ["p0", "p1", "p2"]

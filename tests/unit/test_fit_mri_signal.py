@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.cell.protocol import Step, hold_current
 from cellsim.fit.checks import conditional, statistics
 from cellsim.fit.drive import passed, thinned_step

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from fit_toys import Function, toy, with_observation
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.fit.experiment import NO_PREDICTION, Cut, Observation
 from cellsim.fit.noise import Noise, independent
 from cellsim.fit.parameters import Parameter

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.fit.parameters import Parameter, Prior, Space
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from fit_toys import linear, toy, with_observation
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.fit.estimate import estimate
 from cellsim.fit.noise import independent
 from cellsim.fit.parameters import Parameter

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from fit_toys import BASE, CELL, Function, T, toy, with_observation
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol, hold_voltage

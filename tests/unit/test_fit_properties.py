@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fit_toys import BASE, T
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.electrolyte.set_file import parse_set, read_set
 from cellsim.fit.set_model import (
     SetModel,

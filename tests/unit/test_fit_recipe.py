@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.fit.design import design
 from cellsim.fit.design_file import read_design

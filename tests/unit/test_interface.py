@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from cellsim.base.constants import e, k_B
-from cellsim.base.errors import InputError
+from cellsim.base import InputError, e, k_B
 from mdcoeffs.frames.stream import remove_checkpoints
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.interface.analysis import interface_from_file

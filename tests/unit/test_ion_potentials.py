@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from cellsim import OnsagerMatrix
-from cellsim.base.constants import F
-from cellsim.base.errors import InputError
+from cellsim.base import F, InputError
 from cellsim.electrolyte.ion_potentials import ion_potentials
 
 ONE = OnsagerMatrix([[2.0e-13, 0.6e-13], [0.6e-13, 5.0e-13]], (1, -1), (1, 1), 1000.0, 350.0, "solvent")

@@ -5,7 +5,7 @@ import pytest
 
 import cellsim
 from cellsim import ButlerVolmer, Cell, Electrode, Options, Protocol, Resistance, TransportSet
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.cell.protocol import hold_voltage
 from cellsim.model.equations import VoltageLaw
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.electrolyte.set_file import load_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.laboratory import EXPERIMENTS, Bench, Check, Noise, Reading, bench_of, concentration_cell, solve_chain

@@ -5,7 +5,7 @@ import pytest
 
 import cellsim
 from cellsim import Cell, Electrode, Options, Protocol, Resistance, StopConditions, TransportSet
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.cell.protocol import Step, hold_current, hold_voltage, rest
 from cellsim.solvers.march import _corners
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.constants import N_A
-from cellsim.base.errors import InputError
+from cellsim.base import N_A, InputError
 from mdcoeffs.frames.reading import mass_drift
 from mdcoeffs.inputs.arrays import read_arrays, read_published
 from mdcoeffs.inputs.species import read_species

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from mdcoeffs.mobility.paddlewheel import jumps, nearest, reorientation, response, sample
 from mdcoeffs.mobility.rotation import autocorrelation, relaxation, unit_vectors, unwrapped_angles
 from mdcoeffs.mobility.translation import (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cellsim import Cell, Options, Protocol, Solution, TransportSet, hold_current, simulate
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.instruments.mri import (
     Edges,
     MriProfiles,

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.constants import N_A, k_B
-from cellsim.base.errors import InputError
+from cellsim.base import N_A, InputError, k_B
 from mdcoeffs.onsager.octp import fit_slopes, read_octp, read_octp_self
 
 SLOPE = np.array([[1.6e-3, -0.9e-3], [-0.9e-3, 0.55e-3]])  # angstrom^2/fs

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.constants import N_A, F, R
-from cellsim.base.errors import InputError
+from cellsim.base import N_A, F, InputError, R
 from cellsim.electrolyte.onsager import QUANTITIES, Composition, OnsagerMatrix
 
 OMEGA = np.array([[1.0, 0.3], [0.3, 1.6]]) * 1e-10

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cellsim.base.constants import F, R
-from cellsim.base.errors import InputError
+from cellsim.base import F, InputError, R
 from cellsim.cell.geometry import Cell, Separator
 from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
 from cellsim.cell.protocol import Protocol, Step, hold_current, hold_voltage, rest

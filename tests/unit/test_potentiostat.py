@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.instruments.potentiostat import decimal_mark, read_potentiostat, split_heading
 
 DATA = Path(__file__).parents[1] / "data"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from mdcoeffs.frames.neighbours import dimensions, histogram, pairs_within
 from mdcoeffs.frames.walker import Frame
 from mdcoeffs.structure.radial import RadialSums, first_shell, integral_weights, make_pair, radial_of

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, gamma
 
-from cellsim.base.constants import k_B
-from cellsim.base.errors import InputError
+from cellsim.base import InputError, k_B
 from mdcoeffs.interface.profiles import fit_parabola
 from mdcoeffs.interface.rates import (
     duration,

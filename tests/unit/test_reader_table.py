@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.instruments.measured import Column, read_drive, read_profile, read_resistance, read_series
 from cellsim.instruments.tables import parse_number, parse_table, read_table, unit_factor
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
+from cellsim.files.folder import check_writable
 from cellsim.run import folder as run_folder
 from cellsim.run.case import Case, parse_case
 from cellsim.run.folder import FIGURES, REPORT, predict, read_run, summarise, wanted_times, write_run
@@ -142,8 +143,8 @@ def test_old_figures_and_report_go_and_other_files_stay(case: Case, done: Soluti
 def test_a_folder_that_cannot_be_is_refused_beforehand(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file"):
-        run_folder.check_writable(tmp_path / "file" / "run")
-    assert run_folder.check_writable(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+        check_writable(tmp_path / "file" / "run")
+    assert check_writable(tmp_path / "a" / "b") == tmp_path / "a" / "b"
     assert not (tmp_path / "a").exists()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.files.schema import parse_toml, read_toml
 
 TEXT = """

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError, RangeError
+from cellsim.base import InputError, RangeError
 from cellsim.electrolyte.set_file import list_sets, load_set, parse_set, read_set
 
 BASE = """

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.files.schema import parse_toml

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from mdcoeffs.chain.stage import RECORD, Stage, code_hash, current, file_hash, make
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_bvp
 
-from cellsim.base.constants import F, R
-from cellsim.base.errors import ConvergenceError, InputError, RangeError
+from cellsim.base import ConvergenceError, F, InputError, R, RangeError
 from cellsim.cell.geometry import Cell, Separator
 from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
 from cellsim.electrolyte.transport import TransportSet

@@ -6,8 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from cellsim.base.constants import N_A, R
-from cellsim.base.errors import InputError
+from cellsim.base import N_A, InputError, R
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MDAnalysis and what it imports

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.base.constants import F
+from cellsim.base import F
 from cellsim.cell.geometry import Cell, Separator
 from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
 from cellsim.cell.protocol import Protocol, Step, StopConditions, hold_current, hold_voltage, rest

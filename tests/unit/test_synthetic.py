@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.constants import N_A, k_B
-from cellsim.base.errors import InputError
+from cellsim.base import N_A, InputError, k_B
 from mdcoeffs.statistics.correlate import collective_msd, self_msd
 from mdcoeffs.synthetic.walkers import Onset, Solvent, particles, walk
 

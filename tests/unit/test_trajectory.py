@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MDAnalysis and what it imports

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from mdcoeffs.frames.topology import whole_molecules
 from mdcoeffs.frames.unwrap import Molecules, Track, advance, box_matrix, tracer_offsets
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from cellsim import Cell, Options, Protocol, Solution, TransportSet, hold_voltage, simulate
-from cellsim.base.errors import InputError
-from cellsim.base.units import to_si
+from cellsim.base import InputError, to_si
 from cellsim.electrolyte.volumes import DensityVolumes
 from cellsim.instruments.attenuation import Attenuation, Line, attenuation
 from cellsim.instruments.concentration import ConcentrationMap

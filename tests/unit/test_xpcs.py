@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.instruments.xpcs import engine as engine
 from cellsim.instruments.xpcs.correlation import (
     CorrelationSet,

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.instruments.xpcs.correlation import CorrelationSet, geometry, heterodyne_g2
 from cellsim.instruments.xpcs.files import mask_points, read_xpcs, write_npz
 from cellsim.instruments.xpcs.fit import fit_velocity

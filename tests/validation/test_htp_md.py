@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.base.constants import F, R
-from cellsim.base.errors import InputError
+from cellsim.base import F, InputError, R
 from mdcoeffs.inputs.species import Replica, Species
 from mdcoeffs.onsager.estimate import estimate_onsager
 

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from cellsim.base.constants import V_LITHIUM
+from cellsim.base import V_LITHIUM
 from cellsim.fit.estimate import directions
 
 PATH = Path(__file__).resolve().parents[2] / "validation" / "steinruck2020" / "fisher.py"

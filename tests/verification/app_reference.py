@@ -8,7 +8,7 @@ import numpy as np
 from py_mini_racer import MiniRacer
 
 from cellsim import app, simulate
-from cellsim.base.constants import F
+from cellsim.base import F
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol, hold_voltage

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from app_reference import ask, build, engine, errors, package, probe, reach
 
-from cellsim.base import constants
-from cellsim.base.errors import RangeError
+from cellsim.base import RangeError, constants
 from cellsim.model import equations
 from cellsim.model.steady import limiting_current, steady_state
 

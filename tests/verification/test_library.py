@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.constants import F, R
-from cellsim.base.errors import InputError
+from cellsim.base import F, InputError, R
 from cellsim.electrolyte.set_file import list_sets, load_set, read_set
 
 SETS = (

@@ -89,7 +89,7 @@ def test_varying_volumes_breathe_and_keep_salt_solvent_and_kinematics():
 
 
 def test_the_volume_frame_refuses_varying_volumes():
-    from cellsim.base.errors import InputError
+    from cellsim.base import InputError
 
     with pytest.raises(InputError, match="material"):
         run("fipy", 24, transport=with_density(0.03))

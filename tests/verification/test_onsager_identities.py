@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cellsim.base.constants import F, R
+from cellsim.base import F, R
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 
 SALTS = [((1, -1), (1, 1)), ((2, -1), (1, 2)), ((1, -20), (20, 1)), ((2, -2), (1, 1)), ((3, -2), (2, 3))]

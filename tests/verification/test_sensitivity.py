@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellsim.base.errors import ConvergenceError
+from cellsim.base import ConvergenceError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.transport import TransportSet

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cellsim.base.errors import InputError
+from cellsim.base import InputError
 from cellsim.electrolyte.set_file import load_set, parse_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.electrolyte.volumes import ConstantVolumes, DensityVolumes

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.constants import V_LITHIUM
+from cellsim.base import V_LITHIUM
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol, hold_voltage

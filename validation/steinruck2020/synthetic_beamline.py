@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim import Solution, load_case
-from cellsim.base.units import to_si
+from cellsim.base import to_si
 from cellsim.compare.comparison import Comparison
 from cellsim.compare.report import Wanted, compare_case, lines, write_comparison
 from cellsim.instruments.attenuation import attenuation

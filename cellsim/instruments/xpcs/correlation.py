@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.solvers.solution import Solution
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 RING_WIDTH = 0.01

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.instruments.xpcs import engine as engine
 from cellsim.instruments.xpcs.correlation import CorrelationSet
-from cellsim.instruments.xpcs.engine import RING, Array, Levels, Parameters, Problem
+from cellsim.instruments.xpcs.engine import RING, Levels, Parameters, Problem
 from cellsim.instruments.xpcs.fit import SHAPE
 from cellsim.instruments.xpcs.search import Scan, minima, scan, starts_at, velocity_grid
 

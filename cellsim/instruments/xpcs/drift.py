@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2 as chi2_distribution
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.instruments.xpcs.correlation import CorrelationSet
 from cellsim.instruments.xpcs.fit import LEVEL95, VelocityFit, fit_velocity
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

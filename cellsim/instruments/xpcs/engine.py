@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.instruments.xpcs import engine as engine
 from cellsim.instruments.xpcs.correlation import CorrelationSet
 
-Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 CURVE, RING, ALL = 0, 1, 2

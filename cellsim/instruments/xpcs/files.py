@@ -12,12 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base.errors import InputError
-from cellsim.base.units import factor_to_si
+from cellsim.base import Array, InputError, factor_to_si
 from cellsim.instruments.tables import DataTable, read_table
 from cellsim.instruments.xpcs.correlation import CorrelationSet
-
-Array = NDArray[np.float64]
 
 INVERSE_ANGSTROM = 1e10
 """1/Angstrom in 1/m, the unit of q in both layouts."""

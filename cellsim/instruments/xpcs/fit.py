@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2 as chi2_distribution
 
-from cellsim.base.errors import InputError
+from cellsim.base import Array, InputError
 from cellsim.instruments.xpcs import engine as engine
 from cellsim.instruments.xpcs.correlation import CorrelationSet, heterodyne_g2
 from cellsim.instruments.xpcs.engine import ALL, CURVE, RING, Levels, Parameters, Problem, relative_bias
@@ -28,8 +28,6 @@ from cellsim.instruments.xpcs.search import (
     search,
     velocity_grid,
 )
-
-Array = NDArray[np.float64]
 
 SIGNIFICANCE = 0.01
 """A velocity counts as seen when v = 0 would do as well less often than this, the search counted [1]."""

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellsim.base import Array
 from cellsim.instruments.xpcs import engine as engine
-from cellsim.instruments.xpcs.engine import ALL, Array, Levels, Parameters, Problem
+from cellsim.instruments.xpcs.engine import ALL, Levels, Parameters, Problem
 
 STEP = 0.7
 """Phase by which the fastest curve turns between two grid velocities, at the last delay that matters [rad]."""

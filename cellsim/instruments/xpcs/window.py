@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cellsim.base import Array
 from cellsim.instruments.xpcs import engine as engine
 from cellsim.instruments.xpcs.correlation import CorrelationSet, envelope, heterodyne_g2
 from cellsim.instruments.xpcs.engine import JOINT, Parameters, relative_bias
 from cellsim.instruments.xpcs.fit import SHAPE, VelocityFit, fastest, fringe_gain
 from cellsim.instruments.xpcs.search import effective_lag, first_fringe
-
-Array = NDArray[np.float64]
 
 DETECTION = 5.0
 """Standard errors of v^2 that a speed next to rest must have: a likelihood ratio of their square is expected [1]."""

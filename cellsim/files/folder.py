@@ -1,0 +1,314 @@
+"""Files and folders of results: written whole or not at all, and told apart by what they hold.
+
+Everything this project writes goes through here. A file is written under a hidden name beside its place and takes that
+place in one step, so that a kill, an error or a full disk leaves the old file or the new one and never half of one. A
+folder of results is filled beside its place too and moved in file by file, the file that vouches for the others last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellsim.base import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SAMPLED = 1 << 28
+"""Above this size a file is told apart by its size, its time of change and samples of its contents [byte]."""
+
+
+# ---- one file ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A file to write that takes the place of `path` when the block ends well.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the file is to be; its folder exists.
+
+    Yields
+    ------
+    Path
+        Where to write it.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text, UTF-8."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def write_json(path: str | Path, value: Any) -> Path:
+    """Write plain values as JSON; see :func:`plain` for what becomes of NaN, arrays and paths."""
+    return write_text(path, json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def write_netcdf(path: str | Path, data: xr.Dataset) -> Path:
+    """Write an xarray Dataset as NetCDF-4."""
+    with replacing(path) as partial:
+        data.to_netcdf(partial, engine="h5netcdf")
+    return Path(path)
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, Any], *, compressed: bool = True, synced: bool = False) -> Path:
+    """Write arrays as .npz.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    arrays : mapping
+        Name -> array.
+    compressed : bool
+        Whether to compress; checkpoints, written every minute, are not.
+    synced : bool
+        Whether to wait until the disk has it: a checkpoint must outlive a crash of the machine.
+    """
+    with replacing(path) as partial, partial.open("wb") as stream:
+        (np.savez_compressed if compressed else np.savez)(stream, **arrays)
+        if synced:
+            stream.flush()
+            os.fsync(stream.fileno())
+    return Path(path)
+
+
+def read_json(path: str | Path, *, what: str = "the file") -> Any:
+    """Read a JSON file that this project wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    what : str
+        What it should be, for the message: ``"the record of a run"``.
+
+    Raises
+    ------
+    InputError
+        It is not there, or no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read as {what} ({reason})") from error
+
+
+def plain(value: Any) -> Any:
+    """The same in values that JSON has: NaN and infinity become null, tuples and arrays lists."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def write_values(path: str | Path, value: Any) -> Path:
+    """Write nested mappings, lists, tuples, numbers, texts and arrays as .npz, with nothing in it that runs when read.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    value : object
+        What to write.
+
+    Raises
+    ------
+    InputError
+        It holds something else.
+    """
+    arrays: dict[str, Any] = {}
+
+    def shape(one: Any) -> Any:
+        if isinstance(one, np.ndarray) and one.dtype.kind in "biufcU":
+            arrays[f"array_{len(arrays)}"] = one
+            return {"array": f"array_{len(arrays) - 1}"}
+        if isinstance(one, np.generic):
+            return {"scalar": shape(np.asarray(one))}
+        if isinstance(one, Mapping):
+            return {"mapping": [[str(key), shape(inner)] for key, inner in one.items()]}
+        if isinstance(one, list | tuple):
+            return {type(one).__name__: [shape(inner) for inner in one]}
+        if one is None or isinstance(one, bool | int | float | str):
+            return {"plain": one}
+        raise InputError(f"{path}: a {type(one).__name__} cannot be kept; numbers, texts, arrays and lists of them can")
+
+    structure = json.dumps(shape(value))
+    return write_arrays(path, {**arrays, "structure": np.array(structure)})
+
+
+def read_values(path: str | Path) -> Any:
+    """What :func:`write_values` wrote.
+
+    Raises
+    ------
+    InputError
+        It is no such file.
+    """
+    try:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+
+        def value(one: Any) -> Any:
+            ((kind, inner),) = one.items()
+            if kind == "array":
+                return arrays[inner]
+            if kind == "scalar":
+                return value(inner)[()]
+            if kind == "mapping":
+                return {key: value(part) for key, part in inner}
+            if kind in ("list", "tuple"):
+                return {"list": list, "tuple": tuple}[kind](value(part) for part in inner)
+            return inner
+
+        return value(json.loads(str(arrays.pop("structure"))))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read back ({error}); remove it") from error
+
+
+# ---- a folder of results ----------------------------------------------------------------------------------------
+
+
+def check_writable(directory: str | Path, *, option: str = "-o") -> Path:
+    """The folder of a result, not yet made: refuse what is no folder before any work is done.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Where results are to go.
+    option : str
+        How another place is named on the command line, for the message.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        It is a file, or cannot be made.
+    """
+    directory = Path(directory)
+    if directory.name in ("", ".."):
+        directory = directory.resolve()
+    parent = next(p for p in (directory, *directory.absolute().parents) if p.exists())
+    if not parent.is_dir():
+        raise InputError(f"{parent}: is a file; name a folder with {option}")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".cellsim-", dir=parent):
+            pass
+    except OSError as error:
+        raise InputError(f"{parent}: is not writable ({error.strerror}); name another folder with {option}") from error
+    return directory
+
+
+@contextmanager
+def result_folder(directory: str | Path, *, last: str = "summary.json", stale: Sequence[str] = ()) -> Iterator[Path]:
+    """A folder to fill; when the block ends well, its files are moved into `directory`.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Where the results are to be; other files in it are left alone.
+    last : str
+        The file that vouches for the others: it leaves the old folder first and arrives in the new one last.
+    stale : sequence of str
+        Files of an earlier result that must not stay beside the new ones.
+
+    Yields
+    ------
+    Path
+        A hidden folder beside `directory`, gone afterwards.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written.
+    """
+    directory = check_writable(directory)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as name:
+        fresh = Path(name)
+        yield fresh
+        directory.mkdir(exist_ok=True)
+        for old in (last, *stale):
+            (directory / old).unlink(missing_ok=True)
+        for path in sorted(fresh.iterdir(), key=lambda path: (path.name == last, path.name)):
+            shutil.move(path, directory / path.name)
+
+
+# ---- contents ---------------------------------------------------------------------------------------------------
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def values_hash(value: Any) -> str:
+    """SHA-256 of plain values, whatever the order of their keys."""
+    return text_hash(json.dumps(value, sort_keys=True))
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file; above `SAMPLED` of its size, time of change and 64 samples of a megabyte.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    str
+    """
+    path = Path(path)
+    status = path.stat()
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        if status.st_size <= SAMPLED:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+        else:
+            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+            for k in range(64):
+                stream.seek(k * (status.st_size - (1 << 20)) // 63, os.SEEK_SET)
+                digest.update(stream.read(1 << 20))
+    return digest.hexdigest()
