@@ -32,7 +32,6 @@ import numpy as np
 
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.drawing.figstyle import COLOURS, GREY, MARKERS, TWO_COLUMNS, drawing
-from cellsim.model import equations
 from cellsim.run.case import Case, load_case
 from cellsim.run.ensemble import Member, simulate_many
 from cellsim.run.simulation import output_times, simulate
@@ -118,8 +117,8 @@ def peer(case: Case, reference: Solution, python: str, repeats: int, folder: Pat
     c = np.linspace(max(low, 0.02 * case.c0), high, 1500)  # the walls stay above 0.09 c0
     np.savez(
         folder / "problem.npz", thickness=case.cell.thickness, voltage=case.protocol.steps[0].value[0],
-        c_init=case.c0, K=equations.thermal_voltage(transport), i_0=reference["i"][0], c=c, D=transport.D(c),
-        M=equations.migration(transport, c), resistivity=1 / transport.kappa(c), W=transport.potential_integral(c),
+        c_init=case.c0, K=transport.thermal_voltage, i_0=reference["i"][0], c=c, D=transport.D(c),
+        M=transport.migration(c), resistivity=1 / transport.kappa(c), W=transport.potential_integral(c),
         times=reference["time"], i=reference["i"], walls=reference["c_face"][:, [0, -1]], late=LATE,
     )  # fmt: skip
     script = Path(__file__).with_name("polarization_pybamm.py")

@@ -1,8 +1,11 @@
-"""What an interface costs: an area-specific resistance, and Butler-Volmer kinetics, solved, not linearised."""
+"""What an interface costs: an area-specific resistance, and kinetics of charge transfer, solved, not linearised."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -42,8 +45,48 @@ class Resistance:
         return float(np.interp(time, self.time, self.value))
 
 
+class Kinetics:
+    """What a law of charge transfer says: the overpotential is a function of i/j_0(c_face), rising through zero.
+
+    A law is a frozen dataclass that derives from this class and stands in :data:`LAWS`; case files, plans and all
+    solvers, compiled ones too, take it from there. It says `law`, its name in a case file, and `units`, its parameters
+    with their SI units, and has the two methods below.
+    """
+
+    law: ClassVar[str]
+    units: ClassVar[Mapping[str, str]]
+
+    def exchange_current(self, c_face: float) -> float:
+        """j_0 at the concentration at the electrode, `c_face` [mol/m^3], in A/m^2."""
+        raise NotImplementedError
+
+    def overpotential_of_ratio(self, ratio: float, T: float) -> float:
+        """eta [V] at i/j_0 = `ratio` [1], T [K]."""
+        raise NotImplementedError
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether eta is proportional to asinh(i/(2 j_0)), so that two points tabulate it."""
+        return False
+
+    def overpotential(self, i: float, c_face: float, T: float) -> float:
+        """eta [V] that carries the dissolution current density `i` [A/m^2]."""
+        return self.overpotential_of_ratio(i / max(self.exchange_current(c_face), 1e-300), T)
+
+    def resistance(self, c_face: float, T: float) -> float:
+        """d eta/di at rest, of a small signal [ohm m^2]; infinite where the exchange current vanishes."""
+        j_0 = self.exchange_current(c_face)
+        small = 1e-6  # eta is linear to a millionth there, and known to ten digits
+        rise = self.overpotential_of_ratio(small, T) - self.overpotential_of_ratio(-small, T)
+        return rise / (2 * small * j_0) if j_0 > 0 else math.inf
+
+    def describe(self) -> str:
+        """The law in a few words."""
+        return self.law.replace("_", " ")
+
+
 @dataclass(frozen=True)
-class ButlerVolmer:
+class ButlerVolmer(Kinetics):
     """i = j_0 [exp(alpha_a F eta/RT) - exp(-alpha_c F eta/RT)], j_0 = j_ref (c_face/c_ref)^alpha_a.
 
     Parameters
@@ -65,13 +108,19 @@ class ButlerVolmer:
     alpha_a: float = 0.5
     alpha_c: float = 0.5
 
+    law: ClassVar[str] = "butler_volmer"
+    units: ClassVar[Mapping[str, str]] = {"j_ref": "A/m^2", "c_ref": "mol/m^3", "alpha_a": "", "alpha_c": ""}
+
     def __post_init__(self) -> None:
-        for name in ("j_ref", "c_ref", "alpha_a", "alpha_c"):
+        for name in self.units:
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise InputError(f"kinetics.{name} = {getattr(self, name)!r} must be positive")
+        for name in ("alpha_a", "alpha_c"):
+            if getattr(self, name) >= 1:
+                raise InputError(f"kinetics.{name} = {getattr(self, name)!r} must lie between 0 and 1")
 
     def exchange_current(self, c_face: float) -> float:
-        """j_0 at face concentration `c_face` [mol/m^3], in A/m^2."""
+        """j_0 at the concentration at the electrode, `c_face` [mol/m^3], in A/m^2."""
         return float(self.j_ref * (max(c_face, 0.0) / self.c_ref) ** self.alpha_a)
 
     def current(self, eta: float, c_face: float, T: float) -> float:
@@ -79,26 +128,41 @@ class ButlerVolmer:
         x = F * eta / (R * T)
         return float(self.exchange_current(c_face) * (np.expm1(self.alpha_a * x) - np.expm1(-self.alpha_c * x)))
 
-    def overpotential(self, i: float, c_face: float, T: float) -> float:
-        """eta [V] that carries the dissolution current density `i` [A/m^2]: closed for equal alphas, else by Newton.
+    def overpotential_of_ratio(self, ratio: float, T: float) -> float:
+        """eta [V] at i/j_0 = `ratio` [1]: closed for equal alphas, else by Newton.
 
-        Newton in asinh-like coordinates started from the dominant exponential converges monotonically: the current
-        is increasing in eta, convex above zero and concave below.
+        Newton starts from the dominant exponential, beyond the root, and converges monotonically from there: the
+        current is increasing in eta, convex above zero and concave below.
         """
-        y = i / max(self.exchange_current(c_face), 1e-300)
-        if self.alpha_a == self.alpha_c:
-            return float(R * T / (self.alpha_a * F) * np.arcsinh(y / 2))
-        alpha = self.alpha_a if y > 0 else self.alpha_c
-        x = (
-            np.sign(y) * np.log1p(abs(y)) / alpha
-        )  # beyond the root, where one exponential rules: Newton comes down to it
+        if self.is_symmetric:
+            return float(R * T / (self.alpha_a * F) * np.arcsinh(ratio / 2))
+        alpha = self.alpha_a if ratio > 0 else self.alpha_c
+        x = np.sign(ratio) * np.log1p(abs(ratio)) / alpha
         for _ in range(100):
             up, down = np.expm1(self.alpha_a * x), np.expm1(-self.alpha_c * x)
-            step = (up - down - y) / (self.alpha_a * (1 + up) + self.alpha_c * (1 + down))
+            step = (up - down - ratio) / (self.alpha_a * (1 + up) + self.alpha_c * (1 + down))
             x -= step
             if abs(step) <= 1e-14 * abs(x):
                 break
         return float(R * T / F * x)
+
+    def resistance(self, c_face: float, T: float) -> float:
+        """RT/[F (alpha_a + alpha_c) j_0], of a small signal [ohm m^2]."""
+        slope = (self.alpha_a + self.alpha_c) * self.exchange_current(c_face)
+        return R * T / (F * slope) if slope else math.inf
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether both transfer coefficients are the same."""
+        return self.alpha_a == self.alpha_c
+
+    def describe(self) -> str:
+        """The law in a few words."""
+        return f"Butler-Volmer, {self.j_ref:.4g} A/m^2"
+
+
+LAWS: Mapping[str, type[Kinetics]] = {cls.law: cls for cls in (ButlerVolmer,)}
+"""The laws a case file can name."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +173,12 @@ class Electrode:
     ----------
     resistance : Resistance
         Area-specific resistance.
-    kinetics : ButlerVolmer, optional
+    kinetics : Kinetics, optional
         Charge-transfer kinetics.
     """
 
     resistance: Resistance = Resistance(np.zeros(1))
-    kinetics: ButlerVolmer | None = None
+    kinetics: Kinetics | None = None
 
     def loss(self, i: float, c_face: float, T: float, time: float) -> float:
         """Overpotential [V] of the dissolution current density `i` [A/m^2]; negative where metal is plated.
@@ -136,3 +200,18 @@ class Electrode:
         """
         loss = i * self.resistance.at(time)
         return loss if self.kinetics is None else loss + self.kinetics.overpotential(i, c_face, T)
+
+    def small_signal(self, c_face: float, T: float, time: float) -> float:
+        """The resistance of a small signal, kinetics included [ohm m^2]; arguments as in :meth:`loss`."""
+        resistance = self.resistance.at(time)
+        return resistance if self.kinetics is None else resistance + self.kinetics.resistance(c_face, T)
+
+    def describe(self) -> str:
+        """What the interface costs, in a few words."""
+        low, high = 1e4 * float(self.resistance.value.min()), 1e4 * float(self.resistance.value.max())
+        words = []
+        if high > 0:
+            words.append(f"{low:.4g} ohm cm^2" if low == high else f"{low:.4g}-{high:.4g} ohm cm^2 in time")
+        if self.kinetics is not None:
+            words.append(self.kinetics.describe())
+        return " and ".join(words) or "no loss"

@@ -11,7 +11,6 @@ from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import CONCENTRATION
 from cellsim.electrolyte.set_file import SetFile, list_sets, read_set
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.model.equations import newman_number
 
 if TYPE_CHECKING:
     from cellsim.electrolyte.transport import TransportSet
@@ -96,7 +95,7 @@ def _table(bound: TransportSet, points: int = 7) -> list[str]:
         "t+0": bound.t_plus(c),
         "chi": bound.chi(c),
         "phi_0": bound.phi_0(c),
-        "Ne": newman_number(bound, c),
+        "Ne": bound.newman_number(c),
     }
     rows = ["".join(f"{name:>13}" for name in columns)]
     return rows + ["".join(f"{value:13.4g}" for value in row) for row in zip(*columns.values(), strict=True)]

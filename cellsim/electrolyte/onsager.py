@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsim.base import N_A, Array, F, InputError, R
-from cellsim.electrolyte.onsager_relations import (
+from cellsim.electrolyte.relations import (
     FRAMES,
     Composition,
     conductivity,

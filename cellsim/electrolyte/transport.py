@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsim.base import Array, InputError, RangeError
+from cellsim.electrolyte import relations
 from cellsim.electrolyte.volumes import ConstantVolumes, Volumes
 
 Property = Callable[[Array, Array, Array], Array]
@@ -215,6 +216,10 @@ class TransportSet:
             return np.ones(np.shape(c))
         return self.volumes.c_0(c) * self.V_0(c)
 
+    def volume_ratio(self, c: ArrayLike) -> Array:
+        """V_e/V_0: moles of solvent that make room for one mole of salt [1]; 0 without solvent motion."""
+        return np.zeros(np.shape(c)) if self.solvent_motion == "none" else self.V_e(c) / self.V_0(c)
+
     def density(self, c: ArrayLike) -> Array:
         """Mass density, M_e c + M_0 c0 [kg/m^3]."""
         return self.M_e * np.asarray(c, dtype=float) + self.M_0 * self.volumes.c_0(c)
@@ -322,6 +327,39 @@ class TransportSet:
             c_0 = 1 / self.V_0(c) if self.solvent_motion == "none" else self.volumes.c_0(c)
             return chi * c_0 / (c_0 + self.nu * c)
         return chi
+
+    # ---- what the properties amount to ----------------------------------------------------------------------------
+
+    @property
+    def charge_per_salt(self) -> float:
+        """z+ nu+ F, the charge of the cations of one mole of salt [C/mol]."""
+        return relations.charge_per_salt(self.z_plus, self.nu_plus)
+
+    @property
+    def thermal_voltage(self) -> float:
+        """K = nu R T/(F z+ nu+), what one unit of (1 - t+0) chi ln m is worth [V]."""
+        return relations.thermal_voltage(self.nu, self.T, self.charge_per_salt)
+
+    def migration(self, c: ArrayLike) -> Array:
+        """M = phi_0 (1 - t+0)/(z+ nu+ F): salt moved per charge, interface frame [mol/C]."""
+        return np.asarray(relations.migration(self.phi_0(c), self.t_plus(c), self.charge_per_salt))
+
+    def newman_number(self, c: ArrayLike) -> Array:
+        """Ne [1]; i_ss/i_0 of a small voltage is 1/(1 + Ne). See :func:`.relations.newman_number`."""
+        c = np.asarray(c, dtype=float)
+        properties = self.kappa(c), self.D(c), self.t_plus(c), self.one_minus_t_plus_chi(c)
+        return np.asarray(relations.newman_number(*properties, c, nu=self.nu, T=self.T, charge=self.charge_per_salt))
+
+    def concentration_voltage(self, c_positive: ArrayLike, c_negative: ArrayLike) -> Array:
+        """K [W(c(0)) - W(c(L))], the concentration part of a cell's voltage [V]; at rest it is the cell's voltage.
+
+        Parameters
+        ----------
+        c_positive, c_negative : array_like
+            Concentrations at the positive (x = 0) and the negative interface (x = L) [mol/m^3].
+        """
+        both = self.potential_integral(np.stack(np.broadcast_arrays(c_positive, c_negative)))
+        return self.thermal_voltage * (both[0] - both[1])
 
     # ---- the concentration potential's integral -------------------------------------------------------------------
 

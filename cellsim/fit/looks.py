@@ -18,7 +18,6 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.maps import VelocityTable
 from cellsim.instruments.mri import blurred
 from cellsim.instruments.predict import velocity_at
-from cellsim.model import equations
 from cellsim.solvers.solution import Solution
 
 Values = Mapping[str, float]
@@ -197,8 +196,8 @@ class SetLook:
         if self.kind == "conductivity":
             return transport.kappa(self.c)
         if self.kind == "current_fraction":
-            return 1 / (1 + equations.newman_number(transport, self.c))
-        return equations.concentration_voltage(transport, self.c, self.c_ref)
+            return 1 / (1 + transport.newman_number(self.c))
+        return transport.concentration_voltage(self.c, self.c_ref)
 
 
 def _shortened(faces: Array, c: Array, length: float) -> tuple[Array, Array]:

@@ -14,7 +14,6 @@ from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model.closed_forms import Layer
-from cellsim.model.equations import thermal_voltage
 from cellsim.model.plan import layer_of
 from cellsim.run.simulation import check_initial_state, simulate
 from cellsim.solvers.march import Options
@@ -120,7 +119,7 @@ class Bench:
     @property
     def slope(self) -> float:
         """dU/dln m, nu R T/(F z+ nu+) (1 - t+0) chi: what a concentration cell measures [V]."""
-        return float(thermal_voltage(self.transport) * self.transport.one_minus_t_plus_chi(self.c))
+        return float(self.transport.thermal_voltage * self.transport.one_minus_t_plus_chi(self.c))
 
     @property
     def diffusion_time(self) -> float:

@@ -17,7 +17,6 @@ from cellsim.laboratory.current_fraction import current_fraction
 from cellsim.laboratory.impedance import impedance
 from cellsim.laboratory.reading import Check, Reading, Record
 from cellsim.laboratory.restricted_diffusion import restricted_diffusion
-from cellsim.model.equations import thermal_voltage
 from cellsim.model.steady import depleting_voltage, steady_state
 
 REFERENCE = "Balsara & Newman, J. Electrochem. Soc. 162 (2015) A2720, doi:10.1149/2.0651514jes"
@@ -140,7 +139,7 @@ def assemble(
         kappa, D, rho+, dU/dln m, and t+0 and chi from them.
     """
     transport, layer, c = bench.transport, bench.layer, bench.c
-    K, charge = float(thermal_voltage(transport)), transport.z_plus * transport.nu_plus * F
+    K, charge = float(transport.thermal_voltage), transport.z_plus * transport.nu_plus * F
     kappa, D, slope = spectrum["kappa"], diffusion["D"], potential["dU/dlnm"]
     rho = steady.readings[0 if corrected else 1]
     area = Check("error of the area", abs(area_ratio - 1), 0.01)

@@ -10,7 +10,6 @@ from cellsim.base import Array, InputError
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record
 from cellsim.model.closed_forms import Layer, relaxation_from_step
-from cellsim.model.equations import concentration_voltage, thermal_voltage
 
 REFERENCE = "Ma, Doyle, Fuller, Doeff, De Jonghe & Newman, J. Electrochem. Soc. 142 (1995) 1859, doi:10.1149/1.2044206"
 TAIL = 0.01
@@ -86,14 +85,14 @@ def concentration_cell(
             for other in c_other
         ]
     )
-    U = concentration_voltage(transport, at_ends[:, 0], at_ends[:, 1])
+    U = transport.concentration_voltage(at_ends[:, 0], at_ends[:, 1])
     U = U + bench.noise.voltage * bench.noise.draw(4, count)
     still = transport.solvent_motion == "none"  # the dilute-salt limit, in which dln m is dln c
     x = np.log(c_other / c if still else transport.m(c_other) / transport.m(np.array(c)))
     slope, error, coefficients = slope_at(x, U, order, bench.noise.voltage)
     missed = float(np.max(np.abs(np.vander(x, order + 1, increasing=True) @ coefficients - U)))
     excess = max(missed - 3 * bench.noise.voltage, 0.0) / max(abs(U).max(), 1e-12)
-    K = float(thermal_voltage(transport))
+    K = float(transport.thermal_voltage)
     turn = np.abs(transport.one_minus_t_plus_chi(c_other[[0, -1]]) / transport.one_minus_t_plus_chi(c) - 1)
     order_check = Check(
         "change of (1 - t+0) chi over the span, beyond a polynomial's reach"
@@ -129,7 +128,7 @@ def concentration_cell(
             "curve_m": transport.m(np.array(c)) * np.exp(curve),
             "curve_U": np.vander(curve, order + 1, increasing=True) @ coefficients,
             "late_time": late,
-            "late_U": concentration_voltage(transport, fading[0], fading[1]),
+            "late_U": transport.concentration_voltage(fading[0], fading[1]),
         },
         {"count": count, "span": span, "order": order, "wait": wait * scale, "tube": length},
     )

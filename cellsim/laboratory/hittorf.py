@@ -8,7 +8,6 @@ from cellsim.base import Array
 from cellsim.cell.protocol import Protocol, hold_current
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record
-from cellsim.model.equations import charge_per_salt
 from cellsim.solvers.solution import Solution
 
 REFERENCE = (
@@ -67,7 +66,7 @@ def hittorf(bench: Bench, *, duration: float = 0.004, change: float = 0.2) -> Re
     still = transport.solvent_motion == "none"
     solvent = np.zeros(3) if still else amounts(solution, transport.c_0(after), walls) - transport.c_0(c) * width
     excess = salt - float(transport.r(c)) * solvent  # salt beyond what the solvent there brought with it
-    charge = i * time / charge_per_salt(transport)
+    charge = i * time / transport.charge_per_salt
     t_solvent, t_volume = 1 + excess[-1] / charge, 1 + salt[-1] / charge
     true_volume = 1 - layer.phi_0 * (1 - layer.t_plus)
     centre = 0.5 * (solution["position_face"][-1][1:] + solution["position_face"][-1][:-1])

@@ -17,7 +17,6 @@ from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
 from cellsim.model.closed_forms import PEAK
-from cellsim.model.equations import thermal_voltage
 from cellsim.solvers.solution import Solution
 
 Spectrum = NDArray[np.complex128]
@@ -405,7 +404,7 @@ def low_frequency_impedance(
     if transport.z_plus == -transport.z_minus and rho < 1:
         D = impedance(bench, voltage=voltage, lowest=min(lowest, 0.05))["D"]
         scale = (
-            thermal_voltage(transport) * layer.chi / (transport.z_plus * transport.nu_plus * F * D.inferred * bench.c)
+            transport.thermal_voltage * layer.chi / (transport.z_plus * transport.nu_plus * F * D.inferred * bench.c)
         )
         t_plus = 1 - float(np.sqrt((1 / rho - 1) / (scale / s_high)))
         relative = 0.5 * float(np.hypot(np.hypot(e_low, e_high) / (s_low - s_high), D.error / D.inferred))

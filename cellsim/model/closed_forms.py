@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf, erfc, erfcx
 
 from cellsim.base import Array, F, R
+from cellsim.electrolyte import relations
 
 SHORT = 0.02
 """Below this D t/L^2 series of images are summed, above it Fourier series; both are exact to round-off there."""
@@ -137,8 +138,9 @@ def newman_number(
     ----------
     Balsara & Newman 2015, doi:10.1149/2.0651514jes, any valence.
     """
-    scale = (nu_plus + nu_minus) * R * T / (z_plus * nu_plus * F) ** 2
-    return scale * kappa * (1 - t_plus) ** 2 * chi / (D * c)
+    charge = relations.charge_per_salt(z_plus, nu_plus)
+    nu = nu_plus + nu_minus
+    return float(relations.newman_number(kappa, D, t_plus, (1 - t_plus) * chi, c, nu=nu, T=T, charge=charge))
 
 
 def current_fraction(

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellsim.base import ConvergenceError, F, InputError, R, RangeError
+from cellsim.base import ConvergenceError, InputError, RangeError
 from cellsim.cell.geometry import Cell
-from cellsim.cell.kinetics import Electrode
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import closed_forms as analytic
@@ -217,7 +216,7 @@ def plan(cell: Cell, transport: TransportSet, protocol: Protocol, c0: float) -> 
         layer = layer_of(cell, transport, c0)
     except RangeError as error:
         raise InputError(f"electrolyte.salt: {error}") from error
-    Ne = float(equations.newman_number(transport, c0))
+    Ne = float(transport.newman_number(c0))
     first = next((_peak(step) for step in protocol.steps if np.any(step.value)), 1.0)
     direction = 1 if first > 0 else -1
     c_stop = stop_concentration(transport, c0)
@@ -266,7 +265,7 @@ def layer_of(cell: Cell, transport: TransportSet, c0: float, time: float = 0.0) 
         drive / t_minus if t_minus else 1.0, transport.T,
         transport.z_plus, transport.nu_plus, transport.nu_minus, float(transport.phi_0(c0)),
         cell.separator.porosity, cell.separator.macmullin,
-        sum(_small_signal(e, c0, cell.temperature, time) for e in (cell.positive, cell.negative)),
+        sum(e.small_signal(c0, cell.temperature, time) for e in (cell.positive, cell.negative)),
     )  # fmt: skip
 
 
@@ -287,12 +286,6 @@ def stop_concentration(transport: TransportSet, c0: float) -> float:
     """
     low = transport.c_range[0]
     return low if transport.extrapolate == "error" or low <= 0.01 * c0 else 1e-3 * c0
-
-
-def _small_signal(electrode: Electrode, c: float, T: float, time: float) -> float:
-    kinetics = electrode.kinetics
-    slope = 0.0 if kinetics is None else (kinetics.alpha_a + kinetics.alpha_c) * kinetics.exchange_current(c)
-    return electrode.resistance.at(time) + (R * T / (F * slope) if slope else 0.0)
 
 
 def _peak(step: Step) -> float:
@@ -331,7 +324,7 @@ def _step(
     if t_depleted > step.duration:
         outcome += "; but not within this step" if depletes else ""
         depletes, t_depleted = False, float("inf")
-    N = equations.migration(transport, c0) * -i_0  # salt flux where there is no gradient
+    N = transport.migration(c0) * -i_0  # salt flux where there is no gradient
     pores = cell.separator.porosity
     return StepPlan(
         label=step.label or f"follow {step.drive}",
@@ -348,8 +341,8 @@ def _step(
         depletes=depletes,
         depletion_time=t_depleted,
         v_minus=float(N) / (c0 * pores),
-        v_plus=float(equations.cation_flux(transport, N, i_0)) / (transport.nu_plus * c0 * pores),
-        v_0=float(equations.solvent_flux(transport, c0, N)) / (float(transport.c_0(c0)) * pores),
+        v_plus=float(equations.cation_flux(N, i_0, transport)) / (transport.nu_plus * c0 * pores),
+        v_0=float(equations.solvent_flux(N, transport.volume_ratio(c0))) / (float(transport.c_0(c0)) * pores),
         v_interface=float(equations.interface_velocity(i_0, cell.V_metal, transport.z_plus)),
         interface_shift=_shift(cell, transport, step, layer, i_0, i_ss),
         outcome=outcome,

@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 from cellsim.base import Array, ConvergenceError, InputError, RangeError
 from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.model.equations import VoltageLaw, migration, thermal_voltage
+from cellsim.model.equations import VoltageLaw
 
 UNIFORM = 1e-13  # below this |1 - t+0| the migration of salt is round-off and the profile uniform
 DEEPEST = 25.0  # how close, as exp(-DEEPEST), a profile may come to a concentration it cannot pass
@@ -311,7 +311,7 @@ class _Curve:
 
     def _g(self, c: Array) -> Array:
         factor = self.cell.separator.transport_factor
-        return np.asarray(factor * self.transport.D(c) / migration(self.transport, c))
+        return np.asarray(factor * self.transport.D(c) / self.transport.migration(c))
 
     def integrands(self, sign: int, y: Array) -> Array:
         transport, c_avg = self.transport, self.c_avg
@@ -327,7 +327,7 @@ class _Curve:
             weight = c_0 / float(transport.c_0(c_avg))
         ohmic = g * self.g_scale * c_avg / (self.cell.separator.transport_factor * transport.kappa(c))
         potential = transport.potential_slope(c)
-        return np.stack([g, g * excess, g * weight, ohmic, thermal_voltage(transport) * potential])
+        return np.stack([g, g * excess, g * weight, ohmic, transport.thermal_voltage * potential])
 
     @cached_property
     def low(self) -> _Side:

@@ -12,11 +12,11 @@ import numpy as np
 
 from cellsim.base import V_LITHIUM, InputError
 from cellsim.cell.geometry import Cell, Separator
-from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
+from cellsim.cell.kinetics import LAWS, ButlerVolmer, Electrode, Kinetics, Resistance
 from cellsim.cell.protocol import Protocol, Step, StopConditions
 from cellsim.electrolyte.set_file import load_set
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.schema import Table, parse_toml, read_toml
+from cellsim.files.schema import REQUIRED, Table, parse_toml, read_toml
 from cellsim.instruments.measured import (
     SI_OF_KIND,
     Column,
@@ -29,7 +29,7 @@ from cellsim.instruments.measured import (
     read_series,
 )
 from cellsim.instruments.tables import unit_factor
-from cellsim.run.simulation import choose_solver
+from cellsim.run.simulation import SOLVERS, choose_solver
 from cellsim.solvers.march import Options
 
 Drive = Literal["voltage", "current"]
@@ -142,9 +142,6 @@ def _follow(table: Table, cell: Cell, inputs: dict[str, str]) -> Step:
 def _column(table: Table) -> Column:
     table.only("column", "unit")
     return Column(table.string("column"), table.string("unit"))
-
-
-SOLVERS = ("auto", "fipy", "material", "sundials")
 
 
 @dataclass(frozen=True)
@@ -331,16 +328,14 @@ def _resistance(table: Table, inputs: dict[str, str]) -> Resistance:
     return Resistance(value, time)
 
 
-def _kinetics(table: Table) -> ButlerVolmer:
-    table.only("j_ref", "c_ref", "alpha_a", "alpha_c")
-    alphas = {}
-    for key in ("alpha_a", "alpha_c"):
-        alphas[key] = table.number(key, 0.5, above=0)
-        if alphas[key] >= 1:
-            raise table.error(key, "must lie between 0 and 1")
-    return ButlerVolmer(
-        j_ref=table.quantity("j_ref", "A/m^2", above=0), c_ref=table.quantity("c_ref", "mol/m^3", above=0), **alphas
-    )
+def _kinetics(table: Table) -> Kinetics:
+    law = LAWS[table.choice("law", tuple(LAWS), ButlerVolmer.law)]
+    table.only("law", *law.units)
+    values = {
+        name: table.quantity(name, unit, getattr(law, name, REQUIRED), above=0) for name, unit in law.units.items()
+    }
+    with table.located():
+        return law(**values)
 
 
 # ---- electrolyte --------------------------------------------------------------------------------------------------
@@ -445,7 +440,7 @@ def _output(table: Table, cell: Cell, protocol: Protocol) -> Output:
 def _solver(table: Table) -> SolverChoice:
     table.only("name", "cells", "rtol", "c_min")
     return SolverChoice(
-        name=table.choice("name", SOLVERS, "auto"),
+        name=table.choice("name", ("auto", *SOLVERS), "auto"),
         cells=table.integer("cells", Options.cells, least=10),
         rtol=table.number("rtol", Options.rtol, above=0, most=0.1),
         c_min=_auto(table, "c_min", "mol/m^3"),
@@ -505,23 +500,12 @@ def describe(case: Case) -> list[str]:
         f"electrolyte   {transport.name} ({transport.status}){clamp}",
         f"salt          c = {case.c0 / 1e3:.4g} mol/L, m = {float(transport.m(case.c0)):.4g} mol/kg, "
         f"r = {float(transport.r(case.c0)):.4g}; solvent motion: {transport.solvent_motion}",
-        f"electrodes    positive: {_electrode_words(cell.positive)}; negative: {_electrode_words(cell.negative)}",
+        f"electrodes    positive: {cell.positive.describe()}; negative: {cell.negative.describe()}",
         *(f"step {k}        {_step_words(step)}" for k, step in enumerate(case.protocol.steps, 1)),
         *(f"measured      {data.kind}: {data.label}" for data in case.measured),
         f"solver        {choose_solver(case.solver.name, transport)}, {case.solver.cells} cells, "
         f"rtol {case.solver.rtol:g}",
     ]
-
-
-def _electrode_words(electrode: Electrode) -> str:
-    values = electrode.resistance.value
-    parts = []
-    if np.any(values):
-        low, high = 1e4 * float(values.min()), 1e4 * float(values.max())
-        parts.append(f"{low:.4g} ohm cm^2" if low == high else f"{low:.4g}-{high:.4g} ohm cm^2 in time")
-    if electrode.kinetics is not None:
-        parts.append(f"Butler-Volmer, {electrode.kinetics.j_ref:.4g} A/m^2")
-    return " and ".join(parts) or "no loss"
 
 
 def _step_words(step: Step) -> str:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from cellsim.base import ConvergenceError, InputError, RangeError
 from cellsim.files.folder import check_writable, plain, result_folder, write_json, write_text
-from cellsim.model.equations import newman_number
 from cellsim.model.steady import limiting_current
 from cellsim.run.case import Case, load_case
 from cellsim.run.simulation import output_times, simulate
@@ -124,7 +123,7 @@ def summarise(case: Case, solution: Solution) -> dict[str, Any]:
     i, V, c, c_face = (solution[name] for name in ("i", "V", "c", "c_face"))
     low, high = float(min(c.min(), c_face.min())), float(max(c.max(), c_face.max()))
     held = case.transport.with_extrapolation("clamp")
-    Ne = float(newman_number(held, case.c0))
+    Ne = float(held.newman_number(case.c0))
     return {
         "title": case.title,
         "case": str(case.path.resolve()),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,17 @@ from cellsim.base import InputError, RangeError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.solvers.derive import assemble
-from cellsim.solvers.march import Options, Stepper, march
+from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 
-SOLVERS = ("auto", "fipy", "material", "sundials")
+SOLVERS = {
+    "fipy": "cellsim.solvers.fipy",
+    "material": "cellsim.solvers.material",
+    "sundials": "cellsim.solvers.sundials",
+}
+"""Name of a solver -> the module whose `solve` runs it; imported when first asked for, FiPy alone takes a second."""
+VARYING_VOLUMES = ("material",)
+"""The solvers that carry partial molar volumes which vary with concentration."""
 
 
 def simulate(
@@ -82,22 +88,18 @@ def simulate(
     if not np.all(np.isfinite(wanted)) or np.any(wanted < 0):
         raise InputError("output times must be finite and not negative")
     begun = clock.perf_counter()
-    if chosen == "sundials":
-        from cellsim.solvers import sundials
-
-        trajectory = sundials.integrate(cell, transport, protocol, wanted, c0, options, progress)
-        elapsed = clock.perf_counter() - begun
-        left = transport.extrapolate == "clamp" and trajectory.left_range(transport)
-        provenance = _provenance(chosen, transport, options, left, elapsed)
-        return trajectory.solution(cell, transport, provenance | dict(attributes or {}))
-    stepper = make_stepper(chosen, cell, transport, c0, options)
-    run = march(stepper, protocol, transport, wanted, c0, options, progress)
-    if not run.snapshots:
-        raise KeyboardInterrupt
+    run = import_module(SOLVERS[chosen]).solve(cell, transport, protocol, wanted, c0, options, progress)
     elapsed = clock.perf_counter() - begun
-    left = transport.extrapolate == "clamp" and _left_range(run, transport)
+    left = transport.extrapolate == "clamp" and not transport.contains(run.extremes)
     provenance = _provenance(chosen, transport, options, left, elapsed)
-    return assemble(run, cell, transport, provenance | dict(attributes or {}))
+    return Solution(
+        run.arrays,
+        run.coordinates,
+        run.status,
+        run.message,
+        provenance | run.attributes | dict(attributes or {}),
+        run.log,
+    )
 
 
 @lru_cache(maxsize=64)
@@ -129,28 +131,17 @@ def choose_solver(solver: str, transport: TransportSet) -> str:
     InputError
         Unknown name, or the volume frame asked to carry volumes that vary.
     """
-    if solver not in SOLVERS:
-        raise InputError(f"solver.name = {solver!r} must be one of {', '.join(SOLVERS)}")
+    if solver not in ("auto", *SOLVERS):
+        raise InputError(f"solver.name = {solver!r} must be one of auto, {', '.join(SOLVERS)}")
     breathing = transport.volumes.varies and transport.solvent_motion == "volume"
     if solver == "auto":
-        return "material" if breathing else "fipy"
-    if breathing and solver != "material":
+        return VARYING_VOLUMES[0] if breathing else "fipy"
+    if breathing and solver not in VARYING_VOLUMES:
         raise InputError(
             f"solver.name = {solver!r}: the partial molar volumes of {transport.name} vary with concentration, which "
             'only the material coordinate carries exactly; use solver.name = "material" or "auto"'
         )
     return solver
-
-
-def make_stepper(name: str, cell: Cell, transport: TransportSet, c0: float, options: Options) -> Stepper:
-    """The time stepper of a solver; FiPy is imported only here and only when asked for."""
-    if name == "material":
-        from cellsim.solvers.material import MaterialStepper
-
-        return MaterialStepper(cell, transport, c0, options)
-    from cellsim.solvers.fipy import FipyStepper
-
-    return FipyStepper(cell, transport, c0, options)
 
 
 def check_initial_state(cell: Cell, transport: TransportSet, c0: float) -> None:
@@ -194,7 +185,3 @@ def versions() -> Mapping[str, str]:
     """Versions of what computed the result."""
     packages = ("cellsim", "fipy", "scikit-sundae", "numpy", "scipy", "xarray")
     return {"python": platform.python_version()} | {p: metadata.version(p) for p in packages}
-
-
-def _left_range(run: Any, transport: TransportSet) -> bool:
-    return any(not transport.contains(np.array([s.c_min, s.c_max])) for s in run.snapshots)

@@ -115,7 +115,7 @@ class Banded:
         slope = np.pad(slope, ((0, 0), (1, 1)))[:, ::every]
         factor = physics.cell.separator.transport_factor
         held = physics.transport.with_extrapolation("clamp")
-        N_salt = equations.salt_flux(held, c_face, slope, 0.0, factor) - equations.migration(held, c_face) * i[:, None]
+        N_salt = equations.salt_flux(factor * held.D(c_face), held.migration(c_face), slope, i[:, None])
         N_salt[:, [0, -1]] = 0.0
         return Fields(c, c_face, N_salt, faces)
 

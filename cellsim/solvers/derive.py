@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
 from cellsim.solvers.march import Run
-from cellsim.solvers.solution import Solution
+from cellsim.solvers.solution import SolverRun
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ class Columns:
     charge: Array | None = None
 
 
-def assemble(run: Run, cell: Cell, transport: TransportSet, attributes: Mapping[str, Any]) -> Solution:
-    """Build the Solution.
+def assemble(run: Run, cell: Cell, transport: TransportSet) -> SolverRun:
+    """What a march found, every derived quantity with it.
 
     Parameters
     ----------
@@ -62,19 +61,17 @@ def assemble(run: Run, cell: Cell, transport: TransportSet, attributes: Mapping[
         Geometry and electrodes.
     transport : TransportSet
         Properties; evaluated clamped, since a run may end a hair outside the range.
-    attributes : mapping
-        Provenance to keep.
 
     Returns
     -------
-    Solution
+    SolverRun
     """
     columns = _stack(run)
     arrays = derive(columns, cell, transport)
     coordinates = {"time": columns.time, "x": arrays["position"][0].copy(), "face": columns.faces[0].copy()}
+    extremes = np.array([(s.c_min, s.c_max) for s in run.snapshots])
     log = tuple(asdict(entry) for entry in run.log)
-    extra = {"time_steps": run.time_steps}
-    return Solution(arrays, coordinates, run.status, run.message, dict(attributes) | extra, log)
+    return SolverRun(arrays, coordinates, run.status, run.message, log, extremes, {"time_steps": run.time_steps})
 
 
 def _stack(run: Run) -> Columns:
@@ -119,7 +116,7 @@ def derive(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, A
     time, i, c, c_face, parts = columns.time, columns.i, columns.c, columns.c_face, columns.parts
     faces, N_salt, N_0 = columns.faces, columns.N_salt, columns.N_0
     wall, widths = c_face[:, [0, -1]], np.diff(faces, axis=1)
-    N_plus = equations.cation_flux(held, N_salt, i[:, None])
+    N_plus = equations.cation_flux(N_salt, i[:, None], held)
     v_s = equations.interface_velocity(i, cell.V_metal, transport.z_plus)
     charge = columns.charge
     if charge is None:
@@ -151,7 +148,7 @@ def derive(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, A
         "kappa": held.kappa(c),
         "D": held.D(c),
         "chi": chi,
-        "Ne": equations.newman_number(held, c),
+        "Ne": held.newman_number(c),
         "N_plus": N_plus,
         "N_minus": transport.nu_minus * N_salt,
         "N_0": N_0,
@@ -179,5 +176,5 @@ def _potential(
     resistance = widths / (transport.kappa(c) * cell.separator.transport_factor)
     before = np.cumsum(resistance, axis=1) - 0.5 * resistance
     ohmic = i[:, None] * before
-    concentration = equations.concentration_voltage(transport, wall[:, :1], c)
+    concentration = transport.concentration_voltage(wall[:, :1], c)
     return (parts.sum(axis=1) - parts[:, 2])[:, None] - ohmic - concentration

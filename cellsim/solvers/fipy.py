@@ -20,11 +20,13 @@ import numpy as np
 
 from cellsim.base import Array, ConvergenceError
 from cellsim.cell.geometry import Cell
-from cellsim.cell.protocol import Step
+from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
+from cellsim.solvers.derive import assemble
 from cellsim.solvers.grid import face_slopes, face_values, find_current, graded_faces, pair_means, wall_values
-from cellsim.solvers.march import Options, Snapshot
+from cellsim.solvers.march import Options, Snapshot, march
+from cellsim.solvers.solution import SolverRun
 
 Source = Callable[[float], Array]
 
@@ -127,9 +129,11 @@ class FipyStepper:
         i, wall = self._observe(c, time)
         N_salt = np.zeros(c.size + 1)
         slope = face_slopes(self.widths, c)
-        N_salt[1:-1] = equations.salt_flux(self.transport, pair_means(c), slope, i, self.factor)
+        c_face = pair_means(c)
+        D = self.factor * self.transport.D(c_face)
+        N_salt[1:-1] = equations.salt_flux(D, self.transport.migration(c_face), slope, i)
         N_0 = np.zeros_like(N_salt)
-        N_0[1:-1] = equations.solvent_flux(self.transport, face_values(self.widths, c), N_salt[1:-1])
+        N_0[1:-1] = equations.solvent_flux(N_salt[1:-1], self.transport.volume_ratio(face_values(self.widths, c)))
         parts = self.law.parts(i, self._resistance(c), float(wall[0]), float(wall[1]), time)
         return Snapshot(time, i, c, wall, parts, N_salt, N_0, self.faces)
 
@@ -187,18 +191,18 @@ class FipyStepper:
         """One coupled update of concentration and current."""
         transport, widths = self.transport, self.widths
         c_face, slope = pair_means(c), face_slopes(widths, c)
-        D, dD = _with_slope(transport.D, c_face)
-        M, dM = _with_slope(lambda x: equations.migration(transport, x), c_face)
+        D, dD = (self.factor * value for value in _with_slope(transport.D, c_face))
+        M, dM = _with_slope(transport.migration, c_face)
         flux = np.zeros(c.size + 1)
-        flux[1:-1] = -self.factor * D * slope - M * i
+        flux[1:-1] = equations.salt_flux(D, M, slope, i)
         residual = -np.diff(flux) / widths - self.porosity * (a_0 * c + past) / dt
         if self.source is not None:
             residual += self.source(t_new)
         per_current = np.zeros(c.size + 1)
         per_current[1:-1] = M
         delta, gain = self.system.solve(
-            diffusion=self.factor * D / self.D_scale,
-            convection=(self.factor * dD * slope + dM * i) * self.time_scale / self.faces[-1],
+            diffusion=D / self.D_scale,
+            convection=-equations.salt_flux_slope(dD, dM, slope, i) * self.time_scale / self.faces[-1],
             decay=self.porosity * a_0 / dt * self.time_scale,
             sources=(residual * self.time_scale, np.diff(per_current) / widths * self.time_scale),
         )
@@ -213,7 +217,7 @@ class FipyStepper:
     def _balance(self, profile: Callable[[float], Array], i: float, voltage: float, time: float) -> float:
         """Current at which the voltage law holds along a line of profiles."""
         i_0 = self.law.initial_current(voltage, self.c_scale, time)
-        thermal = equations.thermal_voltage(self.transport)
+        thermal = self.transport.thermal_voltage
 
         def miss(x: float) -> float:
             c = profile(x)
@@ -246,8 +250,8 @@ class FipyStepper:
         return i, self._walls(c, i)
 
     def _walls(self, c: Array, i: float) -> Array:
-        sign = i
-        return wall_values(self.widths, c, lambda w: equations.wall_slope(self.transport, w, sign, self.factor))
+        D, M = self.transport.D, self.transport.migration
+        return wall_values(self.widths, c, lambda wall: equations.wall_slope(self.factor * D(wall), M(wall), i))
 
     def _resistance(self, c: Array) -> float:
         return float(np.sum(self.widths / self.transport.kappa(c))) / self.factor
@@ -323,3 +327,17 @@ def _extrapolate(history: list[tuple[float, Any]], time: float) -> Any:
         second = (first - (y_1 - y_2) / (t_1 - t_2)) / (t_0 - t_2)
         value = value + (time - t_0) * (time - t_1) * second
     return value
+
+
+def solve(
+    cell: Cell,
+    transport: TransportSet,
+    protocol: Protocol,
+    times: Array,
+    c0: float,
+    options: Options,
+    progress: Callable[[float], None] | None = None,
+) -> SolverRun:
+    """Run a protocol; arguments as :func:`cellsim.simulate`."""
+    run = march(FipyStepper(cell, transport, c0, options), protocol, transport, times, c0, options, progress)
+    return assemble(run, cell, transport)

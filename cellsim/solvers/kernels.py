@@ -1,8 +1,7 @@
-"""Compiled inner loops of the sundials solver: the salt flux and the voltage law of equations.py on tabulated values.
+"""Compiled inner loops of the sundials solver: the equations of the model on tabulated values.
 
-Every property value comes from tables (tabulate.py) that the set itself filled through equations.py and kinetics.py;
-what is written here is only how they are put together, N_s = -D dc/dx - M i and V = i R + K (W_0 - W_L) + losses. A
-test holds the compiled current and flux against :mod:`cellsim.model.equations`.
+Every property value comes from tables (packing.py) that the set and the kinetics filled themselves; flux, voltage and
+their derivatives are the functions of :mod:`cellsim.model.equations`, compiled.
 
 The numbers of a run travel in one flat array `par` (places named below) with the tables in `tab`; callbacks of CVODE
 then cost one unboxing instead of twenty. A state may carry one number more than the grid has unknowns: the charge
@@ -12,10 +11,11 @@ passed, times `par[CHARGE]`; nothing else depends on it.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import numba
 import numpy as np
+
+from cellsim.model import equations
+from cellsim.model.equations import compiled
 
 # places in `par`
 M, Q, FINE, C_INIT, RATE, SLOPE, FACTOR, R_SCALE, K_T, VOLTAGE, T_START = range(11)
@@ -31,11 +31,11 @@ C_MIN, C_MAX, CURRENT, CURRENT_RATE, WALL_MIN, WALL_MAX, V_ABOVE, V_BELOW = rang
 D, MIGRATION, RESISTIVITY, POTENTIAL = range(4)
 
 
-def _jit(function: Any) -> Any:
-    return numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})(function)
+salt_flux, salt_flux_slope = compiled(equations.salt_flux), compiled(equations.salt_flux_slope)
+cell_voltage, held_current = compiled(equations.cell_voltage), compiled(equations.held_current)
 
 
-@_jit
+@compiled
 def interp(par, offset, n, t):  # type: ignore[no-untyped-def]
     """Linear interpolation in a table of `n` times and `n` values at `offset`, held beyond its ends."""
     if n == 1 or t <= par[offset]:
@@ -53,7 +53,7 @@ def interp(par, offset, n, t):  # type: ignore[no-untyped-def]
     return y_0 + (t - t_0) / (par[offset + low + 1] - t_0) * (par[offset + n + low + 1] - y_0)
 
 
-@_jit
+@compiled
 def locate(par, c):  # type: ignore[no-untyped-def]
     """Interval and position in it of a concentration, and how far ln c lies beyond the table, in pitches."""
     n = par[TAB_N]
@@ -65,21 +65,21 @@ def locate(par, c):  # type: ignore[no-untyped-def]
     return k, inside - k, u - inside
 
 
-@_jit
+@compiled
 def value(par, tab, which, k, w):  # type: ignore[no-untyped-def]
     """A property in interval `k` at position `w`."""
     o = 4 * (which * int(par[TAB_N]) + k)
     return tab[o] + w * (tab[o + 1] + w * (tab[o + 2] + w * tab[o + 3]))
 
 
-@_jit
+@compiled
 def slope(par, tab, which, k, w, c):  # type: ignore[no-untyped-def]
     """Its derivative with respect to c."""
     o = 4 * (which * int(par[TAB_N]) + k)
     return (tab[o + 1] + w * (2 * tab[o + 2] + w * 3 * tab[o + 3])) * par[TAB_PER_PITCH] / max(c, 1e-30)
 
 
-@_jit
+@compiled
 def loss(par, tab, place, i, c):  # type: ignore[no-untyped-def]
     """Overpotential of one electrode's kinetics, its slopes with respect to i and c."""
     offset, n = int(par[place]), int(par[place + 1])
@@ -99,7 +99,7 @@ def loss(par, tab, place, i, c):  # type: ignore[no-untyped-def]
     return eta, per_half * 0.5 / j_0, -per_half * half * dj_0 / j_0
 
 
-@_jit
+@compiled
 def close(par, tab, t, resistance, c_0, c_L):  # type: ignore[no-untyped-def]
     """Current and voltage that belong to a profile, and dV by di, dc_0, dc_L at fixed resistance."""
     k_0, w_0, out_0 = locate(par, c_0)
@@ -120,39 +120,35 @@ def close(par, tab, t, resistance, c_0, c_L):  # type: ignore[no-untyped-def]
     if par[VOLTAGE] == 0.0:
         i = drive
     elif not kinetic:
-        i = (drive - concentration) / total
+        i = held_current(drive, total, concentration)
     else:
         i = 0.0
         for _ in range(100):  # concave on either side of zero: from zero Newton comes monotonically
-            miss, per_i = concentration + i * total - drive, total
+            eta_0, eta_L, per_i = 0.0, 0.0, total
             if par[BV_POS] > 0:
-                eta, d_i, _c = loss(par, tab, BV_POS, i, c_0)
-                miss += eta
+                eta_0, d_i, _c = loss(par, tab, BV_POS, i, c_0)
                 per_i += d_i
             if par[BV_NEG] > 0:
-                eta, d_i, _c = loss(par, tab, BV_NEG, -i, c_L)
-                miss -= eta
+                eta_L, d_i, _c = loss(par, tab, BV_NEG, -i, c_L)
                 per_i += d_i
-            change = miss / per_i
+            change = (cell_voltage(i, total, concentration, eta_0, eta_L) - drive) / per_i
             i -= change
             if abs(change) <= 1e-13 * abs(i):
                 break
-    V, dV_di = concentration + i * total, total
+    eta_0, eta_L, dV_di = 0.0, 0.0, total
     dV_0, dV_L = par[K_T] * dW_0, -par[K_T] * dW_L
     if par[BV_POS] > 0:
-        eta, d_i, d_c = loss(par, tab, BV_POS, i, c_0)
-        V += eta
+        eta_0, d_i, d_c = loss(par, tab, BV_POS, i, c_0)
         dV_di += d_i
         dV_0 += d_c
     if par[BV_NEG] > 0:
-        eta, d_i, d_c = loss(par, tab, BV_NEG, -i, c_L)
-        V -= eta
+        eta_L, d_i, d_c = loss(par, tab, BV_NEG, -i, c_L)
         dV_di += d_i
         dV_L -= d_c
-    return i, V, dV_di, dV_0, dV_L
+    return i, cell_voltage(i, total, concentration, eta_0, eta_L), dV_di, dV_0, dV_L
 
 
-@_jit
+@compiled
 def profile(par, ops, s, c):  # type: ignore[no-untyped-def]
     """Concentrations at all points of the quadrature into `c`."""
     m, q = int(par[M]), int(par[Q])
@@ -166,7 +162,7 @@ def profile(par, ops, s, c):  # type: ignore[no-untyped-def]
         c[p] *= par[C_INIT]
 
 
-@_jit
+@compiled
 def resistance_of(par, ops, tab, c):  # type: ignore[no-untyped-def]
     """Integral of dx/kappa over the electrolyte."""
     m, q = int(par[M]), int(par[Q])
@@ -178,7 +174,7 @@ def resistance_of(par, ops, tab, c):  # type: ignore[no-untyped-def]
     return total * par[R_SCALE]
 
 
-@_jit
+@compiled
 def slopes(par, ops, s, g):  # type: ignore[no-untyped-def]
     """dc/dx at the interior points into `g`."""
     m = int(par[M])
@@ -191,7 +187,7 @@ def slopes(par, ops, s, g):  # type: ignore[no-untyped-def]
             g[p] += ops[o + p] * s_j
 
 
-@_jit
+@compiled
 def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
     """ds/dt: what flows through every interior point, with the current of the drive; whether all c are positive."""
     par, ops, tab = data
@@ -206,13 +202,13 @@ def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
     for p in range(m):
         k, w, _ = locate(par, c[fine * (p + 1)])
         diffusion = par[FACTOR] * value(par, tab, D, k, w)
-        ds[p] = par[RATE] * (diffusion * ds[p] + value(par, tab, MIGRATION, k, w) * i)
+        ds[p] = -par[RATE] * salt_flux(diffusion, value(par, tab, MIGRATION, k, w), ds[p], i)
     if ds.size > m:
         ds[m] = par[CHARGE] * i
     return c.min() > 0.0
 
 
-@_jit
+@compiled
 def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
     """d(ds/dt)/ds: rows of the two differentiation matrices, and the rank one of the current."""
     par, ops, tab = data
@@ -239,8 +235,8 @@ def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
         at = fine * (p + 1)
         k, w, _ = locate(par, c[at])
         a = par[RATE] * par[FACTOR] * value(par, tab, D, k, w) * par[SLOPE]
-        b = par[FACTOR] * slope(par, tab, D, k, w, c[at]) * g[p] + slope(par, tab, MIGRATION, k, w, c[at]) * i
-        b *= par[RATE] * par[C_INIT]
+        dD, dM = par[FACTOR] * slope(par, tab, D, k, w, c[at]), slope(par, tab, MIGRATION, k, w, c[at])
+        b = -salt_flux_slope(dD, dM, g[p], i) * par[RATE] * par[C_INIT]
         d = par[RATE] * value(par, tab, MIGRATION, k, w)
         for j in range(m):
             J[p, j] = a * ops[base + j * m + p] + b * ops[j * q + at] + d * per_s[j]
@@ -251,7 +247,7 @@ def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
         J[m, m] = 0.0
 
 
-@_jit
+@compiled
 def judge(par, tab, i, V, rate_of_i, c, c_0, c_L, g):  # type: ignore[no-untyped-def]
     """The events of a run, each positive while all is well."""
     offset = int(par[EVENTS])
@@ -278,7 +274,7 @@ def judge(par, tab, i, V, rate_of_i, c, c_0, c_L, g):  # type: ignore[no-untyped
             g[e] = (V - level) / size
 
 
-@_jit
+@compiled
 def events(t, s, g, data):  # type: ignore[no-untyped-def]
     """Stop conditions and limits, by `judge`."""
     par, ops, tab = data
@@ -300,7 +296,7 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
     judge(par, tab, i, V, rate_of_i, c, c[0], c[q - 1], g)
 
 
-@_jit
+@compiled
 def observe(times, states, data, coarse, i, wall, resistance, extremes, quadrature):  # type: ignore[no-untyped-def]
     """Current, wall values, integral of dx/kappa and extremes of c of many states; how far two quadratures differ."""
     par, ops, tab = data

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cellsim.model.equations import compiled
 from cellsim.solvers.kernels import (
     C_INIT,
     CHARGE,
@@ -26,17 +27,18 @@ from cellsim.solvers.kernels import (
     VOLTAGE,
     D,
     M,
-    _jit,
     close,
     interp,
     judge,
     locate,
+    salt_flux,
+    salt_flux_slope,
     slope,
     value,
 )
 
 
-@_jit
+@compiled
 def cells(par, ops, s, c):  # type: ignore[no-untyped-def]
     """Cell averages into `c`; c at both walls by the parabolas through three of them."""
     n = int(par[M]) + 1
@@ -51,7 +53,7 @@ def cells(par, ops, s, c):  # type: ignore[no-untyped-def]
     return c_0, c_L
 
 
-@_jit
+@compiled
 def resistance_of(par, ops, tab, c):  # type: ignore[no-untyped-def]
     """Integral of dx/kappa over the electrolyte."""
     total = 0.0
@@ -61,7 +63,7 @@ def resistance_of(par, ops, tab, c):  # type: ignore[no-untyped-def]
     return total * par[R_SCALE]
 
 
-@_jit
+@compiled
 def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
     """ds/dt at the interior faces; whether all c are positive."""
     par, ops, tab = data
@@ -76,13 +78,14 @@ def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
         near = ops[m + 1 + p]
         k, w, _ = locate(par, near * c[p] + (1 - near) * c[p + 1])
         g = (c[p + 1] - c[p]) * ops[2 * m + 1 + p] * par[SLOPE] / par[C_INIT]
-        ds[p] = par[RATE] * (par[FACTOR] * value(par, tab, D, k, w) * g + value(par, tab, MIGRATION, k, w) * i)
+        diffusion = par[FACTOR] * value(par, tab, D, k, w)
+        ds[p] = -par[RATE] * salt_flux(diffusion, value(par, tab, MIGRATION, k, w), g, i)
     if ds.size > m:
         ds[m] = par[CHARGE] * i
     return c.min() > 0.0 and c_0 > 0.0 and c_L > 0.0
 
 
-@_jit
+@compiled
 def linearise(t, s, data, bands, per_i, per_s):  # type: ignore[no-untyped-def]
     """The three bands of T (lower, middle, upper), u and g."""
     par, ops, tab = data
@@ -108,7 +111,8 @@ def linearise(t, s, data, bands, per_i, per_s):  # type: ignore[no-untyped-def]
         k, w, _ = locate(par, face)
         diffusion = par[FACTOR] * value(par, tab, D, k, w)
         g = (c[p + 1] - c[p]) * per_gap
-        b = par[FACTOR] * slope(par, tab, D, k, w, face) * g + slope(par, tab, MIGRATION, k, w, face) * i
+        dD, dM = par[FACTOR] * slope(par, tab, D, k, w, face), slope(par, tab, MIGRATION, k, w, face)
+        b = -salt_flux_slope(dD, dM, g, i)
         left = par[RATE] * par[C_INIT] * (near * b - diffusion * per_gap) / ops[p]
         right = par[RATE] * par[C_INIT] * ((1 - near) * b + diffusion * per_gap) / ops[p + 1]
         bands[0, p] = -left
@@ -117,7 +121,7 @@ def linearise(t, s, data, bands, per_i, per_s):  # type: ignore[no-untyped-def]
         per_i[p] = par[RATE] * value(par, tab, MIGRATION, k, w)
 
 
-@_jit
+@compiled
 def multiply(bands, per_i, per_s, charge, v, out):  # type: ignore[no-untyped-def]
     """(T + u g^T) v; where v has one row more, the charge's: `charge` g^T v."""
     m = per_i.size
@@ -134,7 +138,7 @@ def multiply(bands, per_i, per_s, charge, v, out):  # type: ignore[no-untyped-de
         out[m] = charge * total
 
 
-@_jit
+@compiled
 def solve(bands, per_i, per_s, charge, gamma, r, out):  # type: ignore[no-untyped-def]
     """(1 - gamma (T + u g^T))^-1 r by elimination and the Sherman-Morrison formula; the charge's row follows."""
     m = per_i.size
@@ -161,7 +165,7 @@ def solve(bands, per_i, per_s, charge, gamma, r, out):  # type: ignore[no-untype
         out[m] = r[m] + charge * scale
 
 
-@_jit
+@compiled
 def events(t, s, g, data):  # type: ignore[no-untyped-def]
     """Stop conditions and limits, by `judge`."""
     par, ops, tab = data
@@ -182,7 +186,7 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
     judge(par, tab, i, V, rate_of_i, c, c_0, c_L, g)
 
 
-@_jit
+@compiled
 def observe(times, states, data, i, wall, resistance, extremes):  # type: ignore[no-untyped-def]
     """Current, wall values, integral of dx/kappa and extremes of c of many states."""
     par, ops, tab = data

@@ -220,9 +220,10 @@ def march(
                 run.status, run.message = "stopped", f"step {index + 1} met its stop condition {ended_by}"
             t_start = t_end
     except KeyboardInterrupt:
-        run.status = "interrupted"
-        reached = f"at t = {run.snapshots[-1].time:.6g} s" if run.snapshots else "before the first time step"
-        run.message = f"interrupted {reached}; what was done until then is kept"
+        if not run.snapshots:  # nothing is there that could be kept
+            raise
+        reached = run.snapshots[-1].time
+        run.status, run.message = "interrupted", f"interrupted at t = {reached:.6g} s; what was done until then is kept"
     run.time_steps = stepper.count
     return run
 

@@ -8,17 +8,20 @@ scipy's Radau IIA (order 5, error-controlled); nothing but the equations and the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from cellsim.base import Array, ConvergenceError
 from cellsim.cell.geometry import Cell
-from cellsim.cell.protocol import Step
+from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
+from cellsim.solvers.derive import assemble
 from cellsim.solvers.grid import face_slopes, face_values, find_current, graded_faces, pair_means, wall_values
-from cellsim.solvers.march import Options, Snapshot
+from cellsim.solvers.march import Options, Snapshot, march
+from cellsim.solvers.solution import SolverRun
 
 
 class MaterialStepper:
@@ -187,7 +190,8 @@ class MaterialStepper:
         """J = N_s/phi_0 at all faces, zero at both walls [mol/(m^2 s)]."""
         c_face = pair_means(c)
         J = np.zeros(c.size + 1)
-        flux = equations.salt_flux(self.transport, c_face, face_slopes(widths, c), i, self.factor)
+        D = self.factor * self.transport.D(c_face)
+        flux = equations.salt_flux(D, self.transport.migration(c_face), face_slopes(widths, c), i)
         J[1:-1] = flux / self.transport.phi_0(c_face)
         return J
 
@@ -210,16 +214,17 @@ class MaterialStepper:
             return self.law.voltage(x, resistance, float(wall[0]), float(wall[1]), time) - drive
 
         scale = max(abs(self._i_last), abs(self._i_scale), 1e-3 * self._thermal_current())
-        voltage_scale = max(abs(drive), 1e-3 * equations.thermal_voltage(self.transport))
+        voltage_scale = max(abs(drive), 1e-3 * self.transport.thermal_voltage)
         i = find_current(miss, self._i_last, scale, voltage_scale)
         return i, self._walls(c, widths, i)
 
     def _thermal_current(self) -> float:
         """What one thermal voltage drives through the uniform cell [A/m^2]."""
-        return abs(self.law.initial_current(equations.thermal_voltage(self.transport), self.c_scale))
+        return abs(self.law.initial_current(self.transport.thermal_voltage, self.c_scale))
 
     def _walls(self, c: Array, widths: Array, i: float) -> Array:
-        return wall_values(widths, c, lambda w: equations.wall_slope(self.transport, w, i, self.factor))
+        D, M = self.transport.D, self.transport.migration
+        return wall_values(widths, c, lambda wall: equations.wall_slope(self.factor * D(wall), M(wall), i))
 
     # ---- composition ----
 
@@ -253,3 +258,17 @@ class MaterialStepper:
             if np.max(np.abs(step)) <= 1e-13 * self.c_scale:
                 break
         return c
+
+
+def solve(
+    cell: Cell,
+    transport: TransportSet,
+    protocol: Protocol,
+    times: Array,
+    c0: float,
+    options: Options,
+    progress: Callable[[float], None] | None = None,
+) -> SolverRun:
+    """Run a protocol; arguments as :func:`cellsim.simulate`."""
+    run = march(MaterialStepper(cell, transport, c0, options), protocol, transport, times, c0, options, progress)
+    return assemble(run, cell, transport)

@@ -16,10 +16,9 @@ import numpy as np
 
 from cellsim.base import Array, F
 from cellsim.cell.geometry import Cell
-from cellsim.cell.kinetics import ButlerVolmer
+from cellsim.cell.kinetics import Kinetics
 from cellsim.cell.protocol import Step
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.model import equations
 from cellsim.solvers import kernels as k
 
 FEWEST, MOST = 512, 16384
@@ -88,7 +87,7 @@ def functions(transport: TransportSet) -> tuple[Callable[[Array], Array], ...]:
     """D, M, 1/kappa and W of a set as functions of c [mol/m^3], in the order of the tables."""
     return (
         transport.D,
-        lambda c: equations.migration(transport, c),
+        transport.migration,
         lambda c: 1 / transport.kappa(c),
         transport.potential_integral,
     )
@@ -132,7 +131,7 @@ def _hermite(y: Array, slope: Array) -> Array:
 
 @dataclass(frozen=True)
 class KineticTables:
-    """Butler-Volmer kinetics for compiled code: the exchange current over ln c, the overpotential over asinh(i/2 j_0).
+    """Kinetics for compiled code: the exchange current over ln c, the overpotential over asinh(i/2 j_0).
 
     Attributes
     ----------
@@ -146,22 +145,21 @@ class KineticTables:
     overpotential: Array
 
 
-def kinetic_tables(kinetics: ButlerVolmer, T: float, properties: PropertyTables) -> KineticTables:
+def kinetic_tables(kinetics: Kinetics, T: float, properties: PropertyTables) -> KineticTables:
     """Tables of one electrode's kinetics at temperature `T` [K] on the nodes of `properties`."""
     return _kinetic_tables(kinetics, T, properties.start, properties.pitch, properties.cubics.shape[1])
 
 
 @lru_cache(maxsize=64)
-def _kinetic_tables(kinetics: ButlerVolmer, T: float, start: float, pitch: float, intervals: int) -> KineticTables:
+def _kinetic_tables(kinetics: Kinetics, T: float, start: float, pitch: float, intervals: int) -> KineticTables:
     x = start + pitch * np.arange(intervals + 1)
     h = 1e-5
     j_0, below, above = (np.array([kinetics.exchange_current(float(c)) for c in np.exp(x + d)]) for d in (0.0, -h, h))
     exchange = _hermite(j_0, (above - below) / (2 * h) * pitch)
-    linear = kinetics.alpha_a == kinetics.alpha_c  # then eta is proportional to u
-    u = np.linspace(-U_MAX, U_MAX, 3 if linear else 4097)
+    u = np.linspace(-U_MAX, U_MAX, 3 if kinetics.is_symmetric else 4097)
 
     def eta(u: float) -> float:
-        return kinetics.overpotential(float(2 * kinetics.j_ref * np.sinh(u)), kinetics.c_ref, T)
+        return kinetics.overpotential_of_ratio(float(2 * np.sinh(u)), T)
 
     value = np.array([eta(v) for v in u])
     step = 1e-4
@@ -248,7 +246,7 @@ class Physics:
         head[k.SLOPE] = 2 * self.c_initial / thickness
         head[k.FACTOR] = self.cell.separator.transport_factor
         head[k.R_SCALE] = 0.5 * thickness / self.cell.separator.transport_factor
-        head[k.K_T] = equations.thermal_voltage(self.transport)
+        head[k.K_T] = self.transport.thermal_voltage
         head[k.VOLTAGE] = float(step.drive == "voltage")
         head[k.T_START] = t_start
         head[k.TAB_START], head[k.TAB_PER_PITCH] = tables.start, 1 / tables.pitch
@@ -285,6 +283,6 @@ class Physics:
             parts += [made.exchange.ravel(), made.overpotential.ravel()]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _kinetics(self) -> list[tuple[int, ButlerVolmer]]:
+    def _kinetics(self) -> list[tuple[int, Kinetics]]:
         both = ((k.BV_POS, self.cell.positive.kinetics), (k.BV_NEG, self.cell.negative.kinetics))
         return [(place, kinetics) for place, kinetics in both if kinetics is not None]

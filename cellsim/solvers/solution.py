@@ -55,6 +55,29 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
 
 
 @dataclass(frozen=True)
+class SolverRun:
+    """What every solver hands over; :func:`cellsim.simulate` adds the provenance and makes a :class:`Solution` of it.
+
+    Attributes
+    ----------
+    arrays, coordinates, status, message, log
+        As in :class:`Solution`.
+    extremes : ndarray, shape (t, 2)
+        Lowest and highest concentration of every kept state [mol/m^3].
+    attributes : mapping
+        What this solver has to say of itself: its number of time steps, what it knows of its error.
+    """
+
+    arrays: Mapping[str, Array]
+    coordinates: Mapping[str, Array]
+    status: str
+    message: str
+    log: tuple[Mapping[str, Any], ...]
+    extremes: Array
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Solution:
     """What a run found, whether it reached its end or not.
 

@@ -241,6 +241,6 @@ class Spectral:
         slope = 2 * c_init / thickness * (states @ grid.differentiate(xi, 2).T)
         factor = physics.cell.separator.transport_factor
         held = physics.transport.with_extrapolation("clamp")
-        N_salt = equations.salt_flux(held, c_face, slope, 0.0, factor) - equations.migration(held, c_face) * i[:, None]
+        N_salt = equations.salt_flux(factor * held.D(c_face), held.migration(c_face), slope, i[:, None])
         N_salt[:, [0, -1]] = 0.0
         return Fields(c, c_face, N_salt, faces)

@@ -29,6 +29,7 @@ from cellsim.solvers import kernels
 from cellsim.solvers.banded import Banded
 from cellsim.solvers.march import LOWER, Options, Snapshot, StepLog, breakpoints, explain, fatal_limits
 from cellsim.solvers.packing import Event, Physics
+from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import Observed, Spectral
 from cellsim.solvers.trajectory import Trajectory
 
@@ -64,6 +65,19 @@ _STOPS = {
 
 class _SaltGoneError(Exception):
     """A trial state without salt somewhere."""
+
+
+def solve(
+    cell: Cell,
+    transport: TransportSet,
+    protocol: Protocol,
+    times: Array,
+    c0: float,
+    options: Options,
+    progress: Progress | None = None,
+) -> SolverRun:
+    """Run a protocol; arguments as :func:`cellsim.simulate`."""
+    return integrate(cell, transport, protocol, times, c0, options, progress).solver_run(cell, transport)
 
 
 def integrate(

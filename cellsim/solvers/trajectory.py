@@ -15,7 +15,7 @@ from cellsim.model import equations
 from cellsim.solvers.banded import Banded
 from cellsim.solvers.derive import Columns, derive
 from cellsim.solvers.march import Options, StepLog
-from cellsim.solvers.solution import VARIABLES, Solution
+from cellsim.solvers.solution import VARIABLES, SolverRun
 from cellsim.solvers.spectral import Fields, Observed, Spectral
 
 PARTS = ("V", "V_ohmic", "V_concentration", "V_positive", "V_negative")
@@ -54,18 +54,18 @@ class Trajectory:
         """Say how the run ended."""
         self.status, self.message = status, message
 
-    def left_range(self, transport: TransportSet) -> bool:
-        """Whether any kept state lies outside the set's range."""
-        return not transport.contains(np.concatenate([s.extremes.ravel() for s in self.seen]))
-
-    def solution(self, cell: Cell, transport: TransportSet, attributes: Mapping[str, Any]) -> Solution:
-        """The Solution, its arrays made when first asked for."""
+    def solver_run(self, cell: Cell, transport: TransportSet) -> SolverRun:
+        """What was found; the arrays are made when first asked for."""
         arrays = LazyArrays(self, cell, transport)
-        extra = {"time_steps": self.evaluations, "unknowns": self.grid.unknowns, "spatial_doubt": self.doubt}
-        return Solution(
-            arrays, arrays.coordinates, self.status, self.message, dict(attributes) | extra,
+        return SolverRun(
+            arrays,
+            arrays.coordinates,
+            self.status,
+            self.message,
             tuple(dict(vars(entry)) for entry in self.log),
-        )  # fmt: skip
+            np.concatenate([s.extremes for s in self.seen]),
+            {"time_steps": self.evaluations, "unknowns": self.grid.unknowns, "spatial_doubt": self.doubt},
+        )
 
 
 class LazyArrays(Mapping[str, Array]):
@@ -146,7 +146,7 @@ class LazyArrays(Mapping[str, Array]):
             parts=self._parts(),
             faces=np.broadcast_to(fields.faces, fields.c_face.shape),
             N_salt=fields.N_salt,
-            N_0=equations.solvent_flux(held, fields.c_face, fields.N_salt),
+            N_0=equations.solvent_flux(fields.N_salt, held.volume_ratio(fields.c_face)),
             charge=self._charge,
         )
         self._made = derive(columns, self._cell, self._transport) | self._made
@@ -183,7 +183,7 @@ def voltage_parts(cell: Cell, transport: TransportSet, time: Array, i: Array, re
     T = cell.temperature
     parts = np.empty((time.size, 4))
     parts[:, 0] = i * resistance
-    parts[:, 1] = equations.concentration_voltage(transport, wall[:, 0], wall[:, 1])
+    parts[:, 1] = transport.concentration_voltage(wall[:, 0], wall[:, 1])
     rows = zip(i.tolist(), wall.tolist(), time.tolist(), strict=True)
     parts[:, 2:] = [(cell.positive.loss(j, w[0], T, t), -cell.negative.loss(-j, w[1], T, t)) for j, w, t in rows]
     return parts

@@ -21,7 +21,6 @@ def _():
     from cellsim.fit.estimate import describe, directions, estimate, inverse
     from cellsim.fit.likelihood_profile import delta_at
     from cellsim.fit.recipe import read_recipe
-    from cellsim.model.equations import newman_number
 
     cases = Path(mo.notebook_dir()).parents[1] / "cases"
     return (
@@ -37,7 +36,6 @@ def _():
         hold_voltage,
         inverse,
         mo,
-        newman_number,
         np,
         read_recipe,
         simulate,
@@ -111,7 +109,7 @@ def _(figstyle, mo, mv_twin, np, t_twin, twin):
 
 
 @app.cell(hide_code=True)
-def _(C, mo, newman_number, np, twin):
+def _(C, mo, np, twin):
     _sets = {t: twin(t, 2e-3) for t in (0.2, -0.6)}
     twin_gap = float(
         np.max(
@@ -121,7 +119,7 @@ def _(C, mo, newman_number, np, twin):
         )
     )
     twin_swing = float(np.ptp(_sets[-0.6][1]["c_face"][-1]) / np.ptp(_sets[0.2][1]["c_face"][-1]))
-    twin_Ne = [float(newman_number(transport, C)) for transport, _ in _sets.values()]
+    twin_Ne = [float(transport.newman_number(C)) for transport, _ in _sets.values()]
     mo.md(rf"""
     At 2 mV the currents of $t_+^0 = 0.2$ and $t_+^0 = -0.6$ differ by at most {twin_gap:.0e} of themselves, at all times. The profiles
     differ by the factor {twin_swing:.2f}, the ratio of $1 - t_+^0$. No potentiostat tells these electrolytes apart; a camera does.

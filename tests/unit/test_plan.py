@@ -13,7 +13,6 @@ from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
 from cellsim.cell.protocol import Protocol, Step, hold_current, hold_voltage, rest
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import closed_forms as analytic
-from cellsim.model import equations
 from cellsim.model.plan import layer_of, plan, stop_concentration
 from cellsim.model.steady import limiting_current, steady_state
 
@@ -32,7 +31,7 @@ def test_voltage_step() -> None:
     assert (step.c_positive, step.c_negative) == (state.c_positive, state.c_negative)
     assert not step.depletes
     assert step.depletion_time == np.inf
-    assert result.rho_plus == pytest.approx(1 / (1 + float(equations.newman_number(SET, C))), rel=1e-14)
+    assert result.rho_plus == pytest.approx(1 / (1 + float(SET.newman_number(C))), rel=1e-14)
     assert result.layer.newman_number == pytest.approx(result.newman_number, rel=1e-13)
     assert result.current_ratio == result.rho_plus
     assert result.limiting_current.i == limiting_current(CELL, SET, C).i

@@ -15,7 +15,6 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.electrolyte.volumes import DensityVolumes
 from cellsim.model import closed_forms as analytic
 from cellsim.model.closed_forms import dilute_ideal_current, dilute_ideal_properties
-from cellsim.model.equations import newman_number
 from cellsim.model.steady import depleting_voltage, limiting_current, steady_state
 
 L, T, C = 1e-3, 330.0, 1000.0
@@ -114,7 +113,7 @@ def test_dilute_ideal_law(z_plus: int, z_minus: int, voltage: float) -> None:
 @pytest.mark.parametrize("motion", ["volume", "none"])
 def test_small_signal_is_the_current_fraction(t_plus: float, motion: str) -> None:
     transport = constants(t_plus=t_plus).with_motion(motion)
-    Ne = float(newman_number(transport, C))
+    Ne = float(transport.newman_number(C))
     i_0 = 1e-5 * 0.4 / L
     state = steady_state(CELL, transport, C, voltage=1e-5)
     # measured: 2.4e-10; beyond linear response the difference is of order (voltage F/RT)^2 = 1e-7

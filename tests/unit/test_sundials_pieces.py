@@ -83,7 +83,7 @@ def test_compiled_current_and_flux_are_those_of_the_equations(grid: Spectral | B
     assert grid.rate(t, state, rate, data)
     xi = spectral_grid(40).xi[1:-1] if isinstance(grid, Spectral) else grid._xi[1:-1]
     c, slope = 1000 * (1 - 0.6 * np.sin(np.pi * xi / 2)), -600 * np.pi / L * np.cos(np.pi * xi / 2)
-    N = equations.salt_flux(transport, c, slope, i, cell.separator.transport_factor)
+    N = equations.salt_flux(cell.separator.transport_factor * transport.D(c), transport.migration(c), slope, i)
     expected = -N * 2 / (cell.separator.porosity * 1000 * L)
     assert np.max(np.abs(rate - expected)) <= 1e-5 * np.max(np.abs(expected))
 

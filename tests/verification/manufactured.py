@@ -49,6 +49,10 @@ class Manufactured:
     def current(self, t: float) -> float:
         return 1.5 + 0.5 * np.sin(2 * np.pi * t / PERIOD)
 
+    def properties(self, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """D with the separator's factor, and M."""
+        return self.cell.separator.transport_factor * self.transport.D(c), self.transport.migration(c)
+
     def walls(self, t: float) -> np.ndarray:
         phase = 2 * np.pi * t / PERIOD
         return np.array([C * (1.4 + 0.2 * np.sin(phase)), C * (0.5 + 0.15 * np.cos(phase))])
@@ -56,8 +60,7 @@ class Manufactured:
     def _cubic(self, t: float) -> np.ndarray:
         """Coefficients of the cubic in s = x/L, highest power first."""
         a, b = self.walls(t)
-        factor = self.cell.separator.transport_factor
-        p, q = LENGTH * equations.wall_slope(self.transport, np.array([a, b]), self.current(t), factor)
+        p, q = LENGTH * equations.wall_slope(*self.properties(np.array([a, b])), self.current(t))
         return np.array([2 * a - 2 * b + p + q, -3 * a + 3 * b - 2 * p - q, p, a])
 
     def c(self, x: np.ndarray, t: float) -> np.ndarray:
@@ -66,8 +69,7 @@ class Manufactured:
     def flux(self, x: np.ndarray, t: float) -> np.ndarray:
         cubic = self._cubic(t)
         slope = np.polyval(np.polyder(cubic), x / LENGTH) / LENGTH
-        factor = self.cell.separator.transport_factor
-        return equations.salt_flux(self.transport, np.polyval(cubic, x / LENGTH), slope, self.current(t), factor)
+        return equations.salt_flux(*self.properties(np.polyval(cubic, x / LENGTH)), slope, self.current(t))
 
     def average(self, faces: np.ndarray, t: float) -> np.ndarray:
         antiderivative = np.polyint(self._cubic(t))

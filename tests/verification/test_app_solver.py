@@ -78,7 +78,7 @@ def test_closed_forms_are_the_packages(v8, sliders, presets):
     for setting in [*presets, *inside(sliders, 12, seed=3)]:
         cell, transport, c_avg = build(setting)
         g = ask(v8, f"Solver.closed({json.dumps(setting)})")
-        Ne = float(equations.newman_number(transport, c_avg))
+        Ne = float(transport.newman_number(c_avg))
         assert g["c_avg"] == pytest.approx(c_avg, rel=1e-12)
         assert g["Ne"] == pytest.approx(Ne, rel=1e-12)
         assert g["rho_plus"] == pytest.approx(1 / (1 + Ne), rel=1e-12)

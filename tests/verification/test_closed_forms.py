@@ -17,7 +17,6 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.electrolyte.volumes import DensityVolumes
 from cellsim.model import closed_forms as analytic
 from cellsim.model.closed_forms import dilute_ideal_current, dilute_ideal_properties
-from cellsim.model.equations import newman_number
 from cellsim.model.plan import layer_of
 from cellsim.model.steady import steady_state
 from cellsim.run.simulation import SOLVERS, simulate
@@ -27,7 +26,7 @@ from cellsim.solvers.solution import Solution
 L, T, C, D = 1e-3, 330.0, 1000.0, 2e-10
 CELL = Cell(L, T)
 TAU = L**2 / D
-NAMES = [name for name in SOLVERS if name != "auto"]
+NAMES = list(SOLVERS)
 every_solver = pytest.mark.parametrize("solver", NAMES)
 solvers = pytest.mark.parametrize(
     "solver", [pytest.param(name, marks=pytest.mark.slow) if name == "material" else name for name in NAMES]
@@ -84,7 +83,7 @@ def at(s: Solution, times: np.ndarray) -> np.ndarray:
 def test_small_signal_current_fraction(z_plus: int, z_minus: int, t_plus: float, motion: str, solver: str) -> None:
     transport = constants(t_plus=t_plus, V_e=1e-4, z_plus=z_plus, z_minus=z_minus).with_motion(motion)
     s = run(solver, transport, hold_voltage(1e-4, 3 * TAU), cells=24, rtol=3e-6)
-    expected = analytic.current_fraction(float(newman_number(transport, C)))
+    expected = analytic.current_fraction(float(transport.newman_number(C)))
     assert s["i"][0] == pytest.approx(1e-4 * 0.4 / L, rel=1e-12)
     # measured, worst case: fipy 2.8e-6, material 3e-8, sundials 2.8e-6; promised: 1e-4
     assert s["i"][-1] / s["i"][0] == pytest.approx(expected, rel=8e-6)

@@ -1,6 +1,11 @@
-"""The equations that lead from an Onsager matrix to what is measured, as pure functions. numpy only.
+"""How the transport properties of a binary electrolyte hang together: pure functions of numbers.
 
-Vectorised over the leading axes of Omega, so that posterior samples pass through them as one array.
+The first ones start from the properties of a transport set and take floats and arrays alike; the others start from an
+Onsager matrix and are vectorised over its leading axes, so that posterior samples pass through them as one array.
+
+References
+----------
+Newman & Balsara, *Electrochemical Systems*, 4th ed., ch. 11-12.
 """
 
 from __future__ import annotations
@@ -15,6 +20,52 @@ from cellsim.base import Array, F, InputError, R
 
 FRAMES = ("solvent", "barycentric", "volume")
 """Frames of reference an Onsager matrix can be in."""
+
+
+# ---- from the properties of a set ---------------------------------------------------------------------------------
+
+
+def charge_per_salt(z_plus: int, nu_plus: int) -> float:
+    """z+ nu+ F, the charge of the cations of one mole of salt [C/mol]."""
+    return z_plus * nu_plus * F
+
+
+def thermal_voltage(nu: int, T: float, charge: float) -> float:
+    """K = nu R T/(F z+ nu+), what one unit of (1 - t+0) chi ln m is worth [V]; `charge` is z+ nu+ F [C/mol]."""
+    return nu * R * T / charge
+
+
+def migration(phi_0: Any, t_plus: Any, charge: float) -> Any:
+    """M = phi_0 (1 - t+0)/(z+ nu+ F): salt moved per charge, interface frame [mol/C]."""
+    return phi_0 * (1 - t_plus) / charge
+
+
+def newman_number(kappa: Any, D: Any, t_plus: Any, drive: Any, c: Any, *, nu: int, T: float, charge: float) -> Any:
+    """Ne = nu/(z+ nu+)^2 kappa R T (1 - t+0)^2 chi/(F^2 D c), the same with and without solvent motion [1].
+
+    Parameters
+    ----------
+    kappa, D, t_plus : array_like
+        Conductivity [S/m], salt diffusion coefficient [m^2/s], transference number in the solvent frame [1].
+    drive : array_like
+        (1 - t+0) chi [1]: written with it, t+0 = 1 gives 0.
+    c : array_like
+        Salt concentration [mol/m^3].
+    nu : int
+        Ions per formula unit.
+    T : float
+        Temperature [K].
+    charge : float
+        z+ nu+ F [C/mol].
+
+    References
+    ----------
+    Balsara & Newman 2015, doi:10.1149/2.0651514jes.
+    """
+    return nu * R * T / charge**2 * kappa * ((1 - t_plus) * drive) / (D * c)
+
+
+# ---- from an Onsager matrix ---------------------------------------------------------------------------------------
 
 
 def conductivity(Omega: ArrayLike, z: ArrayLike) -> Any:
