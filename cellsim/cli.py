@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cellsim.app.command import app
-from cellsim.base import CellsimError, InputError, __version__
+from cellsim.base import InputError, __version__
+from cellsim.terminal import FILE, SETTINGS, Commands, progress_bar, progress_line, say
 
 if TYPE_CHECKING:
     from cellsim.run.case import Case
     from cellsim.solvers.solution import Solution
 
-FILE = click.Path(path_type=Path)
 
-
-class Commands(click.Group):
-    """Turns an error the user can mend into one line and exit code 2, any other of ours into exit code 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
-        try:
-            return super().invoke(ctx)
-        except CellsimError as error:
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(2 if isinstance(error, InputError) else 1)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of use, as they stand in this file."""
-        return list(self.commands)
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="cellsim")
 def main() -> None:
     """Predict a polarisation experiment: Li | electrolyte | Li.
@@ -79,8 +60,7 @@ def check(case: Path) -> None:
     """
     from cellsim.run.case import describe, load_case
 
-    for line in describe(load_case(case)):
-        click.echo(line)
+    say(describe(load_case(case)))
 
 
 @main.command()
@@ -95,8 +75,7 @@ def plan(case: Path) -> None:
     from cellsim.run.case import load_case
 
     read = load_case(case)
-    for line in make_plan(read.cell, read.transport, read.protocol, read.c0).lines():
-        click.echo(line)
+    say(make_plan(read.cell, read.transport, read.protocol, read.c0).lines())
 
 
 @main.command()
@@ -121,14 +100,13 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
     read = load_case(case)
     directory = check_writable(output or Path("runs") / case.stem)
     try:
-        with _progress(f"{case.stem}") as progress:
+        with progress_bar(case.stem) as progress:
             solution = predict(read, solver=solver, progress=progress)
     except KeyboardInterrupt:
         click.echo("interrupted before the first time step; nothing was kept", err=True)
         sys.exit(1)
     kept = write_run(directory, read, solution, draw=None if no_figures else _draw(read, solution))
-    for line in _told(kept.summary):
-        click.echo(line)
+    say(_told(kept.summary))
     if not solution.succeeded:
         click.echo(f"{solution.status}: {solution.message}", err=True)
         click.echo(f"the partial result is kept in {kept.directory}", err=True)
@@ -139,11 +117,10 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
         from cellsim.fit.bands import bands_of_case
         from cellsim.fit.report import write_bands
 
-        with _stages() as stage:
+        with progress_line() as stage:
             tell = None if stage is None else lambda done, total: stage("bands", done, total)
             found = bands_of_case(read, draws, progress=tell)
-        for line in write_bands(read, found, kept.directory):
-            click.echo(line)
+        say(write_bands(read, found, kept.directory))
     click.echo(f"written to {kept.directory}")
 
 
@@ -174,21 +151,6 @@ def _told(summary: dict[str, Any]) -> list[str]:
         *(["properties were held at the ends of their range (clamped)"] if summary["clamped"] else []),
         f"transport set: {summary['transport']} ({summary['transport_status']})",
     ]  # fmt: skip
-
-
-@contextmanager
-def _progress(label: str) -> Iterator[Callable[[float], None] | None]:
-    """A progress bar on the terminal; None where nobody watches."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
-
-        def advance(fraction: float) -> None:
-            bar.update(max(0, round(1000 * fraction) - bar.pos))
-
-        yield advance
-        advance(1.0)
 
 
 @main.command()
@@ -252,18 +214,16 @@ def compare(
     found = [compare_case(path, data, wanted) for path in (case, *also)]
     written = write_comparison(found, directory)
     for one in found:
-        for line in lines(one):
-            click.echo(line)
+        say(lines(one))
     click.echo(f"written to {written[-1]}")
     if refit:
         from cellsim.fit.rivals import evidence, rivals
         from cellsim.fit.rivals import lines as verdict
 
-        with _stages() as progress:
+        with progress_line() as progress:
             tell = None if progress is None else lambda done, total: progress("refitting", done, total)
             judged = evidence(rivals((case, *also), data, refit), progress=tell)
-        for line in verdict(judged):
-            click.echo(line)
+        say(verdict(judged))
     early = [one for one in found if not one.solution.succeeded]
     for one in early:
         click.echo(f"{one.case.title}: {one.solution.status}: {one.solution.message}", err=True)
@@ -294,14 +254,13 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
 
     read = read_recipe(recipe)
     directory = check_writable(output or Path("runs") / recipe.stem)
-    with _stages() as progress:
+    with progress_line() as progress:
         result = run_fit(
             read, directory, starts=starts, with_profiles=not no_profiles, posterior_steps=steps, workers=workers,
             progress=progress,
         )  # fmt: skip
     written = write_fit(result, directory)
-    for line in lines(result):
-        click.echo(line)
+    say(lines(result))
     click.echo(f"written to {written[-1]}")
     if result.posterior is not None and not result.posterior.converged:
         sys.exit(1)
@@ -321,26 +280,12 @@ def design(file: Path, output: Path | None) -> None:
 
     read = read_design(file)
     directory = check_writable(output or Path("runs") / file.stem)
-    with _stages() as progress:
+    with progress_line() as progress:
         tell = None if progress is None else lambda done, total: progress("cells", done, total)
         found = run_design(read, tell)
     written = write_design(read, found, directory)
-    for line in lines(read, found):
-        click.echo(line)
+    say(lines(read, found))
     click.echo(f"written to {written[0]}")
-
-
-@contextmanager
-def _stages() -> Iterator[Callable[[str, int, int], None] | None]:
-    """One line on the terminal that says what is being done and how far it is; None where nobody watches."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-
-    def tell(what: str, done: int, total: int) -> None:
-        click.echo(f"\r{what}: {done} of {total}".ljust(60), err=True, nl=done == total)
-
-    yield tell
 
 
 @main.command()
@@ -369,8 +314,7 @@ def lab(
     from cellsim.laboratory import report as report
 
     if experiment is None:
-        for line in report.catalogue():
-            click.echo(line)
+        say(report.catalogue())
         return
     if source is None:
         raise InputError(f"lab {experiment}: give an experiment and a set, such as `chain landesfeind2019_ec_dmc`")
@@ -383,8 +327,7 @@ def lab(
     )  # fmt: skip
     directory = None if output is None else check_writable(output)
     records = report.do(experiment, bench)
-    for line in report.lines(bench, records):
-        click.echo(line)
+    say(report.lines(bench, records))
     if directory is not None:
         click.echo(f"written to {report.write_lab(bench, records, directory)[-1].parent}")
 
@@ -411,8 +354,7 @@ def sets(name: str | None, picture: Path | None, temperature: str | None) -> Non
         lines = set_report.describe(name, T)
         if picture is not None:
             _draw_set(name, T, picture)
-    for line in lines:
-        click.echo(line)
+    say(lines)
 
 
 def _draw_set(name: str, T: float | None, picture: Path) -> None:
@@ -425,7 +367,22 @@ def _draw_set(name: str, T: float | None, picture: Path) -> None:
         raise InputError(f"{picture}: the picture cannot be written ({error})") from error
 
 
-main.add_command(app)
+@main.command()
+@click.option("-o", "--output", type=FILE, default=Path("polarization.html"), metavar="FILE.html", show_default=True,
+              help="Where to; a file that is there is replaced.")  # fmt: skip
+@click.option("--open", "show", is_flag=True, help="Also open it in the browser.")
+def app(output: Path, show: bool) -> None:
+    """Write the interactive page: one file with sliders that solves a cell in any browser, offline.
+
+    \b
+    Example:  cellsim app -o polarization.html --open
+    """
+    from cellsim.app import write_page
+
+    write_page(output)
+    click.echo(f"{output} written; open it in any browser")
+    if show:
+        click.launch(str(output))
 
 
 @main.command()

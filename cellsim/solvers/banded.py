@@ -1,4 +1,9 @@
-"""Finite volumes for the sundials solver: where a polynomial cannot follow the profile, and for any number of cells."""
+"""Finite volumes of the sundials solver: where a polynomial cannot follow the profile, and for any number of cells.
+
+The same tables and voltage law as on the spectral grid. At fixed current the balance of the cumulated salt couples
+neighbours only; the current of a held voltage adds one rank, d(ds/dt)/ds = T + u g^T with T tridiagonal, u =
+d(ds/dt)/di and g = di/ds. Products and solves with it are O(n).
+"""
 
 from __future__ import annotations
 
@@ -11,11 +16,201 @@ import numpy as np
 from cellsim.base import Array
 from cellsim.cell.protocol import Step
 from cellsim.model import equations
-from cellsim.solvers import kernels, kernels_banded
+from cellsim.model.equations import compiled
+from cellsim.solvers import kernels
 from cellsim.solvers.grid import graded_faces
+from cellsim.solvers.kernels import (
+    C_INIT,
+    CHARGE,
+    CURRENT_RATE,
+    DRIVE,
+    DRIVE_N,
+    EVENTS,
+    EVENTS_N,
+    FACTOR,
+    MIGRATION,
+    R_SCALE,
+    RATE,
+    RESISTIVITY,
+    SLOPE,
+    T_START,
+    VOLTAGE,
+    D,
+    M,
+    close,
+    interp,
+    judge,
+    locate,
+    salt_flux,
+    salt_flux_slope,
+    slope,
+    value,
+)
 from cellsim.solvers.march import Options
 from cellsim.solvers.packing import Event, Physics
 from cellsim.solvers.spectral import Fields, Observed
+
+
+@compiled
+def cells(par, ops, s, c):  # type: ignore[no-untyped-def]
+    """Cell averages into `c`; c at both walls by the parabolas through three of them."""
+    n = int(par[M]) + 1
+    before = 0.0
+    for j in range(n):
+        after = s[j] if j < n - 1 else 0.0
+        c[j] = par[C_INIT] * (1 + (after - before) / ops[j])
+        before = after
+    o = 3 * n - 2
+    c_0 = ops[o] * c[0] + ops[o + 1] * c[1] + ops[o + 2] * c[2]
+    c_L = ops[o] * c[n - 1] + ops[o + 1] * c[n - 2] + ops[o + 2] * c[n - 3]
+    return c_0, c_L
+
+
+@compiled
+def resistance_of(par, ops, tab, c):  # type: ignore[no-untyped-def]
+    """Integral of dx/kappa over the electrolyte."""
+    total = 0.0
+    for j in range(c.size):
+        k, w, _ = locate(par, c[j])
+        total += ops[j] * value(par, tab, RESISTIVITY, k, w)
+    return total * par[R_SCALE]
+
+
+@compiled
+def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
+    """ds/dt at the interior faces; whether all c are positive."""
+    par, ops, tab = data
+    m = int(par[M])
+    c = np.empty(m + 1)
+    c_0, c_L = cells(par, ops, s, c)
+    if par[VOLTAGE] == 0.0:
+        i = interp(par, int(par[DRIVE]), int(par[DRIVE_N]), t - par[T_START])
+    else:
+        i = close(par, tab, t, resistance_of(par, ops, tab, c), c_0, c_L)[0]
+    for p in range(m):
+        near = ops[m + 1 + p]
+        k, w, _ = locate(par, near * c[p] + (1 - near) * c[p + 1])
+        g = (c[p + 1] - c[p]) * ops[2 * m + 1 + p] * par[SLOPE] / par[C_INIT]
+        diffusion = par[FACTOR] * value(par, tab, D, k, w)
+        ds[p] = -par[RATE] * salt_flux(diffusion, value(par, tab, MIGRATION, k, w), g, i)
+    if ds.size > m:
+        ds[m] = par[CHARGE] * i
+    return c.min() > 0.0 and c_0 > 0.0 and c_L > 0.0
+
+
+@compiled
+def linearise(t, s, data, bands, per_i, per_s):  # type: ignore[no-untyped-def]
+    """The three bands of T (lower, middle, upper), u and g."""
+    par, ops, tab = data
+    m = int(par[M])
+    n = m + 1
+    c = np.empty(n)
+    c_0, c_L = cells(par, ops, s, c)
+    i, _V, dV_di, dV_0, dV_L = close(par, tab, t, resistance_of(par, ops, tab, c), c_0, c_L)
+    per_s[:] = 0.0
+    if par[VOLTAGE] != 0.0:
+        per_c = np.empty(n)
+        for j in range(n):
+            k, w, _ = locate(par, c[j])
+            per_c[j] = i * par[R_SCALE] * ops[j] * slope(par, tab, RESISTIVITY, k, w, c[j])
+        for j in range(3):
+            per_c[j] += dV_0 * ops[3 * n - 2 + j]
+            per_c[n - 1 - j] += dV_L * ops[3 * n - 2 + j]
+        for p in range(m):
+            per_s[p] = -par[C_INIT] / dV_di * (per_c[p] / ops[p] - per_c[p + 1] / ops[p + 1])
+    for p in range(m):
+        near, per_gap = ops[n + p], ops[2 * n - 1 + p] * par[SLOPE] / par[C_INIT]
+        face = near * c[p] + (1 - near) * c[p + 1]
+        k, w, _ = locate(par, face)
+        diffusion = par[FACTOR] * value(par, tab, D, k, w)
+        g = (c[p + 1] - c[p]) * per_gap
+        dD, dM = par[FACTOR] * slope(par, tab, D, k, w, face), slope(par, tab, MIGRATION, k, w, face)
+        b = -salt_flux_slope(dD, dM, g, i)
+        left = par[RATE] * par[C_INIT] * (near * b - diffusion * per_gap) / ops[p]
+        right = par[RATE] * par[C_INIT] * ((1 - near) * b + diffusion * per_gap) / ops[p + 1]
+        bands[0, p] = -left
+        bands[1, p] = left - right
+        bands[2, p] = right
+        per_i[p] = par[RATE] * value(par, tab, MIGRATION, k, w)
+
+
+@compiled
+def multiply(bands, per_i, per_s, charge, v, out):  # type: ignore[no-untyped-def]
+    """(T + u g^T) v; where v has one row more, the charge's: `charge` g^T v."""
+    m = per_i.size
+    total = 0.0
+    for p in range(m):
+        total += per_s[p] * v[p]
+    for p in range(m):
+        out[p] = bands[1, p] * v[p] + per_i[p] * total
+        if p > 0:
+            out[p] += bands[0, p] * v[p - 1]
+        if p < m - 1:
+            out[p] += bands[2, p] * v[p + 1]
+    if v.size > m:
+        out[m] = charge * total
+
+
+@compiled
+def solve(bands, per_i, per_s, charge, gamma, r, out):  # type: ignore[no-untyped-def]
+    """(1 - gamma (T + u g^T))^-1 r by elimination and the Sherman-Morrison formula; the charge's row follows."""
+    m = per_i.size
+    ratio, u = np.empty(m), np.empty(m)
+    pivot = 1 - gamma * bands[1, 0]
+    ratio[0], out[0], u[0] = -gamma * bands[2, 0] / pivot, r[0] / pivot, per_i[0] / pivot
+    for p in range(1, m):
+        lower = -gamma * bands[0, p]
+        pivot = 1 - gamma * bands[1, p] - lower * ratio[p - 1]
+        ratio[p] = -gamma * bands[2, p] / pivot
+        out[p] = (r[p] - lower * out[p - 1]) / pivot
+        u[p] = (per_i[p] - lower * u[p - 1]) / pivot
+    for p in range(m - 2, -1, -1):
+        out[p] -= ratio[p] * out[p + 1]
+        u[p] -= ratio[p] * u[p + 1]
+    with_r, with_u = 0.0, 0.0
+    for p in range(m):
+        with_r += per_s[p] * out[p]
+        with_u += per_s[p] * u[p]
+    scale = gamma * with_r / (1 - gamma * with_u)
+    for p in range(m):
+        out[p] += scale * u[p]
+    if r.size > m:
+        out[m] = r[m] + charge * scale
+
+
+@compiled
+def events(t, s, g, data):  # type: ignore[no-untyped-def]
+    """Stop conditions and limits, by `judge`."""
+    par, ops, tab = data
+    m = int(par[M])
+    c = np.empty(m + 1)
+    c_0, c_L = cells(par, ops, s, c)
+    i, V, _a, _b, _c = close(par, tab, t, resistance_of(par, ops, tab, c), c_0, c_L)
+    rate_of_i = 0.0
+    for e in range(int(par[EVENTS_N])):
+        if par[int(par[EVENTS]) + 3 * e] == CURRENT_RATE:
+            ds = np.empty(s.size)
+            rate(t, s, ds, data)
+            dt = 1e-6 * (t - par[T_START]) + 1e-9
+            after = np.empty(m + 1)
+            d_0, d_L = cells(par, ops, s + dt * ds, after)
+            rate_of_i = (close(par, tab, t + dt, resistance_of(par, ops, tab, after), d_0, d_L)[0] - i) / dt
+    c[0], c[m] = min(c[0], c_0) if c_0 < c[1] else max(c[0], c_0), min(c[m], c_L) if c_L < c[m - 1] else max(c[m], c_L)
+    judge(par, tab, i, V, rate_of_i, c, c_0, c_L, g)
+
+
+@compiled
+def observe(times, states, data, i, wall, resistance, extremes):  # type: ignore[no-untyped-def]
+    """Current, wall values, integral of dx/kappa and extremes of c of many states."""
+    par, ops, tab = data
+    c = np.empty(int(par[M]) + 1)
+    for j in range(times.size):
+        c_0, c_L = cells(par, ops, states[j], c)
+        resistance[j] = resistance_of(par, ops, tab, c)
+        i[j] = close(par, tab, times[j], resistance[j], c_0, c_L)[0]
+        wall[j, 0], wall[j, 1] = c_0, c_L
+        extremes[j, 0] = min(c.min(), min(c_0, c_L))
+        extremes[j, 1] = max(c.max(), max(c_0, c_L))
 
 
 @dataclass(frozen=True)
@@ -36,8 +231,8 @@ class Banded:
     cells: int
     stretch: float
 
-    rate = staticmethod(kernels_banded.rate)
-    events = staticmethod(kernels_banded.events)
+    rate = staticmethod(rate)
+    events = staticmethod(events)
 
     @property
     def unknowns(self) -> int:
@@ -72,29 +267,31 @@ class Banded:
         m = self.unknowns
         bands, per_i, per_s = np.zeros((3, m)), np.zeros(m), np.zeros(m)
 
-        def linearise(t: float, s: Array, ds: Array) -> None:
-            kernels_banded.linearise(t, s, box[0], bands, per_i, per_s)
+        def at_state(t: float, s: Array, ds: Array) -> None:
+            linearise(t, s, box[0], bands, per_i, per_s)
 
         def setup(t: float, s: Array, ds: Array, jok: bool, jnew: list[int], gamma: float) -> None:
             jnew[0] = 0 if jok else 1
 
-        def solve(t: float, s: Array, ds: Array, r: Array, z: Array, gamma: float, delta: float, lr: int) -> None:
-            kernels_banded.solve(bands, per_i, per_s, box[0][0][kernels.CHARGE], gamma, r, z)
+        def precondition(
+            t: float, s: Array, ds: Array, r: Array, z: Array, gamma: float, delta: float, lr: int
+        ) -> None:
+            solve(bands, per_i, per_s, box[0][0][kernels.CHARGE], gamma, r, z)
 
-        def multiply(t: float, s: Array, ds: Array, v: Array, Jv: Array) -> None:
-            kernels_banded.multiply(bands, per_i, per_s, box[0][0][kernels.CHARGE], v, Jv)
+        def times_vector(t: float, s: Array, ds: Array, v: Array, Jv: Array) -> None:
+            multiply(bands, per_i, per_s, box[0][0][kernels.CHARGE], v, Jv)
 
         return {
             "linsolver": "gmres",
-            "precond": (setup, solve),
-            "jactimes": (linearise, multiply),
+            "precond": (setup, precondition),
+            "jactimes": (at_state, times_vector),
         }
 
     def observe(self, times: Array, states: Array, data: Any) -> Observed:
         """Current, walls, resistance and extremes of many states; the error is judged by comparing two grids."""
         size = times.size
         i, resistance, wall, extremes = np.empty(size), np.empty(size), np.empty((size, 2)), np.empty((size, 2))
-        kernels_banded.observe(times, states, data, i, wall, resistance, extremes)
+        observe(times, states, data, i, wall, resistance, extremes)
         return Observed(i, wall, resistance, extremes, np.zeros(size), np.zeros(size))
 
     def fields(self, states: Array, i: Array, options: Options) -> Fields:

@@ -23,9 +23,8 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
-from cellsim.solvers.derive import assemble
 from cellsim.solvers.grid import face_slopes, face_values, find_current, graded_faces, pair_means, wall_values
-from cellsim.solvers.march import Options, Snapshot, march
+from cellsim.solvers.march import CellState, Options, assemble, march
 from cellsim.solvers.solution import SolverRun
 
 Source = Callable[[float], Array]
@@ -123,7 +122,7 @@ class FipyStepper:
             grow = 2.0 if error == 0 else min(2.0, 0.9 * error ** (-1 / 3))
             self._dt = max(self._dt, dt) if dt < self._dt and grow >= 1 else dt * grow
 
-    def snapshot(self, time: float) -> Snapshot:
+    def snapshot(self, time: float) -> CellState:
         """The cell at `time`; concentrations from the BDF2 parabola, current and walls made consistent with them."""
         c = self._dense(time)
         i, wall = self._observe(c, time)
@@ -135,7 +134,7 @@ class FipyStepper:
         N_0 = np.zeros_like(N_salt)
         N_0[1:-1] = equations.solvent_flux(N_salt[1:-1], self.transport.volume_ratio(face_values(self.widths, c)))
         parts = self.law.parts(i, self._resistance(c), float(wall[0]), float(wall[1]), time)
-        return Snapshot(time, i, c, wall, parts, N_salt, N_0, self.faces)
+        return CellState(time, i, c, wall, parts, N_salt, N_0, self.faces)
 
     # ---- one time step ----
 

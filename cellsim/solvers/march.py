@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, ConvergenceError, InputError
+from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.solvers.solution import Columns, SolverRun, derive
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class CellState:
     """The cell at one instant.
 
     Attributes
@@ -86,7 +88,7 @@ class Stepper(typing.Protocol):
         """
         ...
 
-    def snapshot(self, time: float) -> Snapshot:
+    def snapshot(self, time: float) -> CellState:
         """The cell at `time` [s], within the last accepted time step."""
         ...
 
@@ -137,7 +139,7 @@ class Options:
             raise InputError(f"solver.stretch = {self.stretch!r} lies outside 0-5")
 
 
-Condition = Callable[[Snapshot], float]
+Condition = Callable[[CellState], float]
 """Positive while all is well, negative once the condition is met."""
 
 
@@ -156,7 +158,7 @@ class StepLog:
 class Run:
     """What came out of a march: snapshots in time order, with the index of their protocol step."""
 
-    snapshots: list[Snapshot] = field(default_factory=list)
+    snapshots: list[CellState] = field(default_factory=list)
     step_index: list[int] = field(default_factory=list)
     charge: list[float] = field(default_factory=list)  # passed since t = 0 [C/m^2], integrated over every time step
     log: list[StepLog] = field(default_factory=list)
@@ -164,7 +166,7 @@ class Run:
     message: str = "the protocol ran to its end"
     time_steps: int = 0
 
-    def add(self, snapshot: Snapshot, index: int, charge: float) -> None:
+    def add(self, snapshot: CellState, index: int, charge: float) -> None:
         """Keep a snapshot."""
         self.snapshots.append(snapshot)
         self.step_index.append(index)
@@ -320,7 +322,7 @@ class _Charge:
         return float(self.before + length * np.polyval(np.polyint(self.parabola), s))
 
 
-def _stamp(snapshot: Snapshot, time: float) -> Snapshot:
+def _stamp(snapshot: CellState, time: float) -> CellState:
     from dataclasses import replace
 
     return snapshot if time == snapshot.time else replace(snapshot, time=float(time))
@@ -354,7 +356,7 @@ def _fatal_conditions(transport: TransportSet, c_average: float, options: Option
     return {name: condition(name, limit) for name, limit in fatal_limits(transport, c_average, options).items()}
 
 
-def explain(name: str, s: Snapshot, index: int) -> tuple[str, str]:
+def explain(name: str, s: CellState, index: int) -> tuple[str, str]:
     """Status and message: what happened, when, where, and what to try."""
     low_side = name in LOWER
     values = np.array([s.wall[0], s.wall[1], s.c.min() if low_side else s.c.max()])
@@ -375,7 +377,7 @@ def explain(name: str, s: Snapshot, index: int) -> tuple[str, str]:
     )
 
 
-def _stop_conditions(step: Step, first: Snapshot, stepper: Stepper) -> Iterator[tuple[str, Condition]]:
+def _stop_conditions(step: Step, first: CellState, stepper: Stepper) -> Iterator[tuple[str, Condition]]:
     given = step.stop.given
     if "current_below" in given and first.i != 0:
         level = given["current_below"] * abs(first.i)
@@ -383,7 +385,7 @@ def _stop_conditions(step: Step, first: Snapshot, stepper: Stepper) -> Iterator[
     if "current_rate_below" in given:
         rate = given["current_rate_below"]
 
-        def slow(s: Snapshot) -> float:
+        def slow(s: CellState) -> float:
             back = 1e-4 * (s.time - first.time)
             if back <= 0:
                 return -1.0  # a jump of the drive is no rate; armed once it has been above
@@ -445,3 +447,48 @@ def _corners(x: Array, y: Array, tolerance: float) -> NDArray[np.intp]:
             keep[middle] = True
             stack += [(a, middle), (middle, b)]
     return np.flatnonzero(keep)
+
+
+def assemble(run: Run, cell: Cell, transport: TransportSet) -> SolverRun:
+    """What a march found, every derived quantity with it.
+
+    Parameters
+    ----------
+    run : Run
+        Snapshots with at least one entry.
+    cell : Cell
+        Geometry and electrodes.
+    transport : TransportSet
+        Properties; evaluated clamped, since a run may end a hair outside the range.
+
+    Returns
+    -------
+    SolverRun
+    """
+    columns = _stack(run)
+    arrays = derive(columns, cell, transport)
+    coordinates = {"time": columns.time, "x": arrays["position"][0].copy(), "face": columns.faces[0].copy()}
+    extremes = np.array([(s.c_min, s.c_max) for s in run.snapshots])
+    log = tuple(asdict(entry) for entry in run.log)
+    return SolverRun(arrays, coordinates, run.status, run.message, log, extremes, {"time_steps": run.time_steps})
+
+
+def _stack(run: Run) -> Columns:
+    c = np.array([s.c for s in run.snapshots])
+    wall = np.array([s.wall for s in run.snapshots])
+    faces = np.array([s.faces for s in run.snapshots])
+    widths = np.diff(faces, axis=1)
+    near = widths[:, 1:] / (widths[:, :-1] + widths[:, 1:])
+    inner = near * c[:, :-1] + (1 - near) * c[:, 1:]
+    return Columns(
+        time=np.array([s.time for s in run.snapshots]),
+        step=np.array(run.step_index),
+        i=np.array([s.i for s in run.snapshots]),
+        c=c,
+        c_face=np.concatenate([wall[:, :1], inner, wall[:, 1:]], axis=1),
+        parts=np.array([s.parts for s in run.snapshots]),
+        faces=faces,
+        N_salt=np.array([s.N_salt for s in run.snapshots]),
+        N_0=np.array([s.N_0 for s in run.snapshots]),
+        charge=np.array(run.charge),
+    )

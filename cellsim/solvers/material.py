@@ -18,9 +18,8 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
-from cellsim.solvers.derive import assemble
 from cellsim.solvers.grid import face_slopes, face_values, find_current, graded_faces, pair_means, wall_values
-from cellsim.solvers.march import Options, Snapshot, march
+from cellsim.solvers.march import CellState, Options, assemble, march
 from cellsim.solvers.solution import SolverRun
 
 
@@ -107,7 +106,7 @@ class MaterialStepper:
         self._S = np.array(self._solver.y)
         self.count += 1
 
-    def snapshot(self, time: float) -> Snapshot:
+    def snapshot(self, time: float) -> CellState:
         """The cell at `time`, within the last accepted step."""
         c, widths = self._profile(self._state(time))
         i, wall = self._current(c, widths, time)
@@ -121,7 +120,7 @@ class MaterialStepper:
         faces = np.concatenate([[0.0], np.cumsum(widths)])
         resistance = float(np.sum(widths / self.transport.kappa(c))) / self.factor
         parts = self.law.parts(i, resistance, float(wall[0]), float(wall[1]), time)
-        return Snapshot(time, i, c, wall, parts, N_salt, N_0, faces)
+        return CellState(time, i, c, wall, parts, N_salt, N_0, faces)
 
     # ---- the balance ----
 

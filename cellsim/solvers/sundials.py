@@ -27,7 +27,7 @@ from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers import kernels
 from cellsim.solvers.banded import Banded
-from cellsim.solvers.march import LOWER, Options, Snapshot, StepLog, breakpoints, explain, fatal_limits
+from cellsim.solvers.march import LOWER, CellState, Options, StepLog, breakpoints, explain, fatal_limits
 from cellsim.solvers.packing import Event, Physics
 from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import Observed, Spectral
@@ -336,7 +336,7 @@ class _Integration:
         elif times[-1] < span[1]:
             ended_by = self._which(times[-1], states[-1], watched, events)
             if any(e.fatal and e.name == ended_by for e in events):
-                last = Snapshot(
+                last = CellState(
                     float(times[-1]), float(seen.i[-1]), seen.extremes[-1], seen.wall[-1], (),
                     np.empty(0), np.empty(0), np.empty(0),
                 )  # fmt: skip

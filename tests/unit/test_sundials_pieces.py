@@ -18,7 +18,7 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
 from cellsim.run.case import load_case, parse_case
 from cellsim.run.simulation import simulate
-from cellsim.solvers import kernels, kernels_banded
+from cellsim.solvers import banded, kernels
 from cellsim.solvers.banded import Banded, wall_weights
 from cellsim.solvers.march import Options
 from cellsim.solvers.packing import Physics, property_tables
@@ -107,14 +107,14 @@ def test_jacobians_are_the_derivatives(drive: Step) -> None:
         else:
             bands, per_i, per_s = np.zeros((3, m - 1)), np.zeros(m - 1), np.zeros(m - 1)
             charge = grid.physics.per_charge
-            kernels_banded.linearise(100.0, state, data, bands, per_i, per_s)
+            banded.linearise(100.0, state, data, bands, per_i, per_s)
             J = np.empty((m, m))
             out = np.empty(m)
             for j in range(m):
-                kernels_banded.multiply(bands, per_i, per_s, charge, np.eye(m)[j], out)
+                banded.multiply(bands, per_i, per_s, charge, np.eye(m)[j], out)
                 J[:, j] = out
             gamma, r = 3.0, np.sin(np.arange(m))
-            kernels_banded.solve(bands, per_i, per_s, charge, gamma, r, out)
+            banded.solve(bands, per_i, per_s, charge, gamma, r, out)
             assert out - gamma * J @ out == pytest.approx(r, abs=1e-10)
         assert np.max(np.abs(J - numeric)) <= 1e-6 * np.max(np.abs(numeric))  # measured: 1e-9
 
