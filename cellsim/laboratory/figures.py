@@ -107,9 +107,14 @@ def _bode(axes: Axes, bench: Bench, record: Record) -> None:
     peak = PEAK * 4 / bench.diffusion_time / (2 * np.pi)
     axes.axvline(peak, color=RED, linestyle="--", linewidth=0.9)
     axes.annotate(
-        "$\\omega = 10.16\\, D/L^2$", (peak, 1), xycoords=("data", "axes fraction"), xytext=(3, -2),
-        textcoords="offset points", color=RED, va="top",
-    )  # fmt: skip
+        "$\\omega = 10.16\\, D/L^2$",
+        (peak, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(3, -2),
+        textcoords="offset points",
+        color=RED,
+        va="top",
+    )
     axes.set_ylim(0, 1.3 * float(-_ohm(a["Z_imag"]).min()))
     axes.set_xlabel("frequency (Hz)")
     axes.set_ylabel("$-$Im $Z$ (Ω cm²)")
@@ -146,10 +151,7 @@ def _current(axes: Axes, bench: Bench, record: Record) -> None:
     axes.set_xlabel("$t\\,D/L^2$")
     axes.set_ylabel(figstyle.label("$i$", "A m$^{-2}$"))
     first, bare = record.readings
-    text = (
-        f"$\\rho_+$ true {first.true:.3f}\ncorrected {first.inferred:.3f}\n"
-        f"bare $i_{{ss}}/i_0$ {bare.inferred:.3f}"
-    )  # fmt: skip
+    text = f"$\\rho_+$ true {first.true:.3f}\ncorrected {first.inferred:.3f}\nbare $i_{{ss}}/i_0$ {bare.inferred:.3f}"
     axes.annotate(text, (0.03, 0.06), xycoords="axes fraction", va="bottom", linespacing=1.3)
 
 
@@ -201,8 +203,12 @@ def _velocities(axes: Axes, bench: Bench, record: Record) -> None:
 
 def _frames(axes: Axes, bench: Bench, record: Record) -> None:
     solvent, lab, volume = record.readings
-    rows = ((solvent.true, "true $t_+^0$", RED), (solvent.inferred, "less the solvent's", BLUE),
-            (lab.inferred, "as in the lab", BLUE), (volume.true, "true $t_+^V$", RED))  # fmt: skip
+    rows = (
+        (solvent.true, "true $t_+^0$", RED),
+        (solvent.inferred, "less the solvent's", BLUE),
+        (lab.inferred, "as in the lab", BLUE),
+        (volume.true, "true $t_+^V$", RED),
+    )
     for k, (value, _, colour) in enumerate(rows):
         axes.plot(value, -k, "D" if colour == RED else "o", color=colour, markersize=5)
         axes.annotate(f"{value:.3f}", (value, -k), xytext=(0, 4), textcoords="offset points", ha="center")
@@ -229,8 +235,12 @@ def _distances(axes: Axes, bench: Bench, record: Record) -> None:
     reading = record["rho_plus"]
     axes.annotate(
         f"$\\rho_+$ true {reading.true:.3f}\nslopes {reading.inferred:.3f}\none cell {record.readings[1].inferred:.3f}",
-        (0.97, 0.04), xycoords="axes fraction", ha="right", va="bottom", linespacing=1.3,
-    )  # fmt: skip
+        (0.97, 0.04),
+        xycoords="axes fraction",
+        ha="right",
+        va="bottom",
+        linespacing=1.3,
+    )
 
 
 def _compartments(axes: Axes, bench: Bench, record: Record) -> None:
@@ -259,8 +269,10 @@ def _carried(axes: Axes, bench: Bench, record: Record) -> None:
 
 def _differences(axes: Axes, bench: Bench, record: Record) -> None:
     for k, one in enumerate(record.readings):
-        value, error = 100 * one.difference, 100 * (one.error if one.quantity in ("t_plus", "rho_plus") else
-                                                    one.error / abs(one.true))  # fmt: skip
+        value, error = (
+            100 * one.difference,
+            100 * (one.error if one.quantity in ("t_plus", "rho_plus") else one.error / abs(one.true)),
+        )
         figstyle.points(axes, [value], [-k], color=BLUE if one.holds else RED)
         axes.errorbar(value, -k, xerr=error, color=BLUE if one.holds else RED, linewidth=0.9)
     axes.axvline(0, color="black", linewidth=0.6)
@@ -278,9 +290,13 @@ def _faults(axes: Axes, bench: Bench, record: Record) -> None:
         axes.plot(one.inferred, -k, "o", color=BLUE if k == 0 else RED, markersize=5)
         side = 1 if one.inferred >= true else -1
         axes.annotate(
-            f"{one.inferred:.2f}", (one.inferred, -k), xytext=(5 * side, 0), textcoords="offset points",
-            ha="left" if side > 0 else "right", va="center",
-        )  # fmt: skip
+            f"{one.inferred:.2f}",
+            (one.inferred, -k),
+            xytext=(5 * side, 0),
+            textcoords="offset points",
+            ha="left" if side > 0 else "right",
+            va="center",
+        )
     axes.axvline(true, color="black", linewidth=0.8)
     axes.set_yticks([-k for k in range(len(values))], [r.method for r in record.readings])
     axes.margins(x=0.15)

@@ -261,12 +261,21 @@ def layer_of(cell: Cell, transport: TransportSet, c0: float, time: float = 0.0) 
     t_minus = 1 - float(transport.t_plus(c0))
     drive = float(transport.one_minus_t_plus_chi(c0))
     return Layer(
-        cell.thickness, float(c0), float(transport.kappa(c0)), float(transport.D(c0)), 1 - t_minus,
-        drive / t_minus if t_minus else 1.0, transport.T,
-        transport.z_plus, transport.nu_plus, transport.nu_minus, float(transport.phi_0(c0)),
-        cell.separator.porosity, cell.separator.macmullin,
+        cell.thickness,
+        float(c0),
+        float(transport.kappa(c0)),
+        float(transport.D(c0)),
+        1 - t_minus,
+        drive / t_minus if t_minus else 1.0,
+        transport.T,
+        transport.z_plus,
+        transport.nu_plus,
+        transport.nu_minus,
+        float(transport.phi_0(c0)),
+        cell.separator.porosity,
+        cell.separator.macmullin,
         sum(e.small_signal(c0, cell.temperature, time) for e in (cell.positive, cell.negative)),
-    )  # fmt: skip
+    )
 
 
 def stop_concentration(transport: TransportSet, c0: float) -> float:

@@ -58,9 +58,14 @@ class Member:
     def run(self) -> Solution:
         """The solution of this member."""
         return simulate(
-            self.cell, self.transport, self.protocol, c0=self.c0, times=self.times, solver=self.solver,
+            self.cell,
+            self.transport,
+            self.protocol,
+            c0=self.c0,
+            times=self.times,
+            solver=self.solver,
             options=self.options,
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True)
@@ -205,8 +210,18 @@ def _digest(member: Member, tag: str) -> str:
             held = value.with_extrapolation("clamp")
             for array in (c, held.kappa(c), held.D(c), held.t_plus(c), held.one_minus_t_plus_chi(c), held.phi_0(c)):
                 digest.update(np.ascontiguousarray(array, dtype=float).tobytes())
-            for part in (value.name, value.T, value.extrapolate, value.solvent_motion, value.z_plus, value.z_minus,
-                         value.nu_plus, value.nu_minus, value.M_e, value.M_0):  # fmt: skip
+            for part in (
+                value.name,
+                value.T,
+                value.extrapolate,
+                value.solvent_motion,
+                value.z_plus,
+                value.z_minus,
+                value.nu_plus,
+                value.nu_minus,
+                value.M_e,
+                value.M_0,
+            ):
                 add(part)
         elif is_dataclass(value) and not isinstance(value, type):
             for field in fields(value):

@@ -99,9 +99,12 @@ def integrate(
     """
     limits = fatal_limits(transport, c_initial, options)
     physics = Physics(
-        cell, transport, c_initial, min(limits.get(n, np.inf) for n in LOWER),
+        cell,
+        transport,
+        c_initial,
+        min(limits.get(n, np.inf) for n in LOWER),
         float(np.clip(0.02 * options.rtol, 1e-8, 1e-5)),
-    )  # fmt: skip
+    )
     target = 10 * options.rtol
     n = options.unknowns + 1 if options.unknowns else next(n for rtol, n in DEGREES if options.rtol >= rtol)
     fine, best, tail = 2, None, np.inf
@@ -304,9 +307,15 @@ class _Integration:
         return np.asarray(self.times[at] == times)
 
     def _segment(
-        self, index: int, step: Step, t_start: float, span: tuple[float, float], state: Array,
-        events: tuple[Event, ...], data: Any,
-    ) -> tuple[Array, Array, Observed, str]:  # fmt: skip
+        self,
+        index: int,
+        step: Step,
+        t_start: float,
+        span: tuple[float, float],
+        state: Array,
+        events: tuple[Event, ...],
+        data: Any,
+    ) -> tuple[Array, Array, Observed, str]:
         """Integrate over `span`; first without watching the fatal limits, which costs a call per time step."""
         low, high = np.searchsorted(self.times, span, side="right")
         inner = self.times[low:high]
@@ -337,9 +346,15 @@ class _Integration:
             ended_by = self._which(times[-1], states[-1], watched, events)
             if any(e.fatal and e.name == ended_by for e in events):
                 last = CellState(
-                    float(times[-1]), float(seen.i[-1]), seen.extremes[-1], seen.wall[-1], (),
-                    np.empty(0), np.empty(0), np.empty(0),
-                )  # fmt: skip
+                    float(times[-1]),
+                    float(seen.i[-1]),
+                    seen.extremes[-1],
+                    seen.wall[-1],
+                    (),
+                    np.empty(0),
+                    np.empty(0),
+                    np.empty(0),
+                )
                 self.run.fail(*explain(ended_by, last, index))
         if times.size > 1:
             times, states, seen = times[1:], states[1:], seen.some(slice(1, None))
