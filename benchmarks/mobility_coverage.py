@@ -31,7 +31,7 @@ from scipy.stats import binomtest
 from mdcoeffs.mobility.paddlewheel import jumps, nearest, reorientation, response, sample
 from mdcoeffs.mobility.rotation import autocorrelation, relaxation, unwrapped_angles
 from mdcoeffs.mobility.translation import displacements, exponent, lags_for, order_parameter
-from mdcoeffs.statistics.lagged import Estimate, spread
+from mdcoeffs.statistics.lagged import LaggedEstimate, spread
 from mdcoeffs.synthetic.dynamics import fractional_walk, paddlewheel, rotors, trapped_walk
 
 ALPHA, BIAS = 0.01, 0.25
@@ -40,7 +40,7 @@ CAGES = (0.0, 0.5, 1.0)
 Row = dict[str, Any]
 
 
-def held(found: Estimate, truth: float) -> list[float]:
+def held(found: LaggedEstimate, truth: float) -> list[float]:
     """[1 if the interval holds the truth, deviation in standard errors]."""
     low, high = found.interval()
     return [float(low <= truth <= high), (found.value - truth) / found.error]
@@ -82,7 +82,7 @@ def rotation(rng: np.random.Generator) -> Row:
     k = msad.lag.size // 2
     weights = np.zeros(msad.lag.size)
     weights[k] = 1 / (4 * msad.lag[k] * D)
-    slope = Estimate(float(weights @ msad.mean), *spread([msad.influence(weights)]), ())
+    slope = LaggedEstimate(float(weights @ msad.mean), *spread([msad.influence(weights)]), ())
     lags = lags_for(frames, 1.0, (1.0, 2.0 / D))
     found = {"alpha_theta": held(exponent(msad, window).alpha, 1.0), "slope 4 D_r": held(slope, 1.0)}
     for order, C in enumerate(autocorrelation(axes, 1.0, lags, longest=int(1 / D)), start=1):

@@ -22,7 +22,7 @@ from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.files.schema import Table, read_toml
 from mdcoeffs.inputs.arrays import read_published
-from mdcoeffs.onsager.report import read_onsager
+from mdcoeffs.onsager.result import read_onsager
 
 KEYS = ("title", "note", "onsager", "published", "salt", "solvent", "volumes", "chi", "activity", "range")
 WIDTH = 0.2

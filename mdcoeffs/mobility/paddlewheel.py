@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsim.base import Array, InputError, Ints
-from mdcoeffs.statistics.lagged import Estimate, estimate
+from mdcoeffs.statistics.lagged import LaggedEstimate, estimate
 
 LEVEL = 0.01
 """Probability that uncoupled jumps and turns are called coupled, all delays considered."""
@@ -78,9 +79,9 @@ class Response:
         Jumps counted.
     chance : float
         Probability that jumps and turns which know nothing of one another give as large a peak at some delay [1].
-    peak : Estimate
+    peak : LaggedEstimate
         Excess at the delay where it is largest [rad].
-    lead : Estimate
+    lead : LaggedEstimate
         Delay of the cage behind the jump: centroid of the peak; NaN where not coupled [s].
     """
 
@@ -90,13 +91,25 @@ class Response:
     baseline: float
     events: int
     chance: float
-    peak: Estimate
-    lead: Estimate
+    peak: LaggedEstimate
+    lead: LaggedEstimate
 
     @property
     def coupled(self) -> bool:
         """The peak is told from chance at `LEVEL`."""
         return self.chance <= LEVEL
+
+    def summary(self) -> dict[str, Any]:
+        """For ``summary.json``."""
+        return {
+            "jumps_counted": self.events,
+            "coupled": self.coupled,
+            "chance": self.chance,
+            "peak_excess": self.peak.numbers(),
+            "peak_delay": self.delay[int(np.argmax(self.excess))],
+            "lead": self.lead.numbers(),
+            "baseline": self.baseline,
+        }
 
 
 def shift(paths: Array, half: int) -> tuple[Array, Array]:
@@ -324,7 +337,7 @@ def response(runs: Sequence[Sampled], delays: Ints, dt: float, *, half: int) -> 
     chance = float((1 + (null >= mean[top]).sum()) / (1 + null.size))
     near = np.abs(delays - delays[top]) <= half
     times: Array = np.asarray(delays * dt, dtype=np.float64)
-    lead = Estimate(np.nan, np.nan, 1.0, False, ())
+    lead = LaggedEstimate(np.nan, np.nan, 1.0, False, ())
     if chance <= LEVEL:
         w = np.where(near, mean, 0.0)
         centre = float(w @ delays / w.sum())

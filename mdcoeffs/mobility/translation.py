@@ -20,7 +20,7 @@ from scipy.optimize import curve_fit
 
 from cellsim.base import Array, InputError, Ints, e, k_B
 from mdcoeffs.statistics.correlate import log_lags
-from mdcoeffs.statistics.lagged import Estimate, Lagged, blocks_of, estimate, groups_of, squares
+from mdcoeffs.statistics.lagged import Lagged, LaggedEstimate, blocks_of, estimate, groups_of, squares
 
 Window = tuple[float, float]
 
@@ -40,7 +40,7 @@ class Exponent:
 
     Parameters
     ----------
-    alpha : Estimate
+    alpha : LaggedEstimate
         The exponent [1].
     prefactor : float
         Mean square at a lag of 1 s by the power law; square of the unit of the paths per s^alpha.
@@ -48,7 +48,7 @@ class Exponent:
         First and last lag used [s].
     """
 
-    alpha: Estimate
+    alpha: LaggedEstimate
     prefactor: float
     window: Window
 
@@ -161,7 +161,7 @@ def exponent(msd: Lagged, window: Window) -> Exponent:
     )  # fmt: skip
 
 
-def order_parameter(cage: Exponent, cation: Exponent, *, same: bool = False) -> Estimate:
+def order_parameter(cage: Exponent, cation: Exponent, *, same: bool = False) -> LaggedEstimate:
     """Mobility order parameter M = alpha_cage / alpha_+ (Siegel 2021, Eqs. 3 and 5).
 
     Parameters
@@ -175,12 +175,12 @@ def order_parameter(cage: Exponent, cation: Exponent, *, same: bool = False) -> 
 
     Returns
     -------
-    Estimate
+    LaggedEstimate
         NaN where alpha_+ cannot be told from zero at two standard errors.
     """
     a, plus = cage.alpha, cation.alpha
     if not plus.value > 2 * plus.error:
-        return Estimate(np.nan, np.nan, 1.0, False, ())
+        return LaggedEstimate(np.nan, np.nan, 1.0, False, ())
     ratio = a.value / plus.value
     own = [cell / plus.value for cell in a.cells]
     other = [-ratio / plus.value * cell for cell in plus.cells]

@@ -7,7 +7,7 @@ the order LAMMPS named the groups, which changes from run to run: it is read fro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,25 @@ class MeanDisplacements:
     names: tuple[str, ...]
     lag: Array
     curves: Array
+
+
+@dataclass(frozen=True, eq=False)
+class OctpRun:
+    """What OCTP wrote of one run.
+
+    Parameters
+    ----------
+    table : MeanDisplacements
+        Collective mean displacements.
+    own : (array (lags,), array (lags, species)), optional
+        Lags [s] and mean-squared displacements of single molecules [m^2].
+    inputs : mapping
+        File name -> SHA-256.
+    """
+
+    table: MeanDisplacements
+    own: tuple[Array, Array] | None = None
+    inputs: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -106,6 +106,10 @@ class LagSums:
         """Sums over other bonds of the same run."""
         return LagSums(self.pairs + other.pairs, self.origins + other.origins)
 
+    def until(self, lags: int) -> LagSums:
+        """The first `lags` lags, as if no more had been asked for: they are counts, and do not know of one another."""
+        return LagSums(self.pairs[:, :lags], self.origins[:, :lags])
+
 
 def lag_sums(intervals: Intervals, lags: int, *, mode: str = "continuous", blocks: int = BLOCKS) -> LagSums:
     """Sums that make C(k) for k = 0 ... lags - 1.

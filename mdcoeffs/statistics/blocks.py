@@ -69,6 +69,12 @@ class Averaged:
         half = self.error * stdtrit(np.maximum(self.blocks - 1, 1), 0.5 + 0.5 * level)
         return np.stack([self.value - half, self.value + half])
 
+    def numbers(self, level: float = 0.95) -> dict[str, Any]:
+        """Of a single mean, in plain values: value, standard error, interval, blocks."""
+        low, high = self.interval(level)
+        value, error, blocks = float(self.value), float(self.error), int(self.blocks)
+        return {"value": value, "standard_error": error, "interval": [float(low), float(high)], "blocks": blocks}
+
     def __getitem__(self, key: Any) -> Averaged:
         """The same for a part of the array."""
         return Averaged(self.value[key], self.error[key], self.blocks[key], self.settled[key])
@@ -106,6 +112,11 @@ class BlockSums:
             self._length *= 2
         self._sums[self._frames // self._length] += values
         self._frames += 1
+
+    @property
+    def size(self) -> int:
+        """Numbers per frame."""
+        return int(self._sums.shape[1])
 
     @property
     def frames(self) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -31,7 +32,7 @@ COMMON = 0.001
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class LaggedEstimate:
     """A number with its standard error and what the error rests on.
 
     Parameters
@@ -58,6 +59,10 @@ class Estimate:
         """Interval that holds the truth with probability `level`, by Student's t; unit of the quantity."""
         half = self.error * float(student.ppf(0.5 + 0.5 * level, max(self.freedom, 1.0)))
         return self.value - half, self.value + half
+
+    def numbers(self) -> dict[str, Any]:
+        """Value, standard error and 95 % interval, in plain values."""
+        return {"value": self.value, "standard_error": self.error, "interval": list(self.interval())}
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +194,7 @@ def spread(cells: Sequence[Array]) -> tuple[float, float, bool]:
     return float(np.sqrt(variance)), float(freedom), False
 
 
-def estimate(value: float, cells: Sequence[Array]) -> Estimate:
+def estimate(value: float, cells: Sequence[Array]) -> LaggedEstimate:
     """A value with the error that its influences give.
 
     Parameters
@@ -201,10 +206,10 @@ def estimate(value: float, cells: Sequence[Array]) -> Estimate:
 
     Returns
     -------
-    Estimate
+    LaggedEstimate
     """
     error, freedom, common = spread(cells)
-    return Estimate(float(value), error, freedom, common, tuple(cells))
+    return LaggedEstimate(float(value), error, freedom, common, tuple(cells))
 
 
 def blocks_of(frames: int, longest: int, most: int = 16) -> Ints:

@@ -13,7 +13,7 @@ from cellsim.base import N_A, k_B
 from cellsim.electrolyte.set_file import load_set, read_set
 from mdcoeffs.chain.to_set import chi_from_activity
 from mdcoeffs.cli import main
-from mdcoeffs.onsager.report import read_onsager
+from mdcoeffs.onsager.result import read_onsager
 from mdcoeffs.synthetic.walkers import Solvent, particles, walk
 
 OMEGA = np.array([[5.35e-11, 0.9e-11], [0.9e-11, 7.1e-11]])

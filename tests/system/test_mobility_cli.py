@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import textwrap
-import warnings
 from pathlib import Path
 
+import MDAnalysis as mda
 import numpy as np
 import pytest
 import xarray as xr
@@ -17,12 +17,6 @@ from click.testing import CliRunner
 
 from mdcoeffs.cli import main
 from mdcoeffs.synthetic.dynamics import fractional_walk, rotors, trapped_walk
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # MDAnalysis and what it imports
-    import MDAnalysis as mda
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:MDAnalysis.*")
 
 HTP = Path(__file__).parents[1] / "data" / "htp_md"
 N, EDGE, FRAMES, D_R = 16, 30.0, 800, 0.01  # 16 Li, 16 anions of two atoms; angstrom; rad^2 per frame (0.1 ps)

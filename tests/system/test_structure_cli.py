@@ -1,18 +1,14 @@
 """The commands structure and residence, as a user types them."""
 
 import json
-import warnings
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import mdcoeffs.frames.neighbours  # noqa: F401
 from mdcoeffs.cli import main
 from mdcoeffs.synthetic.dynamics import Partner, exchange
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # MDAnalysis and what it imports
-    import mdcoeffs.frames.neighbours  # noqa: F401
 
 TOML = """
 title = "made up"
@@ -58,7 +54,9 @@ def test_structure_writes_its_folder(folder):
 def test_residence_writes_its_folder(folder):
     result = call("residence", folder / "SPECIES.toml", "-o", folder / "out2")
     assert result.exit_code == 0, result.output
-    assert sorted(p.name for p in (folder / "out2").iterdir()) == ["residence.nc", "residence.png", "summary.json"]
+    assert sorted(p.name for p in (folder / "out2").iterdir()) == [
+        "radial.csv", "residence.nc", "residence.png", "summary.json",
+    ]  # fmt: skip
     assert "anion-Li-anion" in result.output
 
 

@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from cellsim.base import InputError
-from mdcoeffs.activity.analysis import ActivitySettings, activity_of
+from mdcoeffs.activity import ActivitySettings, activity_of
 from mdcoeffs.activity.fluctuations import _pair_function, activity_from_sums
 from mdcoeffs.activity.waves import WaveSums, gamma_fit, wave_vectors
 from mdcoeffs.cli import main
-from mdcoeffs.frames.walker import Frame
+from mdcoeffs.frames.snapshot import Snapshot
 from mdcoeffs.structure.radial import RadialSums, make_pair
 
 EDGE = 2e-9
@@ -122,7 +122,7 @@ def test_checkpointed_waves_go_on():
     rng = np.random.default_rng(3)
     box = np.eye(3) * EDGE
     made = lambda: WaveSums(wave_vectors(box, 12e9), np.arange(6), np.arange(6, 20), np.ones(6), centres=False)  # noqa: E731
-    frames = [Frame(k, float(k), rng.random((20, 3)) * EDGE * 1e10, box) for k in range(9)]
+    frames = [Snapshot(k, float(k), rng.random((20, 3)) * EDGE * 1e10, box) for k in range(9)]
     whole, first = made(), made()
     for frame in frames:
         whole.add(frame)
@@ -146,7 +146,7 @@ def test_ideal_mixture(folder):
     assert abs(found.phi_0[0] - 0.75) < 3 * found.phi_0[1]
     low, high = found.interval()
     assert low < 0.75 < high
-    assert found.numbers == (20, 60)
+    assert found.points == (20, 60)
     assert found.frames == (300, 300)
 
 
@@ -163,7 +163,7 @@ def test_ions_that_carry_a_solvent():
     waves = WaveSums(wave_vectors(box, 13e9), s, zero, np.where(s % 2, 1.0, -1.0), centres=False)
     for k in range(500):
         x = rng.random((m, 3)) * EDGE * 1e10
-        frame = Frame(k, float(k), np.concatenate([x[:n], x]), box)
+        frame = Snapshot(k, float(k), np.concatenate([x[:n], x]), box)
         pairs.add(frame)
         waves.add(frame)
     found = activity_from_sums([pairs], [waves], nu=2, T=300.0)

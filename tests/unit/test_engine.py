@@ -207,11 +207,11 @@ def test_simulate_side_by_side_and_read_back(system, tmp_path):
     assert not np.array_equal(runs[0], runs[1])  # replicas differ
     again = simulate_system(file, tmp_path / "out", jobs=1)
     assert all(r.cached for r in again.records)
-    from mdcoeffs.inputs.arrays import read_arrays
     from mdcoeffs.inputs.species import read_species
+    from mdcoeffs.onsager.motion import motion_of_replica
 
     species = read_species(tmp_path / "out" / "c1" / "SPECIES.toml")
-    reading = read_arrays(species, 1)
+    reading = motion_of_replica(species, 1)
     point = file.points[1]
     assert reading.displacements.frame == "barycentric"
     assert reading.displacements.volume == pytest.approx(point.volume, rel=1e-12)

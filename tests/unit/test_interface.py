@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from cellsim.base import InputError, e, k_B
-from mdcoeffs.frames.stream import remove_checkpoints
+from cellsim.files.result import keep
+from mdcoeffs import interface
+from mdcoeffs.analysis import analyse
 from mdcoeffs.inputs.species import read_species
-from mdcoeffs.interface.analysis import interface_from_file
 from mdcoeffs.interface.profiles import (
     centre_of,
     correlate_populations,
@@ -20,7 +21,6 @@ from mdcoeffs.interface.profiles import (
     update_states,
     wrap,
 )
-from mdcoeffs.interface.report import lines_of, summary_of, write_results
 
 A = 1e-10
 SPECIES = """
@@ -86,7 +86,7 @@ def write(folder, source='arrays = "run.npz"', keys="", region="", extra="", wid
 
 
 def run(folder, **parts):
-    return interface_from_file(read_species(write(folder, **parts)), folder=folder)
+    return analyse(interface.ANALYSIS, write(folder, **parts), folder=folder)
 
 
 @pytest.fixture(scope="module")
@@ -190,9 +190,9 @@ def test_a_run_that_was_killed_ends_with_the_same_numbers(known, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        interface_from_file(file, folder=tmp_path, checkpoint_every=0.0, progress=kill)
+        analyse(interface.ANALYSIS, file, folder=tmp_path, checkpoint_every=0.0, progress=kill)
     assert (tmp_path / "checkpoint-interface-0.npz").is_file()
-    assert summary_of(interface_from_file(file, folder=tmp_path)) == summary_of(whole)
+    assert analyse(interface.ANALYSIS, file, folder=tmp_path).numbers() == whole.numbers()
 
 
 def test_replicas_are_pooled(known, tmp_path):
@@ -200,7 +200,6 @@ def test_replicas_are_pooled(known, tmp_path):
     make_run(tmp_path / "run.npz")
     make_run(tmp_path / "two.npz", seed=4)
     both = run(tmp_path, source='[[replica]]\narrays = "run.npz"\n[[replica]]\narrays = "two.npz"')
-    remove_checkpoints(tmp_path, "interface")
     alone = run(tmp_path, source='arrays = "two.npz"')
     mean = 0.5 * (one.density.value + alone.density.value)
     np.testing.assert_allclose(both.density.value, mean, rtol=1e-9, atol=0)
@@ -281,7 +280,7 @@ def test_what_is_written_can_be_read_back(known, tmp_path):
     import xarray as xr
 
     _, result, _ = known
-    write_results(result, tmp_path)
+    keep(result, tmp_path, "interface", tables=result.tables())
     with xr.open_dataset(tmp_path / "interface.nc", engine="h5netcdf") as data:
         np.testing.assert_array_equal(data["density"].values, result.density.value)
         assert data["variance_Li"].dims == ("lag", "layer", "axis") and data["E_eff"].attrs["units"] == "C/m^2"
@@ -289,7 +288,7 @@ def test_what_is_written_can_be_read_back(known, tmp_path):
     assert found["regions"]["ceramic"]["EC"] == pytest.approx(result.regions[0].verdict.coefficient, rel=1e-12)
     rows = (tmp_path / "populations.csv").read_text().splitlines()
     assert len(rows) == 241 and rows[0] == "replica,time_ns,ceramic,first"
-    assert any("EC =" in line for line in lines_of(result))
+    assert any("EC =" in line for line in result.lines())
 
 
 BAD = [
@@ -321,10 +320,10 @@ def test_lags_must_be_multiples_of_the_frames(tmp_path):
     path = write(tmp_path)
     path.write_text(path.read_text().replace('"6 ps"', '"2.5 ps"'))
     with pytest.raises(InputError, match="not a multiple"):
-        interface_from_file(read_species(path), folder=tmp_path)
+        analyse(interface.ANALYSIS, path, folder=tmp_path)
     path.write_text(path.read_text().replace('"2.5 ps"', '"60 ps"'))
     with pytest.raises(InputError, match="the run has 12"):
-        interface_from_file(read_species(path), folder=tmp_path)
+        analyse(interface.ANALYSIS, path, folder=tmp_path)
 
 
 def test_free_energies_are_in_kelvin():

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from cellsim.base import N_A, InputError
-from mdcoeffs.frames.reading import mass_drift
-from mdcoeffs.inputs.arrays import read_arrays, read_published
+from mdcoeffs.frames.stream import feed, open_stream
+from mdcoeffs.inputs.arrays import read_published
 from mdcoeffs.inputs.species import read_species
+from mdcoeffs.onsager import read_estimate
+from mdcoeffs.onsager.motion import motion_accumulators, motion_of, motion_of_replica
 from mdcoeffs.synthetic.walkers import Solvent, particles, walk
 
 OMEGA = np.array([[5.35e-11, 0.9e-11], [0.9e-11, 7.1e-11]])
@@ -47,14 +49,16 @@ def write(folder, toml=TOML, **changes):
 
 def test_wrapped_particle_positions_give_the_summed_displacements(tmp_path):
     run, parts = made()
-    reading = read_arrays(write(tmp_path), 0)
-    got = reading.displacements
+    stream = open_stream(write(tmp_path), scratch=tmp_path)
+    gathered = motion_accumulators(stream, "ions")
+    feed(stream, gathered)
+    got = motion_of(stream, gathered).displacements
     # Positions of 25 angstrom in float64, 80 of them summed: 1e-24 m.
     assert np.abs(got.R - run.R).max() < 1e-22
     assert got.counts == run.counts
     assert got.frame == "barycentric"
     assert got.dt == pytest.approx(1e-12)
-    paths = reading.store.block(0, 20, 200)
+    paths = np.concatenate([store.block(0, 10, 200) for store in gathered["paths"].stores.values()])
     assert np.abs(np.swapaxes(paths, 0, 1) - (parts.positions - parts.positions[0])[:, :20]).max() < 1e-22
 
 
@@ -73,11 +77,11 @@ def test_summed_displacements_and_hdf5(tmp_path):
         data["R"] = run.R + np.array(run.counts)[None, :, None] * drift[:, None]
         data["volume"] = run.volume
     (tmp_path / "SPECIES.toml").write_text(toml)
-    reading = read_arrays(read_species(tmp_path / "SPECIES.toml"), 0)
+    reading = motion_of_replica(read_species(tmp_path / "SPECIES.toml"))
     assert np.abs(reading.displacements.R - run.R).max() < 1e-22
     assert np.abs(reading.drift - drift).max() < 1e-22
     assert reading.drift_velocity == pytest.approx([1, 0, 0], abs=1e-9)
-    assert np.abs(mass_drift(reading.displacements)).max() < 1e-22
+    assert np.abs(reading.displacements.reference_displacement("barycentric")).max() < 1e-22
     assert reading.displacements.masses[0] == pytest.approx(7e-3 / N_A, rel=1e-12)
 
 
@@ -85,8 +89,8 @@ def test_summed_displacements_and_hdf5(tmp_path):
     ("changes", "message"),
     [
         ({"box": None, "volume": 1.0}, "volume"),
-        ({"time": np.arange(200.0)[::-1]}, "earlier than the one before"),
-        ({"time": np.r_[np.arange(100.0), np.arange(99.0, 199.0)]}, "same time as the one before"),
+        ({"time": np.arange(200.0)[::-1]}, "is earlier than the frame before"),
+        ({"time": np.r_[np.arange(100.0), np.arange(99.0, 199.0)]}, "repeats the time of the frame before"),
         ({"labels": np.array(["Li"] * 80)}, "disagree about species S, X"),
         ({"labels": None}, r"positions have shape \(200, 80, 3\)"),
         ({"masses": np.zeros(80)}, "one positive number per particle"),
@@ -97,11 +101,11 @@ def test_summed_displacements_and_hdf5(tmp_path):
 def test_bad_arrays(tmp_path, changes, message):
     if changes == {"box": None, "volume": 1.0}:
         file = write(tmp_path, TOML.replace("temperature", 'coordinates = "wrapped"\ntemperature'), **changes)
-        message = "wrapped positions need the box"
+        message = "has no box, so wrapped positions cannot be unwrapped"
     else:
         file = write(tmp_path, **changes)
     with pytest.raises(InputError, match=message):
-        read_arrays(file, 0)
+        motion_of_replica(file)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +132,7 @@ def test_bad_arrays(tmp_path, changes, message):
 def test_bad_species_file(tmp_path, old, new, message):
     assert old in TOML
     with pytest.raises(InputError) as caught:
-        write(tmp_path, TOML.replace(old, new, 1))
+        read_estimate(write(tmp_path, TOML.replace(old, new, 1)))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -5,7 +5,7 @@ import pytest
 
 from cellsim.base import InputError
 from mdcoeffs.frames.neighbours import dimensions, histogram, pairs_within
-from mdcoeffs.frames.walker import Frame
+from mdcoeffs.frames.snapshot import Snapshot
 from mdcoeffs.structure.radial import RadialSums, first_shell, integral_weights, make_pair, radial_of
 
 EDGE = 20.0  # angstrom
@@ -13,7 +13,7 @@ EDGE = 20.0  # angstrom
 
 def frames_of(positions, box=None):
     box = np.eye(3) * EDGE * 1e-10 if box is None else box * 1e-10
-    return [Frame(k, float(k), one, box) for k, one in enumerate(positions)]
+    return [Snapshot(k, float(k), one, box) for k, one in enumerate(positions)]
 
 
 def gas(frames, n, seed):
@@ -142,8 +142,8 @@ def test_bad_boxes_are_refused():
     a = np.arange(3)
     with pytest.raises(InputError, match="r_max = 10 angstrom reaches beyond half the box"):
         radials(gas(1, 3, 0), [make_pair("a", a, a, a, a)], box=np.diag([18.0, 30, 30]))
-    turned = Frame(0, 0.0, np.zeros((3, 3)), np.array([[0, 20.0, 0], [20.0, 0, 0], [0, 0, 20.0]]) * 1e-10)
+    turned = Snapshot(0, 0.0, np.zeros((3, 3)), np.array([[0, 20.0, 0], [20.0, 0, 0], [0, 0, 20.0]]) * 1e-10)
     with pytest.raises(InputError, match="the first box vector must lie along x"):
         dimensions(turned)
     with pytest.raises(InputError, match="frame 0 has no box"):
-        RadialSums([], np.linspace(0, 1e-9, 3)).add(Frame(0, 0.0, np.zeros((3, 3)), None))
+        RadialSums([], np.linspace(0, 1e-9, 3)).add(Snapshot(0, 0.0, np.zeros((3, 3)), None))

@@ -6,23 +6,18 @@ import signal
 import subprocess
 import sys
 import textwrap
-import warnings
 
 import numpy as np
 import pytest
 
 from cellsim.base import InputError
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # MDAnalysis and what it imports
-    from mdcoeffs.residence.analysis import BondLog, _links, read_residence, residence_from_file
-
+from cellsim.files.result import keep
+from mdcoeffs import residence
+from mdcoeffs.analysis import analyse
 from mdcoeffs.inputs.species import read_species
+from mdcoeffs.residence.bonds import BondLog, _links, read_residence
 from mdcoeffs.residence.lifetimes import Intervals, fit_stretched, lag_sums, survival
-from mdcoeffs.residence.report import residence_figure, residence_lines, write_residence
 from mdcoeffs.synthetic.dynamics import Partner, exchange
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:MDAnalysis.*")
 
 TOML = """
 title = "made up"
@@ -141,7 +136,7 @@ def test_bond_log_gives_back_the_intervals(tmp_path):
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("residence")
     run = write(folder, toml=TOML + '[residence]\ntolerance = "2 ps"\nmax_lag = "100 ps"\n')
-    return run, folder, residence_from_file(read_species(folder / "SPECIES.toml"), folder=folder)
+    return run, folder, analyse(residence.ANALYSIS, folder / "SPECIES.toml", folder=folder)
 
 
 def test_prescribed_exchange(done):
@@ -188,14 +183,13 @@ def test_a_correlation_that_levels_off_gets_no_mean_time(done):
 
 def test_output(done, tmp_path):
     _, _, found = done
-    write_residence(found, tmp_path)
-    residence_figure(found, tmp_path / "residence.png")
+    keep(found, tmp_path, "residence")
     summary = json.loads((tmp_path / "summary.json").read_text())
     entry = summary["curves"]["Li-X"]["continuous"]
     assert entry["mean_time"]["interval"][0] < entry["mean_time"]["value"] < entry["mean_time"]["interval"][1]
     assert summary["tolerance"] == 2e-12
     assert (tmp_path / "residence.png").read_bytes()[:4] == b"\x89PNG"
-    assert any(line.startswith("  anion-Li-anion") for line in residence_lines(found))
+    assert any(line.startswith("  anion-Li-anion") for line in found.lines())
     import xarray as xr
 
     with xr.open_dataset(tmp_path / "residence.nc", engine="h5netcdf") as data:
@@ -209,7 +203,7 @@ def test_replicas_without_linkers_and_bonds_that_never_exist(tmp_path):
     toml = toml.replace('S = "4 angstrom"', 'S = "0.5 angstrom"')
     write(tmp_path, frames=200, seed=2, toml=toml, name="a.npz")
     write(tmp_path, frames=220, seed=3, toml=toml, name="b.npz")
-    found = residence_from_file(read_species(tmp_path / "SPECIES.toml"), folder=tmp_path)
+    found = analyse(residence.ANALYSIS, tmp_path / "SPECIES.toml", folder=tmp_path)
     assert found.frames == (200, 220)
     assert found.absent == ("Li-site(S)", "Li-S")
     assert found.curves["Li-X", "continuous"].lag[-1] == pytest.approx(99e-12, rel=1e-9)
@@ -220,19 +214,19 @@ CHILD = """
     warnings.simplefilter("ignore")
     from pathlib import Path
     import numpy as np
-    from mdcoeffs.inputs.species import read_species
     from mdcoeffs import residence
+    from mdcoeffs.analysis import analyse
 
     folder, slow = Path({folder!r}), {slow}
     plain = residence.Bonds.add
 
-    def add(self, frame):
-        plain(self, frame)
+    def add(self, snapshot):
+        plain(self, snapshot)
         time.sleep(slow)
 
     residence.Bonds.add = add
-    done = residence.residence_from_file(read_species(folder / "SPECIES.toml"), folder=folder, checkpoint_every=0.0,
-                                         progress=lambda done, total: print(done, flush=True))
+    done = analyse(residence.ANALYSIS, folder / "SPECIES.toml", folder=folder, checkpoint_every=0.0,
+                   progress=lambda done, total: print(done, flush=True))
     np.save(folder / "C.npy", done.curves["Li-S", "continuous"].C.value)
 """
 
@@ -242,7 +236,7 @@ def test_a_killed_analysis_goes_on_and_gives_the_same(tmp_path):
     write(tmp_path, frames=40, cations=2)
     file = read_species(tmp_path / "SPECIES.toml")
     (tmp_path / "whole").mkdir()
-    whole = residence_from_file(file, folder=tmp_path / "whole").curves["Li-S", "continuous"].C.value
+    whole = analyse(residence.ANALYSIS, file, folder=tmp_path / "whole").curves["Li-S", "continuous"].C.value
 
     def child(slow):
         text = textwrap.dedent(CHILD).format(folder=str(tmp_path), slow=slow)
@@ -260,7 +254,7 @@ def test_a_killed_analysis_goes_on_and_gives_the_same(tmp_path):
     assert int(printed[0]) > 10
     assert np.load(tmp_path / "C.npy").tolist() == whole.tolist()
     assert sorted(p.name for p in tmp_path.glob("*[-.]*0*")) == []  # neither checkpoint nor scratch file is left
-    again = residence_from_file(file, folder=tmp_path).curves["Li-S", "continuous"].C.value
+    again = analyse(residence.ANALYSIS, file, folder=tmp_path).curves["Li-S", "continuous"].C.value
     assert again.tolist() == whole.tolist()
 
 
@@ -282,4 +276,4 @@ def test_bad_tables(tmp_path, text, message):
 def test_a_lag_longer_than_the_run_is_refused(tmp_path):
     write(tmp_path, cations=1, frames=20, toml=TOML + '[residence]\nmax_lag = "1 ns"')
     with pytest.raises(InputError, match=r"residence.max_lag = 1e-09 s must lie between one frame"):
-        residence_from_file(read_species(tmp_path / "SPECIES.toml"), folder=tmp_path)
+        analyse(residence.ANALYSIS, tmp_path / "SPECIES.toml", folder=tmp_path)

@@ -5,21 +5,14 @@ import signal
 import subprocess
 import sys
 import textwrap
-import warnings
 
+import MDAnalysis as mda
 import numpy as np
 import pytest
 
 from cellsim.base import InputError
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # MDAnalysis and what it imports
-    import MDAnalysis as mda
-
-from mdcoeffs.frames.stream import open_stream, remove_checkpoints, run_stream
+from mdcoeffs.frames.stream import feed, open_stream
 from mdcoeffs.inputs.species import read_species
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:MDAnalysis.*")
 
 EDGE = 16.0  # angstrom
 N = 12  # 4 Li, 4 X, 4 S; single particles
@@ -78,18 +71,26 @@ def write(folder, frames=60, **extra):
 class Sums:
     """A test accumulator: sums of squares of the centres, and every time."""
 
+    follow = "unwrap"
+
     def __init__(self):
         self.total, self.times = np.zeros((N, 3)), np.zeros(0)
 
-    def add(self, frame):
-        self.total += frame.centres**2
-        self.times = np.append(self.times, frame.time)
+    def add(self, snapshot):
+        self.total += snapshot.centres**2
+        self.times = np.append(self.times, snapshot.time)
 
     def arrays(self):
         return {"total": self.total, "times": self.times}
 
     def restore(self, arrays):
         self.total, self.times = arrays["total"], arrays["times"]
+
+
+def summed(path, **options):
+    sums = Sums()
+    feed(open_stream(read_species(path)), {"sums": sums}, **options)
+    return sums
 
 
 @pytest.mark.parametrize("name", ["arrays.toml", "files.toml"])
@@ -100,7 +101,7 @@ def test_centres_are_unwrapped_and_free_of_drift(tmp_path, name):
     wanted = (path[0] % EDGE + moved - drift[:, None]) * 1e-10
     stream = open_stream(read_species(tmp_path / name))
     assert stream.n_frames == 60
-    for k, frame in enumerate(stream.frames(unwrap=True)):
+    for k, frame in enumerate(stream.snapshots("unwrap")):
         assert frame.number == k
         # XTC with four digits stores 1e-4 nm; measured 1e-13 m from arrays, 5e-14 m from the file
         assert np.abs(frame.centres - wanted[k]).max() < 3e-13
@@ -135,50 +136,45 @@ def test_start_stop_and_stride(tmp_path, name):
     write(tmp_path)
     text = (tmp_path / name).read_text()
     (tmp_path / name).write_text('start = "1 ps"\nstop = "3 ps"\nstride = 2\n' + text)
-    parts = run_stream(
-        read_species(tmp_path / name), lambda _: {"sums": Sums()}, name="x", folder=tmp_path, unwrap=True
-    )
-    assert parts[0]["sums"].times == pytest.approx(np.arange(1.0, 3.01, 0.2) * 1e-12, rel=1e-5)
+    assert summed(tmp_path / name).times == pytest.approx(np.arange(1.0, 3.01, 0.2) * 1e-12, rel=1e-5)
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     write(tmp_path)
-    file = read_species(tmp_path / "arrays.toml")
-    options = {"name": "x", "folder": tmp_path, "unwrap": True}
-    run_stream(file, lambda _: {"sums": Sums()}, settings={"cutoff": 1.0}, **options)
+    file, checkpoint = tmp_path / "arrays.toml", tmp_path / "check.npz"
+    summed(file, checkpoint=checkpoint, settings={"cutoff": 1.0})
     with pytest.raises(InputError, match="belongs to a run with other settings; remove it and start again"):
-        run_stream(file, lambda _: {"sums": Sums()}, settings={"cutoff": 2.0}, **options)
-    remove_checkpoints(tmp_path, "x")
-    run_stream(file, lambda _: {"sums": Sums()}, settings={"cutoff": 2.0}, **options)
+        summed(file, checkpoint=checkpoint, settings={"cutoff": 2.0})
+    checkpoint.unlink()
+    summed(file, checkpoint=checkpoint, settings={"cutoff": 2.0})
 
 
 CHILD = """
-    import sys, time, warnings
-    warnings.simplefilter("ignore")
+    import sys, time
     from pathlib import Path
     import numpy as np
     from mdcoeffs.inputs.species import read_species
-    from mdcoeffs.frames.stream import run_stream
+    from mdcoeffs.frames.stream import feed, open_stream
     sys.path.insert(0, {tests!r})
     from test_streams import Sums
 
     class Slow(Sums):
-        def add(self, frame):
-            super().add(frame)
+        def add(self, snapshot):
+            super().add(snapshot)
             time.sleep({sleep})
 
     folder = Path({folder!r})
-    out = run_stream(read_species(folder / {name!r}), lambda _: {{"sums": Slow()}}, name="kill", folder=folder,
-                     unwrap=True, checkpoint_every=0.0, progress=lambda done, total: print(done, flush=True))
-    np.save(folder / "total.npy", out[0]["sums"].total)
+    sums = Slow()
+    feed(open_stream(read_species(folder / {name!r})), {{"sums": sums}}, checkpoint=folder / "check.npz",
+         checkpoint_every=0.0, progress=lambda done, total: print(done, flush=True))
+    np.save(folder / "total.npy", sums.total)
 """
 
 
 def test_a_killed_pass_goes_on_and_gives_the_same(tmp_path):
     name = "files.toml"
     write(tmp_path, frames=30)
-    whole = run_stream(read_species(tmp_path / name), lambda _: {"sums": Sums()}, name="whole", folder=tmp_path,
-                       unwrap=True)  # fmt: skip
+    whole = summed(tmp_path / name)
 
     def child(sleep):
         text = textwrap.dedent(CHILD).format(
@@ -196,14 +192,14 @@ def test_a_killed_pass_goes_on_and_gives_the_same(tmp_path):
     assert second.returncode == 0
     assert int(printed[0]) > 10  # it went on, it did not start again
     assert int(printed[-1]) == 30
-    assert np.array_equal(np.load(tmp_path / "total.npy"), whole[0]["sums"].total)
+    assert np.array_equal(np.load(tmp_path / "total.npy"), whole.total)
 
 
 def broken(folder, **changes):
     write(folder, frames=6)
     data = dict(np.load(folder / "run.npz"))
     np.savez(folder / "run.npz", **(data | changes))
-    return list(open_stream(read_species(folder / "arrays.toml")).frames(unwrap="box" in changes))
+    return list(open_stream(read_species(folder / "arrays.toml")).snapshots("unwrap" if "box" in changes else ""))
 
 
 def test_bad_frames_are_refused_in_one_sentence(tmp_path):

@@ -7,19 +7,15 @@ import numpy as np
 import pytest
 
 from cellsim.base import N_A, InputError, R
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # MDAnalysis and what it imports
-    from mdcoeffs.structure.analysis import overlap_concentration, self_distinct, structure_from_file
-
 from cellsim.electrolyte.onsager import OnsagerMatrix
-from mdcoeffs.frames.walker import Frame
+from cellsim.files.result import keep
+from mdcoeffs import structure
+from mdcoeffs.analysis import analyse
+from mdcoeffs.frames.snapshot import Snapshot
 from mdcoeffs.inputs.species import read_species
-from mdcoeffs.structure.report import structure_figure, structure_lines, write_radial, write_structure
-from mdcoeffs.structure.shells import MOST, ShellSums, Sites, read_shells
+from mdcoeffs.structure import overlap_concentration, self_distinct
+from mdcoeffs.structure.shells import MOST, CoordinationSites, ShellSums, read_shells
 from mdcoeffs.synthetic.dynamics import Partner, exchange
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:MDAnalysis.*")
 
 PARTNERS = (Partner("X", 2, 8e-12, 0.4), Partner("S", 4, 3e-12, 0.7))
 TOML = """
@@ -50,7 +46,7 @@ def write(folder, *, cations=27, frames=300, seed=1, toml=TOML):
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("structure")
     run = write(folder)
-    return run, folder, structure_from_file(read_species(folder / "SPECIES.toml"), folder=folder)
+    return run, folder, analyse(structure.ANALYSIS, folder / "SPECIES.toml", folder=folder)
 
 
 def test_prescribed_coordination(done):
@@ -84,7 +80,7 @@ def test_prescribed_populations(done):
 
 def test_cutoffs_come_from_g_and_g_from_the_counts(done):
     run, _, found = done
-    assert found.found == ("X", "S")
+    assert found.from_radial == ("X", "S")
     for one in found.cutoffs.values():
         assert 2.5e-10 < one < 5e-10
     for k in range(2):
@@ -95,10 +91,8 @@ def test_cutoffs_come_from_g_and_g_from_the_counts(done):
 
 
 def test_output(done, tmp_path):
-    _, _, found = done
-    write_structure(found, tmp_path)
-    write_radial(list(found.radial), tmp_path / "radial.csv")
-    structure_figure(found, tmp_path / "structure.png")
+    _, folder, found = done
+    keep(found, tmp_path, "structure")
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["partners"]["X"]["molecules"]["value"] == pytest.approx(float(found.molecules.value[0]))
     low, high = summary["free"]["interval"]
@@ -110,17 +104,19 @@ def test_output(done, tmp_path):
         assert data["site_g"].dims == ("site_pair", "site_r")
         assert data["centre_G"].attrs["units"] == "m^3"
     assert (tmp_path / "structure.png").read_bytes()[:4] == b"\x89PNG"
-    assert np.loadtxt(tmp_path / "radial.csv", delimiter=",", skiprows=1).shape == (200, 5)
-    assert "cations by number of anions bound  0:" in "\n".join(structure_lines(found))
+    assert np.loadtxt(folder / "radial.csv", delimiter=",", skiprows=1).shape == (200, 5)
+    assert "cations by number of anions bound  0:" in "\n".join(found.lines())
 
 
 def chain(atoms, cations, anion_of):
     """Shells of a frame built by hand; all sites are anion atoms."""
     molecule = np.array(anion_of) + cations
-    sites = Sites(np.arange(cations), cations + np.arange(len(anion_of)), np.zeros(len(anion_of), int), molecule, (9,))
+    sites = CoordinationSites(
+        np.arange(cations), cations + np.arange(len(anion_of)), np.zeros(len(anion_of), int), molecule
+    )
     sums = ShellSums(sites, np.array([2.5e-10]), np.array([True]))
-    sums.add(Frame(0, 0.0, np.array(atoms, dtype=float), np.eye(3) * 50e-10))
-    return {name: sums.sums.sums[0][part].tolist() for name, part in sums.parts.items()}
+    sums.add(Snapshot(0, 0.0, np.array(atoms, dtype=float), np.eye(3) * 50e-10))
+    return {name: sums.sums.sums[0][part].tolist() for name, part in sums.columns.items()}
 
 
 def test_a_chain_of_ions_by_hand():
@@ -190,7 +186,7 @@ cutoffs = {X = "7 angstrom"}
 """)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = structure_from_file(read_species(tmp_path / "SPECIES.toml"), folder=tmp_path)
+        found = analyse(structure.ANALYSIS, tmp_path / "SPECIES.toml", folder=tmp_path)
     # XTC keeps 0.01 angstrom
     assert found.overlap.radius_of_gyration == pytest.approx(2e-10, rel=3e-3)
     assert found.overlap.size == pytest.approx(2 * np.sqrt(5 / 3) * 2e-10, rel=3e-3)
@@ -248,10 +244,10 @@ def test_no_shell_is_an_error_and_a_cutoff_mends_it(tmp_path):
              box=np.eye(3) * 24e-10)  # fmt: skip
     (tmp_path / "SPECIES.toml").write_text(TOML.replace("-0.5", "-1"))
     with pytest.raises(InputError, match=r"g\(r\) of Li-X has no first peak that stands out"):
-        structure_from_file(read_species(tmp_path / "SPECIES.toml"), folder=tmp_path)
+        analyse(structure.ANALYSIS, tmp_path / "SPECIES.toml", folder=tmp_path)
     text = '[structure.cutoffs]\nX = "3 angstrom"\nS = "4 angstrom"\n'
     (tmp_path / "SPECIES.toml").write_text(TOML.replace("-0.5", "-1") + text)
-    found = structure_from_file(read_species(tmp_path / "SPECIES.toml"), folder=tmp_path)
+    found = analyse(structure.ANALYSIS, tmp_path / "SPECIES.toml", folder=tmp_path)
     for k, (n, reach) in enumerate(((5, 3.0), (30, 4.0))):  # an ideal gas: density times volume
         expected = n / 24**3 * 4 / 3 * np.pi * reach**3
         assert abs(found.molecules.value[k] - expected) < 4 * found.molecules.error[k]

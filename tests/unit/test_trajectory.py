@@ -2,28 +2,27 @@
 
 import json
 import os
+import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import MDAnalysis as mda
 import numpy as np
 import pytest
 
 from cellsim.base import InputError
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # MDAnalysis and what it imports
-    import MDAnalysis as mda
-
-    from mdcoeffs.frames.snapshots import snapshots
-    from mdcoeffs.frames.trajectory import molecules_of, open_replica, read_trajectory
-
-from mdcoeffs.inputs.species import Replica, Species
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:MDAnalysis.*")
+from mdcoeffs import collective_displacements
+from mdcoeffs.frames.paths import PathRecorder
+from mdcoeffs.frames.stream import feed, stream_of_universe
+from mdcoeffs.frames.trajectory import molecules_of, open_replica, stored_snapshots
+from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
+from mdcoeffs.onsager.motion import ReplicaMotion, motion_accumulators, motion_of
 
 BOX = np.array([16.0, 16.0, 16.0])
 SPECIES = (
@@ -104,12 +103,36 @@ def true_displacements(positions):
     return (sums - np.array([IONS, IONS, 2 * IONS])[None, :, None] * drift[:, None]) * 1e-10, drift * 1e-10
 
 
-def read(folder, name, **options):
-    path = folder / name
-    universe, files = open_replica(Replica(topology=folder / "top.data", trajectory=(path,)), timestep=STEP)
-    keywords = {"temperature": 300.0, "timestep": STEP, "files": files, "folder": folder} | options
-    species = keywords.pop("species", SPECIES)
-    return read_trajectory(universe, species, **keywords)
+@dataclass
+class Read:
+    """What a pass over a trajectory gave."""
+
+    motion: ReplicaMotion
+    paths: PathRecorder | None
+
+    @property
+    def displacements(self):
+        return self.motion.displacements
+
+    def path(self, k):
+        """Of an ion (frames, 3) [m]: cations first."""
+        kind, number = divmod(k, IONS)
+        store = self.paths.stores[str(kind)]
+        return store.block(number, number + 1, self.paths.frames)[0]
+
+
+def stream_of(folder, *names, species=SPECIES, **options):
+    replica = Replica(topology=folder / "top.data", trajectory=tuple(folder / name for name in names))
+    universe, files = open_replica(replica, timestep=STEP)
+    file = SpeciesFile(Path("SPECIES.toml"), 300.0, species, (), **({"timestep": STEP} | options))
+    return replace(stream_of_universe(file, universe, files, label=names[0]), scratch=folder / "scratch")
+
+
+def read(folder, *names, self_part="ions", checkpoint=None, checkpoint_every=60.0, progress=None, **options):
+    stream = stream_of(folder, *names, **options)
+    gathered = motion_accumulators(stream, self_part)
+    feed(stream, gathered, checkpoint=checkpoint, checkpoint_every=checkpoint_every, progress=progress)
+    return Read(motion_of(stream, gathered), gathered.get("paths"))
 
 
 @pytest.fixture
@@ -140,7 +163,7 @@ def test_every_format_gives_the_unwrapped_path(folder, kind):
     # measured 3e-16 m); XTC rounds to 0.01 angstrom (measured 0.04 angstrom).
     tolerance = {"xtc": 0.06e-10, "trr": 1e-15}.get(kind, 1e-20)
     assert np.abs(got.R - true).max() <= tolerance
-    assert np.abs(reading.drift - drift).max() <= tolerance
+    assert np.abs(reading.motion.drift - drift).max() <= tolerance
     assert got.counts == (4, 4, 8)
     assert got.frame == "barycentric"
     assert np.array(got.masses) * 6.02214076e26 == pytest.approx([7, 48, 18], rel=1e-12)
@@ -148,20 +171,25 @@ def test_every_format_gives_the_unwrapped_path(folder, kind):
     assert got.volume == pytest.approx(4096e-30, rel=1e-6)
 
 
-def test_single_particle_paths_and_memory_cap(folder):
+def test_single_particle_paths_and_memory_cap(folder, caplog):
     positions = system()
     write_dump(folder / "run.lammpstrj", positions)
     whole = read(folder, "run.lammpstrj")
-    spilled = read(folder, "run.lammpstrj", memory=100.0)
-    assert whole.store.path is None
-    assert spilled.store.path == folder / "self.scratch"
-    paths = spilled.store.block(0, 8, FRAMES)
-    assert np.abs(paths[:4] - np.moveaxis((positions - positions[0])[:, :4], 0, 1) * 1e-10).max() < 1e-20
-    assert np.array_equal(paths, whole.store.block(0, 8, FRAMES))
-    assert [b.shape[0] for b in spilled.store.blocks(0, 8, FRAMES, memory=6 * 24 * FRAMES * 3)] == [3, 3, 2]
-    spilled.store.close()
-    assert not (folder / "self.scratch").exists()
-    assert read(folder, "run.lammpstrj", self_part="none").store is None
+    assert not caplog.records
+    small = read(folder, "run.lammpstrj", memory=100.0)
+    assert caplog.records[0].getMessage().startswith("single-particle displacements: scratch file")
+    store = small.paths.stores["0"]
+    paths = store.block(0, 4, FRAMES)
+    assert np.abs(paths - np.moveaxis((positions - positions[0])[:, :4], 0, 1) * 1e-10).max() < 1e-20
+    assert np.array_equal(store.at(np.array([0, 7, 39])), np.moveaxis(paths, 0, 1)[[0, 7, 39]])
+    blocks = list(store.blocks(FRAMES, memory=6 * 24 * FRAMES * 3))
+    assert [(first, len(block)) for first, block in blocks] == [(0, 3), (3, 1)]
+    # one particle at a time or all together: the sums of the self part differ by rounding
+    for kind, sums in small.motion.self_sums.items():
+        assert sums.msd() == pytest.approx(whole.motion.self_sums[kind].msd(), rel=1e-10, abs=1e-30)
+    away = pickle.loads(pickle.dumps(store))  # to a machine that does not see the file
+    assert np.array_equal(away.block(0, 4, FRAMES), paths)
+    assert read(folder, "run.lammpstrj", self_part="none").paths is None
 
 
 def test_parts_of_one_run_and_a_part_of_the_time(folder):
@@ -169,9 +197,7 @@ def test_parts_of_one_run_and_a_part_of_the_time(folder):
     write_dump(folder / "run.lammpstrj", positions)
     write_dump(folder / "a.lammpstrj", positions[:15])
     write_dump(folder / "b.lammpstrj", positions[15:], steps=[100 * t for t in range(15, FRAMES)])
-    replica = Replica(topology=folder / "top.data", trajectory=(folder / "a.lammpstrj", folder / "b.lammpstrj"))
-    universe, files = open_replica(replica, timestep=STEP)
-    joined = read_trajectory(universe, SPECIES, temperature=300, files=files, timestep=STEP, stride=2)
+    joined = read(folder, "a.lammpstrj", "b.lammpstrj", stride=2)
     whole = read(folder, "run.lammpstrj", stride=2)
     assert np.array_equal(joined.displacements.R, whole.displacements.R)
     part = read(folder, "run.lammpstrj", start=1e-12, stop=2e-12).displacements
@@ -183,11 +209,12 @@ def test_in_memory_universe_and_unwrapped_without_box(folder):
     positions = system()
     write_data(folder / "top.data", positions[0])
     universe, _ = open_with(folder, positions)
-    got = read_trajectory(
-        universe, SPECIES, temperature=300, coordinates="unwrapped", volume=4096e-30, frame_interval=1e-13
-    )
-    assert np.abs(got.displacements.R - true_displacements(positions)[0]).max() < 1e-20
-    assert got.displacements.volume == 4096e-30
+    options = {"temperature": 300, "coordinates": "unwrapped", "frame_interval": 1e-13}
+    got = collective_displacements(universe, SPECIES, volume=4096e-30, **options)
+    assert np.abs(got.R - true_displacements(positions)[0]).max() < 1e-20
+    assert got.volume == 4096e-30
+    with pytest.raises(InputError, match="there is no box, so give volume"):
+        collective_displacements(universe, SPECIES, **options)
 
 
 def open_with(folder, positions):
@@ -207,8 +234,9 @@ def test_each_snapshot_keeps_its_own_box(folder):
             universe.trajectory.ts.time, universe.trajectory.ts.frame = 0.1 * t, t
             writer.write(universe.atoms)
     universe, files = open_replica(Replica(topology=folder / "top.data", trajectory=(folder / "run.xtc",)))
-    boxes = [box for *_, box, _ in snapshots(universe, files, 1, 0, None, None, False)]
-    assert np.array(boxes)[:, 0] == pytest.approx(16 + 0.1 * np.arange(FRAMES), rel=1e-5)
+    file = SpeciesFile(Path("SPECIES.toml"), 300.0, SPECIES, ())
+    boxes = [stored.box for stored in stored_snapshots(universe, files, file, 0, False)]
+    assert np.array(boxes)[:, 0, 0] == pytest.approx(16 + 0.1 * np.arange(FRAMES), rel=1e-5)
     volume = read(folder, "run.xtc").displacements.volume
     assert volume == pytest.approx((16 + 0.1 * (FRAMES - 1) / 2) * 256e-30, rel=1e-5)
 
@@ -221,8 +249,7 @@ def test_killed_run_resumes(folder):
     write_dump(folder / "run.lammpstrj", positions)
     # The child reads with a checkpoint after every frame and is killed without warning once one is on disk.
     code = textwrap.dedent(f"""
-        import sys, time, warnings
-        warnings.simplefilter("ignore")
+        import sys, time
         sys.path.insert(0, {os.path.dirname(__file__)!r})
         import test_trajectory as t
         from pathlib import Path
@@ -238,11 +265,15 @@ def test_killed_run_resumes(folder):
     assert child.poll() is None, "the child ended before it could be killed"
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    resumed = read(folder, "run.lammpstrj", checkpoint=folder / "check.npz")
+    seen = []
+    resumed = read(folder, "run.lammpstrj", checkpoint=folder / "check.npz", progress=lambda *at: seen.append(at))
+    paths = [resumed.path(k).copy() for k in range(8)]
+    assert 1 < seen[0][0] < 300 and seen[-1] == (300, 300)
+    shutil.rmtree(folder / "scratch")
     straight = read(folder, "run.lammpstrj")
-    assert 0 < resumed.resumed_from < 300
     assert np.array_equal(resumed.displacements.R, straight.displacements.R)
-    assert np.array_equal(resumed.store.block(0, 8, 300), straight.store.block(0, 8, 300))
+    assert all(np.array_equal(paths[k], straight.path(k)) for k in range(8))
+    assert resumed.motion.longest_step == straight.motion.longest_step
 
 
 def test_checkpoint_of_another_run_is_refused(folder):

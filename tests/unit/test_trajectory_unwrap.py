@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cellsim.base import InputError
-from mdcoeffs.frames.topology import whole_molecules
-from mdcoeffs.frames.unwrap import Molecules, Track, advance, box_matrix, tracer_offsets
+from mdcoeffs.frames.molecules import Molecules, whole_molecules
+from mdcoeffs.frames.unwrap import Track, advance, box_matrix
 
 CUBE = np.diag([16.0, 8.0, 32.0])
 SKEW = np.array([[16.0, 0.0, 0.0], [4.0, 16.0, 0.0], [-2.0, 6.0, 16.0]])
@@ -105,9 +105,9 @@ def test_tracer_atom_is_followed_beside_the_centre():
     track = Track.empty(who)
     track.relative[:] = whole_molecules(who, frames[0], CUBE, None)
     advance(who, track, frames[0], CUBE, start=True)
-    before = tracer_offsets(who, track)
+    before = track.tracer_offsets(who)
     advance(who, track, frames[1], CUBE)
-    path = track.displacement + tracer_offsets(who, track) - before
+    path = track.displacement + track.tracer_offsets(who) - before
     assert path.tolist() == [[-1, 1, 0], [0, 0, 1]]
 
 
