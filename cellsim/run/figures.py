@@ -170,14 +170,14 @@ def _not_imposed(solution: Solution, case: Case) -> list[Measured]:
     """The measured drive that a following step did not impose, as data to overlay."""
     from cellsim.instruments.measured import Measured
 
-    found = []
+    measured = []
     for entry in solution.log:
         step = case.protocol.steps[int(entry["index"])]
         if step.measured_other is not None:
             time, value = step.measured_other
             kind = "voltage" if step.drive == "current" else "current"
-            found.append(Measured(kind, time + float(entry["t_start"]), value, label="measured, not imposed"))  # type: ignore[arg-type]
-    return found
+            measured.append(Measured(kind, time + float(entry["t_start"]), value, label="measured, not imposed"))  # type: ignore[arg-type]
+    return measured
 
 
 def draw_current(view: View, path: Path) -> None:

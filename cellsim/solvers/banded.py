@@ -297,7 +297,7 @@ class Banded:
     def fields(self, states: Array, i: Array, options: Options) -> Fields:
         """Profiles on the output cells, each an exact union of the grid's."""
         physics, every = self.physics, self.cells // options.cells
-        thickness, c_init = physics.cell.thickness, physics.c_initial
+        thickness, c_init = physics.cell.thickness, physics.c0
         faces = graded_faces(options.cells, thickness, options.stretch)
         closed = np.pad(states[:, : self.unknowns], ((0, 0), (1, 1)))
         widths = np.diff(self._xi)
@@ -311,8 +311,8 @@ class Banded:
         slope = 2 / thickness * np.diff(fine, axis=1) * 2 / (widths[:-1] + widths[1:])
         slope = np.pad(slope, ((0, 0), (1, 1)))[:, ::every]
         factor = physics.cell.separator.transport_factor
-        held = physics.transport.with_extrapolation("clamp")
-        N_salt = equations.salt_flux(factor * held.D(c_face), held.migration(c_face), slope, i[:, None])
+        clamped = physics.transport.with_extrapolation("clamp")
+        N_salt = equations.salt_flux(factor * clamped.D(c_face), clamped.migration(c_face), slope, i[:, None])
         N_salt[:, [0, -1]] = 0.0
         return Fields(c, c_face, N_salt, faces)
 

@@ -228,14 +228,14 @@ class Spectral:
         i, resistance, quadrature = np.empty(size), np.empty(size), np.empty(size)
         wall, extremes = np.empty((size, 2)), np.empty((size, 2))
         kernels.observe(times, states, data, self._grid.coarse_weights, i, wall, resistance, extremes, quadrature)
-        c_init = self.physics.c_initial
+        c_init = self.physics.c0
         tail = self._grid.tail(states[:, : self.unknowns]) / np.maximum(extremes[:, 0] / c_init, 0.02)
         return Observed(i, wall, resistance, extremes, tail, 0.25 * quadrature)
 
     def fields(self, states: Array, i: Array, options: Options) -> Fields:
         """Profiles on the output cells; the averages are exact integrals of the polynomial, so salt is kept."""
         physics, grid, states = self.physics, self._grid, states[:, : self.unknowns]
-        thickness, c_init = physics.cell.thickness, physics.c_initial
+        thickness, c_init = physics.cell.thickness, physics.c0
         faces = graded_faces(options.cells, thickness, options.stretch)
         xi = 2 * faces / thickness - 1
         at_faces = grid.differentiate(xi, 0)
@@ -244,7 +244,7 @@ class Spectral:
         c_face = c_init * (1 + states @ grid.differentiate(xi, 1).T)
         slope = 2 * c_init / thickness * (states @ grid.differentiate(xi, 2).T)
         factor = physics.cell.separator.transport_factor
-        held = physics.transport.with_extrapolation("clamp")
-        N_salt = equations.salt_flux(factor * held.D(c_face), held.migration(c_face), slope, i[:, None])
+        clamped = physics.transport.with_extrapolation("clamp")
+        N_salt = equations.salt_flux(factor * clamped.D(c_face), clamped.migration(c_face), slope, i[:, None])
         N_salt[:, [0, -1]] = 0.0
         return Fields(c, c_face, N_salt, faces)
