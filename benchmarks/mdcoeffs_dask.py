@@ -67,9 +67,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     told = parser.parse_args()
     from distributed import Client, LocalCluster
+    from mdcoeffs.onsager.cluster import onsager_on_cluster
 
     from mdcoeffs.inputs.species import read_species
-    from mdcoeffs.onsager.cluster import onsager_on_cluster
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

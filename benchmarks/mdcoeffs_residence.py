@@ -78,8 +78,9 @@ def make(folder: Path, cations: int, frames: int) -> None:
 
 
 def with_mdcoeffs(folder: Path, lags: int) -> dict[str, list[float]]:
-    from mdcoeffs.inputs.species import read_species
     from mdcoeffs.residence.analysis import residence_from_file
+
+    from mdcoeffs.inputs.species import read_species
 
     found = residence_from_file(read_species(folder / "SPECIES.toml"), folder=folder, checkpoint_every=1e9).curves
     both = {mode: found["Li-X", mode] for mode in ("continuous", "intermittent")}

@@ -1,8 +1,9 @@
-"""What an analysis of trajectories is, and the one way to run it: streams, checkpoints, folder, progress, many machines.
+"""What an analysis of trajectories is, and the one way to run it: streams, checkpoints, progress, folder, clusters.
 
-An `Analysis` has a name (its command, its files, its table in SPECIES.toml) and three functions: ``settings(file)`` reads
-the table, ``accumulators(stream, settings)`` says what looks at the snapshots of a replica, ``result(file, settings,
-runs)`` makes of all replicas what is reported (`AnalysisResult`). Whoever knows one analysis knows all.
+An `Analysis` has a name (its command, its files, its table in SPECIES.toml) and three functions: ``settings(file)``
+reads the table, ``accumulators(stream, settings)`` says what looks at the snapshots of a replica, and
+``result(file, settings, runs)`` makes of all replicas what is reported (`AnalysisResult`). Whoever knows one analysis
+knows all.
 
 :func:`analyse` gives the result, :func:`analyse_into` also writes it into a folder, :func:`analyse_many` spreads the
 replicas of several files over a dask cluster.
@@ -134,7 +135,7 @@ def analyse(
     InputError
         Bad input of any kind, or too little of it.
     """
-    options = {"settings": settings, "checkpoint_every": checkpoint_every, "progress": progress}
+    options: dict[str, Any] = {"settings": settings, "checkpoint_every": checkpoint_every, "progress": progress}
     with _analysed(analysis, file, folder, scheduler=scheduler, **options) as result:
         return result
 
@@ -172,7 +173,7 @@ def analyse_into(
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{output}: cannot be made a folder ({error.strerror})") from error
-    options = {"settings": settings, "checkpoint_every": checkpoint_every, "progress": progress}
+    options: dict[str, Any] = {"settings": settings, "checkpoint_every": checkpoint_every, "progress": progress}
     with _analysed(analysis, file, output, scheduler=scheduler, **options) as result:
         keep(result, output, analysis.name, tables=result.tables())
     return result
@@ -232,7 +233,8 @@ def analyse_many(
     jobs = [(file, prepared(file, each)) for file, each in zip(whole, asked, strict=True)]
     items = [(index, number) for index, file in enumerate(whole) for number in range(len(file.replicas))]
     runs: list[dict[int, Any]] = [{} for _ in whole]
-    for done, returned in enumerate(mapped(partial(_elsewhere, analysis, jobs), items, scheduler=scheduler, chunk=1), 1):
+    replica = partial(_elsewhere, analysis, jobs)
+    for done, returned in enumerate(mapped(replica, items, scheduler=scheduler, chunk=1), 1):
         index, number = items[returned.index]
         runs[index][number] = returned.result()
         if progress is not None:
@@ -266,7 +268,7 @@ def _analysed(
 
         def run(which: Analysis, its_settings: Any) -> Any:
             completed = which.prepare(file, its_settings, first)
-            options = {"checkpoint_every": checkpoint_every, "progress": progress}
+            options: dict[str, Any] = {"checkpoint_every": checkpoint_every, "progress": progress}
             replicas = range(len(file.replicas))
             runs = mapped(partial(_here, which, file, completed, place, **options), replicas, workers=1)
             return which.result(file, completed, [returned.result() for returned in runs])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -116,7 +117,7 @@ def simulate(
     from mdcoeffs.md.system import read_system
 
     file = read_system(system)
-    options = {"platform": platform, "jobs": jobs, "threads": threads, "checkpoint_every": checkpoint}
+    options: dict[str, Any] = {"platform": platform, "jobs": jobs, "threads": threads, "checkpoint_every": checkpoint}
     with _progress("running") as step:
         done = simulate_system(file, output, states=states or None, progress=step, **options)
     points = {run_folder(output, point): point for point in file.all_points}
@@ -160,7 +161,7 @@ def pipeline(case: Path, output: Path, scheduler: str | None, platform: str | No
     from mdcoeffs.chain.pipeline_file import read_pipeline
 
     file = read_pipeline(case)
-    options = {"scheduler": scheduler, "platform": platform, "jobs": jobs}
+    options: dict[str, Any] = {"scheduler": scheduler, "platform": platform, "jobs": jobs}
     with _progress("working") as step:
         done = run_pipeline(file, output, tell=click.echo, progress=step, **options)
     say([*done.lines, f"{done.report} written"])

@@ -288,9 +288,7 @@ def long_wave_limit(blocks: Sequence[Array], lengths: Sequence[Array], counts: I
     return Limit(error, spread, np.array(degrees), np.array(ranges), weights, curve, gradient, n)
 
 
-def independent_waves(
-    blocks: Sequence[Array], lengths: Sequence[Array], counts: Ints, n_ions: int, q: Array
-) -> Array:
+def independent_waves(blocks: Sequence[Array], lengths: Sequence[Array], counts: Ints, n_ions: int, q: Array) -> Array:
     """Independent values of |wave|^2 behind the mean of each shell, (shells,) [1].
 
     The relative variance of a mean of n squares of complex Gaussian numbers is 1/n. Its estimate from blocks is

@@ -221,7 +221,7 @@ def _group(selected: Selected, mass: Array, describe: Callable[[int], str]) -> t
 def _walk(order, parent, positions, box, inverse, relative):  # type: ignore[no-untyped-def]
     """Place every atom of `order` next to its parent, nearest image; `relative` is filled in place.
 
-    Bonds are shorter than half the box even where molecules are longer than it: only neighbours along bonds are compared.
+    Bonds are shorter than half the box even where molecules are longer: only neighbours along bonds are compared.
     """
     for i in order:
         p = parent[i]

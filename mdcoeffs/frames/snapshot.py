@@ -1,7 +1,7 @@
 """One snapshot as the analyses see it, and the walker that makes it: checks, SI units and, where asked, unwrapping.
 
-The rule of which snapshots are used is here too, once for every kind of file: those from `start` to `stop`, in the order
-of the files, evenly spaced in time (:func:`inside`, :func:`uneven`).
+The rule of which snapshots are used is here too, once for every kind of file: those from `start` to `stop`, in the
+order of the files, evenly spaced in time (:func:`inside`, :func:`uneven`).
 """
 
 from __future__ import annotations

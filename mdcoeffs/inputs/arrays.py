@@ -98,7 +98,7 @@ def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
 def times_of(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> Array:
     """Times of the frames of an array file (frames,) [s]."""
     time: Array = np.asarray(data["time"], dtype=np.float64).ravel() * file.scale("time")
-    return time if file.frame_interval is None else np.arange(time.size) * file.frame_interval
+    return time if file.frame_interval is None else np.arange(time.size, dtype=np.float64) * file.frame_interval
 
 
 def volume_of(file: SpeciesFile, data: Mapping[str, NDArray[Any]], used: Ints) -> float | None:

@@ -132,7 +132,9 @@ def _correlation(
     if not settings.correlation:
         return None
     series = {region.name: region.series for region in regions}
-    x, y = ([s[_late(settings, run)] for s, run in zip(series[name], runs, strict=True)] for name in settings.correlation)
+    x, y = (
+        [s[_late(settings, run)] for s, run in zip(series[name], runs, strict=True)] for name in settings.correlation
+    )
     return correlate_populations(x, y)
 
 
@@ -200,8 +202,8 @@ def _barrier(
     zero = int(np.argmin(np.abs(z - barrier.zero)))
     if not any(each[:, zero].any() for each in sums):
         raise InputError(
-            f"interface.barriers.{barrier.name}.zero = {barrier.zero * 1e10:.4g} angstrom: no {barrier.points} was found there; "
-            f"choose a place where the density is high"
+            f"interface.barriers.{barrier.name}.zero = {barrier.zero * 1e10:.4g} angstrom: no {barrier.points} was "
+            f"found there; choose a place where the density is high"
         )
     profile = free_energy_profile(sums, weights, T, zero)
     well, top = ((z >= low) & (z <= high) for low, high in (barrier.well, barrier.top))
@@ -242,7 +244,7 @@ def _prospect(
     barriers: Sequence[BarrierResult],
     notes: list[str],
 ) -> Prospect | None:
-    """Rates at other temperatures: the barrier's entropy from a second temperature, the transmission from the counts."""
+    """Rates at other temperatures: entropy of the barrier from a second temperature, transmission from the counts."""
     asked = settings.prediction
     if asked is None:
         return None
@@ -273,8 +275,11 @@ def _prospect(
         low, high = sorted(rates(g, at, reduction) for g in (ratio.low, ratio.high))
         inner = sorted(rates(g, at, reduction) for g in (likely.low, likely.high))
         rate = CountEstimate(rates(ratio.value, at, reduction), low, high, ratio.level)
-        times = [float(time_to_coefficient(r, region.donors, scale=settings.scale)) for r in (rate.value, high, low)]
-        predicted.append(Predicted(at, rate, (inner[0], inner[1]), CountEstimate(*times, ratio.level)))
+        time, soonest, latest = (
+            float(time_to_coefficient(r, region.donors, scale=settings.scale)) for r in (rate.value, high, low)
+        )
+        spans = CountEstimate(time, soonest, latest, ratio.level)
+        predicted.append(Predicted(at, rate, (inner[0], inner[1]), spans))
     split = split_barrier(ratio.value, temperatures=temperatures, barrier=height, reduction=asked.reduction)
     return Prospect(ratio, float(split.dE), float(split.dS), tuple(predicted))
 

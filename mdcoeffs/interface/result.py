@@ -425,14 +425,18 @@ def _band(axes: Axes, x: Any, y: Any, error: Any, **look: Any) -> None:
 def _density(axes: Axes, result: InterfaceResult) -> None:
     z = result.z / ANGSTROM
     for k, name in enumerate(result.profiles):
-        look = {"color": COLOURS[k % 7], "linestyle": DASHES[k % 7], "linewidth": 0.9, "label": name}
+        look: dict[str, Any] = {"color": COLOURS[k % 7], "linestyle": DASHES[k % 7], "linewidth": 0.9, "label": name}
         _band(axes, z, result.density.value[k] * 1e-27, result.density.error[k] * 1e-27, **look)
     top = axes.get_ylim()[1]
     for k, region in enumerate(result.settings.regions):
-        look = {"color": COLOURS[result.profiles.index(region.points) % 7], "linewidth": 3, "alpha": 0.6}
+        thick: dict[str, Any] = {
+            "color": COLOURS[result.profiles.index(region.points) % 7],
+            "linewidth": 3,
+            "alpha": 0.6,
+        }
         for edges in region.edges:
             height = [top * (1.03 + 0.05 * k)] * 2
-            axes.plot(np.array(edges) / ANGSTROM, height, solid_capstyle="butt", **look)
+            axes.plot(np.array(edges) / ANGSTROM, height, solid_capstyle="butt", **thick)
     axes.set_ylim(bottom=0)
     axes.set_xlabel(label("$z$", "Å"))
     axes.set_ylabel(label(r"$\rho$", "nm⁻³", "density"))
@@ -452,7 +456,7 @@ def _free_energy(axes: Axes, result: InterfaceResult) -> None:
         inside = (result.z >= settings.well[0]) & (result.z <= settings.well[1]) & seen
         if inside.any():
             floor, text = float(F.value[inside].min()), f"{barrier.name}: {height:.0f} K"
-            look = {"color": COLOURS[k % 7], "marker": MARKERS[k % 7], "linestyle": DASHES[k % 7]}
+            look: dict[str, Any] = {"color": COLOURS[k % 7], "marker": MARKERS[k % 7], "linestyle": DASHES[k % 7]}
             ends = np.array([well, top]) / ANGSTROM
             axes.plot(ends, [floor, floor + height], markersize=3, label=text, **look)
     axes.set_xlabel(label("$z$", "Å"))
@@ -464,7 +468,11 @@ def _populations(axes: Axes, result: InterfaceResult) -> None:
     for k, (region, settings) in enumerate(zip(result.regions, result.settings.regions, strict=True)):
         name = region.name + (" (excess)" if settings.stoichiometric else "")
         for r, times in enumerate(result.times):
-            look = {"color": COLOURS[k % 7], "linestyle": DASHES[r % 7], "label": name if r == 0 else None}
+            look: dict[str, Any] = {
+                "color": COLOURS[k % 7],
+                "linestyle": DASHES[r % 7],
+                "label": name if r == 0 else None,
+            }
             axes.plot(times * 1e9, region.series[r] - settings.stoichiometric, linewidth=0.8, **look)
     if result.settings.settled > 0:
         axes.axvline(result.settings.settled * 1e9, color=GREY, linestyle=":")
@@ -476,7 +484,7 @@ def _populations(axes: Axes, result: InterfaceResult) -> None:
 def _coefficients(axes: Axes, result: InterfaceResult) -> None:
     x, coefficients = np.arange(len(result.regions)), [region.verdict.coefficient for region in result.regions]
     axes.bar(x, coefficients, width=0.5, color=COLOURS[5])
-    above = {"xytext": (0, 2), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+    above: dict[str, Any] = {"xytext": (0, 2), "textcoords": "offset points", "ha": "center", "va": "bottom"}
     for k, region in enumerate(result.regions):
         axes.annotate(f"{sum(region.entered)} in\n{sum(region.left)} out", (k, coefficients[k]), **above)
     axes.axhline(0.5, color=GREY, linestyle=":", linewidth=0.9)
@@ -505,8 +513,8 @@ def _variance(axes: Axes, result: InterfaceResult) -> None:
     for k, (name, variance) in enumerate(result.variance.items()):
         for axis in range(3):
             value, error = variance.value[0, :, axis] / ANGSTROM**2, variance.error[0, :, axis] / ANGSTROM**2
-            look = {"color": COLOURS[(3 * k + axis) % 7], "marker": MARKERS[axis], "linestyle": "none"}
-            bars = {"xerr": half, "yerr": np.nan_to_num(error), "elinewidth": 0.7}
+            look: dict[str, Any] = {"color": COLOURS[(3 * k + axis) % 7], "marker": MARKERS[axis], "linestyle": "none"}
+            bars: dict[str, Any] = {"xerr": half, "yerr": np.nan_to_num(error), "elinewidth": 0.7}
             axes.errorbar(middle, value, markersize=3, label=f"{name} {'xyz'[axis]}", **look, **bars)
     axes.set_yscale("log")
     axes.set_xlabel(label("$z$", "Å", "layer of origin"))

@@ -257,7 +257,9 @@ class InterfaceSums:
 
 def _check_places(settings: InterfaceSettings, half: float) -> None:
     """Refuse places outside the box."""
-    ranges = {f"regions.{region.name}.between": [z for pair in region.edges for z in pair] for region in settings.regions}
+    ranges = {
+        f"regions.{region.name}.between": [z for pair in region.edges for z in pair] for region in settings.regions
+    }
     ranges["variance.layers"] = list(settings.layers or ())
     for barrier in settings.barriers:
         ranges[f"barriers.{barrier.name}"] = [barrier.zero, *barrier.well, *barrier.top]

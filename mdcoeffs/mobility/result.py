@@ -325,7 +325,12 @@ def _laws(
     for k, (name, mean_square, law) in enumerate(curves):
         t, y, error = mean_square.lag * factor, mean_square.mean * scale, mean_square.standard_error() * scale
         alpha, colour = law.alpha.value, COLOURS[k % len(COLOURS)]
-        look = {"color": colour, "linestyle": "", "marker": MARKERS[k % len(MARKERS)], "markersize": 2.5}
+        look: dict[str, Any] = {
+            "color": colour,
+            "linestyle": "",
+            "marker": MARKERS[k % len(MARKERS)],
+            "markersize": 2.5,
+        }
         axes.plot(t, y, label=rf"{name}: ${symbol} = {alpha:.2f}$", **look)
         axes.fill_between(t, np.maximum(y - error, 1e-3 * y), y + error, color=colour, alpha=0.2, linewidth=0)
         fitted = law.prefactor * window**alpha * scale
@@ -341,7 +346,7 @@ def _decay(axes: Axes, result: MobilityResult, factor: float, unit: str) -> None
     for k, turner in enumerate(result.turners):
         colour = COLOURS[k % len(COLOURS)]
         for order, (C, fit) in enumerate(zip(turner.correlations, turner.relaxations, strict=True), start=1):
-            look = {"color": colour, "marker": MARKERS[order - 1], "markersize": 2.5, "linestyle": ""}
+            look: dict[str, Any] = {"color": colour, "marker": MARKERS[order - 1], "markersize": 2.5, "linestyle": ""}
             look |= {"markerfacecolor": colour if order == 1 else "none", "label": f"{turner.name}: $C_{order}$"}
             axes.errorbar(C.lag * factor, C.mean, C.standard_error(), elinewidth=0.6, **look)
             if np.isfinite(fit.tau):
@@ -370,7 +375,7 @@ def _cage(axes: Axes, r: Response) -> None:
 def _conductivity(axes: Axes, fit: FrictionFit, data: Friction) -> None:
     r = np.array(data.r)
     error = None if data.error is None else 10 * np.array(data.error)
-    look = {"color": COLOURS[6], "marker": "o", "markerfacecolor": "none", "linestyle": ""}
+    look: dict[str, Any] = {"color": COLOURS[6], "marker": "o", "markerfacecolor": "none", "linestyle": ""}
     axes.errorbar(r, 10 * np.array(data.kappa), error, label="data", **look)
     x = np.linspace(0, 1.05 * r.max(), 200)
     axes.plot(x, 10 * fit.kappa(x), color=COLOURS[0], label=rf"$A\,r\,e^{{-r/r^*}}$, $r^* = {fit.r_star:.3g}$")

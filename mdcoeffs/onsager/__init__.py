@@ -294,7 +294,5 @@ def onsager_from_file(
     InputError
         Bad input of any kind, or too little of it.
     """
-    result: OnsagerResult = analyse(
-        ANALYSIS, file, folder=folder, checkpoint_every=checkpoint_every, progress=progress
-    )
+    result: OnsagerResult = analyse(ANALYSIS, file, folder=folder, checkpoint_every=checkpoint_every, progress=progress)
     return result

@@ -94,7 +94,8 @@ class SummedDisplacements:
         """Take the state up."""
         self.used = len(arrays["times"])
         self.rows[: self.used], self.times[: self.used] = arrays["rows"], arrays["times"]
-        self.volume, self.boxes, self.longest_step = (float(v) for v in arrays["numbers"])
+        self.volume, self.longest_step = float(arrays["numbers"][0]), float(arrays["numbers"][2])
+        self.boxes = int(arrays["numbers"][1])
 
 
 def motion_accumulators(stream: Stream, self_part: str) -> dict[str, Accumulator]:
@@ -304,10 +305,8 @@ def collective_displacements(
     file = SpeciesFile(Path("source"), temperature, tuple(species), (), **options)
     if isinstance(source, Mapping) and "R" in source:
         return motion_of_sums(file, source).displacements
-    if isinstance(source, Mapping):
-        stream = stream_of_arrays(file, source)
-    else:
-        stream = stream_of_universe(file, source, files)
+    arrays = isinstance(source, Mapping)
+    stream = stream_of_arrays(file, source) if arrays else stream_of_universe(file, source, files)
     accumulators = motion_accumulators(stream, "none")
     feed(stream, accumulators, progress=progress)
     return motion_of(stream, accumulators).displacements

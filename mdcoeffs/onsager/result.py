@@ -271,7 +271,8 @@ def read_onsager(path: str | Path) -> OnsagerMatrix:
         raise InputError(f"{path}: not a NetCDF4 file of mdcoeffs ({error})") from error
     if "Omega" not in data or "frame" not in data.attrs:
         raise InputError(f"{path}: not an Onsager result (no Omega)")
-    a, optional = data.attrs, {name: data[name].values for name in ("covariance", "samples") if name in data}
+    a = data.attrs
+    optional: dict[str, Any] = {name: data[name].values for name in ("covariance", "samples") if name in data}
     z, nu, c, T = tuple(a["z"]), tuple(a["nu"]), float(a["c"]), float(a["T"])
     return OnsagerMatrix(data["Omega"].values, z, nu, c, T, str(a["frame"]), **optional)
 
@@ -336,7 +337,7 @@ def _exponent(axes: Axes, result: OnsagerResult, factor: float, unit: str) -> No
     axes.set_xlim(first * factor, result.lag[-1] * factor / (1 if exponent is None else 4))
     _window(axes, result, factor)
     for k, (name, i, j) in enumerate(_ELEMENTS):
-        look = {"color": COLOURS[k], "linestyle": DASHES[k], "label": name}
+        look: dict[str, Any] = {"color": COLOURS[k], "linestyle": DASHES[k], "label": name}
         if exponent is not None:
             axes.plot(exponent.lag * factor, exponent.beta[:, k], **look)
         elif result.slopes is not None:
@@ -371,5 +372,5 @@ def _posterior(axes: Axes, m: OnsagerMatrix, name: str, text: str) -> None:
 
 def _mark(axes: Axes, text: str) -> None:
     """A few words in the upper left corner of a panel."""
-    place = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
     axes.annotate(text, (0.0, 1.0), xytext=(3, -3), ha="left", va="top", **place)

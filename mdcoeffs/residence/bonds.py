@@ -153,7 +153,7 @@ class BondLog:
         self.begun = True
 
     def chunks(self, stride: int, groups: int, memory: float) -> Iterator[NDArray[Any]]:
-        """All intervals, by ranges of ``key // stride`` (0 ... groups - 1), each range under `memory` [byte] at work."""
+        """All intervals, by ranges of ``key // stride`` (0 ... groups - 1), each within `memory` [byte]."""
         stored = np.memmap(self.path, INTERVAL, "r") if self.written else np.zeros(0, dtype=INTERVAL)
         ranges = max(1, min(groups, int(np.ceil(SORTING * stored.nbytes / memory))))
         if ranges == 1:

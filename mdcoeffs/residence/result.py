@@ -161,7 +161,11 @@ def _numbers(curve: Survival) -> dict[str, Any]:
 def _curves(axes: Axes, result: Residence, names: list[str], factor: float, unit: str) -> None:
     for k, name in enumerate(names):
         curve = result.curves[name, "continuous"]
-        look = {"color": COLOURS[k % len(COLOURS)], "linestyle": "none", "marker": MARKERS[k % len(MARKERS)]}
+        look: dict[str, Any] = {
+            "color": COLOURS[k % len(COLOURS)],
+            "linestyle": "none",
+            "marker": MARKERS[k % len(MARKERS)],
+        }
         shown = (curve.lag > 0) & (curve.C.value > 1e-3)
         low, high = curve.C.interval(LEVEL)
         bars = np.nan_to_num([(curve.C.value - low)[shown], (high - curve.C.value)[shown]])
@@ -169,8 +173,12 @@ def _curves(axes: Axes, result: Residence, names: list[str], factor: float, unit
         axes.errorbar(t, curve.C.value[shown], yerr=bars, markersize=2.5, elinewidth=0.7, label=name, **look)
         if curve.fit is not None:
             t = np.geomspace(curve.window[0], curve.window[1], 200)
-            look = {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k % len(DASHES)], "linewidth": 0.9}
-            axes.plot(t * factor, curve.curve(t), **look)
+            line: dict[str, Any] = {
+                "color": COLOURS[k % len(COLOURS)],
+                "linestyle": DASHES[k % len(DASHES)],
+                "linewidth": 0.9,
+            }
+            axes.plot(t * factor, curve.curve(t), **line)
     axes.set_xscale("log")
     axes.set_ylim(0, 1.05)
     axes.set_xlabel(label("$t$", unit, "lag"))

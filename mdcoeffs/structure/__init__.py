@@ -1,7 +1,7 @@
 """Structure around the cations: g(r), first shells, coordination, who is bound to how many anions, clusters.
 
-The analysis ``mdcoeffs structure`` takes two passes over the snapshots: `RADIAL` finds g(r) and from it the cutoffs that
-were not given, the second one counts shells.
+The analysis ``mdcoeffs structure`` takes two passes over the snapshots: `RADIAL` finds g(r) and from it the cutoffs
+that were not given, the second one counts shells.
 
 References
 ----------

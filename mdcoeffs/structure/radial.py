@@ -346,7 +346,7 @@ def first_shell(r: Array, g: Array, error: Array | None = None, *, within: float
     if not deep:
         raise InputError(f"g(r) of {name} has a first peak but no minimum behind it: {advice}")
     low = int(deep[0])
-    # Between a shell and the next g(r) may be zero, or noise, over a whole range: its middle is the least arbitrary cut.
+    # Between a shell and the next g(r) may be zero, or noise, over a whole range: it is cut in the middle.
     floor = smooth[low] + max(2.0 * noise[low], 0.005 * (smooth[first] - smooth[low]))
     left = low - int(np.argmax(smooth[low:first:-1] > floor)) if np.any(smooth[first:low] > floor) else low
     beyond = smooth[low:] > floor

@@ -79,9 +79,7 @@ def test_the_cluster_gives_the_serial_numbers_though_a_worker_is_killed(tmp_path
             thread = threading.Thread(target=kill)
             thread.start()
             told = []
-            found = dict(
-                analyse_many(ANALYSIS, files, cluster.scheduler_address, progress=lambda *at: told.append(at))
-            )
+            found = dict(analyse_many(ANALYSIS, files, cluster.scheduler_address, progress=lambda *at: told.append(at)))
             thread.join()
         assert killed, "no task was ever under way"
         assert told[-1] == (8, 8)

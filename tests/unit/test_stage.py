@@ -95,7 +95,7 @@ def test_a_large_file_is_hashed_by_samples(tmp_path, monkeypatch):
     path = tmp_path / "big"
     path.write_bytes(b"a" * (3 << 20))
     whole = file_hash(path)
-    monkeypatch.setattr("mdcoeffs.chain.stage.SAMPLED", 1 << 20)
+    monkeypatch.setattr("cellsim.files.folder.SAMPLED", 1 << 20)
     sampled = file_hash(path)
     assert sampled != whole and sampled == file_hash(path)
     path.write_bytes(b"a" * (3 << 20) + b"b")

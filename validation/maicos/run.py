@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from mdcoeffs.interface.analysis import InterfaceResult, interface_from_file
+from mdcoeffs.interface.report import interface_figure
 
 from mdcoeffs.frames.stream import remove_checkpoints
 from mdcoeffs.inputs.species import read_species
-from mdcoeffs.interface.analysis import InterfaceResult, interface_from_file
-from mdcoeffs.interface.report import interface_figure
 
 VARIABLE = "CELLSIM_MAICOS"
 ANGSTROM = 1e-10

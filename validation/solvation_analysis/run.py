@@ -22,10 +22,11 @@ import numpy as np
 
 warnings.simplefilter("ignore")
 
+from mdcoeffs.structure.analysis import structure_from_file  # noqa: E402
+
 from cellsim.base import InputError  # noqa: E402
 from mdcoeffs.inputs.species import read_species  # noqa: E402
 from mdcoeffs.residence.lifetimes import Intervals, lag_sums, survival  # noqa: E402
-from mdcoeffs.structure.analysis import structure_from_file  # noqa: E402
 from mdcoeffs.structure.radial import first_shell  # noqa: E402
 
 VARIABLE = "CELLSIM_SOLVATION_ANALYSIS"
