@@ -78,12 +78,11 @@ def make(folder: Path, cations: int, frames: int) -> None:
 
 
 def with_mdcoeffs(folder: Path, lags: int) -> dict[str, list[float]]:
-    from mdcoeffs.residence.analysis import residence_from_file
+    from mdcoeffs.analysis import analyse
+    from mdcoeffs.residence import ANALYSIS
 
-    from mdcoeffs.inputs.species import read_species
-
-    found = residence_from_file(read_species(folder / "SPECIES.toml"), folder=folder, checkpoint_every=1e9).curves
-    both = {mode: found["Li-X", mode] for mode in ("continuous", "intermittent")}
+    curves = analyse(ANALYSIS, folder / "SPECIES.toml", folder=folder, checkpoint_every=1e9).curves
+    both = {mode: curves["Li-X", mode] for mode in ("continuous", "intermittent")}
     return {"lag": (both["continuous"].lag * 1e12).tolist(),
             **{mode: one.C.value.tolist() for mode, one in both.items()},
             **{f"{mode}_error": one.C.error.tolist() for mode, one in both.items()}}  # fmt: skip

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import page_cluster
-from mdcoeffs.activity.analysis import read_activity
-from mdcoeffs.residence.analysis import read_residence
 from page_blocks import ROOT, Block, blocks_of
 from page_files import Molecules, series_hdf, species_toml, walkers
 from page_runner import Rules, call, compare
@@ -20,9 +18,11 @@ from cellsim.electrolyte.set_file import load_set, read_set
 from cellsim.fit.recipe import read_recipe
 from cellsim.run.case import load_case
 from cellsim.run.data import read_data
+from mdcoeffs.activity import read_activity
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.interface.settings import read_interface
 from mdcoeffs.mobility.settings import read_mobility
+from mdcoeffs.residence.bonds import read_residence
 from mdcoeffs.structure.shells import read_shells
 
 # ---- what pages presuppose ----------------------------------------------------------------------------------------

@@ -124,13 +124,13 @@ def test_a_killed_run_goes_on(folder, tmp_path):
     out.mkdir()
     script = textwrap.dedent("""
         import os, signal, sys
-        import mdcoeffs.mobility.paths as paths
-        plain = paths.Recorder.add
-        def add(self, frame):
-            plain(self, frame)
-            if frame.number == 120:
+        import mdcoeffs.frames.paths as paths
+        plain = paths.PathRecorder.add
+        def add(self, snapshot):
+            plain(self, snapshot)
+            if snapshot.number == 120:
                 os.kill(os.getpid(), signal.SIGKILL)
-        paths.Recorder.add = add
+        paths.PathRecorder.add = add
         from mdcoeffs.cli import main
         main(sys.argv[1:])
     """)
@@ -142,7 +142,7 @@ def test_a_killed_run_goes_on(folder, tmp_path):
     assert call(*arguments).exit_code == 0
     assert call("mobility", folder / "coarse.toml", "-o", whole).exit_code == 0
     assert (out / "summary.json").read_text() == (whole / "summary.json").read_text()
-    assert not list(out.glob("checkpoint*")) and not list(out.glob("mobility-*"))
+    assert not list(out.glob("checkpoint*")) and not list(out.glob("scratch-*"))
 
 
 def test_real_run_that_is_too_short(tmp_path):
@@ -177,7 +177,7 @@ role = "solvent"
     assert "Li does not diffuse over this window" in " ".join(found["notes"])
     assert "M is not given" in " ".join(found["notes"])
     assert found["translation"]["TFSI"]["M"]["value"] is None
-    assert not list((tmp_path / "out").glob("mobility-*"))
+    assert not list((tmp_path / "out").glob("scratch-*"))
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,11 @@ import numpy as np
 
 warnings.simplefilter("ignore")
 
-from mdcoeffs.structure.analysis import structure_from_file  # noqa: E402
 
 from cellsim.base import InputError  # noqa: E402
-from mdcoeffs.inputs.species import read_species  # noqa: E402
+from mdcoeffs.analysis import analyse  # noqa: E402
 from mdcoeffs.residence.lifetimes import Intervals, lag_sums, survival  # noqa: E402
+from mdcoeffs.structure import ANALYSIS  # noqa: E402
 from mdcoeffs.structure.radial import first_shell  # noqa: E402
 
 VARIABLE = "CELLSIM_SOLVATION_ANALYSIS"
@@ -91,7 +91,7 @@ def coordination(data: Path) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "SPECIES.toml").write_text(SPECIES.format(data=data))
-        found = structure_from_file(read_species(folder / "SPECIES.toml"), folder=folder)
+        found = analyse(ANALYSIS, folder / "SPECIES.toml")
     rows = []
     for k, name in enumerate(found.settings.partners):
         rows.append(Row(f"coordination number, {name}", PEER["coordination_numbers"][name],
