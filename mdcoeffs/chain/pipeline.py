@@ -54,7 +54,7 @@ from mdcoeffs.chain.stage import Done, Stage, current, make
 from mdcoeffs.chain.to_set import set_from_recipe
 from mdcoeffs.frames.stream import with_positions
 from mdcoeffs.inputs.species import SpeciesFile, read_species
-from mdcoeffs.md.run_record import read_record
+from mdcoeffs.md.engine import read_record
 from mdcoeffs.md.simulate import run_folder, simulate_system
 from mdcoeffs.onsager.result import read_onsager
 
