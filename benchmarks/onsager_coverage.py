@@ -126,7 +126,7 @@ def oracle_width(k: int, seed: int, frames: int, kind: str = "random") -> float:
     return float(2 * 1.959964 * np.sqrt(2.0 / (3 * max(usable, 1) * scenario.replicas)))
 
 
-def run_one(k: int, seed: int, frames: int, kind: str = "random", prior_flat: float = 0.5) -> dict[str, Any]:
+def run_one(k: int, seed: int, frames: int, kind: str = "random", prior_flat: float = 0.3) -> dict[str, Any]:
     """Simulate and estimate system k; which intervals hold, which lie above the truth, how wide they are."""
     scenario = SCENARIOS[k % len(SCENARIOS)]
     replicas = system(scenario, stream(seed, k), frames, kind)

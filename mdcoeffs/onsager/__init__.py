@@ -52,7 +52,7 @@ class OnsagerSettings:
     frame: str = "solvent"
     solvents: tuple[str, ...] | None = None
     window: tuple[float, float] | None = None
-    prior_flat: float = 0.5
+    prior_flat: float = 0.3
     seed: int = 0
     self_part: str = "ions"
 
@@ -86,7 +86,7 @@ def read_estimate(file: SpeciesFile) -> OnsagerSettings:
         frame=table.choice("frame", FRAMES, "solvent"),
         solvents=_solvents(table, file),
         window=_window(table),
-        prior_flat=table.number("prior_flat", 0.5, least=0, most=0.99),
+        prior_flat=table.number("prior_flat", 0.3, least=0, most=0.99),
         seed=table.integer("seed", 0, least=0),
         self_part=file.self_part,
     )

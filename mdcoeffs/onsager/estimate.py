@@ -18,7 +18,8 @@ import numpy as np
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import FRAMES, OnsagerMatrix
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD, check_replicas, mean_volume
-from mdcoeffs.onsager.plateau import Plateau, current_spectrum, flat_plateau, relaxing_plateau
+from mdcoeffs.onsager.plateau import Beliefs, Plateau, flat_plateau, relaxing_plateau
+from mdcoeffs.onsager.spectrum import current_spectrum
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 
 logger = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ def estimate_onsager(
     window: tuple[float, float] | None = None,
     frame: str = "solvent",
     solvents: Sequence[int | str] | None = None,
-    prior_flat: float = 0.5,
+    prior_flat: float = 0.3,
     n_samples: int = 4000,
     seed: int = 0,
 ) -> OnsagerEstimate:
@@ -185,7 +186,7 @@ def estimate_onsager(
     rng = np.random.default_rng(seed)
     if window is None:
         spectrum = current_spectrum(runs)
-        plateau = relaxing_plateau(spectrum, n_samples, rng, prior_flat=prior_flat)
+        plateau = relaxing_plateau(spectrum, n_samples, rng, beliefs=Beliefs(flat=prior_flat))
         relaxation = float(np.median(plateau.relaxation)) * spectrum.dt
         start = max(spectrum.dt, 2 * math.pi * relaxation)
         used, criterion = (start, max(run.duration for run in runs)), CRITERION

@@ -1,161 +1,108 @@
-"""The zero-frequency plateau of a 2 x 2 current spectrum, with a calibrated posterior.
+"""Omega as the zero-frequency limit of a current spectrum, averaged over what the way there may look like.
 
-In coordinates whitened by the low-frequency average the spectrum is S = [[e^a, phi e^a], [., e^b + phi^2 e^a]], and
-each of a, b, phi is a constant plus relaxations w_m (s tau_m)^2 / (1 + (s tau_m)^2) on a geometric grid of times tau_m.
-The constants are the plateau. Which relaxations are there is averaged over (Bayesian model averaging): none at
-all; the fastest of the grid alone; or that and any unbroken run of slower ones, with weights correlated between
-neighbours. The fastest has a weight of its own because it stands for inertia, which lowers the spectrum of a liquid
-where slower relaxations raise it: correlated with them, it would hide a weak slow one. The time next slower than the
-slowest that the evidence asks for is always allowed too: without it the plateau comes out too high.
-The constants below were set on seeds that the coverage study (benchmarks/onsager_coverage.py) does not use.
+The spectrum is diffusion plus bounded motions plus inertia (:mod:`.relaxation`). Which of them are there is not known,
+and the answer depends on it most where the data cannot tell: a motion too slow or too weak to be seen in the spectrum
+still hides the limit. So nothing is chosen. No bounded motion, one of any time and shape, or several, with and without
+inertia, are all fitted; each counts by its evidence, and the samples of Omega come from all of them. A motion that is
+not seen is thus allowed for at every time and strength at which it would not be seen, and widens the interval by as
+much as it should.
 
-The spectrum of the ion currents of a run, as independent Gaussian amplitudes.
-
-The increments of the summed displacements are expanded in sines that vanish at both ends of the run (DST-I). For a
-stationary process the amplitudes are then independent, with covariance S(f), the current spectrum, and
-S(f -> 0) = Omega. The sines vanish at the ends, so a bounded motion does not leak into low frequencies, and for
-increments correlated between neighbours only the independence is exact.
+The prior is stated in :class:`Beliefs`. It was set on seeds that the coverage study does not use.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import fft
+from scipy.special import gammaln, logsumexp
 
-from cellsim.base import N_A, Array, InputError, k_B
-from mdcoeffs.onsager.displacements import CollectiveDisplacements
+from cellsim.base import Array, InputError, Ints
+from mdcoeffs.onsager.relaxation import (
+    FULL_INERTIA,
+    NO_INERTIA,
+    PARTIAL_INERTIA,
+    SHAPES,
+    TABLE_STEP,
+    Amplitudes,
+    Form,
+    Prior,
+    log_posterior,
+    matrices,
+    matrix_size,
+    maximise,
+    mode_size,
+    shape_tables,
+    short_time,
+    spectra,
+)
+from mdcoeffs.onsager.spectrum import CurrentSpectrum
 
-EXACT_BINS = 40
-"""Frequencies kept one by one, from the lowest."""
-BIN_RATIO = 1.1
-"""Above them, ratio of the edges of a bin."""
-
-
-@dataclass(frozen=True, eq=False)
-class CurrentSpectrum:
-    """Outer products of the sine amplitudes, summed over directions, replicas and frequencies of a bin.
-
-    Parameters
-    ----------
-    s : array (bins,)
-        Discrete frequency 2 sin(omega dt/2), root-mean-square over the bin, in units of 1/dt.
-    W : array (bins, 2, 2)
-        Sums of outer products; expectation ``dof * S`` with S(0) = Omega [mol^2/(J m s)].
-    dof : array (bins,)
-        Number of real Gaussian amplitudes summed.
-    dt : float
-        Time between frames [s].
-    steps : tuple of int
-        Number of increments of each replica.
-    """
-
-    s: Array
-    W: Array
-    dof: Array
-    dt: float
-    steps: tuple[int, ...]
-
-    @property
-    def longest(self) -> int:
-        """Steps of the longest replica."""
-        return max(self.steps)
-
-
-def current_spectrum(
-    replicas: Sequence[CollectiveDisplacements], *, lags: tuple[float, float] | None = None
-) -> CurrentSpectrum:
-    """Spectrum of the ion currents of all replicas together.
-
-    Parameters
-    ----------
-    replicas : sequence of CollectiveDisplacements
-        Runs of one system, in one frame of reference.
-    lags : (float, float), optional
-        Keep only half-periods between these two times [s].
-
-    Returns
-    -------
-    CurrentSpectrum
-        With the normalisation S(0) = Omega = <dx_i dx_j>/(2 k_B T V N_A^2 t) per direction.
-
-    References
-    ----------
-    doi:10.1063/5.0155301, Eq. 23, as a spectrum.
-    """
-    parts = []
-    for run in replicas:
-        scale = 2.0 * k_B * run.temperature * run.volume * N_A**2 * run.dt
-        steps = np.diff(run.R[:, list(run.ions)], axis=0)
-        v = fft.dst(steps, type=1, axis=0, norm="ortho")
-        W = np.einsum("kix,kjx->kij", v, v) / scale
-        n = W.shape[0]
-        k = np.arange(1, n + 1)
-        keep = np.ones(n, dtype=bool)
-        if lags is not None:
-            half_period = (n + 1) * run.dt / k
-            slack = 1e-9 * run.dt
-            keep = (half_period >= lags[0] - slack) & (half_period <= max(lags[1], lags[0]) + run.dt)
-        parts.append(_binned(2.0 * np.sin(np.pi * k[keep] / (2 * (n + 1))), W[keep]))
-    same = all(len(p[0]) == len(parts[0][0]) and np.array_equal(p[0], parts[0][0]) for p in parts)
-    if same:  # replicas of one length share their frequencies
-        s, W, dof = parts[0][0], sum(p[1] for p in parts), sum(p[2] for p in parts)
-    else:
-        s, W, dof = (np.concatenate([p[m] for p in parts]) for m in range(3))
-        order = np.argsort(s, kind="stable")
-        s, W, dof = s[order], W[order], dof[order]
-    return CurrentSpectrum(
-        s=s,
-        W=np.asarray(W, dtype=float),
-        dof=np.asarray(dof, dtype=float),
-        dt=replicas[0].dt,
-        steps=tuple(run.n_frames - 1 for run in replicas),
-    )
-
-
-def _binned(s: Array, W: Array) -> tuple[Array, Array, Array]:
-    n = s.size
-    if n == 0:
-        return s, W, np.zeros(0)
-    starts = [0]
-    while True:
-        last = starts[-1]
-        after = last + 1 if last < EXACT_BINS else max(last + 1, int(last * BIN_RATIO))
-        if after >= n:
-            break
-        starts.append(after)
-    edges = np.array(starts)
-    width = np.diff(np.append(edges, n))
-    mean_s = np.sqrt(np.add.reduceat(s**2, edges) / width)
-    return mean_s, np.add.reduceat(W, edges, axis=0), 3.0 * width
-
-
-SIGMA = 0.8
-"""Prior scale of a relaxation's weight, in log units of the spectrum."""
-INERTIA = 1.0
-"""Prior scale of the weight of the fastest time of the grid, half a step."""
-NEIGHBOURS = 0.9
-"""Prior correlation of the weights of neighbouring grid times: spectra are smooth."""
 RATIO = 1.9
-"""Ratio of neighbouring relaxation times of the grid."""
-TIMES_BEYOND = 1
-"""Grid times slower than the slowest relaxation asked for that are always allowed."""
-NO_PART = 0.02
-"""Prior probability that one of the two blocks (a | b and phi) does not relax where the other does."""
-CROSS = 0.5
-"""Scale of the weights of the cross term phi, relative to those of a and b."""
-OFF = 1e10
-"""Prior precision that switches a weight off."""
-STUDENT = 8.0
+"""Ratio of neighbouring times of the grid on which bounded motions are looked for."""
+FASTEST = 0.5
+"""Shortest time of a bounded motion, in steps."""
+LOCATED = 0.45
+"""A time whose logarithm is known to better than this is a parameter of its own instead of a sum over the grid."""
+HOPELESS = 3.0
+"""One more motion that lowers the log evidence by more than this ends the search: yet another would do so again."""
+NEGLIGIBLE = 3000.0
+"""Candidates this many times less probable than the best are left out."""
+STUDENT = 6.0
 """Degrees of freedom of the proposal distribution."""
-OCCAM = 2e-3
-"""Pairs of models below this probability are left out of the average (Occam's window)."""
-SPARE = 20
-"""Proposals drawn of every model beyond the samples taken from it."""
+FIRST_DRAWS = 300
+"""Draws of every candidate, from which its evidence is estimated."""
+DRAWN_SPECTRA = 200
+"""Samples whose whole spectrum is kept, for figures and checks."""
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """What is believed before the data are seen.
+
+    Parameters
+    ----------
+    flat : float
+        Probability that there is no bounded motion at all.
+    further : float
+        Probability of one more, given one.
+    shapes : tuple of float
+        Probabilities of :data:`.SHAPES` for the first; further ones are exponential, since a sum of those is anything.
+    inertia : tuple of float
+        Probabilities of no inertia, full inertia and a partial one.
+    strength : (float, float)
+        Mean and standard deviation of the log of a diagonal element of G, the gain over diffusion at short times.
+    cross : float
+        Standard deviation of the off-diagonal elements of its root.
+    nearby : (float, float)
+        Probability that a further motion lies around one that is there, and how far, in ln tau: real relaxations are
+        rarely single exponentials.
+    share : (float, float)
+        Mean and standard deviation of the logit of the share of the motion that has inertia.
+    inertia_time : (float, float)
+        Of ln tau_v in steps, within ln 0.25 and ln 8: a longer one is seen as what it is by the bounded motions' signs.
+    motions : int
+        Largest number of bounded motions.
+    """
+
+    flat: float = 0.3
+    further: float = 0.5
+    shapes: tuple[float, ...] = (0.5, 0.12, 0.12, 0.12, 0.14)
+    inertia: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    strength: tuple[float, float] = (-0.2, 1.5)
+    cross: float = 1.0
+    nearby: tuple[float, float] = (0.6, 1.2)
+    share: tuple[float, float] = (2.5, 2.0)
+    inertia_time: tuple[float, float] = (0.4, 1.0)
+    motions: int = 5
+
+    def number(self, motions: int) -> float:
+        """Probability of that many bounded motions."""
+        if motions == 0:
+            return self.flat
+        return (1 - self.flat) * self.further ** (motions - 1) * (1 - self.further)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,17 +114,20 @@ class Plateau:
     samples : array (S, 2, 2)
         Posterior samples of S(0), in the units of the spectrum; positive definite.
     relaxation : array (S,)
-        Slowest relaxation time allowed in the model of each sample, in units of the step, 0 for none.
+        Slowest relaxation time of each sample, in units of the step, 0 for none.
     effective_size : float
         Effective number of independent samples behind them.
     edge : float
         Posterior probability that the slowest relaxation is at the limit of what the run can show.
+    spectra : array (draws, bins, 2, 2)
+        The whole spectrum of some of the samples; empty where it was taken as constant.
     """
 
     samples: Array
     relaxation: Array
     effective_size: float
     edge: float
+    spectra: Array = field(default_factory=lambda: np.zeros((0, 0, 2, 2)))
 
 
 def flat_plateau(W: Array, dof: float, n_samples: int, rng: np.random.Generator) -> Plateau:
@@ -209,7 +159,7 @@ def flat_plateau(W: Array, dof: float, n_samples: int, rng: np.random.Generator)
 
 
 def relaxing_plateau(
-    spectrum: CurrentSpectrum, n_samples: int, rng: np.random.Generator, *, prior_flat: float = 0.5
+    spectrum: CurrentSpectrum, n_samples: int, rng: np.random.Generator, *, beliefs: Beliefs | None = None
 ) -> Plateau:
     """Posterior averaged over all models of the approach to the plateau.
 
@@ -221,99 +171,49 @@ def relaxing_plateau(
         Number of samples.
     rng : Generator
         Source of randomness.
-    prior_flat : float
-        Prior probability that nothing relaxes (pure diffusion from the first step on), at least 0 and below 1.
+    beliefs : Beliefs, optional
+        The prior.
 
     Returns
     -------
     Plateau
         Equally weighted samples.
     """
-    s, dof = spectrum.s, spectrum.dof
-    grid = _grid(spectrum.longest)
     C = _whitening(spectrum)
-    inverse = np.linalg.inv(C)
-    Y = inverse @ spectrum.W @ inverse.T
-    x = (s[:, None] * grid[None, :]) ** 2
-    X = np.column_stack([np.ones_like(s), x / (1.0 + x)])
-    data = _Data(Y[:, 0, 0], Y[:, 0, 1], Y[:, 1, 1], dof, X)
-    models = _models(grid.size)
-    first = _fit_first(data, models.precision)
-    second = _fit_second(data, models.precision)
-    weight = _joint(models, first.evidence, second.evidence, prior_flat)
+    search = _Search(spectrum, C, beliefs or Beliefs())
+    candidates = list(search.candidates())
+    best = max(candidate.log_weight for candidate in candidates)
+    candidates = [c for c in candidates if c.log_weight > best - math.log(NEGLIGIBLE)]
+    # Laplace's evidence is off by factors where the posterior is skewed or cut by a bound; draws of each mend it.
+    drawn = [search.draw(candidate.fit, FIRST_DRAWS, rng) for candidate in candidates]
+    weight = np.array([c.log_prior + _log_mean(log) for c, (_, log) in zip(candidates, drawn, strict=True)])
+    weight = np.exp(weight - logsumexp(weight))
     position = (rng.random() + np.arange(n_samples)) / n_samples
     pick = np.minimum(np.searchsorted(np.cumsum(weight), position), weight.size - 1)
-    chosen = models.beyond[np.stack(np.unravel_index(pick, (models.last.size,) * 2))]
-    a, b, phi = np.empty((3, n_samples))
-    efficiency = np.zeros(2)
-    for i in np.unique(chosen[0]):
-        mine = np.flatnonzero(chosen[0] == i)
-        values, log_weight = _draw_first(data, first, models, i, mine.size + SPARE, rng)
-        kept, share = _resample(log_weight, mine.size, rng)
-        a[mine] = values[kept]
-        efficiency[0] += share * mine.size / n_samples
-    for j in np.unique(chosen[1]):
-        mine = np.flatnonzero(chosen[1] == j)
-        values, cross, log_weight = _draw_second(data, second, models, j, mine.size + SPARE, rng)
-        kept, share = _resample(log_weight, mine.size, rng)
-        b[mine], phi[mine] = values[kept], cross[kept]
-        efficiency[1] += share * mine.size / n_samples
-    S = np.empty((n_samples, 2, 2))
-    S[:, 0, 0] = np.exp(a)
-    S[:, 0, 1] = S[:, 1, 0] = phi * S[:, 0, 0]
-    S[:, 1, 1] = np.exp(b) + phi**2 * S[:, 0, 0]
-    S = C @ S @ C.T
-    last = models.last[chosen].max(axis=0)
-    relaxation = np.where(last > 0, grid[np.maximum(last, 1) - 1], 0.0)
-    slowest = np.maximum.outer(models.last, models.last).ravel()
-    edge = float(np.sum(weight[slowest == grid.size]))
-    return Plateau(0.5 * (S + np.swapaxes(S, 1, 2)), relaxation, float(n_samples * efficiency.min()), edge)
+    shown = rng.choice(n_samples, size=min(DRAWN_SPECTRA, n_samples), replace=False)
+    samples, relaxation = np.empty((n_samples, *C.shape)), np.zeros(n_samples)
+    curves = np.empty((n_samples if n_samples < DRAWN_SPECTRA else DRAWN_SPECTRA, spectrum.s.size, *C.shape))
+    effective = 0.0
+    for k in np.unique(pick):
+        mine, fit = np.flatnonzero(pick == k), candidates[k].fit
+        thetas, log = drawn[k]
+        if 3 * mine.size > FIRST_DRAWS:
+            more, log_more = search.draw(fit, 3 * mine.size - FIRST_DRAWS, rng)
+            thetas, log = np.concatenate([thetas, more]), np.concatenate([log, log_more])
+        p = _truncated(log)
+        effective += mine.size * min(1.0, 1 / (mine.size * float(np.sum(p**2))))
+        thetas = thetas[rng.choice(p.size, size=mine.size, p=p)]
+        samples[mine] = matrices(thetas, C.shape[0])
+        if fit.form.shapes:
+            relaxation[mine] = np.exp(np.max(thetas[:, fit.form.times(C.shape[0])], axis=1))
+        kept, places, _ = np.intersect1d(mine, shown, return_indices=True)
+        curves[np.searchsorted(np.sort(shown), kept)] = spectra(thetas[places], fit.form, search.data)
+    edge = float(np.mean(relaxation > 0.5 * math.exp(search.slowest)))
+    return Plateau(_symmetric(C @ samples @ C.T), relaxation, effective, edge, _symmetric(C @ curves @ C.T))
 
 
-@dataclass(frozen=True, eq=False)
-class _Data:
-    """Whitened second moments and design matrix (bins, 1 + times)."""
-
-    q11: Array
-    q12: Array
-    q22: Array
-    dof: Array
-    X: Array
-
-    @property
-    def XX(self) -> Array:
-        K, p = self.X.shape
-        return (self.X[:, :, None] * self.X[:, None, :]).reshape(K, p * p)
-
-    def residual(self, phi: Array) -> Array:
-        return self.q22 - 2 * phi * self.q12 + phi**2 * self.q11
-
-
-@dataclass(frozen=True, eq=False)
-class _Models:
-    """None, the fastest time alone, that and each unbroken run of the others: the prior precision of the weights,
-    the number of the slowest time, the model that goes one time beyond.
-    """
-
-    on: NDArray[np.bool_]
-    precision: Array
-    last: NDArray[np.int64]
-    beyond: NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """Maximum a posteriori, negative Hessian and log evidence (Laplace) of every model."""
-
-    theta: Array
-    hessian: Array
-    evidence: Array
-
-
-def _grid(steps: int) -> Array:
-    """Relaxation times, geometric, from half a step to steps/(4 pi), in units of the step."""
-    times = max(1, int(np.floor(np.log(steps / (4 * np.pi) / 0.5) / np.log(RATIO))) + 1)
-    return np.asarray(0.5 * RATIO ** np.arange(times), dtype=np.float64)
+def _symmetric(A: Array) -> Array:
+    return np.asarray(0.5 * (A + np.swapaxes(A, -1, -2)))
 
 
 def _cholesky(W: Array) -> Array:
@@ -332,157 +232,201 @@ def _whitening(spectrum: CurrentSpectrum) -> Array:
     return _cholesky(spectrum.W[: k + 1].sum(axis=0) / total[k])
 
 
-def _models(times: int) -> _Models:
-    keys = [(0, 0), (2, 1)] + [(i, j) for j in range(2, times + 1) for i in range(2, j + 1)]  # slower times i to j
-    where = {key: n for n, key in enumerate(keys)}
-    on = np.zeros((len(keys), times + 1), dtype=bool)
-    on[:, 0] = True
-    precision = np.zeros((len(keys), times + 1, times + 1))
-    precision[:, np.arange(1, times + 1), np.arange(1, times + 1)] = OFF
-    beyond = np.zeros(len(keys), dtype=np.int64)
-    distance = np.abs(np.subtract.outer(np.arange(times), np.arange(times)))
-    for n, (i, j) in enumerate(keys[1:], start=1):
-        on[n, 1] = on[n, i : j + 1] = True
-        precision[n, 1, 1] = 1 / INERTIA**2
-        run = distance[: j - i + 1, : j - i + 1]
-        precision[n, i : j + 1, i : j + 1] = np.linalg.inv(SIGMA**2 * NEIGHBOURS**run)
-        beyond[n] = where[i, min(j + TIMES_BEYOND, times)]
-    return _Models(on, precision, np.array([j for _, j in keys], dtype=np.int64), beyond)
+def _truncated(log_weight: Array) -> Array:
+    """Importance weights, normalised, none above sqrt(n) times their mean.
 
-
-def _joint(models: _Models, first: Array, second: Array, prior_flat: float) -> Array:
-    """Probability of every pair (model of a, model of b and phi), raveled.
-
-    Given that something relaxes, either block is without with probability NO_PART; where both relax, they have the
-    slowest time in common.
+    One draw far out in the proposal's tail would otherwise stand for a tenth of all samples. Ionides,
+    doi:10.1198/106186008X320456.
     """
-    times = int(models.last.max())
-    some = models.last > 0
-    part = np.where(some, (1 - NO_PART) / np.maximum(models.last - 1, 1) / times, NO_PART)
-    prior = np.outer(part, part)
-    same = np.equal.outer(models.last, models.last)
-    both = np.logical_and.outer(some, some)
-    prior = np.where(both, prior * times * same, prior)
-    prior *= (1 - prior_flat) / (1 - NO_PART**2)
-    prior[0, 0] = prior_flat
-    log = np.add.outer(first, second)
-    weight = prior * np.exp(log - np.max(log[prior > 0]))
-    weight /= weight.sum()
-    weight[weight < min(OCCAM, 0.5 * weight.max())] = 0.0
-    return np.asarray(weight.ravel() / weight.sum(), dtype=np.float64)
-
-
-def _resample(log_weight: Array, n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], float]:
-    """Indices of n draws chosen in proportion to their importance; and the effective share of all draws."""
     p = np.exp(log_weight - log_weight.max())
-    p /= p.sum()
-    return rng.choice(p.size, size=n, p=p), float(1.0 / (p.size * np.sum(p**2)))
+    p = np.minimum(p, p.mean() * math.sqrt(p.size))
+    return np.asarray(p / p.sum())
 
 
-def _solve(H: Array, g: Array) -> Array:
-    """Solve the small systems of all models at once."""
-    return np.asarray(np.linalg.solve(H, g[..., None])[..., 0], dtype=np.float64)
+def _log_mean(log_weight: Array) -> float:
+    top = float(log_weight.max())
+    p = np.exp(log_weight - top)
+    return top + math.log(float(np.minimum(p, p.mean() * math.sqrt(p.size)).mean()))
 
 
-def _times(P: Array, theta: Array) -> Array:
-    """Product of each model's precision matrix with its parameters."""
-    return np.asarray(np.einsum("bij,bj->bi", P, theta), dtype=np.float64)
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """A form of the spectrum at its best.
+
+    `free` are the places of the free parameters, `covariance` theirs, `log_constant` the normalisation of their prior,
+    `evidence` Laplace's, in logs.
+    """
+
+    form: Form
+    theta: Array
+    prior: Prior
+    free: Ints
+    covariance: Array
+    log_constant: float
+    evidence: float
+
+    def deviation(self, place: int) -> float:
+        """Standard deviation of a free parameter."""
+        return float(np.sqrt(self.covariance.diagonal()[np.searchsorted(self.free, place)]))
 
 
-def _damped(step: Array, X: Array) -> tuple[Array, float]:
-    """Newton step shortened so that no log-spectrum moves by more than 2; and the largest move."""
-    move = np.abs(step @ X.T).max(axis=1)
-    return step * np.minimum(1.0, 2.0 / np.maximum(move, 1e-30))[:, None], float(move.max())
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A fit and the log of its prior probability, the density in ln tau times the spacing of the grid included."""
+
+    fit: _Fit
+    log_prior: float
+
+    @property
+    def log_weight(self) -> float:
+        return self.log_prior + self.fit.evidence
 
 
-def _fit_first(d: _Data, P: Array) -> _Fit:
-    """a: chi-squared amplitudes with log-variance X theta."""
-    B, p, _ = P.shape
-    XX, X = d.XX, d.X
-    theta = np.zeros((B, p))
-    theta[:, 0] = np.log(d.q11.sum() / d.dof.sum())
-    for _ in range(100):
-        r = d.q11 * np.exp(-theta @ X.T)
-        H = ((0.25 * (r + d.dof)) @ XX).reshape(B, p, p)
-        H += P
-        step, move = _damped(_solve(H, 0.5 * (r - d.dof) @ X - _times(P, theta)), X)
-        theta = theta + step
-        if move < 1e-6:
-            break
-    a = theta @ X.T
-    r = d.q11 * np.exp(-a)
-    H = ((0.5 * r) @ XX).reshape(B, p, p)
-    H += P
-    top = -0.5 * a @ d.dof - 0.5 * r.sum(axis=1) - 0.5 * (theta * _times(P, theta)).sum(axis=1)
-    prior = 0.5 * np.linalg.slogdet(P[:, 1:, 1:])[1]
-    return _Fit(theta, H, top + prior - 0.5 * np.linalg.slogdet(H)[1])
+class _Search:
+    """All forms worth fitting to one spectrum, whitened by `C`."""
 
+    def __init__(self, spectrum: CurrentSpectrum, C: Array, beliefs: Beliefs) -> None:
+        inverse = np.linalg.inv(C)
+        self.n, self.beliefs = C.shape[0], beliefs
+        # Slower than 1/(4 pi) of the run a motion has less than one amplitude to itself.
+        self.fastest, self.slowest = math.log(FASTEST), math.log(max(spectrum.longest / (4 * math.pi), 1.0))
+        self.span = max(self.slowest - self.fastest, 0.5)
+        self.grid = self.fastest + math.log(RATIO) * np.arange(int(self.span / math.log(RATIO)) + 1)
+        first = self.fastest - 2 * TABLE_STEP
+        times = first + TABLE_STEP * np.arange(int((self.slowest + 4 * TABLE_STEP - first) / TABLE_STEP) + 2)
+        W = np.ascontiguousarray(inverse @ spectrum.W @ inverse.T)
+        self.data = Amplitudes(
+            spectrum.s**2, W, spectrum.dof, shape_tables(spectrum.s, np.asarray(times, dtype=np.float64)), first
+        )
 
-def _fit_second(d: _Data, P: Array) -> _Fit:
-    """b and phi: regression of the second current on the first, log residual variance X theta."""
-    B, p, _ = P.shape
-    XX, X = d.XX, d.X
-    b = np.zeros((B, p))
-    b[:, 0] = np.log((d.q22.sum() - d.q12.sum() ** 2 / d.q11.sum()) / d.dof.sum())
-    for _ in range(200):
-        e = np.exp(-b @ X.T)
-        A = ((d.q11 * e) @ XX).reshape(B, p, p)
-        A += P / CROSS**2
-        f = _solve(A, (d.q12 * e) @ X)
-        r = d.residual(f @ X.T) * e
-        H = ((0.25 * (r + d.dof)) @ XX).reshape(B, p, p)
-        H += P
-        step, move = _damped(_solve(H, 0.5 * (r - d.dof) @ X - _times(P, b)), X)
-        b = b + step
-        if move < 1e-6:
-            break
-    e = np.exp(-b @ X.T)
-    phi = f @ X.T
-    r = d.residual(phi) * e
-    H = np.empty((B, 2 * p, 2 * p))
-    H[:, :p, :p] = ((0.5 * r) @ XX).reshape(B, p, p)
-    H[:, p:, p:] = ((d.q11 * e) @ XX).reshape(B, p, p)
-    H[:, :p, p:] = ((e * (d.q12 - phi * d.q11)) @ XX).reshape(B, p, p)
-    H[:, p:, :p] = np.swapaxes(H[:, :p, p:], 1, 2)
-    H[:, :p, :p] += P
-    H[:, p:, p:] += P / CROSS**2
-    theta = np.concatenate([b, f], axis=1)
-    penalty = (b * _times(P, b)).sum(axis=1) + (f * _times(P, f)).sum(axis=1) / CROSS**2
-    top = -0.5 * (b @ X.T) @ d.dof - 0.5 * r.sum(axis=1) - 0.5 * penalty
-    prior = np.linalg.slogdet(P[:, 1:, 1:])[1] - (p - 1) * math.log(CROSS)  # of b and of phi, half each
-    return _Fit(theta, H, top + prior - 0.5 * np.linalg.slogdet(H)[1])
+    # ---- which forms ----------------------------------------------------------------------------------------------
 
+    def candidates(self) -> Iterator[_Candidate]:
+        """No bounded motion, then one after another, each added to the best of what is there."""
+        beliefs = self.beliefs
+        for inertia in (NO_INERTIA, FULL_INERTIA, PARTIAL_INERTIA):
+            start = np.zeros(Form((), inertia).size(self.n))
+            if inertia:
+                start[matrix_size(self.n)] = beliefs.inertia_time[0]
+                start[matrix_size(self.n) + 1 :] = 1.0
+            present = self.fit(Form((), inertia), start)
+            log_inertia = math.log(beliefs.inertia[inertia])
+            if beliefs.flat > 0:
+                yield _Candidate(present, log_inertia + math.log(beliefs.flat))
+            for number in range(1, beliefs.motions + 1):
+                log_number = log_inertia + math.log(beliefs.number(number))
+                located, evidence = None, -math.inf
+                for shape in range(len(SHAPES)) if number == 1 else (0,):
+                    log_shape = math.log(beliefs.shapes[shape]) if number == 1 else 0.0
+                    best, some = self.added(present, shape)
+                    evidence = max(evidence, log_shape + float(logsumexp([c.log_weight for c in some])))
+                    if best is not None:
+                        evidence = max(evidence, log_shape + best.log_weight)
+                        if located is None or best.log_weight + log_shape > located[0]:
+                            located = best.log_weight + log_shape, best.fit
+                        some = [*some, best]
+                    for candidate in some:
+                        yield _Candidate(candidate.fit, candidate.log_prior + log_number + log_shape)
+                if located is None or evidence < present.evidence - HOPELESS:
+                    break
+                present = located[1]
 
-def _propose(theta: Array, hessian: Array, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """m draws of a multivariate Student t around the maximum, and minus their log density (up to a constant)."""
-    p = theta.size
-    L = np.linalg.cholesky(hessian)
-    scale = np.sqrt(STUDENT / rng.chisquare(STUDENT, m))
-    raw = rng.standard_normal((m, p)) * scale[:, None]
-    draws = theta + np.linalg.solve(L.T, raw.T).T
-    return draws, 0.5 * (STUDENT + p) * np.log1p((raw**2).sum(axis=1) / STUDENT)
+    def added(self, present: _Fit, shape: int) -> tuple[_Candidate | None, list[_Candidate]]:
+        """One more bounded motion: at its own time where the data tell it, and at those of the grid elsewhere."""
+        form = Form((*present.form.shapes, shape), present.form.inertia)
+        place = int(form.times(self.n)[-1])
+        density = self.density(present)
+        on_grid = []
+        start = self.extended(present, self.grid[0])
+        for log_time, p in zip(self.grid, density, strict=True):
+            start[place] = log_time
+            fit = self.fit(form, start, fixed=len(form.shapes) - 1)
+            on_grid.append(_Candidate(fit, math.log(math.log(RATIO) * p)))
+            start = fit.theta.copy()  # of the neighbouring time: half as many steps as from nothing
+        best = max(range(self.grid.size), key=lambda k: on_grid[k].log_weight)
+        fit = self.fit(form, on_grid[best].fit.theta)
+        if not math.isfinite(fit.evidence) or not self.fastest < fit.theta[place] < self.slowest - 0.02:
+            return None, on_grid
+        deviation = fit.deviation(place)
+        if deviation > LOCATED:
+            return None, on_grid
+        # The fit at its own time stands for the grid around it, which would be counted twice.
+        apart = np.abs(self.grid - fit.theta[place]) > max(0.6 * math.log(RATIO), 2.5 * deviation)
+        located = _Candidate(fit, math.log(density[best] * self.span))
+        return located, [candidate for candidate, far in zip(on_grid, apart, strict=True) if far]
 
+    def density(self, present: _Fit) -> Array:
+        """Prior density in ln tau of one more bounded motion, on the grid."""
+        uniform = np.full(self.grid.size, 1 / self.span)
+        if not present.form.shapes:
+            return uniform
+        share, width = self.beliefs.nearby
+        distance = np.abs(self.grid[:, None] - present.theta[present.form.times(self.n)]).min(axis=1)
+        return np.asarray((1 - share) * uniform + share * np.exp(-distance / width) / (2 * width))
 
-def _draw_first(d: _Data, fit: _Fit, models: _Models, i: int, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Plateau a of model i, with log importance weights."""
-    on = np.flatnonzero(models.on[i])
-    P = models.precision[i][np.ix_(on, on)]
-    x, minus_q = _propose(fit.theta[i, on], fit.hessian[i][np.ix_(on, on)], m, rng)
-    a = x @ d.X[:, on].T
-    log_p = -0.5 * a @ d.dof - 0.5 * np.exp(-a) @ d.q11 - 0.5 * np.einsum("mi,ij,mj->m", x, P, x)
-    return x[:, 0], log_p + minus_q
+    def extended(self, present: _Fit, log_time: float) -> Array:
+        """Where the search with one more bounded motion begins."""
+        motion = np.zeros(mode_size(self.n))
+        motion[0], motion[1 : 1 + self.n] = log_time, 0.5 * math.log(0.3)
+        end = present.form.size(self.n) - (0, 1, 1 + self.n)[present.form.inertia]
+        return np.concatenate([present.theta[:end], motion, present.theta[end:]])
 
+    # ---- one form -------------------------------------------------------------------------------------------------
 
-def _draw_second(
-    d: _Data, fit: _Fit, models: _Models, j: int, m: int, rng: np.random.Generator
-) -> tuple[Array, Array, Array]:
-    """Plateaus b and phi of model j, with log importance weights."""
-    on = np.flatnonzero(models.on[j])
-    P = models.precision[j][np.ix_(on, on)]
-    both = np.concatenate([on, on + d.X.shape[1]])
-    x, minus_q = _propose(fit.theta[j, both], fit.hessian[j][np.ix_(both, both)], m, rng)
-    b, phi = x[:, : on.size] @ d.X[:, on].T, x[:, on.size :] @ d.X[:, on].T
-    log_p = -0.5 * b @ d.dof - 0.5 * (np.exp(-b) * d.residual(phi)).sum(axis=1)
-    for part in (x[:, : on.size], x[:, on.size :] / CROSS):
-        log_p = log_p - 0.5 * np.einsum("mi,ij,mj->m", part, P, part)
-    return x[:, 0], x[:, on.size], log_p + minus_q
+    def prior(self, form: Form, fixed: int | None) -> Prior:
+        """Of all parameters; flat in those of Omega and, within bounds, in ln tau."""
+        size, n, beliefs = form.size(self.n), self.n, self.beliefs
+        prior = Prior(
+            np.zeros(size), np.zeros(size), np.ones(size, dtype=bool), np.full(size, -40.0), np.full(size, 40.0)
+        )
+        for m, place in enumerate(form.times(n)):
+            if m == fixed:
+                prior.free[place] = False
+            else:
+                prior.low[place], prior.high[place] = self.fastest - 0.2, self.slowest
+            gains, crosses = slice(place + 1, place + 1 + n), slice(place + 1 + n, place + mode_size(n))
+            prior.mean[gains], prior.precision[gains] = beliefs.strength[0] / 2, 4 / beliefs.strength[1] ** 2
+            prior.precision[crosses] = 1 / beliefs.cross**2
+        if form.inertia:
+            place = size - (0, 1, 1 + n)[form.inertia]
+            prior.low[place], prior.high[place] = math.log(0.25), math.log(8.0)
+            prior.mean[place], prior.precision[place] = beliefs.inertia_time[0], 1 / beliefs.inertia_time[1] ** 2
+            prior.mean[place + 1 :], prior.precision[place + 1 :] = beliefs.share[0], 1 / beliefs.share[1] ** 2
+        return prior
+
+    def fit(self, form: Form, start: Array, fixed: int | None = None) -> _Fit:
+        """The maximum and Laplace's evidence; `fixed` is the bounded motion whose time stays where it is."""
+        prior = self.prior(form, fixed)
+        theta, top, information = maximise(start, form.places, form.inertia, self.data, prior)
+        free = np.flatnonzero(prior.free)
+        information = information[np.ix_(free, free)] + 1e-9 * np.eye(free.size)
+        precision = prior.precision[free]
+        own_times = len(form.shapes) - (fixed is not None)
+        bounded = precision[precision > 0]
+        constant = float(0.5 * np.sum(np.log(bounded / (2 * math.pi))) - own_times * math.log(self.span))
+        try:
+            covariance = np.linalg.inv(information)
+            np.linalg.cholesky(covariance)
+        except np.linalg.LinAlgError:  # nothing depends on a parameter there: no evidence for this form
+            return _Fit(form, theta, prior, free, np.eye(free.size), constant, -math.inf)
+        volume = 0.5 * float(np.linalg.slogdet(2 * math.pi * covariance)[1])
+        return _Fit(form, theta, prior, free, _symmetric(covariance), constant, float(top) + constant + volume)
+
+    def draw(self, fit: _Fit, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """`m` draws of the parameters of a form from Student's t around its maximum, with log importance weights."""
+        n, motions, p = self.n, len(fit.form.shapes), fit.free.size
+        centre = short_time(fit.theta, n, motions, False)
+        slope = np.zeros((p, p))
+        for k, place in enumerate(fit.free):
+            step = np.zeros(fit.theta.size)
+            step[place] = 1e-5
+            ends = [short_time(fit.theta + sign * step, n, motions, False)[fit.free] for sign in (1, -1)]
+            slope[:, k] = (ends[0] - ends[1]) / 2e-5
+        scale = np.linalg.cholesky(_symmetric(slope @ fit.covariance @ slope.T) + 1e-12 * np.eye(p))
+        raw = rng.standard_normal((m, p)) * np.sqrt(STUDENT / rng.chisquare(STUDENT, m))[:, None]
+        draws = np.tile(centre, (m, 1))
+        draws[:, fit.free] += raw @ scale.T
+        log_q = gammaln(0.5 * (STUDENT + p)) - gammaln(0.5 * STUDENT) - 0.5 * p * math.log(STUDENT * math.pi)
+        log_q = log_q - np.log(np.diag(scale)).sum() - 0.5 * (STUDENT + p) * np.log1p((raw**2).sum(1) / STUDENT)
+        thetas, log_p = log_posterior(draws, fit.form.places, fit.form.inertia, self.data, fit.prior)
+        return thetas, log_p + fit.log_constant - log_q

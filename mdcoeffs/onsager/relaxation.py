@@ -1,0 +1,467 @@
+"""A current spectrum as diffusion, bounded motions and inertia, and the likelihood of measured amplitudes under it.
+
+The increments of a random walk on top of bounded motions have the spectrum::
+
+    S(f) = L [1 + sum_m x_m(f) G_m - x_v(f) diag(p)] L^T,      Omega = L L^T = S(0)
+
+Every x rises from 0 at f = 0 to 1 at the highest frequency of the spectrum. x_m belongs to a bounded motion whose
+position forgets itself as a :data:`SHAPES` function of t/tau_m; G_m, positive semi-definite, is how much faster than
+diffusion it makes the ions at short times. x_v = y/(1 + y), y = (s tau_v)^2, is the loss by inertia: velocities that
+persist over tau_v, of a share p_i of the motion of ion i. Whatever the parameters, Omega is positive definite.
+
+Parameters are one flat array: ln L_ii^2 and L_ij/L_jj; of each bounded motion ln tau, ln C_ii and C_ij/C_ii, where
+G = C C^T; with inertia ln tau_v, and logit p_i unless all p are 1. Everything is compiled: an estimate evaluates the
+likelihood some ten thousand times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import gamma
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from scipy.optimize import nnls
+
+from cellsim.base import Array, Bools, Ints
+
+SHAPES = ("exponential", "stretched 0.75", "stretched 0.55", "stretched 0.4", "ladder")
+"""How a bounded motion forgets: exp(-t/tau); exp(-(t/t0)^beta) of mean time tau; the modes tau/p^2 of a Rouse chain."""
+NO_INERTIA, FULL_INERTIA, PARTIAL_INERTIA = 0, 1, 2
+"""Velocities persist not at all, in all of the motion, or in a share of it."""
+LADDER = 12
+"""Modes of a ladder: the thirteenth is 169 times faster than the first."""
+TABLE_STEP = 0.15
+"""Spacing of the tables in ln tau; linear between, which is within 0.2 % of the highest frequency's value."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """Which bounded motions there are, and whether inertia.
+
+    Parameters
+    ----------
+    shapes : tuple of int
+        Places in :data:`SHAPES`, one for each bounded motion.
+    inertia : int
+        ``NO_INERTIA``, ``FULL_INERTIA`` or ``PARTIAL_INERTIA``.
+    """
+
+    shapes: tuple[int, ...] = ()
+    inertia: int = NO_INERTIA
+
+    @property
+    def places(self) -> Ints:
+        """The shapes as an array."""
+        return np.array(self.shapes, dtype=np.int64)
+
+    def size(self, n: int) -> int:
+        """Number of parameters for `n` ions."""
+        return matrix_size(n) + mode_size(n) * len(self.shapes) + (0, 1, 1 + n)[self.inertia]
+
+    def times(self, n: int) -> Ints:
+        """Places of ln tau of the bounded motions of `n` ions among the parameters."""
+        return matrix_size(n) + mode_size(n) * np.arange(len(self.shapes))
+
+
+class Amplitudes(NamedTuple):
+    """What the compiled functions read: the data and the tables of the shapes.
+
+    Parameters
+    ----------
+    s2 : array (bins,)
+        Squared discrete frequency, 4 sin^2(omega/2) [1].
+    W : array (bins, n, n)
+        Sums of outer products of amplitudes.
+    dof : array (bins,)
+        Number of real amplitudes in each.
+    tables : array (shapes, times, bins)
+        From :func:`shape_tables`.
+    first : float
+        ln tau of the tables' first row; the others follow at :data:`TABLE_STEP`.
+    """
+
+    s2: Array
+    W: Array
+    dof: Array
+    tables: Array
+    first: float
+
+
+class Prior(NamedTuple):
+    """Of the parameters of one form, each an array (parameters,): Gaussian within bounds, flat where precision is 0."""
+
+    mean: Array
+    precision: Array
+    free: Bools
+    low: Array
+    high: Array
+
+
+def matrix_size(n: int) -> int:
+    """Number of parameters of Omega for `n` ions."""
+    return n * (n + 1) // 2
+
+
+def mode_size(n: int) -> int:
+    """Number of parameters of a bounded motion of `n` ions."""
+    return 1 + n * (n + 1) // 2
+
+
+def shape_tables(s: Array, log_times: Array) -> Array:
+    """x_m at the frequencies of a spectrum, for every shape and time.
+
+    Parameters
+    ----------
+    s : array (bins,)
+        2 sin(omega/2), omega in radians per step [1].
+    log_times : array (times,)
+        ln tau, tau in steps [1].
+
+    Returns
+    -------
+    array (shapes, times, bins)
+        1 at s = 2, the highest frequency of a sampled process.
+    """
+    tables = np.empty((len(SHAPES), log_times.size, s.size))
+    for k in range(len(SHAPES)):
+        weights, times = _exponentials(k)
+        tau = np.maximum(times[:, None] * np.exp(log_times), 1e-3)
+        a = np.exp(-1 / tau)
+        # Increments of an Ornstein-Uhlenbeck motion sampled once a step: (1 - a^2) s^2 / ((1 - a)^2 + a s^2).
+        amplitude = weights[:, None] * (1 + a) / (1 - a)
+        corner = a / (1 - a) ** 2
+
+        def spectrum(q: Array, amplitude: Array = amplitude, corner: Array = corner) -> Array:
+            return np.sum(amplitude[..., None] * q / (1 + corner[..., None] * q), axis=0)
+
+        tables[k] = spectrum(s**2) / spectrum(np.array([4.0]))
+    return tables
+
+
+@lru_cache
+def _exponentials(shape: int) -> tuple[Array, Array]:
+    """Weights and times of exponentials that make up a shape; times in units of its tau."""
+    name = SHAPES[shape]
+    if name == "exponential":
+        return np.ones(1), np.ones(1)
+    if name == "ladder":
+        times = 1.0 / np.arange(1, LADDER + 1) ** 2
+        return times / times.sum(), times
+    beta = float(name.split()[1])
+    times = np.geomspace(1e-5, 60.0, 40)
+    t = np.concatenate([[0.0], np.geomspace(1e-6, 200.0, 400)])
+    weights, _ = nnls(np.exp(-t[:, None] / times), np.exp(-(t**beta)))
+    some = weights > 1e-8
+    return weights[some] / weights.sum(), times[some] * beta / gamma(1 / beta)
+
+
+# ---- compiled -------------------------------------------------------------------------------------------------------
+
+_compiled = numba.njit(cache=True, error_model="numpy")
+
+
+@_compiled
+def _factor(A: Any, R: Any) -> Any:
+    """Lower Cholesky factor R of A; False where A is not positive definite."""
+    n = A.shape[0]
+    for i in range(n):
+        for j in range(i + 1):
+            value = A[i, j]
+            for a in range(j):
+                value -= R[i, a] * R[j, a]
+            if i > j:
+                R[i, j] = value / R[j, j]
+            elif value <= 0:
+                return False
+            else:
+                R[i, i] = np.sqrt(value)
+    return True
+
+
+@_compiled
+def _invert(R: Any, X: Any) -> None:
+    """Inverse X of a lower triangular R."""
+    n = R.shape[0]
+    for i in range(n):
+        X[i, i] = 1 / R[i, i]
+        for j in range(i):
+            value = 0.0
+            for a in range(j, i):
+                value += R[i, a] * X[a, j]
+            X[i, j] = -value / R[i, i]
+
+
+@_compiled
+def _congruence(X: Any, A: Any, out: Any) -> None:
+    """X A X^T for lower triangular X and symmetric A."""
+    n = X.shape[0]
+    for i in range(n):
+        for j in range(i + 1):
+            value = 0.0
+            for a in range(i + 1):
+                for b in range(j + 1):
+                    value += X[i, a] * A[a, b] * X[j, b]
+            out[i, j] = value
+            out[j, i] = value
+
+
+@_compiled
+def _triangle(theta: Any, n: int) -> Any:
+    """L, whose square is Omega."""
+    L = np.zeros((n, n))
+    place = n
+    for i in range(n):
+        L[i, i] = np.exp(0.5 * theta[i])
+    for i in range(n):
+        for j in range(i):
+            L[i, j] = theta[place] * L[j, j]
+            place += 1
+    return L
+
+
+@_compiled
+def _square_root(theta: Any, start: int, n: int) -> Any:
+    """C, whose square is G, of the bounded motion whose parameters begin at `start`."""
+    C = np.zeros((n, n))
+    place = start + 1 + n
+    for i in range(n):
+        C[i, i] = np.exp(theta[start + 1 + i])
+        for j in range(i):
+            C[i, j] = theta[place] * C[i, i]
+            place += 1
+    return C
+
+
+@_compiled
+def _terms(theta: Any, n: int, shapes: Any, inertia: int, data: Any, slopes: bool) -> Any:
+    """L, and the sum in brackets as scalars times matrices; with `slopes` its derivatives too.
+
+    d S = L (E M + M E^T + v D) L^T for each parameter: E of those of Omega, v (over frequencies) and D of the others.
+    """
+    modes, bins, size, tables = shapes.size, data.s2.size, theta.size, data.tables
+    start, per = n * (n + 1) // 2, 1 + n * (n + 1) // 2
+    L = _triangle(theta, n)
+    terms = modes + (1 if inertia > 0 else 0)
+    x = np.zeros((terms, bins))
+    G = np.zeros((terms, n, n))
+    E, v, D = np.zeros((size, n, n)), np.zeros((size if slopes else 0, bins)), np.zeros((size, n, n))
+    if slopes:
+        Li = np.zeros((n, n))
+        _invert(L, Li)
+        place = n
+        for i in range(n):
+            E[i, i, i] = 0.5
+            for j in range(i):
+                for a in range(n):
+                    E[place, a, j] = Li[a, i] * L[j, j]
+                place += 1
+    for m in range(modes):
+        at = start + m * per
+        u = (theta[at] - data.first) / TABLE_STEP
+        cell = min(max(int(u), 0), tables.shape[1] - 2)
+        low, high = tables[shapes[m], cell], tables[shapes[m], cell + 1]
+        x[m] = low + (u - cell) * (high - low)
+        C = _square_root(theta, at, n)
+        G[m] = C @ C.T
+        if slopes:
+            v[at] = (high - low) / TABLE_STEP
+            D[at] = G[m]
+            place = at + 1 + n
+            for i in range(n):
+                D[at + 1 + i, i, :] += G[m, i, :]
+                D[at + 1 + i, :, i] += G[m, :, i]
+                v[at + 1 + i] = x[m]
+                for j in range(i):
+                    D[place, i, :] += C[i, i] * C[:, j]
+                    D[place, :, i] += C[i, i] * C[:, j]
+                    v[place] = x[m]
+                    place += 1
+    if inertia > 0:
+        at = start + modes * per
+        y = data.s2 * np.exp(2 * theta[at])
+        x[modes] = -y / (1 + y)
+        for i in range(n):
+            G[modes, i, i] = 1 / (1 + np.exp(-theta[at + 1 + i])) if inertia == 2 else 1.0
+        if slopes:
+            v[at] = -2 * y / (1 + y) ** 2
+            D[at] = G[modes]
+            if inertia == 2:
+                for i in range(n):
+                    D[at + 1 + i, i, i] = G[modes, i, i] * (1 - G[modes, i, i])
+                    v[at + 1 + i] = x[modes]
+    return L, x, G, E, v, D
+
+
+@_compiled
+def log_likelihood(theta: Any, shapes: Any, inertia: int, data: Any, gradient: Any, information: Any) -> float:
+    """Log likelihood of the amplitudes; where `gradient` is not empty, its gradient and Fisher's information as well.
+
+    W ~ Wishart(S, dof) at every frequency. With R R^T the bracket and Y = (LR)^-1 W (LR)^-T the value is
+    -sum(dof ln det LR + tr Y / 2), and with A = R^-1 (dS in the frame of L) R^-T a derivative is tr[(Y - dof) A]/2 and
+    the information sum dof tr(A A)/2: positive definite, unlike the curvature, so that a search cannot go astray.
+    """
+    W, dof, n = data.W, data.dof, data.W.shape[1]
+    L, x, G, E, v, D = _terms(theta, n, shapes, inertia, data, gradient.size > 0)
+    Li = np.zeros((n, n))
+    _invert(L, Li)
+    M, B, Y = np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
+    R, Ri, Q = np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, n))
+    A = np.zeros((gradient.size, n, n))
+    matrix = n * (n + 1) // 2
+    gradient[:] = 0
+    information[:] = 0
+    value = 0.0
+    for k in range(dof.size):
+        for i in range(n):
+            for j in range(n):
+                M[i, j] = 1.0 if i == j else 0.0
+                for t in range(x.shape[0]):
+                    M[i, j] += x[t, k] * G[t, i, j]
+        if not _factor(M, R):
+            return -np.inf
+        _invert(R, Ri)
+        for i in range(n):
+            for j in range(i + 1):
+                Q[i, j] = 0.0
+                for a in range(j, i + 1):
+                    Q[i, j] += Ri[i, a] * Li[a, j]
+        _congruence(Q, W[k], Y)
+        for i in range(n):
+            value -= dof[k] * np.log(L[i, i] * R[i, i]) + 0.5 * Y[i, i]
+        for q in range(gradient.size):
+            for i in range(n):
+                for j in range(n):
+                    B[i, j] = v[q, k] * D[q, i, j]
+                    if q < matrix:
+                        for a in range(n):
+                            B[i, j] += E[q, i, a] * M[a, j] + M[i, a] * E[q, j, a]
+            _congruence(Ri, B, A[q])
+            for i in range(n):
+                gradient[q] -= 0.5 * dof[k] * A[q, i, i]
+                for j in range(n):
+                    gradient[q] += 0.5 * Y[i, j] * A[q, i, j]
+            for r in range(q + 1):
+                trace = 0.0
+                for i in range(n):
+                    for j in range(n):
+                        trace += A[q, i, j] * A[r, i, j]
+                information[q, r] += 0.5 * dof[k] * trace
+    for q in range(gradient.size):
+        for r in range(q):
+            information[r, q] = information[q, r]
+    return value
+
+
+@_compiled
+def maximise(theta: Any, shapes: Any, inertia: int, data: Any, prior: Any) -> Any:
+    """Maximum of likelihood times Gaussian prior within bounds, its log density, and the information there.
+
+    Scoring with Levenberg's damping; a step moves no logarithm by more than 1.5, for the likelihood of a spectrum is
+    far from a parabola that far away. It ends where a step gains less than 1e-4 and moves less than 0.02: a hundredth
+    of what the importance weights of :mod:`.plateau` make up for.
+    """
+    size = theta.size
+    gradient, information, none, nothing = np.empty(size), np.empty((size, size)), np.empty(0), np.empty((0, 0))
+    damping = 1e-3
+    value = log_likelihood(theta, shapes, inertia, data, gradient, information)
+    value -= 0.5 * (prior.precision * (theta - prior.mean) ** 2).sum()
+    for _ in range(40):
+        slope = gradient - prior.precision * (theta - prior.mean)
+        H = information.copy()
+        for q in range(size):
+            H[q, q] += prior.precision[q]
+            if not prior.free[q]:
+                H[q, :] = 0
+                H[:, q] = 0
+                H[q, q] = 1
+                slope[q] = 0
+        trial, reached = theta, -np.inf
+        for _ in range(10):
+            damped = H.copy()
+            for q in range(size):
+                damped[q, q] = H[q, q] * (1 + damping) + 1e-9
+            step = np.linalg.solve(damped, slope)
+            largest = np.abs(step).max()
+            trial = theta + step * min(1.0, 1.5 / max(largest, 1e-300))
+            trial = np.minimum(np.maximum(trial, prior.low), prior.high)
+            reached = log_likelihood(trial, shapes, inertia, data, none, nothing)
+            reached -= 0.5 * (prior.precision * (trial - prior.mean) ** 2).sum()
+            if reached >= value - 1e-10:
+                break
+            damping = 6 * damping + 1e-4
+        if reached < value - 1e-10:
+            break
+        gain, move = reached - value, np.abs(trial - theta).max()
+        theta, value, damping = trial, reached, max(0.2 * damping, 1e-6)
+        log_likelihood(theta, shapes, inertia, data, gradient, information)
+        if gain < 1e-4 and move < 0.02:
+            break
+    for q in range(size):
+        information[q, q] += prior.precision[q]
+    return theta, value, information
+
+
+@_compiled
+def short_time(theta: Any, n: int, modes: int, back: bool) -> Any:
+    """The same parameters with Omega (1 + sum G), inertia left out, in place of Omega; `back` for the way back.
+
+    What the data fix is the spectrum where it has most frequencies, at its upper end; Omega follows from it by taking
+    off what is bounded. In these coordinates the posterior is close to Gaussian, in those of Omega it is a banana: with
+    them 95 % intervals came out at 87 %. The Jacobian is one.
+    """
+    L = _triangle(theta, n)
+    total = np.eye(n)
+    start, per = n * (n + 1) // 2, 1 + n * (n + 1) // 2
+    for m in range(modes):
+        C = _square_root(theta, start + m * per, n)
+        total += C @ C.T
+    R = np.linalg.cholesky(total)
+    L = L @ np.linalg.inv(R) if back else L @ R
+    out = theta.copy()
+    place = n
+    for i in range(n):
+        out[i] = 2 * np.log(L[i, i])
+        for j in range(i):
+            out[place] = L[i, j] / L[j, j]
+            place += 1
+    return out
+
+
+@_compiled
+def log_posterior(draws: Any, shapes: Any, inertia: int, data: Any, prior: Any) -> Any:
+    """Parameters, and likelihood times Gaussian prior, of draws in the coordinates of :func:`short_time`."""
+    thetas, values = draws.copy(), np.full(draws.shape[0], -1e300)
+    none, nothing = np.empty(0), np.empty((0, 0))
+    for k in range(draws.shape[0]):
+        if np.abs(draws[k]).max() > 50:
+            continue
+        theta = short_time(draws[k], data.W.shape[1], shapes.size, True)
+        thetas[k] = theta
+        if np.any(theta < prior.low) or np.any(theta > prior.high):
+            continue
+        value = log_likelihood(theta, shapes, inertia, data, none, nothing)
+        values[k] = max(value - 0.5 * (prior.precision * (theta - prior.mean) ** 2).sum(), -1e300)
+    return thetas, values
+
+
+def matrices(thetas: Array, n: int) -> Array:
+    """Omega of parameters, shape (draws, n, n), in the units of the spectrum."""
+    L = np.zeros((thetas.shape[0], n, n))
+    lower = np.tril_indices(n, -1)
+    diagonal = np.exp(0.5 * thetas[:, :n])
+    L[:, np.arange(n), np.arange(n)] = diagonal
+    L[:, lower[0], lower[1]] = thetas[:, n : matrix_size(n)] * diagonal[:, lower[1]]
+    return np.asarray(L @ np.swapaxes(L, 1, 2))
+
+
+def spectra(thetas: Array, form: Form, data: Amplitudes) -> Array:
+    """S of parameters at the frequencies of the data, shape (draws, bins, n, n)."""
+    n = data.W.shape[1]
+    out = np.empty((thetas.shape[0], data.s2.size, n, n))
+    for k, theta in enumerate(thetas):
+        L, x, G, *_ = _terms(theta, n, form.places, form.inertia, data, False)
+        out[k] = L @ (np.eye(n) + np.einsum("tk,tij->kij", x, G)) @ L.T
+    return out
