@@ -237,7 +237,7 @@ def _analysed(
     for state, file in species.items():
         options = {"settings": repr(settings[state])}
         stages[state] = Stage(chain.output / folder / state, _contents(file), options, modules)
-    done = {state: found for state, stage in stages.items() if (found := current(stage)) is not None}
+    done = {state: valid for state, stage in stages.items() if (valid := current(stage)) is not None}
     stale = [state for state in stages if state not in done]
     if scheduler is None:
         for state in stale:

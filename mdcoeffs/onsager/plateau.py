@@ -249,14 +249,14 @@ def relaxing_plateau(
     for i in np.unique(chosen[0]):
         mine = np.flatnonzero(chosen[0] == i)
         values, log_weight = _draw_first(data, first, models, i, mine.size + SPARE, rng)
-        kept, share = _resample(log_weight, mine.size, rng)
-        a[mine] = values[kept]
+        drawn, share = _resample(log_weight, mine.size, rng)
+        a[mine] = values[drawn]
         efficiency[0] += share * mine.size / n_samples
     for j in np.unique(chosen[1]):
         mine = np.flatnonzero(chosen[1] == j)
         values, cross, log_weight = _draw_second(data, second, models, j, mine.size + SPARE, rng)
-        kept, share = _resample(log_weight, mine.size, rng)
-        b[mine], phi[mine] = values[kept], cross[kept]
+        drawn, share = _resample(log_weight, mine.size, rng)
+        b[mine], phi[mine] = values[drawn], cross[drawn]
         efficiency[1] += share * mine.size / n_samples
     S = np.empty((n_samples, 2, 2))
     S[:, 0, 0] = np.exp(a)
