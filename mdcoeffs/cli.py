@@ -136,13 +136,14 @@ def field(folder: Path, output: Path | None, block: str | None) -> None:
     Example:  mdcoeffs field runs/md/c2
     """
     from cellsim.base import to_si
-    from mdcoeffs.chain.field import field_lines, field_result, write_field
+    from cellsim.files.folder import write_json
+    from mdcoeffs.chain.field import field_result
 
     result = field_result(folder, block=None if block is None else to_si(block, "s", field="--block"))
     output = folder / "field.json" if output is None else output
     with _writing(output):
-        write_field(result, output)
-    say(field_lines(result))
+        write_json(output, result.numbers())
+    say(result.lines())
 
 
 @main.command()

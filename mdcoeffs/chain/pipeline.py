@@ -47,7 +47,7 @@ from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 from mdcoeffs import activity, onsager
 from mdcoeffs.analysis import Analysis, analyse_into, analyse_many
-from mdcoeffs.chain.field import field_result, write_field
+from mdcoeffs.chain.field import field_result
 from mdcoeffs.chain.pipeline_file import PipelineFile, check_species
 from mdcoeffs.chain.report import write_report
 from mdcoeffs.chain.stage import Done, Stage, current, make
@@ -170,7 +170,7 @@ def run_pipeline(
     cell = _cell(chain, matrices)
     polarized = _polarize(chain, cell, made)
     checked = _consistency(chain, cell, made, matrices)
-    report = _report(chain, matrices, made, polarized, checked, _fields(chain))
+    report = _report(chain, _fields(chain))
     lines = (made.folder / "notes.txt").read_text(encoding="utf-8").splitlines()
     lines += (polarized.folder / "bands.txt").read_text(encoding="utf-8").splitlines()
     for row in read_json(checked.folder / "consistency.json"):
@@ -181,27 +181,13 @@ def run_pipeline(
     return PipelineResult(output, report.folder / "report.html", chain.done, tuple(lines))
 
 
-def _report(
-    chain: Chain, matrices: Mapping[str, Done], made: Done, polarized: Done, checked: Done, fields: Mapping[str, Path]
-) -> Done:
+def _report(chain: Chain, fields: Mapping[str, Path]) -> Done:
     file, output, done = chain.file, chain.output, dict(chain.done)
     inputs = {f"{name}/{path}": digest for name, stage in done.items() for path, digest in stage.files.items()}
     options = {"title": file.title, "text": text_hash(file.text), "field": [file_hash(p) for p in fields.values()]}
 
     def write(folder: Path) -> None:
-        write_report(
-            folder,
-            output,
-            title=file.title,
-            states=tuple(matrices),
-            stages={name: stage.folder.relative_to(output) for name, stage in done.items()},
-            seconds={name: stage.seconds for name, stage in done.items()},
-            set_folder=made.folder,
-            polarization=polarized.folder,
-            consistency=checked.folder,
-            fields=fields,
-            case_text=file.text,
-        )
+        write_report(folder, output, done, fields, title=file.title, case_text=file.text)
 
     return chain.take("report", make(Stage(output / "report", inputs, options, ("mdcoeffs.chain.report",)), write))
 
@@ -251,7 +237,7 @@ def _analysed(
     for state, file in species.items():
         options = {"settings": repr(settings[state])}
         stages[state] = Stage(chain.output / folder / state, _contents(file), options, modules)
-    done = {state: found for state, stage in stages.items() if (found := current(stage)) is not None}
+    done = {state: valid for state, stage in stages.items() if (valid := current(stage)) is not None}
     stale = [state for state in stages if state not in done]
     if scheduler is None:
         for state in stale:
@@ -497,7 +483,7 @@ def _fields(chain: Chain) -> dict[str, Path]:
         inputs = {path.relative_to(state.parent).as_posix(): file_hash(path) for path in runs}
 
         def work(folder: Path, state: Path = state) -> None:
-            write_field(field_result(state), folder / "field.json")
+            write_json(folder / "field.json", field_result(state).numbers())
 
         stage = Stage(chain.output / "field" / name, inputs, {}, ("mdcoeffs.chain.field",))
         results[name] = chain.take(f"field {name}", make(stage, work)).folder / "field.json"

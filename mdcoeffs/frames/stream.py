@@ -167,9 +167,9 @@ class Stream:
 
     def _of_atoms(self, values: Ints) -> Ints:
         """Values given in the order of ``molecules.atoms``, in the order of the atoms; -1 for the others."""
-        found = np.full(self.n_atoms, -1, dtype=np.int64)
-        found[self.molecules.atoms] = values
-        return found
+        by_atom = np.full(self.n_atoms, -1, dtype=np.int64)
+        by_atom[self.molecules.atoms] = values
+        return by_atom
 
     @property
     def molecule_masses(self) -> Array:
@@ -456,7 +456,7 @@ def feed(
     """
     from mdcoeffs.frames.trajectory import logged_warnings
 
-    follow = max((one.follow for one in accumulators.values()), key=FOLLOW.index)
+    follow = max((accumulator.follow for accumulator in accumulators.values()), key=FOLLOW.index)
     walker = stream.walker(follow)
     identity = {**stream.identity, "settings": settings, "follow": follow, "accumulators": sorted(accumulators)}
     begin = 0

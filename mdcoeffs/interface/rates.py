@@ -106,8 +106,8 @@ def well_frequency(k: ArrayLike, m: ArrayLike) -> Array:
     doi:10.1039/d5cp01988e, Eq. 8.
     """
     stiffness, mass = _positive("k", k), _positive("m", m)
-    found: Array = np.sqrt(stiffness / (2.0 * np.pi**2 * mass))
-    return found
+    nu: Array = np.sqrt(stiffness / (2.0 * np.pi**2 * mass))
+    return nu
 
 
 def tst_rate(frequency: ArrayLike, barrier: ArrayLike, T: ArrayLike, *, transmission: ArrayLike = 1.0) -> Array:
@@ -141,8 +141,8 @@ def tst_rate(frequency: ArrayLike, barrier: ArrayLike, T: ArrayLike, *, transmis
     share = np.asarray(transmission, dtype=float)
     if np.any((share < 0) | (share > 1)):
         raise InputError(f"transmission = {share} must lie between 0 and 1")
-    found: Array = share * _positive("frequency", frequency) * np.exp(-np.asarray(barrier) / _positive("T", T))
-    return found
+    k_jump: Array = share * _positive("frequency", frequency) * np.exp(-np.asarray(barrier) / _positive("T", T))
+    return k_jump
 
 
 def mean_barrier(barriers: ArrayLike, T: float) -> float:
@@ -182,8 +182,8 @@ def expected_jumps(rate: ArrayLike, particles: float, time: float) -> Array:
     array
         ``rate * particles * time`` [1].
     """
-    found: Array = np.asarray(rate, dtype=float) * particles * time
-    return found
+    expected: Array = np.asarray(rate, dtype=float) * particles * time
+    return expected
 
 
 def jump_probability(rate: ArrayLike, particles: float, time: float) -> Array:
@@ -198,8 +198,8 @@ def jump_probability(rate: ArrayLike, particles: float, time: float) -> Array:
     time : float
         Length of the run [s].
     """
-    found: Array = -np.expm1(-expected_jumps(rate, particles, time))
-    return found
+    probability: Array = -np.expm1(-expected_jumps(rate, particles, time))
+    return probability
 
 
 def jump_rate(jumps: int, exposure: float, *, level: float = 0.95) -> CountEstimate:
@@ -253,10 +253,8 @@ def rate_ratio(jumps: tuple[int, int], exposures: tuple[float, float], *, level:
     tail = 0.5 * (1.0 - level)
     low = float(beta.ppf(tail, first + 0.5, second + 0.5)) if first else 0.0
     high = float(beta.ppf(1.0 - tail, first + 0.5, second + 0.5)) if second else 1.0
-    return CountEstimate(
-        first / second * scale if second else np.inf, low / (1 - low) * scale,
-        high / (1 - high) * scale if high < 1 else np.inf, level,
-    )  # fmt: skip
+    ratio = first / second * scale if second else np.inf
+    return CountEstimate(ratio, low / (1 - low) * scale, high / (1 - high) * scale if high < 1 else np.inf, level)
 
 
 def split_barrier(ratio: ArrayLike, *, temperatures: tuple[float, float], barrier: float, reduction: float) -> Split:
@@ -341,8 +339,8 @@ def equilibration_coefficient(forward: ArrayLike, backward: ArrayLike, *, scale:
     a, b = np.asarray(forward, dtype=float), np.asarray(backward, dtype=float)
     if np.any(a < 0) or np.any(b < 0) or not scale > 0:
         raise InputError(f"transitions must be >= 0 and lambda > 0, found {a}, {b} and {scale}")
-    found: Array = 2.0 * np.minimum(a, b) / (a + b + scale)
-    return found
+    symmetry: Array = 2.0 * np.minimum(a, b) / (a + b + scale)
+    return symmetry
 
 
 def time_to_coefficient(rate: ArrayLike, particles: float, *, coefficient: float = 0.5, scale: float = 10.0) -> Array:
@@ -369,8 +367,8 @@ def time_to_coefficient(rate: ArrayLike, particles: float, *, coefficient: float
     jumps = scale * coefficient / (2.0 * (1.0 - coefficient))
     flux = np.asarray(rate, dtype=float) * particles
     with np.errstate(divide="ignore"):
-        found: Array = jumps / flux
-    return found
+        duration: Array = jumps / flux
+    return duration
 
 
 def _positive(name: str, value: ArrayLike) -> Array:

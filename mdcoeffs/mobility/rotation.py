@@ -88,11 +88,11 @@ def unit_vectors(vectors: ArrayLike) -> Array:
     InputError
         A vector of no length.
     """
-    found = np.asarray(vectors, dtype=np.float64)
-    length = np.linalg.norm(found, axis=-1, keepdims=True)
+    u = np.asarray(vectors, dtype=np.float64)
+    length = np.linalg.norm(u, axis=-1, keepdims=True)
     if not np.all(length > 0):
         raise InputError("an axis or a normal has no length: its two ends coincide, or its three atoms lie on a line")
-    return np.asarray(found / length)
+    return np.asarray(u / length)
 
 
 def unwrapped_angles(axes: ArrayLike) -> tuple[Array, float]:
@@ -182,8 +182,8 @@ def relaxation(correlation: Lagged, order: int = 1) -> Relaxation:
     h = float((g * g + (model - C) * (s * s - s) * model).sum())
     weights = np.zeros(correlation.lag.size)
     weights[:last] = g / h
-    found = estimate(log_tau, [correlation.influence(weights)])
-    return Relaxation(order, float(np.exp(log_tau)), found, float(t[-1]), float(np.max(np.abs(model - C))))
+    uncertain = estimate(log_tau, [correlation.influence(weights)])
+    return Relaxation(order, float(np.exp(log_tau)), uncertain, float(t[-1]), float(np.max(np.abs(model - C))))
 
 
 @numba.njit(cache=True)

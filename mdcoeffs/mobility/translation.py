@@ -155,10 +155,8 @@ def exponent(msd: Lagged, window: Window) -> Exponent:
     weights[inside] = slope / mean[inside]
     alpha = float(slope @ y)
     used = msd.lag[inside]
-    return Exponent(
-        estimate(alpha, [msd.influence(weights)]), float(np.exp(y.mean() - alpha * x.mean())),
-        (float(used[0]), float(used[-1])),
-    )  # fmt: skip
+    prefactor = float(np.exp(y.mean() - alpha * x.mean()))
+    return Exponent(estimate(alpha, [msd.influence(weights)]), prefactor, (float(used[0]), float(used[-1])))
 
 
 def order_parameter(cage: Exponent, cation: Exponent, *, same: bool = False) -> LaggedEstimate:
@@ -310,10 +308,9 @@ def fit_conductivity(r: ArrayLike, kappa: ArrayLike, error: ArrayLike | None = N
     def model(x_: Array, a: float, b: float) -> Array:
         return np.asarray(a * scale[0] * x_ * np.exp(-x_ / (b * scale[1])) / scale[0])
 
-    found, covariance = curve_fit(model, x, y / scale[0], p0=[1.0, 1.0], sigma=sigma / scale[0], absolute_sigma=True)
-    best = found * scale
-    rest = (y - best[0] * x * np.exp(-x / best[1])) / sigma
-    return FrictionFit(
-        float(best[0]), float(best[1]), covariance * np.outer(scale, scale),
-        float(np.sqrt(rest @ rest / (x.size - 2))), x.size,
-    )  # fmt: skip
+    # In units of the first guess, from the straight line, both numbers are near one, whatever the units of the data.
+    scaled, covariance = curve_fit(model, x, y / scale[0], p0=[1.0, 1.0], sigma=sigma / scale[0], absolute_sigma=True)
+    A, r_star = (float(value) for value in scaled * scale)
+    rest = (y - A * x * np.exp(-x / r_star)) / sigma
+    misfit = float(np.sqrt(rest @ rest / (x.size - 2)))
+    return FrictionFit(A, r_star, covariance * np.outer(scale, scale), misfit, x.size)

@@ -366,9 +366,9 @@ def _centre(samples: Array) -> Array:
 
 
 def _doubts(plateau: Plateau, origins: float, exponent: LocalExponent) -> tuple[EstimateWarning, ...]:
-    found = []
+    doubts = []
     if exponent.worst > EXPONENT_RULE:
-        found.append(
+        doubts.append(
             EstimateWarning(
                 "local-exponent",
                 f"|beta - 1| = {exponent.worst:.2f} over {exponent.window[0]:.3g}-{exponent.window[1]:.3g} s "
@@ -377,25 +377,25 @@ def _doubts(plateau: Plateau, origins: float, exponent: LocalExponent) -> tuple[
             )
         )
     if origins < FEW_ORIGINS:
-        found.append(
+        doubts.append(
             EstimateWarning(
                 "few-origins", f"{origins:.1f} independent origins, below {FEW_ORIGINS}: intervals are wide"
             )
         )
     if plateau.edge > 0.5:
-        found.append(
+        doubts.append(
             EstimateWarning(
                 "slow-relaxation",
                 "the slowest relaxation is at the limit of what the run can show: there may be slower ones",
             )
         )
     if plateau.effective_size < 0.05 * len(plateau.samples):
-        found.append(
+        doubts.append(
             EstimateWarning(
                 "posterior-sampling",
                 f"only {plateau.effective_size:.0f} effective posterior samples: ends of intervals are rough",
             )
         )
-    for doubt in found:
+    for doubt in doubts:
         logger.info("%s: %s", doubt.name, doubt.text)
-    return tuple(found)
+    return tuple(doubts)

@@ -66,7 +66,7 @@ class Intervals:
     def sort(key: Ints, start: Ints, stop: Ints, frames: int) -> Intervals:
         """The same from intervals in any order."""
         order = np.lexsort((start, key))
-        a, b, c = (np.ascontiguousarray(one[order], dtype=np.int64) for one in (key, start, stop))
+        a, b, c = (np.ascontiguousarray(column[order], dtype=np.int64) for column in (key, start, stop))
         return Intervals(a, b, c, frames)
 
     @staticmethod
@@ -168,15 +168,15 @@ def _continuous(key, start, stop, edges, lags):  # type: ignore[no-untyped-def]
                 left[b, a] += 1
                 left[b, c + 1] -= 1
             b += 1
-    found = np.zeros((blocks, lags), dtype=np.int64)
+    origins = np.zeros((blocks, lags), dtype=np.int64)
     for b in range(blocks):
         for m in range(1, lags + 1):
             left[b, m] += left[b, m - 1]
         total = 0
         for k in range(lags - 1, -1, -1):
             total += left[b, k + 1]
-            found[b, k] = total
-    return found
+            origins[b, k] = total
+    return origins
 
 
 @numba.njit(cache=True)
@@ -291,13 +291,13 @@ def survival(sums: Sequence[LagSums], dt: float, *, mode: str = "continuous", pe
     lags = sums[0].pairs.shape[1]
     chosen = np.unique(np.round(np.geomspace(1, lags - 1, max(2, int(per_decade * np.log10(max(lags - 1, 2))) + 1))))
     chosen = np.concatenate([[0], chosen]).astype(np.int64) if lags > 1 else np.zeros(1, dtype=np.int64)
-    rows = [np.hstack([one.pairs[:, chosen], one.origins[:, chosen]]) for one in sums]
-    total = np.asarray(sum(one.sum(axis=0) for one in rows))
+    rows = [np.hstack([run.pairs[:, chosen], run.origins[:, chosen]]) for run in sums]
+    total = np.asarray(sum(row.sum(axis=0) for row in rows))
     n = chosen.size
     if not total[n] > 0:
         raise InputError("no such bond exists in any frame")
     alive = total[n:] > 0  # lags with origins at all
-    rows = [one[:, np.concatenate([alive, alive])] for one in rows]
+    rows = [row[:, np.concatenate([alive, alive])] for row in rows]
     chosen = chosen[alive]
     n, lag = chosen.size, np.asarray(dt * chosen, dtype=np.float64)
 
@@ -370,7 +370,7 @@ def fit_stretched(t: Array, C: Array, *, start: Array | None = None) -> Array:
         guess = np.array([np.log(start[1] / unit), start[2], start[0]])
     low, high = [-30.0, STRETCH[0], 1e-3], [15.0, STRETCH[1], 2.0]
     guess = np.clip(guess, np.array(low) + 1e-6, np.array(high) - 1e-6)
-    found = least_squares(rest, guess, jac=slope, bounds=(low, high), x_scale=[1.0, 0.3, 0.3], xtol=1e-12, ftol=1e-12)
-    log_tau, beta, a = found.x
+    fit = least_squares(rest, guess, jac=slope, bounds=(low, high), x_scale=[1.0, 0.3, 0.3], xtol=1e-12, ftol=1e-12)
+    log_tau, beta, a = fit.x
     tau = unit * np.exp(log_tau)
     return np.array([a, tau, beta, a * tau / beta * np.exp(gammaln(1.0 / beta))])

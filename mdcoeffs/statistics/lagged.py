@@ -146,14 +146,14 @@ def join(parts: Sequence[Lagged]) -> Lagged:
     """
     lag = parts[0].lag
     # Times of frames come from files in single precision.
-    if any(one.lag.size != lag.size or np.any(np.abs(one.lag - lag) > 1e-4 * lag) for one in parts):
+    if any(replica.lag.size != lag.size or np.any(np.abs(replica.lag - lag) > 1e-4 * lag) for replica in parts):
         raise InputError("replicas have different lags; use the same time between frames in all of them")
-    groups, blocks = (sum(one.sums.shape[k] for one in parts) for k in (0, 1))
+    groups, blocks = (sum(replica.sums.shape[k] for replica in parts) for k in (0, 1))
     sums, counts = np.zeros((2, groups, blocks, parts[0].lag.size))
     g = b = 0
-    for one in parts:
-        here = slice(g, g + one.sums.shape[0]), slice(b, b + one.sums.shape[1])
-        sums[here], counts[here] = one.sums, one.counts
+    for replica in parts:
+        here = slice(g, g + replica.sums.shape[0]), slice(b, b + replica.sums.shape[1])
+        sums[here], counts[here] = replica.sums, replica.counts
         g, b = here[0].stop, here[1].stop
     return Lagged(parts[0].lag, sums, counts)
 
@@ -175,11 +175,11 @@ def spread(cells: Sequence[Array]) -> tuple[float, float, bool]:
     common : bool
         Blocks of time scatter more than independent groups can.
     """
-    by_group = [_variance(one.sum(axis=1)) for one in cells]
+    by_group = [_variance(kind.sum(axis=1)) for kind in cells]
     variance = sum(v for v, _ in by_group)
     n = [size for _, size in by_group]
     few = any(size < FEWEST for size, (v, _) in zip(n, by_group, strict=True) if v > 0 or size < 2)
-    blocks = np.sum([one.sum(axis=0) for one in cells], axis=0)
+    blocks = np.sum([kind.sum(axis=0) for kind in cells], axis=0)
     in_time, n_time = _variance(blocks)
     if few:
         if n_time < FEWEST or not in_time > 0:
@@ -189,7 +189,7 @@ def spread(cells: Sequence[Array]) -> tuple[float, float, bool]:
         return 0.0, 1.0, False
     freedom = variance**2 / sum(v**2 / (size - 1) for v, size in by_group if v > 0)
     if n_time >= 3 and in_time > variance * fisher.ppf(1 - COMMON, n_time - 1, freedom):
-        both = sum(float((one**2).sum()) for one in cells)
+        both = sum(float((kind**2).sum()) for kind in cells)
         return float(np.sqrt(max(in_time + variance - both, in_time))), n_time - 1.0, True
     return float(np.sqrt(variance)), float(freedom), False
 
