@@ -1,9 +1,8 @@
 """Onsager coefficients from summed displacements, with error bars that hold what they say.
 
-The matrix is the plateau of the current spectrum at low frequency (:mod:`mdcoeffs.onsager.plateau`,
-:mod:`mdcoeffs.onsager.plateau`): all of its elements are estimated jointly from amplitudes that are independent of one
-another, so neither overlapping time origins nor correlated lags enter, and every posterior sample is positive
-definite. Replicas add their amplitudes.
+The matrix is the plateau of the current spectrum (:mod:`.spectrum`) at low frequency (:mod:`.plateau`): all of its
+elements are estimated jointly from amplitudes that are independent of one another, so neither overlapping time origins
+nor correlated lags enter, and every posterior sample is positive definite. Replicas add their amplitudes.
 """
 
 from __future__ import annotations
@@ -14,29 +13,47 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.stats import chi2
 
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import FRAMES, OnsagerMatrix
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD, check_replicas, mean_volume
 from mdcoeffs.onsager.plateau import Beliefs, Plateau, flat_plateau, relaxing_plateau
-from mdcoeffs.onsager.spectrum import current_spectrum
+from mdcoeffs.onsager.spectrum import CurrentSpectrum, current_spectrum
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 
 logger = logging.getLogger(__name__)
 
 MIN_STEPS = 50
 """Fewest steps between frames, all replicas together, that an estimate is made from."""
-MIN_ORIGINS = 3
-"""Fewest independent origins an estimate is given for."""
+MIN_ORIGINS = 2
+"""Fewest independent origins an estimate is given for: the ends of its 95 % interval lie a factor of ten apart."""
+MIN_IN_WINDOW = 3
+"""Fewest independent origins in a window that the user gives."""
 FEW_ORIGINS = 20
 """Below this number of independent origins the estimate carries a warning."""
 EXPONENT_RULE = 0.1
-"""Largest |beta - 1| over the window without a warning (Fang 2026, below Eq. 1)."""
+"""Largest |beta - 1| over a decade of lags without a warning, noise apart (Fang 2026, below Eq. 1)."""
+ONSETS = 4.0
+"""Over a decade from this many times t_0 on, <dr^2> ~ t + t_0 has an exponent within 0.1 of one."""
+NOISE = 3.0
+"""Standard deviations of beta that count as noise."""
+LENGTHS = 20.0
+"""A run should be this many times as long as the slowest relaxation."""
+UNFINISHED = 0.3
+"""Posterior probability that it is not, above which the estimate carries a warning."""
+AIM = 0.05
+"""Relative standard error of kappa for which a length of run is advised."""
+LOW_FREQUENCIES = 12
+"""Amplitudes of each ion and direction, from the lowest frequency on, that must agree with the model's plateau."""
+SURPRISE = 2e-3
+"""Probability below which their disagreement is a warning."""
 PAIRS = ("pp", "pm", "mm")
 """Order of the three elements of the matrix: cation-cation, cation-anion, anion-anion."""
 CRITERION = (
     "plateau of the current spectrum; relaxations by Bayesian model averaging; "
-    "window from 2 pi times the slowest relaxation time allowed (posterior median) to the length of the run"
+    "window from 2 pi times the slowest relaxation time, or where growth is linear to 10 % if that is later (posterior "
+    "medians), to the length of the run"
 )
 """How the window is chosen when the user does not give one."""
 
@@ -48,7 +65,8 @@ class EstimateWarning:
     Parameters
     ----------
     name : str
-        ``"local-exponent"``, ``"few-origins"``, ``"slow-relaxation"`` or ``"posterior-sampling"``.
+        ``"slow-relaxation"``, ``"low-frequencies"``, ``"local-exponent"``, ``"few-origins"`` or
+        ``"posterior-sampling"``.
     text : str
         One sentence: what was found and what to do.
     """
@@ -73,6 +91,8 @@ class LocalExponent:
         Exponent over that decade.
     correlation : float
         |<dr_+ dr_->| / sqrt(<dr_+^2><dr_-^2>) at the end of it; +- is judged above 0.5 only.
+    noise : float
+        Standard deviation of the exponent over that decade for a random walk of the length of the data.
     """
 
     lag: Array
@@ -80,12 +100,43 @@ class LocalExponent:
     window: tuple[float, float]
     mean: Array
     correlation: float
+    noise: float = 0.0
 
     @property
     def worst(self) -> float:
         """Largest |beta - 1| of the judged elements."""
         judged = [0, 2] + ([1] if self.correlation > 0.5 else [])
         return float(np.max(np.abs(self.mean[judged] - 1.0)))
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether growth is not linear over the window, by more than the rule allows and noise explains."""
+        return self.worst > EXPONENT_RULE + NOISE * self.noise
+
+
+@dataclass(frozen=True, eq=False)
+class SpectrumFit:
+    """The current spectrum beside its model: to see at a glance whether to believe the plateau.
+
+    Parameters
+    ----------
+    frequency : array (bins,)
+        Of the amplitudes [1/s].
+    data : array (bins, 2, 2)
+        Mean outer products, whose expectation at low frequency is Omega [mol^2/(J m s)].
+    dof : array (bins,)
+        Number of amplitudes averaged; the relative standard error of a diagonal element is sqrt(2/dof).
+    draws : array (draws, bins, 2, 2)
+        Posterior draws of the whole spectrum.
+    surprise : float
+        Posterior predictive probability that the lowest amplitudes disagree with the model as much as they do.
+    """
+
+    frequency: Array
+    data: Array
+    dof: Array
+    draws: Array
+    surprise: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +159,10 @@ class OnsagerEstimate(OnsagerMatrix):
         Number of runs.
     local_exponent : LocalExponent, optional
         beta(t) and its mean over the window.
+    spectrum : SpectrumFit, optional
+        The spectrum and its model; None where the window was given.
+    duration : float
+        Length of all replicas together [s].
     warnings : tuple of EstimateWarning
         Named doubts; empty when there are none.
     """
@@ -118,7 +173,18 @@ class OnsagerEstimate(OnsagerMatrix):
     n_origins: float = 0.0
     n_replicas: int = 1
     local_exponent: LocalExponent | None = None
+    spectrum: SpectrumFit | None = None
+    duration: float = 0.0
     warnings: tuple[EstimateWarning, ...] = field(default=())
+
+    def length_for(self, error: float = AIM) -> float:
+        """Total length of run after which kappa would have the relative standard error `error` [s].
+
+        Errors fall with the square root of the length once diffusion is reached, and faster before: an upper estimate.
+        """
+        draws = np.log(self.draws("kappa"))
+        low, high = np.quantile(draws, [0.025, 0.975])
+        return self.duration * (float(high - low) / (2 * 1.959964 * error)) ** 2
 
 
 def estimate_onsager(
@@ -127,7 +193,7 @@ def estimate_onsager(
     window: tuple[float, float] | None = None,
     frame: str = "solvent",
     solvents: Sequence[int | str] | None = None,
-    prior_flat: float = 0.3,
+    prior_flat: float | None = None,
     n_samples: int = 4000,
     seed: int = 0,
 ) -> OnsagerEstimate:
@@ -148,8 +214,8 @@ def estimate_onsager(
     solvents : sequence of int or str, optional
         Solvent species that make the solvent frame; all, mass-averaged, when left out.
     prior_flat : float
-        Prior probability of no sub-diffusive (or ballistic) onset at all; 0 where one is known to be there,
-        which gives wider, safer intervals.
+        Prior probability that there is no bounded motion at all, that of :class:`.Beliefs` when left out; 0 where
+        one is known to be there, which gives wider, safer intervals.
     n_samples : int
         Number of posterior samples.
     seed : int
@@ -173,7 +239,8 @@ def estimate_onsager(
     replicas = [displacements] if isinstance(displacements, CollectiveDisplacements) else list(displacements)
     if frame not in FRAMES:
         raise InputError(f"frame = {frame!r} is unknown; allowed are {', '.join(FRAMES)}")
-    if not 0 <= prior_flat < 1 or n_samples < 100:
+    beliefs = Beliefs() if prior_flat is None else Beliefs(flat=prior_flat)
+    if not 0 <= beliefs.flat < 1 or n_samples < 100:
         raise InputError(f"prior_flat = {prior_flat!r} must lie in [0, 1) and n_samples = {n_samples} be at least 100")
     check_replicas(replicas)
     steps = sum(run.n_frames - 1 for run in replicas)
@@ -186,11 +253,13 @@ def estimate_onsager(
     rng = np.random.default_rng(seed)
     if window is None:
         spectrum = current_spectrum(runs)
-        plateau = relaxing_plateau(spectrum, n_samples, rng, beliefs=Beliefs(flat=prior_flat))
+        plateau = relaxing_plateau(spectrum, n_samples, rng, beliefs=beliefs)
+        fit = _spectrum_fit(spectrum, plateau)
         relaxation = float(np.median(plateau.relaxation)) * spectrum.dt
-        start = max(spectrum.dt, 2 * math.pi * relaxation)
+        start = max(spectrum.dt, 2 * math.pi * relaxation, ONSETS * _onset(spectrum, plateau))
         used, criterion = (start, max(run.duration for run in runs)), CRITERION
     else:
+        fit = None
         plateau, used = _in_window(runs, window, n_samples, rng)
         relaxation, criterion = 0.0, "given by the user; diffusive from its start on"
     origins = _origins(plateau.samples)
@@ -219,7 +288,9 @@ def estimate_onsager(
         n_origins=origins,
         n_replicas=len(runs),
         local_exponent=exponent,
-        warnings=_doubts(plateau, origins, exponent),
+        spectrum=fit,
+        duration=sum(run.duration for run in runs),
+        warnings=_doubts(plateau, origins, exponent, fit, max(run.duration for run in runs), runs[0].dt),
     )
 
 
@@ -269,6 +340,41 @@ def local_exponent(
         window=(first * dt, last * dt),
         mean=np.log(C[-1] / C[-2]) / math.log(last / first),
         correlation=float(C[-1, 1] / math.sqrt(C[-1, 0] * C[-1, 2])),
+        # Of a random walk the relative variance of <dr^2> at lag t in a run of length T is 4 t/(9 T); the early end of
+        # the decade adds a tenth of that, partly correlated.
+        noise=math.sqrt(4 * last / (9 * weights.sum())) / math.log(last / first),
+    )
+
+
+def _onset(spectrum: CurrentSpectrum, plateau: Plateau) -> float:
+    """t_0 of the later ion, where <dr^2> ~ t + t_0 at long times, posterior median of the model [s].
+
+    <dr^2> of n steps is the integral of S (sin(pi f n)/sin(pi f))^2 over f, so t_0 = int (S/Omega - 1) 4/s^2 df.
+    """
+    f = np.arcsin(0.5 * spectrum.s) / math.pi
+    limit = np.diagonal(plateau.samples[plateau.shown], axis1=1, axis2=2)[:, None]
+    rise = np.diagonal(plateau.spectra, axis1=2, axis2=3) / limit - 1
+    steps = np.trapezoid(rise * 4 / spectrum.s[:, None] ** 2, f, axis=1)
+    return float(np.median(np.abs(steps).max(axis=1))) * spectrum.dt
+
+
+def _spectrum_fit(spectrum: CurrentSpectrum, plateau: Plateau) -> SpectrumFit:
+    """The spectrum beside its model, and whether the lowest amplitudes agree with it.
+
+    The check is of the data against each posterior sample, sum tr(S^-1 W) ~ chi^2, so that no model, however sure of
+    itself, is believed where the frequencies that Omega is read from speak against it (Gelman, Meng and Stern 1996).
+    """
+    lowest = np.arange(min(LOW_FREQUENCIES, spectrum.s.size))
+    inverse = np.linalg.inv(plateau.spectra[:, lowest])
+    distance = np.einsum("dkij,kji->d", inverse, spectrum.W[lowest])
+    tail = chi2.sf(distance, spectrum.W.shape[1] * spectrum.dof[lowest].sum())
+    p = float(np.mean(tail))
+    return SpectrumFit(
+        frequency=np.arcsin(0.5 * spectrum.s) / (math.pi * spectrum.dt),
+        data=spectrum.W / spectrum.dof[:, None, None],
+        dof=spectrum.dof,
+        draws=plateau.spectra,
+        surprise=2 * min(p, 1 - p),
     )
 
 
@@ -340,9 +446,9 @@ def _in_window(
         )
     spectrum = current_spectrum(runs, lags=(start, min(end, longest)))
     dof = float(spectrum.dof.sum())
-    if dof < 3 * MIN_ORIGINS:
+    if dof < 3 * MIN_IN_WINDOW:
         raise InputError(
-            f"window = {start:.3g}-{end:.3g} s holds {dof / 3:.0f} independent origins, at least {MIN_ORIGINS} are "
+            f"window = {start:.3g}-{end:.3g} s holds {dof / 3:.0f} independent origins, at least {MIN_IN_WINDOW} are "
             "needed: start it earlier or use more replicas"
         )
     plateau = flat_plateau(spectrum.W.sum(axis=0), dof, n_samples, rng)
@@ -365,28 +471,48 @@ def _centre(samples: Array) -> Array:
     return np.array([[first, slope * first], [slope * first, rest + slope**2 * first]])
 
 
-def _doubts(plateau: Plateau, origins: float, exponent: LocalExponent) -> tuple[EstimateWarning, ...]:
+def _doubts(
+    plateau: Plateau,
+    origins: float,
+    exponent: LocalExponent,
+    fit: SpectrumFit | None,
+    longest: float,
+    dt: float,
+) -> tuple[EstimateWarning, ...]:
     doubts = []
-    if exponent.worst > EXPONENT_RULE:
+    too_slow = LENGTHS * plateau.relaxation * dt > longest
+    if np.mean(too_slow) > UNFINISHED:
+        relaxation = float(np.median(plateau.relaxation[too_slow])) * dt
+        doubts.append(
+            EstimateWarning(
+                "slow-relaxation",
+                f"motion on a scale of {relaxation:.3g} s has not finished in runs of {longest:.3g} s: make each at "
+                f"least {LENGTHS * relaxation / longest:.2g} times longer (frames may be saved less often)",
+            )
+        )
+    if fit is not None and fit.surprise < SURPRISE:
+        doubts.append(
+            EstimateWarning(
+                "low-frequencies",
+                f"the slowest {LOW_FREQUENCIES} amplitudes do not fit the model of the spectrum (probability "
+                f"{fit.surprise:.1g}): the run drifts or is not in equilibrium; see the spectrum in the figure",
+            )
+        )
+    if exponent.in_doubt:
         doubts.append(
             EstimateWarning(
                 "local-exponent",
-                f"|beta - 1| = {exponent.worst:.2f} over {exponent.window[0]:.3g}-{exponent.window[1]:.3g} s "
-                f"exceeds {EXPONENT_RULE}: linear growth is not shown there (noise or an unfinished onset); "
-                "a longer run or more replicas would tell",
+                f"|beta - 1| = {exponent.worst:.2f} over {exponent.window[0]:.3g}-{exponent.window[1]:.3g} s exceeds "
+                f"{EXPONENT_RULE} and its noise of {exponent.noise:.2f}: growth is not linear there; a longer run or "
+                "more replicas would tell",
             )
         )
     if origins < FEW_ORIGINS:
         doubts.append(
             EstimateWarning(
-                "few-origins", f"{origins:.1f} independent origins, below {FEW_ORIGINS}: intervals are wide"
-            )
-        )
-    if plateau.edge > 0.5:
-        doubts.append(
-            EstimateWarning(
-                "slow-relaxation",
-                "the slowest relaxation is at the limit of what the run can show: there may be slower ones",
+                "few-origins",
+                f"{origins:.1f} independent origins, below {FEW_ORIGINS}: intervals are wide; "
+                f"{FEW_ORIGINS / origins:.2g} times as much simulation would mend that",
             )
         )
     if plateau.effective_size < 0.05 * len(plateau.samples):

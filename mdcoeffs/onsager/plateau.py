@@ -119,14 +119,17 @@ class Plateau:
         Effective number of independent samples behind them.
     edge : float
         Posterior probability that the slowest relaxation is at the limit of what the run can show.
+    shown : array (draws,)
+        Places of some of the samples.
     spectra : array (draws, bins, 2, 2)
-        The whole spectrum of some of the samples; empty where it was taken as constant.
+        Their whole spectrum; empty where it was taken as constant.
     """
 
     samples: Array
     relaxation: Array
     effective_size: float
     edge: float
+    shown: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     spectra: Array = field(default_factory=lambda: np.zeros((0, 0, 2, 2)))
 
 
@@ -190,9 +193,9 @@ def relaxing_plateau(
     weight = np.exp(weight - logsumexp(weight))
     position = (rng.random() + np.arange(n_samples)) / n_samples
     pick = np.minimum(np.searchsorted(np.cumsum(weight), position), weight.size - 1)
-    shown = rng.choice(n_samples, size=min(DRAWN_SPECTRA, n_samples), replace=False)
+    shown = np.sort(rng.choice(n_samples, size=min(DRAWN_SPECTRA, n_samples), replace=False))
     samples, relaxation = np.empty((n_samples, *C.shape)), np.zeros(n_samples)
-    curves = np.empty((n_samples if n_samples < DRAWN_SPECTRA else DRAWN_SPECTRA, spectrum.s.size, *C.shape))
+    curves = np.empty((shown.size, spectrum.s.size, *C.shape))
     effective = 0.0
     for k in np.unique(pick):
         mine, fit = np.flatnonzero(pick == k), candidates[k].fit
@@ -206,10 +209,10 @@ def relaxing_plateau(
         samples[mine] = matrices(thetas, C.shape[0])
         if fit.form.shapes:
             relaxation[mine] = np.exp(np.max(thetas[:, fit.form.times(C.shape[0])], axis=1))
-        kept, places, _ = np.intersect1d(mine, shown, return_indices=True)
-        curves[np.searchsorted(np.sort(shown), kept)] = spectra(thetas[places], fit.form, search.data)
+        _, places, to = np.intersect1d(mine, shown, return_indices=True)
+        curves[to] = spectra(thetas[places], fit.form, search.data)
     edge = float(np.mean(relaxation > 0.5 * math.exp(search.slowest)))
-    return Plateau(_symmetric(C @ samples @ C.T), relaxation, effective, edge, _symmetric(C @ curves @ C.T))
+    return Plateau(_symmetric(C @ samples @ C.T), relaxation, effective, edge, shown, _symmetric(C @ curves @ C.T))
 
 
 def _symmetric(A: Array) -> Array:

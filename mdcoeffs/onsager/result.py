@@ -124,6 +124,8 @@ class OnsagerResult:
             e = self.estimate
             numbers |= {"window": e.window, "criterion": e.criterion, "relaxation_time": e.relaxation_time}
             numbers |= {"independent_origins": e.n_origins, "replicas": e.n_replicas}
+            numbers |= {"run_for_5_percent_on_kappa": e.length_for(0.05)}
+            numbers |= {"warnings": {doubt.name: doubt.text for doubt in e.warnings}}
             if e.local_exponent is not None:
                 mean = dict(zip(PAIRS, e.local_exponent.mean, strict=True))
                 numbers["local_exponent"] = {"window": e.local_exponent.window, **mean}
@@ -169,6 +171,9 @@ class OnsagerResult:
         if self.estimate is not None:
             (low, high), origins = self.estimate.window, self.estimate.n_origins
             lines.append(f"  window   {low:.3g} to {high:.3g} s; {origins:.0f} independent origins")
+            longer = self.estimate.length_for(0.05) / self.estimate.duration
+            if longer > 1:
+                lines.append(f"  longer   {longer:.2g} times as much simulation would give kappa to 5 %")
         if self.drift_velocity.size:
             speed = float(np.max(np.linalg.norm(self.drift_velocity, axis=1)))
             lines.append(f"  drift    {speed:.2g} m/s of the centre of mass, removed")
@@ -204,6 +209,15 @@ class OnsagerResult:
         if exponent is not None:
             coordinates["beta_lag"] = ("beta_lag", exponent.lag, {"units": "s"})
             put("beta", ("beta_lag", "pair"), exponent.beta, "1", "local exponent")
+        fit = self.estimate.spectrum if self.estimate is not None else None
+        if fit is not None:
+            coordinates["frequency"] = ("frequency", fit.frequency, {"units": "1/s"})
+            quantiles, shape = np.array([0.025, 0.5, 0.975]), ("frequency", "ion", "ion_2")
+            coordinates["quantile"] = ("quantile", quantiles, {"units": "1"})
+            model = np.quantile(fit.draws, quantiles, axis=0)
+            put("spectrum", shape, fit.data, omega, f"current spectrum, {m.frame} frame")
+            put("spectrum_amplitudes", ("frequency",), fit.dof, "1", "number of amplitudes averaged")
+            put("spectrum_model", ("quantile", *shape), model, omega, "its model, posterior quantiles")
         attributes = {
             "title": self.title,
             "z": np.array(m.z),
@@ -224,19 +238,21 @@ class OnsagerResult:
         return {}
 
     def draw(self, path: Path) -> Path:
-        """Correlations, beta(t), the window, and the posterior of t+ and rho+ on one page."""
+        """Correlations, beta(t), the window, the spectrum, and the posteriors of kappa, t+ and rho+ on one page."""
         m, estimate = self.matrix, self.estimate
         factor, unit = time_unit(float(self.lag[-1]))
         note = f"{m.frame} frame, {m.T:g} K, {m.c / 1000:.3g} mol/L"
         if estimate is not None:
             note += f", {estimate.n_replicas} replica(s), {estimate.n_origins:.0f} independent origins"
         note = ". ".join([note, "; ".join(self.notes)]) if self.notes else note
-        with drawing(path, 2, 2, title=self.title, note=note, width=TWO_COLUMNS, height=2.4) as (_, axes):
+        with drawing(path, 3, 2, title=self.title, note=note, width=TWO_COLUMNS, height=2.4) as (_, axes):
             _correlations(axes[0], self, factor, unit)
             _exponent(axes[1], self, factor, unit)
+            _spectrum(axes[2], self)
             name = r"$t_+^0$" if m.frame == "solvent" else r"$t_+$"
-            _posterior(axes[2], m, "t_plus", f"{name} ({m.frame} frame)")
-            _posterior(axes[3], m, "rho_plus", r"current fraction $\rho_+$")
+            _posterior(axes[3], m, "kappa", label(r"$\kappa$", "S m$^{-1}$"))
+            _posterior(axes[4], m, "t_plus", f"{name} ({m.frame} frame)")
+            _posterior(axes[5], m, "rho_plus", r"current fraction $\rho_+$")
         return path
 
 
@@ -346,6 +362,37 @@ def _exponent(axes: Axes, result: OnsagerResult, factor: float, unit: str) -> No
         axes.set_title(f"window from {result.estimate.window[0] * factor:.3g} {unit} (grey)", loc="right")
     if exponent is not None or result.slopes is not None:
         axes.legend(ncols=3, loc="upper center")
+
+
+def _spectrum(axes: Axes, result: OnsagerResult) -> None:
+    """What the plateau is read from: the spectrum over its low-frequency limit, of the charge and of both ions."""
+    fit = result.estimate.spectrum if result.estimate is not None else None
+    if fit is None:
+        axes.set_axis_off()
+        _mark(axes, "no spectrum: the window was given, or slopes were read")
+        return
+    m, z = result.matrix, np.array(result.matrix.z, dtype=float)
+    factor, unit = (1e-9, "GHz") if fit.frequency[-1] < 1e12 else (1e-12, "THz")
+    f = fit.frequency * factor
+    pairs: tuple[tuple[str, Array], ...] = (
+        (r"$\kappa$", np.outer(z, z)),
+        ("++", np.diag([1.0, 0.0])),
+        ("--", np.diag([0.0, 1.0])),
+    )
+    for k, (name, weight) in enumerate(pairs):
+        limit = float(np.sum(weight * m.Omega))
+        values = np.einsum("ij,kij->k", weight, fit.data) / limit
+        model = np.quantile(np.einsum("ij,dkij->dk", weight, fit.draws), [0.025, 0.5, 0.975], axis=0) / limit
+        axes.plot(f, values, ".", color=COLOURS[k], markersize=2.5, alpha=0.6)
+        axes.plot(f, model[1], color=COLOURS[k], linestyle=DASHES[k], label=name)
+        if k == 0:
+            axes.fill_between(f, model[0], model[2], color=COLOURS[k], alpha=0.2, linewidth=0)
+    axes.axhline(1.0, color=GREY, linestyle=":", linewidth=0.9, zorder=1)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(label("$f$", unit, "frequency"))
+    axes.set_ylabel("spectrum over its limit")
+    axes.legend(ncols=3)
 
 
 def _posterior(axes: Axes, m: OnsagerMatrix, name: str, text: str) -> None:

@@ -1,5 +1,7 @@
 """estimate_onsager: what it returns, what it warns of, what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def test_estimate_is_an_onsager_matrix_with_its_story(plain):
     assert np.all(np.linalg.eigvalsh(plain.samples)[:, 0] > 0)
     assert plain.window == pytest.approx((DT, 2000 * DT))
     assert plain.relaxation_time == 0.0
-    assert plain.n_origins == pytest.approx(2000, rel=0.3)
+    assert 400 < plain.n_origins < 2600  # 2000 independent steps, less what motions too weak to be seen may hide
     assert plain.frame == "solvent" and plain.nu == (1.0, 1.0)
     assert plain.c == pytest.approx(1000.0, rel=1e-12)
     low, high = plain.interval("t_plus", 0.95)
@@ -54,7 +56,7 @@ def test_replicas_add_information():
 def test_replicas_of_different_length_combine():
     runs = [walk(OMEGA, frames=n, dt=DT, seed=n) for n in (800, 1201)]
     both = estimate_onsager(runs)
-    assert both.n_origins == pytest.approx(1999, rel=0.35)
+    assert 400 < both.n_origins < 2700  # 1999 independent steps, less what motions too weak to be seen may hide
     low, high = both.interval("Omega_mm", 0.9999)
     assert low < OMEGA[1, 1] < high
 
@@ -63,8 +65,9 @@ def test_onset_moves_the_window_and_not_the_answer():
     own = 4 * np.diag(np.diag(OMEGA))
     run = walk(OMEGA, frames=8001, dt=DT, seed=5, onset=Onset(5 * DT, own))
     found = estimate_onsager(run)
-    assert found.relaxation_time > 5 * DT
-    assert found.window[0] == pytest.approx(2 * np.pi * found.relaxation_time)
+    assert found.relaxation_time == pytest.approx(5 * DT, rel=0.3)
+    # <dr^2> ~ t + t_0 with t_0 = 4 x 5 steps: linear to 10 % over a decade from 4 t_0 on
+    assert found.window[0] == pytest.approx(4 * 20 * DT, rel=0.3)
     low, high = found.interval("Omega_pp", 0.999)
     assert low < OMEGA[0, 0] < high < 5 * OMEGA[0, 0]  # the short-time mobility is 5 times the true one
     # a user who takes the motion as diffusive from the first step on is told by the local exponent
@@ -93,9 +96,36 @@ def test_frame_of_the_estimate(frame):
 def test_few_origins_are_named():
     own = 8 * np.diag(np.diag(OMEGA))
     run = walk(OMEGA, frames=2001, dt=DT, seed=9, onset=Onset(20 * DT, own))
-    names = {w.name for w in estimate_onsager(run).warnings}
-    assert "few-origins" in names
-    assert "local-exponent" in names
+    doubts = {w.name: w.text for w in estimate_onsager(run).warnings}
+    assert "times as much simulation" in doubts["few-origins"]
+
+
+def test_a_slow_motion_is_named_with_what_to_do():
+    own = 4 * np.diag(np.diag(OMEGA))
+    run = walk(OMEGA, frames=3001, dt=DT, seed=3, onset=Onset(400 * DT, own))
+    e = estimate_onsager(run)
+    doubts = {w.name: w.text for w in e.warnings}
+    assert "times longer" in doubts["slow-relaxation"]
+    assert e.interval("Omega_pp")[0] < OMEGA[0, 0]  # five times as mobile at short times, and it knows
+    assert e.length_for(0.05) > 20 * e.duration
+
+
+def test_low_frequencies_that_contradict_the_model_are_named():
+    # a drift is in no stationary process: its spectrum rises without end towards low frequencies
+    run = walk(OMEGA, frames=4001, dt=DT, seed=4)
+    drifting = replace(run, R=run.R + 6 * np.std(run.R) * np.linspace(0, 1, 4001)[:, None, None])
+    assert estimate_onsager(run).spectrum.surprise > 0.01
+    doubts = {w.name: w.text for w in estimate_onsager(drifting).warnings}
+    assert "drifts" in doubts["low-frequencies"]
+
+
+def test_advised_length_is_that_of_the_error():
+    # the interval of a plain walk narrows with the square root of its length
+    e = estimate_onsager(walk(OMEGA, frames=2001, dt=DT, seed=11))
+    low, high = e.interval("kappa")
+    relative = np.log(high / low) / (2 * 1.959964)
+    assert e.length_for(relative) == pytest.approx(e.duration, rel=1e-9)
+    assert e.length_for(relative / 2) == pytest.approx(4 * e.duration, rel=1e-9)
 
 
 def test_a_run_too_short_for_its_relaxation_is_refused():

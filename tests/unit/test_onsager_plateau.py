@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from mdcoeffs.onsager.plateau import BIN_RATIO, EXACT_BINS, current_spectrum, flat_plateau, relaxing_plateau
+from mdcoeffs.onsager.plateau import flat_plateau, relaxing_plateau
+from mdcoeffs.onsager.spectrum import BIN_RATIO, EXACT_BINS, current_spectrum
 from mdcoeffs.synthetic.walkers import Onset, walk
 
 OMEGA = np.array([[1.0, 0.3], [0.3, 1.6]]) * 1e-10
