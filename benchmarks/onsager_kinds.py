@@ -122,6 +122,7 @@ def run_one(item: tuple[str, int], seed: int, short: bool) -> dict[str, Any]:
             for (low, high), value, m in zip(ends, values, median, strict=True)
         ],
         "kappa": [end / values[0] for end in (ends[0][0], median[0], ends[0][1])],
+        "origins": round(found.n_origins, 2),
         "warnings": [doubt.name for doubt in found.warnings],
         "s": time.process_time() - began,
     }

@@ -30,8 +30,8 @@ MIN_ORIGINS = 2
 """Fewest independent origins an estimate is given for: the ends of its 95 % interval lie a factor of ten apart."""
 MIN_IN_WINDOW = 3
 """Fewest independent origins in a window that the user gives."""
-FEW_ORIGINS = 20
-"""Below this number of independent origins the estimate carries a warning."""
+FEW_ORIGINS = 6
+"""Below this number of independent origins, a standard error of a third, the estimate carries a warning."""
 EXPONENT_RULE = 0.1
 """Largest |beta - 1| over a decade of lags without a warning, noise apart (Fang 2026, below Eq. 1)."""
 ONSETS = 4.0

@@ -348,10 +348,8 @@ class _Search:
             start = fit.theta.copy()  # of the neighbouring time: half as many steps as from nothing
         best = max(range(self.grid.size), key=lambda k: on_grid[k].log_weight)
         fit = self.fit(form, on_grid[best].fit.theta)
-        if not math.isfinite(fit.evidence) or not self.fastest < fit.theta[place] < self.slowest - 0.02:
-            return None, on_grid
         deviation = fit.deviation(place)
-        if deviation > LOCATED:
+        if not math.isfinite(fit.evidence) or deviation > LOCATED:
             return None, on_grid
         # The fit at its own time stands for the grid around it, which would be counted twice.
         apart = np.abs(self.grid - fit.theta[place]) > max(0.6 * math.log(RATIO), 2.5 * deviation)
@@ -407,10 +405,15 @@ class _Search:
         own_times = len(form.shapes) - (fixed is not None)
         bounded = precision[precision > 0]
         constant = float(0.5 * np.sum(np.log(bounded / (2 * math.pi))) - own_times * math.log(self.span))
+        times = theta[form.times(self.n)]
+        times = times if fixed is None else np.delete(times, fixed)
         try:
             covariance = np.linalg.inv(information)
             np.linalg.cholesky(covariance)
-        except np.linalg.LinAlgError:  # nothing depends on a parameter there: no evidence for this form
+            inside = bool(np.all((times > self.fastest) & (times < self.slowest - 0.02)))
+        except np.linalg.LinAlgError:
+            inside = False
+        if not inside:  # nothing depends on a parameter there, or a time is at its bound: Laplace's evidence is none
             return _Fit(form, theta, prior, free, np.eye(free.size), constant, -math.inf)
         volume = 0.5 * float(np.linalg.slogdet(2 * math.pi * covariance)[1])
         return _Fit(form, theta, prior, free, _symmetric(covariance), constant, float(top) + constant + volume)
