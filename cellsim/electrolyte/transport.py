@@ -284,7 +284,8 @@ class TransportSet:
         return np.clip(np.asarray(c, dtype=float), *self.c_range)
 
     def _evaluate(self, source: Property, c: Array) -> Array:
-        return np.asarray(source(c, self.m(c), self.r(c)), dtype=float)
+        r = self.r(c)
+        return np.asarray(source(c, r / self.M_0, r), dtype=float)
 
     def kappa(self, c: ArrayLike) -> Array:
         """Conductivity [S/m]."""
