@@ -101,8 +101,8 @@ def _make(transport: TransportSet, c_low: float, c_high: float, tolerance: float
     x = low + pitch * np.arange(intervals + 1)
     values, slopes = _values(transport, x), _slopes(transport, x)
     while True:
-        # The middles that judge one grid are nodes of the next: no function is evaluated twice at one place. A fit makes
-        # these tables anew for every trial set, and with a table of measured points inside it takes five grids.
+        # The middles that judge one grid are nodes of the next: no function is evaluated twice at one place. A fit
+        # makes tables anew for every trial set, and a set with measured points inside takes five grids.
         middle = low + 0.5 * pitch * np.arange(1, 2 * intervals, 2)
         exact = _values(transport, middle)
         cubics = np.stack([_hermite(y, slope) for y, slope in zip(values, slopes * pitch, strict=True)])
