@@ -9,6 +9,7 @@ import numpy as np
 
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import CONCENTRATION
+from cellsim.electrolyte.properties import PRODUCT, PROPERTIES
 from cellsim.electrolyte.set_file import SetFile, list_sets, read_set
 from cellsim.electrolyte.transport import TransportSet
 
@@ -87,16 +88,11 @@ def _range(bound: TransportSet) -> str:
 
 def _table(bound: TransportSet, points: int = 7) -> list[str]:
     c = np.linspace(*bound.c_range, points)
-    columns = {
-        "c (mol/L)": c / 1e3,
-        "r": bound.r(c),
-        "kappa (S/m)": bound.kappa(c),
-        "D (m^2/s)": bound.D(c),
-        "t+0": bound.t_plus(c),
-        "chi": bound.chi(c),
-        "phi_0": bound.phi_0(c),
-        "Ne": bound.newman_number(c),
-    }
+    columns = {"c (mol/L)": c / 1e3, "r": bound.r(c)}
+    for name, kind in PROPERTIES.items():
+        heading = "t+0" if name == "t_plus" else f"{name} ({kind.unit})" if kind.unit else name
+        columns[heading] = getattr(bound, name)(c)
+    columns |= {"phi_0": bound.phi_0(c), "Ne": bound.newman_number(c)}
     rows = ["".join(f"{name:>13}" for name in columns)]
     return rows + ["".join(f"{value:13.4g}" for value in row) for row in zip(*columns.values(), strict=True)]
 
@@ -118,18 +114,19 @@ def plot_set(transport: TransportSet, path: str | Path) -> Path:
     """
     c = np.linspace(*transport.c_range, 600)
     x = c / 1e3
-    D = transport.D(c)
-    scale = int(np.floor(np.log10(np.max(D))))
-    third = ("$(1-t_+^0)\\,\\chi$", transport.one_minus_t_plus_chi(c), "chi", "1")
-    curves = [
-        ("$\\kappa$", transport.kappa(c), "kappa", "S m$^{-1}$"),
-        ("$D$", D / 10.0**scale, "D", f"10$^{{{scale}}}$ m$^2$ s$^{{-1}}$"),
-        ("$t_+^0$", transport.t_plus(c), "t_plus", "1"),
-        third if transport.chi_is_product else ("$\\chi$", transport.chi(c), "chi", "1"),
-    ]
+    curves = []
+    for name, kind in PROPERTIES.items():
+        if name == "chi" and transport.chi_is_product:
+            curves.append((PRODUCT, transport.one_minus_t_plus_chi(c), kind.figure_unit))
+            continue
+        values = getattr(transport, name)(c)
+        power = int(np.floor(np.log10(np.max(np.abs(values)))))
+        small = power < -3  # a power of ten on the axis, as journals print it
+        unit = f"10$^{{{power}}}$ {kind.figure_unit}" if small else kind.figure_unit
+        curves.append((kind.symbol, values / 10.0**power if small else values, unit))
     frame = "$t_+^0$ with respect to the solvent, $\\chi$ molal."
-    names = {"kappa": "κ", "D": "D", "t_plus": "t+", "chi": "χ", "volumes": "volumes"}
-    sources = [f"{names[key]}: {transport.source[key]}." for key in names if transport.source.get(key)]
+    letters = {name: kind.letter for name, kind in PROPERTIES.items()} | {"volumes": "volumes"}
+    sources = [f"{letters[key]}: {transport.source[key]}." for key in letters if transport.source.get(key)]
     status = "" if transport.status == "measured" else f" — {transport.status.upper()}"
     title = f"{transport.title or transport.name}, {transport.T:.2f} K{status}"
     note = "\n".join([*([transport.note] if transport.note else []), *sources, frame])
@@ -137,7 +134,7 @@ def plot_set(transport: TransportSet, path: str | Path) -> Path:
         _,
         axes,
     ):
-        for panel, (symbol, values, _key, unit), colour in zip(axes, curves, figstyle.COLOURS, strict=False):
+        for panel, (symbol, values, unit), colour in zip(axes, curves, figstyle.COLOURS, strict=False):
             panel.plot(x, values, color=colour)
             panel.set_ylabel(figstyle.label(symbol, unit))
             low, high = float(np.min(values)), float(np.max(values))

@@ -1,7 +1,8 @@
-"""One property block of a transport set: a constant, a table or an expression, with unit and source.
+"""The properties of a transport set: the one table of them, and the block of a file that states one.
 
-The block is read once (:func:`read_property`) and bound to a temperature and a composition scale later; what comes
-out is a function of c [mol/m^3], m [mol/kg] and r [1] that returns SI values.
+A block is a constant, a table or an expression, with unit and source. It is read once (:func:`read_property`) and bound
+to a temperature and a composition scale later; what comes out is a function of c [mol/m^3], m [mol/kg] and r [1] that
+returns SI values.
 """
 
 from __future__ import annotations
@@ -15,6 +16,52 @@ from cellsim.base import Array, F, InputError, R, factor_to_si
 from cellsim.electrolyte.expression import Expression, parse_expression
 from cellsim.electrolyte.transport import Property
 from cellsim.files.schema import Table
+
+
+@dataclass(frozen=True)
+class PropertyKind:
+    """What a property of a transport set is; readers, writers, figures and fits take it from :data:`PROPERTIES`.
+
+    Parameters
+    ----------
+    name : str
+        Key of its block in a file, and the method of :class:`.TransportSet` that gives it.
+    letter : str
+        In the lines of the terminal.
+    symbol, figure_unit : str
+        On axes, mathtext.
+    unit : str
+        SI, as pint reads it; ``""`` for a number.
+    positive : bool
+        Whether it must be above zero, so that a fit moves its logarithm.
+    extra : tuple of str
+        Further keys its block may have.
+    names : tuple of str
+        What an expression of it may use beyond c, m, r and T.
+    """
+
+    name: str
+    letter: str
+    symbol: str
+    unit: str
+    figure_unit: str
+    positive: bool = True
+    extra: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+PROPERTIES: Mapping[str, PropertyKind] = {
+    kind.name: kind
+    for kind in (
+        PropertyKind("kappa", "κ", r"$\kappa$", "S/m", "S m$^{-1}$"),
+        PropertyKind("D", "D", "$D$", "m^2/s", "m$^2$ s$^{-1}$"),
+        PropertyKind("t_plus", "t+", "$t_+^0$", "", "1", positive=False, extra=("frame",)),
+        PropertyKind("chi", "χ", r"$\chi$", "", "1", extra=("basis", "gives"), names=("t_plus",)),
+    )
+}
+"""By name, in the order of files and figures."""
+PRODUCT = r"$(1-t_+^0)\,\chi$"
+"""Symbol of what concentration cells give instead of chi."""
 
 VARIABLES = ("c", "m", "r")
 SI_UNITS = {"c": "mol/m^3", "m": "mol/kg", "r": "", "T": "K", "t_plus": ""}
@@ -66,21 +113,15 @@ class PropertyBlock:
         return evaluate
 
 
-def read_property(
-    table: Table, unit: str, *, extra: tuple[str, ...] = (), names: tuple[str, ...] = ()
-) -> PropertyBlock:
+def read_property(table: Table, kind: PropertyKind) -> PropertyBlock:
     """Read one property block.
 
     Parameters
     ----------
     table : Table
         The block.
-    unit : str
-        SI unit of the property.
-    extra : tuple of str
-        Further keys this block may have (``frame``, ``basis``, ``gives``).
-    names : tuple of str
-        Variables beyond c, m, r, T that an expression may use.
+    kind : PropertyKind
+        What it states.
 
     Returns
     -------
@@ -92,8 +133,9 @@ def read_property(
         Unknown key, two forms at once, wrong unit, a table that does not increase, an expression that is not
         arithmetic, no source.
     """
+    unit = kind.unit
     every = {key for keys in _FORMS.values() for key in keys}
-    table.only(*sorted(every), *_COMMON, *extra)
+    table.only(*sorted(every), *_COMMON, *kind.extra)
     form = _form(table)
     for key in table:
         if key in every and key not in _FORMS[form]:
@@ -116,7 +158,7 @@ def read_property(
             return interpolant(values[variable])
 
     else:
-        expression, factor, scales = _read_expression(table, unit, names)
+        expression, factor, scales = _read_expression(table, unit, kind.names)
         uses = expression.names
 
         def function(values: Mapping[str, Array]) -> Array:

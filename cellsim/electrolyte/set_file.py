@@ -17,7 +17,14 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from cellsim.base import Array, InputError, factor_to_si
-from cellsim.electrolyte.properties import DEFAULT_UNITS, SI_UNITS, PropertyBlock, read_property
+from cellsim.electrolyte.properties import (
+    DEFAULT_UNITS,
+    PROPERTIES,
+    SI_UNITS,
+    PropertyBlock,
+    PropertyKind,
+    read_property,
+)
 from cellsim.electrolyte.transport import STATUSES, TransportSet
 from cellsim.electrolyte.volumes import ConstantVolumes, DensityVolumes, Volumes
 from cellsim.files.schema import Table, did_you_mean, parse_toml, read_toml
@@ -105,8 +112,7 @@ def _names_a_number(data: Mapping[str, Any], parameter: str) -> bool:
 T_DEFAULT = 298.15
 """Temperature of a set that is valid there and is loaded without one [K]."""
 _T_ROUNDING = 1e-3
-_PROPERTIES = ("kappa", "D", "t_plus", "chi")
-_UNITS = {"kappa": "S/m", "D": "m^2/s", "t_plus": "", "chi": ""}
+_DENSITY = PropertyKind("density", "ρ", r"$\rho$", "kg/m^3", "kg m$^{-3}$")
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ class SetFile:
     T_range : tuple of float
         Temperatures it is valid at [K].
     properties : mapping
-        ``kappa``, ``D``, ``t_plus``, ``chi``.
+        By name, see :data:`.PROPERTIES`.
     t_plus_frame, chi_basis : str
         As in the file.
     chi_is_product : bool
@@ -191,6 +197,7 @@ class SetFile:
             raise InputError(f"{self.file}: T = {T:.6g} K lies outside {self._temperatures()} of {self.name}")
         volumes = self._bind_volumes(T)
         t_plus = self.properties["t_plus"].bind(T)
+        sources: dict[str, Any] = {f"{name}_source": block.bind(T, t_plus) for name, block in self.properties.items()}
         try:
             bound = TransportSet(
                 name=self.name,
@@ -203,10 +210,7 @@ class SetFile:
                 T=T,
                 volumes=volumes,
                 c_range=self._c_range(volumes),
-                kappa_source=self.properties["kappa"].bind(T),
-                D_source=self.properties["D"].bind(T),
-                t_plus_source=t_plus,
-                chi_source=self.properties["chi"].bind(T, t_plus),
+                **sources,
                 t_plus_frame=self.t_plus_frame,
                 chi_basis=self.chi_basis,
                 chi_is_product=self.chi_is_product,
@@ -298,16 +302,17 @@ class SetFile:
                         f"{span[end] / factor:.4g}{unit}; {remedy}"
                     )  # fmt: skip
         with np.errstate(all="ignore"):
-            values = {name: getattr(bound, name)(c) for name in _PROPERTIES}
+            values = {name: getattr(bound, name)(c) for name in PROPERTIES}
             if bound.chi_is_product:
                 values["chi"] = np.where(np.isinf(values["chi"]), 1.0, values["chi"])
         for name, value in values.items():
-            bad = ~np.isfinite(value) if name == "t_plus" else ~(np.isfinite(value) & (value > 0))
+            positive = PROPERTIES[name].positive
+            bad = ~(np.isfinite(value) & (value > 0)) if positive else ~np.isfinite(value)
             if np.any(bad):
                 k = int(np.argmax(bad))
-                wanted = "finite" if name == "t_plus" else "positive and finite"
+                wanted = "positive and finite" if positive else "finite"
                 raise InputError(
-                    f"{self.file}: {name} = {value[k]:.4g} {_UNITS[name]} at c = {c[k] / 1e3:.4g} mol/L "
+                    f"{self.file}: {name} = {value[k]:.4g} {PROPERTIES[name].unit} at c = {c[k] / 1e3:.4g} mol/L "
                     f"(r = {composition['r'][k]:.4g}), T = {bound.T:.6g} K must be {wanted}; "
                     f"mend the property or narrow [range]".replace("  ", " ")
                 )
@@ -398,9 +403,7 @@ def parse_set(text: str, path: str | Path = "<text>") -> SetFile:
 
 
 def _parse(top: Table) -> SetFile:
-    top.only(
-        "name", "title", "status", "note", "salt", "solvent", "volumes", "range", *_PROPERTIES, "covariance"
-    )  # fmt: skip
+    top.only("name", "title", "status", "note", "salt", "solvent", "volumes", "range", *PROPERTIES, "covariance")
     name = top.string("name")
     status = top.choice("status", STATUSES)
     note = top.string("note") if status != "measured" else top.string("note", "")
@@ -408,12 +411,7 @@ def _parse(top: Table) -> SetFile:
     volumes, volume_source = _read_volumes(top.table("volumes"))
     span, T_range = _read_range(top.table("range"))
     t_plus, chi = top.table("t_plus"), top.table("chi")
-    properties = {
-        "kappa": read_property(top.table("kappa"), "S/m"),
-        "D": read_property(top.table("D"), "m^2/s"),
-        "t_plus": read_property(t_plus, "", extra=("frame",)),
-        "chi": read_property(chi, "", extra=("basis", "gives"), names=("t_plus",)),
-    }
+    properties = {name: read_property(top.table(name), kind) for name, kind in PROPERTIES.items()}
     return SetFile(
         name=name,
         title=top.string("title", name),
@@ -478,7 +476,7 @@ def _read_volumes(table: Table) -> tuple[ConstantVolumes | PropertyBlock, str]:
     if "V_e" in table:
         raise table.error("V_e", "does not go with density, from which V_e follows")
     density = table.table("density")
-    block = read_property(Table({"source": source, **density.data}, density.file, density.name), "kg/m^3")
+    block = read_property(Table({"source": source, **density.data}, density.file, density.name), _DENSITY)
     if len(block.uses - {"T"}) > 1:
         raise InputError(f"{density.where()} must depend on one of c, m and r only")
     return block, source

@@ -17,7 +17,7 @@ import numpy as np
 import tomli_w
 
 from cellsim.base import Array, InputError, factor_to_si, to_si
-from cellsim.electrolyte.properties import DEFAULT_UNITS, SI_UNITS, read_property
+from cellsim.electrolyte.properties import DEFAULT_UNITS, PROPERTIES, SI_UNITS, read_property
 from cellsim.electrolyte.set_file import SetFile
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import Table
@@ -343,8 +343,7 @@ class SetModel:
         properties, kinds = dict(self.base.properties), self._kinds()
         for form in self.forms:
             table = Table(form.block(values), self.base.file, form.name)
-            names = ("t_plus",) if form.name == "chi" else ()
-            properties[form.name] = read_property(table, _SI[form.name], extra=_EXTRA[form.name], names=names)
+            properties[form.name] = read_property(table, PROPERTIES[form.name])
         bound = replace(self.base, properties=properties, **kinds).bind(T)
         return bound.with_motion(cast(Any, self.solvent_motion)).with_extrapolation("clamp")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cellsim.laboratory.bench import Bench, Noise, bench_of
+from cellsim.laboratory.bench import Bench, InstrumentNoise, bench_of
 from cellsim.laboratory.chain import assemble, chain, misuse, misuses, solve_chain, steady_current
 from cellsim.laboratory.concentration_cell import concentration_cell
 from cellsim.laboratory.current_fraction import current_fraction
@@ -25,7 +25,7 @@ __all__ = [
     "EXPERIMENTS",
     "Bench",
     "Check",
-    "Noise",
+    "InstrumentNoise",
     "Reading",
     "Record",
     "assemble",

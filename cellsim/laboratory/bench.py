@@ -21,7 +21,7 @@ from cellsim.solvers.solution import Solution
 
 
 @dataclass(frozen=True)
-class Noise:
+class InstrumentNoise:
     """Standard deviations of Gaussian noise on every reading; all zero: perfect instruments, no error bars.
 
     Parameters
@@ -74,7 +74,7 @@ class Bench:
         Distance of the electrodes [m].
     resistance : float
         Interfacial resistance of each electrode [ohm m^2].
-    noise : Noise
+    noise : InstrumentNoise
         Of the instruments.
 
     Raises
@@ -87,7 +87,7 @@ class Bench:
     c: float
     thickness: float = 5e-4
     resistance: float = 1e-3
-    noise: Noise = Noise()
+    noise: InstrumentNoise = InstrumentNoise()
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.resistance) and self.resistance >= 0):

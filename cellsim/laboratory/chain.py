@@ -177,6 +177,7 @@ def assemble(
         ),
     )
     return Record(
+        bench,
         "chain",
         "The chain of Balsara and Newman",
         "what its four experiments assume",
@@ -272,6 +273,7 @@ def misuse(bench: Bench, *, voltage: float = 0.01) -> Record:
     found = misuses(bench, voltage=voltage)
     readings = tuple(replace(record["t_plus"], method=what) for what, record in found)
     return Record(
+        bench,
         "misuse",
         "The chain with one fault at a time",
         "what the chain assumes, and one thing is done wrong in each row but the first",

@@ -112,6 +112,7 @@ def concentration_cell(
         [relaxation_from_step(_tube(bench, length), c_other[-1], c, 0.5 * length, e, late * scale)[:, 0] for e in ends]
     )
     return Record(
+        bench,
         "concentration_cell",
         "Concentration cell",
         "the electrodes see the concentrations put in; the curve is smooth",

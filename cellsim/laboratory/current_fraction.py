@@ -100,6 +100,7 @@ def current_fraction(
     )
     bare = Check("interfacial per bulk resistance, uncorrected", layer.resistance / layer.bulk_resistance, 0.01)
     return Record(
+        bench,
         "current_fraction",
         "Steady current",
         "small voltage, steady state, interfaces known and subtracted",

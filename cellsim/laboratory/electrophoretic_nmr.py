@@ -83,6 +83,7 @@ def electrophoretic_nmr(bench: Bench, *, field: float = 2000.0, longest: float =
         "motion of the electrodes per anion velocity", abs(float(solution["v_interface"][-1]) / true_v[1]), 0.01
     )
     return Record(
+        bench,
         "electrophoretic_nmr",
         "Electrophoretic NMR",
         "the solution is still uniform where it is seen, and the frame is named",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellsim.drawing import figstyle
+from cellsim.electrolyte.properties import PRODUCT, PROPERTIES
 from cellsim.laboratory.concentration_cell import TAIL
 from cellsim.model.closed_forms import PEAK
 
@@ -18,19 +19,22 @@ if TYPE_CHECKING:
 
 BLUE, RED, GREEN = figstyle.COLOURS[:3]
 SYMBOLS = {
-    "kappa": "$\\kappa$", "D": "$D$", "rho_plus": "$\\rho_+$", "t_plus": "$t_+^0$", "t_plus_V": "$t_+^V$",
-    "chi": "$\\chi$", "dU/dlnm": "$dU/d\\ln m$", "(1-t_plus)chi": "$(1-t_+^0)\\chi$", "R_int": "$R_{int}$",
-    "alpha": "$\\alpha$", "beta": "$\\beta$",
-}  # fmt: skip
+    **{name: kind.symbol for name, kind in PROPERTIES.items()},
+    "rho_plus": "$\\rho_+$",
+    "t_plus_V": "$t_+^V$",
+    "dU/dlnm": "$dU/d\\ln m$",
+    "(1-t_plus)chi": PRODUCT,
+    "R_int": "$R_{int}$",
+    "alpha": "$\\alpha$",
+    "beta": "$\\beta$",
+}
 
 
-def draw_record(bench: Bench, record: Record, path: str | Path) -> Path:
+def draw_record(record: Record, path: str | Path) -> Path:
     """Draw one experiment.
 
     Parameters
     ----------
-    bench : Bench
-        What stood on the bench.
     record : Record
         What was recorded and found.
     path : str or Path
@@ -52,7 +56,7 @@ def draw_record(bench: Bench, record: Record, path: str | Path) -> Path:
         "chain": (_differences,),
         "misuse": (_faults,),
     }[record.name]
-    columns = len(panels)
+    bench, columns = record.bench, len(panels)
     name = bench.transport.title or bench.transport.name
     status = "" if bench.transport.status == "measured" else f" {bench.transport.status.upper()}"
     title = f"{record.title}: {name}, {bench.c / 1e3:.3g} mol/L"

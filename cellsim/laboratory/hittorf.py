@@ -78,6 +78,7 @@ def hittorf(bench: Bench, *, duration: float = 0.004, change: float = 0.2) -> Re
     )
     volume = Check("volume fraction of the salt, not allowed for", 1 - layer.phi_0, 0.01)
     return Record(
+        bench,
         "hittorf",
         "Hittorf",
         "the middle compartment keeps its composition",

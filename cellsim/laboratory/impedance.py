@@ -259,6 +259,7 @@ def impedance(
         ),
     )
     return Record(
+        bench,
         "impedance",
         "Impedance",
         "three arcs that do not overlap, signals small enough to be linear",
@@ -422,6 +423,7 @@ def low_frequency_impedance(
             ),
         ]
     return Record(
+        bench,
         "low_frequency_impedance",
         "Very-low-frequency impedance",
         "the frequency is low enough, and the interfaces are the same at every distance",

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellsim.base import Array
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.solution import Solution
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from cellsim.laboratory.bench import Bench
 
 ABSOLUTE = ("t_plus", "t_plus_V", "rho_plus")
 """Quantities whose difference is judged as it is; all others relative to the truth."""
@@ -87,13 +93,38 @@ class Reading:
         broken = [str(check) for check in self.checks if not check.holds]
         return f"breaks: {'; '.join(broken)}" if broken else "holds"
 
+    def line(self) -> str:
+        """One row of a record's table."""
+        unit = "" if self.unit == "1" else self.unit.replace("^2", "²").replace("*", " ").replace("ohm", "Ω")
+        error = f" ± {self.error:.1g}" if self.error > 0 else ""
+        value = f"{self.inferred:.4g}{error} {unit}".strip()
+        of_one = self.quantity in ABSOLUTE
+        difference = f"{self.difference:+.4f}" if of_one else f"{100 * self.difference:+.2f} %"
+        return f"  {self.quantity:14}{self.true:10.4g}{value:>23}{difference:>12}  {self.method:40}  {self.verdict}"
+
+    def numbers(self) -> dict[str, Any]:
+        """As plain values, SI."""
+        return {
+            "quantity": self.quantity,
+            "unit": self.unit,
+            "true": self.true,
+            "inferred": self.inferred,
+            "error": self.error,
+            "difference": self.difference,
+            "method": self.method,
+            "holds": self.holds,
+            "verdict": self.verdict,
+        }
+
 
 @dataclass(frozen=True)
 class Record:
-    """One experiment done and analysed.
+    """One experiment done and analysed, a :class:`.Result` like any other.
 
     Parameters
     ----------
+    bench : Bench
+        What it was done on.
     name, title : str
         Of the experiment.
     assumption : str
@@ -108,6 +139,7 @@ class Record:
         Drive, durations and so on, numbers.
     """
 
+    bench: Bench
     name: str
     title: str
     assumption: str
@@ -122,6 +154,41 @@ class Record:
             if reading.quantity == quantity:
                 return reading
         raise KeyError(quantity)
+
+    def lines(self) -> list[str]:
+        """A table: quantity, true, inferred, difference, whether the assumption holds."""
+        heads = f"  {'quantity':14}{'true':>10}{'inferred':>23}{'difference':>12}  {'read from':40}  assumption"
+        return [f"{self.title}: assumes {self.assumption}", heads, *(reading.line() for reading in self.readings)]
+
+    def numbers(self) -> dict[str, Any]:
+        """Readings and conditions, SI."""
+        return {
+            "name": self.name,
+            "assumption": self.assumption,
+            "reference": self.reference,
+            "conditions": dict(self.conditions),
+            "readings": [reading.numbers() for reading in self.readings],
+        }
+
+    def dataset(self) -> xr.Dataset:
+        """What the instrument recorded and what the analysis drew through it, SI; a dimension per length."""
+        import xarray as xr
+
+        variables: dict[str, Any] = {}
+        for name, values in self.arrays.items():
+            array = np.asarray(values)
+            sizes = tuple(f"points_{n}" for n in array.shape)
+            if np.iscomplexobj(array):
+                variables |= {f"{name}_real": (sizes, array.real), f"{name}_imaginary": (sizes, array.imag)}
+            else:
+                variables[name] = (sizes, array)
+        return xr.Dataset(variables, attrs={"title": self.title, "assumption": self.assumption})
+
+    def draw(self, path: str | Path) -> Path:
+        """What was recorded, what was read from it, and the truth."""
+        from cellsim.laboratory.figures import draw_record
+
+        return draw_record(self, path)
 
 
 def swing_checks(transport: TransportSet, c: float, solution: Solution, limit: float = 0.2) -> tuple[Check, Check]:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import math
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from cellsim.base import InputError
 from cellsim.electrolyte.set_file import list_sets, load_set
+from cellsim.files.folder import result_folder, write_json, write_netcdf
 from cellsim.files.schema import parse_toml
-from cellsim.laboratory import EXPERIMENTS, Bench, Noise, Record, bench_of
-from cellsim.laboratory.figures import draw_record
-from cellsim.laboratory.reading import ABSOLUTE
+from cellsim.laboratory import EXPERIMENTS, Bench, InstrumentNoise, Record, bench_of
 from cellsim.model.plan import layer_of
 from cellsim.run.case import load_case
 
 NUMBERS = "summary.json"
-ORDINARY = Noise(voltage=1e-5, current=2e-3, impedance=2e-3, velocity=0.02)
+ORDINARY = InstrumentNoise(voltage=1e-5, current=2e-3, impedance=2e-3, velocity=0.02)
 """Ordinary good instruments: 10 uV, 0.2 % of a current, 0.2 % of an impedance, 2 % of a velocity."""
-UNITS = {
-    "kappa": "S/m", "D": "m²/s", "rho_plus": "", "t_plus": "", "t_plus_V": "", "chi": "", "dU/dlnm": "V",
-    "(1-t_plus)chi": "", "R_int": "Ω m²", "alpha": "", "beta": "",
-}  # fmt: skip
 
 
 def put_on_bench(
     source: str | Path, *, c: float | None = None, r: float | None = None, T: float | None = None,
-    thickness: float | None = None, resistance: float | None = None, noise: Noise | None = None,
+    thickness: float | None = None, resistance: float | None = None, noise: InstrumentNoise | None = None,
 ) -> Bench:  # fmt: skip
     """A bench from the name of a shipped set, a set's file, or a case.
 
@@ -46,7 +41,7 @@ def put_on_bench(
         [m]
     resistance : float, optional
         Of each interface [ohm m^2].
-    noise : Noise, optional
+    noise : InstrumentNoise, optional
         Of the instruments.
 
     Returns
@@ -121,47 +116,23 @@ def do(name: str, bench: Bench) -> list[Record]:
     return [EXPERIMENTS[one][0](bench) for one in (EXPERIMENTS if name == "all" else (name,))]
 
 
-def lines(bench: Bench, records: list[Record]) -> list[str]:
-    """The table: quantity, true, inferred, difference, whether the assumption holds.
-
-    Parameters
-    ----------
-    bench : Bench
-        What stood on the bench.
-    records : list of Record
-        What was done on it.
-
-    Returns
-    -------
-    list of str
-    """
-    told = [
-        f"{bench.transport.name} ({bench.transport.status}), {bench.c / 1e3:.4g} mol/L, "
-        f"{bench.transport.T:.2f} K, "
+def lines(bench: Bench, records: Sequence[Record]) -> list[str]:
+    """What the terminal shows of several experiments on one bench."""
+    head = (
+        f"{bench.transport.name} ({bench.transport.status}), {bench.c / 1e3:.4g} mol/L, {bench.transport.T:.2f} K, "
         f"L = {1e3 * bench.thickness:.4g} mm, {1e4 * bench.resistance:.4g} Ω cm² at each electrode"
-    ]
-    for record in records:
-        told += ["", f"{record.title}: assumes {record.assumption}"]
-        told.append(f"  {'quantity':14}{'true':>10}{'inferred':>23}{'difference':>12}  {'read from':40}  assumption")
-        for one in record.readings:
-            error = f" ± {one.error:.1g}" if one.error > 0 else ""
-            value = f"{one.inferred:.4g}{error} {UNITS.get(one.quantity, one.unit)}".strip()
-            plain = one.quantity in ABSOLUTE
-            difference = f"{one.difference:+.4f}" if plain else f"{100 * one.difference:+.2f} %"
-            told.append(
-                f"  {one.quantity:14}{one.true:10.4g}{value:>23}{difference:>12}  {one.method:40}  {one.verdict}"
-            )
-    return told
+    )
+    return [head, *(line for record in records for line in ("", *record.lines()))]
 
 
-def write_lab(bench: Bench, records: list[Record], directory: str | Path) -> list[Path]:
-    """Write a figure per experiment and ``summary.json``.
+def write_lab(bench: Bench, records: Sequence[Record], directory: str | Path) -> list[Path]:
+    """Write a figure and a dataset per experiment, and ``summary.json``.
 
     Parameters
     ----------
     bench : Bench
         What stood on the bench.
-    records : list of Record
+    records : sequence of Record
         What was done on it.
     directory : str or Path
         Made if it is not there.
@@ -171,46 +142,25 @@ def write_lab(bench: Bench, records: list[Record], directory: str | Path) -> lis
     list of Path
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / NUMBERS
-    path.write_text(json.dumps(summary(bench, records), indent=1) + "\n", encoding="utf-8")  # before what takes time
-    return [*(draw_record(bench, record, directory / f"{record.name}.png") for record in records), path]
+    written = []
+    with result_folder(directory, last=NUMBERS) as fresh:
+        for record in records:
+            written += [record.draw(fresh / f"{record.name}.png")]
+            if record.arrays:
+                written += [write_netcdf(fresh / f"{record.name}.nc", record.dataset())]
+        written.append(write_json(fresh / NUMBERS, numbers(bench, records)))
+    return [directory / path.name for path in written]
 
 
-def summary(bench: Bench, records: list[Record]) -> dict[str, Any]:
-    """What :func:`write_lab` writes as JSON, SI.
-
-    Parameters
-    ----------
-    bench : Bench
-        What stood on the bench.
-    records : list of Record
-        What was done on it.
-
-    Returns
-    -------
-    dict
-    """
-    noise = bench.noise
+def numbers(bench: Bench, records: Sequence[Record]) -> dict[str, Any]:
+    """What stood on the bench and what was found there, SI."""
     return {
-        "transport": bench.transport.name, "transport_status": bench.transport.status, "T": bench.transport.T,
-        "c": bench.c, "thickness": bench.thickness, "resistance": bench.resistance,
-        "noise": {k: getattr(noise, k) for k in ("voltage", "current", "impedance", "velocity", "seed")},
-        "experiments": [
-            {
-                "name": r.name, "assumption": r.assumption, "reference": r.reference,
-                "conditions": {k: _plain(v) for k, v in r.conditions.items()},
-                "readings": [
-                    {"quantity": x.quantity, "unit": x.unit, "true": x.true, "inferred": _plain(x.inferred),
-                     "error": _plain(x.error), "difference": _plain(x.difference), "method": x.method,
-                     "holds": x.holds, "verdict": x.verdict}
-                    for x in r.readings
-                ],
-            }
-            for r in records
-        ],
-    }  # fmt: skip
-
-
-def _plain(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
+        "transport": bench.transport.name,
+        "transport_status": bench.transport.status,
+        "T": bench.transport.T,
+        "c": bench.c,
+        "thickness": bench.thickness,
+        "resistance": bench.resistance,
+        "noise": asdict(bench.noise),
+        "experiments": [record.numbers() for record in records],
+    }

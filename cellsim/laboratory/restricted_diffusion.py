@@ -110,6 +110,7 @@ def restricted_diffusion(
         ),
     )
     return Record(
+        bench,
         "restricted_diffusion",
         "Restricted diffusion",
         "one exponential is left, of the mean concentration's D",

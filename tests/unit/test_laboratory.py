@@ -6,11 +6,21 @@ import pytest
 from cellsim.base import InputError
 from cellsim.electrolyte.set_file import load_set
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.laboratory import EXPERIMENTS, Bench, Check, Noise, Reading, bench_of, concentration_cell, solve_chain
+from cellsim.files.folder import plain
+from cellsim.laboratory import (
+    EXPERIMENTS,
+    Bench,
+    Check,
+    InstrumentNoise,
+    Reading,
+    bench_of,
+    concentration_cell,
+    solve_chain,
+)
 from cellsim.laboratory.concentration_cell import slope_at
 from cellsim.laboratory.current_fraction import bruce_vincent
 from cellsim.laboratory.impedance import circuit, fit_circuit
-from cellsim.laboratory.report import ORDINARY, do, lines, put_on_bench, summary
+from cellsim.laboratory.report import ORDINARY, do, lines, numbers, put_on_bench
 from cellsim.laboratory.restricted_diffusion import decay
 
 
@@ -78,7 +88,7 @@ def test_a_case_gives_its_cell():
 def test_noise_gives_error_bars_and_repeats_with_its_seed():
     bench = bench_of(load_set("landesfeind2019_ec_dmc"), noise=ORDINARY)
     first, again = (concentration_cell(bench)["dU/dlnm"] for _ in range(2))
-    other = concentration_cell(bench.changed(noise=Noise(voltage=1e-5, seed=1)))["dU/dlnm"]
+    other = concentration_cell(bench.changed(noise=InstrumentNoise(voltage=1e-5, seed=1)))["dU/dlnm"]
     assert first.error > 0
     assert first.inferred == again.inferred
     assert first.inferred != other.inferred
@@ -93,7 +103,7 @@ def test_noise_gives_error_bars_and_repeats_with_its_seed():
         ),
         (lambda: bench_of(load_set("poss_ptf"), 5e3), "beyond saturation|outside"),
         (lambda: Bench(load_set("poss_ptf"), 10.0, resistance=-1.0), "resistance = -1.0"),
-        (lambda: Noise(voltage=-1.0), "noise.voltage"),
+        (lambda: InstrumentNoise(voltage=-1.0), "noise.voltage"),
         (lambda: bench_of(TransportSet.constant(kappa=1.0, D=1e-10, t_plus=1.0)), "nothing to measure"),
         (lambda: put_on_bench("poss_ptf", c=10.0, r=0.1), "say one of them"),
         (lambda: put_on_bench("no_such_set"), "no_such_set"),
@@ -121,6 +131,6 @@ def test_tables_and_summary_say_the_same():
     text = "\n".join(lines(bench, records))
     assert "poss_ptf (assumed), 0.01 mol/L" in text
     assert "breaks: volume fraction of the salt" in text
-    data = summary(bench, records)
+    data = plain(numbers(bench, records))
     assert [x["holds"] for x in data["experiments"][0]["readings"]] == [True, True, False]
     assert set(EXPERIMENTS) >= {"impedance", "chain", "hittorf"}
