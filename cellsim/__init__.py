@@ -16,7 +16,7 @@ _PUBLIC = {
     "simulate_many": "cellsim.run.ensemble",
     "Member": "cellsim.run.ensemble",
     "Workers": "cellsim.workers",
-    "sensitivities": "cellsim.run.sensitivity",
+    "sensitivities": "cellsim.run.ensemble",
     "Options": "cellsim.solvers.march",
     "Solution": "cellsim.solvers.solution",
     "TransportSet": "cellsim.electrolyte.transport",
@@ -71,8 +71,7 @@ if TYPE_CHECKING:
     from cellsim.electrolyte.set_file import list_sets, load_set
     from cellsim.electrolyte.transport import TransportSet
     from cellsim.run.case import Case, load_case
-    from cellsim.run.ensemble import Member, simulate_many
-    from cellsim.run.sensitivity import sensitivities
+    from cellsim.run.ensemble import Member, sensitivities, simulate_many
     from cellsim.run.simulation import simulate
     from cellsim.solvers.march import Options
     from cellsim.solvers.solution import Solution

@@ -83,8 +83,13 @@ def plan(case: Path) -> None:
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="The run folder; default runs/<name of the case>.")
 @click.option("--solver", metavar="NAME", help="Instead of the solver the case names: auto, fipy, material, sundials.")
 @click.option("--no-figures", is_flag=True, help="Leave the figures and the report out.")
-@click.option("--bands", "draws", type=click.IntRange(min=20), metavar="N",
-              help="Also bands by N draws of the set's own covariance, as `mdcoeffs to-set` states it.")  # fmt: skip
+@click.option(
+    "--bands",
+    "draws",
+    type=click.IntRange(min=20),
+    metavar="N",
+    help="Also bands by N draws of the set's own covariance, as `mdcoeffs to-set` states it.",
+)
 def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, draws: int | None) -> None:
     """Predict: current, voltage, profiles, velocities, into a folder with figures and a report.
 
@@ -150,7 +155,7 @@ def _told(summary: dict[str, Any]) -> list[str]:
         f"c   {summary['c_min']:.4g} to {summary['c_max']:.4g} mol/m^3, salt conserved to {summary['salt_drift']:.1e}",
         *(["properties were held at the ends of their range (clamped)"] if summary["clamped"] else []),
         f"transport set: {summary['transport']} ({summary['transport_status']})",
-    ]  # fmt: skip
+    ]
 
 
 @main.command()
@@ -236,8 +241,14 @@ def compare(
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the file>.")
 @click.option("--starts", type=click.IntRange(min=1), default=3, show_default=True, help="Searches for the best point.")
 @click.option("--no-profiles", is_flag=True, help="Leave the profile likelihoods out: errors by the curvature alone.")
-@click.option("--posterior", "steps", type=click.IntRange(min=0), default=0, metavar="STEPS",
-              help="Also sample the posterior, with at most so many steps; goes on from an earlier call.")  # fmt: skip
+@click.option(
+    "--posterior",
+    "steps",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="STEPS",
+    help="Also sample the posterior, with at most so many steps; goes on from an earlier call.",
+)
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps: int, workers: int) -> None:
     """Find a transport set from measurements, and say what they cannot tell.
@@ -256,9 +267,14 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
     directory = check_writable(output or Path("runs") / recipe.stem)
     with progress_line() as progress:
         result = run_fit(
-            read, directory, starts=starts, with_profiles=not no_profiles, posterior_steps=steps, workers=workers,
+            read,
+            directory,
+            starts=starts,
+            with_profiles=not no_profiles,
+            posterior_steps=steps,
+            workers=workers,
             progress=progress,
-        )  # fmt: skip
+        )
     written = write_fit(result, directory)
     say(lines(result))
     click.echo(f"written to {written[-1]}")
@@ -299,9 +315,16 @@ def design(file: Path, output: Path | None) -> None:
 @click.option("--noise", is_flag=True, help="Instruments with ordinary noise, and so error bars.")
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="Also write figures and summary.json.")
 def lab(
-    experiment: str | None, source: str | None, c: str | None, r: float | None, temperature: str | None,
-    thickness: str | None, resistance: str | None, noise: bool, output: Path | None,
-) -> None:  # fmt: skip
+    experiment: str | None,
+    source: str | None,
+    c: str | None,
+    r: float | None,
+    temperature: str | None,
+    thickness: str | None,
+    resistance: str | None,
+    noise: bool,
+    output: Path | None,
+) -> None:
     """Textbook experiments on the full model: true value, inferred value, and whether the textbook's assumption holds.
 
     SET: a shipped set, a set's file, or a case. Without arguments: the list of experiments (docs/laboratory.md).
@@ -318,13 +341,22 @@ def lab(
         return
     if source is None:
         raise InputError(f"lab {experiment}: give an experiment and a set, such as `chain landesfeind2019_ec_dmc`")
-    units = {"c": (c, "mol/m^3"), "temperature": (temperature, "K"), "thickness": (thickness, "m"),
-             "resistance": (resistance, "ohm*m^2")}  # fmt: skip
+    units = {
+        "c": (c, "mol/m^3"),
+        "temperature": (temperature, "K"),
+        "thickness": (thickness, "m"),
+        "resistance": (resistance, "ohm*m^2"),
+    }
     si = {k: None if text is None else to_si(text, unit, field=f"--{k}") for k, (text, unit) in units.items()}
     bench = report.put_on_bench(
-        source, c=si["c"], r=r, T=si["temperature"], thickness=si["thickness"], resistance=si["resistance"],
+        source,
+        c=si["c"],
+        r=r,
+        T=si["temperature"],
+        thickness=si["thickness"],
+        resistance=si["resistance"],
         noise=report.ORDINARY if noise else None,
-    )  # fmt: skip
+    )
     directory = None if output is None else check_writable(output)
     records = report.do(experiment, bench)
     say(report.lines(bench, records))
@@ -368,8 +400,15 @@ def _draw_set(name: str, T: float | None, picture: Path) -> None:
 
 
 @main.command()
-@click.option("-o", "--output", type=FILE, default=Path("polarization.html"), metavar="FILE.html", show_default=True,
-              help="Where to; a file that is there is replaced.")  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    default=Path("polarization.html"),
+    metavar="FILE.html",
+    show_default=True,
+    help="Where to; a file that is there is replaced.",
+)
 @click.option("--open", "show", is_flag=True, help="Also open it in the browser.")
 def app(output: Path, show: bool) -> None:
     """Write the interactive page: one file with sliders that solves a cell in any browser, offline.

@@ -308,6 +308,8 @@ def _parcels(count: int, workers: int, chunk: int | None) -> list[list[int]]:
 def _on_machine(
     held: str, items: Sequence[Any], workers: Workers, chunk: int | None, told: Callable[[float], None] | None
 ) -> Iterator[Returned]:
+    # Small parcels keep all workers busy to the end and cost little; two under way per worker, so that none waits for
+    # the other process to hand it the next.
     waiting = _parcels(len(items), workers.count, chunk)[::-1]
     alone: list[int] = []  # items that were under way when a worker died: tried again one at a time
     running: dict[Future[bytes], list[int]] = {}
@@ -342,6 +344,8 @@ def _on_machine(
             finished_items.update(indices)
             yield from done
         if broken:
+            # one death breaks the whole pool, and nobody says whose item it was: all that was under way is tried again,
+            # one item at a time, so that the culprit is known by its second death
             workers.close()
             for future, indices in list(running.items()):
                 if not (future.done() and future.exception() is None):

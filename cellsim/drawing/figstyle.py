@@ -229,9 +229,16 @@ def points(axes: Axes, x: ArrayLike, y: ArrayLike, error: ArrayLike | None = Non
         ``color``, ``marker``, ``label`` and other arguments of ``Axes.errorbar``.
     """
     options: dict[str, Any] = {
-        "color": "black", "marker": "o", "markersize": 2.6, "markerfacecolor": "white", "markeredgewidth": 0.7,
-        "elinewidth": 0.6, "capsize": 0.0, "linestyle": "none", "zorder": 3,
-    }  # fmt: skip
+        "color": "black",
+        "marker": "o",
+        "markersize": 2.6,
+        "markerfacecolor": "white",
+        "markeredgewidth": 0.7,
+        "elinewidth": 0.6,
+        "capsize": 0.0,
+        "linestyle": "none",
+        "zorder": 3,
+    }
     axes.errorbar(np.asarray(x), np.asarray(y), yerr=error, **(options | look))
 
 
@@ -241,14 +248,26 @@ def reference(axes: Axes, y: float, text: str, *, above: bool = False) -> None:
     under = not above and y - low > 0.1 * (high - low)
     axes.axhline(y, color=GREY, linestyle=":", linewidth=0.9, zorder=1)
     axes.annotate(
-        text, (1.0, y), xycoords=("axes fraction", "data"), xytext=(0, -1.5 if under else 1.5),
-        textcoords="offset points", ha="right", va="top" if under else "bottom", color=GREY,
-    )  # fmt: skip
+        text,
+        (1.0, y),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, -1.5 if under else 1.5),
+        textcoords="offset points",
+        ha="right",
+        va="top" if under else "bottom",
+        color=GREY,
+    )
 
 
 def legend_above(axes: Axes, title: str = "", columns: int = 5) -> None:
     """The legend in a row above the panel, clear of the data."""
     axes.legend(
-        title=title, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, handlelength=1.4,
-        columnspacing=0.9, handletextpad=0.4, borderaxespad=0.0,
-    )  # fmt: skip
+        title=title,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=columns,
+        handlelength=1.4,
+        columnspacing=0.9,
+        handletextpad=0.4,
+        borderaxespad=0.0,
+    )

@@ -64,11 +64,12 @@ def describe(name: str, T: float | None = None) -> list[str]:
         f"temperature   {_temperatures(entry)}",
         f"range         {_range(bound)}",
         f"t_plus        given with respect to the {entry.t_plus_frame}; shown with respect to the solvent",
-        f"chi           given on the {entry.chi_basis} basis" + (" as (1 - t+0) chi" if entry.chi_is_product else "")
+        f"chi           given on the {entry.chi_basis} basis"
+        + (" as (1 - t+0) chi" if entry.chi_is_product else "")
         + "; shown molal",
         "sources",
         *(f"  {key:10}  {text}" for key, text in entry.source.items()),
-    ]  # fmt: skip
+    ]
     if entry.uncertainty:
         lines += ["uncertainty", *(f"  {key:10}  {text}" for key, text in entry.uncertainty.items())]
     return [

@@ -301,7 +301,7 @@ class SetFile:
                         f"{self.file}: {name}.x {'begins' if end == 0 else 'ends'} at {variable} = "
                         f"{law.covers[end] / factor:.4g}{unit}, but [range] reaches "
                         f"{span[end] / factor:.4g}{unit}; {remedy}"
-                    )  # fmt: skip
+                    )
         with np.errstate(all="ignore"):
             values = {name: getattr(bound, name)(c) for name in PROPERTIES}
             if bound.chi_is_product:

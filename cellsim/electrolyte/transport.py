@@ -164,13 +164,21 @@ class TransportSet:
         divisor = int(np.gcd(z_plus, -z_minus))
         volumes = ConstantVolumes(V_e, V_0)
         fields: dict[str, object] = {
-            "name": name, "z_plus": z_plus, "z_minus": z_minus,
-            "nu_plus": -z_minus // divisor, "nu_minus": z_plus // divisor,
-            "M_e": 0.1, "M_0": 0.1, "T": T, "volumes": volumes,
+            "name": name,
+            "z_plus": z_plus,
+            "z_minus": z_minus,
+            "nu_plus": -z_minus // divisor,
+            "nu_minus": z_plus // divisor,
+            "M_e": 0.1,
+            "M_0": 0.1,
+            "T": T,
+            "volumes": volumes,
             "c_range": c_range or (1e-3, min(1e5, 0.999 * volumes.c_saturation)),
-            "kappa_source": constant(kappa), "D_source": constant(D),
-            "t_plus_source": constant(t_plus), "chi_source": constant(chi),
-        }  # fmt: skip
+            "kappa_source": constant(kappa),
+            "D_source": constant(D),
+            "t_plus_source": constant(t_plus),
+            "chi_source": constant(chi),
+        }
         return cls(**(fields | other))  # type: ignore[arg-type]
 
     # ---- variants -------------------------------------------------------------------------------------------------
@@ -275,8 +283,9 @@ class TransportSet:
             raise RangeError(
                 f"{what} = {worst / 1e3:.4g} mol/L lies outside {low / 1e3:.4g}-{high / 1e3:.4g} mol/L of {self.name}; "
                 f'choose another set or extrapolate = "clamp"',
-                "c", worst,
-            )  # fmt: skip
+                "c",
+                worst,
+            )
 
     def _admit(self, c: ArrayLike) -> Array:
         if self.extrapolate == "error":

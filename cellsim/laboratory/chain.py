@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import F, RangeError
+from cellsim.laboratory import figures
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.concentration_cell import concentration_cell
 from cellsim.laboratory.current_fraction import current_fraction
@@ -185,6 +186,7 @@ def assemble(
         readings,
         {},
         {"voltage": s["voltage"], "R_d": R_d},
+        panels=(figures.differences,),
     )
 
 
@@ -281,4 +283,6 @@ def misuse(bench: Bench, *, voltage: float = 0.01) -> Record:
         readings,
         {"chi": np.array([record["chi"].difference for _, record in found])},
         {"voltage": voltage},
+        panels=(figures.faults,),
+        tall=True,
     )

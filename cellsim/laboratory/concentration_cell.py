@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from cellsim.base import Array, InputError
+from cellsim.laboratory import figures
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record
 from cellsim.model.closed_forms import Layer, relaxation_from_step
@@ -129,9 +130,11 @@ def concentration_cell(
             "curve_m": transport.m(np.array(c)) * np.exp(curve),
             "curve_U": np.vander(curve, order + 1, increasing=True) @ coefficients,
             "late_time": late,
+            "late_limit": np.array(TAIL),
             "late_U": transport.concentration_voltage(fading[0], fading[1]),
         },
         {"count": count, "span": span, "order": order, "wait": wait * scale, "tube": length},
+        panels=(figures.potential, figures.fading),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cellsim.cell.protocol import Protocol, hold_voltage
+from cellsim.laboratory import figures
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
 
@@ -136,4 +137,5 @@ def current_fraction(
             "R_high": R_high,
             "R_high_error": R_high_error,
         },
+        panels=(figures.current,),
     )

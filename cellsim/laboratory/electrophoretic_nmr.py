@@ -6,6 +6,7 @@ import numpy as np
 
 from cellsim.cell.protocol import Protocol, hold_current
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.laboratory import figures
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record
 from cellsim.model.closed_forms import sand_time
@@ -107,4 +108,5 @@ def electrophoretic_nmr(bench: Bench, *, field: float = 2000.0, longest: float =
             "error": noise * np.abs([v_plus, v_minus, v_0]),
         },
         {"field": field, "duration": duration, "current": i},
+        panels=(figures.velocities, figures.frames),
     )

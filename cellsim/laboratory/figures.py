@@ -1,21 +1,20 @@
-"""Figures of the virtual laboratory: what the instrument records, what the analysis draws, the truth beside it."""
+"""Panels of the laboratory's figures: what the instrument records, what the analysis draws, the truth beside it."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cellsim.drawing import figstyle
 from cellsim.electrolyte.properties import PRODUCT, PROPERTIES
-from cellsim.laboratory.concentration_cell import TAIL
 from cellsim.model.closed_forms import PEAK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from cellsim.laboratory import Bench, Reading, Record
+    from cellsim.laboratory.bench import Bench
+    from cellsim.laboratory.reading import Reading, Record
 
 BLUE, RED, GREEN = figstyle.COLOURS[:3]
 SYMBOLS = {
@@ -30,55 +29,12 @@ SYMBOLS = {
 }
 
 
-def draw_record(record: Record, path: str | Path) -> Path:
-    """Draw one experiment.
-
-    Parameters
-    ----------
-    record : Record
-        What was recorded and found.
-    path : str or Path
-        PNG, PDF or SVG.
-
-    Returns
-    -------
-    Path
-        The file written.
-    """
-    panels = {
-        "impedance": (_nyquist, _bode),
-        "restricted_diffusion": (_decay,),
-        "current_fraction": (_current,),
-        "concentration_cell": (_potential, _fading),
-        "electrophoretic_nmr": (_velocities, _frames),
-        "low_frequency_impedance": (_distances,),
-        "hittorf": (_compartments, _carried),
-        "chain": (_differences,),
-        "misuse": (_faults,),
-    }[record.name]
-    bench, columns = record.bench, len(panels)
-    name = bench.transport.title or bench.transport.name
-    status = "" if bench.transport.status == "measured" else f" {bench.transport.status.upper()}"
-    title = f"{record.title}: {name}, {bench.c / 1e3:.3g} mol/L"
-    wide = columns > 1 or record.name in ("misuse",)
-    width = figstyle.TWO_COLUMNS if wide else figstyle.COLUMN
-    height = 3.0 if record.name == "misuse" else 2.4
-    noise = "" if bench.noise.any else " No noise."
-    rests = f" Transport set:{status}." if status else ""
-    note = (
-        f"Simulated with the full model, {bench.transport.T:.2f} K.{noise}{rests} Analysis assumes {record.assumption}."
-    )
-    with figstyle.drawing(path, 1, columns, title=title, note=note, width=width, height=height) as (_, axes):
-        for draw, panel in zip(panels, axes, strict=True):
-            draw(panel, bench, record)
-    return Path(path)
-
-
 def _ohm(values: np.ndarray) -> np.ndarray:
     return np.asarray(values) * 1e4
 
 
-def _nyquist(axes: Axes, bench: Bench, record: Record) -> None:
+def nyquist(axes: Axes, bench: Bench, record: Record) -> None:
+    """The spectrum in the complex plane, with the fitted circuit."""
     a = record.arrays
     figstyle.points(axes, _ohm(a["Z_real"]), -_ohm(a["Z_imag"]), label="recorded")
     axes.plot(_ohm(a["fit_real"]), -_ohm(a["fit_imag"]), color=BLUE, label="equivalent circuit")
@@ -98,7 +54,8 @@ def _nyquist(axes: Axes, bench: Bench, record: Record) -> None:
     axes.legend(loc="upper left")
 
 
-def _bode(axes: Axes, bench: Bench, record: Record) -> None:
+def bode(axes: Axes, bench: Bench, record: Record) -> None:
+    """The real and the imaginary part against frequency."""
     a = record.arrays
     f = a["omega"] / (2 * np.pi)
     figstyle.points(axes, f, -_ohm(a["Z_imag"]))
@@ -107,15 +64,21 @@ def _bode(axes: Axes, bench: Bench, record: Record) -> None:
     peak = PEAK * 4 / bench.diffusion_time / (2 * np.pi)
     axes.axvline(peak, color=RED, linestyle="--", linewidth=0.9)
     axes.annotate(
-        "$\\omega = 10.16\\, D/L^2$", (peak, 1), xycoords=("data", "axes fraction"), xytext=(3, -2),
-        textcoords="offset points", color=RED, va="top",
-    )  # fmt: skip
+        "$\\omega = 10.16\\, D/L^2$",
+        (peak, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(3, -2),
+        textcoords="offset points",
+        color=RED,
+        va="top",
+    )
     axes.set_ylim(0, 1.3 * float(-_ohm(a["Z_imag"]).min()))
     axes.set_xlabel("frequency (Hz)")
     axes.set_ylabel("$-$Im $Z$ (Ω cm²)")
 
 
-def _decay(axes: Axes, bench: Bench, record: Record) -> None:
+def decay(axes: Axes, bench: Bench, record: Record) -> None:
+    """The open-circuit voltage after the current, and the line through its logarithm."""
     a = record.arrays
     t, scale = (a["time"] / 3600, "h") if a["time"][-1] > 7200 else (a["time"] / 60, "min")
     every = slice(None, None, 8)
@@ -134,7 +97,8 @@ def _decay(axes: Axes, bench: Bench, record: Record) -> None:
     axes.legend(loc="upper right")
 
 
-def _current(axes: Axes, bench: Bench, record: Record) -> None:
+def current(axes: Axes, bench: Bench, record: Record) -> None:
+    """The current under a held voltage, with the fractions read from it."""
     a = record.arrays
     t = a["time"] / bench.diffusion_time
     shown = t > 1e-6
@@ -146,14 +110,12 @@ def _current(axes: Axes, bench: Bench, record: Record) -> None:
     axes.set_xlabel("$t\\,D/L^2$")
     axes.set_ylabel(figstyle.label("$i$", "A m$^{-2}$"))
     first, bare = record.readings
-    text = (
-        f"$\\rho_+$ true {first.true:.3f}\ncorrected {first.inferred:.3f}\n"
-        f"bare $i_{{ss}}/i_0$ {bare.inferred:.3f}"
-    )  # fmt: skip
+    text = f"$\\rho_+$ true {first.true:.3f}\ncorrected {first.inferred:.3f}\nbare $i_{{ss}}/i_0$ {bare.inferred:.3f}"
     axes.annotate(text, (0.03, 0.06), xycoords="axes fraction", va="bottom", linespacing=1.3)
 
 
-def _potential(axes: Axes, bench: Bench, record: Record) -> None:
+def potential(axes: Axes, bench: Bench, record: Record) -> None:
+    """U against the molality, with the true slope."""
     a = record.arrays
     noise = bench.noise.voltage
     figstyle.points(axes, a["m"], 1e3 * a["U"], 1e3 * noise if noise else None, label="recorded")
@@ -172,18 +134,20 @@ def _potential(axes: Axes, bench: Bench, record: Record) -> None:
     axes.legend(loc="upper left")
 
 
-def _fading(axes: Axes, bench: Bench, record: Record) -> None:
+def fading(axes: Axes, bench: Bench, record: Record) -> None:
+    """How the voltage of a concentration cell fades as the salt mixes."""
     a = record.arrays
     axes.plot(a["late_time"], 1e3 * a["late_U"], color=BLUE)
     axes.set_xscale("log")
     axes.set_ylim(0, 1.2e3 * float(a["late_U"][0]))
-    axes.axvspan(a["late_time"][0], TAIL, color=figstyle.GREY, alpha=0.15, linewidth=0)
+    axes.axvspan(a["late_time"][0], float(a["late_limit"]), color=figstyle.GREY, alpha=0.15, linewidth=0)
     axes.annotate("time to read", (0.03, 0.1), xycoords="axes fraction")
     axes.set_xlabel("$t\\,D/L^2$, $L$ the length of the tube")
     axes.set_ylabel("$U$ of the last cell (mV)")
 
 
-def _velocities(axes: Axes, bench: Bench, record: Record) -> None:
+def velocities(axes: Axes, bench: Bench, record: Record) -> None:
+    """Velocities of ions and solvent over the cell."""
     a = record.arrays
     names = ("cation", "anion", "solvent")
     for k, colour in enumerate((BLUE, RED, GREEN)):
@@ -199,10 +163,15 @@ def _velocities(axes: Axes, bench: Bench, record: Record) -> None:
     axes.set_ylabel("velocity (µm s$^{-1}$)")
 
 
-def _frames(axes: Axes, bench: Bench, record: Record) -> None:
+def frames(axes: Axes, bench: Bench, record: Record) -> None:
+    """Transference numbers by frame."""
     solvent, lab, volume = record.readings
-    rows = ((solvent.true, "true $t_+^0$", RED), (solvent.inferred, "less the solvent's", BLUE),
-            (lab.inferred, "as in the lab", BLUE), (volume.true, "true $t_+^V$", RED))  # fmt: skip
+    rows = (
+        (solvent.true, "true $t_+^0$", RED),
+        (solvent.inferred, "less the solvent's", BLUE),
+        (lab.inferred, "as in the lab", BLUE),
+        (volume.true, "true $t_+^V$", RED),
+    )
     for k, (value, _, colour) in enumerate(rows):
         axes.plot(value, -k, "D" if colour == RED else "o", color=colour, markersize=5)
         axes.annotate(f"{value:.3f}", (value, -k), xytext=(0, 4), textcoords="offset points", ha="center")
@@ -212,7 +181,8 @@ def _frames(axes: Axes, bench: Bench, record: Record) -> None:
     axes.set_xlabel("transference number")
 
 
-def _distances(axes: Axes, bench: Bench, record: Record) -> None:
+def distances(axes: Axes, bench: Bench, record: Record) -> None:
+    """Low-frequency resistances against the distance of the electrodes."""
     a = record.arrays
     x = np.linspace(0, 1.05 * a["thickness"].max(), 2)
     for key, line, colour, name in (
@@ -229,11 +199,16 @@ def _distances(axes: Axes, bench: Bench, record: Record) -> None:
     reading = record["rho_plus"]
     axes.annotate(
         f"$\\rho_+$ true {reading.true:.3f}\nslopes {reading.inferred:.3f}\none cell {record.readings[1].inferred:.3f}",
-        (0.97, 0.04), xycoords="axes fraction", ha="right", va="bottom", linespacing=1.3,
-    )  # fmt: skip
+        (0.97, 0.04),
+        xycoords="axes fraction",
+        ha="right",
+        va="bottom",
+        linespacing=1.3,
+    )
 
 
-def _compartments(axes: Axes, bench: Bench, record: Record) -> None:
+def compartments(axes: Axes, bench: Bench, record: Record) -> None:
+    """The salt profile with the walls of the compartments."""
     a = record.arrays
     axes.plot(1e3 * a["x"], a["c"] / 1e3, color=BLUE)
     axes.axhline(bench.c / 1e3, color=figstyle.GREY, linestyle=":", linewidth=0.9)
@@ -246,7 +221,8 @@ def _compartments(axes: Axes, bench: Bench, record: Record) -> None:
     axes.set_ylabel(figstyle.label("$c$", "mol/L"))
 
 
-def _carried(axes: Axes, bench: Bench, record: Record) -> None:
+def carried(axes: Axes, bench: Bench, record: Record) -> None:
+    """Transference numbers by compartment."""
     a = record.arrays
     x = np.arange(3)
     axes.bar(x - 0.19, 1e3 * a["salt"], 0.36, color=BLUE, label="in the volume")
@@ -257,10 +233,13 @@ def _carried(axes: Axes, bench: Bench, record: Record) -> None:
     figstyle.legend_above(axes)
 
 
-def _differences(axes: Axes, bench: Bench, record: Record) -> None:
+def differences(axes: Axes, bench: Bench, record: Record) -> None:
+    """What the chain infers less the truth."""
     for k, one in enumerate(record.readings):
-        value, error = 100 * one.difference, 100 * (one.error if one.quantity in ("t_plus", "rho_plus") else
-                                                    one.error / abs(one.true))  # fmt: skip
+        value, error = (
+            100 * one.difference,
+            100 * (one.error if one.quantity in ("t_plus", "rho_plus") else one.error / abs(one.true)),
+        )
         figstyle.points(axes, [value], [-k], color=BLUE if one.holds else RED)
         axes.errorbar(value, -k, xerr=error, color=BLUE if one.holds else RED, linewidth=0.9)
     axes.axvline(0, color="black", linewidth=0.6)
@@ -270,7 +249,8 @@ def _differences(axes: Axes, bench: Bench, record: Record) -> None:
     axes.set_xlabel("inferred less true (%; 0.01 of $t_+^0$, $\\rho_+$)")
 
 
-def _faults(axes: Axes, bench: Bench, record: Record) -> None:
+def faults(axes: Axes, bench: Bench, record: Record) -> None:
+    """t+0 with one thing done wrong at a time."""
     true = record.readings[0].true
     values = np.array([r.inferred for r in record.readings])
     for k, one in enumerate(record.readings):
@@ -278,9 +258,13 @@ def _faults(axes: Axes, bench: Bench, record: Record) -> None:
         axes.plot(one.inferred, -k, "o", color=BLUE if k == 0 else RED, markersize=5)
         side = 1 if one.inferred >= true else -1
         axes.annotate(
-            f"{one.inferred:.2f}", (one.inferred, -k), xytext=(5 * side, 0), textcoords="offset points",
-            ha="left" if side > 0 else "right", va="center",
-        )  # fmt: skip
+            f"{one.inferred:.2f}",
+            (one.inferred, -k),
+            xytext=(5 * side, 0),
+            textcoords="offset points",
+            ha="left" if side > 0 else "right",
+            va="center",
+        )
     axes.axvline(true, color="black", linewidth=0.8)
     axes.set_yticks([-k for k in range(len(values))], [r.method for r in record.readings])
     axes.margins(x=0.15)

@@ -6,6 +6,7 @@ import numpy as np
 
 from cellsim.base import Array
 from cellsim.cell.protocol import Protocol, hold_current
+from cellsim.laboratory import figures
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record
 from cellsim.solvers.solution import Solution
@@ -98,4 +99,5 @@ def hittorf(bench: Bench, *, duration: float = 0.004, change: float = 0.2) -> Re
             "excess": excess,
         },
         {"duration": time, "current": i, "charge": i * time},
+        panels=(figures.compartments, figures.carried),
     )

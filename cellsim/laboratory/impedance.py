@@ -14,6 +14,7 @@ from scipy.optimize import least_squares
 from cellsim.base import Array, F
 from cellsim.cell.protocol import Protocol, Step, hold_current
 from cellsim.electrolyte.onsager import OnsagerMatrix
+from cellsim.laboratory import figures
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
 from cellsim.model.closed_forms import PEAK
@@ -281,6 +282,7 @@ def impedance(
             "R_high": R_b + R_i,
             "R_high_error": float(np.sqrt(max(_sum_variance(covariance, R_b, R_i), 0.0))),
         },
+        panels=(figures.nyquist, figures.bode),
     )
 
 
@@ -437,6 +439,7 @@ def low_frequency_impedance(
             "line_low": np.array(lines[1][2]),
         },
         {"lowest": lowest, "voltage": voltage},
+        panels=(figures.distances,),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsim.base import Array
+from cellsim.drawing import figstyle
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.solution import Solution
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
 
     from cellsim.laboratory.bench import Bench
 
 ABSOLUTE = ("t_plus", "t_plus_V", "rho_plus")
 """Quantities whose difference is judged as it is; all others relative to the truth."""
+
+
+Panel = Callable[["Axes", "Bench", "Record"], None]
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,10 @@ class Record:
         What the instrument recorded and what the analysis drew through it, SI; for the figure.
     conditions : mapping
         Drive, durations and so on, numbers.
+    panels : tuple of callable
+        What draws the panels of its figure: ``panel(axes, bench, record)``.
+    tall : bool
+        Whether the figure needs room for many rows.
     """
 
     bench: Bench
@@ -147,6 +156,8 @@ class Record:
     readings: tuple[Reading, ...]
     arrays: Mapping[str, Array] = field(default_factory=dict)
     conditions: Mapping[str, Any] = field(default_factory=dict)
+    panels: tuple[Panel, ...] = ()
+    tall: bool = False
 
     def __getitem__(self, quantity: str) -> Reading:
         """The first reading of a quantity."""
@@ -185,10 +196,19 @@ class Record:
         return xr.Dataset(variables, attrs={"title": self.title, "assumption": self.assumption})
 
     def draw(self, path: str | Path) -> Path:
-        """What was recorded, what was read from it, and the truth."""
-        from cellsim.laboratory.figures import draw_record
-
-        return draw_record(self, path)
+        """What was recorded, what was read from it, and the truth; PNG, PDF or SVG."""
+        bench, columns = self.bench, len(self.panels)
+        transport = bench.transport
+        title = f"{self.title}: {transport.title or transport.name}, {bench.c / 1e3:.3g} mol/L"
+        noise = "" if bench.noise.any else " No noise."
+        status = "" if transport.status == "measured" else f" Transport set: {transport.status.upper()}."
+        note = f"Simulated with the full model, {transport.T:.2f} K.{noise}{status} Analysis assumes {self.assumption}."
+        width = figstyle.TWO_COLUMNS if columns > 1 or self.tall else figstyle.COLUMN
+        height = 3.0 if self.tall else 2.4
+        with figstyle.drawing(path, 1, columns, title=title, note=note, width=width, height=height) as (_, axes):
+            for panel, where in zip(self.panels, axes, strict=True):
+                panel(where, bench, self)
+        return Path(path)
 
 
 def swing_checks(transport: TransportSet, c: float, solution: Solution, limit: float = 0.2) -> tuple[Check, Check]:

@@ -21,9 +21,15 @@ ORDINARY = InstrumentNoise(voltage=1e-5, current=2e-3, impedance=2e-3, velocity=
 
 
 def put_on_bench(
-    source: str | Path, *, c: float | None = None, r: float | None = None, T: float | None = None,
-    thickness: float | None = None, resistance: float | None = None, noise: InstrumentNoise | None = None,
-) -> Bench:  # fmt: skip
+    source: str | Path,
+    *,
+    c: float | None = None,
+    r: float | None = None,
+    T: float | None = None,
+    thickness: float | None = None,
+    resistance: float | None = None,
+    noise: InstrumentNoise | None = None,
+) -> Bench:
     """A bench from the name of a shipped set, a set's file, or a case.
 
     A case gives its set, temperature, concentration, thickness and the small-signal resistance of its interfaces, half

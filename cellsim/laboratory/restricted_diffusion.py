@@ -6,6 +6,7 @@ import numpy as np
 
 from cellsim.base import Array, InputError
 from cellsim.cell.protocol import Protocol, hold_current, rest
+from cellsim.laboratory import figures
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
 
@@ -118,4 +119,5 @@ def restricted_diffusion(
         (Reading("D", "m^2/s", layer.D, rate * scale_D, error * scale_D, "slope of ln U, rate L^2/pi^2", checks),),
         {"time": time, "U": U, "line": line, "window": U[0] * np.array(window)},
         {"current": i, "pulse": on, "offset": offset},
+        panels=(figures.decay,),
     )

@@ -99,9 +99,16 @@ class Layer:
     def newman_number(self) -> float:
         """Ne, see :func:`newman_number` [1]."""
         return newman_number(
-            self.kappa, self.D, self.t_plus, self.chi, self.c, self.T,
-            z_plus=self.z_plus, nu_plus=self.nu_plus, nu_minus=self.nu_minus,
-        )  # fmt: skip
+            self.kappa,
+            self.D,
+            self.t_plus,
+            self.chi,
+            self.c,
+            self.T,
+            z_plus=self.z_plus,
+            nu_plus=self.nu_plus,
+            nu_minus=self.nu_minus,
+        )
 
     @property
     def diffusion_resistance(self) -> float:
@@ -113,9 +120,17 @@ class Layer:
 
 
 def newman_number(
-    kappa: float, D: float, t_plus: float, chi: float, c: float, T: float,
-    *, z_plus: int = 1, nu_plus: int = 1, nu_minus: int = 1,
-) -> float:  # fmt: skip
+    kappa: float,
+    D: float,
+    t_plus: float,
+    chi: float,
+    c: float,
+    T: float,
+    *,
+    z_plus: int = 1,
+    nu_plus: int = 1,
+    nu_minus: int = 1,
+) -> float:
     """Newman number, Ne = nu/(z+ nu+)^2 kappa R T (1 - t+0)^2 chi/(F^2 D c).
 
     Parameters
@@ -452,9 +467,16 @@ def depletion_time(layer: Layer, i: float, c_min: float = 0.0) -> float:
 
 
 def dilute_ideal_properties(
-    D_plus: float, D_minus: float, c: float, T: float,
-    *, z_plus: int = 1, z_minus: int = -1, nu_plus: int = 1, nu_minus: int = 1,
-) -> tuple[float, float, float]:  # fmt: skip
+    D_plus: float,
+    D_minus: float,
+    c: float,
+    T: float,
+    *,
+    z_plus: int = 1,
+    z_minus: int = -1,
+    nu_plus: int = 1,
+    nu_minus: int = 1,
+) -> tuple[float, float, float]:
     """Properties of a dilute ideal salt by Nernst-Einstein and Nernst-Hartley.
 
     Parameters
@@ -481,9 +503,17 @@ def dilute_ideal_properties(
 
 
 def dilute_ideal_current(
-    voltage: ArrayLike, *, D_plus: float, c: float, thickness: float, T: float,
-    z_plus: int = 1, z_minus: int = -1, nu_plus: int = 1, macmullin: float = 1.0,
-) -> Array:  # fmt: skip
+    voltage: ArrayLike,
+    *,
+    D_plus: float,
+    c: float,
+    thickness: float,
+    T: float,
+    z_plus: int = 1,
+    z_minus: int = -1,
+    nu_plus: int = 1,
+    macmullin: float = 1.0,
+) -> Array:
     """Steady current of a dilute ideal salt at any voltage; for 1:1 it is (4 F D+ c/L) tanh(F V/4RT).
 
     The anion stands still in Boltzmann equilibrium, so c(x) is linear and c(0)/c(L) = exp(2 a) with

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cellsim.base import ConvergenceError, InputError, RangeError
+from cellsim.base.units import duration
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
@@ -144,7 +145,7 @@ class Plan:
         text += [_line(*row) for row in self.table()]
         for number, step in enumerate(self.steps, 1):
             unit = "V" if step.drive == "voltage" else "A/m^2"
-            text += ["", f"step {number}: {step.label}, {step.value:.4g} {unit} for {_duration(step.duration)}"]
+            text += ["", f"step {number}: {step.label}, {step.value:.4g} {unit} for {duration(step.duration)}"]
             text += [_line(*row) for row in step_table(step, self.layer)]
             text.append(f"  {step.outcome}")
         if len(self.steps) > 1:
@@ -261,12 +262,21 @@ def layer_of(cell: Cell, transport: TransportSet, c0: float, time: float = 0.0) 
     t_minus = 1 - float(transport.t_plus(c0))
     drive = float(transport.one_minus_t_plus_chi(c0))
     return Layer(
-        cell.thickness, float(c0), float(transport.kappa(c0)), float(transport.D(c0)), 1 - t_minus,
-        drive / t_minus if t_minus else 1.0, transport.T,
-        transport.z_plus, transport.nu_plus, transport.nu_minus, float(transport.phi_0(c0)),
-        cell.separator.porosity, cell.separator.macmullin,
+        cell.thickness,
+        float(c0),
+        float(transport.kappa(c0)),
+        float(transport.D(c0)),
+        1 - t_minus,
+        drive / t_minus if t_minus else 1.0,
+        transport.T,
+        transport.z_plus,
+        transport.nu_plus,
+        transport.nu_minus,
+        float(transport.phi_0(c0)),
+        cell.separator.porosity,
+        cell.separator.macmullin,
         sum(e.small_signal(c0, cell.temperature, time) for e in (cell.positive, cell.negative)),
-    )  # fmt: skip
+    )
 
 
 def stop_concentration(transport: TransportSet, c0: float) -> float:
@@ -374,7 +384,7 @@ def _line(what: str, value: float, unit: str, remark: str) -> str:
     if np.isnan(value):
         number = "none"
     elif unit == "s":
-        number = _duration(value)
+        number = duration(value)
     elif unit == "m/s":
         number = f"{value * 1e10:.4g} angstrom/s"
     elif unit == "m":
@@ -384,12 +394,3 @@ def _line(what: str, value: float, unit: str, remark: str) -> str:
     else:
         number = f"{value:.4g} {unit}".removesuffix(" 1") if np.isfinite(value) else "unlimited"
     return f"  {what:<39} {number:<19} {remark}".rstrip()
-
-
-def _duration(seconds: float) -> str:
-    if not np.isfinite(seconds):
-        return "never"
-    for size, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= 3 * size:
-            return f"{seconds / size:.4g} {name}"
-    return f"{seconds:.4g} s"

@@ -108,9 +108,14 @@ class LimitingCurrent:
 
 
 def steady_state(
-    cell: Cell, transport: TransportSet, c0: float,
-    *, voltage: float | None = None, current: float | None = None, time: float = np.inf,
-) -> SteadyState:  # fmt: skip
+    cell: Cell,
+    transport: TransportSet,
+    c0: float,
+    *,
+    voltage: float | None = None,
+    current: float | None = None,
+    time: float = np.inf,
+) -> SteadyState:
     """The steady state at a held voltage or current.
 
     Parameters
@@ -171,9 +176,14 @@ def limiting_current(
 
 
 def depleting_voltage(
-    cell: Cell, transport: TransportSet, c0: float,
-    *, c_min: float | None = None, direction: int = 1, time: float = np.inf,
-) -> float:  # fmt: skip
+    cell: Cell,
+    transport: TransportSet,
+    c0: float,
+    *,
+    c_min: float | None = None,
+    direction: int = 1,
+    time: float = np.inf,
+) -> float:
     """The held voltage whose steady state brings a face down to `c_min`.
 
     Parameters

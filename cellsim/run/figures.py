@@ -194,9 +194,12 @@ def draw_current(view: View, path: Path) -> None:
         if not with_voltage and i[0] > 0:
             top.plot(view.time[:1], i[:1], "o", color=figstyle.COLOURS[0], clip_on=False, zorder=4)
             top.annotate(
-                f"$i_0$ = {i[0]:.4g} {CURRENT}", (view.time[0], i[0]), xytext=(6, 0),
-                textcoords="offset points", va="center",
-            )  # fmt: skip
+                f"$i_0$ = {i[0]:.4g} {CURRENT}",
+                (view.time[0], i[0]),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+            )
             top.set_ylim(0, None)
             limit = small_signal_limit(solution)
             if limit is not None:
@@ -246,9 +249,14 @@ def _series(axes: Axes, view: View, data: Measured, factor: float) -> None:
     error = None if data.error is None else factor * data.error
     size = {"markersize": 1.6, "markeredgewidth": 0.5} if inside.sum() > 80 else {}
     figstyle.points(
-        axes, data.time[inside] / view.time_scale, factor * data.value[inside], error, label=data.label,
-        color=figstyle.GREY, **size,
-    )  # fmt: skip
+        axes,
+        data.time[inside] / view.time_scale,
+        factor * data.value[inside],
+        error,
+        label=data.label,
+        color=figstyle.GREY,
+        **size,
+    )
 
 
 def small_signal_limit(solution: Solution) -> float | None:
@@ -423,9 +431,7 @@ def draw_velocities(view: View, path: Path) -> None:
         if v_s == 0
         else f"Interface frame; for the lab frame add {v_s * ANGSTROM:.2g} {SPEED} (interfaces, last time). "
     )
-    with figstyle.drawing(
-        path, 2, title=view.title, note=note + view.note, height=1.9, sharex=True
-    ) as (_, axes):  # fmt: skip
+    with figstyle.drawing(path, 2, title=view.title, note=note + view.note, height=1.9, sharex=True) as (_, axes):
         colours = figstyle.shades(len(times))
         for panel, name, text in zip(axes, ("v_minus", "v_0"), ("anion $v_-$", "solvent $v_0$"), strict=True):
             for time, colour in zip(times, colours, strict=True):
@@ -444,9 +450,7 @@ def draw_velocity_at_positions(view: View, path: Path) -> None:
     anion = np.abs(solution.at("v_minus", positions) - solution["v_interface"][:, None]) * ANGSTROM
     solvent = solution.at("v_0", positions) * ANGSTROM
     note = f"Anion and solvent velocity at positions fixed in the lab, from {view.origin_name} at $t$ = 0. "
-    with figstyle.drawing(
-        path, 2, title=view.title, note=note + view.note, height=2.2, sharex=True
-    ) as (_, axes):  # fmt: skip
+    with figstyle.drawing(path, 2, title=view.title, note=note + view.note, height=2.2, sharex=True) as (_, axes):
         digits, plus = (2 if view.length_unit == "mm" else 0), ("+" if view.origin else "")
         for k, x in enumerate(view.along(positions)):
             look: dict[str, Any] = {
@@ -458,9 +462,14 @@ def draw_velocity_at_positions(view: View, path: Path) -> None:
             axes[1].plot(view.time, solvent[:, k], **look)
         axes[1].plot(view.time, solution["v_interface"] * ANGSTROM, color=figstyle.GREY, linewidth=0.8, linestyle=":")
         axes[1].annotate(
-            "interface", (view.time[-1], solution["v_interface"][-1] * ANGSTROM), xytext=(0, -2), ha="right", va="top",
-            textcoords="offset points", color=figstyle.GREY,
-        )  # fmt: skip
+            "interface",
+            (view.time[-1], solution["v_interface"][-1] * ANGSTROM),
+            xytext=(0, -2),
+            ha="right",
+            va="top",
+            textcoords="offset points",
+            color=figstyle.GREY,
+        )
         axes[0].set_ylabel(figstyle.label("$|v_-|$, interface frame", SPEED))
         axes[1].set_ylabel(figstyle.label("$v_0$, lab frame", SPEED))
         figstyle.legend_above(axes[0], f"position ({view.length_unit})", 3)

@@ -312,9 +312,14 @@ def export_csv(solution: Solution, directory: str | Path) -> list[Path]:
                     columns[_heading(variable, f"{name}_{frame}")] = variable.sel(frame=frame).values.ravel()
         path = directory / f"{group}.csv"
         np.savetxt(
-            path, np.column_stack(list(columns.values())), "%.10g", ",", header=",".join(columns), comments="",
+            path,
+            np.column_stack(list(columns.values())),
+            "%.10g",
+            ",",
+            header=",".join(columns),
+            comments="",
             encoding="utf-8",
-        )  # fmt: skip
+        )
         written.append(path)
     return written
 

@@ -243,6 +243,8 @@ def _march_step(
     progress: Callable[[float], None] | None,
 ) -> str:
     t_end = t_start + step.duration
+    # the end of the step before and the start of this one are the same moment; the later one is moved by one ulp, so
+    # that times increase strictly and both currents are kept
     first = stepper.snapshot(t_start)
     passed = _Charge(t_start, first.i, run.charge[-1] if run.charge else 0.0)
     run.add(_stamp(first, t_start if index == 0 else np.nextafter(t_start, np.inf)), index, passed.total)
@@ -250,6 +252,7 @@ def _march_step(
     met = [name for name, condition in stop.items() if name != "current_rate_below" and condition(first) <= 0]
     if met:
         return met[0]
+    # a condition can end a step only once it has been clear of it: a current that starts below its limit has not met it
     armed = {name for name, condition in stop.items() if condition(first) > 0}
     wanted = times[(times > t_start) & (times < t_end)]
     edges = breakpoints(step, t_start, options.rtol)
@@ -262,6 +265,7 @@ def _march_step(
                 raise ConvergenceError(f"more than {options.max_steps} time steps; raise max_steps or rtol")
             stepper.advance(min(bound, t_end))
             newest = stepper.snapshot(stepper.time)
+            # the charge needs the middle of every time step: Simpson's rule is as accurate as the steps themselves
             middle = stepper.snapshot(0.5 * (t_old + stepper.time))
         except ConvergenceError as error:
             run.status, run.message = "not_converged", f"step {index + 1} at t = {t_old:.6g} s: {error}"
@@ -275,6 +279,7 @@ def _march_step(
                 hits.append((_locate(condition, stepper, t_old, stepper.time), name))
             elif name in stop and condition(newest) > 0:
                 armed.add(name)
+        # of several conditions met within one time step the earliest ends it; wanted times after that are not reached
         t_hit, name = min(hits) if hits else (stepper.time, "")
         while taken < wanted.size and wanted[taken] < t_hit:
             run.add(stepper.snapshot(float(wanted[taken])), index, passed.at(float(wanted[taken])))

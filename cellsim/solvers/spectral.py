@@ -151,9 +151,13 @@ class Observed:
     def some(self, keep: Any) -> Observed:
         """Those of some states."""
         return Observed(
-            self.i[keep], self.wall[keep], self.resistance[keep], self.extremes[keep], self.tail[keep],
+            self.i[keep],
+            self.wall[keep],
+            self.resistance[keep],
+            self.extremes[keep],
+            self.tail[keep],
             self.quadrature[keep],
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True)

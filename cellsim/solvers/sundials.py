@@ -99,9 +99,13 @@ def integrate(
     """
     limits = fatal_limits(transport, c_initial, options)
     physics = Physics(
-        cell, transport, c_initial, min(limits.get(n, np.inf) for n in LOWER),
+        cell,
+        transport,
+        c_initial,
+        min(limits.get(n, np.inf) for n in LOWER),
         float(np.clip(0.02 * options.rtol, 1e-8, 1e-5)),
-    )  # fmt: skip
+    )
+    # CVODE keeps each step to rtol; what adds up over a run is about ten times that, so space need not be finer
     target = 10 * options.rtol
     n = options.unknowns + 1 if options.unknowns else next(n for rtol, n in DEGREES if options.rtol >= rtol)
     fine, best, tail = 2, None, np.inf
@@ -113,6 +117,7 @@ def integrate(
             best = run
             break
         best = run if best is None or run.doubt < best.doubt else best
+        # two ways to be unresolved: the integral of 1/kappa needs more points, or the profile itself more terms
         finer = run.quadrature > target and fine < FINEST
         further = run.tail > target and options.unknowns is None
         if further:
@@ -123,6 +128,7 @@ def integrate(
             break
         fine *= 2 if finer else 1
     if best.tail > target and options.unknowns is None:
+        # a front or a kink: the terms of a polynomial fall off like a power there, graded cells like their square
         run = _finite_volumes(physics, protocol, times, limits, options, progress)
         best = run if run.status == "interrupted" or run.doubt < best.doubt else best
     best = _settle(best, protocol, times, limits, options, progress)
@@ -147,6 +153,7 @@ def _settle(
     if run.status in ("interrupted", "not_converged") or all(e.ended_by == "duration" for e in run.log):
         return run
     grid, rtol, moved = run.grid, options.rtol, np.inf
+    # near its end such a run steepens, so that the degree that served until then may not serve for the moment itself
     if isinstance(grid, Spectral) and options.unknowns is None:
         grid = Spectral(grid.physics, min(grid.n * 3 // 2, max(grid.n, LARGEST)), grid.fine)
     while moved > MOMENT and rtol > TIGHTEST:
@@ -156,6 +163,7 @@ def _settle(
             return tighter
         if tighter.status == "not_converged":
             break
+        # successive tolerances, not an estimate: the time at which c passes a small level has no local error bound
         moved = _moved(tighter, run)
         tighter.evaluations += run.evaluations
         if isinstance(grid, Banded):
@@ -270,6 +278,7 @@ class _Integration:
     def _step(self, index: int, step: Step, t_start: float, state: Array) -> tuple[Array, float, str]:
         grid, run = self.grid, self.run
         data = grid.data(step, t_start, ())
+        # the start of a step is kept twice where another one ended: the current jumps, and both values are asked for
         first = grid.observe(np.array([t_start]), state[None], data)
         stamp = t_start if index == 0 else float(np.nextafter(t_start, np.inf))
         run.add(index, np.array([stamp]), state[None], first)
@@ -278,6 +287,7 @@ class _Integration:
         if met:
             return state, stamp, met
         t_end = t_start + step.duration
+        # a followed table has kinks, and an order above one across a kink costs more than a fresh start at each
         edges = breakpoints(step, t_start, self.options.rtol)
         t = t_start
         for bound in edges[:-1]:
@@ -304,9 +314,15 @@ class _Integration:
         return np.asarray(self.times[at] == times)
 
     def _segment(
-        self, index: int, step: Step, t_start: float, span: tuple[float, float], state: Array,
-        events: tuple[Event, ...], data: Any,
-    ) -> tuple[Array, Array, Observed, str]:  # fmt: skip
+        self,
+        index: int,
+        step: Step,
+        t_start: float,
+        span: tuple[float, float],
+        state: Array,
+        events: tuple[Event, ...],
+        data: Any,
+    ) -> tuple[Array, Array, Observed, str]:
         """Integrate over `span`; first without watching the fatal limits, which costs a call per time step."""
         low, high = np.searchsorted(self.times, span, side="right")
         inner = self.times[low:high]
@@ -315,6 +331,8 @@ class _Integration:
         tspan = np.concatenate([[span[0]], inner, [span[1]]])
         if tspan.size == 2:
             tspan = np.array([span[0], 0.5 * (span[0] + span[1]), span[1]])
+        # Watching costs a call into Python per time step, three times the step itself. A fatal limit is met by few
+        # runs: so integrate blindly, then look whether the kept states stay clear of it by more than they move.
         only_fatal = all(e.fatal for e in events)
         if only_fatal and self.progress is None:
             with contextlib.suppress(_SaltGoneError):
@@ -337,9 +355,15 @@ class _Integration:
             ended_by = self._which(times[-1], states[-1], watched, events)
             if any(e.fatal and e.name == ended_by for e in events):
                 last = CellState(
-                    float(times[-1]), float(seen.i[-1]), seen.extremes[-1], seen.wall[-1], (),
-                    np.empty(0), np.empty(0), np.empty(0),
-                )  # fmt: skip
+                    float(times[-1]),
+                    float(seen.i[-1]),
+                    seen.extremes[-1],
+                    seen.wall[-1],
+                    (),
+                    np.empty(0),
+                    np.empty(0),
+                    np.empty(0),
+                )
                 self.run.fail(*explain(ended_by, last, index))
         if times.size > 1:
             times, states, seen = times[1:], states[1:], seen.some(slice(1, None))

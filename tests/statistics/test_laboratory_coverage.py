@@ -1,17 +1,13 @@
 """The chain's error bars hold the truth as often as they say, noise drawn afresh for every repetition."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from laboratory_toys import bench
 from scipy.stats import binomtest
 
 from cellsim.laboratory import chain, electrophoretic_nmr, low_frequency_impedance
 from cellsim.laboratory.report import ORDINARY
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from laboratory_toys import bench
 
 REPEATS = 80
 

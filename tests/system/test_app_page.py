@@ -1,17 +1,13 @@
 """The page as a file: self-contained, accessible by construction, and alive in a real browser."""
 
 import re
-import sys
-from pathlib import Path
 
 import pytest
+from app_browser import BROWSER, chromium, selftest
 from click.testing import CliRunner
 
 from cellsim.app import SCRIPTS, assemble, source
 from cellsim.cli import main
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "verification"))
-from app_browser import BROWSER, chromium, selftest
 
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 

@@ -1,11 +1,10 @@
 """The textbook analyses recover what they should from runs of the full model, and fail where their assumptions do."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from laboratory_toys import bench
 
 from cellsim import ButlerVolmer, Cell, Electrode, Protocol, Resistance, TransportSet, hold_current, load_set, simulate
 from cellsim.electrolyte.volumes import DensityVolumes
@@ -27,9 +26,6 @@ from cellsim.laboratory.impedance import onsager_of, transform
 from cellsim.model.closed_forms import PEAK, voltage_response
 from cellsim.model.closed_forms import impedance as closed_form
 from cellsim.model.plan import layer_of
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from laboratory_toys import bench
 
 CHAIN = [
     ("steinruck2020_rs", 700.0), ("steinruck2020_rs", 1870.0), ("steinruck2020_rs", 2600.0),

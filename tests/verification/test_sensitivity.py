@@ -9,8 +9,7 @@ from cellsim.base import ConvergenceError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.run.ensemble import Member
-from cellsim.run.sensitivity import sensitivities
+from cellsim.run.ensemble import Member, sensitivities
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 

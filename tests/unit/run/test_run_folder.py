@@ -15,7 +15,7 @@ from cellsim.run.case import Case, parse_case
 from cellsim.run.folder import FIGURES, REPORT, predict, read_run, summarise, wanted_times, write_run
 from cellsim.solvers.solution import Solution
 
-SCHEMA = Path(__file__).parents[2] / "docs/schema.md"
+SCHEMA = Path(__file__).parents[3] / "docs/schema.md"
 TEXT = """
 title = "small"
 [cell]

@@ -8,7 +8,7 @@ import pytest
 
 from cellsim.run.case import load_case
 
-FOLDER = Path(__file__).parents[2] / "cases/thienenkamp2022"
+FOLDER = Path(__file__).parents[3] / "cases/thienenkamp2022"
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from cellsim.solvers.solution import VARIABLES
 from cellsim.solvers.spectral import Spectral, clenshaw_curtis, spectral_grid
 from cellsim.solvers.sundials import _Integration
 
-RS = Path(__file__).parents[2] / "cases/steinruck2020/rs.toml"
+RS = Path(__file__).parents[3] / "cases/steinruck2020/rs.toml"
 L = 1e-3
 
 
