@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import Array, InputError, factor_to_si, to_si
-from cellsim.electrolyte.properties import DEFAULT_UNITS, SI_UNITS
+from cellsim.electrolyte.properties import DEFAULT_UNITS, PROPERTIES, SI_UNITS
 from cellsim.electrolyte.set_file import SetFile, parse_set, read_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import Table, read_toml
@@ -24,7 +24,6 @@ from cellsim.fit.parameters import Parameter, Prior, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.set_model import (
     FORMS,
-    UNITS,
     PropertyForm,
     SetModel,
     constant_form,
@@ -269,7 +268,7 @@ def read_set_model(top: Table, case: Case) -> tuple[SetModel, tuple[Array, Array
     base = _base(top, case)
     transport = base.bind(case.cell.temperature).with_motion(case.transport.solvent_motion)
     table = top.table("fit", {})
-    table.only("prior", *UNITS)
+    table.only("prior", *PROPERTIES)
     motion = case.transport.solvent_motion
     if "prior" in table:
         table.choice("prior", ["set"])
@@ -277,7 +276,7 @@ def read_set_model(top: Table, case: Case) -> tuple[SetModel, tuple[Array, Array
             raise table.error("prior", '= "set" fits the numbers of the set\'s own covariance; no other form beside it')
         model, mean, covariance = own_numbers(base, motion)
         return model, (mean, covariance)
-    forms = [_form(name, table.table(name), base, transport, case) for name in UNITS if name in table]
+    forms = [_form(name, table.table(name), base, transport, case) for name in PROPERTIES if name in table]
     return SetModel(base, tuple(forms), motion), None
 
 
@@ -317,7 +316,8 @@ def _form(name: str, table: Table, base: SetFile, transport: TransportSet, case:
 def _start(table: Table, name: str, default: float) -> float:
     if "start" not in table:
         return default
-    return table.number("start") if not UNITS[name] else table.quantity("start", UNITS[name], above=0)
+    unit = PROPERTIES[name].unit
+    return table.number("start") if not unit else table.quantity("start", unit, above=0)
 
 
 def _spline(name: str, table: Table, held: TransportSet, value_of: Any, extra: dict[str, Any]) -> PropertyForm:
@@ -340,7 +340,7 @@ def _spline(name: str, table: Table, held: TransportSet, value_of: Any, extra: d
 
 def _bounded(form: PropertyForm, table: Table, name: str) -> PropertyForm:
     """Bounds, prior and spread of a form's value-like parameters."""
-    unit = UNITS[name]
+    unit = PROPERTIES[name].unit
 
     def end(key: str, default: float) -> float:
         if key not in table:

@@ -217,8 +217,7 @@ def problem_of(choice: Choice, noise: tuple[float, Spread] | None = None, size: 
         return Problem(Space((*model.parameters, *nuisances.values())), model, (experiment,))
     held = SetModel(model.base, tuple(f for f in model.forms if f.name != "t_plus"), choice.solvent_motion)
     assumed = constant_form("t_plus", choice.t_plus, extra={"frame": "solvent"})
-    fixed = replace(assumed, parameters=(), block=lambda values: assumed.block({"t_plus": choice.t_plus}))
-    held = replace(held, forms=(*held.forms, fixed))
+    held = replace(held, forms=(*held.forms, replace(assumed, parameters=())))
     return Problem(Space((*held.parameters, *nuisances.values())), held, (experiment,))
 
 

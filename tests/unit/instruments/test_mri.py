@@ -21,7 +21,7 @@ from cellsim.instruments.mri import (
 )
 from cellsim.instruments.xam import state_at
 
-CASE = Path(__file__).parents[2] / "cases/thienenkamp2022"
+CASE = Path(__file__).parents[3] / "cases/thienenkamp2022"
 PEO = TransportSet.constant(kappa=0.02, D=1e-11, t_plus=0.2, V_e=134.9e-6, V_0=39.99e-6, T=313.15)
 C_0 = PEO.c_of(r=0.1)
 EDGES = Edges(1.2e-3, 2.4e-3, 6e-5)

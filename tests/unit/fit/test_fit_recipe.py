@@ -19,7 +19,7 @@ from cellsim.fit.recipe import read_recipe
 from cellsim.fit.report import fitted_set, visited
 from cellsim.fit.rivals import lines, rivals
 
-EXAMPLE = Path(__file__).parents[2] / "cases" / "fit_example"
+EXAMPLE = Path(__file__).parents[3] / "cases" / "fit_example"
 
 
 @pytest.fixture

@@ -290,7 +290,7 @@ def test_page_numbers_and_lines(perfect: Comparison, tmp_path: Path) -> None:
 
 def test_real_mri_profiles_through_a_sheet(tmp_path: Path) -> None:
     """Thienenkamp 2022: raw signal in, prediction through the same scanner and steps, salt balance in the notes."""
-    folder = Path(__file__).parents[2] / "cases/thienenkamp2022"
+    folder = Path(__file__).parents[3] / "cases/thienenkamp2022"
     text = (folder / "polarisation.toml").read_text(encoding="utf-8")
     text = text[: text.index("[[measured]]")].replace('"Li_Li_pol.csv"', f'"{folder / "Li_Li_pol.csv"}"')
     case = parse_case(text + "[solver]\ncells = 40\nrtol = 1e-3\n")

@@ -10,7 +10,7 @@ import pytest
 from cellsim.base import InputError
 from cellsim.instruments.maps import read_concentration, read_intensity, read_mri, read_spec, read_velocities
 
-CASE = Path(__file__).parents[2] / "cases/thienenkamp2022"
+CASE = Path(__file__).parents[3] / "cases/thienenkamp2022"
 
 SPEC = """#F xam
 #E 1283335200

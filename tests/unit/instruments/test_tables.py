@@ -11,7 +11,7 @@ from cellsim.base import InputError
 from cellsim.instruments.measured import Column, read_drive, read_profile, read_resistance, read_series
 from cellsim.instruments.tables import parse_number, parse_table, read_table, unit_factor
 
-HERE = Path(__file__).parents[2]
+HERE = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
