@@ -217,7 +217,9 @@ class PropertyBlock:
         law, uses = self.law, self.law.uses
 
         def evaluate(c: Array, m: Array, r: Array) -> Array:
-            values = {"c": c, "m": m, "r": r, "T": np.full(np.shape(c), T)}
+            values = {"c": c, "m": m, "r": r}
+            if "T" in uses:
+                values["T"] = np.full(np.shape(c), T)
             if t_plus is not None and "t_plus" in uses:
                 values["t_plus"] = t_plus(c, m, r)
             return law(values)

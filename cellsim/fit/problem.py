@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,12 @@ STEP = 0.02
 """Step of the central differences in u: a curvature error of some 1e-4, far above the solver's error over the step."""
 ROUGH = 0.1
 """The step of a one-sided difference, relative to that: its curvature error is of first order."""
-_KEPT = 8
+RUNS, SETS = 8, 32
+"""How many of the last runs and sets are at hand: a set's tables cost more than the run made with them, and the columns
+of a Jacobian that move a nuisance need the set of the point, not a new one."""
+
+Key = TypeVar("Key")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Problem:
     model: SetModel
     experiments: tuple[Experiment, ...]
     _runs: dict[tuple[object, ...], Solution | None] = field(default_factory=dict, compare=False, repr=False)
+    _sets: dict[tuple[float, ...], TransportSet] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         used = {p.name for p in self.model.parameters}
@@ -74,8 +81,9 @@ class Problem:
     # ---- predictions ----------------------------------------------------------------------------------------------
 
     def transport(self, values: Mapping[str, float], T: float) -> TransportSet:
-        """The set at parameter values."""
-        return self.model.at(values, T)
+        """The set at parameter values, one of the last again where they are the same."""
+        key = (T, *(values[p.name] for p in self.model.parameters))
+        return _recalled(self._sets, key, SETS, lambda: self.model.at(values, T))
 
     def predictions(self, u: Array) -> list[Array]:
         """Predictions of all observations at the point `u`, shape (p,); NaN where a run cannot be made."""
@@ -85,7 +93,7 @@ class Problem:
     def _of_experiment(self, k: int, values: dict[str, float]) -> list[Array]:
         e = self.experiments[k]
         try:
-            transport = self.model.at(values, e.cell.temperature)
+            transport = self.transport(values, e.cell.temperature)
             solution = self._run(k, transport, values)
         except CellsimError:
             return [np.full(o.size, np.nan) for o in e.observations]
@@ -97,11 +105,7 @@ class Problem:
         names = [p.name for p in self.model.parameters] + list(e.nuisance.values())
         names += [o.nuisance["time_offset"] for o in e.observations if "time_offset" in o.nuisance]
         key = (k, *(values[name] for name in names))
-        if key not in self._runs:
-            while len(self._runs) >= _KEPT:
-                self._runs.pop(next(iter(self._runs)))
-            self._runs[key] = e.run(transport, values)
-        return self._runs[key]
+        return _recalled(self._runs, key, RUNS, lambda: e.run(transport, values))
 
     # ---- residuals ------------------------------------------------------------------------------------------------
 
@@ -193,11 +197,20 @@ class Problem:
         return Problem(self.space, self.model, tuple(experiments))
 
     def __getstate__(self) -> dict[str, object]:
-        """Runs are not worth sending to another process."""
-        return self.__dict__ | {"_runs": {}}
+        """Runs and sets are not worth sending to another process."""
+        return self.__dict__ | {"_runs": {}, "_sets": {}}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
+
+
+def _recalled(memory: dict[Key, Made], key: Key, most: int, make: Callable[[], Made]) -> Made:
+    """What was made for `key`, or made now; the oldest of more than `most` is forgotten."""
+    if key not in memory:
+        while len(memory) >= most:
+            memory.pop(next(iter(memory)))
+        memory[key] = make()
+    return memory[key]
 
 
 def synthetic(problem: Problem, u: Array, generator: np.random.Generator | None) -> Problem:

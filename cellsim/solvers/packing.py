@@ -105,7 +105,7 @@ def _make(transport: TransportSet, c_low: float, c_high: float, tolerance: float
         # makes tables anew for every trial set, and a set with measured points inside takes five grids.
         middle = low + 0.5 * pitch * np.arange(1, 2 * intervals, 2)
         exact = _values(transport, middle)
-        cubics = np.stack([_hermite(y, slope) for y, slope in zip(values, slopes * pitch, strict=True)])
+        cubics = _hermite(values, slopes * pitch)
         scale = np.maximum(np.abs(exact), 1e-6 * np.max(np.abs(exact), axis=1, keepdims=True) + 1e-300)
         scale[W_ROW] = 1.0
         miss = np.abs(cubics @ (0.5 ** np.arange(4)) - exact) / scale
@@ -119,7 +119,8 @@ def _make(transport: TransportSet, c_low: float, c_high: float, tolerance: float
 
 def _values(transport: TransportSet, x: Array) -> Array:
     """The four functions at ln c = `x`, shape (4, n)."""
-    return np.stack([function(np.exp(x)) for function in functions(transport)])
+    c = np.exp(x)
+    return np.stack([function(c) for function in functions(transport)])
 
 
 def _slopes(transport: TransportSet, x: Array) -> Array:
@@ -140,9 +141,9 @@ def _interleaved(nodes: Array, middles: Array) -> Array:
 
 
 def _hermite(y: Array, slope: Array) -> Array:
-    """Coefficients of the cubics through values and slopes (per interval) at both ends, shape (n, 4)."""
-    y_0, y_1, s_0, s_1 = y[:-1], y[1:], slope[:-1], slope[1:]
-    return np.stack([y_0, s_0, 3 * (y_1 - y_0) - 2 * s_0 - s_1, 2 * (y_0 - y_1) + s_0 + s_1], axis=1)
+    """Coefficients of the cubics through values and slopes (per interval) at both ends, shape (..., n, 4)."""
+    y_0, y_1, s_0, s_1 = y[..., :-1], y[..., 1:], slope[..., :-1], slope[..., 1:]
+    return np.stack([y_0, s_0, 3 * (y_1 - y_0) - 2 * s_0 - s_1, 2 * (y_0 - y_1) + s_0 + s_1], axis=-1)
 
 
 @dataclass(frozen=True)
