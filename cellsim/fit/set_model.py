@@ -20,6 +20,7 @@ import numpy as np
 import tomli_w
 
 from cellsim.base import Array, InputError, factor_to_si, to_si
+from cellsim.base.units import tidy
 from cellsim.electrolyte.properties import (
     DEFAULT_UNITS,
     PROPERTIES,
@@ -96,7 +97,10 @@ class PropertyForm:
             value = _scaled(self.name, law.value, self._factor(values)) if self.scaled else law.value
             for p in () if self.scaled else self.parameters:
                 value = values[p.name] * self._to_si
-            return Constant(value)
+            # A quantity with a unit is read from a file to 15 digits. With the same here, the set that is written is
+            # the set that was fitted to the last bit; the error of a parameter that data hardly hold tells the two
+            # apart in its seventh digit.
+            return Constant(tidy(value) if PROPERTIES[self.name].unit else value)
         if isinstance(law, Curve):
             y = _scaled(self.name, law.y, self._factor(values)) if self.scaled else law.y.copy()
             for p in () if self.scaled else self.parameters:
