@@ -156,6 +156,7 @@ def panels(
             figure.supxlabel(note, x=0.02, ha="left", color=GREY, linespacing=1.15)
         yield figure, list(grid.flat)
         figure.draw_without_rendering()  # ticks are made here, in this style
+        figure.set_layout_engine("none")  # the places are known; matplotlib would find them again at each drawing
 
 
 @contextmanager
@@ -177,8 +178,9 @@ def drawing(path: str | Path, rows: int = 1, columns: int = 1, **layout: Any) ->
     axes : list of Axes
         Row by row.
     """
-    with style(), panels(rows, columns, **layout) as (figure, axes):
-        yield figure, axes
+    with style():
+        with panels(rows, columns, **layout) as (figure, axes):
+            yield figure, axes
         save(figure, path)
 
 

@@ -37,6 +37,7 @@ hold = "voltage"
 value = "50 mV"
 duration = "20 s"
 [solver]
+name = "sundials"
 cells = 20
 rtol = 1e-3
 """

@@ -2,6 +2,7 @@
 
 import pytest
 
+import cellsim.workers as workers_module
 from cellsim.base import CellsimError, InputError, RangeError
 from cellsim.workers import Workers, holding, mapped, tell
 
@@ -56,6 +57,7 @@ def test_a_held_function_answers_batch_after_batch(workers):
             call([1, 2])
 
 
-def test_no_scheduler_is_one_sentence():
+def test_no_scheduler_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(workers_module, "CONNECT", 0.5)
     with pytest.raises(InputError, match="no dask scheduler answers there"):
         list(mapped(work, [1], scheduler="tcp://127.0.0.1:1"))

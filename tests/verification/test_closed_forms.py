@@ -28,8 +28,8 @@ CELL = Cell(L, T)
 TAU = L**2 / D
 NAMES = list(SOLVERS)
 every_solver = pytest.mark.parametrize("solver", NAMES)
-solvers = pytest.mark.parametrize(
-    "solver", [pytest.param(name, marks=pytest.mark.slow) if name == "material" else name for name in NAMES]
+slow_but_sundials = pytest.mark.parametrize(  # FiPy takes seconds a run; the fast suite has one of each kind with it
+    "solver", [name if name == "sundials" else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 )
 
 
@@ -76,10 +76,18 @@ def at(s: Solution, times: np.ndarray) -> np.ndarray:
 # ---- a: current fraction ------------------------------------------------------------------------------------------
 
 
-@solvers
-@pytest.mark.parametrize("motion", ["volume", "none"])
-@pytest.mark.parametrize("t_plus", [-1.0, 0.2, 0.9])
 @pytest.mark.parametrize(("z_plus", "z_minus"), [(1, -1), (2, -1), (1, -20)])
+@pytest.mark.parametrize("motion", ["volume", "none"])
+@pytest.mark.parametrize(
+    ("t_plus", "solver"),
+    [
+        pytest.param(
+            t_plus, name, marks=() if (name, t_plus) == ("fipy", 0.2) or name == "sundials" else pytest.mark.slow
+        )
+        for t_plus in (-1.0, 0.2, 0.9)
+        for name in NAMES
+    ],
+)
 def test_small_signal_current_fraction(z_plus: int, z_minus: int, t_plus: float, motion: str, solver: str) -> None:
     transport = constants(t_plus=t_plus, V_e=1e-4, z_plus=z_plus, z_minus=z_minus).with_motion(motion)
     s = run(solver, transport, hold_voltage(1e-4, 3 * TAU), cells=24, rtol=3e-6)
@@ -92,8 +100,8 @@ def test_small_signal_current_fraction(z_plus: int, z_minus: int, t_plus: float,
 # ---- b: dilute ideal salt at any voltage ----------------------------------------------------------------------------
 
 
-@solvers
-@pytest.mark.parametrize("voltage", [0.01, pytest.param(0.1, marks=pytest.mark.slow), 0.2])
+@slow_but_sundials
+@pytest.mark.parametrize("voltage", [0.01, 0.1, 0.2])
 def test_dilute_ideal_tanh_law(voltage: float, solver: str) -> None:
     c = 50.0
     kappa, D_salt, t_plus = dilute_ideal_properties(4e-11, 7e-11, c, T)
@@ -110,7 +118,7 @@ BUILD = np.array([1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0]) * TAU
 RELAX = np.array([1e-3, 1e-2, 0.1, 0.2, 0.3]) * TAU
 
 
-@solvers
+@slow_but_sundials
 def test_build_up_and_restricted_diffusion(solver: str) -> None:
     """Galvanostatic build-up to steady state, then rest: c(x, t) exact for constant D and phi_0 (1 - t+0)."""
     cell = Cell(L, T, separator=Separator(0.5, 4.0))
@@ -137,7 +145,7 @@ def test_build_up_and_restricted_diffusion(solver: str) -> None:
     assert np.max(np.abs(left - exact)) < 1e-3 * half
 
 
-@solvers
+@slow_but_sundials
 def test_open_circuit_potential_decays_at_the_stated_rate(solver: str) -> None:
     """Restricted diffusion with V_e > 0 and small signals: U ~ exp(-pi^2 D t/L^2)."""
     transport = constants(V_e=1e-4)
@@ -150,7 +158,7 @@ def test_open_circuit_potential_decays_at_the_stated_rate(solver: str) -> None:
     assert rate == pytest.approx(layer_of(CELL, transport, C).relaxation_rate, rel=5e-3)
 
 
-@solvers
+@slow_but_sundials
 def test_short_time_law_is_the_limit_with_solvent_motion(solver: str) -> None:
     """V_e > 0, constant t+0: the square-root law holds in the limit t -> 0."""
     transport = constants(V_e=2.5e-4)
@@ -161,7 +169,7 @@ def test_short_time_law_is_the_limit_with_solvent_motion(solver: str) -> None:
     assert rise == pytest.approx(float(analytic.face_change(layer_of(CELL, transport, C), 1.0, t)[0]), rel=1e-2)
 
 
-@solvers
+@slow_but_sundials
 @pytest.mark.parametrize("resistance", [0.0, 4e-3])
 def test_small_signal_current_in_time(resistance: float, solver: str) -> None:
     """The whole decay after a voltage step, not only its end; V_e > 0 and an interfacial resistance."""
@@ -177,7 +185,7 @@ def test_small_signal_current_in_time(resistance: float, solver: str) -> None:
 # ---- e: Sand's time -------------------------------------------------------------------------------------------------
 
 
-@solvers
+@slow_but_sundials
 @pytest.mark.parametrize(
     ("case", "excess"),
     [
@@ -207,7 +215,7 @@ def test_depletion_at_constant_current(excess: float, case: str, solver: str) ->
     assert s["time"][-1] == pytest.approx(expected, rel=5e-3)
 
 
-@solvers
+@slow_but_sundials
 def test_sand_time_overestimates_where_the_salt_has_volume(solver: str) -> None:
     """phi_0 = 0.75 and constant t+0: migration grows as the face empties, which it does 21 % early."""
     transport = constants(V_e=2.5e-4)
@@ -239,7 +247,7 @@ def assert_steady(s: Solution, transport: TransportSet, cell: Cell, tolerance: f
     # 320 cells as fipy; second order in the cell size; promised: 1e-4. sundials 1.4e-11 and 5e-11, 1.0e-9 and 9.2e-9
     # without solvent motion
     [
-        ("fipy", 320, 1e-4),
+        pytest.param("fipy", 320, 1e-4, marks=pytest.mark.slow),
         ("sundials", 60, 3e-8),
         pytest.param("material", 60, 5e-3, marks=pytest.mark.slow),
         pytest.param("material", 320, 1e-4, marks=pytest.mark.slow),
@@ -252,7 +260,7 @@ def test_long_time_meets_the_quadrature(motion: str, solver: str, cells: int, to
     assert_steady(s, transport, CELL, tolerance, voltage=0.3)
 
 
-@solvers
+@slow_but_sundials
 def test_long_time_with_kinetics_separator_and_reversed_current(solver: str) -> None:
     electrode = Electrode(Resistance(np.array([2e-3])), ButlerVolmer(3.0, 800.0, alpha_a=0.3, alpha_c=0.7))
     cell = Cell(L, T, positive=electrode, separator=Separator(0.5, 3.0))
@@ -261,7 +269,8 @@ def test_long_time_with_kinetics_separator_and_reversed_current(solver: str) -> 
     assert_steady(s, varying(), cell, 3e-4, current=-4.0)
 
 
-@pytest.mark.parametrize("cells", [40, pytest.param(160, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("cells", [40, 160])
 def test_breathing_cell_meets_the_quadrature(cells: int) -> None:
     """Partial molar volumes that vary: the material coordinate, salt and solvent both conserved."""
     transport = with_density()
@@ -288,6 +297,7 @@ def test_salt_is_conserved_to_round_off(solver: str) -> None:
     assert np.ptp(s["c_face"]) > 0.5 * C
 
 
+@pytest.mark.slow
 def test_volume_frame_and_material_coordinate_agree() -> None:
     """Constant partial molar volumes: two coordinates, two grids, one c(x, t)."""
     from scipy.interpolate import CubicSpline

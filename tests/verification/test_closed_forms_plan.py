@@ -18,6 +18,7 @@ TAU = L**2 / 2e-10
 SET = TransportSet.constant(kappa=0.4, D=2e-10, t_plus=0.3, chi=1.3, V_e=2e-4, V_0=4e-5, T=T)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("motion", ["volume", "none"])
 def test_plan_of_a_held_voltage(motion: str) -> None:
     transport = SET.with_motion(motion)
@@ -44,7 +45,9 @@ def test_plan_of_a_depleting_current() -> None:
     transport = TransportSet.constant(kappa=0.4, D=2e-10, t_plus=0.3, chi=1.3, T=T, c_range=(1.0, 1e5))
     protocol = Protocol((hold_current(300.0, TAU),))
     (step,) = plan(Cell(L, T), transport, protocol, C).steps
-    s = simulate(Cell(L, T), transport, protocol, c0=C, times=[0.0], options=Options(cells=80, rtol=3e-5))
+    s = simulate(
+        Cell(L, T), transport, protocol, c0=C, times=[0.0], solver="sundials", options=Options(cells=80, rtol=3e-5)
+    )
     assert step.depletes
     assert s.status == "depleted"
     # measured: 2.1e-3
@@ -59,7 +62,7 @@ def test_plan_of_the_voltage_that_depletes(fraction: float) -> None:
     limit = plan(cell, transport, Protocol((hold_voltage(0.1, 1.0),)), C).depleting_voltage
     protocol = Protocol((hold_voltage(fraction * limit, 4 * TAU),))
     (step,) = plan(cell, transport, protocol, C).steps
-    s = simulate(cell, transport, protocol, c0=C, times=[0.0], options=Options(cells=120, rtol=1e-4))
+    s = simulate(cell, transport, protocol, c0=C, times=[0.0], solver="sundials", options=Options(cells=120, rtol=1e-4))
     assert step.depletes == (fraction > 1)
     assert s.status == ("depleted" if fraction > 1 else "done")
     if step.depletes:

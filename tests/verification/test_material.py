@@ -33,7 +33,8 @@ def faces(s, k):
     return s["position_face"][k], s["c_face"][k]
 
 
-@pytest.mark.parametrize(("rtol", "limit"), [(1e-5, 3e-4), pytest.param(1e-6, 6e-5, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("rtol", "limit"), [(1e-5, 3e-4), (1e-6, 6e-5)])
 def test_both_routes_give_the_same_solution(rtol, limit):
     """They differ by the time-stepping error alone, which falls as it is asked to: measured 1.2e-4, 2.7e-5."""
     a, b = run("fipy", 80, rtol=rtol), run("material", 80, rtol=rtol)
@@ -61,6 +62,7 @@ def with_density(scale: float):
     return replace(transport, volumes=volumes)
 
 
+@pytest.mark.slow
 def test_a_straight_density_curve_is_constant_volumes():
     a = run("material", 24, rtol=1e-5)
     b = run("material", 24, rtol=1e-5, transport=with_density(0.0))
@@ -68,6 +70,7 @@ def test_a_straight_density_curve_is_constant_volumes():
     assert np.max(np.abs(a["v_0"][0] - b["v_0"][0])) <= 1e-8 * np.max(np.abs(a["v_0"][0]))
 
 
+@pytest.mark.slow
 def test_varying_volumes_breathe_and_keep_salt_solvent_and_kinematics():
     transport = with_density(0.03)
     assert transport.volumes.varies
@@ -99,6 +102,7 @@ def test_the_volume_frame_refuses_varying_volumes():
     assert chosen.attributes["solver"] == "material"
 
 
+@pytest.mark.slow
 def test_without_solvent_motion_both_solvers_agree_and_nothing_moves():
     still = varying_set().with_motion("none")
     a, b = (run(name, 40, transport=still, rtol=1e-5) for name in ("fipy", "material"))

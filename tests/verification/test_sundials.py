@@ -26,7 +26,7 @@ CASES = sorted(
     if "[[step]]" in (text := path.read_text("utf-8")) and "\ntransport = " in text  # a case that names its set
 )
 RS = "cases/steinruck2020/rs.toml"
-QUICK = (RS, "cases/dilute_ideal.toml", "cases/poss_multivalent.toml")
+QUICK = ("cases/dilute_ideal.toml",)
 
 
 def solve(case, solver: str, times=None, **options) -> Solution:

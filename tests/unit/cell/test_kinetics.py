@@ -56,7 +56,9 @@ def test_current_is_the_root_of_the_voltage_law_with_butler_volmer():
         assert law.voltage(i, 2e-4, 1200.0, 800.0, 0.0) == pytest.approx(voltage, rel=1e-11)
 
 
-@pytest.mark.parametrize("solver", ["fipy", "material"])
+@pytest.mark.parametrize(
+    "solver", ["sundials", *(pytest.param(name, marks=pytest.mark.slow) for name in ("fipy", "material"))]
+)
 def test_a_fast_interface_is_no_interface_and_a_slow_one_rules(solver):
     transport = TransportSet.constant(kappa=0.5, D=1e-10, t_plus=0.3, T=T)
 

@@ -18,7 +18,7 @@ CASE = Case("Title & <more>", Cell(1e-3, 298.15), SET, Protocol((hold_voltage(0.
 
 @pytest.fixture(scope="module")
 def solution() -> Solution:
-    return simulate(CASE.cell, SET, CASE.protocol, c0=CASE.c0, options=Options(cells=40, rtol=1e-3))
+    return simulate(CASE.cell, SET, CASE.protocol, c0=CASE.c0, solver="sundials", options=Options(cells=40, rtol=1e-3))
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,8 @@ def coarse_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*steps: Step, cell: Cell | None = None) -> Solution:
-    return simulate(cell or Cell(1e-3, 298.15), SET, Protocol(steps), c0=1000.0, options=COARSE)
+    cell = cell or Cell(1e-3, 298.15)
+    return simulate(cell, SET, Protocol(steps), c0=1000.0, solver="sundials", options=COARSE)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from cellsim.solvers.march import _corners
 QUICK = Options(cells=24, rtol=3e-4)
 CELL = Cell(1e-4, 298.15, positive=Electrode(Resistance(0.001)), negative=Electrode(Resistance(0.002)))
 SET = TransportSet.constant(kappa=1.0, D=1e-10, t_plus=0.3, chi=1.2, V_e=6e-5, V_0=1e-4)
-FIPY_AND_MATERIAL = pytest.mark.parametrize("solver", ["fipy", "material"])
+FIPY_AND_MATERIAL = pytest.mark.parametrize("solver", ["fipy", pytest.param("material", marks=pytest.mark.slow)])
 
 
 def run(*steps, transport=SET, cell=CELL, c0=1000.0, solver="fipy", options=QUICK, **kwargs):
