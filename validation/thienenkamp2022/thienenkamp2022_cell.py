@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.set_file import read_set
-from cellsim.fit.drive import passed, thinned_step
 from cellsim.fit.estimate import Estimate, estimate
 from cellsim.fit.experiment import Experiment
 from cellsim.fit.looks import SignalLook
@@ -123,7 +122,7 @@ def drive() -> Step:
     area = the_case().cell.area
     assert area is not None
     nominal = replace(step, value=step.value * area / AREA)
-    return thinned_step(nominal, 1e-3, beyond=1500.0)
+    return nominal.thinned(1e-3, beyond=1500.0)
 
 
 def model_of(choice: Choice, *, scaled: bool = False) -> SetModel:
@@ -199,7 +198,7 @@ def problem_of(choice: Choice, noise: tuple[float, Spread] | None = None, size: 
     nuisances = parameters(choice, plateau)
     if choice.inner:  # nothing but the flat part is seen: one level, edges as the first profile says
         nuisances = {n: p for n, p in nuisances.items() if n not in ("background", "drift", "growth")}
-    share = passed(drive(), data.time + 256.0) / passed(drive(), np.array([data.time[0] + PROFILES * INTERVAL]))
+    share = drive().integral(data.time + 256.0) / drive().integral(np.array([data.time[0] + PROFILES * INTERVAL]))
     motion = share if choice.motion == "charge" else (data.time + 256.0) / (PROFILES * INTERVAL)
     look = SignalLook(data.time, data.z, choice.positive, nuisances["edge"].start, e.blur, np.asarray(motion))
     own = ("gain", "background") if choice.gain == "own" else ()

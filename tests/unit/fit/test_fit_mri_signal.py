@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 
 from cellsim.base import InputError
-from cellsim.cell.protocol import Step, hold_current
 from cellsim.fit.checks import conditional, statistics
-from cellsim.fit.drive import passed, thinned_step
 from cellsim.fit.experiment import Observation
 from cellsim.fit.looks import SignalLook, _shortened
 from cellsim.fit.mri_signal import (
@@ -203,18 +201,3 @@ def test_whiteness_statistics_tell_structure_from_noise():
     trend = statistics(w + np.linspace(-1, 1, 46)[:, None] * np.sign(np.linspace(-1, 1, 58)))
     assert trend["trends in time, by pixel"] > 5 and trend["successive profiles"] > 0.2
     assert replace(Spread(), gain=0.1).gain == 0.1
-
-
-def test_a_thinned_drive_stays_within_its_tolerance_and_keeps_its_end():
-    time = np.linspace(0, 2e4, 1001)
-    step = Step("current", np.where(time < 5e3, 1.0, np.exp(-(time - 5e3) / 6e3)), 2e4, time)
-    thin = thinned_step(step, 1e-3, beyond=500.0)
-    assert thin.time is not None and thin.time.size < 60
-    assert np.abs(np.interp(time, thin.time, thin.value) - step.value).max() <= 1e-3
-    assert thin.duration == 20500.0 and thin.value[-1] == step.value[-1]
-    assert passed(thin, np.array([0.0, 2.5e3])) == pytest.approx([0.0, 2.5e3], rel=1e-12)
-    exact = 5e3 + 6e3 * (1 - np.exp(-1.5e4 / 6e3))
-    assert passed(step, np.array([2e4]))[0] == pytest.approx(exact, rel=1e-5)
-    assert passed(hold_current(2.0, 10.0), np.array([4.0]))[0] == pytest.approx(8.0, rel=1e-12)
-    with pytest.raises(InputError, match="only a followed table"):
-        thinned_step(hold_current(1.0, 10.0), 1e-3)
