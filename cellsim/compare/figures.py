@@ -13,9 +13,7 @@ import numpy as np
 
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
-from cellsim.instruments.concentration import ConcentrationMap
-from cellsim.instruments.maps import VelocityTable
-from cellsim.run.data import Series
+from cellsim.instruments.looks import VelocityLook
 from cellsim.run.figures import View, make_view
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ def write_comparison_figures(
     """
     views = [make_view(one.solution, one.case) for one in found]
     notes = " ".join(dict.fromkeys([note, *(view.note for view in views)])).strip()
-    kinds = {item.dataset.kind for item in found[0].items}
+    kinds = {item.measurement.kind for item in found[0].items}
     title = title or (found[0].case.title if len(found) == 1 else "Measured and predicted")
     written = []
     for drawer, name, wanted in (
@@ -82,12 +80,10 @@ def _draw_current(found: Sequence[Comparison], views: list[View], path: Path, ti
     with figstyle.drawing(path, 2, title=title, note=note, height=1.9, sharex=True) as (_, axes):
         top, bottom = axes
         for k, item in enumerate(found[0].of_kind(kind)):
-            data = item.dataset.data
-            assert isinstance(data, Series)
-            thin = _thinned(data.time.size)
+            data, thin = item.measurement, _thinned(item.measurement.size)
             error = None if data.error is None else data.error[thin]
             t = data.time[thin] / view.time_scale
-            look: dict[str, Any] = {"marker": figstyle.MARKERS[k], "label": item.dataset.label}
+            look: dict[str, Any] = {"marker": figstyle.MARKERS[k], "label": data.label}
             if t.size > 60:
                 look |= {"markersize": 1.6, "markeredgewidth": 0.5}
             figstyle.points(top, t, data.value[thin], error, **look)
@@ -96,9 +92,8 @@ def _draw_current(found: Sequence[Comparison], views: list[View], path: Path, ti
         for one, own, colour, dash in zip(found, views, figstyle.COLOURS, figstyle.DASHES, strict=False):
             top.plot(own.time, one.solution[name], color=colour, linestyle=dash, label=_short(one), zorder=4)
             for item in one.of_kind(kind):
-                assert isinstance(item.dataset.data, Series)
-                thin = _thinned(item.dataset.data.time.size)
-                t = item.dataset.data.time[thin] / own.time_scale
+                thin = _thinned(item.measurement.size)
+                t = item.measurement.time[thin] / own.time_scale
                 bottom.plot(t, item.ratio[thin], color=colour, linestyle=dash, linewidth=1.0)
         top.set_ylabel(figstyle.label(f"${name}$", unit, "current density" if kind == "current" else "voltage"))
         values = np.concatenate([one.solution[name] for one in found] + [i.measured for i in found[0].of_kind(kind)])
@@ -136,17 +131,17 @@ def _draw_profiles(found: Sequence[Comparison], views: list[View], path: Path, t
 
 
 def _profiles(panel: Axes, item: Compared, view: View, marker: str) -> None:
-    data = item.dataset.data
-    assert isinstance(data, ConcentrationMap)
-    rows = np.flatnonzero(item.used.any(axis=1))
-    rows = np.unique(rows[np.linspace(0, rows.size - 1, min(5, rows.size)).round().astype(int)])
-    x = view.along(data.position)
-    for row, colour in zip(rows, figstyle.shades(rows.size), strict=True):
-        error = None if row != rows[-1] or item.error is None else item.error[row] / 1e3
-        figstyle.points(panel, x, item.measured[row] / 1e3, error, color=colour, marker=marker, markersize=2.0)
-        panel.plot(
-            x, item.predicted[row] / 1e3, color=colour, zorder=4, label=f"{data.time[row] / view.time_scale:.0f}"
-        )
+    data = item.measurement
+    assert data.position is not None
+    times = np.unique(data.time[item.used])
+    times = times[np.unique(np.linspace(0, times.size - 1, min(5, times.size)).round().astype(int))]
+    for time, colour in zip(times, figstyle.shades(times.size), strict=True):
+        here = data.at(float(time))
+        x = view.along(data.position[here])
+        error = None if time != times[-1] or item.error is None else item.error[here] / 1e3
+        figstyle.points(panel, x, item.measured[here] / 1e3, error, color=colour, marker=marker, markersize=2.0)
+        label = f"{time / view.time_scale:.0f}"
+        panel.plot(x, item.predicted[here] / 1e3, color=colour, zorder=4, label=label)
 
 
 # ---- Fig. 5 -------------------------------------------------------------------------------------------------------
@@ -154,8 +149,8 @@ def _profiles(panel: Axes, item: Compared, view: View, marker: str) -> None:
 
 def _draw_velocities(found: Sequence[Comparison], views: list[View], path: Path, title: str, note: str) -> None:
     """Speed against time at the measured positions; below it the ratio averaged over the window, by position."""
-    kinds = {(i.dataset.data.quantity, i.dataset.data.frame, i.dataset.data.unsigned)
-             for i in found[0].of_kind("velocity") if isinstance(i.dataset.data, VelocityTable)}  # fmt: skip
+    looks = [i.measurement.look for i in found[0].of_kind("velocity")]
+    kinds = {(look.quantity, look.frame, look.unsigned) for look in looks if isinstance(look, VelocityLook)}
     quantity, frame, unsigned = sorted(kinds)[0]
     symbol = {"v_0": "v_0", "v_minus": "v_-", "v_plus": "v_+"}[quantity]
     name = f"$|{symbol}|$, {frame} frame" if unsigned else f"${symbol}$, {frame} frame"
@@ -191,15 +186,14 @@ def _draw_velocities(found: Sequence[Comparison], views: list[View], path: Path,
 
 
 def _speeds(panel: Axes, item: Compared, view: View) -> None:
-    data = item.dataset.data
-    assert isinstance(data, VelocityTable)
+    data, t = item.measurement, item.measurement.time / view.time_scale
+    assert data.position is not None
     for place, colour, marker, dash in zip(
-        data.positions, figstyle.COLOURS * 3, figstyle.MARKERS * 3, figstyle.DASHES * 3, strict=False
+        np.unique(data.position), figstyle.COLOURS * 3, figstyle.MARKERS * 3, figstyle.DASHES * 3, strict=False
     ):
         here = np.flatnonzero((data.position == place) & item.used)
         here = here[np.argsort(data.time[here])]
         thin = here[_thinned(here.size)]
-        t = data.time / view.time_scale
         error = None if item.error is None else item.error[thin] * ANGSTROM
         figstyle.points(panel, t[thin], item.measured[thin] * ANGSTROM, error, color=colour, marker=marker)
         panel.plot(
@@ -247,18 +241,16 @@ def _draw_residuals(found: Sequence[Comparison], views: list[View], path: Path, 
                 used = item.used
                 with np.errstate(divide="ignore", invalid="ignore"):
                     residual = (item.measured - item.predicted) / scale
-                time = np.broadcast_to(
-                    item.dataset.data.time[:, None] if residual.ndim == 2 else item.dataset.data.time, residual.shape
-                )
+                time = item.measurement.time
                 thin = _thinned(int(used.sum()))
                 panel.plot(
                     time[used][thin] / view.time_scale, residual[used][thin], marker, color=colour, markersize=1.5,
                     markeredgewidth=0, alpha=0.7, label=_short(one),
                 )  # fmt: skip
             panel.axhline(0, color=figstyle.GREY, linewidth=0.6)
-            kind = found[0].items[k].dataset.kind
+            data = found[0].items[k].measurement
             panel.set_ylabel("residual / error" if found[0].items[k].error is not None else "residual / max")
-            panel.set_title(f"{kind}: {found[0].items[k].dataset.label}", loc="left")
+            panel.set_title(f"{data.kind}: {data.label}", loc="left")
         if len(found) > 1:
             axes[0].legend(markerscale=3)
         axes[-1].set_xlabel(views[0].time_label)

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import InputError
-from cellsim.compare.comparison import UNITS, Compared, Comparison, check_origins, compare
+from cellsim.compare.comparison import Compared, Comparison, check_origins, compare
 from cellsim.compare.figures import write_comparison_figures
 from cellsim.drawing import page
-from cellsim.instruments.maps import VelocityTable
+from cellsim.instruments.data import not_imposed, read_measurements
+from cellsim.instruments.measurement import UNITS
 from cellsim.run.case import load_case
-from cellsim.run.data import data_of_case, read_data
 from cellsim.run.folder import predict, read_run
 from cellsim.solvers.solution import Solution
 
@@ -73,31 +73,31 @@ def compare_case(path: str | Path, data: Sequence[str | Path], wanted: Wanted = 
         case, kept = read_run(path)
     else:
         case = load_case(path)
-    read = [dataset for name in data for dataset in read_data(name, case)]
+    read = [m for name in data for m in read_measurements(name, case.setup)]
     if not read and not case.measured and all(step.measured_other is None for step in case.protocol.steps):
         raise InputError(f"{path}: there is nothing to compare with; name data files, or give the case [[measured]]")
     origin = case.cell.from_origin(0.0)
     places = [x + origin for x in wanted.left_out]
-    measured = {float(x) for d in read if isinstance(d.data, VelocityTable) for x in d.data.positions}
+    measured = {float(x) for m in read if m.kind == "velocity" and m.position is not None for x in m.position}
     for x in places:
         if not any(abs(x - m) < 1e-6 for m in measured):
             listed = ", ".join(f"{1e3 * (m - origin):g} mm" for m in sorted(measured)) or "none"
             raise InputError(f"--leave-out {1e3 * (x - origin):g} mm: no velocity was measured there (at: {listed})")
     solution = kept or predict(case)
     return compare(
-        case, solution, [*read, *data_of_case(case, solution)],
+        case, solution, [*read, *case.measured, *not_imposed(case.protocol, solution)],
         left_out=places, window=wanted.window, profile_time=wanted.profile_time,
     )  # fmt: skip
 
 
 def row(item: Compared) -> tuple[str, ...]:
     """One data set in the columns of the table."""
-    scale, unit = (1e10, "Å/s") if item.dataset.kind == "velocity" else (1.0, UNITS[item.dataset.kind])
+    scale, unit = (1e10, "Å/s") if item.measurement.kind == "velocity" else (1.0, UNITS[item.measurement.kind])
     ratio = item.ratio[np.isfinite(item.ratio)]
     chi2 = item.chi2
     return (
-        item.dataset.label,
-        item.dataset.kind,
+        item.measurement.label,
+        item.measurement.kind,
         str(item.count),
         f"{scale * item.bias:+.4g}",
         f"{scale * item.rms:.4g}",
@@ -114,7 +114,7 @@ def lines(one: Comparison) -> list[str]:
         cells = row(item)
         chi2 = f", chi^2 per point {cells[6]}" if cells[6] else ""
         told.append(f"  {cells[1]:9s} {cells[0]}: {cells[2]} points, rms {cells[4]} {cells[5]}{chi2}, ratio {cells[7]}")
-        told += [f"            {note}" for note in item.dataset.notes]
+        told += [f"            {note}" for note in item.measurement.notes]
     return told + [f"  {merit.text}" for merit in one.merits]
 
 
@@ -127,14 +127,14 @@ def numbers(one: Comparison) -> dict[str, Any]:
         "status": one.solution.status,
         "data": [
             {
-                "label": item.dataset.label,
-                "kind": item.dataset.kind,
-                "unit": UNITS[item.dataset.kind],
+                "label": item.measurement.label,
+                "kind": item.measurement.kind,
+                "unit": UNITS[item.measurement.kind],
                 "points": item.count,
                 "bias": _number(item.bias),
                 "rms": _number(item.rms),
                 "chi2_per_point": None if item.chi2 is None else _number(item.chi2),
-                "notes": list(item.dataset.notes),
+                "notes": list(item.measurement.notes),
             }
             for item in one.items
         ],
@@ -219,7 +219,7 @@ def _page(found: Sequence[Comparison], figures: Sequence[Path], title: str, note
 
 
 def _section(one: Comparison) -> str:
-    notes = [f"{item.dataset.label}: {note}" for item in one.items for note in item.dataset.notes]
+    notes = [f"{item.measurement.label}: {note}" for item in one.items for note in item.measurement.notes]
     merits = page.bullets([m.text for m in one.merits])
     about = (
         f"Set {one.case.transport.name}. Residual: measured minus predicted. Ratio: predicted/measured of currents and "

@@ -259,7 +259,7 @@ def conditional(
     Forecast
     """
     C = level**2 * observation.noise.covariance
-    residual = observation.measured - predicted
+    residual = observation.value - predicted
     factor = cho_factor(C[np.ix_(~late, ~late)], lower=True)
     cross = C[np.ix_(~late, late)]
     K = cho_solve(factor, cross).T
@@ -270,7 +270,7 @@ def conditional(
         spread = spread + G @ covariance @ G.T
     spread = 0.5 * (spread + spread.T)
     L = np.linalg.cholesky(spread)
-    measured = observation.measured[late]
+    measured = observation.value[late]
     w = solve_triangular(L, measured - mean, lower=True)
     density = -0.5 * float(w @ w) - float(np.sum(np.log(np.diag(L))))
     return Forecast(measured, mean, np.sqrt(np.diag(spread)), np.asarray(w), density)

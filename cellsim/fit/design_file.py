@@ -17,12 +17,11 @@ from cellsim.electrolyte.set_file import read_set
 from cellsim.files.schema import Table, read_toml
 from cellsim.fit.design import Candidate, Design, Rated, candidates, design
 from cellsim.fit.experiment import Observation
-from cellsim.fit.looks import ProfileLook, SeriesLook, VelocityLook
-from cellsim.fit.noise import Noise, independent
 from cellsim.fit.parameters import Space
 from cellsim.fit.recipe import read_nuisances, read_set_model
 from cellsim.fit.set_model import SetModel
-from cellsim.instruments.maps import VelocityTable
+from cellsim.instruments.looks import VelocityLook
+from cellsim.instruments.measurement import UNITS, ConcentrationMap, series, velocities
 from cellsim.run.case import Case, load_case
 from cellsim.run.simulation import simulate
 from cellsim.solvers.march import Options
@@ -127,35 +126,26 @@ def _observation(table: Table, kind: str, cell: Cell, case: Case, end: float) ->
     times = times[times <= end * (1 + 1e-9)]
     raw = table.data.get("error")
     relative = isinstance(raw, str) and raw.strip().endswith("%")
-    unit = {"current": "A/m^2", "profile": "mol/m^3", "velocity": "m/s"}[kind]
-    error = table.quantity("error", "" if relative else unit, above=0)
+    error = table.quantity("error", "" if relative else UNITS[kind], above=0)
     if kind == "current":
         size = error * _typical_current(cell, case) if relative else error
-        seen = independent(np.full(times.size, size))
-        return Observation("current", "current", np.zeros(times.size), seen, SeriesLook("i", times), time=times)
+        return Observation.of(series("current", times, np.zeros(times.size), error=size))
     if relative and kind == "velocity":
         raise table.error("error", 'must be a velocity, such as "2 angstrom/s"')
     if kind == "profile":
         margin = table.quantity("margin", "m", 0.0, least=0)
         count = table.integer("positions", 40, least=2)
         x = margin + (np.arange(count) + 0.5) / count * (cell.thickness - 2 * margin)
-        sigma = np.full(times.size * count, error * case.c0 if relative else error)
-        group = np.repeat(np.arange(times.size), count)
-        look = ProfileLook(times, x, np.ones((times.size, count), dtype=bool))
-        return Observation(
-            "profiles", "profile", np.zeros(sigma.size), Noise(sigma, group), look, time=np.repeat(times, count),
-            position=np.tile(x, times.size),
-        )  # fmt: skip
+        zeros = np.zeros((times.size, count))
+        errors = zeros + (error * case.c0 if relative else error)
+        return Observation.of(ConcentrationMap(times, x, zeros, errors, label="profiles").measurement(case.c0))
     places = np.array([cell.thickness * f for f in table.array("positions")])
     if np.any(places <= 0) or np.any(places >= cell.thickness):
         raise table.error("positions", "are fractions of the thickness, between 0 and 1")
     t, x = np.repeat(times, places.size), np.tile(places, times.size)
-    data = VelocityTable(
-        t, x, np.zeros(t.size), None, "v_0", "lab", False, table.quantity("position_error", "m", 0.0, least=0),
-        table.quantity("beam_width", "m", 0.0, least=0),
-    )  # fmt: skip
-    noise = independent(np.full(t.size, error))
-    return Observation("velocities", "velocity", np.zeros(t.size), noise, VelocityLook(data), time=t, position=x)
+    position_error, beam = (table.quantity(key, "m", 0.0, least=0) for key in ("position_error", "beam_width"))
+    seen = VelocityLook(t, x, unsigned=False, position_error=position_error, beam_width=beam)
+    return Observation.of(velocities(seen, np.zeros(t.size), error=error, label="velocities"))
 
 
 def _typical_current(cell: Cell, case: Case) -> float:

@@ -60,7 +60,7 @@ def draw_data(found: Estimate, path: str | Path, *, title: str = "", note: str =
 
 def _draw_one(axes: Axes, o: Observation, best: Array, level: float) -> None:
     scale, symbol, unit = _SCALE[o.kind]
-    error = scale * level * o.noise.sigma
+    error = scale * level * (o.noise.own if o.error is None else o.error)
     if o.position is not None and o.time.size:
         mm = 1e3
         times = np.unique(o.time)
@@ -69,24 +69,24 @@ def _draw_one(axes: Axes, o: Observation, best: Array, level: float) -> None:
             places = np.unique(o.position)
             for place, colour in zip(places, figstyle.shades(places.size), strict=True):
                 here = o.position == place
-                figstyle.points(axes, o.time[here] / 60, scale * o.measured[here], error[here], color=colour)
+                figstyle.points(axes, o.time[here] / 60, scale * o.value[here], error[here], color=colour)
                 axes.plot(o.time[here] / 60, scale * best[here], color=colour, label=f"{mm * place:.2f} mm")
             axes.set_xlabel(figstyle.label("$t$", "min"))
         else:
             for time, colour in zip(chosen, figstyle.shades(chosen.size), strict=True):
                 here = o.time == time
                 x = mm * o.position[here]
-                axes.plot(x, scale * o.measured[here], ".", color=colour, markersize=2, alpha=0.6)
+                axes.plot(x, scale * o.value[here], ".", color=colour, markersize=2, alpha=0.6)
                 axes.plot(x, scale * best[here], color=colour, label=f"{time / 60:.0f} min")
             axes.set_xlabel(figstyle.label("$x$", "mm", "from the positive electrode"))
         figstyle.legend_above(axes, columns=5)
     elif o.time.size:
-        figstyle.points(axes, o.time / 60, scale * o.measured, error)
+        figstyle.points(axes, o.time / 60, scale * o.value, error)
         axes.plot(o.time / 60, scale * best, color=figstyle.COLOURS[1])
         axes.set_xlabel(figstyle.label("$t$", "min"))
     else:
         c: Any = getattr(o.look, "c", np.arange(o.size))
-        figstyle.points(axes, c / 1e3, scale * o.measured, error)
+        figstyle.points(axes, c / 1e3, scale * o.value, error)
         order = np.argsort(c)
         axes.plot(c[order] / 1e3, scale * best[order], color=figstyle.COLOURS[1])
         axes.set_xlabel(figstyle.label("$c$", "mol L$^{-1}$"))

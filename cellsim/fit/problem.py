@@ -242,6 +242,6 @@ def synthetic(problem: Problem, u: Array, generator: np.random.Generator | None)
             value = next(predicted)
             if not np.all(np.isfinite(value)):
                 raise InputError(f"{o.label}: the run does not reach all points at these values; shorten the data")
-            made.append(replace(o, measured=value if generator is None else value + o.noise.draw(generator)))
+            made.append(replace(o, value=value if generator is None else value + o.noise.draw(generator)))
         experiments.append(replace(e, observations=tuple(made)))
     return Problem(problem.space, problem.model, tuple(experiments))

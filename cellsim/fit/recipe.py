@@ -18,8 +18,7 @@ from cellsim.electrolyte.properties import DEFAULT_UNITS, PROPERTIES, SI_UNITS
 from cellsim.electrolyte.set_file import SetFile, parse_set, read_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import Table, read_toml
-from cellsim.fit.data import POINT_KINDS, Use, observe, read_points
-from cellsim.fit.experiment import CELL_ROLES, Experiment, Observation
+from cellsim.fit.experiment import CELL_ROLES, Experiment, Observation, Selection, observe
 from cellsim.fit.parameters import Parameter, Prior, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.set_model import (
@@ -32,9 +31,10 @@ from cellsim.fit.set_model import (
     scaled_form,
     spline_form,
 )
+from cellsim.instruments.data import POINT_KINDS, Setup, read_measurements, read_points
+from cellsim.instruments.measurement import UNITS, Measurement
 from cellsim.run.case import Case, load_case
-from cellsim.run.data import Dataset, data_of_case, read_data
-from cellsim.run.simulation import simulate
+from cellsim.run.simulation import check_initial_state, choose_solver
 
 DATA_ROLES = {
     "gain": "", "background": "mol/m^3", "time_offset": "s", "position_offset": "m", "velocity_scale": "",
@@ -228,7 +228,7 @@ def read_recipe(path: str | Path) -> Recipe:
         nuisance.check(names)
     points = top.tables("points")
     if points:
-        seen = tuple(_points(t, transport) for t in points)
+        seen = tuple(_points(t, transport, cases[0].setup) for t in points)
         experiments.append(Experiment("points", cases[0].cell, None, cases[0].c0, seen))
     space = Space((*model.parameters, *(n.parameter for n in nuisances)), *(joint or (None, None)))
     title = top.string("title", top.file.stem)
@@ -371,23 +371,20 @@ def _name(table: Table, k: int, case: Case) -> str:
 
 def _experiment(table: Table, case: Case, name: str, nuisances: Sequence[Nuisance]) -> Experiment:
     mine = [n for n in nuisances if n.acts_on(name)]
-    seen: list[Observation] = []
-    for entry in _data_tables(table):
-        for dataset in read_data(entry.path("file"), case):
-            seen.append(_observation(dataset, entry, case, mine))
+    seen = [
+        _observation(measurement, entry, case, mine)
+        for entry in _data_tables(table)
+        for measurement in read_measurements(entry.path("file"), case.setup)
+    ]
     if table.boolean("measured", True):
         blank = Table({}, table.file, table.name)
-        trial = simulate(case.cell, case.transport.with_extrapolation("clamp"), case.protocol, c0=case.c0,
-                         solver=_solver(table, case))  # fmt: skip
-        for dataset in data_of_case(case, trial):
-            if dataset.data.error is not None or not dataset.label.endswith("not imposed"):
-                seen.append(_observation(dataset, blank, case, mine))
+        seen += [_observation(measurement, blank, case, mine) for measurement in case.measured]
     cell = {n.role: n.parameter.name for n in mine if n.role in CELL_ROLES}
     with table.located():
-        return Experiment(
-            name, case.cell, case.protocol, case.c0, tuple(seen), cell, _solver(table, case),
-            driven_by_total="area" in cell,
-        )  # fmt: skip
+        solver = choose_solver(_solver(table, case), case.transport)
+        check_initial_state(case.cell, case.transport.with_extrapolation("clamp"), case.c0)
+        total = "area" in cell
+        return Experiment(name, case.cell, case.protocol, case.c0, tuple(seen), cell, solver, driven_by_total=total)
 
 
 def _solver(table: Table, case: Case) -> str:
@@ -407,35 +404,33 @@ def _data_tables(table: Table) -> list[Table]:
     return found
 
 
-def _observation(dataset: Dataset, entry: Table, case: Case, nuisances: Sequence[Nuisance]) -> Observation:
+def _observation(measurement: Measurement, entry: Table, case: Case, nuisances: Sequence[Nuisance]) -> Observation:
     entry.only("file", "error", "noise", "correlation", "from", "to", "every", "free_in_each_profile", "time_offset")
     profiled = tuple(entry.strings("free_in_each_profile")) if "free_in_each_profile" in entry else ()
-    for one in profiled:
-        if one not in ("gain", "background"):
+    for role in profiled:
+        if role not in ("gain", "background"):
             raise entry.error("free_in_each_profile", 'may hold "gain" and "background"')
     roles = {
         n.role: n.parameter.name
         for n in nuisances
-        if n.role in DATA_ROLES and n.sees(dataset.label, dataset.kind) and n.role not in profiled
+        if n.role in DATA_ROLES and n.sees(measurement.label, measurement.kind) and n.role not in profiled
     }
-    unit = {"current": "A/m^2", "voltage": "V", "profile": "mol/m^3", "velocity": "m/s"}[dataset.kind]
-    absolute, relative = _error(entry, unit)
-    use = Use(
-        error=absolute,
-        relative_error=relative,
-        free=entry.choice("noise", ["stated", "free"], "stated") == "free",
+    selection = replace(
+        _selection(entry, measurement.kind),
         correlation=entry.quantity("correlation", "m", 0.0, least=0),
         start=entry.quantity("from", "s", -np.inf),
         stop=entry.quantity("to", "s", np.inf),
         every=entry.integer("every", 1, least=1),
-        profiled=profiled,
-        nuisance=roles,
     )
-    offset = entry.quantity("time_offset", "s", 0.0)
-    if offset:
-        dataset = replace(dataset, data=replace(dataset.data, time=dataset.data.time + offset))
+    later = measurement.delayed(entry.quantity("time_offset", "s", 0.0))
     with entry.located():
-        return observe(dataset, case, use)
+        return observe(later, case.setup, selection, nuisance=roles, profiled=profiled)
+
+
+def _selection(entry: Table, kind: str) -> Selection:
+    """The errors that an entry states, or that their level is to be found."""
+    absolute, relative = _error(entry, UNITS[kind])
+    return Selection(absolute, relative, entry.choice("noise", ["stated", "free"], "stated") == "free")
 
 
 def _error(entry: Table, unit: str) -> tuple[float | None, float | None]:
@@ -448,7 +443,7 @@ def _error(entry: Table, unit: str) -> tuple[float | None, float | None]:
     return (entry.quantity("error", unit, above=0) if unit else entry.number("error", above=0)), None
 
 
-def _points(table: Table, transport: TransportSet) -> Observation:
+def _points(table: Table, transport: TransportSet, setup: Setup) -> Observation:
     table.only("kind", "file", "reference", "error", "noise", "label")
     kind = table.choice("kind", POINT_KINDS)
     reference = None
@@ -457,11 +452,7 @@ def _points(table: Table, transport: TransportSet) -> Observation:
         given.only("c", "m", "r")
         key = given.exactly_one("c", "m", "r")
         reference = transport.c_of(**{key: given.quantity(key, SI_UNITS[key], above=0)})
-    unit = {"potential": "V", "current_fraction": "", "conductivity": "S/m"}[kind]
-    absolute, relative = _error(table, unit)
-    use = Use(
-        error=absolute, relative_error=relative, free=table.choice("noise", ["stated", "free"], "stated") == "free"
-    )
     path = table.path("file")
     with table.located():
-        return read_points(path, kind, transport, reference=reference, use=use, label=table.string("label", path.name))
+        points = read_points(path, kind, transport, reference=reference, label=table.string("label", path.name))
+        return observe(points, setup, _selection(table, kind))

@@ -20,9 +20,9 @@ from cellsim.fit.bands import Bands, draw_bands
 from cellsim.fit.estimate import Direction, Estimate, describe, directions, estimate
 from cellsim.fit.figures import FIGURES, draw_data, draw_likelihood_profiles, draw_properties
 from cellsim.fit.likelihood_profile import LikelihoodProfile, profiles
-from cellsim.fit.looks import SetLook
 from cellsim.fit.posterior import Posterior, sample
 from cellsim.fit.recipe import Recipe
+from cellsim.instruments.looks import SetLook
 from cellsim.run.case import Case
 
 PROPERTIES = ("kappa", "D", "t_plus", "one_minus_t_plus_chi")

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.electrolyte.set_file import parse_set
-from cellsim.fit.data import Use, observe
 from cellsim.fit.estimate import Estimate, estimate
-from cellsim.fit.experiment import CELL_ROLES, Experiment
+from cellsim.fit.experiment import CELL_ROLES, Experiment, Selection, observe
 from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import DATA_ROLES, LINEAR_ROLES, ROLE_UNITS, default_start, typical
 from cellsim.fit.set_model import SetModel
+from cellsim.instruments.data import not_imposed, read_measurements
+from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case, load_case
-from cellsim.run.data import Dataset, data_of_case, read_data
 from cellsim.run.folder import predict
 
 
@@ -154,14 +154,14 @@ REACH = 100.0
 """A nuisance may go so many times up or down from its start."""
 
 
-def rival(case: Case, datasets: Sequence[Dataset], nuisances: Sequence[str]) -> Problem:
+def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> Problem:
     """A case with its set as it stands and nuisances free.
 
     Parameters
     ----------
     case : Case
         Cell, protocol and set.
-    datasets : sequence of Dataset
+    data : sequence of Measurement
         What was measured; where no errors are stated the noise level is found.
     nuisances : sequence of str
         Which are refitted: R_int, area, gain, background, time_offset, ...
@@ -179,13 +179,10 @@ def rival(case: Case, datasets: Sequence[Dataset], nuisances: Sequence[str]) -> 
     if not parameters:
         raise InputError("--refit needs the name of at least one nuisance, such as R_int")
     seen = []
-    for dataset in datasets:
-        roles = {
-            role: role for role in nuisances
-            if role in DATA_ROLES and (role not in ("gain", "background") or dataset.kind == "profile")
-            and (role != "velocity_scale" or dataset.kind == "velocity")
-        }  # fmt: skip
-        seen.append(observe(dataset, case, Use(free=dataset.data.error is None, nuisance=roles)))
+    for m in data:
+        others = {"gain": "profile", "background": "profile", "velocity_scale": "velocity"}
+        roles = {role: role for role in nuisances if role in DATA_ROLES and others.get(role, m.kind) == m.kind}
+        seen.append(observe(m, case.setup, Selection(free=m.error is None), nuisance=roles))
     cell_roles = {role: role for role in nuisances if role in CELL_ROLES}
     e = Experiment(
         case.path.stem, case.cell, case.protocol, case.c0, tuple(seen), cell_roles,
@@ -229,11 +226,11 @@ def rivals(cases: Sequence[str | Path], data: Sequence[str | Path], nuisances: S
     found: dict[str, Problem] = {}
     for path in cases:
         case = load_case(path)
-        datasets = [d for name in data for d in read_data(name, case)]
+        measured = [m for name in data for m in read_measurements(name, case.setup)]
         if not data or case.measured:
-            datasets += list(data_of_case(case, predict(case)))
+            measured += [*case.measured, *not_imposed(case.protocol, predict(case))]
         name = case.transport.name
-        found[name if name not in found else f"{name} ({Path(path).stem})"] = rival(case, datasets, nuisances)
+        found[name if name not in found else f"{name} ({Path(path).stem})"] = rival(case, measured, nuisances)
     return found
 
 

@@ -10,16 +10,20 @@ from the scatter between successive profiles. Fits should use the raw signal ins
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erf
 
-from cellsim.base import Array, InputError
-from cellsim.instruments.concentration import ConcentrationMap
-from cellsim.instruments.xam import state_at
+from cellsim.base import Array, Bools, InputError, factor_to_si
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.instruments.looks import Clocked, Cut, Look, Values, state_at
+from cellsim.instruments.measurement import ConcentrationMap, Measurement
+from cellsim.instruments.tables import Column, read_table
 from cellsim.solvers.solution import Solution
 
 
@@ -168,7 +172,7 @@ def find_edges(profiles: MriProfiles) -> Edges:
 
 def to_concentration(
     profiles: MriProfiles,
-    c_0: float,
+    c_average: float,
     *,
     positive: Literal["lower", "upper"],
     normalise: Literal["pixel", "mean"] = "pixel",
@@ -181,7 +185,7 @@ def to_concentration(
     ----------
     profiles : MriProfiles
         The first one belongs to the uniform cell.
-    c_0 : float
+    c_average : float
         Its concentration [mol/m^3].
     positive : {"lower", "upper"}
         Edge at which the metal dissolves: there the signal rises.
@@ -224,18 +228,18 @@ def to_concentration(
             raise InputError(f'{profiles.label}: pixels of the first profile vanish in noise; use normalise = "mean"')
         relative = within / within[0]
         own, first = noise / within[0], noise / within[0] * relative
-        shared = c_0 * noise / within[0]
+        shared = c_average * noise / within[0]
     else:
         relative, own = within / mean, np.full(within.shape[1], noise / mean)
         first = np.full(within.shape, structure / mean)
-        shared = np.full(within.shape[1], c_0 * structure / mean)
-    error = c_0 * np.sqrt(own**2 + first**2)
+        shared = np.full(within.shape[1], c_average * structure / mean)
+    error = c_average * np.sqrt(own**2 + first**2)
     if normalise == "pixel":
-        error[0] = 0.0  # c_0 by definition
+        error[0] = 0.0  # c_average by definition
     x = z[kept] - edges.lower if positive == "lower" else edges.upper - z[kept]
     order = np.argsort(x)
     found = ConcentrationMap(
-        profiles.time - profiles.time[0], x[order], c_0 * relative[:, order], error[:, order], shared[order],
+        profiles.time - profiles.time[0], x[order], c_average * relative[:, order], error[:, order], shared[order],
         resolution=together * profiles.pixel, label=profiles.label,
     )  # fmt: skip
     between = (z > edges.lower - 3 * edges.blur) & (z < edges.upper + 3 * edges.blur)
@@ -361,3 +365,128 @@ def gain_and_background(signal: ArrayLike, profile: ArrayLike) -> tuple[float, f
     """
     gain, background = np.polyfit(np.asarray(profile, dtype=float), np.asarray(signal, dtype=float), 1)
     return float(gain), float(background)
+
+
+@dataclass(frozen=True)
+class NormalisedLook(Clocked):
+    """Profiles as :func:`to_concentration` makes them: the prediction goes through the same scanner and the same steps.
+
+    Parameters
+    ----------
+    time : ndarray, shape (t,)
+        Of all profiles, the first of which the others refer to [s].
+    z : ndarray, shape (k,)
+        Pixels on the scanner's axis [m].
+    edges : Edges
+        By the first profile.
+    positive, normalise, margin
+        As in :func:`to_concentration`.
+    c_average : float
+        Concentration of the first profile [mol/m^3].
+    keep : ndarray of bool, shape (t, points)
+        Which points of the map were measured.
+    """
+
+    time: Array
+    z: Array
+    edges: Edges
+    positive: Literal["lower", "upper"]
+    normalise: Literal["pixel", "mean"]
+    margin: float
+    c_average: float
+    keep: Bools
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """[mol/m^3]"""
+        assert solution is not None
+        times = self.times(values)
+        signal = predicted_signal(solution, self.z, times, edges=self.edges, positive=self.positive)
+        back = to_concentration(
+            signal,
+            self.c_average,
+            positive=self.positive,
+            normalise=self.normalise,
+            edges=self.edges,
+            margin=self.margin,
+        )
+        reached = times <= solution["time"][-1] * (1 + 1e-9)
+        return np.where(reached[:, None], back.map.c, np.nan)[self.keep]
+
+    def some(self, keep: Bools, end: float = np.inf) -> Look:
+        """See :class:`.Look`; the first profile is looked at whether one of its points is kept or not."""
+        return Cut(replace(self, time=np.minimum(self.time, end)), keep)
+
+
+def normalised(
+    profiles: MriProfiles,
+    c_average: float,
+    *,
+    positive: Literal["lower", "upper"],
+    normalise: Literal["pixel", "mean"] = "pixel",
+    margin: float = 1.6,
+    time_offset: float = 0.0,
+) -> Measurement:
+    """Raw profiles as a measurement of concentration; arguments as :func:`to_concentration`.
+
+    Parameters
+    ----------
+    profiles, c_average, positive, normalise, margin
+        As :func:`to_concentration`.
+    time_offset : float
+        Time of the first profile [s].
+
+    Returns
+    -------
+    Measurement
+    """
+    made = to_concentration(profiles, c_average, positive=positive, normalise=normalise, margin=margin)
+    data = replace(made.map, time=made.map.time + time_offset)
+    look = NormalisedLook(
+        data.time, profiles.z, made.edges, positive, normalise, margin, c_average, np.isfinite(data.c)
+    )
+    balance = float(np.max(np.abs(made.balance - 1)))
+    notes = (
+        f"edges {1e3 * made.edges.thickness:.3f} mm apart, blur {1e6 * made.edges.blur:.0f} um, noise "
+        f"{100 * made.noise:.1f} %, structure {100 * made.structure:.1f} % of the signal",
+        f"salt balance: total signal within {100 * balance:.1f} % of the first profile's, noise of the pixels "
+        f"{100 * made.balance_error:.1f} %",
+    )
+    return data.measurement(c_average, look=look, notes=notes)
+
+
+# ---- files --------------------------------------------------------------------------------------------------------
+
+
+def read_mri(path: str | Path, *, label: str = "") -> MriProfiles:
+    """Raw MRI profiles: a column of positions and one column per profile, headed by its time.
+
+    Parameters
+    ----------
+    path : str or Path
+        Wide table; ``z_mm`` or ``z (mm)``, then ``t513s``, ``513 s``, ``10 min``.
+    label : str
+        For figures; default the name of the file.
+
+    Returns
+    -------
+    MriProfiles
+
+    Raises
+    ------
+    InputError
+        A header without unit or time, positions that do not increase evenly, anything not a number.
+    """
+    table = read_table(path)
+    heading = table.header[0] if "(" in table.header[0] else table.header[0].replace("_", "/", 1)  # z_mm is z/mm
+    axis = Column.parse(heading)
+    if not axis.unit:
+        raise InputError(f'{table.path}: the first column, "{axis.name}", needs a unit of length, such as "z (mm)"')
+    times = []
+    for heading in table.header[1:]:
+        ending = re.search(r"([\d.]+)\s*(s|min|h)\s*$", heading)
+        if not ending:
+            raise InputError(f'{table.path}: column "{heading}" must end in its time with a unit, such as "513 s"')
+        times.append(float(ending.group(1)) * factor_to_si(ending.group(2), "s"))
+    z = table.numbers(0) * axis.factor(["m"], field=f"{table.path}: {table.header[0]}")[0]
+    signal = np.array([table.numbers(k) for k in range(1, len(table.header))])
+    return MriProfiles(np.array(times), z, signal, label or table.path.name)

@@ -14,18 +14,15 @@ Sources: doi:10.1039/D0EE02193H, Eq. 3 and lines 265-274; volume balance of cons
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.instruments.looks import Frame, at_beam
 from cellsim.solvers.solution import Solution
-
-Frame = Literal["interface", "lab", "solvent"]
 
 
 def epsilon(transport: TransportSet, c: ArrayLike) -> Array:
@@ -102,85 +99,6 @@ def anion_speed_as_published(v_0: ArrayLike, ratio: ArrayLike) -> Array:
         One epsilon for the whole cell [1].
     """
     return (np.asarray(ratio, dtype=float) + 1) * np.abs(np.asarray(v_0, dtype=float))
-
-
-@dataclass(frozen=True)
-class AtBeam:
-    """A quantity of a run where a beam sees it.
-
-    Parameters
-    ----------
-    mean : ndarray, shape (time, p)
-        Averaged over the beam and over where it may stand [SI].
-    by_position : ndarray, shape (time, p)
-        Standard deviation from not knowing where it stands [SI].
-    """
-
-    mean: Array
-    by_position: Array
-
-
-def at_beam(
-    solution: Solution,
-    name: str,
-    positions: ArrayLike,
-    *,
-    frame: Frame = "lab",
-    beam: float = 0.0,
-    position_error: float = 0.0,
-    nodes: int = 9,
-) -> AtBeam:
-    """Average a velocity, or "c", over a beam fixed in the lab, and over the error of its position.
-
-    Parameters
-    ----------
-    solution : Solution
-        The run.
-    name : str
-        ``"v_0"``, ``"v_minus"``, ``"v_plus"`` or ``"c"``.
-    positions : array_like, shape (p,)
-        Centres of the beam, from the positive interface at t = 0, fixed in the lab [m].
-    frame : {"interface", "lab", "solvent"}
-        Frame of the velocity; the beam is fixed in the lab whatever the frame.
-    beam : float
-        Full width, evenly lit [m].
-    position_error : float
-        Standard error of the position [m].
-    nodes : int
-        Points of each quadrature.
-
-    Returns
-    -------
-    AtBeam
-        NaN where the beam or its error reaches out of the electrolyte.
-
-    Raises
-    ------
-    InputError
-        Negative widths or unknown frame.
-    """
-    if beam < 0 or position_error < 0:
-        raise InputError("beam and position_error must not be negative")
-    x, w = np.polynomial.legendre.leggauss(nodes if beam > 0 else 1)
-    y, u = np.polynomial.hermite_e.hermegauss(nodes if position_error > 0 else 1)
-    places = np.asarray(positions, dtype=float)
-    grid = places[:, None, None] + position_error * y[:, None] + 0.5 * beam * x
-    values = solution.at(name, grid.ravel(), frame="lab")
-    if frame != "lab" and name.startswith("v_"):
-        values = values - _frame_velocity(solution, grid.ravel(), frame)
-    seen = np.einsum("tpyx,x->tpy", values.reshape(-1, *grid.shape), w / w.sum())
-    u = u / u.sum()
-    mean = seen @ u
-    return AtBeam(mean, np.sqrt(np.maximum((seen - mean[..., None]) ** 2 @ u, 0.0)))
-
-
-def _frame_velocity(solution: Solution, positions: Array, frame: str) -> Array:
-    """Lab velocity of a frame at positions fixed in the lab, shape (time, p) [m/s]."""
-    if frame == "interface":
-        return np.broadcast_to(solution["v_interface"][:, None], (solution["time"].size, positions.size))
-    if frame == "solvent":
-        return solution.at("v_0", positions, frame="lab")
-    raise InputError(f"frame = {frame!r} must be one of interface, lab, solvent")
 
 
 @dataclass(frozen=True)
@@ -331,38 +249,26 @@ def compare_velocities(
 
 
 @dataclass(frozen=True)
-class RatioStatistics:
+class PositionRatios:
     """Ratio of measured to predicted anion velocity averaged over time, by position (Steinrueck 2020, Fig. 5 inset).
 
     Parameters
     ----------
     position : ndarray, shape (p,)
-        [m]
+        Increasing [m].
     ratio, error : ndarray, shape (p,)
         Mean over the window, and its standard error from measurement and position [1].
-    kept : ndarray of bool, shape (p,)
-        Positions that enter mean and spread.
-    mean, spread : float
-        Over the kept positions; the spread with n - 1 [1].
     """
 
     position: Array
     ratio: Array
     error: Array
-    kept: NDArray[np.bool_]
-    mean: float
-    spread: float
 
 
-def ratio_statistics(
-    comparison: VelocityComparison,
-    *,
-    start: float,
-    end: float,
-    leave_out: Sequence[float] = (),
-    published: bool = False,
-) -> RatioStatistics:
-    """Average the ratio over a time window at every position, then over positions.
+def ratios_by_position(
+    comparison: VelocityComparison, *, start: float, end: float, published: bool = False
+) -> PositionRatios:
+    """Average the ratio over a time window at every position.
 
     Parameters
     ----------
@@ -370,19 +276,17 @@ def ratio_statistics(
         Measured beside predicted.
     start, end : float
         The window; 200 to 400 min in the paper [s].
-    leave_out : sequence of float
-        Positions left out of mean and spread, such as an outlier [m].
     published : bool
         The published way in place of the local one.
 
     Returns
     -------
-    RatioStatistics
+    PositionRatios
 
     Raises
     ------
     InputError
-        No point in the window, or a position to leave out that is not there.
+        No point in the window.
     """
     inside = (comparison.time >= start) & (comparison.time <= end)
     if not inside.any():
@@ -391,20 +295,11 @@ def ratio_statistics(
     value, error = (
         (comparison.published, comparison.published_error) if published else (comparison.anion, comparison.anion_error)
     )
-    measured = np.abs(error / value)[inside] * np.abs(ratio)
+    own = np.abs(error / value)[inside] * np.abs(ratio)
     shared = np.abs(comparison.v_0_model_error / comparison.v_0_model)[inside] * np.abs(ratio)
     places, which = np.unique(comparison.position[inside], return_inverse=True)
     count = np.bincount(which)
-    mean = np.bincount(which, ratio) / count
-    scatter = np.sqrt(np.bincount(which, measured**2)) / count
-    place = np.bincount(which, shared) / count
-    kept = np.ones(places.size, dtype=bool)
-    for x in leave_out:
-        close = np.abs(places - x) < 1e-6
-        if not close.any():
-            raise InputError(f"leave_out = {x * 1e3:.4g} mm is not among the measured positions")
-        kept &= ~close
-    if not kept.any():
-        raise InputError("leave_out leaves no position")
-    spread = float(np.std(mean[kept], ddof=1)) if kept.sum() > 1 else float("nan")
-    return RatioStatistics(places, mean, np.hypot(scatter, place), kept, float(np.mean(mean[kept])), spread)
+    # errors of single points average out over the window, the error of the position is the same at all times
+    scatter = np.sqrt(np.bincount(which, own**2)) / count
+    by_position = np.bincount(which, shared) / count
+    return PositionRatios(places, np.bincount(which, ratio) / count, np.hypot(scatter, by_position))

@@ -14,15 +14,20 @@ meets it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.base import Array, InputError
+from cellsim.base import Array, InputError, factor_to_si
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.attenuation import Attenuation
-from cellsim.instruments.concentration import ConcentrationMap
+from cellsim.instruments.looks import state_at
+from cellsim.instruments.measurement import ConcentrationMap
+from cellsim.instruments.tables import ERROR, axes, grid, read_table
 from cellsim.solvers.solution import Solution
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
@@ -167,14 +172,6 @@ def transmitted(
         inside = (x >= faces[0]) & (x <= faces[-1])
         rows.append(raster.photons * np.where(inside, np.exp(-depth), metal) @ weights)
     return IntensityMap(times, raster.position, np.array(rows), label="XAM, predicted")
-
-
-def state_at(solution: Solution, name: str, time: float) -> Array:
-    """A variable with time as its first dimension, linear between kept states; the first one before t = 0 [SI]."""
-    values, t = solution[name], solution["time"]
-    k = int(np.clip(np.searchsorted(t, time), 1, t.size - 1))
-    w = float(np.clip((time - t[k - 1]) / (t[k] - t[k - 1]), 0.0, 1.0))
-    return np.asarray((1 - w) * values[k - 1] + w * values[k])
 
 
 def counted(expected: IntensityMap, generator: np.random.Generator, *, monitor: float | None = None) -> IntensityMap:
@@ -347,3 +344,191 @@ def cramer_rao(
     if monitor is not None:
         variance = variance + (1 + 1 / np.count_nonzero(before)) / monitor
     return np.asarray(np.sqrt(variance) / np.abs(attenuation.depth_slope(transport, c, path_length)))
+
+
+# ---- files --------------------------------------------------------------------------------------------------------
+
+
+def read_intensity(
+    path: str | Path, *, origin: float = 0.0, counted: bool | None = None, label: str = ""
+) -> IntensityMap:
+    """A map of transmitted intensity from a long table or an npz.
+
+    The table has time, position, intensity and, if known, monitor and error. The npz holds arrays of these names,
+    ``time`` [s] and ``position`` [m] as vectors and the others (time, position); ``time_unit`` and ``position_unit``
+    may name other units.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    origin : float
+        Where its positions count from: distance from the positive interface [m].
+    counted : bool, optional
+        Numbers of photons with Poisson statistics; default: true where all are whole and no errors are given.
+    label : str
+        For figures; default the name of the file.
+
+    Returns
+    -------
+    IntensityMap
+
+    Raises
+    ------
+    InputError
+        Something missing, shapes that do not agree, an intensity that is not positive.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".npz":
+        time, position, intensity, monitor, error = _read_npz(path)
+        position = position + origin
+    else:
+        table = read_table(path)
+        time, position = axes(table, origin)
+        columns = (table.required(["intensity"], [""]), table.quantity(["monitor"], [""]), table.quantity(ERROR, [""]))
+        time, position, (seen, monitor, error) = grid(path, time, position, *columns)
+        assert seen is not None
+        intensity = seen
+    whole = bool(np.all(intensity == np.round(intensity))) and error is None
+    if monitor is not None:
+        whole = whole and bool(np.all(monitor == np.round(monitor)))
+    return IntensityMap(
+        time, position, intensity, monitor, error, whole if counted is None else counted, label or path.name
+    )
+
+
+def _read_npz(path: Path) -> tuple[Array, Array, Array, Array | None, Array | None]:
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            held = {name: data[name] for name in data.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read as npz ({error})") from None
+    for name in ("time", "position", "intensity"):
+        if name not in held:
+            raise InputError(f'{path}: holds no array "{name}"; found {", ".join(held) or "none"}')
+    factors = {
+        axis: factor_to_si(str(held.get(f"{axis}_unit", si)), si, field=f"{path}: {axis}_unit")
+        for axis, si in (("time", "s"), ("position", "m"))
+    }
+    optional = [np.asarray(held[n], dtype=float) if n in held else None for n in ("monitor", "error")]
+    return (
+        np.asarray(held["time"], dtype=float) * factors["time"],
+        np.asarray(held["position"], dtype=float) * factors["position"],
+        np.asarray(held["intensity"], dtype=float),
+        optional[0],
+        optional[1],
+    )
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """One scan of a SPEC file."""
+
+    number: int
+    labels: list[str]
+    rows: Array
+    began: float
+    duration: float
+
+
+def read_spec(
+    path: str | Path,
+    *,
+    position: str,
+    intensity: str,
+    start_scan: int,
+    monitor: str | None = None,
+    position_unit: str = "mm",
+    origin: float = 0.0,
+    scans: tuple[int, ...] = (),
+    counted: bool | None = None,
+    label: str = "",
+) -> IntensityMap:
+    """Raster scans of a SPEC file, one row per scan that has the columns asked for.
+
+    A scan's time is the middle of it: its ``#D`` plus half its duration, by the column ``Epoch`` or by ``#T``.
+
+    Parameters
+    ----------
+    path : str or Path
+        The SPEC file.
+    position, intensity, monitor : str
+        Columns (``#L``): motor, detector, monitor.
+    start_scan : int
+        The polarisation starts when this scan starts; the scans before it are the reference.
+    position_unit : str
+        Of the motor.
+    origin : float
+        Where the motor's zero lies: distance from the positive interface [m].
+    scans : tuple of int
+        Scans to take; empty: all that have the columns.
+    counted : bool, optional
+        As in :func:`read_intensity`.
+    label : str
+        For figures; default the name of the file.
+
+    Returns
+    -------
+    IntensityMap
+
+    Raises
+    ------
+    InputError
+        No such column or scan, scans over different positions, a scan without a date.
+    """
+    path = Path(path)
+    wanted = [position, intensity, *([monitor] if monitor else [])]
+    found = [s for s in _spec_scans(path) if all(w in s.labels for w in wanted) and (not scans or s.number in scans)]
+    if not found:
+        raise InputError(f"{path}: no scan has the columns {', '.join(wanted)}")
+    missing = set(scans) - {s.number for s in found}
+    if missing or start_scan not in {s.number for s in found}:
+        listed = ", ".join(str(n) for n in sorted(missing or {start_scan}))
+        raise InputError(f"{path}: scan {listed} is not there or lacks the columns {', '.join(wanted)}")
+    begin = next(s.began for s in found if s.number == start_scan)
+    first = found[0].rows[:, found[0].labels.index(position)]
+    pixel = float(np.median(np.abs(np.diff(first))))
+    for scan in found:
+        own = scan.rows[:, scan.labels.index(position)]
+        if own.shape != first.shape or np.max(np.abs(own - first)) > 0.05 * pixel:
+            raise InputError(
+                f"{path}: scan {scan.number} has other positions than scan {found[0].number}; leave it out"
+            )
+    order = np.argsort(first)
+    taken = {w: np.array([s.rows[order, s.labels.index(w)] for s in found]) for w in wanted}
+    time = np.array([s.began - begin + 0.5 * s.duration for s in found])
+    values, before = taken[intensity], taken[monitor] if monitor else None
+    whole = bool(np.all(values == np.round(values)))
+    place = first[order] * factor_to_si(position_unit, "m", field="position_unit") + origin
+    return IntensityMap(
+        time, place, values, before, None, whole if counted is None else counted, label or path.name
+    )  # fmt: skip
+
+
+def _spec_scans(path: Path) -> list[_Scan]:
+    try:
+        text = path.read_bytes().decode("utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    scans = []
+    for block in re.split(r"(?m)^(?=#S )", text)[1:]:
+        lines = block.splitlines()
+        number = int(re.match(r"#S\s+(\d+)", lines[0]).group(1))  # type: ignore[union-attr]
+        tags = {line[1]: line[2:].strip() for line in lines if re.match(r"#[DTL]\s", line)}
+        cells = [line.split() for line in lines if line and line[0] not in "#@"]
+        labels = re.split(r"\s{2,}", tags.get("L", "").strip())
+        cells = [row for row in cells if len(row) == len(labels)]
+        if not cells:
+            continue
+        try:
+            rows = np.array(cells, dtype=float)
+            began = datetime.strptime(tags.get("D", ""), "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC).timestamp()
+        except ValueError as error:
+            raise InputError(f"{path}: scan {number}: {error}") from None
+        if "Epoch" in labels:
+            duration = float(np.ptp(rows[:, labels.index("Epoch")]))
+        else:
+            seconds = re.match(r"[\d.eE+-]+", tags.get("T", ""))
+            duration = float(seconds.group()) * len(cells) if seconds else 0.0
+        scans.append(_Scan(number, labels, rows, began, duration))
+    return scans

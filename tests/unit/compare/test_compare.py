@@ -12,14 +12,12 @@ import pytest
 
 from cellsim import Solution
 from cellsim.base import InputError
-from cellsim.compare.comparison import Comparison, compare
+from cellsim.compare.comparison import Comparison, RatioStatistics, compare, predicted, symmetry_merits
 from cellsim.compare.report import lines, numbers, write_comparison
-from cellsim.instruments.concentration import ConcentrationMap
-from cellsim.instruments.current import ratio_statistics, recorded
-from cellsim.instruments.maps import VelocityTable
-from cellsim.instruments.predict import position_spread, profile_at, velocity_at
+from cellsim.instruments.data import read_measurements
+from cellsim.instruments.looks import VelocityLook
+from cellsim.instruments.measurement import ConcentrationMap, Measurement, series, velocities
 from cellsim.run.case import Case, parse_case
-from cellsim.run.data import Dataset, Series, read_data
 from cellsim.run.folder import predict
 
 TEXT = """
@@ -55,34 +53,35 @@ def solution(case: Case) -> Solution:
     return predict(case)
 
 
-def velocities(solution: Solution, **options: object) -> VelocityTable:
-    """The prediction itself as a table, |v_0| in the lab frame unless options say otherwise."""
+def beams(**options: object) -> VelocityLook:
+    """|v_0| in the lab frame at every beam, unless options say otherwise."""
     t, x = (a.ravel() for a in np.meshgrid(TIMES, BEAMS, indexing="ij"))
-    empty = VelocityTable(t, x, np.zeros(t.size), np.full(t.size, 1e-11), label="XPCS")
-    blank = replace(empty, **options)  # type: ignore[arg-type]
-    v = velocity_at(solution, blank)
-    return replace(blank, v=np.abs(v) if blank.unsigned else v)
+    return VelocityLook(t, x, **options)  # type: ignore[arg-type]
 
 
-def profiles(solution: Solution, noise: np.ndarray | float = 0.0) -> ConcentrationMap:
+def speeds(solution: Solution, value: np.ndarray | None = None, **options: object) -> Measurement:
+    """The prediction itself as a measurement."""
+    look = beams(**options)
+    v = look.signed(solution)[0] if value is None else value
+    return velocities(look, np.abs(v) if look.unsigned else v, error=1e-11, label="XPCS")
+
+
+def profiles(case: Case, solution: Solution, noise: np.ndarray | float = 0.0) -> Measurement:
     x = np.linspace(1e-4, 2.9e-3, 57)
-    blank = ConcentrationMap(TIMES, x, np.zeros((TIMES.size, x.size)), np.full((TIMES.size, x.size), 40.0), label="XAM")
-    return replace(blank, c=profile_at(solution, blank) + noise)
+    zeros = np.zeros((TIMES.size, x.size))
+    blank = ConcentrationMap(TIMES, x, zeros, zeros + 40.0, label="XAM").measurement(case.c0)
+    return replace(blank, value=blank.predict(case.transport, solution) + np.ravel(noise))
 
 
-def current(solution: Solution, factor: float = 1.0) -> Series:
+def current(case: Case, solution: Solution, factor: float = 1.0) -> Measurement:
     t = np.arange(1.0, 415.0) * MINUTE
-    return Series(t, factor * recorded(solution, "i", t), np.full(t.size, 0.01))
+    blank = series("current", t, np.zeros(t.size), error=0.01, label="potentiostat")
+    return replace(blank, value=factor * blank.predict(case.transport, solution))
 
 
 @pytest.fixture(scope="module")
 def perfect(case: Case, solution: Solution) -> Comparison:
-    data = [
-        Dataset("current", "potentiostat", current(solution)),
-        Dataset("profile", "XAM", profiles(solution)),
-        Dataset("velocity", "XPCS", velocities(solution)),
-    ]
-    return compare(case, solution, data)
+    return compare(case, solution, [current(case, solution), profiles(case, solution), speeds(solution)])
 
 
 def test_data_that_are_the_prediction_leave_nothing(perfect: Comparison) -> None:
@@ -111,11 +110,10 @@ def test_the_published_way_under_reads(perfect: Comparison) -> None:
 
 def test_ratios_have_their_direction(case: Case, solution: Solution) -> None:
     """Current predicted/measured, velocity measured/predicted."""
-    table = velocities(solution)
-    v_s = np.interp(table.time, solution["time"], solution["v_interface"])
-    lab = velocity_at(solution, replace(table, unsigned=False))
-    faster = replace(table, v=np.abs(1.19 * (lab - v_s) + v_s))
-    data = [Dataset("current", "i", current(solution, 1 / 1.05)), Dataset("velocity", "v", faster)]
+    look = beams()
+    v_s = np.interp(look.time, solution["time"], solution["v_interface"])
+    faster = speeds(solution, 1.19 * (look.signed(solution)[0] - v_s) + v_s)
+    data = [current(case, solution, 1 / 1.05), faster]
     found = compare(case, solution, data, left_out=[BEAMS[0]], window=(200 * MINUTE, 400 * MINUTE))
     ratio, spread = found.merit("current_ratio"), found.merit("velocity_ratio")
     assert ratio is not None and ratio.values["mean"] == pytest.approx(1.05, rel=1e-12)
@@ -126,7 +124,7 @@ def test_ratios_have_their_direction(case: Case, solution: Solution) -> None:
 
 def test_chi_squared_of_noise_of_the_stated_size_is_one(case: Case, solution: Solution) -> None:
     noise = np.random.default_rng(3).normal(0, 40.0, (TIMES.size, 57))
-    found = compare(case, solution, [Dataset("profile", "XAM", profiles(solution, noise))])
+    found = compare(case, solution, [profiles(case, solution, noise)])
     n = noise.size
     assert found.items[0].chi2 == pytest.approx(1, abs=4 * np.sqrt(2 / n))
     shape = found.merit("symmetry")
@@ -137,12 +135,13 @@ def test_chi_squared_of_noise_of_the_stated_size_is_one(case: Case, solution: So
 
 def test_errors_of_the_symmetry_are_calibrated(case: Case, solution: Solution) -> None:
     generator = np.random.default_rng(4)
+    clean = predicted(case, solution, profiles(case, solution))
     off = []
     for _ in range(200):
-        noisy = profiles(solution, generator.normal(0, 40.0, (TIMES.size, 57)))
-        found = compare(case, solution, [Dataset("profile", "XAM", noisy)]).merit("symmetry")
-        assert found is not None
-        v = found.values
+        noisy = clean.measured + generator.normal(0, 40.0, clean.measured.size)
+        item = replace(clean, measurement=replace(clean.measurement, value=noisy))
+        (merit,) = symmetry_merits(item, case, None)
+        v = merit.values
         off.append(
             [
                 (v[f"measured_{k}"] - v[f"predicted_{k}"]) / v[f"measured_{k}_error"]
@@ -157,37 +156,42 @@ def test_errors_of_the_symmetry_are_calibrated(case: Case, solution: Solution) -
     ("quantity", "frame"), [("v_minus", "interface"), ("v_minus", "solvent"), ("v_plus", "lab"), ("v_0", "interface")]
 )
 def test_velocities_of_every_kind(case: Case, solution: Solution, quantity: str, frame: str) -> None:
-    table = velocities(solution, quantity=quantity, frame=frame, unsigned=False)
-    found = compare(case, solution, [Dataset("velocity", "v", table)])
+    data = speeds(solution, quantity=quantity, frame=frame, unsigned=False)
+    found = compare(case, solution, [data])
     assert found.items[0].rms == 0
     mean = found.merit("velocity_ratio")
     assert mean is not None and mean.values["mean"] == pytest.approx(1, abs=1e-12)
 
 
-def test_position_error_and_beam_average_the_prediction(solution: Solution) -> None:
-    sharp = velocities(solution)
-    blurred = velocity_at(solution, replace(sharp, position_error=4e-5, beam_width=1.5e-5, unsigned=False))
-    wide = velocity_at(solution, replace(sharp, position_error=2e-4, unsigned=False))
-    assert np.max(np.abs(np.abs(blurred) / sharp.v - 1)) < 0.01
-    assert np.nanmax(np.abs(np.abs(wide) / sharp.v - 1)) > 0.02
-    steep = position_spread(solution, replace(sharp, position_error=4e-5)).reshape(TIMES.size, -1)
+def test_position_error_and_beam_average_the_prediction(case: Case, solution: Solution) -> None:
+    sharp = np.abs(beams().signed(solution)[0])
+    blurred = beams(position_error=4e-5, beam_width=1.5e-5).signed(solution)[0]
+    wide = beams(position_error=2e-4).signed(solution)[0]
+    assert np.max(np.abs(np.abs(blurred) / sharp - 1)) < 0.01
+    assert np.nanmax(np.abs(np.abs(wide) / sharp - 1)) > 0.02
+    steep = beams(position_error=4e-5).signed(solution)[1].reshape(TIMES.size, -1)
     assert np.all(steep[3:, 0] > 3 * steep[3:, 2])  # near the wall the velocity rises, in the middle it is flat
-    assert np.all(position_spread(solution, sharp) == 0)
+    assert np.all(beams().signed(solution)[1] == 0)
+    item = predicted(case, solution, speeds(solution, position_error=4e-5))
+    assert item.error == pytest.approx(np.hypot(1e-11, steep.ravel()), rel=1e-12)
 
 
 def test_no_data_and_no_overlap(case: Case, solution: Solution) -> None:
     with pytest.raises(InputError, match="nothing to compare"):
         compare(case, solution, [])
-    late = Series(np.array([5e5, 6e5]), np.array([1.0, 1.0]))
+    late = series("current", np.array([5e5, 6e5]), np.array([1.0, 1.0]), label="late")
     with pytest.raises(InputError, match="no point lies within"):
-        compare(case, solution, [Dataset("current", "late", late)])
+        compare(case, solution, [late])
     with pytest.raises(InputError, match="no ratio"):
-        ratio_statistics([np.nan])
+        RatioStatistics.of([np.nan])
 
 
-def test_total_current_of_an_area(solution: Solution) -> None:
-    assert recorded(solution, "i", [600.0], area=1e-4)[0] == pytest.approx(1e-4 * recorded(solution, "i", [600.0])[0])
-    assert np.isnan(recorded(solution, "i", [-1.0, 1e6])).all()
+def test_nothing_is_predicted_before_the_beginning_and_after_the_end(case: Case, solution: Solution) -> None:
+    times = np.array([-1.0, 600.0, 1e6])
+    blank = ConcentrationMap(times, np.array([1e-3, 2e-3]), np.ones((3, 2)), label="map").measurement(case.c0)
+    for data in (series("current", times, np.ones(3)), blank):
+        seen = np.isfinite(predicted(case, solution, data).predicted)
+        assert seen.tolist() == [t == 600.0 for t in data.time]
 
 
 # ---- files and data sheets
@@ -196,12 +200,12 @@ def test_total_current_of_an_area(solution: Solution) -> None:
 def test_potentiostat_file_gives_what_the_case_leaves_free(case: Case, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("time (min),U (V),I (mA)\n0,0.3,1.3\n10,0.3,1.0\n")
-    (found,) = read_data(path, case)
-    assert found.kind == "current" and isinstance(found.data, Series)
-    np.testing.assert_allclose(found.data.value, [13.0, 10.0], rtol=1e-12)
+    (found,) = read_measurements(path, case.setup)
+    assert found.kind == "current"
+    np.testing.assert_allclose(found.value, [13.0, 10.0], rtol=1e-12)
     path.write_text("time (min),U (V)\n0,0.3\n10,0.3\n")
     with pytest.raises(InputError, match="holds no current"):
-        read_data(path, case)
+        read_measurements(path, case.setup)
 
 
 def test_data_sheets(case: Case, solution: Solution, tmp_path: Path) -> None:
@@ -209,18 +213,18 @@ def test_data_sheets(case: Case, solution: Solution, tmp_path: Path) -> None:
     (tmp_path / "i.toml").write_text(
         'kind = "current"\nfile = "i.csv"\nsign = -1\ntime_offset = "1 min"\nerror = "0.1 A/m^2"\nlabel = "mine"\n'
     )
-    (found,) = read_data(tmp_path / "i.toml", case)
-    assert isinstance(found.data, Series) and found.data.error is not None and found.label == "mine"
-    np.testing.assert_allclose([*found.data.time, *found.data.value], [60, 660, 13.0, 10.0], rtol=1e-12)
+    (found,) = read_measurements(tmp_path / "i.toml", case.setup)
+    assert found.error is not None and np.all(found.error == 0.1) and found.label == "mine"
+    np.testing.assert_allclose([*found.time, *found.value], [60, 660, 13.0, 10.0], rtol=1e-12)
     (tmp_path / "v.csv").write_text("time (min),position (mm),v (angstrom/s)\n100,-0.85,20\n")
     (tmp_path / "v.toml").write_text(
         'kind = "velocity"\nfile = "v.csv"\nquantity = "v_minus"\nframe = "solvent"\nerror = "2 angstrom/s"\n'
         'position_error = "0.04 mm"\nbeam_width = "15 um"\n'
     )
-    (found,) = read_data(tmp_path / "v.toml", case)
-    assert isinstance(found.data, VelocityTable) and found.data.error is not None
-    assert (found.data.quantity, found.data.frame) == ("v_minus", "solvent")
-    assert found.data.position[0] == pytest.approx(0.65e-3, rel=1e-12)
+    (found,) = read_measurements(tmp_path / "v.toml", case.setup)
+    assert isinstance(found.look, VelocityLook) and found.error is not None and found.position is not None
+    assert (found.look.quantity, found.look.frame, found.look.beam_width) == ("v_minus", "solvent", 15e-6)
+    assert found.position[0] == pytest.approx(0.65e-3, rel=1e-12)
     assert compare(case, solution, [found]).items[0].count == 1
 
 
@@ -238,14 +242,14 @@ def test_bad_data_sheets(case: Case, tmp_path: Path, sheet: str, match: str) -> 
     (tmp_path / "i.csv").write_text("time (min),position (mm),g (1)\n0,1,0.3\n")
     (tmp_path / "s.toml").write_text(sheet + "\n")
     with pytest.raises(InputError, match=match):
-        read_data(tmp_path / "s.toml", case)
+        read_measurements(tmp_path / "s.toml", case.setup)
 
 
 def test_intensities_need_a_sheet(case: Case, tmp_path: Path) -> None:
     (tmp_path / "i.csv").write_text("time (min),position (mm),intensity\n0,1,0.3\n")
     for name in ("i.csv", "i.npz"):
         with pytest.raises(InputError, match="need a data sheet"):
-            read_data(tmp_path / name, case)
+            read_measurements(tmp_path / name, case.setup)
 
 
 def test_xam_through_a_sheet(case: Case, solution: Solution, tmp_path: Path) -> None:
@@ -262,12 +266,12 @@ def test_xam_through_a_sheet(case: Case, solution: Solution, tmp_path: Path) -> 
         'kind = "xam"\nfile = "xam.npz"\nenergy = "11 keV"\nsalt = "LiTFSI"\nsolvent = "EO"\npath_length = "2 mm"\n'
         "harmonics = { 3 = 0.01 }\n"
     )
-    found = compare(case, solution, read_data(tmp_path / "xam.toml", case))
+    found = compare(case, solution, read_measurements(tmp_path / "xam.toml", case.setup))
     assert found.items[0].count > 100
     assert found.items[0].rms < 1e-9 * case.c0
     (tmp_path / "xam.toml").write_text((tmp_path / "xam.toml").read_text().replace("LiTFSI", "LiPF6"))
     with pytest.raises(InputError, match="give the salt of the set"):
-        read_data(tmp_path / "xam.toml", case)
+        read_measurements(tmp_path / "xam.toml", case.setup)
 
 
 # ---- what is written
@@ -297,9 +301,9 @@ def test_real_mri_profiles_through_a_sheet(tmp_path: Path) -> None:
     (tmp_path / "mri.toml").write_text(
         f'kind = "mri"\nfile = "{folder / "Li_Li_profiles_raw.csv"}"\npositive = "upper"\nprofiles = 46\n'
     )
-    (data,) = read_data(tmp_path / "mri.toml", case)
+    (data,) = read_measurements(tmp_path / "mri.toml", case.setup)
     assert "edges 1.193 mm apart" in data.notes[0] and "salt balance" in data.notes[1]
     (item,) = compare(case, predict(case), [data]).items
-    assert item.measured.shape == (46, 63)
+    assert item.measured.size == 46 * 63
     assert item.chi2 is not None and 0.7 < item.chi2 < 2  # measured: 1.1; properties and area are assumptions
-    assert np.all(np.abs(item.predicted[0] / case.c0 - 1) < 1e-6)
+    assert np.all(np.abs(item.predicted[:63] / case.c0 - 1) < 1e-6)

@@ -12,10 +12,11 @@ from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.set_file import read_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.fit.experiment import Experiment, Observation
-from cellsim.fit.noise import Noise, independent
 from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.set_model import SetModel
+from cellsim.instruments.looks import Cut
+from cellsim.instruments.noise import Noise, independent
 
 Array = NDArray[np.float64]
 BASE = read_set("steinruck2020_rs")
@@ -44,6 +45,12 @@ class Function:
     def predict(self, transport: object, solution: object, values: Mapping[str, float]) -> Array:
         return np.asarray(self.function(values))
 
+    def some(self, keep: NDArray[np.bool_], end: float = np.inf) -> Cut:
+        return Cut(self, keep)
+
+    def delayed(self, offset: float) -> Function:
+        return self
+
 
 def toy(
     function: Callable[[Mapping[str, float]], Array],
@@ -57,8 +64,9 @@ def toy(
 ) -> Problem:
     """One observation that is `function` of all parameters, by name."""
     names = {p.name: p.name for p in parameters}
-    o = Observation("toy", "current", measured, noise or independent(np.full(measured.size, sd)), Function(function),
-                    names, **more)  # type: ignore[arg-type]  # fmt: skip
+    more.setdefault("time", np.zeros(0))
+    noise = noise or independent(np.full(measured.size, sd))
+    o = Observation("current", "toy", measured, Function(function), noise, nuisance=names, **more)  # type: ignore[arg-type]
     e = Experiment("toy", CELL, None, 1000.0, (o,))
     return Problem(space or Space(tuple(parameters)), Still(BASE), (e,))
 

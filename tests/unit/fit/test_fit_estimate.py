@@ -7,8 +7,8 @@ from fit_toys import linear, toy, with_observation
 from cellsim.base import ConvergenceError
 from cellsim.fit import estimate as module
 from cellsim.fit.estimate import describe, directions, estimate, inverse
-from cellsim.fit.noise import independent
 from cellsim.fit.parameters import Parameter, Prior, Space
+from cellsim.instruments.noise import independent
 
 RNG = np.random.default_rng(11)
 A = RNG.standard_normal((30, 3))
@@ -18,7 +18,7 @@ TRUTH = np.array([0.4, -0.2, 0.3])
 def test_a_linear_fit_is_the_least_squares_solution_with_its_covariance():
     p = linear(A, TRUTH, sd=0.1)
     found = estimate(p, starts=3, seed=1)
-    y = p.observations[0].measured
+    y = p.observations[0].value
     best = np.linalg.lstsq(A, y, rcond=None)[0]
     assert np.max(np.abs(found.u - best) / found.sd) < 1e-3  # 2.5e-4 of an error: the search's tolerance and its pull
     assert np.allclose(found.covariance, 0.01 * np.linalg.inv(A.T @ A), rtol=1e-6, atol=0)
@@ -35,7 +35,7 @@ def test_priors_enter_as_data():
     prior = Space((Parameter("p0", 0.0, prior=Prior(1.0, 0.05)),))
     found = estimate(linear(A[:, :1], np.array([0.4]), sd=0.5, space=prior), starts=1)
     weight = np.array([A[:, 0] @ A[:, 0] / 0.25, 1 / 0.05**2])
-    y = p.observations[0].measured
+    y = p.observations[0].value
     mean = np.array([A[:, 0] @ y / (A[:, 0] @ A[:, 0]), 1.0])
     assert found.u[0] == pytest.approx(weight @ mean / weight.sum(), abs=4e-3 * found.sd[0])  # 1.4e-3 of its error
     assert found.sd[0] == pytest.approx(weight.sum() ** -0.5, rel=1e-6)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from fit_toys import toy, with_observation
 
-from cellsim.fit.noise import independent
 from cellsim.fit.parameters import Parameter, Prior
 from cellsim.fit.rivals import evidence, folds_of, log_likelihood
+from cellsim.instruments.noise import independent
 
 TIME = np.linspace(0, 10, 40)
 PARAMETERS = [Parameter("a", 0.5), Parameter("b", 0.0)]
@@ -43,7 +43,7 @@ def test_a_slope_that_is_not_there_is_not_paid_for():
 def test_numbers_by_hand():
     problems = rivals(0.05)
     found = {e.name: e for e in evidence(problems, folds=0, starts=1)}["line"]
-    y = problems["line"].observations[0].measured
+    y = problems["line"].observations[0].value
     A = np.column_stack([np.ones(40), TIME])
     chi2 = np.sum((y - A @ np.linalg.lstsq(A, y, rcond=None)[0]) ** 2) / 0.01
     assert found.log_likelihood == pytest.approx(-chi2 / 2 - 40 * np.log(0.1), rel=1e-6)
@@ -60,7 +60,7 @@ def test_a_free_level_counts_as_a_parameter_and_in_the_likelihood():
 
 def test_priors_count_as_data():
     p = rivals(0.0)["constant"]
-    with_prior = toy(lambda v: np.full(40, v["a"]), p.observations[0].measured,
+    with_prior = toy(lambda v: np.full(40, v["a"]), p.observations[0].value,
                      [Parameter("a", 0.5, prior=Prior(0.0, 0.5))], sd=0.1, time=TIME)  # fmt: skip
     u = np.array([1.0])
     assert log_likelihood(with_prior, u, p.levels) == pytest.approx(log_likelihood(p, u, p.levels) - 2.0, rel=1e-12)

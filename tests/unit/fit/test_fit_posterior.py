@@ -4,9 +4,9 @@ from fit_toys import linear, toy, with_observation
 
 from cellsim.base import InputError
 from cellsim.fit.estimate import estimate
-from cellsim.fit.noise import independent
 from cellsim.fit.parameters import Parameter
 from cellsim.fit.posterior import log_posterior, sample
+from cellsim.instruments.noise import independent
 
 A = np.random.default_rng(11).standard_normal((12, 2))
 TRUTH = np.array([0.4, -0.2])

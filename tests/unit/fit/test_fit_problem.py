@@ -7,11 +7,12 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.fit.experiment import NO_PREDICTION, Experiment, Observation
-from cellsim.fit.looks import ProfileLook, SeriesLook, SetLook
-from cellsim.fit.noise import Noise, independent
 from cellsim.fit.parameters import Parameter, Prior, Space
 from cellsim.fit.problem import Problem, synthetic
 from cellsim.fit.set_model import SetModel, constant_form
+from cellsim.instruments.looks import SetLook
+from cellsim.instruments.measurement import ConcentrationMap, series
+from cellsim.instruments.noise import independent
 from cellsim.solvers.march import Options
 
 X = np.linspace(0, 2, 9)
@@ -79,8 +80,9 @@ def test_bad_problems(make, says):
 
 
 def look(nuisance=None):
-    o = Observation("kappa", "conductivity", np.ones(2), independent(np.ones(2)), Function(lambda v: np.ones(2)),
-                    nuisance or {})  # fmt: skip
+    sees = Function(lambda v: np.ones(2))
+    noise, none = independent(np.ones(2)), np.zeros(0)
+    o = Observation("conductivity", "kappa", np.ones(2), sees, noise, none, nuisance=nuisance or {})
     return Experiment("set", CELL, None, 1000.0, (o,))
 
 
@@ -107,10 +109,8 @@ def cell_problem(solver="sundials", rtol=1e-7):
     electrode = Electrode(Resistance(np.array([0.002])))
     cell = Cell(3e-4, T, positive=electrode, negative=electrode, area=1e-4)
     times, x = np.array([0.0, 50.0, 120.0, 300.0]), np.array([0.5e-4, 1.5e-4, 2.5e-4])
-    o_i = Observation("i", "current", np.ones(4), independent(np.full(4, 0.1)), SeriesLook("i", times),
-                      {"gain": "gain"}, time=times)  # fmt: skip
-    o_c = Observation("c", "profile", np.ones(12), Noise(np.full(12, 10.0), np.repeat(np.arange(4), 3)),
-                      ProfileLook(times, x, np.ones((4, 3), dtype=bool)), time=np.repeat(times, 3))  # fmt: skip
+    o_i = Observation.of(series("current", times, np.ones(4), error=0.1), {"gain": "gain"})
+    o_c = Observation.of(ConcentrationMap(times, x, np.ones((4, 3)), np.full((4, 3), 10.0)).measurement(1600.0))
     e = Experiment("cell", cell, Protocol((hold_voltage(0.02, 300.0),)), 1600.0, (o_i, o_c),
                    {"R_int": "R", "area": "area"}, solver=solver, options=Options(rtol=rtol))  # fmt: skip
     space = Space((*model.parameters, Parameter("R", 0.002, "ohm m^2", True), Parameter("area", 1e-4, "m^2", True),

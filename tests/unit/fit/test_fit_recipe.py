@@ -45,10 +45,10 @@ def test_the_example_is_read_as_it_says() -> None:
     prior = problem.space.parameters[-1].prior
     assert prior is not None and (prior.mean, prior.sd) == (0.02, 0.1)
     current, profiles = problem.observations
-    assert np.ptp(current.noise.sigma) == 0 and current.noise.sigma[0] == pytest.approx(
-        0.01 * np.mean(current.measured), rel=1e-12
+    assert np.ptp(current.noise.own) == 0 and current.noise.own[0] == pytest.approx(
+        0.01 * np.mean(current.value), rel=1e-12
     )
-    assert profiles.noise.sigma[0] == pytest.approx(37.4, rel=1e-12)  # mol/m^3, as in the file
+    assert profiles.noise.own[0] == pytest.approx(37.4, rel=1e-12)  # mol/m^3, as in the file
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_points_of_a_concentration_cell_and_conductivities_join_a_fit(folder: Pa
     path.write_text(path.read_text(encoding="utf-8") + extra, encoding="utf-8")
     problem = read_recipe(path).problem
     potential, conductivity = problem.observations[2:]
-    assert potential.measured == pytest.approx([0.04, 0.02, -0.018], rel=1e-12)
-    assert conductivity.measured == pytest.approx([0.14, 0.15], rel=1e-12)
+    assert potential.value == pytest.approx([0.04, 0.02, -0.018], rel=1e-12)
+    assert conductivity.value == pytest.approx([0.14, 0.15], rel=1e-12)
     predicted = problem.predictions(problem.space.start)[2]
     assert np.sign(predicted).tolist() in ([1, 1, -1], [-1, -1, 1])
     path.write_text(path.read_text(encoding="utf-8").replace("reference = { r = 0.1 }\n", ""), encoding="utf-8")

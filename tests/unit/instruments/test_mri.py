@@ -10,6 +10,7 @@ import pytest
 
 from cellsim import Cell, Options, Protocol, Solution, TransportSet, hold_current, simulate
 from cellsim.base import InputError
+from cellsim.instruments.looks import state_at
 from cellsim.instruments.mri import (
     Edges,
     MriProfiles,
@@ -17,9 +18,9 @@ from cellsim.instruments.mri import (
     find_edges,
     gain_and_background,
     predicted_signal,
+    read_mri,
     to_concentration,
 )
-from cellsim.instruments.xam import state_at
 
 CASE = Path(__file__).parents[3] / "cases/thienenkamp2022"
 PEO = TransportSet.constant(kappa=0.02, D=1e-11, t_plus=0.2, V_e=134.9e-6, V_0=39.99e-6, T=313.15)
@@ -38,6 +39,11 @@ def solution() -> Solution:
 @pytest.fixture(scope="module")
 def clean(solution: Solution) -> MriProfiles:
     return predicted_signal(solution, Z, TIMES, edges=EDGES, positive="upper", gain=100.0, background=2e4)
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "a.csv").write_text(text, encoding="utf-8")
+    return folder / "a.csv"
 
 
 def truth(solution: Solution, position: np.ndarray) -> np.ndarray:
@@ -176,3 +182,18 @@ def test_refusals(clean: MriProfiles) -> None:
         to_concentration(clean.first(1), C_0, positive="upper")
     with pytest.raises(InputError, match="shape"):
         MriProfiles(TIMES, Z, clean.signal.T)
+
+
+def test_raw_mri_profiles_of_thienenkamp() -> None:
+    found = read_mri(CASE / "Li_Li_profiles_raw.csv")
+    assert found.signal.shape == (94, 256)
+    np.testing.assert_allclose(found.time, 513.0 * np.arange(94), rtol=1e-12)
+    assert found.pixel == pytest.approx(4e-3 / 256, rel=1e-5)
+    assert found.signal[0, 0] == 17238.9
+
+
+def test_mri_headers_without_unit_or_time(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="needs a unit of length"):
+        read_mri(written(tmp_path, "z,0 s,1 s\n0,1,2\n1,1,2\n"))
+    with pytest.raises(InputError, match="must end in its time"):
+        read_mri(written(tmp_path, "z (mm),first,1 s\n0,1,2\n1,1,2\n"))

@@ -8,10 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellsim.base import InputError
-from cellsim.instruments.measured import Column, read_drive, read_profile, read_resistance, read_series
-from cellsim.instruments.tables import parse_number, parse_table, read_table, unit_factor
-
-HERE = Path(__file__).parents[3]
+from cellsim.files.schema import parse_toml
+from cellsim.instruments.tables import Column, decimal_mark, parse_number, parse_table, read_column, read_table
 
 
 @pytest.mark.parametrize(
@@ -74,66 +72,56 @@ def test_binary_files_doubled_columns_and_missing_files(tmp_path: Path) -> None:
 
 
 def test_units_name_what_they_are() -> None:
-    assert unit_factor("mA/cm^2", ["A/m^2", "A"], field="unit") == (pytest.approx(10), "A/m^2")
+    assert Column("j", "mA/cm^2").factor(["A/m^2", "A"], field="unit") == (pytest.approx(10), "A/m^2")
     with pytest.raises(InputError, match="unit = '1 V' is in V, which is not a current density"):
-        unit_factor("V", ["A/m^2", "A"], field="unit")
-    assert Column.from_header("R (ohm cm^2)", field="value") == Column("R (ohm cm^2)", "ohm cm^2")
-    with pytest.raises(InputError, match="names no unit"):
-        Column.from_header("R", field="value")
-
-
-def test_a_real_polarisation_starts_at_zero() -> None:
-    """Thienenkamp 2022: 1022 points over 6.54 h, 0.0998 mA at first, 0.0238 mA at the end."""
-    path = HERE / "cases/thienenkamp2022/Li_Li_pol.csv"
-    t, i = read_drive(
-        path, Column("t_h", "h"), Column("I(col3; mA?)", "mA"), "current", area=1e-4, field="step[0].value"
-    )
-    assert t.size == 1022
-    assert t[0] == 0
-    assert t[-1] / 3600 == pytest.approx(9.09941 - 2.55705, rel=1e-9)
-    assert (i[0], i.min()) == (pytest.approx(0.9984), pytest.approx(0.2381))
-
-
-def test_profiles_are_read_with_their_times() -> None:
-    t, x, c = read_profile(
-        HERE / "cases/thienenkamp2022/profiles.csv", unit="mol/m^3", position_unit="mm", time_unit="s", field="measured"
-    )
-    assert c.shape == (t.size, x.size)
-    assert t[-1] == 45 * 513
-    assert np.mean(c[0]) == pytest.approx(1869.86, abs=0.1)  # one decimal is kept in the file
+        Column("j", "V").factor(["A/m^2", "A"], field="unit")
 
 
 @pytest.mark.parametrize(
-    ("text", "match"),
+    ("heading", "name", "unit"),
     [
-        ("x,0,later\n0,1,2\n", '"later" must be headed by its time'),
-        ("x,0,10,5\n0,1,2,3\n", 'times in the header must increase strictly; "5"'),
-        ("x,0\n1,1\n0,2\n", 'row 3: "x" falls below'),
-        ("x\n1\n", "at least one profile"),
-        ("x,0\n1,1\n2,inf\n", 'row 3, column "0"'),
+        ("<I>/mA", "<I>", "mA"),
+        ("t (h)", "t", "h"),
+        ("j [mA/cm^2]", "j", "mA/cm^2"),
+        ("<Ewe/V>", "<Ewe", "V"),
+        ("j/mA cm-2", "j", "mA cm^-2"),
+        ("I (µA)", "I", "uA"),
+        ("cycle number", "cycle number", ""),
     ],
 )
-def test_profiles_that_are_refused(tmp_path: Path, text: str, match: str) -> None:
-    path = tmp_path / "p.csv"
-    path.write_text(text)
-    with pytest.raises(InputError, match=match):
-        read_profile(path, unit="mol/m^3", position_unit="mm", time_unit="s", field="measured[0]")
+def test_headings(heading: str, name: str, unit: str) -> None:
+    column = Column.parse(heading)
+    assert (column.name, column.unit, column.heading) == (name, unit, heading)
 
 
-def test_resistances_in_time(tmp_path: Path) -> None:
-    path = tmp_path / "R.csv"
-    path.write_text("t (h),R (ohm cm^2)\n0,10\n2,-1\n")
-    columns = (Column("t (h)", "h"), Column("R (ohm cm^2)", "ohm cm^2"))
-    with pytest.raises(InputError, match=r'R\.csv: row 3: "R \(ohm cm\^2\)" is negative'):
-        read_resistance(path, *columns, field="resistance")
-    path.write_text("t (h),R (ohm cm^2)\n0,10\n2,30\n")
-    t, r = read_resistance(path, *columns, field="resistance")
-    np.testing.assert_allclose(t, [0, 7200], rtol=1e-12)
-    np.testing.assert_allclose(r, [1e-3, 3e-3], rtol=1e-12)
+def test_a_column_is_named_with_its_unit_or_beside_it() -> None:
+    text = 'a = "R (ohm cm^2)"\nb = { column = "R", unit = "ohm cm^2" }\nc = "R"\nd = { column = "R" }\n'
+    table = parse_toml(text, "case.toml")
+    assert read_column(table, "a") == Column("R (ohm cm^2)", "ohm cm^2")
+    assert read_column(table, "b") == Column("R", "ohm cm^2")
+    for key, says in (("c", 'c = \'R\' names no unit; write the column as "t \\(h\\)"'), ("d", "d.unit is missing"),
+                      ("e", "e is missing; name the column")):  # fmt: skip
+        with pytest.raises(InputError, match=says):
+            read_column(table, key)
 
 
-def test_a_measured_series_needs_two_columns(tmp_path: Path) -> None:
-    path = tmp_path / "U.csv"
-    path.write_text("t\n1\n")
-    with pytest.raises(InputError, match="needs two columns, time and voltage"):
-        read_series(path, "voltage", unit="V", time_unit="s", area=None, field="measured[0]")
+def test_a_column_is_found_by_its_heading_and_by_its_name_where_that_is_allowed() -> None:
+    table = parse_table("t (h),I (mA)\n0,1\n1,2\n")
+    assert table.find("I (mA)") == 1 and table.find("I", by_name=True) == 1
+    with pytest.raises(InputError, match='no column "I"'):
+        table.find("I")
+
+
+def test_many_rows_are_read_at_once_and_the_first_bad_one_is_named() -> None:
+    rows = "".join(f"{k};{k},5\n" for k in range(1000))
+    values = parse_table("t;I\n" + rows).numbers(1)
+    np.testing.assert_array_equal(values, np.arange(1000) + 0.5)
+    for bad, says in (("1_0", "is not a number"), ("", "is empty"), ("nan", "is not a finite number")):
+        with pytest.raises(InputError, match=f'row 502, column "I".*{says}'):
+            parse_table("t;I\n" + rows.replace("\n500;500,5\n", f"\n500;{bad}\n")).numbers(1)
+
+
+def test_one_leading_zero_settles_what_the_comma_means() -> None:
+    assert decimal_mark(["1,234", "0,500"], "here") == ","
+    assert decimal_mark(["12", "7"], "here") == "."
+    assert decimal_mark(["1,5E-003"], "here") == ","

@@ -7,14 +7,14 @@ from cellsim.base import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.set_file import load_set
+from cellsim.instruments.looks import at_beam
 from cellsim.instruments.velocities import (
     MeasuredSpeeds,
     anion_speed_as_published,
     anion_velocity,
-    at_beam,
     compare_velocities,
     epsilon,
-    ratio_statistics,
+    ratios_by_position,
 )
 from cellsim.instruments.xpcs.correlation import CorrelationSet, add_noise, g2_of_solution, geometry
 from cellsim.instruments.xpcs.fit import fit_velocity
@@ -101,30 +101,28 @@ def test_perfect_data_give_ratio_one_the_local_way_only(run, transport):
     times = np.arange(200, 401, 20) * MINUTE
     found = compare_velocities(run, transport, exact(run, times))
     assert np.max(np.abs(found.ratio - 1)) < 0.02  # measured 0.007: faces between which v is interpolated
-    local = ratio_statistics(found, start=200 * MINUTE, end=400 * MINUTE)
-    published = ratio_statistics(found, start=200 * MINUTE, end=400 * MINUTE, published=True)
-    assert abs(local.mean - 1) < 0.01 and local.spread < 0.01
+    local, published = (
+        ratios_by_position(found, start=200 * MINUTE, end=400 * MINUTE, published=way).ratio for way in (False, True)
+    )
+    assert abs(local.mean() - 1) < 0.01 and local.std(ddof=1) < 0.01
     # one epsilon and interfaces at rest tilt the ratio over the cell
-    assert published.spread > 3 * local.spread
+    assert published.std(ddof=1) > 3 * local.std(ddof=1)
     assert np.all(np.sign(found.v_0) == np.sign(found.v_0_model))
 
 
-def test_ratio_statistics(run, transport):
+def test_ratios_by_position(run, transport):
     times = np.arange(200, 401, 20) * MINUTE
     data = exact(run, times)
     shifted = MeasuredSpeeds(
         data.position, data.time, np.where(np.isclose(data.position, POSITIONS[0]), 1.5, 1.0) * data.speed, data.error
     )
     found = compare_velocities(run, transport, shifted, beam=15e-6, position_error=40e-6)
-    whole = ratio_statistics(found, start=200 * MINUTE, end=400 * MINUTE)
-    without = ratio_statistics(found, start=200 * MINUTE, end=400 * MINUTE, leave_out=[POSITIONS[0]])
-    assert whole.spread > 0.1 > without.spread
-    assert without.kept.tolist() == [False, True, True, True, True]
-    assert np.all(without.error > 0) and abs(without.mean - 1) < 0.02
-    with pytest.raises(InputError, match="is not among"):
-        ratio_statistics(found, start=200 * MINUTE, end=400 * MINUTE, leave_out=[0.0])
+    ratios = ratios_by_position(found, start=200 * MINUTE, end=400 * MINUTE)
+    assert np.array_equal(ratios.position, POSITIONS)
+    assert ratios.ratio[0] > 1.3 and np.std(ratios.ratio, ddof=1) > 0.1 > np.std(ratios.ratio[1:], ddof=1)
+    assert np.all(ratios.error > 0) and abs(np.mean(ratios.ratio[1:]) - 1) < 0.02
     with pytest.raises(InputError, match="no measured velocity"):
-        ratio_statistics(found, start=401 * MINUTE, end=402 * MINUTE)
+        ratios_by_position(found, start=401 * MINUTE, end=402 * MINUTE)
 
 
 def test_refusals(run, transport):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,17 @@ from cellsim import Cell, Options, Protocol, Solution, TransportSet, hold_voltag
 from cellsim.base import InputError, to_si
 from cellsim.electrolyte.volumes import DensityVolumes
 from cellsim.instruments.attenuation import Attenuation, Line, attenuation
-from cellsim.instruments.concentration import ConcentrationMap
-from cellsim.instruments.xam import IntensityMap, Raster, concentration, counted, state_at, transmitted
+from cellsim.instruments.looks import state_at
+from cellsim.instruments.measurement import ConcentrationMap
+from cellsim.instruments.xam import (
+    IntensityMap,
+    Raster,
+    concentration,
+    counted,
+    read_intensity,
+    read_spec,
+    transmitted,
+)
 
 V_E, V_0 = 134.9e-6, 39.99e-6
 PEO = TransportSet.constant(
@@ -235,3 +245,79 @@ def test_salt_of_a_map_and_its_error() -> None:
     assert replace(found, resolution=4e-4).salt()[1][0] == pytest.approx(2 * error[0], rel=1e-9)
     with pytest.raises(InputError, match="fewer than two"):
         replace(found, c=np.full((2, 11), np.nan)).salt()
+
+
+# ---- files ----------------------------------------------------------------------------------------------------
+
+SPEC = """#F xam
+#E 1283335200
+#D Wed Sep 01 10:00:00 2010
+
+#S 1  ascan  samx -1 1 2 5
+#D Wed Sep 01 10:00:00 2010
+#T 5  (Seconds)
+#N 3
+#L samx  pin4  mon one
+-1 1000 500
+0 1100 500
+1 1200 500
+
+#S 2  ct 1
+#D Wed Sep 01 10:01:00 2010
+#L other  pin4
+1 2
+
+#S 3  ascan  samx -1 1 2 5
+#D Wed Sep 01 10:10:00 2010
+#T 5  (Seconds)
+#N 3
+#L samx  pin4  mon one
+-1 900 499
+0 1100 501
+1 1300 500
+#C a comment
+"""
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_intensities_as_table_and_npz_agree(tmp_path: Path) -> None:
+    text = "time (s);x (mm);intensity (counts);monitor\n-10;0;100;50\n-10;1,5;110;50\n5;0;90;51\n5;1,5;120;49\n"
+    a = read_intensity(written(tmp_path, "i.csv", text))
+    np.savez(
+        tmp_path / "i.npz",
+        time=[-10, 5],
+        position=[0, 1.5],
+        position_unit="mm",
+        intensity=a.intensity,
+        monitor=a.monitor,
+    )
+    b = read_intensity(tmp_path / "i.npz")
+    assert a.counted and b.counted
+    for name in ("time", "position", "intensity", "monitor"):
+        np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-12)
+    np.savez(tmp_path / "j.npz", time=[1], position=[0])
+    with pytest.raises(InputError, match='no array "intensity"'):
+        read_intensity(tmp_path / "j.npz")
+    with pytest.raises(InputError, match="cannot be read as npz"):
+        read_intensity(written(tmp_path, "k.npz", "text"))
+
+
+def test_spec_scans(tmp_path: Path) -> None:
+    path = written(tmp_path, "xam.spec", SPEC)
+    found = read_spec(path, position="samx", intensity="pin4", monitor="mon one", start_scan=3, origin=1.5e-3)
+    np.testing.assert_allclose(found.time, [-600 + 7.5, 7.5], rtol=1e-12)
+    np.testing.assert_allclose(found.position, [0.5e-3, 1.5e-3, 2.5e-3], rtol=1e-12)
+    assert found.intensity.tolist() == [[1000, 1100, 1200], [900, 1100, 1300]]
+    assert found.monitor is not None and found.monitor[1, 1] == 501 and found.counted
+    with pytest.raises(InputError, match="no scan has the columns"):
+        read_spec(path, position="samz", intensity="pin4", start_scan=3)
+    with pytest.raises(InputError, match="scan 2 is not there"):
+        read_spec(path, position="samx", intensity="pin4", start_scan=2)
+    moved = written(tmp_path, "b.spec", SPEC.replace("\n0 1100 501", "\n0.2 1100 501"))
+    with pytest.raises(InputError, match="other positions"):
+        read_spec(moved, position="samx", intensity="pin4", start_scan=3)

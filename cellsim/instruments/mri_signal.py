@@ -1,4 +1,4 @@
-"""Raw 1-D MRI profiles as an observation: independent pixels, and errors that pixels or profiles share.
+"""Raw 1-D MRI profiles as a measurement: the signal of a run, independent pixels, errors that pixels or profiles share.
 
     S(z, t) = background + b(t) + (gain + g(t)) (1 + s(z)) (c * point spread)(z, t) + p(z) + noise
 
@@ -13,20 +13,91 @@ data most likely. A scanner fills its spectrum with zeros: then only every secon
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import minimize
 
-from cellsim.base import Array, InputError
-from cellsim.fit.experiment import Observation
-from cellsim.fit.looks import SignalLook
-from cellsim.fit.noise import Noise
-from cellsim.instruments.mri import MriProfiles
+from cellsim.base import Array, Bools, InputError
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.instruments.looks import Clocked, Cut, Look, Values, profiles_at
+from cellsim.instruments.measurement import Measurement
+from cellsim.instruments.mri import MriProfiles, blurred
+from cellsim.instruments.noise import Noise, SharedError
+from cellsim.solvers.solution import Solution
 
 NEGLIGIBLE = 0.1
 """Correlation below which neighbouring pixels count as independent."""
+BLUR_NODES = 41
+"""Faces a profile is reduced to before it is blurred."""
+
+
+@dataclass(frozen=True)
+class SignalLook(Clocked):
+    """Raw 1-D MRI signal: the profile under a Gaussian point spread, on the scanner's axis, gain and background apart.
+
+    Its nuisances: ``edge`` (where the positive interface lies on that axis [m]) and ``blur`` [m]; where `motion` is
+    given also ``drift`` (of the whole cell along the axis [m]) and ``growth`` (how far the negative electrode has grown
+    into the electrolyte, where no signal comes from any more [m]), both reached where `motion` is 1. ``gain_drift`` is
+    a steady relative change of the gain [1/s]; with ``nonlinearity`` b [1] the signal goes as c (1 + b (c/c0 - 1)), as
+    where relaxation depends on concentration.
+
+    Parameters
+    ----------
+    time : ndarray, shape (t,)
+        [s]
+    z : ndarray, shape (k,)
+        Pixels [m].
+    positive : {"lower", "upper"}
+        Edge of the positive electrode.
+    edge, blur : float
+        Their values where they are not fitted [m].
+    motion : ndarray, shape (t,), optional
+        Share of drift and growth reached by each profile, 0 at the beginning [1].
+    """
+
+    time: Array
+    z: Array
+    positive: Literal["lower", "upper"]
+    edge: float
+    blur: float
+    motion: Array | None = None
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """[mol/m^3], zero outside the cell."""
+        assert solution is not None
+        towards = 1.0 if self.positive == "lower" else -1.0
+        x = towards * (self.z - values.get("edge", self.edge))
+        blur = max(values.get("blur", self.blur), 1e-9)
+        motion = np.zeros(self.time.size) if self.motion is None else self.motion
+        bent, c_average = values.get("nonlinearity", 0.0), float(solution["c_face"][0].mean())
+        drift, growth = towards * values.get("drift", 0.0), values.get("growth", 0.0)
+        rows = []
+        for (faces, c, shift), share in zip(profiles_at(solution, self.times(values)), motion, strict=True):
+            # The point spread is far wider than the distance of 41 faces, and its cost goes with their number: of 321
+            # faces a signal took eight times as long and differed by less than 1e-4.
+            some = np.unique(np.linspace(0, faces.size - 1, BLUR_NODES).astype(int))
+            seen = c[some] * (1 + bent * (c[some] / c_average - 1))
+            visible = _shortened(faces[some], seen, growth * share)
+            rows.append(blurred(x - shift - drift * share, *visible, blur))
+        gain = 1 + values.get("gain_drift", 0.0) * (self.time - self.time[0])
+        return np.asarray((np.asarray(rows) * gain[:, None]).ravel())
+
+    def some(self, keep: Bools, end: float = np.inf) -> Look:
+        """See :class:`.Look`."""
+        return Cut(replace(self, time=np.minimum(self.time, end)), keep)
+
+
+def _shortened(faces: Array, c: Array, length: float) -> tuple[Array, Array]:
+    """A profile without its last `length` [m]; continued at its last value where that is negative."""
+    if length == 0:
+        return faces, c
+    end = faces[-1] - length
+    if length < 0:
+        return np.append(faces, end), np.append(c, c[-1])
+    seen = faces < end
+    return np.append(faces[seen], end), np.append(c[seen], np.interp(end, faces, c))
 
 
 @dataclass(frozen=True)
@@ -113,17 +184,15 @@ def thinned(profiles: MriProfiles, step: int, window: tuple[float, float]) -> Mr
     return replace(profiles, z=z[keep], signal=profiles.signal[:, ::step][:, keep])
 
 
-def signal_observation(
+def signal_measurement(
     profiles: MriProfiles,
     look: SignalLook,
     sigma: float,
     *,
     spread: Spread = Spread(),
     reference: Array | None = None,
-    nuisance: Mapping[str, str] | None = None,
-    profiled: tuple[str, ...] = (),
-) -> Observation:
-    """Raw profiles as one observation with a free noise level.
+) -> Measurement:
+    """Raw profiles as one measurement with a free noise level.
 
     Parameters
     ----------
@@ -138,14 +207,10 @@ def signal_observation(
     reference : ndarray, shape (t, k), optional
         The signal without background that `spread.sensitivity` and `spread.gain` scale (unit of the signal); default
         the data less their lowest decile.
-    nuisance : mapping
-        Role -> parameter.
-    profiled : tuple of {"gain", "background"}
-        What is free in every profile by itself.
 
     Returns
     -------
-    Observation
+    Measurement
 
     Raises
     ------
@@ -156,30 +221,25 @@ def signal_observation(
     if look.time.size != t or look.z.size != k:
         raise InputError(f"{profiles.label}: the look has {look.time.size} x {look.z.size} points, the data {t} x {k}")
     size = profiles.signal - np.quantile(profiles.signal, 0.1) if reference is None else reference
-    shared = _columns(size, spread) / sigma
-    group = np.repeat(np.arange(t), k)
-    position = np.tile(profiles.z, t)
-    noise = Noise(np.full(t * k, sigma), group, position, 0.0, shared if shared.shape[1] else None, free=True)
-    return Observation(
-        profiles.label, "signal", profiles.signal.ravel(), noise, look, dict(nuisance or {}), profiled,
-        time=np.repeat(profiles.time, k), position=position,
-    )  # fmt: skip
+    noise = replace(_noise(size, sigma, spread), position=np.tile(profiles.z, t), free=True)
+    return Measurement(
+        "signal", profiles.label, profiles.signal.ravel(), look, noise, np.repeat(profiles.time, k), noise.position
+    )
 
 
-def _columns(size: Array, spread: Spread) -> Array:
-    """Shared errors in the unit of the signal, one column each, shape (t k, m)."""
+def _noise(size: Array, sigma: float, spread: Spread) -> Noise:
+    """Noise of all pixels of t profiles of k pixels, given the signal without background, shape (t, k)."""
     t, k = size.shape
-    found = [np.zeros((t * k, 0))]
-    pixel, profile = np.tile(np.eye(k), (t, 1)), np.repeat(np.eye(t), k, axis=0)
-    if spread.pattern > 0:
-        found.append(spread.pattern * pixel)
-    if spread.sensitivity > 0:
-        found.append(spread.sensitivity * size.reshape(-1, 1) * pixel)
-    if spread.gain > 0:
-        found.append(spread.gain * size.reshape(-1, 1) * profile)
-    if spread.background > 0:
-        found.append(spread.background * profile)
-    return np.hstack(found)
+    pixel, profile = np.tile(np.arange(k), t), np.repeat(np.arange(t), k)
+    ones, signal = np.ones(t * k), size.ravel()
+    candidates = (
+        (spread.pattern, ones, pixel),
+        (spread.sensitivity, signal, pixel),
+        (spread.gain, signal, profile),
+        (spread.background, ones, profile),
+    )
+    shared = tuple(SharedError(sd * scale, member) for sd, scale, member in candidates if sd > 0)
+    return Noise(np.full(t * k, sigma), profile, shared=shared)
 
 
 def variances(residual: Array, size: Array, start: tuple[float, Spread]) -> tuple[float, Spread, float]:
@@ -204,20 +264,17 @@ def variances(residual: Array, size: Array, start: tuple[float, Spread]) -> tupl
     """
     sigma, spread = start
     names = [name for name in ("pattern", "sensitivity", "gain", "background") if getattr(spread, name) > 0]
-    group = np.repeat(np.arange(residual.shape[0]), residual.shape[1])
 
     def unpacked(logs: Array) -> tuple[float, Spread]:
         return float(np.exp(logs[0])), replace(spread, **dict(zip(names, np.exp(logs[1:]).tolist(), strict=True)))
 
     def cost(logs: Array) -> float:
-        s, some = unpacked(logs)
-        shared = _columns(size, some) / s
-        noise = Noise(np.full(residual.size, s), group, shared=shared if shared.shape[1] else None)
+        noise = _noise(size, *unpacked(logs))
         w = noise.whiten(residual.ravel())
         return 0.5 * float(w @ w) + 0.5 * noise.log_determinant
 
     x = np.log([sigma, *(getattr(spread, name) for name in names)])
     simplex = np.vstack([x, x + 0.5 * np.eye(x.size)])
     options = {"xatol": 0.01, "fatol": 0.02, "maxfev": 80 * x.size, "initial_simplex": simplex}
-    found = minimize(cost, x, method="Nelder-Mead", options=options)
-    return *unpacked(found.x), -float(found.fun)
+    best = minimize(cost, x, method="Nelder-Mead", options=options)
+    return *unpacked(best.x), -float(best.fun)
