@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +20,8 @@ from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import DATA_ROLES, LINEAR_ROLES, ROLE_UNITS, default_start, typical
 from cellsim.fit.set_model import SetModel
-from cellsim.instruments.data import not_imposed, read_measurements
 from cellsim.instruments.measurement import Measurement
-from cellsim.run.case import Case, load_case
-from cellsim.run.folder import predict
+from cellsim.run.case import Case
 
 
 @dataclass(frozen=True)
@@ -206,15 +203,13 @@ def _parameter(role: str, case: Case) -> Parameter:
     return replace(p, lower=start / REACH, upper=start * REACH) if logarithmic else p
 
 
-def rivals(cases: Sequence[str | Path], data: Sequence[str | Path], nuisances: Sequence[str]) -> dict[str, Problem]:
+def rivals(cases: Sequence[tuple[Case, Sequence[Measurement]]], nuisances: Sequence[str]) -> dict[str, Problem]:
     """The problems of several cases with the same data.
 
     Parameters
     ----------
-    cases : sequence of path
-        Case files; they may differ in their set only as far as the data are concerned.
-    data : sequence of path
-        As `cellsim compare` takes them.
+    cases : sequence of tuple
+        Each case with its measurements; the cases may differ in their set only as far as the data are concerned.
     nuisances : sequence of str
         Which are refitted.
 
@@ -223,39 +218,31 @@ def rivals(cases: Sequence[str | Path], data: Sequence[str | Path], nuisances: S
     dict
         Name of the set -> problem.
     """
-    found: dict[str, Problem] = {}
-    for path in cases:
-        case = load_case(path)
-        measured = [m for name in data for m in read_measurements(name, case.setup)]
-        if not data or case.measured:
-            measured += [*case.measured, *not_imposed(case.protocol, predict(case))]
+    problems: dict[str, Problem] = {}
+    for case, data in cases:
         name = case.transport.name
-        found[name if name not in found else f"{name} ({Path(path).stem})"] = rival(case, measured, nuisances)
-    return found
+        problems[name if name not in problems else f"{name} ({case.path.stem})"] = rival(case, data, nuisances)
+    return problems
 
 
-def lines(found: Sequence[Evidence]) -> list[str]:
-    """The verdict as a table for the terminal, the best set first."""
-    best_aic, best_bic = min(e.aic for e in found), min(e.bic for e in found)
-    width = max(len(e.name) for e in found)
-    told = [f"{'set':<{width}}  {'chi2':>10}  {'dAIC':>8}  {'dBIC':>8}  held-out ln L, less the best's   refitted"]
-    top = found[0].held_out
-    for e in found:
+def verdict(judged: Sequence[Evidence]) -> list[str]:
+    """Which set is right, as a table for the terminal, the best set first."""
+    best_aic, best_bic = min(e.aic for e in judged), min(e.bic for e in judged)
+    width, top = max(len(e.name) for e in judged), judged[0].held_out
+    lines = [f"{'set':<{width}}  {'chi2':>10}  {'dAIC':>8}  {'dBIC':>8}  held-out ln L, less the best's   refitted"]
+    for e in judged:
         held = "-" if e.held_out is None or top is None else f"{e.held_out - top:+.1f} (scatter {e.held_out_error:.1f})"
-        values = ", ".join(
-            f"{name} = {e.fit.values[name]:.4g}"
-            + (" (at its bound)" if e.fit.held_by[name] == "bound" else "")
-            + ("" if e.fit.held_by[name] != "nothing" else " (not identified)")
-            for name in e.fit.space.names
-        )
+        remarks = {"bound": " (at its bound)", "nothing": " (not identified)"}
+        held_by = e.fit.held_by
+        values = ", ".join(f"{n} = {e.fit.values[n]:.4g}{remarks.get(held_by[n], '')}" for n in e.fit.space.names)
         score = f"{e.fit.chi2_data:10.1f}  {e.aic - best_aic:8.1f}  {e.bic - best_bic:8.1f}"
-        told.append(f"{e.name:<{width}}  {score}  {held:<32}  {values}")
-    if len(found) > 1:
-        close = [e.name for e in found if e.aic < best_aic + STRONG]
-        told.append(
-            f"{close[0]} is favoured over all others" if len(close) == 1
-            else f"these data do not tell {' and '.join(close)} apart"
-            + ("" if len(close) == len(found) else "; the others are disfavoured")
-        )  # fmt: skip
-        told.append(f"(a difference of {STRONG:g} in AIC counts as strong evidence)")
-    return told
+        lines.append(f"{e.name:<{width}}  {score}  {held:<32}  {values}")
+    if len(judged) > 1:
+        close = [e.name for e in judged if e.aic < best_aic + STRONG]
+        if len(close) == 1:
+            lines.append(f"{close[0]} is favoured over all others")
+        else:
+            others = "" if len(close) == len(judged) else "; the others are disfavoured"
+            lines.append(f"these data do not tell {' and '.join(close)} apart{others}")
+        lines.append(f"(a difference of {STRONG:g} in AIC counts as strong evidence)")
+    return lines

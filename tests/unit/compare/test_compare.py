@@ -13,7 +13,8 @@ import pytest
 from cellsim import Solution
 from cellsim.base import InputError
 from cellsim.compare.comparison import Comparison, RatioStatistics, compare, predicted, symmetry_merits
-from cellsim.compare.report import lines, numbers, write_comparison
+from cellsim.compare.report import ComparisonResult, write_comparison
+from cellsim.files.folder import plain
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.looks import VelocityLook
 from cellsim.instruments.measurement import ConcentrationMap, Measurement, series, velocities
@@ -278,18 +279,41 @@ def test_xam_through_a_sheet(case: Case, solution: Solution, tmp_path: Path) -> 
 
 
 def test_page_numbers_and_lines(perfect: Comparison, tmp_path: Path) -> None:
-    names = {p.name for p in write_comparison([perfect], tmp_path, note="made up & <synthetic>")}
-    assert names == {p.name for p in tmp_path.iterdir()} and len(names) == 6
+    result = ComparisonResult((perfect,), note="made up & <synthetic>")
+    (tmp_path / "compare_old.txt").write_text("of somebody else")
+    names = [p.name for p in write_comparison(result, tmp_path)]
+    assert {*names, "compare_old.txt"} == {p.name for p in tmp_path.iterdir()} and len(names) == 6
+    assert names[-1] == "comparison.html"
     page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 4
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert "http" not in re.sub(r"base64,[^\"]*", "", page)
     assert "test &lt;case&gt;" in page and "made up &amp; &lt;synthetic&gt;" in page and "reconstruction" in page
     (data,) = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
-    assert data == json.loads(json.dumps(numbers(perfect)))
+    assert [data] == plain(result.numbers())
     assert [d["kind"] for d in data["data"]] == ["current", "profile", "velocity"]
-    told = "\n".join(lines(perfect))
-    assert "within 10 % at 100 %" in told and "spread of 0.00 over 5 positions" in told
+    lines = "\n".join(result.lines())
+    assert "within 10 % at 100 %" in lines and "spread of 0.00 over 5 positions" in lines
+
+
+def test_the_points_as_a_dataset(perfect: Comparison) -> None:
+    data = ComparisonResult((perfect, perfect)).dataset()
+    points = sum(item.measurement.size for item in perfect.items)
+    assert data["predicted"].shape == (2, points)
+    current = data.where(data["kind"] == "current", drop=True)
+    np.testing.assert_array_equal(current["measured"], perfect.items[0].measured)
+    assert np.all(np.isnan(current["position"])) and np.all(current["error"] == 0.01)
+
+
+def test_a_comparison_that_cannot_be_written_leaves_the_old_one(
+    perfect: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "comparison.json").write_text("old")
+    monkeypatch.setattr(ComparisonResult, "page", lambda self, drawn: 1 / 0)
+    monkeypatch.setattr(ComparisonResult, "figures", lambda self, folder: [])
+    with pytest.raises(ZeroDivisionError):
+        write_comparison(ComparisonResult((perfect,)), tmp_path)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("comparison.json", "old")]
 
 
 def test_real_mri_profiles_through_a_sheet(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,13 +12,15 @@ import pytest
 
 from cellsim.base import InputError
 from cellsim.electrolyte.set_file import parse_set
-from cellsim.fit.design import design
-from cellsim.fit.design_file import read_design
+from cellsim.fit.design import design, read_design
 from cellsim.fit.estimate import inverse
+from cellsim.fit.fitted_set import fitted_set, visited
 from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import read_recipe
-from cellsim.fit.report import fitted_set, visited
-from cellsim.fit.rivals import lines, rivals
+from cellsim.fit.rivals import rivals, verdict
+from cellsim.instruments.data import read_measurements
+from cellsim.instruments.measurement import Measurement
+from cellsim.run.case import Case, load_case
 
 EXAMPLE = Path(__file__).parents[3] / "cases" / "fit_example"
 
@@ -158,10 +161,10 @@ def small(folder: Path, name: str = "design.toml") -> Path:
 
 def test_a_design_is_the_fisher_information_of_the_experiment_it_names(folder: Path) -> None:
     """Against the same experiment set up on its own, to its own end, with its own run."""
-    file = read_design(small(folder))
-    found = design(file.found, file.durations, shrink="t_plus", overhead=file.overhead)
+    offer = read_design(small(folder))
+    found = design(offer)
     four = next(r for r in found.rated if r.duration == 4 * 3600)
-    whole = file.found[0].problem
+    whole = offer.candidates[0].problem
     e = whole.experiments[0]
     assert e.protocol is not None
     keep = [o.time <= 4 * 3600 for o in e.observations]
@@ -176,8 +179,7 @@ def test_a_design_is_the_fisher_information_of_the_experiment_it_names(folder: P
 
 
 def test_longer_runs_never_tell_less_and_choices_only_help(folder: Path) -> None:
-    file = read_design(small(folder))
-    found = design(file.found, file.durations, shrink="t_plus", choose=4)
+    found = design(read_design(small(folder)), choose=4)
     by_time = sorted(found.rated, key=lambda r: r.duration)
     assert all(a.merit >= b.merit for a, b in pairwise(by_time))
     merits = [c.merit for c in found.choices]
@@ -185,12 +187,12 @@ def test_longer_runs_never_tell_less_and_choices_only_help(folder: Path) -> None
 
 
 def test_two_sets_are_separated_by_what_nuisances_cannot_take_up(folder: Path) -> None:
-    file = read_design(small(folder, "separate.toml"))
-    found = design(file.found, file.durations, rival=file.rival, choose=2)
+    offer = read_design(small(folder, "separate.toml"))
+    found = design(offer, choose=2)
     assert found.separates
     longest = max(found.rated, key=lambda r: r.duration)
     assert longest.merit > 1000 and longest.merit >= longest.share["profile"]
-    same = design(file.found, file.durations, rival=file.found[0].problem.model, choose=1)
+    same = design(replace(offer, rival=offer.candidates[0].problem.model), choose=1)
     assert max(r.merit for r in same.rated) < 1e-12
 
 
@@ -214,9 +216,14 @@ def test_bad_designs_are_refused_in_one_sentence(folder: Path, old: str, new: st
 # ---- rivals -------------------------------------------------------------------------------------------------------
 
 
+def measured(folder: Path, name: str) -> tuple[Case, tuple[Measurement, ...]]:
+    case = load_case(folder / name)
+    return case, read_measurements(folder / "profiles.csv", case.setup)
+
+
 def test_an_unknown_nuisance_of_a_refit_is_refused(folder: Path) -> None:
     with pytest.raises(InputError, match="is no nuisance"):
-        rivals([folder / "cell.toml"], [folder / "profiles.csv"], ["R_in"])
+        rivals([measured(folder, "cell.toml")], ["R_in"])
 
 
 def test_rivals_are_judged_with_their_nuisances_refitted(folder: Path) -> None:
@@ -226,13 +233,11 @@ def test_rivals_are_judged_with_their_nuisances_refitted(folder: Path) -> None:
     changed(folder, "steinruck2020_rs", "steinruck2020_pnb", "cell.toml")
     shutil.copy(folder / "cell.toml", folder / "pnb.toml")
     shutil.copy(EXAMPLE / "cell.toml", folder / "rs.toml")
-    judged = evidence(
-        rivals([folder / "pnb.toml", folder / "rs.toml"], [folder / "profiles.csv"], ["R_int"]), folds=0, starts=1
-    )
+    cases = [measured(folder, name) for name in ("pnb.toml", "rs.toml")]
+    judged = evidence(rivals(cases, ["R_int"]), folds=0, starts=1)
     assert [e.name for e in judged] == ["steinruck2020_rs", "steinruck2020_pnb"]
     assert judged[1].aic - judged[0].aic > 500  # 1500 measured
-    told = lines(judged)
-    assert "steinruck2020_rs is favoured over all others" in told[-2]
+    assert "steinruck2020_rs is favoured over all others" in verdict(judged)[-2]
 
 
 def test_two_voltages_share_the_set_and_keep_their_own_nuisances(folder: Path) -> None:
