@@ -137,7 +137,7 @@ class Space:
         names = self.names
         for name in names:
             if names.count(name) > 1:
-                raise InputError(f"the parameter {name} stands there twice")
+                raise InputError(f"the parameter {name} is named twice")
 
     @property
     def names(self) -> tuple[str, ...]:

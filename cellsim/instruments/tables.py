@@ -173,7 +173,7 @@ class DataTable:
         """
         for headings in (self.header, tuple(column.name for column in self.columns))[: 2 if by_name else 1]:
             if headings.count(heading) > 1:
-                raise InputError(f'{self.path}: column "{heading}" stands there {headings.count(heading)} times')
+                raise InputError(f'{self.path}: column "{heading}" occurs {headings.count(heading)} times')
             if heading in headings:
                 return headings.index(heading)
         raise InputError(f'{self.path}: no column "{heading}"{did_you_mean(heading, self.header)}')
@@ -210,6 +210,8 @@ class DataTable:
         for k, column in enumerate(self.columns):
             if column.name.lower() in names:
                 where = f'{self.path}: column "{column.heading}"'
+                if not column.unit and "" not in si_units:
+                    raise InputError(f'{where} names no unit; write "{column.name} ({si_units[0]})"')
                 decimal_mark(self.cells(k), where)
                 return self.numbers(k) * column.factor(si_units, field=where)[0]
         return None

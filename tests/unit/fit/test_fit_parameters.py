@@ -64,7 +64,7 @@ def test_priors_are_residuals_single_and_joint():
         (lambda: Parameter("D", 1.0, prior=Prior(1.0, 0.0)), "D: a prior needs sd > 0"),
         (lambda: Parameter("D", 1.0, logarithmic=True, prior=Prior(-1.0, 1.0)), "needs sd > 0 and mean > 0"),
         (lambda: Space(()), "a fit needs at least one parameter"),
-        (lambda: Space((Parameter("a", 1.0), Parameter("a", 2.0))), "the parameter a stands there twice"),
+        (lambda: Space((Parameter("a", 1.0), Parameter("a", 2.0))), "the parameter a is named twice"),
         (lambda: Space((Parameter("a", 1.0),)).index("b"), "'b' is no parameter of this fit; there are a"),
     ],
 )

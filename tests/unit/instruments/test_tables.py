@@ -67,7 +67,7 @@ def test_binary_files_doubled_columns_and_missing_files(tmp_path: Path) -> None:
         read_table(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_table(tmp_path / "none.csv")
-    with pytest.raises(InputError, match='"t" stands there 2 times'):
+    with pytest.raises(InputError, match='"t" occurs 2 times'):
         parse_table("t,t\n1,2\n").column("t")
 
 
