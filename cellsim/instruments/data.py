@@ -23,12 +23,11 @@ from cellsim.files.schema import Table, read_toml
 from cellsim.instruments.looks import Frame, SetLook, Velocity, VelocityLook
 from cellsim.instruments.measurement import UNITS, ConcentrationMap, Measurement, series, velocities
 from cellsim.instruments.noise import Noise
-from cellsim.instruments.potentiostat import PotentiostatData, from_table, read_potentiostat
+from cellsim.instruments.potentiostat import PotentiostatData, factor_of, from_table, per_area, read_potentiostat
 from cellsim.instruments.tables import ERROR, Column, DataTable, axes, grid, parse_number, read_table
 from cellsim.solvers.solution import Solution
 
 KINDS = ("current", "voltage", "profile", "velocity", "xam", "mri")
-CURRENT_UNITS = ("A/m^2", "A")
 
 
 @dataclass(frozen=True)
@@ -306,31 +305,6 @@ def _by_order(sheet: Table, table: DataTable, kind: str, unit: str, area: float 
     return t, table.numbers(1) * factor_of(Column(table.header[1], unit), kind, area, field=sheet.where("unit"))
 
 
-def factor_of(column: Column, kind: str, area: float | None, *, field: str) -> float:
-    """From the unit of a column of currents or voltages to SI; a total current is divided by the electrode area [m^2].
-
-    Raises
-    ------
-    InputError
-        Another dimension, or a total current without an area.
-    """
-    factor, si_unit = column.factor(CURRENT_UNITS if kind == "current" else [UNITS[kind]], field=field)
-    return factor / per_area(area, f"{field} = {column.unit!r}") if si_unit == "A" else factor
-
-
-def per_area(area: float | None, what: str) -> float:
-    """The electrode area [m^2], or the complaint that `what` needs it.
-
-    Raises
-    ------
-    InputError
-        If `area` is None.
-    """
-    if area is None:
-        raise InputError(f"{what} is a total current, which needs cell.area; give it, or a current density in A/m^2")
-    return area
-
-
 def _error(sheet: Table, kind: str, area: float | None = None) -> float | None:
     """The standard error of every point that a sheet states [SI]; that of a current may be one of the total current."""
     if kind == "current" and isinstance(sheet.data.get("error"), str):
@@ -509,88 +483,6 @@ def read_points(
     look = SetLook(cast(Any, kind), c, np.nan if reference is None else reference)
     noise = Noise(error, np.zeros(value.size, dtype=np.int64))
     return Measurement(cast(Any, kind), label or path.name, value, look, noise, np.zeros(0))
-
-
-# ---- what drives a cell ---------------------------------------------------------------------------------------------
-
-
-def read_drive(
-    table: DataTable,
-    time: Column,
-    value: Column,
-    drive: Literal["current", "voltage"],
-    *,
-    area: float | None,
-    field: str,
-) -> tuple[Array, Array]:
-    """A table of U(t) or I(t) that a step follows.
-
-    Parameters
-    ----------
-    table : DataTable
-        The file.
-    time, value : Column
-        Its columns and their units.
-    drive : {"current", "voltage"}
-        What `value` is.
-    area : float or None
-        Electrode area [m^2], for a value in A.
-    field : str
-        The case's key of `value`, for messages; ``time`` stands beside it.
-
-    Returns
-    -------
-    time : ndarray, shape (n,)
-        [s], relative to the first time of the table.
-    value : ndarray, shape (n,)
-        [A/m^2] or [V].
-
-    Raises
-    ------
-    InputError
-        Anything missing or not a number, times that do not increase strictly, a current in A without an area.
-    """
-    of_time = f"{field.rpartition('.')[0]}.time.unit"
-    t = table.column(time.heading, factor_to_si(time.unit, "s", field=of_time))
-    table.increasing(t, time.heading)
-    if t.size < 2:
-        raise InputError(f"{table.path}: a table to follow needs at least two rows")
-    return t - t[0], table.column(value.heading, factor_of(value, drive, area, field=f"{field}.unit"))
-
-
-def read_resistance(table: DataTable, time: Column, value: Column, *, field: str) -> tuple[Array, Array]:
-    """A table of area-specific resistance in time.
-
-    Parameters
-    ----------
-    table : DataTable
-        The file.
-    time, value : Column
-        Its columns; times count from the start of the run.
-    field : str
-        For messages.
-
-    Returns
-    -------
-    time : ndarray, shape (n,)
-        [s]
-    resistance : ndarray, shape (n,)
-        [ohm m^2]
-
-    Raises
-    ------
-    InputError
-        Anything missing or not a number, times that do not increase strictly, a negative resistance.
-    """
-    t = table.column(time.heading, factor_to_si(time.unit, "s", field=f"{field}.time"))
-    table.increasing(t, time.heading)
-    r = table.column(value.heading, factor_to_si(value.unit, "ohm m^2", field=f"{field}.value"))
-    if np.any(r < 0):
-        raise InputError(
-            f'{table.path}: row {table.lines[int(np.argmax(r < 0))]}: "{value.heading}" is negative; '
-            "a resistance must not be negative"
-        )
-    return t, r
 
 
 def not_imposed(protocol: Protocol, solution: Solution) -> tuple[Measurement, ...]:

@@ -4,8 +4,8 @@
 
 Back, for looking and comparing: background off, edges from an error-function fit to the first profile, normalised to
 the first profile (pixel by pixel, or by one factor), pixels dropped that the point spread fills from outside, errors
-from the scatter between successive profiles. Fits should use the raw signal instead, with gain and background free:
-:func:`predicted_signal` and :func:`gain_and_background`.
+from the scatter between successive profiles. Fits should use the raw signal instead, with gain and background free
+(`mri_signal`).
 """
 
 from __future__ import annotations
@@ -213,41 +213,46 @@ def to_concentration(
     edges = edges or find_edges(profiles)
     z, signal = profiles.z, profiles.signal
     outside = (z < edges.lower - 6 * edges.blur) | (z > edges.upper + 6 * edges.blur)
-    kept = (z > edges.lower + margin * edges.blur) & (z < edges.upper - margin * edges.blur)
-    if np.count_nonzero(outside) < 8 or np.count_nonzero(kept) < 8:
+    inside = (z > edges.lower + margin * edges.blur) & (z < edges.upper - margin * edges.blur)
+    if np.count_nonzero(outside) < 8 or np.count_nonzero(inside) < 8:
         raise InputError(f"{profiles.label}: fewer than 8 pixels of background outside the cell, or of signal inside")
     net = signal - signal[:, outside].mean(axis=1, keepdims=True)
-    within = net[:, kept]
+    within = net[:, inside]
     mean = float(within[0].mean())
     if not mean > 0:
-        raise InputError(f"{profiles.label}: the first profile does not stand above its background")
+        raise InputError(f"{profiles.label}: the first profile does not rise above its background")
     noise, together = _scatter(within)
     structure = float(np.sqrt(max(0.0, np.var(within[0], ddof=1) - noise**2)))
     if normalise == "pixel":
         if np.any(within[0] < 4 * noise):
             raise InputError(f'{profiles.label}: pixels of the first profile vanish in noise; use normalise = "mean"')
         relative = within / within[0]
-        own, first = noise / within[0], noise / within[0] * relative
+        pixel, first = noise / within[0], noise / within[0] * relative
         shared = c_average * noise / within[0]
     else:
-        relative, own = within / mean, np.full(within.shape[1], noise / mean)
+        relative, pixel = within / mean, np.full(within.shape[1], noise / mean)
         first = np.full(within.shape, structure / mean)
         shared = np.full(within.shape[1], c_average * structure / mean)
-    error = c_average * np.sqrt(own**2 + first**2)
+    error = c_average * np.sqrt(pixel**2 + first**2)
     if normalise == "pixel":
         error[0] = 0.0  # c_average by definition
-    x = z[kept] - edges.lower if positive == "lower" else edges.upper - z[kept]
+    x = z[inside] - edges.lower if positive == "lower" else edges.upper - z[inside]
     order = np.argsort(x)
-    found = ConcentrationMap(
-        profiles.time - profiles.time[0], x[order], c_average * relative[:, order], error[:, order], shared[order],
-        resolution=together * profiles.pixel, label=profiles.label,
-    )  # fmt: skip
+    data = ConcentrationMap(
+        profiles.time - profiles.time[0],
+        x[order],
+        c_average * relative[:, order],
+        error[:, order],
+        shared[order],
+        resolution=together * profiles.pixel,
+        label=profiles.label,
+    )
     between = (z > edges.lower - 3 * edges.blur) & (z < edges.upper + 3 * edges.blur)
     total = net[:, between].sum(axis=1)
     counts = np.count_nonzero(between)
     spread = noise * np.sqrt(together * counts * (1 + counts / np.count_nonzero(outside)))
     return MriConcentration(
-        found, edges, noise / mean, structure / mean, total / total[0], float(np.sqrt(2) * spread / total[0])
+        data, edges, noise / mean, structure / mean, total / total[0], float(np.sqrt(2) * spread / total[0])
     )
 
 
@@ -350,23 +355,6 @@ def blurred(x: Array, faces: Array, c: Array, blur: float) -> Array:
     return np.asarray(np.sum(level * np.diff(below, axis=1) - blur * slope * np.diff(bell, axis=1), axis=1))
 
 
-def gain_and_background(signal: ArrayLike, profile: ArrayLike) -> tuple[float, float]:
-    """The gain and the background that fit a raw profile to a predicted one (gain 1, background 0) best.
-
-    Parameters
-    ----------
-    signal, profile : array_like, shape (k,)
-        Raw signal and blurred concentration [mol/m^3].
-
-    Returns
-    -------
-    gain, background : float
-        [m^3/mol], and in the unit of the signal.
-    """
-    gain, background = np.polyfit(np.asarray(profile, dtype=float), np.asarray(signal, dtype=float), 1)
-    return float(gain), float(background)
-
-
 @dataclass(frozen=True)
 class NormalisedLook(Clocked):
     """Profiles as :func:`to_concentration` makes them: the prediction goes through the same scanner and the same steps.
@@ -401,14 +389,8 @@ class NormalisedLook(Clocked):
         assert solution is not None
         times = self.times(values)
         signal = predicted_signal(solution, self.z, times, edges=self.edges, positive=self.positive)
-        back = to_concentration(
-            signal,
-            self.c_average,
-            positive=self.positive,
-            normalise=self.normalise,
-            edges=self.edges,
-            margin=self.margin,
-        )
+        steps = {"normalise": self.normalise, "edges": self.edges, "margin": self.margin}
+        back = to_concentration(signal, self.c_average, positive=self.positive, **steps)  # type: ignore[arg-type]
         reached = times <= solution["time"][-1] * (1 + 1e-9)
         return np.where(reached[:, None], back.map.c, np.nan)[self.keep]
 
@@ -439,17 +421,16 @@ def normalised(
     -------
     Measurement
     """
-    made = to_concentration(profiles, c_average, positive=positive, normalise=normalise, margin=margin)
-    data = replace(made.map, time=made.map.time + time_offset)
-    look = NormalisedLook(
-        data.time, profiles.z, made.edges, positive, normalise, margin, c_average, np.isfinite(data.c)
-    )
-    balance = float(np.max(np.abs(made.balance - 1)))
+    result = to_concentration(profiles, c_average, positive=positive, normalise=normalise, margin=margin)
+    data, edges = replace(result.map, time=result.map.time + time_offset), result.edges
+    known = np.isfinite(data.c)
+    look = NormalisedLook(data.time, profiles.z, edges, positive, normalise, margin, c_average, known)
+    balance = float(np.max(np.abs(result.balance - 1)))
     notes = (
-        f"edges {1e3 * made.edges.thickness:.3f} mm apart, blur {1e6 * made.edges.blur:.0f} um, noise "
-        f"{100 * made.noise:.1f} %, structure {100 * made.structure:.1f} % of the signal",
+        f"edges {1e3 * edges.thickness:.3f} mm apart, blur {1e6 * edges.blur:.0f} um, noise "
+        f"{100 * result.noise:.1f} %, structure {100 * result.structure:.1f} % of the signal",
         f"salt balance: total signal within {100 * balance:.1f} % of the first profile's, noise of the pixels "
-        f"{100 * made.balance_error:.1f} %",
+        f"{100 * result.balance_error:.1f} %",
     )
     return data.measurement(c_average, look=look, notes=notes)
 

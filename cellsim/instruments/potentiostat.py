@@ -1,8 +1,10 @@
 """Potentiostat exports -> time, voltage and current: EC-Lab .mpt, Gamry .DTA, tables with units in the header, .mpr.
 
+And the tables against time that a case names: what a step follows, a resistance.
+
 Text exports are written with a decimal point or, in some locales, a decimal comma. Which of the two a file uses is
 read off its time, voltage and current cells; a file that mixes them, or whose commas might just as well part
-thousands, is refused. The time may start anywhere: it is given from the first row, the offset beside it.
+thousands, is refused. The time may start anywhere: it counts from the first row, and `offset` says where that was.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -322,3 +324,110 @@ def _parse_dta(path: Path, text: str) -> tuple[DataTable, float | None, tuple[st
     if "EXPERIMENTABORTED" in text:
         notes = (*notes, "the experiment was aborted")
     return make_table(path, headings, numbered, "\t"), area, notes
+
+
+# ---- tables against time that a case names ------------------------------------------------------------------
+
+
+def read_drive(
+    table: DataTable,
+    time: Column,
+    value: Column,
+    drive: Literal["current", "voltage"],
+    *,
+    area: float | None,
+    field: str,
+) -> tuple[Array, Array]:
+    """A table of U(t) or I(t) that a step follows.
+
+    Parameters
+    ----------
+    table : DataTable
+        The file.
+    time, value : Column
+        Its columns and their units.
+    drive : {"current", "voltage"}
+        What `value` is.
+    area : float or None
+        Electrode area [m^2], for a value in A.
+    field : str
+        The case's key of `value`, for messages; ``time`` is the key next to it.
+
+    Returns
+    -------
+    time : ndarray, shape (n,)
+        [s], relative to the first time of the table.
+    value : ndarray, shape (n,)
+        [A/m^2] or [V].
+
+    Raises
+    ------
+    InputError
+        Anything missing or not a number, times that do not increase strictly, a current in A without an area.
+    """
+    of_time = f"{field.rpartition('.')[0]}.time.unit"
+    t = table.column(time.heading, factor_to_si(time.unit, "s", field=of_time))
+    table.increasing(t, time.heading)
+    if t.size < 2:
+        raise InputError(f"{table.path}: a table to follow needs at least two rows")
+    return t - t[0], table.column(value.heading, factor_of(value, drive, area, field=f"{field}.unit"))
+
+
+def read_resistance(table: DataTable, time: Column, value: Column, *, field: str) -> tuple[Array, Array]:
+    """A table of area-specific resistance in time.
+
+    Parameters
+    ----------
+    table : DataTable
+        The file.
+    time, value : Column
+        Its columns; times count from the start of the run.
+    field : str
+        For messages.
+
+    Returns
+    -------
+    time : ndarray, shape (n,)
+        [s]
+    resistance : ndarray, shape (n,)
+        [ohm m^2]
+
+    Raises
+    ------
+    InputError
+        Anything missing or not a number, times that do not increase strictly, a negative resistance.
+    """
+    t = table.column(time.heading, factor_to_si(time.unit, "s", field=f"{field}.time"))
+    table.increasing(t, time.heading)
+    r = table.column(value.heading, factor_to_si(value.unit, "ohm m^2", field=f"{field}.value"))
+    if np.any(r < 0):
+        raise InputError(
+            f'{table.path}: row {table.lines[int(np.argmax(r < 0))]}: "{value.heading}" is negative; '
+            "a resistance must not be negative"
+        )
+    return t, r
+
+
+def factor_of(column: Column, kind: str, area: float | None, *, field: str) -> float:
+    """From the unit of a column of currents or voltages to SI; a total current is divided by the electrode area [m^2].
+
+    Raises
+    ------
+    InputError
+        Another dimension, or a total current without an area.
+    """
+    factor, si_unit = column.factor(SI_UNITS[kind], field=field)
+    return factor / per_area(area, f"{field} = {column.unit!r}") if si_unit == "A" else factor
+
+
+def per_area(area: float | None, what: str) -> float:
+    """The electrode area [m^2], or the complaint that `what` needs it.
+
+    Raises
+    ------
+    InputError
+        If `area` is None.
+    """
+    if area is None:
+        raise InputError(f"{what} is a total current, which needs cell.area; give it, or a current density in A/m^2")
+    return area

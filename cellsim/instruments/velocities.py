@@ -1,4 +1,4 @@
-"""Velocities measured and predicted side by side: solvent in the lab, anion by local volume balance, and as published.
+"""Velocities measured and predicted: solvent in the lab, anion by local volume balance, and as published.
 
 XPCS sees the solvent in the lab frame. With v_s the velocity of the interfaces and epsilon = phi_0/phi_e at that place
 and time, the anion moves at
@@ -6,8 +6,8 @@ and time, the anion moves at
     v-(interface) = -epsilon (v0,lab - v_s),        v-(lab) = -epsilon v0,lab + (1 + epsilon) v_s.
 
 Steinrueck 2020 takes one epsilon for the whole cell, leaves v_s out, and compares in the solvent frame, with the factor
-kappa = 1/epsilon + 1: |v-|(solvent) = (epsilon + 1) |v0,lab|. Both ways stand side by side here. g2 gives |v0,lab|
-only; the sign is the model's.
+kappa = 1/epsilon + 1: |v-|(solvent) = (epsilon + 1) |v0,lab|. Both ways are compared here. g2 gives |v0,lab| only; the
+sign is the model's.
 
 Sources: doi:10.1039/D0EE02193H, Eq. 3 and lines 265-274; volume balance of constant partial molar volumes.
 """
@@ -89,7 +89,7 @@ def anion_velocity(v_0: ArrayLike, v_interface: ArrayLike, ratio: ArrayLike, fra
 
 
 def anion_speed_as_published(v_0: ArrayLike, ratio: ArrayLike) -> Array:
-    """|v-| relative to the solvent as Steinrueck 2020 has it: (epsilon + 1) |v0,lab|, interfaces taken to stand [m/s].
+    """|v-| relative to the solvent as Steinrueck 2020 has it: (epsilon + 1) |v0,lab|, interfaces at rest [m/s].
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class VelocityComparison:
     v_0, v_0_error : ndarray, shape (n,)
         Measured solvent velocity in the lab, with the model's sign, and its error [m/s].
     v_0_model, v_0_model_error : ndarray, shape (n,)
-        Predicted, averaged over beam and position, and the part of its error that the position makes [m/s].
+        Predicted, averaged over beam and position, and the share of its error that the position makes [m/s].
     epsilon : ndarray, shape (n,)
         Local [1].
     anion, anion_error, anion_model, anion_model_error : ndarray, shape (n,)
@@ -189,7 +189,7 @@ def compare_velocities(
     position_error: float = 0.0,
     constant_epsilon: float | None = None,
 ) -> VelocityComparison:
-    """Put measured solvent speeds beside a run.
+    """Compare measured solvent speeds with a run.
 
     Parameters
     ----------
@@ -221,31 +221,45 @@ def compare_velocities(
         )
     places, which = np.unique(measured.position, return_inverse=True)
 
-    def seen(name: str, frame: Frame) -> tuple[Array, Array]:
-        found = at_beam(solution, name, places, frame=frame, beam=beam, position_error=position_error)
-        return tuple(  # type: ignore[return-value]
-            np.array([np.interp(t, clock, a[:, p]) for t, p in zip(measured.time, which, strict=True)])
-            for a in (found.mean, found.by_position)
+    def predicted(name: str, frame: Frame) -> tuple[Array, Array]:
+        averages = at_beam(solution, name, places, frame=frame, beam=beam, position_error=position_error)
+        points = list(zip(measured.time, which, strict=True))
+        mean, by_position = averages.mean, averages.by_position
+        return (
+            np.array([np.interp(t, clock, mean[:, p]) for t, p in points]),
+            np.array([np.interp(t, clock, by_position[:, p]) for t, p in points]),
         )
 
-    v_0, by_position = seen("v_0", "lab")
+    v_0, by_position = predicted("v_0", "lab")
     if not np.all(np.isfinite(v_0)):
         bad = int(np.argmin(np.isfinite(v_0)))
         raise InputError(
             f"measured speed at {measured.position[bad] * 1e3:.4g} mm, {measured.time[bad]:.4g} s: beam and position "
             "error reach out of the electrolyte"
         )
-    anion, anion_error = seen("v_minus", "interface")
-    relative, _ = seen("v_minus", "solvent")
-    eps = epsilon(transport, seen("c", "lab")[0])
-    one = float(epsilon(transport, float(np.mean(solution["c"][0])))) if constant_epsilon is None else constant_epsilon
+    anion, anion_error = predicted("v_minus", "interface")
+    relative, _ = predicted("v_minus", "solvent")
+    local = epsilon(transport, predicted("c", "lab")[0])
+    if constant_epsilon is None:
+        constant_epsilon = float(epsilon(transport, float(np.mean(solution["c"][0]))))
     v_s = np.interp(measured.time, clock, solution["v_interface"])
     signed = np.where(v_0 < 0, -1.0, 1.0) * measured.speed
     return VelocityComparison(
-        measured.position, measured.time, signed, measured.error, v_0, by_position, eps,
-        anion_velocity(signed, v_s, eps), eps * measured.error, anion, anion_error,
-        anion_speed_as_published(signed, one), (one + 1) * measured.error, np.abs(relative),
-    )  # fmt: skip
+        position=measured.position,
+        time=measured.time,
+        v_0=signed,
+        v_0_error=measured.error,
+        v_0_model=v_0,
+        v_0_model_error=by_position,
+        epsilon=local,
+        anion=anion_velocity(signed, v_s, local),
+        anion_error=local * measured.error,
+        anion_model=anion,
+        anion_model_error=anion_error,
+        published=anion_speed_as_published(signed, constant_epsilon),
+        published_error=(constant_epsilon + 1) * measured.error,
+        published_model=np.abs(relative),
+    )
 
 
 @dataclass(frozen=True)
@@ -273,7 +287,7 @@ def ratios_by_position(
     Parameters
     ----------
     comparison : VelocityComparison
-        Measured beside predicted.
+        Measured and predicted.
     start, end : float
         The window; 200 to 400 min in the paper [s].
     published : bool
@@ -295,11 +309,11 @@ def ratios_by_position(
     value, error = (
         (comparison.published, comparison.published_error) if published else (comparison.anion, comparison.anion_error)
     )
-    own = np.abs(error / value)[inside] * np.abs(ratio)
+    single = np.abs(error / value)[inside] * np.abs(ratio)
     shared = np.abs(comparison.v_0_model_error / comparison.v_0_model)[inside] * np.abs(ratio)
     places, which = np.unique(comparison.position[inside], return_inverse=True)
     count = np.bincount(which)
     # errors of single points average out over the window, the error of the position is the same at all times
-    scatter = np.sqrt(np.bincount(which, own**2)) / count
+    scatter = np.sqrt(np.bincount(which, single**2)) / count
     by_position = np.bincount(which, shared) / count
     return PositionRatios(places, np.bincount(which, ratio) / count, np.hypot(scatter, by_position))

@@ -128,7 +128,7 @@ def transmitted(
     Parameters
     ----------
     solution : Solution
-        The run; linear between its kept states and its faces.
+        The run; linear between its states and its faces.
     transport : TransportSet
         For the volume balance.
     attenuation : Attenuation
@@ -154,14 +154,9 @@ def transmitted(
         raise InputError(
             f"xam: a scan at {times.max():.6g} s lies after the end of the run, {solution['time'][-1]:.6g} s"
         )
-    offsets, weights = (
-        (0.5 * raster.beam_width * _NODES, 0.5 * _WEIGHTS)
-        if raster.beam_width
-        else (
-            np.zeros(1),
-            np.ones(1),
-        )
-    )
+    offsets, weights = np.zeros(1), np.ones(1)
+    if raster.beam_width:
+        offsets, weights = 0.5 * raster.beam_width * _NODES, 0.5 * _WEIGHTS
     places = raster.position[:, None] + offsets
     metal = attenuation.metal_transmission(raster.path_length)
     rows = []
@@ -246,20 +241,18 @@ def concentration(
         raise InputError(f"{name}: needs a scan at t <= 0, before the polarisation, and one at t > 0")
     reference, variance_before = _reference(measured, before)
     value, variance = _logarithm(measured, after)
-    kept = np.ones(measured.position.size, dtype=bool)
+    within = np.ones(measured.position.size, dtype=bool)
     if inside is not None:
-        kept = (measured.position >= inside[0]) & (measured.position <= inside[1])
+        within = (measured.position >= inside[0]) & (measured.position <= inside[1])
     c = np.full(value.shape, np.nan)
-    c[:, kept] = _solve(reference[kept] - value[:, kept], transport, attenuation, path_length, c_before, name)
+    c[:, within] = _solve(reference[within] - value[:, within], transport, attenuation, path_length, c_before, name)
     error = shared = None
     if variance is not None and variance_before is not None:
         slope = np.abs(attenuation.depth_slope(transport, np.where(np.isfinite(c), c, c_before), path_length))
-        error = np.where(kept, np.sqrt(variance + variance_before) / slope, np.nan)
-        shared = np.where(kept, np.sqrt(variance_before) / np.median(slope, axis=0), np.nan)
-    return ConcentrationMap(
-        measured.time[after], measured.position, c, error, shared, path_error / path_length,
-        label=(measured.label or "XAM").replace(", predicted", ""),
-    )  # fmt: skip
+        error = np.where(within, np.sqrt(variance + variance_before) / slope, np.nan)
+        shared = np.where(within, np.sqrt(variance_before) / np.median(slope, axis=0), np.nan)
+    label, scale = (measured.label or "XAM").replace(", predicted", ""), path_error / path_length
+    return ConcentrationMap(measured.time[after], measured.position, c, error, shared, scale, label=label)
 
 
 def _logarithm(measured: IntensityMap, rows: NDArray[np.bool_]) -> tuple[Array, Array | None]:
@@ -386,9 +379,9 @@ def read_intensity(
         table = read_table(path)
         time, position = axes(table, origin)
         columns = (table.required(["intensity"], [""]), table.quantity(["monitor"], [""]), table.quantity(ERROR, [""]))
-        time, position, (seen, monitor, error) = grid(path, time, position, *columns)
-        assert seen is not None
-        intensity = seen
+        time, position, (values, monitor, error) = grid(path, time, position, *columns)
+        assert values is not None
+        intensity = values
     whole = bool(np.all(intensity == np.round(intensity))) and error is None
     if monitor is not None:
         whole = whole and bool(np.all(monitor == np.round(monitor)))
@@ -400,21 +393,21 @@ def read_intensity(
 def _read_npz(path: Path) -> tuple[Array, Array, Array, Array | None, Array | None]:
     try:
         with np.load(path, allow_pickle=False) as data:
-            held = {name: data[name] for name in data.files}
+            arrays = {name: data[name] for name in data.files}
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: cannot be read as npz ({error})") from None
     for name in ("time", "position", "intensity"):
-        if name not in held:
-            raise InputError(f'{path}: holds no array "{name}"; found {", ".join(held) or "none"}')
+        if name not in arrays:
+            raise InputError(f'{path}: holds no array "{name}"; found {", ".join(arrays) or "none"}')
     factors = {
-        axis: factor_to_si(str(held.get(f"{axis}_unit", si)), si, field=f"{path}: {axis}_unit")
+        axis: factor_to_si(str(arrays.get(f"{axis}_unit", si)), si, field=f"{path}: {axis}_unit")
         for axis, si in (("time", "s"), ("position", "m"))
     }
-    optional = [np.asarray(held[n], dtype=float) if n in held else None for n in ("monitor", "error")]
+    optional = [np.asarray(arrays[n], dtype=float) if n in arrays else None for n in ("monitor", "error")]
     return (
-        np.asarray(held["time"], dtype=float) * factors["time"],
-        np.asarray(held["position"], dtype=float) * factors["position"],
-        np.asarray(held["intensity"], dtype=float),
+        np.asarray(arrays["time"], dtype=float) * factors["time"],
+        np.asarray(arrays["position"], dtype=float) * factors["position"],
+        np.asarray(arrays["intensity"], dtype=float),
         optional[0],
         optional[1],
     )
@@ -429,6 +422,10 @@ class _Scan:
     rows: Array
     began: float
     duration: float
+
+    def column(self, label: str) -> Array:
+        """The numbers of one column."""
+        return np.asarray(self.rows[:, self.labels.index(label)])
 
 
 def read_spec(
@@ -478,31 +475,31 @@ def read_spec(
     """
     path = Path(path)
     wanted = [position, intensity, *([monitor] if monitor else [])]
-    found = [s for s in _spec_scans(path) if all(w in s.labels for w in wanted) and (not scans or s.number in scans)]
-    if not found:
+    complete = [s for s in _spec_scans(path) if all(name in s.labels for name in wanted)]
+    chosen = [s for s in complete if not scans or s.number in scans]
+    if not chosen:
         raise InputError(f"{path}: no scan has the columns {', '.join(wanted)}")
-    missing = set(scans) - {s.number for s in found}
-    if missing or start_scan not in {s.number for s in found}:
+    missing = set(scans) - {s.number for s in chosen}
+    if missing or start_scan not in {s.number for s in chosen}:
         listed = ", ".join(str(n) for n in sorted(missing or {start_scan}))
         raise InputError(f"{path}: scan {listed} is not there or lacks the columns {', '.join(wanted)}")
-    begin = next(s.began for s in found if s.number == start_scan)
-    first = found[0].rows[:, found[0].labels.index(position)]
+    begin = next(s.began for s in chosen if s.number == start_scan)
+    first = chosen[0].column(position)
     pixel = float(np.median(np.abs(np.diff(first))))
-    for scan in found:
-        own = scan.rows[:, scan.labels.index(position)]
-        if own.shape != first.shape or np.max(np.abs(own - first)) > 0.05 * pixel:
+    for scan in chosen:
+        places = scan.column(position)
+        if places.shape != first.shape or np.max(np.abs(places - first)) > 0.05 * pixel:
             raise InputError(
-                f"{path}: scan {scan.number} has other positions than scan {found[0].number}; leave it out"
+                f"{path}: scan {scan.number} has other positions than scan {chosen[0].number}; leave it out"
             )
     order = np.argsort(first)
-    taken = {w: np.array([s.rows[order, s.labels.index(w)] for s in found]) for w in wanted}
-    time = np.array([s.began - begin + 0.5 * s.duration for s in found])
-    values, before = taken[intensity], taken[monitor] if monitor else None
-    whole = bool(np.all(values == np.round(values)))
-    place = first[order] * factor_to_si(position_unit, "m", field="position_unit") + origin
-    return IntensityMap(
-        time, place, values, before, None, whole if counted is None else counted, label or path.name
-    )  # fmt: skip
+    time = np.array([s.began - begin + 0.5 * s.duration for s in chosen])
+    values = np.array([s.column(intensity)[order] for s in chosen])
+    before = np.array([s.column(monitor)[order] for s in chosen]) if monitor else None
+    if counted is None:
+        counted = bool(np.all(values == np.round(values)))
+    x = first[order] * factor_to_si(position_unit, "m", field="position_unit") + origin
+    return IntensityMap(time, x, values, before, counted=counted, label=label or path.name)
 
 
 def _spec_scans(path: Path) -> list[_Scan]:

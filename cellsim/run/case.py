@@ -18,8 +18,9 @@ from cellsim.electrolyte.set_file import load_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import file_hash, text_hash
 from cellsim.files.schema import REQUIRED, Table, parse_toml, read_toml
-from cellsim.instruments.data import Setup, per_area, read_drive, read_resistance, read_sheet
+from cellsim.instruments.data import Setup, read_sheet
 from cellsim.instruments.measurement import Measurement
+from cellsim.instruments.potentiostat import per_area, read_drive, read_resistance
 from cellsim.instruments.tables import read_column, read_table
 from cellsim.run.simulation import SOLVERS, choose_solver
 from cellsim.solvers.march import Options

@@ -1,4 +1,4 @@
-"""From files to measurements: long and wide tables, data sheets, drives, resistances."""
+"""From files to measurements: long and wide tables, data sheets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,12 @@ from cellsim.files.schema import parse_toml
 from cellsim.instruments.data import (
     Setup,
     concentrations,
-    read_drive,
     read_measurements,
-    read_resistance,
     read_sheet,
     velocity_points,
 )
 from cellsim.instruments.looks import ProfileLook, SeriesLook, VelocityLook
-from cellsim.instruments.tables import Column, parse_table, read_table
+from cellsim.instruments.tables import parse_table
 
 CASES = Path(__file__).parents[3] / "cases"
 SETUP = Setup(
@@ -129,28 +127,3 @@ def test_a_series_by_the_order_of_its_columns(tmp_path: Path) -> None:
         sheet(tmp_path, 'kind = "current"\nunit = "V"\ntime_unit = "s"', "t,I\n0,1\n1,1\n")
     with pytest.raises(InputError, match="error = '1 V' is in V, which is not a current density"):
         sheet(tmp_path, 'kind = "current"\nerror = "1 V"', "t (s),I (mA)\n0,1\n1,1\n")
-
-
-# ---- drives and resistances ----------------------------------------------------------------------------------------
-
-
-def test_a_real_polarisation_starts_at_zero() -> None:
-    """Thienenkamp 2022: 1022 points over 6.54 h, 0.0998 mA at first, 0.0238 mA at the end."""
-    table = read_table(CASES / "thienenkamp2022/Li_Li_pol.csv")
-    columns = Column("t_h", "h"), Column("I(col3; mA?)", "mA")
-    t, i = read_drive(table, *columns, "current", area=1e-4, field="step[0].value")
-    assert t.size == 1022
-    assert t[0] == 0
-    assert t[-1] / 3600 == pytest.approx(9.09941 - 2.55705, rel=1e-9)
-    assert (i[0], i.min()) == (pytest.approx(0.9984), pytest.approx(0.2381))
-    with pytest.raises(InputError, match=r"is a total current, which needs cell\.area"):
-        read_drive(table, *columns, "current", area=None, field="step[0].value")
-
-
-def test_resistances_in_time() -> None:
-    columns = (Column("t (h)", "h"), Column("R (ohm cm^2)", "ohm cm^2"))
-    with pytest.raises(InputError, match=r'R\.csv: row 3: "R \(ohm cm\^2\)" is negative'):
-        read_resistance(parse_table("t (h),R (ohm cm^2)\n0,10\n2,-1\n", "R.csv"), *columns, field="resistance")
-    t, r = read_resistance(parse_table("t (h),R (ohm cm^2)\n0,10\n2,30\n"), *columns, field="resistance")
-    np.testing.assert_allclose(t, [0, 7200], rtol=1e-12)
-    np.testing.assert_allclose(r, [1e-3, 3e-3], rtol=1e-12)

@@ -16,7 +16,6 @@ from cellsim.instruments.mri import (
     MriProfiles,
     blurred,
     find_edges,
-    gain_and_background,
     predicted_signal,
     read_mri,
     to_concentration,
@@ -133,12 +132,6 @@ def test_errors_are_calibrated(clean: MriProfiles, normalise: str) -> None:
     spread = np.sqrt(np.mean(off**2))
     assert 0.75 < spread < (1.2 if normalise == "pixel" else 1.05)  # mean: its error holds the structure too
     assert np.std(found.balance) / found.balance_error == pytest.approx(1 / np.sqrt(2), rel=0.5)
-
-
-def test_gain_and_background_of_a_raw_profile(solution: Solution, clean: MriProfiles) -> None:
-    unit = predicted_signal(solution, Z, TIMES, edges=EDGES, positive="upper")
-    gain, background = gain_and_background(clean.signal[-1], unit.signal[-1])
-    assert gain == pytest.approx(100.0, rel=1e-9) and background == pytest.approx(2e4, rel=1e-9)
 
 
 def test_exposure_averages_in_time(solution: Solution) -> None:

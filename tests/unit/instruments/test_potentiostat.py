@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from cellsim.base import InputError
-from cellsim.instruments.potentiostat import read_potentiostat
+from cellsim.instruments.potentiostat import read_drive, read_potentiostat, read_resistance
+from cellsim.instruments.tables import Column, parse_table, read_table
 
 DATA = Path(__file__).parents[2] / "data"
+CASES = Path(__file__).parents[3] / "cases"
 POINT, COMMA = DATA / "eclab/ca_point.mpt", DATA / "eclab/ca_comma.mpt"
 
 
@@ -199,3 +201,28 @@ def test_binary_and_missing_files(tmp_path: Path) -> None:
         read_potentiostat(tmp_path / "none.csv")
     with pytest.raises(InputError, match="is binary"):
         read_potentiostat(written(tmp_path, "a.csv", "a\0b"))
+
+
+# ---- drives and resistances ----------------------------------------------------------------------------------------
+
+
+def test_a_real_polarisation_starts_at_zero() -> None:
+    """Thienenkamp 2022: 1022 points over 6.54 h, 0.0998 mA at first, 0.0238 mA at the end."""
+    table = read_table(CASES / "thienenkamp2022/Li_Li_pol.csv")
+    columns = Column("t_h", "h"), Column("I(col3; mA?)", "mA")
+    t, i = read_drive(table, *columns, "current", area=1e-4, field="step[0].value")
+    assert t.size == 1022
+    assert t[0] == 0
+    assert t[-1] / 3600 == pytest.approx(9.09941 - 2.55705, rel=1e-9)
+    assert (i[0], i.min()) == (pytest.approx(0.9984), pytest.approx(0.2381))
+    with pytest.raises(InputError, match=r"is a total current, which needs cell\.area"):
+        read_drive(table, *columns, "current", area=None, field="step[0].value")
+
+
+def test_resistances_in_time() -> None:
+    columns = (Column("t (h)", "h"), Column("R (ohm cm^2)", "ohm cm^2"))
+    with pytest.raises(InputError, match=r'R\.csv: row 3: "R \(ohm cm\^2\)" is negative'):
+        read_resistance(parse_table("t (h),R (ohm cm^2)\n0,10\n2,-1\n", "R.csv"), *columns, field="resistance")
+    t, r = read_resistance(parse_table("t (h),R (ohm cm^2)\n0,10\n2,30\n"), *columns, field="resistance")
+    np.testing.assert_allclose(t, [0, 7200], rtol=1e-12)
+    np.testing.assert_allclose(r, [1e-3, 3e-3], rtol=1e-12)
