@@ -70,6 +70,11 @@ class Observation(Measurement):
         known = {f.name: getattr(measurement, f.name) for f in fields(Measurement)}
         return cls(**known, nuisance=dict(nuisance or {}), profiled=profiled)
 
+    @property
+    def profiled_numbers(self) -> int:
+        """How many numbers are profiled out [1]."""
+        return len(self.profiled) * len(self.noise.slices)
+
     def roles(self, values: Mapping[str, float]) -> dict[str, float]:
         """The nuisances of this observation by role, from all parameters by name."""
         return dict(ROLES) | {role: values[name] for role, name in self.nuisance.items()}
@@ -115,10 +120,10 @@ class Observation(Measurement):
         U, weight = self.noise.common
         less = (1 + weight) ** 2 - 1
         k = A.shape[1]
-        seen = np.concatenate([A[points].T @ U[points] for points in self.noise.slices])
-        normal = (seen * less) @ seen.T
+        projected = np.concatenate([A[points].T @ U[points] for points in self.noise.slices])
+        normal = (projected * less) @ projected.T
         right = np.concatenate([A[points].T @ y[points] for points in self.noise.slices])
-        right = right + (seen * less) @ (U.T @ y)
+        right = right + (projected * less) @ (U.T @ y)
         for j, points in enumerate(self.noise.slices):
             normal[j * k : (j + 1) * k, j * k : (j + 1) * k] += A[points].T @ A[points]
         solved = np.linalg.lstsq(normal, right, rcond=None)[0].reshape(-1, k)
@@ -192,22 +197,22 @@ def observe(
     keep, end = np.ones(m.size, dtype=bool), setup.protocol.duration
     if m.time.size:
         keep = (m.time >= max(selection.start, 0.0)) & (m.time <= min(selection.stop, end) * (1 + BEYOND))
-        keep = _thinned(_left(keep, label), m, selection.every)
+        keep = _thinned(_not_empty(keep, label), m, selection.every)
     value = m.value[keep]
     sigma = _errors(None if m.error is None else m.error[keep], value, selection, label)
     inside = np.ones(value.size, dtype=bool)
     if m.kind == "profile" and m.position is not None:
         position = m.position[keep]
         inside = (position > 0) & (position < setup.cell.thickness) & (sigma > 0)
-        keep[keep] = _left(inside, label)
-    some = m.only(keep, end=end)
-    own = selection.error is None and selection.relative_error is None and m.error is not None
-    noise = replace(some.noise, free=selection.free, length=selection.correlation or some.noise.length)
-    noise = noise if own else noise.with_errors(sigma[inside])
-    return Observation.of(replace(some, noise=noise), nuisance, profiled)
+        keep[keep] = _not_empty(inside, label)
+    used = m.only(keep, end=end)
+    noise = replace(used.noise, free=selection.free, length=selection.correlation or used.noise.length)
+    if m.error is None or selection.error is not None or selection.relative_error is not None:
+        noise = noise.with_errors(sigma[inside])
+    return Observation.of(replace(used, noise=noise), nuisance, profiled)
 
 
-def _left(keep: Bools, label: str) -> Bools:
+def _not_empty(keep: Bools, label: str) -> Bools:
     if not keep.any():
         raise InputError(f"{label}: no point lies within the run, the cell and the times used")
     return keep
