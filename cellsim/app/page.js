@@ -212,7 +212,7 @@ const Page = (() => {
     const high = top([...last.c, ...now.c]) / 1e3;
     Plot.draw(find("plot-salt"), {
       title: "Salt concentration against position", lines, sides: SIDES,
-      desc: `At ${duration(now.time)}: ${say(now.c[0] / 1e3)} mol/L where lithium dissolves, ${say(now.c[now.c.length - 1] / 1e3)} mol/L where it plates, ${say(g.c_avg / 1e3)} mol/L on average.`,
+      desc: `At ${duration(now.time)}: ${say(now.c[0] / 1e3)} mol/L where lithium dissolves, ${say(now.c[now.c.length - 1] / 1e3)} mol/L where it plates, ${say(g.c0 / 1e3)} mol/L on average.`,
       x: { label: `x / ${unit}`, low: 0, high: L }, y: { label: "c / (mol/L)", low: 0, high },
     });
     Plot.legend(find("legend-salt"), lines.slice(2).reverse());
@@ -300,7 +300,7 @@ const Page = (() => {
   function showNumbers(view) {
     const g = result.closed, p = state.setting, now = view.profile, n = now.x.length - 1, steady = !g.depletes;
     rows(find("numbers"), [
-      ["Average salt concentration", "c_avg", say(g.c_avg / 1e3), "mol/L"],
+      ["Average salt concentration", "c0", say(g.c0 / 1e3), "mol/L"],
       ["Initial current", "i₀ = V/(L/κ + R_int)", say(g.i_0), "A/m²"],
       [`Current at ${duration(now.time)}`, "i", say(now.i), "A/m²"],
       ["Steady current, closed form", "i_ss", steady ? say(g.i_ss) : "depleted first", steady ? "A/m²" : ""],

@@ -1,8 +1,8 @@
 // The cell in the browser: Li | electrolyte | Li at constant voltage, concentrated-solution theory, constant properties.
 //
-// Scaled with c_avg, L and L^2/D the salt balance in the interface frame is
-//     du/ds = d/dx [du/dx + J (1 - phi u)],   no salt through x = 0 and x = 1,   J = i L (1 - t+0)/(F D c_avg),
-// with phi = c_avg V_e (0 where the solvent is held still), and the voltage law
+// Scaled with c0, L and L^2/D the salt balance in the interface frame is
+//     du/ds = d/dx [du/dx + J (1 - phi u)],   no salt through x = 0 and x = 1,   J = i L (1 - t+0)/(F D c0),
+// with phi = c0 V_e (0 where the solvent is held still), and the voltage law
 //     J/B = V/K - ln m(0)/m(1),   m = u/(1 - phi u),   K = 2RT/F (1 - t+0) chi,   B = Ne R_b/(R_b + R_int).
 // Finite volumes, as fine at the walls as the first salt layer asks; TR-BDF2 in time with its embedded error estimate;
 // current and concentration found together from one tridiagonal matrix with two right-hand sides; wall values rebuilt
@@ -14,7 +14,7 @@
 
 const Solver = (() => {
   const { F, R, T, V_e, V_0, V_metal } = Settings.CONSTANTS;
-  const EMPTY = 1e-3; // of c_avg: a face below is depleted, as in the package
+  const EMPTY = 1e-3; // of c0: a face below is depleted, as in the package
   const FULL = 0.999; // of 1/V_e: no room left for solvent
   const S_END = 1.2; // L^2/D: slowest mode down to exp(-1.2 pi^2)
   const TOLERANCE = 1e-4; // of one time step, relative to how far the salt can move
@@ -25,24 +25,24 @@ const Solver = (() => {
   // ---- the numbers that matter -----------------------------------------------------------------------------------
 
   function groups(p) {
-    const c_avg = 1 / (V_e + V_0 / p.r);
+    const c0 = 1 / (V_e + V_0 / p.r);
     const anions = 1 - p.t_plus;
     const R_b = p.thickness / p.kappa;
-    const Ne = (2 * R * T * anions * anions * p.chi * p.kappa) / (F * F * p.D * c_avg);
+    const Ne = (2 * R * T * anions * anions * p.chi * p.kappa) / (F * F * p.D * c0);
     const K = ((2 * R * T) / F) * anions * p.chi;
     const B = (Ne * R_b) / (R_b + p.R_int);
     return {
-      c_avg, R_b, Ne, K, B,
-      phi_e: c_avg * V_e,
-      phi: p.motion ? c_avg * V_e : 0,
+      c0, R_b, Ne, K, B,
+      phi_e: c0 * V_e,
+      phi: p.motion ? c0 * V_e : 0,
       drive: p.V / K,
       J_0: (B * p.V) / K,
-      i_unit: (F * p.D * c_avg) / (p.thickness * anions), // i = i_unit J
+      i_unit: (F * p.D * c0) / (p.thickness * anions), // i = i_unit J
       t_unit: (p.thickness * p.thickness) / p.D,
     };
   }
 
-  // Wall values [c_avg] of the steady profile that carries J, and how much m differs: 1 - phi u = w_0 exp(phi J x).
+  // Wall values [c0] of the steady profile that carries J, and how much m differs: 1 - phi u = w_0 exp(phi J x).
   function steadyWalls(J, phi) {
     const a = phi * J;
     if (a < 1e-9) return { u_0: 1 + J / 2, u_1: 1 - J / 2, span: Math.log((1 + J / 2) / (1 - J / 2)) };
@@ -80,8 +80,8 @@ const Solver = (() => {
       i_ss: J_ss * g.i_unit,
       ratio: J_ss / g.J_0,
       i_lim: J_lim * g.i_unit,
-      c_0_ss: walls.u_0 * g.c_avg,
-      c_L_ss: Math.max(walls.u_1, 0) * g.c_avg,
+      c_0_ss: walls.u_0 * g.c0,
+      c_L_ss: Math.max(walls.u_1, 0) * g.c0,
       depletes: walls.u_1 < EMPTY,
     };
   }
@@ -368,13 +368,13 @@ const Solver = (() => {
     const state = stateAt(result, time), { u, J, wall } = state, i = J * q.i_unit;
     const x = new Float64Array(n + 1), c = new Float64Array(n + 1), plus = new Float64Array(n + 1);
     const minus = new Float64Array(n + 1), solvent = new Float64Array(n + 1);
-    const flux_unit = (setting.D * q.c_avg) / setting.thickness;
+    const flux_unit = (setting.D * q.c0) / setting.thickness;
     for (let f = 0; f <= n; f++) {
       const inside = f > 0 && f < n;
       const value = inside ? left[f] * u[f - 1] + (1 - left[f]) * u[f] : f === 0 ? wall[0] : wall[1];
       const N = inside ? -flux_unit * (gap[f] * (u[f] - u[f - 1]) + J * (1 - q.phi * value)) : 0;
       x[f] = faces[f] * setting.thickness;
-      c[f] = value * q.c_avg;
+      c[f] = value * q.c0;
       minus[f] = N / c[f];
       plus[f] = (N + i / F) / c[f];
       solvent[f] = setting.motion ? (-V_e * N) / (1 - c[f] * V_e) : 0; // N_0/c_0, N_0 = -(V_e/V_0) N

@@ -38,15 +38,15 @@ const Words = (() => {
 
   // What each control does, said when it has just been moved.
   const MOVED = {
-    V: (p, g) => `One unit of ln m is worth K = (2RT/F)(1 − t₊⁰)χ = ${say(1e3 * g.K)} mV here, and you apply ${say(g.drive)} K. ${g.c_0_ss < 1.1 * g.c_avg && g.c_L_ss > 0.9 * g.c_avg ? "The profile stays within a tenth of c_avg: a small signal, and the fraction of the current that is left does not depend on V." : "That is no small signal: in the end the salt stands between " + say(g.c_L_ss / g.c_avg) + " and " + say(g.c_0_ss / g.c_avg) + " times c_avg, and the current no longer scales with V."}`,
+    V: (p, g) => `One unit of ln m is worth K = (2RT/F)(1 − t₊⁰)χ = ${say(1e3 * g.K)} mV here, and you apply ${say(g.drive)} K. ${g.c_0_ss < 1.1 * g.c0 && g.c_L_ss > 0.9 * g.c0 ? "The profile stays within a tenth of c0: a small signal, and the fraction of the current that is left does not depend on V." : "That is no small signal: in the end the salt stands between " + say(g.c_L_ss / g.c0) + " and " + say(g.c_0_ss / g.c0) + " times c0, and the current no longer scales with V."}`,
     thickness: (p, g) => `The time to settle is set by L²/D = ${duration(g.t_unit)}: ten times thicker takes a hundred times longer. ${p.R_int > 0 ? "Currents fall with L, less than 1/L because the interfaces do not grow with it; a thicker electrolyte makes them matter less." : "Currents scale with 1/L, and so do velocities."}`,
-    r: (p, g) => `r = ${say(p.r)} means c_avg = ${say(g.c_avg / 1e3)} mol/L, which takes up ${percent(g.phi_e)} of the volume. More salt is a larger reservoir: Ne = ${say(g.Ne)} falls as 1/c while κ is held.`,
+    r: (p, g) => `r = ${say(p.r)} means c0 = ${say(g.c0 / 1e3)} mol/L, which takes up ${percent(g.phi_e)} of the volume. More salt is a larger reservoir: Ne = ${say(g.Ne)} falls as 1/c while κ is held.`,
     t_plus: (p, g) => `Salt moves with the fraction 1 − t₊⁰ = ${say(1 - p.t_plus)} of the current and raises a counter-voltage with that factor again, so Ne goes with (1 − t₊⁰)². ${p.t_plus < 0 ? "" : p.t_plus > 0.75 ? "Near t₊⁰ = 1 hardly any salt moves." : ""}`,
     D: (p, g) => `Diffusion undoes what the current builds up. A larger D shortens L²/D (${duration(g.t_unit)}), flattens the profile and lowers Ne, now ${say(g.Ne)}.`,
     kappa: (p, g) => `κ enters the first current, i₀ = V/(L/κ + R_int) = ${say(g.i_0)} A/m²${p.R_int > g.R_b ? ", but the interfaces rule it" : ""}. The steady current gains less: a better conductor polarises more, because Ne (${say(g.Ne)}) is proportional to κ.`,
     chi: (p, g) => `χ says how strongly the chemical potential answers to concentration. It leaves the first current alone; the larger χ, the more voltage a given gradient costs (Ne = ${say(g.Ne)}).`,
     R_int: (p, g) => `The interfaces take ${percent(p.R_int / (p.R_int + g.R_b))} of the voltage at the start. They do not polarise, so they hide part of the decay: the ratio of currents rises from ρ₊ = ${say(g.rho_plus)} to ${say(g.ratio_small)}, for a small voltage.`,
-    motion: (p, g) => (p.motion ? `Where anions leave, solvent comes in: no volume may be lost. Salt takes up ${percent(g.phi_e)} of the volume, so v₋ = −ε v₀ with ε = ${say((1 - g.phi_e) / g.phi_e)} at c_avg.` : "The solvent is held still. That is exact only for dilute salt. The steady currents for small voltages stay the same; profiles and velocities do not."),
+    motion: (p, g) => (p.motion ? `Where anions leave, solvent comes in: no volume may be lost. Salt takes up ${percent(g.phi_e)} of the volume, so v₋ = −ε v₀ with ε = ${say((1 - g.phi_e) / g.phi_e)} at c0.` : "The solvent is held still. That is exact only for dilute salt. The steady currents for small voltages stay the same; profiles and velocities do not."),
   };
 
   // Cards for the state: {title, text, warn, moved}.
@@ -55,7 +55,7 @@ const Words = (() => {
     const add = (title, text, warn = false) => cards.push({ title, text, warn });
     if (result.status === "depleted") {
       const above = g.i_0 > g.i_lim;
-      add("Depletion", `${above ? `The first current is ${say(g.i_0 / g.i_lim)} times the limiting current, ${say(g.i_lim)} A/m², the most that diffusion can feed.` : `The limiting current is ${say(g.i_lim)} A/m².`} Where lithium plates, the salt falls below a thousandth of c_avg, and the calculation stops there. In a real cell dendrites are to be expected from here on. Lower V or raise D. A larger t₊⁰ raises the limiting current, and at a held voltage the current with it, so it need not help.`, true);
+      add("Depletion", `${above ? `The first current is ${say(g.i_0 / g.i_lim)} times the limiting current, ${say(g.i_lim)} A/m², the most that diffusion can feed.` : `The limiting current is ${say(g.i_lim)} A/m².`} Where lithium plates, the salt falls below a thousandth of c0, and the calculation stops there. In a real cell dendrites are to be expected from here on. Lower V or raise D. A larger t₊⁰ raises the limiting current, and at a held voltage the current with it, so it need not help.`, true);
     } else if (g.i_0 > g.i_lim) {
       add("Beyond the limiting current, for a while", `i₀ is ${say(g.i_0 / g.i_lim)} times the limiting current (${say(g.i_lim)} A/m²). It cannot last: the salt at the plating electrode thins out and its concentration voltage holds the current back, at ${percent(g.i_ss / g.i_lim)} of the limit.`);
     }
@@ -87,7 +87,7 @@ const Words = (() => {
     } else if (view.frame === "solvent") {
       add("The solvent's frame", "Here the solvent stands still by definition. Transference numbers are defined in this frame: t₊⁰ is the cations' share of the current in a uniform solution, seen from the solvent.");
     } else {
-      const alone = (now.i * Math.abs(1 - p.t_plus) * (1 - g.phi)) / (Settings.CONSTANTS.F * g.c_avg); // their speed at the start, at this current
+      const alone = (now.i * Math.abs(1 - p.t_plus) * (1 - g.phi)) / (Settings.CONSTANTS.F * g.c0); // their speed at the start, at this current
       const quiet = Math.max(...now.minus.map(Math.abs)) < 0.02 * alone;
       add("The interface frame", quiet ? "Steady: anions and solvent have come to rest, and only lithium moves. Fastest where it is scarce, since now i = F c₊ v₊ everywhere." : `Neither anions nor solvent pass an electrode, so both stand still there. In between they move against each other: v₋ = −ε v₀, ε = (1 − φₑ)/φₑ.`);
     }

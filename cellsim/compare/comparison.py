@@ -398,7 +398,7 @@ def symmetry_merits(item: Compared, case: Case, time: float | None) -> list[Meri
 
     A cubic in x is fitted over the points with errors as weights; even/odd is the second Legendre moment of the change
     over the first, over the span that lies symmetric about the centre. Both have errors by the covariance of the fit,
-    points closer than the map's resolution counted as one. The own mean, not c_average, so that a gain that drifts
+    points closer than the map's resolution counted as one. The own mean, not c0, so that a gain that drifts
     does not pass for an asymmetry.
     """
     m, half = item.measurement, 0.5 * case.cell.thickness

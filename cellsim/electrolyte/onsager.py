@@ -262,14 +262,14 @@ class OnsagerMatrix:
             composition=mix,
         )
 
-    def stefan_maxwell(self, c0: float) -> StefanMaxwell:
+    def stefan_maxwell(self, c_solvent: float) -> StefanMaxwell:
         """Stefan-Maxwell coefficients from the inverse matrix; solvent frame only.
 
         c_i c_0 RT/(c_T D_i0) = c_i sum_j c_j (Omega^-1)_ij and RT/(c_T D_+-) = -(Omega^-1)_+-.
 
         Parameters
         ----------
-        c0 : float
+        c_solvent : float
             Solvent concentration [mol/m^3].
 
         Returns
@@ -282,12 +282,12 @@ class OnsagerMatrix:
         Newman & Balsara, Electrochemical Systems, 4th ed., Eq. 12.1.
         """
         self._solvent_frame("stefan_maxwell")
-        if not c0 > 0:
-            raise InputError(f"c0 = {c0!r} mol/m^3 must be positive")
+        if not c_solvent > 0:
+            raise InputError(f"c_solvent = {c_solvent!r} mol/m^3 must be positive")
         H = np.linalg.inv(self.Omega)
         c = self.c_ions
-        c_T = c0 + float(c.sum())
-        to_solvent = R * self.T * c0 / (c_T * (H @ c))
+        c_T = c_solvent + float(c.sum())
+        to_solvent = R * self.T * c_solvent / (c_T * (H @ c))
         return StefanMaxwell(float(to_solvent[0]), float(to_solvent[1]), float(-R * self.T / (c_T * H[0, 1])))
 
     def wohde_roling(self) -> WohdeRoling:

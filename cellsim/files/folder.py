@@ -123,11 +123,11 @@ def read_json(path: str | Path, *, what: str = "the file") -> Any:
 def plain(value: Any) -> Any:
     """The same in values that JSON has: NaN and infinity become null, tuples and arrays lists."""
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.bool_):
         return bool(value)
     if isinstance(value, np.integer):
@@ -156,19 +156,21 @@ def write_values(path: str | Path, value: Any) -> Path:
     """
     arrays: dict[str, Any] = {}
 
-    def shape(one: Any) -> Any:
-        if isinstance(one, np.ndarray) and one.dtype.kind in "biufcU":
-            arrays[f"array_{len(arrays)}"] = one
+    def shape(item: Any) -> Any:
+        if isinstance(item, np.ndarray) and item.dtype.kind in "biufcU":
+            arrays[f"array_{len(arrays)}"] = item
             return {"array": f"array_{len(arrays) - 1}"}
-        if isinstance(one, np.generic):
-            return {"scalar": shape(np.asarray(one))}
-        if isinstance(one, Mapping):
-            return {"mapping": [[str(key), shape(inner)] for key, inner in one.items()]}
-        if isinstance(one, list | tuple):
-            return {type(one).__name__: [shape(inner) for inner in one]}
-        if one is None or isinstance(one, bool | int | float | str):
-            return {"plain": one}
-        raise InputError(f"{path}: a {type(one).__name__} cannot be kept; numbers, texts, arrays and lists of them can")
+        if isinstance(item, np.generic):
+            return {"scalar": shape(np.asarray(item))}
+        if isinstance(item, Mapping):
+            return {"mapping": [[str(key), shape(inner)] for key, inner in item.items()]}
+        if isinstance(item, list | tuple):
+            return {type(item).__name__: [shape(inner) for inner in item]}
+        if item is None or isinstance(item, bool | int | float | str):
+            return {"plain": item}
+        raise InputError(
+            f"{path}: a {type(item).__name__} cannot be kept; numbers, texts, arrays and lists of them can"
+        )
 
     structure = json.dumps(shape(value))
     return write_arrays(path, {**arrays, "structure": np.array(structure)})
@@ -186,16 +188,16 @@ def read_values(path: str | Path) -> Any:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
 
-        def value(one: Any) -> Any:
-            ((kind, inner),) = one.items()
+        def value(item: Any) -> Any:
+            ((kind, inner),) = item.items()
             if kind == "array":
                 return arrays[inner]
             if kind == "scalar":
                 return value(inner)[()]
             if kind == "mapping":
-                return {key: value(part) for key, part in inner}
+                return {key: value(item) for key, item in inner}
             if kind in ("list", "tuple"):
-                return {"list": list, "tuple": tuple}[kind](value(part) for part in inner)
+                return {"list": list, "tuple": tuple}[kind](value(item) for item in inner)
             return inner
 
         return value(json.loads(str(arrays.pop("structure"))))

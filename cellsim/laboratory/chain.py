@@ -272,8 +272,8 @@ def misuse(bench: Bench, *, voltage: float = 0.01) -> Record:
     -------
     Record
     """
-    found = misuses(bench, voltage=voltage)
-    readings = tuple(replace(record["t_plus"], method=what) for what, record in found)
+    records = misuses(bench, voltage=voltage)
+    readings = tuple(replace(record["t_plus"], method=what) for what, record in records)
     return Record(
         bench,
         "misuse",
@@ -281,7 +281,7 @@ def misuse(bench: Bench, *, voltage: float = 0.01) -> Record:
         "what the chain assumes, and one thing is done wrong in each row but the first",
         REFERENCE,
         readings,
-        {"chi": np.array([record["chi"].difference for _, record in found])},
+        {"chi": np.array([record["chi"].difference for _, record in records])},
         {"voltage": voltage},
         panels=(figures.faults,),
         tall=True,

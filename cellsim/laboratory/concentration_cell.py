@@ -39,9 +39,9 @@ def slope_at(x: Array, U: Array, order: int, noise: float = 0.0) -> tuple[float,
         Constant first [V].
     """
     columns = np.vander(x, order + 1, increasing=True)
-    found = np.linalg.lstsq(columns, U, rcond=None)[0]
+    coefficients = np.linalg.lstsq(columns, U, rcond=None)[0]
     covariance = np.linalg.inv(columns.T @ columns) * noise**2
-    return float(found[1]), float(np.sqrt(covariance[1, 1])), np.asarray(found)
+    return float(coefficients[1]), float(np.sqrt(covariance[1, 1])), np.asarray(coefficients)
 
 
 def concentration_cell(

@@ -235,13 +235,13 @@ def carried(axes: Axes, bench: Bench, record: Record) -> None:
 
 def differences(axes: Axes, bench: Bench, record: Record) -> None:
     """What the chain infers less the truth."""
-    for k, one in enumerate(record.readings):
+    for k, reading in enumerate(record.readings):
         value, error = (
-            100 * one.difference,
-            100 * (one.error if one.quantity in ("t_plus", "rho_plus") else one.error / abs(one.true)),
+            100 * reading.difference,
+            100 * (reading.error if reading.quantity in ("t_plus", "rho_plus") else reading.error / abs(reading.true)),
         )
-        figstyle.points(axes, [value], [-k], color=BLUE if one.holds else RED)
-        axes.errorbar(value, -k, xerr=error, color=BLUE if one.holds else RED, linewidth=0.9)
+        figstyle.points(axes, [value], [-k], color=BLUE if reading.holds else RED)
+        axes.errorbar(value, -k, xerr=error, color=BLUE if reading.holds else RED, linewidth=0.9)
     axes.axvline(0, color="black", linewidth=0.6)
     axes.axvspan(-2, 2, color=figstyle.GREY, alpha=0.15, linewidth=0)
     axes.set_xlim(*(m * max(2.6, 110 * max(abs(r.difference) for r in record.readings)) for m in (-1, 1)))
@@ -253,13 +253,13 @@ def faults(axes: Axes, bench: Bench, record: Record) -> None:
     """t+0 with one thing done wrong at a time."""
     true = record.readings[0].true
     values = np.array([r.inferred for r in record.readings])
-    for k, one in enumerate(record.readings):
-        axes.plot([true, one.inferred], [-k, -k], color=figstyle.GREY, linewidth=0.8, zorder=1)
-        axes.plot(one.inferred, -k, "o", color=BLUE if k == 0 else RED, markersize=5)
-        side = 1 if one.inferred >= true else -1
+    for k, reading in enumerate(record.readings):
+        axes.plot([true, reading.inferred], [-k, -k], color=figstyle.GREY, linewidth=0.8, zorder=1)
+        axes.plot(reading.inferred, -k, "o", color=BLUE if k == 0 else RED, markersize=5)
+        side = 1 if reading.inferred >= true else -1
         axes.annotate(
-            f"{one.inferred:.2f}",
-            (one.inferred, -k),
+            f"{reading.inferred:.2f}",
+            (reading.inferred, -k),
             xytext=(5 * side, 0),
             textcoords="offset points",
             ha="left" if side > 0 else "right",

@@ -107,8 +107,8 @@ def sine_impedance(bench: Bench, omega: float, voltage: float, *, periods: int =
     last = solution["time"] >= t[points * (periods - 2)] * (1 - 1e-9)
     t, V = solution["time"][last], solution["V"][last]
     columns = np.stack([np.cos(omega * t), -np.sin(omega * t), np.ones_like(t), t / t[-1]], axis=1)
-    found = np.linalg.lstsq(columns, V, rcond=None)[0]
-    return complex(found[0], found[1]) / i
+    coefficients = np.linalg.lstsq(columns, V, rcond=None)[0]
+    return complex(coefficients[0], coefficients[1]) / i
 
 
 def circuit(parameters: Array, omega: Array) -> Spectrum:
@@ -166,9 +166,9 @@ def fit_circuit(omega: Array, Z: Spectrum, noise: float = 0.0) -> tuple[Array, A
         relative = (circuit(parameters, omega) - Z) / np.abs(Z)
         return np.concatenate([relative.real, relative.imag])
 
-    found = least_squares(miss, start, x_scale=1.0, xtol=1e-14, ftol=1e-14, gtol=1e-14)
-    normal = found.jac.T @ found.jac
-    return np.asarray(found.x), np.asarray(np.linalg.pinv(normal) * noise**2)
+    solution = least_squares(miss, start, x_scale=1.0, xtol=1e-14, ftol=1e-14, gtol=1e-14)
+    normal = solution.jac.T @ solution.jac
+    return np.asarray(solution.x), np.asarray(np.linalg.pinv(normal) * noise**2)
 
 
 def _smooth(y: Array) -> Array:
@@ -209,8 +209,8 @@ def impedance(
     if noise:
         draws = bench.noise.draw(1, 2 * omega.size).reshape(2, -1)
         Z = Z + np.abs(Z) * noise * (draws[0] + 1j * draws[1])
-    found, covariance = fit_circuit(omega, Z, noise)
-    R_b, R_i, R_d, _, tau_fit = (float(x) for x in np.exp(found))
+    parameters, covariance = fit_circuit(omega, Z, noise)
+    R_b, R_i, R_d, _, tau_fit = (float(x) for x in np.exp(parameters))
     errors = np.sqrt(np.diag(covariance))
     rho = R_b / (R_b + R_d)
     rho_error = rho * (1 - rho) * np.sqrt(max(covariance[0, 0] + covariance[2, 2] - 2 * covariance[0, 2], 0.0))
@@ -223,7 +223,9 @@ def impedance(
     )
     low = Check("lowest frequency, as a part of the arc's", lowest / PEAK, 0.3)
     apart = Check("frequency of the diffusion arc as a part of the interfaces'", PEAK * time / tau, 0.03)
-    seen = Check("interfacial resistance per diffusion resistance", layer.resistance / layer.diffusion_resistance, 30.0)
+    separated = Check(
+        "interfacial resistance per diffusion resistance", layer.resistance / layer.diffusion_resistance, 30.0
+    )
     clear = Check("noise per height of the arc", noise * float(np.abs(Z[0])) / (0.417 * R_d), 0.01)
     by_eye = _arc(omega, Z)
     readings = (
@@ -256,7 +258,7 @@ def impedance(
             by_eye * bench.thickness**2 / (4 * PEAK),
             0.0,
             f"top of the last arc, w = {4 * PEAK:.4g} D/L^2",
-            (*small, low, apart, seen, clear),
+            (*small, low, apart, separated, clear),
         ),
     )
     return Record(
@@ -270,8 +272,8 @@ def impedance(
             "omega": omega,
             "Z_real": Z.real,
             "Z_imag": Z.imag,
-            "fit_real": circuit(found, omega).real,
-            "fit_imag": circuit(found, omega).imag,
+            "fit_real": circuit(parameters, omega).real,
+            "fit_imag": circuit(parameters, omega).imag,
         },
         {
             "voltage": voltage,
@@ -411,7 +413,7 @@ def low_frequency_impedance(
         )
         t_plus = 1 - float(np.sqrt((1 / rho - 1) / (scale / s_high)))
         relative = 0.5 * float(np.hypot(np.hypot(e_low, e_high) / (s_low - s_high), D.error / D.inferred))
-        found = onsager_of(1 / s_high, t_plus, rho, **salt).wohde_roling()  # type: ignore[arg-type]
+        inferred = onsager_of(1 / s_high, t_plus, rho, **salt).wohde_roling()  # type: ignore[arg-type]
         true = onsager_of(layer.kappa, layer.t_plus, bench.rho_plus, **salt).wohde_roling()  # type: ignore[arg-type]
         sign = Check("t+0 above 1, which a square cannot tell", max(layer.t_plus - 1, 0.0), 0.0)
         checks = (*checks, sign)
@@ -419,9 +421,9 @@ def low_frequency_impedance(
             Reading(
                 "t_plus", "1", layer.t_plus, t_plus, (1 - t_plus) * relative, "rho+, D of the arc, chi known", checks
             ),
-            Reading("beta", "1", true.beta, found.beta, relative / (1 - t_plus), "t+0/(1 - t+0)", checks),
+            Reading("beta", "1", true.beta, inferred.beta, relative / (1 - t_plus), "t+0/(1 - t+0)", checks),
             Reading(
-                "alpha", "1", true.alpha, found.alpha, float("nan") if noise else 0.0, "from rho+ and beta", checks
+                "alpha", "1", true.alpha, inferred.alpha, float("nan") if noise else 0.0, "from rho+ and beta", checks
             ),
         ]
     return Record(
@@ -446,6 +448,6 @@ def low_frequency_impedance(
 def _line(x: Array, y: Array, noise: float) -> tuple[float, float, Array]:
     """Slope of a line weighted by 1/y, its error for relative noise, and (intercept, slope)."""
     columns = np.stack([1 / y, x / y], axis=1)
-    found = np.linalg.lstsq(columns, np.ones_like(y), rcond=None)[0]
+    coefficients = np.linalg.lstsq(columns, np.ones_like(y), rcond=None)[0]
     covariance = np.linalg.inv(columns.T @ columns) * noise**2
-    return float(found[1]), float(np.sqrt(covariance[1, 1])), np.asarray(found)
+    return float(coefficients[1]), float(np.sqrt(covariance[1, 1])), np.asarray(coefficients)

@@ -119,7 +119,7 @@ def do(name: str, bench: Bench) -> list[Record]:
     """
     if name != "all" and name not in EXPERIMENTS:
         raise InputError(f"lab {name!r} is no experiment; choose one of {', '.join(EXPERIMENTS)}, all")
-    return [EXPERIMENTS[one][0](bench) for one in (EXPERIMENTS if name == "all" else (name,))]
+    return [EXPERIMENTS[experiment][0](bench) for experiment in (EXPERIMENTS if name == "all" else (name,))]
 
 
 def lines(bench: Bench, records: Sequence[Record]) -> list[str]:

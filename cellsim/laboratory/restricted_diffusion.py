@@ -40,23 +40,27 @@ def decay(t: Array, U: Array, window: tuple[float, float], noise: float = 0.0) -
         If fewer than five readings lie in the window.
     """
     high, low = window
-    part = U / U[0]
-    start = int(np.argmax(part <= high))
-    below = np.flatnonzero(part[start:] < low)
+    fraction = U / U[0]
+    start = int(np.argmax(fraction <= high))
+    below = np.flatnonzero(fraction[start:] < low)
     end = start + int(below[0]) if below.size else U.size
-    if not part[start] <= high or end - start < 5:
+    if not fraction[start] <= high or end - start < 5:
         raise InputError(
             f"restricted diffusion: fewer than five readings between {high:.3g} and {low:.3g} of the first"
         )
-    time, y = t[start:end], part[start:end]
+    time, y = t[start:end], fraction[start:end]
     columns = np.stack([np.ones_like(time), -time], axis=1)
-    found = np.linalg.lstsq(columns * y[:, None], np.log(y) * y, rcond=None)[0]
+    coefficients = np.linalg.lstsq(columns * y[:, None], np.log(y) * y, rcond=None)[0]
     for _ in range(5):  # Gauss-Newton on U itself: the logarithm of a noisy U is biased
-        model = np.exp(columns @ found)
+        model = np.exp(columns @ coefficients)
         jacobian = columns * model[:, None]
-        found = found + np.linalg.lstsq(jacobian, y - model, rcond=None)[0]
+        coefficients = coefficients + np.linalg.lstsq(jacobian, y - model, rcond=None)[0]
     covariance = np.linalg.inv(jacobian.T @ jacobian) * (noise / U[0]) ** 2
-    return float(found[1]), float(np.sqrt(covariance[1, 1])), np.asarray(U[0] * np.exp(found[0] - found[1] * t))
+    return (
+        float(coefficients[1]),
+        float(np.sqrt(covariance[1, 1])),
+        np.asarray(U[0] * np.exp(coefficients[0] - coefficients[1] * t)),
+    )
 
 
 def restricted_diffusion(

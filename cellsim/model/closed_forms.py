@@ -277,7 +277,7 @@ def _ierfc(u: Array) -> Array:
 def galvanostatic_profile(layer: Layer, i: float, x: ArrayLike, t: ArrayLike) -> Array:
     """Concentration after a current step on a uniform profile, exact for constant D and phi_0 (1 - t+0).
 
-    c - c_avg = (M i L/D_eff) [1/2 - x/L - sum over odd n of 4/(n pi)^2 cos(n pi x/L) exp(-n^2 pi^2 D t/L^2)]
+    c - c0 = (M i L/D_eff) [1/2 - x/L - sum over odd n of 4/(n pi)^2 cos(n pi x/L) exp(-n^2 pi^2 D t/L^2)]
 
     Parameters
     ----------

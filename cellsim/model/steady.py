@@ -6,10 +6,10 @@ At steady state no anion moves and, in the interface frame, no solvent either (N
 
 for any partial molar volumes. With G, P integrals over c between the faces (a: where c is high, b: where it is low)
 
-    i L = G = int g dc,   ohmic voltage P = int g/(factor kappa) dc,   H = int (c - c_avg) g dc = 0 conserves the salt.
+    i L = G = int g dc,   ohmic voltage P = int g/(factor kappa) dc,   H = int (c - c0) g dc = 0 conserves the salt.
 
 Where the partial molar volumes vary the layer breathes: salt and solvent are both conserved, which puts c - r_avg c0(c)
-in place of c - c_avg, and i L(0) = int g c0(c)/c0(c_avg) dc. One unknown is left: how far c goes on one side of c_avg;
+in place of c - c0, and i L(0) = int g c_0(c)/c_0(c0) dc. One unknown is left: how far c goes on one side of c0;
 the other side has the same part of H. Where 1 - t+0 changes sign G diverges and no profile passes.
 Source: Newman & Balsara, *Electrochemical Systems*, 4th ed., ch. 12.
 """
@@ -30,7 +30,7 @@ from cellsim.model.equations import VoltageLaw
 
 UNIFORM = 1e-13  # below this |1 - t+0| the migration of salt is round-off and the profile uniform
 DEEPEST = 25.0  # how close, as exp(-DEEPEST), a profile may come to a concentration it cannot pass
-EMPTY = 1e-9  # fraction of c_avg that stands for zero where properties are clamped and a face can run empty
+EMPTY = 1e-9  # fraction of c0 that stands for zero where properties are clamped and a face can run empty
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(6)
 
 Limit = Literal["depletion", "lower end of range", "upper end of range", "saturation", "none"]
@@ -69,15 +69,15 @@ class SteadyState:
         """Salt concentration [mol/m^3] at distances `x` [m] from the positive electrode, 0 to `thickness`."""
         x = np.asarray(x, dtype=float)
         if self._depth is None:
-            return np.full(x.shape, self._curve.c_avg)
+            return np.full(x.shape, self._curve.c0)
         low, high = self._curve.low, self._curve.high
         ends = float(low.total(self._depth[0])[0]), float(high.total(self._depth[1])[0])
         y = np.clip(x / self.thickness, 0, 1)
         if self.c_positive < self.c_negative:
             y = 1 - y
-        left = ends[1] - y * sum(ends)  # part of G between c_avg and the point, positive on the high side
-        above, below = high.invert(0, np.maximum(left, 0.0)), low.invert(0, np.maximum(-left, 0.0))
-        return np.asarray(np.where(left > 0, high.c(above), low.c(below)))
+        beyond = ends[1] - y * sum(ends)  # part of G between c0 and the point, positive on the high side
+        above, below = high.invert(0, np.maximum(beyond, 0.0)), low.invert(0, np.maximum(-beyond, 0.0))
+        return np.asarray(np.where(beyond > 0, high.c(above), low.c(below)))
 
 
 @dataclass(frozen=True)
@@ -215,16 +215,16 @@ def depleting_voltage(
         return float(direction) * np.inf
     w = low.w(min(depth, low.y_end))
     if limited is not low:
-        part = low.total(w)[1]
-        if part > limited.panels[1][1, -1]:
+        inventory = low.total(w)[1]
+        if inventory > limited.panels[1][1, -1]:
             return float(direction) * np.inf
-        w = float(limited.invert(1, part))
+        w = float(limited.invert(1, inventory))
     return curve.at(w, direction, time).V
 
 
 @dataclass(frozen=True)
 class _Side:
-    """Integrals from c_avg outwards, in y = |ln c/c_avg| or, where no profile can pass, y = y_end (1 - exp(-w))."""
+    """Integrals from c0 outwards, in y = |ln c/c0| or, where no profile can pass, y = y_end (1 - exp(-w))."""
 
     curve: _Curve
     sign: int
@@ -248,7 +248,7 @@ class _Side:
 
     def c(self, w: ArrayLike) -> Array:
         """Concentration [mol/m^3]."""
-        return np.asarray(self.curve.c_avg * np.exp(self.sign * self.y(np.asarray(w, dtype=float))))
+        return np.asarray(self.curve.c0 * np.exp(self.sign * self.y(np.asarray(w, dtype=float))))
 
     def slopes(self, w: Array) -> Array:
         """Integrands by w: G, H, G weighted with c0, P, concentration potential; scaled, the first four positive."""
@@ -268,7 +268,7 @@ class _Side:
         return np.asarray(half * (self.slopes(points) @ WEIGHTS))
 
     def total(self, w: ArrayLike) -> Array:
-        """The five integrals from c_avg to w, shape (5, ...)."""
+        """The five integrals from c0 to w, shape (5, ...)."""
         w = np.asarray(w, dtype=float)
         edges, cumulated = self.panels
         panel = np.clip(np.searchsorted(edges, w, side="right") - 1, 0, edges.size - 2)
@@ -300,11 +300,11 @@ class _Curve:
 
     cell: Cell
     transport: TransportSet
-    c_avg: float
+    c0: float
 
     def __post_init__(self) -> None:
         if self.transport.extrapolate == "error":
-            self.transport.check(self.c_avg, what="c0")
+            self.transport.check(self.c0, what="c0")
 
     @property
     def breathes(self) -> bool:
@@ -312,30 +312,30 @@ class _Curve:
 
     @cached_property
     def uniform(self) -> bool:
-        return abs(1 - float(self.transport.t_plus(self.c_avg))) < UNIFORM
+        return abs(1 - float(self.transport.t_plus(self.c0))) < UNIFORM
 
     @cached_property
     def g_scale(self) -> float:
-        """|g(c_avg)| [A m^2/mol]."""
-        return abs(self._g(np.asarray(self.c_avg)).item())
+        """|g(c0)| [A m^2/mol]."""
+        return abs(self._g(np.asarray(self.c0)).item())
 
     def _g(self, c: Array) -> Array:
         factor = self.cell.separator.transport_factor
         return np.asarray(factor * self.transport.D(c) / self.transport.migration(c))
 
     def integrands(self, sign: int, y: Array) -> Array:
-        transport, c_avg = self.transport, self.c_avg
-        c = c_avg * np.exp(sign * y)
-        g = np.abs(self._g(c)) / self.g_scale * (c / c_avg)  # by y: dc = c dy
-        excess = np.abs(np.expm1(sign * y))  # |c - c_avg|/c_avg without cancellation
+        transport, c0 = self.transport, self.c0
+        c = c0 * np.exp(sign * y)
+        g = np.abs(self._g(c)) / self.g_scale * (c / c0)  # by y: dc = c dy
+        excess = np.abs(np.expm1(sign * y))  # |c - c0|/c0 without cancellation
         weight: Array | float = 1.0
         if self.breathes:
-            r_avg, c_0 = float(transport.r(c_avg)), transport.c_0(c)
-            middle = transport.volumes.dc_0(0.5 * (c + c_avg))
-            step = np.where(y > 1e-3, (c_0 - transport.c_0(c_avg)) / np.where(y > 1e-3, c - c_avg, 1.0), middle)
+            r_avg, c_0 = float(transport.r(c0)), transport.c_0(c)
+            middle = transport.volumes.dc_0(0.5 * (c + c0))
+            step = np.where(y > 1e-3, (c_0 - transport.c_0(c0)) / np.where(y > 1e-3, c - c0, 1.0), middle)
             excess = excess * (1 - r_avg * step)
-            weight = c_0 / float(transport.c_0(c_avg))
-        ohmic = g * self.g_scale * c_avg / (self.cell.separator.transport_factor * transport.kappa(c))
+            weight = c_0 / float(transport.c_0(c0))
+        ohmic = g * self.g_scale * c0 / (self.cell.separator.transport_factor * transport.kappa(c))
         potential = transport.potential_slope(c)
         return np.stack([g, g * excess, g * weight, ohmic, transport.thermal_voltage * potential])
 
@@ -353,13 +353,13 @@ class _Curve:
         top = self.transport.volumes.c_saturation if self.transport.solvent_motion == "volume" else np.inf
         c_end, stop = self.transport.c_range[sign > 0], f"{'upper' if sign > 0 else 'lower'} end of range"
         if self.transport.extrapolate == "clamp":
-            c_end = min(top, self.c_avg / EMPTY) if sign > 0 else EMPTY * self.c_avg
+            c_end = min(top, self.c0 / EMPTY) if sign > 0 else EMPTY * self.c0
             stop = "depletion" if sign < 0 else "saturation" if np.isfinite(top) and not self.breathes else stop
 
         def sense(y: ArrayLike) -> Array:
-            return 1 - self.transport.t_plus(self.c_avg * np.exp(sign * np.asarray(y)))
+            return 1 - self.transport.t_plus(self.c0 * np.exp(sign * np.asarray(y)))
 
-        y = np.linspace(0, max(abs(np.log(c_end / self.c_avg)), 1e-12), 2001)
+        y = np.linspace(0, max(abs(np.log(c_end / self.c0)), 1e-12), 2001)
         signs = np.sign(sense(y))
         if np.all(signs == signs[0]):
             return _Side(self, sign, float(y[-1]), stop)  # type: ignore[arg-type]
@@ -373,11 +373,11 @@ class _Curve:
 
     def at(self, w: float, direction: int, time: float) -> SteadyState:
         """The steady state whose profile goes to `w` on the limiting side."""
-        part, limited = self.limiting_side.total(w)[1], self.limiting_side
-        w_low, w_high = (w if side is limited else float(side.invert(1, part)) for side in (self.low, self.high))
+        inventory, limited = self.limiting_side.total(w)[1], self.limiting_side
+        w_low, w_high = (w if side is limited else float(side.invert(1, inventory)) for side in (self.low, self.high))
         G, _, weighted, ohmic, potential = self.low.total(w_low) + self.high.total(w_high)
-        i = direction * float(weighted) * self.g_scale * self.c_avg / self.cell.thickness
-        sense = 1 if float(self.transport.t_plus(self.c_avg)) < 1 else -1  # the potential's integrand has this sign
+        i = direction * float(weighted) * self.g_scale * self.c0 / self.cell.thickness
+        sense = 1 if float(self.transport.t_plus(self.c0)) < 1 else -1  # the potential's integrand has this sign
         faces = [float(self.high.c(w_high)), float(self.low.c(w_low))]
         if direction * sense < 0:
             faces.reverse()
@@ -387,8 +387,8 @@ class _Curve:
     def flat(self, i: float, time: float) -> SteadyState:
         """The state without gradients: at rest, or at any current where t+0 = 1."""
         factor = self.cell.separator.transport_factor
-        resistance = self.cell.thickness / (factor * float(self.transport.kappa(self.c_avg)))
-        return self._state(i, (i * resistance, 0.0), [self.c_avg] * 2, self.cell.thickness, time, None)
+        resistance = self.cell.thickness / (factor * float(self.transport.kappa(self.c0)))
+        return self._state(i, (i * resistance, 0.0), [self.c0] * 2, self.cell.thickness, time, None)
 
     def _state(
         self, i: float, drops: tuple[float, float], faces: list[float], thickness: float, time: float, depth: Depth
@@ -405,7 +405,7 @@ class _Curve:
         wanted = float(voltage if current is None else current)  # type: ignore[arg-type]
         if self.uniform or wanted == 0:
             law = VoltageLaw(self.cell, self.transport)
-            return self.flat(law.initial_current(wanted, self.c_avg, time) if current is None else wanted, time)
+            return self.flat(law.initial_current(wanted, self.c0, time) if current is None else wanted, time)
         direction = 1 if wanted > 0 else -1
 
         w_end = self.limiting_side.w_end

@@ -153,15 +153,15 @@ def simulate_many(
     if workers is not None and scheduler is not None:
         raise InputError("give workers or scheduler, not both")
     store = None if folder is None else _Store(Path(folder), members, keep)
-    done: dict[int, Outcome] = {} if store is None else store.found()
+    done: dict[int, Outcome] = {} if store is None else store.finished()
     todo = [k for k in range(len(members)) if k not in done]
     work = mapped(
         partial(_run, keep=keep), [members[k] for k in todo], workers=workers, scheduler=scheduler, chunk=chunk
     )
-    for one in work:
-        index = todo[one.index]
-        error = "" if one.error is None else f"{type(one.error).__name__}: {one.error}"
-        done[index] = Outcome(index, one.value, error, members[index].label)
+    for returned in work:
+        index = todo[returned.index]
+        error = "" if returned.error is None else f"{type(returned.error).__name__}: {returned.error}"
+        done[index] = Outcome(index, returned.value, error, members[index].label)
         if store is not None:
             store.save(done[index])
         if progress is not None:
@@ -184,7 +184,7 @@ class _Store:
         self.names = [f"member-{k:06d}-{_digest(member, tag)}" for k, member in enumerate(members)]
         self.labels = [member.label for member in members]
 
-    def found(self) -> dict[int, Outcome]:
+    def finished(self) -> dict[int, Outcome]:
         """What an earlier call left."""
         outcomes = {}
         for k, name in enumerate(self.names):
@@ -216,10 +216,17 @@ def _digest(member: Member, tag: str) -> str:
     def add(value: Any) -> None:
         if isinstance(value, TransportSet):
             c = np.geomspace(*value.c_range, 64)
-            held = value.with_extrapolation("clamp")
-            for array in (c, held.kappa(c), held.D(c), held.t_plus(c), held.one_minus_t_plus_chi(c), held.phi_0(c)):
+            clamped = value.with_extrapolation("clamp")
+            for array in (
+                c,
+                clamped.kappa(c),
+                clamped.D(c),
+                clamped.t_plus(c),
+                clamped.one_minus_t_plus_chi(c),
+                clamped.phi_0(c),
+            ):
                 digest.update(np.ascontiguousarray(array, dtype=float).tobytes())
-            for part in (
+            for item in (
                 value.name,
                 value.T,
                 value.extrapolate,
@@ -231,7 +238,7 @@ def _digest(member: Member, tag: str) -> str:
                 value.M_e,
                 value.M_0,
             ):
-                add(part)
+                add(item)
         elif is_dataclass(value) and not isinstance(value, type):
             for field in fields(value):
                 if field.name != "label":
@@ -245,8 +252,8 @@ def _digest(member: Member, tag: str) -> str:
             if isinstance(value, np.ndarray) or all(isinstance(v, int | float) for v in value):
                 digest.update(np.asarray(value, dtype=float).tobytes())
             else:
-                for part in value:
-                    add(part)
+                for item in value:
+                    add(item)
         else:
             digest.update(repr(value).encode() + b";")
 
@@ -325,15 +332,15 @@ def sensitivities(
         for k in range(point.size)
         for sign in (1, -1)
     ]
-    found = simulate_many(
+    outcomes = simulate_many(
         [build(p) for p in points], keep=outputs, workers=None if scheduler else workers, scheduler=scheduler
     )
-    for outcome in found:
+    for outcome in outcomes:
         if not outcome.succeeded:
             raise ConvergenceError(
                 f"run {outcome.index} of {len(points)} for the sensitivities failed: {outcome.error}"
             )
-    values = np.array([np.atleast_1d(np.asarray(outcome.value, dtype=float)) for outcome in found])
+    values = np.array([np.atleast_1d(np.asarray(outcome.value, dtype=float)) for outcome in outcomes])
     pairs = values[1:].reshape(len(factors), point.size, 2, -1)
     slopes = [((pairs[f, :, 0] - pairs[f, :, 1]) / (2 * factor * h[:, None])).T for f, factor in enumerate(factors)]
     if not estimate_error:

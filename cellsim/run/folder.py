@@ -122,8 +122,8 @@ def summarise(case: Case, solution: Solution) -> dict[str, Any]:
     attributes = solution.attributes
     i, V, c, c_face = (solution[name] for name in ("i", "V", "c", "c_face"))
     low, high = float(min(c.min(), c_face.min())), float(max(c.max(), c_face.max()))
-    held = case.transport.with_extrapolation("clamp")
-    Ne = float(held.newman_number(case.c0))
+    clamped = case.transport.with_extrapolation("clamp")
+    Ne = float(clamped.newman_number(case.c0))
     return {
         "title": case.title,
         "case": str(case.path.resolve()),
@@ -146,8 +146,8 @@ def summarise(case: Case, solution: Solution) -> dict[str, Any]:
         "c_average": case.c0,
         "c_min": low,
         "c_max": high,
-        "r_min": held.r(low),
-        "r_max": held.r(high),
+        "r_min": clamped.r(low),
+        "r_max": clamped.r(high),
         "v_minus_max": np.max(np.abs(solution["v_minus"][0])),
         "interface_shift_end": solution["interface_shift"][-1],
         "salt_drift": solution.salt_drift,

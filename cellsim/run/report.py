@@ -48,7 +48,7 @@ def write_report(
     transport = str(solution.attributes.get("transport_toml") or case.transport.text or case.transport.name)
     text = page.page(
         case.title,
-        *(page.warning(one) for one in _warnings(solution)),
+        *(page.warning(text) for text in _warnings(solution)),
         page.heading("Result"),
         page.table(None, summary_rows(solution), numeric=(1,)),
         page.heading("Figures"),
@@ -69,7 +69,7 @@ def write_report(
 
 
 def summary_rows(solution: Solution) -> list[tuple[str, str, str]]:
-    """What a run found, as (what, value, unit)."""
+    """What a run warnings, as (what, value, unit)."""
     i, c, r = solution["i"], solution["c_face"], solution["r"]
     rows = [
         ("status", solution.status, ""),
@@ -92,16 +92,16 @@ def summary_rows(solution: Solution) -> list[tuple[str, str, str]]:
 
 
 def _warnings(solution: Solution) -> list[str]:
-    attributes, found = solution.attributes, []
+    attributes, warnings = solution.attributes, []
     status = str(attributes.get("transport_status", "measured"))
     if status != "measured":
         note = str(attributes.get("transport_note", ""))
-        found.append(f"Transport set {attributes.get('transport')}: {status}" + (f", {note}" if note else ""))
+        warnings.append(f"Transport set {attributes.get('transport')}: {status}" + (f", {note}" if note else ""))
     if attributes.get("clamped"):
-        found.append("Properties were held at the ends of their range where the run left it.")
+        warnings.append("Properties were held at the ends of their range where the run left it.")
     if not solution.succeeded:
-        found.append(f"The run ended early ({solution.status}): {solution.message}")
-    return found
+        warnings.append(f"The run ended early ({solution.status}): {solution.message}")
+    return warnings
 
 
 def _step(entry: object) -> tuple[str, ...]:

@@ -90,8 +90,8 @@ def simulate(
     begun = clock.perf_counter()
     run = import_module(SOLVERS[chosen]).solve(cell, transport, protocol, wanted, c0, options, progress)
     elapsed = clock.perf_counter() - begun
-    left = transport.extrapolate == "clamp" and not transport.contains(run.extremes)
-    provenance = _provenance(chosen, transport, options, left, elapsed)
+    clamped = transport.extrapolate == "clamp" and not transport.contains(run.extremes)
+    provenance = _provenance(chosen, transport, options, clamped, elapsed)
     return Solution(
         run.arrays,
         run.coordinates,
@@ -107,7 +107,9 @@ def _options_text(options: Options) -> str:
     return json.dumps(asdict(options))
 
 
-def _provenance(solver: str, transport: TransportSet, options: Options, left: bool, elapsed: float) -> dict[str, Any]:
+def _provenance(
+    solver: str, transport: TransportSet, options: Options, clamped: bool, elapsed: float
+) -> dict[str, Any]:
     return {
         "solver": solver,
         "solver_options": _options_text(options),
@@ -116,7 +118,7 @@ def _provenance(solver: str, transport: TransportSet, options: Options, left: bo
         "transport_note": transport.note,
         "transport_toml": transport.text,
         "solvent_motion": transport.solvent_motion,
-        "clamped": int(left),
+        "clamped": int(clamped),
         "versions": json.dumps(dict(versions())),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_time": elapsed,

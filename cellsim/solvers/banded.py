@@ -296,7 +296,7 @@ class Banded:
     def fields(self, states: Array, options: Options) -> Fields:
         """Profiles on the output cells, each an exact union of the grid's."""
         physics, every = self.physics, self.cells // options.cells
-        thickness, c_init = physics.cell.thickness, physics.c_initial
+        thickness, c_init = physics.cell.thickness, physics.c0
         faces = graded_faces(options.cells, thickness, options.stretch)
         closed = np.pad(states[:, : self.unknowns], ((0, 0), (1, 1)))
         widths = np.diff(self._xi)

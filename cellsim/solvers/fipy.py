@@ -39,7 +39,7 @@ class FipyStepper:
         Geometry and electrodes.
     transport : TransportSet
         Properties; held at the ends of their range inside the iteration, the march checks the range.
-    c_initial : float or ndarray, shape (cells,)
+    c0 : float or ndarray, shape (cells,)
         Initial concentration [mol/m^3].
     options : Options
         Grid and tolerances.
@@ -51,7 +51,7 @@ class FipyStepper:
         self,
         cell: Cell,
         transport: TransportSet,
-        c_initial: float | Array,
+        c0: float | Array,
         options: Options,
         source: Source | None = None,
     ) -> None:
@@ -63,7 +63,7 @@ class FipyStepper:
         self.source = source
         self.faces = graded_faces(options.cells, cell.thickness, options.stretch)
         self.widths = np.diff(self.faces)
-        c = np.array(np.broadcast_to(np.asarray(c_initial, dtype=float), self.widths.shape))
+        c = np.array(np.broadcast_to(np.asarray(c0, dtype=float), self.widths.shape))
         self.c_scale = float(np.mean(c))
         self._wall_start = c[[0, -1]] if np.ptp(c) == 0 else None
         self.D_scale = self.factor * float(self.transport.D(self.c_scale))

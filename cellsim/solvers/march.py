@@ -177,7 +177,7 @@ def march(
     protocol: Protocol,
     transport: TransportSet,
     times: Array,
-    c_average: float,
+    c0: float,
     options: Options,
     progress: Callable[[float], None] | None = None,
 ) -> Run:
@@ -193,7 +193,7 @@ def march(
         For the validity range; with ``extrapolate = "clamp"`` only depletion ends the run.
     times : ndarray, shape (n,)
         Increasing times at which snapshots are wanted [s]; starts and ends of steps are always kept.
-    c_average : float
+    c0 : float
         Average concentration [mol/m^3].
     options : Options
         Depletion limit and step limit.
@@ -207,7 +207,7 @@ def march(
         reached is kept.
     """
     run = Run()
-    fatal = _fatal_conditions(transport, c_average, options)
+    fatal = _fatal_conditions(transport, c0, options)
     t_start = 0.0
     try:
         for index, step in enumerate(protocol.steps):
@@ -255,7 +255,7 @@ def _march_step(
     armed = {name for name, condition in stop.items() if condition(first) > 0}
     wanted = times[(times > t_start) & (times < t_end)]
     edges = breakpoints(step, t_start, options.rtol)
-    taken = 0
+    written = 0
     while stepper.time < t_end:
         t_old = stepper.time
         bound = float(edges[np.searchsorted(edges, t_old, side="right")])
@@ -280,9 +280,9 @@ def _march_step(
                 armed.add(name)
         # of several conditions met within one time step the earliest ends it; wanted times after that are not reached
         t_hit, name = min(hits) if hits else (stepper.time, "")
-        while taken < wanted.size and wanted[taken] < t_hit:
-            run.add(stepper.snapshot(float(wanted[taken])), index, passed.at(float(wanted[taken])))
-            taken += 1
+        while written < wanted.size and wanted[written] < t_hit:
+            run.add(stepper.snapshot(float(wanted[written])), index, passed.at(float(wanted[written])))
+            written += 1
         if hits:
             last = stepper.snapshot(t_hit)
             run.add(last, index, passed.at(t_hit))
@@ -332,11 +332,11 @@ def _stamp(snapshot: CellState, time: float) -> CellState:
     return snapshot if time == snapshot.time else replace(snapshot, time=float(time))
 
 
-def fatal_limits(transport: TransportSet, c_average: float, options: Options) -> dict[str, float]:
+def fatal_limits(transport: TransportSet, c0: float, options: Options) -> dict[str, float]:
     """Concentrations that end a run [mol/m^3], by name; "depleted" and "below_range" from below, the others above."""
     low, high = transport.c_range
-    near_zero = low <= 0.01 * c_average
-    depleted = options.c_min if options.c_min is not None else (low if near_zero else 1e-3 * c_average)
+    near_zero = low <= 0.01 * c0
+    depleted = options.c_min if options.c_min is not None else (low if near_zero else 1e-3 * c0)
     limits = {"depleted": depleted}
     if transport.extrapolate == "error":
         if low > depleted:
@@ -351,13 +351,13 @@ LOWER = ("depleted", "below_range")
 """Limits on the smallest concentration; the other fatal ones are on the largest."""
 
 
-def _fatal_conditions(transport: TransportSet, c_average: float, options: Options) -> dict[str, Condition]:
+def _fatal_conditions(transport: TransportSet, c0: float, options: Options) -> dict[str, Condition]:
     def condition(name: str, limit: float) -> Condition:
         if name in LOWER:
-            return lambda s: (s.c_min - limit) / c_average
-        return lambda s: (limit - s.c_max) / c_average
+            return lambda s: (s.c_min - limit) / c0
+        return lambda s: (limit - s.c_max) / c0
 
-    return {name: condition(name, limit) for name, limit in fatal_limits(transport, c_average, options).items()}
+    return {name: condition(name, limit) for name, limit in fatal_limits(transport, c0, options).items()}
 
 
 def explain(name: str, s: CellState, index: int) -> tuple[str, str]:

@@ -32,13 +32,13 @@ class MaterialStepper:
         Geometry and electrodes; `thickness` is that of the initial, uniform state.
     transport : TransportSet
         Properties; held at the ends of their range inside the iteration, the march checks the range.
-    c_initial : float
+    c0 : float
         Initial concentration, uniform [mol/m^3].
     options : Options
         Grid and tolerances.
     """
 
-    def __init__(self, cell: Cell, transport: TransportSet, c_initial: float, options: Options) -> None:
+    def __init__(self, cell: Cell, transport: TransportSet, c0: float, options: Options) -> None:
         self.cell = cell
         self.transport = transport.with_extrapolation("clamp")
         self.moves = transport.solvent_motion == "volume"
@@ -46,8 +46,8 @@ class MaterialStepper:
         self.factor = cell.separator.transport_factor
         self.porosity = cell.separator.porosity
         self.options = options
-        self.c_scale = float(c_initial)
-        self.c_0_initial = float(transport.c_0(c_initial)) if self.moves else 1.0
+        self.c_scale = float(c0)
+        self.c_0_initial = float(transport.c_0(c0)) if self.moves else 1.0
         self.widths_xi = np.diff(graded_faces(options.cells, cell.thickness, options.stretch)) * self.c_0_initial
         self.r_scale = self._r_of_c(np.array([self.c_scale]))[0]
         cumulated = np.concatenate([[0.0], np.cumsum(self.widths_xi * self.r_scale)])

@@ -78,11 +78,11 @@ def property_tables(transport: TransportSet, c_low: float, c_high: float, tolera
     key = id(transport)
     if key not in _CACHE or _CACHE[key][0]() is not transport:
         _CACHE[key] = (weakref.ref(transport, lambda _: _CACHE.pop(key, None)), {})
-    made = _CACHE[key][1]
-    which = (c_low, c_high, tolerance)
-    if which not in made:
-        made[which] = _make(transport.with_extrapolation("clamp"), c_low, c_high, tolerance)
-    return made[which]
+    tables = _CACHE[key][1]
+    span = (c_low, c_high, tolerance)
+    if span not in tables:
+        tables[span] = _make(transport.with_extrapolation("clamp"), c_low, c_high, tolerance)
+    return tables[span]
 
 
 def functions(transport: TransportSet) -> tuple[Callable[[Array], Array], ...]:
@@ -205,7 +205,7 @@ class Physics:
         Geometry and electrodes.
     transport : TransportSet
         Properties.
-    c_initial : float
+    c0 : float
         Initial, uniform concentration [mol/m^3].
     c_floor : float
         Lowest concentration that has to be told from zero [mol/m^3].
@@ -215,14 +215,14 @@ class Physics:
 
     cell: Cell
     transport: TransportSet
-    c_initial: float
+    c0: float
     c_floor: float
     tolerance: float
 
     @property
     def per_charge(self) -> float:
         """The states carry the charge passed times this [m^2/C]: as much salt, in units of half the cell's."""
-        return 2 / (self.cell.separator.porosity * self.c_initial * self.cell.thickness * F)
+        return 2 / (self.cell.separator.porosity * self.c0 * self.cell.thickness * F)
 
     def tables(self) -> PropertyTables:
         """The set's tables over every concentration that may come up."""
@@ -230,8 +230,8 @@ class Physics:
         moves = self.transport.solvent_motion == "volume"
         saturation = self.transport.volumes.c_saturation if moves else np.inf
         if self.transport.extrapolate == "clamp":
-            high = max(high, 20 * self.c_initial)
-        high = min(high, 0.9999 * saturation, 1e3 * self.c_initial)
+            high = max(high, 20 * self.c0)
+        high = min(high, 0.9999 * saturation, 1e3 * self.c0)
         return property_tables(self.transport, 0.5 * min(low, self.c_floor), high, self.tolerance)
 
     def pack(self, step: Step, t_start: float, grid: Mapping[int, float], events: tuple[Event, ...]) -> Array:
@@ -257,10 +257,10 @@ class Physics:
         thickness = self.cell.thickness
         for place, number in grid.items():
             head[place] = number
-        head[k.C_INIT] = self.c_initial
-        head[k.RATE] = 2 / (self.cell.separator.porosity * self.c_initial * thickness)
+        head[k.C_INIT] = self.c0
+        head[k.RATE] = 2 / (self.cell.separator.porosity * self.c0 * thickness)
         head[k.CHARGE] = self.per_charge
-        head[k.SLOPE] = 2 * self.c_initial / thickness
+        head[k.SLOPE] = 2 * self.c0 / thickness
         head[k.FACTOR] = self.cell.separator.transport_factor
         head[k.R_SCALE] = 0.5 * thickness / self.cell.separator.transport_factor
         head[k.K_T] = self.transport.thermal_voltage
@@ -286,9 +286,9 @@ class Physics:
         append(k.EVENTS, np.array([[e.code, e.level, e.size] for e in events], dtype=float).ravel(), len(events))
         offset = tables.cubics.size
         for place, kinetics in self._kinetics():
-            made = kinetic_tables(kinetics, self.cell.temperature, tables)
-            head[place], head[place + 1] = offset, made.overpotential.shape[0]
-            offset += made.exchange.size + made.overpotential.size
+            tabulated = kinetic_tables(kinetics, self.cell.temperature, tables)
+            head[place], head[place + 1] = offset, tabulated.overpotential.shape[0]
+            offset += tabulated.exchange.size + tabulated.overpotential.size
         return np.concatenate(parts)
 
     def pack_tables(self) -> Array:
@@ -296,8 +296,8 @@ class Physics:
         tables = self.tables()
         parts = [tables.cubics.ravel()]
         for _, kinetics in self._kinetics():
-            made = kinetic_tables(kinetics, self.cell.temperature, tables)
-            parts += [made.exchange.ravel(), made.overpotential.ravel()]
+            tabulated = kinetic_tables(kinetics, self.cell.temperature, tables)
+            parts += [tabulated.exchange.ravel(), tabulated.overpotential.ravel()]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _kinetics(self) -> list[tuple[int, Kinetics]]:

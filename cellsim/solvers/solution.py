@@ -268,26 +268,26 @@ def derive(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, A
     -------
     dict
     """
-    held = transport.with_extrapolation("clamp")
+    clamped = transport.with_extrapolation("clamp")
     porosity = cell.separator.porosity
     time, i, c, c_face, parts = columns.time, columns.i, columns.c, columns.c_face, columns.parts
     faces, N_salt, N_0 = columns.faces, columns.N_salt, columns.N_0
     wall, widths = c_face[:, [0, -1]], np.diff(faces, axis=1)
-    N_plus = equations.cation_flux(N_salt, i[:, None], held)
+    N_plus = equations.cation_flux(N_salt, i[:, None], clamped)
     v_s = equations.interface_velocity(i, cell.V_metal, transport.z_plus)
     charge = columns.charge
     if charge is None:
         charge = np.concatenate([[0.0], np.cumsum(0.5 * np.diff(time) * (i[1:] + i[:-1]))])
     v_plus, v_minus, v_0 = (
-        _in_frames(N / (porosity * concentration), N_0 / (porosity * held.c_0(c_face)), v_s)
+        _in_frames(N / (porosity * concentration), N_0 / (porosity * clamped.c_0(c_face)), v_s)
         for N, concentration in (
             (N_plus, transport.nu_plus * c_face),
             (transport.nu_minus * N_salt, transport.nu_minus * c_face),
-            (N_0, held.c_0(c_face)),
+            (N_0, clamped.c_0(c_face)),
         )
     )
     with np.errstate(divide="ignore", invalid="ignore"):
-        chi = held.chi(c)
+        chi = clamped.chi(c)
     return {
         "step": columns.step,
         "i": i,
@@ -297,15 +297,15 @@ def derive(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, A
         "V_positive": parts[:, 2],
         "V_negative": parts[:, 3],
         "c": c,
-        "m": held.m(c),
-        "r": held.r(c),
-        "phi": _potential(held, cell, c, wall, widths, i, parts),
+        "m": clamped.m(c),
+        "r": clamped.r(c),
+        "phi": _potential(clamped, cell, c, wall, widths, i, parts),
         "c_face": c_face,
-        "t_plus": held.t_plus(c),
-        "kappa": held.kappa(c),
-        "D": held.D(c),
+        "t_plus": clamped.t_plus(c),
+        "kappa": clamped.kappa(c),
+        "D": clamped.D(c),
         "chi": chi,
-        "Ne": held.newman_number(c),
+        "Ne": clamped.newman_number(c),
         "N_plus": N_plus,
         "N_minus": transport.nu_minus * N_salt,
         "N_0": N_0,

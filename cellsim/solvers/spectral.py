@@ -241,14 +241,14 @@ class Spectral:
         i, resistance, quadrature = np.empty(size), np.empty(size), np.empty(size)
         wall, extremes = np.empty((size, 2)), np.empty((size, 2))
         kernels.observe(times, states, data, self._grid.coarse_weights, i, wall, resistance, extremes, quadrature)
-        c_init = self.physics.c_initial
+        c_init = self.physics.c0
         tail = self._grid.tail(states[:, : self.unknowns]) / np.maximum(extremes[:, 0] / c_init, 0.02)
         return Observed(i, wall, resistance, extremes, tail, 0.25 * quadrature)
 
     def fields(self, states: Array, options: Options) -> Fields:
         """Profiles on the output cells; the averages are exact integrals of the polynomial, so salt is kept."""
         states = states[:, : self.unknowns]
-        thickness, c_init = self.physics.cell.thickness, self.physics.c_initial
+        thickness, c_init = self.physics.cell.thickness, self.physics.c0
         faces, averages, values, slopes = output_operators(self.n, self.fine, options.cells, thickness, options.stretch)
         return Fields(
             c_init * (1 + states @ averages.T),

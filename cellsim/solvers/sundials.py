@@ -85,7 +85,7 @@ def integrate(
     transport: TransportSet,
     protocol: Protocol,
     times: Array,
-    c_initial: float,
+    c0: float,
     options: Options,
     progress: Progress | None = None,
 ) -> Trajectory:
@@ -97,11 +97,11 @@ def integrate(
         Resolved in space to ten times `options.rtol` from a thousandth of each step on, or the finest grid's; the
         moment of a limit or stop condition to about a hundredth.
     """
-    limits = fatal_limits(transport, c_initial, options)
+    limits = fatal_limits(transport, c0, options)
     physics = Physics(
         cell,
         transport,
-        c_initial,
+        c0,
         min(limits.get(n, np.inf) for n in LOWER),
         float(np.clip(0.02 * options.rtol, 1e-8, 1e-5)),
     )
@@ -221,7 +221,7 @@ def _difference(a: Trajectory, b: Trajectory, protocol: Protocol) -> float:
     worst = 0.0
     for name in ("i", "wall"):
         x, y = (
-            np.concatenate([getattr(s, name) for s in run.seen])[rows][late] for run, rows in ((a, in_a), (b, in_b))
+            np.concatenate([getattr(s, name) for s in run.observed])[rows][late] for run, rows in ((a, in_a), (b, in_b))
         )
         if x.size and np.max(np.abs(x)) > 0:
             worst = max(worst, float(np.max(np.abs(x - y)) / np.max(np.abs(x))))
@@ -291,16 +291,18 @@ class _Integration:
         edges = breakpoints(step, t_start, self.options.rtol)
         t = t_start
         for bound in edges[:-1]:
-            times, states, seen, ended_by = self._segment(index, step, t_start, (t, float(bound)), state, events, data)
+            times, states, observed, ended_by = self._segment(
+                index, step, t_start, (t, float(bound)), state, events, data
+            )
             keep = self._wanted(times)
             keep[-1] |= ended_by != "duration" or bound == t_end
             if keep.any():
-                run.add(index, times[keep], states[keep], seen.some(keep))
+                run.add(index, times[keep], states[keep], observed.some(keep))
             late = times - t_start >= EARLY * step.duration
             late[-1] |= ended_by != "duration"
             if np.any(late):
-                run.tail = max(run.tail, float(np.max(seen.tail[late])))
-                run.quadrature = max(run.quadrature, float(np.max(seen.quadrature[late])))
+                run.tail = max(run.tail, float(np.max(observed.tail[late])))
+                run.quadrature = max(run.quadrature, float(np.max(observed.quadrature[late])))
             t, state = float(times[-1]), states[-1]
             if ended_by != "duration":
                 return state, t, ended_by
@@ -338,12 +340,12 @@ class _Integration:
             with contextlib.suppress(_SaltGoneError):
                 times, states, flag, _ = self._solve(tspan, state, data, ())
                 if flag >= 0:
-                    seen = self.grid.observe(times, states, data)
-                    if self._clear(seen):
-                        return times[1:], states[1:], seen.some(slice(1, None)), "duration"
+                    observed = self.grid.observe(times, states, data)
+                    if self._clear(observed):
+                        return times[1:], states[1:], observed.some(slice(1, None)), "duration"
         watched = self.grid.data(step, t_start, events)
         times, states, flag, message = self._solve(tspan, state, watched, events)
-        seen = self.grid.observe(times, states, watched)
+        observed = self.grid.observe(times, states, watched)
         ended_by = "duration"
         if flag == INTERRUPTED:
             ended_by = "interrupted"
@@ -356,9 +358,9 @@ class _Integration:
             if any(e.fatal and e.name == ended_by for e in events):
                 last = CellState(
                     float(times[-1]),
-                    float(seen.i[-1]),
-                    seen.extremes[-1],
-                    seen.wall[-1],
+                    float(observed.i[-1]),
+                    observed.extremes[-1],
+                    observed.wall[-1],
                     (),
                     np.empty(0),
                     np.empty(0),
@@ -366,12 +368,12 @@ class _Integration:
                 )
                 self.run.fail(*explain(ended_by, last, index))
         if times.size > 1:
-            times, states, seen = times[1:], states[1:], seen.some(slice(1, None))
-        return times, states, seen, ended_by
+            times, states, observed = times[1:], states[1:], observed.some(slice(1, None))
+        return times, states, observed, ended_by
 
-    def _clear(self, seen: Observed) -> bool:
+    def _clear(self, observed: Observed) -> bool:
         """Whether no fatal limit can have been met between the kept states: all stay away by more than they move."""
-        low, high = seen.extremes[:, 0], seen.extremes[:, 1]
+        low, high = observed.extremes[:, 0], observed.extremes[:, 1]
         low_margin = low[1:] - np.abs(np.diff(low))
         high_margin = high[1:] + np.abs(np.diff(high))
         return all(
@@ -380,7 +382,7 @@ class _Integration:
         )
 
     def _events(self, step: Step, i_first: float) -> tuple[Event, ...]:
-        c_init = self.grid.physics.c_initial
+        c_init = self.grid.physics.c0
         events = [
             Event(name, kernels.C_MIN if name in LOWER else kernels.C_MAX, limit, c_init, True)
             for name, limit in self.limits.items()
@@ -429,16 +431,16 @@ class _Integration:
 
     def _kept_solver(self, data: Any) -> Any:
         """A CVODE from an earlier run of this thread on such a grid, or a new one: making it costs a tenth of a run."""
-        kept: dict[Any, Any] = _kept.__dict__.setdefault("solvers", {})
+        solvers: dict[Any, Any] = _kept.__dict__.setdefault("solvers", {})
         grid = self.grid
         assert isinstance(grid, Spectral)
         key = (grid.n, grid.fine, self.options.rtol, self.options.max_steps)
-        if key not in kept:
-            if len(kept) >= 16:
-                kept.pop(next(iter(kept)))
+        if key not in solvers:
+            if len(solvers) >= 16:
+                solvers.pop(next(iter(solvers)))
             box: list[Any] = [data]
-            kept[key] = (box, self._solver(box, ()))
-        box, solver = kept[key]
+            solvers[key] = (box, self._solver(box, ()))
+        box, solver = solvers[key]
         box[0] = data
         return solver
 

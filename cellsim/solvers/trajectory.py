@@ -29,7 +29,7 @@ class Trajectory:
     time: list[Array] = field(default_factory=list)
     states: list[Array] = field(default_factory=list)
     step: list[Array] = field(default_factory=list)
-    seen: list[Observed] = field(default_factory=list)
+    observed: list[Observed] = field(default_factory=list)
     log: list[StepLog] = field(default_factory=list)
     status: str = "done"
     message: str = "the protocol ran to its end"
@@ -42,12 +42,12 @@ class Trajectory:
         """Estimated relative error of the spatial discretisation, from a thousandth of each step on."""
         return max(self.tail, self.quadrature)
 
-    def add(self, index: int, times: Array, states: Array, seen: Observed) -> None:
+    def add(self, index: int, times: Array, states: Array, observed: Observed) -> None:
         """Keep states."""
         self.time.append(times)
         self.states.append(states)
         self.step.append(np.full(times.size, index))
-        self.seen.append(seen)
+        self.observed.append(observed)
 
     def fail(self, status: str, message: str) -> None:
         """Say how the run ended."""
@@ -62,7 +62,7 @@ class Trajectory:
             self.status,
             self.message,
             tuple(dict(vars(entry)) for entry in self.log),
-            np.concatenate([s.extremes for s in self.seen]),
+            np.concatenate([s.extremes for s in self.observed]),
             {"time_steps": self.evaluations, "unknowns": self.grid.unknowns, "spatial_doubt": self.doubt},
         )
 
@@ -72,8 +72,8 @@ class LazyArrays(Mapping[str, Array]):
 
     def __init__(self, run: Trajectory, cell: Cell, transport: TransportSet) -> None:
         self._run, self._cell, self._transport = run, cell, transport
-        self._made: dict[str, Array] = {
-            "i": np.concatenate([s.i for s in run.seen]),
+        self._arrays: dict[str, Array] = {
+            "i": np.concatenate([s.i for s in run.observed]),
             "step": np.concatenate(run.step),
         }
         self._fields: Fields | None = None
@@ -81,23 +81,23 @@ class LazyArrays(Mapping[str, Array]):
         self.coordinates = LazyCoordinates(self, np.concatenate(run.time))
 
     def __getitem__(self, name: str) -> Array:
-        if name not in self._made:
+        if name not in self._arrays:
             if name not in VARIABLES:
                 raise KeyError(name)
             if name in ("c", "c_face"):
                 fields = self.fields
-                self._made |= {"c": fields.c, "c_face": fields.c_face}
+                self._arrays |= {"c": fields.c, "c_face": fields.c_face}
             elif name in ("interface_shift", "v_interface"):
-                moved = self._charge if name == "interface_shift" else self._made["i"]
-                made = equations.interface_velocity(moved, self._cell.V_metal, self._transport.z_plus)
-                self._made[name] = made
+                moved = self._charge if name == "interface_shift" else self._arrays["i"]
+                velocity = equations.interface_velocity(moved, self._cell.V_metal, self._transport.z_plus)
+                self._arrays[name] = velocity
             elif name == "position_face":
-                self._made[name] = np.broadcast_to(self.fields.faces, self.fields.c_face.shape)
+                self._arrays[name] = np.broadcast_to(self.fields.faces, self.fields.c_face.shape)
             elif name in PARTS:
-                self._made |= self._voltage()
+                self._arrays |= self._voltage()
             else:
                 self._derive()
-        return self._made[name]
+        return self._arrays[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(VARIABLES)
@@ -125,34 +125,34 @@ class LazyArrays(Mapping[str, Array]):
         return np.asarray(np.concatenate(self._run.states)[:, -1] / self._run.grid.physics.per_charge)
 
     def _parts(self) -> Array:
-        run, held = self._run, self._transport.with_extrapolation("clamp")
-        wall = np.concatenate([s.wall for s in run.seen])
-        resistance = np.concatenate([s.resistance for s in run.seen])
-        return voltage_parts(self._cell, held, self.coordinates["time"], self._made["i"], resistance, wall)
+        run, clamped = self._run, self._transport.with_extrapolation("clamp")
+        wall = np.concatenate([s.wall for s in run.observed])
+        resistance = np.concatenate([s.resistance for s in run.observed])
+        return voltage_parts(self._cell, clamped, self.coordinates["time"], self._arrays["i"], resistance, wall)
 
     def _voltage(self) -> dict[str, Array]:
         parts = self._parts()
         return {"V": parts.sum(axis=1)} | {name: parts[:, k] for k, name in enumerate(PARTS[1:])}
 
     def _derive(self) -> None:
-        fields, held, i = self.fields, self._transport.with_extrapolation("clamp"), self._made["i"]
+        fields, clamped, i = self.fields, self._transport.with_extrapolation("clamp"), self._arrays["i"]
         factor = self._cell.separator.transport_factor
-        D, M = factor * held.D(fields.c_face), held.migration(fields.c_face)
+        D, M = factor * clamped.D(fields.c_face), clamped.migration(fields.c_face)
         N_salt = equations.salt_flux(D, M, fields.slope, i[:, None])
         N_salt[:, [0, -1]] = 0.0  # no anion crosses an interface
         columns = Columns(
             time=self.coordinates["time"],
-            step=self._made["step"],
+            step=self._arrays["step"],
             i=i,
             c=fields.c,
             c_face=fields.c_face,
             parts=self._parts(),
             faces=np.broadcast_to(fields.faces, fields.c_face.shape),
             N_salt=N_salt,
-            N_0=equations.solvent_flux(N_salt, held.volume_ratio(fields.c_face)),
+            N_0=equations.solvent_flux(N_salt, clamped.volume_ratio(fields.c_face)),
             charge=self._charge,
         )
-        self._made = derive(columns, self._cell, self._transport) | self._made
+        self._arrays = derive(columns, self._cell, self._transport) | self._arrays
 
 
 class LazyCoordinates(Mapping[str, Array]):

@@ -37,15 +37,15 @@ def probe(context, setting, count=8, stride=3):
 
 
 def build(setting):
-    """(cell, transport, c_avg): the same constants as a transport set of the package."""
+    """(cell, transport, c0): the same constants as a transport set of the package."""
     T, V_e, V_0 = 363.15, 224e-30 * 6.02214076e23, 66.4e-30 * 6.02214076e23
-    c_avg = 1 / (V_e + V_0 / setting["r"])
+    c0 = 1 / (V_e + V_0 / setting["r"])
     transport = TransportSet.constant(
         kappa=setting["kappa"], D=setting["D"], t_plus=setting["t_plus"], chi=setting["chi"], V_e=V_e, V_0=V_0, T=T,
-        c_range=(0.2 * EMPTY * c_avg, FULL / V_e), solvent_motion="volume" if setting["motion"] else "none",
+        c_range=(0.2 * EMPTY * c0, FULL / V_e), solvent_motion="volume" if setting["motion"] else "none",
     )  # fmt: skip
     half = Electrode(Resistance(np.array([0.5 * setting["R_int"]])))
-    return Cell(setting["thickness"], T, positive=half, negative=half), transport, c_avg
+    return Cell(setting["thickness"], T, positive=half, negative=half), transport, c0
 
 
 def reach(answer):
@@ -68,14 +68,14 @@ def package(setting, times, end, reach, cells=500):
         thickness = min(L, 30 * np.sqrt(setting["D"] * duration))
         resistor = (L - thickness) / setting["kappa"]
         short = setting | {"thickness": thickness, "R_int": setting["R_int"] + resistor}
-        cell, transport, c_avg = build(short)
+        cell, transport, c0 = build(short)
         layer = np.sqrt(0.02 * setting["D"] * duration) / thickness
         options = Options(  # thin layers need a high degree, which the package's own choice may miss
-            cells=cells, stretch=5.0, rtol=rtol, c_min=EMPTY * c_avg, unknowns=255 if layer < 0.02 else None
+            cells=cells, stretch=5.0, rtol=rtol, c_min=EMPTY * c0, unknowns=255 if layer < 0.02 else None
         )
         protocol = Protocol((hold_voltage(setting["V"], duration),))
         now = left[left >= 2e-2 * duration]
-        run = simulate(cell, transport, protocol, c0=c_avg, times=now, solver="sundials", options=options)
+        run = simulate(cell, transport, protocol, c0=c0, times=now, solver="sundials", options=options)
         runs.append((run, L - thickness))
         left = left[left < 2e-2 * duration]
         duration = 1.02 * left[-1] if left.size else 0.0
@@ -86,10 +86,10 @@ def errors(answer, runs):
     """Largest deviations of the page from the package, each relative to what the docs name.
 
     i: pointwise, of the current at that time. c: of the average concentration, walls included. v: of the largest
-    speed of that species at that time, but at least of the mean speed i/(F c_avg) of the cations; all three frames,
+    speed of that species at that time, but at least of the mean speed i/(F c0) of the cations; all three frames,
     where at least 2 % of the average salt is left. t_end: of the time of depletion.
     """
-    c_avg = answer["closed"]["c_avg"]
+    c0 = answer["closed"]["c0"]
     worst = {"i": 0.0, "c": 0.0, "v": 0.0, "t_end": 0.0}
     if answer["status"] == "depleted":
         worst["t_end"] = abs(answer["t_end"] / runs[0][0]["time"][-1] - 1)
@@ -110,14 +110,14 @@ def errors(answer, runs):
             return np.interp(x, faces, values)
 
         worst["i"] = max(worst["i"], abs(p["i"] / solution["i"][row] - 1))
-        worst["c"] = max(worst["c"], float(np.max(np.abs(np.array(p["c"]) - seen("c_face"))) / c_avg))
-        salty = seen("c_face") > 0.02 * c_avg
+        worst["c"] = max(worst["c"], float(np.max(np.abs(np.array(p["c"]) - seen("c_face"))) / c0))
+        salty = seen("c_face") > 0.02 * c0
         for key, name, frame in (
             ("plus", "v_plus", 0), ("minus", "v_minus", 0), ("solvent", "v_0", 0), ("lab", "v_0", 1),
             ("relative", "v_minus", 2),
         ):  # fmt: skip
             want = seen(name, frame)
-            scale = max(np.max(np.abs(want[salty])), abs(p["i"]) / (F * c_avg))
+            scale = max(np.max(np.abs(want[salty])), abs(p["i"]) / (F * c0))
             miss = np.abs(np.array(p[key]) - want)[salty]
             worst["v"] = max(worst["v"], float(np.max(miss) / scale))
     return worst

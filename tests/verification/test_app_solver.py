@@ -76,25 +76,25 @@ def test_many_settings_inside_the_ranges_agree_with_the_package(v8, sliders):
 def test_closed_forms_are_the_packages(v8, sliders, presets):
     """i_0, Ne, rho+, the steady state and the limiting current, by the package's quadrature."""
     for setting in [*presets, *inside(sliders, 12, seed=3)]:
-        cell, transport, c_avg = build(setting)
+        cell, transport, c0 = build(setting)
         g = ask(v8, f"Solver.closed({json.dumps(setting)})")
-        Ne = float(transport.newman_number(c_avg))
-        assert g["c_avg"] == pytest.approx(c_avg, rel=1e-12)
+        Ne = float(transport.newman_number(c0))
+        assert g["c0"] == pytest.approx(c0, rel=1e-12)
         assert g["Ne"] == pytest.approx(Ne, rel=1e-12)
         assert g["rho_plus"] == pytest.approx(1 / (1 + Ne), rel=1e-12)
         law = equations.VoltageLaw(cell, transport)
-        assert g["i_0"] == pytest.approx(law.initial_current(setting["V"], c_avg), rel=1e-12)
+        assert g["i_0"] == pytest.approx(law.initial_current(setting["V"], c0), rel=1e-12)
         held = transport.with_extrapolation("clamp")
         # the package's face ends at 1e-9 of the average; measured 2e-9
-        assert g["i_lim"] == pytest.approx(limiting_current(cell, held, c_avg).i, rel=1e-8)
+        assert g["i_lim"] == pytest.approx(limiting_current(cell, held, c0).i, rel=1e-8)
         if not g["depletes"]:
-            state = steady_state(cell, transport, c_avg, voltage=setting["V"])
+            state = steady_state(cell, transport, c0, voltage=setting["V"])
             assert g["i_ss"] == pytest.approx(state.i, rel=1e-7)
             assert g["c_0_ss"] == pytest.approx(state.c_positive, rel=1e-7)
             assert g["c_L_ss"] == pytest.approx(state.c_negative, rel=1e-6)
         else:
             with pytest.raises(RangeError):
-                steady_state(cell, transport.with_extrapolation("error"), c_avg, voltage=2 * setting["V"])
+                steady_state(cell, transport.with_extrapolation("error"), c0, voltage=2 * setting["V"])
 
 
 def test_the_run_ends_at_the_closed_steady_state(v8, presets):

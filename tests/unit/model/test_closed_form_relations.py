@@ -179,15 +179,15 @@ def test_newman_number_is_that_of_the_onsager_matrix(z_plus: int, z_minus: int) 
 def test_dilute_law_against_nernst_planck_by_a_boundary_value_solver(z_plus: int, z_minus: int, voltage: float) -> None:
     """dc/dx and dphi/dx from the two Nernst-Planck fluxes with N- = 0; i is the unknown parameter of solve_bvp."""
     nu_p = stoichiometry(z_plus, z_minus)[0]
-    D_plus, c_avg, L, T = 4e-11, 50.0, 5e-4, 330.0
+    D_plus, c0, L, T = 4e-11, 50.0, 5e-4, 330.0
     law = dilute_ideal_current(
-        voltage, D_plus=D_plus, c=c_avg, thickness=L, T=T, z_plus=z_plus, z_minus=z_minus, nu_plus=nu_p
+        voltage, D_plus=D_plus, c=c0, thickness=L, T=T, z_plus=z_plus, z_minus=z_minus, nu_plus=nu_p
     )
-    scale = z_plus * F * D_plus * nu_p * c_avg / L
+    scale = z_plus * F * D_plus * nu_p * c0 / L
     f = F / (R * T)
 
     def slopes(y, state, unknown):
-        c = np.exp(state[0])  # in c_avg
+        c = np.exp(state[0])  # in c0
         # 0 = c' + z- c psi', i = -scale (c' + z+ c psi')
         d_psi = unknown[0] / (c * (z_minus - z_plus))
         return np.vstack([-z_minus * d_psi, d_psi, c])
