@@ -379,13 +379,13 @@ def _rows(problem: Problem, rival: SetModel | None) -> _Rows:
     kinds: list[str] = []
     ends = np.inf
     for j, o in enumerate(problem.observations):
-        seen = np.isfinite(base[j]) & np.isfinite(other[j]) & np.all([np.isfinite(c[j]) for c in columns], axis=0)
-        if not seen.all() and o.time.size:
-            ends = min(ends, float(o.time[~seen].min()))
+        visible = np.isfinite(base[j]) & np.isfinite(other[j]) & np.all([np.isfinite(c[j]) for c in columns], axis=0)
+        if not visible.all() and o.time.size:
+            ends = min(ends, float(o.time[~visible].min()))
         J = np.zeros((o.size, 0))
         if columns:
-            J = np.column_stack([o.noise.whiten(np.where(seen, c[j], 0.0)) for c in columns])
-        difference = o.noise.whiten(np.where(seen, other[j] - base[j], 0.0))
+            J = np.column_stack([o.noise.whiten(np.where(visible, c[j], 0.0)) for c in columns])
+        difference = o.noise.whiten(np.where(visible, other[j] - base[j], 0.0))
         position = np.full(o.size, np.nan) if o.position is None else o.position
         blocks.append((J, difference, o.time, position))
         kinds += [o.kind] * o.size

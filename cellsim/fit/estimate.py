@@ -33,7 +33,8 @@ RIDGE = 5.0
 keeps what they do not see from drifting to where nothing depends on anything. Without it a rate of which data show only
 that it is slow went from 0.03 to 1.5e-10 1/s, where its profile is flat and its upper limit lost."""
 IDENTIFIED = 0.7
-"""A standard error beyond this in u, without priors, is no measurement: the value may be off by a factor of two."""
+"""A standard error beyond this in u, of a parameter or along a direction, is no measurement: without priors the value
+may be off by a factor of two."""
 
 
 @dataclass(frozen=True)
@@ -408,9 +409,8 @@ def describe(fit: Estimate, names: Sequence[str] | None = None) -> list[str]:
     return lines
 
 
-WEAK = 0.7
-"""Standard error along a direction beyond which it counts as not identified [u]."""
 _SHARE = 0.2
+"""Share of a direction's largest component from which a parameter is named in its sentence."""
 
 
 @dataclass(frozen=True)
@@ -434,7 +434,7 @@ class Direction:
     @property
     def weak(self) -> bool:
         """Whether it counts as not identified."""
-        return self.sd > WEAK
+        return self.sd > IDENTIFIED
 
 
 def directions(information: Array, space: Space) -> tuple[Direction, ...]:
@@ -468,11 +468,11 @@ def _words(sd: float, v: Array, space: Space) -> str:
     names = [space.names[k] for k in main]
     size = "the data do not see it" if not np.isfinite(sd) else f"standard error along it {_size(sd)}"
     if len(main) == 1:
-        return f"{names[0]} by itself: {size if sd > WEAK else f'held to {_size(sd)}'}"
+        return f"{names[0]} by itself: {size if sd > IDENTIFIED else f'held to {_size(sd)}'}"
     together = " and ".join([", ".join(names[:-1]), names[-1]])
     scale = 0.1 / abs(v[main[0]])
     moves = ", ".join(_move(space.parameters[k], float(v[k]) * scale) for k in main)
-    if sd > WEAK:
+    if sd > IDENTIFIED:
         return f"{together} trade off: {moves} changes little that is measured; {size}"
     return f"{together} together ({moves}): held to {_size(sd)}"
 

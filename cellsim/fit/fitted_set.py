@@ -38,16 +38,16 @@ class PropertyBands:
 def visited(fit: Estimate) -> tuple[float, float]:
     """Smallest and largest concentration in any of the experiments, walls included [mol/m^3]."""
     problem, values = fit.problem, fit.values
-    seen = []
+    visited = []
     for e in problem.experiments:
         transport = problem.transport(values, e.cell.temperature)
         for o in e.observations:
             if isinstance(o.look, SetLook):
-                seen.append(o.look.c if np.isnan(o.look.c_ref) else np.append(o.look.c, o.look.c_ref))
+                visited.append(o.look.c if np.isnan(o.look.c_ref) else np.append(o.look.c, o.look.c_ref))
         solution = e.run(transport, values)
         if solution is not None:
-            seen.append(solution["c_face"])
-    return min(float(c.min()) for c in seen), max(float(c.max()) for c in seen)
+            visited.append(solution["c_face"])
+    return min(float(c.min()) for c in visited), max(float(c.max()) for c in visited)
 
 
 def draws(fit: Estimate, count: int = 300, seed: int = 0) -> Array:

@@ -1,4 +1,4 @@
-"""A fit as a function: parameters in, whitened residuals and their derivatives out; and synthetic data of a known set."""
+"""A fit as a function: parameters in, whitened residuals and their derivatives out; synthetic data of a known set."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ STEP = 0.02
 ROUGH = 0.1
 """The step of a one-sided difference, relative to that: its curvature error is of first order."""
 RUNS, SETS = 8, 32
-"""How many of the last runs and sets are remembered: a set's tables cost more than the run made with them, and the columns
-of a Jacobian that move a nuisance need the set of the point, not a new one."""
+"""How many of the last runs and sets are remembered: a set's tables cost more than the run made with them, and the
+columns of a Jacobian that move a nuisance need the set of the point, not a new one."""
 
 Key = TypeVar("Key")
 Made = TypeVar("Made")

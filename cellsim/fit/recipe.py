@@ -37,12 +37,20 @@ from cellsim.run.case import Case, load_case
 from cellsim.run.simulation import check_initial_state, choose_solver
 
 DATA_ROLES = {
-    "gain": "", "background": "mol/m^3", "time_offset": "s", "position_offset": "m", "velocity_scale": "",
-}  # fmt: skip
+    "gain": "",
+    "background": "mol/m^3",
+    "time_offset": "s",
+    "position_offset": "m",
+    "velocity_scale": "",
+}
 ROLE_UNITS = DATA_ROLES | {
-    "area": "m^2", "R_int": "ohm m^2", "R_positive": "ohm m^2", "R_negative": "ohm m^2", "thickness": "m",
+    "area": "m^2",
+    "R_int": "ohm m^2",
+    "R_positive": "ohm m^2",
+    "R_negative": "ohm m^2",
+    "thickness": "m",
     "c0": "mol/m^3",
-}  # fmt: skip
+}
 LINEAR_ROLES = ("background", "time_offset", "position_offset")
 _TYPICAL = {"background": 0.05, "time_offset": 100.0, "position_offset": 1e-5}
 
@@ -55,11 +63,11 @@ def read_nuisances(top: Table, case: Case) -> tuple[tuple[Parameter, ...], dict[
     InputError
         A nuisance of a measurement, which a design does not have.
     """
-    found = [Nuisance.read(t, name, case) for name, t in named(top, "nuisance")]
-    for n in found:
+    nuisances = [Nuisance.read(t, name, case) for name, t in named(top, "nuisance")]
+    for n in nuisances:
         if n.role not in CELL_ROLES:
             raise InputError(f"{n.where}: {n.role} belongs to a measurement; a design knows {', '.join(CELL_ROLES)}")
-    return tuple(n.parameter for n in found), {n.role: n.parameter.name for n in found}
+    return tuple(n.parameter for n in nuisances), {n.role: n.parameter.name for n in nuisances}
 
 
 @dataclass(frozen=True)
@@ -135,9 +143,15 @@ class Nuisance:
 def default_start(role: str, case: Case) -> float | None:
     """Where a nuisance begins that the file gives no start: what the case states, or no effect; None without either."""
     values: Mapping[str, float | None] = {
-        "area": case.cell.area, "thickness": case.cell.thickness, "c0": case.c0, "gain": 1.0, "velocity_scale": 1.0,
-        "background": 0.0, "time_offset": 0.0, "position_offset": 0.0,
-    }  # fmt: skip
+        "area": case.cell.area,
+        "thickness": case.cell.thickness,
+        "c0": case.c0,
+        "gain": 1.0,
+        "velocity_scale": 1.0,
+        "background": 0.0,
+        "time_offset": 0.0,
+        "position_offset": 0.0,
+    }
     return values.get(role)
 
 
@@ -226,10 +240,10 @@ def read_recipe(path: str | Path) -> Recipe:
     experiments = [_experiment(t, case, name, nuisances) for t, case, name in zip(tables, cases, names, strict=True)]
     for nuisance in nuisances:
         nuisance.check(names)
-    points = top.tables("points")
-    if points:
-        seen = tuple(_points(t, transport, cases[0].setup) for t in points)
-        experiments.append(Experiment("points", cases[0].cell, None, cases[0].c0, seen))
+    point_tables = top.tables("points")
+    if point_tables:
+        points = tuple(_points(t, transport, cases[0].setup) for t in point_tables)
+        experiments.append(Experiment("points", cases[0].cell, None, cases[0].c0, points))
     space = Space((*model.parameters, *(n.parameter for n in nuisances)), *(joint or (None, None)))
     title = top.string("title", top.file.stem)
     return Recipe(title, top.file, Problem(space, model, tuple(experiments)), tuple(cases), top.text)
@@ -290,27 +304,27 @@ def _form(name: str, table: Table, base: SetFile, transport: TransportSet, case:
         extra = {"frame": "solvent"}
     elif name == "chi":
         extra = {"basis": "molal", "gives": "(1-t_plus)*chi" if product else "chi"}
-    held = transport.with_extrapolation("clamp")
-    value_of = held.one_minus_t_plus_chi if product else getattr(held, name)
+    clamped = transport.with_extrapolation("clamp")
+    value_of = clamped.one_minus_t_plus_chi if product else getattr(clamped, name)
     start = _start(table, name, float(value_of(case.c0)))
     if form == "constant":
-        made = constant_form(name, start, extra=extra)
+        fitted = constant_form(name, start, extra=extra)
     elif form == "polynomial":
         variable = table.choice("variable", ["c", "m", "r"], "c")
-        centre = float({"c": lambda c: c, "m": held.m, "r": held.r}[variable](case.c0))
+        centre = float({"c": lambda c: c, "m": clamped.m, "r": clamped.r}[variable](case.c0))
         degree = table.integer("degree", least=1)
         with table.located():
-            made = polynomial_form(name, start, degree, variable=variable, centre=centre, extra=extra)
+            fitted = polynomial_form(name, start, degree, variable=variable, centre=centre, extra=extra)
     elif form == "spline":
-        made = _spline(name, table, held, value_of, extra)
+        fitted = _spline(name, table, clamped, value_of, extra)
     else:
         of = table.string("of", base.name)
         other = base if of == base.name else read_set(of, folder=table.file.parent)
         block = tomllib.loads(other.text)[name]
         if product or (name == "chi" and other.chi_is_product):
             block = block | {"gives": "(1-t_plus)*chi"}
-        made = scaled_form(name, block, of=other.name)
-    return _bounded(made, table, name)
+        fitted = scaled_form(name, block, of=other.name)
+    return _bounded(fitted, table, name)
 
 
 def _start(table: Table, name: str, default: float) -> float:
@@ -320,7 +334,7 @@ def _start(table: Table, name: str, default: float) -> float:
     return table.number("start") if not unit else table.quantity("start", unit, above=0)
 
 
-def _spline(name: str, table: Table, held: TransportSet, value_of: Any, extra: dict[str, Any]) -> PropertyForm:
+def _spline(name: str, table: Table, clamped: TransportSet, value_of: Any, extra: dict[str, Any]) -> PropertyForm:
     knots = table.table("knots")
     knots.only("c", "m", "r")
     variable = knots.exactly_one("c", "m", "r")
@@ -329,11 +343,11 @@ def _spline(name: str, table: Table, held: TransportSet, value_of: Any, extra: d
         places = np.array(knots.quantities(variable, SI_UNITS[variable]))
     else:
         places = np.array(knots.array(variable)) * factor_to_si(DEFAULT_UNITS[variable], SI_UNITS[variable])
-    ends = {"c": lambda c: c, "m": held.m, "r": held.r}[variable]
-    low, high = (float(ends(c)) for c in held.c_range)
+    ends = {"c": lambda c: c, "m": clamped.m, "r": clamped.r}[variable]
+    low, high = (float(ends(c)) for c in clamped.c_range)
     if np.any(places < low * (1 - 1e-9)) or np.any(places > high * (1 + 1e-9)):
         raise knots.error(variable, f"must lie inside the set's range, {low:.4g} to {high:.4g} {SI_UNITS[variable]}")
-    starts = [float(value_of(held.c_of(**{variable: float(x)}))) for x in places]
+    starts = [float(value_of(clamped.c_of(**{variable: float(x)}))) for x in places]
     with table.located():
         return spline_form(name, starts, places.tolist(), variable=variable, covers=(low, high), extra=extra)
 
@@ -357,8 +371,11 @@ def _bounded(form: PropertyForm, table: Table, name: str) -> PropertyForm:
         prior = read_prior(table, p) if "prior_sd" in table else None
         bounds = (low, high) if factor else (end("min", low), end("max", high))
         with table.located():
-            changed.append(replace(p, lower=bounds[0], upper=bounds[1], prior=prior,
-                                   spread=table.number("spread", p.spread, above=0)))  # fmt: skip
+            changed.append(
+                replace(
+                    p, lower=bounds[0], upper=bounds[1], prior=prior, spread=table.number("spread", p.spread, above=0)
+                )
+            )
     return replace(form, parameters=tuple(changed))
 
 
@@ -370,21 +387,22 @@ def _name(table: Table, k: int, case: Case) -> str:
 
 
 def _experiment(table: Table, case: Case, name: str, nuisances: Sequence[Nuisance]) -> Experiment:
-    mine = [n for n in nuisances if n.acts_on(name)]
-    seen = [
-        _observation(measurement, entry, case, mine)
+    own = [n for n in nuisances if n.acts_on(name)]
+    observations = [
+        _observation(measurement, entry, case, own)
         for entry in _data_tables(table)
         for measurement in read_measurements(entry.path("file"), case.setup)
     ]
     if table.boolean("measured", True):
         blank = Table({}, table.file, table.name)
-        seen += [_observation(measurement, blank, case, mine) for measurement in case.measured]
-    cell = {n.role: n.parameter.name for n in mine if n.role in CELL_ROLES}
+        observations += [_observation(measurement, blank, case, own) for measurement in case.measured]
+    cell = {n.role: n.parameter.name for n in own if n.role in CELL_ROLES}
     with table.located():
         solver = choose_solver(_solver(table, case), case.transport)
         check_initial_state(case.cell, case.transport.with_extrapolation("clamp"), case.c0)
-        total = "area" in cell
-        return Experiment(name, case.cell, case.protocol, case.c0, tuple(seen), cell, solver, driven_by_total=total)
+        return Experiment(
+            name, case.cell, case.protocol, case.c0, tuple(observations), cell, solver, driven_by_total="area" in cell
+        )
 
 
 def _solver(table: Table, case: Case) -> str:
@@ -395,13 +413,13 @@ def _solver(table: Table, case: Case) -> str:
 def _data_tables(table: Table) -> list[Table]:
     raw = table.data.get("data", [])
     entries = raw if isinstance(raw, list) else [raw]
-    found = []
+    tables = []
     for k, entry in enumerate(entries):
         where = f"{table.name}.data[{k}]"
         if not isinstance(entry, str | dict):
             raise InputError(f"{table.file}: {where} must be the name of a file, or a table with file = ...")
-        found.append(Table({"file": entry} if isinstance(entry, str) else entry, table.file, where))
-    return found
+        tables.append(Table({"file": entry} if isinstance(entry, str) else entry, table.file, where))
+    return tables
 
 
 def _observation(measurement: Measurement, entry: Table, case: Case, nuisances: Sequence[Nuisance]) -> Observation:

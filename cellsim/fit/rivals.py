@@ -83,7 +83,7 @@ def evidence(
     """
     total = len(problems) * (1 + folds)
     done = 0
-    found = []
+    judged = []
     for name, problem in problems.items():
         best = estimate(problem, starts=starts, seed=seed)
         done += 1
@@ -92,17 +92,26 @@ def evidence(
         ln_l = log_likelihood(problem, best.u, best.levels)
         own = sum(len(o.profiled) * len(o.noise.slices) for o in problem.observations)
         k = problem.space.size + own + sum(o.noise.free for o in problem.observations)
-        held: list[float] = []
+        log_densities: list[float] = []
         for fold in range(folds):
-            held.append(_held_out(problem, best, fold, folds))
+            log_densities.append(_held_out(problem, best, fold, folds))
             done += 1
             if progress is not None:
                 progress(done, total)
-        error = float(np.sqrt(folds) * np.std(held, ddof=1)) if folds > 1 else 0.0
+        error = float(np.sqrt(folds) * np.std(log_densities, ddof=1)) if folds > 1 else 0.0
         n = problem.size + problem.space.prior_residuals(best.u).size
-        found.append(Evidence(name, best, ln_l, -2 * ln_l + 2 * k, -2 * ln_l + k * np.log(n),
-                              float(np.sum(held)) if folds else None, error))  # fmt: skip
-    return tuple(sorted(found, key=lambda e: -e.held_out if e.held_out is not None else e.aic))
+        judged.append(
+            Evidence(
+                name,
+                best,
+                ln_l,
+                -2 * ln_l + 2 * k,
+                -2 * ln_l + k * np.log(n),
+                float(np.sum(log_densities)) if folds else None,
+                error,
+            )
+        )
+    return tuple(sorted(judged, key=lambda e: -e.held_out if e.held_out is not None else e.aic))
 
 
 def log_likelihood(problem: Problem, u: Array, levels: Array) -> float:
@@ -127,19 +136,19 @@ def folds_of(problem: Problem, fold: int, folds: int) -> list[NDArray[np.bool_]]
 def _held_out(problem: Problem, best: Estimate, fold: int, folds: int) -> float:
     """ln likelihood of one block predicted from the others; profiled gains are taken from the block itself."""
     out = folds_of(problem, fold, folds)
-    rest = problem.only([~m for m in out])
+    others = problem.only([~m for m in out])
     try:
-        fit = estimate(rest, starts=1, at=best.u, levels=_of_rest(best.levels, out))
+        fit = estimate(others, starts=1, at=best.u, levels=_levels_of_others(best.levels, out))
     except ConvergenceError:
         return -np.inf
     tested = problem.only(out)
-    kept = [k for k, m in enumerate(out) if m.any()]
-    r = tested.residuals(fit.u, best.levels[kept])[: tested.size]
+    in_fold = [k for k, m in enumerate(out) if m.any()]
+    r = tested.residuals(fit.u, best.levels[in_fold])[: tested.size]
     sizes = np.array([o.size for o in tested.observations])
-    return float(-0.5 * r @ r - sizes @ np.log(best.levels[kept]))
+    return float(-0.5 * r @ r - sizes @ np.log(best.levels[in_fold]))
 
 
-def _of_rest(levels: Array, out: list[NDArray[np.bool_]]) -> Array:
+def _levels_of_others(levels: Array, out: list[NDArray[np.bool_]]) -> Array:
     return np.array([level for level, m in zip(levels, out, strict=True) if not m.all()])
 
 
@@ -175,16 +184,22 @@ def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> 
     parameters = tuple(_parameter(role, case) for role in nuisances)
     if not parameters:
         raise InputError("--refit needs the name of at least one nuisance, such as R_int")
-    seen = []
+    observations = []
     for m in data:
         others = {"gain": "profile", "background": "profile", "velocity_scale": "velocity"}
         roles = {role: role for role in nuisances if role in DATA_ROLES and others.get(role, m.kind) == m.kind}
-        seen.append(observe(m, case.setup, Selection(free=m.error is None), nuisance=roles))
+        observations.append(observe(m, case.setup, Selection(free=m.error is None), nuisance=roles))
     cell_roles = {role: role for role in nuisances if role in CELL_ROLES}
     e = Experiment(
-        case.path.stem, case.cell, case.protocol, case.c0, tuple(seen), cell_roles,
-        "material" if case.transport.volumes.varies else "sundials", driven_by_total="area" in cell_roles,
-    )  # fmt: skip
+        case.path.stem,
+        case.cell,
+        case.protocol,
+        case.c0,
+        tuple(observations),
+        cell_roles,
+        "material" if case.transport.volumes.varies else "sundials",
+        driven_by_total="area" in cell_roles,
+    )
     base = parse_set(case.transport.text, case.transport.name)
     return Problem(Space(parameters), SetModel(base, (), case.transport.solvent_motion), (e,))
 

@@ -75,12 +75,12 @@ class PropertyForm:
         """The block of a set's file at parameter values by name."""
         if self.scaled:
             return scaled_block(self.name, self.template, self._factor(values))
-        made = copy.deepcopy(self.template)
+        block = copy.deepcopy(self.template)
         for p in self.parameters:
-            _put(made, p.path, values[p.name], p.unit)
+            _put(block, p.path, values[p.name], p.unit)
         for place, other in self.follows.items():
-            made["y"][place] = made["y"][other]
-        return made
+            block["y"][place] = block["y"][other]
+        return block
 
     def law(self, values: Mapping[str, float]) -> Law:
         """What :meth:`block` states, by numbers alone.
@@ -267,11 +267,14 @@ def spline_form(
     follows = ({0: 1} if first else {}) | ({len(y) - 1: len(y) - 2} if last else {})
     parameters = tuple(
         Parameter(
-            f"{name}({variable}={knot / factor:.4g}{unit})", float(start), kind.unit, kind.positive,
+            f"{name}({variable}={knot / factor:.4g}{unit})",
+            float(start),
+            kind.unit,
+            kind.positive,
             path=f"{name}.y[{k + first}]",
         )
         for k, (knot, start) in enumerate(zip(x, starts, strict=True))
-    )  # fmt: skip
+    )
     template = {
         "variable": variable,
         "x": (places / factor).tolist(),
@@ -313,17 +316,17 @@ def scaled_form(name: str, base: Mapping[str, Any], *, of: str) -> PropertyForm:
 
 def scaled_block(name: str, base: Mapping[str, Any], factor: float) -> Block:
     """A block with its property multiplied by `factor`; 1 - t+ for a transference number."""
-    made: Block = copy.deepcopy(dict(base))
-    if "y" in made:
-        made["y"] = [_scaled(name, float(y), factor) for y in made["y"]]
-    elif "expression" in made:
-        made["expression"] = _scaled_text(name, made["expression"], repr(factor))
-    elif isinstance(made["value"], str):
+    block: Block = copy.deepcopy(dict(base))
+    if "y" in block:
+        block["y"] = [_scaled(name, float(y), factor) for y in block["y"]]
+    elif "expression" in block:
+        block["expression"] = _scaled_text(name, block["expression"], repr(factor))
+    elif isinstance(block["value"], str):
         unit = PROPERTIES[name].unit
-        made["value"] = f"{factor * to_si(made['value'], unit)!r} {unit}"
+        block["value"] = f"{factor * to_si(block['value'], unit)!r} {unit}"
     else:
-        made["value"] = _scaled(name, float(made["value"]), factor)
-    return made
+        block["value"] = _scaled(name, float(block["value"]), factor)
+    return block
 
 
 def _scaled(name: str, value: Number, factor: float) -> Number:
@@ -440,9 +443,16 @@ class SetModel:
         return stated
 
     def document(
-        self, values: Mapping[str, float], *, name: str, title: str, note: str, source: str,
-        span: tuple[float, float] | None = None, covariance: tuple[Sequence[str], Array] | None = None,
-    ) -> str:  # fmt: skip
+        self,
+        values: Mapping[str, float],
+        *,
+        name: str,
+        title: str,
+        note: str,
+        source: str,
+        span: tuple[float, float] | None = None,
+        covariance: tuple[Sequence[str], Array] | None = None,
+    ) -> str:
         """The set at parameter values as the text of a TOML file.
 
         Parameters

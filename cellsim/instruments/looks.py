@@ -41,7 +41,7 @@ class Look(Protocol):
     def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
         """The prediction, shape (n,), NaN where there is none. `values`: nuisances by role."""
 
-    def some(self, keep: Bools, end: float = np.inf) -> Look:
+    def subset(self, keep: Bools, end: float = np.inf) -> Look:
         """The points that are kept, shape (n,), none looked at later than `end` [s]."""
 
     def delayed(self, offset: float) -> Look:
@@ -77,7 +77,7 @@ class Cut:
         """The points kept."""
         return self.look.predict(transport, solution, values)[self.keep]
 
-    def some(self, keep: Bools, end: float = np.inf) -> Look:
+    def subset(self, keep: Bools, end: float = np.inf) -> Look:
         """See :class:`Look`."""
         both = self.keep.copy()
         both[self.keep] = keep
@@ -109,10 +109,10 @@ class SeriesLook(Clocked):
     def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
         """[A/m^2 or V]; "area_ratio" multiplies a current, which was divided by the nominal area."""
         assert solution is not None
-        seen = np.interp(self.times(values), solution["time"], solution[self.variable], left=np.nan, right=np.nan)
-        return seen * values.get("area_ratio", 1.0) if self.variable == "i" else seen
+        series = np.interp(self.times(values), solution["time"], solution[self.variable], left=np.nan, right=np.nan)
+        return series * values.get("area_ratio", 1.0) if self.variable == "i" else series
 
-    def some(self, keep: Bools, end: float = np.inf) -> SeriesLook:
+    def subset(self, keep: Bools, end: float = np.inf) -> SeriesLook:
         """See :class:`Look`."""
         return replace(self, time=np.minimum(self.time[keep], end))
 
@@ -147,7 +147,7 @@ class SetLook:
             return 1 / (1 + transport.newman_number(self.c))
         return transport.concentration_voltage(self.c, self.c_ref)
 
-    def some(self, keep: Bools, end: float = np.inf) -> SetLook:
+    def subset(self, keep: Bools, end: float = np.inf) -> SetLook:
         """See :class:`Look`."""
         return replace(self, c=self.c[keep])
 
@@ -191,7 +191,7 @@ class ProfileLook(Clocked):
         ]
         return np.asarray(rows)[self.keep]
 
-    def some(self, keep: Bools, end: float = np.inf) -> ProfileLook:
+    def subset(self, keep: Bools, end: float = np.inf) -> ProfileLook:
         """See :class:`Look`."""
         both = self.keep.copy()
         both[self.keep] = keep
@@ -283,7 +283,7 @@ class VelocityLook(Clocked):
         v, spread : ndarray, shape (n,)
             [m/s], NaN outside; `spread` is 0 without a position error.
         """
-        seen = at_beam(
+        beam = at_beam(
             solution,
             self.quantity,
             self.positions,
@@ -294,11 +294,11 @@ class VelocityLook(Clocked):
         v, spread = np.empty((2, self.time.size))
         for k, place in enumerate(self.positions):
             here = self.position == place
-            for row, values in ((v, seen.mean), (spread, seen.by_position)):
+            for row, values in ((v, beam.mean), (spread, beam.by_position)):
                 row[here] = np.interp(self.time[here], solution["time"], values[:, k], left=np.nan, right=np.nan)
         return v, spread
 
-    def some(self, keep: Bools, end: float = np.inf) -> VelocityLook:
+    def subset(self, keep: Bools, end: float = np.inf) -> VelocityLook:
         """See :class:`Look`."""
         return replace(self, time=np.minimum(self.time[keep], end), position=self.position[keep])
 
@@ -367,10 +367,10 @@ def at_beam(
     values = solution.at(name, grid.ravel(), frame="lab")
     if frame != "lab" and name.startswith("v_"):
         values = values - _frame_velocity(solution, grid.ravel(), frame)
-    seen = np.einsum("tpyx,x->tpy", values.reshape(-1, *grid.shape), w / w.sum())
+    averaged = np.einsum("tpyx,x->tpy", values.reshape(-1, *grid.shape), w / w.sum())
     u = u / u.sum()
-    mean = seen @ u
-    return AtBeam(mean, np.sqrt(np.maximum((seen - mean[..., None]) ** 2 @ u, 0.0)))
+    mean = averaged @ u
+    return AtBeam(mean, np.sqrt(np.maximum((averaged - mean[..., None]) ** 2 @ u, 0.0)))
 
 
 def _frame_velocity(solution: Solution, positions: Array, frame: str) -> Array:

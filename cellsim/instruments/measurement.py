@@ -123,7 +123,7 @@ class Measurement:
         return replace(
             self,
             value=self.value[keep],
-            look=self.look.some(keep, end),
+            look=self.look.subset(keep, end),
             noise=self.noise.only(keep),
             time=np.minimum(self.time[keep], end) if self.time.size else self.time,
             position=None if self.position is None else self.position[keep],
@@ -280,8 +280,8 @@ class ConcentrationMap:
             0.5 * self.resolution,
             tuple(shared),
         )
-        seen = look or ProfileLook(self.time, self.position, filled, beam_width)
-        return Measurement("profile", self.label, self.c[filled], seen, noise, self.time[row], position, notes)
+        chosen = look or ProfileLook(self.time, self.position, filled, beam_width)
+        return Measurement("profile", self.label, self.c[filled], chosen, noise, self.time[row], position, notes)
 
     def salt(self) -> tuple[Array, Array]:
         """Salt per area over the positions that all times have, by the trapezoidal rule, and its standard error.

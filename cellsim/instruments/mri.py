@@ -172,7 +172,7 @@ def find_edges(profiles: MriProfiles) -> Edges:
 
 def to_concentration(
     profiles: MriProfiles,
-    c_average: float,
+    c0: float,
     *,
     positive: Literal["lower", "upper"],
     normalise: Literal["pixel", "mean"] = "pixel",
@@ -185,7 +185,7 @@ def to_concentration(
     ----------
     profiles : MriProfiles
         The first one belongs to the uniform cell.
-    c_average : float
+    c0 : float
         Its concentration [mol/m^3].
     positive : {"lower", "upper"}
         Edge at which the metal dissolves: there the signal rises.
@@ -228,20 +228,20 @@ def to_concentration(
             raise InputError(f'{profiles.label}: pixels of the first profile vanish in noise; use normalise = "mean"')
         relative = within / within[0]
         pixel, first = noise / within[0], noise / within[0] * relative
-        shared = c_average * noise / within[0]
+        shared = c0 * noise / within[0]
     else:
         relative, pixel = within / mean, np.full(within.shape[1], noise / mean)
         first = np.full(within.shape, structure / mean)
-        shared = np.full(within.shape[1], c_average * structure / mean)
-    error = c_average * np.sqrt(pixel**2 + first**2)
+        shared = np.full(within.shape[1], c0 * structure / mean)
+    error = c0 * np.sqrt(pixel**2 + first**2)
     if normalise == "pixel":
-        error[0] = 0.0  # c_average by definition
+        error[0] = 0.0  # c0 by definition
     x = z[inside] - edges.lower if positive == "lower" else edges.upper - z[inside]
     order = np.argsort(x)
     data = ConcentrationMap(
         profiles.time - profiles.time[0],
         x[order],
-        c_average * relative[:, order],
+        c0 * relative[:, order],
         error[:, order],
         shared[order],
         resolution=together * profiles.pixel,
@@ -369,7 +369,7 @@ class NormalisedLook(Clocked):
         By the first profile.
     positive, normalise, margin
         As in :func:`to_concentration`.
-    c_average : float
+    c0 : float
         Concentration of the first profile [mol/m^3].
     keep : ndarray of bool, shape (t, points)
         Which points of the map were measured.
@@ -381,7 +381,7 @@ class NormalisedLook(Clocked):
     positive: Literal["lower", "upper"]
     normalise: Literal["pixel", "mean"]
     margin: float
-    c_average: float
+    c0: float
     keep: Bools
 
     def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
@@ -390,18 +390,18 @@ class NormalisedLook(Clocked):
         times = self.times(values)
         signal = predicted_signal(solution, self.z, times, edges=self.edges, positive=self.positive)
         steps = {"normalise": self.normalise, "edges": self.edges, "margin": self.margin}
-        back = to_concentration(signal, self.c_average, positive=self.positive, **steps)  # type: ignore[arg-type]
+        back = to_concentration(signal, self.c0, positive=self.positive, **steps)  # type: ignore[arg-type]
         reached = times <= solution["time"][-1] * (1 + 1e-9)
         return np.where(reached[:, None], back.map.c, np.nan)[self.keep]
 
-    def some(self, keep: Bools, end: float = np.inf) -> Look:
+    def subset(self, keep: Bools, end: float = np.inf) -> Look:
         """See :class:`.Look`; the first profile is looked at whether one of its points is kept or not."""
         return Cut(replace(self, time=np.minimum(self.time, end)), keep)
 
 
 def normalised(
     profiles: MriProfiles,
-    c_average: float,
+    c0: float,
     *,
     positive: Literal["lower", "upper"],
     normalise: Literal["pixel", "mean"] = "pixel",
@@ -412,7 +412,7 @@ def normalised(
 
     Parameters
     ----------
-    profiles, c_average, positive, normalise, margin
+    profiles, c0, positive, normalise, margin
         As :func:`to_concentration`.
     time_offset : float
         Time of the first profile [s].
@@ -421,10 +421,10 @@ def normalised(
     -------
     Measurement
     """
-    result = to_concentration(profiles, c_average, positive=positive, normalise=normalise, margin=margin)
+    result = to_concentration(profiles, c0, positive=positive, normalise=normalise, margin=margin)
     data, edges = replace(result.map, time=result.map.time + time_offset), result.edges
     known = np.isfinite(data.c)
-    look = NormalisedLook(data.time, profiles.z, edges, positive, normalise, margin, c_average, known)
+    look = NormalisedLook(data.time, profiles.z, edges, positive, normalise, margin, c0, known)
     balance = float(np.max(np.abs(result.balance - 1)))
     notes = (
         f"edges {1e3 * edges.thickness:.3f} mm apart, blur {1e6 * edges.blur:.0f} um, noise "
@@ -432,7 +432,7 @@ def normalised(
         f"salt balance: total signal within {100 * balance:.1f} % of the first profile's, noise of the pixels "
         f"{100 * result.balance_error:.1f} %",
     )
-    return data.measurement(c_average, look=look, notes=notes)
+    return data.measurement(c0, look=look, notes=notes)
 
 
 # ---- files --------------------------------------------------------------------------------------------------------

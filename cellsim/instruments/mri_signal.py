@@ -71,20 +71,20 @@ class SignalLook(Clocked):
         x = towards * (self.z - values.get("edge", self.edge))
         blur = max(values.get("blur", self.blur), 1e-9)
         motion = np.zeros(self.time.size) if self.motion is None else self.motion
-        bent, c_average = values.get("nonlinearity", 0.0), float(solution["c_face"][0].mean())
+        bent, c0 = values.get("nonlinearity", 0.0), float(solution["c_face"][0].mean())
         drift, growth = towards * values.get("drift", 0.0), values.get("growth", 0.0)
         rows = []
         for (faces, c, shift), share in zip(profiles_at(solution, self.times(values)), motion, strict=True):
             # The cost goes with the number of faces: with all 321 of a run of cases/thienenkamp2022 a signal took five
             # times as long and differed by 4e-4 of the plateau, well below the noise of a pixel.
-            some = np.unique(np.linspace(0, faces.size - 1, BLUR_NODES).astype(int))
-            seen = c[some] * (1 + bent * (c[some] / c_average - 1))
-            visible = _shortened(faces[some], seen, growth * share)
+            chosen = np.unique(np.linspace(0, faces.size - 1, BLUR_NODES).astype(int))
+            signal = c[chosen] * (1 + bent * (c[chosen] / c0 - 1))
+            visible = _shortened(faces[chosen], signal, growth * share)
             rows.append(blurred(x - shift - drift * share, *visible, blur))
         gain = 1 + values.get("gain_drift", 0.0) * (self.time - self.time[0])
         return np.asarray((np.asarray(rows) * gain[:, None]).ravel())
 
-    def some(self, keep: Bools, end: float = np.inf) -> Look:
+    def subset(self, keep: Bools, end: float = np.inf) -> Look:
         """See :class:`.Look`."""
         return Cut(replace(self, time=np.minimum(self.time, end)), keep)
 
@@ -96,8 +96,8 @@ def _shortened(faces: Array, c: Array, length: float) -> tuple[Array, Array]:
     end = faces[-1] - length
     if length < 0:
         return np.append(faces, end), np.append(c, c[-1])
-    seen = faces < end
-    return np.append(faces[seen], end), np.append(c[seen], np.interp(end, faces, c))
+    before = faces < end
+    return np.append(faces[before], end), np.append(c[before], np.interp(end, faces, c))
 
 
 @dataclass(frozen=True)

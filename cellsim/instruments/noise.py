@@ -159,8 +159,8 @@ class Noise:
         # Through the small matrix B^T B, of as many rows as there are shared errors: a map of 50 000 points has no
         # room for its own covariance. What squaring loses of a weak direction has next to no weight.
         square, V = np.linalg.eigh(B.T @ B)
-        seen = square > 1e-13 * square[-1]
-        return (B @ V[:, seen]) / np.sqrt(square[seen]), 1 / np.sqrt(1 + square[seen]) - 1
+        nonzero = square > 1e-13 * square[-1]
+        return (B @ V[:, nonzero]) / np.sqrt(square[nonzero]), 1 / np.sqrt(1 + square[nonzero]) - 1
 
     def correlated(self, x: Array) -> Array:
         """R^(-1/2) x, profile by profile, shape (n,)."""

@@ -147,7 +147,7 @@ class Observed:
     tail: Array
     quadrature: Array
 
-    def some(self, keep: Any) -> Observed:
+    def subset(self, keep: Any) -> Observed:
         """Those of some states."""
         return Observed(
             self.i[keep],

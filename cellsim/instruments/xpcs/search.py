@@ -67,8 +67,8 @@ def effective_lag(problem: LeastSquares, *, exact: bool = False) -> float:
     plateau = np.sum(w[:, tail] ** 2 * y[:, tail], axis=1, keepdims=True) / np.where(weight > 0, weight, 1.0)
     excess = np.sum((w * (y - plateau)) ** 2, axis=0)
     n = np.count_nonzero(w, axis=0)
-    seen = np.flatnonzero(excess > (0 if exact else n) + 4 * np.sqrt(2 * n) + 4)
-    last = min(k - 1, (int(seen[-1]) + 1 if seen.size else k - 1))
+    moving = np.flatnonzero(excess > (0 if exact else n) + 4 * np.sqrt(2 * n) + 4)
+    last = min(k - 1, (int(moving[-1]) + 1 if moving.size else k - 1))
     return float(np.exp(problem.lag[last] - problem.lag[-1]))
 
 

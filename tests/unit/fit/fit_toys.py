@@ -45,7 +45,7 @@ class Function:
     def predict(self, transport: object, solution: object, values: Mapping[str, float]) -> Array:
         return np.asarray(self.function(values))
 
-    def some(self, keep: NDArray[np.bool_], end: float = np.inf) -> Cut:
+    def subset(self, keep: NDArray[np.bool_], end: float = np.inf) -> Cut:
         return Cut(self, keep)
 
     def delayed(self, offset: float) -> Function:

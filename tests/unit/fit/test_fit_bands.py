@@ -11,8 +11,10 @@ from cellsim.fit.set_model import SetModel, constant_form
 from cellsim.run.simulation import simulate
 from cellsim.solvers.march import Options
 
-MODEL = SetModel(BASE, (constant_form("kappa", 0.13), constant_form("D", 1e-10),
-                        constant_form("t_plus", 0.2, extra={"frame": "solvent"})))  # fmt: skip
+MODEL = SetModel(
+    BASE,
+    (constant_form("kappa", 0.13), constant_form("D", 1e-10), constant_form("t_plus", 0.2, extra={"frame": "solvent"})),
+)
 CELL = Cell(3e-4, T)
 PROTOCOL = Protocol((hold_voltage(0.02, 300.0),))
 TIMES, POSITIONS = np.array([0.0, 100.0, 300.0]), np.array([1e-4, 2.5e-4])
@@ -22,8 +24,15 @@ C = np.outer(SD, SD) * CORRELATION
 
 
 def outputs(u):
-    s = simulate(CELL, MODEL.at(Space(MODEL.parameters).values(u), T), PROTOCOL, c0=1600.0, times=TIMES,
-                 solver="sundials", options=Options(rtol=1e-6))  # fmt: skip
+    s = simulate(
+        CELL,
+        MODEL.at(Space(MODEL.parameters).values(u), T),
+        PROTOCOL,
+        c0=1600.0,
+        times=TIMES,
+        solver="sundials",
+        options=Options(rtol=1e-6),
+    )
     rows = [np.interp(POSITIONS, f, c) for f, c in zip(s["position_face"], s["c_face"], strict=True)]
     return np.concatenate([np.interp(TIMES, s["time"], s["i"]), np.ravel(rows)])
 

@@ -67,8 +67,13 @@ def test_a_forecast_expects_the_pattern_again():
     assert with_pattern.inside == pytest.approx(0.95, abs=0.03)
     assert without.chi2_per_point > 5 and without.log_density < with_pattern.log_density - 500
     assert with_pattern.rms == pytest.approx(2.05, rel=0.1) and without.rms > 4
-    wide = conditional(observed(p, spread=Spread(pattern=5.0)), np.full(t * k, 100.0), late,
-                       slopes=np.full((t * k, 1), 1.0), covariance=np.eye(1) * 100)  # fmt: skip
+    wide = conditional(
+        observed(p, spread=Spread(pattern=5.0)),
+        np.full(t * k, 100.0),
+        late,
+        slopes=np.full((t * k, 1), 1.0),
+        covariance=np.eye(1) * 100,
+    )
     assert np.all(wide.sd >= with_pattern.sd * (1 - 1e-12))
 
 

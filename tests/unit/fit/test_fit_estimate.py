@@ -100,8 +100,12 @@ def test_at_a_bound():
 
 def test_other_starts_find_the_deeper_minimum():
     # chi2 has minima near +1 (deep) and -1; from -0.9 the first search stays in the shallow one
-    p = toy(lambda v: np.array([(v["k"] ** 2 - 1) * 5, 0.2 * v["k"]]), np.array([0.0, 0.5]),
-            [Parameter("k", -0.9, spread=2.5)], sd=0.1)  # fmt: skip
+    p = toy(
+        lambda v: np.array([(v["k"] ** 2 - 1) * 5, 0.2 * v["k"]]),
+        np.array([0.0, 0.5]),
+        [Parameter("k", -0.9, spread=2.5)],
+        sd=0.1,
+    )
     assert estimate(p, starts=1).values["k"] < 0
     told = []
     best = estimate(p, starts=6, seed=2, progress=lambda done, of: told.append((done, of)))
@@ -121,8 +125,11 @@ def test_runs_less_exact_than_the_data_do_not_keep_a_fit_from_its_end(monkeypatc
     search = module.least_squares
     monkeypatch.setattr(module, "least_squares", lambda *a, **k: search(*a, **k | {"max_nfev": 4}))
     wobble = np.sin(1e9 * np.arange(1, 31))
-    p = toy(lambda v: A @ [v["a"], v["b"], v["c"]] + 1e-3 * np.sin(1e7 * v["a"]) * wobble, A @ TRUTH,
-            [Parameter(n, 0.0) for n in "abc"])  # fmt: skip
+    p = toy(
+        lambda v: A @ [v["a"], v["b"], v["c"]] + 1e-3 * np.sin(1e7 * v["a"]) * wobble,
+        A @ TRUTH,
+        [Parameter(n, 0.0) for n in "abc"],
+    )
     found = estimate(p, starts=1)
     assert np.max(np.abs(found.u - TRUTH) / found.sd) < 0.03
 
@@ -137,8 +144,7 @@ def test_a_cell_that_runs_nowhere_is_no_fit():
 
 
 def space3():
-    return Space((Parameter("D", 1e-11, "m^2/s", True), Parameter("area", 1e-4, "m^2", True),
-                  Parameter("t_plus", 0.2)))  # fmt: skip
+    return Space((Parameter("D", 1e-11, "m^2/s", True), Parameter("area", 1e-4, "m^2", True), Parameter("t_plus", 0.2)))
 
 
 def test_directions_of_a_known_information():

@@ -60,8 +60,13 @@ def test_a_free_level_counts_as_a_parameter_and_in_the_likelihood():
 
 def test_priors_count_as_data():
     p = rivals(0.0)["constant"]
-    with_prior = toy(lambda v: np.full(40, v["a"]), p.observations[0].value,
-                     [Parameter("a", 0.5, prior=Prior(0.0, 0.5))], sd=0.1, time=TIME)  # fmt: skip
+    with_prior = toy(
+        lambda v: np.full(40, v["a"]),
+        p.observations[0].value,
+        [Parameter("a", 0.5, prior=Prior(0.0, 0.5))],
+        sd=0.1,
+        time=TIME,
+    )
     u = np.array([1.0])
     assert log_likelihood(with_prior, u, p.levels) == pytest.approx(log_likelihood(p, u, p.levels) - 2.0, rel=1e-12)
 

@@ -23,10 +23,14 @@ def test_u_of_a_positive_parameter_is_relative_of_another_in_typical_units():
 
 
 def test_bounds_in_u():
-    low, high = Space((
-        Parameter("a", 1.0, logarithmic=True), Parameter("b", 2.0, logarithmic=True, lower=1.0, upper=4.0),
-        Parameter("c", 0.0, typical=2.0, lower=-4.0, upper=6.0), Parameter("d", 0.0),
-    )).bounds  # fmt: skip
+    low, high = Space(
+        (
+            Parameter("a", 1.0, logarithmic=True),
+            Parameter("b", 2.0, logarithmic=True, lower=1.0, upper=4.0),
+            Parameter("c", 0.0, typical=2.0, lower=-4.0, upper=6.0),
+            Parameter("d", 0.0),
+        )
+    ).bounds
     assert low.tolist() == [-np.inf, 0.0, -2.0, -np.inf]
     assert high.tolist() == [np.inf, np.log(4.0), 3.0, np.inf]
 
@@ -41,10 +45,11 @@ def test_points_and_values():
 def test_priors_are_residuals_single_and_joint():
     C = np.array([[0.04, 0.01], [0.01, 0.09]])
     parameters = (
-        Parameter("a", 1.0, logarithmic=True), Parameter("b", 0.0),
+        Parameter("a", 1.0, logarithmic=True),
+        Parameter("b", 0.0),
         Parameter("area", 1e-4, "m^2", logarithmic=True, prior=Prior(1e-4, 0.1)),
         Parameter("offset", 0.0, typical=10.0, prior=Prior(5.0, 20.0)),
-    )  # fmt: skip
+    )
     space = Space(parameters, np.array([0.1, -0.2]), C)
     u = np.array([0.3, 0.4, np.log(1.2e-4), 4.5])
     r = space.prior_residuals(u)

@@ -36,8 +36,11 @@ def test_derivatives_against_the_closed_form():
 
 
 def test_one_sided_where_a_run_cannot_be_made():
-    p = toy(lambda v: np.sqrt(v["k"] - 1.0) * np.ones(4) if v["k"] >= 1 else np.full(4, np.nan), np.ones(4),
-            [Parameter("k", 2.0)])  # fmt: skip
+    p = toy(
+        lambda v: np.sqrt(v["k"] - 1.0) * np.ones(4) if v["k"] >= 1 else np.full(4, np.nan),
+        np.ones(4),
+        [Parameter("k", 2.0)],
+    )
     found = p.jacobian(np.array([1.01]))  # 0.99 cannot be made
     assert found[:, 0] == pytest.approx(-(np.sqrt(0.03) - np.sqrt(0.01)) / 0.02, rel=1e-9)
 
@@ -52,27 +55,38 @@ def test_levels_divide_the_data_not_the_priors():
 def test_free_levels_are_found_at_a_point():
     rng = np.random.default_rng(0)
     y = 1 + 0.3 * rng.standard_normal(400)
-    p = with_observation(toy(lambda v: np.full(400, v["m"]), y, [Parameter("m", 1.0)]),
-                         noise=independent(np.full(400, 0.1), free=True))  # fmt: skip
+    p = with_observation(
+        toy(lambda v: np.full(400, v["m"]), y, [Parameter("m", 1.0)]), noise=independent(np.full(400, 0.1), free=True)
+    )
     assert p.noise_levels(np.array([y.mean()]))[0] == pytest.approx(np.std(y, ddof=1) / 0.1, rel=1e-6)
 
 
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Problem(Space((Parameter("a", 1.0),)), SetModel(BASE), (look(),)),
-         "the parameter a changes nothing that was measured; take it out"),
-        (lambda: Problem(Space((Parameter("a", 1.0),)), SetModel(BASE), (look({"gain": "g"}),)),
-         "'g' is no parameter of this fit; there are a"),
+        (
+            lambda: Problem(Space((Parameter("a", 1.0),)), SetModel(BASE), (look(),)),
+            "the parameter a changes nothing that was measured; take it out",
+        ),
+        (
+            lambda: Problem(Space((Parameter("a", 1.0),)), SetModel(BASE), (look({"gain": "g"}),)),
+            "'g' is no parameter of this fit; there are a",
+        ),
         (lambda: Experiment("cell", CELL, None, 1e3, ()), "experiment cell: nothing was measured; name data"),
-        (lambda: Experiment("cell", CELL, None, 1e3, look().observations, {"width": "w"}),
-         "'width' is no nuisance of a cell: area, R_int"),
-        (lambda: Experiment("cell", CELL, None, 1e3, look().observations, {"R_int": "a", "R_positive": "b"}),
-         "give R_int for both interfaces, or R_positive and R_negative"),
-        (lambda: Experiment("cell", CELL, None, 1e3, look().observations, {"area": "a"}),
-         "area as a nuisance needs cell.area in the case"),
+        (
+            lambda: Experiment("cell", CELL, None, 1e3, look().observations, {"width": "w"}),
+            "'width' is no nuisance of a cell: area, R_int",
+        ),
+        (
+            lambda: Experiment("cell", CELL, None, 1e3, look().observations, {"R_int": "a", "R_positive": "b"}),
+            "give R_int for both interfaces, or R_positive and R_negative",
+        ),
+        (
+            lambda: Experiment("cell", CELL, None, 1e3, look().observations, {"area": "a"}),
+            "area as a nuisance needs cell.area in the case",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_problems(make, says):
     with pytest.raises(InputError) as error:
         make()
@@ -111,10 +125,24 @@ def cell_problem(solver="sundials", rtol=1e-7):
     times, x = np.array([0.0, 50.0, 120.0, 300.0]), np.array([0.5e-4, 1.5e-4, 2.5e-4])
     o_i = Observation.of(series("current", times, np.ones(4), error=0.1), {"gain": "gain"})
     o_c = Observation.of(ConcentrationMap(times, x, np.ones((4, 3)), np.full((4, 3), 10.0)).measurement(1600.0))
-    e = Experiment("cell", cell, Protocol((hold_voltage(0.02, 300.0),)), 1600.0, (o_i, o_c),
-                   {"R_int": "R", "area": "area"}, solver=solver, options=Options(rtol=rtol))  # fmt: skip
-    space = Space((*model.parameters, Parameter("R", 0.002, "ohm m^2", True), Parameter("area", 1e-4, "m^2", True),
-                   Parameter("gain", 1.0)))  # fmt: skip
+    e = Experiment(
+        "cell",
+        cell,
+        Protocol((hold_voltage(0.02, 300.0),)),
+        1600.0,
+        (o_i, o_c),
+        {"R_int": "R", "area": "area"},
+        solver=solver,
+        options=Options(rtol=rtol),
+    )
+    space = Space(
+        (
+            *model.parameters,
+            Parameter("R", 0.002, "ohm m^2", True),
+            Parameter("area", 1e-4, "m^2", True),
+            Parameter("gain", 1.0),
+        )
+    )
     return Problem(space, model, (e,))
 
 
@@ -152,10 +180,12 @@ def test_derivatives_of_a_run_against_other_differences():
     u = p.space.start
     found = p.jacobian(u)
     e = 0.04 * np.eye(u.size)
-    other = np.column_stack([
-        (8 * (p.residuals(u + x) - p.residuals(u - x)) - (p.residuals(u + 2 * x) - p.residuals(u - 2 * x))) / 0.48
-        for x in e
-    ])  # fmt: skip
+    other = np.column_stack(
+        [
+            (8 * (p.residuals(u + x) - p.residuals(u - x)) - (p.residuals(u + 2 * x) - p.residuals(u - 2 * x))) / 0.48
+            for x in e
+        ]
+    )
     assert np.max(np.abs(found - other)) < 3e-4 * np.max(np.abs(other))  # 1.1e-4: a second against a fourth order
 
 

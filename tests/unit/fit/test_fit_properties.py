@@ -108,7 +108,7 @@ def test_scaled_expressions():
         (lambda: spline_form("D", [1e-11] * 2, [0.1, 2.0], variable="r", covers=(0, 1)), "inside 0 to 1"),
         (lambda: own_numbers(BASE), "has no [covariance], so nothing says how uncertain its numbers are"),
     ],
-)  # fmt: skip
+)
 def test_bad_forms(make, says):
     with pytest.raises(InputError) as error:
         make()

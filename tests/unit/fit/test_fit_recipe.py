@@ -252,8 +252,11 @@ def test_two_voltages_share_the_set_and_keep_their_own_nuisances(folder: Path) -
     one = f'[[experiment]]\ncase = "cell.toml"\nname = "high"\n{data}'
     two = f'[[experiment]]\ncase = "low.toml"\nname = "low"\n{data}'
     problems = []
-    for body in (one + fitted + nuisance.format("R", "high"), two + fitted + nuisance.format("R", "low"),
-                 one + two + fitted + nuisance.format("R_high", "high") + nuisance.format("R_low", "low")):  # fmt: skip
+    for body in (
+        one + fitted + nuisance.format("R", "high"),
+        two + fitted + nuisance.format("R", "low"),
+        one + two + fitted + nuisance.format("R_high", "high") + nuisance.format("R_low", "low"),
+    ):
         (folder / "many.toml").write_text(body, encoding="utf-8")
         p = read_recipe(folder / "many.toml").problem
         problems.append(synthetic(p, p.space.start, None))

@@ -24,9 +24,11 @@ def test_drift_growth_and_gain_drift_move_the_signal_as_stated(positive, sign):
     """One profile before, one after: uniform salt, so the edges alone tell."""
     faces = np.tile(np.linspace(0, 1e-3, 81), (3, 1))
     run = {
-        "time": np.array([0.0, 100.0, 1e4]), "position_face": faces, "c_face": np.ones((3, 81)),
+        "time": np.array([0.0, 100.0, 1e4]),
+        "position_face": faces,
+        "c_face": np.ones((3, 81)),
         "interface_shift": np.zeros(3),
-    }  # fmt: skip
+    }
     z = np.arange(0.5e-3, 3e-3, 1e-5)
     look = SignalLook(np.array([0.0, 1e4]), z, positive, 1.75e-3, 3e-5, np.array([0.0, 1.0]))
     values = {"time_offset": 0.0, "drift": 5e-5, "growth": 2e-4, "gain_drift": 1e-5}

@@ -77,7 +77,7 @@ def test_some_of_the_points_have_the_same_covariance_between_them(name):
         (lambda: Noise(np.ones(3), np.zeros(2, dtype=int)), "every point needs the profile it belongs to and its"),
         (lambda: Noise(np.ones(3), np.zeros(3, dtype=int), length=1e-4), "a correlation length needs positions"),
     ],
-)  # fmt: skip
+)
 def test_bad_noise(make, says):
     with pytest.raises(InputError) as error:
         make()

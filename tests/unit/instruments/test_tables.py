@@ -99,8 +99,11 @@ def test_a_column_is_named_with_its_unit_or_beside_it() -> None:
     table = parse_toml(text, "case.toml")
     assert read_column(table, "a") == Column("R (ohm cm^2)", "ohm cm^2")
     assert read_column(table, "b") == Column("R", "ohm cm^2")
-    for key, says in (("c", 'c = \'R\' names no unit; write the column as "t \\(h\\)"'), ("d", "d.unit is missing"),
-                      ("e", "e is missing; name the column")):  # fmt: skip
+    for key, says in (
+        ("c", "c = 'R' names no unit; write the column as \"t \\(h\\)\""),
+        ("d", "d.unit is missing"),
+        ("e", "e is missing; name the column"),
+    ):
         with pytest.raises(InputError, match=says):
             read_column(table, key)
 

@@ -35,9 +35,13 @@ def run(transport):
     c0 = transport.c_of(r=0.1)
     times = np.unique(np.r_[np.linspace(0, 60, 31), np.linspace(60, 420, 73)]) * MINUTE
     return simulate(
-        Cell(thickness=3e-3, temperature=363.15), transport, Protocol((Step("voltage", 0.3, 420 * MINUTE),)),
-        c0=c0, times=times, options=Options(cells=80),
-    )  # fmt: skip
+        Cell(thickness=3e-3, temperature=363.15),
+        transport,
+        Protocol((Step("voltage", 0.3, 420 * MINUTE),)),
+        c0=c0,
+        times=times,
+        options=Options(cells=80),
+    )
 
 
 def exact(run, times, positions=POSITIONS, error=1e-11):
