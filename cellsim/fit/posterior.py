@@ -161,9 +161,9 @@ def sample(
         state = None if begun else _walkers(fit, count, generator)
         done = begun
         while done < steps:
-            some = min(100, steps - done)
-            state = sampler.run_mcmc(state, some, progress=False, skip_initial_state_check=True)
-            done += some
+            batch = min(100, steps - done)
+            state = sampler.run_mcmc(state, batch, progress=False, skip_initial_state_check=True)
+            done += batch
             if progress is not None:
                 progress(done, steps)
             if done >= 500 and _judge(space, sampler, done)[0]:

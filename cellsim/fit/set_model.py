@@ -411,7 +411,7 @@ class SetModel:
     forms: tuple[PropertyForm, ...] = ()
     solvent_motion: str = "volume"
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Of all forms."""
         return tuple(p for form in self.forms for p in form.parameters)

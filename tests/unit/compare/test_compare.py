@@ -36,6 +36,7 @@ hold = "voltage"
 value = "0.3 V"
 duration = "420 min"
 [solver]
+name = "sundials"
 cells = 60
 rtol = 1e-3
 """

@@ -40,6 +40,7 @@ def run(transport):
         Protocol((Step("voltage", 0.3, 420 * MINUTE),)),
         c0=c0,
         times=times,
+        solver="sundials",
         options=Options(cells=80),
     )
 

@@ -244,11 +244,12 @@ def test_window():
 
 
 def test_bias_is_foreseen_where_the_envelope_hardly_decays():
-    # tau0 far beyond the delays: h is poorly known in every ring; measured mean pull +0.97 over 20 fits
+    # tau0 far beyond the delays: h is poorly known in every ring; measured mean pull +0.97 over 20 fits. Fits without
+    # bias would pass 0.45 over six with 13 %.
     slow = {"tau0": 2000.0, "h": 0.6}
     clean = series(seed=None, v=0.7e-10, noise=0.003, **slow)
-    fits = [fit_velocity(add_noise(clean, seed)) for seed in range(12)]
-    assert np.mean([(fit.v - 0.7e-10) / fit.error for fit in fits]) > 0.3
+    fits = [fit_velocity(add_noise(clean, seed)) for seed in range(6)]
+    assert np.mean([(fit.v - 0.7e-10) / fit.error for fit in fits]) > 0.45
     assert any(fit.bias > 0.2 and any("bias" in text for text in fit.warnings) for fit in fits)
     window = usable_window(clean, **(SHAPE | slow))
     assert window.low > 0.7e-10
