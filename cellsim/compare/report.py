@@ -15,7 +15,7 @@ from cellsim.compare.figures import FIGURES, draw_residuals, write_comparison_fi
 from cellsim.drawing import page
 from cellsim.files.folder import result_folder, write_json, write_text
 from cellsim.instruments.data import not_imposed, read_measurements
-from cellsim.instruments.measurement import UNITS
+from cellsim.instruments.measurement import QUANTITIES
 from cellsim.run.case import load_case
 from cellsim.run.folder import predict, read_run
 from cellsim.solvers.solution import Solution
@@ -209,7 +209,7 @@ def write_comparison(result: ComparisonResult, directory: str | Path) -> list[Pa
 def _row(item: Compared) -> tuple[str, ...]:
     """One measurement in the columns of the table."""
     kind, chi2 = item.measurement.kind, item.chi2
-    scale, unit = (1e10, "Å/s") if kind == "velocity" else (1.0, UNITS[kind])
+    scale, unit = (1e10, "Å/s") if kind == "velocity" else (1.0, QUANTITIES[kind].unit)
     ratio = item.ratio[np.isfinite(item.ratio)]
     return (
         item.measurement.label,
@@ -244,7 +244,7 @@ def _numbers(comparison: Comparison) -> dict[str, Any]:
             {
                 "label": item.measurement.label,
                 "kind": item.measurement.kind,
-                "unit": UNITS[item.measurement.kind],
+                "unit": QUANTITIES[item.measurement.kind].unit,
                 "points": item.count,
                 "bias": item.bias,
                 "rms": item.rms,

@@ -31,7 +31,7 @@ from cellsim.fit.problem import STEP, Problem
 from cellsim.fit.recipe import read_nuisances, read_set_model
 from cellsim.fit.set_model import SetModel
 from cellsim.instruments.looks import VelocityLook
-from cellsim.instruments.measurement import UNITS, ConcentrationMap, series, velocities
+from cellsim.instruments.measurement import QUANTITIES, ConcentrationMap, series, velocities
 from cellsim.run.case import Case, load_case
 from cellsim.run.simulation import simulate
 from cellsim.solvers.march import Options
@@ -503,7 +503,7 @@ def _observation(table: Table, kind: str, cell: Cell, case: Case, end: float) ->
     times = times[times <= end * (1 + 1e-9)]
     raw = table.data.get("error")
     relative = isinstance(raw, str) and raw.strip().endswith("%")
-    error = table.quantity("error", "" if relative else UNITS[kind], above=0)
+    error = table.quantity("error", "" if relative else QUANTITIES[kind].unit, above=0)
     if kind == "current":
         size = error * _typical_current(cell, case) if relative else error
         return Observation.of(series("current", times, np.zeros(times.size), error=size))

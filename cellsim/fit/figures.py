@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cellsim.base import Array
 from cellsim.drawing import figstyle
-from cellsim.drawing.figstyle import CURRENT, SPEED
 from cellsim.electrolyte.properties import PRODUCT, PROPERTIES
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.experiment import Observation
 from cellsim.fit.fitted_set import PropertyBands
 from cellsim.fit.likelihood_profile import LikelihoodProfile
 from cellsim.instruments.looks import SetLook
+from cellsim.instruments.measurement import QUANTITIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,24 +26,6 @@ SHOWN = 5
 """Profiles drawn of an observation, spread over its times."""
 COLUMNS = 3
 """Panels of profile likelihoods in a row."""
-
-
-class _Axis(NamedTuple):
-    scale: float
-    symbol: str
-    unit: str
-
-
-_AXES: Mapping[str, _Axis] = {
-    "current": _Axis(1.0, "$i$", CURRENT),
-    "voltage": _Axis(1.0, "$V$", "V"),
-    "profile": _Axis(1e-3, "$c$", "mol L$^{-1}$"),
-    "velocity": _Axis(1e10, "$v$", SPEED),
-    "signal": _Axis(1.0, "signal", "arb."),
-    "potential": _Axis(1e3, "$U$", "mV"),
-    "current_fraction": _Axis(1.0, "$\\rho_+$", "1"),
-    "conductivity": _Axis(1.0, "$\\kappa$", "S m$^{-1}$"),
-}
 
 
 def draw_data(fit: Estimate, path: str | Path, *, title: str = "", note: str = "") -> Path:
@@ -72,9 +54,9 @@ def draw_data(fit: Estimate, path: str | Path, *, title: str = "", note: str = "
 
 
 def _draw_observation(axes: Axes, o: Observation, best: Array, level: float) -> None:
-    axis = _AXES[o.kind]
-    measured, model = axis.scale * o.value, axis.scale * best
-    error = axis.scale * level * (o.noise.own if o.error is None else o.error)
+    quantity = QUANTITIES[o.kind]
+    measured, model = quantity.scale * o.value, quantity.scale * best
+    error = quantity.scale * level * (o.noise.own if o.error is None else o.error)
     if o.position is not None and o.time.size:
         groups, where = (o.position, o.time / 60) if o.kind == "velocity" else (o.time, 1e3 * o.position)
         values = np.unique(groups)
@@ -102,7 +84,7 @@ def _draw_observation(axes: Axes, o: Observation, best: Array, level: float) -> 
         figstyle.points(axes, c / 1e3, measured, error)
         axes.plot(c[order] / 1e3, model[order], color=figstyle.COLOURS[1])
         axes.set_xlabel(figstyle.label("$c$", "mol L$^{-1}$"))
-    axes.set_ylabel(figstyle.label(axis.symbol, axis.unit, o.label if len(o.label) < 18 else ""))
+    axes.set_ylabel(figstyle.label(quantity.symbol, quantity.figure_unit, o.label if len(o.label) < 18 else ""))
 
 
 _FROM = "from the positive electrode"

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from cellsim.base import Array, CellsimError
+from cellsim.electrolyte.properties import PROPERTIES
 from cellsim.fit.estimate import Estimate
 from cellsim.instruments.looks import SetLook
 
-FUNCTIONS = ("kappa", "D", "t_plus", "one_minus_t_plus_chi")
+FUNCTIONS = tuple("one_minus_t_plus_chi" if name == "chi" else name for name in PROPERTIES)
+"""What is drawn of a set: its properties, chi times (1 - t+), which is what the equations and so the data see of it."""
 MARGIN = 0.05
 """How far the fitted set's range reaches beyond what was visited, relative: room for the last digits of a run."""
 

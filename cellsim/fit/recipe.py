@@ -32,7 +32,7 @@ from cellsim.fit.set_model import (
     spline_form,
 )
 from cellsim.instruments.data import POINT_KINDS, Setup, read_measurements, read_points
-from cellsim.instruments.measurement import UNITS, Measurement
+from cellsim.instruments.measurement import QUANTITIES, Measurement
 from cellsim.run.case import Case, load_case
 from cellsim.run.simulation import check_initial_state, choose_solver
 
@@ -447,7 +447,7 @@ def _observation(measurement: Measurement, entry: Table, case: Case, nuisances: 
 
 def _selection(entry: Table, kind: str) -> Selection:
     """The errors that an entry states, or that their level is to be found."""
-    absolute, relative = _error(entry, UNITS[kind])
+    absolute, relative = _error(entry, QUANTITIES[kind].unit)
     return Selection(absolute, relative, entry.choice("noise", ["stated", "free"], "stated") == "free")
 
 

@@ -21,9 +21,16 @@ from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import Table, read_toml
 from cellsim.instruments.looks import Frame, SetLook, Velocity, VelocityLook
-from cellsim.instruments.measurement import UNITS, ConcentrationMap, Measurement, series, velocities
+from cellsim.instruments.measurement import QUANTITIES, ConcentrationMap, Measurement, series, velocities
 from cellsim.instruments.noise import Noise
-from cellsim.instruments.potentiostat import PotentiostatData, factor_of, from_table, per_area, read_potentiostat
+from cellsim.instruments.potentiostat import (
+    ENDINGS,
+    PotentiostatData,
+    factor_of,
+    from_table,
+    per_area,
+    read_potentiostat,
+)
 from cellsim.instruments.tables import ERROR, Column, DataTable, axes, grid, parse_number, read_table
 from cellsim.solvers.solution import Solution
 
@@ -84,7 +91,7 @@ def read_measurements(path: str | Path, setup: Setup) -> tuple[Measurement, ...]
     ending = path.suffix.lower()
     if ending == ".toml":
         return read_sheet(read_toml(path), setup)
-    if ending in (".mpt", ".dta", ".mpr"):
+    if ending in ENDINGS:
         return recorded(read_potentiostat(path), setup)
     if ending in (".npz", ".spec"):
         raise InputError(f'{path}: intensities need a data sheet, a TOML file with kind = "xam" (docs/compare.md)')
@@ -316,7 +323,7 @@ def _error(sheet: Table, kind: str, area: float | None = None) -> float | None:
             except InputError:
                 raise complaint from None
             return total / per_area(area, sheet.where("error"))
-    return sheet.quantity("error", UNITS[kind], None, above=0)
+    return sheet.quantity("error", QUANTITIES[kind].unit, None, above=0)
 
 
 def _profiles(sheet: Table, label: str, setup: Setup) -> Measurement:
@@ -468,7 +475,7 @@ def read_points(
         A column missing or of the wrong unit, a potential without its reference.
     """
     table = read_table(path)
-    unit = UNITS[kind]
+    unit = QUANTITIES[kind].unit
     by = {key: table.quantity((key,), [si]) for key, si in (("c", "mol/m^3"), ("m", "mol/kg"), ("r", ""))}
     composition = next(((key, values) for key, values in by.items() if values is not None), None)
     value, error = table.quantity(_NAMES[kind], [unit]), table.quantity(("error",), [unit])

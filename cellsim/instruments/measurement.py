@@ -14,23 +14,44 @@ from typing import Literal, Self
 import numpy as np
 
 from cellsim.base import Array, Bools, InputError, Ints
+from cellsim.drawing.figstyle import ANGSTROM, CURRENT, SPEED
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.looks import ROLES, Look, ProfileLook, SeriesLook, Values, VelocityLook
 from cellsim.instruments.noise import Noise, SharedError
 from cellsim.solvers.solution import Solution
 
-Kind = Literal["current", "voltage", "profile", "velocity", "signal", "potential", "current_fraction", "conductivity"]
-UNITS: Mapping[str, str] = {
-    "current": "A/m^2",
-    "voltage": "V",
-    "profile": "mol/m^3",
-    "velocity": "m/s",
-    "signal": "",
-    "potential": "V",
-    "current_fraction": "",
-    "conductivity": "S/m",
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a kind of measurement measures; readers, tables, figures and fits take it from :data:`QUANTITIES`.
+
+    Parameters
+    ----------
+    unit : str
+        SI, as pint reads it; ``""`` for a number.
+    symbol, figure_unit : str
+        On axes, mathtext.
+    scale : float
+        What turns SI into `figure_unit` [1].
+    """
+
+    unit: str
+    symbol: str
+    figure_unit: str
+    scale: float = 1.0
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    "current": Quantity("A/m^2", "$i$", CURRENT),
+    "voltage": Quantity("V", "$V$", "V"),
+    "profile": Quantity("mol/m^3", "$c$", "mol L$^{-1}$", 1e-3),
+    "velocity": Quantity("m/s", "$v$", SPEED, ANGSTROM),
+    "signal": Quantity("", "signal", "arb."),
+    "potential": Quantity("V", "$U$", "mV", 1e3),
+    "current_fraction": Quantity("", "$\\rho_+$", "1"),
+    "conductivity": Quantity("S/m", "$\\kappa$", "S m$^{-1}$"),
 }
-"""Unit of what is measured, by kind; a raw signal has a unit of its own."""
+"""What is measured, by kind; a raw signal has a unit of its own."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +61,7 @@ class Measurement:
     Parameters
     ----------
     kind : str
-        What it is, of :data:`UNITS`.
+        What it is, of :data:`QUANTITIES`.
     label : str
         For figures, tables and messages.
     value : ndarray, shape (n,)
@@ -62,7 +83,7 @@ class Measurement:
         Shapes that do not agree, no point, or points that are not numbers.
     """
 
-    kind: Kind
+    kind: str
     label: str
     value: Array
     look: Look

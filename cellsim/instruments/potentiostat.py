@@ -84,6 +84,10 @@ class PotentiostatData:
         return self.current / area
 
 
+ENDINGS = (".mpt", ".dta", ".mpr")
+"""Of files that are potentiostat exports by their name."""
+
+
 def read_potentiostat(path: str | Path, *, columns: Mapping[str, str] | None = None) -> PotentiostatData:
     """Read a potentiostat export; the content decides the format, the name only for the binary .mpr.
 
