@@ -121,7 +121,7 @@ def _table(path: Path, header: str, rows: list[list[float]]) -> None:
 
 
 def _case(block: Block, folder: Path) -> None:
-    _table(folder / "polarisation.csv", "t_h,U_V,I", [[0, 0.02, 0.02], [3, 0.02, 0.02], [6, 0.02, 0.02]])
+    _table(folder / "polarisation.csv", "t_h,U (V),I (mA)", [[0, 0.02, 0.02], [3, 0.02, 0.02], [6, 0.02, 0.02]])
     _table(folder / "profiles.csv", "x_mm,0,6000", [[0.1, 2400, 2600], [1.5, 2400, 2400], [2.9, 2400, 2200]])
     (folder / "case.toml").write_text(block.text)
     case = load_case(folder / "case.toml")
@@ -246,7 +246,14 @@ TEXT: dict[tuple[str, str], Callable[[Block, Path], object] | str] = {
         "cellsim compare CASE DATA... [-o DIR] [--also CASE] [--leave-out X] [--window FROM TO] "
         "[--profile-at T] [--refit NAME]",
     ): _synopsis,
-    ("docs/architecture.md", "case.toml --case--> Cell, TransportSet, Protocol, c0"): "a drawing of how a run flows",
+    (
+        "docs/architecture.md",
+        "cellsim                                                              mdcoeffs",
+    ): "a drawing of the floors",
+    (
+        "docs/architecture.md",
+        "case.toml --run.case--> Cell, TransportSet, Protocol, c0, measurements",
+    ): "a drawing of how a run flows",
 }
 
 
