@@ -78,7 +78,7 @@ def _convert(value: str | float, unit: str, field: str) -> float:
     if not isinstance(quantity.magnitude, int | float):
         raise InputError(f"{field} = {value!r} cannot be read as a number with a unit; {example}")
     try:
-        return _tidy(float(quantity.to(unit or "dimensionless").magnitude))
+        return tidy(float(quantity.to(unit or "dimensionless").magnitude))
     except pint.PintError as error:
         unit_name = f"{quantity.units:~}" or "no unit"
         hint = ' ("C" is coulomb; write "degC")' if unit_name == "C" and unit == "K" else ""
@@ -87,8 +87,8 @@ def _convert(value: str | float, unit: str, field: str) -> float:
         ) from error
 
 
-def _tidy(number: float) -> float:
-    """Drop the last two bits' conversion noise so that ``"3 mm"`` is 0.003 to the digit."""
+def tidy(number: float) -> float:
+    """A number to 15 digits: without the last bits' conversion noise, so that ``"3 mm"`` is 0.003 to the digit."""
     return float(f"{number:.15g}")
 
 

@@ -21,8 +21,8 @@ class Result(Protocol):
     def lines(self) -> list[str]:
         """What the terminal shows."""
 
-    def numbers(self) -> dict[str, Any]:
-        """Everything found as plain values, for JSON."""
+    def numbers(self) -> dict[str, Any] | list[dict[str, Any]]:
+        """Everything found as plain values, for JSON; a list where there is one entry for each of several cases."""
 
     def dataset(self) -> xr.Dataset | None:
         """The arrays behind the figure, with units and dimensions; None where there are none."""

@@ -6,19 +6,20 @@ that no cell can be run with are counted, never passed over in silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsim.base import Array, ConvergenceError, InputError
+from cellsim.base import Array, ConvergenceError, InputError, Progress
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CURRENT, SPEED
 from cellsim.electrolyte.set_file import parse_set
+from cellsim.files.folder import replacing
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import SetModel, own_numbers
 from cellsim.run.case import Case
@@ -27,14 +28,18 @@ from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 
 if TYPE_CHECKING:
-    pass
+    import xarray as xr
 
 QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
+FRACTIONS = (0.03, 0.1, 0.3, 1.0)
+"""Of the run: when profiles are drawn."""
+POSITIONS, TIMES = 41, 60
+"""Places and times at which a case gets its bands."""
 
 
 @dataclass(frozen=True)
 class Bands:
-    """Quantiles of a prediction over draws of the set.
+    """Quantiles of a prediction over draws of the set, a :class:`.Result` like any other.
 
     Parameters
     ----------
@@ -64,6 +69,75 @@ class Bands:
     draws: int
     failed: int
 
+    def lines(self) -> list[str]:
+        """What the terminal shows."""
+        low, middle, high = (float(self.i[k, -1]) for k in (0, 2, 4))
+        lines = [f"i at the end: {middle:.4g} A/m^2, 95 % {low:.4g} to {high:.4g} ({self.draws} draws of the set)"]
+        if self.failed:
+            lines.append(f"{self.failed} draws could not be run and are left out: the bands are too narrow")
+        return lines
+
+    def numbers(self) -> dict[str, Any]:
+        """Quantiles of current and voltage against time, SI."""
+        fields = ("time", "quantiles", "i", "V", "draws", "failed")
+        return {name: getattr(self, name) for name in fields}
+
+    def dataset(self) -> xr.Dataset:
+        """All of them, with units and dimensions."""
+        import xarray as xr
+
+        over_time, maps = ("quantile", "time"), ("quantile", "time", "position")
+        variables = {
+            "i": (over_time, self.i, {"units": "A/m^2"}),
+            "V": (over_time, self.V, {"units": "V"}),
+            "c": (maps, self.c, {"units": "mol/m^3"}),
+            "v_minus": (maps, self.v_minus, {"units": "m/s", "long_name": "anion velocity, interface frame"}),
+        }
+        coords = {
+            "quantile": list(self.quantiles),
+            "time": ("time", self.time, {"units": "s"}),
+            "position": ("position", self.position, {"units": "m"}),
+        }
+        return xr.Dataset(variables, coords, {"draws": self.draws, "failed": self.failed})
+
+    def draw(self, path: str | Path, *, title: str = "", note: str = "") -> Path:
+        """Median, 68 % and 95 % of i(t), and 95 % of c(x) and v-(x) at four times of the run.
+
+        Parameters
+        ----------
+        path : str or Path
+            PNG, PDF or SVG.
+        title, note : str
+            Above and below.
+
+        Returns
+        -------
+        Path
+        """
+        unit, scale = ("min", 60.0) if self.time[-1] > 1200 else ("s", 1.0)
+        t, mm, blue = self.time / scale, 1e3 * self.position, figstyle.COLOURS[0]
+        text = f"{self.draws} draws; shaded: 95 % (dark: 68 %)."
+        if self.failed:
+            text += f" {self.failed} draws could not be run and are left out."
+        layout = {"title": title, "note": f"{text} {note}".strip(), "width": figstyle.TWO_COLUMNS, "height": 2.3}
+        with figstyle.drawing(path, 1, 3, **layout) as (_, axes):
+            for low, high, alpha in ((0, 4, 0.2), (1, 3, 0.3)):
+                axes[0].fill_between(t, self.i[low], self.i[high], color=blue, alpha=alpha, linewidth=0)
+            axes[0].plot(t, self.i[2], color=blue)
+            axes[0].set_xlabel(figstyle.label("$t$", unit))
+            axes[0].set_ylabel(figstyle.label("$i$", CURRENT))
+            shown = np.unique(np.searchsorted(self.time, np.array(FRACTIONS) * self.time[-1]))
+            for k, colour in zip(np.minimum(shown, t.size - 1), figstyle.shades(shown.size), strict=True):
+                for panel, values in ((axes[1], 1e-3 * self.c), (axes[2], ANGSTROM * self.v_minus)):
+                    panel.fill_between(mm, values[0, k], values[4, k], color=colour, alpha=0.25, linewidth=0)
+                    panel.plot(mm, values[2, k], color=colour, label=f"{t[k]:.3g} {unit}")
+            axes[1].set_ylabel(figstyle.label("$c$", "mol L$^{-1}$"))
+            axes[2].set_ylabel(figstyle.label("$v_-$", SPEED))
+            axes[1].legend(fontsize=6)
+            for panel in axes[1:]:
+                panel.set_xlabel(figstyle.label("$x$", "mm"))
+        return Path(path)
+
 
 def normal_draws(space: Space, mean: Array, covariance: Array, count: int, seed: int = 0) -> Array:
     """Draws u of a joint normal distribution inside the bounds, shape (count, p).
@@ -75,16 +149,16 @@ def normal_draws(space: Space, mean: Array, covariance: Array, count: int, seed:
     """
     generator = np.random.default_rng(seed)
     low, high = space.bounds
-    kept: list[Array] = []
+    draws: list[Array] = []
     tried = 0
-    while len(kept) < count:
+    while len(draws) < count:
         u = generator.multivariate_normal(mean, covariance, method="cholesky")
         tried += 1
         if np.all(u > low) and np.all(u < high):
-            kept.append(u)
-        elif tried > 50 and len(kept) < 0.2 * tried:
+            draws.append(u)
+        elif tried > 50 and len(draws) < 0.2 * tried:
             raise InputError("most draws of the set's covariance leave the bounds of its parameters; it is too wide")
-    return np.array(kept)
+    return np.array(draws)
 
 
 def bands(
@@ -100,7 +174,7 @@ def bands(
     options: Options | None = None,
     quantiles: Sequence[float] = QUANTILES,
     workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Bands:
     """Run a cell for every draw and take quantiles.
 
@@ -136,12 +210,10 @@ def bands(
     """
     space = Space(model.parameters)
     members = []
-    bad = 0
     for u in draws:
         try:
             transport = model.at(space.values(u), cell.temperature)
-        except InputError:
-            bad += 1
+        except InputError:  # counted as failed below, like a run that does not end
             continue
         members.append(Member(cell, transport, protocol, c0, times, solver, options or Options(rtol=1e-5)))
 
@@ -156,11 +228,11 @@ def bands(
             maps += [np.interp(times, s["time"], column) for column in grid.T]
         return np.array(columns + maps)
 
-    found = simulate_many(members, keep=keep, workers=workers, progress=progress)
-    good = [o.value for o in found if o.succeeded and o.value is not None]
+    runs = simulate_many(members, keep=keep, workers=workers, progress=progress)
+    good = [o.value for o in runs if o.succeeded and o.value is not None]
     failed = len(draws) - len(good)
     if len(good) < max(2, len(draws) // 2):
-        why = next((o.error for o in found if o.error), "they end early")
+        why = next((o.error for o in runs if o.error), "they end early")
         raise ConvergenceError(f"{failed} of {len(draws)} draws of the set could not be run to the end: {why}")
     q = np.quantile(np.array(good), list(quantiles), axis=0)
     k = positions.size
@@ -168,12 +240,8 @@ def bands(
     return Bands(times, positions, tuple(quantiles), q[:, 0], q[:, 1], c, v, len(good), failed)
 
 
-POSITIONS = 41
-TIMES = 60
-
-
 def bands_of_case(
-    case: Case, draws: int, *, seed: int = 0, workers: int = 1, progress: Callable[[int, int], None] | None = None
+    case: Case, draws: int, *, seed: int = 0, workers: int = 1, progress: Progress | None = None
 ) -> Bands:
     """Bands on i(t), c(x, t), v-(x, t) by draws of the set's own covariance.
 
@@ -209,56 +277,25 @@ def bands_of_case(
     times = np.union1d(np.geomspace(1e-3 * end, end, TIMES // 2), np.linspace(0, end, TIMES // 2))
     positions = np.linspace(0, case.cell.thickness, POSITIONS)
     return bands(
-        model, points, case.cell, case.protocol, c0=case.c0, times=times, positions=positions, workers=workers,
+        model,
+        points,
+        case.cell,
+        case.protocol,
+        c0=case.c0,
+        times=times,
+        positions=positions,
+        workers=workers,
         progress=progress,
-    )  # fmt: skip
-
-
-_FRACTIONS = (0.03, 0.1, 0.3, 1.0)
-"""Of the run: when profiles are drawn."""
-
-
-def draw_bands(found: Bands, path: str | Path, *, title: str = "", note: str = "") -> Path:
-    """Median, 68 % and 95 % of i(t), and 95 % of c(x) and v-(x) at four times of the run.
-
-    Parameters
-    ----------
-    found : Bands
-        With the five quantiles of :data:`cellsim.fit.bands.QUANTILES`.
-    path : str or Path
-        PNG, PDF or SVG.
-    title, note : str
-        Above and below.
-
-    Returns
-    -------
-    Path
-    """
-    unit, scale_t = ("min", 60.0) if found.time[-1] > 1200 else ("s", 1.0)
-    t_shown, mm = found.time / scale_t, 1e3 * found.position
-    text = f"{found.draws} draws; shaded: 95 % (dark: 68 %)." + (
-        f" {found.failed} draws could not be run and are left out." if found.failed else ""
     )
-    with figstyle.drawing(
-        path, 1, 3, title=title, note=f"{text} {note}".strip(), width=figstyle.TWO_COLUMNS, height=2.3
-    ) as (_, axes):
-        blue = figstyle.COLOURS[0]
-        for low, high, alpha in ((0, 4, 0.2), (1, 3, 0.3)):
-            axes[0].fill_between(t_shown, found.i[low], found.i[high], color=blue, alpha=alpha, linewidth=0)
-        axes[0].plot(t_shown, found.i[2], color=blue)
-        axes[0].set_xlabel(figstyle.label("$t$", unit))
-        axes[0].set_ylabel(figstyle.label("$i$", CURRENT))
-        shown = np.unique(np.searchsorted(found.time, np.array(_FRACTIONS) * found.time[-1]))
-        for k, colour in zip(shown, figstyle.shades(shown.size), strict=True):
-            k = min(int(k), found.time.size - 1)
-            for panel, values, scale in ((axes[1], found.c, 1e-3), (axes[2], found.v_minus, ANGSTROM)):
-                panel.fill_between(
-                    mm, scale * values[0, k], scale * values[4, k], color=colour, alpha=0.25, linewidth=0
-                )
-                panel.plot(mm, scale * values[2, k], color=colour, label=f"{t_shown[k]:.3g} {unit}")
-        axes[1].set_ylabel(figstyle.label("$c$", "mol L$^{-1}$"))
-        axes[2].set_ylabel(figstyle.label("$v_-$", SPEED))
-        axes[1].legend(fontsize=6)
-        for panel in axes[1:]:
-            panel.set_xlabel(figstyle.label("$x$", "mm"))
-    return Path(path)
+
+
+def write_bands(case: Case, bands: Bands, directory: str | Path) -> list[str]:
+    """Write ``bands.csv`` (i and V with their quantiles) and ``bands.png``; what was found, in lines."""
+    directory = Path(directory)
+    names = [f"{100 * q:g}%" for q in bands.quantiles]
+    head = ["time (s)", *(f"i {n} (A/m^2)" for n in names), *(f"V {n} (V)" for n in names)]
+    table = np.column_stack([bands.time, bands.i.T, bands.V.T])
+    with replacing(directory / "bands.csv") as partial:
+        np.savetxt(partial, table, delimiter=",", header=",".join(head), comments="", fmt="%.9g")
+    bands.draw(directory / "bands.png", title=case.title, note=case.transport.note)
+    return bands.lines()

@@ -33,9 +33,8 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.fit.bands import bands_of_case, normal_draws
+from cellsim.fit.bands import bands_of_case, normal_draws, write_bands
 from cellsim.fit.parameters import Space
-from cellsim.fit.report import write_bands
 from cellsim.fit.set_model import own_numbers
 from cellsim.run.case import load_case
 from cellsim.run.ensemble import Member, simulate_many
@@ -213,7 +212,6 @@ def _polarize(chain: Chain, cell: Path, made: Done) -> Done:
         "cellsim.run.figures",
         "cellsim.run.report",
         "cellsim.fit.bands",
-        "cellsim.fit.report",
     )
     stage = Stage(
         chain.output / "polarization", {"cell.toml": file_hash(cell), **made.inputs("set")},

@@ -33,9 +33,15 @@ def test_coverage_full():
 def fake(rng, scale=1.0, shift=0.0):
     z = scale * rng.standard_normal() + shift
     return {
-        "above": True, "v": 10.0, "fit": 10 + z, "error": 1.0, "low": 10 + z - 1.96, "high": 10 + z + 1.96,
-        "resolved": True, "limit": 5.0,
-    }  # fmt: skip
+        "above": True,
+        "v": 10.0,
+        "fit": 10 + z,
+        "error": 1.0,
+        "low": 10 + z - 1.96,
+        "high": 10 + z + 1.96,
+        "resolved": True,
+        "limit": 5.0,
+    }
 
 
 def test_the_rule_can_fail():

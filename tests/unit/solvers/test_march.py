@@ -7,7 +7,6 @@ import cellsim
 from cellsim import Cell, Electrode, Options, Protocol, Resistance, StopConditions, TransportSet
 from cellsim.base import InputError
 from cellsim.cell.protocol import Step, hold_current, hold_voltage, rest
-from cellsim.solvers.march import _corners
 
 QUICK = Options(cells=24, rtol=3e-4)
 CELL = Cell(1e-4, 298.15, positive=Electrode(Resistance(0.001)), negative=Electrode(Resistance(0.002)))
@@ -123,13 +122,6 @@ def test_following_a_ramp_with_corners_resolves_them():
     value = np.array([1.0, 1.0, 6.0, 6.0])
     s = run(Step("current", value, 40.0, time=time), times=[10.0, 10.25, 10.5])
     assert np.interp([10.0, 10.25, 10.5], s["time"], s["i"]) == pytest.approx([1.0, 3.5, 6.0], rel=1e-9)
-
-
-def test_corners_keep_what_matters():
-    x = np.linspace(0, 10, 101)
-    y = np.where(x < 4, 1.0, np.where(x < 6, 1 + (x - 4), 3.0))
-    kept = _corners(x, y, 1e-6)
-    assert x[kept] == pytest.approx([0, 4, 6, 10])
 
 
 def test_interrupt_keeps_what_is_done():
