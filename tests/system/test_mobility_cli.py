@@ -13,9 +13,8 @@ import MDAnalysis as mda
 import numpy as np
 import pytest
 import xarray as xr
-from click.testing import CliRunner
+from md_toys import mdcoeffs as call
 
-from mdcoeffs.cli import main
 from mdcoeffs.synthetic.dynamics import fractional_walk, rotors, trapped_walk
 
 HTP = Path(__file__).parents[1] / "data" / "htp_md"
@@ -77,10 +76,6 @@ def folder(tmp_path_factory):
             writer.write(universe.atoms)
     (where / "SPECIES.toml").write_text(TOML)
     return where
-
-
-def call(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
 def test_glass_of_rotors(folder, tmp_path):

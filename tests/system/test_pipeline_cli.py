@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from md_toys import mdcoeffs as call
 
 from cellsim.electrolyte.set_file import load_set
 from mdcoeffs.chain.pipeline_file import read_pipeline
-from mdcoeffs.cli import main
 from mdcoeffs.synthetic.walkers import Solvent, walk
 
 ROOT = Path(__file__).parents[2]
@@ -48,10 +47,6 @@ draws = 20
 [consistency]
 draws = 20
 """
-
-
-def call(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
 def made_in(output):

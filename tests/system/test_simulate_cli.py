@@ -9,15 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-
-from mdcoeffs.cli import main
+from md_toys import mdcoeffs as call
 
 LONG = Path(__file__).parents[2] / "cases" / "coarse_grained" / "long.toml"
-
-
-def call(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
 @pytest.fixture

@@ -2,42 +2,21 @@
 
 import json
 
-import numpy as np
 import pytest
-from click.testing import CliRunner
+from md_toys import EXCHANGE, write_exchange
+from md_toys import mdcoeffs as call
 
 import mdcoeffs.frames.neighbours  # noqa: F401
-from mdcoeffs.cli import main
-from mdcoeffs.synthetic.dynamics import Partner, exchange
+from mdcoeffs.synthetic.dynamics import Partner
 
-TOML = """
-title = "made up"
-temperature = "300 K"
-arrays = "run.npz"
-[species.Li]
-charge = 1
-role = "cation"
-[species.X]
-charge = -0.5
-role = "anion"
-[species.S]
-role = "solvent"
-"""
+PARTNERS = [Partner("X", 2, 12e-12, 0.4), Partner("S", 4, 5e-12, 0.7)]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     where = tmp_path_factory.mktemp("cli")
-    run = exchange([Partner("X", 2, 12e-12, 0.4), Partner("S", 4, 5e-12, 0.7)], cations=8, frames=150, dt=1e-12, seed=1)
-    positions = np.array([run.positions(k) for k in range(150)])
-    np.savez(where / "run.npz", time=run.time, positions=positions % run.edge(), labels=run.labels,
-             box=np.eye(3) * run.edge())  # fmt: skip
-    (where / "SPECIES.toml").write_text(TOML)
+    write_exchange(where, PARTNERS, cations=8, frames=150)
     return where
-
-
-def call(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
 def test_structure_writes_its_folder(folder):
@@ -62,7 +41,7 @@ def test_residence_writes_its_folder(folder):
 
 @pytest.mark.parametrize("command", ["structure", "residence"])
 def test_a_mistake_is_one_line_and_exit_code_2(folder, command):
-    (folder / "bad.toml").write_text(TOML + '[structure]\npartners = ["Y"]\n')
+    (folder / "bad.toml").write_text(EXCHANGE + '[structure]\npartners = ["Y"]\n')
     result = call(command, folder / "bad.toml", "-o", folder / "none")
     assert result.exit_code == 2
     lines = result.output.strip().splitlines()

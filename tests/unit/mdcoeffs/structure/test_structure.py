@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from md_toys import EXCHANGE, write_exchange
 
 from cellsim.base import N_A, InputError, R
 from cellsim.electrolyte.onsager import OnsagerMatrix
@@ -15,31 +16,13 @@ from mdcoeffs.frames.snapshot import Snapshot
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.structure import overlap_concentration, self_distinct
 from mdcoeffs.structure.shells import MOST, CoordinationSites, ShellSums, read_shells
-from mdcoeffs.synthetic.dynamics import Partner, exchange
+from mdcoeffs.synthetic.dynamics import Partner
 
 PARTNERS = (Partner("X", 2, 8e-12, 0.4), Partner("S", 4, 3e-12, 0.7))
-TOML = """
-title = "made up"
-temperature = "300 K"
-arrays = "run.npz"
-[species.Li]
-charge = 1
-role = "cation"
-[species.X]
-charge = -0.5
-role = "anion"
-[species.S]
-role = "solvent"
-"""
 
 
-def write(folder, *, cations=27, frames=300, seed=1, toml=TOML):
-    run = exchange(PARTNERS, cations=cations, frames=frames, dt=1e-12, seed=seed)
-    positions = np.array([run.positions(k) for k in range(frames)])
-    np.savez(folder / "run.npz", time=run.time, positions=positions % run.edge(), labels=run.labels,
-             box=np.eye(3) * run.edge())  # fmt: skip
-    (folder / "SPECIES.toml").write_text(toml)
-    return run
+def write(folder, *, cations=27, frames=300, seed=1, toml=EXCHANGE):
+    return write_exchange(folder, PARTNERS, cations=cations, frames=frames, seed=seed, toml=toml)
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +215,7 @@ def test_self_and_distinct_shares(tmp_path):
     ],
 )
 def test_bad_tables(tmp_path, text, message):
-    write(tmp_path, cations=1, frames=2, toml=TOML + text)
+    write(tmp_path, cations=1, frames=2, toml=EXCHANGE + text)
     with pytest.raises(InputError, match=message):
         read_shells(read_species(tmp_path / "SPECIES.toml"))
 
@@ -242,11 +225,11 @@ def test_no_shell_is_an_error_and_a_cutoff_mends_it(tmp_path):
     labels = np.repeat(["Li", "X", "S"], [5, 5, 30])
     np.savez(tmp_path / "run.npz", time=np.arange(40.0), positions=rng.random((40, 40, 3)) * 24e-10, labels=labels,
              box=np.eye(3) * 24e-10)  # fmt: skip
-    (tmp_path / "SPECIES.toml").write_text(TOML.replace("-0.5", "-1"))
+    (tmp_path / "SPECIES.toml").write_text(EXCHANGE.replace("-0.5", "-1"))
     with pytest.raises(InputError, match=r"g\(r\) of Li-X has no first peak that stands out"):
         analyse(structure.ANALYSIS, tmp_path / "SPECIES.toml", folder=tmp_path)
     text = '[structure.cutoffs]\nX = "3 angstrom"\nS = "4 angstrom"\n'
-    (tmp_path / "SPECIES.toml").write_text(TOML.replace("-0.5", "-1") + text)
+    (tmp_path / "SPECIES.toml").write_text(EXCHANGE.replace("-0.5", "-1") + text)
     found = analyse(structure.ANALYSIS, tmp_path / "SPECIES.toml", folder=tmp_path)
     for k, (n, reach) in enumerate(((5, 3.0), (30, 4.0))):  # an ideal gas: density times volume
         expected = n / 24**3 * 4 / 3 * np.pi * reach**3

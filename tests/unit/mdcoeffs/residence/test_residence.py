@@ -9,6 +9,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from md_toys import EXCHANGE, write_exchange
 
 from cellsim.base import InputError
 from cellsim.files.result import keep
@@ -17,36 +18,23 @@ from mdcoeffs.analysis import analyse
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.residence.bonds import BondLog, _links, read_residence
 from mdcoeffs.residence.lifetimes import Intervals, fit_stretched, lag_sums, survival
-from mdcoeffs.synthetic.dynamics import Partner, exchange
+from mdcoeffs.synthetic.dynamics import Partner
 
-TOML = """
-title = "made up"
-temperature = "300 K"
-arrays = "run.npz"
-[species.Li]
-charge = 1
-role = "cation"
-[species.X]
-charge = -0.5
-role = "anion"
-[species.S]
-role = "solvent"
+TOML = (
+    EXCHANGE
+    + """
 [structure]
 centres = false
 [structure.cutoffs]
 X = "4 angstrom"
 S = "4 angstrom"
 """
+)
 PARTNERS = (Partner("X", 2, 12e-12, 0.4), Partner("S", 4, 5e-12, 0.7))
 
 
 def write(folder, *, cations=8, frames=400, seed=1, toml=TOML, name="run.npz"):
-    run = exchange(PARTNERS, cations=cations, frames=frames, dt=1e-12, seed=seed)
-    positions = np.array([run.positions(k) for k in range(frames)])
-    np.savez(folder / name, time=run.time, positions=positions % run.edge(), labels=run.labels,
-             box=np.eye(3) * run.edge())  # fmt: skip
-    (folder / "SPECIES.toml").write_text(toml)
-    return run
+    return write_exchange(folder, PARTNERS, cations=cations, frames=frames, seed=seed, toml=toml, name=name)
 
 
 def brute(h, lags, mode):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from md_toys import WALK, walk_arrays, walkers
 
 from cellsim.base import N_A, InputError
 from mdcoeffs.frames.stream import feed, open_stream
@@ -9,39 +10,14 @@ from mdcoeffs.inputs.arrays import read_published
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.onsager import read_estimate
 from mdcoeffs.onsager.motion import motion_accumulators, motion_of, motion_of_replica
-from mdcoeffs.synthetic.walkers import Solvent, particles, walk
-
-OMEGA = np.array([[5.35e-11, 0.9e-11], [0.9e-11, 7.1e-11]])
-TOML = """
-title = "test"
-temperature = "353 K"
-arrays = "run.npz"
-[units]
-position = "angstrom"
-time = "ps"
-[species.Li]
-charge = 1
-role = "cation"
-[species.X]
-charge = -1
-role = "anion"
-[species.S]
-role = "solvent"
-"""
 
 
 def made(frames=200):
-    run = walk(OMEGA, frames=frames, dt=1e-12, seed=1, n_salt=10, T=353, solvents=Solvent(count=60, mass=88.0))
-    return run, particles(run, [2e-10, 3e-10, 5e-10], seed=2)
+    return walkers(frames)
 
 
-def write(folder, toml=TOML, **changes):
-    run, parts = made()
-    edge = run.volume ** (1 / 3)
-    arrays = {
-        "time": run.time * 1e12, "positions": (parts.positions % edge) * 1e10, "box": np.eye(3) * edge * 1e10,
-        "labels": np.array(["Li", "X", "S"])[parts.species], "masses": np.array(run.masses)[parts.species],
-    } | changes  # fmt: skip
+def write(folder, toml=WALK, **changes):
+    arrays = walk_arrays(*made()) | changes
     np.savez(folder / "run.npz", **{k: v for k, v in arrays.items() if v is not None})
     (folder / "SPECIES.toml").write_text(toml)
     return read_species(folder / "SPECIES.toml")
@@ -66,7 +42,7 @@ def test_summed_displacements_and_hdf5(tmp_path):
     import h5py
 
     run, _ = made()
-    toml = TOML.replace("run.npz", "run.h5").replace('position = "angstrom"\n', "").replace(
+    toml = WALK.replace("run.npz", "run.h5").replace('position = "angstrom"\n', "").replace(
         'role = "cation"', 'role = "cation"\ncount = 10\nmass = "7 g/mol"'
     ).replace('role = "anion"', 'role = "anion"\ncount = 10\nmass = "280 g/mol"').replace(
         'role = "solvent"', 'role = "solvent"\ncount = 60\nmass = "88 g/mol"'
@@ -100,7 +76,7 @@ def test_summed_displacements_and_hdf5(tmp_path):
 )
 def test_bad_arrays(tmp_path, changes, message):
     if changes == {"box": None, "volume": 1.0}:
-        file = write(tmp_path, TOML.replace("temperature", 'coordinates = "wrapped"\ntemperature'), **changes)
+        file = write(tmp_path, WALK.replace("temperature", 'coordinates = "wrapped"\ntemperature'), **changes)
         message = "has no box, so wrapped positions cannot be unwrapped"
     else:
         file = write(tmp_path, **changes)
@@ -121,8 +97,8 @@ def test_bad_arrays(tmp_path, changes, message):
         ('arrays = "run.npz"', 'arrays = "no.npz"', "names no file"),
         ('arrays = "run.npz"', 'arrays = "run.npz"\nocts = "a"', 'did you mean "octp"'),
         ('arrays = "run.npz"', 'trajectory = "run.npz"', "topology"),
-        ('title = "test"', "stride = 0", "must be at least 1"),
-        ('title = "test"', 'memory = "1 m"', "memory"),
+        ('title = "made up"', "stride = 0", "must be at least 1"),
+        ('title = "made up"', 'memory = "1 m"', "memory"),
         ("[units]", '[estimate]\nwindow = ["2 ns", "1 ns"]\n[units]', "two increasing times"),
         ("[units]", '[estimate]\nsolvents = ["Li"]\n[units]', "'Li' is not a solvent here; allowed: S"),
         ("[units]", '[estimate]\nframe = "lab"\n[units]', '"solvent" | "barycentric" | "volume"'),
@@ -130,9 +106,9 @@ def test_bad_arrays(tmp_path, changes, message):
     ],
 )
 def test_bad_species_file(tmp_path, old, new, message):
-    assert old in TOML
+    assert old in WALK
     with pytest.raises(InputError) as caught:
-        read_estimate(write(tmp_path, TOML.replace(old, new, 1)))
+        read_estimate(write(tmp_path, WALK.replace(old, new, 1)))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -338,7 +338,7 @@ def test_a_time_step_that_is_too_long_is_said_to_be(system, tmp_path):
 
 # ---- water -------------------------------------------------------------------------------------------------------
 
-AQUEOUS = Path(__file__).parents[2] / "cases" / "aqueous" / "nacl.toml"
+AQUEOUS = Path(__file__).parents[4] / "cases" / "aqueous" / "nacl.toml"
 
 
 def few_molecules(n_salt, n_water, edge):

@@ -156,7 +156,7 @@ CHILD = """
     from mdcoeffs.inputs.species import read_species
     from mdcoeffs.frames.stream import feed, open_stream
     sys.path.insert(0, {tests!r})
-    from test_streams import Sums
+    from test_stream import Sums
 
     class Slow(Sums):
         def add(self, snapshot):
