@@ -140,6 +140,7 @@ def test_a_killed_run_goes_on(folder, tmp_path):
     assert not list(out.glob("checkpoint*")) and not list(out.glob("scratch-*"))
 
 
+@pytest.mark.slow  # 10 s of reading text; the other tests of this file read what the runs made up here have
 def test_real_run_that_is_too_short(tmp_path):
     text = f"""
 title = "LiTFSI in a polymer"

@@ -122,6 +122,7 @@ def changed(case, out, old, new):
     return made_in(result.output)
 
 
+@pytest.mark.slow  # a worker beside would make the whole chain once more
 def test_found_again_and_made_again_only_where_it_changed(done, case, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(done, out)

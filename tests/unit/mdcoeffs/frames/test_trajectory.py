@@ -244,6 +244,7 @@ def test_each_snapshot_keeps_its_own_box(folder):
 # ---- a killed run resumes ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # two processes; test_stream has the same for made-up sums
 def test_killed_run_resumes(folder):
     positions = system(frames=300)
     write_dump(folder / "run.lammpstrj", positions)
