@@ -139,8 +139,11 @@ def test_octp_tables_of_an_electrolyte(folder):
     volume, T = 2e-26, 300.0
     slope = OMEGA * k_B * T * volume * N_A**2 * 1e20 / 1e15  # angstrom^2/fs of <dR dR>/6, barycentric
     for k, factor in enumerate((0.95, 1.0, 1.05, 1.0)):
-        rows = [f"{t:g} {factor * t * slope[0, 0]} {factor * t * slope[0, 1]} {factor * t * slope[1, 1]} "
-                f"{t * 1e-3} {t * 1e-3} {t * 1e-3}" for t in lag]  # fmt: skip
+        rows = [
+            f"{t:g} {factor * t * slope[0, 0]} {factor * t * slope[0, 1]} {factor * t * slope[1, 1]} "
+            f"{t * 1e-3} {t * 1e-3} {t * 1e-3}"
+            for t in lag
+        ]
         header = "#Time MSD__Li_Li MSD__Li_X MSD__X_X MSD__Li_S MSD__X_S MSD__S_S\n"
         (folder / f"octp{k}.dat").write_text(header + "\n".join(rows) + "\n")
     replicas = "\n".join(f'[[replica]]\noctp = "octp{k}.dat"' for k in range(4))

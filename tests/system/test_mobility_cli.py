@@ -192,7 +192,7 @@ role = "solvent"
         (('jump = "2.5 angstrom"', 'jump = "4 s"'), "mobility.paddlewheel.jump"),
         (("permittivity = 7.5", 'cation = "Na"'), "mobility.cation"),
     ],
-)  # fmt: skip
+)
 def test_one_sentence(folder, tmp_path, change, message):
     for name in ("top.data", "run.xtc"):
         (tmp_path / name).symlink_to(folder / name)

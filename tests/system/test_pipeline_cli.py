@@ -62,12 +62,22 @@ def case(tmp_path_factory):
         here = folder / f"c{k}"
         here.mkdir()
         lines = ['temperature = "300 K"']
-        for name, role, z, mass, count in (("Li", "cation", 1, 7, 50), ("X", "anion", -1, 280, 50),
-                                           ("S", "solvent", 0, 90, 100)):  # fmt: skip
+        for name, role, z, mass, count in (
+            ("Li", "cation", 1, 7, 50),
+            ("X", "anion", -1, 280, 50),
+            ("S", "solvent", 0, 90, 100),
+        ):
             lines.append(f'[species.{name}]\nrole = "{role}"\ncharge = {z}\ncount = {count}\nmass = "{mass} g/mol"')
         for number in range(2):
-            made = walk(np.array([[1.0, 0.3], [0.3, 1.6]]) * 1e-10 * c / 1000, frames=1500, dt=1e-11, c=c, n_salt=50,
-                        seed=10 * k + number, solvents=Solvent(100, 90.0))  # fmt: skip
+            made = walk(
+                np.array([[1.0, 0.3], [0.3, 1.6]]) * 1e-10 * c / 1000,
+                frames=1500,
+                dt=1e-11,
+                c=c,
+                n_salt=50,
+                seed=10 * k + number,
+                solvents=Solvent(100, 90.0),
+            )
             np.savez(here / f"r{number}.npz", time=made.time, R=made.R, volume=made.volume)
             lines.append(f'[[replica]]\narrays = "r{number}.npz"')
         (here / "SPECIES.toml").write_text("\n".join(lines) + "\n")
@@ -85,9 +95,20 @@ def done(case):
 
 
 def test_every_arrow_is_there_as_files(done, case):
-    for name in ("pipeline.toml", "cell.toml", "onsager/c2/onsager.nc", "onsager/c2/onsager.png", "set/SET.toml",
-                 "set/transport.toml", "polarization/solution.nc", "polarization/bands.csv", "polarization/bands.png",
-                 "consistency/consistency.json", "report/report.html", "report/transport.png"):  # fmt: skip
+    for name in (
+        "pipeline.toml",
+        "cell.toml",
+        "onsager/c2/onsager.nc",
+        "onsager/c2/onsager.png",
+        "set/SET.toml",
+        "set/transport.toml",
+        "polarization/solution.nc",
+        "polarization/bands.csv",
+        "polarization/bands.png",
+        "consistency/consistency.json",
+        "report/report.html",
+        "report/transport.png",
+    ):
         assert (done / name).is_file(), name
     found = load_set(done / "set" / "transport.toml", T=300.0)
     # D = nu R T chi/(c n Omega^-1 n) of the truth is 4.896e-10 at 1 mol/L, its standard error 3 %
@@ -168,12 +189,12 @@ def test_the_shipped_example_reads():
         ("[bands]", "[band]", "did you mean"),
         ('"c2/SPECIES.toml"', '"c7/SPECIES.toml"', "names no file that exists"),
         ("draws = 20", "draws = 2", "draws"),
-        ('[electrolyte]\n', '[electrolyte]\ntransport = "x.toml"\n', "leave it out"),
+        ("[electrolyte]\n", '[electrolyte]\ntransport = "x.toml"\n', "leave it out"),
         ("[chi]", "[kirkwood_buff]\n[chi]", "exactly one of chi, activity, kirkwood_buff"),
         ('hold = "voltage"', 'file = "i.csv"\nhold = "voltage"', "names a file"),
         ('salt = { c = "0.75 mol/L" }', 'salt = { c = "3 mol/L" }', "lies outside"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_one_line_and_exit_code_2(case, done, tmp_path, old, new, message):
     text = case.read_text()
     assert old in text

@@ -23,8 +23,11 @@ def test_structure_writes_its_folder(folder):
     result = call("structure", folder / "SPECIES.toml", "-o", folder / "out")
     assert result.exit_code == 0, result.output
     assert sorted(p.name for p in (folder / "out").iterdir()) == [
-        "radial.csv", "structure.nc", "structure.png", "summary.json",
-    ]  # fmt: skip
+        "radial.csv",
+        "structure.nc",
+        "structure.png",
+        "summary.json",
+    ]
     found = json.loads((folder / "out" / "summary.json").read_text())
     assert found["partners"]["S"]["molecules"]["value"] == pytest.approx(2.8, abs=0.3)
     assert "cations by number of anions bound" in result.output
@@ -34,8 +37,11 @@ def test_residence_writes_its_folder(folder):
     result = call("residence", folder / "SPECIES.toml", "-o", folder / "out2")
     assert result.exit_code == 0, result.output
     assert sorted(p.name for p in (folder / "out2").iterdir()) == [
-        "radial.csv", "residence.nc", "residence.png", "summary.json",
-    ]  # fmt: skip
+        "radial.csv",
+        "residence.nc",
+        "residence.png",
+        "summary.json",
+    ]
     assert "anion-Li-anion" in result.output
 
 

@@ -49,8 +49,13 @@ def folder(tmp_path_factory):
         (where / run).mkdir()
         time = np.arange(300.0)
         np.savez(where / run / "displacements.npz", time=time, R=np.zeros((300, 3, 3)))
-        np.savez(where / run / "positions.npz", time=time, positions=rng.random((300, 80, 3)) * EDGE * 1e12,
-                 labels=np.repeat(["M", "X", "S"], [10, 10, 60]), box=np.eye(3) * EDGE * 1e12)  # fmt: skip
+        np.savez(
+            where / run / "positions.npz",
+            time=time,
+            positions=rng.random((300, 80, 3)) * EDGE * 1e12,
+            labels=np.repeat(["M", "X", "S"], [10, 10, 60]),
+            box=np.eye(3) * EDGE * 1e12,
+        )
     write(where)
     return where
 
@@ -202,9 +207,9 @@ def test_command(folder, tmp_path):
         ({"extra": '[activity]\nroute = "volume"'}, "route"),
         ({"extra": '[activity]\nkmax = "3 1/nm"'}, "kmax"),
         ({"extra": '[activity]\nk_max = "3 1/nm"'}, "choose a larger k_max"),
-        ({"extra": 'stride = 200'}, "frames are too few"),
+        ({"extra": "stride = 200"}, "frames are too few"),
     ],
-)  # fmt: skip
+)
 def test_refused(folder, tmp_path, change, message):
     file = write(folder, **change)
     done = CliRunner().invoke(main, ["activity", str(file), "-o", str(tmp_path)])

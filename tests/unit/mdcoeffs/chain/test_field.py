@@ -81,8 +81,10 @@ def test_several_fields_linear_or_not():
     bent = drift_in_field(driven(7, frames=20001, extra=0.5), E)
     assert linear_response([weak, bent]) < 1e-3
     # straight line in E^2: from kappa (1 + b E^2) at two fields back to kappa
-    exact = [replace(one, draws=np.full((10, 3), value) + np.arange(10)[:, None] * 1e-9)
-             for one, value in ((weak, 1.25), (strong, 2.0))]  # fmt: skip
+    exact = [
+        replace(one, draws=np.full((10, 3), value) + np.arange(10)[:, None] * 1e-9)
+        for one, value in ((weak, 1.25), (strong, 2.0))
+    ]
     np.testing.assert_allclose(zero_field(exact).mean(axis=0), 1.0, rtol=1e-6, atol=0)
     with pytest.raises(InputError, match="at least two fields"):
         zero_field([weak, weak])

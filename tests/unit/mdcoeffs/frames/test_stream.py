@@ -50,12 +50,19 @@ def write(folder, frames=60, **extra):
     path = walk(frames)
     wrapped = path % EDGE
     kinds = np.repeat(["Li", "X", "S"], 4)
-    np.savez(folder / "run.npz", time=0.1 * np.arange(frames), positions=wrapped, labels=kinds, masses=MASS,
-             box=np.eye(3) * EDGE)  # fmt: skip
+    np.savez(
+        folder / "run.npz",
+        time=0.1 * np.arange(frames),
+        positions=wrapped,
+        labels=kinds,
+        masses=MASS,
+        box=np.eye(3) * EDGE,
+    )
     lines = ["LAMMPS data file", "", f"{N} atoms", "3 atom types", "", "0 16 xlo xhi", "0 16 ylo yhi", "0 16 zlo zhi"]
     lines += ["", "Masses", "", "1 7.0", "2 96.0", "3 18.0", "", "Atoms # full", ""]
-    lines += [f"{k + 1} {k + 1} {k // 4 + 1} {[0.8, -0.8, 0][k // 4]} {x} {y} {z}"
-              for k, (x, y, z) in enumerate(wrapped[0])]  # fmt: skip
+    lines += [
+        f"{k + 1} {k + 1} {k // 4 + 1} {[0.8, -0.8, 0][k // 4]} {x} {y} {z}" for k, (x, y, z) in enumerate(wrapped[0])
+    ]
     (folder / "top.data").write_text("\n".join(lines) + "\n")
     universe = mda.Universe.empty(N, trajectory=True)
     with mda.Writer(str(folder / "run.xtc"), N, precision=4) as writer:

@@ -18,10 +18,14 @@ def molecules(sizes, species=None, tracer=None):
     kind = np.zeros(sizes.size, dtype=np.int64) if species is None else np.asarray(species)
     weights = np.concatenate([[1.0 / n] * n for n in sizes])
     return Molecules(
-        np.arange(first[-1]), first, weights, kind, np.ones(sizes.size),
+        np.arange(first[-1]),
+        first,
+        weights,
+        kind,
+        np.ones(sizes.size),
         np.array([float(sizes[kind == k].mean()) for k in range(kind.max() + 1)]),
         np.full(sizes.size, -1) if tracer is None else np.asarray(tracer),
-    )  # fmt: skip
+    )
 
 
 def dyadic(rng, shape, scale):

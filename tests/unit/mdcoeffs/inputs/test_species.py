@@ -42,11 +42,13 @@ def test_summed_displacements_and_hdf5(tmp_path):
     import h5py
 
     run, _ = made()
-    toml = WALK.replace("run.npz", "run.h5").replace('position = "angstrom"\n', "").replace(
-        'role = "cation"', 'role = "cation"\ncount = 10\nmass = "7 g/mol"'
-    ).replace('role = "anion"', 'role = "anion"\ncount = 10\nmass = "280 g/mol"').replace(
-        'role = "solvent"', 'role = "solvent"\ncount = 60\nmass = "88 g/mol"'
-    )  # fmt: skip
+    toml = (
+        WALK.replace("run.npz", "run.h5")
+        .replace('position = "angstrom"\n', "")
+        .replace('role = "cation"', 'role = "cation"\ncount = 10\nmass = "7 g/mol"')
+        .replace('role = "anion"', 'role = "anion"\ncount = 10\nmass = "280 g/mol"')
+        .replace('role = "solvent"', 'role = "solvent"\ncount = 60\nmass = "88 g/mol"')
+    )
     drift = np.outer(np.arange(200), [1e-12, 0, 0])
     with h5py.File(tmp_path / "run.h5", "w") as data:
         data["time"] = run.time * 1e12
@@ -157,12 +159,18 @@ def test_front_door_of_python_users():
     import mdcoeffs
 
     run, parts = made()
-    species = [mdcoeffs.Species("Li", 1, "cation"), mdcoeffs.Species("X", -1, "anion"),
-               mdcoeffs.Species("S", 0, "solvent")]  # fmt: skip
+    species = [
+        mdcoeffs.Species("Li", 1, "cation"),
+        mdcoeffs.Species("X", -1, "anion"),
+        mdcoeffs.Species("S", 0, "solvent"),
+    ]
     arrays = {
-        "time": run.time, "positions": parts.positions, "volume": run.volume,
-        "labels": np.array(["Li", "X", "S"])[parts.species], "masses": np.array(run.masses)[parts.species],
-    }  # fmt: skip
+        "time": run.time,
+        "positions": parts.positions,
+        "volume": run.volume,
+        "labels": np.array(["Li", "X", "S"])[parts.species],
+        "masses": np.array(run.masses)[parts.species],
+    }
     got = mdcoeffs.collective_displacements(arrays, species, temperature=353.0)
     assert np.abs(got.R - run.R).max() < 1e-22
     assert all(hasattr(mdcoeffs, name) for name in mdcoeffs.__all__)

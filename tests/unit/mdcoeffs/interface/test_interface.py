@@ -301,11 +301,15 @@ BAD = [
     ({"extra": '[interface.regions.x]\npoints = "Li"\nbetween = ["1 angstrom"]\n'}, "pairs of increasing"),
     ({"extra": '[interface.regions.x]\npoints = "Na"\nbetween = ["1 angstrom", "2 angstrom"]\n'}, "not defined"),
     ({"extra": '[interface.regions.x]\npoints = "Li"\nbetween = ["1 angstrom", "20 angstrom"]\n'}, "outside the box"),
-    ({"extra": '[interface.prediction]\nbarrier = "b"\ntemperature = "500 K"\njumps = 2\nions = 3\ntime = "1 ns"\n'},
-     "not defined"),
-    ({"extra": '[interface.prediction]\nbarrier = "b"\ntemperature = "600 K"\njumps = 2\nions = 3\ntime = "1 ns"\n'},
-     "is that of this run"),
-]  # fmt: skip
+    (
+        {"extra": '[interface.prediction]\nbarrier = "b"\ntemperature = "500 K"\njumps = 2\nions = 3\ntime = "1 ns"\n'},
+        "not defined",
+    ),
+    (
+        {"extra": '[interface.prediction]\nbarrier = "b"\ntemperature = "600 K"\njumps = 2\nions = 3\ntime = "1 ns"\n'},
+        "is that of this run",
+    ),
+]
 
 
 @pytest.mark.parametrize(("parts", "words"), BAD, ids=[words for _, words in BAD])

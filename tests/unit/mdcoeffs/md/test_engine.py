@@ -223,9 +223,19 @@ def test_the_content_hash_tells_runs_apart_but_not_their_length(system):
     point = file.points[0]
     assert replace(point, frames=7).digest == point.digest
     assert system().points[0].digest == point.digest
-    changed = [system(swap=(old, new)).points[0].digest for old, new in (
-        ("300 K", "301 K"), ("= 36", "= 37"), ("1.2472", "1.25"), ("0.6 nm", "0.61 nm"), ("40 g/mol", "41 g/mol"),
-        ("20 fs", "10 fs"), ("solvent = 18", "solvent = 19"), ('"1 ps"', '"2 ps"'))]  # fmt: skip
+    changed = [
+        system(swap=(old, new)).points[0].digest
+        for old, new in (
+            ("300 K", "301 K"),
+            ("= 36", "= 37"),
+            ("1.2472", "1.25"),
+            ("0.6 nm", "0.61 nm"),
+            ("40 g/mol", "41 g/mol"),
+            ("20 fs", "10 fs"),
+            ("solvent = 18", "solvent = 19"),
+            ('"1 ps"', '"2 ps"'),
+        )
+    ]
     assert len({point.digest, *changed, file.field_points[0].digest}) == 10
 
 
@@ -243,7 +253,11 @@ strengths = ["0.05 V/nm", "0.1 V/nm"]
     )
     points = system(text).field_points
     assert [(p.label, p.frames) for p in points] == [
-        ("E0.02_r0", 40), ("E0.02_r1", 40), ("E0.05_r0", 20), ("E0.1_r0", 20)]  # fmt: skip
+        ("E0.02_r0", 40),
+        ("E0.02_r1", 40),
+        ("E0.05_r0", 20),
+        ("E0.1_r0", 20),
+    ]
     with pytest.raises(InputError, match=r"field\[1\].strengths gives 0.02 V/nm for state c1 a second time"):
         system(text.replace('"0.05 V/nm"', '"0.02 V/nm"'))
 

@@ -76,8 +76,9 @@ def test_common_motion_is_found():
 
 def test_too_few_groups_have_no_error_and_replicas_help():
     rng = np.random.default_rng(5)
-    runs = [displacements(fractional_walk(1.0, particles=2, frames=1000, rng=rng), 1.0, LAGS, longest=200)
-            for _ in range(3)]  # fmt: skip
+    runs = [
+        displacements(fractional_walk(1.0, particles=2, frames=1000, rng=rng), 1.0, LAGS, longest=200) for _ in range(3)
+    ]
     assert np.isnan(exponent(runs[0], (20.0, 200.0)).alpha.error)
     joined = join(runs)
     assert joined.sums.shape == (6, 12, LAGS.size)
@@ -100,8 +101,11 @@ def test_groups_and_blocks():
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
 def test_exponent_and_order_parameter(alpha):
     rng = np.random.default_rng(int(10 * alpha) + 6)
-    cage = law(fractional_walk(alpha, particles=60, frames=1000, rng=rng) if alpha
-               else trapped_walk(2.0, particles=60, frames=1000, rng=rng))  # fmt: skip
+    cage = law(
+        fractional_walk(alpha, particles=60, frames=1000, rng=rng)
+        if alpha
+        else trapped_walk(2.0, particles=60, frames=1000, rng=rng)
+    )
     plus = law(fractional_walk(1.0, particles=60, frames=1000, rng=rng))
     M = order_parameter(cage, plus)
     for found in (cage.alpha, M):

@@ -129,8 +129,9 @@ def test_overlap_from_the_radius_of_gyration(tmp_path):
 
     rng = np.random.default_rng(2)
     n, frames = 8, 8
-    u = mda.Universe.empty(3 * n, n_residues=2 * n, atom_resindex=[*range(n), *np.repeat(np.arange(n, 2 * n), 2)],
-                           trajectory=True)  # fmt: skip
+    u = mda.Universe.empty(
+        3 * n, n_residues=2 * n, atom_resindex=[*range(n), *np.repeat(np.arange(n, 2 * n), 2)], trajectory=True
+    )
     u.add_TopologyAttr("masses", [7.0] * n + [20.0] * 2 * n)
     u.add_TopologyAttr("resnames", ["Li"] * n + ["X"] * n)
     u.add_TopologyAttr("resids", np.arange(1, 2 * n + 1))
@@ -178,8 +179,15 @@ cutoffs = {X = "7 angstrom"}
 
 
 def test_self_and_distinct_shares(tmp_path):
-    matrix = OnsagerMatrix(np.diag([4e-10, 6e-10]), (1, -1), (1, 1), 1000.0, 300.0, "barycentric",
-                           covariance=np.diag([4e-11, 1e-11, 6e-11]) ** 2)  # fmt: skip
+    matrix = OnsagerMatrix(
+        np.diag([4e-10, 6e-10]),
+        (1, -1),
+        (1, 1),
+        1000.0,
+        300.0,
+        "barycentric",
+        covariance=np.diag([4e-11, 1e-11, 6e-11]) ** 2,
+    )
 
     class Saved:
         title, names, volume, correlations, lag = "x", ("a", "b"), 1e-26, np.zeros((1, 2, 2)), np.zeros(1)
@@ -187,8 +195,10 @@ def test_self_and_distinct_shares(tmp_path):
     import xarray as xr
 
     def save(frame):
-        data = xr.Dataset({"Omega": (("ion", "ion_2"), matrix.Omega), "covariance": (("p", "q"), matrix.covariance)},
-                          attrs={"z": [1, -1], "nu": [1, 1], "c": 1000.0, "T": 300.0, "frame": frame})  # fmt: skip
+        data = xr.Dataset(
+            {"Omega": (("ion", "ion_2"), matrix.Omega), "covariance": (("p", "q"), matrix.covariance)},
+            attrs={"z": [1, -1], "nu": [1, 1], "c": 1000.0, "T": 300.0, "frame": frame},
+        )
         data.to_netcdf(tmp_path / "onsager.nc", engine="h5netcdf")
 
     D = 0.25 * 4e-10 * R * 300 / 1000
@@ -223,8 +233,13 @@ def test_bad_tables(tmp_path, text, message):
 def test_no_shell_is_an_error_and_a_cutoff_mends_it(tmp_path):
     rng = np.random.default_rng(0)
     labels = np.repeat(["Li", "X", "S"], [5, 5, 30])
-    np.savez(tmp_path / "run.npz", time=np.arange(40.0), positions=rng.random((40, 40, 3)) * 24e-10, labels=labels,
-             box=np.eye(3) * 24e-10)  # fmt: skip
+    np.savez(
+        tmp_path / "run.npz",
+        time=np.arange(40.0),
+        positions=rng.random((40, 40, 3)) * 24e-10,
+        labels=labels,
+        box=np.eye(3) * 24e-10,
+    )
     (tmp_path / "SPECIES.toml").write_text(EXCHANGE.replace("-0.5", "-1"))
     with pytest.raises(InputError, match=r"g\(r\) of Li-X has no first peak that stands out"):
         analyse(structure.ANALYSIS, tmp_path / "SPECIES.toml", folder=tmp_path)
