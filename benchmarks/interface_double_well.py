@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from mdcoeffs.interface.profiles import barrier_between, free_energy_profile
-from mdcoeffs.interface.rates import Estimate, jump_rate
+from mdcoeffs.interface.rates import CountEstimate, jump_rate
 from mdcoeffs.interface.settings import Region
 from mdcoeffs.interface.sums import RegionCounts
 from mdcoeffs.statistics.blocks import BlockSums
@@ -116,7 +116,7 @@ def simulate(well: Well, frames: int, every: int, seed: int) -> NDArray[np.int64
     return np.asarray(walk(start, up, down, frames, every, int(rng.integers(2**31))))
 
 
-def rates_of(sites: NDArray[np.int64]) -> tuple[Estimate, Estimate]:
+def rates_of(sites: NDArray[np.int64]) -> tuple[CountEstimate, CountEstimate]:
     """Entry and exit rate of the right well, per frame, through `RegionCounts`."""
     counts = RegionCounts(Region("right", "walkers", ((0.0, 4.0),), MARGIN), WALKERS, len(sites))
     x = X[sites]

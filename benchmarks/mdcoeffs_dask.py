@@ -65,44 +65,52 @@ def main() -> None:
     parser.add_argument("--trajectories", type=int, default=8)
     parser.add_argument("--frames", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
-    told = parser.parse_args()
+    arguments = parser.parse_args()
     from distributed import Client, LocalCluster
 
+    from mdcoeffs.analysis import analyse_many
     from mdcoeffs.inputs.species import read_species
-    from mdcoeffs.onsager.cluster import onsager_on_cluster
+    from mdcoeffs.onsager import ANALYSIS
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "warm").mkdir()
-        file = read_species(write_system(folder, told.trajectories, told.frames))
+        file = read_species(write_system(folder, arguments.trajectories, arguments.frames))
         warm = read_species(write_system(folder / "warm", 2, 60))
-        size = sum((folder / f"t{k}.xtc").stat().st_size for k in range(told.trajectories))
-        whole = told.trajectories * told.frames
-        print(f"{told.trajectories} trajectories, {told.frames} frames each, {2 * IONS + SOLVENT} atoms, "
-              f"{size / whole / 1000:.1f} kB a frame; load {os.getloadavg()[0]:.1f}")  # fmt: skip
-        clusters = {n: LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None, silence_logs=50)
-                    for n in (1, 2)}  # fmt: skip
+        size = sum((folder / f"t{k}.xtc").stat().st_size for k in range(arguments.trajectories))
+        whole = arguments.trajectories * arguments.frames
+        print(
+            f"{arguments.trajectories} trajectories, {arguments.frames} frames each, {2 * IONS + SOLVENT} atoms, "
+            f"{size / whole / 1000:.1f} kB a frame; load {os.getloadavg()[0]:.1f}"
+        )
+        clusters = {
+            n: LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None, silence_logs=50) for n in (1, 2)
+        }
         wall: dict[int, list[float]] = {1: [], 2: []}
         busiest: dict[int, list[float]] = {1: [], 2: []}
         watch = {n: Client(cluster, set_as_default=False) for n, cluster in clusters.items()}
         results = {}
         for cluster in clusters.values():
-            list(onsager_on_cluster([warm, warm], cluster.scheduler_address))
-        for _ in range(told.rounds):
+            list(analyse_many(ANALYSIS, [warm, warm], cluster.scheduler_address))
+        for _ in range(arguments.rounds):
             for n, cluster in clusters.items():
                 before, begun = watch[n].run(cpu), time.perf_counter()
-                [(_, results[n])] = onsager_on_cluster([file], cluster.scheduler_address)
+                [(_, results[n])] = analyse_many(ANALYSIS, [file], cluster.scheduler_address)
                 wall[n].append(time.perf_counter() - begun)
                 after = watch[n].run(cpu)
                 busiest[n].append(max(after[w] - before[w] for w in after))
         same = np.array_equal(results[1].matrix.samples, results[2].matrix.samples)
         for n in (1, 2):
-            print(f"{n} worker(s): wall {statistics.median(wall[n]):.2f} s, busiest worker "
-                  f"{statistics.median(busiest[n]):.2f} s of processor time "
-                  f"({1e3 * statistics.median(busiest[1]) / whole:.2f} ms a frame with one)")  # fmt: skip
-        print(f"two over one: {statistics.median(wall[1]) / statistics.median(wall[2]):.2f} x by the wall clock, "
-              f"{statistics.median(busiest[1]) / statistics.median(busiest[2]):.2f} x by processor time; the same "
-              f"numbers: {same}; load {os.getloadavg()[0]:.1f}")  # fmt: skip
+            print(
+                f"{n} worker(s): wall {statistics.median(wall[n]):.2f} s, busiest worker "
+                f"{statistics.median(busiest[n]):.2f} s of processor time "
+                f"({1e3 * statistics.median(busiest[1]) / whole:.2f} ms a frame with one)"
+            )
+        print(
+            f"two over one: {statistics.median(wall[1]) / statistics.median(wall[2]):.2f} x by the wall clock, "
+            f"{statistics.median(busiest[1]) / statistics.median(busiest[2]):.2f} x by processor time; the same "
+            f"numbers: {same}; load {os.getloadavg()[0]:.1f}"
+        )
         for n in (1, 2):
             watch[n].close()
             clusters[n].close()

@@ -31,7 +31,7 @@ from scipy.stats import binomtest
 from mdcoeffs.mobility.paddlewheel import jumps, nearest, reorientation, response, sample
 from mdcoeffs.mobility.rotation import autocorrelation, relaxation, unwrapped_angles
 from mdcoeffs.mobility.translation import displacements, exponent, lags_for, order_parameter
-from mdcoeffs.statistics.lagged import Estimate, spread
+from mdcoeffs.statistics.lagged import LaggedEstimate, spread
 from mdcoeffs.synthetic.dynamics import fractional_walk, paddlewheel, rotors, trapped_walk
 
 ALPHA, BIAS = 0.01, 0.25
@@ -40,7 +40,7 @@ CAGES = (0.0, 0.5, 1.0)
 Row = dict[str, Any]
 
 
-def held(found: Estimate, truth: float) -> list[float]:
+def held(found: LaggedEstimate, truth: float) -> list[float]:
     """[1 if the interval holds the truth, deviation in standard errors]."""
     low, high = found.interval()
     return [float(low <= truth <= high), (found.value - truth) / found.error]
@@ -58,15 +58,17 @@ def translation(rng: np.random.Generator, alpha: float) -> Row:
 
     n = rng.integers(8, 60, size=2)
     cage = (
-        fractional_walk(alpha, particles=int(n[0]), frames=frames, rng=rng) if alpha
+        fractional_walk(alpha, particles=int(n[0]), frames=frames, rng=rng)
+        if alpha
         else trapped_walk(window[0] / 8, particles=int(n[0]), frames=frames, rng=rng)
-    )  # fmt: skip
+    )
     plus = law(fractional_walk(1.0, particles=int(n[1]), frames=frames, rng=rng))
     cage = law(cage)
     return {
-        f"alpha {alpha:g}": held(cage.alpha, alpha), "alpha_+": held(plus.alpha, 1.0),
+        f"alpha {alpha:g}": held(cage.alpha, alpha),
+        "alpha_+": held(plus.alpha, 1.0),
         f"M {alpha:g}": held(order_parameter(cage, plus), alpha),
-    }  # fmt: skip
+    }
 
 
 def rotation(rng: np.random.Generator) -> Row:
@@ -82,7 +84,7 @@ def rotation(rng: np.random.Generator) -> Row:
     k = msad.lag.size // 2
     weights = np.zeros(msad.lag.size)
     weights[k] = 1 / (4 * msad.lag[k] * D)
-    slope = Estimate(float(weights @ msad.mean), *spread([msad.influence(weights)]), ())
+    slope = LaggedEstimate(float(weights @ msad.mean), *spread([msad.influence(weights)]), ())
     lags = lags_for(frames, 1.0, (1.0, 2.0 / D))
     found = {"alpha_theta": held(exponent(msad, window).alpha, 1.0), "slope 4 D_r": held(slope, 1.0)}
     for order, C in enumerate(autocorrelation(axes, 1.0, lags, longest=int(1 / D)), start=1):
@@ -98,9 +100,7 @@ def cage(rng: np.random.Generator, turned: bool) -> Row:
     half = 5
     events = jumps(system.cations, half=half, threshold=0.5)
     boxes = np.broadcast_to(np.eye(3) * system.edge, (events.count, 3, 3))
-    near = nearest(
-        events.before, system.centres[:, events.frame].transpose(1, 0, 2), boxes, count=1, cutoff=np.inf
-    )  # fmt: skip
+    near = nearest(events.before, system.centres[:, events.frame].transpose(1, 0, 2), boxes, count=1, cutoff=np.inf)
     delays = np.arange(-30, 31)
     theta = reorientation(system.axes, half=half)
     found = response([sample(events, near, [(0, theta)], delays, half=half, rng=rng)], delays, 1.0, half=half)
@@ -125,8 +125,12 @@ def verdict(rows: Sequence[Row]) -> tuple[dict[str, dict[str, float]], bool]:
         n, hits = len(pairs), int(pairs[:, 0].sum())
         p = float(binomtest(hits, n, 0.95).pvalue)
         numbers[name] = {
-            "n": n, "coverage": hits / n, "p": p, "bias": float(pairs[:, 1].mean()), "sd": float(pairs[:, 1].std())
-        }  # fmt: skip
+            "n": n,
+            "coverage": hits / n,
+            "p": p,
+            "bias": float(pairs[:, 1].mean()),
+            "sd": float(pairs[:, 1].std()),
+        }
         good &= p >= ALPHA / len(names) and abs(numbers[name]["bias"]) < BIAS + 3 / np.sqrt(n)
     false = [row["false"][0] for row in rows if "false" in row]
     if false:

@@ -441,7 +441,8 @@ def _on_cluster(function: Function, items: Sequence[Any], scheduler: str, chunk:
 
     with connected(scheduler) as client:
         threads = max(1, sum(client.nthreads().values()))
-        laid_down = client.scatter(bytes(cloudpickle.dumps(function)), hash=False)
+        # A task's value, not scattered data: when the worker that has it dies, the scheduler makes it again.
+        laid_down = client.submit(bytes, cloudpickle.dumps(function), pure=False)
         parcels = {
             client.submit(_run_bytes, laid_down, _pack(items, indices), pure=False, retries=1): indices
             for indices in _parcels(len(items), threads, chunk)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdcoeffs.md.run_record import put_arrays
+from cellsim.files.folder import write_arrays
 from mdcoeffs.md.simulate import run_folder
 from mdcoeffs.md.system import read_system
 
@@ -26,10 +26,13 @@ def main(source: Path, target: Path) -> None:
             continue
         there.mkdir(parents=True, exist_ok=True)
         with np.load(here / "displacements.npz") as run:
-            put_arrays(
-                there / "displacements.npz", time=run["time"][::EVERY], R=run["R"][::EVERY].astype(np.int32),
-                volume=run["volume"], log=run["log"][::EVERY].astype(np.float32),
-            )  # fmt: skip
+            thinned = {
+                "time": run["time"][::EVERY],
+                "R": run["R"][::EVERY].astype(np.int32),
+                "volume": run["volume"],
+                "log": run["log"][::EVERY].astype(np.float32),
+            }
+            write_arrays(there / "displacements.npz", thinned)
         shutil.copy(here / "run.json", there)
         shutil.copy(here.parent / "SPECIES.toml", there.parent)
     shutil.copy(source / "system.toml", target)

@@ -208,6 +208,12 @@ def label(symbol: str, unit: str, what: str = "") -> str:
     return text if unit in ("", "1") else f"{text} ({unit})"
 
 
+def time_unit(longest: float) -> tuple[float, str]:
+    """Factor from seconds, and name, of the unit in which times up to `longest` [s] have at most five digits."""
+    units = ((1e15, "fs"), (1e12, "ps"), (1e9, "ns"), (1e6, "µs"))
+    return next(((factor, unit) for factor, unit in units if longest * factor < 5e4), units[-1])
+
+
 def shades(count: int, *, low: float = 0.0, high: float = 0.88) -> list[tuple[float, float, float, float]]:
     """`count` colours along :data:`SEQUENTIAL`, dark first; its pale end is left out."""
     from matplotlib import colormaps

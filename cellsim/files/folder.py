@@ -7,6 +7,7 @@ folder of results is filled beside its place too and moved in file by file, the 
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import math
@@ -26,6 +27,8 @@ from cellsim.base import InputError
 if TYPE_CHECKING:
     import xarray as xr
 
+Rows = Sequence[Sequence[str]]
+"""A table as texts, row by row."""
 SAMPLED = 1 << 28
 """Above this size a file is told apart by its size, its time of change and samples of its contents [byte]."""
 
@@ -67,6 +70,13 @@ def write_text(path: str | Path, text: str) -> Path:
 def write_json(path: str | Path, value: Any) -> Path:
     """Write plain values as JSON; see :func:`plain` for what becomes of NaN, arrays and paths."""
     return write_text(path, json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def write_rows(path: str | Path, rows: Rows) -> Path:
+    """Write rows of texts as CSV."""
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream, lineterminator="\n").writerows(rows)
+    return Path(path)
 
 
 def write_netcdf(path: str | Path, data: xr.Dataset) -> Path:

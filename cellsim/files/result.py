@@ -6,10 +6,12 @@ writes any of them into a folder.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cellsim.files.folder import result_folder, write_json, write_netcdf
+from cellsim.files.folder import Rows, result_folder, write_json, write_netcdf, write_rows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,7 +34,13 @@ class Result(Protocol):
 
 
 def keep(
-    result: Result, directory: str | Path, name: str, *, numbers: str = "summary.json", figure: bool = True
+    result: Result,
+    directory: str | Path,
+    name: str,
+    *,
+    numbers: str = "summary.json",
+    figure: bool = True,
+    tables: Mapping[str, Rows] = MappingProxyType({}),
 ) -> list[Path]:
     """Write a result into a folder: ``NAME.nc``, ``NAME.png`` and its numbers, all or nothing.
 
@@ -48,6 +56,8 @@ def keep(
         File of the numbers.
     figure : bool
         Whether to draw.
+    tables : mapping
+        Further tables: name of the file -> rows.
 
     Returns
     -------
@@ -60,6 +70,7 @@ def keep(
         data = result.dataset()
         if data is not None:
             written.append(write_netcdf(fresh / f"{name}.nc", data))
+        written += [write_rows(fresh / table, rows) for table, rows in tables.items()]
         if figure:
             written.append(result.draw(fresh / f"{name}.png"))
         written.append(write_json(fresh / numbers, result.numbers()))

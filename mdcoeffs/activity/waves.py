@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints
-from mdcoeffs.frames.walker import Frame
+from mdcoeffs.frames.snapshot import Snapshot
 from mdcoeffs.statistics.blocks import Averaged, BlockSums, average, jackknife
 
 MOST_VECTORS = 600
@@ -47,7 +47,7 @@ HIGHEST = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Vectors:
+class WaveVectors:
     """Wave vectors of a box, one of each pair k, -k, in shells of nearly equal length.
 
     Parameters
@@ -70,7 +70,7 @@ class Vectors:
         return np.bincount(self.shell, minlength=self.k.size)
 
 
-def wave_vectors(box: Array, k_max: float) -> Vectors:
+def wave_vectors(box: Array, k_max: float) -> WaveVectors:
     """Wave vectors of a box up to a length.
 
     Parameters
@@ -82,7 +82,7 @@ def wave_vectors(box: Array, k_max: float) -> Vectors:
 
     Returns
     -------
-    Vectors
+    WaveVectors
 
     Raises
     ------
@@ -111,15 +111,15 @@ def wave_vectors(box: Array, k_max: float) -> Vectors:
             f"k_max = {k_max * 1e-9:.4g} 1/nm leaves {shell[-1] + 1 if k.size else 0} lengths of waves in this box; "
             f"at least {HIGHEST + 1} are needed: choose a larger k_max"
         )
-    return Vectors(whole, shell, np.bincount(shell, k) / np.bincount(shell))
+    return WaveVectors(whole, shell, np.bincount(shell, k) / np.bincount(shell))
 
 
 def _shells(k: Array, gap: float) -> Ints:
     """Shell of each of the lengths `k` in increasing order; a shell is no wider than `gap` of its length."""
     shell, first, number = np.zeros(k.size, dtype=np.int64), 0.0, -1
-    for j, one in enumerate(k):
-        if number < 0 or one > first * (1 + gap):
-            first, number = one, number + 1
+    for j, length in enumerate(k):
+        if number < 0 or length > first * (1 + gap):
+            first, number = length, number + 1
         shell[j] = number
     return shell
 
@@ -129,7 +129,7 @@ class WaveSums:
 
     Parameters
     ----------
-    vectors : Vectors
+    vectors : WaveVectors
         Of all replicas.
     ions, solvent : array of int (n,), (m,)
         Rows of the points: molecules where `centres` is true, else atoms.
@@ -139,21 +139,21 @@ class WaveSums:
         Points are centres of mass of molecules.
     """
 
-    def __init__(self, vectors: Vectors, ions: Ints, solvent: Ints, charges: Array, *, centres: bool) -> None:
+    def __init__(self, vectors: WaveVectors, ions: Ints, solvent: Ints, charges: Array, *, centres: bool) -> None:
         self.vectors, self.ions, self.solvent, self.charges, self.centres = vectors, ions, solvent, charges, centres
+        self.follow = "whole" if centres else ""
         self.sums = BlockSums(len(COLUMNS) * vectors.k.size + 2)
 
-    def add(self, frame: Frame) -> None:
-        """Take one frame in."""
-        volume, box = frame.volume, frame.box
-        assert box is not None
-        points = frame.centres if self.centres else frame.positions
-        assert points is not None
-        s, zero, z = self.waves(points @ np.linalg.inv(box))
-        k2 = np.sum((self.vectors.whole @ (2.0 * np.pi * np.linalg.inv(box).T)) ** 2, axis=1)
-        parts = (abs(s) ** 2, (s * zero.conj()).real, abs(zero) ** 2, abs(z) ** 2, k2)
+    def add(self, snapshot: Snapshot) -> None:
+        """Take one snapshot in."""
+        to_fractions = np.linalg.inv(snapshot.cell)
+        points = snapshot.centres if self.centres else snapshot.positions
+        s, zero, z = self.waves(points @ to_fractions)
+        k2 = np.sum((self.vectors.whole @ (2.0 * np.pi * to_fractions.T)) ** 2, axis=1)
+        squares = (abs(s) ** 2, (s * zero.conj()).real, abs(zero) ** 2, abs(z) ** 2, k2)
         shell, count = self.vectors.shell, self.vectors.counts
-        self.sums.add(np.concatenate([*(np.bincount(shell, one) / count for one in parts), [volume, 1.0]]))
+        means = [np.bincount(shell, each) / count for each in squares]
+        self.sums.add(np.concatenate([*means, [snapshot.volume, 1.0]]))
 
     def waves(self, fractions: Array) -> NDArray[np.complex128]:
         """rho_s/N_s, rho_0/N_0 and rho_z of every wave vector, (3, vectors), from fractional coordinates."""
@@ -162,20 +162,22 @@ class WaveSums:
         load = np.zeros((rows.size, 3))
         load[:n, 0], load[n:, 1], load[:n, 2] = 1.0 / n, 1.0 / m, self.charges
         whole, most = self.vectors.whole, int(np.abs(self.vectors.whole).max())
+        # A vector is a whole multiple along each reciprocal axis, so its phase is a product of three powers, and the
+        # exponentials, the dear part, are taken once per point and axis.
         step = np.exp(-2j * np.pi * fractions[rows].T)
         powers = np.ones((most + 1, 3, rows.size), dtype=np.complex128)
         for j in range(most):
             powers[j + 1] = powers[j] * step
-        found = np.empty((3, len(whole)), dtype=np.complex128)
+        waves = np.empty((3, len(whole)), dtype=np.complex128)
         width = max(1, CHUNK // rows.size)
         for start in range(0, len(whole), width):
-            part = whole[start : start + width]
-            phase = np.ones((len(part), rows.size), dtype=np.complex128)
+            some = whole[start : start + width]
+            phase = np.ones((len(some), rows.size), dtype=np.complex128)
             for axis in range(3):
-                one = powers[np.abs(part[:, axis]), axis]
-                phase *= np.where(part[:, axis, None] < 0, one.conj(), one)
-            found[:, start : start + width] = (phase @ load).T
-        return found
+                power = powers[np.abs(some[:, axis]), axis]
+                phase *= np.where(some[:, axis, None] < 0, power.conj(), power)
+            waves[:, start : start + width] = (phase @ load).T
+        return waves
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The state."""
@@ -231,9 +233,7 @@ def composition(total: Array, n_ions: int) -> Array:
     return np.asarray(n_ions * (ss + zero - 2.0 * s0))
 
 
-def long_wave_limit(
-    blocks: Sequence[Array], lengths: Sequence[Array], counts: Ints, n_ions: int
-) -> Limit:  # fmt: skip
+def long_wave_limit(blocks: Sequence[Array], lengths: Sequence[Array], counts: Ints, n_ions: int) -> Limit:
     """1/Y at k -> 0.
 
     Parameters
@@ -251,7 +251,7 @@ def long_wave_limit(
     -------
     Limit
     """
-    total = np.asarray(sum(one.sum(axis=0) for one in blocks))
+    total = np.asarray(sum(each.sum(axis=0) for each in blocks))
     Y = composition(total, n_ions)
     q = total[:-2].reshape(len(COLUMNS), -1)[4] / total[-1]
     q = q / q[-1]
@@ -270,6 +270,7 @@ def long_wave_limit(
             curve = np.full(q.size, np.nan)
             curve[:size] = np.vander(q[:size], degree + 1, increasing=True) @ beta
             curves.append(curve)
+            # Akaike: a parameter costs one; so does every shell left out, which a parameter of its own would fit.
             scores.append(-0.5 * deviance - (degree + 1) - (q.size - size))
     if not values:
         raise InputError("1/Y(k) of the composition waves could not be fitted; look at Y(k), the run may be demixing")
@@ -277,9 +278,8 @@ def long_wave_limit(
     weights /= weights.sum()
     best = float(weights @ np.array(values))
     gradient = weights @ np.array(gradients)
-    error = jackknife(
-        blocks, lambda sums: best + gradient @ (composition(sums, n_ions) - Y), weights=lengths
-    )  # fmt: skip
+    # Linear in Y about the fit: a new fit for every block left out would jump between models.
+    error = jackknife(blocks, lambda sums: best + gradient @ (composition(sums, n_ions) - Y), weights=lengths)
     seen = ~np.isnan(curves)
     share = weights @ seen
     with np.errstate(invalid="ignore"):
@@ -288,19 +288,15 @@ def long_wave_limit(
     return Limit(error, spread, np.array(degrees), np.array(ranges), weights, curve, gradient, n)
 
 
-def independent_waves(
-    blocks: Sequence[Array], lengths: Sequence[Array], counts: Ints, n_ions: int, q: Array
-) -> Array:  # fmt: skip
+def independent_waves(blocks: Sequence[Array], lengths: Sequence[Array], counts: Ints, n_ions: int, q: Array) -> Array:
     """Independent values of |wave|^2 behind the mean of each shell, (shells,) [1].
 
     The relative variance of a mean of n squares of complex Gaussian numbers is 1/n. Its estimate from blocks is
     smoothed by a power law in k per wave vector, for it is as rough as there are few blocks.
     """
-    series = [
-        np.array([composition(row, n_ions) for row in one]) for one in blocks
-    ]  # fmt: skip
+    series = [np.array([composition(row, n_ions) for row in each]) for each in blocks]
     mean = average(series, weights=lengths)
-    frames = float(sum(one.sum() for one in lengths))
+    frames = float(sum(each.sum() for each in lengths))
     with np.errstate(invalid="ignore", divide="ignore"):
         each = (mean.value / mean.error) ** 2 / counts
     each = np.where(np.isfinite(each) & (each > 0), each, frames)

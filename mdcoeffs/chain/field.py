@@ -12,7 +12,6 @@ blocks much longer than any memory of the current, with Student's t for their nu
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from scipy import stats
 
 from cellsim.base import Array, InputError, e
 from mdcoeffs.inputs.arrays import load_arrays
-from mdcoeffs.md.run_record import read_record
+from mdcoeffs.md.engine import read_record
 from mdcoeffs.md.simulate import run_folder
 from mdcoeffs.md.system import StatePoint, read_system
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
@@ -35,6 +34,12 @@ BLOCKS = 40
 FEWEST = 10
 """Fewest blocks an interval is given for."""
 _DRAWS = 20000
+NAMES = ("kappa", "t_solvent", "t_barycentric")
+"""What is compared: conductivity [S/m], cation transference number in the solvent and the barycentric frame [1]."""
+SETTLE = 20e-12
+"""Start of a run in a field that is left out [s]."""
+LINEAR = 0.01
+"""p-value below which the response is called non-linear."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +78,14 @@ class Drift:
 
     def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
         """Central interval of ``"kappa"``, ``"t_solvent"`` or ``"t_barycentric"``."""
-        column = self.draws[:, ("kappa", "t_solvent", "t_barycentric").index(name)]
+        column = self.draws[:, NAMES.index(name)]
         low, high = np.quantile(column, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
+
+    def numbers(self) -> dict[str, Any]:
+        """In plain values."""
+        own = {"field": self.field, "blocks": self.blocks, "block": self.block, "velocity": self.velocity.tolist()}
+        return own | {name: {"value": getattr(self, name), "interval": self.interval(name)} for name in NAMES}
 
 
 def drift_in_field(
@@ -188,6 +198,11 @@ class Agreement:
         """Zero lies in the interval of the difference."""
         return self.difference[0] <= 0 <= self.difference[1]
 
+    def numbers(self) -> dict[str, Any]:
+        """In plain values."""
+        values = {"name": self.name, "at_rest": self.first, "in_field": self.second, "interval": self.difference}
+        return values | {"agrees": self.agrees}
+
 
 def compare_draws(name: str, first: Array, second: Array, *, values: tuple[float, float], seed: int = 0) -> Agreement:
     """Difference of two independent estimates given by draws.
@@ -232,17 +247,17 @@ def zero_field(drifts: Sequence[Drift]) -> Array:
     InputError
         Fewer than two different fields.
     """
-    E2 = np.array([one.field**2 for one in drifts])
+    E2 = np.array([drift.field**2 for drift in drifts])
     if len(set(E2.tolist())) < 2:
         raise InputError("an extrapolation to zero field needs runs in at least two fields")
-    found = np.empty((min(len(one.draws) for one in drifts), 3))
+    intercepts = np.empty((min(len(drift.draws) for drift in drifts), 3))
     for k in range(3):
-        y = np.stack([one.draws[: len(found), k] for one in drifts], axis=1)
+        y = np.stack([drift.draws[: len(intercepts), k] for drift in drifts], axis=1)
         w = 1 / y.var(axis=0, ddof=1)
         centre = w @ E2 / w.sum()
         slope = (y - y @ w[:, None] / w.sum()) @ (w * (E2 - centre)) / (w @ (E2 - centre) ** 2)
-        found[:, k] = y @ w / w.sum() - slope * centre
-    return found
+        intercepts[:, k] = y @ w / w.sum() - slope * centre
+    return intercepts
 
 
 def linear_response(drifts: Sequence[Drift]) -> float:
@@ -258,18 +273,10 @@ def linear_response(drifts: Sequence[Drift]) -> float:
     float
         p-value [1]; below 0.01 the response is not linear.
     """
-    kappa = np.array([one.kappa for one in drifts])
-    w = 1 / np.array([one.draws[:, 0].var(ddof=1) for one in drifts])
+    kappa = np.array([drift.kappa for drift in drifts])
+    w = 1 / np.array([drift.draws[:, 0].var(ddof=1) for drift in drifts])
     mean = w @ kappa / w.sum()
     return float(stats.chi2.sf(w @ (kappa - mean) ** 2, len(drifts) - 1))
-
-
-NAMES = ("kappa", "t_solvent", "t_barycentric")
-"""What is compared: conductivity [S/m], cation transference number in the solvent and the barycentric frame [1]."""
-SETTLE = 20e-12
-"""Start of a run in a field that is left out [s]."""
-LINEAR = 0.01
-"""p-value below which the response is called non-linear."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,6 +308,43 @@ class FieldResult:
     labels: tuple[str, ...]
     p_linear: float
 
+    def lines(self) -> list[str]:
+        """What the terminal shows."""
+        m = self.solvent
+        lines = [f"{self.state}: {m.c / 1000:.4g} mol/L, {m.T:g} K; 95 % intervals"]
+        width = max(len(label) for label in (*self.labels, "at rest (Omega)"))
+        lines.append(f"  {'':<{width}}  {'kappa [S/m]':<22}{'t+ solvent frame':<24}t+ barycentric")
+        rest = [m.interval("kappa"), m.interval("t_plus"), self.barycentric.interval("t_plus")]
+        lines.append(_row("at rest (Omega)", width, (m.kappa, m.t_plus, self.barycentric.t_plus), rest))
+        for drift in self.drifts:
+            ends = [drift.interval(name) for name in NAMES]
+            lines.append(_row(f"{drift.field * 1e-9:.4g} V/nm", width, tuple(getattr(drift, n) for n in NAMES), ends))
+        lines.append("  field less rest:")
+        for label in dict.fromkeys(self.labels):
+            these = [a for a, here in zip(self.agreements, self.labels, strict=True) if here == label]
+            lines.append(_row(label, width, tuple(a.second - a.first for a in these), [a.difference for a in these]))
+        apart = [f"{a.name} ({here})" for a, here in zip(self.agreements, self.labels, strict=True) if not a.agrees]
+        lines.append(f"  {'apart: ' + ', '.join(apart) if apart else 'the two routes agree within their errors'}")
+        if self.p_linear == self.p_linear:
+            verdict = "linear" if self.p_linear >= LINEAR else "not linear: use weaker fields"
+            lines.append(f"  same kappa at all fields: p = {self.p_linear:.2g}, {verdict}")
+        return lines + [f"  note     {doubt.name}: {doubt.text}" for doubt in m.warnings]
+
+    def numbers(self) -> dict[str, Any]:
+        """Everything found, for JSON."""
+        m = self.solvent
+        at_rest = {
+            "kappa": {"value": m.kappa, "interval": m.interval("kappa")},
+            "t_solvent": {"value": m.t_plus, "interval": m.interval("t_plus")},
+            "t_barycentric": {"value": self.barycentric.t_plus, "interval": self.barycentric.interval("t_plus")},
+            "notes": [f"{doubt.name}: {doubt.text}" for doubt in m.warnings],
+        }
+        head = {"state": self.state, "c": m.c, "temperature": m.T, "level": 0.95, "at_rest": at_rest}
+        in_field = [drift.numbers() for drift in self.drifts]
+        compared = zip(self.labels, self.agreements, strict=True)
+        differences = [{"field": label, **agreement.numbers()} for label, agreement in compared]
+        return head | {"in_field": in_field, "differences": differences, "p_linear": self.p_linear}
+
 
 def displacements_of(folder: str | Path, point: StatePoint) -> CollectiveDisplacements:
     """Summed displacements of a finished run.
@@ -327,12 +371,20 @@ def displacements_of(folder: str | Path, point: StatePoint) -> CollectiveDisplac
     if record is None or record.frames < point.frames:
         raise InputError(f"{folder}: no finished run; mdcoeffs simulate makes it")
     data = load_arrays(folder / "displacements.npz")
-    keep = data["time"] * 1e-12 <= (point.frames + 0.5) * point.frame_interval
-    return CollectiveDisplacements(
-        R=data["R"][keep].astype(float) * 1e-12, time=data["time"][keep] * 1e-12, volume=point.volume,
-        temperature=point.temperature, z=point.z, counts=point.counts, frame="lab", masses=point.masses,
-        roles=tuple(one.role for one in point.species), names=tuple(one.name for one in point.species),
-    ).to_frame("barycentric")  # fmt: skip
+    used = data["time"] * 1e-12 <= (point.frames + 0.5) * point.frame_interval
+    lab = CollectiveDisplacements(
+        R=data["R"][used].astype(float) * 1e-12,
+        time=data["time"][used] * 1e-12,
+        volume=point.volume,
+        temperature=point.temperature,
+        z=point.z,
+        counts=point.counts,
+        frame="lab",
+        masses=point.masses,
+        roles=tuple(particle.role for particle in point.species),
+        names=tuple(particle.name for particle in point.species),
+    )
+    return lab.to_frame("barycentric")
 
 
 def field_result(folder: str | Path, *, block: float | None = None, seed: int = 0) -> FieldResult:
@@ -358,19 +410,19 @@ def field_result(folder: str | Path, *, block: float | None = None, seed: int = 
     """
     folder = Path(folder).resolve()
     file = read_system(folder.parent / "system.toml")
-    at_rest = [one for one in file.points if one.state == folder.name]
-    in_field = [one for one in file.field_points if one.state == folder.name]
+    at_rest = [point for point in file.points if point.state == folder.name]
+    in_field = [point for point in file.field_points if point.state == folder.name]
     if not at_rest:
-        names = dict.fromkeys(one.state for one in file.points)
+        names = dict.fromkeys(point.state for point in file.points)
         raise InputError(f"{folder}: is not a state of {file.path.name}; allowed: {', '.join(names)}")
     if not in_field:
         raise InputError(f"{folder}: has no runs in a field; name the state in [field] of the SYSTEM.toml")
-    runs = [displacements_of(run_folder(folder.parent, one), one) for one in at_rest]
+    runs = [displacements_of(run_folder(folder.parent, point), point) for point in at_rest]
     solvent = estimate_onsager(runs, frame="solvent", seed=seed)
     barycentric = estimate_onsager(runs, frame="barycentric", seed=seed)
     drifts = []
-    for E in sorted({one.field for one in in_field}):
-        driven = [displacements_of(run_folder(folder.parent, one), one) for one in in_field if one.field == E]
+    for E in sorted({point.field for point in in_field}):
+        driven = [displacements_of(run_folder(folder.parent, point), point) for point in in_field if point.field == E]
         drifts.append(drift_in_field(driven, E, block=block, skip=SETTLE, seed=seed))
     return compare_routes(folder.name, solvent, barycentric, drifts)
 
@@ -398,54 +450,21 @@ def compare_routes(
         "t_solvent": (solvent.t_plus, solvent.draws("t_plus")),
         "t_barycentric": (barycentric.t_plus, barycentric.draws("t_plus")),
     }
-    found, labels = [], []
-    for one in drifts:
+    agreements, labels = [], []
+    for drift in drifts:
         for k, name in enumerate(NAMES):
-            values = (rest[name][0], float(getattr(one, name)))
-            found.append(compare_draws(name, rest[name][1], one.draws[:, k], values=values))
-            labels.append(f"{one.field * 1e-9:.4g} V/nm")
+            values = (rest[name][0], float(getattr(drift, name)))
+            agreements.append(compare_draws(name, rest[name][1], drift.draws[:, k], values=values))
+            labels.append(f"{drift.field * 1e-9:.4g} V/nm")
     p = float("nan")
     if len(drifts) > 1:
         p = linear_response(drifts)
         limit = zero_field(drifts)
         for k, name in enumerate(NAMES):
             values = (rest[name][0], float(np.median(limit[:, k])))
-            found.append(compare_draws(name, rest[name][1], limit[:, k], values=values))
+            agreements.append(compare_draws(name, rest[name][1], limit[:, k], values=values))
             labels.append("zero field")
-    return FieldResult(state, solvent, barycentric, tuple(drifts), tuple(found), tuple(labels), p)
-
-
-def field_lines(result: FieldResult) -> list[str]:
-    """What the command prints.
-
-    Parameters
-    ----------
-    result : FieldResult
-        The comparison.
-
-    Returns
-    -------
-    list of str
-    """
-    m = result.solvent
-    lines = [f"{result.state}: {m.c / 1000:.4g} mol/L, {m.T:g} K; 95 % intervals"]
-    width = max(len(label) for label in (*result.labels, "at rest (Omega)"))
-    lines.append(f"  {'':<{width}}  {'kappa [S/m]':<22}{'t+ solvent frame':<24}t+ barycentric")
-    rest = [m.interval("kappa"), m.interval("t_plus"), result.barycentric.interval("t_plus")]
-    lines.append(_row("at rest (Omega)", width, (m.kappa, m.t_plus, result.barycentric.t_plus), rest))
-    for one in result.drifts:
-        ends = [one.interval(name) for name in NAMES]
-        lines.append(_row(f"{one.field * 1e-9:.4g} V/nm", width, tuple(getattr(one, n) for n in NAMES), ends))
-    lines.append("  field less rest:")
-    for label in dict.fromkeys(result.labels):
-        these = [a for a, here in zip(result.agreements, result.labels, strict=True) if here == label]
-        lines.append(_row(label, width, tuple(a.second - a.first for a in these), [a.difference for a in these]))
-    apart = [f"{a.name} ({here})" for a, here in zip(result.agreements, result.labels, strict=True) if not a.agrees]
-    lines.append(f"  {'apart: ' + ', '.join(apart) if apart else 'the two routes agree within their errors'}")
-    if result.p_linear == result.p_linear:
-        verdict = "linear" if result.p_linear >= LINEAR else "not linear: use weaker fields"
-        lines.append(f"  same kappa at all fields: p = {result.p_linear:.2g}, {verdict}")
-    return lines + [f"  note     {doubt.name}: {doubt.text}" for doubt in m.warnings]
+    return FieldResult(state, solvent, barycentric, tuple(drifts), tuple(agreements), tuple(labels), p)
 
 
 def _row(label: str, width: int, values: tuple[float, ...], ends: Sequence[tuple[float, float]]) -> str:
@@ -453,39 +472,3 @@ def _row(label: str, width: int, values: tuple[float, ...], ends: Sequence[tuple
     for value, (low, high), digits in zip(values, ends, (2, 4, 4), strict=True):
         cells.append(f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})")
     return f"  {label:<{width}}  {cells[0]:<22}{cells[1]:<24}{cells[2]}".rstrip()
-
-
-def write_field(result: FieldResult, path: str | Path) -> None:
-    """Write the comparison as JSON.
-
-    Parameters
-    ----------
-    result : FieldResult
-        The comparison.
-    path : str or Path
-        File to write.
-    """
-    m = result.solvent
-    found: dict[str, Any] = {
-        "state": result.state, "c": m.c, "temperature": m.T, "level": 0.95,
-        "at_rest": {
-            "kappa": {"value": m.kappa, "interval": m.interval("kappa")},
-            "t_solvent": {"value": m.t_plus, "interval": m.interval("t_plus")},
-            "t_barycentric": {
-                "value": result.barycentric.t_plus, "interval": result.barycentric.interval("t_plus")
-            },
-            "notes": [f"{doubt.name}: {doubt.text}" for doubt in m.warnings],
-        },
-        "in_field": [
-            {"field": one.field, "blocks": one.blocks, "block": one.block, "velocity": one.velocity.tolist(),
-             **{name: {"value": getattr(one, name), "interval": one.interval(name)} for name in NAMES}}
-            for one in result.drifts
-        ],
-        "differences": [
-            {"field": label, "name": a.name, "at_rest": a.first, "in_field": a.second, "interval": a.difference,
-             "agrees": a.agrees}
-            for a, label in zip(result.agreements, result.labels, strict=True)
-        ],
-        "p_linear": None if result.p_linear != result.p_linear else result.p_linear,
-    }  # fmt: skip
-    Path(path).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

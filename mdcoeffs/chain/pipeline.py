@@ -18,21 +18,22 @@ OUT/report/         report.html
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tomli_w
 
-from cellsim.base import Array, ConvergenceError, InputError
+from cellsim.base import Array, ConvergenceError, InputError, Progress
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.files.folder import file_hash, read_json, text_hash, write_json, write_text
+from cellsim.files.result import keep
 from cellsim.fit.bands import bands_of_case, normal_draws, write_bands
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import own_numbers
@@ -43,18 +44,52 @@ from cellsim.run.folder import predict, write_run
 from cellsim.run.report import write_report as write_cell_report
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
-from mdcoeffs.chain.field import field_result, write_field
-from mdcoeffs.chain.pipeline_file import PipelineFile
-from mdcoeffs.chain.pipeline_md import Chain, Tell, activities_of, chi_block, matrices_of, simulated
+from mdcoeffs import activity, onsager
+from mdcoeffs.analysis import Analysis, analyse_into, analyse_many
+from mdcoeffs.chain.field import field_result
+from mdcoeffs.chain.pipeline_file import PipelineFile, check_species
 from mdcoeffs.chain.report import write_report
-from mdcoeffs.chain.stage import Done, Stage, file_hash, make, text_hash
+from mdcoeffs.chain.stage import Done, Stage, current, make
 from mdcoeffs.chain.to_set import set_from_recipe
-from mdcoeffs.onsager.report import read_onsager
+from mdcoeffs.frames.stream import with_positions
+from mdcoeffs.inputs.species import SpeciesFile, read_species
+from mdcoeffs.md.engine import read_record
+from mdcoeffs.md.simulate import run_folder, simulate_system
+from mdcoeffs.onsager.result import read_onsager
 
 log = logging.getLogger(__name__)
 
+Tell = Callable[[str], None]
 STEADY = 4.0
 """A small-voltage cell is held for so many L^2/D; what is left of the transient is exp(-pi^2 times this)."""
+
+
+@dataclass(eq=False)
+class Chain:
+    """What the stages share; filled as they go.
+
+    Parameters
+    ----------
+    file : PipelineFile
+        The CASE.toml.
+    output : Path
+        The folder.
+    tell : callable
+        Called with a line about every stage.
+    done : dict
+        Name of a stage -> what came of it, in order.
+    """
+
+    file: PipelineFile
+    output: Path
+    tell: Tell
+    done: dict[str, Done] = field(default_factory=dict)
+
+    def take(self, name: str, done: Done) -> Done:
+        """Take a stage in, and tell of it."""
+        self.tell(f"{name}: {'from cache' if done.cached else f'made in {done.seconds:.1f} s'}")
+        self.done[name] = done
+        return done
 
 
 @dataclass(frozen=True)
@@ -87,7 +122,7 @@ def run_pipeline(
     platform: str | None = None,
     jobs: int | None = None,
     tell: Tell | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> PipelineResult:
     """Go through the chain, taking from the folder what is there and current.
 
@@ -122,48 +157,161 @@ def run_pipeline(
     output = Path(output)
     try:
         output.mkdir(parents=True, exist_ok=True)
-        (output / "pipeline.toml").write_text(file.text, encoding="utf-8")
+        write_text(output / "pipeline.toml", file.text)
     except OSError as error:
         raise InputError(f"{output}: cannot be written ({error.strerror or error})") from error
     chain = Chain(file, output, tell or log.info)
-    species = dict(file.species)
-    if file.system is not None:
-        species = simulated(chain, platform, jobs, progress)
-    matrices = matrices_of(chain, species, scheduler, progress)
-    activities = activities_of(chain, species, progress) if file.route else {}
+    paths = dict(file.species) if file.system is None else _simulated(chain, platform, jobs, progress)
+    species = {state: read_species(path) for state, path in paths.items()}
+    matrices = _matrices(chain, species, scheduler, progress)
+    activities = _activities(chain, species, scheduler, progress) if file.route else {}
     made = _set(chain, matrices, activities)
     cell = _cell(chain, matrices)
     polarized = _polarize(chain, cell, made)
     checked = _consistency(chain, cell, made, matrices)
-    fields = _fields(chain)
-    names = {name: dict(one.files) for name, one in chain.done.items()}
-    stage = Stage(
-        output / "report", {f"{name}/{one}": digest for name, files in names.items() for one, digest in files.items()},
-        {"title": file.title, "text": text_hash(file.text), "field": [file_hash(path) for path in fields.values()]},
-        ("mdcoeffs.chain.report",),
-    )  # fmt: skip
-    stages = {name: one.folder.relative_to(output) for name, one in chain.done.items()}
-    seconds = {name: one.seconds for name, one in chain.done.items()}
-
-    def write(folder: Path) -> None:
-        write_report(
-            folder, output, title=file.title, states=tuple(matrices), stages=stages, seconds=seconds,
-            set_folder=made.folder, polarization=polarized.folder, consistency=checked.folder, fields=fields,
-            case_text=file.text,
-        )  # fmt: skip
-
-    report = chain.keep("report", make(stage, write))
+    report = _report(chain, _fields(chain))
     lines = (made.folder / "notes.txt").read_text(encoding="utf-8").splitlines()
     lines += (polarized.folder / "bands.txt").read_text(encoding="utf-8").splitlines()
-    for one in json.loads((checked.folder / "consistency.json").read_text(encoding="utf-8")):
-        lines.append(f"{one['state']}: i_ss/i_0 of a small-voltage cell {_shown(one['cell'])}, "
-                     f"Shao Eq. 14 from Omega {_shown(one['omega'])}")  # fmt: skip
+    for row in read_json(checked.folder / "consistency.json"):
+        cell_value, from_omega = _shown(row["cell"]), _shown(row["omega"])
+        lines.append(
+            f"{row['state']}: i_ss/i_0 of a small-voltage cell {cell_value}, Shao Eq. 14 from Omega {from_omega}"
+        )
     return PipelineResult(output, report.folder / "report.html", chain.done, tuple(lines))
+
+
+def _report(chain: Chain, fields: Mapping[str, Path]) -> Done:
+    file, output, done = chain.file, chain.output, dict(chain.done)
+    inputs = {f"{name}/{path}": digest for name, stage in done.items() for path, digest in stage.files.items()}
+    options = {"title": file.title, "text": text_hash(file.text), "field": [file_hash(p) for p in fields.values()]}
+
+    def write(folder: Path) -> None:
+        write_report(folder, output, done, fields, title=file.title, case_text=file.text)
+
+    return chain.take("report", make(Stage(output / "report", inputs, options, ("mdcoeffs.chain.report",)), write))
 
 
 def _shown(entry: Mapping[str, Any]) -> str:
     ends = entry["interval"]
     return f"{entry['value']:.4f}" + ("" if ends is None else f" (95 %: {ends[0]:.4f} to {ends[1]:.4f})")
+
+
+# ---- trajectories ---------------------------------------------------------------------------------------------------
+
+
+def _simulated(chain: Chain, platform: str | None, jobs: int | None, progress: Progress | None) -> dict[str, Path]:
+    """State -> SPECIES.toml of the runs of the SYSTEM.toml, found or made."""
+    system, folder = chain.file.system, chain.output / "md"
+    assert system is not None
+    records = [(point, read_record(run_folder(folder, point), point)) for point in system.all_points]
+    missing = [point for point, record in records if record is None or record.frames < point.frames]
+    species = {state: folder / state / "SPECIES.toml" for state in chain.file.states}
+    if missing or not all(path.is_file() for path in species.values()):
+        done = simulate_system(system, folder, platform=platform, jobs=jobs, progress=progress)
+        chain.tell(f"simulate: {len(missing)} of {len(records)} runs made in {done.seconds:.1f} s")
+    else:
+        chain.tell(f"simulate: {len(records)} runs, from cache")
+    return species
+
+
+def _contents(file: SpeciesFile) -> dict[str, str]:
+    """Content hashes of a SPECIES.toml and of the files it names."""
+    hashes = {"SPECIES.toml": file_hash(file.path)}
+    for number, replica in enumerate(file.replicas):
+        hashes |= {f"replica-{number}-{k}": file_hash(path) for k, path in enumerate(replica.files)}
+    return hashes
+
+
+def _analysed(
+    chain: Chain,
+    analysis: Analysis,
+    folder: str,
+    species: Mapping[str, SpeciesFile],
+    settings: Mapping[str, Any],
+    scheduler: str | None,
+    progress: Progress | None,
+) -> dict[str, Done]:
+    """State -> an analysis of it, from its folder or made; on a cluster all replicas of all states at once."""
+    stages, modules = {}, (f"mdcoeffs.{analysis.name}",)
+    for state, file in species.items():
+        options = {"settings": repr(settings[state])}
+        stages[state] = Stage(chain.output / folder / state, _contents(file), options, modules)
+    done = {state: valid for state, stage in stages.items() if (valid := current(stage)) is not None}
+    stale = [state for state in stages if state not in done]
+    if scheduler is None:
+        for state in stale:
+
+            def work(output: Path, state: str = state) -> None:
+                analyse_into(analysis, species[state], output, settings=settings[state], progress=progress)
+
+            done[state] = make(stages[state], work)
+    elif stale:
+        files, asked = [species[state] for state in stale], [settings[state] for state in stale]
+        for number, result in analyse_many(analysis, files, scheduler, settings=asked, progress=progress):
+
+            def write(output: Path, result: Any = result) -> None:
+                keep(result, output, analysis.name, tables=result.tables())
+
+            done[stale[number]] = make(stages[stale[number]], write)
+    return done
+
+
+def _matrices(
+    chain: Chain, species: Mapping[str, SpeciesFile], scheduler: str | None, progress: Progress | None
+) -> dict[str, Done]:
+    """State -> Omega of it, in the order of concentration."""
+    for file in species.values():
+        check_species(file)
+    settings = {state: onsager.read_estimate(file) for state, file in species.items()}
+    done = _analysed(chain, onsager.ANALYSIS, "onsager", species, settings, scheduler, progress)
+    order = sorted(species, key=lambda state: read_onsager(done[state].folder).c)
+    return {state: chain.take(f"onsager {state}", done[state]) for state in order}
+
+
+def _activities(
+    chain: Chain, species: Mapping[str, SpeciesFile], scheduler: str | None, progress: Progress | None
+) -> dict[str, Done]:
+    """State -> chi of it, from the positions of the trajectories."""
+    files, settings = {}, {}
+    for state, file in species.items():
+        files[state] = replace(file, replicas=tuple(with_positions(replica) for replica in file.replicas))
+        settings[state] = replace(activity.read_activity(file), route=str(chain.file.route))
+    done = _analysed(chain, activity.ANALYSIS, "chi", files, settings, scheduler, progress)
+    return {state: chain.take(f"chi {state}", done[state]) for state in species}
+
+
+def chi_block(c: Sequence[float], activities: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The table [chi] of a recipe: what the trajectories say at each concentration, with its error.
+
+    Parameters
+    ----------
+    c : sequence of float
+        Concentrations, increasing [mol/m^3].
+    activities : sequence of mapping
+        ``summary.json`` of ``mdcoeffs activity`` of each.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        A chi that its error does not tell from zero.
+    """
+    chi, error = ([each[key] for each in activities] for key in ("chi", "standard_error"))
+    for value, spread, each in zip(chi, error, activities, strict=True):
+        if not (value and value > 0 and spread < value):
+            raise InputError(
+                f"chi = {value} +- {spread} at {each['c'] / 1000:.4g} mol/L is not told from zero; use longer runs, or "
+                f"give [chi] in place of [kirkwood_buff]"
+            )
+    source = f"fluctuations in the trajectories (Kirkwood-Buff), by {activities[0]['route']}"
+    block = {"basis": "molal", "source": source}
+    if len(c) == 1:
+        return block | {"value": chi[0], "standard_error": error[0]}
+    x = [float(f"{each / 1000:.10g}") for each in c]
+    return block | {"variable": "c", "x": x, "y": chi, "standard_error": error}
 
 
 # ---- the set --------------------------------------------------------------------------------------------------------
@@ -172,22 +320,24 @@ def _shown(entry: Mapping[str, Any]) -> str:
 def _set(chain: Chain, matrices: Mapping[str, Done], activities: Mapping[str, Done]) -> Done:
     recipe = dict(chain.file.recipe) | {"onsager": [f"../onsager/{state}" for state in matrices]}
     if activities:
-        recipe["chi"] = chi_block(
-            [read_onsager(one.folder).c for one in matrices.values()],
-            [json.loads((activities[one].folder / "summary.json").read_text(encoding="utf-8")) for one in matrices],
-        )
+        c = [read_onsager(done.folder).c for done in matrices.values()]
+        recipe["chi"] = chi_block(c, [read_json(activities[state].folder / "summary.json") for state in matrices])
     text = tomli_w.dumps(recipe)
-    inputs = {"recipe": text_hash(text)}
-    for state, one in (*matrices.items(), *((f"chi {k}", v) for k, v in activities.items())):
-        inputs |= one.inputs(state)
+    inputs = {"recipe": text_hash(text)} | _inputs(matrices)
+    inputs |= _inputs({f"chi {state}": done for state, done in activities.items()})
 
     def work(folder: Path) -> None:
-        (folder / "SET.toml").write_text(text, encoding="utf-8")
+        write_text(folder / "SET.toml", text)
         made = set_from_recipe(folder / "SET.toml", name="transport")
-        (folder / "transport.toml").write_text(made.text, encoding="utf-8")
-        (folder / "notes.txt").write_text("\n".join(made.notes) + "\n", encoding="utf-8")
+        write_text(folder / "transport.toml", made.text)
+        write_text(folder / "notes.txt", "\n".join(made.notes) + "\n")
 
-    return chain.keep("set", make(Stage(chain.output / "set", inputs, {}, ("mdcoeffs.chain.to_set",)), work))
+    return chain.take("set", make(Stage(chain.output / "set", inputs, {}, ("mdcoeffs.chain.to_set",)), work))
+
+
+def _inputs(stages: Mapping[str, Done]) -> dict[str, str]:
+    """The files of some stages, as inputs of another one."""
+    return {name: digest for prefix, done in stages.items() for name, digest in done.inputs(prefix).items()}
 
 
 # ---- the cell -------------------------------------------------------------------------------------------------------
@@ -200,23 +350,15 @@ def _cell(chain: Chain, matrices: Mapping[str, Done]) -> Path:
     case["cell"] = {"temperature": f"{T:.10g} K"} | dict(case["cell"])
     case["electrolyte"] = {"transport": "set/transport.toml"} | dict(case["electrolyte"])
     path = chain.output / "cell.toml"
-    path.write_text(tomli_w.dumps(case), encoding="utf-8")
-    return path
+    return write_text(path, tomli_w.dumps(case))
 
 
 def _polarize(chain: Chain, cell: Path, made: Done) -> Done:
     case = load_case(cell)
     draws, seed = chain.file.draws, chain.file.seed
-    modules = (
-        "cellsim.run.folder",
-        "cellsim.run.figures",
-        "cellsim.run.report",
-        "cellsim.fit.bands",
-    )
-    stage = Stage(
-        chain.output / "polarization", {"cell.toml": file_hash(cell), **made.inputs("set")},
-        {"draws": draws, "seed": seed}, modules,
-    )  # fmt: skip
+    inputs = {"cell.toml": file_hash(cell), **made.inputs("set")}
+    modules = ("cellsim.run.folder", "cellsim.run.figures", "cellsim.run.report", "cellsim.fit.bands")
+    stage = Stage(chain.output / "polarization", inputs, {"draws": draws, "seed": seed}, modules)
 
     def work(folder: Path) -> None:
         solution = predict(case)
@@ -225,14 +367,15 @@ def _polarize(chain: Chain, cell: Path, made: Done) -> Done:
             write_cell_report(solution, directory, case, figures=write_figures(solution, directory, case=case))
 
         write_run(folder, case, solution, draw=draw)
-        told = [] if solution.succeeded else [f"the run ended early, so there are no bands: {solution.message}"]
-        if solution.succeeded and _has_covariance(case.transport):
-            told = write_bands(case, bands_of_case(case, draws, seed=seed), folder)
-        elif solution.succeeded:
-            told = ["the set has no covariance, so there are no bands"]
-        (folder / "bands.txt").write_text("\n".join(told) + "\n", encoding="utf-8")
+        if not solution.succeeded:
+            lines = [f"the run ended early, so there are no bands: {solution.message}"]
+        elif _has_covariance(case.transport):
+            lines = write_bands(case, bands_of_case(case, draws, seed=seed), folder)
+        else:
+            lines = ["the set has no covariance, so there are no bands"]
+        write_text(folder / "bands.txt", "\n".join(lines) + "\n")
 
-    return chain.keep("polarization", make(stage, work))
+    return chain.take("polarization", make(stage, work))
 
 
 def _has_covariance(transport: TransportSet) -> bool:
@@ -240,34 +383,28 @@ def _has_covariance(transport: TransportSet) -> bool:
 
 
 def _consistency(chain: Chain, cell: Path, made: Done, matrices: Mapping[str, Done]) -> Done:
-    case = load_case(cell)
-    thickness, voltage, draws, seed = case.cell.thickness, chain.file.voltage, chain.file.cell_draws, chain.file.seed
-    inputs = made.inputs("set")
-    for state, one in matrices.items():
-        inputs |= one.inputs(state)
-    stage = Stage(
-        chain.output / "consistency", inputs,
-        {"thickness": thickness, "voltage": voltage, "draws": draws, "seed": seed,
-         "motion": case.transport.solvent_motion},
-        ("mdcoeffs.chain.pipeline", "cellsim.run.simulation", "cellsim.solvers.sundials"),
-    )  # fmt: skip
+    case, file = load_case(cell), chain.file
+    transport = case.transport
+    options: dict[str, Any] = {"thickness": case.cell.thickness, "voltage": file.voltage}
+    options |= {"draws": file.cell_draws, "seed": file.seed}
+    inputs = made.inputs("set") | _inputs(matrices)
+    modules = ("mdcoeffs.chain.pipeline", "cellsim.run.simulation", "cellsim.solvers.sundials")
+    decides = options | {"motion": transport.solvent_motion}
+    stage = Stage(chain.output / "consistency", inputs, decides, modules)
 
     def work(folder: Path) -> None:
         rows = []
-        for state, one in matrices.items():
-            m = read_onsager(one.folder)
-            value, spread = current_fraction_of_cell(
-                case.transport, m.c, thickness=thickness, voltage=voltage, draws=draws, seed=seed
-            )
-            ends = None if spread is None else np.quantile(spread, [0.025, 0.975]).tolist()
-            rows.append({
-                "state": state, "c": m.c, "voltage": voltage, "cell": {"value": value, "interval": ends},
-                "omega": {"value": m.rho_plus, "interval": None if m.samples is None else list(m.interval("rho_plus"))},
-                "difference": value - m.rho_plus,
-            })  # fmt: skip
-        (folder / "consistency.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        for state, done in matrices.items():
+            m = read_onsager(done.folder)
+            value, spread = current_fraction_of_cell(transport, m.c, **options)
+            ends = None if spread is None else np.quantile(spread, [0.025, 0.975])
+            of_omega = None if m.samples is None else m.interval("rho_plus")
+            cell_row = {"value": value, "interval": ends}
+            row = {"state": state, "c": m.c, "voltage": file.voltage, "cell": cell_row}
+            rows.append(row | {"omega": {"value": m.rho_plus, "interval": of_omega}, "difference": value - m.rho_plus})
+        write_json(folder / "consistency.json", rows)
 
-    return chain.keep("consistency", make(stage, work))
+    return chain.take("consistency", make(stage, work))
 
 
 def current_fraction_of_cell(
@@ -309,14 +446,14 @@ def current_fraction_of_cell(
         space = Space(model.parameters)
         sets += [model.at(space.values(u), T) for u in normal_draws(space, mean, covariance, draws, seed)]
     members = []
-    for one in sets:
-        duration = STEADY * thickness**2 / float(one.D(c))
-        members.append(Member(Cell(thickness, T), one, Protocol((hold_voltage(voltage, duration),)), c,
-                              np.array([0.0, duration]), "sundials", Options(rtol=1e-8)))  # fmt: skip
-    found = simulate_many(members, workers=1, keep=_ratio)
-    values = [one.value for one in found if one.succeeded and one.value is not None]
-    if not found[0].succeeded or found[0].value is None or len(values) < len(members) / 2:
-        why = next((one.error for one in found if one.error), "the cells end early")
+    for each in sets:
+        duration = STEADY * thickness**2 / float(each.D(c))
+        protocol, times = Protocol((hold_voltage(voltage, duration),)), np.array([0.0, duration])
+        members.append(Member(Cell(thickness, T), each, protocol, c, times, "sundials", Options(rtol=1e-8)))
+    cells = simulate_many(members, workers=1, keep=_ratio)
+    values = [each.value for each in cells if each.succeeded and each.value is not None]
+    if not cells[0].succeeded or cells[0].value is None or len(values) < len(members) / 2:
+        why = next((each.error for each in cells if each.error), "the cells end early")
         raise ConvergenceError(f"the small-voltage cells at {c / 1000:.4g} mol/L cannot be run: {why}")
     return float(values[0]), np.array(values[1:]) if len(values) > 1 else None
 
@@ -330,10 +467,10 @@ def _ratio(solution: Solution) -> float | None:
 
 def _fields(chain: Chain) -> dict[str, Path]:
     """Label -> JSON of ``mdcoeffs field``: those the file names, and those of states simulated in a field."""
-    found, folders = {}, {}
+    results, folders = {}, {}
     for path in chain.file.field:
         if path.is_file():
-            found[f"{path.parent.name}/{path.name}"] = path
+            results[f"{path.parent.name}/{path.name}"] = path
         else:
             folders[f"{path.parent.name}_{path.name}"] = path
     system = chain.file.system
@@ -344,8 +481,8 @@ def _fields(chain: Chain) -> dict[str, Path]:
         inputs = {path.relative_to(state.parent).as_posix(): file_hash(path) for path in runs}
 
         def work(folder: Path, state: Path = state) -> None:
-            write_field(field_result(state), folder / "field.json")
+            write_json(folder / "field.json", field_result(state).numbers())
 
         stage = Stage(chain.output / "field" / name, inputs, {}, ("mdcoeffs.chain.field",))
-        found[name] = chain.keep(f"field {name}", make(stage, work)).folder / "field.json"
-    return found
+        results[name] = chain.take(f"field {name}", make(stage, work)).folder / "field.json"
+    return results

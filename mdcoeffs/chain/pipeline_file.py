@@ -13,10 +13,10 @@ from typing import Any
 
 from cellsim.base import InputError
 from cellsim.files.schema import Table, read_toml
-from mdcoeffs.activity.fluctuations import ROUTES
+from mdcoeffs.activity.result import ROUTES
 from mdcoeffs.inputs.species import SpeciesFile, read_species
 from mdcoeffs.md.system import SystemFile, read_system
-from mdcoeffs.onsager.analysis import binary_salt
+from mdcoeffs.onsager import read_estimate
 
 CELL_KEYS = ("cell", "electrolyte", "electrodes", "step", "output", "solver")
 """Tables that go into the case of cellsim as they are."""
@@ -44,7 +44,7 @@ class PipelineFile:
     recipe : mapping
         Tables of the set's recipe.
     route : str, optional
-        One of `mdcoeffs.activity.fluctuations.ROUTES`, chi from the trajectories; None where the recipe says chi.
+        One of `mdcoeffs.activity.result.ROUTES`, chi from the trajectories; None where the recipe says chi.
     case : mapping
         Tables of the cell.
     field : tuple of Path
@@ -116,12 +116,20 @@ def read_pipeline(path: str | Path) -> PipelineFile:
     check.only("voltage", "draws")
     title = top.string("title", top.file.stem)
     return PipelineFile(
-        path=Path(path), title=title, system=system, species=species, recipe=_recipe(top, title, system), route=route,
-        case=_case(top, title), field=_field(top), draws=bands.integer("draws", 200, least=20),
+        path=Path(path),
+        title=title,
+        system=system,
+        species=species,
+        recipe=_recipe(top, title, system),
+        route=route,
+        case=_case(top, title),
+        field=_field(top),
+        draws=bands.integer("draws", 200, least=20),
         seed=bands.integer("seed", 0, least=0),
         voltage=check.quantity("voltage", "V", 1e-4, above=0, most=0.01),
-        cell_draws=check.integer("draws", 100, least=20), text=top.text,
-    )  # fmt: skip
+        cell_draws=check.integer("draws", 100, least=20),
+        text=top.text,
+    )
 
 
 def check_species(file: SpeciesFile) -> None:
@@ -137,25 +145,25 @@ def check_species(file: SpeciesFile) -> None:
     InputError
         With what to write instead.
     """
-    binary_salt(file)
-    if file.frame != "solvent":
-        raise InputError(f'{file.path}: estimate.frame = "{file.frame}", but the chain needs "solvent"')
+    frame = read_estimate(file).frame
+    if frame != "solvent":
+        raise InputError(f'{file.path}: estimate.frame = "{frame}", but the chain needs "solvent"')
 
 
 def _species(top: Table) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    species: dict[str, Path] = {}
     for name in top.strings("species"):
         path = top.file.parent / name
         if not path.is_file():
             raise InputError(f"{top.where('species')}: {name!r} names no file that exists")
         label = path.parent.resolve().name if path.name == "SPECIES.toml" else path.stem
-        if label in found:
+        if label in species:
             raise InputError(f"{top.where('species')}: two files would both be called {label!r}; rename one")
         check_species(read_species(path))
-        found[label] = path
-    if not found:
+        species[label] = path
+    if not species:
         raise InputError(f"{top.where('species')} is empty; name one SPECIES.toml per concentration")
-    return found
+    return species
 
 
 def _recipe(top: Table, title: str, system: SystemFile | None) -> dict[str, Any]:
@@ -204,16 +212,16 @@ def _case(top: Table, title: str) -> dict[str, Any]:
 
 def _names_a_file(value: Any) -> bool:
     if isinstance(value, dict):
-        return "file" in value or any(_names_a_file(one) for one in value.values())
-    return isinstance(value, list) and any(_names_a_file(one) for one in value)
+        return "file" in value or any(_names_a_file(inner) for inner in value.values())
+    return isinstance(value, list) and any(_names_a_file(inner) for inner in value)
 
 
 def _field(top: Table) -> tuple[Path, ...]:
-    found = tuple(top.file.parent / name for name in top.strings("field", []))
-    for path in found:
+    paths = tuple(top.file.parent / name for name in top.strings("field", []))
+    for path in paths:
         if not path.is_file() and not (path.parent / "system.toml").is_file():
             raise InputError(
                 f"{top.where('field')}: {str(path)!r} is neither what mdcoeffs field wrote nor a state's folder of "
                 f"mdcoeffs simulate"
             )
-    return found
+    return paths

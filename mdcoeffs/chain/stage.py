@@ -8,10 +8,6 @@ left.
 from __future__ import annotations
 
 import ast
-import hashlib
-import json
-import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -22,12 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from cellsim.base import InputError
-
-log = logging.getLogger(__name__)
+from cellsim.files.folder import file_hash, read_json, values_hash, write_json, write_text
 
 RECORD = "stage.json"
-SAMPLED = 1 << 28
-"""Above this size a file's hash is that of its size, its time of change and samples of its contents [byte]."""
 PACKAGES = ("mdcoeffs", "cellsim")
 
 
@@ -55,10 +48,7 @@ class Stage:
     @property
     def key(self) -> str:
         """SHA-256 of everything that decides the result."""
-        decides = {
-            "inputs": dict(self.inputs), "options": dict(self.options), "code": code_hash(self.modules),
-        }  # fmt: skip
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+        return values_hash([dict(self.inputs), dict(self.options), code_hash(self.modules)])
 
 
 @dataclass(frozen=True)
@@ -100,12 +90,12 @@ def current(stage: Stage) -> Done | None:
     Done or None
     """
     try:
-        record = json.loads((stage.folder / RECORD).read_text(encoding="utf-8"))
+        record = read_json(stage.folder / RECORD)
         files = dict(record["files"])
         if record["key"] != stage.key or any(file_hash(stage.folder / name) != files[name] for name in files):
             return None
         return Done(stage.folder, files, float(record["seconds"]), True)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -129,26 +119,23 @@ def make(stage: Stage, work: Callable[[Path], None]) -> Done:
     InputError
         The folder cannot be written.
     """
-    found = current(stage)
-    if found is not None:
-        return found
+    done = current(stage)
+    if done is not None:
+        return done
     partial = stage.folder.with_name(f".{stage.folder.name}.partial")
     try:
         mark = partial / RECORD
         if partial.exists() and not (mark.is_file() and mark.read_text(encoding="utf-8") == stage.key):
             shutil.rmtree(partial)
         partial.mkdir(parents=True, exist_ok=True)
-        mark.write_text(stage.key, encoding="utf-8")
+        write_text(mark, stage.key)
         begun = time.monotonic()
         work(partial)
         seconds = time.monotonic() - begun
-        files = {
-            str(path.relative_to(partial)): file_hash(path)
-            for path in sorted(partial.rglob("*")) if path.is_file() and path != mark
-        }  # fmt: skip
-        record = {"key": stage.key, "seconds": seconds, "inputs": dict(stage.inputs), "options": dict(stage.options),
-                  "modules": list(stage.modules), "files": files}  # fmt: skip
-        mark.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        made = [path for path in sorted(partial.rglob("*")) if path.is_file() and path != mark]
+        files = {str(path.relative_to(partial)): file_hash(path) for path in made}
+        record = {"key": stage.key, "seconds": seconds, "inputs": stage.inputs, "options": stage.options}
+        write_json(mark, record | {"modules": stage.modules, "files": files})
         if stage.folder.exists():
             shutil.rmtree(stage.folder)
         partial.replace(stage.folder)
@@ -157,44 +144,13 @@ def make(stage: Stage, work: Callable[[Path], None]) -> Done:
     return Done(stage.folder, files, seconds, False)
 
 
-def text_hash(text: str) -> str:
-    """SHA-256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file; above `SAMPLED` of its size, time of change and 64 samples of a megabyte.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    str
-    """
-    status = path.stat()
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        if status.st_size <= SAMPLED:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        else:
-            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
-            for k in range(64):
-                stream.seek(k * (status.st_size - (1 << 20)) // 63, os.SEEK_SET)
-                digest.update(stream.read(1 << 20))
-    return digest.hexdigest()
-
-
 def code_hash(modules: tuple[str, ...]) -> str:
     """SHA-256 of the source of modules and of all they import, in functions too, of the two packages.
 
     Parameters
     ----------
     modules : tuple of str
-        Names such as ``"mdcoeffs.onsager.analysis"``.
+        Names such as ``"mdcoeffs.onsager"``.
 
     Returns
     -------
@@ -209,7 +165,7 @@ def code_hash(modules: tuple[str, ...]) -> str:
         digest, needed = _source(name)
         seen[name] = digest
         waiting += needed
-    return text_hash(json.dumps(sorted(seen.items())))
+    return values_hash(seen)
 
 
 @cache
@@ -218,17 +174,16 @@ def _source(name: str) -> tuple[str, tuple[str, ...]]:
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         return "", ()
-    data = Path(spec.origin).read_bytes()
     needed: list[str] = []
-    if spec.submodule_search_locations is None or name not in PACKAGES:
-        for node in ast.walk(ast.parse(data)):
+    if name not in PACKAGES:
+        for node in ast.walk(ast.parse(Path(spec.origin).read_bytes())):
             if isinstance(node, ast.Import):
                 needed += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 needed.append(node.module)
                 needed += [f"{node.module}.{alias.name}" for alias in node.names]
-    ours = [one for one in needed if one.split(".")[0] in PACKAGES and _is_module(one)]
-    return hashlib.sha256(data).hexdigest(), tuple(ours)
+    ours = [module for module in needed if module.split(".")[0] in PACKAGES and _is_module(module)]
+    return file_hash(spec.origin), tuple(ours)
 
 
 @cache

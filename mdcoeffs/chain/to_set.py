@@ -8,13 +8,13 @@ proportional to chi, so the error of chi, where it is given, enters the covarian
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tomli_w
 from scipy.interpolate import PchipInterpolator
 
 from cellsim.base import Array, InputError
@@ -22,12 +22,15 @@ from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.files.schema import Table, read_toml
 from mdcoeffs.inputs.arrays import read_published
-from mdcoeffs.onsager.report import read_onsager
+from mdcoeffs.onsager.result import read_onsager
 
 KEYS = ("title", "note", "onsager", "published", "salt", "solvent", "volumes", "chi", "activity", "range")
 WIDTH = 0.2
 """A set from one concentration is valid within this fraction of it, unless [range] says otherwise."""
 _DRAWS = 2000
+
+Block = dict[str, Any]
+"""A table of a transport set, as TOML has it."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def set_from_recipe(path: str | Path, *, name: str) -> MadeSet:
         TOML: ``onsager`` (list of result files or folders) or ``published`` (a table of published coefficients), the
         tables [salt] (formula, M), [solvent] (name, M), [volumes] and [chi] or [activity] as docs/mdcoeffs.md says.
     name : str
-        Name of the set; the stem of the file it will stand in.
+        Name of the set; the stem of its file.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def set_from_recipe(path: str | Path, *, name: str) -> MadeSet:
         origin = read_toml(table).string("source")
     else:
         files = top.strings("onsager")
-        matrices = [read_onsager(top.file.parent / one) for one in files]
+        matrices = [read_onsager(top.file.parent / result) for result in files]
         origin = f"mdcoeffs, from {', '.join(files)}"
     return transport_set(matrices, top, name=name, origin=origin)
 
@@ -118,28 +121,32 @@ def transport_set(matrices: Sequence[OnsagerMatrix], recipe: Table, *, name: str
     chi_block, basis, spread = _chi(recipe)
     head = _head(recipe, blocks, first, name, low, high, notes)
 
-    def chi_at(block: Sequence[str]) -> Array:
-        trial = "\n".join([*head, *_constant("kappa", 1.0, "S/m"), *_constant("D", 1e-10, "m^2/s"),
-                           *_constant("t_plus", 0.0, ""), 'frame = "solvent"', *block])  # fmt: skip
-        return np.asarray(parse_set(trial, f"{name}.toml").bind(first.T).chi(np.clip(c, low * 1000, high * 1000)))
+    def chi_at(block: Block) -> Array:
+        # A set with this chi, else made up: cellsim itself says what its block means at these concentrations.
+        other = {"kappa": _number(1.0, "S/m"), "D": _number(1e-10, "m^2/s"), "t_plus": _number(0.0, "")}
+        trial = {key: {"value": value, "source": "trial"} for key, value in other.items()}
+        trial["t_plus"]["frame"] = "solvent"
+        text = tomli_w.dumps({**head, **trial, "chi": block})
+        return np.asarray(parse_set(text, f"{name}.toml").bind(first.T).chi(np.clip(c, low * 1000, high * 1000)))
 
     chi = chi_at(chi_block)
     values, draws = _properties(moved, chi)
     covariance = None if draws is None else _covariance(draws, len(moved))
     if covariance is not None and spread is not None:
-        slopes = np.array([(chi_at(more) - chi) / step for more, step in spread.steps()]).T
+        slopes = np.array([(chi_at(moved_block) - chi) / step for moved_block, step in spread.steps()]).T
         covariance = _with_chi(covariance, values[1] / chi, slopes, spread.error)
-    lines = list(head)
+    document = dict(head)
+    n = len(moved)
     for k, (key, unit) in enumerate((("kappa", "S/m"), ("D", "m^2/s"), ("t_plus", ""))):
-        n = len(moved)
         errors = None if covariance is None else np.sqrt(np.diag(covariance)[k * n : (k + 1) * n])
-        lines += _block(key, unit, c / 1000, values[k], errors, origin, low, high)
-        if key == "t_plus":
-            lines.append('frame = "solvent"')
-    lines += [*chi_block, *_covariance_block(covariance, len(moved), spread)]
+        document[key] = _property(unit, c / 1000, values[k], errors) | {"source": origin}
+    document["t_plus"]["frame"] = "solvent"
+    document["chi"] = chi_block
+    if covariance is not None:
+        document["covariance"] = _covariance_block(covariance, n, spread)
     if covariance is None:
         notes.append("the matrices have neither samples nor covariance, so the set has no [covariance]")
-    text = "\n".join(lines) + "\n"
+    text = tomli_w.dumps(document)
     parse_set(text, f"{name}.toml").bind(first.T)
     carried = "and carries its error" if covariance is not None and spread else "and carries no error of it"
     return MadeSet(text, (*notes, f"chi on the {basis} basis; D follows from it {carried}"))
@@ -207,9 +214,9 @@ class _ChiSpread:
     paths: tuple[str, ...]
     error: Array
 
-    def steps(self) -> list[tuple[list[str], float]]:
+    def steps(self) -> list[tuple[Block, float]]:
         """The block with one number after the other moved by a hundredth of its error, and that step."""
-        found = []
+        moved = []
         for path, error in zip(self.paths, self.error, strict=True):
             data, step = dict(self.table.data), 0.01 * float(error)
             if path == "chi.value":
@@ -217,11 +224,11 @@ class _ChiSpread:
             else:
                 data["y"] = list(data["y"])
                 data["y"][int(path[6:-1])] += step
-            found.append((["", "[chi]", *_copied(Table(data, self.table.file, "chi"))], step))
-        return found
+            moved.append((data, step))
+        return moved
 
 
-def _chi(recipe: Table) -> tuple[list[str], str, _ChiSpread | None]:
+def _chi(recipe: Table) -> tuple[Block, str, _ChiSpread | None]:
     """The [chi] block, its basis, and which of its numbers have an error."""
     if recipe.exactly_one("chi", "activity") == "chi":
         table = recipe.table("chi")
@@ -229,14 +236,13 @@ def _chi(recipe: Table) -> tuple[list[str], str, _ChiSpread | None]:
         data = dict(table.data)
         if data.pop("standard_error", None) is not None and spread is not None:
             data.setdefault("uncertainty", f"{float(spread.error.max()):.3g}")
-        return ["", "[chi]", *_copied(Table(data, table.file, "chi"))], table.string("basis", "molal"), spread
+        return data, table.string("basis", "molal"), spread
     table = recipe.table("activity")
     table.only("m", "gamma", "source")
     m, gamma = np.array(table.array("m")), np.array(table.array("gamma"))
-    chi = chi_from_activity(m, gamma)
     source = f"1 + d ln gamma / d ln m of: {table.string('source')}"
-    return ["", "[chi]", 'variable = "m"', f"x = {_list(m)}", f"y = {_list(chi)}", 'basis = "molal"',
-            f"source = {_text(source)}"], "molal", None  # fmt: skip
+    points = {"variable": "m", "x": _rounded(m), "y": _rounded(chi_from_activity(m, gamma))}
+    return points | {"basis": "molal", "source": source}, "molal", None
 
 
 def _spread_of_chi(table: Table) -> _ChiSpread | None:
@@ -256,10 +262,10 @@ def _spread_of_chi(table: Table) -> _ChiSpread | None:
             )
     else:
         raise table.error("standard_error", "goes with a value or a table (x, y) of chi, not with an expression")
-    keep = [k for k, one in enumerate(error) if one > 0]
-    if not keep:
+    uncertain = [k for k, spread in enumerate(error) if spread > 0]
+    if not uncertain:
         return None
-    return _ChiSpread(bare, tuple(paths[k] for k in keep), np.array([error[k] for k in keep]))
+    return _ChiSpread(bare, tuple(paths[k] for k in uncertain), np.array([error[k] for k in uncertain]))
 
 
 def chi_from_activity(m: Array, gamma: Array) -> Array:
@@ -304,8 +310,8 @@ def _properties(matrices: Sequence[OnsagerMatrix], chi: Array) -> tuple[Array, A
             return values, None
         D = sampled.draws("diffusion", chi=float(x))
         drawn.append(np.stack([sampled.draws("kappa"), D, sampled.draws("t_plus")], axis=1))
-    size = min(len(one) for one in drawn)
-    return values, np.stack([one[:size] for one in drawn], axis=2)
+    size = min(len(draws) for draws in drawn)
+    return values, np.stack([draws[:size] for draws in drawn], axis=2)
 
 
 def _sampled(m: OnsagerMatrix, seed: int) -> OnsagerMatrix | None:
@@ -324,49 +330,47 @@ def _sampled(m: OnsagerMatrix, seed: int) -> OnsagerMatrix | None:
     return OnsagerMatrix(m.Omega, m.z, m.nu, m.c, m.T, m.frame, samples=good[:, [0, 1, 1, 2]].reshape(-1, 2, 2))
 
 
-# ---- writing TOML ------------------------------------------------------------------------------------------------
+# ---- the tables of the set -------------------------------------------------------------------------------------------
 
 
 def _head(
     recipe: Table, blocks: dict[str, Table], m: OnsagerMatrix, name: str, low: float, high: float, notes: Sequence[str]
-) -> list[str]:
+) -> Block:
     note = recipe.string("note", "transport coefficients from molecular dynamics")
-    lines = [
-        f"name = {_text(name)}", f"title = {_text(recipe.string('title', name))}", 'status = "simulated"',
-        f"note = {_text('; '.join([note, *notes]))}", "",
-    ]  # fmt: skip
     charges = {"z_plus": m.z[0], "z_minus": m.z[1], "nu_plus": m.nu[0], "nu_minus": m.nu[1]}
     for key, value in charges.items():
         if value != round(value):
             raise InputError(f"{key} = {value:g} is not whole; a transport set needs whole charges")
-    lines += ["[salt]", *_copied(blocks["salt"]), *(f"{key} = {round(value)}" for key, value in charges.items())]
-    for key in ("solvent", "volumes"):
-        lines += ["", f"[{key}]", *_copied(blocks[key])]
-    return [*lines, "", "[range]", 'variable = "c"', f'min = "{low:.10g} mol/L"', f'max = "{high:.10g} mol/L"',
-            f'T_min = "{m.T:.10g} K"', f'T_max = "{m.T:.10g} K"']  # fmt: skip
+    temperature = _number(m.T, "K")
+    limits = {"min": _number(low, "mol/L"), "max": _number(high, "mol/L"), "T_min": temperature, "T_max": temperature}
+    return {
+        "name": name,
+        "title": recipe.string("title", name),
+        "status": "simulated",
+        "note": "; ".join([note, *notes]),
+        "salt": {**blocks["salt"].data, **{key: round(value) for key, value in charges.items()}},
+        "solvent": dict(blocks["solvent"].data),
+        "volumes": dict(blocks["volumes"].data),
+        "range": {"variable": "c", **limits},
+    }
 
 
-def _copied(table: Table) -> list[str]:
-    return [f"{key} = {_toml(table.data[key])}" for key in table]
+def _number(value: float, unit: str) -> str | float:
+    return f"{value:.10g} {unit}" if unit else float(f"{value:.10g}")
 
 
-def _constant(key: str, value: float, unit: str) -> list[str]:
-    return ["", f"[{key}]", f'value = "{value:.10g} {unit}"' if unit else f"value = {value:.10g}", 'source = "trial"']
+def _rounded(values: Sequence[float] | Array) -> list[float]:
+    """To ten digits, which is more than any of them has: a set should be the same on every machine that makes it."""
+    return [float(f"{float(value):.10g}") for value in values]
 
 
-def _block(
-    key: str, unit: str, c: Array, y: Array, errors: Array | None, origin: str, low: float, high: float
-) -> list[str]:
-    lines = ["", f"[{key}]"]
-    if len(c) == 1:
-        lines.append(f'value = "{y[0]:.10g} {unit}"' if unit else f"value = {y[0]:.10g}")
-    else:
-        lines += ['variable = "c"', f"x = {_list(c)}", f"y = {_list(y)}"]
-        lines += [f"unit = {_text(unit)}"] if unit else []
+def _property(unit: str, c: Array, y: Array, errors: Array | None) -> Block:
+    block: Block = {"value": _number(float(y[0]), unit)}
+    if len(c) > 1:
+        block = {"variable": "c", "x": _rounded(c), "y": _rounded(y)} | ({"unit": unit} if unit else {})
     if errors is not None:
-        worst = float(np.max(errors))
-        lines.append(f'uncertainty = "{worst:.3g} {unit}"' if unit else f'uncertainty = "{worst:.3g}"')
-    return [*lines, f"source = {_text(origin)}"]
+        block["uncertainty"] = f"{float(np.max(errors)):.3g} {unit}".strip()
+    return block
 
 
 def _covariance(draws: Array, n: int) -> Array:
@@ -388,30 +392,9 @@ def _with_chi(covariance: Array, D_over_chi: Array, slopes: Array, error: Array)
     return whole
 
 
-def _covariance_block(matrix: Array | None, n: int, chi: _ChiSpread | None) -> list[str]:
-    if matrix is None:
-        return []
+def _covariance_block(matrix: Array, n: int, chi: _ChiSpread | None) -> Block:
     names = [f"{key}.value" if n == 1 else f"{key}.y[{k}]" for key in ("kappa", "D", "t_plus") for k in range(n)]
     names += chi.paths if chi is not None else ()
-    rows = ",\n".join("  " + _list(row) for row in matrix)
-    taken = "with the standard error of chi" if chi is not None else "chi taken as exact"
-    return ["", "[covariance]", f"parameters = {json.dumps(names)}", f"matrix = [\n{rows},\n]",
-            f'source = "posterior samples of the Onsager matrices; {taken}"']  # fmt: skip
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(_toml(one) for one in value) + "]"
-    return _text(value) if isinstance(value, str) else repr(value)
-
-
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _list(values: Sequence[float] | Array) -> str:
-    return "[" + ", ".join(f"{float(v):.10g}" for v in values) + "]"
+    carried = "with the standard error of chi" if chi is not None else "chi taken as exact"
+    source = f"posterior samples of the Onsager matrices; {carried}"
+    return {"parameters": names, "matrix": [_rounded(row) for row in matrix], "source": source}

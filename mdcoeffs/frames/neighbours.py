@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints
-from mdcoeffs.frames.reading import ANGSTROM
-from mdcoeffs.frames.walker import Frame
+from mdcoeffs.frames.snapshot import ANGSTROM, Snapshot
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -20,30 +19,30 @@ CHUNK = 1 << 22
 """Most distances held at a time; 8 byte each."""
 
 
-def dimensions(frame: Frame) -> NDArray[np.float32] | None:
-    """Box lengths and angles of a frame, (6,) [angstrom, angstrom, angstrom, degree, degree, degree].
+def dimensions(snapshot: Snapshot) -> NDArray[np.float32] | None:
+    """Box lengths and angles of a snapshot, (6,) [angstrom, angstrom, angstrom, degree, degree, degree].
 
     Parameters
     ----------
-    frame : Frame
-        The frame.
+    snapshot : Snapshot
+        The snapshot.
 
     Returns
     -------
     array (6,) or None
-        None where the frame has no box.
+        None where it has no box.
 
     Raises
     ------
     InputError
         Box vectors that are not a along x and b in the xy plane.
     """
-    if frame.box is None:
+    if snapshot.box is None:
         return None
-    box = frame.box / ANGSTROM
+    box = snapshot.box / ANGSTROM
     if np.any(np.abs(np.triu(box, 1)) > 1e-6 * np.abs(box).max()) or np.any(np.diag(box) <= 0):
         raise InputError(
-            f"frame {frame.number}: the first box vector must lie along x and the second in the xy plane (a lower "
+            f"frame {snapshot.number}: the first box vector must lie along x and the second in the xy plane (a lower "
             f"triangular box); turn positions and box"
         )
     lengths = np.linalg.norm(box, axis=1)
@@ -74,11 +73,10 @@ def pairs_within(
     distance : array (pairs,)
         Their distance [angstrom].
     """
-    found, distance = capped_distance(
-        np.ascontiguousarray(a, dtype=np.float32), np.ascontiguousarray(b, dtype=np.float32), cutoff, box=box
-    )
-    found = np.asarray(found, dtype=np.int64).reshape(-1, 2)
-    return found[:, 0], found[:, 1], np.asarray(distance, dtype=np.float64)
+    a32, b32 = (np.ascontiguousarray(points, dtype=np.float32) for points in (a, b))
+    pairs, distance = capped_distance(a32, b32, cutoff, box=box)
+    i, j = np.asarray(pairs, dtype=np.int64).reshape(-1, 2).T
+    return i, j, np.asarray(distance, dtype=np.float64)
 
 
 def histogram(
@@ -109,18 +107,18 @@ def histogram(
         Pairs (i of a, j of b), each counted once.
     """
     reach, bins = float(edges[-1]), len(edges) - 1
-    a32, b32 = (np.ascontiguousarray(one, dtype=np.float32) for one in (a, b))
+    a32, b32 = (np.ascontiguousarray(points, dtype=np.float32) for points in (a, b))
     counts = np.zeros(bins)
     rows = max(1, CHUNK // max(len(b32), 1))
+    # Where a small part of the box is asked for, a cell list visits few pairs; else it visits all of them, slower.
     near = box is not None and reach < 0.25 * float(box[:3].min())
     for start in range(0, len(a32), rows):
-        part = a32[start : start + rows]
-        # Where a small part of the box is asked for, a cell list visits few pairs.
-        found = capped_distance(part, b32, reach, box=box)[1] if near else distance_array(part, b32, box=box)
-        counts += _binned(found.ravel(), reach, bins)
+        some = a32[start : start + rows]
+        distance = capped_distance(some, b32, reach, box=box)[1] if near else distance_array(some, b32, box=box)
+        counts += _binned(distance.ravel(), reach, bins)
     if without is not None and len(without[0]):
         for start in range(0, len(without[0]), CHUNK):
-            i, j = (one[start : start + CHUNK] for one in without)
+            i, j = (side[start : start + CHUNK] for side in without)
             counts -= _binned(calc_bonds(a32[i], b32[j], box=box), reach, bins)
     return counts
 

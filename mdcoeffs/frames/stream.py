@@ -1,22 +1,24 @@
-"""One pass over the frames of a replica, with any number of accumulators: bounded memory, resumable.
+"""One pass over the snapshots of a replica, with any number of accumulators: bounded memory, resumable.
 
-Every analysis beside transport (structure, residence, mobility, interface) is a set of *accumulators* that look at
-one frame after the other. The contract is three methods (`Accumulator`):
+Every analysis is a set of *accumulators* that look at one snapshot after the other. The contract (`Accumulator`):
 
-- ``add(frame)`` takes one `Frame` in. The arrays of a frame are valid only during the call: copy what is kept.
+- ``follow`` says what is needed of the molecules: ``""`` nothing, ``"whole"`` made whole, ``"unwrap"`` also unwrapped.
+- ``add(snapshot)`` takes one `Snapshot` in. Its arrays are valid only during the call: copy what is kept.
 - ``arrays()`` gives the whole state as numpy arrays by name, without having changed it.
 - ``restore(arrays)`` puts that state into an accumulator made anew with the same settings.
 
-`run_stream` opens each replica of a SPECIES.toml, asks `make(stream)` for its accumulators by name, feeds them every
-used frame, and leaves a checkpoint now and then: a run that was killed goes on from there and ends with the same
-numbers, bit for bit. What only needs the frames iterates over ``open_stream(file, number).frames()``.
+`feed` gives every used snapshot of a replica to its accumulators and leaves a checkpoint now and then: a run that was
+killed goes on from there and ends with the same numbers, bit for bit. What only needs the snapshots iterates over
+``open_stream(file, number).snapshots()``.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import time as clock
-from collections.abc import Callable, Iterator, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,22 +28,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints, Progress
-from mdcoeffs.frames.reading import ANGSTROM, DALTON
-from mdcoeffs.frames.scratch import load_checkpoint, save_checkpoint
-from mdcoeffs.frames.snapshots import ahead, convention, lengths, snapshots
-from mdcoeffs.frames.unwrap import Molecules, box_matrix
-from mdcoeffs.frames.walker import Frame, Raw, Walker
-from mdcoeffs.inputs.arrays import labelled_molecules, load_arrays
-from mdcoeffs.inputs.species import Species, SpeciesFile
+from cellsim.files.folder import write_arrays
+from mdcoeffs.frames.molecules import Molecules
+from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, FOLLOW, Snapshot, Stored, Walker, inside
+from mdcoeffs.inputs.arrays import array_names, labels_and_masses, load_arrays, times_of, volume_of
+from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
 
 log = logging.getLogger(__name__)
 
 
 class Accumulator(Protocol):
-    """What `run_stream` feeds; see the head of this module."""
+    """What `feed` feeds; see the head of this module."""
 
-    def add(self, frame: Frame) -> None:
-        """Take one frame in."""
+    follow: str
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Take one snapshot in."""
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """The whole state."""
@@ -52,42 +54,61 @@ class Accumulator(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """A replica, opened: who is who, and its frames.
+    """A replica, opened: which atoms are what, and its snapshots.
 
     Parameters
     ----------
     label : str
         Name of the run, for messages.
-    species : tuple of Species
-        In the order of the file.
+    file : SpeciesFile
+        Species, and which snapshots are used.
     molecules : Molecules
         Which atoms make which molecule, which molecule belongs to which species; masses in dalton.
     n_atoms : int
-        Atoms in a frame.
+        Atoms in a snapshot.
     n_frames : int
-        Frames there are, an upper bound: start and stop may leave some out.
+        Snapshots there are, an upper bound: start and stop may leave some out.
     has_masses : bool
         False for arrays without masses: then no drift is taken away.
     unwrapped : bool
         Stored positions (with their image flags) are unwrapped.
-    identity : mapping
-        What a checkpoint must agree with.
+    volume : float or None
+        As the files say beside the box, which says it otherwise [m^3].
+    paths : tuple of Path
+        The files it is read from; empty where it is in memory.
     universe : MDAnalysis.Universe or None
         For trajectories.
     source : callable
-        Frames from running number `begin` on.
+        Stored snapshots from running number `begin` on.
+    scratch : Path
+        Folder for scratch files, may have to be made.
     """
 
     label: str
-    species: tuple[Species, ...]
+    file: SpeciesFile
     molecules: Molecules
     n_atoms: int
     n_frames: int
     has_masses: bool
     unwrapped: bool
-    identity: Mapping[str, Any]
+    volume: float | None
+    paths: tuple[Path, ...]
     universe: Any
-    source: Callable[[int], Iterator[Raw]] = field(repr=False)
+    source: Callable[[int], Iterator[Stored]] = field(repr=False)
+    scratch: Path = Path()
+
+    @property
+    def species(self) -> tuple[Species, ...]:
+        """In the order of the file."""
+        return self.file.species
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must agree with."""
+        f = self.file
+        options = [f.coordinates, f.timestep, f.frame_interval, f.start, f.stop, f.stride, f.ignore, dict(f.units)]
+        species, files = [repr(each) for each in f.species], [_fingerprint(path) for path in self.paths]
+        return {"species": species, "trajectory": files, "options": options}
 
     def number_of(self, name: str, where: str = "species") -> int:
         """Number of a species by its name.
@@ -97,7 +118,7 @@ class Stream:
         InputError
             No such species; `where` says who asked.
         """
-        names = [one.name for one in self.species]
+        names = [species.name for species in self.species]
         if name not in names:
             raise InputError(f"{where}: {name!r} is not a species here; allowed: {', '.join(names)}")
         return names.index(name)
@@ -126,10 +147,10 @@ class Stream:
         InputError
             No atoms, not understood, or a selection where there is no topology.
         """
-        if selection in [one.name for one in self.species]:
-            who = self.molecules
-            kind = np.repeat(who.species, np.diff(who.first))
-            return np.sort(who.atoms[kind == self.number_of(selection)])
+        molecules = self.molecules
+        if selection in [species.name for species in self.species]:
+            kind = molecules.species[molecules.owner]
+            return np.sort(molecules.atoms[kind == self.number_of(selection)])
         if self.universe is None:
             self.number_of(selection, where)
         from mdcoeffs.frames.trajectory import select
@@ -138,16 +159,23 @@ class Stream:
 
     def molecule_of(self, atoms: Ints) -> Ints:
         """Number of the molecule of each of `atoms` (n,); -1 for sites that belong to none."""
-        who = self.molecules
-        owner = np.full(self.n_atoms, -1, dtype=np.int64)
-        owner[who.atoms] = np.repeat(np.arange(who.count), np.diff(who.first))
-        return owner[np.asarray(atoms, dtype=np.int64)]
+        return self._of_atoms(self.molecules.owner)[np.asarray(atoms, dtype=np.int64)]
+
+    def places_of(self, atoms: Ints) -> Ints:
+        """Place of each of `atoms` (n,) in ``molecules.atoms``; -1 for sites that belong to no molecule."""
+        return self._of_atoms(np.arange(self.molecules.atoms.size))[np.asarray(atoms, dtype=np.int64)]
+
+    def _of_atoms(self, values: Ints) -> Ints:
+        """Values given in the order of ``molecules.atoms``, in the order of the atoms; -1 for the others."""
+        by_atom = np.full(self.n_atoms, -1, dtype=np.int64)
+        by_atom[self.molecules.atoms] = values
+        return by_atom
 
     @property
     def molecule_masses(self) -> Array:
         """Mass of every molecule (molecules,) [kg]; masses of an array file are taken as kg."""
-        who = self.molecules
-        return np.asarray(who.masses[who.species] * who.share * DALTON)
+        molecules = self.molecules
+        return np.asarray(molecules.masses[molecules.species] * molecules.share * DALTON)
 
     @property
     def charges(self) -> Array | None:
@@ -156,43 +184,47 @@ class Stream:
         return None if values is None else np.asarray(values, dtype=np.float64)
 
     def walker(self, follow: str) -> Walker:
-        """What turns raw frames of ``source`` into frames."""
+        """What turns the snapshots of ``source`` into snapshots to work with."""
         mass = self.molecule_masses
+        share = mass / mass.sum() if self.has_masses else np.zeros(mass.size)
         bonds = None
         if follow and self.universe is not None:
             from mdcoeffs.frames.trajectory import bonds_of
 
             bonds = bonds_of(self.universe)
-        return Walker(
-            self.molecules, mass / mass.sum() if self.has_masses else np.zeros(mass.size), follow=follow,
-            unwrapped=self.unwrapped, bonds=bonds,
-        )  # fmt: skip
+        return Walker(self.molecules, share, follow=follow, unwrapped=self.unwrapped, bonds=bonds)
 
-    def frames(self, *, unwrap: bool = False, whole: bool = False) -> Iterator[Frame]:
-        """Every used frame.
+    def snapshots(self, follow: str = "") -> Iterator[Snapshot]:
+        """Every used snapshot.
 
         Parameters
         ----------
-        unwrap : bool
-            Also follow the molecules: fills ``centres``, ``relative`` and ``drift``.
-        whole : bool
-            Fill them without following the molecules: ``centres`` lie in the box, and frames may be far apart.
+        follow : str
+            One of `mdcoeffs.frames.snapshot.FOLLOW`.
 
         Yields
         ------
-        Frame
+        Snapshot
 
         Raises
         ------
         InputError
-            A frame that cannot be used: order, NaN, no box to unwrap in, steps too long to unwrap.
+            A snapshot that cannot be used: order, NaN, no box to unwrap in, steps too long to unwrap.
         """
-        walker = self.walker("unwrap" if unwrap else "whole" if whole else "")
-        for raw in ahead(self.source(0)):
-            yield walker.frame(raw)
+        walker = self.walker(follow)
+        for stored in self._stored(0):
+            yield walker.snapshot(stored)
+
+    def _stored(self, begin: int) -> Iterator[Stored]:
+        from mdcoeffs.frames.trajectory import ahead
+
+        return ahead(self.source(begin))
 
 
-def open_stream(file: SpeciesFile, number: int = 0) -> Stream:
+# ---- opening --------------------------------------------------------------------------------------------------------
+
+
+def open_stream(file: SpeciesFile, number: int = 0, *, scratch: Path = Path()) -> Stream:
     """Open replica `number` of a SPECIES.toml.
 
     Parameters
@@ -201,6 +233,8 @@ def open_stream(file: SpeciesFile, number: int = 0) -> Stream:
         As :func:`mdcoeffs.inputs.species.read_species` gives it.
     number : int
         Which replica.
+    scratch : Path
+        Folder for scratch files of its accumulators.
 
     Returns
     -------
@@ -213,194 +247,297 @@ def open_stream(file: SpeciesFile, number: int = 0) -> Stream:
     """
     replica = file.replicas[number]
     if replica.arrays is not None:
-        return _open_arrays(file, replica.arrays)
+        path = with_positions(replica).arrays
+        assert path is not None
+        data = load_arrays(path)
+        try:
+            stream = stream_of_arrays(file, data, label=path.name)
+        except InputError as error:
+            raise InputError(f"{path.name}: {error}") from error
+        return replace(stream, paths=(path,), scratch=scratch)
     if not replica.trajectory:
         raise InputError(f"{replica.label}: this analysis needs positions: a trajectory, or arrays with positions")
-    from mdcoeffs.frames.trajectory import fingerprint, molecules_of, open_replica
+    from mdcoeffs.frames.trajectory import open_replica
 
     universe, files = open_replica(replica, timestep=file.timestep)
-    molecules = molecules_of(universe, file.species, ignore=file.ignore)
-    total = sum(lengths(universe, files, file.stride))
-    unwrapped, flags = convention(universe, files[0][0], file.coordinates)
-
-    def source(begin: int) -> Iterator[Raw]:
-        shots = snapshots(universe, files, file.stride, begin, file.timestep, file.frame_interval, flags)
-        for count, label, time, positions, dimensions, images in shots:
-            if _after(time, file):
-                return
-            if not _before(time, file):
-                yield count, label, time, positions, box_matrix(dimensions), images
-
-    return Stream(
-        replica.label, file.species, molecules, len(universe.atoms), total, True, unwrapped,
-        _identity(file, [fingerprint(path) for path, _ in files]), universe, source,
-    )  # fmt: skip
+    stream = stream_of_universe(file, universe, files, label=replica.label)
+    return replace(stream, paths=replica.files, scratch=scratch)
 
 
-def run_stream(
-    file: SpeciesFile,
-    make: Callable[[Stream], Mapping[str, Accumulator]],
-    *,
-    name: str,
-    folder: Path,
-    settings: Mapping[str, Any] | None = None,
-    unwrap: bool = False,
-    whole: bool = False,
-    checkpoint_every: float = 60.0,
-    progress: Progress | None = None,
-) -> list[Mapping[str, Any]]:
-    """Feed every used frame of every replica to its accumulators.
+def with_positions(replica: Replica) -> Replica:
+    """The same replica; for summed displacements, with the positions that ``mdcoeffs simulate`` put beside them.
 
     Parameters
     ----------
-    file : SpeciesFile
-        As :func:`mdcoeffs.inputs.species.read_species` gives it.
-    make : callable
-        Called with the `Stream` of each replica; gives its accumulators by name.
-    name : str
-        Of the analysis; checkpoints are ``folder/checkpoint-NAME-REPLICA.npz`` and stay until
-        :func:`remove_checkpoints` is called.
-    folder : Path
-        The output folder; must exist.
-    settings : mapping, optional
-        What the accumulators' numbers depend on, in plain values; a checkpoint with other settings is refused.
-    unwrap, whole : bool
-        As in :meth:`Stream.frames`.
-    checkpoint_every : float
-        Time between checkpoints [s].
-    progress : callable, optional
-        Called with (frames done, frames in all) of each replica.
+    replica : Replica
+        With an array file.
 
     Returns
     -------
-    list of mapping
-        One for each replica, as `make` gave it.
+    Replica
 
     Raises
     ------
     InputError
-        As :meth:`Stream.frames`, or a checkpoint of another run.
+        Summed displacements, and no positions beside them.
     """
-    done = []
-    follow = "unwrap" if unwrap else "whole" if whole else ""
-    for number in range(len(file.replicas)):
-        stream = open_stream(file, number)
-        parts = make(stream)
-        identity = {**stream.identity, "settings": dict(settings or {}), "follow": follow, "parts": sorted(parts)}
-        _run_one(
-            stream, parts, folder / f"checkpoint-{name}-{number}.npz", identity, follow, checkpoint_every, progress
+    path = replica.arrays
+    if path is None or "R" not in array_names(path):
+        return replica
+    beside = path.parent / "positions.npz"
+    if beside.is_file():
+        return replace(replica, arrays=beside)
+    if path.name == "displacements.npz":
+        raise InputError(
+            f"{path.parent}: holds displacements but no positions.npz, and this analysis needs positions; run "
+            f'mdcoeffs simulate with [run] positions_interval, such as "5 ps"'
         )
-        done.append(parts)
-    return done
+    raise InputError(f"{path.name}: this analysis needs positions and labels, not summed displacements R")
 
 
-def remove_checkpoints(folder: Path, name: str) -> None:
-    """Remove the checkpoints of an analysis, once its results are written."""
-    for path in folder.glob(f"checkpoint-{name}-*.npz"):
-        path.unlink(missing_ok=True)
+def stream_of_universe(
+    file: SpeciesFile, universe: Any, files: Sequence[Any] = (), *, label: str = "trajectory"
+) -> Stream:
+    """A stream of a universe.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        Species, and which snapshots are used.
+    universe : MDAnalysis.Universe
+        Topology and trajectory.
+    files : sequence of (Path, mapping)
+        Trajectory files in their order; the loaded one when left out.
+    label : str
+        Name for messages.
+
+    Returns
+    -------
+    Stream
+
+    Raises
+    ------
+    InputError
+        Files that cannot be read, selections that do not fit.
+    """
+    from mdcoeffs.frames.trajectory import convention, count_snapshots, molecules_of, stored_snapshots
+
+    files = tuple(files) or ((None, {}),)
+    molecules = molecules_of(universe, file.species, ignore=file.ignore)
+    total = count_snapshots(universe, files, file.stride)
+    unwrapped, images = convention(universe, files[0][0], file.coordinates)
+
+    def source(begin: int) -> Iterator[Stored]:
+        return _used(stored_snapshots(universe, files, file, begin, images), file)
+
+    return Stream(
+        label=label,
+        file=file,
+        molecules=molecules,
+        n_atoms=len(universe.atoms),
+        n_frames=total,
+        has_masses=True,
+        unwrapped=unwrapped,
+        volume=file.volume,
+        paths=tuple(path for path, _ in files if path is not None),
+        universe=universe,
+        source=source,
+    )
 
 
-def _run_one(
+def stream_of_arrays(file: SpeciesFile, data: Mapping[str, NDArray[Any]], *, label: str = "arrays") -> Stream:
+    """A stream of arrays with positions.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        Species, units, and which snapshots are used.
+    data : mapping
+        Arrays by the names of `mdcoeffs.inputs.arrays`.
+    label : str
+        Name for messages.
+
+    Returns
+    -------
+    Stream
+
+    Raises
+    ------
+    InputError
+        Shapes that do not fit, labels that are no species, unequal masses.
+    """
+    positions = np.asarray(data["positions"])
+    species, masses = labels_and_masses(file, data, positions.shape)
+    time = times_of(file, data)
+    box = np.asarray(data["box"], dtype=np.float64) if "box" in data else None
+    if len(time) != len(positions) or (box is not None and box.shape not in ((3, 3), (len(time), 3, 3))):
+        raise InputError(
+            f"{len(positions)} frames of positions need as many times, and a box (3, 3) or one per frame; time has "
+            f"{len(time)}"
+        )
+    molecules = Molecules.particles(species, np.ones(len(file.species)) if masses is None else masses / DALTON)
+    scale = file.scale("position") / ANGSTROM
+    used = np.flatnonzero(inside(time, file.start, file.stop))[:: file.stride]
+
+    def source(begin: int) -> Iterator[Stored]:
+        for number in range(begin, len(used)):
+            k = used[number]
+            cell = None if box is None else (box[k] if box.ndim == 3 else box) * scale
+            yield Stored(number, f"{label}: frame {k}", float(time[k]), positions[k] * scale, cell)
+
+    unwrapped = file.coordinates == "unwrapped" or (file.coordinates == "auto" and box is None)
+    return Stream(
+        label=label,
+        file=file,
+        molecules=molecules,
+        n_atoms=positions.shape[1],
+        n_frames=len(used),
+        has_masses=masses is not None,
+        unwrapped=unwrapped,
+        volume=volume_of(file, data, used),
+        paths=(),
+        universe=None,
+        source=source,
+    )
+
+
+def _used(snapshots: Iterator[Stored], file: SpeciesFile) -> Iterator[Stored]:
+    """The snapshots from start to stop; what lies behind is not read."""
+    for stored in snapshots:
+        if not inside(stored.time, None, file.stop):
+            return
+        if inside(stored.time, file.start, None):
+            yield stored
+
+
+def _fingerprint(path: Path) -> list[Any]:
+    """Name, size and time of change of a file: enough to tell that a checkpoint is of another one."""
+    status = path.stat()
+    return [path.name, status.st_size, status.st_mtime_ns]
+
+
+# ---- the pass -------------------------------------------------------------------------------------------------------
+
+
+def feed(
     stream: Stream,
-    parts: Mapping[str, Accumulator],
-    path: Path,
-    identity: Mapping[str, Any],
-    follow: str,
-    every: float,
-    progress: Progress | None,
+    accumulators: Mapping[str, Accumulator],
+    *,
+    checkpoint: Path | None = None,
+    settings: Any = None,
+    checkpoint_every: float = 60.0,
+    progress: Progress | None = None,
 ) -> None:
+    """Give every used snapshot of a stream to accumulators.
+
+    Parameters
+    ----------
+    stream : Stream
+        The replica.
+    accumulators : mapping
+        By name; filled in place.
+    checkpoint : Path, optional
+        Where to leave a checkpoint, and to look for one; it stays when the pass is done.
+    settings : object, optional
+        What the accumulators' numbers depend on, in plain values; a checkpoint with other settings is refused.
+    checkpoint_every : float
+        Time between checkpoints [s].
+    progress : callable, optional
+        Called with (snapshots done, in all).
+
+    Raises
+    ------
+    InputError
+        As :meth:`Stream.snapshots`, a checkpoint of another run, or fewer than two snapshots.
+    """
     from mdcoeffs.frames.trajectory import logged_warnings
 
+    follow = max((accumulator.follow for accumulator in accumulators.values()), key=FOLLOW.index)
     walker = stream.walker(follow)
+    identity = {**stream.identity, "settings": settings, "follow": follow, "accumulators": sorted(accumulators)}
     begin = 0
-    state = load_checkpoint(path, identity)
+    state = None if checkpoint is None else load_checkpoint(checkpoint, identity)
     if state is not None:
-        begin = walker.restore(_part(state, "walker"))
-        for key, part in parts.items():
-            part.restore(_part(state, f"part.{key}"))
+        begin = walker.restore(_under(state, "walker."))
+        for name, accumulator in accumulators.items():
+            accumulator.restore(_under(state, f"{name}."))
         log.info("%s: taking up the checkpoint after %d frames", stream.label, begin)
+
+    def save(done: int) -> None:
+        if checkpoint is None:
+            return
+        state = {f"walker.{key}": value for key, value in walker.arrays(done).items()}
+        for name, accumulator in accumulators.items():
+            state |= {f"{name}.{key}": value for key, value in accumulator.arrays().items()}
+        save_checkpoint(checkpoint, state, identity)
+
     saved = clock.monotonic()
     with logged_warnings() if stream.universe is not None else nullcontext():
-        for raw in ahead(stream.source(begin)):
-            frame = walker.frame(raw)
-            for part in parts.values():
-                part.add(frame)
-            begin = raw[0] + 1
+        for stored in stream._stored(begin):
+            snapshot = walker.snapshot(stored)
+            for accumulator in accumulators.values():
+                accumulator.add(snapshot)
             if progress is not None:
-                progress(begin, stream.n_frames)
-            if clock.monotonic() - saved > every:
-                _save(path, identity, walker, parts, begin)
+                progress(stored.number + 1, stream.n_frames)
+            if clock.monotonic() - saved > checkpoint_every:
+                save(stored.number + 1)
                 saved = clock.monotonic()
     if walker.used < 2:
         raise InputError(
             f"{stream.label}: {walker.used} frame(s) lie in the part of the run asked for; at least 2 are needed"
         )
-    _save(path, identity, walker, parts, stream.n_frames)
+    save(stream.n_frames)
 
 
-def _save(
-    path: Path, identity: Mapping[str, Any], walker: Walker, parts: Mapping[str, Accumulator], begin: int
-) -> None:
-    state = {f"walker.{k}": v for k, v in walker.arrays(begin).items()}
-    for key, part in parts.items():
-        state |= {f"part.{key}.{k}": v for k, v in part.arrays().items()}
-    save_checkpoint(path, state, identity)
+def _under(state: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {name[len(prefix) :]: array for name, array in state.items() if name.startswith(prefix)}
 
 
-def _part(state: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {k[len(prefix) + 1 :]: v for k, v in state.items() if k.startswith(prefix + ".")}
+def save_checkpoint(path: Path, state: Mapping[str, NDArray[Any]], identity: Mapping[str, Any]) -> None:
+    """Write a checkpoint so that a kill at any moment leaves the old one or the new one, never half of one.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    state : mapping
+        Arrays.
+    identity : mapping
+        What the pass is of, in plain values; a checkpoint is taken up only by the same.
+    """
+    arrays = {**state, "identity": np.array(json.dumps(identity, sort_keys=True))}
+    write_arrays(path, arrays, compressed=False, synced=True)
 
 
-# ---- arrays -----------------------------------------------------------------------------------------------------
+def load_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, NDArray[Any]] | None:
+    """The state of a checkpoint, or None if there is none.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    identity : mapping
+        What the pass is of.
 
-def _open_arrays(file: SpeciesFile, path: Path) -> Stream:
-    data = load_arrays(path)
-    if "positions" not in data:
-        raise InputError(f"{path.name}: this analysis needs positions and labels, not summed displacements R")
-    positions = data["positions"]
+    Returns
+    -------
+    dict or None
+
+    Raises
+    ------
+    InputError
+        A checkpoint of another pass, or not a checkpoint.
+    """
+    if not path.is_file():
+        return None
     try:
-        molecules, masses = labelled_molecules(file, data, positions.shape)
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from error
-    time: Array = np.asarray(data["time"], dtype=np.float64).ravel() * file.scale("time")
-    if file.frame_interval is not None:
-        time = np.arange(time.size, dtype=np.float64) * file.frame_interval
-    box = np.asarray(data["box"], dtype=np.float64) if "box" in data else None
-    if len(time) != len(positions) or (box is not None and box.shape not in ((3, 3), (len(time), 3, 3))):
-        raise InputError(
-            f"{path.name}: {len(positions)} frames of positions need as many times, and a box (3, 3) or one per frame"
-        )
-    if masses is not None:
-        molecules = replace(molecules, masses=np.array(masses) / DALTON)
-    scale = file.scale("position") / ANGSTROM
-    keep = [k for k, t in enumerate(time) if not (_before(t, file) or _after(t, file))][:: file.stride]
-
-    def source(begin: int) -> Iterator[Raw]:
-        for count in range(begin, len(keep)):
-            k = keep[count]
-            here = None if box is None else (box[k] if box.ndim == 3 else box) * scale
-            yield count, path.name, float(time[k]), positions[k] * scale, here, None
-
-    status = path.stat()
-    return Stream(
-        path.name, file.species, molecules, positions.shape[1], len(keep), masses is not None,
-        file.coordinates == "unwrapped" or (file.coordinates == "auto" and box is None),
-        _identity(file, [[path.name, status.st_size, status.st_mtime_ns]]), None, source,
-    )  # fmt: skip
-
-
-def _identity(file: SpeciesFile, prints: list[list[Any]]) -> dict[str, Any]:
-    return {
-        "species": [repr(one) for one in file.species], "trajectory": prints,
-        "options": [file.coordinates, file.timestep, file.frame_interval, file.start, file.stop, file.stride,
-                    file.ignore, dict(file.units)],
-    }  # fmt: skip
-
-
-def _before(time: float, file: SpeciesFile) -> bool:
-    return file.start is not None and time < file.start - 1e-9 * abs(file.start)
-
-
-def _after(time: float, file: SpeciesFile) -> bool:
-    return file.stop is not None and time > file.stop + 1e-9 * abs(file.stop)
+        with np.load(path) as archive:
+            state = {name: archive[name] for name in archive.files}
+        stored = json.loads(str(state.pop("identity")))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is not a checkpoint of mdcoeffs; remove it and start again") from error
+    wanted = json.loads(json.dumps(identity, sort_keys=True))
+    if stored != wanted:
+        changed = sorted(key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key))
+        raise InputError(f"{path} belongs to a run with other {', '.join(changed)}; remove it and start again")
+    return state

@@ -1,39 +1,44 @@
-"""Trajectories to summed displacements: one pass, bounded memory; the only module that imports MDAnalysis.
+"""Trajectory files: opened, looked over by their bytes, and given snapshot by snapshot, read one ahead.
 
-A trajectory is read once, frame by frame: molecules are made whole and unwrapped (`mdcoeffs.frames.unwrap`), their
-displacements summed over each species, the drift of the total momentum measured and taken away. The paths of single
-ions, needed only for the self part, go to a store with a cap on memory (`mdcoeffs.frames.scratch`). A checkpoint lets a
-reading that was killed go on where it was.
+Beside `mdcoeffs.frames.neighbours` the only module that imports MDAnalysis. Readers drop a last frame that was cut
+short without a word; `check_complete` looks at the bytes for what they do not say.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import logging
-import time as clock
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeVar
 
 import MDAnalysis as mda
 import numpy as np
 from MDAnalysis.exceptions import NoDataError, SelectionError
-from numpy.typing import NDArray
 
-from cellsim.base import Array, InputError, Progress
-from mdcoeffs.frames.reading import ANGSTROM, PICOSECOND, Reading, Record, finish, restore, save
-from mdcoeffs.frames.scratch import load_checkpoint, open_store
-from mdcoeffs.frames.snapshots import BAD_FILE, ahead, brief, convention, lengths, load, snapshots
-from mdcoeffs.frames.topology import Selected, sort_molecules, whole_molecules
-from mdcoeffs.frames.unwrap import Molecules, Track, advance, box_matrix, tracer_offsets
-from mdcoeffs.inputs.files import dump_columns, topology_format
+from cellsim.base import Array, InputError, Ints
+from mdcoeffs.frames.molecules import Molecules, Selected, sort_molecules
+from mdcoeffs.frames.snapshot import PICOSECOND, Stored
+from mdcoeffs.frames.unwrap import box_matrix
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+Files = Sequence[tuple[Path | None, dict[str, Any]]]
+"""Trajectory files in their order with the keywords of their reader; no path: what is loaded already."""
+BAD_FILE = (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, AttributeError, RuntimeError)
+"""What readers raise for a file they cannot read."""
 
-def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[Any, tuple[Any, ...]]:
+
+# ---- topology -------------------------------------------------------------------------------------------------------
+
+
+def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[Any, Files]:
     """Open topology and trajectory files.
 
     Parameters
@@ -57,16 +62,17 @@ def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[An
     """
     if replica.topology is None:
         raise InputError(f"{replica.label}: a trajectory needs a topology")
-    options: dict[str, Any] = {"topology_format": replica.topology_format or topology_format(replica.topology)}
-    if replica.atom_style:
-        options["atom_style"] = replica.atom_style
+    options = {
+        "topology_format": replica.topology_format or topology_format(replica.topology),
+        "atom_style": replica.atom_style,
+    }
     files = tuple((path, _reader_options(path, replica, timestep)) for path in replica.trajectory)
     with logged_warnings():
         try:
             universe = mda.Universe(str(replica.topology), **{k: v for k, v in options.items() if v})
         except BAD_FILE as error:
-            raise InputError(f"{replica.topology}: cannot be read as a topology ({brief(error)})") from error
-        load(universe, *files[0])
+            raise InputError(f"{replica.topology}: cannot be read as a topology ({_brief(error)})") from error
+        _load(universe, *files[0])
     return universe, files
 
 
@@ -93,203 +99,41 @@ def molecules_of(universe: Any, species: Sequence[Species], *, ignore: str = "")
         Selections that are empty, overlap, miss atoms or cut molecules; masses that are not positive.
     """
     ignored = select(universe, ignore, "ignore") if ignore else None
-    parts = [_selected(universe, one) for one in species]
-    return sort_molecules(parts, _masses(universe), lambda atom: _describe(universe, atom), ignored=ignored)
+    selections = [_selected(universe, each) for each in species]
+    return sort_molecules(selections, _masses(universe), lambda atom: _describe(universe, atom), ignored=ignored)
 
 
-def read_trajectory(
-    universe: Any,
-    species: Sequence[Species],
-    *,
-    temperature: float,
-    files: Sequence[Any] = (),
-    coordinates: str = "auto",
-    timestep: float | None = None,
-    frame_interval: float | None = None,
-    start: float | None = None,
-    stop: float | None = None,
-    stride: int = 1,
-    ignore: str = "",
-    volume: float | None = None,
-    self_part: str = "ions",
-    memory: float = 1e9,
-    folder: Path | None = None,
-    checkpoint: Path | None = None,
-    checkpoint_every: float = 60.0,
-    progress: Progress | None = None,
-) -> Reading:
-    """Read a trajectory once: displacements summed over each species, unwrapped, drift taken away.
-
-    Parameters
-    ----------
-    universe : MDAnalysis.Universe
-        Topology and trajectory.
-    species : sequence of Species
-        What is what; must cover every atom.
-    temperature : float
-        Temperature [K].
-    files : sequence, optional
-        Trajectory files in their order, as :func:`open_replica` returns them; the loaded one when left out.
-    coordinates : {"auto", "wrapped", "unwrapped"}
-        "auto": unwrapped where the file says so (LAMMPS image flags or xu yu zu), else wrapped.
-    timestep : float, optional
-        MD time step for files that number their frames in steps [s].
-    frame_interval : float, optional
-        Time between stored frames; overrides the file [s].
-    start, stop : float, optional
-        Part of the run to use [s].
-    stride : int
-        Use every stride-th frame.
-    ignore : str
-        Selection of massless sites.
-    volume : float, optional
-        Volume, where the file has no box [m^3].
-    self_part : {"ions", "all", "none"}
-        Whose single-particle paths are kept.
-    memory : float
-        Cap on what is kept in memory for them [byte].
-    folder : Path, optional
-        Folder of the scratch file; the present one when left out.
-    checkpoint : Path, optional
-        Where to leave a checkpoint, and to look for one.
-    checkpoint_every : float
-        Time between checkpoints [s].
-    progress : callable, optional
-        Called with (frames done, frames in all).
-
-    Returns
-    -------
-    Reading
-
-    Raises
-    ------
-    InputError
-        Any of the ways a trajectory can be bad: one sentence, never a silent number.
-    """
-    molecules = molecules_of(universe, species, ignore=ignore)
-    files = list(files) or [(None, {})]
-    total = sum(lengths(universe, files, stride))
-    unwrapped, flags = convention(universe, files[0][0], coordinates)
-    kept = np.flatnonzero(np.isin(molecules.species, [
-        k for k, one in enumerate(species) if self_part == "all" or (self_part == "ions" and one.role != "solvent")
-    ]))  # fmt: skip
-    identity = {
-        "species": [repr(one) for one in species], "trajectory": [fingerprint(path) for path, _ in files],
-        "atoms": len(universe.atoms),
-        "options": [coordinates, timestep, frame_interval, start, stop, stride, self_part],
-    }  # fmt: skip
-    state = load_checkpoint(checkpoint, identity) if checkpoint is not None else None
-    folder = Path() if folder is None else folder
-    store = None
-    if kept.size:
-        store = open_store(kept.size, total, memory=memory, folder=folder, resume=state is not None,
-                           on_disk=checkpoint is not None)  # fmt: skip
-    track, record = Track.empty(molecules), Record.empty(total, len(species))
-    begin = restore(state, track, record) if state is not None else 0
-    offset = state["offset"] if state is not None else np.zeros((molecules.count, 3))
-    saved = clock.monotonic()
-    with logged_warnings():
-        for number, label, time, positions, dimensions, images in ahead(
-            snapshots(universe, files, stride, begin, timestep, frame_interval, flags)
-        ):
-            if (start is not None and time < start * (1 - 1e-9)) or (stop is not None and time > stop * (1 + 1e-9)):
-                continue
-            record.check_order(time, label, number * stride)
-            box = box_matrix(dimensions)
-            if box is None and not unwrapped:
-                raise InputError(
-                    f"{label}: frame {number * stride} has no box, so wrapped positions cannot be unwrapped; give a "
-                    f'trajectory with its box, or coordinates = "unwrapped" and volume if it is unwrapped'
-                )
-            first = record.used == 0
-            if first and box is not None and not unwrapped:
-                track.relative[:] = whole_molecules(molecules, positions, box, bonds_of(universe))
-            try:
-                longest = advance(molecules, track, positions, box, images=images, known=unwrapped, start=first)
-            except InputError as error:
-                raise InputError(f"{label}: frame {number * stride}: {error}") from error
-            if first:
-                offset = tracer_offsets(molecules, track)
-            if store is not None:
-                path = track.displacement + tracer_offsets(molecules, track) - offset
-                store.put(record.used, path[kept] * ANGSTROM)
-            record.add(time, track.summed, 0.0 if box is None else float(np.prod(np.diagonal(box))), longest)
-            if progress is not None:
-                progress(number + 1, total)
-            if checkpoint is not None and clock.monotonic() - saved > checkpoint_every:
-                save(checkpoint, identity, track, record, offset, store, number + 1)
-                saved = clock.monotonic()
-    if checkpoint is not None:
-        save(checkpoint, identity, track, record, offset, store, total)
-    return finish(record, molecules, species, temperature, volume, store, kept, begin)
-
-
-def read_replica(file: SpeciesFile, number: int, **options: Any) -> Reading:
-    """Read replica `number` of a SPECIES.toml; `options` go to :func:`read_trajectory`.
-
-    Parameters
-    ----------
-    file : SpeciesFile
-        As :func:`mdcoeffs.inputs.species.read_species` gives it.
-    number : int
-        Which replica.
-    **options
-        ``folder``, ``checkpoint``, ``checkpoint_every``, ``progress``.
-
-    Returns
-    -------
-    Reading
-
-    Raises
-    ------
-    InputError
-        As :func:`read_trajectory`.
-    """
-    replica = file.replicas[number]
-    universe, files = open_replica(replica, timestep=file.timestep)
-    reading = read_trajectory(
-        universe, file.species, temperature=file.temperature, files=files, coordinates=file.coordinates,
-        timestep=file.timestep, frame_interval=file.frame_interval, start=file.start, stop=file.stop,
-        stride=file.stride, ignore=file.ignore, volume=file.volume, self_part=file.self_part, memory=file.memory,
-        **options,
-    )  # fmt: skip
-    return reading
-
-
-# ---- topology ---------------------------------------------------------------------------------------------------
-
-
-def _selected(universe: Any, one: Species) -> Selected:
-    where = f"species.{one.name}"
-    index = select(universe, one.selection, where)
-    tracer = None if one.centre == "mass" else select(universe, one.centre, f"{where}.centre")
-    if one.molecule == "atom":
-        return Selected(one, index, index, None, tracer)
+def _selected(universe: Any, species: Species) -> Selected:
+    name = f"species.{species.name}"
+    index = select(universe, species.selection, name)
+    tracer = None if species.centre == "mass" else select(universe, species.centre, f"{name}.centre")
+    if species.molecule == "atom":
+        return Selected(species, index, index, None, tracer)
     try:
-        if one.molecule == "fragment":
+        if species.molecule == "fragment":
             if not len(universe.bonds):
                 raise NoDataError("no bonds")
             whole = np.asarray(universe.atoms.fragindices, dtype=np.int64)
-            return Selected(one, index, whole[index], np.bincount(whole)[whole[index]], tracer)
+            return Selected(species, index, whole[index], np.bincount(whole)[whole[index]], tracer)
         atoms = universe.atoms[index]
-        key = atoms.resindices if one.molecule == "residue" else atoms.molnums
+        key = atoms.resindices if species.molecule == "residue" else atoms.molnums
     except (NoDataError, AttributeError) as error:
-        missing = "bonds" if one.molecule == "fragment" else "molecule numbers"
+        missing = "bonds" if species.molecule == "fragment" else "molecule numbers"
         raise InputError(
-            f'{where}: the topology has no {missing}, so molecule = "{one.molecule}" is not possible; choose '
+            f'{name}: the topology has no {missing}, so molecule = "{species.molecule}" is not possible; choose '
             f'"residue" or "atom"'
         ) from error
-    return Selected(one, index, np.asarray(key, dtype=np.int64), None, tracer)
+    return Selected(species, index, np.asarray(key, dtype=np.int64), None, tracer)
 
 
-def select(universe: Any, selection: str, where: str) -> NDArray[np.int64]:
-    """Indices of the atoms of a selection; `where` is its place in the file, for messages."""
+def select(universe: Any, selection: str, name: str) -> Ints:
+    """Indices of the atoms of a selection; `name` is its place in the file, for messages."""
     try:
         index = universe.select_atoms(selection).indices
     except (SelectionError, NoDataError, AttributeError, ValueError, TypeError) as error:
-        raise InputError(f"{where}: selection {selection!r} is not understood ({brief(error)})") from error
+        raise InputError(f"{name}: selection {selection!r} is not understood ({_brief(error)})") from error
     if not index.size:
-        raise InputError(f"{where}: selection {selection!r} selects no atoms")
+        raise InputError(f"{name}: selection {selection!r} selects no atoms")
     return np.asarray(index, dtype=np.int64)
 
 
@@ -301,7 +145,7 @@ def _masses(universe: Any) -> Array:
     return np.nan_to_num(mass, nan=0.0)
 
 
-def bonds_of(universe: Any) -> NDArray[np.int64] | None:
+def bonds_of(universe: Any) -> Ints | None:
     """Bonded pairs (bonds, 2), or None where the topology has none."""
     try:
         return np.asarray(universe.bonds.indices, dtype=np.int64)
@@ -310,15 +154,146 @@ def bonds_of(universe: Any) -> NDArray[np.int64] | None:
 
 
 def _describe(universe: Any, atom: int) -> str:
-    one = universe.atoms[atom]
     for name in ("resname", "type", "name"):
-        value = getattr(one, name, "")
+        value = getattr(universe.atoms[atom], name, "")
         if value:
             return f"{name} {value}"
     return "no name"
 
 
-# ---- files ------------------------------------------------------------------------------------------------------
+# ---- snapshots ------------------------------------------------------------------------------------------------------
+
+
+def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int, images: bool) -> Iterator[Stored]:
+    """Snapshot after snapshot, from running number `begin` on.
+
+    Positions are copied into two buffers in turn: one is worked on while the other is filled.
+
+    Parameters
+    ----------
+    universe : MDAnalysis.Universe
+        Topology.
+    files : sequence
+        As :func:`open_replica` gives them.
+    file : SpeciesFile
+        With ``stride``, ``timestep`` and ``frame_interval``.
+    begin : int
+        Running number of the first snapshot wanted.
+    images : bool
+        Read the image flags too.
+
+    Yields
+    ------
+    Stored
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read or is cut short; frames that have no time.
+    """
+    buffers = [np.empty((len(universe.atoms), 3), dtype=np.float32) for _ in range(2)]
+    for number, label, ts in _frames(universe, files, file.stride, begin):
+        frame = number * file.stride
+        name = f"{label}: frame {frame}"
+        flags = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if images else None
+        buffers.reverse()
+        buffers[0][:] = ts.positions
+        # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.
+        box = None if ts.dimensions is None else box_matrix(np.array(ts.dimensions))
+        yield Stored(number, name, _time_of(universe.trajectory, frame, file, label), buffers[0], box, flags)
+
+
+def count_snapshots(universe: Any, files: Files, stride: int) -> int:
+    """Snapshots that a stride leaves, an upper bound: start and stop may leave some out."""
+    before, used = 0, 0
+    for path, options in files:
+        if path is not None and len(files) > 1:
+            _load(universe, path, options)
+        length = len(universe.trajectory)
+        used += len(range(-before % stride, length, stride))
+        before += length
+    path, options = files[0]
+    if path is not None and len(files) > 1:
+        _load(universe, path, options)
+    return used
+
+
+def convention(universe: Any, path: Path | None, coordinates: str) -> tuple[bool, bool]:
+    """Whether positions are or can be made unwrapped, and whether image flags do it."""
+    columns = dump_columns(path) if path is not None and universe.trajectory.format == "LAMMPSDUMP" else []
+    flags = {"ix", "iy", "iz"} <= set(columns) and {"ix", "iy", "iz"} <= set(universe.trajectory.ts.data)
+    wrapped = bool({"x", "xs"} & set(columns))
+    if coordinates == "wrapped":
+        return False, False
+    if flags and wrapped:
+        return True, True
+    return coordinates == "unwrapped" or (bool({"xu", "xsu"} & set(columns)) and not wrapped), False
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next one read in a thread of its own while the present one is worked on.
+
+    The reader holds the interpreter and the unwrapping does not, so on two cores the unwrapping costs no time.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="mdcoeffs-reader") as pool:
+        pending = pool.submit(next, items, None)
+        while (item := pending.result()) is not None:
+            pending = pool.submit(next, items, None)
+            yield item
+
+
+def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
+    try:
+        universe.load_new(str(path), **options)
+    except BAD_FILE as error:
+        raise InputError(f"{path}: cannot be read as a trajectory ({_brief(error)})") from error
+
+
+def _frames(universe: Any, files: Files, stride: int, begin: int) -> Iterator[tuple[int, str, Any]]:
+    """(running number of the used frame, file name, timestep), from number `begin` on."""
+    number = 0
+    before = 0
+    for path, options in files:
+        if path is not None and len(files) > 1:
+            _load(universe, path, options)
+        trajectory = universe.trajectory
+        label = Path(path or trajectory.filename or "trajectory").name
+        if path is not None:
+            check_complete(path, trajectory)
+        used = range(-before % stride, len(trajectory), stride)
+        before += len(trajectory)
+        skip = min(max(begin - number, 0), len(used))
+        number += skip
+        frame = used[skip] if skip < len(used) else len(trajectory)
+        if frame >= len(trajectory):
+            continue
+        try:
+            # Iteration is faster than slices, and the only way through some compressed files.
+            for ts in trajectory[frame::stride] if frame or stride > 1 else trajectory:
+                yield number, label, ts
+                number += 1
+                frame += stride
+        except InputError:
+            raise
+        except BAD_FILE as error:
+            raise InputError(
+                f"{label}: frame {frame} cannot be read ({_brief(error)}): the file is cut short or damaged"
+            ) from error
+        if frame < len(trajectory):
+            raise InputError(f"{label}: frame {frame} of {len(trajectory)} is missing: the file is cut short")
+
+
+def _time_of(trajectory: Any, frame: int, file: SpeciesFile, label: str) -> float:
+    ts = trajectory.ts
+    if file.frame_interval is not None:
+        return frame * file.frame_interval
+    if trajectory.format == "LAMMPSDUMP":
+        if file.timestep is None:
+            raise InputError(
+                f'{label}: frames are numbered in steps, not in time; give timestep = "2 fs" (the MD step)'
+            )
+        return float(ts.data["step"]) * file.timestep
+    return float(ts.time) * PICOSECOND
 
 
 def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dict[str, Any]:
@@ -332,19 +307,137 @@ def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dic
     return options
 
 
-def fingerprint(path: Path | None) -> list[Any]:
-    """Name, size and time of change of a file: enough to tell that a checkpoint is of another one."""
-    if path is None:
-        return ["memory"]
-    status = path.stat()
-    return [path.name, status.st_size, status.st_mtime_ns]
-
-
 @contextmanager
 def logged_warnings() -> Iterator[None]:
     """Warnings of the reader go to the log, each once."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         yield
-    for text in dict.fromkeys(" ".join(str(one.message).split()) for one in caught):
+    for text in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
         log.info("reader: %s", text)
+
+
+def _brief(error: BaseException) -> str:
+    """The message of an error on one line."""
+    text = " ".join(str(error).split())
+    return text[:160] or type(error).__name__
+
+
+# ---- the bytes of a file --------------------------------------------------------------------------------------------
+
+_OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file that may be compressed (.gz, .bz2)."""
+    opener = _OPENERS.get(path.suffix.lower())
+    return opener(path, "rb") if opener else path.open("rb")  # type: ignore[operator]
+
+
+def first_lines(path: Path, count: int) -> list[str]:
+    """The first lines of a text file; not text: empty strings.
+
+    Raises
+    ------
+    InputError
+        The file cannot be opened.
+    """
+    try:
+        with open_bytes(path) as stream:
+            return [stream.readline(4096).decode("utf-8", "replace").strip() for _ in range(count)]
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+
+
+def dump_columns(path: Path) -> list[str]:
+    """Column names of a LAMMPS text dump; an empty list if it is not one."""
+    lines = first_lines(path, 9)
+    if not lines or lines[0] != "ITEM: TIMESTEP":
+        return []
+    header = next((line for line in lines if line.startswith("ITEM: ATOMS")), "")
+    return header.split()[2:]
+
+
+def topology_format(path: Path) -> str:
+    """LAMMPS data files go by any name; their first line tells them."""
+    line = first_lines(path, 1)[0]
+    if line.startswith("LAMMPS") and path.suffix.lower() not in (".data", ".lammpsdump"):
+        return "DATA"
+    return "LAMMPSDUMP" if line == "ITEM: TIMESTEP" else ""
+
+
+def check_complete(path: Path, trajectory: Any) -> None:
+    """Refuse a trajectory whose last frame is cut short, where its format lets one see it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    trajectory : MDAnalysis reader
+        Of that file.
+
+    Raises
+    ------
+    InputError
+        The file does not end where its last frame does.
+    """
+    if trajectory.format == "LAMMPSDUMP":
+        _check_dump(path, trajectory.n_atoms)
+    elif trajectory.format == "XTC":
+        _check_xtc(path, int(trajectory._xdr.offsets[-1]))
+    elif trajectory.format in ("DCD", "LAMMPS"):
+        _check_dcd(path)
+
+
+def _check_dump(path: Path, atoms: int) -> None:
+    """A LAMMPS dump, plain or compressed: nine lines of head and one per atom in every frame."""
+    lines = 0
+    tail = b"\n"
+    with open_bytes(path) as stream:
+        while block := stream.read(1 << 20):
+            lines += block.count(b"\n")
+            tail = block[-1:]
+    _refuse_rest(path, (lines + (tail != b"\n")) % (atoms + 9), atoms + 9, "lines")
+    if tail != b"\n":
+        raise InputError(f"{path.name}: the last line is cut short; remove the last frame first")
+
+
+def _check_xtc(path: Path, last: int) -> None:
+    """An XTC: the head of its last frame, at byte `last`, says how long the frame is."""
+    end = path.stat().st_size
+    with path.open("rb") as stream:
+        stream.seek(last)
+        head = stream.read(96)
+    atoms = int.from_bytes(head[4:8], "big")
+    if atoms <= 9:
+        length = 56 + 12 * atoms  # so few atoms are not compressed
+    else:
+        start = 96 if int.from_bytes(head[:4], "big") == 2023 else 92
+        length = start + -(-int.from_bytes(head[88:start], "big") // 4) * 4
+    if last + length != end:
+        raise InputError(f"{path.name}: the last frame is cut short or followed by something else; remove it first")
+
+
+def _check_dcd(path: Path) -> None:
+    """A DCD: frames of equal length after the head."""
+    with path.open("rb") as stream:
+        head = stream.read(92)
+        order = "little" if head[:4] == b"\x54\x00\x00\x00" else "big"
+
+        def number(data: bytes) -> int:
+            return int.from_bytes(data, order)  # type: ignore[arg-type]
+
+        if number(head[:4]) != 84 or head[4:8] != b"CORD" or number(head[40:44]):
+            return  # a dialect (64-bit markers, fixed atoms) that is left to the reader
+        title = number(stream.read(4))
+        stream.seek(title + 8, 1)
+        atoms = number(stream.read(4))
+        start = stream.tell() + 4
+    axis = 4 * atoms + 8
+    frame = 3 * axis + (56 if number(head[48:52]) else 0) + (axis if number(head[52:56]) else 0)
+    _refuse_rest(path, (path.stat().st_size - start) % frame, frame, "bytes")
+
+
+def _refuse_rest(path: Path, rest: int, whole: int, unit: str) -> None:
+    if rest:
+        raise InputError(f"{path.name}: the last frame is cut short ({rest} of {whole} {unit}); remove it first")

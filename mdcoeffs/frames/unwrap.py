@@ -1,4 +1,4 @@
-"""Unwrapping of molecules in a periodic box, frame by frame, right for constant and for fluctuating boxes.
+"""Unwrapping of molecules in a periodic box, snapshot by snapshot, right for constant and for fluctuating boxes.
 
 Each molecule is first made whole (every atom is followed relative to the first atom of its molecule), then its
 centre is unwrapped by adding up the shortest displacement between successive *wrapped* centres: the
@@ -20,66 +20,24 @@ Bullerjahn, von Bülow, Heidari, Hénin & Hummer, J. Chem. Theory Comput. 19, 34
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints
+from mdcoeffs.frames.molecules import LONGEST_STEP, Molecules
 
 _NO_BOX = np.eye(3)
-_NO_FLAGS = np.zeros((1, 3), dtype=np.int64)
-LONGEST_STEP = 0.45
-"""Longest step between frames that is still believed, in units of the box [1]; 0.5 would be ambiguous."""
+_NO_IMAGES = np.zeros((1, 3), dtype=np.int64)
 
 
-@dataclass(frozen=True, eq=False)
-class Molecules:
-    """Which atoms make which molecule, and which molecule belongs to which species.
+class Track(NamedTuple):
+    """Where every molecule is and how far it has come; the arrays are advanced in place, snapshot by snapshot.
 
-    Parameters
-    ----------
-    atoms : array of int (atoms,)
-        Index of every atom used, molecule by molecule.
-    first : array of int (molecules + 1,)
-        Molecule k owns ``atoms[first[k]:first[k + 1]]``.
-    weights : array (atoms,)
-        Share of every atom in the mass of its molecule [1]; they add up to 1 in each molecule.
-    species : array of int (molecules,)
-        Species of every molecule.
-    share : array (molecules,)
-        Weight of a molecule in its species' sum; 1, or mass over mean mass for molecules of unequal mass.
-    masses : array (species,)
-        Mean mass of one molecule of each species; any unit.
-    tracer : array of int (molecules,)
-        Place in `atoms` of the atom whose path is the molecule's in the self part; -1 for the centre of mass.
-    """
-
-    atoms: Ints
-    first: Ints
-    weights: Array
-    species: Ints
-    share: Array
-    masses: Array
-    tracer: Ints
-
-    @property
-    def count(self) -> int:
-        """Number of molecules."""
-        return int(self.species.size)
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """Number of molecules of each species."""
-        return tuple(int(n) for n in np.bincount(self.species, minlength=self.masses.size))
-
-
-@dataclass(frozen=True, eq=False)
-class Track:
-    """Where every molecule is and how far it has come; the arrays are advanced in place, frame by frame.
+    A tuple, since compiled code takes one as a single argument.
 
     Parameters
     ----------
@@ -87,38 +45,64 @@ class Track:
         Atom relative to the first atom of its molecule, molecule whole; unit of the positions.
     wrapped : array (molecules, 3)
         Centre wrapped into the box, relative to the centre of the box.
-    cell : array of int (molecules, 3)
+    image : array of int (molecules, 3)
         Periodic image the centre was found in, where known.
     middle : array (molecules, 3)
         Centre of mass relative to the first atom of the molecule.
     displacement : array (molecules, 3)
-        Unwrapped displacement of the centre since the first frame.
+        Unwrapped displacement of the centre since the first snapshot.
     summed : array (species, 3)
         The same, summed over each species.
     """
 
     relative: Array
     wrapped: Array
-    cell: Ints
+    image: Ints
     middle: Array
     displacement: Array
     summed: Array
 
     @staticmethod
     def empty(molecules: Molecules) -> Track:
-        """A track before the first frame."""
+        """A track before the first snapshot."""
         n = molecules.count
-        return Track(
-            np.zeros((molecules.atoms.size, 3)), np.zeros((n, 3)), np.zeros((n, 3), dtype=np.int64),
-            np.zeros((n, 3)), np.zeros((n, 3)), np.zeros((molecules.masses.size, 3)),
-        )  # fmt: skip
+        wrapped, middle, displacement = np.zeros((3, n, 3))
+        summed = np.zeros((molecules.masses.size, 3))
+        images = np.zeros((n, 3), dtype=np.int64)
+        return Track(np.zeros((molecules.atoms.size, 3)), wrapped, images, middle, displacement, summed)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays by name, for a checkpoint."""
-        return {
-            "relative": self.relative, "wrapped": self.wrapped, "cell": self.cell,
-            "middle": self.middle, "displacement": self.displacement, "summed": self.summed,
-        }  # fmt: skip
+        return self._asdict()
+
+    def tracer_offsets(self, molecules: Molecules) -> Array:
+        """Where the followed atom of every molecule is, relative to the centre of mass, (molecules, 3).
+
+        Zero where the centre of mass itself is followed; unit of the positions.
+        """
+        chosen = molecules.tracer >= 0
+        offsets = np.zeros((molecules.count, 3))
+        offsets[chosen] = self.relative[molecules.tracer[chosen]] - self.middle[chosen]
+        return offsets
+
+
+class _Members(NamedTuple):
+    """What compiled code needs of `Molecules`."""
+
+    atoms: Ints
+    first: Ints
+    weights: Array
+    species: Ints
+    share: Array
+
+
+class _Cell(NamedTuple):
+    """A box: vectors as rows, their inverse, whether they are at right angles, whether there is a box at all."""
+
+    vectors: Array
+    inverse: Array
+    orthogonal: bool
+    periodic: bool
 
 
 def box_matrix(dimensions: NDArray[Any] | None) -> Array | None:
@@ -174,14 +158,14 @@ def advance(
     known: bool = False,
     start: bool = False,
 ) -> float:
-    """Advance the track by one frame, in place.
+    """Advance the track by one snapshot, in place.
 
     Parameters
     ----------
     molecules : Molecules
-        Who is who.
+        Which atoms make which molecule.
     track : Track
-        State after the previous frame; changed in place.
+        State after the previous snapshot; changed in place.
     positions : array (all atoms, 3)
         Positions; any unit, the unit of `box`.
     box : array (3, 3) or None
@@ -191,7 +175,7 @@ def advance(
     known : bool
         True where `positions` (plus `images`) are unwrapped already: crossings are counted, not guessed.
     start : bool
-        True for the first frame: `track.relative` must hold the whole molecules unless `known`.
+        True for the first snapshot: `track.relative` must hold the whole molecules unless `known`.
 
     Returns
     -------
@@ -203,14 +187,12 @@ def advance(
     InputError
         NaN in the positions, or a step too long to be unwrapped.
     """
-    periodic = box is not None
-    matrix, inverse, orthogonal = _prepared((_NO_BOX if box is None else np.asarray(box, dtype=np.float64)).tobytes())
-    flags = _NO_FLAGS if images is None else np.ascontiguousarray(images, dtype=np.int64)
+    cell = _cell((_NO_BOX if box is None else np.asarray(box, dtype=np.float64)).tobytes(), box is not None)
+    flags = _NO_IMAGES if images is None else np.ascontiguousarray(images, dtype=np.int64)
+    members = _Members(molecules.atoms, molecules.first, molecules.weights, molecules.species, molecules.share)
     atom, longest, worst = _advance(
-        np.ascontiguousarray(positions), flags, images is not None, matrix, inverse, orthogonal,
-        periodic, known, start, molecules.atoms, molecules.first, molecules.weights, molecules.species,
-        molecules.share, track.relative, track.wrapped, track.cell, track.middle, track.displacement, track.summed,
-    )  # fmt: skip
+        np.ascontiguousarray(positions), flags, images is not None, cell, known, start, members, track
+    )
     if atom >= 0:
         raise InputError(f"the position of atom {atom} is NaN or infinite")
     if longest > LONGEST_STEP:
@@ -222,43 +204,25 @@ def advance(
 
 
 @lru_cache(maxsize=4)
-def _prepared(box: bytes) -> tuple[Array, Array, bool]:
-    """(box, its inverse, whether it is orthorhombic); most boxes are the same frame after frame."""
-    matrix = np.frombuffer(box, dtype=np.float64).reshape(3, 3)
-    inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
-    return matrix, inverse, not np.any(matrix - np.diag(np.diagonal(matrix)))
-
-
-def tracer_offsets(molecules: Molecules, track: Track) -> Array:
-    """Where the followed atom of every molecule stands, relative to the centre of mass.
-
-    Parameters
-    ----------
-    molecules : Molecules
-        Who is who.
-    track : Track
-        State after a frame.
-
-    Returns
-    -------
-    array (molecules, 3)
-        Zero where the centre of mass itself is followed; unit of the positions.
-    """
-    chosen = molecules.tracer >= 0
-    offsets = np.zeros((molecules.count, 3))
-    offsets[chosen] = track.relative[molecules.tracer[chosen]] - track.middle[chosen]
-    return offsets
+def _cell(box: bytes, periodic: bool) -> _Cell:
+    """Most boxes are the same snapshot after snapshot, so what is made of one is kept."""
+    vectors = np.frombuffer(box, dtype=np.float64).reshape(3, 3)
+    inverse = np.asarray(np.linalg.inv(vectors), dtype=np.float64)
+    return _Cell(vectors, inverse, not np.any(vectors - np.diag(np.diagonal(vectors))), periodic)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
-def _advance(  # type: ignore[no-untyped-def]
-    positions, images, flagged, box, inverse, orthogonal, periodic, known, start, atoms, first, weights, species,
-    share, relative, wrapped, cell, middle, displacement, summed,
-):  # fmt: skip
+def _advance(positions, images, flagged, cell, known, start, molecules, track):  # type: ignore[no-untyped-def]
     """Return (index of a bad atom or -1, longest fractional step, molecule that made it).
 
-    Written out in scalars: this loop runs once per atom and frame and must stay far below the cost of reading.
+    Written out in scalars, one box vector after the other (a, b, c with components x, y, z): this loop runs once per
+    atom and snapshot and must stay below the cost of reading, and arrays of three numbers would be made anew for every
+    atom. `nogil`: the next snapshot is decompressed by another thread meanwhile. Of the liberties of fast arithmetic
+    only those are taken that keep NaN and the order of the sums, so that a resumed pass gives the same bits.
     """
+    box, inverse, orthogonal, periodic = cell.vectors, cell.inverse, cell.orthogonal, cell.periodic
+    atoms, first, weights = molecules.atoms, molecules.first, molecules.weights
+    relative, wrapped, image = track.relative, track.wrapped, track.image
     ax, ay, az = box[0, 0], box[0, 1], box[0, 2]
     bx, by, bz = box[1, 0], box[1, 1], box[1, 2]
     cx, cy, cz = box[2, 0], box[2, 1], box[2, 2]
@@ -268,6 +232,8 @@ def _advance(  # type: ignore[no-untyped-def]
     worst = -1
     fold = periodic and not known
     for k in range(first.size - 1):
+        # 1. Make the molecule whole. Its first atom is the root; the others are placed where they were relative to it
+        #    one snapshot ago. No atom moves half a box against its neighbours, however long the molecule is.
         j = first[k]
         a = atoms[j]
         ox, oy, oz = np.float64(positions[a, 0]), np.float64(positions[a, 1]), np.float64(positions[a, 2])
@@ -281,7 +247,7 @@ def _advance(  # type: ignore[no-untyped-def]
             if flagged:
                 u, v, w = images[a, 0], images[a, 1], images[a, 2]
                 x, y, z = x + u * ax + v * bx + w * cx, y + u * ay + v * by + w * cy, z + u * az + v * bz + w * cz
-            if fold:  # the image nearest to where the atom was, relative to its molecule, one frame ago
+            if fold:
                 dx, dy, dz = x - relative[j, 0], y - relative[j, 1], z - relative[j, 2]
                 if orthogonal:  # tests first: rounding is the dear part, and crossings are rare
                     if abs(dx) > half_x:
@@ -298,10 +264,13 @@ def _advance(  # type: ignore[no-untyped-def]
             relative[j, 0], relative[j, 1], relative[j, 2] = x, y, z
             m = weights[j]
             mx, my, mz = mx + m * x, my + m * y, mz + m * z
-        middle[k, 0], middle[k, 1], middle[k, 2] = mx, my, mz
+        track.middle[k, 0], track.middle[k, 1], track.middle[k, 2] = mx, my, mz
         x, y, z = ox + mx, oy + my, oz + mz
         if not np.isfinite(x + y + z):
             return _bad_atom(positions, atoms, first[k], first[k + 1]), longest, worst
+        # 2. Wrap its centre. Only wrapped centres are compared (the TOR scheme): an unwrapped one, rescaled with the
+        #    box, would carry the fluctuation of every box it has travelled. Relative to the centre of the box, which a
+        #    barostat leaves in place.
         if periodic and orthogonal:
             u, v, w = np.floor(x * ia), np.floor(y * ib), np.floor(z * ic)
             x, y, z = x - u * ax - half_x, y - v * by - half_y, z - w * cz - half_z
@@ -314,11 +283,13 @@ def _advance(  # type: ignore[no-untyped-def]
             z -= u * az + v * bz + w * cz + half_z
         dx, dy, dz = x - wrapped[k, 0], y - wrapped[k, 1], z - wrapped[k, 2]
         wrapped[k, 0], wrapped[k, 1], wrapped[k, 2] = x, y, z
+        # 3. Add the boxes crossed since the last snapshot: as counted where the crossings are known, else the shortest
+        #    way, and how short it is in units of the box decides whether it is believed.
         if periodic:
             if known:
                 n, o, q = np.int64(u), np.int64(v), np.int64(w)
-                u, v, w = n - cell[k, 0], o - cell[k, 1], q - cell[k, 2]
-                cell[k, 0], cell[k, 1], cell[k, 2] = n, o, q
+                u, v, w = n - image[k, 0], o - image[k, 1], q - image[k, 2]
+                image[k, 0], image[k, 1], image[k, 2] = n, o, q
             else:
                 if orthogonal:
                     x, y, z = dx * ia, dy * ib, dz * ic
@@ -333,13 +304,13 @@ def _advance(  # type: ignore[no-untyped-def]
                     worst = k
             dx, dy, dz = dx + u * ax + v * bx + w * cx, dy + u * ay + v * by + w * cy, dz + u * az + v * bz + w * cz
         if not start:
-            i = species[k]
-            displacement[k, 0] += dx
-            displacement[k, 1] += dy
-            displacement[k, 2] += dz
-            summed[i, 0] += share[k] * dx
-            summed[i, 1] += share[k] * dy
-            summed[i, 2] += share[k] * dz
+            i = molecules.species[k]
+            track.displacement[k, 0] += dx
+            track.displacement[k, 1] += dy
+            track.displacement[k, 2] += dz
+            track.summed[i, 0] += molecules.share[k] * dx
+            track.summed[i, 1] += molecules.share[k] * dy
+            track.summed[i, 2] += molecules.share[k] * dz
     return -1, longest, worst
 
 

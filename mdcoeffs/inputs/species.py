@@ -6,31 +6,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cellsim.base import N_A, InputError, factor_to_si
 from cellsim.files.schema import Table, read_toml
 
+ANALYSES = {
+    "onsager": "Trajectories, arrays or OCTP tables to Onsager coefficients.",
+    "structure": "Shells of the cations: g(r), coordination, bound and free ions, clusters.",
+    "residence": "How long solvent and anions stay at a cation, and how long cations link two anions.",
+    "activity": "Thermodynamic factor chi from composition waves and Kirkwood-Buff integrals.",
+    "interface": "Profiles, populations and barriers along z: is the interface equilibrated?",
+    "mobility": "How ions and their cages move and turn: exponents, order parameters, relaxation, paddle-wheel.",
+}
+"""Every analysis, ``mdcoeffs.NAME.ANALYSIS``, with what its command says of it."""
 ROLES = ("cation", "anion", "solvent")
 MOLECULES = ("fragment", "residue", "molecule", "atom")
 COORDINATES = ("auto", "wrapped", "unwrapped")
 SELF_PARTS = ("ions", "all", "none")
-FRAMES = ("solvent", "barycentric", "volume")
-
-TOP_KEYS = (
-    "title", "temperature", "volume", "coordinates", "timestep", "frame_interval", "start", "stop", "stride",
-    "ignore", "memory", "scratch", "self", "species", "replica", "estimate", "units",
-)  # fmt: skip
-REPLICA_KEYS = (
-    "topology", "trajectory", "topology_format", "trajectory_format", "atom_style", "arrays", "octp", "octp_self",
-)  # fmt: skip
-SPECIES_KEYS = ("selection", "charge", "role", "molecule", "centre", "count", "mass", "molecular_volume")
-ESTIMATE_KEYS = ("frame", "solvents", "window", "prior_flat", "seed")
-UNITS_KEYS = ("position", "time", "volume")
-ANALYSES = ("structure", "residence", "mobility", "interface", "activity")
-"""Tables of the analyses beside transport; each is read by the module of its analysis."""
+TABLES = {name: name for name in ANALYSES} | {"onsager": "estimate"}
+"""Analysis -> its table in SPECIES.toml; read by the module of the analysis."""
 SOURCES = ("trajectory", "arrays", "octp")
+REPLICA_KEYS = ("topology", "topology_format", "trajectory_format", "atom_style", "octp_self", *SOURCES)
+UNITS = {"position": "m", "time": "s", "volume": "m^3"}
+"""Quantities of array files, and their units where [units] says nothing."""
+TOP_KEYS = ("title", "temperature", "volume", "self", "species", "replica", "units")
+READING_KEYS = ("coordinates", "timestep", "frame_interval", "start", "stop", "stride", "ignore", "memory", "scratch")
+SPECIES_KEYS = ("selection", "charge", "role", "molecule", "centre", "count", "mass", "molecular_volume")
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,12 @@ class Replica:
     octp_self: Path | None = None
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file it names."""
+        paths = (self.topology, *self.trajectory, self.arrays, self.octp, self.octp_self)
+        return tuple(path for path in paths if path is not None)
+
+    @property
     def label(self) -> str:
         """File name for messages."""
         path = next((p for p in (*self.trajectory, self.arrays, self.octp, self.topology) if p is not None), None)
@@ -142,16 +151,6 @@ class SpeciesFile:
         Folder for the scratch file; the output folder when left out.
     self_part : str
         One of `SELF_PARTS`.
-    frame : str
-        Frame in which the coefficients are reported, one of `FRAMES`.
-    solvents : tuple of str, optional
-        Solvent species that make the solvent frame.
-    window : tuple of float, optional
-        Fit window, first and last lag [s].
-    prior_flat : float
-        Prior probability that the motion is diffusive from the first step on; see `mdcoeffs.onsager.estimate` [1].
-    seed : int
-        Seed of the posterior samples.
     units : mapping
         Units of array files: position, time, volume.
     """
@@ -172,17 +171,28 @@ class SpeciesFile:
     memory: float = 1e9
     scratch: Path | None = None
     self_part: str = "ions"
-    frame: str = "solvent"
-    solvents: tuple[str, ...] | None = None
-    window: tuple[float, float] | None = None
-    prior_flat: float = 0.5
-    seed: int = 0
     units: Mapping[str, str] = field(default_factory=dict)
 
     def scale(self, quantity: str) -> float:
         """Factor from an array file's unit to SI; ``position``, ``time`` or ``volume``."""
-        default = {"position": "m", "time": "s", "volume": "m^3"}[quantity]
+        default = UNITS[quantity]
         return factor_to_si(self.units.get(quantity, default), default, field=f"units.{quantity}")
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The file and every file it names."""
+        return (self.path, *(path for replica in self.replicas for path in replica.files))
+
+    def anchored(self) -> SpeciesFile:
+        """The same with absolute paths: a worker has another working folder."""
+        replicas = []
+        for replica in self.replicas:
+            moved = {name: getattr(replica, name) for name in ("topology", "arrays", "octp", "octp_self")}
+            moved = {name: path.resolve() for name, path in moved.items() if path is not None}
+            trajectory = tuple(path.resolve() for path in replica.trajectory)
+            replicas.append(replace(replica, trajectory=trajectory, **moved))
+        scratch = None if self.scratch is None else self.scratch.resolve()
+        return replace(self, path=self.path.resolve(), replicas=tuple(replicas), scratch=scratch)
 
 
 def read_species(path: str | Path) -> SpeciesFile:
@@ -203,14 +213,12 @@ def read_species(path: str | Path) -> SpeciesFile:
         Unreadable TOML, unknown keys, missing files, values of the wrong kind.
     """
     top = read_toml(path)
-    top.only(*TOP_KEYS, *REPLICA_KEYS, *ANALYSES)
+    top.only(*TOP_KEYS, *READING_KEYS, *REPLICA_KEYS, *TABLES.values())
     species = tuple(_species(top.table("species"), name) for name in top.table("species"))
     if not species:
         raise InputError(f"{top.where('species')} is empty; add tables [species.NAME] with selection, charge and role")
-    estimate = _part(top, "estimate")
-    estimate.only(*ESTIMATE_KEYS)
-    units = _part(top, "units")
-    units.only(*UNITS_KEYS)
+    units = _table(top, "units")
+    units.only(*UNITS)
     result = SpeciesFile(
         path=Path(path),
         temperature=top.quantity("temperature", "K", above=0),
@@ -228,15 +236,10 @@ def read_species(path: str | Path) -> SpeciesFile:
         memory=top.quantity("memory", "byte", 1e9, above=0),
         scratch=top.file.parent / top.string("scratch") if "scratch" in top else None,
         self_part=top.choice("self", SELF_PARTS, "ions"),
-        frame=estimate.choice("frame", FRAMES, "solvent"),
-        solvents=_solvents(estimate, species),
-        window=_window(estimate),
-        prior_flat=estimate.number("prior_flat", 0.5, least=0, most=0.99),
-        seed=estimate.integer("seed", 0, least=0),
         units={key: units.string(key) for key in units},
     )
-    for key in UNITS_KEYS:
-        result.scale(key)
+    for quantity in UNITS:
+        result.scale(quantity)
     _check_sources(result)
     return result
 
@@ -255,10 +258,10 @@ def analysis_table(file: SpeciesFile, name: str) -> Table:
     -------
     Table
     """
-    return _part(read_toml(file.path), name)
+    return _table(read_toml(file.path), TABLES[name])
 
 
-def _part(top: Table, key: str) -> Table:
+def _table(top: Table, key: str) -> Table:
     return top.table(key) if key in top else Table({}, top.file, key)
 
 
@@ -285,18 +288,18 @@ def _species(tables: Table, name: str) -> Species:
 
 def _replicas(top: Table) -> tuple[Replica, ...]:
     tables = top.tables("replica")
-    here = [key for key in SOURCES if key in top]
-    if here and tables:
-        raise InputError(f"{top.where(here[0])} stands beside [[replica]] tables; give it in one place only")
-    short = {key: top.data[key] for key in REPLICA_KEYS if key in top}
-    found = []
+    sources = [key for key in SOURCES if key in top]
+    if sources and tables:
+        raise InputError(f"{top.where(sources[0])} stands beside [[replica]] tables; give it in one place only")
+    for_all = {key: top.data[key] for key in REPLICA_KEYS if key in top}
+    replicas = []
     for table in tables or [Table({}, top.file)]:
         table.only(*REPLICA_KEYS)
-        merged = Table({**short, **table.data}, top.file, table.name)
+        merged = Table({**for_all, **table.data}, top.file, table.name)
         source = merged.exactly_one(*SOURCES)
         if source == "trajectory" and "topology" not in merged:
             raise merged.error("topology", "is missing; give the file with the atoms and their masses")
-        found.append(
+        replicas.append(
             Replica(
                 topology=merged.path("topology", None),
                 trajectory=_files(merged),
@@ -308,7 +311,7 @@ def _replicas(top: Table) -> tuple[Replica, ...]:
                 octp_self=merged.path("octp_self", None),
             )
         )
-    return tuple(found)
+    return tuple(replicas)
 
 
 def _files(table: Table) -> tuple[Path, ...]:
@@ -322,28 +325,9 @@ def _files(table: Table) -> tuple[Path, ...]:
 
 def _check_sources(file: SpeciesFile) -> None:
     for replica in file.replicas:
-        for one in file.species:
-            if replica.trajectory and not one.selection:
-                raise InputError(f'{file.path}: species.{one.name}.selection is missing, for example "resname LI"')
-            if replica.octp and (one.count is None or file.volume is None):
-                raise InputError(f"{file.path}: an OCTP table needs volume, and a count for species {one.name}")
-
-
-def _solvents(table: Table, species: tuple[Species, ...]) -> tuple[str, ...] | None:
-    if "solvents" not in table:
-        return None
-    names = table.strings("solvents")
-    known = [one.name for one in species if one.role == "solvent"]
-    for name in names:
-        if name not in known:
-            raise InputError(f"{table.where('solvents')}: {name!r} is not a solvent here; allowed: {', '.join(known)}")
-    return tuple(names)
-
-
-def _window(table: Table) -> tuple[float, float] | None:
-    if "window" not in table:
-        return None
-    pair = table.quantities("window", "s")
-    if len(pair) != 2 or not 0 <= pair[0] < pair[1]:
-        raise InputError(f'{table.where("window")} must be two increasing times, for example ["1 ns", "5 ns"]')
-    return pair[0], pair[1]
+        for species in file.species:
+            name = species.name
+            if replica.trajectory and not species.selection:
+                raise InputError(f'{file.path}: species.{name}.selection is missing, for example "resname LI"')
+            if replica.octp and (species.count is None or file.volume is None):
+                raise InputError(f"{file.path}: an OCTP table needs volume, and a count for species {name}")

@@ -72,9 +72,9 @@ def long_blocks(sums: Sequence[Array], frames: Sequence[Array]) -> tuple[list[Ar
     """
     most = max(4, LONG_BLOCKS // max(len(sums), 1))
     added: tuple[list[Array], list[Array]] = ([], [])
-    for one, n in zip(sums, frames, strict=True):
+    for replica, n in zip(sums, frames, strict=True):
         starts = np.unique(np.linspace(0, len(n), min(most, len(n)) + 1).astype(int)[:-1])
-        added[0].append(np.add.reduceat(np.asarray(one, dtype=np.float64), starts, axis=0))
+        added[0].append(np.add.reduceat(np.asarray(replica, dtype=np.float64), starts, axis=0))
         added[1].append(np.add.reduceat(np.asarray(n, dtype=np.float64), starts))
     return added
 
@@ -112,8 +112,8 @@ def free_energy(density: ArrayLike, T: float, zero: int) -> Array:
     if not rho[zero] > 0:
         raise InputError("the bin where the free energy is zero is empty; choose another place")
     with np.errstate(divide="ignore"):
-        found: Array = -T * np.log(rho / rho[zero])
-    return found
+        F: Array = -T * np.log(rho / rho[zero])
+    return F
 
 
 def free_energy_profile(sums: Sequence[Array], frames: Sequence[Array], T: float, zero: int) -> Averaged:
@@ -136,16 +136,16 @@ def free_energy_profile(sums: Sequence[Array], frames: Sequence[Array], T: float
         Over k_B [K]; the errors, linear in the density, are those of differences from the bin of zero.
     """
     sums, frames = long_blocks(sums, frames)
-    mean = np.asarray(sum(one.sum(axis=0) for one in sums)) / sum(float(n.sum()) for n in frames)
+    mean = np.asarray(sum(replica.sum(axis=0) for replica in sums)) / sum(float(n.sum()) for n in frames)
     value = free_energy(mean, T, zero)
     seen = mean > 0
     safe = np.where(seen, mean, 1.0)
     series = []
-    for one, n in zip(sums, frames, strict=True):
-        relative = one / n[:, None] / safe
+    for replica, n in zip(sums, frames, strict=True):
+        relative = replica / n[:, None] / safe
         series.append(-T * (relative - relative[:, [zero]]))
-    found = average(series, weights=frames)
-    return Averaged(value, np.where(seen, found.error, np.nan), found.blocks, found.settled & seen)
+    averaged = average(series, weights=frames)
+    return Averaged(value, np.where(seen, averaged.error, np.nan), averaged.blocks, averaged.settled & seen)
 
 
 @dataclass(frozen=True)
@@ -250,11 +250,11 @@ def inside(z: Array, edges: Array, length: float, shift: float = 0.0) -> Bools:
     -------
     array of bool (n,)
     """
-    found = np.zeros(z.shape, dtype=bool)
+    within = np.zeros(z.shape, dtype=bool)
     for low, high in edges:
         half = 0.5 * (high - low) + shift
-        found |= np.abs(wrap(z - 0.5 * (low + high), length)) <= half
-    return found
+        within |= np.abs(wrap(z - 0.5 * (low + high), length)) <= half
+    return within
 
 
 def update_states(state: Bools, z: Array, edges: Array, length: float, margin: float) -> Bools:
@@ -329,7 +329,7 @@ def correlate_populations(x: Sequence[Array], y: Sequence[Array], *, blocks: int
         return np.array([c / va, c / np.sqrt(va * vb)])
 
     with np.errstate(invalid="ignore"):
-        return jackknife(sums, of, weights=[one[:, 0] for one in sums])
+        return jackknife(sums, of, weights=[replica[:, 0] for replica in sums])
 
 
 # ---- charge -----------------------------------------------------------------------------------------------------
@@ -355,7 +355,7 @@ def charge_integral(sums: Sequence[Array], frames: Sequence[Array]) -> Averaged:
     doi:10.1039/d5cp01988e, Eq. 6.
     """
     sums, frames = long_blocks(sums, frames)
-    series = [np.cumsum(one, axis=1) / n[:, None] for one, n in zip(sums, frames, strict=True)]
+    series = [np.cumsum(replica, axis=1) / n[:, None] for replica, n in zip(sums, frames, strict=True)]
     return average(series, weights=frames)
 
 
@@ -380,11 +380,11 @@ def sign_changes(value: ArrayLike, error: ArrayLike, *, factor: float = SIGNIFIC
     least = 1e-6 * np.max(np.abs(v), initial=0.0)
     sure = np.flatnonzero(np.abs(v) > np.maximum(factor * e, least))
     signs = np.sign(v[sure])
-    found = []
+    places = []
     for k in np.flatnonzero(signs[1:] != signs[:-1]):
         between = np.arange(sure[k], sure[k + 1] + 1)
-        found.append(int(between[np.flatnonzero(np.sign(v[between]) == signs[k])[-1]]))
-    return np.array(found, dtype=np.int64)
+        places.append(int(between[np.flatnonzero(np.sign(v[between]) == signs[k])[-1]]))
+    return np.array(places, dtype=np.int64)
 
 
 # ---- displacements by layer -------------------------------------------------------------------------------------
@@ -411,13 +411,12 @@ def displacement_variance(sums: Sequence[Array], frames: Sequence[Array]) -> Ave
     """
     shape = sums[0].shape[1:]
     sums, frames = long_blocks(sums, frames)
-    flat = [one.reshape(len(one), -1) for one in sums]
+    flat = [replica.reshape(len(replica), -1) for replica in sums]
 
     def of(total: Array) -> Array:
         s = total.reshape(shape)
         n = np.where(s[..., :1] > 0, s[..., :1], np.nan)
-        found: Array = s[..., 4:] / n - (s[..., 1:4] / n) ** 2
-        return found
+        return np.asarray(s[..., 4:] / n - (s[..., 1:4] / n) ** 2)
 
     with np.errstate(invalid="ignore"):
         return jackknife(flat, of, weights=list(frames))

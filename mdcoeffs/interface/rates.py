@@ -28,6 +28,7 @@ the temperature of the run and, with a predicted rate, at others.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,8 +38,8 @@ from cellsim.base import Array, InputError
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A number with the interval that holds it.
+class CountEstimate:
+    """A number from counts of rare events, with the interval that holds it.
 
     Parameters
     ----------
@@ -54,6 +55,10 @@ class Estimate:
     low: float
     high: float
     level: float = 0.95
+
+    def numbers(self) -> dict[str, Any]:
+        """In plain values."""
+        return {"value": self.value, "interval": [self.low, self.high], "level": self.level}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +78,7 @@ class Split:
 
     def barrier(self, T: ArrayLike, *, reduction: ArrayLike = 0.0) -> Array:
         """Free-energy barrier over k_B [K] at `T` [K], lowered by `reduction` [K]."""
-        found: Array = self.dE - np.asarray(reduction) - np.asarray(T) * self.dS
-        return found
+        return np.asarray(self.dE - np.asarray(reduction) - np.asarray(T) * self.dS)
 
 
 def well_frequency(k: ArrayLike, m: ArrayLike) -> Array:
@@ -102,8 +106,8 @@ def well_frequency(k: ArrayLike, m: ArrayLike) -> Array:
     doi:10.1039/d5cp01988e, Eq. 8.
     """
     stiffness, mass = _positive("k", k), _positive("m", m)
-    found: Array = np.sqrt(stiffness / (2.0 * np.pi**2 * mass))
-    return found
+    nu: Array = np.sqrt(stiffness / (2.0 * np.pi**2 * mass))
+    return nu
 
 
 def tst_rate(frequency: ArrayLike, barrier: ArrayLike, T: ArrayLike, *, transmission: ArrayLike = 1.0) -> Array:
@@ -137,8 +141,8 @@ def tst_rate(frequency: ArrayLike, barrier: ArrayLike, T: ArrayLike, *, transmis
     share = np.asarray(transmission, dtype=float)
     if np.any((share < 0) | (share > 1)):
         raise InputError(f"transmission = {share} must lie between 0 and 1")
-    found: Array = share * _positive("frequency", frequency) * np.exp(-np.asarray(barrier) / _positive("T", T))
-    return found
+    k_jump: Array = share * _positive("frequency", frequency) * np.exp(-np.asarray(barrier) / _positive("T", T))
+    return k_jump
 
 
 def mean_barrier(barriers: ArrayLike, T: float) -> float:
@@ -178,8 +182,8 @@ def expected_jumps(rate: ArrayLike, particles: float, time: float) -> Array:
     array
         ``rate * particles * time`` [1].
     """
-    found: Array = np.asarray(rate, dtype=float) * particles * time
-    return found
+    expected: Array = np.asarray(rate, dtype=float) * particles * time
+    return expected
 
 
 def jump_probability(rate: ArrayLike, particles: float, time: float) -> Array:
@@ -194,11 +198,11 @@ def jump_probability(rate: ArrayLike, particles: float, time: float) -> Array:
     time : float
         Length of the run [s].
     """
-    found: Array = -np.expm1(-expected_jumps(rate, particles, time))
-    return found
+    probability: Array = -np.expm1(-expected_jumps(rate, particles, time))
+    return probability
 
 
-def jump_rate(jumps: int, exposure: float, *, level: float = 0.95) -> Estimate:
+def jump_rate(jumps: int, exposure: float, *, level: float = 0.95) -> CountEstimate:
     """Rate of one particle from counted jumps, with the interval that counting allows.
 
     Parameters
@@ -212,7 +216,7 @@ def jump_rate(jumps: int, exposure: float, *, level: float = 0.95) -> Estimate:
 
     Returns
     -------
-    Estimate
+    CountEstimate
         ``jumps / exposure`` [1/s]; the equal-tailed interval of Jeffreys' prior, from zero on where none was seen.
     """
     if jumps < 0 or not exposure > 0:
@@ -220,10 +224,10 @@ def jump_rate(jumps: int, exposure: float, *, level: float = 0.95) -> Estimate:
     tail = 0.5 * (1.0 - level)
     low = float(gamma.ppf(tail, jumps + 0.5)) if jumps else 0.0
     high = float(gamma.ppf(1.0 - tail if jumps else level, jumps + 0.5))
-    return Estimate(jumps / exposure, low / exposure, high / exposure, level)
+    return CountEstimate(jumps / exposure, low / exposure, high / exposure, level)
 
 
-def rate_ratio(jumps: tuple[int, int], exposures: tuple[float, float], *, level: float = 0.95) -> Estimate:
+def rate_ratio(jumps: tuple[int, int], exposures: tuple[float, float], *, level: float = 0.95) -> CountEstimate:
     """gamma, the ratio of two rates, from the jumps counted at either temperature.
 
     Given their sum, the first count is binomial; Jeffreys' interval of its probability is turned into one of the ratio.
@@ -239,7 +243,7 @@ def rate_ratio(jumps: tuple[int, int], exposures: tuple[float, float], *, level:
 
     Returns
     -------
-    Estimate
+    CountEstimate
         ``(n1/t1) / (n2/t2)`` [1]; infinite where none was seen at T2.
     """
     first, second = jumps
@@ -249,10 +253,8 @@ def rate_ratio(jumps: tuple[int, int], exposures: tuple[float, float], *, level:
     tail = 0.5 * (1.0 - level)
     low = float(beta.ppf(tail, first + 0.5, second + 0.5)) if first else 0.0
     high = float(beta.ppf(1.0 - tail, first + 0.5, second + 0.5)) if second else 1.0
-    return Estimate(
-        first / second * scale if second else np.inf, low / (1 - low) * scale,
-        high / (1 - high) * scale if high < 1 else np.inf, level,
-    )  # fmt: skip
+    ratio = first / second * scale if second else np.inf
+    return CountEstimate(ratio, low / (1 - low) * scale, high / (1 - high) * scale if high < 1 else np.inf, level)
 
 
 def split_barrier(ratio: ArrayLike, *, temperatures: tuple[float, float], barrier: float, reduction: float) -> Split:
@@ -337,8 +339,8 @@ def equilibration_coefficient(forward: ArrayLike, backward: ArrayLike, *, scale:
     a, b = np.asarray(forward, dtype=float), np.asarray(backward, dtype=float)
     if np.any(a < 0) or np.any(b < 0) or not scale > 0:
         raise InputError(f"transitions must be >= 0 and lambda > 0, found {a}, {b} and {scale}")
-    found: Array = 2.0 * np.minimum(a, b) / (a + b + scale)
-    return found
+    symmetry: Array = 2.0 * np.minimum(a, b) / (a + b + scale)
+    return symmetry
 
 
 def time_to_coefficient(rate: ArrayLike, particles: float, *, coefficient: float = 0.5, scale: float = 10.0) -> Array:
@@ -365,8 +367,8 @@ def time_to_coefficient(rate: ArrayLike, particles: float, *, coefficient: float
     jumps = scale * coefficient / (2.0 * (1.0 - coefficient))
     flux = np.asarray(rate, dtype=float) * particles
     with np.errstate(divide="ignore"):
-        found: Array = jumps / flux
-    return found
+        duration: Array = jumps / flux
+    return duration
 
 
 def _positive(name: str, value: ArrayLike) -> Array:
@@ -394,7 +396,7 @@ class Verdict:
         direction; frozen: none.
     coefficient : float
         EC [1].
-    entry : Estimate
+    entry : CountEstimate
         Rate at which one ion outside enters [1/s].
     needed : float
         Run in which EC is expected to reach one half at this temperature [s]; a lower bound if frozen.
@@ -404,7 +406,7 @@ class Verdict:
 
     state: str
     coefficient: float
-    entry: Estimate
+    entry: CountEstimate
     needed: float
     sentence: str
 

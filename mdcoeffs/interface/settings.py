@@ -12,10 +12,8 @@ from cellsim.base import InputError
 from cellsim.files.schema import Table, did_you_mean
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 
-KEYS = (
-    "axis", "origin", "bin", "settled", "sample", "scale", "charge", "charge_bin", "profiles", "regions", "variance",
-    "correlation", "barriers", "prediction",
-)  # fmt: skip
+KEYS = ("axis", "origin", "bin", "settled", "sample", "scale", "charge", "charge_bin", "correlation")
+TABLES = ("profiles", "regions", "variance", "barriers", "prediction")
 AXES = ("x", "y", "z")
 REGION_KEYS = ("points", "between", "margin", "stoichiometric", "donors")
 VARIANCE_KEYS = ("points", "layers", "lag")
@@ -142,8 +140,8 @@ class InterfaceSettings:
         Profiles whose displacements are taken.
     lags : tuple of float
         Lags [s].
-    correlations : tuple of tuple of str
-        Pairs of regions, the second as a function of the first.
+    correlation : tuple of str, optional
+        Two regions, the second as a function of the first.
     barriers : tuple of Barrier
         Wells and barriers.
     prediction : Prediction, optional
@@ -163,7 +161,7 @@ class InterfaceSettings:
     layers: tuple[float, ...] | None = None
     layer_points: tuple[str, ...] = ()
     lags: tuple[float, ...] = ()
-    correlations: tuple[tuple[str, str], ...] = ()
+    correlation: tuple[str, str] | None = None
     barriers: tuple[Barrier, ...] = ()
     prediction: Prediction | None = None
 
@@ -186,11 +184,11 @@ def read_interface(file: SpeciesFile) -> InterfaceSettings:
         Unknown keys, names that are not defined, ranges that are none.
     """
     top = analysis_table(file, "interface")
-    top.only(*KEYS)
+    top.only(*KEYS, *TABLES)
     profiles = _profiles(top.table("profiles", {}), file)
     tables = top.table("regions", {})
     regions = tuple(_region(tables.table(name), name, tuple(profiles), tuple(tables)) for name in tables)
-    names = tuple(one.name for one in regions)
+    names = tuple(region.name for region in regions)
     variance = top.table("variance", None)
     layers, layer_points, lags = (None, (), ()) if variance is None else _variance(variance, tuple(profiles))
     tables = top.table("barriers", {})
@@ -212,7 +210,7 @@ def read_interface(file: SpeciesFile) -> InterfaceSettings:
         layers=layers,
         layer_points=layer_points,
         lags=lags,
-        correlations=_correlations(top, names),
+        correlation=_correlation(top, names),
         barriers=barriers,
         prediction=None if prediction is None else _prediction(prediction, barriers),
     )
@@ -220,7 +218,7 @@ def read_interface(file: SpeciesFile) -> InterfaceSettings:
 
 def _profiles(table: Table, file: SpeciesFile) -> dict[str, str]:
     """Name -> species or selection; every species is a profile of its own name unless that name is given away."""
-    return {one.name: one.name for one in file.species} | {name: table.string(name) for name in table}
+    return {species.name: species.name for species in file.species} | {name: table.string(name) for name in table}
 
 
 def _named(table: Table, key: str, options: tuple[str, ...], default: str | None = None) -> str:
@@ -252,7 +250,7 @@ def _region(table: Table, name: str, profiles: tuple[str, ...], regions: tuple[s
         edges=tuple(zip(flat[::2], flat[1::2], strict=True)),
         margin=margin,
         stoichiometric=table.number("stoichiometric", 0.0, least=0),
-        donors=_named(table, "donors", tuple(one for one in regions if one != name), ""),
+        donors=_named(table, "donors", tuple(other for other in regions if other != name), ""),
     )
 
 
@@ -272,13 +270,13 @@ def _variance(table: Table, profiles: tuple[str, ...]) -> tuple[tuple[float, ...
     return layers, points, lags
 
 
-def _correlations(top: Table, regions: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _correlation(top: Table, regions: tuple[str, ...]) -> tuple[str, str] | None:
     names = top.strings("correlation", [])
     if not names:
-        return ()
-    if len(names) != 2 or any(one not in regions for one in names):
+        return None
+    if len(names) != 2 or any(name not in regions for name in names):
         raise top.error("correlation", f"must be two of the regions {', '.join(regions) or '(none)'}")
-    return ((names[0], names[1]),)
+    return names[0], names[1]
 
 
 def _barrier(table: Table, name: str, profiles: tuple[str, ...], regions: tuple[Region, ...]) -> Barrier:
@@ -289,14 +287,14 @@ def _barrier(table: Table, name: str, profiles: tuple[str, ...], regions: tuple[
         zero=table.quantity("zero", "m"),
         well=_pair(table, "well"),
         top=_pair(table, "top"),
-        region=_named(table, "region", tuple(one.name for one in regions), ""),
+        region=_named(table, "region", tuple(each.name for each in regions), ""),
         mass=table.quantity("mass", "kg", None, above=0),
     )
 
 
 def _prediction(table: Table, barriers: tuple[Barrier, ...]) -> Prediction:
     table.only(*PREDICTION_KEYS)
-    known = {one.name: one for one in barriers}
+    known = {barrier.name: barrier for barrier in barriers}
     value = table.data.get("barrier")
     names = tuple(table.strings("barrier")) if isinstance(value, list) else (table.string("barrier"),)
     for name in names:
@@ -309,9 +307,9 @@ def _prediction(table: Table, barriers: tuple[Barrier, ...]) -> Prediction:
             f"(interface.barriers.NAME.region)"
         )
     at: list[tuple[float, float]] = []
-    for one in table.tables("at"):
-        one.only(*AT_KEYS)
-        at.append((one.quantity("temperature", "K", above=0), one.quantity("reduction", "K", 0.0)))
+    for each in table.tables("at"):
+        each.only(*AT_KEYS)
+        at.append((each.quantity("temperature", "K", above=0), each.quantity("reduction", "K", 0.0)))
     return Prediction(
         barriers=names,
         temperature=table.quantity("temperature", "K", above=0),

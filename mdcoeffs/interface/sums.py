@@ -1,12 +1,13 @@
-"""Frames to sums: density and charge along z, who is in which region, displacements by layer of origin.
+"""Snapshots to sums: density and charge along z, who is in which region, displacements by layer of origin.
 
-One accumulator (`InterfaceSums`) for `mdcoeffs.frames.stream.run_stream`: it finds z of every point once per frame,
-relative to the middle of the box or to the centre of a slab, and hands it to its parts. Memory does not grow with the
-run, but for the populations of the regions (8 bytes a region and sample).
+One accumulator (`InterfaceSums`): it finds z of every point once per snapshot, relative to the middle of the box or to
+the centre of a slab, and hands it to its parts. Memory does not grow with the run, but for the populations of the
+regions (8 bytes a region and sample).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints, e
-from mdcoeffs.frames.reading import ANGSTROM
+from mdcoeffs.frames.snapshot import ANGSTROM, Snapshot
 from mdcoeffs.frames.stream import Stream
-from mdcoeffs.frames.walker import Frame
 from mdcoeffs.interface.profiles import centre_of, faces, inside, update_states, wrap
 from mdcoeffs.interface.settings import InterfaceSettings, Region
 from mdcoeffs.statistics.blocks import BlockSums
@@ -52,20 +52,18 @@ class Points:
         """Number of points."""
         return int(self.molecules.size)
 
-    def positions(self, frame: Frame) -> Array:
+    def positions(self, snapshot: Snapshot) -> Array:
         """Where they are, unwrapped (n, 3) [m]."""
-        assert frame.centres is not None and frame.relative is not None
-        found: Array = frame.centres[self.molecules]
-        return found if self.whole else found + frame.relative[self.places]
+        centres: Array = snapshot.centres[self.molecules]
+        return centres if self.whole else centres + snapshot.relative[self.places]
 
-    def heights(self, frame: Frame, axis: int) -> Array:
-        """Coordinate along an axis (n,) [m], as in the file but for multiples of this frame's box.
+    def heights(self, snapshot: Snapshot, axis: int) -> Array:
+        """Coordinate along an axis (n,) [m], as in the file but for multiples of this snapshot's box.
 
         Not from `positions`: where the box fluctuates, unwrapped paths do not fold back to where the points are.
         """
-        assert frame.relative is not None
-        found = np.asarray(frame.raw[self.sites, axis], dtype=np.float64) * ANGSTROM
-        return found - frame.relative[self.places, axis] if self.whole else found
+        stored = np.asarray(snapshot.raw[self.sites, axis], dtype=np.float64) * ANGSTROM
+        return stored - snapshot.relative[self.places, axis] if self.whole else stored
 
 
 def points_of(stream: Stream, selection: str, where: str) -> Points:
@@ -89,18 +87,17 @@ def points_of(stream: Stream, selection: str, where: str) -> Points:
     InputError
         No such atoms, or atoms that belong to no species.
     """
-    who = stream.molecules
-    mass = stream.molecule_masses if stream.has_masses else np.ones(who.count)
-    if selection in [one.name for one in stream.species]:
+    molecules = stream.molecules
+    mass = stream.molecule_masses if stream.has_masses else np.ones(molecules.count)
+    if selection in [species.name for species in stream.species]:
         chosen = stream.molecules_of(selection)
-        return Points(chosen, who.atoms[who.first[chosen]], who.first[chosen], True, mass[chosen])
+        first = molecules.first[chosen]
+        return Points(chosen, molecules.atoms[first], first, True, mass[chosen])
     index = stream.select(selection, where)
-    place = np.full(stream.n_atoms, -1, dtype=np.int64)
-    place[who.atoms] = np.arange(who.atoms.size)
-    if np.any(place[index] < 0):
+    place, owner = stream.places_of(index), stream.molecule_of(index)
+    if np.any(place < 0):
         raise InputError(f"{where}: selection {selection!r} holds sites that belong to no species")
-    owner = stream.molecule_of(index)
-    return Points(owner, index, place[index], False, mass[owner] * who.weights[place[index]])
+    return Points(owner, index, place, False, mass[owner] * molecules.weights[place])
 
 
 def grid_of(stream: Stream, axis: int, width: float) -> tuple[Array, float]:
@@ -109,7 +106,7 @@ def grid_of(stream: Stream, axis: int, width: float) -> tuple[Array, float]:
     Parameters
     ----------
     stream : Stream
-        The replica; its first two frames are read.
+        The replica; its first two snapshots are read.
     axis : int
         The axis, 0 to 2.
     width : float
@@ -118,38 +115,59 @@ def grid_of(stream: Stream, axis: int, width: float) -> tuple[Array, float]:
     Returns
     -------
     edges : array (bins + 1,)
-        From minus to plus half the length of the first frame's box [m].
+        From minus to plus half the length of the first box [m].
     interval : float
-        Time between frames [s].
+        Time between snapshots [s].
 
     Raises
     ------
     InputError
         No box, a box that is not at right angles to the axis, one frame only, or bins wider than a quarter of the box.
     """
-    times = []
-    length = 0.0
-    for frame in stream.frames():
-        length = box_length(frame, axis)
-        times.append(frame.time)
-        if len(times) == 2:
-            break
-    if len(times) < 2:
-        raise InputError(f"{stream.label}: {len(times)} frame(s) lie in the part of the run asked for; 2 are needed")
+    two = [(box_length(snapshot, axis), snapshot.time) for snapshot in itertools.islice(stream.snapshots(), 2)]
+    if len(two) < 2:
+        raise InputError(f"{stream.label}: {len(two)} frame(s) lie in the part of the run asked for; 2 are needed")
+    (length, start), (_, next_time) = two
     bins = round(length / width)
     if bins < 4:
         raise InputError(f"interface: bins of {width * 1e10:g} angstrom are too wide for a box of {length * 1e10:.3g}")
-    return np.linspace(-0.5 * length, 0.5 * length, bins + 1), times[1] - times[0]
+    return np.linspace(-0.5 * length, 0.5 * length, bins + 1), next_time - start
 
 
-def box_length(frame: Frame, axis: int) -> float:
+def box_length(snapshot: Snapshot, axis: int) -> float:
     """Length of the box along the axis [m]; the other two vectors must be at right angles to it."""
-    length = float(frame.lengths[axis])
-    assert frame.box is not None
-    tilt = max(abs(float(frame.box[axis, k])) + abs(float(frame.box[k, axis])) for k in range(3) if k != axis)
+    box, length = snapshot.cell, float(snapshot.lengths[axis])
+    tilt = max(abs(float(box[axis, k])) + abs(float(box[k, axis])) for k in range(3) if k != axis)
     if tilt > 1e-6 * length:
-        raise InputError(f"frame {frame.number}: the box is not at right angles to the {'xyz'[axis]} axis")
+        raise InputError(f"frame {snapshot.number}: the box is not at right angles to the {'xyz'[axis]} axis")
     return length
+
+
+@dataclass(frozen=True, eq=False)
+class InterfaceGrid:
+    """What is asked for, and what the first box of the first replica decides for all.
+
+    Parameters
+    ----------
+    settings : InterfaceSettings
+        What is asked for.
+    edges : array (bins + 1,)
+        Bins of the densities [m].
+    charge_edges : array (charge bins + 1,)
+        Bins of the charge [m].
+    interval : float
+        Time between snapshots [s].
+    """
+
+    settings: InterfaceSettings
+    edges: Array
+    charge_edges: Array
+    interval: float
+
+    @property
+    def lags(self) -> list[int]:
+        """Lags of the displacement variances, in snapshots."""
+        return [max(1, round(lag / self.interval)) for lag in self.settings.lags]
 
 
 class InterfaceSums:
@@ -159,83 +177,69 @@ class InterfaceSums:
     ----------
     stream : Stream
         The replica.
-    settings : InterfaceSettings
-        What is asked for.
-    edges : array (bins + 1,)
-        Bins of the densities [m].
-    charge_edges : array (charge bins + 1,)
-        Bins of the charge [m].
-    interval : float
-        Time between frames [s].
-    memory : float
-        Most that the positions kept for the displacements may take [byte].
+    grid : InterfaceGrid
+        What is asked for, and the bins.
     """
 
-    def __init__(
-        self,
-        stream: Stream,
-        settings: InterfaceSettings,
-        edges: Array,
-        charge_edges: Array,
-        interval: float,
-        memory: float,
-    ) -> None:
-        self.settings, self.edges, self.charge_edges = settings, edges, charge_edges
-        _check_places(settings, float(edges[-1]))
-        self.points = {
-            name: points_of(stream, text, f"interface.profiles.{name}") for name, text in settings.profiles.items()
-        }
+    follow = "unwrap"
+
+    def __init__(self, stream: Stream, grid: InterfaceGrid) -> None:
+        settings, frames = grid.settings, stream.n_frames
+        self.settings, self.edges, self.charge_edges = settings, grid.edges, grid.charge_edges
+        _check_places(settings, float(self.edges[-1]))
+        selections = settings.profiles.items()
+        self.points = {name: points_of(stream, text, f"interface.profiles.{name}") for name, text in selections}
+        self.masses = {name: float(points.mass.mean()) for name, points in self.points.items() if stream.has_masses}
         self.origin = points_of(stream, settings.origin, "interface.origin") if settings.origin else None
-        self.density = BlockSums(len(self.points) * (edges.size - 1))
+        self.density = BlockSums(len(self.points) * (self.edges.size - 1))
         self.charges = _charges(stream) if settings.charge else None
-        self.charge = BlockSums(charge_edges.size - 1 if settings.charge else 1)
-        self.regions = [RegionCounts(one, self.points[one.points].count, stream.n_frames) for one in settings.regions]
-        self.times, self.samples = np.zeros(stream.n_frames), 0
+        self.charge = BlockSums(self.charge_edges.size - 1 if settings.charge else 1)
+        self.regions = [RegionCounts(region, self.points[region.points].count, frames) for region in settings.regions]
+        self.times, self.samples = np.zeros(frames), 0
         self.layers: dict[str, Layers] = {}
         if settings.layers is not None:
-            lags = [max(1, round(lag / interval)) for lag in settings.lags]
-            for lag, asked in zip(lags, settings.lags, strict=True):
-                if abs(lag * interval - asked) > 0.01 * asked:
+            for lag, asked in zip(grid.lags, settings.lags, strict=True):
+                if abs(lag * grid.interval - asked) > 0.01 * asked:
                     raise InputError(
                         f"interface.variance.lag = {asked:g} s is not a multiple of the time between frames, "
-                        f"{interval:g} s"
+                        f"{grid.interval:g} s"
                     )
-            self.layers = {
-                name: Layers(self.points[name].count, np.array(settings.layers), lags, stream.n_frames, memory)
-                for name in settings.layer_points
-            }
+            edges, memory = np.array(settings.layers), stream.file.memory
+            for name in settings.layer_points:
+                self.layers[name] = Layers(self.points[name].count, edges, grid.lags, frames, memory)
 
-    def add(self, frame: Frame) -> None:
-        """Take one frame in."""
+    def add(self, snapshot: Snapshot) -> None:
+        """Take one snapshot in."""
         axis, s = self.settings.axis, self.settings
-        length = box_length(frame, axis)
+        length = box_length(snapshot, axis)
         middle = 0.5 * length
         if self.origin is not None:
-            middle = centre_of(self.origin.heights(frame, axis), self.origin.mass, length)
-        z = {name: wrap(points.heights(frame, axis) - middle, length) for name, points in self.points.items()}
-        settled = frame.time >= s.settled - 1e-9 * abs(s.settled)
-        if self.samples == 0 or frame.time >= self.times[self.samples - 1] + s.sample * (1 - 1e-9):
-            self.times[self.samples] = frame.time
+            middle = centre_of(self.origin.heights(snapshot, axis), self.origin.mass, length)
+        z = {name: wrap(points.heights(snapshot, axis) - middle, length) for name, points in self.points.items()}
+        settled = snapshot.time >= s.settled - 1e-9 * abs(s.settled)
+        if self.samples == 0 or snapshot.time >= self.times[self.samples - 1] + s.sample * (1 - 1e-9):
+            self.times[self.samples] = snapshot.time
             for region in self.regions:
                 region.add(z[region.region.points], length, self.samples, settled)
             self.samples += 1
         if not settled:
             return
-        area = frame.volume / length
+        area = snapshot.volume / length
         width = self.edges[1] - self.edges[0]
-        self.density.add(np.concatenate([np.histogram(one, self.edges)[0] for one in z.values()]) / (area * width))
+        counts = [np.histogram(heights, self.edges)[0] for heights in z.values()]
+        self.density.add(np.concatenate(counts) / (area * width))
         if self.charges is not None:
             carriers, q = self.charges
-            at = frame.positions[:, axis] if carriers is None else carriers.heights(frame, axis)
-            here = np.histogram(wrap(at - middle, length), self.charge_edges, weights=q)[0]
-            self.charge.add(here * e / area)
-        for name, part in self.layers.items():
-            part.add(self.points[name].positions(frame), z[name])
+            at = snapshot.positions[:, axis] if carriers is None else carriers.heights(snapshot, axis)
+            charge = np.histogram(wrap(at - middle, length), self.charge_edges, weights=q)[0]
+            self.charge.add(charge * e / area)
+        for name, layers in self.layers.items():
+            layers.add(self.points[name].positions(snapshot), z[name])
 
     def _parts(self) -> dict[str, Any]:
         parts: dict[str, Any] = {"density": self.density, "charge": self.charge}
-        parts |= {f"region{k}": one for k, one in enumerate(self.regions)}
-        return parts | {f"layers{k}": one for k, one in enumerate(self.layers.values())}
+        parts |= {f"region{k}": region for k, region in enumerate(self.regions)}
+        return parts | {f"layers{k}": layers for k, layers in enumerate(self.layers.values())}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The whole state."""
@@ -253,10 +257,12 @@ class InterfaceSums:
 
 def _check_places(settings: InterfaceSettings, half: float) -> None:
     """Refuse places outside the box."""
-    ranges = {f"regions.{one.name}.between": [z for pair in one.edges for z in pair] for one in settings.regions}
+    ranges = {
+        f"regions.{region.name}.between": [z for pair in region.edges for z in pair] for region in settings.regions
+    }
     ranges["variance.layers"] = list(settings.layers or ())
-    for one in settings.barriers:
-        ranges[f"barriers.{one.name}"] = [one.zero, *one.well, *one.top]
+    for barrier in settings.barriers:
+        ranges[f"barriers.{barrier.name}"] = [barrier.zero, *barrier.well, *barrier.top]
     for where, places in ranges.items():
         beyond = [z for z in places if abs(z) > half * (1 + 1e-3)]
         if beyond:
@@ -268,11 +274,12 @@ def _check_places(settings: InterfaceSettings, half: float) -> None:
 
 def _charges(stream: Stream) -> tuple[Points | None, Array]:
     """(None, charges of all atoms) where the topology has them, else (molecules, charges of their species); in e."""
-    atoms, who = stream.charges, stream.molecules
+    atoms, molecules = stream.charges, stream.molecules
     if atoms is not None and np.any(atoms):
         return None, atoms
-    q = np.array([stream.species[k].z for k in who.species], dtype=np.float64)
-    return Points(np.arange(who.count), who.atoms[who.first[:-1]], who.first[:-1], True, np.ones(who.count)), q
+    q = np.array([stream.species[k].z for k in molecules.species], dtype=np.float64)
+    count, first = molecules.count, molecules.first[:-1]
+    return Points(np.arange(count), molecules.atoms[first], first, True, np.ones(count)), q
 
 
 class RegionCounts:
@@ -311,8 +318,8 @@ class RegionCounts:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The state."""
-        return {"population": self.population, "state": self.state, "crossings": self.crossings,
-                "started": np.array(self.started)}  # fmt: skip
+        started = np.array(self.started)
+        return {"population": self.population, "state": self.state, "crossings": self.crossings, "started": started}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take the state up."""
@@ -330,9 +337,9 @@ class Layers:
     edges : array (layers + 1,)
         Edges of the layers [m].
     lags : sequence of int
-        Lags in frames.
+        Lags in snapshots.
     frames : int
-        Frames there are, for the message.
+        Snapshots there are, for the message.
     memory : float
         Most that the kept positions may take [byte].
     """
@@ -347,18 +354,18 @@ class Layers:
                 f"interface.variance.lag: the positions of {depth} frames take {depth * count * 28:.3g} bytes, more "
                 f"than memory allows; use a larger stride or a shorter lag"
             )
-        self.kept = np.zeros((depth, count, 3))
+        self.past = np.zeros((depth, count, 3))
         self.layer = np.full((depth, count), -1, dtype=np.int32)
         self.used = 0
         self.sums = BlockSums(len(lags) * (edges.size - 1) * 7)
 
     def add(self, where: Array, z: Array) -> None:
-        """Take one frame in: unwrapped positions (n, 3) and folded z (n,)."""
-        depth, layers = self.kept.shape[0], self.edges.size - 1
-        here = np.searchsorted(self.edges, z, side="right") - 1
-        here[(here >= layers) | (z < self.edges[0])] = -1
+        """Take one snapshot in: unwrapped positions (n, 3) and folded z (n,)."""
+        depth, layers = self.past.shape[0], self.edges.size - 1
+        layer = np.searchsorted(self.edges, z, side="right") - 1
+        layer[(layer >= layers) | (z < self.edges[0])] = -1
         slot = self.used % depth
-        self.kept[slot], self.layer[slot] = where, here
+        self.past[slot], self.layer[slot] = where, layer
         self.used += 1
         row = np.zeros((len(self.lags), layers, 7))
         for k, lag in enumerate(self.lags):
@@ -367,7 +374,7 @@ class Layers:
             before = (slot - lag) % depth
             start = self.layer[before]
             use = start >= 0
-            step = where[use] - self.kept[before][use]
+            step = where[use] - self.past[before][use]
             columns = (np.ones((len(step), 1)), step, step**2)
             for j, column in enumerate(np.concatenate(columns, axis=1).T):
                 row[k, :, j] = np.bincount(start[use], column, layers)
@@ -376,10 +383,10 @@ class Layers:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The state."""
-        return {"kept": self.kept, "layer": self.layer, "used": np.array(self.used),
-                **{f"sums.{k}": v for k, v in self.sums.arrays().items()}}  # fmt: skip
+        sums = {f"sums.{name}": array for name, array in self.sums.arrays().items()}
+        return {"past": self.past, "layer": self.layer, "used": np.array(self.used), **sums}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take the state up."""
-        self.kept, self.layer, self.used = arrays["kept"].copy(), arrays["layer"].copy(), int(arrays["used"])
+        self.past, self.layer, self.used = arrays["past"].copy(), arrays["layer"].copy(), int(arrays["used"])
         self.sums.restore({k[5:]: v for k, v in arrays.items() if k.startswith("sums.")})

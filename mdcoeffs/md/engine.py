@@ -11,14 +11,15 @@ and ``run.json``.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import N_A, Array, ConvergenceError, InputError, Progress, __version__, e, k_B
-from mdcoeffs.md.run_record import RunRecord, block_error, put_arrays, read_record, write_record
+from cellsim.files.folder import write_arrays, write_json
 from mdcoeffs.md.system import StatePoint
 
-_NM, _GRAM = 1e9, 1e3  # OpenMM counts in nm, ps, g/mol and kJ/mol
+try:
+    import fcntl
+except ImportError:  # not a Unix
+    fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+
+PLATFORMS = ("CUDA", "HIP", "OpenCL", "CPU")
+"""In the order they are tried."""
+PRECISION = {"CUDA": "mixed", "HIP": "mixed", "OpenCL": "mixed"}
+"""Of the platforms that have a choice: in single precision the energy drifts, double is slow on most cards."""
+CHECKPOINT_EVERY = 20.0
+"""Time between checkpoints [s]."""
+GROWING = ("frames.bin", "log.bin", "positions.bin")
+"""Files of a run under way: summed positions, energies, positions."""
+_NM, _PS, _GRAM = 1e9, 1e12, 1e3  # OpenMM counts in nm, ps, g/mol and kJ/mol
+_SHAKES = 10  # times the velocities are drawn anew in the first half of the equilibration
+_CHUNK = 1000  # steps between looks at the clock outside of frames
 _CHARGE = e * N_A * 1e-3  # kJ/mol per elementary charge and volt
 SPCE = {"r_OH": 0.1, "angle": 109.47, "q_O": -0.8476, "m_O": 15.9994, "m_H": 1.008}
 """SPC/E water (Berendsen, Grigera & Straatsma 1987, doi:10.1021/j100308a038): nm, degrees, e, g/mol."""
@@ -63,8 +81,7 @@ class Sites:
         """Centres of mass (molecules, 3) of positions (sites, 3), in their unit."""
         if self.first.size == self.mass.size:
             return x
-        found: Array = np.add.reduceat(x * self.share[:, None], self.first, axis=0)
-        return found
+        return np.asarray(np.add.reduceat(x * self.share[:, None], self.first, axis=0))
 
 
 def sites_of(point: StatePoint) -> Sites:
@@ -82,9 +99,9 @@ def sites_of(point: StatePoint) -> Sites:
     masses: list[float] = []
     first: list[int] = []
     constraints = 0
-    for one, count in zip(point.species, point.counts, strict=True):
-        own = [one.mass * _GRAM] if one.model is None else [SPCE["m_O"], SPCE["m_H"], SPCE["m_H"]]
-        constraints += 0 if one.model is None else 3 * count
+    for particle, count in zip(point.species, point.counts, strict=True):
+        own = [particle.mass * _GRAM] if particle.model is None else [SPCE["m_O"], SPCE["m_H"], SPCE["m_H"]]
+        constraints += 0 if particle.model is None else 3 * count
         first += [len(masses) + len(own) * k for k in range(count)]
         masses += own * count
     mass, starts = np.array(masses), np.array(first, dtype=np.int64)
@@ -118,15 +135,15 @@ def build(module: Any, point: StatePoint) -> Any:
     pairs.setUseSwitchingFunction(True)
     pairs.setSwitchingDistance(0.9 * point.cutoff * _NM)
     pairs.setUseDispersionCorrection(False)
-    pairs.setEwaldErrorTolerance(1e-3 if all(one.model is None for one in point.species) else 5e-4)
-    for one, count in zip(point.species, point.counts, strict=True):
-        depth = (point.well_depth if one.well_depth is None else one.well_depth) * 1e-3
+    pairs.setEwaldErrorTolerance(1e-3 if all(particle.model is None for particle in point.species) else 5e-4)
+    for particle, count in zip(point.species, point.counts, strict=True):
+        depth = (point.well_depth if particle.well_depth is None else particle.well_depth) * 1e-3
         for _ in range(count):
-            if one.model is None:
-                system.addParticle(one.mass * _GRAM)
-                pairs.addParticle(one.z / math.sqrt(point.permittivity), one.diameter * _NM, depth)
+            if particle.model is None:
+                system.addParticle(particle.mass * _GRAM)
+                pairs.addParticle(particle.z / math.sqrt(point.permittivity), particle.diameter * _NM, depth)
             else:
-                _add_water(system, pairs, one.diameter * _NM, depth, point.permittivity)
+                _add_water(system, pairs, particle.diameter * _NM, depth, point.permittivity)
     system.addForce(pairs)
     if point.field:
         pull = module.CustomExternalForce("-f*x")
@@ -171,37 +188,122 @@ def start_positions(point: StatePoint) -> Array:
     lattice = np.stack(np.meshgrid(*[np.arange(size)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     chosen = lattice[rng.permutation(len(lattice))[:count]]
     places: Array = (chosen + 0.5) * (point.volume ** (1 / 3) * _NM / size)
-    if all(one.model is None for one in point.species):
+    if all(particle.model is None for particle in point.species):
         return places
     half = math.radians(SPCE["angle"] / 2)
     arms = SPCE["r_OH"] * np.array(
         [[0, 0, 0], [math.sin(half), math.cos(half), 0], [-math.sin(half), math.cos(half), 0]]
     )
-    found = []
+    molecules = []
     kinds = np.repeat(np.arange(len(point.counts)), point.counts)
     for place, kind in zip(places, kinds, strict=True):
         if point.species[kind].model is None:
-            found.append(place[None])
+            molecules.append(place[None])
             continue
         turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-        found.append(place + arms @ turn)
-    return np.concatenate(found)
+        molecules.append(place + arms @ turn)
+    return np.concatenate(molecules)
 
 
-try:
-    import fcntl
-except ImportError:  # not a Unix
-    fcntl = None  # type: ignore[assignment]
+# ---- what a finished run leaves -------------------------------------------------------------------------------------
 
-log = logging.getLogger(__name__)
 
-PLATFORMS = ("CUDA", "HIP", "OpenCL", "CPU")
-"""In the order they are tried."""
-CHECKPOINT_EVERY = 20.0
-"""Time between checkpoints [s]."""
-_NM, _PS = 1e9, 1e12  # OpenMM counts in nm, ps, g/mol and kJ/mol
-_SHAKES = 10  # times the velocities are drawn anew in the first half of the equilibration
-_CHUNK = 1000  # steps between looks at the clock outside of frames
+@dataclass(frozen=True)
+class RunRecord:
+    """What ``run.json`` says of a finished run.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it lies.
+    frames : int
+        Frames after frame 0.
+    temperature : float
+        Mean kinetic temperature [K].
+    temperature_error : float, optional
+        Its standard error, from ten blocks [K].
+    potential_energy : float
+        Mean potential energy of the box [J/mol].
+    momentum : float
+        Largest drift speed of the centre of mass over its thermal speed [1].
+    steps_per_second : float
+        Speed of the production [1/s].
+    platform : str
+        OpenMM platform.
+    digest : str
+        Content hash of what decides the run.
+    cached : bool
+        True where the folder held the run already.
+    """
+
+    folder: Path
+    frames: int
+    temperature: float
+    temperature_error: float | None
+    potential_energy: float
+    momentum: float
+    steps_per_second: float
+    platform: str
+    digest: str
+    cached: bool = False
+
+
+def read_record(folder: str | Path, point: StatePoint | None = None) -> RunRecord | None:
+    """The record of a finished run, None where there is none.
+
+    Parameters
+    ----------
+    folder : str or Path
+        A run folder.
+    point : StatePoint, optional
+        The run it must hold.
+
+    Returns
+    -------
+    RunRecord or None
+
+    Raises
+    ------
+    InputError
+        The folder holds a run of other inputs, or its record cannot be read.
+    """
+    path = Path(folder) / "run.json"
+    if not path.is_file():
+        return None
+    try:
+        record = RunRecord(Path(folder), **_stored(json.loads(path.read_text(encoding="utf-8"))), cached=True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read as the record of a run ({error}); remove the folder") from error
+    if point is not None and record.digest != point.digest:
+        raise InputError(f"{path.parent}: holds a run of other inputs; choose another output folder or remove it")
+    return record
+
+
+def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values in run.json that a record has; the others are kept for who looks into the file."""
+    own = {field.name for field in fields(RunRecord)} - {"folder", "cached"}
+    return {name: values[name] for name in own}
+
+
+def block_error(values: Array, blocks: int = 10) -> float | None:
+    """Standard error of a mean from the means of blocks; None where there are fewer than two values.
+
+    Parameters
+    ----------
+    values : array (values,)
+        In the order of time.
+    blocks : int
+        Number of blocks at most.
+
+    Returns
+    -------
+    float or None
+    """
+    means = [float(piece.mean()) for piece in np.array_split(values, min(blocks, len(values)))]
+    return float(np.std(means, ddof=1) / math.sqrt(len(means))) if len(means) > 1 else None
+
+
+# ---- the run --------------------------------------------------------------------------------------------------------
 
 
 def openmm() -> Any:
@@ -370,10 +472,9 @@ class _Run:
 
     @contextmanager
     def _files(self) -> Iterator[tuple[Any, Any, Any]]:
-        names = ("frames.bin", "log.bin", "positions.bin")
-        with (open(self.folder / names[0], "ab") as a, open(self.folder / names[1], "ab") as b,
-              open(self.folder / names[2], "ab") as c):  # fmt: skip
-            yield a, b, c
+        with ExitStack() as stack:
+            frames, logs, places = (stack.enter_context(open(self.folder / name, "ab")) for name in GROWING)
+            yield frames, logs, places
 
     def _record(self, frames: Any, logs: Any, places: Any) -> None:
         state = self.context.getState(getPositions=True)
@@ -399,27 +500,27 @@ class _Run:
         return np.array([self.step * self.point.timestep * _PS, T, state.getPotentialEnergy()._value, *drift])
 
     def _save(self, *files: Any) -> None:
-        for one in files:
-            one.flush()
-            os.fsync(one.fileno())
+        # What has grown must be on the disk before a checkpoint says so: resuming cuts the files back to its sizes.
+        for stream in files:
+            stream.flush()
+            os.fsync(stream.fileno())
         state = self.context.getState(
             getPositions=True, getVelocities=True, getParameters=True, getIntegratorParameters=True
         )
         text = self.module.XmlSerializer.serialize(state).encode()
-        partial = self.folder / "checkpoint.npz.partial"
-        with open(partial, "wb") as stream:
-            np.savez_compressed(
-                stream, digest=self.point.digest, step=self.step, seconds=self.seconds,
-                sizes=[one.tell() for one in files], state=np.frombuffer(text, dtype=np.uint8),
-            )  # fmt: skip
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(self.folder / "checkpoint.npz")
+        arrays = {
+            "digest": self.point.digest,
+            "step": self.step,
+            "seconds": self.seconds,
+            "sizes": [stream.tell() for stream in files],
+            "state": np.frombuffer(text, dtype=np.uint8),
+        }
+        write_arrays(self.folder / "checkpoint.npz", arrays, synced=True)
 
     def _resume(self) -> bool:
         """Take up the checkpoint; files are cut back to its length."""
         path = self.folder / "checkpoint.npz"
-        names = [self.folder / name for name in ("frames.bin", "log.bin", "positions.bin")]
+        names = [self.folder / name for name in GROWING]
         if not path.is_file():
             for name in names:
                 name.unlink(missing_ok=True)
@@ -448,25 +549,46 @@ class _Run:
         logs = np.fromfile(self.folder / "log.bin").reshape(-1, 6)
         logs = logs[logs[:, 0] <= (point.frames + 0.5) * interval]
         box = np.eye(3) * point.volume ** (1 / 3) * _NM
-        put_arrays(self.folder / "displacements.npz", time=np.arange(len(summed)) * interval,
-             R=np.rint((summed - summed[0]) * 1e3).astype(np.int64), volume=point.volume, log=logs)  # fmt: skip
+        moved = {
+            "time": np.arange(len(summed)) * interval,
+            "R": np.rint((summed - summed[0]) * 1e3).astype(np.int64),
+            "volume": point.volume,
+            "log": logs,
+        }
+        write_arrays(self.folder / "displacements.npz", moved)
         if point.positions_every:
             x = np.fromfile(self.folder / "positions.bin", dtype=np.float32).reshape(-1, count, 3)
-            names = [one.name for one in point.species]
             interval = point.positions_every * point.timestep * _PS
-            put_arrays(
-                self.folder / "positions.npz", time=np.arange(len(x)) * interval, positions=x * np.float32(1e3),
-                labels=np.repeat(names, point.counts), box=box * 1e3,
-            )  # fmt: skip
+            places = {
+                "time": np.arange(len(x)) * interval,
+                "positions": x * np.float32(1e3),
+                "labels": np.repeat([particle.name for particle in point.species], point.counts),
+                "box": box * 1e3,
+            }
+            write_arrays(self.folder / "positions.npz", places)
+        return self._put_record(len(summed) - 1, logs)
+
+    def _put_record(self, frames: int, logs: Array) -> RunRecord:
+        """Write run.json, the file that says the run is finished, after all others."""
+        point = self.point
         thermal = math.sqrt(k_B * point.temperature * N_A * 1e-3 / self.sites.mass.sum())
-        return write_record(self.folder, point, {
-            "frames": len(summed) - 1,
-            "temperature": float(logs[:, 1].mean()), "temperature_error": block_error(logs[:, 1]),
+        values = {
+            "state": point.state,
+            "field": point.field,
+            "frame_interval": point.frame_interval,
+            "frames": frames,
+            "temperature": float(logs[:, 1].mean()),
+            "temperature_error": block_error(logs[:, 1]),
             "potential_energy": float(logs[:, 2].mean() * 1e3),
             "momentum": float(np.abs(logs[:, 3:]).max() / thermal),
             "steps_per_second": (self.step + point.equilibration) / max(self.seconds, 1e-9),
-            "platform": self.platform, "openmm": self.module.__version__, "mdcoeffs": __version__,
-        })  # fmt: skip
+            "platform": self.platform,
+            "openmm": self.module.__version__,
+            "mdcoeffs": __version__,
+            "digest": point.digest,
+        }
+        write_json(self.folder / "run.json", values)
+        return RunRecord(self.folder, **_stored(values))
 
 
 def _seed(point: StatePoint, number: int) -> int:
@@ -481,8 +603,9 @@ def _context(module: Any, point: StatePoint, platform: str | None, threads: int)
     wanted = [platform] if platform is not None else [name for name in PLATFORMS if name in known]
     for number, name in enumerate(wanted):
         integrator = _integrator(module, point)
-        options = {"CPU": {"Threads": str(threads)}, "CUDA": {"Precision": "mixed"}, "HIP": {"Precision": "mixed"},
-                   "OpenCL": {"Precision": "mixed"}}.get(name, {})  # fmt: skip
+        options = {"Threads": str(threads)} if name == "CPU" else {}
+        if name in PRECISION:
+            options["Precision"] = PRECISION[name]
         try:
             where = module.Platform.getPlatformByName(name)
             return module.Context(build(module, point), integrator, where, options), integrator, name

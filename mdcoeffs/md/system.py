@@ -5,27 +5,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from cellsim.base import N_A, InputError
+from cellsim.files.folder import values_hash
 from cellsim.files.schema import Table, read_toml
 
 FORMAT = 1
 """Version of what a run means; part of every content hash."""
 THERMOSTATS = ("nose-hoover", "dpd", "none")
-TOP_KEYS = (
-    "title", "temperature", "relative_permittivity", "well_depth", "cutoff", "species", "volumes", "thermostat", "run",
-    "state", "field",
-)  # fmt: skip
+VALUES = ("title", "temperature", "relative_permittivity", "well_depth", "cutoff")
+TABLES = ("species", "volumes", "thermostat", "run", "state", "field")
 SPECIES_KEYS = ("role", "charge", "mass", "diameter", "well_depth", "model")
-RUN_KEYS = (
-    "timestep", "equilibration", "production", "frame_interval", "positions_interval", "replicas", "seed",
-)  # fmt: skip
+RUN_KEYS = ("timestep", "equilibration", "production", "frame_interval", "positions_interval", "replicas", "seed")
 FIELD_KEYS = ("states", "strengths", "production", "replicas")
 ROLES = ("cation", "anion", "solvent")
 MODELS = ("spc/e",)
@@ -143,12 +138,12 @@ class StatePoint:
     @property
     def z(self) -> tuple[int, ...]:
         """Charge numbers of the species."""
-        return tuple(one.z for one in self.species)
+        return tuple(particle.z for particle in self.species)
 
     @property
     def masses(self) -> tuple[float, ...]:
         """Mass of one particle of each species [kg]."""
-        return tuple(one.mass / N_A for one in self.species)
+        return tuple(particle.mass / N_A for particle in self.species)
 
     @property
     def frame_interval(self) -> float:
@@ -159,8 +154,8 @@ class StatePoint:
     def digest(self) -> str:
         """SHA-256 of everything that decides the run but its length."""
         inputs = asdict(replace(self, frames=0)) | {"format": FORMAT}
-        inputs["species"] = [{k: v for k, v in one.items() if v is not None} for one in inputs["species"]]
-        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+        inputs["species"] = [{k: v for k, v in particle.items() if v is not None} for particle in inputs["species"]]
+        return values_hash(inputs)
 
 
 @dataclass(frozen=True)
@@ -211,7 +206,7 @@ def read_system(path: str | Path) -> SystemFile:
         Unreadable TOML, unknown or missing keys, values out of bounds, a box too small for the cutoff.
     """
     top = read_toml(path)
-    top.only(*TOP_KEYS)
+    top.only(*VALUES, *TABLES)
     species = _species(top)
     basis = _basis(top, species)
     states = _states(top, species, basis)
@@ -221,8 +216,8 @@ def read_system(path: str | Path) -> SystemFile:
         raise run.error("production", "is shorter than frame_interval")
     replicas = run.integer("replicas", 1, least=1)
     points = tuple(
-        replace(one, replica=k, frames=frames, seed=basis.seed + k)
-        for one, table in zip(states, top.tables("state"), strict=True)
+        replace(state, replica=k, frames=frames, seed=basis.seed + k)
+        for state, table in zip(states, top.tables("state"), strict=True)
         for k in range(table.integer("replicas", replicas, least=1))
     )
     return SystemFile(
@@ -232,7 +227,7 @@ def read_system(path: str | Path) -> SystemFile:
 
 def _species(top: Table) -> tuple[Particle, ...]:
     tables = top.table("species")
-    found: dict[str, Particle] = {}
+    by_role: dict[str, Particle] = {}
     for name in tables:
         entry = tables.table(name)
         entry.only(*SPECIES_KEYS)
@@ -240,19 +235,17 @@ def _species(top: Table) -> tuple[Particle, ...]:
         z = entry.integer("charge", 0) if role == "solvent" else entry.integer("charge")
         if (role == "cation" and z <= 0) or (role == "anion" and z >= 0) or (role == "solvent" and z != 0):
             raise entry.error("charge", f"does not fit role = {role!r} (cation > 0, anion < 0, solvent 0)")
-        if role in found:
-            raise entry.error("role", f"is taken by species {found[role].name}; one cation, one anion, one solvent")
+        if role in by_role:
+            raise entry.error("role", f"is taken by species {by_role[role].name}; one cation, one anion, one solvent")
         if "model" in entry:
-            found[role] = _molecule(entry, name, role)
+            by_role[role] = _molecule(entry, name, role)
             continue
-        found[role] = Particle(
-            name, role, z, entry.quantity("mass", "kg/mol", above=0), entry.quantity("diameter", "m", above=0),
-            entry.quantity("well_depth", "J/mol", None, above=0),
-        )  # fmt: skip
-    missing = [role for role in ROLES if role not in found]
+        mass, diameter = entry.quantity("mass", "kg/mol", above=0), entry.quantity("diameter", "m", above=0)
+        by_role[role] = Particle(name, role, z, mass, diameter, entry.quantity("well_depth", "J/mol", None, above=0))
+    missing = [role for role in ROLES if role not in by_role]
     if missing:
         raise InputError(f"{top.where('species')} has no {missing[0]}; one cation, one anion, one solvent are needed")
-    return tuple(found[role] for role in ROLES)
+    return tuple(by_role[role] for role in ROLES)
 
 
 def _molecule(entry: Table, name: str, role: str) -> Particle:
@@ -276,19 +269,26 @@ def _basis(top: Table, species: tuple[Particle, ...]) -> StatePoint:
     if stored and (stored < frame or stored % frame):
         raise run.error("positions_interval", f"must be a multiple of frame_interval, {run.data['frame_interval']}")
     return StatePoint(
-        state="", species=species, counts=(0, 0, 0), volume=0.0,
+        state="",
+        species=species,
+        counts=(0, 0, 0),
+        volume=0.0,
         temperature=top.quantity("temperature", "K", above=0),
         permittivity=top.number("relative_permittivity", least=1.0),
-        well_depth=_well_depth(top, species), cutoff=top.quantity("cutoff", "m", above=0),
+        well_depth=_well_depth(top, species),
+        cutoff=top.quantity("cutoff", "m", above=0),
         thermostat=heat.choice("kind", THERMOSTATS, "nose-hoover"),
-        thermostat_time=heat.quantity("time", "s", 1e-12, above=0), timestep=timestep,
-        equilibration=_steps(run, "equilibration", timestep), frame_every=frame, positions_every=stored,
+        thermostat_time=heat.quantity("time", "s", 1e-12, above=0),
+        timestep=timestep,
+        equilibration=_steps(run, "equilibration", timestep),
+        frame_every=frame,
+        positions_every=stored,
         seed=run.integer("seed", 1, least=1),
-    )  # fmt: skip
+    )
 
 
 def _well_depth(top: Table, species: tuple[Particle, ...]) -> float:
-    if all(one.well_depth is not None for one in species):
+    if all(particle.well_depth is not None for particle in species):
         return top.quantity("well_depth", "J/mol", 0.0, above=0)
     return top.quantity("well_depth", "J/mol", above=0)
 
@@ -314,11 +314,11 @@ def _states(top: Table, species: tuple[Particle, ...], basis: StatePoint) -> tup
     tables = top.tables("state")
     if not tables:
         raise InputError(f"{top.where('state')} is missing; add [[state]] tables with salt and solvent, in particles")
-    found: list[StatePoint] = []
+    states: list[StatePoint] = []
     for number, table in enumerate(tables, start=1):
         table.only("name", "salt", "solvent", "replicas")
         name = table.string("name", f"c{number}")
-        if not name.replace("_", "").replace("-", "").isalnum() or name in [one.state for one in found]:
+        if not name.replace("_", "").replace("-", "").isalnum() or name in [state.state for state in states]:
             raise table.error("name", "must be a folder name of its own: letters, digits, - and _")
         salt, solvent = table.integer("salt", least=1), table.integer("solvent", least=1)
         volume = salt * V_e + solvent * V_0
@@ -327,34 +327,34 @@ def _states(top: Table, species: tuple[Particle, ...], basis: StatePoint) -> tup
                 f"{table.where()}: the box is {volume ** (1 / 3) * 1e9:.3g} nm wide, at least twice the cutoff of "
                 f"{basis.cutoff * 1e9:g} nm is needed; use more particles"
             )
-        found.append(replace(basis, state=name, counts=(salt * nu[0], salt * nu[1], solvent), volume=volume))
-    return tuple(found)
+        states.append(replace(basis, state=name, counts=(salt * nu[0], salt * nu[1], solvent), volume=volume))
+    return tuple(states)
 
 
 def _field_points(top: Table, states: Sequence[StatePoint], basis: StatePoint, frames: int) -> tuple[StatePoint, ...]:
     """Runs of [field], or of every [[field]], in the order of the states."""
     single = isinstance(top.data.get("field"), dict)
-    found: list[StatePoint] = []
+    points: list[StatePoint] = []
     for table in [top.table("field")] if single else top.tables("field"):
-        new = _one_field(table, states, basis, frames)
-        both = {(one.state, one.field) for one in found} & {(one.state, one.field) for one in new}
+        new = _points_in(table, states, basis, frames)
+        both = {(point.state, point.field) for point in points} & {(point.state, point.field) for point in new}
         if both:
             name, E = min(both)
             raise table.error("strengths", f"gives {E * 1e-9:g} V/nm for state {name} a second time; use replicas")
-        found += new
-    order = [one.state for one in states]
-    return tuple(sorted(found, key=lambda one: order.index(one.state)))
+        points += new
+    order = [state.state for state in states]
+    return tuple(sorted(points, key=lambda point: order.index(point.state)))
 
 
-def _one_field(table: Table, states: Sequence[StatePoint], basis: StatePoint, frames: int) -> list[StatePoint]:
+def _points_in(table: Table, states: Sequence[StatePoint], basis: StatePoint, frames: int) -> list[StatePoint]:
     table.only(*FIELD_KEYS)
-    names = [one.state for one in states]
+    names = [state.state for state in states]
     wanted = table.strings("states", names)
     for name in wanted:
         if name not in names:
             raise InputError(f"{table.where('states')}: {name!r} is not a state here; allowed: {', '.join(names)}")
     strengths = table.quantities("strengths", "V/m")
-    if not strengths or any(one <= 0 for one in strengths) or len(set(strengths)) != len(strengths):
+    if not strengths or any(E <= 0 for E in strengths) or len(set(strengths)) != len(strengths):
         raise table.error("strengths", 'must be different positive fields, for example ["0.03 V/nm", "0.06 V/nm"]')
     if "production" in table:
         frames = _steps(table, "production", basis.timestep) // basis.frame_every
@@ -362,6 +362,9 @@ def _one_field(table: Table, states: Sequence[StatePoint], basis: StatePoint, fr
             raise table.error("production", "is shorter than frame_interval")
     replicas = table.integer("replicas", 1, least=1)
     return [
-        replace(one, replica=k, frames=frames, field=E, seed=basis.seed + 1000 + k, positions_every=0)
-        for one in states if one.state in wanted for E in strengths for k in range(replicas)
-    ]  # fmt: skip
+        replace(state, replica=k, frames=frames, field=E, seed=basis.seed + 1000 + k, positions_every=0)
+        for state in states
+        if state.state in wanted
+        for E in strengths
+        for k in range(replicas)
+    ]

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsim.base import Array, InputError, Ints
-from mdcoeffs.statistics.lagged import Estimate, estimate
+from mdcoeffs.statistics.lagged import LaggedEstimate, estimate
 
 LEVEL = 0.01
 """Probability that uncoupled jumps and turns are called coupled, all delays considered."""
@@ -78,9 +79,9 @@ class Response:
         Jumps counted.
     chance : float
         Probability that jumps and turns which know nothing of one another give as large a peak at some delay [1].
-    peak : Estimate
+    peak : LaggedEstimate
         Excess at the delay where it is largest [rad].
-    lead : Estimate
+    lead : LaggedEstimate
         Delay of the cage behind the jump: centroid of the peak; NaN where not coupled [s].
     """
 
@@ -90,13 +91,25 @@ class Response:
     baseline: float
     events: int
     chance: float
-    peak: Estimate
-    lead: Estimate
+    peak: LaggedEstimate
+    lead: LaggedEstimate
 
     @property
     def coupled(self) -> bool:
         """The peak is told from chance at `LEVEL`."""
         return self.chance <= LEVEL
+
+    def summary(self) -> dict[str, Any]:
+        """For ``summary.json``."""
+        return {
+            "jumps_counted": self.events,
+            "coupled": self.coupled,
+            "chance": self.chance,
+            "peak_excess": self.peak.numbers(),
+            "peak_delay": self.delay[int(np.argmax(self.excess))],
+            "lead": self.lead.numbers(),
+            "baseline": self.baseline,
+        }
 
 
 def shift(paths: Array, half: int) -> tuple[Array, Array]:
@@ -144,21 +157,21 @@ def jumps(cations: ArrayLike, *, half: int, threshold: float) -> Events:
     X = np.asarray(cations, dtype=np.float64)
     if half < 1 or X.shape[1] < 2 * half + 1 or not threshold > 0:
         raise InputError(f"jumps need a positive threshold and more than {2 * half} frames; the run has {X.shape[1]}")
-    found: list[tuple[int, int]] = []
+    places: list[tuple[int, int]] = []
     befores, afters = [], []
     for number, path in enumerate(X):
-        before, after = (one[0] for one in shift(path[None], half))
+        before, after = (mean[0] for mean in shift(path[None], half))
         length = np.linalg.norm(after - before, axis=1)
         padded = np.pad(length, half, constant_values=-1.0)
         highest = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1).max(axis=1)
         last = -half - 1
         for k in np.flatnonzero((length > threshold) & (length == highest)):
             if k - last > half:
-                found.append((number, int(k) + half))
+                places.append((number, int(k) + half))
                 befores.append(before[k])
                 afters.append(after[k])
                 last = int(k)
-    where = np.array(found, dtype=np.int64).reshape(-1, 2)
+    where = np.array(places, dtype=np.int64).reshape(-1, 2)
     return Events(where[:, 0], where[:, 1], np.array(befores).reshape(-1, 3), np.array(afters).reshape(-1, 3))
 
 
@@ -206,7 +219,7 @@ def nearest(points: ArrayLike, centres: ArrayLike, boxes: ArrayLike | None, *, c
     array of int (events, count)
         Nearest first; -1 where there are fewer.
     """
-    found = np.full((len(np.asarray(points)), count), -1, dtype=np.int64)
+    order_of = np.full((len(np.asarray(points)), count), -1, dtype=np.int64)
     for k, point in enumerate(np.asarray(points, dtype=np.float64)):
         d = np.asarray(centres, dtype=np.float64)[k] - point
         if boxes is not None:
@@ -215,8 +228,8 @@ def nearest(points: ArrayLike, centres: ArrayLike, boxes: ArrayLike | None, *, c
         distance = np.linalg.norm(d, axis=1)
         order = np.argsort(distance, kind="stable")[:count]
         order = order[distance[order] <= cutoff]
-        found[k, : order.size] = order
-    return found
+        order_of[k, : order.size] = order
+    return order_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,9 +255,14 @@ class Sampled:
 
 
 def sample(
-    events: Events, cage: Ints, blocks: Iterable[tuple[int, Array]], delays: Ints, *, half: int,
+    events: Events,
+    cage: Ints,
+    blocks: Iterable[tuple[int, Array]],
+    delays: Ints,
+    *,
+    half: int,
     rng: np.random.Generator,
-) -> Sampled:  # fmt: skip
+) -> Sampled:
     """Reorientation of the cage of every jump, around it, above the rotors' own averages.
 
     Parameters
@@ -309,28 +327,27 @@ def response(runs: Sequence[Sampled], delays: Ints, dt: float, *, half: int) -> 
     Response or None
         None where fewer than `FEWEST_EVENTS` jumps have all their delays inside the run.
     """
-    E = np.concatenate([one.excess for one in runs])
+    E = np.concatenate([run.excess for run in runs])
     n = len(E)
     if n < FEWEST_EVENTS:
         return None
-    pairs = np.concatenate([np.stack([np.full(len(one.cation), k), one.cation], axis=1) for k, one in enumerate(runs)])
+    pairs = np.concatenate([np.stack([np.full(len(run.cation), k), run.cation], axis=1) for k, run in enumerate(runs)])
     who = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
     mean = E.mean(axis=0)
     cells = np.zeros((int(who.max()) + 1, delays.size))
     np.add.at(cells, who, (E - mean) / n)
     each = [estimate(float(m), [cells[:, k : k + 1]]) for k, m in enumerate(mean)]
-    null = np.sum([one.shifted for one in runs], axis=0).max(axis=1) / n
+    null = np.sum([run.shifted for run in runs], axis=0).max(axis=1) / n
     top = int(np.argmax(mean))
     chance = float((1 + (null >= mean[top]).sum()) / (1 + null.size))
     near = np.abs(delays - delays[top]) <= half
     times: Array = np.asarray(delays * dt, dtype=np.float64)
-    lead = Estimate(np.nan, np.nan, 1.0, False, ())
+    lead = LaggedEstimate(np.nan, np.nan, 1.0, False, ())
     if chance <= LEVEL:
         w = np.where(near, mean, 0.0)
         centre = float(w @ delays / w.sum())
         pull = np.where(near, (delays - centre) / w.sum(), 0.0) * dt
         lead = estimate(centre * dt, [cells @ pull[:, None]])
-    return Response(
-        times, mean, np.array([one.error for one in each]),
-        float(np.concatenate([one.baseline for one in runs]).mean()), n, chance, each[top], lead,
-    )  # fmt: skip
+    errors = np.array([at_delay.error for at_delay in each])
+    baseline = float(np.concatenate([run.baseline for run in runs]).mean())
+    return Response(times, mean, errors, baseline, n, chance, each[top], lead)

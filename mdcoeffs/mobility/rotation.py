@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import least_squares
 
 from cellsim.base import Array, InputError, Ints
-from mdcoeffs.statistics.lagged import Estimate, Lagged, blocks_of, cosines, estimate, groups_of
+from mdcoeffs.statistics.lagged import Lagged, LaggedEstimate, blocks_of, cosines, estimate, groups_of
 
 COARSE = 0.7
 """Root mean square step above which frames are too far apart to unwrap an angle [rad]."""
@@ -46,7 +46,7 @@ class Relaxation:
         Of the Legendre polynomial, 1 or 2.
     tau : float
         From the fit exp(-t / tau); NaN where the autocorrelation has not fallen far enough [s].
-    log_tau : Estimate
+    log_tau : LaggedEstimate
         Of ln(tau / 1 s), which is what scatters evenly [1].
     longest : float
         Last lag of the fit [s].
@@ -56,7 +56,7 @@ class Relaxation:
 
     order: int
     tau: float
-    log_tau: Estimate
+    log_tau: LaggedEstimate
     longest: float
     misfit: float
 
@@ -88,11 +88,11 @@ def unit_vectors(vectors: ArrayLike) -> Array:
     InputError
         A vector of no length.
     """
-    found = np.asarray(vectors, dtype=np.float64)
-    length = np.linalg.norm(found, axis=-1, keepdims=True)
+    u = np.asarray(vectors, dtype=np.float64)
+    length = np.linalg.norm(u, axis=-1, keepdims=True)
     if not np.all(length > 0):
         raise InputError("an axis or a normal has no length: its two ends coincide, or its three atoms lie on a line")
-    return np.asarray(found / length)
+    return np.asarray(u / length)
 
 
 def unwrapped_angles(axes: ArrayLike) -> tuple[Array, float]:
@@ -163,7 +163,7 @@ def relaxation(correlation: Lagged, order: int = 1) -> Relaxation:
     Relaxation
     """
     C, t = correlation.mean, correlation.lag
-    nothing = Relaxation(order, np.nan, Estimate(np.nan, np.nan, 1.0, False, ()), float(t[-1]), np.nan)
+    nothing = Relaxation(order, np.nan, LaggedEstimate(np.nan, np.nan, 1.0, False, ()), float(t[-1]), np.nan)
     if C.min() > BEGUN:
         return nothing
     below = np.flatnonzero(C < DECAYED)
@@ -182,8 +182,8 @@ def relaxation(correlation: Lagged, order: int = 1) -> Relaxation:
     h = float((g * g + (model - C) * (s * s - s) * model).sum())
     weights = np.zeros(correlation.lag.size)
     weights[:last] = g / h
-    found = estimate(log_tau, [correlation.influence(weights)])
-    return Relaxation(order, float(np.exp(log_tau)), found, float(t[-1]), float(np.max(np.abs(model - C))))
+    uncertain = estimate(log_tau, [correlation.influence(weights)])
+    return Relaxation(order, float(np.exp(log_tau)), uncertain, float(t[-1]), float(np.max(np.abs(model - C))))
 
 
 @numba.njit(cache=True)

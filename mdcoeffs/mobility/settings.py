@@ -1,17 +1,25 @@
-"""The ``[mobility]`` table of a SPECIES.toml; ``docs/mobility.md`` lists every key."""
+"""The ``[mobility]`` table of a SPECIES.toml, and what of a snapshot is followed for it.
+
+``docs/mobility.md`` lists every key.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from cellsim.base import InputError, factor_to_si
-from cellsim.files.schema import Table
-from mdcoeffs.inputs.species import SpeciesFile, analysis_table
+import numpy as np
 
-KEYS = (
-    "cation", "window", "lags_per_decade", "permittivity", "conductivity", "follow", "rotor", "paddlewheel", "friction",
-    "seed",
-)  # fmt: skip
+from cellsim.base import Array, InputError, Ints, factor_to_si
+from cellsim.files.schema import Table
+from mdcoeffs.frames.paths import Followed
+from mdcoeffs.frames.snapshot import Snapshot
+from mdcoeffs.frames.stream import Stream
+from mdcoeffs.inputs.species import SpeciesFile, analysis_table
+from mdcoeffs.mobility.rotation import unit_vectors
+
+KEYS = ("cation", "window", "lags_per_decade", "permittivity", "conductivity", "seed")
+TABLES = ("follow", "rotor", "paddlewheel", "friction")
 
 
 @dataclass(frozen=True)
@@ -157,9 +165,9 @@ def read_mobility(file: SpeciesFile) -> MobilitySettings:
         Unknown keys, names that are not there, values of the wrong kind.
     """
     table = analysis_table(file, "mobility")
-    table.only(*KEYS)
-    names = [one.name for one in file.species]
-    cations = [one.name for one in file.species if one.role == "cation"]
+    table.only(*KEYS, *TABLES)
+    names = [species.name for species in file.species]
+    cations = [species.name for species in file.species if species.role == "cation"]
     if "cation" not in table and len(cations) != 1:
         raise InputError(
             f"{table.where('cation')} is missing: there are {len(cations)} cation species, name the working ion"
@@ -214,7 +222,7 @@ def _rotor(tables: Table, name: str, species: list[str]) -> Rotor:
 
 def _paddle(table: Table, rotors: tuple[Rotor, ...]) -> Paddle:
     table.only("rotor", "jump", "half", "longest", "neighbours", "cutoff")
-    names = [one.name for one in rotors]
+    names = [rotor.name for rotor in rotors]
     if not names:
         raise table.error("rotor", "needs a [mobility.rotor.NAME] table that says what turns")
     half = table.quantity("half", "s", above=0)
@@ -236,7 +244,99 @@ def _friction(table: Table) -> Friction:
     error = table.array("error") if "error" in table else None
     if len(r) != len(kappa) or (error is not None and len(error) != len(r)):
         raise table.error("kappa", f"and error need as many values as r, which has {len(r)}")
-    return Friction(
-        tuple(r), tuple(scale * one for one in kappa),
-        None if error is None else tuple(scale * one for one in error),
-    )  # fmt: skip
+    errors = None if error is None else tuple(scale * value for value in error)
+    return Friction(tuple(r), tuple(scale * value for value in kappa), errors)
+
+
+# ---- what is followed -----------------------------------------------------------------------------------------------
+
+
+def followed_in(stream: Stream, settings: MobilitySettings) -> dict[str, Followed]:
+    """Everything that is followed in a replica: molecules of every species, chosen atoms, axes of rotors.
+
+    Parameters
+    ----------
+    stream : Stream
+        The replica.
+    settings : MobilitySettings
+        What is asked.
+
+    Returns
+    -------
+    dict
+        Keys ``"species NAME"``, ``"follow NAME"``, ``"rotor NAME"``.
+
+    Raises
+    ------
+    InputError
+        Selections that do not fit.
+    """
+    followed = {f"species {species.name}": _centres(stream, species.name) for species in stream.species}
+    for extra in settings.follow:
+        where = f"mobility.follow.{extra.name}.selection"
+        followed[f"follow {extra.name}"] = _atoms(*_places(stream, stream.select(extra.selection, where), where))
+    for rotor in settings.rotors:
+        followed[f"rotor {rotor.name}"] = _axes(stream, rotor)
+    return followed
+
+
+def _centres(stream: Stream, name: str) -> Followed:
+    rows = stream.molecules_of(name)
+    return Followed(rows, lambda snapshot: np.asarray(snapshot.centres[rows]))
+
+
+def _atoms(place: Ints, owner: Ints) -> Followed:
+    return Followed(owner, lambda snapshot: np.asarray(snapshot.centres[owner] + snapshot.relative[place]))
+
+
+def _axes(stream: Stream, rotor: Rotor) -> Followed:
+    where = f"mobility.rotor.{rotor.name}"
+    molecules = stream.molecules_of(rotor.species)
+    if rotor.plane is not None:
+        place, owner = _of_species(stream, rotor.plane, f"{where}.plane", molecules)
+        if place.size != 3 * molecules.size or np.any(_count(owner, molecules) != 3):
+            raise InputError(f"{where}.plane = {rotor.plane!r} must select exactly three atoms of every molecule")
+        return Followed(molecules, _normals(place.reshape(-1, 3)))
+    assert rotor.axis is not None
+    begin, begin_owner = _of_species(stream, rotor.axis[0], f"{where}.axis[0]", molecules)
+    end, end_owner = _of_species(stream, rotor.axis[1], f"{where}.axis[1]", molecules)
+    for what, owner in (("begins", begin_owner), ("ends", end_owner)):
+        if np.setdiff1d(molecules, owner).size:
+            raise InputError(f"{where}.axis: where it {what} there is no atom in some molecules of {rotor.species}")
+    first, counts = np.searchsorted(begin_owner, molecules), _count(begin_owner, molecules)
+    number = np.searchsorted(molecules, end_owner)  # of the molecule, for every end
+
+    def axis(snapshot: Snapshot) -> Array:
+        root = np.add.reduceat(snapshot.relative[begin], first, axis=0) / counts[:, None]
+        return unit_vectors(snapshot.relative[end] - root[number])
+
+    return Followed(end_owner, axis)
+
+
+def _normals(corners: Ints) -> Callable[[Snapshot], Array]:
+    def normal(snapshot: Snapshot) -> Array:
+        a, b, c = np.moveaxis(snapshot.relative[corners], 1, 0)
+        return unit_vectors(np.cross(b - a, c - a))
+
+    return normal
+
+
+def _count(owner: Ints, molecules: Ints) -> Ints:
+    """How many atoms each of the molecules has."""
+    return np.bincount(owner, minlength=int(molecules.max()) + 1)[molecules]
+
+
+def _of_species(stream: Stream, selection: str, where: str, molecules: Ints) -> tuple[Ints, Ints]:
+    """Places and owners, sorted by owner; only molecules of the species."""
+    place, owner = _places(stream, stream.select(selection, where), where)
+    keep = np.isin(owner, molecules)
+    order = np.argsort(owner[keep], kind="stable")
+    return place[keep][order], owner[keep][order]
+
+
+def _places(stream: Stream, atoms: Ints, where: str) -> tuple[Ints, Ints]:
+    """Places of atoms in ``snapshot.relative``, and their molecules."""
+    owner = stream.molecule_of(atoms)
+    if np.any(owner < 0):
+        raise InputError(f"{where}: {int((owner < 0).sum())} of the atoms belong to no species")
+    return stream.places_of(atoms), owner

@@ -20,7 +20,7 @@ from scipy.optimize import curve_fit
 
 from cellsim.base import Array, InputError, Ints, e, k_B
 from mdcoeffs.statistics.correlate import log_lags
-from mdcoeffs.statistics.lagged import Estimate, Lagged, blocks_of, estimate, groups_of, squares
+from mdcoeffs.statistics.lagged import Lagged, LaggedEstimate, blocks_of, estimate, groups_of, squares
 
 Window = tuple[float, float]
 
@@ -40,7 +40,7 @@ class Exponent:
 
     Parameters
     ----------
-    alpha : Estimate
+    alpha : LaggedEstimate
         The exponent [1].
     prefactor : float
         Mean square at a lag of 1 s by the power law; square of the unit of the paths per s^alpha.
@@ -48,7 +48,7 @@ class Exponent:
         First and last lag used [s].
     """
 
-    alpha: Estimate
+    alpha: LaggedEstimate
     prefactor: float
     window: Window
 
@@ -155,13 +155,11 @@ def exponent(msd: Lagged, window: Window) -> Exponent:
     weights[inside] = slope / mean[inside]
     alpha = float(slope @ y)
     used = msd.lag[inside]
-    return Exponent(
-        estimate(alpha, [msd.influence(weights)]), float(np.exp(y.mean() - alpha * x.mean())),
-        (float(used[0]), float(used[-1])),
-    )  # fmt: skip
+    prefactor = float(np.exp(y.mean() - alpha * x.mean()))
+    return Exponent(estimate(alpha, [msd.influence(weights)]), prefactor, (float(used[0]), float(used[-1])))
 
 
-def order_parameter(cage: Exponent, cation: Exponent, *, same: bool = False) -> Estimate:
+def order_parameter(cage: Exponent, cation: Exponent, *, same: bool = False) -> LaggedEstimate:
     """Mobility order parameter M = alpha_cage / alpha_+ (Siegel 2021, Eqs. 3 and 5).
 
     Parameters
@@ -175,12 +173,12 @@ def order_parameter(cage: Exponent, cation: Exponent, *, same: bool = False) -> 
 
     Returns
     -------
-    Estimate
+    LaggedEstimate
         NaN where alpha_+ cannot be told from zero at two standard errors.
     """
     a, plus = cage.alpha, cation.alpha
     if not plus.value > 2 * plus.error:
-        return Estimate(np.nan, np.nan, 1.0, False, ())
+        return LaggedEstimate(np.nan, np.nan, 1.0, False, ())
     ratio = a.value / plus.value
     own = [cell / plus.value for cell in a.cells]
     other = [-ratio / plus.value * cell for cell in plus.cells]
@@ -310,10 +308,9 @@ def fit_conductivity(r: ArrayLike, kappa: ArrayLike, error: ArrayLike | None = N
     def model(x_: Array, a: float, b: float) -> Array:
         return np.asarray(a * scale[0] * x_ * np.exp(-x_ / (b * scale[1])) / scale[0])
 
-    found, covariance = curve_fit(model, x, y / scale[0], p0=[1.0, 1.0], sigma=sigma / scale[0], absolute_sigma=True)
-    best = found * scale
-    rest = (y - best[0] * x * np.exp(-x / best[1])) / sigma
-    return FrictionFit(
-        float(best[0]), float(best[1]), covariance * np.outer(scale, scale),
-        float(np.sqrt(rest @ rest / (x.size - 2))), x.size,
-    )  # fmt: skip
+    # In units of the first guess, from the straight line, both numbers are near one, whatever the units of the data.
+    scaled, covariance = curve_fit(model, x, y / scale[0], p0=[1.0, 1.0], sigma=sigma / scale[0], absolute_sigma=True)
+    A, r_star = (float(value) for value in scaled * scale)
+    rest = (y - A * x * np.exp(-x / r_star)) / sigma
+    misfit = float(np.sqrt(rest @ rest / (x.size - 2)))
+    return FrictionFit(A, r_star, covariance * np.outer(scale, scale), misfit, x.size)

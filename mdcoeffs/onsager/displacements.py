@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsim.base import N_A, Array, InputError
+from mdcoeffs.frames.snapshot import uneven
 
 FRAMES = ("barycentric", "solvent", "volume", "lab")
 """Frames of reference of a displacement."""
@@ -343,7 +344,7 @@ def _whole(value: float) -> int:
 
 
 def check_even_times(time: ArrayLike) -> None:
-    """Refuse times that are not strictly increasing and even (within the rounding of single precision).
+    """Refuse times that are not strictly increasing and even, by the rule of `mdcoeffs.frames.snapshot`.
 
     Parameters
     ----------
@@ -363,13 +364,11 @@ def check_even_times(time: ArrayLike) -> None:
         raise InputError(f"frame {int(np.argmax(steps == 0)) + 1} has the same time as the one before (joined runs?)")
     if np.any(steps < 0):
         raise InputError(f"frame {int(np.argmax(steps < 0)) + 1} is earlier than the one before (joined runs?)")
-    mean = (t[-1] - t[0]) / steps.size
-    slack = 1e-3 * mean + 2.0**-22 * float(np.max(np.abs(t)))
-    worst = int(np.argmax(np.abs(steps - np.median(steps))))
-    if abs(steps[worst] - float(np.median(steps))) > slack:
+    bad = uneven(t[1:], t[:-1], float(t[0]), float(steps[0]))
+    if np.any(bad):
+        k = int(np.argmax(bad))
         raise InputError(
-            f"frames are not evenly spaced: step {steps[worst]:.6g} s before frame {worst + 1}, "
-            f"median {float(np.median(steps)):.6g} s"
+            f"frames are not evenly spaced: step {steps[k]:.6g} s before frame {k + 1}, the first was {steps[0]:.6g} s"
         )
 
 

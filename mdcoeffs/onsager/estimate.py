@@ -187,6 +187,7 @@ def estimate_onsager(
         spectrum = current_spectrum(runs)
         plateau = relaxing_plateau(spectrum, n_samples, rng, prior_flat=prior_flat)
         relaxation = float(np.median(plateau.relaxation)) * spectrum.dt
+        # The slowest relaxation bends the spectrum above 1/tau: below, at lags longer than 2 pi tau, it is flat.
         start = max(spectrum.dt, 2 * math.pi * relaxation)
         used, criterion = (start, max(run.duration for run in runs)), CRITERION
     else:
@@ -198,6 +199,7 @@ def estimate_onsager(
             f"the run holds {origins:.1f} independent origins, at least {MIN_ORIGINS} are needed: the slowest "
             f"relaxation ({relaxation:.3g} s) is too slow for its length; use a longer run or more replicas"
         )
+    # Not used by the estimate, and so a check of it: growth in a window that the spectrum calls diffusive.
     exponent = local_exponent(runs, start=used[0], end=used[1])
     first = runs[0]
     plus, minus = first.ions
@@ -251,6 +253,7 @@ def local_exponent(
     runs = [displacements] if isinstance(displacements, CollectiveDisplacements) else list(displacements)
     frames = min(run.n_frames for run in runs)
     dt = runs[0].dt
+    # Beyond a quarter of the run fewer than four displacements are independent, and slopes there are noise.
     longest = max(2, frames // 4)
     first = min(max(1, round((start or dt) / dt)), longest // 2)
     last = max(2 * first, min(longest, 10 * first, round((end or math.inf) / dt) if end else longest))
@@ -260,7 +263,7 @@ def local_exponent(
     weights = np.array([run.n_frames for run in runs], dtype=float)
     every = [collective_msd(run.R[:, list(run.ions)], wanted) for run in runs]
     C = np.abs(np.einsum("r,rlij->lij", weights / weights.sum(), np.array(every)))[:, [0, 0, 1], [0, 1, 1]]
-    C = np.maximum(C, np.finfo(float).tiny)
+    C = np.maximum(C, np.finfo(float).tiny)  # the cross term may pass through zero
     n = lags.size
     return LocalExponent(
         lag=np.asarray(lags * dt, dtype=np.float64),
@@ -365,9 +368,9 @@ def _centre(samples: Array) -> Array:
 
 
 def _doubts(plateau: Plateau, origins: float, exponent: LocalExponent) -> tuple[EstimateWarning, ...]:
-    found = []
+    doubts = []
     if exponent.worst > EXPONENT_RULE:
-        found.append(
+        doubts.append(
             EstimateWarning(
                 "local-exponent",
                 f"|beta - 1| = {exponent.worst:.2f} over {exponent.window[0]:.3g}-{exponent.window[1]:.3g} s "
@@ -376,25 +379,25 @@ def _doubts(plateau: Plateau, origins: float, exponent: LocalExponent) -> tuple[
             )
         )
     if origins < FEW_ORIGINS:
-        found.append(
+        doubts.append(
             EstimateWarning(
                 "few-origins", f"{origins:.1f} independent origins, below {FEW_ORIGINS}: intervals are wide"
             )
         )
     if plateau.edge > 0.5:
-        found.append(
+        doubts.append(
             EstimateWarning(
                 "slow-relaxation",
                 "the slowest relaxation is at the limit of what the run can show: there may be slower ones",
             )
         )
     if plateau.effective_size < 0.05 * len(plateau.samples):
-        found.append(
+        doubts.append(
             EstimateWarning(
                 "posterior-sampling",
                 f"only {plateau.effective_size:.0f} effective posterior samples: ends of intervals are rough",
             )
         )
-    for doubt in found:
+    for doubt in doubts:
         logger.info("%s: %s", doubt.name, doubt.text)
-    return tuple(found)
+    return tuple(doubts)

@@ -7,7 +7,7 @@ the order LAMMPS named the groups, which changes from run to run: it is read fro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,25 @@ class MeanDisplacements:
     names: tuple[str, ...]
     lag: Array
     curves: Array
+
+
+@dataclass(frozen=True, eq=False)
+class OctpRun:
+    """What OCTP wrote of one run.
+
+    Parameters
+    ----------
+    table : MeanDisplacements
+        Collective mean displacements.
+    own : (array (lags,), array (lags, species)), optional
+        Lags [s] and mean-squared displacements of single molecules [m^2].
+    inputs : mapping
+        File name -> SHA-256.
+    """
+
+    table: MeanDisplacements
+    own: tuple[Array, Array] | None = None
+    inputs: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +150,7 @@ def read_octp(path: str | Path, names: Sequence[str]) -> MeanDisplacements:
     path = Path(path)
     header, rows = _table(path)
     columns = {f"MSD__{a}_{b}": (i, j) for i, a in enumerate(names) for j, b in enumerate(names)}
-    found: dict[tuple[int, int], int] = {}
+    column_of: dict[tuple[int, int], int] = {}
     for column, title in enumerate(header[1:], start=1):
         if title not in columns:
             raise InputError(
@@ -139,16 +158,16 @@ def read_octp(path: str | Path, names: Sequence[str]) -> MeanDisplacements:
                 f"use the LAMMPS group names as species names"
             )
         i, j = sorted(columns[title])
-        if (i, j) in found:
+        if (i, j) in column_of:
             raise InputError(f"{path.name}: the pair {names[i]}, {names[j]} stands in two columns")
-        found[i, j] = column
+        column_of[i, j] = column
     for i in range(len(names)):
         for j in range(i, len(names)):
-            if (i, j) not in found:
+            if (i, j) not in column_of:
                 raise InputError(f"{path.name}: no column for the pair {names[i]}, {names[j]}")
     lag, first = _lags(path, rows)
     curves = np.empty((lag.size, len(names), len(names)))
-    for (i, j), column in found.items():
+    for (i, j), column in column_of.items():
         curves[:, i, j] = curves[:, j, i] = rows[first, column] * 1e-20
     return MeanDisplacements(tuple(names), lag, curves)
 
@@ -224,10 +243,8 @@ def fit_slopes(tables: Sequence[MeanDisplacements], window: tuple[float, float] 
     logs = np.log(np.abs(mean)).reshape(last - first + 1, -1)
     exponent = np.polynomial.polynomial.polyfit(np.log(lag[inside]), logs, 1)
     spread = runs.std(axis=0, ddof=1) if len(tables) > 1 else np.full(runs.shape[1:], np.nan)
-    return MeanSlopes(
-        names, runs.mean(axis=0), spread, runs, (float(lag[first]), float(lag[last])),
-        exponent[1].reshape(len(names), len(names)),
-    )  # fmt: skip
+    ends = float(lag[first]), float(lag[last])
+    return MeanSlopes(names, runs.mean(axis=0), spread, runs, ends, exponent[1].reshape(len(names), len(names)))
 
 
 def _window(lag: Array, curves: Array, window: tuple[float, float] | None) -> tuple[int, int]:

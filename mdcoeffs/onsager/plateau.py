@@ -91,6 +91,8 @@ def current_spectrum(
     for run in replicas:
         scale = 2.0 * k_B * run.temperature * run.volume * N_A**2 * run.dt
         steps = np.diff(run.R[:, list(run.ions)], axis=0)
+        # Orthogonal: independent increments stay independent, so pure diffusion is a flat spectrum, amplitude by
+        # amplitude, and not only on average.
         v = fft.dst(steps, type=1, axis=0, norm="ortho")
         W = np.einsum("kix,kjx->kij", v, v) / scale
         n = W.shape[0]
@@ -100,6 +102,7 @@ def current_spectrum(
             half_period = (n + 1) * run.dt / k
             slack = 1e-9 * run.dt
             keep = (half_period >= lags[0] - slack) & (half_period <= max(lags[1], lags[0]) + run.dt)
+        # 2 sin(omega/2), not omega: in it the spectrum of steps that forget exponentially is exactly 1/(1 + (s tau)^2).
         parts.append(_binned(2.0 * np.sin(np.pi * k[keep] / (2 * (n + 1))), W[keep]))
     same = all(len(p[0]) == len(parts[0][0]) and np.array_equal(p[0], parts[0][0]) for p in parts)
     if same:  # replicas of one length share their frequencies
@@ -121,6 +124,8 @@ def _binned(s: Array, W: Array) -> tuple[Array, Array, Array]:
     n = s.size
     if n == 0:
         return s, W, np.zeros(0)
+    # The lowest frequencies say where the plateau is and stay apart; higher ones are added up in ranges of one ratio,
+    # over which no model of the grid changes: amplitudes of one variance lose nothing when their squares are added.
     starts = [0]
     while True:
         last = starts[-1]
@@ -231,6 +236,7 @@ def relaxing_plateau(
     """
     s, dof = spectrum.s, spectrum.dof
     grid = _grid(spectrum.longest)
+    # In units in which the lowest frequencies are white and of size one, the priors mean the same for every salt.
     C = _whitening(spectrum)
     inverse = np.linalg.inv(C)
     Y = inverse @ spectrum.W @ inverse.T
@@ -241,6 +247,7 @@ def relaxing_plateau(
     first = _fit_first(data, models.precision)
     second = _fit_second(data, models.precision)
     weight = _joint(models, first.evidence, second.evidence, prior_flat)
+    # Systematic, not random: every pair of models gets its share of the samples to within one.
     position = (rng.random() + np.arange(n_samples)) / n_samples
     pick = np.minimum(np.searchsorted(np.cumsum(weight), position), weight.size - 1)
     chosen = models.beyond[np.stack(np.unravel_index(pick, (models.last.size,) * 2))]
@@ -249,15 +256,16 @@ def relaxing_plateau(
     for i in np.unique(chosen[0]):
         mine = np.flatnonzero(chosen[0] == i)
         values, log_weight = _draw_first(data, first, models, i, mine.size + SPARE, rng)
-        kept, share = _resample(log_weight, mine.size, rng)
-        a[mine] = values[kept]
+        drawn, share = _resample(log_weight, mine.size, rng)
+        a[mine] = values[drawn]
         efficiency[0] += share * mine.size / n_samples
     for j in np.unique(chosen[1]):
         mine = np.flatnonzero(chosen[1] == j)
         values, cross, log_weight = _draw_second(data, second, models, j, mine.size + SPARE, rng)
-        kept, share = _resample(log_weight, mine.size, rng)
-        b[mine], phi[mine] = values[kept], cross[kept]
+        drawn, share = _resample(log_weight, mine.size, rng)
+        b[mine], phi[mine] = values[drawn], cross[drawn]
         efficiency[1] += share * mine.size / n_samples
+    # From logarithms and a slope, so that every sample is positive definite, however far it lies out.
     S = np.empty((n_samples, 2, 2))
     S[:, 0, 0] = np.exp(a)
     S[:, 0, 1] = S[:, 1, 0] = phi * S[:, 0, 0]
@@ -368,6 +376,7 @@ def _joint(models: _Models, first: Array, second: Array, prior_flat: float) -> A
     log = np.add.outer(first, second)
     weight = prior * np.exp(log - np.max(log[prior > 0]))
     weight /= weight.sum()
+    # What is left out would cost proposals of its own for a share that no interval shows.
     weight[weight < min(OCCAM, 0.5 * weight.max())] = 0.0
     return np.asarray(weight.ravel() / weight.sum(), dtype=np.float64)
 
@@ -403,6 +412,8 @@ def _fit_first(d: _Data, P: Array) -> _Fit:
     theta[:, 0] = np.log(d.q11.sum() / d.dof.sum())
     for _ in range(100):
         r = d.q11 * np.exp(-theta @ X.T)
+        # Mean of the curvature as it is, r/2, and as it is expected, dof/2: the first alone takes steps far too
+        # long where the model lies above the data, the second alone is slow near the maximum.
         H = ((0.25 * (r + d.dof)) @ XX).reshape(B, p, p)
         H += P
         step, move = _damped(_solve(H, 0.5 * (r - d.dof) @ X - _times(P, theta)), X)

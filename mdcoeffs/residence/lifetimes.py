@@ -66,7 +66,7 @@ class Intervals:
     def sort(key: Ints, start: Ints, stop: Ints, frames: int) -> Intervals:
         """The same from intervals in any order."""
         order = np.lexsort((start, key))
-        a, b, c = (np.ascontiguousarray(one[order], dtype=np.int64) for one in (key, start, stop))
+        a, b, c = (np.ascontiguousarray(column[order], dtype=np.int64) for column in (key, start, stop))
         return Intervals(a, b, c, frames)
 
     @staticmethod
@@ -106,6 +106,10 @@ class LagSums:
         """Sums over other bonds of the same run."""
         return LagSums(self.pairs + other.pairs, self.origins + other.origins)
 
+    def until(self, lags: int) -> LagSums:
+        """The first `lags` lags, as if no more had been asked for: they are counts, and do not know of one another."""
+        return LagSums(self.pairs[:, :lags], self.origins[:, :lags])
+
 
 def lag_sums(intervals: Intervals, lags: int, *, mode: str = "continuous", blocks: int = BLOCKS) -> LagSums:
     """Sums that make C(k) for k = 0 ... lags - 1.
@@ -135,6 +139,8 @@ def lag_sums(intervals: Intervals, lags: int, *, mode: str = "continuous", block
         raise InputError(f"{lags} lags need a run of as many frames, this one has {frames}")
     edges = np.linspace(0, frames, min(blocks, frames) + 1).astype(np.int64)
     kernel = _intermittent if mode == "intermittent" else _continuous
+    # Counted from the ends of the intervals: the work grows with the number of bonds made and broken, not with frames
+    # times lags, and whole numbers add up the same in any order.
     pairs = kernel(intervals.key, intervals.start, intervals.stop, edges, lags)
     count = np.zeros(frames + 1)
     np.add.at(count, intervals.start, 1.0)
@@ -164,15 +170,15 @@ def _continuous(key, start, stop, edges, lags):  # type: ignore[no-untyped-def]
                 left[b, a] += 1
                 left[b, c + 1] -= 1
             b += 1
-    found = np.zeros((blocks, lags), dtype=np.int64)
+    origins = np.zeros((blocks, lags), dtype=np.int64)
     for b in range(blocks):
         for m in range(1, lags + 1):
             left[b, m] += left[b, m - 1]
         total = 0
         for k in range(lags - 1, -1, -1):
             total += left[b, k + 1]
-            found[b, k] = total
-    return found
+            origins[b, k] = total
+    return origins
 
 
 @numba.njit(cache=True)
@@ -287,13 +293,13 @@ def survival(sums: Sequence[LagSums], dt: float, *, mode: str = "continuous", pe
     lags = sums[0].pairs.shape[1]
     chosen = np.unique(np.round(np.geomspace(1, lags - 1, max(2, int(per_decade * np.log10(max(lags - 1, 2))) + 1))))
     chosen = np.concatenate([[0], chosen]).astype(np.int64) if lags > 1 else np.zeros(1, dtype=np.int64)
-    rows = [np.hstack([one.pairs[:, chosen], one.origins[:, chosen]]) for one in sums]
-    total = np.asarray(sum(one.sum(axis=0) for one in rows))
+    rows = [np.hstack([run.pairs[:, chosen], run.origins[:, chosen]]) for run in sums]
+    total = np.asarray(sum(row.sum(axis=0) for row in rows))
     n = chosen.size
     if not total[n] > 0:
         raise InputError("no such bond exists in any frame")
     alive = total[n:] > 0  # lags with origins at all
-    rows = [one[:, np.concatenate([alive, alive])] for one in rows]
+    rows = [row[:, np.concatenate([alive, alive])] for row in rows]
     chosen = chosen[alive]
     n, lag = chosen.size, np.asarray(dt * chosen, dtype=np.float64)
 
@@ -302,7 +308,7 @@ def survival(sums: Sequence[LagSums], dt: float, *, mode: str = "continuous", pe
 
     C = jackknife(rows, ratio)
     inside = np.flatnonzero((C.value > FLOOR) & (lag > 0))
-    if inside.size:
+    if inside.size:  # to the first lag at which C drops below the floor: what comes back later is noise
         inside = inside[: int(np.argmax(np.diff(inside, append=inside[-1] + 2) > 1)) + 1]
     none = Survival(lag, C, None, None, (np.nan, np.nan), float("nan"))
     if inside.size < 5 or C.value[inside[-1]] > 0.95:
@@ -311,12 +317,14 @@ def survival(sums: Sequence[LagSums], dt: float, *, mode: str = "continuous", pe
     end = float(C.value[inside[-1]])
     if mode == "intermittent" and end > LEVEL * float(np.interp(0.5 * t[-1], t, C.value[inside])):
         return none
+    # A stretch at its bounds or a time far beyond the lags is no measurement: then C alone is reported.
     start = fit_stretched(t, C.value[inside])
     if not STRETCH[0] + 1e-3 < start[2] < STRETCH[1] - 1e-3 or start[3] > FARTHEST * t[-1]:
         return none
 
     def fitted(s: Array) -> Array:
         a, tau, beta, mean = fit_stretched(t, ratio(s)[inside], start=start)
+        # The logarithm as well: the interval of a mean time is symmetric in it, and never reaches below zero.
         return np.array([a, tau, beta, mean, np.log(mean)])
 
     fit = jackknife(rows, fitted)
@@ -344,6 +352,8 @@ def fit_stretched(t: Array, C: Array, *, start: Array | None = None) -> Array:
     ----------
     doi:10.1039/D5TA05739F, as its supplement has it.
     """
+    # In the logarithm of time: tau_0 may be anything between a frame and many runs, and the fit of a blocked sample
+    # must converge from that of the whole without being led.
     unit = float(t[-1])
     x = np.log(t / unit)
 
@@ -366,7 +376,7 @@ def fit_stretched(t: Array, C: Array, *, start: Array | None = None) -> Array:
         guess = np.array([np.log(start[1] / unit), start[2], start[0]])
     low, high = [-30.0, STRETCH[0], 1e-3], [15.0, STRETCH[1], 2.0]
     guess = np.clip(guess, np.array(low) + 1e-6, np.array(high) - 1e-6)
-    found = least_squares(rest, guess, jac=slope, bounds=(low, high), x_scale=[1.0, 0.3, 0.3], xtol=1e-12, ftol=1e-12)
-    log_tau, beta, a = found.x
+    fit = least_squares(rest, guess, jac=slope, bounds=(low, high), x_scale=[1.0, 0.3, 0.3], xtol=1e-12, ftol=1e-12)
+    log_tau, beta, a = fit.x
     tau = unit * np.exp(log_tau)
     return np.array([a, tau, beta, a * tau / beta * np.exp(gammaln(1.0 / beta))])

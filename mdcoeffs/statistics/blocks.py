@@ -69,6 +69,12 @@ class Averaged:
         half = self.error * stdtrit(np.maximum(self.blocks - 1, 1), 0.5 + 0.5 * level)
         return np.stack([self.value - half, self.value + half])
 
+    def numbers(self, level: float = 0.95) -> dict[str, Any]:
+        """Of a single mean, in plain values: value, standard error, interval, blocks."""
+        low, high = self.interval(level)
+        value, error, blocks = float(self.value), float(self.error), int(self.blocks)
+        return {"value": value, "standard_error": error, "interval": [float(low), float(high)], "blocks": blocks}
+
     def __getitem__(self, key: Any) -> Averaged:
         """The same for a part of the array."""
         return Averaged(self.value[key], self.error[key], self.blocks[key], self.settled[key])
@@ -106,6 +112,11 @@ class BlockSums:
             self._length *= 2
         self._sums[self._frames // self._length] += values
         self._frames += 1
+
+    @property
+    def size(self) -> int:
+        """Numbers per frame."""
+        return int(self._sums.shape[1])
 
     @property
     def frames(self) -> int:
@@ -155,24 +166,24 @@ def average(series: Sequence[ArrayLike], *, weights: Sequence[ArrayLike] | None 
     InputError
         No values, or shapes that do not fit.
     """
-    runs = [np.asarray(one, dtype=np.float64) for one in series]
-    if not runs or any(one.ndim == 0 or not len(one) for one in runs):
+    runs = [np.asarray(run, dtype=np.float64) for run in series]
+    if not runs or any(run.ndim == 0 or not len(run) for run in runs):
         raise InputError("no values to average")
     shape = runs[0].shape[1:]
-    if any(one.shape[1:] != shape for one in runs):
-        raise InputError(f"replicas to average differ in shape: {', '.join(str(one.shape[1:]) for one in runs)}")
-    flat = [one.reshape(len(one), -1) for one in runs]
-    load = [np.ones(len(one)) if weights is None else np.asarray(weights[k], float) for k, one in enumerate(flat)]
+    if any(run.shape[1:] != shape for run in runs):
+        raise InputError(f"replicas to average differ in shape: {', '.join(str(run.shape[1:]) for run in runs)}")
+    flat = [run.reshape(len(run), -1) for run in runs]
+    load = [np.ones(len(run)) if weights is None else np.asarray(weights[k], float) for k, run in enumerate(flat)]
     total = sum(float(w.sum()) for w in load)
-    value = np.asarray(sum(w @ one for w, one in zip(load, flat, strict=True)) / total)
+    value = np.asarray(sum(w @ run for w, run in zip(load, flat, strict=True)) / total)
     size = value.size
     error, used = np.full(size, np.nan), np.zeros(size)
-    plain, count = np.full(size, np.nan), sum(len(one) for one in flat)
+    plain, count = np.full(size, np.nan), sum(len(run) for run in flat)
     open_ = np.ones(size, dtype=bool)
     while True:
         # Weighted residuals: they sum to zero, and their sum of squares is the variance of independent blocks.
-        rest = [(w[:, None] * (one - value)) / total for w, one in zip(load, flat, strict=True)]
-        n = sum(len(one) for one in rest)
+        rest = [(w[:, None] * (run - value)) / total for w, run in zip(load, flat, strict=True)]
+        n = sum(len(run) for run in rest)
         if n < FEWEST:
             break
         squares = np.asarray(sum((r**2).sum(axis=0) for r in rest))
@@ -220,28 +231,28 @@ def jackknife(
     InputError
         No blocks.
     """
-    runs = [np.asarray(one, dtype=np.float64) for one in sums]
-    if not runs or not sum(len(one) for one in runs):
+    runs = [np.asarray(run, dtype=np.float64) for run in sums]
+    if not runs or not sum(len(run) for run in runs):
         raise InputError("no values to average")
-    load = [np.ones(len(one)) if weights is None else np.asarray(weights[k], float) for k, one in enumerate(runs)]
-    whole = np.asarray(sum(one.sum(axis=0) for one in runs))
+    load = [np.ones(len(run)) if weights is None else np.asarray(weights[k], float) for k, run in enumerate(runs)]
+    whole = np.asarray(sum(run.sum(axis=0) for run in runs))
     value = np.asarray(function(whole), dtype=np.float64)
     total = sum(float(w.sum()) for w in load)
     pseudo = []
-    for one, w in zip(runs, load, strict=True):
+    for run, w in zip(runs, load, strict=True):
         share = (w / total).reshape(-1, *[1] * value.ndim)
-        left = np.array([function(whole - row) for row in one], dtype=np.float64).reshape(len(one), *value.shape)
+        left = np.array([function(whole - row) for row in run], dtype=np.float64).reshape(len(run), *value.shape)
         pseudo.append((value - (1.0 - share) * left) / share)
-    found = average(pseudo, weights=load)
-    return Averaged(value, found.error, found.blocks, found.settled)
+    averaged = average(pseudo, weights=load)
+    return Averaged(value, averaged.error, averaged.blocks, averaged.settled)
 
 
 def _merge(flat: Sequence[Array], load: Sequence[Array]) -> tuple[list[Array], list[Array]]:
     """Neighbours of each replica merged two by two; an odd one at the end joins the last pair."""
     values, weights = [], []
-    for one, w in zip(flat, load, strict=True):
-        starts = np.arange(0, max(len(one) - 1, 1), 2)
+    for run, w in zip(flat, load, strict=True):
+        starts = np.arange(0, max(len(run) - 1, 1), 2)
         heavy = np.add.reduceat(w, starts)
-        values.append(np.add.reduceat(w[:, None] * one, starts, axis=0) / heavy[:, None])
+        values.append(np.add.reduceat(w[:, None] * run, starts, axis=0) / heavy[:, None])
         weights.append(heavy)
     return values, weights

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -31,7 +32,7 @@ COMMON = 0.001
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class LaggedEstimate:
     """A number with its standard error and what the error rests on.
 
     Parameters
@@ -58,6 +59,10 @@ class Estimate:
         """Interval that holds the truth with probability `level`, by Student's t; unit of the quantity."""
         half = self.error * float(student.ppf(0.5 + 0.5 * level, max(self.freedom, 1.0)))
         return self.value - half, self.value + half
+
+    def numbers(self) -> dict[str, Any]:
+        """Value, standard error and 95 % interval, in plain values."""
+        return {"value": self.value, "standard_error": self.error, "interval": list(self.interval())}
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,14 +146,14 @@ def join(parts: Sequence[Lagged]) -> Lagged:
     """
     lag = parts[0].lag
     # Times of frames come from files in single precision.
-    if any(one.lag.size != lag.size or np.any(np.abs(one.lag - lag) > 1e-4 * lag) for one in parts):
+    if any(replica.lag.size != lag.size or np.any(np.abs(replica.lag - lag) > 1e-4 * lag) for replica in parts):
         raise InputError("replicas have different lags; use the same time between frames in all of them")
-    groups, blocks = (sum(one.sums.shape[k] for one in parts) for k in (0, 1))
+    groups, blocks = (sum(replica.sums.shape[k] for replica in parts) for k in (0, 1))
     sums, counts = np.zeros((2, groups, blocks, parts[0].lag.size))
     g = b = 0
-    for one in parts:
-        here = slice(g, g + one.sums.shape[0]), slice(b, b + one.sums.shape[1])
-        sums[here], counts[here] = one.sums, one.counts
+    for replica in parts:
+        here = slice(g, g + replica.sums.shape[0]), slice(b, b + replica.sums.shape[1])
+        sums[here], counts[here] = replica.sums, replica.counts
         g, b = here[0].stop, here[1].stop
     return Lagged(parts[0].lag, sums, counts)
 
@@ -170,11 +175,13 @@ def spread(cells: Sequence[Array]) -> tuple[float, float, bool]:
     common : bool
         Blocks of time scatter more than independent groups can.
     """
-    by_group = [_variance(one.sum(axis=1)) for one in cells]
+    # Groups are independent unless particles move together: then all of them follow the same few events in time, and
+    # their sum over a block scatters more than independent groups allow. An F test decides at the level `COMMON`.
+    by_group = [_variance(kind.sum(axis=1)) for kind in cells]
     variance = sum(v for v, _ in by_group)
     n = [size for _, size in by_group]
     few = any(size < FEWEST for size, (v, _) in zip(n, by_group, strict=True) if v > 0 or size < 2)
-    blocks = np.sum([one.sum(axis=0) for one in cells], axis=0)
+    blocks = np.sum([kind.sum(axis=0) for kind in cells], axis=0)
     in_time, n_time = _variance(blocks)
     if few:
         if n_time < FEWEST or not in_time > 0:
@@ -184,12 +191,14 @@ def spread(cells: Sequence[Array]) -> tuple[float, float, bool]:
         return 0.0, 1.0, False
     freedom = variance**2 / sum(v**2 / (size - 1) for v, size in by_group if v > 0)
     if n_time >= 3 and in_time > variance * fisher.ppf(1 - COMMON, n_time - 1, freedom):
-        both = sum(float((one**2).sum()) for one in cells)
+        # Clustered in both ways: what groups and blocks both count, the cells themselves, is taken off once. No less
+        # than the error of the blocks, since the difference may come out small by chance.
+        both = sum(float((kind**2).sum()) for kind in cells)
         return float(np.sqrt(max(in_time + variance - both, in_time))), n_time - 1.0, True
     return float(np.sqrt(variance)), float(freedom), False
 
 
-def estimate(value: float, cells: Sequence[Array]) -> Estimate:
+def estimate(value: float, cells: Sequence[Array]) -> LaggedEstimate:
     """A value with the error that its influences give.
 
     Parameters
@@ -201,10 +210,10 @@ def estimate(value: float, cells: Sequence[Array]) -> Estimate:
 
     Returns
     -------
-    Estimate
+    LaggedEstimate
     """
     error, freedom, common = spread(cells)
-    return Estimate(float(value), error, freedom, common, tuple(cells))
+    return LaggedEstimate(float(value), error, freedom, common, tuple(cells))
 
 
 def blocks_of(frames: int, longest: int, most: int = 16) -> Ints:
@@ -224,6 +233,7 @@ def blocks_of(frames: int, longest: int, most: int = 16) -> Ints:
     array of int (blocks + 1,)
         Origins ``[k], ..., [k + 1] - 1`` make block k.
     """
+    # Shorter blocks would share their displacements with their neighbours and look independent without being so.
     number = int(np.clip((frames - longest) // max(longest, 1), 1, most))
     return np.round(np.linspace(0, frames, number + 1)).astype(np.int64)
 
@@ -269,6 +279,7 @@ def squares(paths: ArrayLike, lags: Ints, bounds: Ints, group: Ints, groups: int
     sums, counts : array (groups, blocks, lags)
         Unit of the paths squared, and numbers of terms.
     """
+    # Term by term and not by FFT: the sums are needed for every block of origins apart, and only at a few dozen lags.
     X = np.ascontiguousarray(paths, dtype=np.float64)
     sums = np.zeros((groups, bounds.size - 1, lags.size))
     _squares(X, np.asarray(lags, np.int64), np.asarray(bounds, np.int64), np.asarray(group, np.int64), sums)

@@ -20,7 +20,7 @@ Krüger & Vlugt, Phys. Rev. E 97, 051301 (2018), doi:10.1103/PhysRevE.97.051301.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,7 @@ from scipy.signal import find_peaks
 
 from cellsim.base import Array, InputError, Ints
 from mdcoeffs.frames.neighbours import dimensions, histogram
-from mdcoeffs.frames.reading import ANGSTROM
-from mdcoeffs.frames.walker import Frame
+from mdcoeffs.frames.snapshot import ANGSTROM, Snapshot
 from mdcoeffs.statistics.blocks import Averaged, BlockSums, jackknife
 
 SMOOTH = 0.1e-10
@@ -108,33 +107,28 @@ class RadialSums:
     def __init__(self, pairs: Sequence[Pair], edges: Array) -> None:
         self.pairs, self.edges = tuple(pairs), edges
         self.sums = BlockSums(len(self.pairs) * (edges.size - 1) + 2)
+        self.follow = "whole" if any(pair.centres for pair in self.pairs) else ""
 
-    def add(self, frame: Frame) -> None:
-        """Count the pairs of one frame.
+    def add(self, snapshot: Snapshot) -> None:
+        """Count the pairs of one snapshot.
 
         Raises
         ------
         InputError
             No box, or bins that reach beyond half the shortest height of the box.
         """
-        volume = frame.volume
-        assert frame.box is not None
-        heights = volume / np.linalg.norm(np.cross(frame.box[[1, 2, 0]], frame.box[[2, 0, 1]]), axis=1)
-        if self.edges[-1] > 0.5 * heights.min() * (1 + 1e-6):
+        half = 0.5 * snapshot.heights.min()
+        if self.edges[-1] > half * (1 + 1e-6):
             raise InputError(
-                f"frame {frame.number}: r_max = {self.edges[-1] / ANGSTROM:.4g} angstrom reaches beyond half the box "
-                f"({0.5 * heights.min() / ANGSTROM:.4g} angstrom); choose a smaller r_max"
+                f"frame {snapshot.number}: r_max = {self.edges[-1] / ANGSTROM:.4g} angstrom reaches beyond half the "
+                f"box ({half / ANGSTROM:.4g} angstrom); choose a smaller r_max"
             )
-        box = dimensions(frame)
-        edges = self.edges / ANGSTROM
-        parts = []
+        box, edges = dimensions(snapshot), self.edges / ANGSTROM
+        counts = []
         for pair in self.pairs:
-            points = frame.raw
-            if pair.centres:
-                assert frame.centres is not None
-                points = frame.centres / ANGSTROM
-            parts.append(histogram(points[pair.a], points[pair.b], edges, box, pair.without))
-        self.sums.add(np.concatenate([*parts, [volume, 1.0]]))
+            points = snapshot.centres / ANGSTROM if pair.centres else snapshot.raw
+            counts.append(histogram(points[pair.a], points[pair.b], edges, box, pair.without))
+        self.sums.add(np.concatenate([*counts, [snapshot.volume, 1.0]]))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The state."""
@@ -191,7 +185,7 @@ class Radial:
     @property
     def volume(self) -> float:
         """Mean volume of the box [m^3]."""
-        total = np.asarray(sum(one.sum(axis=0) for one in self.blocks))
+        total = self._total()
         return float(total[-2] / total[-1])
 
     def coordination(self, reach: float) -> Averaged:
@@ -215,13 +209,12 @@ class Radial:
         -------
         array (bins,)
         """
-        if total is None:
-            total = np.asarray(sum(one.sum(axis=0) for one in self.blocks))
+        total = self._total() if total is None else total
         g = self.g_of(total)
         volume, number = total[-2] / total[-1], self.numbers[1]
         edge = 4.0 / 3.0 * np.pi * (self.r + 0.5 * self.width) ** 3
         excess = np.cumsum((g - 1.0) * self.shells) * number / volume
-        # at the middle of the bin: half of its own part
+        # The sum runs to the upper edge of a bin, g is meant at its middle: half of its own share too much.
         excess -= 0.5 * (g - 1.0) * self.shells * number / volume
         rest = number * (1.0 - (edge - 0.5 * self.shells) / volume)
         return np.asarray(g * rest / (rest - excess - (1.0 if self.same else 0.0)))
@@ -246,6 +239,9 @@ class Radial:
             return matrix @ ((self.closed_box(total) if closed else self.g_of(total)) - 1.0)
 
         return self._function(integral)
+
+    def _total(self) -> Array:
+        return np.asarray(sum(blocks.sum(axis=0) for blocks in self.blocks))
 
     def _function(self, function: Any) -> Averaged:
         return jackknife(self.blocks, function, weights=self.lengths)
@@ -292,18 +288,17 @@ def radial_of(sums: Sequence[RadialSums]) -> list[Radial]:
         In the order of the pairs.
     """
     edges = sums[0].edges
-    bins, found = edges.size - 1, []
-    r, width = 0.5 * (edges[1:] + edges[:-1]), float(edges[1] - edges[0])
-    lengths = [one.sums.lengths for one in sums]
+    bins, r, width = edges.size - 1, 0.5 * (edges[1:] + edges[:-1]), float(edges[1] - edges[0])
+    lengths = [each.sums.lengths for each in sums]
+    functions = []
     for k, pair in enumerate(sums[0].pairs):
-        blocks = [np.c_[one.sums.sums[:, k * bins : (k + 1) * bins], one.sums.sums[:, -2:]] for one in sums]
-        draft = Radial(
-            pair.name, r, width, Averaged(r, r, r, r > 0), (pair.a.size, pair.b.size),
-            pair.a.size == pair.b.size and bool(np.all(pair.a == pair.b)), blocks, lengths,
-        )  # fmt: skip
-        g = jackknife(blocks, draft.g_of, weights=lengths)
-        found.append(Radial(draft.name, r, width, g, draft.numbers, draft.same, blocks, lengths))
-    return found
+        blocks = [np.c_[each.sums.sums[:, k * bins : (k + 1) * bins], each.sums.sums[:, -2:]] for each in sums]
+        numbers = (pair.a.size, pair.b.size)
+        same = pair.a.size == pair.b.size and bool(np.all(pair.a == pair.b))
+        unknown = Averaged(r, r, r, r > 0)
+        radial = Radial(pair.name, r, width, unknown, numbers, same, blocks, lengths)
+        functions.append(replace(radial, g=jackknife(blocks, radial.g_of, weights=lengths)))
+    return functions
 
 
 def first_shell(r: Array, g: Array, error: Array | None = None, *, within: float = WITHIN, name: str = "") -> float:
@@ -346,20 +341,20 @@ def first_shell(r: Array, g: Array, error: Array | None = None, *, within: float
     if not peaks.size:
         raise InputError(f"g(r) of {name} has no first peak that stands out, so there is no shell: {advice}")
     first = int(peaks[0])
-    valleys, _ = find_peaks(-smooth[first:], prominence=RISE)
-    valleys = [int(v) + first for v in valleys]
+    valleys = first + find_peaks(-smooth[first:], prominence=RISE)[0]
     deep = [v for v in valleys if smooth[first] - smooth[v] > max(PROMINENCE, 4.0 * (noise[v] + noise[first]))]
     if not deep:
         raise InputError(f"g(r) of {name} has a first peak but no minimum behind it: {advice}")
-    low = deep[0]
+    low = int(deep[0])
+    # Between a shell and the next g(r) may be zero, or noise, over a whole range: it is cut in the middle.
     floor = smooth[low] + max(2.0 * noise[low], 0.005 * (smooth[first] - smooth[low]))
     left = low - int(np.argmax(smooth[low:first:-1] > floor)) if np.any(smooth[first:low] > floor) else low
     beyond = smooth[low:] > floor
     right = low + int(np.argmax(beyond)) if beyond.any() else low
-    found = float(0.5 * (r[left] + r[right]))
-    if found > within:
+    end = float(0.5 * (r[left] + r[right]))
+    if end > within:
         raise InputError(
-            f"the first minimum of g(r) of {name} lies at {found / ANGSTROM:.3g} angstrom, beyond "
+            f"the first minimum of g(r) of {name} lies at {end / ANGSTROM:.3g} angstrom, beyond "
             f"{within / ANGSTROM:.3g}, so it ends no shell of neighbours: {advice}"
         )
-    return found
+    return end

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cellsim.base import Array, InputError, Ints
+from cellsim.base import Array, Bools, InputError, Ints
 from cellsim.files.schema import Table, did_you_mean
 from mdcoeffs.frames.neighbours import dimensions, pairs_within
-from mdcoeffs.frames.reading import ANGSTROM
+from mdcoeffs.frames.snapshot import ANGSTROM, Snapshot
 from mdcoeffs.frames.stream import Stream
-from mdcoeffs.frames.walker import Frame
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 from mdcoeffs.statistics.blocks import BlockSums
 
@@ -29,9 +28,7 @@ MOST = 10
 CLUSTERS = ("free", "pair", "triple", "larger")
 """Classes of clusters of cations and anions: alone, one of each, three ions, more."""
 
-STRUCTURE_KEYS = (
-    "cation", "partners", "sites", "cutoffs", "r_max", "bin", "centres", "anion_size", "onsager",
-)  # fmt: skip
+STRUCTURE_KEYS = ("cation", "partners", "sites", "cutoffs", "r_max", "bin", "centres", "anion_size", "onsager")
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,8 @@ class ShellSettings:
         Width of its bins [m].
     centres : bool
         Also g(r) between the centres of all molecules, to half the box.
+    half : float
+        That half, found from the first boxes; 0 before [m].
     anion_size : float, optional
         Diameter of an anion, for the overlap concentration; from its radius of gyration when left out [m].
     onsager : str
@@ -70,6 +69,7 @@ class ShellSettings:
     r_max: float = 10e-10
     bin: float = 0.05e-10
     centres: bool = True
+    half: float = 0.0
     anion_size: float | None = None
     onsager: str = ""
 
@@ -93,8 +93,9 @@ def read_shells(file: SpeciesFile) -> ShellSettings:
     """
     table = analysis_table(file, "structure")
     table.only(*STRUCTURE_KEYS)
-    names = [one.name for one in file.species]
-    cations = [one.name for one in file.species if one.role == "cation"]
+    names = [species.name for species in file.species]
+    cations = [species.name for species in file.species if species.role == "cation"]
+    anions = [species.name for species in file.species if species.role == "anion"]
     if "cation" not in table and len(cations) != 1:
         raise InputError(
             f"{file.path}: structure.cation must say which species is at the middle of the shells; "
@@ -106,23 +107,26 @@ def read_shells(file: SpeciesFile) -> ShellSettings:
     if not partners:
         raise table.error("partners", "is empty; name the species that coordinate the cation")
     sites, cutoffs = table.table("sites", {}), table.table("cutoffs", {})
-    for part in (sites, cutoffs):
-        for name in part:
-            _known(part, name, name, list(partners))
+    for by_partner in (sites, cutoffs):
+        for name in by_partner:
+            _known(by_partner, name, name, list(partners))
     r_max = table.quantity("r_max", "m", 10e-10, above=0)
     width = table.quantity("bin", "m", 0.05e-10, above=0)
     if r_max < 20 * width:
         raise table.error("bin", f"must be at most a twentieth of r_max ({r_max / ANGSTROM:g} angstrom)")
     folder = table.string("onsager", "")
     return ShellSettings(
-        cation=cation, partners=partners,
-        anions=tuple(one.name for one in file.species if one.role == "anion" and one.name in partners),
+        cation=cation,
+        partners=partners,
+        anions=tuple(name for name in anions if name in partners),
         sites={name: sites.string(name) for name in sites},
         cutoffs={name: cutoffs.quantity(name, "m", above=0) for name in cutoffs},
-        r_max=r_max, bin=width, centres=table.boolean("centres", True),
+        r_max=r_max,
+        bin=width,
+        centres=table.boolean("centres", True),
         anion_size=table.quantity("anion_size", "m", None, above=0),
         onsager=str(file.path.parent / folder) if folder else "",
-    )  # fmt: skip
+    )
 
 
 def _known(table: Table, key: str, name: str, names: list[str]) -> str:
@@ -132,7 +136,7 @@ def _known(table: Table, key: str, name: str, names: list[str]) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Sites:
+class CoordinationSites:
     """The cations of a stream and the atoms that can coordinate them.
 
     Parameters
@@ -145,18 +149,15 @@ class Sites:
         Number of the partner each belongs to.
     molecule : array of int (sites,)
         Molecule of each.
-    counts : tuple of int
-        Molecules of each partner.
     """
 
     cations: Ints
     atoms: Ints
     partner: Ints
     molecule: Ints
-    counts: tuple[int, ...]
 
 
-def sites_of(stream: Stream, settings: ShellSettings) -> Sites:
+def sites_of(stream: Stream, settings: ShellSettings) -> CoordinationSites:
     """Find cations and coordinating atoms in a stream.
 
     Parameters
@@ -168,49 +169,44 @@ def sites_of(stream: Stream, settings: ShellSettings) -> Sites:
 
     Returns
     -------
-    Sites
+    CoordinationSites
 
     Raises
     ------
     InputError
         A selection that is empty or reaches into another species; a cation of several atoms without ``centre``.
     """
-    who = stream.molecules
-    middle = stream.molecules_of(settings.cation)
-    first, tracer = who.first[middle], who.tracer[middle]
-    single = np.diff(who.first)[middle] == 1
-    if not np.all(single | (tracer >= 0)):
+    molecules, chosen = stream.molecules, stream.molecules_of(settings.cation)
+    first, tracer = molecules.first[chosen], molecules.tracer[chosen]
+    if not np.all((molecules.sizes[chosen] == 1) | (tracer >= 0)):
         raise InputError(
             f'species.{settings.cation} has several atoms; name the one at its middle, for example centre = "name N1"'
         )
-    cations = who.atoms[np.where(tracer >= 0, tracer, first)]
+    cations = molecules.atoms[np.where(tracer >= 0, tracer, first)]
     atoms, partner = [], []
     for k, name in enumerate(settings.partners):
         where = f"structure.sites.{name}"
-        chosen = stream.select(settings.sites.get(name, name), where)
-        outside = ~np.isin(chosen, stream.select(name))
+        selected = stream.select(settings.sites.get(name, name), where)
+        outside = ~np.isin(selected, stream.select(name))
         if outside.any():
             raise InputError(
                 f"{where}: selection {settings.sites[name]!r} takes {int(outside.sum())} atoms that are not of species "
                 f'{name}; write "({settings.sites[name]}) and ..." so that it stays inside'
             )
-        atoms.append(chosen)
-        partner.append(np.full(chosen.size, k))
+        atoms.append(selected)
+        partner.append(np.full(selected.size, k))
     flat = np.concatenate(atoms)
-    return Sites(
-        cations, flat, np.concatenate(partner), stream.molecule_of(flat),
-        tuple(stream.molecules_of(name).size for name in settings.partners),
-    )  # fmt: skip
+    return CoordinationSites(cations, flat, np.concatenate(partner), stream.molecule_of(flat))
 
 
-def bonds_in(frame: Frame, sites: Sites, cutoffs: Array) -> tuple[Ints, Ints]:
-    """Coordination in one frame: number of the cation and of the site, (bonds,) each.
+def bonds_in(snapshot: Snapshot, sites: CoordinationSites, cutoffs: Array) -> tuple[Ints, Ints]:
+    """Coordination in one snapshot: number of the cation and of the site, (bonds,) each.
 
     Parameters
     ----------
-    frame : Frame
-        The frame.
-    sites : Sites
+    snapshot : Snapshot
+        The snapshot.
+    sites : CoordinationSites
         Who can coordinate.
     cutoffs : array (partners,)
         End of each partner's shell [m].
@@ -220,9 +216,11 @@ def bonds_in(frame: Frame, sites: Sites, cutoffs: Array) -> tuple[Ints, Ints]:
     cation, site : array of int (bonds,)
         Rows of ``sites.cations`` and ``sites.atoms``.
     """
-    box = dimensions(frame)
-    reach = cutoffs / ANGSTROM
-    i, j, distance = pairs_within(frame.raw[sites.cations], frame.raw[sites.atoms], float(reach.max()), box)
+    # One search for all partners, to the longest cutoff, and the shorter ones afterwards: building the cell list is
+    # the dear part of a search. In the angstrom of the stored positions, for they are in single precision, and a
+    # distance within rounding of a cutoff must fall on the same side in every analysis.
+    box, reach = dimensions(snapshot), cutoffs / ANGSTROM
+    i, j, distance = pairs_within(snapshot.raw[sites.cations], snapshot.raw[sites.atoms], float(reach.max()), box)
     near = distance < reach[sites.partner[j]]
     return i[near], j[near]
 
@@ -232,7 +230,7 @@ class ShellSums:
 
     Parameters
     ----------
-    sites : Sites
+    sites : CoordinationSites
         Who can coordinate.
     cutoffs : array (partners,)
         End of each partner's shell [m].
@@ -240,54 +238,54 @@ class ShellSums:
         Which partners are anions.
     """
 
-    def __init__(self, sites: Sites, cutoffs: Array, anions: NDArray[np.bool_]) -> None:
+    follow = ""
+
+    def __init__(self, sites: CoordinationSites, cutoffs: Array, anions: Bools) -> None:
         self.sites, self.cutoffs, self.anions = sites, cutoffs, anions
-        partners = cutoffs.size
         ions = np.unique(sites.molecule[anions[sites.partner]])
-        self.place = np.full(int(sites.molecule.max()) + 1, -1, dtype=np.int64)
+        self.place = np.full(int(sites.molecule.max()) + 1, -1, dtype=np.int64)  # of a molecule among the anions
         self.place[ions] = np.arange(ions.size)
         self.n_anions = ions.size
-        wide = MOST + 1
-        sizes = {
-            "atoms": partners, "molecules": partners, "bound": partners * wide, "anions": wide, "cations": wide,
-            "cation_clusters": len(CLUSTERS), "anion_clusters": len(CLUSTERS), "sizes": 2, "frames": 1,
-        }  # fmt: skip
-        edges = np.concatenate([[0], np.cumsum(list(sizes.values()))])
-        self.parts = {k: slice(int(a), int(b)) for k, a, b in zip(sizes, edges[:-1], edges[1:], strict=True)}
-        self.sums = BlockSums(int(edges[-1]))
+        partners, classes, clusters = cutoffs.size, MOST + 1, len(CLUSTERS)
+        sizes = {"atoms": partners, "molecules": partners, "bound": partners * classes}
+        sizes |= {"anions": classes, "cations": classes, "cation_clusters": clusters, "anion_clusters": clusters}
+        sizes |= {"sizes": 2, "frames": 1}
+        edges = np.concatenate([[0], np.cumsum(list(sizes.values()))]).tolist()
+        self.columns = {name: slice(a, b) for name, a, b in zip(sizes, edges[:-1], edges[1:], strict=True)}
+        self.sums = BlockSums(edges[-1])
 
-    def add(self, frame: Frame) -> None:
-        """Count one frame."""
-        i, j = bonds_in(frame, self.sites, self.cutoffs)
-        n, partners, wide = self.sites.cations.size, self.cutoffs.size, MOST + 1
-        row = np.zeros(self.sums.arrays()["sums"].shape[1])
-        part = self.parts
-        row[part["atoms"]] = np.bincount(self.sites.partner[j], minlength=partners) / n
-        pair = np.unique(np.stack([i, self.sites.molecule[j], self.sites.partner[j]]), axis=1)
-        cation, molecule, partner = pair
-        row[part["molecules"]] = np.bincount(partner, minlength=partners) / n
-        table = np.zeros((n, partners), dtype=np.int64)
-        np.add.at(table, (cation, partner), 1)
-        row[part["bound"]] = np.concatenate([_shares(table[:, k], n) for k in range(partners)])
-        row[part["anions"]] = _shares(table[:, self.anions].sum(axis=1), n)
-        ionic = self.anions[partner]
-        anion = self.place[molecule[ionic]]
+    def add(self, snapshot: Snapshot) -> None:
+        """Count one snapshot."""
+        i, j = bonds_in(snapshot, self.sites, self.cutoffs)
+        n, partners, columns = self.sites.cations.size, self.cutoffs.size, self.columns
+        row = np.zeros(self.sums.size)
+        row[columns["atoms"]] = np.bincount(self.sites.partner[j], minlength=partners) / n
+        # A molecule that holds a cation with two of its sites is bound to it once.
+        bound = np.unique(np.stack([i, self.sites.molecule[j], self.sites.partner[j]]), axis=1)
+        cation, molecule, partner = bound
+        row[columns["molecules"]] = np.bincount(partner, minlength=partners) / n
+        numbers = np.zeros((n, partners), dtype=np.int64)
+        np.add.at(numbers, (cation, partner), 1)
+        row[columns["bound"]] = np.concatenate([_shares(numbers[:, k], n) for k in range(partners)])
+        row[columns["anions"]] = _shares(numbers[:, self.anions].sum(axis=1), n)
         if self.n_anions:
-            row[part["cations"]] = _shares(np.bincount(anion, minlength=self.n_anions), self.n_anions)
+            ionic = self.anions[partner]
+            anion = self.place[molecule[ionic]]
+            row[columns["cations"]] = _shares(np.bincount(anion, minlength=self.n_anions), self.n_anions)
             self._clusters(row, cation[ionic], anion)
-        row[part["frames"]] = 1.0
-        assert row[part["anions"]].size == wide
+        row[columns["frames"]] = 1.0
         self.sums.add(row)
 
     def _clusters(self, row: Array, cation: Ints, anion: Ints) -> None:
-        n, m = self.sites.cations.size, self.n_anions
+        n, m, classes = self.sites.cations.size, self.n_anions, len(CLUSTERS)
         graph = coo_array((np.ones(cation.size), (cation, n + anion)), shape=(n + m, n + m))
         count, label = connected_components(graph, directed=False)
         size = np.bincount(label, minlength=count)
-        kind = np.minimum(size, len(CLUSTERS)) - 1
-        row[self.parts["cation_clusters"]] = np.bincount(kind[label[:n]], minlength=len(CLUSTERS)) / n
-        row[self.parts["anion_clusters"]] = np.bincount(kind[label[n:]], minlength=len(CLUSTERS)) / m
-        row[self.parts["sizes"]] = [float((size.astype(float) ** 2).sum()) / (n + m), float(size.max())]
+        kind = np.minimum(size, classes) - 1
+        row[self.columns["cation_clusters"]] = np.bincount(kind[label[:n]], minlength=classes) / n
+        row[self.columns["anion_clusters"]] = np.bincount(kind[label[n:]], minlength=classes) / m
+        # The mean over the ions, not over the clusters: a large cluster counts as often as it has members.
+        row[self.columns["sizes"]] = [float((size.astype(float) ** 2).sum()) / (n + m), float(size.max())]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The state."""
@@ -309,19 +307,20 @@ class GyrationSums:
     Parameters
     ----------
     rows : array of int (atoms,)
-        Their atoms, as rows of ``frame.relative``.
+        Their atoms, as rows of ``snapshot.relative``.
     weights : array (atoms,)
         Share of each atom in the mass of its molecule, over the number of molecules [1].
     """
+
+    follow = "whole"
 
     def __init__(self, rows: Ints, weights: Array) -> None:
         self.rows, self.weights = rows, weights
         self.sums = BlockSums(2)
 
-    def add(self, frame: Frame) -> None:
-        """Take one frame in."""
-        assert frame.relative is not None
-        self.sums.add([float(self.weights @ (frame.relative[self.rows] ** 2).sum(axis=1)), 1.0])
+    def add(self, snapshot: Snapshot) -> None:
+        """Take one snapshot in."""
+        self.sums.add([float(self.weights @ (snapshot.relative[self.rows] ** 2).sum(axis=1)), 1.0])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The state."""
@@ -346,7 +345,6 @@ def gyration_of(stream: Stream, name: str) -> GyrationSums:
     -------
     GyrationSums
     """
-    who = stream.molecules
-    chosen = stream.molecules_of(name)
-    rows = np.concatenate([np.arange(who.first[k], who.first[k + 1]) for k in chosen])
-    return GyrationSums(rows, who.weights[rows] / chosen.size)
+    molecules, chosen = stream.molecules, stream.molecules_of(name)
+    rows = np.flatnonzero(np.isin(molecules.owner, chosen))
+    return GyrationSums(rows, molecules.weights[rows] / chosen.size)

@@ -179,9 +179,15 @@ class Paddlewheel:
 
 
 def paddlewheel(
-    *, cations: int, frames: int, rng: np.random.Generator, delay: int | None, rate: float = 0.004,
-    own: float = 0.004, noise: float = 0.05,
-) -> Paddlewheel:  # fmt: skip
+    *,
+    cations: int,
+    frames: int,
+    rng: np.random.Generator,
+    delay: int | None,
+    rate: float = 0.004,
+    own: float = 0.004,
+    noise: float = 0.05,
+) -> Paddlewheel:
     """A system in which jumps turn the nearest rotor after a delay, or in which they do not.
 
     Parameters
@@ -361,19 +367,21 @@ def exchange(
         Too many partners, a residence time too short for its probability (the chain would have to alternate).
     """
     rng = np.random.default_rng(seed)
-    if sum(one.count for one in partners) > len(DIRECTIONS):
+    if sum(partner.count for partner in partners) > len(DIRECTIONS):
         raise InputError(f"a cation has room for {len(DIRECTIONS)} partners")
     states, labels = [], [np.full(cations, cation, dtype="<U16")]
-    for one in partners:
-        stay = np.exp(-dt / one.tau)
-        gain = one.bound * (1 - stay) / (1 - one.bound)
-        if not 0 < one.bound < 1 or gain > 1:
-            raise InputError(f"{one.name}: tau = {one.tau:g} s and bound = {one.bound:g} fit no chain of step {dt:g} s")
-        state = np.empty((frames, cations, one.count), dtype=bool)
-        state[0] = rng.random(state.shape[1:]) < one.bound
+    for partner in partners:
+        stay = np.exp(-dt / partner.tau)
+        gain = partner.bound * (1 - stay) / (1 - partner.bound)
+        if not 0 < partner.bound < 1 or gain > 1:
+            raise InputError(
+                f"{partner.name}: tau = {partner.tau:g} s and bound = {partner.bound:g} fit no chain of step {dt:g} s"
+            )
+        state = np.empty((frames, cations, partner.count), dtype=bool)
+        state[0] = rng.random(state.shape[1:]) < partner.bound
         for t in range(1, frames):
             state[t] = rng.random(state.shape[1:]) < np.where(state[t - 1], stay, gain)
         states.append(state)
-        labels.append(np.full(cations * one.count, one.name, dtype="<U16"))
+        labels.append(np.full(cations * partner.count, partner.name, dtype="<U16"))
     time: Array = dt * np.arange(frames, dtype=np.float64)
     return Exchange(time, tuple(states), np.concatenate(labels), tuple(partners))

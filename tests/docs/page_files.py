@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import MDAnalysis as mda
 import numpy as np
 from page_blocks import ROOT
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # MDAnalysis and what it imports
-    import MDAnalysis as mda
 
 COPIED = ("cases", "validation", "benchmarks", "docs")
 MASS = 12.0  # of every atom [g/mol]

@@ -18,11 +18,11 @@ from cellsim.electrolyte.set_file import load_set, read_set
 from cellsim.fit.recipe import read_recipe
 from cellsim.instruments.data import read_measurements
 from cellsim.run.case import load_case
-from mdcoeffs.activity.analysis import read_activity
+from mdcoeffs.activity import read_activity
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.interface.settings import read_interface
 from mdcoeffs.mobility.settings import read_mobility
-from mdcoeffs.residence.analysis import read_residence
+from mdcoeffs.residence.bonds import read_residence
 from mdcoeffs.structure.shells import read_shells
 
 # ---- what pages presuppose ----------------------------------------------------------------------------------------

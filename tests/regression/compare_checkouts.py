@@ -22,6 +22,7 @@ import re
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ import numpy as np
 LIMIT = 1e-10
 PASSED_OVER = re.compile(  # what differs from run to run, or names the code that made it
     r"wall_time|seconds|elapsed|version|digest|hash|sha256|created|date|cellsim|mdcoeffs|python|fipy|numpy|inputs|modules"
-    r"|evaluations|report\.html"
+    r"|evaluations|report\.html|stage\.json|made in"
 )
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])")
 
@@ -136,7 +137,10 @@ def numbers_of(path: Path) -> dict[str, float]:
                         found[f"[{j}][{k}]"] = float(cell)
                     except ValueError:
                         found[f"[{j}][{k}]={cell}"] = 0.0
-    elif path.suffix in (".toml", ".txt"):
+    elif path.suffix == ".toml":
+        # By key: two writers may lay the same table out in two ways.
+        walk(tomllib.loads(path.read_text()), "", found, texts=True)
+    elif path.suffix == ".txt":
         for j, line in enumerate(path.read_text().splitlines()):
             if not PASSED_OVER.search(line):
                 found[f"line {j}: {NUMBER.sub('#', line)}"] = 0.0
@@ -144,18 +148,20 @@ def numbers_of(path: Path) -> dict[str, float]:
     return {name: value for name, value in found.items() if not PASSED_OVER.search(name)}
 
 
-def walk(value: object, name: str, found: dict[str, float]) -> None:
-    """Numbers of a JSON value; texts become names."""
+def walk(value: object, name: str, found: dict[str, float], *, texts: bool = False) -> None:
+    """Numbers of a JSON or TOML value, of its texts too where these are quantities; texts become names."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            walk(inner, f"{name}.{key}", found)
+            walk(inner, f"{name}.{key}", found, texts=texts)
     elif isinstance(value, list):
         for k, inner in enumerate(value):
-            walk(inner, f"{name}[{k}]", found)
+            walk(inner, f"{name}[{k}]", found, texts=texts)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         found[name] = float(value)
     elif isinstance(value, str):
         found[f"{name}={NUMBER.sub('#', value)}"] = 0.0
+        if texts:
+            found.update((f"{name}, {k}", float(v)) for k, v in enumerate(NUMBER.findall(value)))
     else:
         found[f"{name}={value}"] = 0.0
 

@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 
 from mdcoeffs.activity.fluctuations import activity_from_sums
 from mdcoeffs.activity.waves import WaveSums, wave_vectors
-from mdcoeffs.frames.walker import Frame
+from mdcoeffs.frames.snapshot import Snapshot
 from mdcoeffs.structure.radial import RadialSums, make_pair
 
 IONS, SOLVENT, FRAMES, REPLICAS, EDGE = 20, 60, 300, 2, 2e-9
@@ -26,7 +26,7 @@ def walkers(rng, step):
         waves.append(WaveSums(vectors, s, zero, np.where(s % 2, 1.0, -1.0), centres=False))
         x = rng.random((n, 3))
         for k in range(FRAMES):
-            frame = Frame(k, float(k), x * EDGE * 1e10, box)
+            frame = Snapshot(k, float(k), x * EDGE * 1e10, box)
             pairs[-1].add(frame)
             waves[-1].add(frame)
             x = (x + rng.normal(0, step, (n, 3))) % 1

@@ -1,18 +1,8 @@
 """Barriers, free energies and rates in a double well: intervals hold the truth as often as they say."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-_PATH = Path(__file__).parents[2] / "benchmarks" / "interface_double_well.py"
-_SPEC = importlib.util.spec_from_file_location("interface_double_well", _PATH)
-assert _SPEC is not None and _SPEC.loader is not None
-study = importlib.util.module_from_spec(_SPEC)
-sys.modules["interface_double_well"] = study
-_SPEC.loader.exec_module(study)
+from double_well import study
 
 
 def rejected(rows):

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from cellsim.base import InputError
+from mdcoeffs.analysis import analyse_many
 from mdcoeffs.cli import main
 from mdcoeffs.inputs.species import read_species
-from mdcoeffs.onsager.analysis import onsager_from_file
-from mdcoeffs.onsager.cluster import onsager_on_cluster
+from mdcoeffs.onsager import ANALYSIS, onsager_from_file
 from mdcoeffs.synthetic.walkers import Solvent, particles, walk
 
 pytestmark = pytest.mark.filterwarnings(
@@ -33,8 +33,14 @@ def write_replicas(folder, count, *, frames=400, seed=0):
         summed = walk(OMEGA, frames=frames, dt=1e-11, seed=100 * seed + k, n_salt=40, solvents=Solvent(60, 90.0))
         made = particles(summed, (4e-10, 5e-10, 5e-10), seed=k)
         labels = np.array([one[0] for one in roles])[made.species]
-        np.savez(folder / f"r{k}.npz", time=made.displacements.time, positions=made.positions, labels=labels,
-                 masses=masses[made.species], volume=made.displacements.volume)  # fmt: skip
+        np.savez(
+            folder / f"r{k}.npz",
+            time=made.displacements.time,
+            positions=made.positions,
+            labels=labels,
+            masses=masses[made.species],
+            volume=made.displacements.volume,
+        )
         lines.append(f'[[replica]]\narrays = "r{k}.npz"')
     path = folder / "SPECIES.toml"
     path.write_text("\n".join(lines) + "\n")
@@ -79,26 +85,27 @@ def test_the_cluster_gives_the_serial_numbers_though_a_worker_is_killed(tmp_path
             thread = threading.Thread(target=kill)
             thread.start()
             told = []
-            found = dict(onsager_on_cluster(files, cluster.scheduler_address, progress=lambda *at: told.append(at)))
+            found = dict(analyse_many(ANALYSIS, files, cluster.scheduler_address, progress=lambda *at: told.append(at)))
             thread.join()
         assert killed, "no task was ever under way"
-        assert told[-1] == (10, 10)
+        assert told[-1] == (8, 8)
         for number, one in enumerate(serial):
             same(one, found[number])
-        out = CliRunner().invoke(main, ["onsager", str(files[0].path), "-o", str(tmp_path / "out"), "--scheduler",
-                                        cluster.scheduler_address])  # fmt: skip
+        out = CliRunner().invoke(
+            main, ["onsager", str(files[0].path), "-o", str(tmp_path / "out"), "--scheduler", cluster.scheduler_address]
+        )
         assert out.exit_code == 0, out.output
         assert "kappa" in out.output and (tmp_path / "out" / "onsager.nc").is_file()
         bad = np.load(files[1].replicas[2].arrays)
         np.savez(files[1].replicas[2].arrays, **{**bad, "positions": bad["positions"] * np.nan})
         with pytest.raises(InputError, match=r"r2\.npz"):
-            list(onsager_on_cluster(files, cluster.scheduler_address))
+            list(analyse_many(ANALYSIS, files, cluster.scheduler_address))
 
 
 def test_no_scheduler_there(tmp_path, monkeypatch):
-    monkeypatch.setattr("mdcoeffs.onsager.cluster.CONNECT", 0.5)
+    monkeypatch.setattr("cellsim.workers.CONNECT", 0.5)
     file = read_species(write_replicas(tmp_path, 1))
     with pytest.raises(InputError, match="no dask scheduler answers"):
-        list(onsager_on_cluster([file], "tcp://127.0.0.1:1"))
+        list(analyse_many(ANALYSIS, [file], "tcp://127.0.0.1:1"))
     with pytest.raises(InputError, match="no dask scheduler answers"):
-        list(onsager_on_cluster([file], "nonsense"))
+        list(analyse_many(ANALYSIS, [file], "nonsense"))

@@ -1,23 +1,14 @@
 """`mdcoeffs interface` as a user types it: ions in a double well of known barrier."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from double_well import study
 
 from mdcoeffs.cli import main
 from mdcoeffs.interface.rates import rate_at, rate_ratio, split_barrier
-
-_PATH = Path(__file__).parents[2] / "benchmarks" / "interface_double_well.py"
-_SPEC = importlib.util.spec_from_file_location("double_well_for_cli", _PATH)
-assert _SPEC is not None and _SPEC.loader is not None
-study = importlib.util.module_from_spec(_SPEC)
-sys.modules["double_well_for_cli"] = study
-_SPEC.loader.exec_module(study)
 
 SPECIES = """
 title = "Ions in a double well (synthetic)"
@@ -73,9 +64,12 @@ def folder(tmp_path_factory):
     jitter = np.random.default_rng(1).uniform(-0.18, 0.18, sites.shape)
     where[:, :-1, 2] = np.mod(20.0 + 10.0 * study.X[sites] + jitter, 40.0)
     np.savez(
-        here / "run.npz", positions=where, labels=["Li"] * study.WALKERS + ["gel"], time=np.arange(1500.0),
+        here / "run.npz",
+        positions=where,
+        labels=["Li"] * study.WALKERS + ["gel"],
+        time=np.arange(1500.0),
         box=np.diag([10.0, 10.0, 40.0]),
-    )  # fmt: skip
+    )
     (here / "SPECIES.toml").write_text(SPECIES)
     return here
 

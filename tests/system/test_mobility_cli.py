@@ -7,22 +7,15 @@ import signal
 import subprocess
 import sys
 import textwrap
-import warnings
 from pathlib import Path
 
+import MDAnalysis as mda
 import numpy as np
 import pytest
 import xarray as xr
-from click.testing import CliRunner
+from md_toys import mdcoeffs as call
 
-from mdcoeffs.cli import main
 from mdcoeffs.synthetic.dynamics import fractional_walk, rotors, trapped_walk
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # MDAnalysis and what it imports
-    import MDAnalysis as mda
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:MDAnalysis.*")
 
 HTP = Path(__file__).parents[1] / "data" / "htp_md"
 N, EDGE, FRAMES, D_R = 16, 30.0, 800, 0.01  # 16 Li, 16 anions of two atoms; angstrom; rad^2 per frame (0.1 ps)
@@ -85,10 +78,6 @@ def folder(tmp_path_factory):
     return where
 
 
-def call(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
 def test_glass_of_rotors(folder, tmp_path):
     out = tmp_path / "out"
     result = call("mobility", folder / "SPECIES.toml", "-o", out)
@@ -130,13 +119,13 @@ def test_a_killed_run_goes_on(folder, tmp_path):
     out.mkdir()
     script = textwrap.dedent("""
         import os, signal, sys
-        import mdcoeffs.mobility.paths as paths
-        plain = paths.Recorder.add
-        def add(self, frame):
-            plain(self, frame)
-            if frame.number == 120:
+        import mdcoeffs.frames.paths as paths
+        plain = paths.PathRecorder.add
+        def add(self, snapshot):
+            plain(self, snapshot)
+            if snapshot.number == 120:
                 os.kill(os.getpid(), signal.SIGKILL)
-        paths.Recorder.add = add
+        paths.PathRecorder.add = add
         from mdcoeffs.cli import main
         main(sys.argv[1:])
     """)
@@ -148,9 +137,10 @@ def test_a_killed_run_goes_on(folder, tmp_path):
     assert call(*arguments).exit_code == 0
     assert call("mobility", folder / "coarse.toml", "-o", whole).exit_code == 0
     assert (out / "summary.json").read_text() == (whole / "summary.json").read_text()
-    assert not list(out.glob("checkpoint*")) and not list(out.glob("mobility-*"))
+    assert not list(out.glob("checkpoint*")) and not list(out.glob("scratch-*"))
 
 
+@pytest.mark.slow  # 10 s of reading text; the other tests of this file read what the runs made up here have
 def test_real_run_that_is_too_short(tmp_path):
     text = f"""
 title = "LiTFSI in a polymer"
@@ -183,7 +173,7 @@ role = "solvent"
     assert "Li does not diffuse over this window" in " ".join(found["notes"])
     assert "M is not given" in " ".join(found["notes"])
     assert found["translation"]["TFSI"]["M"]["value"] is None
-    assert not list((tmp_path / "out").glob("mobility-*"))
+    assert not list((tmp_path / "out").glob("scratch-*"))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +192,7 @@ role = "solvent"
         (('jump = "2.5 angstrom"', 'jump = "4 s"'), "mobility.paddlewheel.jump"),
         (("permittivity = 7.5", 'cation = "Na"'), "mobility.cation"),
     ],
-)  # fmt: skip
+)
 def test_one_sentence(folder, tmp_path, change, message):
     for name in ("top.data", "run.xtc"):
         (tmp_path / name).symlink_to(folder / name)

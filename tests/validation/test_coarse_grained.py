@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mdcoeffs.chain.field import field_result
-from mdcoeffs.inputs.arrays import read_arrays
 from mdcoeffs.inputs.species import read_species
-from mdcoeffs.md.run_record import read_record
+from mdcoeffs.md.engine import read_record
 from mdcoeffs.md.simulate import run_folder
 from mdcoeffs.md.system import read_system
 from mdcoeffs.onsager.estimate import estimate_onsager
+from mdcoeffs.onsager.motion import motion_of_replica
 
 CASE = Path(__file__).parents[2] / "cases" / "coarse_grained"
 LONG = CASE / "long"
@@ -44,7 +44,7 @@ def test_the_two_frames_are_told_apart(result):
 def test_single_replicas_do_not_overlook_the_slow_relaxation():
     """kappa of each 4 ns run at 2.16 mol/L beside the drift in a weak field; an earlier estimator gave 75 to 82."""
     species = read_species(LONG / "c4" / "SPECIES.toml")
-    singly = [estimate_onsager(read_arrays(species, k).displacements) for k in range(len(species.replicas))]
+    singly = [estimate_onsager(motion_of_replica(species, k).displacements) for k in range(len(species.replicas))]
     ends = np.array([one.interval("kappa") for one in singly])
     assert np.all((ends[:, 0] < 74.7) & (ends[:, 1] > 74.7))  # lowest end above 63, highest below 86
     assert np.mean([one.kappa for one in singly]) == pytest.approx(73.5, abs=2)  # measured 73.6, sd of the mean 1.2
@@ -77,6 +77,6 @@ def test_the_command_of_the_readme_reads_the_shipped_displacements():
     kappa = []
     for state in ("c2", "c4"):
         species = read_species(LONG / state / "SPECIES.toml")
-        runs = [read_arrays(species, k).displacements for k in range(len(species.replicas))]
+        runs = [motion_of_replica(species, k).displacements for k in range(len(species.replicas))]
         kappa.append(estimate_onsager(runs).kappa)
     assert kappa == pytest.approx([42.34, 72.91], rel=0.01)  # same files, same seed: docs/engine.md

@@ -6,7 +6,7 @@ from fluids import hard_spheres, lennard_jones, mansoori_fluctuations
 
 from mdcoeffs.activity.fluctuations import _pair_function, activity_from_sums
 from mdcoeffs.activity.waves import WaveSums, wave_vectors
-from mdcoeffs.frames.walker import Frame
+from mdcoeffs.frames.snapshot import Snapshot
 from mdcoeffs.statistics.blocks import jackknife
 from mdcoeffs.structure.radial import RadialSums, make_pair
 
@@ -29,7 +29,7 @@ def activity(runs, n_ions, edge):
         pairs.append(RadialSums(groups, edges))
         waves.append(WaveSums(vectors, s, zero, charges, centres=False))
         for k, points in enumerate(run):
-            frame = Frame(k, float(k), points, box)
+            frame = Snapshot(k, float(k), points, box)
             pairs[-1].add(frame)
             waves[-1].add(frame)
     return activity_from_sums(pairs, waves, nu=2, T=300.0), pairs

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mdcoeffs.frames.unwrap import Molecules, Track, advance
+from mdcoeffs.frames.molecules import Molecules
+from mdcoeffs.frames.unwrap import Track, advance
 
 
 def test_fluctuating_box_keeps_the_diffusion_coefficient():
@@ -14,8 +15,7 @@ def test_fluctuating_box_keeps_the_diffusion_coefficient():
     moves = step * rng.normal(size=(frames, walkers, 3))
     place = rng.uniform(-0.5, 0.5, size=(walkers, 3)) * lengths[0]
     crossings = np.zeros((walkers, 3))
-    who = Molecules(np.arange(walkers), np.arange(walkers + 1), np.ones(walkers), np.zeros(walkers, dtype=np.int64),
-                    np.ones(walkers), np.ones(1), np.full(walkers, -1))  # fmt: skip
+    who = Molecules.particles(np.zeros(walkers, dtype=np.int64), np.ones(1))
     track = Track.empty(who)
     tor = np.zeros((frames, walkers, 3))
     lattice = np.zeros_like(tor)

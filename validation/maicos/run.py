@@ -18,10 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mdcoeffs.frames.stream import remove_checkpoints
-from mdcoeffs.inputs.species import read_species
-from mdcoeffs.interface.analysis import InterfaceResult, interface_from_file
-from mdcoeffs.interface.report import interface_figure
+from mdcoeffs.analysis import analyse
+from mdcoeffs.interface import ANALYSIS
+from mdcoeffs.interface.result import InterfaceResult
 
 VARIABLE = "CELLSIM_MAICOS"
 ANGSTROM = 1e-10
@@ -87,20 +86,19 @@ class Check:
         return self.deviation <= self.allowed
 
 
-def analyse(data: Path, folder: Path) -> InterfaceResult:
+def our_result(data: Path, folder: Path) -> InterfaceResult:
     """Run ``mdcoeffs interface`` on the trajectory."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "SPECIES.toml"
     path.write_text(SPECIES.format(data=data.resolve()), encoding="utf-8")
-    result = interface_from_file(read_species(path), folder=folder)
-    remove_checkpoints(folder, "interface")
+    result: InterfaceResult = analyse(ANALYSIS, path)
     path.unlink()
     return result
 
 
 def compare(data: Path, folder: Path) -> list[Check]:
     """Our numbers beside those of the peer; writes table and figure."""
-    result = analyse(data, folder)
+    result = our_result(data, folder)
     peer = np.load(data / "peer.npz")
     frames, bins = result.frames[0], result.z.size
     rows = [Check("middles of the bins", float(np.abs(result.z / ANGSTROM - peer["z"]).max()), 0.0, 1e-9, "angstrom")]
@@ -132,7 +130,7 @@ def compare(data: Path, folder: Path) -> list[Check]:
                 "relative",
             )
         )
-    interface_figure(result, folder / "interface.png")
+    result.draw(folder / "interface.png")
     (folder / "table.md").write_text(table(rows, str(peer["version"]), result), encoding="utf-8")
     return rows
 

@@ -22,10 +22,11 @@ import numpy as np
 
 warnings.simplefilter("ignore")
 
+
 from cellsim.base import InputError  # noqa: E402
-from mdcoeffs.inputs.species import read_species  # noqa: E402
+from mdcoeffs.analysis import analyse  # noqa: E402
 from mdcoeffs.residence.lifetimes import Intervals, lag_sums, survival  # noqa: E402
-from mdcoeffs.structure.analysis import structure_from_file  # noqa: E402
+from mdcoeffs.structure import ANALYSIS  # noqa: E402
 from mdcoeffs.structure.radial import first_shell  # noqa: E402
 
 VARIABLE = "CELLSIM_SOLVATION_ANALYSIS"
@@ -90,13 +91,27 @@ def coordination(data: Path) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "SPECIES.toml").write_text(SPECIES.format(data=data))
-        found = structure_from_file(read_species(folder / "SPECIES.toml"), folder=folder)
+        found = analyse(ANALYSIS, folder / "SPECIES.toml")
     rows = []
     for k, name in enumerate(found.settings.partners):
-        rows.append(Row(f"coordination number, {name}", PEER["coordination_numbers"][name],
-                        float(found.molecules.value[k]), float(found.molecules.error[k]), 1e-9))  # fmt: skip
-        rows.append(Row(f"share of Li with {name}", PEER["pairing"][name], 1 - float(found.bound.value[k, 0]),
-                        float(found.bound.error[k, 0]), 1e-9))  # fmt: skip
+        rows.append(
+            Row(
+                f"coordination number, {name}",
+                PEER["coordination_numbers"][name],
+                float(found.molecules.value[k]),
+                float(found.molecules.error[k]),
+                1e-9,
+            )
+        )
+        rows.append(
+            Row(
+                f"share of Li with {name}",
+                PEER["pairing"][name],
+                1 - float(found.bound.value[k, 0]),
+                float(found.bound.error[k, 0]),
+                1e-9,
+            )
+        )
     return rows
 
 
@@ -171,8 +186,10 @@ def main() -> int:
     rows = compare(Path(os.environ[VARIABLE]))
     print(f"solvation-analysis {PEER['version']}")
     for row in rows:
-        print(f"{row.name:<46} theirs {row.peer:<10.6g} ours {row.ours:<10.6g} +- {row.error:<8.2g} "
-              f"{'agrees' if row.agrees else 'DIFFERS'}")  # fmt: skip
+        print(
+            f"{row.name:<46} theirs {row.peer:<10.6g} ours {row.ours:<10.6g} +- {row.error:<8.2g} "
+            f"{'agrees' if row.agrees else 'DIFFERS'}"
+        )
     return sum(not row.agrees for row in rows)
 
 

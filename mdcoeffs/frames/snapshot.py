@@ -1,0 +1,320 @@
+"""One snapshot as the analyses see it, and the walker that makes it: checks, SI units and, where asked, unwrapping.
+
+The rule of which snapshots are used is here too, once for every kind of file: those from `start` to `stop`, in the
+order of the files, evenly spaced in time (:func:`inside`, :func:`uneven`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cellsim.base import N_A, Array, Bools, InputError
+from mdcoeffs.frames.molecules import Molecules, whole_molecules
+from mdcoeffs.frames.unwrap import Track, advance
+
+ANGSTROM = 1e-10
+PICOSECOND = 1e-12
+DALTON = 1e-3 / N_A
+ROUNDING = 2.0**-21
+"""Relative error of a time that a file keeps in single precision, and of a difference of two such times [1]."""
+UNEVEN = 1e-3
+"""Largest difference of a step between snapshots from the first one, in units of it [1]."""
+FOLLOW = ("", "whole", "unwrap")
+"""How molecules are followed, from the least to the most: not at all; made whole; made whole and unwrapped."""
+
+
+def inside(time: ArrayLike, start: float | None, stop: float | None) -> Bools:
+    """Whether a time lies in the part of the run that is used, both ends included.
+
+    Parameters
+    ----------
+    time : array (...)
+        Times [s].
+    start, stop : float, optional
+        First and last time [s].
+
+    Returns
+    -------
+    array (...) of bool
+    """
+    t = np.asarray(time, dtype=np.float64)
+    low = -np.inf if start is None else start - ROUNDING * abs(start)
+    high = np.inf if stop is None else stop + ROUNDING * abs(stop)
+    return np.asarray((t >= low) & (t <= high))
+
+
+def uneven(time: ArrayLike, before: ArrayLike, first: float, step: float) -> Bools:
+    """Whether the step from one snapshot to the next differs from the first step by more than rounding explains.
+
+    Parameters
+    ----------
+    time, before : array (...)
+        Time of a snapshot and of the one before it [s].
+    first : float
+        Time of the first snapshot [s].
+    step : float
+        The first step [s].
+
+    Returns
+    -------
+    array (...) of bool
+    """
+    t, b = np.asarray(time, dtype=np.float64), np.asarray(before, dtype=np.float64)
+    # Each step is a difference of times up to the larger of `time` and `first`, and carries their rounding.
+    return np.asarray(np.abs(t - b - step) > UNEVEN * step + ROUNDING * np.maximum(np.abs(t), abs(first)))
+
+
+class Stored(NamedTuple):
+    """A snapshot as a file holds it.
+
+    Parameters
+    ----------
+    number : int
+        Running number among those that `stride` leaves, over all files.
+    name : str
+        File and number of the frame in it, for messages.
+    time : float
+        Time [s].
+    positions : array (atoms, 3)
+        Wrapped or not [angstrom].
+    box : array (3, 3) or None
+        Box vectors as rows [angstrom].
+    images : array of int (atoms, 3) or None
+        Periodic image of every atom, where the file tells.
+    """
+
+    number: int
+    name: str
+    time: float
+    positions: NDArray[Any]
+    box: Array | None
+    images: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One moment of a run; its arrays are overwritten when the next one is read, and made when they are first used.
+
+    Parameters
+    ----------
+    number : int
+        Snapshots used before this one (after start, stop and stride).
+    time : float
+        Time [s].
+    raw : array (atoms, 3)
+        Positions of all atoms as stored, wrapped or not [angstrom].
+    box : array (3, 3) or None
+        Box vectors as rows, this snapshot's [m].
+    walker : Walker, optional
+        What made it: the molecules as they are followed.
+    """
+
+    number: int
+    time: float
+    raw: NDArray[Any]
+    box: Array | None
+    walker: Walker | None = None
+
+    @property
+    def positions(self) -> Array:
+        """Positions of all atoms as stored (atoms, 3) [m]."""
+        return np.asarray(self.raw, dtype=np.float64) * ANGSTROM
+
+    @property
+    def cell(self) -> Array:
+        """The box; an error where there is none (3, 3) [m]."""
+        if self.box is None:
+            raise InputError(f"frame {self.number} has no box, and this analysis needs one")
+        return self.box
+
+    @property
+    def lengths(self) -> Array:
+        """Lengths of the box vectors (3,) [m]."""
+        return np.linalg.norm(self.cell, axis=1)
+
+    @property
+    def heights(self) -> Array:
+        """Distances between opposite faces of the box (3,) [m]; half the least is the longest distance without images.
+
+        Equal to the lengths where the box vectors are at right angles.
+        """
+        box = self.cell
+        return self.volume / np.linalg.norm(np.cross(box[[1, 2, 0]], box[[2, 0, 1]]), axis=1)
+
+    @property
+    def volume(self) -> float:
+        """Volume of the box [m^3]."""
+        return float(abs(np.linalg.det(self.cell)))
+
+    @cached_property
+    def centres(self) -> Array:
+        """Centres of mass of the molecules, in the order of ``stream.molecules`` (molecules, 3) [m].
+
+        Unwrapped, the first snapshot's in the box, the drift of the centre of mass of everything since then taken away;
+        where molecules are only made whole, as they lie in the box in every snapshot.
+        """
+        w = self._walked
+        return np.asarray((w.origin + w.track.displacement - w.drift) * ANGSTROM)
+
+    @cached_property
+    def relative(self) -> Array:
+        """Atoms relative to the centre of mass of their molecule, molecules whole (atoms used, 3) [m].
+
+        In the order of ``stream.molecules.atoms``.
+        """
+        track, sizes = self._walked.track, self._walked.molecules.sizes
+        return np.asarray((track.relative - np.repeat(track.middle, sizes, axis=0)) * ANGSTROM)
+
+    @property
+    def drift(self) -> Array:
+        """What was taken away from `centres` (3,) [m]; zero where masses are not known or nothing is unwrapped."""
+        return self._walked.drift * ANGSTROM
+
+    @property
+    def summed(self) -> Array:
+        """Unwrapped displacements since the first snapshot, summed over each species, drift included (species, 3) [m].
+
+        In the box of the simulation: nothing is taken away.
+        """
+        return self._walked.track.summed * ANGSTROM
+
+    @cached_property
+    def paths(self) -> Array:
+        """Unwrapped displacement since the first snapshot of what stands for each molecule (molecules, 3) [m].
+
+        The atom that ``centre`` of its species names, else its centre of mass; drift included.
+        """
+        w = self._walked
+        offsets = w.track.tracer_offsets(w.molecules) - w.first_offsets
+        return np.asarray((w.track.displacement + offsets) * ANGSTROM)
+
+    @property
+    def longest_step(self) -> float:
+        """Longest step of a molecule between two snapshots until now, as a fraction of the box [1]."""
+        return self._walked.longest_step
+
+    @property
+    def _walked(self) -> Walker:
+        assert self.walker is not None and self.walker.follow  # who asks for molecules says so: `Accumulator.follow`
+        return self.walker
+
+
+class Walker:
+    """Turns stored snapshots, one after the other, into snapshots.
+
+    Parameters
+    ----------
+    molecules : Molecules
+        Which atoms make which molecule.
+    mass : array (molecules,)
+        Share of every molecule in the mass of everything [1]; zeros where masses are not known.
+    follow : str
+        One of `FOLLOW`; molecules that are only made whole may move any distance between snapshots.
+    unwrapped : bool
+        The stored positions (with their images) are unwrapped already.
+    bonds : array of int (bonds, 2), optional
+        Bonded pairs, to make molecules whole.
+    """
+
+    def __init__(
+        self,
+        molecules: Molecules,
+        mass: Array,
+        *,
+        follow: str,
+        unwrapped: bool,
+        bonds: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.molecules, self.mass, self.unwrapped, self.bonds = molecules, mass, unwrapped, bonds
+        self.follow, self.track = follow, Track.empty(molecules)
+        self.used, self.times = 0, np.full(3, np.nan)  # the first, second and last time
+        self.origin, self.first_offsets = np.zeros((2, molecules.count, 3))
+        self.longest_step = 0.0
+
+    @property
+    def drift(self) -> Array:
+        """Displacement of the centre of mass of everything since the first snapshot (3,) [angstrom]."""
+        return np.asarray(self.mass @ self.track.displacement)
+
+    def snapshot(self, stored: Stored) -> Snapshot:
+        """The next snapshot.
+
+        Raises
+        ------
+        InputError
+            Order, uneven spacing, NaN, no box to unwrap in, steps too long to unwrap.
+        """
+        self._check_time(stored)
+        if self.follow:
+            self._advance(stored)
+        elif not np.isfinite(stored.positions).all():
+            atom = int(np.argmin(np.isfinite(stored.positions).all(axis=1)))
+            raise InputError(f"{stored.name}: the position of atom {atom} is NaN or infinite")
+        box = None if stored.box is None else stored.box * ANGSTROM
+        self.used += 1
+        return Snapshot(self.used - 1, stored.time, stored.positions, box, self)
+
+    def _check_time(self, stored: Stored) -> None:
+        first, second, last = self.times
+        time = stored.time
+        if self.used and time <= last:
+            what = "repeats the time of" if time == last else "is earlier than"
+            raise InputError(
+                f"{stored.name} at {time:.6g} s {what} the frame before: frames are out of order or duplicated, as "
+                f"when runs are joined; remove the repeated frames or give the runs as replicas"
+            )
+        if self.used > 1 and uneven(time, last, first, second - first):
+            raise InputError(
+                f"{stored.name}: frames are not evenly spaced: step {time - last:.6g} s, the first was "
+                f"{second - first:.6g} s"
+            )
+        if self.used < 2:
+            self.times[self.used] = time
+        self.times[2] = time
+
+    def _advance(self, stored: Stored) -> None:
+        box, first, track = stored.box, self.used == 0, self.track
+        if box is None and not self.unwrapped:
+            raise InputError(
+                f"{stored.name} has no box, so wrapped positions cannot be unwrapped; give a trajectory with its box, "
+                f'or coordinates = "unwrapped" (and volume, where it is needed) if it is unwrapped'
+            )
+        if first and box is not None and not self.unwrapped:
+            track.relative[:] = whole_molecules(self.molecules, stored.positions, box, self.bonds)
+        anew = first or self.follow == "whole"
+        try:
+            step = advance(
+                self.molecules, track, stored.positions, box, images=stored.images, known=self.unwrapped, start=anew
+            )
+        except InputError as error:
+            raise InputError(f"{stored.name}: {error}") from error
+        self.longest_step = max(self.longest_step, step)
+        if anew:
+            self.origin = track.wrapped.copy() if box is None else track.wrapped + 0.5 * box.sum(axis=0)
+        if first:
+            self.first_offsets = track.tracer_offsets(self.molecules)
+
+    def arrays(self, begin: int) -> dict[str, NDArray[Any]]:
+        """The state before the stored snapshot with running number `begin`."""
+        state: dict[str, NDArray[Any]] = {"numbers": np.array([begin, self.used]), "times": self.times}
+        if self.follow:
+            state |= {"origin": self.origin, "first_offsets": self.first_offsets, **self.track.arrays()}
+            state["longest_step"] = np.array(self.longest_step)
+        return state
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> int:
+        """Take a state up; the running number of the stored snapshot that comes next."""
+        begin, self.used = (int(v) for v in state["numbers"])
+        self.times = state["times"].copy()
+        if self.follow:
+            self.origin, self.first_offsets = state["origin"], state["first_offsets"]
+            self.longest_step = float(state["longest_step"])
+            for name, array in self.track.arrays().items():
+                array[:] = state[name]
+        return begin

@@ -1,0 +1,376 @@
+"""An Onsager result: in numbers and words, on disk (``onsager.nc``, and the way back), and as a one-page figure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellsim.base import Array, InputError, __version__
+from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
+from cellsim.electrolyte.onsager import Ideal, OnsagerMatrix
+from cellsim.files.folder import Rows, plain
+from mdcoeffs.analysis import LEVEL
+from mdcoeffs.onsager.displacements import SelfMSD
+from mdcoeffs.onsager.estimate import EXPONENT_RULE, PAIRS, OnsagerEstimate, SelfDiffusion
+from mdcoeffs.onsager.octp import MeanSlopes
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+_IONS = ("cation", "anion")
+_ELEMENTS = (("++", 0, 0), ("+-", 0, 1), ("--", 1, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class OnsagerResult:
+    """What ``mdcoeffs onsager`` reports.
+
+    Parameters
+    ----------
+    title : str
+        From the SPECIES.toml.
+    matrix : OnsagerMatrix
+        The coefficients, with samples where displacements were at hand.
+    names : tuple of str
+        Cation and anion.
+    lag : array (lags,)
+        Lag times of the correlations [s].
+    correlations : array (lags, 2, 2)
+        <dr_i . dr_j> of cation and anion, in the frame of the matrix, replicas averaged [m^2].
+    volume : float
+        Mean volume [m^3].
+    counts : tuple of int
+        Numbers of cations and anions.
+    self_part : SelfMSD, optional
+        Single-particle mean-squared displacements of cation and anion.
+    self_diffusion : SelfDiffusion, optional
+        Their slopes over the window.
+    ideal : Ideal, optional
+        Nernst-Einstein quantities and the self/distinct split.
+    drift_velocity : array (replicas, 3)
+        Velocity of the centre of mass that was taken away [m/s].
+    longest_step : float
+        Longest step between snapshots, as a fraction of the box [1].
+    frames : tuple of int
+        Snapshots of each replica.
+    duration : float
+        Length of all replicas together [s].
+    slopes : MeanSlopes, optional
+        For OCTP tables: the fit behind the matrix.
+    notes : tuple of str
+        What the user must know.
+    inputs : mapping
+        File name -> SHA-256.
+    """
+
+    title: str
+    matrix: OnsagerMatrix
+    names: tuple[str, str]
+    lag: Array
+    correlations: Array
+    volume: float
+    counts: tuple[int, int]
+    self_part: SelfMSD | None = None
+    self_diffusion: SelfDiffusion | None = None
+    ideal: Ideal | None = None
+    drift_velocity: Array = field(default_factory=lambda: np.zeros((0, 3)))
+    longest_step: float = 0.0
+    frames: tuple[int, ...] = ()
+    duration: float = 0.0
+    slopes: MeanSlopes | None = None
+    notes: tuple[str, ...] = ()
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def estimate(self) -> OnsagerEstimate | None:
+        """The matrix with the story of how it was found; None for OCTP tables."""
+        return self.matrix if isinstance(self.matrix, OnsagerEstimate) else None
+
+    def numbers(self) -> dict[str, Any]:
+        """What ``summary.json`` holds: SI numbers, intervals at 95 %, window, doubts, provenance."""
+        m = self.matrix
+        numbers: dict[str, Any] = {
+            "title": self.title,
+            "cation": self.names[0],
+            "anion": self.names[1],
+            "frame": m.frame,
+            "temperature": m.T,
+            "c": m.c,
+            "z": m.z,
+            "nu": m.nu,
+            "counts": self.counts,
+            "Omega": _by_pair(m.Omega),
+            "L_fong": _by_pair(m.fong),
+            "L_wheeler_newman": _by_pair(m.wheeler_newman),
+            "quantities": {name: _quantity(m, name) for name in _quantities(m)},
+            "volume": self.volume,
+            "frames": self.frames,
+            "duration": self.duration,
+            "drift_velocity": self.drift_velocity,
+            "longest_step_over_box": self.longest_step,
+            "notes": self.notes,
+            "inputs": self.inputs,
+            "mdcoeffs": __version__,
+            "level": LEVEL,
+        }
+        if m.covariance is not None:
+            numbers["Omega_standard_error"] = dict(zip(PAIRS, np.sqrt(np.diag(m.covariance)), strict=True))
+        if self.estimate is not None:
+            e = self.estimate
+            numbers |= {"window": e.window, "criterion": e.criterion, "relaxation_time": e.relaxation_time}
+            numbers |= {"independent_origins": e.n_origins, "replicas": e.n_replicas}
+            if e.local_exponent is not None:
+                mean = dict(zip(PAIRS, e.local_exponent.mean, strict=True))
+                numbers["local_exponent"] = {"window": e.local_exponent.window, **mean}
+        if self.slopes is not None:
+            numbers |= {"window": self.slopes.window, "replicas": self.slopes.runs.shape[0]}
+        if self.self_diffusion is not None and self.ideal is not None:
+            own, ideal = self.self_diffusion, self.ideal
+            numbers["self"] = {
+                "D_plus": own.D[0],
+                "D_minus": own.D[1],
+                "standard_error": own.standard_error,
+                "t_app": ideal.t_app,
+                "kappa_NE": ideal.kappa_NE,
+                "ionicity": ideal.ionicity,
+                "Omega_self": ideal.Omega_self,
+                "Omega_distinct": ideal.Omega_distinct,
+            }
+        ready: dict[str, Any] = plain(numbers)
+        return ready
+
+    def lines(self) -> list[str]:
+        """What the command prints: coefficients with intervals, window, doubts."""
+        m = self.matrix
+        lines = [f"{self.title}: {m.c / 1000:.4g} mol/L, {m.T:g} K, {m.frame} frame"]
+        errors = [np.nan] * 3 if m.covariance is None else np.sqrt(np.diag(m.covariance)).tolist()
+        for (name, i, j), error in zip(_ELEMENTS, errors, strict=True):
+            shown = f"{m.Omega[i, j]:.4g}" + ("" if np.isnan(error) else f" +- {error:.2g}")
+            lines.append(f"  Omega{name:<3} {shown} mol^2/(J m s)")
+        t_plus = "t+0" if m.frame == "solvent" else "t+"
+        shown_as = {"kappa": "kappa", "t_plus": t_plus, "rho_plus": "rho+", "newman_number": "Ne"}
+        for key in _quantities(m):
+            if key not in shown_as:
+                continue
+            text = f"  {shown_as[key]:<8} {getattr(m, key):.4g} {'S/m' if key == 'kappa' else ''}".rstrip()
+            if m.samples is not None:
+                low, high = m.interval(key)
+                text += f"  (95 %: {low:.4g} to {high:.4g})"
+            lines.append(text)
+        if self.ideal is not None and self.self_diffusion is not None:
+            D = self.self_diffusion.D
+            lines.append(f"  self     D+ {D[0]:.4g}, D- {D[1]:.4g} m^2/s; t_app {self.ideal.t_app:.4g}")
+            lines.append(f"  NE       kappa_NE {self.ideal.kappa_NE:.4g} S/m, ionicity {self.ideal.ionicity:.4g}")
+        if self.estimate is not None:
+            (low, high), origins = self.estimate.window, self.estimate.n_origins
+            lines.append(f"  window   {low:.3g} to {high:.3g} s; {origins:.0f} independent origins")
+        if self.drift_velocity.size:
+            speed = float(np.max(np.linalg.norm(self.drift_velocity, axis=1)))
+            lines.append(f"  drift    {speed:.2g} m/s of the centre of mass, removed")
+        return lines + [f"  note     {note}" for note in self.notes]
+
+    def dataset(self) -> xr.Dataset:
+        """All of it with units; dimensions ``ion``, ``ion_2``, ``pair``, ``pair_2``, ``sample`` and three of lags."""
+        import xarray as xr
+
+        m, omega = self.matrix, "mol^2/(J m s)"
+        variables: dict[str, tuple[Any, ...]] = {}
+
+        def put(name: str, dimensions: tuple[str, ...], values: Any, units: str, long_name: str) -> None:
+            variables[name] = (dimensions, values, {"units": units, "long_name": long_name})
+
+        coordinates = {
+            "ion": list(_IONS),
+            "ion_2": list(_IONS),
+            "pair": list(PAIRS),
+            "pair_2": list(PAIRS),
+            "lag": ("lag", self.lag, {"units": "s"}),
+        }
+        put("Omega", ("ion", "ion_2"), m.Omega, omega, f"Onsager matrix, {m.frame} frame")
+        put("correlation", ("lag", "ion", "ion_2"), self.correlations, "m^2", f"<dr_i . dr_j>, {m.frame} frame")
+        if m.covariance is not None:
+            put("covariance", ("pair", "pair_2"), m.covariance, f"({omega})^2", "covariance of Omega")
+        if m.samples is not None:
+            put("samples", ("sample", "ion", "ion_2"), m.samples, omega, "posterior samples of Omega")
+        if self.self_part is not None:
+            coordinates["self_lag"] = ("self_lag", self.self_part.lag, {"units": "s"})
+            put("self_msd", ("self_lag", "ion"), self.self_part.msd, "m^2", "single particles, barycentric frame")
+        exponent = self.estimate.local_exponent if self.estimate is not None else None
+        if exponent is not None:
+            coordinates["beta_lag"] = ("beta_lag", exponent.lag, {"units": "s"})
+            put("beta", ("beta_lag", "pair"), exponent.beta, "1", "local exponent")
+        attributes = {
+            "title": self.title,
+            "z": np.array(m.z),
+            "nu": np.array(m.nu),
+            "c": m.c,
+            "T": m.T,
+            "frame": m.frame,
+            "cation": self.names[0],
+            "anion": self.names[1],
+            "volume": self.volume,
+            "summary": json.dumps(self.numbers()),
+            "mdcoeffs": __version__,
+        }
+        return xr.Dataset(variables, coordinates, attributes)
+
+    def tables(self) -> dict[str, Rows]:
+        """None beside the summary and the dataset."""
+        return {}
+
+    def draw(self, path: Path) -> Path:
+        """Correlations, beta(t), the window, and the posterior of t+ and rho+ on one page."""
+        m, estimate = self.matrix, self.estimate
+        factor, unit = time_unit(float(self.lag[-1]))
+        note = f"{m.frame} frame, {m.T:g} K, {m.c / 1000:.3g} mol/L"
+        if estimate is not None:
+            note += f", {estimate.n_replicas} replica(s), {estimate.n_origins:.0f} independent origins"
+        note = ". ".join([note, "; ".join(self.notes)]) if self.notes else note
+        with drawing(path, 2, 2, title=self.title, note=note, width=TWO_COLUMNS, height=2.4) as (_, axes):
+            _correlations(axes[0], self, factor, unit)
+            _exponent(axes[1], self, factor, unit)
+            name = r"$t_+^0$" if m.frame == "solvent" else r"$t_+$"
+            _posterior(axes[2], m, "t_plus", f"{name} ({m.frame} frame)")
+            _posterior(axes[3], m, "rho_plus", r"current fraction $\rho_+$")
+        return path
+
+
+def read_onsager(path: str | Path) -> OnsagerMatrix:
+    """Read an Onsager matrix back.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``onsager.nc``, or the folder that holds it.
+
+    Returns
+    -------
+    OnsagerMatrix
+        With covariance and samples where the file has them.
+
+    Raises
+    ------
+    InputError
+        No such file, or not an Onsager result.
+    """
+    import xarray as xr
+
+    path = Path(path)
+    path = path / "onsager.nc" if path.is_dir() else path
+    if not path.is_file():
+        raise InputError(f"{path}: no such Onsager result")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as stored:
+            data = stored.load()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a NetCDF4 file of mdcoeffs ({error})") from error
+    if "Omega" not in data or "frame" not in data.attrs:
+        raise InputError(f"{path}: not an Onsager result (no Omega)")
+    a = data.attrs
+    optional: dict[str, Any] = {name: data[name].values for name in ("covariance", "samples") if name in data}
+    z, nu, c, T = tuple(a["z"]), tuple(a["nu"]), float(a["c"]), float(a["T"])
+    return OnsagerMatrix(data["Omega"].values, z, nu, c, T, str(a["frame"]), **optional)
+
+
+def _by_pair(M: Array) -> dict[str, float]:
+    return {name: float(M[i, j]) for name, (_, i, j) in zip(PAIRS, _ELEMENTS, strict=True)}
+
+
+def _quantities(m: OnsagerMatrix) -> list[str]:
+    return ["kappa", "t_plus", "t_minus"] + (["rho_plus", "newman_number"] if m.frame == "solvent" else [])
+
+
+def _quantity(m: OnsagerMatrix, name: str) -> dict[str, Any]:
+    value = {"value": float(getattr(m, name))}
+    return value if m.samples is None else value | {"interval": m.interval(name, LEVEL)}
+
+
+# ---- the figure -----------------------------------------------------------------------------------------------------
+
+
+def _window(axes: Axes, result: OnsagerResult, factor: float) -> None:
+    source = result.estimate or result.slopes
+    if source is None:
+        return
+    low, high = (min(max(v * factor, axes.get_xlim()[0]), axes.get_xlim()[1]) for v in source.window)
+    axes.axvspan(low, high, color=GREY, alpha=0.15, linewidth=0, zorder=0)
+
+
+def _correlations(axes: Axes, result: OnsagerResult, factor: float, unit: str) -> None:
+    lag = result.lag * factor
+    shown = lag <= lag[-1] / 4 if result.slopes is None else np.ones(lag.size, dtype=bool)
+    scale = 1e20 / sum(result.counts)
+    for k, (name, i, j) in enumerate(_ELEMENTS):
+        C = result.correlations[:, i, j] * scale
+        sign = np.sign(np.median(C[shown]))
+        text = rf"$\langle\Delta r_{name[0]}\cdot\Delta r_{name[1]}\rangle$" + (" × (−1)" if sign < 0 else "")
+        good = shown & (sign * C > 0)
+        axes.loglog(lag[good], sign * C[good], color=COLOURS[k], linestyle=DASHES[k], label=text)
+    if result.self_part is not None:
+        own = result.self_part
+        inside = (own.lag > 0) & (own.lag * factor <= lag[shown][-1])
+        for k, ion in enumerate("+-"):
+            C, look = own.msd[inside, k] * own.counts[k] * scale, {"color": GREY, "linewidth": 0.8}
+            axes.loglog(own.lag[inside] * factor, C, linestyle=DASHES[2 * k], label=f"self {ion}", **look)
+    low = np.abs(result.correlations[shown][:, [0, 1], [0, 1]]).min() * scale
+    axes.set_ylim(bottom=low / 30)
+    axes.set_xlabel(label("$t$", unit, "lag"))
+    axes.set_ylabel(label("", "Å²", "correlation per ion"))
+    _window(axes, result, factor)
+    axes.legend(ncols=1)
+
+
+def _exponent(axes: Axes, result: OnsagerResult, factor: float, unit: str) -> None:
+    axes.set_xlabel(label("$t$", unit, "lag"))
+    axes.set_ylabel(label(r"$\beta$", "", "local exponent"))
+    axes.set_ylim(0, 2)
+    axes.set_xscale("log")
+    axes.axhline(1.0, color=GREY, linestyle=":", linewidth=0.9, zorder=1)
+    axes.axhspan(1 - EXPONENT_RULE, 1 + EXPONENT_RULE, color=COLOURS[4], alpha=0.2, linewidth=0, zorder=0)
+    exponent = result.estimate.local_exponent if result.estimate is not None else None
+    first = result.lag[0] if exponent is None else exponent.lag[0]
+    axes.set_xlim(first * factor, result.lag[-1] * factor / (1 if exponent is None else 4))
+    _window(axes, result, factor)
+    for k, (name, i, j) in enumerate(_ELEMENTS):
+        look: dict[str, Any] = {"color": COLOURS[k], "linestyle": DASHES[k], "label": name}
+        if exponent is not None:
+            axes.plot(exponent.lag * factor, exponent.beta[:, k], **look)
+        elif result.slopes is not None:
+            axes.plot(np.array(result.slopes.window) * factor, [result.slopes.exponent[i, j]] * 2, **look)
+    if result.estimate is not None:
+        axes.set_title(f"window from {result.estimate.window[0] * factor:.3g} {unit} (grey)", loc="right")
+    if exponent is not None or result.slopes is not None:
+        axes.legend(ncols=3, loc="upper center")
+
+
+def _posterior(axes: Axes, m: OnsagerMatrix, name: str, text: str) -> None:
+    axes.set_xlabel(text)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    if name == "rho_plus" and m.frame != "solvent":
+        _mark(axes, "defined in the solvent frame only")
+        return
+    value = float(getattr(m, name))
+    axes.axvline(value, color=COLOURS[0])
+    if m.samples is None:
+        _mark(axes, f"{value:.3g}; no posterior")
+        return
+    draws = m.draws(name)
+    low, high = m.interval(name)
+    span = np.quantile(draws, [0.002, 0.998])
+    axes.hist(draws, bins=61, range=(float(span[0]), float(span[1])), color=COLOURS[5], density=True)
+    for end in (low, high):
+        axes.axvline(end, color=COLOURS[0], linestyle=":")
+    axes.set_ylabel("posterior")
+    axes.set_title(f"{value:.3g}, 95 %: {low:.3g} to {high:.3g}", loc="right")
+
+
+def _mark(axes: Axes, text: str) -> None:
+    """A few words in the upper left corner of a panel."""
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate(text, (0.0, 1.0), xytext=(3, -3), ha="left", va="top", **place)
