@@ -140,19 +140,3 @@ def factor_to_si(unit: str, si_unit: str, *, field: str = "unit") -> float:
     if unit.strip() in {"degC", "degF"}:
         raise InputError(f"{field} = {unit!r} has an offset and cannot be a factor; use K")
     return to_si(f"1 {unit}", si_unit, field=field)
-
-
-def duration(seconds: float) -> str:
-    """A time span in the unit that an experimenter would use.
-
-    Examples
-    --------
-    >>> duration(90), duration(60000), duration(300000), duration(2e6), duration(math.inf)
-    ('90 s', '1000 min', '83.33 h', '23.15 d', 'never')
-    """
-    if not math.isfinite(seconds):
-        return "never"
-    for limit, size, name in ((600, 1, "s"), (100_000, 60, "min"), (1_000_000, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / size:.4g} {name}"
-    return f"{seconds / 86400:.4g} d"

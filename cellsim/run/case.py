@@ -10,7 +10,6 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from cellsim.base import V_LITHIUM, InputError
-from cellsim.base.units import duration
 from cellsim.cell.geometry import Cell, Separator
 from cellsim.cell.kinetics import LAWS, ButlerVolmer, Electrode, Kinetics, Resistance
 from cellsim.cell.protocol import Protocol, Step, StopConditions
@@ -430,6 +429,19 @@ STOP_UNITS = {
     "voltage_above": "V",
     "voltage_below": "V",
 }
+
+
+def duration(seconds: float) -> str:
+    """A time span with a unit that suits it.
+
+    Examples
+    --------
+    >>> duration(90), duration(60000), duration(300000)
+    ('90 s', '1000 min', '83.33 h')
+    """
+    if seconds < 600:
+        return f"{seconds:.4g} s"
+    return f"{seconds / 60:.4g} min" if seconds < 100_000 else f"{seconds / 3600:.4g} h"
 
 
 def describe(case: Case) -> list[str]:
