@@ -131,7 +131,7 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
 def _draw(case: Case, solution: Solution) -> Callable[[Path], object]:
     """What draws the figures of a run and writes its report into a folder."""
     from cellsim.run.figures import write_figures
-    from cellsim.run.report import write_report
+    from cellsim.run.folder import write_report
 
     def draw(directory: Path) -> None:
         figures = write_figures(solution, directory, case=case)

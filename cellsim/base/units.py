@@ -1,4 +1,4 @@
-"""Units at the door: the only module that imports pint.
+"""Units at the door, the only module that imports pint, and physical constants.
 
 Everything inside cellsim and mdcoeffs is a float in SI units. Strings with units enter through :func:`to_si`.
 """
@@ -13,6 +13,21 @@ from cellsim.base.errors import InputError
 
 if TYPE_CHECKING:
     import pint
+
+
+# Exact since the SI of 2019 (BIPM, The International System of Units, 9th ed.).
+N_A = 6.02214076e23
+"""Avogadro constant [1/mol]."""
+k_B = 1.380649e-23
+"""Boltzmann constant [J/K]."""
+e = 1.602176634e-19
+"""Elementary charge [C]."""
+F = N_A * e
+"""Faraday constant [C/mol]."""
+R = N_A * k_B
+"""Gas constant [J/(mol K)]."""
+V_LITHIUM = 13.0e-6
+"""Molar volume of lithium metal [m^3/mol]."""
 
 
 @lru_cache(maxsize=1)

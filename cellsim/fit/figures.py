@@ -1,8 +1,8 @@
-"""A fit in pictures: data and best model with residuals, profile likelihoods, the set's functions with their bands."""
+"""A fit in pictures: data and best model with residuals, and profile likelihoods."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,8 @@ import numpy as np
 
 from cellsim.base import Array
 from cellsim.drawing import figstyle
-from cellsim.electrolyte.properties import PRODUCT, PROPERTIES
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.experiment import Observation
-from cellsim.fit.fitted_set import PropertyBands
 from cellsim.fit.likelihood_profile import LikelihoodProfile
 from cellsim.instruments.looks import SetLook
 from cellsim.instruments.measurement import QUANTITIES
@@ -21,7 +19,7 @@ from cellsim.instruments.measurement import QUANTITIES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DATA, PROFILES, PROPERTIES_FIGURE = "fit_data.png", "fit_profiles.png", "fit_properties.png"
+DATA, PROFILES = "fit_data.png", "fit_profiles.png"
 SHOWN = 5
 """Profiles drawn of an observation, spread over its times."""
 COLUMNS = 3
@@ -140,49 +138,4 @@ def draw_likelihood_profiles(
             panel.set_ylabel("$\\Delta\\chi^2$")
         for panel in axes[len(profiles) :]:
             panel.set_visible(False)
-    return Path(path)
-
-
-def draw_properties(
-    bands: PropertyBands, path: str | Path, *, fitted: Sequence[str] = (), title: str = "", note: str = ""
-) -> Path:
-    """The four functions over the concentrations visited, with 95 % bands.
-
-    Parameters
-    ----------
-    bands : PropertyBands
-        What :func:`cellsim.fit.fitted_set.property_bands` gives.
-    path : str or Path
-        PNG, PDF or SVG.
-    fitted : sequence of str
-        The properties that were fitted; the others are drawn grey.
-    title, note : str
-        Above and below.
-
-    Returns
-    -------
-    Path
-    """
-    size = {"width": figstyle.TWO_COLUMNS, "height": 1.8}
-    x = bands.c / 1e3
-    with figstyle.drawing(path, 2, 2, title=title, note=note, sharex=True, **size) as (_, axes):
-        for panel, (name, best) in zip(axes, bands.best.items(), strict=True):
-            kind = PROPERTIES.get(name)
-            scale = 10.0 ** np.floor(np.log10(np.max(np.abs(best)))) if name == "D" else 1.0
-            touched = name in fitted or (kind is None and {"chi", "t_plus"} & set(fitted))
-            colour = figstyle.COLOURS[0] if touched else figstyle.GREY
-            low, high = bands.low[name] / scale, bands.high[name] / scale
-            panel.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
-            panel.plot(x, best / scale, color=colour)
-            symbol, unit = (kind.symbol, kind.figure_unit) if kind else (PRODUCT, "1")
-            power = "" if scale == 1.0 else f"10$^{{{int(np.log10(scale))}}}$ "
-            panel.set_ylabel(figstyle.label(symbol, power + unit))
-            # a band that says "not known" would flatten the rest: three times the best value is enough of it
-            size_of = float(np.max(np.abs(best / scale)))
-            bottom, top = max(float(np.min(low)), -3 * size_of), min(float(np.max(high)), 3 * size_of)
-            pad = 0.08 * (top - bottom) or 0.1 * size_of
-            panel.set_ylim(bottom - pad, top + pad)
-            panel.set_xlim(x[0], x[-1])
-        for panel in axes[2:]:
-            panel.set_xlabel(figstyle.label("$c$", "mol L$^{-1}$", "salt, where the experiments have been"))
     return Path(path)

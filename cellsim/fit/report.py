@@ -12,9 +12,9 @@ import numpy as np
 
 from cellsim.drawing import page
 from cellsim.files.folder import result_folder, write_json, write_text
+from cellsim.fit.bands import draw_properties, property_bands, visited
 from cellsim.fit.estimate import Direction, Estimate, describe, directions, estimate
-from cellsim.fit.figures import DATA, PROFILES, PROPERTIES_FIGURE, draw_data, draw_likelihood_profiles, draw_properties
-from cellsim.fit.fitted_set import fitted_set, property_bands
+from cellsim.fit.figures import DATA, PROFILES, draw_data, draw_likelihood_profiles
 from cellsim.fit.likelihood_profile import LikelihoodProfile, profiles
 from cellsim.fit.parameters import Parameter
 from cellsim.fit.posterior import Posterior, sample
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NUMBERS, SET, REPORT, CHAIN, KEPT = "fit.json", "fitted_set.toml", "fit.html", "posterior.h5", "profiles"
+PROPERTIES_FIGURE = "fit_properties.png"
+MARGIN = 0.05
+"""How far the fitted set's range reaches beyond what was visited, relative: room for the last digits of a run."""
 Tell = Callable[[str, int, int], None]
 REFITS = 3
 """How often a fit begins again from a better point that a profile found."""
@@ -349,3 +352,46 @@ def write_fit(result: FitResult, directory: str | Path) -> list[Path]:
         written.append(write_json(fresh / NUMBERS, result.numbers()))
         written.append(write_text(fresh / REPORT, result.page(drawn)))
     return [directory / path.name for path in written]
+
+
+def fitted_set(fit: Estimate, *, name: str, title: str, source: str, unknown: tuple[str, ...] = ()) -> str:
+    """The best set as TOML, its range what was visited, its covariance the fit's.
+
+    Parameters
+    ----------
+    fit : Estimate
+        The fit.
+    name, title : str
+        Of the set.
+    source : str
+        What the fitted properties rest on.
+    unknown : tuple of str
+        Parameters that are not identified: named in the set's note, and left out of its covariance.
+
+    Returns
+    -------
+    str
+    """
+    model, space = fit.problem.model, fit.space
+    note = f"Fitted to {source}; valid over the concentrations visited."
+    if unknown:
+        note += f" NOT identified by these data, and no more than a guess: {', '.join(unknown)}."
+    if any(p.path.endswith(".factor") for p in model.parameters):
+        note += " The covariance leaves scale factors out."
+    # A factor is no number of the file: what it scales is a whole table, whose points would vary together.
+    covered = [
+        k for k, p in enumerate(space.parameters) if p.path and not p.path.endswith(".factor") and p.name not in unknown
+    ]
+    slope = np.array([space.parameters[k].error(fit.values[space.names[k]], 1.0) for k in covered])
+    matrix = fit.covariance[np.ix_(covered, covered)] * np.outer(slope, slope)
+    low, high = visited(fit)
+    first, last = fit.problem.transport(fit.values, fit.problem.experiments[0].cell.temperature).c_range
+    return model.document(
+        fit.values,
+        name=name,
+        title=title,
+        note=note,
+        source=source,
+        span=(max(low * (1 - MARGIN), first), min(high * (1 + MARGIN), last)),
+        covariance=([space.parameters[k].path for k in covered], matrix),
+    )

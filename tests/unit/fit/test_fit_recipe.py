@@ -12,11 +12,12 @@ import pytest
 
 from cellsim.base import InputError
 from cellsim.electrolyte.set_file import parse_set
+from cellsim.fit.bands import visited
 from cellsim.fit.design import design, read_design
 from cellsim.fit.estimate import inverse
-from cellsim.fit.fitted_set import fitted_set, visited
 from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import read_recipe
+from cellsim.fit.report import fitted_set
 from cellsim.fit.rivals import rivals, verdict
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.measurement import Measurement

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cellsim.base import InputError, e, k_B
-from cellsim.files.result import keep
+from cellsim.files.folder import keep
 from mdcoeffs import interface
 from mdcoeffs.analysis import analyse
 from mdcoeffs.inputs.species import read_species

@@ -12,7 +12,7 @@ import pytest
 from md_toys import EXCHANGE, write_exchange
 
 from cellsim.base import InputError
-from cellsim.files.result import keep
+from cellsim.files.folder import keep
 from mdcoeffs import residence
 from mdcoeffs.analysis import analyse
 from mdcoeffs.inputs.species import read_species

@@ -9,7 +9,7 @@ from md_toys import EXCHANGE, write_exchange
 
 from cellsim.base import N_A, InputError, R
 from cellsim.electrolyte.onsager import OnsagerMatrix
-from cellsim.files.result import keep
+from cellsim.files.folder import keep
 from mdcoeffs import structure
 from mdcoeffs.analysis import analyse
 from mdcoeffs.frames.snapshot import Snapshot
