@@ -15,6 +15,7 @@ sys.modules["xpcs_coverage"] = study
 _SPEC.loader.exec_module(study)
 
 
+@pytest.mark.slow  # 20 s; the study that is resumed stays
 def test_coverage_small():
     # the two small designs of the study (6 x 3 and 12 x 6), same rule and same code
     rows = [study.run_one(k, seed=5101) for k in range(40) if k % 5 in (3, 4)]

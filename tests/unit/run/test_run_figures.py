@@ -33,11 +33,6 @@ SET = TransportSet.constant(
 COARSE = Options(cells=40, rtol=1e-3)
 
 
-@pytest.fixture(autouse=True)
-def coarse_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(figstyle._RC, "savefig.dpi", 40)
-
-
 def run(*steps: Step, cell: Cell | None = None) -> Solution:
     cell = cell or Cell(1e-3, 298.15)
     return simulate(cell, SET, Protocol(steps), c0=1000.0, solver="sundials", options=COARSE)
