@@ -477,7 +477,14 @@ def _without_spike(view: View, values: Array) -> tuple[float, float]:
 
 __all__ = ["FIGURES", "write_figures"]
 
-FIGURES = ("current.png", "profiles.png", "velocities.png", "velocity_at_positions.png", "map.png")
+FIGURES = {
+    "current.png": draw_current,
+    "profiles.png": draw_profiles,
+    "velocities.png": draw_velocities,
+    "velocity_at_positions.png": draw_velocity_at_positions,
+    "map.png": draw_map,
+}
+"""Name of the file and what draws it."""
 
 
 def write_figures(solution: Solution, directory: str | Path, *, case: Case | None = None) -> list[Path]:
@@ -500,8 +507,6 @@ def write_figures(solution: Solution, directory: str | Path, *, case: Case | Non
     if solution["time"].size < 2:
         return []
     view = make_view(solution, case)
-    drawers = (draw_current, draw_profiles, draw_velocities, draw_velocity_at_positions, draw_map)
-    paths = [Path(directory) / name for name in FIGURES]
-    for draw, path in zip(drawers, paths, strict=True):
-        draw(view, path)
-    return paths
+    for name, draw in FIGURES.items():
+        draw(view, Path(directory) / name)
+    return [Path(directory) / name for name in FIGURES]

@@ -22,7 +22,7 @@ from cellsim.drawing import page
 from cellsim.files.folder import check_writable, plain, result_folder, write_json, write_text
 from cellsim.model.steady import limiting_current
 from cellsim.run.case import Case, load_case
-from cellsim.run.figures import small_signal_limit, write_figures
+from cellsim.run.figures import FIGURES, small_signal_limit, write_figures
 from cellsim.run.simulation import output_times, simulate
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CASE, SOLUTION, SUMMARY = "case.toml", "solution.nc", "summary.json"
-FIGURES = ("current.png", "profiles.png", "velocities.png", "velocity_at_positions.png", "map.png")
 REPORT = "report.html"
 
 
