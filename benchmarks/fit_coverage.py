@@ -45,11 +45,11 @@ from cellsim.electrolyte.set_file import read_set
 from cellsim.fit.estimate import estimate, inverse
 from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.likelihood_profile import delta_at, profile
-from cellsim.fit.looks import ProfileLook, SeriesLook
-from cellsim.fit.noise import Noise, independent
 from cellsim.fit.parameters import Space
 from cellsim.fit.problem import Problem, synthetic
 from cellsim.fit.set_model import SetModel, constant_form, polynomial_form
+from cellsim.instruments.measurement import ConcentrationMap, series
+from cellsim.instruments.noise import independent
 
 LEVEL, ALPHA, SCATTER = 0.95, 0.01, 1.2
 TIMES = np.linspace(600.0, 40000.0, 46)
@@ -92,22 +92,14 @@ def exact(design: str) -> Problem:
     electrode = Electrode(Resistance(np.array([0.02])))
     cell = Cell(THICKNESS, T, positive=electrode, negative=electrode)
     x = (np.arange(POINTS) + 0.5) / POINTS * THICKNESS
-    look = ProfileLook(TIMES, x, np.ones((TIMES.size, POINTS), dtype=bool))
-    group = np.repeat(np.arange(TIMES.size), POINTS)
     space = Space(model.parameters)
     u = space.point(truth_of(design))
     c0 = float(model.at(space.values(u), T).c_of(r=R0))
-    times, places = np.repeat(TIMES, POINTS), np.tile(x, TIMES.size)
     correlated = design == "correlated"
-    noise = Noise(
-        np.full(group.size, PROFILE_ERROR * c0), group, places if correlated else None, LENGTH * correlated,
-        free=correlated,
-    )  # fmt: skip
-    current = Observation(
-        "current", "current", np.ones(TIMES.size), independent(np.ones(TIMES.size), free=correlated),
-        SeriesLook("i", TIMES), time=TIMES,
-    )  # fmt: skip
-    profiles = Observation("profiles", "profile", np.ones(group.size), noise, look, time=times, position=places)
+    current = Observation.of(series("current", TIMES, np.ones(TIMES.size), error=1.0))
+    ones = np.ones((TIMES.size, POINTS))
+    profiles = Observation.of(ConcentrationMap(TIMES, x, ones, PROFILE_ERROR * c0 * ones).measurement(c0))
+    profiles = replace(profiles, noise=replace(profiles.noise, length=LENGTH * correlated, free=correlated))
     made = Problem(
         space, model, (Experiment("cell", cell, Protocol((hold_voltage(0.3, 40000.0),)), c0, (current, profiles)),)
     )
@@ -120,7 +112,7 @@ def exact(design: str) -> Problem:
 def understated(problem: Problem, factor: float) -> Problem:
     """The same data, their errors stated `factor` times as large as they are."""
     e = problem.experiments[0]
-    observations = tuple(replace(o, noise=replace(o.noise, sigma=o.noise.sigma * factor)) for o in e.observations)
+    observations = tuple(replace(o, noise=o.noise.with_errors(o.noise.own * factor)) for o in e.observations)
     return replace(problem, experiments=(replace(e, observations=observations),))
 
 

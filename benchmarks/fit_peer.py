@@ -43,8 +43,8 @@ def make(seed: int) -> dict[str, Any]:
     return {
         "names": np.array(space.names), "start": np.array([p.start for p in space.parameters]),
         "scale": np.array([SCALE.get(n, 1.0) for n in space.names]), "times": fit_coverage.TIMES,
-        "i": current.measured, "i_error": current.noise.sigma,
-        "c": profiles.measured.reshape(fit_coverage.TIMES.size, -1), "c_error": profiles.noise.sigma[0],
+        "i": current.value, "i_error": current.noise.own,
+        "c": profiles.value.reshape(fit_coverage.TIMES.size, -1), "c_error": profiles.noise.own[0],
         "L": fit_coverage.THICKNESS, "T": fit_coverage.T, "V": 0.3, "R_int": 0.02, "r0": fit_coverage.R0,
         "V_metal": drawn.experiments[0].cell.V_metal, "V_e": float(transport.V_e(1000.0)),
         "V_0": float(transport.V_0(1000.0)), "c0": drawn.experiments[0].c0,

@@ -79,10 +79,13 @@ def main() -> None:
         warm = read_species(write_system(folder / "warm", 2, 60))
         size = sum((folder / f"t{k}.xtc").stat().st_size for k in range(arguments.trajectories))
         whole = arguments.trajectories * arguments.frames
-        print(f"{arguments.trajectories} trajectories, {arguments.frames} frames each, {2 * IONS + SOLVENT} atoms, "
-              f"{size / whole / 1000:.1f} kB a frame; load {os.getloadavg()[0]:.1f}")  # fmt: skip
-        clusters = {n: LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None, silence_logs=50)
-                    for n in (1, 2)}  # fmt: skip
+        print(
+            f"{arguments.trajectories} trajectories, {arguments.frames} frames each, {2 * IONS + SOLVENT} atoms, "
+            f"{size / whole / 1000:.1f} kB a frame; load {os.getloadavg()[0]:.1f}"
+        )
+        clusters = {
+            n: LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None, silence_logs=50) for n in (1, 2)
+        }
         wall: dict[int, list[float]] = {1: [], 2: []}
         busiest: dict[int, list[float]] = {1: [], 2: []}
         watch = {n: Client(cluster, set_as_default=False) for n, cluster in clusters.items()}
@@ -98,12 +101,16 @@ def main() -> None:
                 busiest[n].append(max(after[w] - before[w] for w in after))
         same = np.array_equal(results[1].matrix.samples, results[2].matrix.samples)
         for n in (1, 2):
-            print(f"{n} worker(s): wall {statistics.median(wall[n]):.2f} s, busiest worker "
-                  f"{statistics.median(busiest[n]):.2f} s of processor time "
-                  f"({1e3 * statistics.median(busiest[1]) / whole:.2f} ms a frame with one)")  # fmt: skip
-        print(f"two over one: {statistics.median(wall[1]) / statistics.median(wall[2]):.2f} x by the wall clock, "
-              f"{statistics.median(busiest[1]) / statistics.median(busiest[2]):.2f} x by processor time; the same "
-              f"numbers: {same}; load {os.getloadavg()[0]:.1f}")  # fmt: skip
+            print(
+                f"{n} worker(s): wall {statistics.median(wall[n]):.2f} s, busiest worker "
+                f"{statistics.median(busiest[n]):.2f} s of processor time "
+                f"({1e3 * statistics.median(busiest[1]) / whole:.2f} ms a frame with one)"
+            )
+        print(
+            f"two over one: {statistics.median(wall[1]) / statistics.median(wall[2]):.2f} x by the wall clock, "
+            f"{statistics.median(busiest[1]) / statistics.median(busiest[2]):.2f} x by processor time; the same "
+            f"numbers: {same}; load {os.getloadavg()[0]:.1f}"
+        )
         for n in (1, 2):
             watch[n].close()
             clusters[n].close()

@@ -104,8 +104,16 @@ def main() -> None:
     found: dict[str, list[dict[str, float]]] = {method: [] for method in METHODS}
     for _ in range(arguments.repeats):
         for method in METHODS:
-            command = [sys.executable, __file__, "--method", method, "--particles", str(arguments.particles),
-                       "--frames", str(arguments.frames)]  # fmt: skip
+            command = [
+                sys.executable,
+                __file__,
+                "--method",
+                method,
+                "--particles",
+                str(arguments.particles),
+                "--frames",
+                str(arguments.frames),
+            ]
             out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             found[method].append(json.loads(out.splitlines()[-1]))
     ours = found["mdcoeffs"]

@@ -60,12 +60,17 @@ def make(folder: Path, cations: int, frames: int) -> None:
 
     from mdcoeffs.synthetic.dynamics import Partner, exchange
 
-    run = exchange([Partner("X", 2, 40e-12, 0.4), Partner("S", 4, 10e-12, 0.7)], cations=cations, frames=frames,
-                   dt=1e-12, seed=1)  # fmt: skip
+    run = exchange(
+        [Partner("X", 2, 40e-12, 0.4), Partner("S", 4, 10e-12, 0.7)], cations=cations, frames=frames, dt=1e-12, seed=1
+    )
     n = run.labels.size
     u = mda.Universe.empty(n, n_residues=n, atom_resindex=np.arange(n), trajectory=True)
-    for key, value in (("resnames", run.labels), ("names", ["O"] * n), ("elements", ["O"] * n),
-                       ("resids", np.arange(1, n + 1) % 10000)):  # fmt: skip
+    for key, value in (
+        ("resnames", run.labels),
+        ("names", ["O"] * n),
+        ("elements", ["O"] * n),
+        ("resids", np.arange(1, n + 1) % 10000),
+    ):
         u.add_TopologyAttr(key, value)
     edge = run.edge() * 1e10
     with mda.Writer(str(folder / "run.dcd"), n, dt=1.0) as writer:
@@ -83,9 +88,11 @@ def with_mdcoeffs(folder: Path, lags: int) -> dict[str, list[float]]:
 
     curves = analyse(ANALYSIS, folder / "SPECIES.toml", folder=folder, checkpoint_every=1e9).curves
     both = {mode: curves["Li-X", mode] for mode in ("continuous", "intermittent")}
-    return {"lag": (both["continuous"].lag * 1e12).tolist(),
-            **{mode: one.C.value.tolist() for mode, one in both.items()},
-            **{f"{mode}_error": one.C.error.tolist() for mode, one in both.items()}}  # fmt: skip
+    return {
+        "lag": (both["continuous"].lag * 1e12).tolist(),
+        **{mode: one.C.value.tolist() for mode, one in both.items()},
+        **{f"{mode}_error": one.C.error.tolist() for mode, one in both.items()},
+    }
 
 
 def with_waterdynamics(folder: Path, lags: int) -> dict[str, list[float]]:
@@ -104,8 +111,9 @@ def with_solvation_analysis(folder: Path, lags: int) -> dict[str, list[float]]:
     from solvation_analysis.solute import Solute
 
     u = mda.Universe(str(folder / "top.pdb"), str(folder / "run.dcd"))
-    solute = Solute.from_atoms(u.select_atoms("resname Li"), {"X": u.select_atoms("resname X")}, radii={"X": 4.0},
-                               skip_rdf=True)  # fmt: skip
+    solute = Solute.from_atoms(
+        u.select_atoms("resname Li"), {"X": u.select_atoms("resname X")}, radii={"X": 4.0}, skip_rdf=True
+    )
     solute.run()
     C = Residence.from_solute(solute).auto_covariances["X"]
     return {"lag": list(map(float, range(lags))), "intermittent": C[:lags].tolist()}
@@ -151,8 +159,10 @@ def main() -> None:
         for method in ("mdcoeffs", *given.peers):
             run = subprocess.run(
                 [sys.executable, __file__, "--child", method, "--folder", name, "--lags", str(given.lags)],
-                stdout=subprocess.PIPE, text=True, check=False,
-            )  # fmt: skip
+                stdout=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
             line = next((one for one in run.stdout.splitlines() if one.startswith("RESULT ")), None)
             if line is None:
                 print(f"{method:<20} failed (exit {run.returncode})", flush=True)

@@ -58,15 +58,17 @@ def translation(rng: np.random.Generator, alpha: float) -> Row:
 
     n = rng.integers(8, 60, size=2)
     cage = (
-        fractional_walk(alpha, particles=int(n[0]), frames=frames, rng=rng) if alpha
+        fractional_walk(alpha, particles=int(n[0]), frames=frames, rng=rng)
+        if alpha
         else trapped_walk(window[0] / 8, particles=int(n[0]), frames=frames, rng=rng)
-    )  # fmt: skip
+    )
     plus = law(fractional_walk(1.0, particles=int(n[1]), frames=frames, rng=rng))
     cage = law(cage)
     return {
-        f"alpha {alpha:g}": held(cage.alpha, alpha), "alpha_+": held(plus.alpha, 1.0),
+        f"alpha {alpha:g}": held(cage.alpha, alpha),
+        "alpha_+": held(plus.alpha, 1.0),
         f"M {alpha:g}": held(order_parameter(cage, plus), alpha),
-    }  # fmt: skip
+    }
 
 
 def rotation(rng: np.random.Generator) -> Row:
@@ -98,9 +100,7 @@ def cage(rng: np.random.Generator, turned: bool) -> Row:
     half = 5
     events = jumps(system.cations, half=half, threshold=0.5)
     boxes = np.broadcast_to(np.eye(3) * system.edge, (events.count, 3, 3))
-    near = nearest(
-        events.before, system.centres[:, events.frame].transpose(1, 0, 2), boxes, count=1, cutoff=np.inf
-    )  # fmt: skip
+    near = nearest(events.before, system.centres[:, events.frame].transpose(1, 0, 2), boxes, count=1, cutoff=np.inf)
     delays = np.arange(-30, 31)
     theta = reorientation(system.axes, half=half)
     found = response([sample(events, near, [(0, theta)], delays, half=half, rng=rng)], delays, 1.0, half=half)
@@ -125,8 +125,12 @@ def verdict(rows: Sequence[Row]) -> tuple[dict[str, dict[str, float]], bool]:
         n, hits = len(pairs), int(pairs[:, 0].sum())
         p = float(binomtest(hits, n, 0.95).pvalue)
         numbers[name] = {
-            "n": n, "coverage": hits / n, "p": p, "bias": float(pairs[:, 1].mean()), "sd": float(pairs[:, 1].std())
-        }  # fmt: skip
+            "n": n,
+            "coverage": hits / n,
+            "p": p,
+            "bias": float(pairs[:, 1].mean()),
+            "sd": float(pairs[:, 1].std()),
+        }
         good &= p >= ALPHA / len(names) and abs(numbers[name]["bias"]) < BIAS + 3 / np.sqrt(n)
     false = [row["false"][0] for row in rows if "false" in row]
     if false:

@@ -220,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--onset", choices=("random", "weak", "liquid", "ballistic"), default="random", help="kind of onset"
     )
-    parser.add_argument("--prior-flat", type=float, default=0.5, help="as in estimate_onsager")
+    parser.add_argument("--prior-flat", type=float, default=0.3, help="as in estimate_onsager")
     parser.add_argument("--store", type=Path, default=Path("build/onsager_coverage.jsonl"))
     options = parser.parse_args(argv)
     head = {

@@ -30,7 +30,7 @@ from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.workers import mapped
 from mdcoeffs.onsager.estimate import estimate_onsager
-from mdcoeffs.synthetic.spectral import bounded_motion, inertia, stretched_motion, walk_of_spectrum
+from mdcoeffs.synthetic.walkers import bounded_motion, inertia, stretched_motion, walk_of_spectrum
 
 KINDS = ("plain", "slow", "two", "ladder", "stretched", "inertia", "inertia and slow")
 QUANTITIES = ("kappa", "t_plus", "rho_plus")

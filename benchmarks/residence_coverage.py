@@ -56,8 +56,10 @@ def main(systems: int = 200) -> int:
         p = binomtest(held, systems, 0.95).pvalue
         bad += p < 0.01 / len(CASES)
         z = np.array([row[2] for row in rows])
-        print(f"{case:<26} mean time held {held}/{systems} (p = {p:.2g}), z {z.mean():+.2f} +- {z.std():.2f}; "
-              f"C(t) held {np.mean([row[1] for row in rows]):.3f}; {time.perf_counter() - begin:.0f} s")  # fmt: skip
+        print(
+            f"{case:<26} mean time held {held}/{systems} (p = {p:.2g}), z {z.mean():+.2f} +- {z.std():.2f}; "
+            f"C(t) held {np.mean([row[1] for row in rows]):.3f}; {time.perf_counter() - begin:.0f} s"
+        )
     return bad
 
 

@@ -119,8 +119,7 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
             click.echo(f"{directory} holds a finished run and was left as it is", err=True)
         sys.exit(1)
     if draws:
-        from cellsim.fit.bands import bands_of_case
-        from cellsim.fit.report import write_bands
+        from cellsim.fit.bands import bands_of_case, write_bands
 
         with progress_line() as stage:
             tell = None if stage is None else lambda done, total: stage("bands", done, total)
@@ -132,7 +131,7 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
 def _draw(case: Case, solution: Solution) -> Callable[[Path], object]:
     """What draws the figures of a run and writes its report into a folder."""
     from cellsim.run.figures import write_figures
-    from cellsim.run.report import write_report
+    from cellsim.run.folder import write_report
 
     def draw(directory: Path) -> None:
         figures = write_figures(solution, directory, case=case)
@@ -207,7 +206,7 @@ def compare(
     Example:  cellsim compare cases/thienenkamp2022/polarisation.toml -o compared
     """
     from cellsim.base import to_si
-    from cellsim.compare.report import Wanted, compare_case, lines, write_comparison
+    from cellsim.compare.report import ComparisonResult, Wanted, compare_case, write_comparison
     from cellsim.files.folder import check_writable
 
     wanted = Wanted(
@@ -216,22 +215,21 @@ def compare(
         None if profile_at is None else to_si(profile_at, "s", field="--profile-at"),
     )
     directory = check_writable(output or Path("runs") / f"{case.stem}-compare")
-    found = [compare_case(path, data, wanted) for path in (case, *also)]
-    written = write_comparison(found, directory)
-    for one in found:
-        say(lines(one))
+    result = ComparisonResult(tuple(compare_case(path, data, wanted) for path in (case, *also)))
+    written = write_comparison(result, directory)
+    say(result.lines())
     click.echo(f"written to {written[-1]}")
     if refit:
-        from cellsim.fit.rivals import evidence, rivals
-        from cellsim.fit.rivals import lines as verdict
+        from cellsim.fit.rivals import evidence, rivals, verdict
 
+        measured = [(c.case, [item.measurement for item in c.items]) for c in result.comparisons]
         with progress_line() as progress:
             tell = None if progress is None else lambda done, total: progress("refitting", done, total)
-            judged = evidence(rivals((case, *also), data, refit), progress=tell)
+            judged = evidence(rivals(measured, refit), progress=tell)
         say(verdict(judged))
-    early = [one for one in found if not one.solution.succeeded]
-    for one in early:
-        click.echo(f"{one.case.title}: {one.solution.status}: {one.solution.message}", err=True)
+    early = [c for c in result.comparisons if not c.solution.succeeded]
+    for c in early:
+        click.echo(f"{c.case.title}: {c.solution.status}: {c.solution.message}", err=True)
     if early:
         sys.exit(1)
 
@@ -261,7 +259,7 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
     """
     from cellsim.files.folder import check_writable
     from cellsim.fit.recipe import read_recipe
-    from cellsim.fit.report import lines, run_fit, write_fit
+    from cellsim.fit.report import run_fit, write_fit
 
     read = read_recipe(recipe)
     directory = check_writable(output or Path("runs") / recipe.stem)
@@ -276,7 +274,7 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
             progress=progress,
         )
     written = write_fit(result, directory)
-    say(lines(result))
+    say(result.lines())
     click.echo(f"written to {written[-1]}")
     if result.posterior is not None and not result.posterior.converged:
         sys.exit(1)
@@ -292,15 +290,16 @@ def design(file: Path, output: Path | None) -> None:
     Example:  cellsim design cases/fit_example/design.toml -o designed
     """
     from cellsim.files.folder import check_writable
-    from cellsim.fit.design_file import lines, read_design, run_design, write_design
+    from cellsim.fit.design import design as rate
+    from cellsim.fit.design import read_design, write_design
 
     read = read_design(file)
     directory = check_writable(output or Path("runs") / file.stem)
     with progress_line() as progress:
         tell = None if progress is None else lambda done, total: progress("cells", done, total)
-        found = run_design(read, tell)
-    written = write_design(read, found, directory)
-    say(lines(read, found))
+        result = rate(read, progress=tell)
+    written = write_design(result, directory)
+    say(result.lines())
     click.echo(f"written to {written[0]}")
 
 

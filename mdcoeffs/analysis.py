@@ -24,13 +24,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsim.base import InputError, Progress
-from cellsim.files.folder import Rows, write_rows
-from cellsim.files.result import Result, keep
+from cellsim.files.folder import Result, Rows, keep, write_rows
 from cellsim.workers import check_files, local_folder, mapped
-from mdcoeffs.frames.stream import Accumulator, Stream, feed, open_stream
+from mdcoeffs.frames.stream import Stream, feed, open_stream
 from mdcoeffs.inputs.species import SpeciesFile, read_species
 
-Accumulators = Mapping[str, Accumulator]
 LEVEL = 0.95
 """Probability that the intervals of a summary hold."""
 

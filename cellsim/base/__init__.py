@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cellsim.base.constants import N_A, V_LITHIUM, F, R, e, k_B
 from cellsim.base.errors import CellsimError, ConvergenceError, InputError, RangeError
-from cellsim.base.units import factor_to_si, to_si
+from cellsim.base.units import N_A, V_LITHIUM, F, R, e, factor_to_si, k_B, to_si
 
 if TYPE_CHECKING:
     from cellsim.base.typing import Array, Bools, Ints, Progress

@@ -1,4 +1,4 @@
-"""Units at the door: the only module that imports pint.
+"""Units at the door, the only module that imports pint, and physical constants.
 
 Everything inside cellsim and mdcoeffs is a float in SI units. Strings with units enter through :func:`to_si`.
 """
@@ -13,6 +13,21 @@ from cellsim.base.errors import InputError
 
 if TYPE_CHECKING:
     import pint
+
+
+# Exact since the SI of 2019 (BIPM, The International System of Units, 9th ed.).
+N_A = 6.02214076e23
+"""Avogadro constant [1/mol]."""
+k_B = 1.380649e-23
+"""Boltzmann constant [J/K]."""
+e = 1.602176634e-19
+"""Elementary charge [C]."""
+F = N_A * e
+"""Faraday constant [C/mol]."""
+R = N_A * k_B
+"""Gas constant [J/(mol K)]."""
+V_LITHIUM = 13.0e-6
+"""Molar volume of lithium metal [m^3/mol]."""
 
 
 @lru_cache(maxsize=1)
@@ -78,7 +93,7 @@ def _convert(value: str | float, unit: str, field: str) -> float:
     if not isinstance(quantity.magnitude, int | float):
         raise InputError(f"{field} = {value!r} cannot be read as a number with a unit; {example}")
     try:
-        return _tidy(float(quantity.to(unit or "dimensionless").magnitude))
+        return tidy(float(quantity.to(unit or "dimensionless").magnitude))
     except pint.PintError as error:
         unit_name = f"{quantity.units:~}" or "no unit"
         hint = ' ("C" is coulomb; write "degC")' if unit_name == "C" and unit == "K" else ""
@@ -87,8 +102,8 @@ def _convert(value: str | float, unit: str, field: str) -> float:
         ) from error
 
 
-def _tidy(number: float) -> float:
-    """Drop the last two bits' conversion noise so that ``"3 mm"`` is 0.003 to the digit."""
+def tidy(number: float) -> float:
+    """A number to 15 digits: without the last bits' conversion noise, so that ``"3 mm"`` is 0.003 to the digit."""
     return float(f"{number:.15g}")
 
 
@@ -140,19 +155,3 @@ def factor_to_si(unit: str, si_unit: str, *, field: str = "unit") -> float:
     if unit.strip() in {"degC", "degF"}:
         raise InputError(f"{field} = {unit!r} has an offset and cannot be a factor; use K")
     return to_si(f"1 {unit}", si_unit, field=field)
-
-
-def duration(seconds: float) -> str:
-    """A time span in the unit that an experimenter would use.
-
-    Examples
-    --------
-    >>> duration(90), duration(60000), duration(300000), duration(2e6), duration(math.inf)
-    ('90 s', '1000 min', '83.33 h', '23.15 d', 'never')
-    """
-    if not math.isfinite(seconds):
-        return "never"
-    for limit, size, name in ((600, 1, "s"), (100_000, 60, "min"), (1_000_000, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / size:.4g} {name}"
-    return f"{seconds / 86400:.4g} d"

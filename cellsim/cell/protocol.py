@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
 
-from cellsim.base import Array, InputError
+from cellsim.base import Array, InputError, Ints
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,76 @@ class Step:
     def is_rest(self) -> bool:
         """Whether no current flows."""
         return self.drive == "current" and not np.any(self.value)
+
+    def thinned(self, tolerance: float, *, beyond: float = 0.0) -> Step:
+        """The same table by straight lines between few of its points: each is a kink where a solver starts afresh.
+
+        Parameters
+        ----------
+        tolerance : float
+            Largest deviation, as a fraction of the table's largest magnitude [1].
+        beyond : float
+            For how long the last value is kept after the end [s], for clocks that do not agree.
+
+        Returns
+        -------
+        Step
+
+        Raises
+        ------
+        InputError
+            A step without a table, or a tolerance that is not positive.
+        """
+        if self.time is None or not tolerance > 0:
+            raise InputError("only a followed table can be thinned, to a tolerance above 0")
+        some = corners(self.time, self.value, tolerance * float(np.abs(self.value).max()))
+        time, value = self.time[some], self.value[some]
+        if beyond > 0:
+            end = max(self.time[-1], self.duration) + beyond
+            time, value = np.append(time, end), np.append(value, self.value[-1])
+        return replace(self, time=time, value=value, duration=self.duration + beyond, measured_other=None)
+
+    def integral(self, times: Array) -> Array:
+        """Integral of the drive from the start of the step to each of `times` [s], shape (n,) [V s or C/m^2]."""
+        t = np.array([0.0, self.duration]) if self.time is None else self.time
+        y = np.repeat(self.value, 2) if self.time is None else self.value
+        total = np.concatenate([[0.0], np.cumsum(0.5 * np.diff(t) * (y[1:] + y[:-1]))])
+        k = np.clip(np.searchsorted(t, times, side="right") - 1, 0, t.size - 2)
+        within = np.clip(times, t[0], t[-1]) - t[k]
+        slope = np.diff(y)[k] / np.diff(t)[k]
+        return np.asarray(total[k] + within * (y[k] + 0.5 * slope * within))
+
+
+def corners(x: Array, y: Array, tolerance: float) -> Ints:
+    """Places kept by the Ramer-Douglas-Peucker simplification of y(x).
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n,)
+        A polyline, x increasing.
+    tolerance : float
+        Largest vertical distance of a point from the simpler line, in the unit of `y`.
+
+    Returns
+    -------
+    ndarray of int, shape (m,)
+        Increasing, the first and the last point among them.
+    """
+    keep = np.zeros(x.size, dtype=bool)
+    keep[[0, -1]] = True
+    stack = [(0, x.size - 1)]
+    while stack:
+        a, b = stack.pop()
+        if b - a < 2:
+            continue
+        inner = slice(a + 1, b)
+        miss = np.abs(y[inner] - np.interp(x[inner], x[[a, b]], y[[a, b]]))
+        worst = int(np.argmax(miss))
+        if miss[worst] > tolerance:
+            middle = a + 1 + worst
+            keep[middle] = True
+            stack += [(a, middle), (middle, b)]
+    return np.flatnonzero(keep)
 
 
 @dataclass(frozen=True)

@@ -12,48 +12,50 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.polynomial import legendre
+from numpy.typing import ArrayLike
 
-from cellsim.base import Array, InputError
-from cellsim.instruments.concentration import ConcentrationMap
-from cellsim.instruments.current import RatioStatistics, ratio_statistics, recorded
-from cellsim.instruments.maps import VelocityTable
-from cellsim.instruments.predict import position_spread, profile_at, velocity_at
-from cellsim.instruments.velocities import MeasuredSpeeds, compare_velocities
-from cellsim.instruments.velocities import ratio_statistics as ratio_of_speeds
+from cellsim.base import Array, Bools, InputError
+from cellsim.instruments.looks import ROLES, VelocityLook
+from cellsim.instruments.measurement import Measurement
+from cellsim.instruments.velocities import MeasuredSpeeds, compare_velocities, ratios_by_position
 from cellsim.run.case import Case
-from cellsim.run.data import Dataset, Series
 from cellsim.solvers.solution import Solution
 
 MINUTE = 60.0
 WINDOW = (200 * MINUTE, 400 * MINUTE)
 """Over which Steinrueck 2020 averages velocity ratios [s]."""
-UNITS: Mapping[str, str] = {"current": "A/m^2", "voltage": "V", "profile": "mol/m^3", "velocity": "m/s"}
+SAME_PLACE = 1e-6
+"""Positions closer than this are one [m]."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A data set beside its prediction.
+    """A measurement and its prediction.
 
     Parameters
     ----------
-    dataset : Dataset
+    measurement : Measurement
         What was measured.
-    measured, predicted : ndarray
-        Equal shapes [SI]; NaN where there is no prediction or no measurement.
-    error : ndarray, optional
-        Standard errors of the measurement.
+    predicted : ndarray, shape (n,)
+        At its points [SI]; NaN where there is no prediction.
+    error : ndarray, shape (n,), optional
+        Standard errors of the measurement, with what the error of its positions makes of the prediction.
     """
 
-    dataset: Dataset
-    measured: Array
+    measurement: Measurement
     predicted: Array
     error: Array | None = None
 
     @property
-    def used(self) -> NDArray[np.bool_]:
-        """Where both exist, and the error is positive if errors are given."""
-        good = np.isfinite(self.measured) & np.isfinite(self.predicted)
+    def measured(self) -> Array:
+        """Values, shape (n,) [SI]."""
+        return self.measurement.value
+
+    @property
+    def used(self) -> Bools:
+        """Where there is a prediction, and a positive error if errors are given, shape (n,)."""
+        good = np.isfinite(self.predicted)
         return good if self.error is None else good & (self.error > 0)
 
     @property
@@ -83,10 +85,53 @@ class Compared:
     def ratio(self) -> Array:
         """Predicted/measured for currents and voltages, measured/predicted otherwise [1]; NaN where undefined."""
         a, b = self.predicted, self.measured
-        if self.dataset.kind in ("profile", "velocity"):
+        if self.measurement.kind in ("profile", "velocity"):
             a, b = b, a
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(self.used & (b != 0), a / np.where(b == 0, 1.0, b), np.nan)
+
+
+@dataclass(frozen=True)
+class RatioStatistics:
+    """A ratio over time or over points.
+
+    Parameters
+    ----------
+    count : int
+        Number of ratios.
+    mean, sd : float
+        Mean and standard deviation (n - 1) [1].
+    low, high : float
+        Least and largest [1].
+    within : float
+        Share of ratios within 10 % of 1 [1].
+    """
+
+    count: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+    within: float
+
+    @classmethod
+    def of(cls, ratio: ArrayLike) -> RatioStatistics:
+        """Statistics of the finite ones among `ratio`.
+
+        Raises
+        ------
+        InputError
+            If none is finite.
+        """
+        values = np.asarray(ratio, dtype=float)
+        values = values[np.isfinite(values)]
+        if not values.size:
+            raise InputError(
+                "no ratio can be formed: measurement and prediction do not overlap, or one of them is zero"
+            )
+        sd = float(values.std(ddof=1)) if values.size > 1 else 0.0
+        within = float(np.mean(np.abs(values - 1) <= 0.1))
+        return cls(values.size, float(values.mean()), sd, float(values.min()), float(values.max()), within)
 
 
 @dataclass(frozen=True)
@@ -142,7 +187,7 @@ class Comparison:
     solution : Solution
         The prediction.
     items : tuple of Compared
-        Data set by data set.
+        Measurement by measurement.
     merits : tuple of Merit
         Figures of merit that the data allow.
     ratios : tuple of PositionRatio
@@ -156,8 +201,8 @@ class Comparison:
     ratios: tuple[PositionRatio, ...] = ()
 
     def of_kind(self, kind: str) -> list[Compared]:
-        """The data sets of one kind."""
-        return [item for item in self.items if item.dataset.kind == kind]
+        """The measurements of one kind."""
+        return [item for item in self.items if item.measurement.kind == kind]
 
     def merit(self, name: str) -> Merit | None:
         """The figure of merit `name`, if there is one."""
@@ -167,7 +212,7 @@ class Comparison:
 def compare(
     case: Case,
     solution: Solution,
-    data: Sequence[Dataset],
+    data: Sequence[Measurement],
     *,
     left_out: Sequence[float] = (),
     window: tuple[float, float] | None = None,
@@ -181,7 +226,7 @@ def compare(
         What was predicted.
     solution : Solution
         Its run.
-    data : sequence of Dataset
+    data : sequence of Measurement
         What was measured.
     left_out : sequence of float
         Positions kept out of mean and spread of the velocity ratios, from the positive interface [m].
@@ -201,37 +246,35 @@ def compare(
     """
     if not data:
         raise InputError("compare: there is nothing to compare with; name data files, or give the case [[measured]]")
-    items = tuple(beside(solution, dataset) for dataset in data)
+    items = tuple(predicted(case, solution, measurement) for measurement in data)
+    end = float(solution["time"][-1])
     for item in items:
         if not item.count:
-            raise InputError(
-                f"{item.dataset.label}: no point lies within the run (0 to {solution['time'][-1]:.6g} s) and the cell"
-            )
-    end = float(solution["time"][-1])
+            raise InputError(f"{item.measurement.label}: no point lies within the run (0 to {end:.6g} s) and the cell")
     chosen = window or (WINDOW if end >= WINDOW[1] else (0.2 * end, 0.4 * end))
     merits: list[Merit] = []
     ratios: list[PositionRatio] = []
     for item in items:
-        if item.dataset.kind == "current":
-            merits += current_merits(item, case.title)
-        elif item.dataset.kind == "profile":
+        if item.measurement.kind == "current":
+            merits += current_merits(item)
+        elif item.measurement.kind == "profile":
             merits += symmetry_merits(item, case, profile_time)
-        elif item.dataset.kind == "velocity":
-            found = position_ratios(item, case, solution, chosen, left_out)
-            ratios += found
-            merits += velocity_merits(found, chosen)
+        elif item.measurement.kind == "velocity":
+            own = position_ratios(item, case, solution, chosen, left_out)
+            ratios += own
+            merits += velocity_merits(own, chosen)
     return Comparison(case, solution, items, tuple(merits), tuple(ratios))
 
 
 # ---- predictions --------------------------------------------------------------------------------------------------
 
 
-def check_origins(found: Sequence[Comparison]) -> None:
+def check_origins(comparisons: Sequence[Comparison]) -> None:
     """Refuse cases that would read the positions of one file from different origins.
 
     Parameters
     ----------
-    found : sequence of Comparison
+    comparisons : sequence of Comparison
         Comparisons of several cases with the same files.
 
     Raises
@@ -239,55 +282,48 @@ def check_origins(found: Sequence[Comparison]) -> None:
     InputError
         The cases differ in cell.position_origin, and a file all were given has positions.
     """
-    placed = ({i.dataset.label for i in one.items if not isinstance(i.dataset.data, Series)} for one in found)
-    shared, first = set.intersection(*placed), found[0].case
-    for one in found[1:]:
-        origin = one.case.cell.position_origin
+    placed = ({i.measurement.label for i in c.items if i.measurement.position is not None} for c in comparisons)
+    shared, first = set.intersection(*placed), comparisons[0].case
+    for other in comparisons[1:]:
+        origin = other.case.cell.position_origin
         if shared and origin != first.cell.position_origin:
             raise InputError(
-                f'{one.case.title}: cell.position_origin = "{origin}", but that of {first.title} is '
+                f'{other.case.title}: cell.position_origin = "{origin}", but that of {first.title} is '
                 f'"{first.cell.position_origin}", and {min(shared)} would be read at different places; '
                 f"give both cases the same"
             )
 
 
-def beside(solution: Solution, dataset: Dataset) -> Compared:
-    """A data set and its prediction at the same times and positions."""
-    data = dataset.data
-    if isinstance(data, Series):
-        predicted = recorded(solution, "i" if dataset.kind == "current" else "V", data.time)
-        return Compared(dataset, data.value, predicted, data.error)
-    if isinstance(data, ConcentrationMap):
-        found = dataset.forward(solution) if dataset.forward else profile_at(solution, data, dataset.beam_width)
-        return Compared(dataset, data.c, found, data.error)
-    v, spread = velocity_at(solution, data), position_spread(solution, data)
-    error = None if data.error is None else np.hypot(data.error, spread)
-    return Compared(dataset, data.v, np.abs(v) if data.unsigned else v, error)
+def predicted(case: Case, solution: Solution, measurement: Measurement) -> Compared:
+    """A measurement with its prediction at the same times and positions; NaN before the run begins."""
+    values, error = measurement.predict(case.transport, solution, ROLES), measurement.error
+    if error is not None and isinstance(measurement.look, VelocityLook):
+        # where a beam stands is known to its position error only: the slope of the predicted velocity adds to the error
+        error = np.hypot(error, measurement.look.signed(solution)[1])
+    return Compared(measurement, np.where(measurement.time < 0, np.nan, values), error)
 
 
 # ---- figures of merit ---------------------------------------------------------------------------------------------
 
 
-def current_merits(item: Compared, title: str) -> list[Merit]:
+def current_merits(item: Compared) -> list[Merit]:
     """Predicted/measured current: within 10 % at all times? And is it constant after 200 min?"""
-    assert isinstance(item.dataset.data, Series)
-    found = ratio_statistics(item.ratio)
-    values = _values(found)
+    whole = RatioStatistics.of(item.ratio)
     text = (
-        f"predicted/measured current: {found.mean:.3f} on average, {found.low:.3f} to {found.high:.3f}, within 10 % at "
-        f"{100 * found.within:.0f} % of {found.count} points"
+        f"predicted/measured current: {whole.mean:.3f} on average, {whole.low:.3f} to {whole.high:.3f}, within 10 % at "
+        f"{100 * whole.within:.0f} % of {whole.count} points"
     )
-    merits = [Merit("current_ratio", text, values)]
-    late = item.ratio[item.dataset.data.time >= WINDOW[0]]
+    merits = [Merit("current_ratio", text, _numbers(whole))]
+    late = item.ratio[item.measurement.time >= WINDOW[0]]
     if np.count_nonzero(np.isfinite(late)) > 2:
-        after = ratio_statistics(late)
+        after = RatioStatistics.of(late)
         text = f"after 200 min the ratio of currents is {after.mean:.3f} with a scatter of {after.sd:.3f}"
-        merits.append(Merit("current_ratio_late", text, _values(after)))
+        merits.append(Merit("current_ratio_late", text, _numbers(after)))
     return merits
 
 
-def _values(found: RatioStatistics) -> dict[str, float]:
-    return {name: float(getattr(found, name)) for name in ("count", "mean", "sd", "low", "high", "within")}
+def _numbers(statistics: RatioStatistics) -> dict[str, float]:
+    return {name: float(value) for name, value in vars(statistics).items()}
 
 
 def position_ratios(
@@ -296,121 +332,120 @@ def position_ratios(
     """Measured/predicted velocity at each position, averaged over the window.
 
     For the solvent's speed in the lab frame the sign is taken from the model, the interface velocity taken off and the
-    anion's velocity formed by the local epsilon; beside it the published way (cellsim.instruments.velocities).
+    anion's velocity formed by the local epsilon; with it the published way (cellsim.instruments.velocities).
     """
-    data = item.dataset.data
-    assert isinstance(data, VelocityTable)
-    inside = item.used & (data.time >= window[0]) & (data.time <= window[1])
+    m, look = item.measurement, item.measurement.look
+    assert isinstance(look, VelocityLook) and m.position is not None
+    inside = item.used & (m.time >= window[0]) & (m.time <= window[1])
     if not inside.any():
         return []
     phi = float(case.transport.phi_0(case.c0))
-    if not (data.quantity == "v_0" and data.frame == "lab" and data.unsigned and phi < 1):
-        return _plain_ratios(item, data, inside, left_out)
-    error = np.full(data.v.shape, 1e-20) if data.error is None else data.error
-    measured = MeasuredSpeeds(data.position[inside], data.time[inside], data.v[inside], error[inside])
+    if not (look.quantity == "v_0" and look.frame == "lab" and look.unsigned and phi < 1):
+        return _plain_ratios(item, look.positions, inside, left_out)
+    error = np.full(m.size, 1e-20) if m.error is None else m.error
+    speeds = MeasuredSpeeds(m.position[inside], m.time[inside], m.value[inside], error[inside])
     both = compare_velocities(
-        solution, case.transport, measured, beam=data.beam_width, position_error=data.position_error
+        solution, case.transport, speeds, beam=look.beam_width, position_error=look.position_error
     )
-    local, published = (ratio_of_speeds(both, start=window[0], end=window[1], published=way) for way in (False, True))
+    local, published = (
+        ratios_by_position(both, start=window[0], end=window[1], published=way) for way in (False, True)
+    )
     columns = zip(local.position, local.ratio, local.error, published.ratio, strict=True)
     return [PositionRatio(float(x), float(r), float(e), float(p), _left_out(x, left_out)) for x, r, e, p in columns]
 
 
-def _plain_ratios(
-    item: Compared, data: VelocityTable, inside: NDArray[np.bool_], left_out: Sequence[float]
-) -> list[PositionRatio]:
+def _plain_ratios(item: Compared, positions: Array, inside: Bools, left_out: Sequence[float]) -> list[PositionRatio]:
     """The same for velocities that need no conversion."""
-    found = []
-    for place in data.positions:
-        here = inside & (data.position == place)
+    ratios = []
+    for place in positions:
+        here = inside & (item.measurement.position == place)
         if here.any():
             ratio = float(np.mean(item.ratio[here]))
             relative = 0.0 if item.error is None else item.error[here] / item.predicted[here]
             error = float(np.sqrt(np.mean(np.square(relative)) / np.count_nonzero(here)))
-            found.append(PositionRatio(float(place), ratio, error, ratio, _left_out(place, left_out)))
-    return found
+            ratios.append(PositionRatio(float(place), ratio, error, ratio, _left_out(place, left_out)))
+    return ratios
 
 
 def _left_out(place: float, left_out: Sequence[float]) -> bool:
-    return any(abs(place - p) < 1e-6 for p in left_out)
+    return any(abs(place - p) < SAME_PLACE for p in left_out)
 
 
 def velocity_merits(ratios: Sequence[PositionRatio], window: tuple[float, float]) -> list[Merit]:
     """Mean and spread over the positions that count."""
-    kept = [r for r in ratios if not r.left_out]
-    if not kept:
+    counted = [r for r in ratios if not r.left_out]
+    if not counted:
         return []
     merits = []
     span = f"{window[0] / MINUTE:.0f}-{window[1] / MINUTE:.0f} min"
-    outside = f", {len(ratios) - len(kept)} left out" if len(kept) < len(ratios) else ""
-    ways = [("velocity_ratio", "anion, interface frame, local epsilon", [r.ratio for r in kept])]
-    if any(np.isfinite(r.published) and r.published != r.ratio for r in kept):
-        ways.append(("velocity_ratio_published", "the published way", [r.published for r in kept]))
+    outside = f", {len(ratios) - len(counted)} left out" if len(counted) < len(ratios) else ""
+    ways = [("velocity_ratio", "anion, interface frame, local epsilon", [r.ratio for r in counted])]
+    if any(np.isfinite(r.published) and r.published != r.ratio for r in counted):
+        ways.append(("velocity_ratio_published", "the published way", [r.published for r in counted]))
+    noise = float(np.sqrt(np.mean([r.error**2 for r in counted])))
     for name, how, values in ways:
         mean, sd = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-        noise = float(np.sqrt(np.mean([r.error**2 for r in kept])))
         text = (
-            f"measured/predicted velocity, {span} ({how}): {mean:.2f} with a spread of {sd:.2f} over {len(kept)} "
+            f"measured/predicted velocity, {span} ({how}): {mean:.2f} with a spread of {sd:.2f} over {len(counted)} "
             f"positions{outside}; the errors of the data alone would make {noise:.2f}"
         )
-        merits.append(Merit(name, text, {"mean": mean, "sd": sd, "count": float(len(kept)), "noise": noise}))
+        merits.append(Merit(name, text, {"mean": mean, "sd": sd, "count": float(len(counted)), "noise": noise}))
     return merits
 
 
 def symmetry_merits(item: Compared, case: Case, time: float | None) -> list[Merit]:
-    """Where the measured and the predicted profile cross their own mean, and their even over odd part.
+    """Where the measured and the predicted profile cross their own mean, and their even over odd share.
 
     A cubic in x is fitted over the points with errors as weights; even/odd is the second Legendre moment of the change
     over the first, over the span that lies symmetric about the centre. Both have errors by the covariance of the fit,
     points closer than the map's resolution counted as one. The own mean, not c0, so that a gain that drifts
     does not pass for an asymmetry.
     """
-    data = item.dataset.data
-    assert isinstance(data, ConcentrationMap)
-    candidates = np.flatnonzero(item.used.sum(axis=1) >= 8)
+    m, half = item.measurement, 0.5 * case.cell.thickness
+    assert m.position is not None
+    # eight points: twice the coefficients of the cubic, below which its errors say little
+    candidates = np.array([t for t in m.times if np.count_nonzero(item.used & m.at(float(t))) >= 8])
     if not candidates.size:
         return []
-    row = int(candidates[-1] if time is None else candidates[np.argmin(np.abs(data.time[candidates] - time))])
-    half = 0.5 * case.cell.thickness
-    good = item.used[row] & (np.abs(data.position - half) < half)
-    u = data.position[good] / half - 1
-    span = min(-float(u.min()), float(u.max())) if good.any() else 0.0
-    good_span = np.abs(u) <= span * (1 + 1e-9)
-    if span <= 0.3 or np.count_nonzero(good_span) < 8:
+    chosen = float(candidates[-1] if time is None else candidates[np.argmin(np.abs(candidates - time))])
+    row = m.at(chosen)
+    u = m.position / half - 1
+    good = item.used & row & (np.abs(u) < 1)
+    # Even and odd moments are independent only over a span symmetric about the centre. One that is short sees no
+    # curvature: below a third of the cell the even moment would be the noise of its ends.
+    span = min(-float(u[good].min()), float(u[good].max())) if good.any() else 0.0
+    good &= np.abs(u) <= span * (1 + 1e-9)
+    if span <= 0.3 or np.count_nonzero(good) < 8:
         return []
-    together = max(1.0, data.resolution / float(np.median(np.diff(data.position))))
-    error = None if item.error is None else item.error[row][good][good_span] * np.sqrt(together)
-    u = u[good_span] / span
-    found = {
-        who: _symmetry(u, values[row][good][good_span] - case.c0, error if who == "measured" else None)
+    # Pixels of a scanner are correlated over its resolution: so many count as one, which widens the errors.
+    together = max(1.0, 2 * m.noise.length / float(np.median(np.diff(m.position[row]))))
+    error = None if item.error is None else item.error[good] * np.sqrt(together)
+    shapes = {
+        who: _symmetry(u[good] / span, values[good] - case.c0, error if who == "measured" else None)
         for who, values in (("measured", item.measured), ("predicted", item.predicted))
     }
-    if found["measured"] is None or found["predicted"] is None:
-        return []
-    values: dict[str, float] = {"time": float(data.time[row])}
-    parts = []
-    for who in ("measured", "predicted"):
-        crossing, crossing_error, even, even_error = found[who]  # type: ignore[misc]
-        values |= {
-            f"{who}_crossing": crossing * span * half,
-            f"{who}_crossing_error": crossing_error * span * half,
+    numbers: dict[str, float] = {"time": chosen}
+    words = []
+    for who, shape in shapes.items():
+        if shape is None:
+            return []
+        crossing, crossing_error, even, even_error = shape
+        x, x_error = crossing * span * half, crossing_error * span * half
+        numbers |= {
+            f"{who}_crossing": x,
+            f"{who}_crossing_error": x_error,
             f"{who}_even_over_odd": even,
             f"{who}_even_over_odd_error": even_error,
         }
-        bars = (
-            (f" ± {1e3 * crossing_error * span * half:.3f}", f" ± {even_error:.3f}") if who == "measured" else ("", "")
+        bars = (f" ± {1e3 * x_error:.3f}", f" ± {even_error:.3f}") if who == "measured" else ("", "")
+        words.append(
+            f"{who} crosses its mean {1e3 * x:+.3f}{bars[0]} mm from the centre, even/odd part {even:+.3f}{bars[1]}"
         )
-        parts.append(
-            f"{who} crosses its mean {1e3 * crossing * span * half:+.3f}{bars[0]} mm from the centre, even/odd part "
-            f"{even:+.3f}{bars[1]}"
-        )
-    return [Merit("symmetry", f"profile at {data.time[row] / MINUTE:.0f} min: " + "; ".join(parts), values)]
+    return [Merit("symmetry", f"profile at {chosen / MINUTE:.0f} min: " + "; ".join(words), numbers)]
 
 
 def _symmetry(u: Array, change: Array, error: Array | None) -> tuple[float, float, float, float] | None:
     """Crossing of the mean next to the centre and moment ratio of a cubic, each with its error."""
-    from numpy.polynomial import legendre
-
     weight = np.ones(u.size) if error is None else 1 / error
     design = legendre.legvander(u, 3)
     solved, *_ = np.linalg.lstsq(design * weight[:, None], change * weight, rcond=None)
@@ -424,6 +459,7 @@ def _symmetry(u: Array, change: Array, error: Array | None) -> tuple[float, floa
     if not real.size or solved[1] == 0:
         return None
     crossing = float(real[np.argmin(np.abs(real))])
+    # Errors to first order: of a root, the error of the value there over the slope; of a ratio, by its gradient.
     slope = float(legendre.legval(crossing, legendre.legder(shape)))
     value = legendre.legvander(np.array([crossing]), 3)[0] * [0, 1, 1, 1]
     crossing_error = float(np.sqrt(value @ covariance @ value)) / abs(slope)

@@ -5,38 +5,70 @@ After Figs. 3, 4 and 5 of Steinrueck 2020, doi:10.1039/D0EE02193H; a column for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellsim.compare.comparison import Compared, Comparison
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
-from cellsim.instruments.concentration import ConcentrationMap
-from cellsim.instruments.maps import VelocityTable
-from cellsim.run.data import Series
+from cellsim.instruments.looks import VelocityLook
 from cellsim.run.figures import View, make_view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from cellsim.compare.comparison import Compared, Comparison
-
-
 FIGURES = ("compare_current.png", "compare_profiles.png", "compare_velocities.png", "compare_residuals.png")
 MOST = 250
 """Points drawn of a series; more are thinned out."""
+PROFILES = 5
+"""Profiles drawn of a map, spread over its times."""
+SPREAD = 1.5
+"""Standard deviations of the ratios that the band about their mean shows."""
+
+
+@dataclass(frozen=True)
+class _Pages:
+    """What all figures share: the cases with the same data, how each is shown, title and note."""
+
+    comparisons: Sequence[Comparison]
+    views: Sequence[View]
+    title: str
+    note: str
+
+    @property
+    def first(self) -> Comparison:
+        return self.comparisons[0]
+
+    def layout(self, height: float, note: str = "") -> dict[str, Any]:
+        """Of a figure with a column for each case."""
+        width = figstyle.COLUMN if len(self.comparisons) == 1 else figstyle.TWO_COLUMNS
+        return {"title": self.title, "note": f"{note} {self.note}".strip(), "width": width, "height": height}
+
+    def name(self, panel: Axes, comparison: Comparison) -> None:
+        """The set above a panel, where there are several cases."""
+        if len(self.comparisons) > 1:
+            panel.set_title(_short(comparison), loc="left")
+
+
+def _pages(comparisons: Sequence[Comparison], title: str, note: str) -> _Pages:
+    views = [make_view(c.solution, c.case) for c in comparisons]
+    notes = " ".join(dict.fromkeys([note, *(view.note for view in views)])).strip()
+    title = title or (comparisons[0].case.title if len(comparisons) == 1 else "Measured and predicted")
+    return _Pages(comparisons, views, title, notes)
 
 
 def write_comparison_figures(
-    found: Sequence[Comparison], directory: str | Path, *, title: str = "", note: str = ""
+    comparisons: Sequence[Comparison], directory: str | Path, *, title: str = "", note: str = ""
 ) -> list[Path]:
     """Draw the figures that the data allow.
 
     Parameters
     ----------
-    found : sequence of Comparison
+    comparisons : sequence of Comparison
         One per case; all are drawn side by side, with the same data.
     directory : str or Path
         An existing folder.
@@ -50,62 +82,71 @@ def write_comparison_figures(
     list of Path
         The files written, of :data:`FIGURES`.
     """
-    views = [make_view(one.solution, one.case) for one in found]
-    notes = " ".join(dict.fromkeys([note, *(view.note for view in views)])).strip()
-    kinds = {item.dataset.kind for item in found[0].items}
-    title = title or (found[0].case.title if len(found) == 1 else "Measured and predicted")
+    pages = _pages(comparisons, title, note)
+    kinds = {str(item.measurement.kind) for item in pages.first.items}
+    drawers: tuple[tuple[Callable[[_Pages, Path], None], set[str]], ...] = (
+        (_draw_current, {"current", "voltage"}),
+        (_draw_profiles, {"profile"}),
+        (_draw_velocities, {"velocity"}),
+        (_draw_residuals, kinds),
+    )
     written = []
-    for drawer, name, wanted in (
-        (_draw_current, FIGURES[0], {"current", "voltage"}),
-        (_draw_profiles, FIGURES[1], {"profile"}),
-        (_draw_velocities, FIGURES[2], {"velocity"}),
-        (_draw_residuals, FIGURES[3], kinds),
-    ):
+    for name, (drawer, wanted) in zip(FIGURES, drawers, strict=True):
         if kinds & wanted:
             written.append(Path(directory) / name)
-            drawer(found, views, written[-1], title, notes)
+            drawer(pages, written[-1])
     return written
+
+
+def draw_residuals(comparisons: Sequence[Comparison], path: str | Path, *, title: str = "", note: str = "") -> Path:
+    """Residuals of everything that was measured; arguments as :func:`write_comparison_figures`."""
+    _draw_residuals(_pages(comparisons, title, note), Path(path))
+    return Path(path)
 
 
 def _thinned(size: int) -> slice:
     return slice(None, None, max(1, -(-size // MOST)))
 
 
+def _short(comparison: Comparison) -> str:
+    return comparison.case.transport.name
+
+
 # ---- Fig. 3 -------------------------------------------------------------------------------------------------------
 
 
-def _draw_current(found: Sequence[Comparison], views: list[View], path: Path, title: str, note: str) -> None:
+def _draw_current(pages: _Pages, path: Path) -> None:
     """Current (or voltage) against time, all predictions in one panel; below it predicted/measured."""
-    view = views[0]
-    kind = "current" if found[0].of_kind("current") else "voltage"
-    name, unit = ("i", CURRENT) if kind == "current" else ("V", "V")
-    with figstyle.drawing(path, 2, title=title, note=note, height=1.9, sharex=True) as (_, axes):
+    first, view = pages.first, pages.views[0]
+    kind = "current" if first.of_kind("current") else "voltage"
+    name, unit, words = ("i", CURRENT, "current density") if kind == "current" else ("V", "V", "voltage")
+    with figstyle.drawing(path, 2, title=pages.title, note=pages.note, height=1.9, sharex=True) as (_, axes):
         top, bottom = axes
-        for k, item in enumerate(found[0].of_kind(kind)):
-            data = item.dataset.data
-            assert isinstance(data, Series)
-            thin = _thinned(data.time.size)
+        for k, item in enumerate(first.of_kind(kind)):
+            data, thin = item.measurement, _thinned(item.measurement.size)
             error = None if data.error is None else data.error[thin]
             t = data.time[thin] / view.time_scale
-            look: dict[str, Any] = {"marker": figstyle.MARKERS[k], "label": item.dataset.label}
+            look: dict[str, Any] = {"marker": figstyle.MARKERS[k], "label": data.label}
             if t.size > 60:
                 look |= {"markersize": 1.6, "markeredgewidth": 0.5}
             figstyle.points(top, t, data.value[thin], error, **look)
         bottom.axhspan(0.9, 1.1, color="0.92", zorder=0)
         bottom.axhline(1, color=figstyle.GREY, linewidth=0.6, linestyle=":")
-        for one, own, colour, dash in zip(found, views, figstyle.COLOURS, figstyle.DASHES, strict=False):
-            top.plot(own.time, one.solution[name], color=colour, linestyle=dash, label=_short(one), zorder=4)
-            for item in one.of_kind(kind):
-                assert isinstance(item.dataset.data, Series)
-                thin = _thinned(item.dataset.data.time.size)
-                t = item.dataset.data.time[thin] / own.time_scale
+        styles = zip(pages.comparisons, pages.views, figstyle.COLOURS, figstyle.DASHES, strict=False)
+        for comparison, own, colour, dash in styles:
+            values = comparison.solution[name]
+            top.plot(own.time, values, color=colour, linestyle=dash, label=_short(comparison), zorder=4)
+            for item in comparison.of_kind(kind):
+                thin = _thinned(item.measurement.size)
+                t = item.measurement.time[thin] / own.time_scale
                 bottom.plot(t, item.ratio[thin], color=colour, linestyle=dash, linewidth=1.0)
-        top.set_ylabel(figstyle.label(f"${name}$", unit, "current density" if kind == "current" else "voltage"))
-        values = np.concatenate([one.solution[name] for one in found] + [i.measured for i in found[0].of_kind(kind)])
-        top.set_ylim(min(0.0, 1.05 * float(np.nanmin(values))), max(0.0, 1.08 * float(np.nanmax(values))))
+        top.set_ylabel(figstyle.label(f"${name}$", unit, words))
+        every = [c.solution[name] for c in pages.comparisons] + [item.measured for item in first.of_kind(kind)]
+        low, high = float(np.nanmin(np.concatenate(every))), float(np.nanmax(np.concatenate(every)))
+        top.set_ylim(min(0.0, 1.05 * low), max(0.0, 1.08 * high))
         top.legend()
-        ratios = np.concatenate([item.ratio[np.isfinite(item.ratio)] for one in found for item in one.of_kind(kind)])
-        low, high = np.quantile(ratios, [0.005, 0.995])
+        ratios = np.concatenate([item.ratio for c in pages.comparisons for item in c.of_kind(kind)])
+        low, high = np.quantile(ratios[np.isfinite(ratios)], [0.005, 0.995])
         bottom.set_ylim(min(0.85, low - 0.03), max(1.15, high + 0.03))
         bottom.set_ylabel("predicted / measured")
         bottom.set_xlabel(view.time_label)
@@ -115,155 +156,129 @@ def _draw_current(found: Sequence[Comparison], views: list[View], path: Path, ti
 # ---- Fig. 4 -------------------------------------------------------------------------------------------------------
 
 
-def _draw_profiles(found: Sequence[Comparison], views: list[View], path: Path, title: str, note: str) -> None:
+def _draw_profiles(pages: _Pages, path: Path) -> None:
     """Profiles at some of the measured times; error bars at the last one only."""
-    with figstyle.drawing(
-        path, 1, len(found), title=title, note=f"Points: measured. Lines: predicted. {note}",
-        width=figstyle.COLUMN if len(found) == 1 else figstyle.TWO_COLUMNS, height=2.9, sharey=True,
-    ) as (_, axes):  # fmt: skip
-        for panel, one, view in zip(axes, found, views, strict=True):
-            for item, marker in zip(one.of_kind("profile"), figstyle.MARKERS, strict=False):
+    layout = pages.layout(2.9, "Points: measured. Lines: predicted.")
+    with figstyle.drawing(path, 1, len(pages.comparisons), sharey=True, **layout) as (_, axes):
+        for panel, comparison, view in zip(axes, pages.comparisons, pages.views, strict=True):
+            for item, marker in zip(comparison.of_kind("profile"), figstyle.MARKERS, strict=False):
                 _profiles(panel, item, view, marker)
-            panel.axhline(one.case.c0 / 1e3, color=figstyle.GREY, linestyle=":", linewidth=0.8)
-            centre = float(view.along(0.5 * float(one.solution["thickness"][0])))
-            panel.axvline(centre, color=figstyle.GREY, linestyle=":", linewidth=0.8)
+            centre = float(view.along(0.5 * float(comparison.solution["thickness"][0])))
+            line: dict[str, Any] = {"color": figstyle.GREY, "linestyle": ":", "linewidth": 0.8}
+            panel.axhline(comparison.case.c0 / 1e3, **line)
+            panel.axvline(centre, **line)
             panel.set_xlabel(view.position_label)
-            if len(found) > 1:
-                panel.set_title(_short(one), loc="left")
+            pages.name(panel, comparison)
         axes[0].set_ylabel(figstyle.label("$c$", CONCENTRATION, "salt concentration"))
         handles, labels = axes[0].get_legend_handles_labels()
-        axes[0].legend(handles, labels, title=f"$t$ ({views[0].time_unit})", loc="upper right")
+        axes[0].legend(handles, labels, title=f"$t$ ({pages.views[0].time_unit})", loc="upper right")
 
 
 def _profiles(panel: Axes, item: Compared, view: View, marker: str) -> None:
-    data = item.dataset.data
-    assert isinstance(data, ConcentrationMap)
-    rows = np.flatnonzero(item.used.any(axis=1))
-    rows = np.unique(rows[np.linspace(0, rows.size - 1, min(5, rows.size)).round().astype(int)])
-    x = view.along(data.position)
-    for row, colour in zip(rows, figstyle.shades(rows.size), strict=True):
-        error = None if row != rows[-1] or item.error is None else item.error[row] / 1e3
-        figstyle.points(panel, x, item.measured[row] / 1e3, error, color=colour, marker=marker, markersize=2.0)
-        panel.plot(
-            x, item.predicted[row] / 1e3, color=colour, zorder=4, label=f"{data.time[row] / view.time_scale:.0f}"
-        )
+    data = item.measurement
+    assert data.position is not None
+    times = np.unique(data.time[item.used])
+    times = times[np.unique(np.linspace(0, times.size - 1, min(PROFILES, times.size)).round().astype(int))]
+    for time, colour in zip(times, figstyle.shades(times.size), strict=True):
+        here = data.at(float(time))
+        x = view.along(data.position[here])
+        error = None if time != times[-1] or item.error is None else item.error[here] / 1e3
+        figstyle.points(panel, x, item.measured[here] / 1e3, error, color=colour, marker=marker, markersize=2.0)
+        label = f"{time / view.time_scale:.0f}"
+        panel.plot(x, item.predicted[here] / 1e3, color=colour, zorder=4, label=label)
 
 
 # ---- Fig. 5 -------------------------------------------------------------------------------------------------------
 
 
-def _draw_velocities(found: Sequence[Comparison], views: list[View], path: Path, title: str, note: str) -> None:
+def _draw_velocities(pages: _Pages, path: Path) -> None:
     """Speed against time at the measured positions; below it the ratio averaged over the window, by position."""
-    kinds = {(i.dataset.data.quantity, i.dataset.data.frame, i.dataset.data.unsigned)
-             for i in found[0].of_kind("velocity") if isinstance(i.dataset.data, VelocityTable)}  # fmt: skip
+    looks = [item.measurement.look for item in pages.first.of_kind("velocity")]
+    kinds = {(look.quantity, look.frame, look.unsigned) for look in looks if isinstance(look, VelocityLook)}
     quantity, frame, unsigned = sorted(kinds)[0]
     symbol = {"v_0": "v_0", "v_minus": "v_-", "v_plus": "v_+"}[quantity]
     name = f"$|{symbol}|$, {frame} frame" if unsigned else f"${symbol}$, {frame} frame"
-    note = (
+    layout = pages.layout(
+        2.1,
         "Top: points measured, lines predicted. Bottom: anion velocity measured/predicted, filled: interface frame, "
-        f"local ε; open: the published way; band: mean ± 1.5 sd of the filled that count; cross: left out. {note}"
+        f"local ε; open: the published way; band: mean ± {SPREAD} sd of the filled that count; cross: left out.",
     )
-    with figstyle.drawing(
-        path, 2, len(found), title=title, note=note,
-        width=figstyle.COLUMN if len(found) == 1 else figstyle.TWO_COLUMNS, height=2.1,
-    ) as (_, axes):  # fmt: skip
-        for k, (one, view) in enumerate(zip(found, views, strict=True)):
-            top, bottom = axes[k], axes[len(found) + k]
-            for item in one.of_kind("velocity"):
+    columns = len(pages.comparisons)
+    with figstyle.drawing(path, 2, columns, **layout) as (_, axes):
+        above, below = axes[:columns], axes[columns:]
+        for top, bottom, comparison, view in zip(above, below, pages.comparisons, pages.views, strict=True):
+            for item in comparison.of_kind("velocity"):
                 _speeds(top, item, view)
-            _ratios(bottom, one, view)
+            _ratios(bottom, comparison, view)
             top.set_xlabel(view.time_label)
             bottom.set_xlabel(view.position_label)
-            if len(found) > 1:
-                top.set_title(_short(one), loc="left")
-        top = axes[0]
-        for row in (axes[: len(found)], axes[len(found) :]):
+            pages.name(top, comparison)
+        for row in (above, below):  # the same scale in every column
             limits = np.array([panel.get_ylim() for panel in row])
             low, high = float(limits[:, 0].min()), float(limits[:, 1].max())
+            if row is above:  # room for the legend
+                low, high = 0.0 if unsigned else min(0.0, low), high + 0.35 * (high - low)
             for panel in row:
                 panel.set_ylim(low, high)
-            if row[0] is top:
-                for panel in row:
-                    panel.set_ylim(0.0 if unsigned else min(0.0, low), high + 0.35 * (high - low))
-        top.set_ylabel(figstyle.label(name, SPEED))
-        axes[len(found)].set_ylabel("measured / predicted")
-        top.legend(title=f"position ({views[0].length_unit})", loc="upper right", ncols=3)
+        above[0].set_ylabel(figstyle.label(name, SPEED))
+        below[0].set_ylabel("measured / predicted")
+        above[0].legend(title=f"position ({pages.views[0].length_unit})", loc="upper right", ncols=3)
 
 
 def _speeds(panel: Axes, item: Compared, view: View) -> None:
-    data = item.dataset.data
-    assert isinstance(data, VelocityTable)
-    for place, colour, marker, dash in zip(
-        data.positions, figstyle.COLOURS * 3, figstyle.MARKERS * 3, figstyle.DASHES * 3, strict=False
-    ):
+    data, t = item.measurement, item.measurement.time / view.time_scale
+    assert data.position is not None
+    styles = zip(figstyle.COLOURS * 3, figstyle.MARKERS * 3, figstyle.DASHES * 3, strict=False)
+    for place, (colour, marker, dash) in zip(np.unique(data.position), styles, strict=False):
         here = np.flatnonzero((data.position == place) & item.used)
-        here = here[np.argsort(data.time[here])]
+        here = here[np.argsort(t[here])]
         thin = here[_thinned(here.size)]
-        t = data.time / view.time_scale
         error = None if item.error is None else item.error[thin] * ANGSTROM
         figstyle.points(panel, t[thin], item.measured[thin] * ANGSTROM, error, color=colour, marker=marker)
-        panel.plot(
-            t[here],
-            item.predicted[here] * ANGSTROM,
-            color=colour,
-            linestyle=dash,
-            label=f"{float(view.along(place)):+.2f}",
-        )
+        label = f"{float(view.along(place)):+.2f}"
+        panel.plot(t[here], item.predicted[here] * ANGSTROM, color=colour, linestyle=dash, label=label)
 
 
-def _ratios(panel: Axes, one: Comparison, view: View) -> None:
-    kept = [r for r in one.ratios if not r.left_out]
-    if len(kept) > 1:
-        mean, sd = float(np.mean([r.ratio for r in kept])), float(np.std([r.ratio for r in kept], ddof=1))
-        panel.axhspan(mean - 1.5 * sd, mean + 1.5 * sd, color="#D55E00", alpha=0.15, linewidth=0)
+def _ratios(panel: Axes, comparison: Comparison, view: View) -> None:
+    counted = [r.ratio for r in comparison.ratios if not r.left_out]
+    if len(counted) > 1:
+        mean, sd = float(np.mean(counted)), float(np.std(counted, ddof=1))
+        panel.axhspan(mean - SPREAD * sd, mean + SPREAD * sd, color="#D55E00", alpha=0.15, linewidth=0)
     panel.axhline(1, color=figstyle.GREY, linewidth=0.6, linestyle=":")
-    for k, r in enumerate(one.ratios):
+    for k, r in enumerate(comparison.ratios):
         x, colour = float(view.along(r.position)), figstyle.COLOURS[k % 7]
-        look: dict[str, Any] = {
-            "color": colour,
-            "marker": "x" if r.left_out else figstyle.MARKERS[k % 7],
-            "markersize": 4,
-        }
+        marker = "x" if r.left_out else figstyle.MARKERS[k % 7]
+        look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4}
         figstyle.points(panel, [x], [r.ratio], [r.error], markerfacecolor=colour, **look)
         if np.isfinite(r.published) and r.published != r.ratio and not r.left_out:
             figstyle.points(panel, [x], [r.published], **look)
-    values = [v for r in one.ratios for v in (r.ratio, r.published) if np.isfinite(v)]
+    values = [v for r in comparison.ratios for v in (r.ratio, r.published) if np.isfinite(v)]
     if values:
-        low, high = min(0.8, *values), max(1.2, *values)
-        panel.set_ylim(low - 0.08, high + 0.08)
+        panel.set_ylim(min(0.8, *values) - 0.08, max(1.2, *values) + 0.08)
 
 
 # ---- residuals ----------------------------------------------------------------------------------------------------
 
 
-def _draw_residuals(found: Sequence[Comparison], views: list[View], path: Path, title: str, note: str) -> None:
+def _draw_residuals(pages: _Pages, path: Path) -> None:
     """(measured - predicted) over the error, or over the largest measured value where no errors are known."""
-    rows = len(found[0].items)
-    with figstyle.drawing(path, rows, title=title, note=note, height=1.35, sharex=True) as (_, axes):
-        for k, panel in enumerate(axes):
-            for one, view, colour, marker in zip(found, views, figstyle.COLOURS, figstyle.MARKERS, strict=False):
-                item = one.items[k]
+    first, view, several = pages.first, pages.views[0], len(pages.comparisons) > 1
+    rows = len(first.items)
+    with figstyle.drawing(path, rows, title=pages.title, note=pages.note, height=1.35, sharex=True) as (_, axes):
+        for k, (panel, shown) in enumerate(zip(axes, first.items, strict=True)):
+            styles = zip(pages.comparisons, pages.views, figstyle.COLOURS, figstyle.MARKERS, strict=False)
+            for comparison, own, colour, marker in styles:
+                item = comparison.items[k]
                 scale = np.nanmax(np.abs(item.measured)) if item.error is None else item.error
-                used = item.used
                 with np.errstate(divide="ignore", invalid="ignore"):
-                    residual = (item.measured - item.predicted) / scale
-                time = np.broadcast_to(
-                    item.dataset.data.time[:, None] if residual.ndim == 2 else item.dataset.data.time, residual.shape
-                )
-                thin = _thinned(int(used.sum()))
-                panel.plot(
-                    time[used][thin] / view.time_scale, residual[used][thin], marker, color=colour, markersize=1.5,
-                    markeredgewidth=0, alpha=0.7, label=_short(one),
-                )  # fmt: skip
+                    residual = ((item.measured - item.predicted) / scale)[item.used]
+                thin, time = _thinned(residual.size), item.measurement.time[item.used] / own.time_scale
+                look: dict[str, Any] = {"color": colour, "markersize": 1.5, "markeredgewidth": 0, "alpha": 0.7}
+                panel.plot(time[thin], residual[thin], marker, label=_short(comparison), **look)
             panel.axhline(0, color=figstyle.GREY, linewidth=0.6)
-            kind = found[0].items[k].dataset.kind
-            panel.set_ylabel("residual / error" if found[0].items[k].error is not None else "residual / max")
-            panel.set_title(f"{kind}: {found[0].items[k].dataset.label}", loc="left")
-        if len(found) > 1:
+            panel.set_ylabel("residual / error" if shown.error is not None else "residual / max")
+            panel.set_title(f"{shown.measurement.kind}: {shown.measurement.label}", loc="left")
+        if several:
             axes[0].legend(markerscale=3)
-        axes[-1].set_xlabel(views[0].time_label)
-        axes[-1].set_xlim(0, float(views[0].time[-1]))
-
-
-def _short(one: Comparison) -> str:
-    return one.case.transport.name
+        axes[-1].set_xlabel(view.time_label)
+        axes[-1].set_xlim(0, float(view.time[-1]))

@@ -1,30 +1,33 @@
-"""A comparison as numbers (JSON), as lines for the terminal, and as one HTML page that opens offline."""
+"""Cases compared with the same data: numbers (JSON), lines for the terminal, figures, one HTML page."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellsim.base import InputError
-from cellsim.compare.comparison import UNITS, Compared, Comparison, check_origins, compare
-from cellsim.compare.figures import write_comparison_figures
+from cellsim.compare.comparison import SAME_PLACE, Compared, Comparison, check_origins, compare
+from cellsim.compare.figures import FIGURES, draw_residuals, write_comparison_figures
 from cellsim.drawing import page
-from cellsim.instruments.maps import VelocityTable
+from cellsim.files.folder import result_folder, write_json, write_text
+from cellsim.instruments.data import not_imposed, read_measurements
+from cellsim.instruments.measurement import QUANTITIES
 from cellsim.run.case import load_case
-from cellsim.run.data import data_of_case, read_data
 from cellsim.run.folder import predict, read_run
 from cellsim.solvers.solution import Solution
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 REPORT, NUMBERS = "comparison.html", "comparison.json"
 
 _HEAD = ("data", "kind", "points", "mean residual", "rms residual", "unit", "chi² per point", "ratio, mean ± sd")
 _NUMERIC = (2, 3, 4, 6, 7)
+_RATIO_HEAD = ("position (mm)", "velocity measured/predicted", "the published way", "")
 
 
 @dataclass(frozen=True)
@@ -68,36 +71,149 @@ def compare_case(path: str | Path, data: Sequence[str | Path], wanted: Wanted = 
         Bad input, before anything is run where that can be known.
     """
     path = Path(path)
-    kept: Solution | None = None
+    finished: Solution | None = None
     if path.is_dir():
-        case, kept = read_run(path)
+        case, finished = read_run(path)
     else:
         case = load_case(path)
-    read = [dataset for name in data for dataset in read_data(name, case)]
+    read = [m for name in data for m in read_measurements(name, case.setup)]
     if not read and not case.measured and all(step.measured_other is None for step in case.protocol.steps):
         raise InputError(f"{path}: there is nothing to compare with; name data files, or give the case [[measured]]")
-    origin = case.cell.from_origin(0.0)
+    origin = case.setup.origin
     places = [x + origin for x in wanted.left_out]
-    measured = {float(x) for d in read if isinstance(d.data, VelocityTable) for x in d.data.positions}
+    known = {float(x) for m in read if m.kind == "velocity" and m.position is not None for x in m.position}
     for x in places:
-        if not any(abs(x - m) < 1e-6 for m in measured):
-            listed = ", ".join(f"{1e3 * (m - origin):g} mm" for m in sorted(measured)) or "none"
+        if not any(abs(x - k) < SAME_PLACE for k in known):
+            listed = ", ".join(f"{1e3 * (k - origin):g} mm" for k in sorted(known)) or "none"
             raise InputError(f"--leave-out {1e3 * (x - origin):g} mm: no velocity was measured there (at: {listed})")
-    solution = kept or predict(case)
-    return compare(
-        case, solution, [*read, *data_of_case(case, solution)],
-        left_out=places, window=wanted.window, profile_time=wanted.profile_time,
-    )  # fmt: skip
+    solution = finished or predict(case)
+    measurements = [*read, *case.measured, *not_imposed(case.protocol, solution)]
+    choices = {"left_out": places, "window": wanted.window, "profile_time": wanted.profile_time}
+    return compare(case, solution, measurements, **choices)  # type: ignore[arg-type]
 
 
-def row(item: Compared) -> tuple[str, ...]:
-    """One data set in the columns of the table."""
-    scale, unit = (1e10, "Å/s") if item.dataset.kind == "velocity" else (1.0, UNITS[item.dataset.kind])
+@dataclass(frozen=True)
+class ComparisonResult:
+    """Comparisons of several cases with the same data, a :class:`.Result` like any other.
+
+    Parameters
+    ----------
+    comparisons : tuple of Comparison
+        One per case.
+    title : str
+        Of page and figures; default the title of the one case.
+    note : str
+        Said at the top of the page and under every figure.
+
+    Raises
+    ------
+    InputError
+        Cases that count the positions of one file from different origins.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    title: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        check_origins(self.comparisons)
+
+    def lines(self) -> list[str]:
+        """What the terminal shows."""
+        return [line for comparison in self.comparisons for line in _lines(comparison)]
+
+    def numbers(self) -> list[dict[str, Any]]:
+        """What comparison.json holds, one entry for each case: SI numbers, None where a number does not exist."""
+        return [_numbers(comparison) for comparison in self.comparisons]
+
+    def dataset(self) -> xr.Dataset:
+        """Every point of the data with the prediction of every case; points no case predicts are NaN there."""
+        import xarray as xr
+
+        items = self.comparisons[0].items
+        gaps = [np.full(item.measurement.size, np.nan) for item in items]
+        columns = {
+            "measurement": [np.full(item.measurement.size, item.measurement.label) for item in items],
+            "kind": [np.full(item.measurement.size, item.measurement.kind) for item in items],
+            "time": [item.measurement.time for item in items],
+            "position": [g if (x := i.measurement.position) is None else x for i, g in zip(items, gaps, strict=True)],
+            "measured": [item.measured for item in items],
+            "error": [g if item.error is None else item.error for item, g in zip(items, gaps, strict=True)],
+        }
+        variables: dict[str, Any] = {name: ("point", np.concatenate(values)) for name, values in columns.items()}
+        predicted = [np.concatenate([item.predicted for item in c.items]) for c in self.comparisons]
+        variables["predicted"] = (("case", "point"), np.array(predicted))
+        return xr.Dataset(variables, {"case": [c.case.title for c in self.comparisons]}, {"title": self.heading})
+
+    @property
+    def heading(self) -> str:
+        """Above the page."""
+        if self.title:
+            return self.title
+        one = len(self.comparisons) == 1
+        return f"Measured and predicted: {self.comparisons[0].case.title}" if one else "Measured and predicted"
+
+    def draw(self, path: str | Path) -> Path:
+        """Residuals of everything that was measured."""
+        return draw_residuals(self.comparisons, path, title=self.title, note=self.note)
+
+    def figures(self, directory: Path) -> list[Path]:
+        """All figures that the data allow."""
+        return write_comparison_figures(self.comparisons, directory, title=self.title, note=self.note)
+
+    def page(self, drawn: Sequence[Path]) -> str:
+        """The same as one HTML page with the figures `drawn`."""
+        warnings = [self.note] if self.note else []
+        for c in self.comparisons:
+            transport, solution = c.case.transport, c.solution
+            if transport.status != "measured":
+                warnings.append(f"Transport set {transport.name}: {transport.status}. {transport.note}")
+            if not solution.succeeded:
+                warnings.append(f"The run of {c.case.title} ended early ({solution.status}): {solution.message}")
+        return page.report(
+            self.heading,
+            page.paragraph("Nothing was fitted: the prediction is that of the case as it stands."),
+            *(_section(comparison) for comparison in self.comparisons),
+            warnings=warnings,
+            drawn=drawn,
+            sources=[(f"Case: {c.case.title}", c.case.text) for c in self.comparisons],
+            width=30 if len(self.comparisons) == 1 else 52,
+        )
+
+
+def write_comparison(result: ComparisonResult, directory: str | Path) -> list[Path]:
+    """Write figures, ``comparison.json`` and ``comparison.html`` into a folder, all or nothing.
+
+    Parameters
+    ----------
+    result : ComparisonResult
+        What was found.
+    directory : str or Path
+        Made if it is not there.
+
+    Returns
+    -------
+    list of Path
+        The files written, the page last.
+    """
+    directory = Path(directory)
+    with result_folder(directory, last=NUMBERS, stale=(*FIGURES, REPORT)) as fresh:
+        drawn = result.figures(fresh)
+        numbers, text = write_json(fresh / NUMBERS, result.numbers()), write_text(fresh / REPORT, result.page(drawn))
+    return [directory / path.name for path in (*drawn, numbers, text)]
+
+
+# ---- one case -------------------------------------------------------------------------------------------------------
+
+
+def _row(item: Compared) -> tuple[str, ...]:
+    """One measurement in the columns of the table."""
+    kind, chi2 = item.measurement.kind, item.chi2
+    scale, unit = (1e10, "Å/s") if kind == "velocity" else (1.0, QUANTITIES[kind].unit)
     ratio = item.ratio[np.isfinite(item.ratio)]
-    chi2 = item.chi2
     return (
-        item.dataset.label,
-        item.dataset.kind,
+        item.measurement.label,
+        kind,
         str(item.count),
         f"{scale * item.bias:+.4g}",
         f"{scale * item.rms:.4g}",
@@ -107,142 +223,68 @@ def row(item: Compared) -> tuple[str, ...]:
     )
 
 
-def lines(one: Comparison) -> list[str]:
-    """What the terminal shows."""
-    told = [f"{one.case.title} (set {one.case.transport.name}, {one.case.transport.status}); nothing fitted"]
-    for item in one.items:
-        cells = row(item)
-        chi2 = f", chi^2 per point {cells[6]}" if cells[6] else ""
-        told.append(f"  {cells[1]:9s} {cells[0]}: {cells[2]} points, rms {cells[4]} {cells[5]}{chi2}, ratio {cells[7]}")
-        told += [f"            {note}" for note in item.dataset.notes]
-    return told + [f"  {merit.text}" for merit in one.merits]
+def _lines(comparison: Comparison) -> list[str]:
+    case = comparison.case
+    lines = [f"{case.title} (set {case.transport.name}, {case.transport.status}); nothing fitted"]
+    for item in comparison.items:
+        label, kind, count, _, rms, unit, chi2, ratio = _row(item)
+        chi2 = f", chi^2 per point {chi2}" if chi2 else ""
+        lines.append(f"  {kind:9s} {label}: {count} points, rms {rms} {unit}{chi2}, ratio {ratio}")
+        lines += [f"            {note}" for note in item.measurement.notes]
+    return lines + [f"  {merit.text}" for merit in comparison.merits]
 
 
-def numbers(one: Comparison) -> dict[str, Any]:
-    """What comparison.json holds of one case: SI numbers, None where a number does not exist."""
+def _numbers(comparison: Comparison) -> dict[str, Any]:
     return {
-        "title": one.case.title,
-        "transport": one.case.transport.name,
-        "transport_status": one.case.transport.status,
-        "status": one.solution.status,
+        "title": comparison.case.title,
+        "transport": comparison.case.transport.name,
+        "transport_status": comparison.case.transport.status,
+        "status": comparison.solution.status,
         "data": [
             {
-                "label": item.dataset.label,
-                "kind": item.dataset.kind,
-                "unit": UNITS[item.dataset.kind],
+                "label": item.measurement.label,
+                "kind": item.measurement.kind,
+                "unit": QUANTITIES[item.measurement.kind].unit,
                 "points": item.count,
-                "bias": _number(item.bias),
-                "rms": _number(item.rms),
-                "chi2_per_point": None if item.chi2 is None else _number(item.chi2),
-                "notes": list(item.dataset.notes),
+                "bias": item.bias,
+                "rms": item.rms,
+                "chi2_per_point": item.chi2,
+                "notes": item.measurement.notes,
             }
-            for item in one.items
+            for item in comparison.items
         ],
-        "merits": [
-            {"name": m.name, "text": m.text, "values": {k: _number(v) for k, v in m.values.items()}} for m in one.merits
-        ],
-        "velocity_ratios": [
-            {
-                "position": r.position,
-                "ratio": _number(r.ratio),
-                "error": _number(r.error),
-                "published": _number(r.published),
-                "left_out": r.left_out,
-            }
-            for r in one.ratios
-        ],
+        "merits": [vars(merit) for merit in comparison.merits],
+        "velocity_ratios": [vars(ratio) for ratio in comparison.ratios],
     }
 
 
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def write_comparison(
-    found: Sequence[Comparison], directory: str | Path, *, title: str = "", note: str = ""
-) -> list[Path]:
-    """Write figures, ``comparison.json`` and ``comparison.html`` into a folder.
-
-    Parameters
-    ----------
-    found : sequence of Comparison
-        One per case.
-    directory : str or Path
-        Made if it is not there.
-    title : str
-        Of page and figures; default the title of the one case.
-    note : str
-        Said at the top of the page and under every figure.
-
-    Returns
-    -------
-    list of Path
-        The files written.
-
-    Raises
-    ------
-    InputError
-        Cases that count the positions of one file from different origins.
-    """
-    check_origins(found)
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    figures = write_comparison_figures(found, directory, title=title, note=note)
-    data = directory / NUMBERS
-    text = json.dumps([numbers(one) for one in found], indent=2, ensure_ascii=False)
-    data.write_text(text + "\n", encoding="utf-8")
-    written = directory / REPORT
-    written.write_text(_page(found, figures, title, note), encoding="utf-8")
-    return [*figures, data, written]
-
-
-def _page(found: Sequence[Comparison], figures: Sequence[Path], title: str, note: str) -> str:
-    warnings = [note] if note else []
-    for one in found:
-        if one.case.transport.status != "measured":
-            warnings.append(
-                f"Transport set {one.case.transport.name}: {one.case.transport.status}. {one.case.transport.note}"
-            )
-        if not one.solution.succeeded:
-            warnings.append(f"The run of {one.case.title} ended early ({one.solution.status}): {one.solution.message}")
-    title = title or (f"Measured and predicted: {found[0].case.title}" if len(found) == 1 else "Measured and predicted")
-    return page.page(
-        title,
-        *(page.warning(text) for text in warnings),
-        page.paragraph("Nothing was fitted: the prediction is that of the case as it stands."),
-        *(_section(one) for one in found),
-        page.heading("Figures"),
-        page.figures(figures),
-        *(page.heading(f"Case: {o.case.title}") + page.verbatim(o.case.text) for o in found),
-        width=30 if len(found) == 1 else 52,
-    )
-
-
-def _section(one: Comparison) -> str:
-    notes = [f"{item.dataset.label}: {note}" for item in one.items for note in item.dataset.notes]
-    merits = page.bullets([m.text for m in one.merits])
+def _section(comparison: Comparison) -> str:
+    notes = [f"{item.measurement.label}: {note}" for item in comparison.items for note in item.measurement.notes]
+    merits = page.bullets([merit.text for merit in comparison.merits])
     about = (
-        f"Set {one.case.transport.name}. Residual: measured minus predicted. Ratio: predicted/measured of currents and "
-        "voltages, measured/predicted of the rest."
+        f"Set {comparison.case.transport.name}. Residual: measured minus predicted. Ratio: predicted/measured of "
+        "currents and voltages, measured/predicted of the rest."
     )
     return (
-        page.heading(one.case.title)
+        page.heading(comparison.case.title)
         + page.paragraph(about)
-        + page.table(_HEAD, [row(item) for item in one.items], numeric=_NUMERIC)
+        + page.table(_HEAD, [_row(item) for item in comparison.items], numeric=_NUMERIC)
         + page.bullets(notes)
         + (page.heading("Figures of merit") + merits if merits else "")
-        + _positions(one)
+        + _positions(comparison)
     )
 
 
-def _positions(one: Comparison) -> str:
-    if not one.ratios:
+def _positions(comparison: Comparison) -> str:
+    if not comparison.ratios:
         return ""
-    origin = one.case.cell.from_origin(0.0)
     rows = [
-        (f"{1e3 * (r.position - origin):+.2f}", f"{r.ratio:.3f} ± {r.error:.3f}", f"{r.published:.3f}",
-         "left out" if r.left_out else "")
-        for r in one.ratios
-    ]  # fmt: skip
-    head = ("position (mm)", "velocity measured/predicted", "the published way", "")
-    return page.table(head, rows, numeric=(0, 1, 2))
+        (
+            f"{1e3 * (r.position - comparison.case.setup.origin):+.2f}",
+            f"{r.ratio:.3f} ± {r.error:.3f}",
+            f"{r.published:.3f}",
+            "left out" if r.left_out else "",
+        )
+        for r in comparison.ratios
+    ]
+    return page.table(_RATIO_HEAD, rows, numeric=(0, 1, 2))

@@ -44,6 +44,40 @@ def page(title: str, *parts: str, width: int = 52) -> str:
     return _PAGE.format(title=html.escape(title), width=width, body="\n".join(p for p in parts if p))
 
 
+def report(
+    title: str,
+    *parts: str,
+    warnings: Sequence[str] = (),
+    drawn: Sequence[Path] = (),
+    sources: Sequence[tuple[str, str]] = (),
+    width: int = 52,
+) -> str:
+    """The page of a result: what must not be overlooked, what was found, the figures, the files it was made from.
+
+    Parameters
+    ----------
+    title : str
+        Plain text.
+    *parts : str
+        What was found, HTML.
+    warnings : sequence of str
+        Plain texts.
+    drawn : sequence of Path
+        Pictures.
+    sources : sequence of tuple
+        Heading and text of each file.
+    width : int
+        Of a figure, in letters.
+
+    Returns
+    -------
+    str
+    """
+    shown = (heading("Figures"), figures(drawn)) if drawn else ()
+    files = (heading(name) + verbatim(text) for name, text in sources)
+    return page(title, *map(warning, warnings), *parts, *shown, *files, width=width)
+
+
 def warning(text: str) -> str:
     """A paragraph that must not be overlooked."""
     return f'<p class="warn">{html.escape(text.strip())}</p>'

@@ -1,14 +1,16 @@
 """The properties of a transport set: the one table of them, and the block of a file that states one.
 
-A block is a constant, a table or an expression, with unit and source. It is read once (:func:`read_property`) and bound
-to a temperature and a composition scale later; what comes out is a function of c [mol/m^3], m [mol/kg] and r [1] that
-returns SI values.
+A block is a constant, a table or an expression, with unit and source. It is read once (:func:`read_property`); what
+comes out, a :class:`Law`, is numbers only: a fit moves them without writing or reading any text. A law is bound to a
+temperature and a composition scale later, as a function of c [mol/m^3], m [mol/kg] and r [1] that returns SI values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Literal, Protocol, cast
 
 import numpy as np
 
@@ -74,6 +76,121 @@ _FORMS = {
 }
 
 
+class Law(Protocol):
+    """How a property depends on composition and temperature: numbers in, SI values out."""
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Which of c, m, r, T and t_plus it depends on."""
+
+    @property
+    def covers(self) -> tuple[float, float] | None:
+        """Span of a table in its variable [SI], from zero where it says what happens below; None: everywhere."""
+
+    def __call__(self, values: Mapping[str, Array]) -> Array:
+        """The property, SI, from a mapping of those names (c always among them) to SI arrays of one shape."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One value [SI] at every composition."""
+
+    value: float
+    uses: ClassVar[frozenset[str]] = frozenset()
+    covers: ClassVar[None] = None
+
+    def __call__(self, values: Mapping[str, Array]) -> Array:
+        """See :class:`Law`."""
+        return np.full(np.shape(values["c"]), self.value)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A monotone (PCHIP) curve through tabulated points, held beyond them.
+
+    Parameters
+    ----------
+    variable : {"c", "m", "r"}
+        Of the abscissa.
+    x : ndarray, shape (n,)
+        Increasing [SI].
+    y : ndarray, shape (n,)
+        As tabulated.
+    factor : float
+        From the unit of `y` to SI.
+    log : bool
+        Whether the curve is drawn through logarithms of both.
+    below : {"proportional", "constant"}, optional
+        What happens below the first point; None: the table does not reach there.
+    """
+
+    variable: str
+    x: Array
+    y: Array
+    factor: float = 1.0
+    log: bool = False
+    below: Literal["proportional", "constant"] | None = None
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """See :class:`Law`."""
+        return frozenset({self.variable})
+
+    @property
+    def covers(self) -> tuple[float, float]:
+        """See :class:`Law`."""
+        return (0.0 if self.below else float(self.x[0])), float(self.x[-1])
+
+    @cached_property
+    def _spline(self) -> Callable[[Array], Array]:
+        from scipy.interpolate import PchipInterpolator
+
+        y = self.y * self.factor
+        return PchipInterpolator(np.log(self.x), np.log(y)) if self.log else PchipInterpolator(self.x, y)
+
+    def __call__(self, values: Mapping[str, Array]) -> Array:
+        """See :class:`Law`."""
+        x = values[self.variable]
+        first = float(self.x[0])
+        inside = np.clip(x, first, float(self.x[-1]))
+        result = np.exp(self._spline(np.log(inside))) if self.log else self._spline(inside)
+        if self.below == "proportional":
+            result = np.where(x < first, float(self.y[0] * self.factor) * x / first, result)
+        return np.asarray(result, dtype=float)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """An expression in c, m, r, T and, for chi, t_plus.
+
+    Parameters
+    ----------
+    expression : Expression
+        Checked, with its constants.
+    factor : float
+        From its own unit to SI.
+    scales : mapping
+        Name of a variable -> the unit [SI] in which the expression has it.
+    """
+
+    expression: Expression
+    factor: float
+    scales: Mapping[str, float]
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """See :class:`Law`."""
+        return self.expression.names
+
+    covers: ClassVar[None] = None
+
+    def __call__(self, values: Mapping[str, Array]) -> Array:
+        """See :class:`Law`."""
+        if not self.uses:
+            return np.full(np.shape(values["c"]), float(self.expression()) * self.factor)
+        return self.expression(**{name: values[name] / self.scales[name] for name in self.uses}) * self.factor
+
+
 @dataclass(frozen=True)
 class PropertyBlock:
     """A property as its source states it.
@@ -86,29 +203,26 @@ class PropertyBlock:
         Where it comes from.
     uncertainty : str
         As stated, ``""`` where none is.
-    uses : frozenset of str
-        Which of c, m, r, T, t_plus it depends on.
-    function : callable
-        ``function(values)`` with a mapping of those names to SI arrays -> SI values.
-    covers : tuple of float, optional
-        Span of a table in its variable, SI; from zero where `below` says what happens there.
+    law : Law
+        The property itself.
     """
 
     field: str
     source: str
     uncertainty: str
-    uses: frozenset[str]
-    function: Callable[[Mapping[str, Array]], Array]
-    covers: tuple[float, float] | None = None
+    law: Law
 
     def bind(self, T: float, t_plus: Property | None = None) -> Property:
         """The property at temperature `T` [K]; `t_plus` serves expressions that mention it."""
+        law, uses = self.law, self.law.uses
 
         def evaluate(c: Array, m: Array, r: Array) -> Array:
-            values = {"c": c, "m": m, "r": r, "T": np.full(np.shape(c), T)}
-            if t_plus is not None and "t_plus" in self.uses:
+            values = {"c": c, "m": m, "r": r}
+            if "T" in uses:
+                values["T"] = np.full(np.shape(c), T)
+            if t_plus is not None and "t_plus" in uses:
                 values["t_plus"] = t_plus(c, m, r)
-            return self.function(values)
+            return law(values)
 
         return evaluate
 
@@ -142,31 +256,14 @@ def read_property(table: Table, kind: PropertyKind) -> PropertyBlock:
             raise table.error(key, f"does not go with `{form}`; a block is one of value, table (x, y) and expression")
     source = table.string("source")
     uncertainty = table.string("uncertainty", "")
-    covers = None
+    law: Law
     if form == "value":
-        value = table.quantity("value", unit)
-        uses: frozenset[str] = frozenset()
-
-        def function(values: Mapping[str, Array]) -> Array:
-            return np.full(np.shape(values["c"]), value)
-
+        law = Constant(table.quantity("value", unit))
     elif form == "x":
-        variable, interpolant, covers = _read_table(table, unit)
-        uses = frozenset({variable})
-
-        def function(values: Mapping[str, Array]) -> Array:
-            return interpolant(values[variable])
-
+        law = _read_curve(table, unit)
     else:
-        expression, factor, scales = _read_expression(table, unit, kind.names)
-        uses = expression.names
-
-        def function(values: Mapping[str, Array]) -> Array:
-            scaled = {name: values[name] / scales[name] for name in uses}
-            result = expression(**scaled) if uses else np.broadcast_to(expression(), np.shape(values["c"]))
-            return result * factor
-
-    return PropertyBlock(table.name, source, uncertainty, uses, function, covers)
+        law = _read_formula(table, unit, kind.names)
+    return PropertyBlock(table.name, source, uncertainty, law)
 
 
 def _form(table: Table) -> str:
@@ -193,11 +290,10 @@ def _located_factor(table: Table, key: str, given: str, unit: str) -> float:
         return factor_to_si(given, unit, field=f"{table.name}.{key}")
 
 
-def _read_table(table: Table, unit: str) -> tuple[str, Callable[[Array], Array], tuple[float, float]]:
+def _read_curve(table: Table, unit: str) -> Curve:
     variable = table.choice("variable", VARIABLES)
-    x_factor = _unit_factor(table, "x_unit", SI_UNITS[variable], DEFAULT_UNITS[variable])
-    x = np.array(table.array("x")) * x_factor
-    y = np.array(table.array("y")) * _unit_factor(table, "unit", unit, None)
+    x = np.array(table.array("x")) * _unit_factor(table, "x_unit", SI_UNITS[variable], DEFAULT_UNITS[variable])
+    y, factor = np.array(table.array("y")), _unit_factor(table, "unit", unit, None)
     log = table.boolean("log", False)
     below = table.choice("below", ("proportional", "constant"), None)
     if x.size != y.size:
@@ -213,23 +309,10 @@ def _read_table(table: Table, unit: str) -> tuple[str, Callable[[Array], Array],
         raise InputError(f"{table.where('log')} = true needs positive x and y")
     if below == "proportional" and x[0] <= 0:
         raise table.error("below", "needs a first point above zero")
-
-    from scipy.interpolate import PchipInterpolator
-
-    spline = PchipInterpolator(np.log(x), np.log(y)) if log else PchipInterpolator(x, y)
-    first, last, lowest = float(x[0]), float(x[-1]), float(y[0])
-
-    def interpolant(values: Array) -> Array:
-        inside = np.clip(values, first, last)
-        result = np.asarray(np.exp(spline(np.log(inside))) if log else spline(inside), dtype=float)
-        if below == "proportional":
-            result = np.where(values < first, lowest * values / first, result)
-        return result
-
-    return variable, interpolant, (0.0 if below else first, last)
+    return Curve(variable, x, y, factor, log, cast(Literal["proportional", "constant"] | None, below))
 
 
-def _read_expression(table: Table, unit: str, names: tuple[str, ...]) -> tuple[Expression, float, Mapping[str, float]]:
+def _read_formula(table: Table, unit: str, names: tuple[str, ...]) -> Formula:
     factor = _unit_factor(table, "unit", unit, None)
     units = table.table("units", {})
     units.only("c", "m", "r", "T")
@@ -246,4 +329,4 @@ def _read_expression(table: Table, unit: str, names: tuple[str, ...]) -> tuple[E
         expression = parse_expression(
             table.string("expression"), ("c", "m", "r", "T", *names), constants, field=f"{table.name}.expression"
         )
-    return expression, factor, scales
+    return Formula(expression, factor, scales)

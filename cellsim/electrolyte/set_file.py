@@ -238,8 +238,9 @@ class SetFile:
         rho = self.volumes.bind(T)
         nothing = np.zeros
         variable, _, top = self.range
-        reach = self.volumes.covers[1] if self.volumes.covers else np.inf
-        own = "c" if "c" in self.volumes.uses or not self.volumes.uses else min(self.volumes.uses - {"T"})
+        reach = self.volumes.law.covers[1] if self.volumes.law.covers else np.inf
+        uses = self.volumes.law.uses
+        own = "c" if "c" in uses or not uses else min(uses - {"T"})
         try:
             if own == "c":
 
@@ -280,17 +281,17 @@ class SetFile:
         low, high = bound.c_range
         c = np.unique(np.clip(np.concatenate([np.geomspace(low, high, 301), np.linspace(low, high, 301)]), low, high))
         composition = {"c": c, "m": bound.m(c), "r": bound.r(c)}
-        blocks = dict(self.properties)
+        laws = {name: block.law for name, block in self.properties.items()}
         if isinstance(self.volumes, PropertyBlock):
-            blocks["volumes.density"] = self.volumes
-        for name, block in blocks.items():
-            if block.covers is None:
+            laws["volumes.density"] = self.volumes.law
+        for name, law in laws.items():
+            if law.covers is None:
                 continue
-            variable = min(block.uses)
+            variable = min(law.uses)
             span = composition[variable]
             for end, missing in (
-                (0, span[0] < block.covers[0] * (1 - 1e-6)),
-                (-1, span[-1] > block.covers[1] * (1 + 1e-6)),
+                (0, span[0] < law.covers[0] * (1 - 1e-6)),
+                (-1, span[-1] > law.covers[1] * (1 + 1e-6)),
             ):
                 if missing:
                     factor = factor_to_si(DEFAULT_UNITS[variable], SI_UNITS[variable])
@@ -298,7 +299,7 @@ class SetFile:
                     remedy = "extend the table, narrow [range]" + (" or set below" if end == 0 else "")
                     raise InputError(
                         f"{self.file}: {name}.x {'begins' if end == 0 else 'ends'} at {variable} = "
-                        f"{block.covers[end] / factor:.4g}{unit}, but [range] reaches "
+                        f"{law.covers[end] / factor:.4g}{unit}, but [range] reaches "
                         f"{span[end] / factor:.4g}{unit}; {remedy}"
                     )
         with np.errstate(all="ignore"):
@@ -477,7 +478,7 @@ def _read_volumes(table: Table) -> tuple[ConstantVolumes | PropertyBlock, str]:
         raise table.error("V_e", "does not go with density, from which V_e follows")
     density = table.table("density")
     block = read_property(Table({"source": source, **density.data}, density.file, density.name), _DENSITY)
-    if len(block.uses - {"T"}) > 1:
+    if len(block.law.uses - {"T"}) > 1:
         raise InputError(f"{density.where()} must depend on one of c, m and r only")
     return block, source
 

@@ -222,7 +222,8 @@ class TransportSet:
         """Volume fraction of solvent, c0 V_0; 1 by decree with ``solvent_motion = "none"``."""
         if self.solvent_motion == "none":
             return np.ones(np.shape(c))
-        return self.volumes.c_0(c) * self.V_0(c)
+        c_0 = self.volumes.c_0(c)
+        return c_0 * (1 / (c_0 - np.asarray(c, dtype=float) * self.volumes.dc_0(c)))
 
     def volume_ratio(self, c: ArrayLike) -> Array:
         """V_e/V_0: moles of solvent that make room for one mole of salt [1]; 0 without solvent motion."""
@@ -293,7 +294,8 @@ class TransportSet:
         return np.clip(np.asarray(c, dtype=float), *self.c_range)
 
     def _evaluate(self, source: Property, c: Array) -> Array:
-        return np.asarray(source(c, self.m(c), self.r(c)), dtype=float)
+        r = self.r(c)
+        return np.asarray(source(c, r / self.M_0, r), dtype=float)
 
     def kappa(self, c: ArrayLike) -> Array:
         """Conductivity [S/m]."""
@@ -375,7 +377,8 @@ class TransportSet:
     def potential_slope(self, c: ArrayLike) -> Array:
         """(1 - t+0) chi dln m/dln c = (1 - t+0) chi / phi_0 [1], held at its end values outside the range."""
         clamped = self.with_extrapolation("clamp")
-        return clamped.one_minus_t_plus_chi(c) / clamped.phi_0(np.clip(np.asarray(c, dtype=float), *self.c_range))
+        c = clamped._admit(c)
+        return clamped.one_minus_t_plus_chi(c) / clamped.phi_0(c)
 
     def potential_integral(self, c: ArrayLike) -> Array:
         """W(c), the integral of (1 - t+0) chi dln m from the upper end of the range to c [1].

@@ -32,7 +32,7 @@ from cellsim.fit.problem import STEP, Problem
 
 
 @dataclass(frozen=True)
-class Check:
+class ResidualCheck:
     """One statistic of the residuals.
 
     Parameters
@@ -64,31 +64,31 @@ class Whiteness:
     ----------
     residual : ndarray, shape (t, k)
         Whitened: measured minus predicted with what pixels and profiles share taken off [1].
-    checks : tuple of Check
+    checks : tuple of ResidualCheck
         Statistics.
     by_profile, by_pixel : ndarray, shape (t,), (k,)
         Mean square [1].
     """
 
     residual: Array
-    checks: tuple[Check, ...]
+    checks: tuple[ResidualCheck, ...]
     by_profile: Array
     by_pixel: Array
 
     @property
-    def worst(self) -> Check:
+    def worst(self) -> ResidualCheck:
         """The check with the smallest p."""
         return min(self.checks, key=lambda c: (c.p, -abs(c.value - c.expected) / max(c.sd, 1e-300)))
 
 
 def whiteness(
-    found: Estimate, shape: tuple[int, int], *, draws: int = 400, seed: int = 0, noise: Array | None = None
+    fit: Estimate, shape: tuple[int, int], *, draws: int = 400, seed: int = 0, noise: Array | None = None
 ) -> Whiteness:
     """Check the residuals of a fit to one set of profiles.
 
     Parameters
     ----------
-    found : Estimate
+    fit : Estimate
         A fit with one observation.
     shape : tuple of int
         Profiles and pixels.
@@ -108,26 +108,26 @@ def whiteness(
     InputError
         Several observations, or a shape that is not theirs.
     """
-    problem = found.problem
+    problem = fit.problem
     if len(problem.observations) != 1 or problem.size != shape[0] * shape[1]:
         raise InputError(f"residuals of {shape[0]} x {shape[1]} points asked for, the fit has {problem.size}")
-    w = (found.residuals[: problem.size] if noise is None else noise).reshape(shape)
+    w = (fit.residuals[: problem.size] if noise is None else noise).reshape(shape)
     model = problem.observations[0].noise
-    fitted, _ = np.linalg.qr(found.jacobian[: problem.size])
+    fitted, _ = np.linalg.qr(fit.jacobian[: problem.size])
     generator = np.random.default_rng(seed)
-    seen = statistics(w)
-    made: dict[str, list[float]] = {name: [] for name in seen}
+    measured = statistics(w)
+    simulated: dict[str, list[float]] = {name: [] for name in measured}
     for _ in range(draws):
         z = model.whiten(model.draw(generator))
         z = z - fitted @ (fitted.T @ z)
         for name, value in statistics(z.reshape(shape)).items():
-            made[name].append(value)
+            simulated[name].append(value)
     checks = []
-    for name, value in seen.items():
-        drawn = np.array(made[name])
+    for name, value in measured.items():
+        drawn = np.array(simulated[name])
         centre = float(drawn.mean())
         far = np.count_nonzero(np.abs(drawn - centre) >= abs(value - centre))
-        checks.append(Check(name, value, centre, float(drawn.std(ddof=1)), float((far + 1) / (draws + 1))))
+        checks.append(ResidualCheck(name, value, centre, float(drawn.std(ddof=1)), float((far + 1) / (draws + 1))))
     return Whiteness(w, tuple(checks), (w**2).mean(axis=1), (w**2).mean(axis=0))
 
 
@@ -223,9 +223,13 @@ def forecast(early: Estimate, whole: Problem, late: Mask, *, observation: int = 
         up, down = whole.predictions(early.u + e)[observation], whole.predictions(early.u - e)[observation]
         slopes[:, k] = (up - down) / (2 * STEP)
     return conditional(
-        whole.observations[observation], values, late, level=float(early.levels[observation]), slopes=slopes,
+        whole.observations[observation],
+        values,
+        late,
+        level=float(early.levels[observation]),
+        slopes=slopes,
         covariance=early.covariance,
-    )  # fmt: skip
+    )
 
 
 def conditional(
@@ -259,7 +263,7 @@ def conditional(
     Forecast
     """
     C = level**2 * observation.noise.covariance
-    residual = observation.measured - predicted
+    residual = observation.value - predicted
     factor = cho_factor(C[np.ix_(~late, ~late)], lower=True)
     cross = C[np.ix_(~late, late)]
     K = cho_solve(factor, cross).T
@@ -270,7 +274,7 @@ def conditional(
         spread = spread + G @ covariance @ G.T
     spread = 0.5 * (spread + spread.T)
     L = np.linalg.cholesky(spread)
-    measured = observation.measured[late]
+    measured = observation.value[late]
     w = solve_triangular(L, measured - mean, lower=True)
     density = -0.5 * float(w @ w) - float(np.sum(np.log(np.diag(L))))
     return Forecast(measured, mean, np.sqrt(np.diag(spread)), np.asarray(w), density)
@@ -403,10 +407,10 @@ def voltage_check(
     centre = np.median(electrolyte[:, use], axis=0)
     resistance, residual = left(U[use] - centre)
     generator = np.random.default_rng(seed)
-    made = []
+    simulated = []
     for row in electrolyte[:, use]:
-        rest = left(row - centre + error * generator.standard_normal(drive.size))[1]
-        made.append(float(np.sqrt(np.mean(rest**2))))
+        remainder = left(row - centre + error * generator.standard_normal(drive.size))[1]
+        simulated.append(float(np.sqrt(np.mean(remainder**2))))
     rms = float(np.sqrt(np.mean(residual**2)))
-    p = (1 + np.count_nonzero(np.array(made) >= rms)) / (1 + len(made))
-    return VoltageCheck(stretch[0], stretch[1], resistance, rms, float(np.median(made)), float(p))
+    p = (1 + np.count_nonzero(np.array(simulated) >= rms)) / (1 + len(simulated))
+    return VoltageCheck(stretch[0], stretch[1], resistance, rms, float(np.median(simulated)), float(p))

@@ -8,22 +8,42 @@ predictions, less what the nuisances can take up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base import Array, InputError
+from cellsim.base import Array, Bools, InputError, Progress
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
+from cellsim.drawing import figstyle
+from cellsim.electrolyte.set_file import read_set
+from cellsim.files.folder import result_folder, write_json
+from cellsim.files.schema import Table, read_toml
 from cellsim.fit.estimate import inverse
 from cellsim.fit.experiment import Experiment, Observation
-from cellsim.fit.parameters import Space
+from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import STEP, Problem
+from cellsim.fit.recipe import read_nuisances, read_set_model
 from cellsim.fit.set_model import SetModel
+from cellsim.instruments.looks import VelocityLook
+from cellsim.instruments.measurement import QUANTITIES, ConcentrationMap, series, velocities
+from cellsim.run.case import Case, load_case
+from cellsim.run.simulation import simulate
+from cellsim.solvers.march import Options
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 HOUR = 3600.0
+KINDS = ("current", "profile", "velocity")
+NUMBERS, FIGURE = "design.json", "design.png"
+SHOWN, DRAWN = 10, 6
+"""Experiments in the table, and cells in the figure, at most."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +94,7 @@ class Rated:
 
 
 @dataclass(frozen=True)
-class Choice:
+class NextMeasurement:
     """One measurement of the best experiment, in the order in which it is worth making.
 
     Parameters
@@ -92,27 +112,168 @@ class Choice:
     position: float
     merit: float
 
+    @property
+    def where(self) -> str:
+        """Its place in words; empty for a whole profile."""
+        return "" if math.isnan(self.position) else f"{1e3 * self.position:.2f} mm"
+
 
 @dataclass(frozen=True)
 class Design:
-    """The answer.
+    """The answer, a :class:`.Result` like any other.
 
     Parameters
     ----------
+    title : str
+        For figure and table.
     goal : str
         In words.
-    separates : bool
-        Whether the goal is to tell two sets apart (merit: chi2), else to shrink an error (merit: standard error).
+    parameter : Parameter, optional
+        Whose error is to shrink (merit: standard error); None where two sets are to be told apart (merit: chi2).
     rated : tuple of Rated
         The best first.
-    choices : tuple of Choice
+    choices : tuple of NextMeasurement
         Single measurements of the best, by greedy choice; the current is taken as always there.
     """
 
+    title: str
     goal: str
-    separates: bool
+    parameter: Parameter | None
     rated: tuple[Rated, ...]
-    choices: tuple[Choice, ...]
+    choices: tuple[NextMeasurement, ...]
+
+    @property
+    def separates(self) -> bool:
+        """Whether the goal is to tell two sets apart."""
+        return self.parameter is None
+
+    def _text(self, merit: float) -> str:
+        """A merit in words: chi2, or the standard error in the parameter's own terms."""
+        if self.parameter is None:
+            return f"{merit:.3g}"
+        if merit > 10:
+            return "not held"
+        p = self.parameter
+        return f"{100 * merit:.3g} %" if p.logarithmic else f"{merit * p.typical:.3g} {p.unit}".strip()
+
+    def lines(self) -> list[str]:
+        """The table: the best experiments, then the best single measurements of the first."""
+        merit = "chi2 between the sets" if self.separates else "standard error"
+        kinds = list(self.rated[0].share)
+        heads = ["voltage", "thickness", "duration", "hours", f"{merit:>21}", *(f"{k + ' alone':>14}" for k in kinds)]
+        lines = [f"{self.title}: {self.goal}, per hour of beam time", "  ".join(heads)]
+        for r in self.rated[:SHOWN]:
+            cells = [
+                f"{r.voltage:5.3g} V",
+                f"{1e3 * r.thickness:6.3g} mm",
+                f"{r.duration / HOUR:6.3g} h",
+                f"{r.hours:5.3g}",
+                f"{self._text(r.merit):>21}",
+                *(f"{self._text(r.share[k]):>14}" for k in kinds),
+            ]
+            if r.ends <= r.duration:
+                cells.append(f"salt runs out at {r.ends / HOUR:.3g} h")
+            lines.append("  ".join(cells))
+        if self.choices:
+            lines.append("of the first, the measurements worth making, in order (the current is always recorded):")
+            for c in self.choices:
+                at = f" at {c.where}" if c.where else ""
+                lines.append(f"  {c.kind} at {c.time / 60:.0f} min{at}: {merit} {self._text(c.merit)}")
+        return lines
+
+    def numbers(self) -> dict[str, Any]:
+        """What design.json holds, SI."""
+        return {
+            "title": self.title,
+            "goal": self.goal,
+            "separates": self.separates,
+            "rated": [
+                {
+                    "voltage": r.voltage,
+                    "thickness": r.thickness,
+                    "duration": r.duration,
+                    "hours": r.hours,
+                    "merit": r.merit,
+                    "per_hour": r.rate,
+                    "alone": r.share,
+                    "salt_runs_out": r.ends,
+                }
+                for r in self.rated
+            ],
+            "choices": [vars(c) for c in self.choices],
+        }
+
+    def dataset(self) -> xr.Dataset:
+        """Every experiment with its merit, the best first."""
+        import xarray as xr
+
+        units = {"voltage": "V", "thickness": "m", "duration": "s", "hours": "h", "merit": "1", "rate": "1/h"}
+        kinds = list(self.rated[0].share)
+        variables: dict[str, Any] = {
+            name: ("experiment", [getattr(r, name) for r in self.rated], {"units": unit})
+            for name, unit in units.items()
+        }
+        alone = [[r.share[kind] for kind in kinds] for r in self.rated]
+        variables["alone"] = (("experiment", "kind"), alone, {"long_name": "merit with one kind of measurement"})
+        return xr.Dataset(variables, {"kind": kinds}, {"title": self.title, "goal": self.goal})
+
+    def draw(self, path: str | Path) -> Path:
+        """Left: merit against beam time, a line per cell. Right: what each further measurement of the best adds."""
+        from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+
+        p = self.parameter
+        scale = 1.0 if p is None or p.logarithmic else p.typical
+        name = "expected $\\chi^2$" if p is None else f"standard error of {p.name}"
+        note = "Fisher information at the set the design starts from; overhead of every cell included."
+        layout = {"title": self.title, "note": note, "width": figstyle.TWO_COLUMNS, "height": 2.6}
+        cells = list(dict.fromkeys((r.voltage, r.thickness) for r in self.rated))[:DRAWN]
+        with figstyle.drawing(path, 1, 2, **layout) as (_, (left, right)):
+            for (V, L), colour in zip(cells, figstyle.shades(len(cells)), strict=True):
+                own = sorted((r for r in self.rated if (r.voltage, r.thickness) == (V, L)), key=lambda r: r.hours)
+                hours, merits = [r.hours for r in own], [scale * r.merit for r in own]
+                left.loglog(hours, merits, "o-", color=colour, label=f"{V:g} V, {1e3 * L:g} mm")
+            left.legend(fontsize=6)
+            for axis, minor in ((left.xaxis, ScalarFormatter()), (left.yaxis, NullFormatter())):
+                axis.set_major_formatter(ScalarFormatter())
+                axis.set_minor_formatter(minor)
+            left.xaxis.set_major_locator(FixedLocator(sorted({round(r.hours, 2) for r in self.rated})))
+            left.xaxis.set_minor_locator(FixedLocator([]))
+            left.set_xlabel(figstyle.label("", "h", "beam time"))
+            order = np.arange(1, len(self.choices) + 1)
+            right.plot(order, [scale * c.merit for c in self.choices], "o-", color=figstyle.COLOURS[0])
+            for k, c in zip(order, self.choices, strict=True):
+                text = f"{c.time / 60:.0f} min" + (f", {c.where}" if c.where else "")
+                place: dict[str, Any] = {"xytext": (2, 4), "textcoords": "offset points", "fontsize": 5.5}
+                right.annotate(text, (k, scale * c.merit), **place)
+            right.set_xlabel("measurements made, the best first")
+            right.margins(x=0.15, y=0.15)
+            right.set_xticks(order)
+            for panel in (left, right):
+                panel.set_ylabel(name)
+        return Path(path)
+
+
+def write_design(design: Design, directory: str | Path) -> list[Path]:
+    """Write ``design.png`` and ``design.json``, all or nothing.
+
+    Parameters
+    ----------
+    design : Design
+        The answer.
+    directory : str or Path
+        Made if it is not there.
+
+    Returns
+    -------
+    list of Path
+    """
+    directory = Path(directory)
+    with result_folder(directory, last=NUMBERS, stale=(FIGURE,)) as fresh:
+        written = [design.draw(fresh / FIGURE), write_json(fresh / NUMBERS, design.numbers())]
+    return [directory / path.name for path in written]
+
+
+# ---- rating ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -127,80 +288,41 @@ class _Rows:
     ends: float
 
 
-def candidates(
-    model: SetModel,
-    nuisances: Space | None,
-    cell: Cell,
-    c0: float,
-    observations: Callable[[Cell], tuple[Observation, ...]],
-    *,
-    voltages: Sequence[float],
-    thicknesses: Sequence[float],
-    duration: float,
-    cell_roles: Mapping[str, str],
-) -> list[Candidate]:
-    """All voltages and thicknesses with the same kinds of measurement.
+@dataclass(frozen=True)
+class Offer:
+    """What may be chosen, and the goal.
 
     Parameters
     ----------
-    model : SetModel
-        The set and what of it is unknown.
-    nuisances : Space or None
-        What else is.
-    cell : Cell
-        But for its thickness.
-    c0 : float
-        Initial salt [mol/m^3].
-    observations : callable
-        The measurements a cell of given thickness would allow.
-    voltages, thicknesses : sequence of float
-        [V], [m]
-    duration : float
-        The longest [s].
-    cell_roles : mapping
-        As :class:`Experiment.nuisance`.
-
-    Returns
-    -------
-    list of Candidate
-    """
-    space = Space((*model.parameters, *(nuisances.parameters if nuisances else ())))
-    found = []
-    for thickness in thicknesses:
-        scaled = replace(cell, thickness=thickness)
-        for voltage in voltages:
-            protocol = Protocol((hold_voltage(voltage, duration),))
-            e = Experiment(
-                f"{voltage:g} V, {1e3 * thickness:g} mm", scaled, protocol, c0, observations(scaled), cell_roles
-            )
-            found.append(Candidate(voltage, thickness, Problem(space, model, (e,))))
-    return found
-
-
-def design(
-    found: Sequence[Candidate],
-    durations: Sequence[float],
-    *,
-    shrink: str = "",
-    rival: SetModel | None = None,
-    overhead: float = 0.0,
-    choose: int = 8,
-    progress: Callable[[int, int], None] | None = None,
-) -> Design:
-    """Rate every candidate at every duration.
-
-    Parameters
-    ----------
-    found : sequence of Candidate
-        Cells.
-    durations : sequence of float
+    title : str
+        For figure and table.
+    candidates : tuple of Candidate
+        Every cell that may be built.
+    durations : tuple of float
         [s]
+    overhead : float
+        Beam time of a cell beside its duration [s].
     shrink : str
         The parameter whose error is to shrink; or
     rival : SetModel, optional
         the other set, to be told from the candidates' own.
-    overhead : float
-        Beam time each cell costs beside its duration [s].
+    """
+
+    title: str
+    candidates: tuple[Candidate, ...]
+    durations: tuple[float, ...]
+    overhead: float = 0.0
+    shrink: str = ""
+    rival: SetModel | None = None
+
+
+def design(offer: Offer, *, choose: int = 8, progress: Progress | None = None) -> Design:
+    """Rate every candidate at every duration.
+
+    Parameters
+    ----------
+    offer : Offer
+        As :func:`read_design` gives it.
     choose : int
         Single measurements picked for the best.
     progress : callable, optional
@@ -215,31 +337,31 @@ def design(
     InputError
         No goal or two, an unknown parameter, no candidate.
     """
-    if bool(shrink) == (rival is not None):
+    if bool(offer.shrink) == (offer.rival is not None):
         raise InputError("a design has one goal: shrink = a parameter, or separate = two sets")
-    if not found or not len(durations):
+    if not offer.candidates or not offer.durations:
         raise InputError("a design needs voltages, thicknesses and durations to choose from")
-    space = found[0].problem.space
-    goal = space.index(shrink) if shrink else -1
+    problem = offer.candidates[0].problem
+    space, goal = problem.space, problem.space.index(offer.shrink) if offer.shrink else -1
     rated: list[Rated] = []
     rows_of: dict[tuple[float, float], _Rows] = {}
-    for k, one in enumerate(found):
-        rows = _rows(one.problem, rival)
-        rows_of[one.voltage, one.thickness] = rows
-        for duration in durations:
-            keep = rows.time <= duration * (1 + 1e-9)
-            merit = _merit(rows, keep, space, goal)
-            share = {kind: _merit(rows, keep & (rows.kind == kind), space, goal) for kind in dict.fromkeys(rows.kind)}
-            hours = (duration + overhead) / HOUR
+    for k, c in enumerate(offer.candidates):
+        rows = _rows(c.problem, offer.rival)
+        rows_of[c.voltage, c.thickness] = rows
+        for duration in offer.durations:
+            inside = rows.time <= duration * (1 + 1e-9)
+            merit = _merit(rows, inside, space, goal)
+            share = {kind: _merit(rows, inside & (rows.kind == kind), space, goal) for kind in dict.fromkeys(rows.kind)}
+            hours = (duration + offer.overhead) / HOUR
             rate = merit / hours if goal < 0 else 1 / (merit**2 * hours)
-            rated.append(Rated(one.voltage, one.thickness, duration, hours, merit, rate, share, rows.ends))
+            rated.append(Rated(c.voltage, c.thickness, duration, hours, merit, rate, share, rows.ends))
         if progress is not None:
-            progress(k + 1, len(found))
+            progress(k + 1, len(offer.candidates))
     rated.sort(key=lambda r: -r.rate)
     best = rated[0]
-    picked = _greedy(rows_of[best.voltage, best.thickness], best.duration, space, goal, choose)
-    text = f"the standard error of {shrink}" if shrink else f"{found[0].problem.model.base.name} against the rival set"
-    return Design(text, goal < 0, tuple(rated), tuple(picked))
+    choices = _greedy(rows_of[best.voltage, best.thickness], best.duration, space, goal, choose)
+    text = f"the standard error of {offer.shrink}" if goal >= 0 else f"{problem.model.base.name} against the rival set"
+    return Design(offer.title, text, space.parameters[goal] if goal >= 0 else None, tuple(rated), tuple(choices))
 
 
 def _rows(problem: Problem, rival: SetModel | None) -> _Rows:
@@ -252,27 +374,26 @@ def _rows(problem: Problem, rival: SetModel | None) -> _Rows:
         e[k] = STEP
         pairs = zip(problem.predictions(u + e), problem.predictions(u - e), strict=True)
         columns.append([(up - down) / (2 * STEP) for up, down in pairs])
-    other = base
-    if rival is not None:
-        other = Problem(space, rival, problem.experiments).predictions(u)
-    parts: dict[str, list[Array]] = {name: [] for name in ("J", "d", "time", "position")}
+    other = base if rival is None else Problem(space, rival, problem.experiments).predictions(u)
+    blocks: list[tuple[Array, Array, Array, Array]] = []
     kinds: list[str] = []
     ends = np.inf
     for j, o in enumerate(problem.observations):
-        seen = np.isfinite(base[j]) & np.isfinite(other[j]) & np.all([np.isfinite(c[j]) for c in columns], axis=0)
-        if not seen.all() and o.time.size:
-            ends = min(ends, float(o.time[~seen].min()))
-        block = np.stack([np.where(seen, c[j], 0.0) for c in columns], axis=1) if columns else np.zeros((o.size, 0))
-        parts["J"].append(np.column_stack([o.noise.whiten(c) for c in block.T]) if columns else block)
-        parts["d"].append(o.noise.whiten(np.where(seen, other[j] - base[j], 0.0)))
-        parts["time"].append(o.time)
-        parts["position"].append(np.full(o.size, np.nan) if o.position is None else o.position)
+        visible = np.isfinite(base[j]) & np.isfinite(other[j]) & np.all([np.isfinite(c[j]) for c in columns], axis=0)
+        if not visible.all() and o.time.size:
+            ends = min(ends, float(o.time[~visible].min()))
+        J = np.zeros((o.size, 0))
+        if columns:
+            J = np.column_stack([o.noise.whiten(np.where(visible, c[j], 0.0)) for c in columns])
+        difference = o.noise.whiten(np.where(visible, other[j] - base[j], 0.0))
+        position = np.full(o.size, np.nan) if o.position is None else o.position
+        blocks.append((J, difference, o.time, position))
         kinds += [o.kind] * o.size
-    merged = {name: np.concatenate(values) for name, values in parts.items()}
-    return _Rows(merged["J"], merged["d"], np.array(kinds), merged["time"], merged["position"], ends)
+    J, difference, time, position = (np.concatenate(block) for block in zip(*blocks, strict=True))
+    return _Rows(J, difference, np.array(kinds), time, position, ends)
 
 
-def _merit(rows: _Rows, keep: NDArray[np.bool_], space: Space, goal: int) -> float:
+def _merit(rows: _Rows, keep: Bools, space: Space, goal: int) -> float:
     J = rows.J[keep]
     prior = np.diag([0.0 if p.prior_u is None else 1 / p.prior_u[1] ** 2 for p in space.parameters])
     if goal >= 0:
@@ -285,7 +406,7 @@ def _merit(rows: _Rows, keep: NDArray[np.bool_], space: Space, goal: int) -> flo
     return max(float(d @ d) - taken_up, 0.0)
 
 
-def _greedy(rows: _Rows, duration: float, space: Space, goal: int, count: int) -> list[Choice]:
+def _greedy(rows: _Rows, duration: float, space: Space, goal: int, count: int) -> list[NextMeasurement]:
     """Measurement after measurement, each time the one that helps most; the current is there already."""
     inside = rows.time <= duration * (1 + 1e-9)
     chosen = inside & np.isin(rows.kind, ["current", "voltage"])
@@ -294,15 +415,118 @@ def _greedy(rows: _Rows, duration: float, space: Space, goal: int, count: int) -
         here = inside & (rows.kind == kind)
         places = [np.nan] if kind == "profile" else np.unique(rows.position[here])
         units += [(kind, float(t), float(x)) for t in np.unique(rows.time[here]) for x in list(places)]
-    picked: list[Choice] = []
+    picked: list[NextMeasurement] = []
     for _ in range(min(count, len(units))):
-        tried: list[tuple[float, NDArray[np.bool_]]] = []
+        tried: list[tuple[float, Bools]] = []
         for kind, t, x in units:
             more = chosen | ((rows.kind == kind) & (rows.time == t) & ((rows.position == x) | np.isnan(x)))
             tried.append((_merit(rows, more, space, goal), more))
-        order = [m for m, _ in tried]
-        best = int(np.argmax(order) if goal < 0 else np.argmin(order))
+        merits = [merit for merit, _ in tried]
+        best = int(np.argmax(merits) if goal < 0 else np.argmin(merits))
         kind, t, x = units.pop(best)
         chosen = tried[best][1]
-        picked.append(Choice(kind, t, x, tried[best][0]))
+        picked.append(NextMeasurement(kind, t, x, tried[best][0]))
     return picked
+
+
+# ---- a design's file ------------------------------------------------------------------------------------------------
+
+
+def read_design(path: str | Path) -> Offer:
+    """Read and check a design's file: what may be chosen, what can be measured, and the goal.
+
+    Parameters
+    ----------
+    path : str or Path
+        The TOML file.
+
+    Returns
+    -------
+    Offer
+
+    Raises
+    ------
+    InputError
+        Anything unknown, missing or out of bounds.
+    """
+    top = read_toml(path)
+    top.only("title", "case", "set", "goal", "candidates", "measure", "fit", "nuisance", "overhead")
+    case = load_case(top.path("case"))
+    goal = top.table("goal")
+    goal.only("shrink", "separate")
+    which = goal.exactly_one("shrink", "separate")
+    model, joint = read_set_model(top, case)
+    rival = None
+    if which == "separate":
+        names = goal.strings("separate")
+        if len(names) != 2:
+            raise goal.error("separate", "must name two sets")
+        if "fit" in top:
+            raise top.error("fit", "has no meaning where two sets are separated as they stand; nuisances do")
+        sets = (read_set(name, folder=top.file.parent) for name in names)
+        model, rival = (SetModel(file, (), case.transport.solvent_motion) for file in sets)
+    elif joint is not None:
+        raise top.error("fit", 'prior = "set" is not offered here; name the properties that are unknown')
+    nuisances, roles = read_nuisances(top, case)
+    if not model.parameters and which == "shrink":
+        raise InputError(f"{top.file}: nothing is unknown; name the properties under [fit]")
+    choices = top.table("candidates")
+    choices.only("voltage", "thickness", "duration")
+    durations = tuple(sorted(choices.quantities("duration", "s")))
+    measure = top.table("measure")
+    measure.only(*KINDS)
+    if not measure.data:
+        raise InputError(f"{top.file}: measure names nothing; there are {', '.join(KINDS)}")
+    space = Space((*model.parameters, *nuisances))
+    voltages, end = choices.quantities("voltage", "V"), durations[-1]
+    cells = []
+    for thickness in choices.quantities("thickness", "m"):
+        cell = replace(case.cell, thickness=thickness)
+        observations = tuple(_observation(measure.table(kind), kind, cell, case, end) for kind in measure)
+        for voltage in voltages:
+            name, protocol = f"{voltage:g} V, {1e3 * thickness:g} mm", Protocol((hold_voltage(voltage, end),))
+            e = Experiment(name, cell, protocol, case.c0, observations, roles)
+            cells.append(Candidate(voltage, thickness, Problem(space, model, (e,))))
+    shrink = goal.string("shrink", "")
+    if shrink:
+        space.index(shrink)
+    overhead = top.quantity("overhead", "s", 0.0, least=0)
+    return Offer(top.string("title", top.file.stem), tuple(cells), durations, overhead, shrink, rival)
+
+
+def _observation(table: Table, kind: str, cell: Cell, case: Case, end: float) -> Observation:
+    """A kind of measurement that a cell would allow, at every time and place; measured values do not matter."""
+    own = {"current": (), "profile": ("positions", "margin"), "velocity": ("positions", "beam_width", "position_error")}
+    table.only("error", "interval", *own[kind])
+    interval = table.quantity("interval", "s", above=0)
+    times = interval * np.arange(1.0, max(1, round(end / interval)) + 1)
+    times = times[times <= end * (1 + 1e-9)]
+    raw = table.data.get("error")
+    relative = isinstance(raw, str) and raw.strip().endswith("%")
+    error = table.quantity("error", "" if relative else QUANTITIES[kind].unit, above=0)
+    if kind == "current":
+        size = error * _typical_current(cell, case) if relative else error
+        return Observation.of(series("current", times, np.zeros(times.size), error=size))
+    if relative and kind == "velocity":
+        raise table.error("error", 'must be a velocity, such as "2 angstrom/s"')
+    if kind == "profile":
+        margin = table.quantity("margin", "m", 0.0, least=0)
+        count = table.integer("positions", 40, least=2)
+        x = margin + (np.arange(count) + 0.5) / count * (cell.thickness - 2 * margin)
+        zeros = np.zeros((times.size, count))
+        errors = zeros + (error * case.c0 if relative else error)
+        return Observation.of(ConcentrationMap(times, x, zeros, errors, label="profiles").measurement(case.c0))
+    places = np.array([cell.thickness * f for f in table.array("positions")])
+    if np.any(places <= 0) or np.any(places >= cell.thickness):
+        raise table.error("positions", "are fractions of the thickness, between 0 and 1")
+    t, x = np.repeat(times, places.size), np.tile(places, times.size)
+    position_error, beam = (table.quantity(key, "m", 0.0, least=0) for key in ("position_error", "beam_width"))
+    look = VelocityLook(t, x, unsigned=False, position_error=position_error, beam_width=beam)
+    return Observation.of(velocities(look, np.zeros(t.size), error=error, label="velocities"))
+
+
+def _typical_current(cell: Cell, case: Case) -> float:
+    """Mean current of the case as it stands, scaled to another thickness [A/m^2]."""
+    transport, coarse = case.transport.with_extrapolation("clamp"), Options(rtol=1e-4)
+    run = simulate(case.cell, transport, case.protocol, c0=case.c0, solver="sundials", options=coarse)
+    return float(np.mean(np.abs(run["i"]))) * case.cell.thickness / cell.thickness

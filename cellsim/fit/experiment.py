@@ -1,126 +1,101 @@
-"""One experiment of a fit: a cell, what is done to it, its own nuisances, and each thing that was measured on it."""
+"""One experiment of a fit: a cell, what is done to it, its own nuisances, and each thing that was measured on it.
+
+An observation is a measurement of which a fit uses some points, with errors for all of them, and the parameters that
+play the roles of its nuisances.
+"""
 
 from __future__ import annotations
 
 import logging
-import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellsim.base import Array, InputError
+from cellsim.base import Array, Bools, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.fit.noise import Noise
+from cellsim.instruments.data import Setup
+from cellsim.instruments.looks import ROLES
+from cellsim.instruments.measurement import Measurement
 from cellsim.run.simulation import simulate
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 
-Kind = Literal["current", "voltage", "profile", "velocity", "signal", "potential", "current_fraction", "conductivity"]
-ROLES: Mapping[str, float] = {
-    "gain": 1.0, "background": 0.0, "time_offset": 0.0, "position_offset": 0.0, "velocity_scale": 1.0,
-}  # fmt: skip
-"""Nuisances of a measurement, and their values where they are not fitted."""
-
-
-class Look(typing.Protocol):
-    """What an instrument makes of a run."""
-
-    def times(self, values: Mapping[str, float]) -> Array:
-        """When a run must be kept for it [s]; empty where it looks at the set alone."""
-
-    def predict(self, transport: TransportSet, solution: Solution | None, values: Mapping[str, float]) -> Array:
-        """The prediction, shape (n,), NaN where there is none. `values`: nuisances by role."""
+NO_PREDICTION = 30.0
+"""Residual of a point the run does not reach, in standard errors: enough to drive a search away."""
+MOST_POINTS = 400
+"""A series is thinned to this many points: a potentiostat's thousands are no more independent than that."""
+BEYOND = 1e-3
+"""Share of a run's duration by which a point may lie after its end: clocks and tables round."""
+GUESS = 0.01
+"""First guess of a free noise level, relative to the mean magnitude of the data."""
 
 
 @dataclass(frozen=True)
-class Observation:
-    """A measurement with its error model and its nuisances.
+class Observation(Measurement):
+    """A measurement as a fit uses it: every point has an error, and its nuisances have names.
 
     Parameters
     ----------
-    label : str
-        For reports.
-    kind : str
-        What it is; one of :data:`Kind`.
-    measured : ndarray, shape (n,)
-        In SI, or in the unit of a raw signal.
-    noise : Noise
-        How it scatters.
-    look : Look
-        What predicts it.
     nuisance : mapping
-        Role (:data:`ROLES`, or one of the look's own) -> name of the parameter that plays it.
+        Role (:data:`.ROLES`, or one of the look's own) -> name of the parameter that plays it.
     profiled : tuple of {"gain", "background"}
         What is free in every profile by itself: the best value is taken for each, at no cost in parameters.
-    time : ndarray, shape (n,)
-        When each point was measured [s], for holding out late ones and for figures.
-    position : ndarray, shape (n,), optional
-        Where [m], from the positive interface.
+
+    Raises
+    ------
+    InputError
+        Errors that are not stated, or not positive.
     """
 
-    label: str
-    kind: Kind
-    measured: Array
-    noise: Noise
-    look: Look
     nuisance: Mapping[str, str] = field(default_factory=dict)
     profiled: tuple[str, ...] = ()
-    time: Array = field(default_factory=lambda: np.zeros(0))
-    position: Array | None = None
 
     def __post_init__(self) -> None:
-        if self.measured.shape != self.noise.sigma.shape or not self.measured.size:
-            raise InputError(f"{self.label}: {self.measured.size} points, but {self.noise.sigma.size} errors")
-        if not np.all(np.isfinite(self.measured)):
-            raise InputError(f"{self.label}: holds points that are not numbers; take them out")
+        super().__post_init__()
+        try:
+            _ = self.noise.own
+        except InputError as error:
+            raise InputError(f"{self.label}: {error}") from error
+
+    @classmethod
+    def of(
+        cls, measurement: Measurement, nuisance: Mapping[str, str] | None = None, profiled: tuple[str, ...] = ()
+    ) -> Observation:
+        """A measurement whose errors are known, with its nuisances."""
+        known = {f.name: getattr(measurement, f.name) for f in fields(Measurement)}
+        return cls(**known, nuisance=dict(nuisance or {}), profiled=profiled)
 
     @property
-    def size(self) -> int:
-        """Number of points."""
-        return int(self.measured.size)
+    def profiled_numbers(self) -> int:
+        """How many numbers are profiled out [1]."""
+        return len(self.profiled) * len(self.noise.slices)
 
     def roles(self, values: Mapping[str, float]) -> dict[str, float]:
         """The nuisances of this observation by role, from all parameters by name."""
         return dict(ROLES) | {role: values[name] for role, name in self.nuisance.items()}
 
-    def predict(self, transport: TransportSet, solution: Solution | None, values: Mapping[str, float]) -> Array:
-        """Prediction, shape (n,); gain and background of the whole measurement applied.
-
-        Parameters
-        ----------
-        transport : TransportSet
-            The trial set.
-        solution : Solution or None
-            The run, where one is needed.
-        values : mapping
-            Nuisances by role, as :meth:`roles` gives them.
-        """
-        return np.asarray(values["background"] + values["gain"] * self.look.predict(transport, solution, values))
-
     def adjusted(self, predicted: Array) -> Array:
         """A prediction with each profile's own best gain and background, shape (n,)."""
         if not self.profiled:
             return predicted
-        made = predicted.copy()
-        for part, best in zip(self.noise.slices, self._best(predicted), strict=True):
-            made[part] = self._columns(predicted[part]) @ best
+        adjusted = predicted.copy()
+        for points, best in zip(self.noise.slices, self._best(predicted), strict=True):
+            adjusted[points] = self._columns(predicted[points]) @ best
             if "gain" not in self.profiled:
-                made[part] += predicted[part]
-        return made
+                adjusted[points] += predicted[points]
+        return adjusted
 
     def residual(self, predicted: Array) -> Array:
         """Whitened measured minus predicted, shape (n,) [1]; large where there is no prediction."""
         missing = ~np.isfinite(predicted)
         if missing.any():
-            predicted = np.where(missing, self.measured, predicted)
-        w = self.noise.whiten(self.measured - self.adjusted(predicted))
+            predicted = np.where(missing, self.value, predicted)
+        w = self.noise.whiten(self.value - self.adjusted(predicted))
         if missing.any():
             w = w + NO_PREDICTION * missing
         return w
@@ -132,52 +107,140 @@ class Observation:
     def _best(self, predicted: Array) -> list[Array]:
         """Each profile's own linear nuisances, by least squares weighted by the errors, those in common included."""
         columns = self._columns(predicted)
-        target = self.measured if "gain" in self.profiled else self.measured - predicted
-        y = self.noise.correlated(target / self.noise.sigma)
-        A = np.column_stack([self.noise.correlated(column / self.noise.sigma) for column in columns.T])
+        target = self.value if "gain" in self.profiled else self.value - predicted
+        y = self.noise.correlated(target / self.noise.own)
+        A = np.column_stack([self.noise.correlated(column / self.noise.own) for column in columns.T])
         size = np.maximum(np.linalg.norm(A, axis=0), 1e-300)
         A /= size
         if self.noise.common is None:
-            best = [np.linalg.lstsq(A[part], y[part], rcond=None)[0] for part in self.noise.slices]
+            best = [np.linalg.lstsq(A[points], y[points], rcond=None)[0] for points in self.noise.slices]
             return [np.asarray(b / size, dtype=np.float64) for b in best]
+        # Errors in common tie the profiles together: one system for the gains of all, of two rows for each profile.
+        # C^-1 = 1 + U less U^T, the rest whitened, so it is built from the few directions U.
         U, weight = self.noise.common
-        less = (1 + weight) ** 2 - 1  # C^-1 = 1 + U less U^T, the rest whitened
+        less = (1 + weight) ** 2 - 1
         k = A.shape[1]
-        seen = np.concatenate([A[part].T @ U[part] for part in self.noise.slices])
-        normal = (seen * less) @ seen.T
-        right = np.concatenate([A[part].T @ y[part] for part in self.noise.slices]) + (seen * less) @ (U.T @ y)
-        for j, part in enumerate(self.noise.slices):
-            normal[j * k : (j + 1) * k, j * k : (j + 1) * k] += A[part].T @ A[part]
-        found = np.linalg.lstsq(normal, right, rcond=None)[0].reshape(-1, k)
-        return [np.asarray(row / size, dtype=np.float64) for row in found]
-
-    def only(self, keep: NDArray[np.bool_]) -> Observation:
-        """Some of the points; the look must know how to be cut (:meth:`Cut`)."""
-        return replace(
-            self, measured=self.measured[keep], noise=self.noise.only(keep), look=Cut(self.look, keep),
-            time=self.time[keep] if self.time.size else self.time,
-            position=None if self.position is None else self.position[keep],
-        )  # fmt: skip
-
-
-NO_PREDICTION = 30.0
-"""Residual of a point the run does not reach, in standard errors: enough to drive a search away."""
+        projected = np.concatenate([A[points].T @ U[points] for points in self.noise.slices])
+        normal = (projected * less) @ projected.T
+        right = np.concatenate([A[points].T @ y[points] for points in self.noise.slices])
+        right = right + (projected * less) @ (U.T @ y)
+        for j, points in enumerate(self.noise.slices):
+            normal[j * k : (j + 1) * k, j * k : (j + 1) * k] += A[points].T @ A[points]
+        solved = np.linalg.lstsq(normal, right, rcond=None)[0].reshape(-1, k)
+        return [np.asarray(row / size, dtype=np.float64) for row in solved]
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A look of which only some points are used."""
+class Selection:
+    """Which points of a measurement a fit uses, and how they are said to scatter.
 
-    look: Look
-    keep: NDArray[np.bool_]
+    Parameters
+    ----------
+    error : float, optional
+        Standard error of every point [SI]; instead of the measurement's own.
+    relative_error : float, optional
+        The same, relative to the mean magnitude of the data [1].
+    free : bool
+        Whether the level of the noise is found with the rest.
+    correlation : float
+        Length over which neighbouring points of a profile scatter together [m].
+    start, stop : float
+        Times used [s], on the run's clock.
+    every : int
+        Every so many of the profiles or points.
+    """
 
-    def times(self, values: Mapping[str, float]) -> Array:
-        """As the whole look."""
-        return self.look.times(values)
+    error: float | None = None
+    relative_error: float | None = None
+    free: bool = False
+    correlation: float = 0.0
+    start: float = -np.inf
+    stop: float = np.inf
+    every: int = 1
 
-    def predict(self, transport: TransportSet, solution: Solution | None, values: Mapping[str, float]) -> Array:
-        """The points kept."""
-        return self.look.predict(transport, solution, values)[self.keep]
+
+def observe(
+    measurement: Measurement,
+    setup: Setup,
+    selection: Selection = Selection(),
+    *,
+    nuisance: Mapping[str, str] | None = None,
+    profiled: tuple[str, ...] = (),
+) -> Observation:
+    """A measurement as an observation of a fit.
+
+    Points outside the run and outside the cell are left out.
+
+    Parameters
+    ----------
+    measurement : Measurement
+        As :func:`.read_measurements` gives it.
+    setup : Setup
+        What it was measured on.
+    selection : Selection
+        Points and errors.
+    nuisance, profiled
+        As :class:`Observation`.
+
+    Returns
+    -------
+    Observation
+
+    Raises
+    ------
+    InputError
+        No errors and none asked, nothing left of the data, profiled gains of something that is no profile.
+    """
+    m, label = measurement, measurement.label
+    if profiled and m.kind != "profile":
+        raise InputError(f"{label}: a gain or background of each profile needs profiles")
+    keep, end = np.ones(m.size, dtype=bool), setup.protocol.duration
+    if m.time.size:
+        keep = (m.time >= max(selection.start, 0.0)) & (m.time <= min(selection.stop, end) * (1 + BEYOND))
+        keep = _thinned(_not_empty(keep, label), m, selection.every)
+    value = m.value[keep]
+    sigma = _errors(None if m.error is None else m.error[keep], value, selection, label)
+    inside = np.ones(value.size, dtype=bool)
+    if m.kind == "profile" and m.position is not None:
+        position = m.position[keep]
+        inside = (position > 0) & (position < setup.cell.thickness) & (sigma > 0)
+        keep[keep] = _not_empty(inside, label)
+    used = m.only(keep, end=end)
+    noise = replace(used.noise, free=selection.free, length=selection.correlation or used.noise.length)
+    if m.error is None or selection.error is not None or selection.relative_error is not None:
+        noise = noise.with_errors(sigma[inside])
+    return Observation.of(replace(used, noise=noise), nuisance, profiled)
+
+
+def _not_empty(keep: Bools, label: str) -> Bools:
+    if not keep.any():
+        raise InputError(f"{label}: no point lies within the run, the cell and the times used")
+    return keep
+
+
+def _thinned(keep: Bools, m: Measurement, every: int) -> Bools:
+    """Every so many of the profiles, or of the points, and of a series no more than :data:`MOST_POINTS`."""
+    if m.kind == "profile":
+        return np.asarray(keep & np.isin(m.time, np.unique(m.time[keep])[::every]))
+    places = np.flatnonzero(keep)[::every]
+    if m.kind in ("current", "voltage"):
+        places = places[:: max(1, -(-places.size // MOST_POINTS))]
+    thinned = np.zeros(m.size, dtype=bool)
+    thinned[places] = True
+    return thinned
+
+
+def _errors(stated: Array | None, values: Array, selection: Selection, label: str) -> Array:
+    """Standard errors: those the fit's file gives, else those of the data, else a guess where the level is free."""
+    if selection.error is not None:
+        return np.full(values.shape, selection.error)
+    if selection.relative_error is not None:
+        return np.full(values.shape, selection.relative_error * float(np.mean(np.abs(values))))
+    if stated is not None:
+        return stated
+    if selection.free:
+        return np.full(values.shape, GUESS * float(np.mean(np.abs(values))))
+    raise InputError(f'{label}: states no errors; give error = "2 %", or noise = "free" to find the level with the fit')
 
 
 CELL_ROLES = ("area", "R_int", "R_positive", "R_negative", "thickness", "c0")
@@ -279,8 +342,8 @@ class Experiment:
         cell, protocol, c0 = self.build(values)
         if protocol is None:
             return None
-        asked = [o.look.times(o.roles(values)) for o in self.observations]
-        times = np.unique(np.concatenate([*asked, [0.0]]))
+        wanted = [o.look.times(o.roles(values)) for o in self.observations]
+        times = np.unique(np.concatenate([*wanted, [0.0]]))
         times = times[(times >= 0) & (times <= protocol.duration)]
         with _quiet_solver():
             return simulate(cell, transport, protocol, c0=c0, times=times, solver=self.solver, options=self.options)

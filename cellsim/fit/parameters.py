@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -137,9 +138,9 @@ class Space:
         names = self.names
         for name in names:
             if names.count(name) > 1:
-                raise InputError(f"the parameter {name} stands there twice")
+                raise InputError(f"the parameter {name} is named twice")
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names in their order."""
         return tuple(p.name for p in self.parameters)
@@ -149,12 +150,12 @@ class Space:
         """Number of parameters."""
         return len(self.parameters)
 
-    @property
+    @cached_property
     def start(self) -> Array:
         """First guess in u, shape (p,)."""
         return np.array([p.u(p.start) for p in self.parameters])
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[Array, Array]:
         """Bounds in u, shapes (p,)."""
         low, high = np.array([(p.u(p.lower), p.u(p.upper)) for p in self.parameters]).T

@@ -87,10 +87,10 @@ def log_posterior(problem: Problem, u: Array, levels: Array) -> float:
     if np.any(u < low) or np.any(u > high) or not np.all(np.isfinite(u)):
         return -np.inf
     total = 0.0
-    for o, found, level in zip(problem.observations, problem.predictions(u), levels, strict=True):
-        if not np.all(np.isfinite(found)):
+    for o, predicted, level in zip(problem.observations, problem.predictions(u), levels, strict=True):
+        if not np.all(np.isfinite(predicted)):
             return -np.inf
-        chi2 = float(np.sum(o.residual(found) ** 2))
+        chi2 = float(np.sum(o.residual(predicted) ** 2))
         if o.noise.free:
             own = len(o.profiled) * len(o.noise.slices)
             total -= 0.5 * (o.size - own) * np.log(chi2)
@@ -101,7 +101,7 @@ def log_posterior(problem: Problem, u: Array, levels: Array) -> float:
 
 
 def sample(
-    found: Estimate,
+    fit: Estimate,
     *,
     steps: int = 4000,
     walkers: int | None = None,
@@ -114,7 +114,7 @@ def sample(
 
     Parameters
     ----------
-    found : Estimate
+    fit : Estimate
         Where the walkers begin, spread by its covariance.
     steps : int
         Most steps of each walker.
@@ -140,28 +140,30 @@ def sample(
     """
     import emcee
 
-    space = found.space
+    space = fit.space
     count = walkers or max(16, 4 * space.size)
     backend = None
     begun = 0
     if file is not None:
         backend = emcee.backends.HDFBackend(str(file))
         if backend.initialized and backend.shape != (count, space.size):
-            raise InputError(f"{file}: holds a chain of {backend.shape[0]} walkers in {backend.shape[1]} dimensions, "
-                             f"not {count} in {space.size}; choose another file")  # fmt: skip
+            raise InputError(
+                f"{file}: holds a chain of {backend.shape[0]} walkers in {backend.shape[1]} dimensions, "
+                f"not {count} in {space.size}; choose another file"
+            )
         begun = backend.iteration if backend.initialized else 0
-        _mark(backend, found, str(file))
+        _mark(backend, fit, str(file))
     generator = np.random.default_rng(seed)
-    with holding(partial(log_posterior, found.problem, levels=found.levels), workers) as of_points:
+    with holding(partial(log_posterior, fit.problem, levels=fit.levels), workers) as of_points:
         # emcee would send the problem along with every point; here each process holds it, and gets points alone
         sampler: Any = emcee.EnsembleSampler(count, space.size, of_points, backend=backend, vectorize=True)
         sampler._random = np.random.RandomState(generator.integers(2**31) + begun)
-        state = None if begun else _walkers(found, count, generator)
+        state = None if begun else _walkers(fit, count, generator)
         done = begun
         while done < steps:
-            some = min(100, steps - done)
-            state = sampler.run_mcmc(state, some, progress=False, skip_initial_state_check=True)
-            done += some
+            batch = min(100, steps - done)
+            state = sampler.run_mcmc(state, batch, progress=False, skip_initial_state_check=True)
+            done += batch
             if progress is not None:
                 progress(done, steps)
             if done >= 500 and _judge(space, sampler, done)[0]:
@@ -169,26 +171,26 @@ def sample(
         return _summary(space, sampler, done)
 
 
-def _mark(backend: Any, found: Estimate, file: str) -> None:
+def _mark(backend: Any, fit: Estimate, file: str) -> None:
     """Write into the file which fit its chain belongs to, or check that it is this one."""
-    mark = np.array([*found.u, found.chi2, *found.levels])
+    mark = np.array([*fit.u, fit.chi2, *fit.levels])
     with backend.open("a") as store:
-        kept = store.attrs.get(_MARK)
-        if kept is None and not backend.initialized:
+        stored = store.attrs.get(_MARK)
+        if stored is None and not backend.initialized:
             store.attrs[_MARK] = mark
-        elif kept is None or kept.shape != mark.shape or not np.allclose(kept, mark, rtol=1e-6, atol=1e-6):
+        elif stored is None or stored.shape != mark.shape or not np.allclose(stored, mark, rtol=1e-6, atol=1e-6):
             raise InputError(f"{file}: its chain belongs to another fit; choose another file, or delete it")
 
 
 _MARK = "cellsim_fit"
 
 
-def _walkers(found: Estimate, count: int, generator: np.random.Generator) -> Array:
+def _walkers(fit: Estimate, count: int, generator: np.random.Generator) -> Array:
     """First positions: by the covariance, flat directions limited to half a unit, inside the bounds."""
-    weight, directions = np.linalg.eigh(found.information)
+    weight, directions = np.linalg.eigh(fit.information)
     sd = np.minimum(1 / np.sqrt(np.maximum(weight, 1e-30)), 0.5)
-    points = found.u + (generator.standard_normal((count, found.u.size)) * sd) @ directions.T
-    low, high = found.space.bounds
+    points = fit.u + (generator.standard_normal((count, fit.u.size)) * sd) @ directions.T
+    low, high = fit.space.bounds
     inside = 1e-6
     return np.clip(points, low + inside, high - inside)
 

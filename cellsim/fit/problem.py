@@ -1,9 +1,10 @@
-"""A fit as a function: parameters in, whitened residuals and their derivatives out; and made-up data of a known set."""
+"""A fit as a function: parameters in, whitened residuals and their derivatives out; synthetic data of a known set."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,12 @@ STEP = 0.02
 """Step of the central differences in u: a curvature error of some 1e-4, far above the solver's error over the step."""
 ROUGH = 0.1
 """The step of a one-sided difference, relative to that: its curvature error is of first order."""
-_KEPT = 8
+RUNS, SETS = 8, 32
+"""How many of the last runs and sets are remembered: a set's tables cost more than the run made with them, and the
+columns of a Jacobian that move a nuisance need the set of the point, not a new one."""
+
+Key = TypeVar("Key")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Problem:
     model: SetModel
     experiments: tuple[Experiment, ...]
     _runs: dict[tuple[object, ...], Solution | None] = field(default_factory=dict, compare=False, repr=False)
+    _sets: dict[tuple[float, ...], TransportSet] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         used = {p.name for p in self.model.parameters}
@@ -74,18 +81,19 @@ class Problem:
     # ---- predictions ----------------------------------------------------------------------------------------------
 
     def transport(self, values: Mapping[str, float], T: float) -> TransportSet:
-        """The set at parameter values."""
-        return self.model.at(values, T)
+        """The set at parameter values, one of the last again where they are the same."""
+        key = (T, *(values[p.name] for p in self.model.parameters))
+        return _recalled(self._sets, key, SETS, lambda: self.model.at(values, T))
 
     def predictions(self, u: Array) -> list[Array]:
         """Predictions of all observations at the point `u`, shape (p,); NaN where a run cannot be made."""
         values = self.space.values(u)
-        return [found for k in range(len(self.experiments)) for found in self._of_experiment(k, values)]
+        return [prediction for k in range(len(self.experiments)) for prediction in self._of_experiment(k, values)]
 
     def _of_experiment(self, k: int, values: dict[str, float]) -> list[Array]:
         e = self.experiments[k]
         try:
-            transport = self.model.at(values, e.cell.temperature)
+            transport = self.transport(values, e.cell.temperature)
             solution = self._run(k, transport, values)
         except CellsimError:
             return [np.full(o.size, np.nan) for o in e.observations]
@@ -97,11 +105,7 @@ class Problem:
         names = [p.name for p in self.model.parameters] + list(e.nuisance.values())
         names += [o.nuisance["time_offset"] for o in e.observations if "time_offset" in o.nuisance]
         key = (k, *(values[name] for name in names))
-        if key not in self._runs:
-            while len(self._runs) >= _KEPT:
-                self._runs.pop(next(iter(self._runs)))
-            self._runs[key] = e.run(transport, values)
-        return self._runs[key]
+        return _recalled(self._runs, key, RUNS, lambda: e.run(transport, values))
 
     # ---- residuals ------------------------------------------------------------------------------------------------
 
@@ -116,10 +120,9 @@ class Problem:
             What the standard errors of each observation are multiplied by.
         """
         scale = self.levels if levels is None else levels
-        parts = [
-            o.residual(found) / s for o, found, s in zip(self.observations, self.predictions(u), scale, strict=True)
-        ]
-        return np.concatenate([*parts, self.space.prior_residuals(u)])
+        points = zip(self.observations, self.predictions(u), scale, strict=True)
+        data = [o.residual(prediction) / s for o, prediction, s in points]
+        return np.concatenate([*data, self.space.prior_residuals(u)])
 
     def jacobian(
         self,
@@ -135,42 +138,41 @@ class Problem:
         """
         which = np.arange(u.size) if columns is None else columns
         base: Array | None = None
-        found = np.empty((self.size + self.space.prior_residuals(u).size, which.size))
+        J = np.empty((self.size + self.space.prior_residuals(u).size, which.size))
         for j, k in enumerate(which):
             e = np.zeros(u.size)
             e[k] = STEP
             if rough:
                 e *= ROUGH
                 base = self.residuals(u, levels) if base is None else base
-                found[:, j] = (self.residuals(u + e, levels) - base) / (ROUGH * STEP)
+                J[:, j] = (self.residuals(u + e, levels) - base) / (ROUGH * STEP)
                 continue
             up, down = self.residuals(u + e, levels), self.residuals(u - e, levels)
             bad = [bool(np.count_nonzero(np.abs(r) > 25) > 0.5 * r.size) for r in (up, down)]
             if bad[0] != bad[1]:
                 base = self.residuals(u, levels) if base is None else base
-                found[:, j] = (base - down) / STEP if bad[0] else (up - base) / STEP
+                J[:, j] = (base - down) / STEP if bad[0] else (up - base) / STEP
             else:
-                found[:, j] = (up - down) / (2 * STEP)
-        return found
+                J[:, j] = (up - down) / (2 * STEP)
+        return J
 
-    def noise_levels(self, u: Array, taken: Array | None = None) -> Array:
+    def noise_levels(self, u: Array, used: Array | None = None) -> Array:
         """What scales the standard errors of observations with a free noise level, at the point `u`.
 
         Parameters
         ----------
         u : ndarray, shape (p,)
             Point in the fit's coordinates.
-        taken : ndarray, shape (observations,), optional
+        used : ndarray, shape (observations,), optional
             Degrees of freedom that each observation gives to the parameters [1]; default its share of the points.
         """
-        if taken is None:
-            taken = np.array([o.size for o in self.observations]) * self.space.size / self.size
+        if used is None:
+            used = np.array([o.size for o in self.observations]) * self.space.size / self.size
         levels = self.levels
-        for k, (o, found) in enumerate(zip(self.observations, self.predictions(u), strict=True)):
+        for k, (o, prediction) in enumerate(zip(self.observations, self.predictions(u), strict=True)):
             if o.noise.free:
-                own = len(o.profiled) * len(o.noise.slices)
-                free = max(1.0, o.size - float(taken[k]) - own)
-                levels[k] = max(float(np.sqrt(np.sum(o.residual(found) ** 2) / free)), 1e-12)
+                free = max(1.0, o.size - float(used[k]) - o.profiled_numbers)
+                levels[k] = max(float(np.sqrt(np.sum(o.residual(prediction) ** 2) / free)), 1e-12)
         return levels
 
     def information(self, jacobian: Array) -> Array:
@@ -181,23 +183,32 @@ class Problem:
         """The same problem on some of the points, one mask per observation; empty observations fall out."""
         experiments, k = [], 0
         for e in self.experiments:
-            kept = []
+            observations = []
             for o in e.observations:
                 if keep[k].all():
-                    kept.append(o)
+                    observations.append(o)
                 elif keep[k].any():
-                    kept.append(o.only(keep[k]))
+                    observations.append(o.only(keep[k]))
                 k += 1
-            if kept:
-                experiments.append(replace(e, observations=tuple(kept)))
+            if observations:
+                experiments.append(replace(e, observations=tuple(observations)))
         return Problem(self.space, self.model, tuple(experiments))
 
     def __getstate__(self) -> dict[str, object]:
-        """Runs are not worth sending to another process."""
-        return self.__dict__ | {"_runs": {}}
+        """Runs and sets are not worth sending to another process."""
+        return self.__dict__ | {"_runs": {}, "_sets": {}}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
+
+
+def _recalled(memory: dict[Key, Made], key: Key, most: int, make: Callable[[], Made]) -> Made:
+    """What was made for `key`, or made now; the oldest of more than `most` is forgotten."""
+    if key not in memory:
+        while len(memory) >= most:
+            memory.pop(next(iter(memory)))
+        memory[key] = make()
+    return memory[key]
 
 
 def synthetic(problem: Problem, u: Array, generator: np.random.Generator | None) -> Problem:
@@ -224,11 +235,11 @@ def synthetic(problem: Problem, u: Array, generator: np.random.Generator | None)
     predicted = iter(problem.predictions(u))
     experiments = []
     for e in problem.experiments:
-        made = []
+        observations = []
         for o in e.observations:
             value = next(predicted)
             if not np.all(np.isfinite(value)):
                 raise InputError(f"{o.label}: the run does not reach all points at these values; shorten the data")
-            made.append(replace(o, measured=value if generator is None else value + o.noise.draw(generator)))
-        experiments.append(replace(e, observations=tuple(made)))
+            observations.append(replace(o, value=value if generator is None else value + o.noise.draw(generator)))
+        experiments.append(replace(e, observations=tuple(observations)))
     return Problem(problem.space, problem.model, tuple(experiments))

@@ -14,17 +14,15 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import Array, InputError, factor_to_si, to_si
-from cellsim.electrolyte.properties import DEFAULT_UNITS, SI_UNITS
+from cellsim.electrolyte.properties import DEFAULT_UNITS, PROPERTIES, SI_UNITS
 from cellsim.electrolyte.set_file import SetFile, parse_set, read_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import Table, read_toml
-from cellsim.fit.data import POINT_KINDS, Use, observe, read_points
-from cellsim.fit.experiment import CELL_ROLES, Experiment, Observation
+from cellsim.fit.experiment import CELL_ROLES, Experiment, Observation, Selection, observe
 from cellsim.fit.parameters import Parameter, Prior, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.set_model import (
     FORMS,
-    UNITS,
     PropertyForm,
     SetModel,
     constant_form,
@@ -33,17 +31,26 @@ from cellsim.fit.set_model import (
     scaled_form,
     spline_form,
 )
+from cellsim.instruments.data import POINT_KINDS, Setup, read_measurements, read_points
+from cellsim.instruments.measurement import QUANTITIES, Measurement
 from cellsim.run.case import Case, load_case
-from cellsim.run.data import Dataset, data_of_case, read_data
-from cellsim.run.simulation import simulate
+from cellsim.run.simulation import check_initial_state, choose_solver
 
 DATA_ROLES = {
-    "gain": "", "background": "mol/m^3", "time_offset": "s", "position_offset": "m", "velocity_scale": "",
-}  # fmt: skip
+    "gain": "",
+    "background": "mol/m^3",
+    "time_offset": "s",
+    "position_offset": "m",
+    "velocity_scale": "",
+}
 ROLE_UNITS = DATA_ROLES | {
-    "area": "m^2", "R_int": "ohm m^2", "R_positive": "ohm m^2", "R_negative": "ohm m^2", "thickness": "m",
+    "area": "m^2",
+    "R_int": "ohm m^2",
+    "R_positive": "ohm m^2",
+    "R_negative": "ohm m^2",
+    "thickness": "m",
     "c0": "mol/m^3",
-}  # fmt: skip
+}
 LINEAR_ROLES = ("background", "time_offset", "position_offset")
 _TYPICAL = {"background": 0.05, "time_offset": 100.0, "position_offset": 1e-5}
 
@@ -56,11 +63,11 @@ def read_nuisances(top: Table, case: Case) -> tuple[tuple[Parameter, ...], dict[
     InputError
         A nuisance of a measurement, which a design does not have.
     """
-    found = [Nuisance.read(t, name, case) for name, t in named(top, "nuisance")]
-    for n in found:
+    nuisances = [Nuisance.read(t, name, case) for name, t in named(top, "nuisance")]
+    for n in nuisances:
         if n.role not in CELL_ROLES:
             raise InputError(f"{n.where}: {n.role} belongs to a measurement; a design knows {', '.join(CELL_ROLES)}")
-    return tuple(n.parameter for n in found), {n.role: n.parameter.name for n in found}
+    return tuple(n.parameter for n in nuisances), {n.role: n.parameter.name for n in nuisances}
 
 
 @dataclass(frozen=True)
@@ -136,9 +143,15 @@ class Nuisance:
 def default_start(role: str, case: Case) -> float | None:
     """Where a nuisance begins that the file gives no start: what the case states, or no effect; None without either."""
     values: Mapping[str, float | None] = {
-        "area": case.cell.area, "thickness": case.cell.thickness, "c0": case.c0, "gain": 1.0, "velocity_scale": 1.0,
-        "background": 0.0, "time_offset": 0.0, "position_offset": 0.0,
-    }  # fmt: skip
+        "area": case.cell.area,
+        "thickness": case.cell.thickness,
+        "c0": case.c0,
+        "gain": 1.0,
+        "velocity_scale": 1.0,
+        "background": 0.0,
+        "time_offset": 0.0,
+        "position_offset": 0.0,
+    }
     return values.get(role)
 
 
@@ -227,10 +240,10 @@ def read_recipe(path: str | Path) -> Recipe:
     experiments = [_experiment(t, case, name, nuisances) for t, case, name in zip(tables, cases, names, strict=True)]
     for nuisance in nuisances:
         nuisance.check(names)
-    points = top.tables("points")
-    if points:
-        seen = tuple(_points(t, transport) for t in points)
-        experiments.append(Experiment("points", cases[0].cell, None, cases[0].c0, seen))
+    point_tables = top.tables("points")
+    if point_tables:
+        points = tuple(_points(t, transport, cases[0].setup) for t in point_tables)
+        experiments.append(Experiment("points", cases[0].cell, None, cases[0].c0, points))
     space = Space((*model.parameters, *(n.parameter for n in nuisances)), *(joint or (None, None)))
     title = top.string("title", top.file.stem)
     return Recipe(title, top.file, Problem(space, model, tuple(experiments)), tuple(cases), top.text)
@@ -269,7 +282,7 @@ def read_set_model(top: Table, case: Case) -> tuple[SetModel, tuple[Array, Array
     base = _base(top, case)
     transport = base.bind(case.cell.temperature).with_motion(case.transport.solvent_motion)
     table = top.table("fit", {})
-    table.only("prior", *UNITS)
+    table.only("prior", *PROPERTIES)
     motion = case.transport.solvent_motion
     if "prior" in table:
         table.choice("prior", ["set"])
@@ -277,7 +290,7 @@ def read_set_model(top: Table, case: Case) -> tuple[SetModel, tuple[Array, Array
             raise table.error("prior", '= "set" fits the numbers of the set\'s own covariance; no other form beside it')
         model, mean, covariance = own_numbers(base, motion)
         return model, (mean, covariance)
-    forms = [_form(name, table.table(name), base, transport, case) for name in UNITS if name in table]
+    forms = [_form(name, table.table(name), base, transport, case) for name in PROPERTIES if name in table]
     return SetModel(base, tuple(forms), motion), None
 
 
@@ -291,36 +304,37 @@ def _form(name: str, table: Table, base: SetFile, transport: TransportSet, case:
         extra = {"frame": "solvent"}
     elif name == "chi":
         extra = {"basis": "molal", "gives": "(1-t_plus)*chi" if product else "chi"}
-    held = transport.with_extrapolation("clamp")
-    value_of = held.one_minus_t_plus_chi if product else getattr(held, name)
+    clamped = transport.with_extrapolation("clamp")
+    value_of = clamped.one_minus_t_plus_chi if product else getattr(clamped, name)
     start = _start(table, name, float(value_of(case.c0)))
     if form == "constant":
-        made = constant_form(name, start, extra=extra)
+        fitted = constant_form(name, start, extra=extra)
     elif form == "polynomial":
         variable = table.choice("variable", ["c", "m", "r"], "c")
-        centre = float({"c": lambda c: c, "m": held.m, "r": held.r}[variable](case.c0))
+        centre = float({"c": lambda c: c, "m": clamped.m, "r": clamped.r}[variable](case.c0))
         degree = table.integer("degree", least=1)
         with table.located():
-            made = polynomial_form(name, start, degree, variable=variable, centre=centre, extra=extra)
+            fitted = polynomial_form(name, start, degree, variable=variable, centre=centre, extra=extra)
     elif form == "spline":
-        made = _spline(name, table, held, value_of, extra)
+        fitted = _spline(name, table, clamped, value_of, extra)
     else:
         of = table.string("of", base.name)
         other = base if of == base.name else read_set(of, folder=table.file.parent)
         block = tomllib.loads(other.text)[name]
         if product or (name == "chi" and other.chi_is_product):
             block = block | {"gives": "(1-t_plus)*chi"}
-        made = scaled_form(name, block, of=other.name)
-    return _bounded(made, table, name)
+        fitted = scaled_form(name, block, of=other.name)
+    return _bounded(fitted, table, name)
 
 
 def _start(table: Table, name: str, default: float) -> float:
     if "start" not in table:
         return default
-    return table.number("start") if not UNITS[name] else table.quantity("start", UNITS[name], above=0)
+    unit = PROPERTIES[name].unit
+    return table.number("start") if not unit else table.quantity("start", unit, above=0)
 
 
-def _spline(name: str, table: Table, held: TransportSet, value_of: Any, extra: dict[str, Any]) -> PropertyForm:
+def _spline(name: str, table: Table, clamped: TransportSet, value_of: Any, extra: dict[str, Any]) -> PropertyForm:
     knots = table.table("knots")
     knots.only("c", "m", "r")
     variable = knots.exactly_one("c", "m", "r")
@@ -329,18 +343,18 @@ def _spline(name: str, table: Table, held: TransportSet, value_of: Any, extra: d
         places = np.array(knots.quantities(variable, SI_UNITS[variable]))
     else:
         places = np.array(knots.array(variable)) * factor_to_si(DEFAULT_UNITS[variable], SI_UNITS[variable])
-    ends = {"c": lambda c: c, "m": held.m, "r": held.r}[variable]
-    low, high = (float(ends(c)) for c in held.c_range)
+    ends = {"c": lambda c: c, "m": clamped.m, "r": clamped.r}[variable]
+    low, high = (float(ends(c)) for c in clamped.c_range)
     if np.any(places < low * (1 - 1e-9)) or np.any(places > high * (1 + 1e-9)):
         raise knots.error(variable, f"must lie inside the set's range, {low:.4g} to {high:.4g} {SI_UNITS[variable]}")
-    starts = [float(value_of(held.c_of(**{variable: float(x)}))) for x in places]
+    starts = [float(value_of(clamped.c_of(**{variable: float(x)}))) for x in places]
     with table.located():
         return spline_form(name, starts, places.tolist(), variable=variable, covers=(low, high), extra=extra)
 
 
 def _bounded(form: PropertyForm, table: Table, name: str) -> PropertyForm:
     """Bounds, prior and spread of a form's value-like parameters."""
-    unit = UNITS[name]
+    unit = PROPERTIES[name].unit
 
     def end(key: str, default: float) -> float:
         if key not in table:
@@ -357,8 +371,11 @@ def _bounded(form: PropertyForm, table: Table, name: str) -> PropertyForm:
         prior = read_prior(table, p) if "prior_sd" in table else None
         bounds = (low, high) if factor else (end("min", low), end("max", high))
         with table.located():
-            changed.append(replace(p, lower=bounds[0], upper=bounds[1], prior=prior,
-                                   spread=table.number("spread", p.spread, above=0)))  # fmt: skip
+            changed.append(
+                replace(
+                    p, lower=bounds[0], upper=bounds[1], prior=prior, spread=table.number("spread", p.spread, above=0)
+                )
+            )
     return replace(form, parameters=tuple(changed))
 
 
@@ -370,24 +387,22 @@ def _name(table: Table, k: int, case: Case) -> str:
 
 
 def _experiment(table: Table, case: Case, name: str, nuisances: Sequence[Nuisance]) -> Experiment:
-    mine = [n for n in nuisances if n.acts_on(name)]
-    seen: list[Observation] = []
-    for entry in _data_tables(table):
-        for dataset in read_data(entry.path("file"), case):
-            seen.append(_observation(dataset, entry, case, mine))
+    own = [n for n in nuisances if n.acts_on(name)]
+    observations = [
+        _observation(measurement, entry, case, own)
+        for entry in _data_tables(table)
+        for measurement in read_measurements(entry.path("file"), case.setup)
+    ]
     if table.boolean("measured", True):
         blank = Table({}, table.file, table.name)
-        trial = simulate(case.cell, case.transport.with_extrapolation("clamp"), case.protocol, c0=case.c0,
-                         solver=_solver(table, case))  # fmt: skip
-        for dataset in data_of_case(case, trial):
-            if dataset.data.error is not None or not dataset.label.endswith("not imposed"):
-                seen.append(_observation(dataset, blank, case, mine))
-    cell = {n.role: n.parameter.name for n in mine if n.role in CELL_ROLES}
+        observations += [_observation(measurement, blank, case, own) for measurement in case.measured]
+    cell = {n.role: n.parameter.name for n in own if n.role in CELL_ROLES}
     with table.located():
+        solver = choose_solver(_solver(table, case), case.transport)
+        check_initial_state(case.cell, case.transport.with_extrapolation("clamp"), case.c0)
         return Experiment(
-            name, case.cell, case.protocol, case.c0, tuple(seen), cell, _solver(table, case),
-            driven_by_total="area" in cell,
-        )  # fmt: skip
+            name, case.cell, case.protocol, case.c0, tuple(observations), cell, solver, driven_by_total="area" in cell
+        )
 
 
 def _solver(table: Table, case: Case) -> str:
@@ -398,44 +413,42 @@ def _solver(table: Table, case: Case) -> str:
 def _data_tables(table: Table) -> list[Table]:
     raw = table.data.get("data", [])
     entries = raw if isinstance(raw, list) else [raw]
-    found = []
+    tables = []
     for k, entry in enumerate(entries):
         where = f"{table.name}.data[{k}]"
         if not isinstance(entry, str | dict):
             raise InputError(f"{table.file}: {where} must be the name of a file, or a table with file = ...")
-        found.append(Table({"file": entry} if isinstance(entry, str) else entry, table.file, where))
-    return found
+        tables.append(Table({"file": entry} if isinstance(entry, str) else entry, table.file, where))
+    return tables
 
 
-def _observation(dataset: Dataset, entry: Table, case: Case, nuisances: Sequence[Nuisance]) -> Observation:
+def _observation(measurement: Measurement, entry: Table, case: Case, nuisances: Sequence[Nuisance]) -> Observation:
     entry.only("file", "error", "noise", "correlation", "from", "to", "every", "free_in_each_profile", "time_offset")
     profiled = tuple(entry.strings("free_in_each_profile")) if "free_in_each_profile" in entry else ()
-    for one in profiled:
-        if one not in ("gain", "background"):
+    for role in profiled:
+        if role not in ("gain", "background"):
             raise entry.error("free_in_each_profile", 'may hold "gain" and "background"')
     roles = {
         n.role: n.parameter.name
         for n in nuisances
-        if n.role in DATA_ROLES and n.sees(dataset.label, dataset.kind) and n.role not in profiled
+        if n.role in DATA_ROLES and n.sees(measurement.label, measurement.kind) and n.role not in profiled
     }
-    unit = {"current": "A/m^2", "voltage": "V", "profile": "mol/m^3", "velocity": "m/s"}[dataset.kind]
-    absolute, relative = _error(entry, unit)
-    use = Use(
-        error=absolute,
-        relative_error=relative,
-        free=entry.choice("noise", ["stated", "free"], "stated") == "free",
+    selection = replace(
+        _selection(entry, measurement.kind),
         correlation=entry.quantity("correlation", "m", 0.0, least=0),
         start=entry.quantity("from", "s", -np.inf),
         stop=entry.quantity("to", "s", np.inf),
         every=entry.integer("every", 1, least=1),
-        profiled=profiled,
-        nuisance=roles,
     )
-    offset = entry.quantity("time_offset", "s", 0.0)
-    if offset:
-        dataset = replace(dataset, data=replace(dataset.data, time=dataset.data.time + offset))
+    later = measurement.delayed(entry.quantity("time_offset", "s", 0.0))
     with entry.located():
-        return observe(dataset, case, use)
+        return observe(later, case.setup, selection, nuisance=roles, profiled=profiled)
+
+
+def _selection(entry: Table, kind: str) -> Selection:
+    """The errors that an entry states, or that their level is to be found."""
+    absolute, relative = _error(entry, QUANTITIES[kind].unit)
+    return Selection(absolute, relative, entry.choice("noise", ["stated", "free"], "stated") == "free")
 
 
 def _error(entry: Table, unit: str) -> tuple[float | None, float | None]:
@@ -448,7 +461,7 @@ def _error(entry: Table, unit: str) -> tuple[float | None, float | None]:
     return (entry.quantity("error", unit, above=0) if unit else entry.number("error", above=0)), None
 
 
-def _points(table: Table, transport: TransportSet) -> Observation:
+def _points(table: Table, transport: TransportSet, setup: Setup) -> Observation:
     table.only("kind", "file", "reference", "error", "noise", "label")
     kind = table.choice("kind", POINT_KINDS)
     reference = None
@@ -457,11 +470,7 @@ def _points(table: Table, transport: TransportSet) -> Observation:
         given.only("c", "m", "r")
         key = given.exactly_one("c", "m", "r")
         reference = transport.c_of(**{key: given.quantity(key, SI_UNITS[key], above=0)})
-    unit = {"potential": "V", "current_fraction": "", "conductivity": "S/m"}[kind]
-    absolute, relative = _error(table, unit)
-    use = Use(
-        error=absolute, relative_error=relative, free=table.choice("noise", ["stated", "free"], "stated") == "free"
-    )
     path = table.path("file")
     with table.located():
-        return read_points(path, kind, transport, reference=reference, use=use, label=table.string("label", path.name))
+        points = read_points(path, kind, transport, reference=reference, label=table.string("label", path.name))
+        return observe(points, setup, _selection(table, kind))

@@ -1,164 +1,42 @@
-"""A fit from its file to a folder: numbers (JSON), a set (TOML), lines for the terminal, figures, one page.
-
-The properties are drawn with bands over the concentrations that the experiments visited.
-"""
+"""A fit from its file to a folder: the whole way, its result, and what is written of it."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsim.base import Array, CellsimError
 from cellsim.drawing import page
-from cellsim.fit.bands import Bands, draw_bands
+from cellsim.files.folder import result_folder, write_json, write_text
+from cellsim.fit.bands import draw_properties, property_bands, visited
 from cellsim.fit.estimate import Direction, Estimate, describe, directions, estimate
-from cellsim.fit.figures import FIGURES, draw_data, draw_likelihood_profiles, draw_properties
+from cellsim.fit.figures import DATA, PROFILES, draw_data, draw_likelihood_profiles
 from cellsim.fit.likelihood_profile import LikelihoodProfile, profiles
-from cellsim.fit.looks import SetLook
+from cellsim.fit.parameters import Parameter
 from cellsim.fit.posterior import Posterior, sample
 from cellsim.fit.recipe import Recipe
-from cellsim.run.case import Case
 
-PROPERTIES = ("kappa", "D", "t_plus", "one_minus_t_plus_chi")
-MARGIN = 0.05
-"""How far the fitted set's range reaches beyond what was visited, relative: room for the last digits of a run."""
-
-
-@dataclass(frozen=True)
-class PropertyBands:
-    """The set's functions over what was visited, with 95 % bands.
-
-    Parameters
-    ----------
-    c : ndarray, shape (n,)
-        [mol/m^3]
-    best : dict
-        Property (:data:`PROPERTIES`) -> values, shape (n,) [SI].
-    low, high : dict
-        2.5 and 97.5 % quantiles over draws of the parameters.
-    """
-
-    c: Array
-    best: dict[str, Array]
-    low: dict[str, Array]
-    high: dict[str, Array]
-
-
-def visited(found: Estimate) -> tuple[float, float]:
-    """Smallest and largest concentration in any of the experiments, walls included [mol/m^3]."""
-    problem, values = found.problem, found.values
-    low, high = np.inf, 0.0
-    for e in problem.experiments:
-        transport = problem.transport(values, e.cell.temperature)
-        for o in e.observations:
-            if isinstance(o.look, SetLook):
-                seen = o.look.c if np.isnan(o.look.c_ref) else np.append(o.look.c, o.look.c_ref)
-                low, high = min(low, float(seen.min())), max(high, float(seen.max()))
-        solution = e.run(transport, values)
-        if solution is not None:
-            low, high = min(low, float(solution["c_face"].min())), max(high, float(solution["c_face"].max()))
-    return low, high
-
-
-def draws(found: Estimate, count: int = 300, seed: int = 0) -> Array:
-    """Points u by the curvature, shape (count, p), inside the bounds; flat directions reach two units."""
-    weight, directions = np.linalg.eigh(found.information)
-    sd = np.minimum(1 / np.sqrt(np.maximum(weight, 1e-30)), 2.0)
-    points = found.u + (np.random.default_rng(seed).standard_normal((count, found.u.size)) * sd) @ directions.T
-    return np.clip(points, *found.space.bounds)
-
-
-def property_bands(found: Estimate, points: Array | None = None, *, nodes: int = 60) -> PropertyBands:
-    """The properties over what was visited.
-
-    Parameters
-    ----------
-    found : Estimate
-        The fit.
-    points : ndarray, shape (n, p), optional
-        Draws u; default by the curvature.
-    nodes : int
-        Concentrations.
-
-    Returns
-    -------
-    PropertyBands
-    """
-    c = np.linspace(*visited(found), nodes)
-    T = found.problem.experiments[0].cell.temperature
-
-    def values(u: Array) -> Array:
-        transport = found.problem.transport(found.space.values(u), T)
-        return np.array([getattr(transport, name)(c) for name in PROPERTIES])
-
-    sampled = []
-    for u in draws(found) if points is None else points:
-        try:
-            sampled.append(values(u))
-        except CellsimError:
-            continue
-    best = values(found.u)
-    low, high = np.quantile(np.array(sampled), [0.025, 0.975], axis=0) if sampled else (best, best)
-    return PropertyBands(
-        c, dict(zip(PROPERTIES, best, strict=True)), dict(zip(PROPERTIES, low, strict=True)),
-        dict(zip(PROPERTIES, high, strict=True)),
-    )  # fmt: skip
-
-
-def fitted_set(found: Estimate, *, name: str, title: str, source: str, unknown: tuple[str, ...] = ()) -> str:
-    """The best set as TOML, its range what was visited, its covariance the fit's.
-
-    Parameters
-    ----------
-    found : Estimate
-        The fit.
-    name, title : str
-        Of the set.
-    source : str
-        What the fitted properties rest on.
-    unknown : tuple of str
-        Parameters that are not identified: named in the set's note, and left out of its covariance.
-
-    Returns
-    -------
-    str
-    """
-    model = found.problem.model
-    note = f"Fitted to {source}; valid over the concentrations visited."
-    if unknown:
-        note += f" NOT identified by these data, and no more than a guess: {', '.join(unknown)}."
-    if any(p.path.endswith(".factor") for p in model.parameters):
-        note += " The covariance leaves scale factors out."
-    kept = [
-        k for k, p in enumerate(found.space.parameters)
-        if p.path and not p.path.endswith(".factor") and p.name not in unknown
-    ]  # fmt: skip
-    slope = np.array([found.space.parameters[k].error(found.values[found.space.names[k]], 1.0) for k in kept])
-    matrix = found.covariance[np.ix_(kept, kept)] * np.outer(slope, slope)
-    low, high = visited(found)
-    set_range = found.problem.transport(found.values, found.problem.experiments[0].cell.temperature).c_range
-    span = (max(low * (1 - MARGIN), set_range[0]), min(high * (1 + MARGIN), set_range[1]))
-    return model.document(
-        found.values, name=name, title=title, note=note, source=source, span=span,
-        covariance=([found.space.parameters[k].path for k in kept], matrix),
-    )  # fmt: skip
-
+if TYPE_CHECKING:
+    import xarray as xr
 
 NUMBERS, SET, REPORT, CHAIN, KEPT = "fit.json", "fitted_set.toml", "fit.html", "posterior.h5", "profiles"
-Progress = Callable[[str, int, int], None]
+PROPERTIES_FIGURE = "fit_properties.png"
+MARGIN = 0.05
+"""How far the fitted set's range reaches beyond what was visited, relative: room for the last digits of a run."""
+Tell = Callable[[str, int, int], None]
 REFITS = 3
 """How often a fit begins again from a better point that a profile found."""
+DRAWN = 300
+"""Draws of the posterior that bands on the properties rest on, at most."""
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """All that a fit found.
+    """All that a fit found, a :class:`.Result` like any other.
 
     Parameters
     ----------
@@ -184,10 +62,210 @@ class FitResult:
     def unknown(self) -> tuple[str, ...]:
         """Parameters these data hold no value for: by their profile where there is one, else by the curvature."""
         held = self.estimate.held_by
-        return tuple(
-            name for name in self.estimate.space.names
-            if (self.profiles[name].shape != "bounded" if name in self.profiles else held[name] == "nothing")
-        )  # fmt: skip
+
+        def is_unknown(name: str) -> bool:
+            return self.profiles[name].shape != "bounded" if name in self.profiles else held[name] == "nothing"
+
+        return tuple(name for name in self.estimate.space.names if is_unknown(name))
+
+    # ---- for people -------------------------------------------------------------------------------------------------
+
+    def lines(self) -> list[str]:
+        """What the terminal shows."""
+        fit = self.estimate
+        lines = self.agreement()
+        if not self.profiles:
+            lines += describe(fit)
+        else:
+            width = max(len(name) for name in fit.space.names)
+            lines += [f"{name:<{width}}  {self._value(name)}" for name in self.profiles]
+            lines += describe(fit, names=())
+        weak = [d for d in self.directions if d.weak]
+        if weak:
+            lines += ["what the data alone do not tell:", *(f"  {d.text}" for d in weak)]
+        if self.posterior is not None:
+            lines.append(f"posterior: {self.posterior.message}")
+        return lines
+
+    def agreement(self) -> list[str]:
+        """How well the data are described, whether the starts came to one point, and free noise levels."""
+        fit = self.estimate
+        lines = [
+            f"{self.recipe.title}: {fit.problem.size} points, {fit.space.size} parameters, chi2 {fit.chi2_data:.1f} "
+            f"for {fit.degrees_of_freedom} degrees of freedom, {len(fit.starts)} starts"
+        ]
+        ends = [s for s in fit.starts if s.converged and s.chi2 < fit.chi2 + 0.1]
+        if len(fit.starts) > 1 and len(ends) < len(fit.starts):
+            lines.append(f"only {len(ends)} of {len(fit.starts)} starts came to this point; the best one is reported")
+        for o, level in zip(fit.problem.observations, fit.levels, strict=True):
+            if o.noise.free:
+                lines.append(f"{o.label}: noise level {level:.3g} times the error it was given")
+        if fit.edge:
+            lines.append(
+                f"a little further in {', '.join(fit.edge)} the cell cannot be run to these data: the best point may "
+                "stand at that edge, and errors by curvature then mean nothing"
+            )
+        freedom = max(fit.degrees_of_freedom, 1)
+        stated = not any(o.noise.free for o in fit.problem.observations)
+        if stated and fit.chi2_data > freedom + 5 * math.sqrt(2 * freedom):
+            lines.append(
+                f"chi2 is {fit.chi2_data / freedom:.2f} per degree of freedom: the model or the errors are wrong, and "
+                "the intervals too narrow"
+            )
+        return lines
+
+    def _value(self, name: str) -> str:
+        fit, profile = self.estimate, self.profiles[name]
+        p = fit.space.parameters[fit.space.index(name)]
+        if profile.shape != "bounded":
+            return f"not identified: {profile.text(p)}"
+        low, high = profile.interval
+        unit = f" {p.unit}" if p.unit else ""
+        doubt = "" if profile.checked else "  (a refit from elsewhere came to another end)"
+        prior = "  [its prior; the data add little]" if fit.held_by[name] == "prior" else ""
+        return f"{fit.values[name]:.5g}{unit}, 95 % {low:.4g} to {high:.4g}{prior}{doubt}"
+
+    def page(self, drawn: list[Path]) -> str:
+        """The same as one HTML page with the figures `drawn`."""
+        base = self.estimate.problem.model.base
+        warnings = [] if base.status == "measured" else [f"Base set {base.name}: {base.status}. {base.note}"]
+        if self.unknown:
+            warnings.append(f"These data hold no value for {', '.join(self.unknown)}.")
+        head = ("parameter", "value", "standard error", "95 % by profile likelihood", "prior (sd)")
+        return page.report(
+            self.recipe.title,
+            *(page.paragraph(text) for text in self.agreement()),
+            page.table(head, [self._row(k, p) for k, p in enumerate(self.estimate.space.parameters)]),
+            page.heading("What the data alone tell, weakest direction first"),
+            page.bullets([d.text for d in self.directions]),
+            warnings=warnings,
+            drawn=drawn,
+            sources=[("The fit", self.recipe.text)],
+        )
+
+    def _row(self, k: int, p: Parameter) -> tuple[str, ...]:
+        fit, profile = self.estimate, self.profiles.get(p.name)
+        known = p.name not in self.unknown
+        spread = f"{100 * fit.sd[k]:.2g} %" if p.logarithmic else f"{fit.errors[p.name]:.2g} {p.unit}"
+        return (
+            p.name,
+            f"{fit.values[p.name]:.5g} {p.unit}" if known else "not identified",
+            spread if known else "",
+            "" if profile is None else profile.text(p),
+            "" if p.prior is None else f"{p.prior.mean:.4g} ({p.prior.sd:.2g})",
+        )
+
+    # ---- for programs -----------------------------------------------------------------------------------------------
+
+    def numbers(self) -> dict[str, Any]:
+        """What fit.json holds: values, errors, intervals, shapes, correlations, directions and every start, SI."""
+        fit, posterior = self.estimate, self.posterior
+        levels = zip(fit.problem.observations, fit.levels, strict=True)
+        return {
+            "title": self.recipe.title,
+            "parameters": {p.name: self._parameter(k, p) for k, p in enumerate(fit.space.parameters)},
+            "correlation": fit.correlation,
+            "order": fit.space.names,
+            "chi2": fit.chi2_data,
+            "chi2_with_priors": fit.chi2,
+            "points": fit.problem.size,
+            "degrees_of_freedom": fit.degrees_of_freedom,
+            "noise_levels": {o.label: level for o, level in levels},
+            "starts": [{"chi2": s.chi2, "converged": s.converged} for s in fit.starts],
+            "directions": [{"sd": d.sd, "weights": d.weights, "text": d.text} for d in self.directions],
+            "posterior": None
+            if posterior is None
+            else {
+                "converged": posterior.converged,
+                "message": posterior.message,
+                "steps": posterior.steps,
+                "intervals": {name: posterior.interval(name) for name in fit.space.names},
+            },
+            "evaluations": fit.evaluations,
+        }
+
+    def _parameter(self, k: int, p: Parameter) -> dict[str, Any]:
+        fit, profile = self.estimate, self.profiles.get(p.name)
+        return {
+            "value": fit.values[p.name],
+            "error": fit.errors[p.name],
+            "unit": p.unit,
+            "path": p.path,
+            "relative_error": fit.sd[k] if p.logarithmic else None,
+            "held_by": fit.held_by[p.name],
+            "start": p.start,
+            "prior": None if p.prior is None else {"mean": p.prior.mean, "sd": p.prior.sd},
+            "identified": p.name not in self.unknown,
+            "interval": None if profile is None else profile.interval,
+            "shape": None if profile is None else profile.shape,
+            "profile": None if profile is None else {"value": profile.value, "delta_chi2": profile.delta},
+        }
+
+    def dataset(self) -> xr.Dataset:
+        """Every point of the data with the best model, and the parameters with their errors and correlations."""
+        import xarray as xr
+
+        fit = self.estimate
+        pairs = list(zip(fit.problem.observations, fit.problem.predictions(fit.u), strict=True))
+        nothing = [np.full(o.size, np.nan) for o, _ in pairs]
+        columns = {
+            "observation": [np.full(o.size, o.label) for o, _ in pairs],
+            "time": [o.time if o.time.size else gap for (o, _), gap in zip(pairs, nothing, strict=True)],
+            "position": [gap if o.position is None else o.position for (o, _), gap in zip(pairs, nothing, strict=True)],
+            "measured": [o.value for o, _ in pairs],
+            "predicted": [o.adjusted(predicted) for o, predicted in pairs],
+        }
+        points: dict[str, Any] = {name: ("point", np.concatenate(values)) for name, values in columns.items()}
+        points["residual"] = ("point", fit.residuals[: fit.problem.size], {"long_name": "in standard errors"})
+        names = list(fit.space.names)
+        parameters = {
+            "value": ("parameter", [fit.values[name] for name in names]),
+            "standard_error": ("parameter", [fit.errors[name] for name in names]),
+            "correlation": (("parameter", "other"), fit.correlation),
+            "unit": ("parameter", [p.unit for p in fit.space.parameters]),
+        }
+        return xr.Dataset(points | parameters, {"parameter": names, "other": names}, {"title": self.recipe.title})
+
+    # ---- figures ----------------------------------------------------------------------------------------------------
+
+    @property
+    def note(self) -> str:
+        """What stands under the figures."""
+        unknown = f" Not identified: {', '.join(self.unknown)}." if self.unknown else ""
+        return f"Set {self.estimate.problem.model.base.name} with what was fitted.{unknown}"
+
+    def draw(self, path: str | Path) -> Path:
+        """Data and best model, with residuals."""
+        return draw_data(self.estimate, path, title=self.recipe.title, note=self.note)
+
+    def figures(self, directory: Path) -> list[Path]:
+        """All figures: the data, the profile likelihoods and the properties, as far as there are any."""
+        drawn = [self.draw(directory / DATA)]
+        if self.profiles:
+            note = "Others refitted at every point; dashed: 95 %. An open side bounds nothing."
+            path = directory / PROFILES
+            drawn.append(
+                draw_likelihood_profiles(self.estimate, self.profiles, path, title="Profile likelihoods", note=note)
+            )
+        fitted = [form.name for form in self.estimate.problem.model.forms]
+        if fitted:
+            points = None
+            if self.posterior is not None:
+                points = self.posterior.draws[:: max(1, len(self.posterior.draws) // DRAWN)]
+            bands, path = property_bands(self.estimate, points), directory / PROPERTIES_FIGURE
+            title, note = "Properties where the cells have been", f"Bands: 95 %. Grey: not fitted. {self.note}"
+            drawn.append(draw_properties(bands, path, fitted=fitted, title=title, note=note))
+        return drawn
+
+    def set(self) -> str | None:
+        """The fitted set as TOML; None where no property was fitted."""
+        fit = self.estimate
+        if not fit.problem.model.forms:
+            return None
+        of_the_set = {p.name for p in fit.space.parameters if p.path}
+        unknown = tuple(name for name in self.unknown if name in of_the_set)
+        source = f"the fit {self.recipe.path.name}"
+        return fitted_set(fit, name=self.recipe.path.stem, title=self.recipe.title, source=source, unknown=unknown)
 
 
 def run_fit(
@@ -198,7 +276,7 @@ def run_fit(
     with_profiles: bool = True,
     posterior_steps: int = 0,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: Tell | None = None,
 ) -> FitResult:
     """Fit, profile and, where asked, sample; what took long is kept in the folder and taken up again.
 
@@ -234,211 +312,86 @@ def run_fit(
     def tell(what: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(what, done, total)
 
-    found = estimate(recipe.problem, starts=starts, progress=tell("fitting"))
+    fit = estimate(recipe.problem, starts=starts, progress=tell("fitting"))
     curves: dict[str, LikelihoodProfile] = {}
     for _ in range(REFITS if with_profiles else 0):
-        curves = profiles(found, workers=workers, folder=directory / KEPT, progress=tell("profile likelihoods"))
-        better = [c for c in curves.values() if c.better]
+        curves = profiles(fit, workers=workers, folder=directory / KEPT, progress=tell("profile likelihoods"))
+        better = [curve for curve in curves.values() if curve.better]
         if not better:
             break
-        lowest = min(better, key=lambda c: float(c.delta.min()))
-        found = estimate(recipe.problem, starts=1, at=lowest.others[int(lowest.delta.argmin())], levels=found.levels)
-    drawn = None
+        lowest = min(better, key=lambda curve: float(curve.delta.min()))
+        fit = estimate(recipe.problem, starts=1, at=lowest.others[int(lowest.delta.argmin())], levels=fit.levels)
+    posterior = None
     if posterior_steps:
-        drawn = sample(
-            found, steps=posterior_steps, workers=workers, file=directory / CHAIN, progress=tell("posterior")
-        )
-    return FitResult(recipe, found, directions(found.data_information, found.space), curves, drawn)
-
-
-def lines(result: FitResult) -> list[str]:
-    """What the terminal shows."""
-    found = result.estimate
-    told = [
-        f"{result.recipe.title}: {found.problem.size} points, {found.space.size} parameters, chi2 "
-        f"{found.chi2_data:.1f} for {found.degrees_of_freedom} degrees of freedom, {len(found.starts)} starts"
-    ]
-    told += _agreement(found)
-    if not result.profiles:
-        told += describe(found)
-    else:
-        width = max(len(name) for name in found.space.names)
-        for name, one in result.profiles.items():
-            told.append(f"{name:<{width}}  {_value(result, name, one)}")
-        told += describe(found, names=())
-    weak = [d for d in result.directions if d.weak]
-    if weak:
-        told.append("what the data alone do not tell:")
-        told += [f"  {d.text}" for d in weak]
-    if result.posterior is not None:
-        told.append(f"posterior: {result.posterior.message}")
-    return told
-
-
-def _agreement(found: Estimate) -> list[str]:
-    """Whether the starts came to one point, whether the data are described, and free noise levels."""
-    told = []
-    ends = [s for s in found.starts if s.converged and s.chi2 < found.chi2 + 0.1]
-    if len(found.starts) > 1 and len(ends) < len(found.starts):
-        told.append(f"only {len(ends)} of {len(found.starts)} starts came to this point; the best one is reported")
-    for o, level in zip(found.problem.observations, found.levels, strict=True):
-        if o.noise.free:
-            told.append(f"{o.label}: noise level {level:.3g} times the error it was given")
-    if found.edge:
-        told.append(
-            f"a little further in {', '.join(found.edge)} the cell cannot be run to these data: the best point may "
-            "stand at that edge, and errors by curvature then mean nothing"
-        )
-    free = max(found.degrees_of_freedom, 1)
-    if not any(o.noise.free for o in found.problem.observations) and found.chi2_data > free + 5 * math.sqrt(2 * free):
-        told.append(
-            f"chi2 is {found.chi2_data / free:.2f} per degree of freedom: the model or the errors are wrong, and the "
-            "intervals too narrow"
-        )
-    return told
-
-
-def _value(result: FitResult, name: str, one: LikelihoodProfile) -> str:
-    found = result.estimate
-    p = found.space.parameters[found.space.index(name)]
-    unit = f" {p.unit}" if p.unit else ""
-    if one.shape != "bounded":
-        return f"not identified: {one.text(p)}"
-    low, high = one.interval
-    doubt = "" if one.checked else "  (a refit from elsewhere came to another end)"
-    prior = "  [its prior; the data add little]" if found.held_by[name] == "prior" else ""
-    return f"{found.values[name]:.5g}{unit}, 95 % {low:.4g} to {high:.4g}{prior}{doubt}"
-
-
-def numbers(result: FitResult) -> dict[str, Any]:
-    """The same for programs, SI."""
-    found = result.estimate
-    parameters = {}
-    for k, p in enumerate(found.space.parameters):
-        one = result.profiles.get(p.name)
-        parameters[p.name] = {
-            "value": found.values[p.name], "error": _number(found.errors[p.name]), "unit": p.unit, "path": p.path,
-            "relative_error": _number(float(found.sd[k])) if p.logarithmic else None,
-            "held_by": found.held_by[p.name], "start": p.start,
-            "prior": None if p.prior is None else {"mean": p.prior.mean, "sd": p.prior.sd},
-            "identified": p.name not in result.unknown,
-            "interval": None if one is None else [_number(x) for x in one.interval],
-            "shape": None if one is None else one.shape,
-            "profile": None if one is None else {"value": one.value.tolist(), "delta_chi2": one.delta.tolist()},
-        }  # fmt: skip
-    drawn = result.posterior
-    return {
-        "title": result.recipe.title, "parameters": parameters, "correlation": found.correlation.tolist(),
-        "order": list(found.space.names), "chi2": found.chi2_data, "chi2_with_priors": found.chi2,
-        "points": found.problem.size, "degrees_of_freedom": found.degrees_of_freedom,
-        "noise_levels": {o.label: float(x) for o, x in zip(found.problem.observations, found.levels, strict=True)},
-        "starts": [{"chi2": s.chi2, "converged": s.converged} for s in found.starts],
-        "directions": [{"sd": _number(d.sd), "weights": d.weights, "text": d.text} for d in result.directions],
-        "posterior": None if drawn is None else {
-            "converged": drawn.converged, "message": drawn.message, "steps": drawn.steps,
-            "intervals": {name: list(drawn.interval(name)) for name in found.space.names},
-        },
-        "evaluations": found.evaluations,
-    }  # fmt: skip
-
-
-def _number(x: float) -> float | None:
-    return float(x) if math.isfinite(x) else None
+        chain = directory / CHAIN
+        posterior = sample(fit, steps=posterior_steps, workers=workers, file=chain, progress=tell("posterior"))
+    return FitResult(recipe, fit, directions(fit.data_information, fit.space), curves, posterior)
 
 
 def write_fit(result: FitResult, directory: str | Path) -> list[Path]:
-    """Write ``fit.json``, ``fitted_set.toml``, the figures and ``fit.html``.
+    """Write ``fit.json``, ``fitted_set.toml``, the figures and ``fit.html``, all or nothing.
 
     Parameters
     ----------
     result : FitResult
         What was found.
     directory : str or Path
-        Made if it is not there.
+        Made if it is not there; what :func:`run_fit` keeps in it is left alone.
 
     Returns
     -------
     list of Path
+        The files written, the page last.
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    found, title = result.estimate, result.recipe.title
-    note = _note(result)
-    drawn = [draw_data(found, directory / FIGURES[0], title=title, note=note)]
-    if result.profiles:
-        drawn.append(
-            draw_likelihood_profiles(
-                found,
-                result.profiles,
-                directory / FIGURES[1],
-                title="Profile likelihoods",
-                note="Others refitted at every point; dashed: 95 %. An open side bounds nothing.",
-            )
-        )
-    fitted = [form.name for form in found.problem.model.forms]
-    written = [*drawn]
-    if fitted:
-        points = result.posterior.draws[:: max(1, len(result.posterior.draws) // 300)] if result.posterior else None
-        bands = property_bands(found, points)
-        drawn.append(
-            draw_properties(
-                bands,
-                directory / FIGURES[2],
-                fitted=fitted,
-                title="Properties where the cells have been",
-                note=f"Bands: 95 %. Grey: not fitted. {note}",
-            )
-        )
-        text = fitted_set(
-            found, name=result.recipe.path.stem, title=title, source=f"the fit {result.recipe.path.name}",
-            unknown=tuple(n for n in result.unknown if found.space.parameters[found.space.index(n)].path),
-        )  # fmt: skip
-        (directory / SET).write_text(text, encoding="utf-8")
-        written = [*drawn, directory / SET]
-    (directory / NUMBERS).write_text(json.dumps(numbers(result), indent=2) + "\n", encoding="utf-8")
-    (directory / REPORT).write_text(_page(result, drawn), encoding="utf-8")
-    return [*written, directory / NUMBERS, directory / REPORT]
+    with result_folder(directory, last=NUMBERS, stale=(DATA, PROFILES, PROPERTIES_FIGURE, SET, REPORT)) as fresh:
+        drawn, text = result.figures(fresh), result.set()
+        written = [*drawn]
+        if text is not None:
+            written.append(write_text(fresh / SET, text))
+        written.append(write_json(fresh / NUMBERS, result.numbers()))
+        written.append(write_text(fresh / REPORT, result.page(drawn)))
+    return [directory / path.name for path in written]
 
 
-def _note(result: FitResult) -> str:
-    unknown = f" Not identified: {', '.join(result.unknown)}." if result.unknown else ""
-    return f"Set {result.estimate.problem.model.base.name} with what was fitted.{unknown}"
+def fitted_set(fit: Estimate, *, name: str, title: str, source: str, unknown: tuple[str, ...] = ()) -> str:
+    """The best set as TOML, its range what was visited, its covariance the fit's.
 
+    Parameters
+    ----------
+    fit : Estimate
+        The fit.
+    name, title : str
+        Of the set.
+    source : str
+        What the fitted properties rest on.
+    unknown : tuple of str
+        Parameters that are not identified: named in the set's note, and left out of its covariance.
 
-def _page(result: FitResult, figures: list[Path]) -> str:
-    found = result.estimate
-    rows = []
-    for k, p in enumerate(found.space.parameters):
-        one = result.profiles.get(p.name)
-        known = p.name not in result.unknown
-        spread = f"{100 * found.sd[k]:.2g} %" if p.logarithmic else f"{found.errors[p.name]:.2g} {p.unit}"
-        rows.append((
-            p.name, f"{found.values[p.name]:.5g} {p.unit}" if known else "not identified", spread if known else "",
-            "" if one is None else one.text(p), "" if p.prior is None else f"{p.prior.mean:.4g} ({p.prior.sd:.2g})",
-        ))  # fmt: skip
-    base = found.problem.model.base
-    warned = [] if base.status == "measured" else [page.warning(f"Base set {base.name}: {base.status}. {base.note}")]
-    if result.unknown:
-        warned.append(page.warning(f"These data hold no value for {', '.join(result.unknown)}."))
-    return page.page(
-        result.recipe.title, *warned, *(page.paragraph(t) for t in lines(result)[: 1 + len(_agreement(found))]),
-        page.table(("parameter", "value", "standard error", "95 % by profile likelihood", "prior (sd)"), rows),
-        page.heading("What the data alone tell, weakest direction first"),
-        page.bullets([d.text for d in result.directions]),
-        page.heading("Figures"), page.figures(figures), page.heading("The fit"), page.verbatim(result.recipe.text),
-    )  # fmt: skip
-
-
-def write_bands(case: Case, found: Bands, directory: str | Path) -> list[str]:
-    """Write ``bands.csv`` (i and V with their quantiles) and ``bands.png``; what was found, in lines."""
-    directory = Path(directory)
-    names = [f"{100 * q:g}%" for q in found.quantiles]
-    head = ["time (s)", *(f"i {n} (A/m^2)" for n in names), *(f"V {n} (V)" for n in names)]
-    table = np.column_stack([found.time, found.i.T, found.V.T])
-    np.savetxt(directory / "bands.csv", table, delimiter=",", header=",".join(head), comments="", fmt="%.9g")
-    draw_bands(found, directory / "bands.png", title=case.title, note=case.transport.note)
-    low, middle, high = (float(found.i[k, -1]) for k in (0, 2, 4))
-    told = [f"i at the end: {middle:.4g} A/m^2, 95 % {low:.4g} to {high:.4g} ({found.draws} draws of the set)"]
-    if found.failed:
-        told.append(f"{found.failed} draws could not be run and are left out: the bands are too narrow")
-    return told
+    Returns
+    -------
+    str
+    """
+    model, space = fit.problem.model, fit.space
+    note = f"Fitted to {source}; valid over the concentrations visited."
+    if unknown:
+        note += f" NOT identified by these data, and no more than a guess: {', '.join(unknown)}."
+    if any(p.path.endswith(".factor") for p in model.parameters):
+        note += " The covariance leaves scale factors out."
+    # A factor is no number of the file: what it scales is a whole table, whose points would vary together.
+    covered = [
+        k for k, p in enumerate(space.parameters) if p.path and not p.path.endswith(".factor") and p.name not in unknown
+    ]
+    slope = np.array([space.parameters[k].error(fit.values[space.names[k]], 1.0) for k in covered])
+    matrix = fit.covariance[np.ix_(covered, covered)] * np.outer(slope, slope)
+    low, high = visited(fit)
+    first, last = fit.problem.transport(fit.values, fit.problem.experiments[0].cell.temperature).c_range
+    return model.document(
+        fit.values,
+        name=name,
+        title=title,
+        note=note,
+        source=source,
+        span=(max(low * (1 - MARGIN), first), min(high * (1 + MARGIN), last)),
+        covariance=([space.parameters[k].path for k in covered], matrix),
+    )

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.electrolyte.set_file import parse_set
-from cellsim.fit.data import Use, observe
 from cellsim.fit.estimate import Estimate, estimate
-from cellsim.fit.experiment import CELL_ROLES, Experiment
+from cellsim.fit.experiment import CELL_ROLES, Experiment, Selection, observe
 from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import DATA_ROLES, LINEAR_ROLES, ROLE_UNITS, default_start, typical
 from cellsim.fit.set_model import SetModel
-from cellsim.run.case import Case, load_case
-from cellsim.run.data import Dataset, data_of_case, read_data
-from cellsim.run.folder import predict
+from cellsim.instruments.measurement import Measurement
+from cellsim.run.case import Case
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def evidence(
     """
     total = len(problems) * (1 + folds)
     done = 0
-    found = []
+    judged = []
     for name, problem in problems.items():
         best = estimate(problem, starts=starts, seed=seed)
         done += 1
@@ -95,17 +92,26 @@ def evidence(
         ln_l = log_likelihood(problem, best.u, best.levels)
         own = sum(len(o.profiled) * len(o.noise.slices) for o in problem.observations)
         k = problem.space.size + own + sum(o.noise.free for o in problem.observations)
-        held: list[float] = []
+        log_densities: list[float] = []
         for fold in range(folds):
-            held.append(_held_out(problem, best, fold, folds))
+            log_densities.append(_held_out(problem, best, fold, folds))
             done += 1
             if progress is not None:
                 progress(done, total)
-        error = float(np.sqrt(folds) * np.std(held, ddof=1)) if folds > 1 else 0.0
+        error = float(np.sqrt(folds) * np.std(log_densities, ddof=1)) if folds > 1 else 0.0
         n = problem.size + problem.space.prior_residuals(best.u).size
-        found.append(Evidence(name, best, ln_l, -2 * ln_l + 2 * k, -2 * ln_l + k * np.log(n),
-                              float(np.sum(held)) if folds else None, error))  # fmt: skip
-    return tuple(sorted(found, key=lambda e: -e.held_out if e.held_out is not None else e.aic))
+        judged.append(
+            Evidence(
+                name,
+                best,
+                ln_l,
+                -2 * ln_l + 2 * k,
+                -2 * ln_l + k * np.log(n),
+                float(np.sum(log_densities)) if folds else None,
+                error,
+            )
+        )
+    return tuple(sorted(judged, key=lambda e: -e.held_out if e.held_out is not None else e.aic))
 
 
 def log_likelihood(problem: Problem, u: Array, levels: Array) -> float:
@@ -130,19 +136,19 @@ def folds_of(problem: Problem, fold: int, folds: int) -> list[NDArray[np.bool_]]
 def _held_out(problem: Problem, best: Estimate, fold: int, folds: int) -> float:
     """ln likelihood of one block predicted from the others; profiled gains are taken from the block itself."""
     out = folds_of(problem, fold, folds)
-    rest = problem.only([~m for m in out])
+    others = problem.only([~m for m in out])
     try:
-        fit = estimate(rest, starts=1, at=best.u, levels=_of_rest(best.levels, out))
+        fit = estimate(others, starts=1, at=best.u, levels=_levels_of_others(best.levels, out))
     except ConvergenceError:
         return -np.inf
     tested = problem.only(out)
-    kept = [k for k, m in enumerate(out) if m.any()]
-    r = tested.residuals(fit.u, best.levels[kept])[: tested.size]
+    in_fold = [k for k, m in enumerate(out) if m.any()]
+    r = tested.residuals(fit.u, best.levels[in_fold])[: tested.size]
     sizes = np.array([o.size for o in tested.observations])
-    return float(-0.5 * r @ r - sizes @ np.log(best.levels[kept]))
+    return float(-0.5 * r @ r - sizes @ np.log(best.levels[in_fold]))
 
 
-def _of_rest(levels: Array, out: list[NDArray[np.bool_]]) -> Array:
+def _levels_of_others(levels: Array, out: list[NDArray[np.bool_]]) -> Array:
     return np.array([level for level, m in zip(levels, out, strict=True) if not m.all()])
 
 
@@ -154,14 +160,14 @@ REACH = 100.0
 """A nuisance may go so many times up or down from its start."""
 
 
-def rival(case: Case, datasets: Sequence[Dataset], nuisances: Sequence[str]) -> Problem:
+def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> Problem:
     """A case with its set as it stands and nuisances free.
 
     Parameters
     ----------
     case : Case
         Cell, protocol and set.
-    datasets : sequence of Dataset
+    data : sequence of Measurement
         What was measured; where no errors are stated the noise level is found.
     nuisances : sequence of str
         Which are refitted: R_int, area, gain, background, time_offset, ...
@@ -178,19 +184,22 @@ def rival(case: Case, datasets: Sequence[Dataset], nuisances: Sequence[str]) -> 
     parameters = tuple(_parameter(role, case) for role in nuisances)
     if not parameters:
         raise InputError("--refit needs the name of at least one nuisance, such as R_int")
-    seen = []
-    for dataset in datasets:
-        roles = {
-            role: role for role in nuisances
-            if role in DATA_ROLES and (role not in ("gain", "background") or dataset.kind == "profile")
-            and (role != "velocity_scale" or dataset.kind == "velocity")
-        }  # fmt: skip
-        seen.append(observe(dataset, case, Use(free=dataset.data.error is None, nuisance=roles)))
+    observations = []
+    for m in data:
+        others = {"gain": "profile", "background": "profile", "velocity_scale": "velocity"}
+        roles = {role: role for role in nuisances if role in DATA_ROLES and others.get(role, m.kind) == m.kind}
+        observations.append(observe(m, case.setup, Selection(free=m.error is None), nuisance=roles))
     cell_roles = {role: role for role in nuisances if role in CELL_ROLES}
     e = Experiment(
-        case.path.stem, case.cell, case.protocol, case.c0, tuple(seen), cell_roles,
-        "material" if case.transport.volumes.varies else "sundials", driven_by_total="area" in cell_roles,
-    )  # fmt: skip
+        case.path.stem,
+        case.cell,
+        case.protocol,
+        case.c0,
+        tuple(observations),
+        cell_roles,
+        "material" if case.transport.volumes.varies else "sundials",
+        driven_by_total="area" in cell_roles,
+    )
     base = parse_set(case.transport.text, case.transport.name)
     return Problem(Space(parameters), SetModel(base, (), case.transport.solvent_motion), (e,))
 
@@ -209,15 +218,13 @@ def _parameter(role: str, case: Case) -> Parameter:
     return replace(p, lower=start / REACH, upper=start * REACH) if logarithmic else p
 
 
-def rivals(cases: Sequence[str | Path], data: Sequence[str | Path], nuisances: Sequence[str]) -> dict[str, Problem]:
+def rivals(cases: Sequence[tuple[Case, Sequence[Measurement]]], nuisances: Sequence[str]) -> dict[str, Problem]:
     """The problems of several cases with the same data.
 
     Parameters
     ----------
-    cases : sequence of path
-        Case files; they may differ in their set only as far as the data are concerned.
-    data : sequence of path
-        As `cellsim compare` takes them.
+    cases : sequence of tuple
+        Each case with its measurements; the cases may differ in their set only as far as the data are concerned.
     nuisances : sequence of str
         Which are refitted.
 
@@ -226,39 +233,31 @@ def rivals(cases: Sequence[str | Path], data: Sequence[str | Path], nuisances: S
     dict
         Name of the set -> problem.
     """
-    found: dict[str, Problem] = {}
-    for path in cases:
-        case = load_case(path)
-        datasets = [d for name in data for d in read_data(name, case)]
-        if not data or case.measured:
-            datasets += list(data_of_case(case, predict(case)))
+    problems: dict[str, Problem] = {}
+    for case, data in cases:
         name = case.transport.name
-        found[name if name not in found else f"{name} ({Path(path).stem})"] = rival(case, datasets, nuisances)
-    return found
+        problems[name if name not in problems else f"{name} ({case.path.stem})"] = rival(case, data, nuisances)
+    return problems
 
 
-def lines(found: Sequence[Evidence]) -> list[str]:
-    """The verdict as a table for the terminal, the best set first."""
-    best_aic, best_bic = min(e.aic for e in found), min(e.bic for e in found)
-    width = max(len(e.name) for e in found)
-    told = [f"{'set':<{width}}  {'chi2':>10}  {'dAIC':>8}  {'dBIC':>8}  held-out ln L, less the best's   refitted"]
-    top = found[0].held_out
-    for e in found:
+def verdict(judged: Sequence[Evidence]) -> list[str]:
+    """Which set is right, as a table for the terminal, the best set first."""
+    best_aic, best_bic = min(e.aic for e in judged), min(e.bic for e in judged)
+    width, top = max(len(e.name) for e in judged), judged[0].held_out
+    lines = [f"{'set':<{width}}  {'chi2':>10}  {'dAIC':>8}  {'dBIC':>8}  held-out ln L, less the best's   refitted"]
+    for e in judged:
         held = "-" if e.held_out is None or top is None else f"{e.held_out - top:+.1f} (scatter {e.held_out_error:.1f})"
-        values = ", ".join(
-            f"{name} = {e.fit.values[name]:.4g}"
-            + (" (at its bound)" if e.fit.held_by[name] == "bound" else "")
-            + ("" if e.fit.held_by[name] != "nothing" else " (not identified)")
-            for name in e.fit.space.names
-        )
+        remarks = {"bound": " (at its bound)", "nothing": " (not identified)"}
+        held_by = e.fit.held_by
+        values = ", ".join(f"{n} = {e.fit.values[n]:.4g}{remarks.get(held_by[n], '')}" for n in e.fit.space.names)
         score = f"{e.fit.chi2_data:10.1f}  {e.aic - best_aic:8.1f}  {e.bic - best_bic:8.1f}"
-        told.append(f"{e.name:<{width}}  {score}  {held:<32}  {values}")
-    if len(found) > 1:
-        close = [e.name for e in found if e.aic < best_aic + STRONG]
-        told.append(
-            f"{close[0]} is favoured over all others" if len(close) == 1
-            else f"these data do not tell {' and '.join(close)} apart"
-            + ("" if len(close) == len(found) else "; the others are disfavoured")
-        )  # fmt: skip
-        told.append(f"(a difference of {STRONG:g} in AIC counts as strong evidence)")
-    return told
+        lines.append(f"{e.name:<{width}}  {score}  {held:<32}  {values}")
+    if len(judged) > 1:
+        close = [e.name for e in judged if e.aic < best_aic + STRONG]
+        if len(close) == 1:
+            lines.append(f"{close[0]} is favoured over all others")
+        else:
+            others = "" if len(close) == len(judged) else "; the others are disfavoured"
+            lines.append(f"these data do not tell {' and '.join(close)} apart{others}")
+        lines.append(f"(a difference of {STRONG:g} in AIC counts as strong evidence)")
+    return lines

@@ -1,7 +1,8 @@
 """A transport set with numbers left open, and the form each property takes: constant, polynomial, spline, scaled set.
 
 Whatever the form, it is a block of a transport set's file with numbers in it that the fit moves: a fitted set is
-a set like any other, is written as TOML, and is read by the same reader (cellsim.electrolyte.properties).
+a set like any other, and is written as TOML. During a fit no text is written or read. The block is read once, and the
+numbers of the law that it states (:class:`.Law`) are moved directly.
 """
 
 from __future__ import annotations
@@ -9,26 +10,38 @@ from __future__ import annotations
 import copy
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import tomli_w
 
 from cellsim.base import Array, InputError, factor_to_si, to_si
-from cellsim.electrolyte.properties import DEFAULT_UNITS, PROPERTIES, SI_UNITS, read_property
+from cellsim.base.units import tidy
+from cellsim.electrolyte.properties import (
+    DEFAULT_UNITS,
+    PROPERTIES,
+    SI_UNITS,
+    Constant,
+    Curve,
+    Formula,
+    Law,
+    read_property,
+)
 from cellsim.electrolyte.set_file import SetFile
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import Table
 from cellsim.fit.parameters import Parameter
 
-UNITS = {"kappa": "S/m", "D": "m^2/s", "t_plus": "", "chi": ""}
-POSITIVE = ("kappa", "D", "chi")
-"""Positive by thermodynamics; t+0 may have either sign."""
 FORMS = ("constant", "polynomial", "spline", "scaled")
 FITTED = "fitted"
+FACTOR = "factor_of_the_fit"
+"""Constant by which an expression is scaled."""
 Block = dict[str, Any]
+Number = TypeVar("Number", float, Array)
 
 
 @dataclass(frozen=True)
@@ -40,17 +53,86 @@ class PropertyForm:
     name : str
         ``"kappa"``, ``"D"``, ``"t_plus"`` or ``"chi"``.
     parameters : tuple of Parameter
-        Their `path` names the number of the block each stands for.
-    block : callable
-        Values by parameter name -> the block of a set's file.
+        Their `path` names the number of the block each stands for. Without them the property is that of the template.
+    template : dict
+        The block of a set's file at the first guess.
     words : str
         For reports: ``"monotone spline through 4 knots in r"``.
+    follows : mapping
+        Points of a curve that take the value of another one: place -> place.
+    scaled : bool
+        Whether the one parameter is a factor of the whole property, of 1 - t+0 for a transference number.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
-    block: Callable[[Mapping[str, float]], Block]
+    template: Block
     words: str
+    follows: Mapping[int, int] = field(default_factory=dict)
+    scaled: bool = False
+
+    def block(self, values: Mapping[str, float]) -> Block:
+        """The block of a set's file at parameter values by name."""
+        if self.scaled:
+            return scaled_block(self.name, self.template, self._factor(values))
+        block = copy.deepcopy(self.template)
+        for p in self.parameters:
+            _put(block, p.path, values[p.name], p.unit)
+        for place, other in self.follows.items():
+            block["y"][place] = block["y"][other]
+        return block
+
+    def law(self, values: Mapping[str, float]) -> Law:
+        """What :meth:`block` states, by numbers alone.
+
+        Raises
+        ------
+        InputError
+            A number that is not finite, or not positive where a curve needs its logarithm.
+        """
+        if not all(np.isfinite(values[p.name]) for p in self.parameters):
+            raise InputError(f"{self.name}: a number of it is not finite")
+        law = self._law
+        if isinstance(law, Constant):
+            value = _scaled(self.name, law.value, self._factor(values)) if self.scaled else law.value
+            for p in () if self.scaled else self.parameters:
+                value = values[p.name] * self._to_si
+            # A quantity with a unit is read from a file to 15 digits. With the same here, the set that is written is
+            # the set that was fitted to the last bit; the error of a parameter that data hardly hold tells the two
+            # apart in its seventh digit.
+            return Constant(tidy(value) if PROPERTIES[self.name].unit else value)
+        if isinstance(law, Curve):
+            y = _scaled(self.name, law.y, self._factor(values)) if self.scaled else law.y.copy()
+            for p in () if self.scaled else self.parameters:
+                y[_steps(p.path)[-1]] = values[p.name]
+            for place, other in self.follows.items():
+                y[place] = y[other]
+            if law.log and np.any(y <= 0):
+                raise InputError(f"{self.name}: a point of its logarithmic curve is not positive")
+            return replace(law, y=y)
+        assert isinstance(law, Formula)
+        if self.scaled:
+            moved = {FACTOR: self._factor(values)}
+        else:
+            moved = {str(_steps(p.path)[-1]): values[p.name] for p in self.parameters}
+        return replace(law, expression=replace(law.expression, constants={**law.expression.constants, **moved}))
+
+    def _factor(self, values: Mapping[str, float]) -> float:
+        return values[self.parameters[0].name] if self.parameters else 1.0
+
+    @cached_property
+    def _law(self) -> Law:
+        """The law of the template, in which an expression to be scaled has its factor as a constant."""
+        block = dict(self.template)
+        if self.scaled and "expression" in block:
+            block["expression"] = _scaled_text(self.name, block["expression"], FACTOR)
+            block["constants"] = {**block.get("constants", {}), FACTOR: 1.0}
+        return read_property(Table(block, Path("the fit"), self.name), PROPERTIES[self.name]).law
+
+    @cached_property
+    def _to_si(self) -> float:
+        """From the unit of a constant's parameter, as its block has it, to SI."""
+        return factor_to_si(self.parameters[0].unit, PROPERTIES[self.name].unit)
 
 
 def constant_form(name: str, start: float, *, extra: Mapping[str, Any] | None = None) -> PropertyForm:
@@ -69,14 +151,10 @@ def constant_form(name: str, start: float, *, extra: Mapping[str, Any] | None = 
     -------
     PropertyForm
     """
-    parameter = Parameter(name, start, UNITS[name], name in POSITIVE, path=f"{name}.value")
-
-    def block(values: Mapping[str, float]) -> Block:
-        value = values[name]
-        stated = f"{value!r} {UNITS[name]}" if UNITS[name] else value
-        return {"value": stated, "source": FITTED, **(extra or {})}
-
-    return PropertyForm(name, (parameter,), block, "constant")
+    kind = PROPERTIES[name]
+    parameter = Parameter(name, start, kind.unit, kind.positive, path=f"{name}.value")
+    value = f"{start!r} {kind.unit}" if kind.unit else start
+    return PropertyForm(name, (parameter,), {"value": value, "source": FITTED, **(extra or {})}, "constant")
 
 
 def polynomial_form(
@@ -118,23 +196,23 @@ def polynomial_form(
     """
     if not 1 <= degree <= 4:
         raise InputError(f"{name}: a polynomial of degree {degree} is not offered; 1 to 4, or a spline")
-    positive = name in POSITIVE
-    x_0 = centre / factor_to_si(DEFAULT_UNITS[variable], SI_UNITS[variable])
+    kind = PROPERTIES[name]
     s = f"({variable}/x0-1)"
     series = " + ".join(f"a{k}*{s}" + (f"**{k}" if k > 1 else "") for k in range(1, degree + 1))
-    expression = f"k0*exp({series})" if positive else f"k0 + {series}"
-    unit = {"unit": UNITS[name]} if UNITS[name] else {}
     parameters = (
-        Parameter(f"{name}.k0", start, UNITS[name], positive, path=f"{name}.constants.k0"),
+        Parameter(f"{name}.k0", start, kind.unit, kind.positive, path=f"{name}.constants.k0"),
         *(Parameter(f"{name}.a{k}", 0.0, path=f"{name}.constants.a{k}") for k in range(1, degree + 1)),
     )
-
-    def block(values: Mapping[str, float]) -> Block:
-        constants = {"x0": x_0} | {p.path.rsplit(".", 1)[1]: values[p.name] for p in parameters}
-        return {"expression": expression, "constants": constants, **unit, "source": FITTED, **(extra or {})}
-
-    what = "logarithm: " if positive else ""
-    return PropertyForm(name, parameters, block, f"{what}polynomial of degree {degree} in {variable}")
+    template = {
+        "expression": f"k0*exp({series})" if kind.positive else f"k0 + {series}",
+        "constants": {"x0": centre / factor_to_si(DEFAULT_UNITS[variable], SI_UNITS[variable])}
+        | {p.path.rsplit(".", 1)[1]: p.start for p in parameters},
+        **_stated_unit(name),
+        "source": FITTED,
+        **(extra or {}),
+    }
+    what = "logarithm: " if kind.positive else ""
+    return PropertyForm(name, parameters, template, f"{what}polynomial of degree {degree} in {variable}")
 
 
 def spline_form(
@@ -179,29 +257,39 @@ def spline_form(
             f"{name}: knots must be two or more, increasing, inside {low:.6g} to {high:.6g} {SI_UNITS[variable]}"
             f" ({variable})"
         )
+    kind = PROPERTIES[name]
     factor = factor_to_si(DEFAULT_UNITS[variable], SI_UNITS[variable])
-    outer = [end for end, missing in ((low, x[0] > low * (1 + 1e-9)), (high, x[-1] < high * (1 - 1e-9))) if missing]
-    before = int(x[0] > low * (1 + 1e-9))
-    places = np.sort(np.concatenate([x, outer])) / factor
-    positive = name in POSITIVE
+    unit = f" {DEFAULT_UNITS[variable]}" if factor != 1 else ""
+    # a curve must reach over the whole range of its set: the outer values are held to the ends of it
+    first, last = bool(x[0] > low * (1 + 1e-9)), bool(x[-1] < high * (1 - 1e-9))
+    places = np.concatenate([[low] if first else [], x, [high] if last else []])
+    y = [float(starts[0])] * first + [float(v) for v in starts] + [float(starts[-1])] * last
+    follows = ({0: 1} if first else {}) | ({len(y) - 1: len(y) - 2} if last else {})
     parameters = tuple(
         Parameter(
-            f"{name}({variable}={value / factor:.4g}{' ' + DEFAULT_UNITS[variable] if factor != 1 else ''})", float(y),
-            UNITS[name], positive, path=f"{name}.y[{k + before}]",
+            f"{name}({variable}={knot / factor:.4g}{unit})",
+            float(start),
+            kind.unit,
+            kind.positive,
+            path=f"{name}.y[{k + first}]",
         )
-        for k, (value, y) in enumerate(zip(x, starts, strict=True))
-    )  # fmt: skip
-    unit = {"unit": UNITS[name]} if UNITS[name] else {}
+        for k, (knot, start) in enumerate(zip(x, starts, strict=True))
+    )
+    template = {
+        "variable": variable,
+        "x": (places / factor).tolist(),
+        "y": y,
+        **_stated_unit(name),
+        "source": FITTED,
+        **(extra or {}),
+    }
+    words = f"monotone spline through {x.size} knots in {variable}"
+    return PropertyForm(name, parameters, template, words, follows)
 
-    def block(values: Mapping[str, float]) -> Block:
-        y = [values[p.name] for p in parameters]
-        if x[0] > low * (1 + 1e-9):
-            y = [y[0], *y]
-        if x[-1] < high * (1 - 1e-9):
-            y = [*y, y[-1]]
-        return {"variable": variable, "x": places.tolist(), "y": y, **unit, "source": FITTED, **(extra or {})}
 
-    return PropertyForm(name, parameters, block, f"monotone spline through {x.size} knots in {variable}")
+def _stated_unit(name: str) -> Block:
+    unit = PROPERTIES[name].unit
+    return {"unit": unit} if unit else {}
 
 
 def scaled_form(name: str, base: Mapping[str, Any], *, of: str) -> PropertyForm:
@@ -221,28 +309,34 @@ def scaled_form(name: str, base: Mapping[str, Any], *, of: str) -> PropertyForm:
     PropertyForm
     """
     parameter = Parameter(f"{name} factor", 1.0, "", True, path=f"{name}.factor")
-
-    def block(values: Mapping[str, float]) -> Block:
-        return scaled_block(name, base, values[parameter.name]) | {"source": f"{of}, scaled by the fit"}
-
+    template = dict(base) | {"source": f"{of}, scaled by the fit"}
     words = f"(1 - t_plus) of {of}, scaled" if name == "t_plus" else f"{name} of {of}, scaled"
-    return PropertyForm(name, (parameter,), block, words)
+    return PropertyForm(name, (parameter,), template, words, scaled=True)
 
 
 def scaled_block(name: str, base: Mapping[str, Any], factor: float) -> Block:
     """A block with its property multiplied by `factor`; 1 - t+ for a transference number."""
-    made: Block = copy.deepcopy(dict(base))
-    off = 1.0 if name == "t_plus" else 0.0
-    if "y" in made:
-        made["y"] = [off + factor * (float(y) - off) for y in made["y"]]
-    elif "expression" in made:
-        inner = made["expression"]
-        made["expression"] = f"1 - {factor!r}*(1 - ({inner}))" if off else f"{factor!r}*({inner})"
-    elif isinstance(made["value"], str):
-        made["value"] = f"{factor * to_si(made['value'], UNITS[name])!r} {UNITS[name]}"
+    block: Block = copy.deepcopy(dict(base))
+    if "y" in block:
+        block["y"] = [_scaled(name, float(y), factor) for y in block["y"]]
+    elif "expression" in block:
+        block["expression"] = _scaled_text(name, block["expression"], repr(factor))
+    elif isinstance(block["value"], str):
+        unit = PROPERTIES[name].unit
+        block["value"] = f"{factor * to_si(block['value'], unit)!r} {unit}"
     else:
-        made["value"] = off + factor * (float(made["value"]) - off)
-    return made
+        block["value"] = _scaled(name, float(block["value"]), factor)
+    return block
+
+
+def _scaled(name: str, value: Number, factor: float) -> Number:
+    """A number, or numbers, of a property times a factor; of 1 - t+ for a transference number."""
+    offset = 1.0 if name == "t_plus" else 0.0
+    return offset + factor * (value - offset)
+
+
+def _scaled_text(name: str, expression: str, factor: str) -> str:
+    return f"1 - {factor}*(1 - ({expression}))" if name == "t_plus" else f"{factor}*({expression})"
 
 
 def numbers_form(name: str, base: Mapping[str, Any], paths: Sequence[str]) -> PropertyForm:
@@ -262,14 +356,7 @@ def numbers_form(name: str, base: Mapping[str, Any], paths: Sequence[str]) -> Pr
     PropertyForm
     """
     parameters = tuple(_number(name, base, path) for path in paths)
-
-    def block(values: Mapping[str, float]) -> Block:
-        made: Block = copy.deepcopy(dict(base))
-        for p in parameters:
-            _put(made, p.path, values[p.name], p.unit)
-        return made
-
-    return PropertyForm(name, parameters, block, "the numbers of its own covariance")
+    return PropertyForm(name, parameters, dict(base), "the numbers of its own covariance")
 
 
 def _number(name: str, base: Mapping[str, Any], path: str) -> Parameter:
@@ -281,12 +368,13 @@ def _number(name: str, base: Mapping[str, Any], path: str) -> Parameter:
     elif "y[" in path:
         unit = str(base.get("unit", ""))
     plain = float(value)
-    positive = name in POSITIVE and ("y[" in path or path.endswith(".value")) and plain > 0
-    return Parameter(path, plain, unit, positive, typical=max(abs(plain), 1.0 if name == "t_plus" else 1e-300),
-                     path=path)  # fmt: skip
+    positive = PROPERTIES[name].positive and ("y[" in path or path.endswith(".value")) and plain > 0
+    typical = max(abs(plain), 1.0 if name == "t_plus" else 1e-300)
+    return Parameter(path, plain, unit, positive, typical=typical, path=path)
 
 
-def _steps(path: str) -> list[str | int]:
+def _steps(path: str) -> list[Any]:
+    """The way to a number inside its block: ``"kappa.y[3]"`` -> ``["y", 3]``."""
     return [int(x) if x.isdigit() else x for x in re.findall(r"[^.\[\]]+", path)[1:]]
 
 
@@ -303,10 +391,6 @@ def _put(block: Block, path: str, value: float, unit: str) -> None:
     for step in way:
         place = place[step]
     place[last] = f"{value!r} {unit}" if isinstance(place[last], str) else value
-
-
-_SI = {"kappa": "S/m", "D": "m^2/s", "t_plus": "", "chi": ""}
-_EXTRA = {"kappa": (), "D": (), "t_plus": ("frame",), "chi": ("basis", "gives")}
 
 
 @dataclass(frozen=True)
@@ -327,7 +411,7 @@ class SetModel:
     forms: tuple[PropertyForm, ...] = ()
     solvent_motion: str = "volume"
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Of all forms."""
         return tuple(p for form in self.forms for p in form.parameters)
@@ -340,29 +424,35 @@ class SetModel:
         InputError
             Values at which a property is not finite, or not positive where it must be.
         """
-        properties, kinds = dict(self.base.properties), self._kinds()
+        properties = dict(self.base.properties)
         for form in self.forms:
-            table = Table(form.block(values), self.base.file, form.name)
-            properties[form.name] = read_property(table, PROPERTIES[form.name])
-        bound = replace(self.base, properties=properties, **kinds).bind(T)
+            properties[form.name] = replace(properties[form.name], law=form.law(values))
+        bound = replace(self.base, properties=properties, **self._conventions).bind(T)
         return bound.with_motion(cast(Any, self.solvent_motion)).with_extrapolation("clamp")
 
-    def _kinds(self) -> dict[str, Any]:
+    @cached_property
+    def _conventions(self) -> dict[str, Any]:
         """Frame of t+ and basis of chi, where a form states them."""
+        templates = {form.name: form.template for form in self.forms}
         stated: dict[str, Any] = {}
-        for form in self.forms:
-            block = form.block({p.name: p.start for p in form.parameters})
-            if form.name == "t_plus":
-                stated["t_plus_frame"] = block.get("frame", "solvent")
-            if form.name == "chi":
-                stated["chi_basis"] = block.get("basis", "molal")
-                stated["chi_is_product"] = block.get("gives", "chi") != "chi"
+        if "t_plus" in templates:
+            stated["t_plus_frame"] = templates["t_plus"].get("frame", "solvent")
+        if "chi" in templates:
+            stated["chi_basis"] = templates["chi"].get("basis", "molal")
+            stated["chi_is_product"] = templates["chi"].get("gives", "chi") != "chi"
         return stated
 
     def document(
-        self, values: Mapping[str, float], *, name: str, title: str, note: str, source: str,
-        span: tuple[float, float] | None = None, covariance: tuple[Sequence[str], Array] | None = None,
-    ) -> str:  # fmt: skip
+        self,
+        values: Mapping[str, float],
+        *,
+        name: str,
+        title: str,
+        note: str,
+        source: str,
+        span: tuple[float, float] | None = None,
+        covariance: tuple[Sequence[str], Array] | None = None,
+    ) -> str:
         """The set at parameter values as the text of a TOML file.
 
         Parameters
@@ -427,7 +517,7 @@ def own_numbers(base: SetFile, solvent_motion: str = "volume") -> tuple[SetModel
         raise InputError(f"{base.file}: has no [covariance], so nothing says how uncertain its numbers are")
     data = tomllib.loads(base.text)
     forms = []
-    for name in _SI:
+    for name in PROPERTIES:
         paths = [path for path in stated.parameters if path.split(".", 1)[0].split("[")[0] == name]
         if paths:
             forms.append(numbers_form(name, data[name], paths))

@@ -110,9 +110,9 @@ class Attenuation:
 
     def depth_slope(self, transport: TransportSet, c: ArrayLike, path_length: float) -> Array:
         """Derivative of :meth:`optical_depth` with respect to c [m^3/mol]; for one energy path_length dmu/dc."""
-        parts = self._transmissions(transport, c, path_length)
+        shares = self._transmissions(transport, c, path_length)
         slopes = np.stack([self._slope(line, transport, c) for line in self.lines])
-        return np.asarray(path_length * np.sum(parts * slopes, axis=0) / parts.sum(axis=0))
+        return np.asarray(path_length * np.sum(shares * slopes, axis=0) / shares.sum(axis=0))
 
     def slope(self, transport: TransportSet, c: ArrayLike) -> Array:
         """dmu/dc at the fundamental energy, the displaced solvent taken off [m^2/mol]."""
@@ -142,11 +142,11 @@ class Attenuation:
         ------
         InputError
         """
-        for what, mine, theirs in (("salt", self.M_e, transport.M_e), ("solvent", self.M_0, transport.M_0)):
-            if mine is not None and abs(mine - theirs) > 5e-3 * theirs:
+        for what, mass, wanted in (("salt", self.M_e, transport.M_e), ("solvent", self.M_0, transport.M_0)):
+            if mass is not None and abs(mass - wanted) > 5e-3 * wanted:
                 raise InputError(
-                    f"attenuation: the formula of the {what} weighs {1e3 * mine:.5g} g/mol, that of {transport.name} "
-                    f"{1e3 * theirs:.5g} g/mol; give the {what} of the set"
+                    f"attenuation: the formula of the {what} weighs {1e3 * mass:.5g} g/mol, that of {transport.name} "
+                    f"{1e3 * wanted:.5g} g/mol; give the {what} of the set"
                 )
 
 

@@ -4,22 +4,26 @@
 
 Back, for looking and comparing: background off, edges from an error-function fit to the first profile, normalised to
 the first profile (pixel by pixel, or by one factor), pixels dropped that the point spread fills from outside, errors
-from the scatter between successive profiles. Fits should use the raw signal instead, with gain and background free:
-:func:`predicted_signal` and :func:`gain_and_background`.
+from the scatter between successive profiles. Fits should use the raw signal instead, with gain and background free
+(`mri_signal`).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erf
 
-from cellsim.base import Array, InputError
-from cellsim.instruments.concentration import ConcentrationMap
-from cellsim.instruments.xam import state_at
+from cellsim.base import Array, Bools, InputError, factor_to_si
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.instruments.looks import Clocked, Cut, Look, Values, state_at
+from cellsim.instruments.measurement import ConcentrationMap, Measurement
+from cellsim.instruments.tables import Column, read_table
 from cellsim.solvers.solution import Solution
 
 
@@ -168,7 +172,7 @@ def find_edges(profiles: MriProfiles) -> Edges:
 
 def to_concentration(
     profiles: MriProfiles,
-    c_0: float,
+    c0: float,
     *,
     positive: Literal["lower", "upper"],
     normalise: Literal["pixel", "mean"] = "pixel",
@@ -181,7 +185,7 @@ def to_concentration(
     ----------
     profiles : MriProfiles
         The first one belongs to the uniform cell.
-    c_0 : float
+    c0 : float
         Its concentration [mol/m^3].
     positive : {"lower", "upper"}
         Edge at which the metal dissolves: there the signal rises.
@@ -209,41 +213,46 @@ def to_concentration(
     edges = edges or find_edges(profiles)
     z, signal = profiles.z, profiles.signal
     outside = (z < edges.lower - 6 * edges.blur) | (z > edges.upper + 6 * edges.blur)
-    kept = (z > edges.lower + margin * edges.blur) & (z < edges.upper - margin * edges.blur)
-    if np.count_nonzero(outside) < 8 or np.count_nonzero(kept) < 8:
+    inside = (z > edges.lower + margin * edges.blur) & (z < edges.upper - margin * edges.blur)
+    if np.count_nonzero(outside) < 8 or np.count_nonzero(inside) < 8:
         raise InputError(f"{profiles.label}: fewer than 8 pixels of background outside the cell, or of signal inside")
     net = signal - signal[:, outside].mean(axis=1, keepdims=True)
-    within = net[:, kept]
+    within = net[:, inside]
     mean = float(within[0].mean())
     if not mean > 0:
-        raise InputError(f"{profiles.label}: the first profile does not stand above its background")
+        raise InputError(f"{profiles.label}: the first profile does not rise above its background")
     noise, together = _scatter(within)
     structure = float(np.sqrt(max(0.0, np.var(within[0], ddof=1) - noise**2)))
     if normalise == "pixel":
         if np.any(within[0] < 4 * noise):
             raise InputError(f'{profiles.label}: pixels of the first profile vanish in noise; use normalise = "mean"')
         relative = within / within[0]
-        own, first = noise / within[0], noise / within[0] * relative
-        shared = c_0 * noise / within[0]
+        pixel, first = noise / within[0], noise / within[0] * relative
+        shared = c0 * noise / within[0]
     else:
-        relative, own = within / mean, np.full(within.shape[1], noise / mean)
+        relative, pixel = within / mean, np.full(within.shape[1], noise / mean)
         first = np.full(within.shape, structure / mean)
-        shared = np.full(within.shape[1], c_0 * structure / mean)
-    error = c_0 * np.sqrt(own**2 + first**2)
+        shared = np.full(within.shape[1], c0 * structure / mean)
+    error = c0 * np.sqrt(pixel**2 + first**2)
     if normalise == "pixel":
-        error[0] = 0.0  # c_0 by definition
-    x = z[kept] - edges.lower if positive == "lower" else edges.upper - z[kept]
+        error[0] = 0.0  # c0 by definition
+    x = z[inside] - edges.lower if positive == "lower" else edges.upper - z[inside]
     order = np.argsort(x)
-    found = ConcentrationMap(
-        profiles.time - profiles.time[0], x[order], c_0 * relative[:, order], error[:, order], shared[order],
-        resolution=together * profiles.pixel, label=profiles.label,
-    )  # fmt: skip
+    data = ConcentrationMap(
+        profiles.time - profiles.time[0],
+        x[order],
+        c0 * relative[:, order],
+        error[:, order],
+        shared[order],
+        resolution=together * profiles.pixel,
+        label=profiles.label,
+    )
     between = (z > edges.lower - 3 * edges.blur) & (z < edges.upper + 3 * edges.blur)
     total = net[:, between].sum(axis=1)
     counts = np.count_nonzero(between)
     spread = noise * np.sqrt(together * counts * (1 + counts / np.count_nonzero(outside)))
     return MriConcentration(
-        found, edges, noise / mean, structure / mean, total / total[0], float(np.sqrt(2) * spread / total[0])
+        data, edges, noise / mean, structure / mean, total / total[0], float(np.sqrt(2) * spread / total[0])
     )
 
 
@@ -346,18 +355,119 @@ def blurred(x: Array, faces: Array, c: Array, blur: float) -> Array:
     return np.asarray(np.sum(level * np.diff(below, axis=1) - blur * slope * np.diff(bell, axis=1), axis=1))
 
 
-def gain_and_background(signal: ArrayLike, profile: ArrayLike) -> tuple[float, float]:
-    """The gain and the background that fit a raw profile to a predicted one (gain 1, background 0) best.
+@dataclass(frozen=True)
+class NormalisedLook(Clocked):
+    """Profiles as :func:`to_concentration` makes them: the prediction goes through the same scanner and the same steps.
 
     Parameters
     ----------
-    signal, profile : array_like, shape (k,)
-        Raw signal and blurred concentration [mol/m^3].
+    time : ndarray, shape (t,)
+        Of all profiles, the first of which the others refer to [s].
+    z : ndarray, shape (k,)
+        Pixels on the scanner's axis [m].
+    edges : Edges
+        By the first profile.
+    positive, normalise, margin
+        As in :func:`to_concentration`.
+    c0 : float
+        Concentration of the first profile [mol/m^3].
+    keep : ndarray of bool, shape (t, points)
+        Which points of the map were measured.
+    """
+
+    time: Array
+    z: Array
+    edges: Edges
+    positive: Literal["lower", "upper"]
+    normalise: Literal["pixel", "mean"]
+    margin: float
+    c0: float
+    keep: Bools
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """[mol/m^3]"""
+        assert solution is not None
+        times = self.times(values)
+        signal = predicted_signal(solution, self.z, times, edges=self.edges, positive=self.positive)
+        steps = {"normalise": self.normalise, "edges": self.edges, "margin": self.margin}
+        back = to_concentration(signal, self.c0, positive=self.positive, **steps)  # type: ignore[arg-type]
+        reached = times <= solution["time"][-1] * (1 + 1e-9)
+        return np.where(reached[:, None], back.map.c, np.nan)[self.keep]
+
+    def subset(self, keep: Bools, end: float = np.inf) -> Look:
+        """See :class:`.Look`; the first profile is looked at whether one of its points is kept or not."""
+        return Cut(replace(self, time=np.minimum(self.time, end)), keep)
+
+
+def normalised(
+    profiles: MriProfiles,
+    c0: float,
+    *,
+    positive: Literal["lower", "upper"],
+    normalise: Literal["pixel", "mean"] = "pixel",
+    margin: float = 1.6,
+    time_offset: float = 0.0,
+) -> Measurement:
+    """Raw profiles as a measurement of concentration; arguments as :func:`to_concentration`.
+
+    Parameters
+    ----------
+    profiles, c0, positive, normalise, margin
+        As :func:`to_concentration`.
+    time_offset : float
+        Time of the first profile [s].
 
     Returns
     -------
-    gain, background : float
-        [m^3/mol], and in the unit of the signal.
+    Measurement
     """
-    gain, background = np.polyfit(np.asarray(profile, dtype=float), np.asarray(signal, dtype=float), 1)
-    return float(gain), float(background)
+    result = to_concentration(profiles, c0, positive=positive, normalise=normalise, margin=margin)
+    data, edges = replace(result.map, time=result.map.time + time_offset), result.edges
+    known = np.isfinite(data.c)
+    look = NormalisedLook(data.time, profiles.z, edges, positive, normalise, margin, c0, known)
+    balance = float(np.max(np.abs(result.balance - 1)))
+    notes = (
+        f"edges {1e3 * edges.thickness:.3f} mm apart, blur {1e6 * edges.blur:.0f} um, noise "
+        f"{100 * result.noise:.1f} %, structure {100 * result.structure:.1f} % of the signal",
+        f"salt balance: total signal within {100 * balance:.1f} % of the first profile's, noise of the pixels "
+        f"{100 * result.balance_error:.1f} %",
+    )
+    return data.measurement(c0, look=look, notes=notes)
+
+
+# ---- files --------------------------------------------------------------------------------------------------------
+
+
+def read_mri(path: str | Path, *, label: str = "") -> MriProfiles:
+    """Raw MRI profiles: a column of positions and one column per profile, headed by its time.
+
+    Parameters
+    ----------
+    path : str or Path
+        Wide table; ``z_mm`` or ``z (mm)``, then ``t513s``, ``513 s``, ``10 min``.
+    label : str
+        For figures; default the name of the file.
+
+    Returns
+    -------
+    MriProfiles
+
+    Raises
+    ------
+    InputError
+        A header without unit or time, positions that do not increase evenly, anything not a number.
+    """
+    table = read_table(path)
+    heading = table.header[0] if "(" in table.header[0] else table.header[0].replace("_", "/", 1)  # z_mm is z/mm
+    axis = Column.parse(heading)
+    if not axis.unit:
+        raise InputError(f'{table.path}: the first column, "{axis.name}", needs a unit of length, such as "z (mm)"')
+    times = []
+    for heading in table.header[1:]:
+        ending = re.search(r"([\d.]+)\s*(s|min|h)\s*$", heading)
+        if not ending:
+            raise InputError(f'{table.path}: column "{heading}" must end in its time with a unit, such as "513 s"')
+        times.append(float(ending.group(1)) * factor_to_si(ending.group(2), "s"))
+    z = table.numbers(0) * axis.factor(["m"], field=f"{table.path}: {table.header[0]}")[0]
+    signal = np.array([table.numbers(k) for k in range(1, len(table.header))])
+    return MriProfiles(np.array(times), z, signal, label or table.path.name)

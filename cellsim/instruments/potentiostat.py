@@ -1,8 +1,10 @@
 """Potentiostat exports -> time, voltage and current: EC-Lab .mpt, Gamry .DTA, tables with units in the header, .mpr.
 
+And the tables against time that a case names: what a step follows, a resistance.
+
 Text exports are written with a decimal point or, in some locales, a decimal comma. Which of the two a file uses is
 read off its time, voltage and current cells; a file that mixes them, or whose commas might just as well part
-thousands, is refused. The time may start anywhere: it is given from the first row, the offset beside it.
+thousands, is refused. The time may start anywhere: it counts from the first row, and `offset` says where that was.
 """
 
 from __future__ import annotations
@@ -12,13 +14,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from cellsim.base import Array, InputError, factor_to_si
-from cellsim.files.schema import did_you_mean
-from cellsim.instruments.tables import DataTable, parse_table, unit_factor
+from cellsim.instruments.tables import Column, DataTable, decimal_mark, make_table, parse_table, read_text
 
 ROLES = ("time", "voltage", "current")
 SI_UNITS: Mapping[str, Sequence[str]] = {"time": ["s"], "voltage": ["V"], "current": ["A/m^2", "A"]}
@@ -28,9 +29,6 @@ PREFERRED: Mapping[str, Sequence[str]] = {
     "current": ("<I>", "I", "Im", "current", "j", "i"),
 }
 """Column names in order of preference, without unit; Ewe - Ece is the voltage of the whole cell however it is wired."""
-
-_NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?|[+-]?[.,]\d+(?:[eE][+-]?\d+)?")
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 
 
 @dataclass(frozen=True)
@@ -86,6 +84,10 @@ class PotentiostatData:
         return self.current / area
 
 
+ENDINGS = (".mpt", ".dta", ".mpr")
+"""Of files that are potentiostat exports by their name."""
+
+
 def read_potentiostat(path: str | Path, *, columns: Mapping[str, str] | None = None) -> PotentiostatData:
     """Read a potentiostat export; the content decides the format, the name only for the binary .mpr.
 
@@ -113,236 +115,156 @@ def read_potentiostat(path: str | Path, *, columns: Mapping[str, str] | None = N
     """
     path = Path(path)
     chosen = dict(columns or {})
-    for role in chosen:
-        if role not in ROLES:
-            raise InputError(f"{path}: columns: {role!r} is not one of {', '.join(ROLES)}")
     if path.suffix.lower() == ".mpr":
-        return _read_mpr(path, chosen)
-    text = _text(path)
-    first = text.lstrip("\ufeff").split("\n", 1)[0].strip()
+        return from_table(_read_mpr(path), chosen, kind="mpr")
+    text = read_text(path, binary="is binary; export it as text, or name an EC-Lab binary .mpr")
+    first = text.split("\n", 1)[0].strip()
     if first.startswith("EC-Lab ASCII FILE"):
-        return _read_mpt(path, text, chosen)
+        return from_table(_parse_mpt(path, text), chosen, kind="mpt")
     if first.upper() == "EXPLAIN":
-        return _read_dta(path, text, chosen)
-    return _assemble(path, "table", _columns_of(parse_table(text, path)), chosen)
-
-
-def _text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if b"\0" in raw:
-        raise InputError(f"{path}: is binary; export it as text, or name an EC-Lab binary .mpr")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("cp1252", errors="replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+        table, area, notes = _parse_dta(path, text)
+        return from_table(table, chosen, kind="dta", area=area, notes=notes)
+    return from_table(parse_table(text, path), chosen)
 
 
 # ---- columns ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Column:
-    """A column as text: name without unit, unit, the cells and the lines they stand in."""
+def from_table(
+    table: DataTable,
+    columns: Mapping[str, str] | None = None,
+    *,
+    kind: str = "table",
+    area: float | None = None,
+    notes: tuple[str, ...] = (),
+) -> PotentiostatData:
+    """Time, voltage and current of a table with units in its header.
 
-    heading: str
-    name: str
-    unit: str
-    cells: Sequence[str]
-    lines: Sequence[int]
+    Parameters
+    ----------
+    table : DataTable
+        The table.
+    columns : mapping, optional
+        As :func:`read_potentiostat`.
+    kind : str
+        What file it comes from.
+    area : float, optional
+        Electrode area the file states [m^2].
+    notes : tuple of str
+        What a reader of the data should know.
 
-
-def split_heading(heading: str) -> tuple[str, str]:
-    """Name and unit of a column.
-
-    Examples
-    --------
-    >>> split_heading("<I>/mA"), split_heading("t (h)"), split_heading("j [mA/cm^2]"), split_heading("<Ewe/V>")
-    (('<I>', 'mA'), ('t', 'h'), ('j', 'mA/cm^2'), ('<Ewe', 'V'))
-    """
-    found = re.fullmatch(r"(.*?)\s*[(\[]([^()\[\]]*)[)\]]\s*", heading)
-    name, unit = found.groups() if found else heading.strip().partition("/")[::2]
-    unit = unit.strip().rstrip(">").replace("µ", "u").replace("μ", "u")
-    return name.strip(), re.sub(r"(?<=[A-Za-z])-(?=\d)", "^-", unit)
-
-
-def _columns_of(table: DataTable) -> list[_Column]:
-    cells = list(zip(*table.rows, strict=True))
-    return [_Column(h, *split_heading(h), cells[k], table.lines) for k, h in enumerate(table.header)]
-
-
-def _factor(column: _Column, role: str) -> tuple[float, str] | None:
-    """The factor to SI and the SI unit, or None where the column does not hold what `role` asks for."""
-    if not column.unit:
-        return None
-    try:
-        return unit_factor(column.unit, SI_UNITS[role], field=column.heading)
-    except InputError:
-        return None
-
-
-def _pick(path: Path, role: str, columns: list[_Column], chosen: Mapping[str, str]) -> _Column | None:
-    """The column of a role: the one named, else the most usual name, else the only one of the dimension."""
-    if role in chosen:
-        named = [c for c in columns if chosen[role] in (c.heading, c.name)]
-        if not named:
-            headings = [c.heading for c in columns if c.heading]
-            raise InputError(f'{path}: no column "{chosen[role]}"{did_you_mean(chosen[role], headings)}')
-        if _factor(named[0], role) is None:
-            wanted = " or ".join(SI_UNITS[role])
-            raise InputError(f'{path}: column "{named[0].heading}" carries no unit of {role} (such as {wanted})')
-        return named[0]
-    fitting = [c for c in columns if _factor(c, role) is not None]
-    for name in PREFERRED[role]:
-        usual = [c for c in fitting if c.name == name]
-        if len(usual) == 1:
-            return usual[0]
-    if len(fitting) > 1:
-        listed = ", ".join(f'"{c.heading}"' for c in fitting)
-        raise InputError(f"{path}: which column is the {role}? {listed} all could be; name one")
-    return fitting[0] if fitting else None
-
-
-def decimal_mark(cells: Sequence[str], where: str) -> str:
-    """``"."`` or ``","``, whichever the numbers are written with (``"."`` where neither occurs).
+    Returns
+    -------
+    PotentiostatData
 
     Raises
     ------
     InputError
-        Both occur, one of them twice in a number, or every comma might part thousands.
+        As :func:`read_potentiostat`.
     """
-    marked = [cell for cell in cells if ("," in cell or "." in cell) and _NUMBER.fullmatch(cell)]
-    commas = [cell for cell in marked if "," in cell]
-    points = [cell for cell in marked if "." in cell]
-    twice = [cell for cell in marked if cell.count(",") + cell.count(".") > 1]
-    if twice:
-        raise InputError(f"{where}: {twice[0]!r} has more than one decimal mark; export without thousands separators")
-    if commas and points:
-        raise InputError(
-            f"{where}: decimal commas ({commas[0]!r}) and decimal points ({points[0]!r}) are mixed; export the file "
-            "again with one of them"
-        )
-    if commas and all(_THOUSANDS.fullmatch(cell) for cell in commas):
-        raise InputError(
-            f"{where}: {commas[0]!r} may be a decimal comma or a thousands separator, and no other number of the file "
-            "tells; export it again with decimal points"
-        )
-    return "," if commas else "."
-
-
-def _numbers(path: Path, column: _Column, mark: str) -> Array:
-    cells = [cell.strip() for cell in column.cells]
-    try:
-        values = np.array([cell.replace(",", ".") if mark == "," else cell for cell in cells], dtype=float)
-    except ValueError:
-        values = np.full(len(cells), np.nan)
-    if not np.all(np.isfinite(values)):
-        for cell, line in zip(cells, column.lines, strict=True):
-            if not _NUMBER.fullmatch(cell):
-                complaint = f"{cell!r} is not a finite number" if cell else "is empty"
-                raise InputError(f'{path}: row {line}, column "{column.heading}": {complaint}; take the row out')
-    return values
-
-
-def _assemble(
-    path: Path,
-    kind: str,
-    columns: list[_Column],
-    chosen: Mapping[str, str],
-    *,
-    area: float | None = None,
-    notes: tuple[str, ...] = (),
-) -> PotentiostatData:
-    picked = {role: _pick(path, role, columns, chosen) for role in ROLES}
-    _refuse_incomplete(path, picked, columns)
-    counter = _counter(picked["voltage"], columns) if "voltage" not in chosen else None
-    used = [c for c in (*picked.values(), counter) if c is not None]
-    if not used[0].cells:
+    path, chosen = table.path, dict(columns or {})
+    for role in chosen:
+        if role not in ROLES:
+            raise InputError(f"{path}: columns: {role!r} is not one of {', '.join(ROLES)}")
+    places = {role: _pick(table, role, chosen) for role in ROLES}
+    headings = ", ".join(f'"{heading}"' for heading in table.header[:8])
+    if places["time"] is None:
+        raise InputError(f'{path}: no column of time with a unit, such as "time (s)"; found {headings}')
+    if places["voltage"] is None and places["current"] is None:
+        raise InputError(f'{path}: neither voltage nor current with a unit, such as "I (mA)"; found {headings}')
+    if not table.rows:
         raise InputError(f"{path}: holds a header and no rows of data")
-    mark = decimal_mark([cell.strip() for c in used for cell in c.cells], str(path))
-    values: dict[str, Array | None] = {}
-    si: dict[str, str] = {}
-    for role, column in picked.items():
-        values[role] = None
-        if column is not None:
-            factor, si[role] = _factor(column, role) or (1.0, "")
-            values[role] = _numbers(path, column, mark) * factor
+    counter = None if "voltage" in chosen else _counter(table, places["voltage"])
+    used = [k for k in (*places.values(), counter) if k is not None]
+    decimal_mark([cell for k in used for cell in table.cells(k)], str(path))
+    values: dict[str, Array | None] = dict.fromkeys(ROLES)
+    per_area = False
+    for role, k in places.items():
+        if k is not None:
+            factor, si_unit = table.columns[k].factor(SI_UNITS[role], field=table.header[k])
+            values[role] = table.numbers(k) * factor
+            per_area |= si_unit == "A/m^2"
     time, voltage = values["time"], values["voltage"]
     assert time is not None
     if counter is not None and voltage is not None:
-        voltage = voltage - _numbers(path, counter, mark) * (_factor(counter, "voltage") or (1.0, ""))[0]
-        notes = (*notes, f"voltage: working electrode minus {counter.heading}")
+        heading, column = table.header[counter], table.columns[counter]
+        voltage = voltage - table.numbers(counter) * column.factor(["V"], field=heading)[0]
+        notes = (*notes, f"voltage: working electrode minus {heading}")
     back = np.flatnonzero(np.diff(time) < 0)
     if back.size:
-        line = used[0].lines[int(back[0]) + 1]
+        line = table.lines[int(back[0]) + 1]
         raise InputError(f"{path}: row {line}: the time runs backwards; give one run per file")
     return PotentiostatData(
-        path, kind, time - time[0], voltage, values["current"], si.get("current") == "A/m^2",
-        float(time[0]), area, notes,
-    )  # fmt: skip
+        path, kind, time - time[0], voltage, values["current"], per_area, float(time[0]), area, notes
+    )
 
 
-def _counter(voltage: _Column | None, columns: list[_Column]) -> _Column | None:
+def _fits(column: Column, role: str) -> bool:
+    """Whether a column carries a unit of what `role` asks for."""
+    try:
+        return bool(column.unit) and bool(column.factor(SI_UNITS[role], field=column.heading))
+    except InputError:
+        return False
+
+
+def _pick(table: DataTable, role: str, chosen: Mapping[str, str]) -> int | None:
+    """The column of a role: the one named, else the most usual name, else the only one of the dimension."""
+    columns = table.columns
+    if role in chosen:
+        k = table.find(chosen[role], by_name=True)
+        if not _fits(columns[k], role):
+            wanted = " or ".join(SI_UNITS[role])
+            raise InputError(f'{table.path}: column "{table.header[k]}" carries no unit of {role} (such as {wanted})')
+        return k
+    fitting = [k for k, column in enumerate(columns) if _fits(column, role)]
+    for name in PREFERRED[role]:
+        usual = [k for k in fitting if columns[k].name == name]
+        if len(usual) == 1:
+            return usual[0]
+    if len(fitting) > 1:
+        listed = ", ".join(f'"{table.header[k]}"' for k in fitting)
+        raise InputError(f"{table.path}: which column is the {role}? {listed} all could be; name one")
+    return fitting[0] if fitting else None
+
+
+def _counter(table: DataTable, voltage: int | None) -> int | None:
     """The potential of the counter electrode, where `voltage` is that of the working electrode against a reference."""
-    if voltage is None or voltage.name not in ("<Ewe>", "<Ewe", "Ewe"):
+    if voltage is None or table.columns[voltage].name not in ("<Ewe>", "<Ewe", "Ewe"):
         return None
-    found = [c for c in columns if c.name in ("<Ece>", "<Ece", "Ece", "<Ecv>") and _factor(c, "voltage")]
-    return found[0] if found else None
-
-
-def _refuse_incomplete(path: Path, picked: Mapping[str, object], columns: list[_Column]) -> None:
-    headings = ", ".join(f'"{c.heading}"' for c in columns[:8])
-    if picked["time"] is None:
-        raise InputError(f'{path}: no column of time with a unit, such as "time (s)"; found {headings}')
-    if picked["voltage"] is None and picked["current"] is None:
-        raise InputError(f'{path}: neither voltage nor current with a unit, such as "I (mA)"; found {headings}')
+    names = ("<Ece>", "<Ece", "Ece", "<Ecv>")
+    return next((k for k, c in enumerate(table.columns) if c.name in names and _fits(c, "voltage")), None)
 
 
 # ---- EC-Lab -------------------------------------------------------------------------------------------------------
 
 
-def _read_mpt(path: Path, text: str, chosen: Mapping[str, str]) -> PotentiostatData:
+def _parse_mpt(path: Path, text: str) -> DataTable:
     """EC-Lab ASCII: line 2 says how many lines the header has; its last names the columns."""
     lines = text.split("\n")
-    found = re.match(r"\s*Nb header lines\s*:\s*(\d+)\s*$", lines[1] if len(lines) > 1 else "")
-    if not found:
+    announced = re.match(r"\s*Nb header lines\s*:\s*(\d+)\s*$", lines[1] if len(lines) > 1 else "")
+    if not announced:
         raise InputError(f'{path}: line 2 should read "Nb header lines : N"; export the file again from EC-Lab')
-    count = int(found.group(1))
+    count = int(announced.group(1))
     if not 3 <= count <= len(lines):
         raise InputError(f"{path}: announces {count} header lines and has {len(lines)} lines; it is cut short")
     headings = lines[count - 1].removesuffix("\t").split("\t")
-    numbered = [
-        (k, line.removesuffix("\t").split("\t")) for k, line in enumerate(lines[count:], count + 1) if line.strip()
-    ]
-    return _assemble(path, "mpt", _parted(path, headings, numbered), chosen)
+    rows = [(k, line.removesuffix("\t")) for k, line in enumerate(lines[count:], count + 1) if line.strip()]
+    numbered = [(k, row.split("\t")) for k, row in rows]
+    return make_table(path, headings, numbered, "\t")
 
 
-def _parted(path: Path, headings: list[str], numbered: list[tuple[int, list[str]]]) -> list[_Column]:
-    for line, row in numbered:
-        if len(row) != len(headings):
-            raise InputError(
-                f"{path}: row {line} has {len(row)} cells, its header {len(headings)}; which is which cannot be told"
-            )
-    lines = [line for line, _ in numbered]
-    cells = list(zip(*(row for _, row in numbered), strict=True)) or [()] * len(headings)
-    return [_Column(h, *split_heading(h), cells[k], lines) for k, h in enumerate(headings)]
-
-
-def _read_mpr(path: Path, chosen: Mapping[str, str]) -> PotentiostatData:
+def _read_mpr(path: Path) -> DataTable:
     """The binary file of EC-Lab, through a reader the user has installed (both are GPL)."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     for module, read in (("galvani.BioLogic", _by_galvani), ("yadg.extractors", _by_yadg)):
         try:
-            found = importlib.import_module(module)
+            reader = importlib.import_module(module)
         except ImportError:
             continue
-        names = read(found, path)
-        columns = [_Column(h, *split_heading(h), [repr(float(v)) for v in c], range(len(c))) for h, c in names.items()]
-        return _assemble(path, "mpr", columns, chosen)
+        columns = read(reader, path)
+        rows = zip(*([repr(float(v)) for v in values] for values in columns.values()), strict=True)
+        return make_table(path, list(columns), list(enumerate(map(list, rows), 1)), "\t")
     raise InputError(
         f"{path}: a binary .mpr needs galvani or yadg, which are not installed; export it as .mpt from EC-Lab, or "
         "install one of them"
@@ -362,18 +284,18 @@ def _by_yadg(module: Any, path: Path) -> dict[str, Array]:
         data = module.extract(filetype="eclab.mpr", path=path)
     except (ValueError, NotImplementedError, KeyError, RuntimeError) as error:
         raise InputError(f"{path}: yadg cannot read it ({error}); export it as .mpt from EC-Lab") from error
-    found = {"time/s": np.asarray(data["uts"].values, dtype=float)}
+    columns = {"time/s": np.asarray(data["uts"].values, dtype=float)}
     for name, variable in data.data_vars.items():
         if variable.dims == ("uts",) and variable.dtype.kind in "fiu":
-            found[f"{name}/{variable.attrs.get('units', '')}"] = np.asarray(variable.values, dtype=float)
-    return found
+            columns[f"{name}/{variable.attrs.get('units', '')}"] = np.asarray(variable.values, dtype=float)
+    return columns
 
 
 # ---- Gamry --------------------------------------------------------------------------------------------------------
 
 
-def _read_dta(path: Path, text: str, chosen: Mapping[str, str]) -> PotentiostatData:
-    """Gamry Framework: lines of TAG, TYPE, value; tables begin with a line TAG, TABLE, rows."""
+def _parse_dta(path: Path, text: str) -> tuple[DataTable, float | None, tuple[str, ...]]:
+    """Gamry Framework: lines of TAG, TYPE, value; tables begin with a line TAG, TABLE, rows. With area and notes."""
     lines = text.split("\n")
     area: float | None = None
     begin: list[tuple[int, str, str]] = []
@@ -405,4 +327,111 @@ def _read_dta(path: Path, text: str, chosen: Mapping[str, str]) -> PotentiostatD
         notes = (f"the table {name} announces {int(announced)} rows and holds {len(numbered)}",)
     if "EXPERIMENTABORTED" in text:
         notes = (*notes, "the experiment was aborted")
-    return _assemble(path, "dta", _parted(path, headings, numbered), chosen, area=area, notes=notes)
+    return make_table(path, headings, numbered, "\t"), area, notes
+
+
+# ---- tables against time that a case names ------------------------------------------------------------------
+
+
+def read_drive(
+    table: DataTable,
+    time: Column,
+    value: Column,
+    drive: Literal["current", "voltage"],
+    *,
+    area: float | None,
+    field: str,
+) -> tuple[Array, Array]:
+    """A table of U(t) or I(t) that a step follows.
+
+    Parameters
+    ----------
+    table : DataTable
+        The file.
+    time, value : Column
+        Its columns and their units.
+    drive : {"current", "voltage"}
+        What `value` is.
+    area : float or None
+        Electrode area [m^2], for a value in A.
+    field : str
+        The case's key of `value`, for messages; ``time`` is the key next to it.
+
+    Returns
+    -------
+    time : ndarray, shape (n,)
+        [s], relative to the first time of the table.
+    value : ndarray, shape (n,)
+        [A/m^2] or [V].
+
+    Raises
+    ------
+    InputError
+        Anything missing or not a number, times that do not increase strictly, a current in A without an area.
+    """
+    of_time = f"{field.rpartition('.')[0]}.time.unit"
+    t = table.column(time.heading, factor_to_si(time.unit, "s", field=of_time))
+    table.increasing(t, time.heading)
+    if t.size < 2:
+        raise InputError(f"{table.path}: a table to follow needs at least two rows")
+    return t - t[0], table.column(value.heading, factor_of(value, drive, area, field=f"{field}.unit"))
+
+
+def read_resistance(table: DataTable, time: Column, value: Column, *, field: str) -> tuple[Array, Array]:
+    """A table of area-specific resistance in time.
+
+    Parameters
+    ----------
+    table : DataTable
+        The file.
+    time, value : Column
+        Its columns; times count from the start of the run.
+    field : str
+        For messages.
+
+    Returns
+    -------
+    time : ndarray, shape (n,)
+        [s]
+    resistance : ndarray, shape (n,)
+        [ohm m^2]
+
+    Raises
+    ------
+    InputError
+        Anything missing or not a number, times that do not increase strictly, a negative resistance.
+    """
+    t = table.column(time.heading, factor_to_si(time.unit, "s", field=f"{field}.time"))
+    table.increasing(t, time.heading)
+    r = table.column(value.heading, factor_to_si(value.unit, "ohm m^2", field=f"{field}.value"))
+    if np.any(r < 0):
+        raise InputError(
+            f'{table.path}: row {table.lines[int(np.argmax(r < 0))]}: "{value.heading}" is negative; '
+            "a resistance must not be negative"
+        )
+    return t, r
+
+
+def factor_of(column: Column, kind: str, area: float | None, *, field: str) -> float:
+    """From the unit of a column of currents or voltages to SI; a total current is divided by the electrode area [m^2].
+
+    Raises
+    ------
+    InputError
+        Another dimension, or a total current without an area.
+    """
+    factor, si_unit = column.factor(SI_UNITS[kind], field=field)
+    return factor / per_area(area, f"{field} = {column.unit!r}") if si_unit == "A" else factor
+
+
+def per_area(area: float | None, what: str) -> float:
+    """The electrode area [m^2], or the complaint that `what` needs it.
+
+    Raises
+    ------
+    InputError
+        If `area` is None.
+    """
+    if area is None:
+        raise InputError(f"{what} is a total current, which needs cell.area; give it, or a current density in A/m^2")
+    return area

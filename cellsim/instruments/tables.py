@@ -1,10 +1,15 @@
-"""Delimited text tables with one header row: comma, semicolon or tab, decimal point or decimal comma."""
+"""Delimited text tables with one header row, and the columns in them: comma, semicolon or tab, decimal point or comma.
+
+A column is named in one way, in the header of a table and in a TOML file: by its heading with the unit in it,
+``"t (h)"``. Where a heading carries no unit, a TOML file states it: ``{ column = "t", unit = "h" }``.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +18,120 @@ from pathlib import Path
 import numpy as np
 
 from cellsim.base import Array, InputError, factor_to_si
-from cellsim.files.schema import did_you_mean
+from cellsim.files.schema import Table, did_you_mean
 
 DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma"}
+NO_UNIT = ("", "1", "counts", "photons")
+"""What stands for a pure number in a heading."""
+
+_NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?|[+-]?[.,]\d+(?:[eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+
+
+# ---- columns --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table and the unit its numbers are in.
+
+    Parameters
+    ----------
+    heading : str
+        As it stands in the first row of the table, or its name without the unit.
+    unit : str
+        ``""`` where none is stated.
+    """
+
+    heading: str
+    unit: str = ""
+
+    @classmethod
+    def parse(cls, heading: str) -> Column:
+        """A column whose heading carries its unit.
+
+        Examples
+        --------
+        >>> [Column.parse(h).unit for h in ("<I>/mA", "t (h)", "j [mA/cm^2]", "<Ewe/V>", "cycle number", "j/mA cm-2")]
+        ['mA', 'h', 'mA/cm^2', 'V', '', 'mA cm^-2']
+        """
+        return cls(heading, _split(heading)[1])
+
+    @property
+    def name(self) -> str:
+        """The heading without its unit.
+
+        Examples
+        --------
+        >>> [Column.parse(heading).name for heading in ("<I>/mA", "t (h)", "j [mA/cm^2]", "cycle number")]
+        ['<I>', 't', 'j', 'cycle number']
+        """
+        return _split(self.heading)[0]
+
+    def factor(self, si_units: Sequence[str], *, field: str) -> tuple[float, str]:
+        """The factor to the first of `si_units` that the unit has the dimension of, and that SI unit.
+
+        Raises
+        ------
+        InputError
+            If it has none of these dimensions.
+
+        Examples
+        --------
+        >>> Column.parse("I (mA)").factor(["A/m^2", "A"], field="I")
+        (0.001, 'A')
+        """
+        if "" in si_units and self.unit in NO_UNIT:
+            return 1.0, ""
+        first: InputError | None = None
+        for si_unit in si_units:
+            try:
+                return factor_to_si(self.unit, si_unit, field=field), si_unit
+            except InputError as error:
+                first = first or error
+        raise first or InputError(f"{field} = {self.unit!r} is not understood")
+
+
+def _split(heading: str) -> tuple[str, str]:
+    """Name and unit: the unit in brackets at the end, or after a stroke as EC-Lab has it."""
+    brackets = re.fullmatch(r"(.*?)\s*[(\[]([^()\[\]]*)[)\]]\s*", heading)
+    name, unit = brackets.groups() if brackets else heading.strip().partition("/")[::2]
+    unit = unit.strip().rstrip(">").replace("µ", "u").replace("μ", "u")
+    return name.strip(), re.sub(r"(?<=[A-Za-z])-(?=\d)", "^-", unit)
+
+
+def read_column(table: Table, key: str) -> Column:
+    """A column that a TOML file names, ``"t (h)"`` or ``{ column = "t", unit = "h" }``.
+
+    Parameters
+    ----------
+    table : Table
+        Where it is named.
+    key : str
+        Under which key.
+
+    Returns
+    -------
+    Column
+
+    Raises
+    ------
+    InputError
+        Neither of the two, or no unit.
+    """
+    if isinstance(table.data.get(key), dict):
+        entry = table.table(key)
+        entry.only("column", "unit")
+        return Column(entry.string("column"), entry.string("unit"))
+    if key not in table:
+        raise table.error(key, 'is missing; name the column, as in "t (h)"')
+    column = Column.parse(table.string(key))
+    if not column.unit:
+        raise table.error(key, 'names no unit; write the column as "t (h)", or as { column = "t", unit = "h" }')
+    return column
+
+
+# ---- tables ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -27,7 +143,7 @@ class DataTable:
     path : Path
         Where it was read, for messages.
     header : tuple of str
-        Column names, as they stand in the first row.
+        Headings, as they stand in the first row.
     rows : tuple of list of str
         The cells, without the header.
     lines : tuple of int
@@ -43,29 +159,31 @@ class DataTable:
     delimiter: str
 
     @cached_property
-    def _index(self) -> dict[str, int]:
-        return {name: k for k, name in reversed(list(enumerate(self.header)))}
+    def columns(self) -> tuple[Column, ...]:
+        """The columns with the units of their headings."""
+        return tuple(Column.parse(heading) for heading in self.header)
 
-    def find(self, name: str) -> int:
-        """The place of the column `name`.
+    def find(self, heading: str, *, by_name: bool = False) -> int:
+        """The place of a column by its heading, or, where `by_name` allows it, by its name without the unit.
 
         Raises
         ------
         InputError
             If there is none, with the column that comes closest, or several.
         """
-        if name not in self._index:
-            raise InputError(f'{self.path}: no column "{name}"{did_you_mean(name, self.header)}')
-        if self.header.count(name) > 1:
-            raise InputError(f'{self.path}: column "{name}" stands there {self.header.count(name)} times')
-        return self._index[name]
+        for headings in (self.header, tuple(column.name for column in self.columns))[: 2 if by_name else 1]:
+            if headings.count(heading) > 1:
+                raise InputError(f'{self.path}: column "{heading}" occurs {headings.count(heading)} times')
+            if heading in headings:
+                return headings.index(heading)
+        raise InputError(f'{self.path}: no column "{heading}"{did_you_mean(heading, self.header)}')
 
-    def column(self, name: str, factor: float = 1.0) -> Array:
+    def column(self, heading: str, factor: float = 1.0) -> Array:
         """The numbers of one column, times `factor`.
 
         Parameters
         ----------
-        name : str
+        heading : str
             The column, as the header has it.
         factor : float
             What the tabulated numbers are multiplied by, such as a unit in SI.
@@ -79,26 +197,67 @@ class DataTable:
         InputError
             No such column, an empty cell, a cell that is not a number, or one that is not finite.
         """
-        return self.numbers(self.find(name)) * factor
+        return self.numbers(self.find(heading)) * factor
+
+    def quantity(self, names: Sequence[str], si_units: Sequence[str]) -> Array | None:
+        """The column of one of `names`, whatever their case, in the first of `si_units` its heading fits; None: none.
+
+        Raises
+        ------
+        InputError
+            A unit of another dimension, decimal marks that are mixed or ambiguous, anything that is not a number.
+        """
+        for k, column in enumerate(self.columns):
+            if column.name.lower() in names:
+                where = f'{self.path}: column "{column.heading}"'
+                if not column.unit and "" not in si_units:
+                    raise InputError(f'{where} names no unit; write "{column.name} ({si_units[0]})"')
+                decimal_mark(self.cells(k), where)
+                return self.numbers(k) * column.factor(si_units, field=where)[0]
+        return None
+
+    def required(self, names: Sequence[str], si_units: Sequence[str]) -> Array:
+        """As :meth:`quantity`, of a column that must be there.
+
+        Raises
+        ------
+        InputError
+            No such column, and as :meth:`quantity`.
+        """
+        values = self.quantity(names, si_units)
+        if values is None:
+            wanted = f"{names[0]} ({si_units[0]})" if si_units[0] else names[0]
+            raise InputError(f'{self.path}: no column "{wanted}"; found {", ".join(self.header[:8])}')
+        return values
+
+    def cells(self, k: int) -> list[str]:
+        """The text of column number `k`, counted from 0."""
+        return [row[k].strip() for row in self.rows]
 
     def numbers(self, k: int) -> Array:
         """The numbers of column number `k`, counted from 0; raises as :meth:`column` does."""
-        return np.array([self._number(row, k, line) for row, line in zip(self.rows, self.lines, strict=True)])
+        cells = self.cells(k)
+        try:  # all at once, as a potentiostat's hundred thousand rows need; the first bad cell is then looked for
+            values = np.array([c.replace(",", ".") if self.delimiter != "," else c for c in cells], dtype=float)
+        except ValueError:
+            values = np.full(len(cells), np.nan)
+        if np.all(np.isfinite(values)) and not any("_" in cell or cell.count(",") > 1 for cell in cells):
+            return values
+        return np.array([self._number(cell, k, line) for cell, line in zip(cells, self.lines, strict=True)])
 
-    def _number(self, row: list[str], k: int, line: int) -> float:
-        text = row[k].strip()
+    def _number(self, text: str, k: int, line: int) -> float:
         where = f'{self.path}: row {line}, column "{self.header[k]}"'
         if not text:
             raise InputError(f"{where} is empty; fill it or take the row out")
         number = parse_number(text, self.delimiter)
         if number is None:
-            raise InputError(f"{where}: {text!r} is not a number")
+            raise InputError(f"{where}: {text!r} is not a number; mend it or take the row out")
         if not math.isfinite(number):
             raise InputError(f"{where}: {text!r} is not a finite number; fill it or take the row out")
         return number
 
-    def increasing(self, values: Array, name: str) -> None:
-        """Refuse `values` of the column `name` unless they increase strictly.
+    def increasing(self, values: Array, heading: str) -> None:
+        """Refuse `values` of the column `heading` unless they increase strictly.
 
         Raises
         ------
@@ -110,7 +269,7 @@ class DataTable:
             k = int(bad[0]) + 1
             how = "repeats" if values[k] == values[k - 1] else "falls below"
             raise InputError(
-                f'{self.path}: row {self.lines[k]}: "{name}" {how} the value of row {self.lines[k - 1]}; '
+                f'{self.path}: row {self.lines[k]}: "{heading}" {how} the value of row {self.lines[k - 1]}; '
                 "it must increase strictly, take one of the rows out"
             )
 
@@ -137,6 +296,121 @@ def parse_number(text: str, delimiter: str = ",") -> float | None:
         return None
 
 
+def decimal_mark(cells: Sequence[str], where: str) -> str:
+    """``"."`` or ``","``, whichever the numbers are written with (``"."`` where neither occurs).
+
+    Raises
+    ------
+    InputError
+        Both occur, one of them twice in a number, or every comma might part thousands.
+    """
+    marked = [cell for cell in cells if ("," in cell or "." in cell) and _NUMBER.fullmatch(cell)]
+    commas = [cell for cell in marked if "," in cell]
+    points = [cell for cell in marked if "." in cell]
+    twice = [cell for cell in marked if cell.count(",") + cell.count(".") > 1]
+    if twice:
+        raise InputError(f"{where}: {twice[0]!r} has more than one decimal mark; export without thousands separators")
+    if commas and points:
+        raise InputError(
+            f"{where}: decimal commas ({commas[0]!r}) and decimal points ({points[0]!r}) are mixed; export the file "
+            "again with one of them"
+        )
+    if commas and all(_THOUSANDS.fullmatch(cell) for cell in commas):
+        raise InputError(
+            f"{where}: {commas[0]!r} may be a decimal comma or a thousands separator, and no other number of the file "
+            "tells; export it again with decimal points"
+        )
+    return "," if commas else "."
+
+
+# ---- long tables of times and positions -----------------------------------------------------------------------------
+
+TIME, POSITION, ERROR = ("time", "t"), ("position", "x"), ("error", "sigma", "stderr")
+"""Names of the columns of a long table: one row per point."""
+
+
+def axes(table: DataTable, origin: float) -> tuple[Array, Array]:
+    """Time [s] and position [m] of every row; `origin` is where the file's positions count from.
+
+    Raises
+    ------
+    InputError
+        A column missing or without unit, anything not a number.
+    """
+    return table.required(TIME, ["s"]), table.required(POSITION, ["m"]) + origin
+
+
+def grid(path: Path, time: Array, position: Array, *columns: Array | None) -> tuple[Array, Array, list[Array | None]]:
+    """Long columns as arrays (time, position).
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    time, position : ndarray, shape (n,)
+        Of every row.
+    *columns : ndarray, shape (n,), or None
+        Values of every row.
+
+    Returns
+    -------
+    times, positions : ndarray
+        The different ones, increasing.
+    arrays : list
+        Each column, shape (times, positions); None where it was.
+
+    Raises
+    ------
+    InputError
+        A time that lacks a position, or has one twice.
+    """
+    times, rows = np.unique(time, return_inverse=True)
+    places, places_of = np.unique(position, return_inverse=True)
+    if times.size * places.size != time.size or np.unique(rows * places.size + places_of).size != time.size:
+        raise InputError(
+            f"{path}: {time.size} rows do not make {times.size} times x {places.size} positions; every time needs "
+            "every position once"
+        )
+    arrays: list[Array | None] = []
+    for column in columns:
+        filled = None if column is None else np.empty((times.size, places.size))
+        if filled is not None and column is not None:
+            filled[rows, places_of] = column
+        arrays.append(filled)
+    return times, places, arrays
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def read_text(path: str | Path, *, binary: str = "not a text table") -> str:
+    """The text of a file, UTF-8 or Windows-1252, its lines ended by line feeds.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    binary : str
+        What to say of a file that is no text.
+
+    Raises
+    ------
+    InputError
+        A missing or a binary file.
+    """
+    try:
+        raw = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if b"\0" in raw:
+        raise InputError(f"{path}: {binary}")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("cp1252", errors="replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def read_table(path: str | Path) -> DataTable:
     """Read a delimited text file with a header row.
 
@@ -157,76 +431,53 @@ def read_table(path: str | Path) -> DataTable:
     InputError
         Missing or binary file, no header, no rows, or a row with another number of columns than the header.
     """
-    path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if b"\0" in raw:
-        raise InputError(f"{path}: not a text table")
-    return parse_table(_decode(raw), path)
-
-
-def _decode(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", errors="replace")
+    return parse_table(read_text(path), path)
 
 
 def parse_table(text: str, path: str | Path = "<text>") -> DataTable:
     """The same for text already in memory; `path` stands in messages. Raises as :func:`read_table` does."""
     path = Path(path)
-    numbered = [(k, line) for k, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
+    lines = enumerate(text.removeprefix("\ufeff").splitlines(), 1)
+    numbered = [(k, line) for k, line in lines if line.strip() and not line.startswith("#")]
     if not numbered:
         raise InputError(f"{path}: the table is empty; its first row names the columns")
     delimiter = _delimiter([line for _, line in numbered])
-    cells = [(k, _split(line, delimiter)) for k, line in numbered]
+    cells = [(k, _parted(line, delimiter)) for k, line in numbered]
     header = tuple(name.strip() for name in cells[0][1])
     if all(parse_number(name, delimiter) is not None for name in header):
         raise InputError(f"{path}: row {cells[0][0]} holds numbers; the first row must name the columns")
     if len(cells) < 2:
         raise InputError(f"{path}: the table has a header and no rows")
-    for line, row in cells[1:]:
+    return make_table(path, header, cells[1:], delimiter)
+
+
+def make_table(path: Path, header: Sequence[str], cells: Sequence[tuple[int, list[str]]], delimiter: str) -> DataTable:
+    """A table from a header and rows with the lines they stand in.
+
+    Raises
+    ------
+    InputError
+        A row with another number of cells than the header.
+    """
+    for line, row in cells:
         if len(row) != len(header):
             raise InputError(
                 f"{path}: row {line} has {len(row)} cells, its header {len(header)} "
                 f"(delimiter: {DELIMITERS[delimiter]})"
             )
-    return DataTable(path, header, tuple(row for _, row in cells[1:]), tuple(k for k, _ in cells[1:]), delimiter)
+    rows, lines = tuple(row for _, row in cells), tuple(line for line, _ in cells)
+    return DataTable(path, tuple(header), rows, lines, delimiter)
 
 
 def _delimiter(lines: list[str]) -> str:
     """The delimiter by which most rows have as many cells as the header, of those that part the header at all."""
     agreement = {}
     for delimiter in DELIMITERS:
-        cells = len(_split(lines[0], delimiter))
+        cells = len(_parted(lines[0], delimiter))
         if cells > 1:
-            agreement[delimiter] = sum(len(_split(line, delimiter)) == cells for line in lines[1:])
+            agreement[delimiter] = sum(len(_parted(line, delimiter)) == cells for line in lines[1:])
     return max(agreement, key=lambda delimiter: agreement[delimiter]) if agreement else ","
 
 
-def _split(line: str, delimiter: str) -> list[str]:
+def _parted(line: str, delimiter: str) -> list[str]:
     return next(csv.reader(io.StringIO(line), delimiter=delimiter, skipinitialspace=True))
-
-
-def unit_factor(unit: str, si_units: Sequence[str], *, field: str) -> tuple[float, str]:
-    """The factor of `unit` to the first of `si_units` it has the dimension of, and that SI unit.
-
-    Raises
-    ------
-    InputError
-        If it has none of these dimensions.
-
-    Examples
-    --------
-    >>> unit_factor("mA", ["A/m^2", "A"], field="unit")
-    (0.001, 'A')
-    """
-    first: InputError | None = None
-    for si_unit in si_units:
-        try:
-            return factor_to_si(unit, si_unit, field=field), si_unit
-        except InputError as error:
-            first = first or error
-    raise first or InputError(f"{field} = {unit!r} is not understood")

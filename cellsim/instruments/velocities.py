@@ -1,4 +1,4 @@
-"""Velocities measured and predicted side by side: solvent in the lab, anion by local volume balance, and as published.
+"""Velocities measured and predicted: solvent in the lab, anion by local volume balance, and as published.
 
 XPCS sees the solvent in the lab frame. With v_s the velocity of the interfaces and epsilon = phi_0/phi_e at that place
 and time, the anion moves at
@@ -6,26 +6,23 @@ and time, the anion moves at
     v-(interface) = -epsilon (v0,lab - v_s),        v-(lab) = -epsilon v0,lab + (1 + epsilon) v_s.
 
 Steinrueck 2020 takes one epsilon for the whole cell, leaves v_s out, and compares in the solvent frame, with the factor
-kappa = 1/epsilon + 1: |v-|(solvent) = (epsilon + 1) |v0,lab|. Both ways stand side by side here. g2 gives |v0,lab|
-only; the sign is the model's.
+kappa = 1/epsilon + 1: |v-|(solvent) = (epsilon + 1) |v0,lab|. Both ways are compared here. g2 gives |v0,lab| only; the
+sign is the model's.
 
 Sources: doi:10.1039/D0EE02193H, Eq. 3 and lines 265-274; volume balance of constant partial molar volumes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.instruments.looks import Frame, at_beam
 from cellsim.solvers.solution import Solution
-
-Frame = Literal["interface", "lab", "solvent"]
 
 
 def epsilon(transport: TransportSet, c: ArrayLike) -> Array:
@@ -92,7 +89,7 @@ def anion_velocity(v_0: ArrayLike, v_interface: ArrayLike, ratio: ArrayLike, fra
 
 
 def anion_speed_as_published(v_0: ArrayLike, ratio: ArrayLike) -> Array:
-    """|v-| relative to the solvent as Steinrueck 2020 has it: (epsilon + 1) |v0,lab|, interfaces taken to stand [m/s].
+    """|v-| relative to the solvent as Steinrueck 2020 has it: (epsilon + 1) |v0,lab|, interfaces at rest [m/s].
 
     Parameters
     ----------
@@ -102,85 +99,6 @@ def anion_speed_as_published(v_0: ArrayLike, ratio: ArrayLike) -> Array:
         One epsilon for the whole cell [1].
     """
     return (np.asarray(ratio, dtype=float) + 1) * np.abs(np.asarray(v_0, dtype=float))
-
-
-@dataclass(frozen=True)
-class AtBeam:
-    """A quantity of a run where a beam sees it.
-
-    Parameters
-    ----------
-    mean : ndarray, shape (time, p)
-        Averaged over the beam and over where it may stand [SI].
-    by_position : ndarray, shape (time, p)
-        Standard deviation from not knowing where it stands [SI].
-    """
-
-    mean: Array
-    by_position: Array
-
-
-def at_beam(
-    solution: Solution,
-    name: str,
-    positions: ArrayLike,
-    *,
-    frame: Frame = "lab",
-    beam: float = 0.0,
-    position_error: float = 0.0,
-    nodes: int = 9,
-) -> AtBeam:
-    """Average a velocity, or "c", over a beam fixed in the lab, and over the error of its position.
-
-    Parameters
-    ----------
-    solution : Solution
-        The run.
-    name : str
-        ``"v_0"``, ``"v_minus"``, ``"v_plus"`` or ``"c"``.
-    positions : array_like, shape (p,)
-        Centres of the beam, from the positive interface at t = 0, fixed in the lab [m].
-    frame : {"interface", "lab", "solvent"}
-        Frame of the velocity; the beam is fixed in the lab whatever the frame.
-    beam : float
-        Full width, evenly lit [m].
-    position_error : float
-        Standard error of the position [m].
-    nodes : int
-        Points of each quadrature.
-
-    Returns
-    -------
-    AtBeam
-        NaN where the beam or its error reaches out of the electrolyte.
-
-    Raises
-    ------
-    InputError
-        Negative widths or unknown frame.
-    """
-    if beam < 0 or position_error < 0:
-        raise InputError("beam and position_error must not be negative")
-    x, w = np.polynomial.legendre.leggauss(nodes if beam > 0 else 1)
-    y, u = np.polynomial.hermite_e.hermegauss(nodes if position_error > 0 else 1)
-    places = np.asarray(positions, dtype=float)
-    grid = places[:, None, None] + position_error * y[:, None] + 0.5 * beam * x
-    values = solution.at(name, grid.ravel(), frame="lab")
-    if frame != "lab" and name.startswith("v_"):
-        values = values - _frame_velocity(solution, grid.ravel(), frame)
-    seen = np.einsum("tpyx,x->tpy", values.reshape(-1, *grid.shape), w / w.sum())
-    u = u / u.sum()
-    mean = seen @ u
-    return AtBeam(mean, np.sqrt(np.maximum((seen - mean[..., None]) ** 2 @ u, 0.0)))
-
-
-def _frame_velocity(solution: Solution, positions: Array, frame: str) -> Array:
-    """Lab velocity of a frame at positions fixed in the lab, shape (time, p) [m/s]."""
-    if frame == "interface":
-        return np.broadcast_to(solution["v_interface"][:, None], (solution["time"].size, positions.size))
-    if frame == "solvent":
-        return solution.at("v_0", positions, frame="lab")
-    raise InputError(f"frame = {frame!r} must be one of interface, lab, solvent")
 
 
 @dataclass(frozen=True)
@@ -227,7 +145,7 @@ class VelocityComparison:
     v_0, v_0_error : ndarray, shape (n,)
         Measured solvent velocity in the lab, with the model's sign, and its error [m/s].
     v_0_model, v_0_model_error : ndarray, shape (n,)
-        Predicted, averaged over beam and position, and the part of its error that the position makes [m/s].
+        Predicted, averaged over beam and position, and the share of its error that the position makes [m/s].
     epsilon : ndarray, shape (n,)
         Local [1].
     anion, anion_error, anion_model, anion_model_error : ndarray, shape (n,)
@@ -271,7 +189,7 @@ def compare_velocities(
     position_error: float = 0.0,
     constant_epsilon: float | None = None,
 ) -> VelocityComparison:
-    """Put measured solvent speeds beside a run.
+    """Compare measured solvent speeds with a run.
 
     Parameters
     ----------
@@ -303,86 +221,86 @@ def compare_velocities(
         )
     places, which = np.unique(measured.position, return_inverse=True)
 
-    def seen(name: str, frame: Frame) -> tuple[Array, Array]:
-        found = at_beam(solution, name, places, frame=frame, beam=beam, position_error=position_error)
-        return tuple(  # type: ignore[return-value]
-            np.array([np.interp(t, clock, a[:, p]) for t, p in zip(measured.time, which, strict=True)])
-            for a in (found.mean, found.by_position)
+    def predicted(name: str, frame: Frame) -> tuple[Array, Array]:
+        averages = at_beam(solution, name, places, frame=frame, beam=beam, position_error=position_error)
+        points = list(zip(measured.time, which, strict=True))
+        mean, by_position = averages.mean, averages.by_position
+        return (
+            np.array([np.interp(t, clock, mean[:, p]) for t, p in points]),
+            np.array([np.interp(t, clock, by_position[:, p]) for t, p in points]),
         )
 
-    v_0, by_position = seen("v_0", "lab")
+    v_0, by_position = predicted("v_0", "lab")
     if not np.all(np.isfinite(v_0)):
         bad = int(np.argmin(np.isfinite(v_0)))
         raise InputError(
             f"measured speed at {measured.position[bad] * 1e3:.4g} mm, {measured.time[bad]:.4g} s: beam and position "
             "error reach out of the electrolyte"
         )
-    anion, anion_error = seen("v_minus", "interface")
-    relative, _ = seen("v_minus", "solvent")
-    eps = epsilon(transport, seen("c", "lab")[0])
-    one = float(epsilon(transport, float(np.mean(solution["c"][0])))) if constant_epsilon is None else constant_epsilon
+    anion, anion_error = predicted("v_minus", "interface")
+    relative, _ = predicted("v_minus", "solvent")
+    local = epsilon(transport, predicted("c", "lab")[0])
+    if constant_epsilon is None:
+        constant_epsilon = float(epsilon(transport, float(np.mean(solution["c"][0]))))
     v_s = np.interp(measured.time, clock, solution["v_interface"])
     signed = np.where(v_0 < 0, -1.0, 1.0) * measured.speed
     return VelocityComparison(
-        measured.position, measured.time, signed, measured.error, v_0, by_position, eps,
-        anion_velocity(signed, v_s, eps), eps * measured.error, anion, anion_error,
-        anion_speed_as_published(signed, one), (one + 1) * measured.error, np.abs(relative),
-    )  # fmt: skip
+        position=measured.position,
+        time=measured.time,
+        v_0=signed,
+        v_0_error=measured.error,
+        v_0_model=v_0,
+        v_0_model_error=by_position,
+        epsilon=local,
+        anion=anion_velocity(signed, v_s, local),
+        anion_error=local * measured.error,
+        anion_model=anion,
+        anion_model_error=anion_error,
+        published=anion_speed_as_published(signed, constant_epsilon),
+        published_error=(constant_epsilon + 1) * measured.error,
+        published_model=np.abs(relative),
+    )
 
 
 @dataclass(frozen=True)
-class RatioStatistics:
+class PositionRatios:
     """Ratio of measured to predicted anion velocity averaged over time, by position (Steinrueck 2020, Fig. 5 inset).
 
     Parameters
     ----------
     position : ndarray, shape (p,)
-        [m]
+        Increasing [m].
     ratio, error : ndarray, shape (p,)
         Mean over the window, and its standard error from measurement and position [1].
-    kept : ndarray of bool, shape (p,)
-        Positions that enter mean and spread.
-    mean, spread : float
-        Over the kept positions; the spread with n - 1 [1].
     """
 
     position: Array
     ratio: Array
     error: Array
-    kept: NDArray[np.bool_]
-    mean: float
-    spread: float
 
 
-def ratio_statistics(
-    comparison: VelocityComparison,
-    *,
-    start: float,
-    end: float,
-    leave_out: Sequence[float] = (),
-    published: bool = False,
-) -> RatioStatistics:
-    """Average the ratio over a time window at every position, then over positions.
+def ratios_by_position(
+    comparison: VelocityComparison, *, start: float, end: float, published: bool = False
+) -> PositionRatios:
+    """Average the ratio over a time window at every position.
 
     Parameters
     ----------
     comparison : VelocityComparison
-        Measured beside predicted.
+        Measured and predicted.
     start, end : float
         The window; 200 to 400 min in the paper [s].
-    leave_out : sequence of float
-        Positions left out of mean and spread, such as an outlier [m].
     published : bool
         The published way in place of the local one.
 
     Returns
     -------
-    RatioStatistics
+    PositionRatios
 
     Raises
     ------
     InputError
-        No point in the window, or a position to leave out that is not there.
+        No point in the window.
     """
     inside = (comparison.time >= start) & (comparison.time <= end)
     if not inside.any():
@@ -391,20 +309,11 @@ def ratio_statistics(
     value, error = (
         (comparison.published, comparison.published_error) if published else (comparison.anion, comparison.anion_error)
     )
-    measured = np.abs(error / value)[inside] * np.abs(ratio)
+    single = np.abs(error / value)[inside] * np.abs(ratio)
     shared = np.abs(comparison.v_0_model_error / comparison.v_0_model)[inside] * np.abs(ratio)
     places, which = np.unique(comparison.position[inside], return_inverse=True)
     count = np.bincount(which)
-    mean = np.bincount(which, ratio) / count
-    scatter = np.sqrt(np.bincount(which, measured**2)) / count
-    place = np.bincount(which, shared) / count
-    kept = np.ones(places.size, dtype=bool)
-    for x in leave_out:
-        close = np.abs(places - x) < 1e-6
-        if not close.any():
-            raise InputError(f"leave_out = {x * 1e3:.4g} mm is not among the measured positions")
-        kept &= ~close
-    if not kept.any():
-        raise InputError("leave_out leaves no position")
-    spread = float(np.std(mean[kept], ddof=1)) if kept.sum() > 1 else float("nan")
-    return RatioStatistics(places, mean, np.hypot(scatter, place), kept, float(np.mean(mean[kept])), spread)
+    # errors of single points average out over the window, the error of the position is the same at all times
+    scatter = np.sqrt(np.bincount(which, single**2)) / count
+    by_position = np.bincount(which, shared) / count
+    return PositionRatios(places, np.bincount(which, ratio) / count, np.hypot(scatter, by_position))

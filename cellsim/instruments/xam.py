@@ -14,15 +14,20 @@ meets it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.base import Array, InputError
+from cellsim.base import Array, InputError, factor_to_si
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.attenuation import Attenuation
-from cellsim.instruments.concentration import ConcentrationMap
+from cellsim.instruments.looks import state_at
+from cellsim.instruments.measurement import ConcentrationMap
+from cellsim.instruments.tables import ERROR, axes, grid, read_table
 from cellsim.solvers.solution import Solution
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
@@ -123,7 +128,7 @@ def transmitted(
     Parameters
     ----------
     solution : Solution
-        The run; linear between its kept states and its faces.
+        The run; linear between its states and its faces.
     transport : TransportSet
         For the volume balance.
     attenuation : Attenuation
@@ -149,14 +154,9 @@ def transmitted(
         raise InputError(
             f"xam: a scan at {times.max():.6g} s lies after the end of the run, {solution['time'][-1]:.6g} s"
         )
-    offsets, weights = (
-        (0.5 * raster.beam_width * _NODES, 0.5 * _WEIGHTS)
-        if raster.beam_width
-        else (
-            np.zeros(1),
-            np.ones(1),
-        )
-    )
+    offsets, weights = np.zeros(1), np.ones(1)
+    if raster.beam_width:
+        offsets, weights = 0.5 * raster.beam_width * _NODES, 0.5 * _WEIGHTS
     places = raster.position[:, None] + offsets
     metal = attenuation.metal_transmission(raster.path_length)
     rows = []
@@ -167,14 +167,6 @@ def transmitted(
         inside = (x >= faces[0]) & (x <= faces[-1])
         rows.append(raster.photons * np.where(inside, np.exp(-depth), metal) @ weights)
     return IntensityMap(times, raster.position, np.array(rows), label="XAM, predicted")
-
-
-def state_at(solution: Solution, name: str, time: float) -> Array:
-    """A variable with time as its first dimension, linear between kept states; the first one before t = 0 [SI]."""
-    values, t = solution[name], solution["time"]
-    k = int(np.clip(np.searchsorted(t, time), 1, t.size - 1))
-    w = float(np.clip((time - t[k - 1]) / (t[k] - t[k - 1]), 0.0, 1.0))
-    return np.asarray((1 - w) * values[k - 1] + w * values[k])
 
 
 def counted(expected: IntensityMap, generator: np.random.Generator, *, monitor: float | None = None) -> IntensityMap:
@@ -249,20 +241,18 @@ def concentration(
         raise InputError(f"{name}: needs a scan at t <= 0, before the polarisation, and one at t > 0")
     reference, variance_before = _reference(measured, before)
     value, variance = _logarithm(measured, after)
-    kept = np.ones(measured.position.size, dtype=bool)
+    within = np.ones(measured.position.size, dtype=bool)
     if inside is not None:
-        kept = (measured.position >= inside[0]) & (measured.position <= inside[1])
+        within = (measured.position >= inside[0]) & (measured.position <= inside[1])
     c = np.full(value.shape, np.nan)
-    c[:, kept] = _solve(reference[kept] - value[:, kept], transport, attenuation, path_length, c_before, name)
+    c[:, within] = _solve(reference[within] - value[:, within], transport, attenuation, path_length, c_before, name)
     error = shared = None
     if variance is not None and variance_before is not None:
         slope = np.abs(attenuation.depth_slope(transport, np.where(np.isfinite(c), c, c_before), path_length))
-        error = np.where(kept, np.sqrt(variance + variance_before) / slope, np.nan)
-        shared = np.where(kept, np.sqrt(variance_before) / np.median(slope, axis=0), np.nan)
-    return ConcentrationMap(
-        measured.time[after], measured.position, c, error, shared, path_error / path_length,
-        label=(measured.label or "XAM").replace(", predicted", ""),
-    )  # fmt: skip
+        error = np.where(within, np.sqrt(variance + variance_before) / slope, np.nan)
+        shared = np.where(within, np.sqrt(variance_before) / np.median(slope, axis=0), np.nan)
+    label, scale = (measured.label or "XAM").replace(", predicted", ""), path_error / path_length
+    return ConcentrationMap(measured.time[after], measured.position, c, error, shared, scale, label=label)
 
 
 def _logarithm(measured: IntensityMap, rows: NDArray[np.bool_]) -> tuple[Array, Array | None]:
@@ -347,3 +337,195 @@ def cramer_rao(
     if monitor is not None:
         variance = variance + (1 + 1 / np.count_nonzero(before)) / monitor
     return np.asarray(np.sqrt(variance) / np.abs(attenuation.depth_slope(transport, c, path_length)))
+
+
+# ---- files --------------------------------------------------------------------------------------------------------
+
+
+def read_intensity(
+    path: str | Path, *, origin: float = 0.0, counted: bool | None = None, label: str = ""
+) -> IntensityMap:
+    """A map of transmitted intensity from a long table or an npz.
+
+    The table has time, position, intensity and, if known, monitor and error. The npz holds arrays of these names,
+    ``time`` [s] and ``position`` [m] as vectors and the others (time, position); ``time_unit`` and ``position_unit``
+    may name other units.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    origin : float
+        Where its positions count from: distance from the positive interface [m].
+    counted : bool, optional
+        Numbers of photons with Poisson statistics; default: true where all are whole and no errors are given.
+    label : str
+        For figures; default the name of the file.
+
+    Returns
+    -------
+    IntensityMap
+
+    Raises
+    ------
+    InputError
+        Something missing, shapes that do not agree, an intensity that is not positive.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".npz":
+        time, position, intensity, monitor, error = _read_npz(path)
+        position = position + origin
+    else:
+        table = read_table(path)
+        time, position = axes(table, origin)
+        columns = (table.required(["intensity"], [""]), table.quantity(["monitor"], [""]), table.quantity(ERROR, [""]))
+        time, position, (values, monitor, error) = grid(path, time, position, *columns)
+        assert values is not None
+        intensity = values
+    whole = bool(np.all(intensity == np.round(intensity))) and error is None
+    if monitor is not None:
+        whole = whole and bool(np.all(monitor == np.round(monitor)))
+    return IntensityMap(
+        time, position, intensity, monitor, error, whole if counted is None else counted, label or path.name
+    )
+
+
+def _read_npz(path: Path) -> tuple[Array, Array, Array, Array | None, Array | None]:
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read as npz ({error})") from None
+    for name in ("time", "position", "intensity"):
+        if name not in arrays:
+            raise InputError(f'{path}: holds no array "{name}"; found {", ".join(arrays) or "none"}')
+    factors = {
+        axis: factor_to_si(str(arrays.get(f"{axis}_unit", si)), si, field=f"{path}: {axis}_unit")
+        for axis, si in (("time", "s"), ("position", "m"))
+    }
+    optional = [np.asarray(arrays[n], dtype=float) if n in arrays else None for n in ("monitor", "error")]
+    return (
+        np.asarray(arrays["time"], dtype=float) * factors["time"],
+        np.asarray(arrays["position"], dtype=float) * factors["position"],
+        np.asarray(arrays["intensity"], dtype=float),
+        optional[0],
+        optional[1],
+    )
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """One scan of a SPEC file."""
+
+    number: int
+    labels: list[str]
+    rows: Array
+    began: float
+    duration: float
+
+    def column(self, label: str) -> Array:
+        """The numbers of one column."""
+        return np.asarray(self.rows[:, self.labels.index(label)])
+
+
+def read_spec(
+    path: str | Path,
+    *,
+    position: str,
+    intensity: str,
+    start_scan: int,
+    monitor: str | None = None,
+    position_unit: str = "mm",
+    origin: float = 0.0,
+    scans: tuple[int, ...] = (),
+    counted: bool | None = None,
+    label: str = "",
+) -> IntensityMap:
+    """Raster scans of a SPEC file, one row per scan that has the columns asked for.
+
+    A scan's time is the middle of it: its ``#D`` plus half its duration, by the column ``Epoch`` or by ``#T``.
+
+    Parameters
+    ----------
+    path : str or Path
+        The SPEC file.
+    position, intensity, monitor : str
+        Columns (``#L``): motor, detector, monitor.
+    start_scan : int
+        The polarisation starts when this scan starts; the scans before it are the reference.
+    position_unit : str
+        Of the motor.
+    origin : float
+        Where the motor's zero lies: distance from the positive interface [m].
+    scans : tuple of int
+        Scans to take; empty: all that have the columns.
+    counted : bool, optional
+        As in :func:`read_intensity`.
+    label : str
+        For figures; default the name of the file.
+
+    Returns
+    -------
+    IntensityMap
+
+    Raises
+    ------
+    InputError
+        No such column or scan, scans over different positions, a scan without a date.
+    """
+    path = Path(path)
+    wanted = [position, intensity, *([monitor] if monitor else [])]
+    complete = [s for s in _spec_scans(path) if all(name in s.labels for name in wanted)]
+    chosen = [s for s in complete if not scans or s.number in scans]
+    if not chosen:
+        raise InputError(f"{path}: no scan has the columns {', '.join(wanted)}")
+    missing = set(scans) - {s.number for s in chosen}
+    if missing or start_scan not in {s.number for s in chosen}:
+        listed = ", ".join(str(n) for n in sorted(missing or {start_scan}))
+        raise InputError(f"{path}: scan {listed} is not there or lacks the columns {', '.join(wanted)}")
+    begin = next(s.began for s in chosen if s.number == start_scan)
+    first = chosen[0].column(position)
+    pixel = float(np.median(np.abs(np.diff(first))))
+    for scan in chosen:
+        places = scan.column(position)
+        if places.shape != first.shape or np.max(np.abs(places - first)) > 0.05 * pixel:
+            raise InputError(
+                f"{path}: scan {scan.number} has other positions than scan {chosen[0].number}; leave it out"
+            )
+    order = np.argsort(first)
+    time = np.array([s.began - begin + 0.5 * s.duration for s in chosen])
+    values = np.array([s.column(intensity)[order] for s in chosen])
+    before = np.array([s.column(monitor)[order] for s in chosen]) if monitor else None
+    if counted is None:
+        counted = bool(np.all(values == np.round(values)))
+    x = first[order] * factor_to_si(position_unit, "m", field="position_unit") + origin
+    return IntensityMap(time, x, values, before, counted=counted, label=label or path.name)
+
+
+def _spec_scans(path: Path) -> list[_Scan]:
+    try:
+        text = path.read_bytes().decode("utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    scans = []
+    for block in re.split(r"(?m)^(?=#S )", text)[1:]:
+        lines = block.splitlines()
+        number = int(re.match(r"#S\s+(\d+)", lines[0]).group(1))  # type: ignore[union-attr]
+        tags = {line[1]: line[2:].strip() for line in lines if re.match(r"#[DTL]\s", line)}
+        cells = [line.split() for line in lines if line and line[0] not in "#@"]
+        labels = re.split(r"\s{2,}", tags.get("L", "").strip())
+        cells = [row for row in cells if len(row) == len(labels)]
+        if not cells:
+            continue
+        try:
+            rows = np.array(cells, dtype=float)
+            began = datetime.strptime(tags.get("D", ""), "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC).timestamp()
+        except ValueError as error:
+            raise InputError(f"{path}: scan {number}: {error}") from None
+        if "Epoch" in labels:
+            duration = float(np.ptp(rows[:, labels.index("Epoch")]))
+        else:
+            seconds = re.match(r"[\d.eE+-]+", tags.get("T", ""))
+            duration = float(seconds.group()) * len(cells) if seconds else 0.0
+        scans.append(_Scan(number, labels, rows, began, duration))
+    return scans

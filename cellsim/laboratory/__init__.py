@@ -15,11 +15,10 @@ from cellsim.laboratory.bench import Bench, InstrumentNoise, bench_of
 from cellsim.laboratory.chain import assemble, chain, misuse, misuses, solve_chain, steady_current
 from cellsim.laboratory.concentration_cell import concentration_cell
 from cellsim.laboratory.current_fraction import current_fraction
-from cellsim.laboratory.electrophoretic_nmr import electrophoretic_nmr
-from cellsim.laboratory.hittorf import hittorf
 from cellsim.laboratory.impedance import impedance, low_frequency_impedance, sine_impedance, step_impedance
 from cellsim.laboratory.reading import Check, Reading, Record
 from cellsim.laboratory.restricted_diffusion import restricted_diffusion
+from cellsim.laboratory.transference import electrophoretic_nmr, hittorf
 
 __all__ = [
     "EXPERIMENTS",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from cellsim.base import ConvergenceError, InputError, RangeError
-from cellsim.base.units import duration
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
@@ -145,7 +144,7 @@ class Plan:
         text += [_line(*row) for row in self.table()]
         for number, step in enumerate(self.steps, 1):
             unit = "V" if step.drive == "voltage" else "A/m^2"
-            text += ["", f"step {number}: {step.label}, {step.value:.4g} {unit} for {duration(step.duration)}"]
+            text += ["", f"step {number}: {step.label}, {step.value:.4g} {unit} for {_duration(step.duration)}"]
             text += [_line(*row) for row in step_table(step, self.layer)]
             text.append(f"  {step.outcome}")
         if len(self.steps) > 1:
@@ -384,7 +383,7 @@ def _line(what: str, value: float, unit: str, remark: str) -> str:
     if np.isnan(value):
         number = "none"
     elif unit == "s":
-        number = duration(value)
+        number = _duration(value)
     elif unit == "m/s":
         number = f"{value * 1e10:.4g} angstrom/s"
     elif unit == "m":
@@ -394,3 +393,12 @@ def _line(what: str, value: float, unit: str, remark: str) -> str:
     else:
         number = f"{value:.4g} {unit}".removesuffix(" 1") if np.isfinite(value) else "unlimited"
     return f"  {what:<39} {number:<19} {remark}".rstrip()
+
+
+def _duration(seconds: float) -> str:
+    if not np.isfinite(seconds):
+        return "never"
+    for size, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 3 * size:
+            return f"{seconds / size:.4g} {name}"
+    return f"{seconds:.4g} s"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,25 +10,17 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from cellsim.base import V_LITHIUM, InputError
-from cellsim.base.units import duration
 from cellsim.cell.geometry import Cell, Separator
 from cellsim.cell.kinetics import LAWS, ButlerVolmer, Electrode, Kinetics, Resistance
 from cellsim.cell.protocol import Protocol, Step, StopConditions
 from cellsim.electrolyte.set_file import load_set
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.files.folder import file_hash, text_hash
 from cellsim.files.schema import REQUIRED, Table, parse_toml, read_toml
-from cellsim.instruments.measured import (
-    SI_OF_KIND,
-    Column,
-    Kind,
-    Measured,
-    per_area,
-    read_drive,
-    read_profile,
-    read_resistance,
-    read_series,
-)
-from cellsim.instruments.tables import unit_factor
+from cellsim.instruments.data import Setup, read_sheet
+from cellsim.instruments.measurement import Measurement
+from cellsim.instruments.potentiostat import per_area, read_drive, read_resistance
+from cellsim.instruments.tables import read_column, read_table
 from cellsim.run.simulation import SOLVERS, choose_solver
 from cellsim.solvers.march import Options
 
@@ -45,7 +36,7 @@ def named_file(table: Table, inputs: dict[str, str], key: str = "file") -> Path:
         If the key or the file is missing.
     """
     path = table.path(key)
-    inputs[table.string(key)] = hashlib.sha256(path.read_bytes()).hexdigest()
+    inputs[table.string(key)] = file_hash(path)
     return path
 
 
@@ -123,26 +114,20 @@ def _stop(table: Table, drive: Drive) -> StopConditions:
 def _follow(table: Table, cell: Cell, inputs: dict[str, str]) -> Step:
     table.only("follow", "file", "time", "value", "duration", "other", "stop")
     drive = cast(Drive, table.choice("follow", ["current", "voltage"]))
-    path = named_file(table, inputs)
-    time_column = _column(table.table("time"))
+    data, clock = read_table(named_file(table, inputs)), read_column(table, "time")
     time, value = read_drive(
-        path, time_column, _column(table.table("value")), drive, area=cell.area, field=table.where("value")
+        data, clock, read_column(table, "value"), drive, area=cell.area, field=table.where("value")
     )
     other = None
     if "other" in table:
-        other_drive: Drive = "voltage" if drive == "current" else "current"
-        column = _column(table.table("other"))
-        other = read_drive(path, time_column, column, other_drive, area=cell.area, field=table.where("other"))
+        imposed_by: Drive = "voltage" if drive == "current" else "current"
+        column = read_column(table, "other")
+        other = read_drive(data, clock, column, imposed_by, area=cell.area, field=table.where("other"))
     end = float(time[-1])
     duration = table.quantity("duration", "s", end, above=0)
     if duration > end * (1 + 1e-9):
         raise table.error("duration", f"is longer than its table, which ends after {end:.6g} s")
     return Step(drive, value, duration, time, _stop(table, drive), other, f"follow {drive}")
-
-
-def _column(table: Table) -> Column:
-    table.only("column", "unit")
-    return Column(table.string("column"), table.string("unit"))
 
 
 @dataclass(frozen=True)
@@ -209,7 +194,7 @@ class Case:
         What to keep and draw.
     solver : SolverChoice
         How to solve it.
-    measured : tuple of Measured
+    measured : tuple of Measurement
         Data to draw over the prediction.
     text : str
         The file, verbatim.
@@ -226,10 +211,15 @@ class Case:
     c0: float
     output: Output = Output()
     solver: SolverChoice = SolverChoice()
-    measured: tuple[Measured, ...] = ()
+    measured: tuple[Measurement, ...] = ()
     text: str = ""
     path: Path = Path("case.toml")
     inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def setup(self) -> Setup:
+        """What data measured on it need to know."""
+        return Setup(self.cell, self.transport, self.protocol, self.c0)
 
 
 def load_case(path: str | Path, *, folder: str | Path | None = None) -> Case:
@@ -268,12 +258,13 @@ def parse_case(text: str, path: str | Path = "case.toml") -> Case:
 
 def _read(top: Table) -> Case:
     top.only("title", "cell", "electrolyte", "electrodes", "step", "measured", "output", "solver")
-    inputs = {top.file.name: hashlib.sha256(top.text.encode()).hexdigest()}
+    inputs = {top.file.name: text_hash(top.text)}
     title = top.string("title", top.file.stem)
     cell = _cell(top, inputs)
     transport, c0 = _electrolyte(top.table("electrolyte"), cell, inputs)
     protocol = read_protocol(top, cell, inputs)
-    measured = tuple(_measured(entry, cell, inputs) for entry in top.tables("measured"))
+    setup = Setup(cell, transport, protocol, c0)
+    measured = tuple(m for entry in top.tables("measured") for m in _measured(entry, setup, inputs))
     output = _output(top.table("output", {}), cell, protocol)
     solver = _solver(top.table("solver", {}))
     return Case(title, cell, transport, protocol, c0, output, solver, measured, top.text, top.file, inputs)
@@ -324,8 +315,8 @@ def _resistance(table: Table, inputs: dict[str, str]) -> Resistance:
         return Resistance(np.array([table.quantity("resistance", "ohm m^2", 0.0, least=0)]))
     entry = table.table("resistance")
     entry.only("file", "time", "value")
-    columns = [Column.from_header(entry.string(key), field=entry.where(key)) for key in ("time", "value")]
-    time, value = read_resistance(named_file(entry, inputs), *columns, field=entry.where())
+    data = read_table(named_file(entry, inputs))
+    time, value = read_resistance(data, read_column(entry, "time"), read_column(entry, "value"), field=entry.where())
     return Resistance(value, time)
 
 
@@ -345,7 +336,7 @@ def _kinetics(table: Table) -> Kinetics:
 def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> tuple[TransportSet, float]:
     table.only("transport", "salt", "solvent_motion", "extrapolate")
     transport = _transport(table, cell.temperature)
-    inputs[table.string("transport")] = hashlib.sha256(transport.text.encode()).hexdigest()
+    inputs[table.string("transport")] = text_hash(transport.text)
     with table.located():
         transport = transport.with_motion(
             cast(Any, table.choice("solvent_motion", ["volume", "none"], "volume"))
@@ -386,28 +377,10 @@ def _in_terms_of(key: str, c: float, transport: TransportSet) -> float:
 # ---- what is drawn, and how it is solved ---------------------------------------------------------------------------
 
 
-def _measured(table: Table, cell: Cell, inputs: dict[str, str]) -> Measured:
-    kind = cast(Kind, table.choice("kind", ["profile", "current", "voltage"]))
-    table.only("kind", "file", "unit", "time_unit", "error", "label", *(["position_unit"] if kind == "profile" else []))
-    unit, time_unit = table.string("unit"), table.string("time_unit")
-    path = named_file(table, inputs)
-    position = None
-    if kind == "profile":
-        time, x, value = read_profile(
-            path,
-            unit=unit,
-            position_unit=table.string("position_unit"),
-            time_unit=time_unit,
-            field=table.where(),
-        )
-        position = np.array([cell.from_origin(float(p)) for p in x])
-    else:
-        time, value = read_series(path, kind, unit=unit, time_unit=time_unit, area=cell.area, field=table.where())
-    si_unit = unit_factor(unit, SI_OF_KIND[kind], field=table.where("unit"))[1]
-    error = table.quantity("error", si_unit, None, above=0)
-    if error is not None and si_unit == "A":
-        error /= per_area(cell.area, table.where("error"))
-    return Measured(kind, time, value, position, error, table.string("label", path.name))
+def _measured(table: Table, setup: Setup, inputs: dict[str, str]) -> tuple[Measurement, ...]:
+    data = read_sheet(table, setup)
+    named_file(table, inputs)
+    return data
 
 
 def _auto(table: Table, key: str, unit: str) -> float | None:
@@ -456,6 +429,19 @@ STOP_UNITS = {
     "voltage_above": "V",
     "voltage_below": "V",
 }
+
+
+def duration(seconds: float) -> str:
+    """A time span with a unit that suits it.
+
+    Examples
+    --------
+    >>> duration(90), duration(60000), duration(300000)
+    ('90 s', '1000 min', '83.33 h')
+    """
+    if seconds < 600:
+        return f"{seconds:.4g} s"
+    return f"{seconds / 60:.4g} min" if seconds < 100_000 else f"{seconds / 3600:.4g} h"
 
 
 def describe(case: Case) -> list[str]:

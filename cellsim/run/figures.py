@@ -15,12 +15,13 @@ import numpy as np
 from cellsim.base import Array
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
+from cellsim.instruments.data import not_imposed
 from cellsim.solvers.solution import FRAMES, Solution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from cellsim.instruments.measured import Measured
+    from cellsim.instruments.measurement import Measurement
     from cellsim.run.case import Case
 
 
@@ -44,7 +45,7 @@ class View:
         When profiles are drawn [s].
     positions : tuple of float
         Where v(t) is drawn: distance from the positive interface at t = 0, fixed in the lab [m].
-    measured : tuple of Measured
+    measured : tuple of Measurement
         Data to overlay.
     """
 
@@ -57,7 +58,7 @@ class View:
     time_unit: str = "min"
     profile_times: tuple[float, ...] = ()
     positions: tuple[float, ...] = ()
-    measured: tuple[Measured, ...] = ()
+    measured: tuple[Measurement, ...] = ()
 
     @property
     def time(self) -> Array:
@@ -92,7 +93,7 @@ class View:
         w = float(np.clip((time - t0) / (t1 - t0), 0.0, 1.0))
         return np.asarray((1 - w) * values[k - 1] + w * values[k])
 
-    def of_kind(self, kind: str) -> list[Measured]:
+    def of_kind(self, kind: str) -> list[Measurement]:
         """The overlays of one kind."""
         return [data for data in self.measured if data.kind == kind]
 
@@ -137,7 +138,7 @@ def make_view(solution: Solution, case: Case | None = None) -> View:
         origin_name="cell centre" if centre else "positive interface",
         profile_times=chosen or view.profile_times,
         positions=case.output.positions or view.positions,
-        measured=(*case.measured, *_not_imposed(solution, case)),
+        measured=(*case.measured, *not_imposed(case.protocol, solution)),
     )
 
 
@@ -164,20 +165,6 @@ def _note(solution: Solution) -> str:
     if not solution.succeeded:
         parts.append(f"Run ended early ({solution.status}): {solution.message}")
     return ". ".join(part.rstrip(".") for part in parts) + ("." if parts else "")
-
-
-def _not_imposed(solution: Solution, case: Case) -> list[Measured]:
-    """The measured drive that a following step did not impose, as data to overlay."""
-    from cellsim.instruments.measured import Measured
-
-    measured = []
-    for entry in solution.log:
-        step = case.protocol.steps[int(entry["index"])]
-        if step.measured_other is not None:
-            time, value = step.measured_other
-            kind = "voltage" if step.drive == "current" else "current"
-            measured.append(Measured(kind, time + float(entry["t_start"]), value, label="measured, not imposed"))  # type: ignore[arg-type]
-    return measured
 
 
 def draw_current(view: View, path: Path) -> None:
@@ -244,9 +231,9 @@ def _overlay(axes: Axes, view: View, kind: str) -> None:
         _series(axes, view, data, 1.0)
 
 
-def _series(axes: Axes, view: View, data: Measured, factor: float) -> None:
+def _series(axes: Axes, view: View, data: Measurement, factor: float) -> None:
     inside = data.time <= view.solution["time"][-1] * (1 + 1e-9)
-    error = None if data.error is None else factor * data.error
+    error = None if data.error is None else factor * data.error[inside]
     size = {"markersize": 1.6, "markeredgewidth": 0.5} if inside.sum() > 80 else {}
     figstyle.points(
         axes,
@@ -317,17 +304,18 @@ def _profile(axes: Axes, view: View, time: float, colour: Any) -> None:
     axes.plot(x, c / 1e3, color=colour, label=time_text(view, time), zorder=4)
 
 
-def _profile_points(axes: Axes, view: View, data: Measured, time: float, marker: str) -> None:
+def _profile_points(axes: Axes, view: View, data: Measurement, time: float, marker: str) -> None:
     """The measured profile nearest to `time`, if one lies within half its spacing, seen from the moving interface."""
     assert data.position is not None
-    k = int(np.argmin(np.abs(data.time - time)))
-    spacing = float(np.median(np.diff(data.time))) if data.time.size > 1 else 60.0
-    if abs(data.time[k] - time) > 0.51 * spacing:
+    times = data.times
+    nearest = float(times[np.argmin(np.abs(times - time))])
+    spacing = float(np.median(np.diff(times))) if times.size > 1 else 60.0
+    if abs(nearest - time) > 0.51 * spacing:
         return
-    shift = float(view.at_time("interface_shift", time))
-    error = None if data.error is None else data.error / 1e3
-    x = view.along(data.position - shift)
-    figstyle.points(axes, x, data.value[k] / 1e3, error, color=figstyle.GREY, marker=marker, markersize=2.0)
+    here, shift = data.at(nearest), float(view.at_time("interface_shift", time))
+    error = None if data.error is None else data.error[here] / 1e3
+    x = view.along(data.position[here] - shift)
+    figstyle.points(axes, x, data.value[here] / 1e3, error, color=figstyle.GREY, marker=marker, markersize=2.0)
 
 
 def _pairs(solution: Solution) -> tuple[Array, Array]:
@@ -489,7 +477,14 @@ def _without_spike(view: View, values: Array) -> tuple[float, float]:
 
 __all__ = ["FIGURES", "write_figures"]
 
-FIGURES = ("current.png", "profiles.png", "velocities.png", "velocity_at_positions.png", "map.png")
+FIGURES = {
+    "current.png": draw_current,
+    "profiles.png": draw_profiles,
+    "velocities.png": draw_velocities,
+    "velocity_at_positions.png": draw_velocity_at_positions,
+    "map.png": draw_map,
+}
+"""Name of the file and what draws it."""
 
 
 def write_figures(solution: Solution, directory: str | Path, *, case: Case | None = None) -> list[Path]:
@@ -512,8 +507,6 @@ def write_figures(solution: Solution, directory: str | Path, *, case: Case | Non
     if solution["time"].size < 2:
         return []
     view = make_view(solution, case)
-    drawers = (draw_current, draw_profiles, draw_velocities, draw_velocity_at_positions, draw_map)
-    paths = [Path(directory) / name for name in FIGURES]
-    for draw, path in zip(drawers, paths, strict=True):
-        draw(view, path)
-    return paths
+    for name, draw in FIGURES.items():
+        draw(view, Path(directory) / name)
+    return [Path(directory) / name for name in FIGURES]

@@ -15,7 +15,6 @@ import numpy as np
 
 from cellsim.base import Array
 from cellsim.cell.protocol import Step
-from cellsim.model import equations
 from cellsim.model.equations import compiled
 from cellsim.solvers import kernels
 from cellsim.solvers.grid import graded_faces
@@ -294,7 +293,7 @@ class Banded:
         observe(times, states, data, i, wall, resistance, extremes)
         return Observed(i, wall, resistance, extremes, np.zeros(size), np.zeros(size))
 
-    def fields(self, states: Array, i: Array, options: Options) -> Fields:
+    def fields(self, states: Array, options: Options) -> Fields:
         """Profiles on the output cells, each an exact union of the grid's."""
         physics, every = self.physics, self.cells // options.cells
         thickness, c_init = physics.cell.thickness, physics.c0
@@ -310,11 +309,7 @@ class Banded:
         c_face = np.column_stack([ends[0], inner, ends[1]])[:, ::every]
         slope = 2 / thickness * np.diff(fine, axis=1) * 2 / (widths[:-1] + widths[1:])
         slope = np.pad(slope, ((0, 0), (1, 1)))[:, ::every]
-        factor = physics.cell.separator.transport_factor
-        clamped = physics.transport.with_extrapolation("clamp")
-        N_salt = equations.salt_flux(factor * clamped.D(c_face), clamped.migration(c_face), slope, i[:, None])
-        N_salt[:, [0, -1]] = 0.0
-        return Fields(c, c_face, N_salt, faces)
+        return Fields(c, c_face, slope, faces)
 
 
 def wall_weights(widths: Array) -> Array:

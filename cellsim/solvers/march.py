@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.cell.geometry import Cell
-from cellsim.cell.protocol import Protocol, Step
+from cellsim.cell.protocol import Protocol, Step, corners
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.solution import Columns, SolverRun, derive
 
@@ -430,28 +429,9 @@ def breakpoints(step: Step, t_start: float, rtol: float) -> Array:
     t_end = t_start + step.duration
     if step.time is None:
         return np.array([t_end, np.inf])
-    keep = _corners(step.time, step.value, 10 * rtol * float(np.max(np.abs(step.value))))
+    keep = corners(step.time, step.value, 10 * rtol * float(np.max(np.abs(step.value))))
     inner = t_start + step.time[keep]
     return np.append(np.unique(np.append(inner[(inner > t_start) & (inner < t_end)], t_end)), np.inf)
-
-
-def _corners(x: Array, y: Array, tolerance: float) -> NDArray[np.intp]:
-    """Indices kept by the Ramer-Douglas-Peucker simplification of y(x), vertical distances."""
-    keep = np.zeros(x.size, dtype=bool)
-    keep[[0, -1]] = True
-    stack = [(0, x.size - 1)]
-    while stack:
-        a, b = stack.pop()
-        if b - a < 2:
-            continue
-        inner = slice(a + 1, b)
-        miss = np.abs(y[inner] - np.interp(x[inner], x[[a, b]], y[[a, b]]))
-        worst = int(np.argmax(miss))
-        if miss[worst] > tolerance:
-            middle = a + 1 + worst
-            keep[middle] = True
-            stack += [(a, middle), (middle, b)]
-    return np.flatnonzero(keep)
 
 
 def assemble(run: Run, cell: Cell, transport: TransportSet) -> SolverRun:

@@ -22,6 +22,8 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers import kernels as k
 
 FEWEST, MOST = 512, 16384
+W_ROW = 3
+"""Place of W among the four functions."""
 U_MAX = 60.0
 """Overpotentials are tabulated for |asinh(i/2 j_0)| up to this."""
 
@@ -95,38 +97,53 @@ def functions(transport: TransportSet) -> tuple[Callable[[Array], Array], ...]:
 
 def _make(transport: TransportSet, c_low: float, c_high: float, tolerance: float) -> PropertyTables:
     low, high = np.log(c_low), np.log(c_high)
-    intervals = FEWEST
+    intervals, pitch = FEWEST, (high - low) / FEWEST
+    x = low + pitch * np.arange(intervals + 1)
+    values, slopes = _values(transport, x), _slopes(transport, x)
     while True:
-        pitch = (high - low) / intervals
-        x = low + pitch * np.arange(intervals + 1)
-        middle = np.exp(x[:-1] + 0.5 * pitch)
-        cubics = np.empty((4, intervals, 4))
-        error, mean_error = 0.0, 0.0
-        for row, function in enumerate(functions(transport)):
-            y, slope = function(np.exp(x)), _slope(transport, function, row, x) * pitch
-            cubics[row] = _hermite(y, slope)
-            exact = function(middle)
-            scale = 1.0 if row == 3 else np.maximum(np.abs(exact), 1e-6 * np.max(np.abs(exact)) + 1e-300)
-            miss = np.abs(cubics[row] @ (0.5 ** np.arange(4)) - exact) / scale
-            error, mean_error = max(error, float(miss.max())), max(mean_error, float(miss.mean()))
+        # The middles that judge one grid are nodes of the next: no function is evaluated twice at one place. A fit
+        # makes tables anew for every trial set, and a set with measured points inside takes five grids.
+        middle = low + 0.5 * pitch * np.arange(1, 2 * intervals, 2)
+        exact = _values(transport, middle)
+        cubics = _hermite(values, slopes * pitch)
+        scale = np.maximum(np.abs(exact), 1e-6 * np.max(np.abs(exact), axis=1, keepdims=True) + 1e-300)
+        scale[W_ROW] = 1.0
+        miss = np.abs(cubics @ (0.5 ** np.arange(4)) - exact) / scale
+        error, mean_error = float(miss.max()), float(miss.mean(axis=1).max())
         if mean_error <= tolerance or intervals >= MOST:
             return PropertyTables(low, pitch, cubics, error, mean_error)
-        intervals *= 2
+        values = _interleaved(values, exact)
+        slopes = _interleaved(slopes, _slopes(transport, middle))
+        intervals, pitch = 2 * intervals, 0.5 * pitch
 
 
-def _slope(transport: TransportSet, function: Callable[[Array], Array], row: int, x: Array) -> Array:
-    """d(property)/d(ln c) at the nodes; that of W is known."""
-    if row == 3:
-        return transport.potential_slope(np.exp(x))
+def _values(transport: TransportSet, x: Array) -> Array:
+    """The four functions at ln c = `x`, shape (4, n)."""
+    c = np.exp(x)
+    return np.stack([function(c) for function in functions(transport)])
+
+
+def _slopes(transport: TransportSet, x: Array) -> Array:
+    """d(function)/d(ln c) at `x`, shape (4, n): by central differences, but for W, whose slope is known."""
     h = 1e-5
-    both = function(np.exp(np.concatenate([x - h, x + h])))
-    return np.asarray((both[x.size :] - both[: x.size]) / (2 * h))
+    both = np.exp(np.concatenate([x - h, x + h]))
+    differences = [function(both).reshape(2, -1) for function in functions(transport)[:W_ROW]]
+    return np.stack(
+        [*((above - below) / (2 * h) for below, above in differences), transport.potential_slope(np.exp(x))]
+    )
+
+
+def _interleaved(nodes: Array, middles: Array) -> Array:
+    """Values at the nodes and between them in their order along ln c, shape (4, 2 n + 1)."""
+    merged = np.empty((nodes.shape[0], nodes.shape[1] + middles.shape[1]))
+    merged[:, ::2], merged[:, 1::2] = nodes, middles
+    return merged
 
 
 def _hermite(y: Array, slope: Array) -> Array:
-    """Coefficients of the cubics through values and slopes (per interval) at both ends, shape (n, 4)."""
-    y_0, y_1, s_0, s_1 = y[:-1], y[1:], slope[:-1], slope[1:]
-    return np.stack([y_0, s_0, 3 * (y_1 - y_0) - 2 * s_0 - s_1, 2 * (y_0 - y_1) + s_0 + s_1], axis=1)
+    """Coefficients of the cubics through values and slopes (per interval) at both ends, shape (..., n, 4)."""
+    y_0, y_1, s_0, s_1 = y[..., :-1], y[..., 1:], slope[..., :-1], slope[..., 1:]
+    return np.stack([y_0, s_0, 3 * (y_1 - y_0) - 2 * s_0 - s_1, 2 * (y_0 - y_1) + s_0 + s_1], axis=-1)
 
 
 @dataclass(frozen=True)

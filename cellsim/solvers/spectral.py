@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array
 from cellsim.cell.protocol import Step
-from cellsim.model import equations
 from cellsim.solvers import kernels
 from cellsim.solvers.grid import graded_faces
 from cellsim.solvers.march import Options
@@ -148,7 +147,7 @@ class Observed:
     tail: Array
     quadrature: Array
 
-    def some(self, keep: Any) -> Observed:
+    def subset(self, keep: Any) -> Observed:
         """Those of some states."""
         return Observed(
             self.i[keep],
@@ -162,12 +161,26 @@ class Observed:
 
 @dataclass(frozen=True)
 class Fields:
-    """Profiles on the output cells: averages and face values [mol/m^3], N-/nu- at the faces [mol/(m^2 s)]."""
+    """Profiles on the output cells: averages and face values [mol/m^3], slopes at the faces [mol/m^4]."""
 
     c: Array
     c_face: Array
-    N_salt: Array
+    slope: Array
     faces: Array
+
+
+@lru_cache(maxsize=32)
+def output_operators(n: int, fine: int, cells: int, thickness: float, stretch: float) -> tuple[Array, ...]:
+    """Faces of the output cells, and the matrices from the unknowns to averages, face values and slopes over c_init.
+
+    Made once for all runs of a fit: they depend on the grid alone.
+    """
+    grid, faces = spectral_grid(n, fine), graded_faces(cells, thickness, stretch)
+    xi = 2 * faces / thickness - 1
+    at_faces = grid.differentiate(xi, 0)
+    at_faces[[0, -1]] = 0.0
+    averages = np.diff(at_faces, axis=0) / np.diff(xi)[:, None]
+    return faces, averages, grid.differentiate(xi, 1), grid.differentiate(xi, 2)
 
 
 @dataclass(frozen=True)
@@ -232,19 +245,14 @@ class Spectral:
         tail = self._grid.tail(states[:, : self.unknowns]) / np.maximum(extremes[:, 0] / c_init, 0.02)
         return Observed(i, wall, resistance, extremes, tail, 0.25 * quadrature)
 
-    def fields(self, states: Array, i: Array, options: Options) -> Fields:
+    def fields(self, states: Array, options: Options) -> Fields:
         """Profiles on the output cells; the averages are exact integrals of the polynomial, so salt is kept."""
-        physics, grid, states = self.physics, self._grid, states[:, : self.unknowns]
-        thickness, c_init = physics.cell.thickness, physics.c0
-        faces = graded_faces(options.cells, thickness, options.stretch)
-        xi = 2 * faces / thickness - 1
-        at_faces = grid.differentiate(xi, 0)
-        at_faces[[0, -1]] = 0.0
-        c = c_init * (1 + states @ (np.diff(at_faces, axis=0) / np.diff(xi)[:, None]).T)
-        c_face = c_init * (1 + states @ grid.differentiate(xi, 1).T)
-        slope = 2 * c_init / thickness * (states @ grid.differentiate(xi, 2).T)
-        factor = physics.cell.separator.transport_factor
-        clamped = physics.transport.with_extrapolation("clamp")
-        N_salt = equations.salt_flux(factor * clamped.D(c_face), clamped.migration(c_face), slope, i[:, None])
-        N_salt[:, [0, -1]] = 0.0
-        return Fields(c, c_face, N_salt, faces)
+        states = states[:, : self.unknowns]
+        thickness, c_init = self.physics.cell.thickness, self.physics.c0
+        faces, averages, values, slopes = output_operators(self.n, self.fine, options.cells, thickness, options.stretch)
+        return Fields(
+            c_init * (1 + states @ averages.T),
+            c_init * (1 + states @ values.T),
+            2 * c_init / thickness * (states @ slopes.T),
+            faces,
+        )

@@ -297,7 +297,7 @@ class _Integration:
             keep = self._wanted(times)
             keep[-1] |= ended_by != "duration" or bound == t_end
             if keep.any():
-                run.add(index, times[keep], states[keep], observed.some(keep))
+                run.add(index, times[keep], states[keep], observed.subset(keep))
             late = times - t_start >= EARLY * step.duration
             late[-1] |= ended_by != "duration"
             if np.any(late):
@@ -342,7 +342,7 @@ class _Integration:
                 if flag >= 0:
                     observed = self.grid.observe(times, states, data)
                     if self._clear(observed):
-                        return times[1:], states[1:], observed.some(slice(1, None)), "duration"
+                        return times[1:], states[1:], observed.subset(slice(1, None)), "duration"
         watched = self.grid.data(step, t_start, events)
         times, states, flag, message = self._solve(tspan, state, watched, events)
         observed = self.grid.observe(times, states, watched)
@@ -368,7 +368,7 @@ class _Integration:
                 )
                 self.run.fail(*explain(ended_by, last, index))
         if times.size > 1:
-            times, states, observed = times[1:], states[1:], observed.some(slice(1, None))
+            times, states, observed = times[1:], states[1:], observed.subset(slice(1, None))
         return times, states, observed, ended_by
 
     def _clear(self, observed: Observed) -> bool:

@@ -116,7 +116,7 @@ class LazyArrays(Mapping[str, Array]):
         """Profiles on the output cells."""
         if self._fields is None:
             run = self._run
-            self._fields = run.grid.fields(np.concatenate(run.states), self._arrays["i"], run.options)
+            self._fields = run.grid.fields(np.concatenate(run.states), run.options)
         return self._fields
 
     @property
@@ -135,17 +135,21 @@ class LazyArrays(Mapping[str, Array]):
         return {"V": parts.sum(axis=1)} | {name: parts[:, k] for k, name in enumerate(PARTS[1:])}
 
     def _derive(self) -> None:
-        fields, clamped = self.fields, self._transport.with_extrapolation("clamp")
+        fields, clamped, i = self.fields, self._transport.with_extrapolation("clamp"), self._arrays["i"]
+        factor = self._cell.separator.transport_factor
+        D, M = factor * clamped.D(fields.c_face), clamped.migration(fields.c_face)
+        N_salt = equations.salt_flux(D, M, fields.slope, i[:, None])
+        N_salt[:, [0, -1]] = 0.0  # no anion crosses an interface
         columns = Columns(
             time=self.coordinates["time"],
             step=self._arrays["step"],
-            i=self._arrays["i"],
+            i=i,
             c=fields.c,
             c_face=fields.c_face,
             parts=self._parts(),
             faces=np.broadcast_to(fields.faces, fields.c_face.shape),
-            N_salt=fields.N_salt,
-            N_0=equations.solvent_flux(fields.N_salt, clamped.volume_ratio(fields.c_face)),
+            N_salt=N_salt,
+            N_0=equations.solvent_flux(N_salt, clamped.volume_ratio(fields.c_face)),
             charge=self._charge,
         )
         self._arrays = derive(columns, self._cell, self._transport) | self._arrays

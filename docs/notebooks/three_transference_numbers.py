@@ -17,7 +17,7 @@ def _():
     from cellsim import Cell, OnsagerMatrix, Protocol, TransportSet, hold_voltage, simulate
     from cellsim.base import F
     from cellsim.drawing import figstyle
-    from cellsim.electrolyte.ion_potentials import ion_potentials
+    from cellsim.electrolyte.onsager import ion_potentials
 
     return (
         Cell,

@@ -21,7 +21,8 @@ def _():
     from cellsim.drawing import figstyle
     from cellsim.instruments import xam
     from cellsim.instruments.attenuation import attenuation
-    from cellsim.instruments.velocities import MeasuredSpeeds, at_beam, compare_velocities
+    from cellsim.instruments.looks import at_beam, state_at
+    from cellsim.instruments.velocities import MeasuredSpeeds, compare_velocities
     from cellsim.instruments.xpcs import correlation as xpcs
     from cellsim.instruments.xpcs.fit import fit_velocity
 
@@ -38,6 +39,7 @@ def _():
         mo,
         np,
         simulate,
+        state_at,
         to_si,
         xam,
         xpcs,
@@ -105,15 +107,15 @@ def _(mo):
 
 
 @app.cell(hide_code=True)
-def _(absorb, beam_mm, case, figstyle, mo, np, photons, scan_minute, solution, xam):
+def _(absorb, beam_mm, case, figstyle, mo, np, photons, scan_minute, solution, state_at, xam):
     _seen, _found, _ = absorb(10**photons.value, 1e-3 * beam_mm.value, [scan_minute.value])
     _x = 1e3 * (_found.position - case.cell.from_origin(0.0))
     _faces = 1e3 * (
-        xam.state_at(solution, "position_face", 60.0 * scan_minute.value)
-        + float(xam.state_at(solution, "interface_shift", 60.0 * scan_minute.value))
+        state_at(solution, "position_face", 60.0 * scan_minute.value)
+        + float(state_at(solution, "interface_shift", 60.0 * scan_minute.value))
         - case.cell.from_origin(0.0)
     )
-    _true = xam.state_at(solution, "c_face", 60.0 * scan_minute.value)
+    _true = state_at(solution, "c_face", 60.0 * scan_minute.value)
     with figstyle.panels(1, 2, width=figstyle.TWO_COLUMNS, height=2.6) as (_figure, _axes):
         for _row, _text, _marker in zip(
             (0, -1), ("before", f"{scan_minute.value} min"), figstyle.MARKERS, strict=False
@@ -140,7 +142,7 @@ def _(absorb, beam_mm, case, figstyle, mo, np, photons, scan_minute, solution, x
 
 
 @app.cell(hide_code=True)
-def _(absorb, case, light, mo, np, solution, xam):
+def _(absorb, case, light, mo, np, solution, state_at, xam):
     # fixed settings, for the numbers in the text and the checks at the end
     _minutes = list(range(60, 960, 60))
     _, _found, _clean = absorb(1e5, 15e-6, _minutes)
@@ -153,8 +155,8 @@ def _(absorb, case, light, mo, np, solution, xam):
     def truth(found):
         rows = []
         for t in found.time:
-            faces = xam.state_at(solution, "position_face", t) + float(xam.state_at(solution, "interface_shift", t))
-            rows.append(np.interp(found.position, faces, xam.state_at(solution, "c_face", t)))
+            faces = state_at(solution, "position_face", t) + float(state_at(solution, "interface_shift", t))
+            rows.append(np.interp(found.position, faces, state_at(solution, "c_face", t)))
         return np.array(rows)
 
     blur = {

@@ -22,7 +22,7 @@ def _():
     from cellsim.base import CellsimError
     from cellsim.compare.comparison import Comparison, compare
     from cellsim.compare.figures import write_comparison_figures
-    from cellsim.run.data import data_of_case, read_data
+    from cellsim.instruments.data import not_imposed, read_measurements
 
     root = Path(mo.notebook_dir()).parents[1]
     return (
@@ -31,12 +31,12 @@ def _():
         Path,
         TemporaryDirectory,
         compare,
-        data_of_case,
         dataclass,
         load_case,
         mo,
+        not_imposed,
         np,
-        read_data,
+        read_measurements,
         root,
         simulate,
         write_comparison_figures,
@@ -71,7 +71,7 @@ def _(mo):
 
 
 @app.cell
-def _(CellsimError, Comparison, Path, compare, data_of_case, dataclass, load_case, read_data, root, simulate):
+def _(CellsimError, Comparison, Path, compare, dataclass, load_case, not_imposed, read_measurements, root, simulate):
     @dataclass(frozen=True)
     class Answer:
         """A comparison, or one sentence that says why there is none."""
@@ -83,9 +83,9 @@ def _(CellsimError, Comparison, Path, compare, data_of_case, dataclass, load_cas
         """Read a case and data, run the case, compare."""
         try:
             case = load_case(root / Path(case_path.strip()))
-            data = read_data(root / Path(data_path.strip()), case) if data_path.strip() else None
+            data = read_measurements(root / Path(data_path.strip()), case.setup) if data_path.strip() else None
             solution = simulate(case.cell, case.transport, case.protocol, c0=case.c0, solver="sundials")
-            data = data_of_case(case, solution) if data is None else data
+            data = (*case.measured, *not_imposed(case.protocol, solution)) if data is None else data
             if not data:
                 return Answer(None, f"{case.path.name} names no data; give the path of a data file.")
             return Answer(compare(case, solution, data))
@@ -110,8 +110,8 @@ def _(TemporaryDirectory, case_path, data_path, look, mo, write_comparison_figur
             return mo.callout(mo.md(answer.sentence), kind="danger")
         units = {"current": "A/m²", "voltage": "V", "profile": "mol/m³", "velocity": "m/s"}
         rows = "\n".join(
-            f"| {item.dataset.label} | {item.dataset.kind} | {item.count} | {item.bias:.3g} {units[item.dataset.kind]} | "
-            f"{item.rms:.3g} {units[item.dataset.kind]} | {'no errors given' if item.chi2 is None else f'{item.chi2:.2f}'} |"
+            f"| {item.measurement.label} | {item.measurement.kind} | {item.count} | {item.bias:.3g} {units[item.measurement.kind]} | "
+            f"{item.rms:.3g} {units[item.measurement.kind]} | {'no errors given' if item.chi2 is None else f'{item.chi2:.2f}'} |"
             for item in answer.found.items
         )
         with TemporaryDirectory() as folder:
@@ -138,8 +138,8 @@ def _(look, np):
         "not data": look("cases/fit_example/cell.toml", "README.md"),
         "a folder": look("cases"),
     }
-    voltage = next(item for item in shipped.found.items if item.dataset.kind == "voltage")
-    profile = next(item for item in shipped.found.items if item.dataset.kind == "profile")
+    voltage = next(item for item in shipped.found.items if item.measurement.kind == "voltage")
+    profile = next(item for item in shipped.found.items if item.measurement.kind == "profile")
     share = float(np.nanmean(voltage.predicted[-100:]) / np.nanmean(voltage.measured[-100:]))
     return made_up, profile, share, shipped, voltage, wrong
 

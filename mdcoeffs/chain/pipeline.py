@@ -32,17 +32,15 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import file_hash, read_json, text_hash, write_json, write_text
-from cellsim.files.result import keep
-from cellsim.fit.bands import bands_of_case, normal_draws
+from cellsim.files.folder import file_hash, keep, read_json, text_hash, write_json, write_text
+from cellsim.fit.bands import bands_of_case, normal_draws, write_bands
 from cellsim.fit.parameters import Space
-from cellsim.fit.report import write_bands
 from cellsim.fit.set_model import own_numbers
 from cellsim.run.case import load_case
 from cellsim.run.ensemble import Member, simulate_many
 from cellsim.run.figures import write_figures
 from cellsim.run.folder import predict, write_run
-from cellsim.run.report import write_report as write_cell_report
+from cellsim.run.folder import write_report as write_cell_report
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 from mdcoeffs import activity, onsager
@@ -358,9 +356,8 @@ def _polarize(chain: Chain, cell: Path, made: Done) -> Done:
     case = load_case(cell)
     draws, seed = chain.file.draws, chain.file.seed
     inputs = {"cell.toml": file_hash(cell), **made.inputs("set")}
-    modules = ("cellsim.run.folder", "cellsim.run.figures", "cellsim.run.report", "cellsim.fit.bands")
-    options = {"draws": draws, "seed": seed}
-    stage = Stage(chain.output / "polarization", inputs, options, (*modules, "cellsim.fit.report"))
+    modules = ("cellsim.run.folder", "cellsim.run.figures", "cellsim.run.folder", "cellsim.fit.bands")
+    stage = Stage(chain.output / "polarization", inputs, {"draws": draws, "seed": seed}, modules)
 
     def work(folder: Path) -> None:
         solution = predict(case)

@@ -215,10 +215,6 @@ class Stream:
         for stored in self._stored(0):
             yield walker.snapshot(stored)
 
-    def first_box(self) -> Array:
-        """The box of the first snapshot (3, 3) [m]; an error where it has none."""
-        return next(self.snapshots()).cell
-
     def _stored(self, begin: int) -> Iterator[Stored]:
         from mdcoeffs.frames.trajectory import ahead
 

@@ -1,6 +1,6 @@
 """Onsager coefficients from summed displacements, with error bars that hold what they say.
 
-The matrix is the plateau of the current spectrum (:mod:`.spectrum`) at low frequency (:mod:`.plateau`): all of its
+The matrix is the plateau of the current spectrum at low frequency (:mod:`.plateau`): all of its
 elements are estimated jointly from amplitudes that are independent of one another, so neither overlapping time origins
 nor correlated lags enter, and every posterior sample is positive definite. Replicas add their amplitudes.
 """
@@ -18,8 +18,7 @@ from scipy.stats import chi2
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import FRAMES, OnsagerMatrix
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD, check_replicas, mean_volume
-from mdcoeffs.onsager.plateau import Beliefs, Plateau, flat_plateau, relaxing_plateau
-from mdcoeffs.onsager.spectrum import CurrentSpectrum, current_spectrum
+from mdcoeffs.onsager.plateau import Beliefs, CurrentSpectrum, Plateau, current_spectrum, flat_plateau, relaxing_plateau
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 
 logger = logging.getLogger(__name__)
@@ -256,6 +255,7 @@ def estimate_onsager(
         plateau = relaxing_plateau(spectrum, n_samples, rng, beliefs=beliefs)
         fit = _spectrum_fit(spectrum, plateau)
         relaxation = float(np.median(plateau.relaxation)) * spectrum.dt
+        # The slowest relaxation bends the spectrum above 1/tau: below, at lags longer than 2 pi tau, it is flat.
         start = max(spectrum.dt, 2 * math.pi * relaxation, ONSETS * _onset(spectrum, plateau))
         used, criterion = (start, max(run.duration for run in runs)), CRITERION
     else:
@@ -268,6 +268,7 @@ def estimate_onsager(
             f"the run holds {origins:.1f} independent origins, at least {MIN_ORIGINS} are needed: the slowest "
             f"relaxation ({relaxation:.3g} s) is too slow for its length; use a longer run or more replicas"
         )
+    # Not used by the estimate, and so a check of it: growth in a window that the spectrum calls diffusive.
     exponent = local_exponent(runs, start=used[0], end=used[1])
     first = runs[0]
     plus, minus = first.ions
@@ -323,6 +324,7 @@ def local_exponent(
     runs = [displacements] if isinstance(displacements, CollectiveDisplacements) else list(displacements)
     frames = min(run.n_frames for run in runs)
     dt = runs[0].dt
+    # Beyond a quarter of the run fewer than four displacements are independent, and slopes there are noise.
     longest = max(2, frames // 4)
     first = min(max(1, round((start or dt) / dt)), longest // 2)
     last = max(2 * first, min(longest, 10 * first, round((end or math.inf) / dt) if end else longest))
@@ -332,7 +334,7 @@ def local_exponent(
     weights = np.array([run.n_frames for run in runs], dtype=float)
     every = [collective_msd(run.R[:, list(run.ions)], wanted) for run in runs]
     C = np.abs(np.einsum("r,rlij->lij", weights / weights.sum(), np.array(every)))[:, [0, 0, 1], [0, 1, 1]]
-    C = np.maximum(C, np.finfo(float).tiny)
+    C = np.maximum(C, np.finfo(float).tiny)  # the cross term may pass through zero
     n = lags.size
     return LocalExponent(
         lag=np.asarray(lags * dt, dtype=np.float64),

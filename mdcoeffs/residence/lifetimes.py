@@ -139,6 +139,8 @@ def lag_sums(intervals: Intervals, lags: int, *, mode: str = "continuous", block
         raise InputError(f"{lags} lags need a run of as many frames, this one has {frames}")
     edges = np.linspace(0, frames, min(blocks, frames) + 1).astype(np.int64)
     kernel = _intermittent if mode == "intermittent" else _continuous
+    # Counted from the ends of the intervals: the work grows with the number of bonds made and broken, not with frames
+    # times lags, and whole numbers add up the same in any order.
     pairs = kernel(intervals.key, intervals.start, intervals.stop, edges, lags)
     count = np.zeros(frames + 1)
     np.add.at(count, intervals.start, 1.0)
@@ -306,7 +308,7 @@ def survival(sums: Sequence[LagSums], dt: float, *, mode: str = "continuous", pe
 
     C = jackknife(rows, ratio)
     inside = np.flatnonzero((C.value > FLOOR) & (lag > 0))
-    if inside.size:
+    if inside.size:  # to the first lag at which C drops below the floor: what comes back later is noise
         inside = inside[: int(np.argmax(np.diff(inside, append=inside[-1] + 2) > 1)) + 1]
     none = Survival(lag, C, None, None, (np.nan, np.nan), float("nan"))
     if inside.size < 5 or C.value[inside[-1]] > 0.95:
@@ -315,12 +317,14 @@ def survival(sums: Sequence[LagSums], dt: float, *, mode: str = "continuous", pe
     end = float(C.value[inside[-1]])
     if mode == "intermittent" and end > LEVEL * float(np.interp(0.5 * t[-1], t, C.value[inside])):
         return none
+    # A stretch at its bounds or a time far beyond the lags is no measurement: then C alone is reported.
     start = fit_stretched(t, C.value[inside])
     if not STRETCH[0] + 1e-3 < start[2] < STRETCH[1] - 1e-3 or start[3] > FARTHEST * t[-1]:
         return none
 
     def fitted(s: Array) -> Array:
         a, tau, beta, mean = fit_stretched(t, ratio(s)[inside], start=start)
+        # The logarithm as well: the interval of a mean time is symmetric in it, and never reaches below zero.
         return np.array([a, tau, beta, mean, np.log(mean)])
 
     fit = jackknife(rows, fitted)
@@ -348,6 +352,8 @@ def fit_stretched(t: Array, C: Array, *, start: Array | None = None) -> Array:
     ----------
     doi:10.1039/D5TA05739F, as its supplement has it.
     """
+    # In the logarithm of time: tau_0 may be anything between a frame and many runs, and the fit of a blocked sample
+    # must converge from that of the whole without being led.
     unit = float(t[-1])
     x = np.log(t / unit)
 

@@ -175,6 +175,8 @@ def spread(cells: Sequence[Array]) -> tuple[float, float, bool]:
     common : bool
         Blocks of time scatter more than independent groups can.
     """
+    # Groups are independent unless particles move together: then all of them follow the same few events in time, and
+    # their sum over a block scatters more than independent groups allow. An F test decides at the level `COMMON`.
     by_group = [_variance(kind.sum(axis=1)) for kind in cells]
     variance = sum(v for v, _ in by_group)
     n = [size for _, size in by_group]
@@ -189,6 +191,8 @@ def spread(cells: Sequence[Array]) -> tuple[float, float, bool]:
         return 0.0, 1.0, False
     freedom = variance**2 / sum(v**2 / (size - 1) for v, size in by_group if v > 0)
     if n_time >= 3 and in_time > variance * fisher.ppf(1 - COMMON, n_time - 1, freedom):
+        # Clustered in both ways: what groups and blocks both count, the cells themselves, is taken off once. No less
+        # than the error of the blocks, since the difference may come out small by chance.
         both = sum(float((kind**2).sum()) for kind in cells)
         return float(np.sqrt(max(in_time + variance - both, in_time))), n_time - 1.0, True
     return float(np.sqrt(variance)), float(freedom), False
@@ -229,6 +233,7 @@ def blocks_of(frames: int, longest: int, most: int = 16) -> Ints:
     array of int (blocks + 1,)
         Origins ``[k], ..., [k + 1] - 1`` make block k.
     """
+    # Shorter blocks would share their displacements with their neighbours and look independent without being so.
     number = int(np.clip((frames - longest) // max(longest, 1), 1, most))
     return np.round(np.linspace(0, frames, number + 1)).astype(np.int64)
 
@@ -274,6 +279,7 @@ def squares(paths: ArrayLike, lags: Ints, bounds: Ints, group: Ints, groups: int
     sums, counts : array (groups, blocks, lags)
         Unit of the paths squared, and numbers of terms.
     """
+    # Term by term and not by FFT: the sums are needed for every block of origins apart, and only at a few dozen lags.
     X = np.ascontiguousarray(paths, dtype=np.float64)
     sums = np.zeros((groups, bounds.size - 1, lags.size))
     _squares(X, np.asarray(lags, np.int64), np.asarray(bounds, np.int64), np.asarray(group, np.int64), sums)

@@ -16,8 +16,8 @@ from page_runner import Rules, call, compare
 
 from cellsim.electrolyte.set_file import load_set, read_set
 from cellsim.fit.recipe import read_recipe
+from cellsim.instruments.data import read_measurements
 from cellsim.run.case import load_case
-from cellsim.run.data import read_data
 from mdcoeffs.activity import read_activity
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.interface.settings import read_interface
@@ -121,7 +121,7 @@ def _table(path: Path, header: str, rows: list[list[float]]) -> None:
 
 
 def _case(block: Block, folder: Path) -> None:
-    _table(folder / "polarisation.csv", "t_h,U_V,I", [[0, 0.02, 0.02], [3, 0.02, 0.02], [6, 0.02, 0.02]])
+    _table(folder / "polarisation.csv", "t_h,U (V),I (mA)", [[0, 0.02, 0.02], [3, 0.02, 0.02], [6, 0.02, 0.02]])
     _table(folder / "profiles.csv", "x_mm,0,6000", [[0.1, 2400, 2600], [1.5, 2400, 2400], [2.9, 2400, 2200]])
     (folder / "case.toml").write_text(block.text)
     case = load_case(folder / "case.toml")
@@ -157,8 +157,8 @@ def _sheet(block: Block, folder: Path) -> None:
     position = np.linspace(-1.2e-3, 1.2e-3, 9)  # from the centre
     np.savez(folder / "raster.npz", time=[-60.0, 6000.0], position=position, intensity=np.full((2, 9), 1e6))
     (folder / "sheet.toml").write_text(block.text)
-    (found,) = read_data(folder / "sheet.toml", load_case("cases/steinruck2020/rs.toml"))
-    assert found.label == "XAM, June" and np.ptp(found.data.c) < 1e-6  # mol/m^3: the scans are alike
+    (profiles,) = read_measurements(folder / "sheet.toml", load_case("cases/steinruck2020/rs.toml").setup)
+    assert profiles.label == "XAM, June" and np.ptp(profiles.value) < 1e-6  # mol/m^3: the scans are alike
 
 
 def _recipe(block: Block, folder: Path) -> None:
@@ -241,10 +241,20 @@ def _synopsis(block: Block, folder: Path) -> None:
 
 TEXT: dict[tuple[str, str], Callable[[Block, Path], object] | str] = {
     ("README.md", 'error: my_cell.toml: cell.thicknes is not a key of [cell]; did you mean "thickness"?'): _misspelt,
-    ("docs/compare.md", "cellsim compare CASE DATA... [-o DIR] [--also CASE] [--leave-out X] [--window FROM TO] "
-     "[--profile-at T] [--refit NAME]"): _synopsis,
-    ("docs/architecture.md", "case.toml --case--> Cell, TransportSet, Protocol, c0"): "a drawing of how a run flows",
-}  # fmt: skip
+    (
+        "docs/compare.md",
+        "cellsim compare CASE DATA... [-o DIR] [--also CASE] [--leave-out X] [--window FROM TO] "
+        "[--profile-at T] [--refit NAME]",
+    ): _synopsis,
+    (
+        "docs/architecture.md",
+        "cellsim                                                              mdcoeffs",
+    ): "a drawing of the floors",
+    (
+        "docs/architecture.md",
+        "case.toml --run.case--> Cell, TransportSet, Protocol, c0, measurements",
+    ): "a drawing of how a run flows",
+}
 
 
 # ---- lines that are not run as printed ----------------------------------------------------------------------------
@@ -278,18 +288,26 @@ LINES = (
     (r"(python benchmarks/\w+\.py.*?) --n \d+(.*)", _study, "hours: two systems, whose verdict means nothing"),
     (r"(python benchmarks/mdcoeffs_dask\.py).*", r"\1 --trajectories 2 --frames 100 --rounds 1", "minutes"),
     (r"python validation/thienenkamp2022/run\.py", None, "five minutes; the line with --quick is the same script"),
-    (r"python validation/thienenkamp2022/run\.py --quick", _tested("thienenkamp2022", ".main(folder, quick=True)"),
-     "half a minute, and a slow test calls it already"),
-    (r"python validation/steinruck2020/synthetic_beamline\.py",
-     _tested("compare_synthetic_steinruck2020", "synthetic.main("), "a minute, and a slow test calls it already"),
-    (r"python validation/steinruck2020/fit\.py",
-     _tested("steinruck2020_fit", "study.recover(", "study.fit_constants(", "study.rivals("),
-     "two to four minutes, and slow tests call its three parts already"),
+    (
+        r"python validation/thienenkamp2022/run\.py --quick",
+        _tested("thienenkamp2022", ".main(folder, quick=True)"),
+        "half a minute, and a slow test calls it already",
+    ),
+    (
+        r"python validation/steinruck2020/synthetic_beamline\.py",
+        _tested("compare_synthetic_steinruck2020", "synthetic.main("),
+        "a minute, and a slow test calls it already",
+    ),
+    (
+        r"python validation/steinruck2020/fit\.py",
+        _tested("steinruck2020_fit", "study.recover(", "study.fit_constants(", "study.rivals("),
+        "two to four minutes, and slow tests call its three parts already",
+    ),
     (r"mdcoeffs simulate cases/coarse_grained/long\.toml.*", page_cluster.long_run, "hours: read whole, run briefly"),
     (r"(cellsim fit cases/fit_example/fit\.toml.*)", r"\1 --no-profiles", "a minute or two of profile likelihoods"),
     (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
     (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
-)  # fmt: skip
+)
 
 SLOW = (
     (".*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design)", "simulations and fits of 5 to 60 s"),

@@ -153,5 +153,5 @@ def test_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
         assert "ˉ</mo></munderover>" not in text
     styles = "".join(path.read_text() for path in (tmp_path / "site" / "_static").rglob("*.css"))
     assert not re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//\S+", styles)
-    assert "[mol/m^3]" in (tmp_path / "site/api/equations.html").read_text(), "arguments carry their unit"
+    assert "[mol/m^3]" in (tmp_path / "site/api/model.html").read_text(), "arguments carry their unit"
     assert tomllib.loads((DOCS / "gallery.toml").read_text())["item"]

@@ -20,8 +20,10 @@ _SPEC.loader.exec_module(study)
 @pytest.mark.parametrize("design", study.DESIGNS)
 def test_coverage_small(design):
     # the study of 200 with its own code; of 12 only gross errors show: the rule rejects 8 of 12 and fewer
-    rows = [study.run_one(k, seed=6101, design=design, walked=1 if design == "correlated" else 0, profiled=4)
-            for k in range(12)]  # fmt: skip
+    rows = [
+        study.run_one(k, seed=6101, design=design, walked=1 if design == "correlated" else 0, profiled=4)
+        for k in range(12)
+    ]
     found = study.verdict(rows, study.truth_of(design), study.bound(design))
     assert found["p"] >= found["needed"], found
     assert found["scatter"] < study.SCATTER + 3 / np.sqrt(24), found
@@ -42,9 +44,13 @@ def fake(rng, k, scale=1.0, shift=0.0, walk=False):
         z = scale * rng.standard_normal() + shift
         low, high = (true + (z + s * 1.96) * LIMIT[name] for s in (-1, 1))
         row[name] = {
-            "off": z * LIMIT[name], "sd": LIMIT[name], "curvature": [low, high], "delta": z**2,
-            "walk": [low, high] if walk else None, "shape": "bounded" if walk else None,
-        }  # fmt: skip
+            "off": z * LIMIT[name],
+            "sd": LIMIT[name],
+            "curvature": [low, high],
+            "delta": z**2,
+            "walk": [low, high] if walk else None,
+            "shape": "bounded" if walk else None,
+        }
     return row
 
 

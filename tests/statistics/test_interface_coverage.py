@@ -12,6 +12,7 @@ def rejected(rows):
     return {name: value for name, value in p.items() if value < study.ALPHA / len(study.QUANTITIES)}
 
 
+@pytest.mark.slow
 def test_coverage_small():
     assert rejected([study.run_one(k, seed=71) for k in range(8)]) == {}
 

@@ -26,6 +26,7 @@ def test_coverage_of_mean_times(partner, runs):
     assert binomtest(held, SYSTEMS, 0.95, alternative="less").pvalue > 0.01 / len(CASES)
 
 
+@pytest.mark.slow
 def test_errors_of_the_correlation_are_those_of_many_runs():
     """Standard errors of C(t) against the scatter of 60 runs, at lags inside the fit."""
     partner = Partner("X", 2, 20e-12, 0.4)

@@ -31,9 +31,9 @@ def expected(light: Attenuation, photons: float, scans: int) -> IntensityMap:
     ("light", "photons", "scans", "monitor", "seed"),
     [
         (ONE, 1e3, 1, None, 71),
-        (ONE, 1e5, 1, None, 72),
-        (ONE, 1e5, 8, None, 73),
-        (ONE, 1e5, 4, 1e5, 74),
+        pytest.param(ONE, 1e5, 1, None, 72, marks=pytest.mark.slow),
+        pytest.param(ONE, 1e5, 8, None, 73, marks=pytest.mark.slow),
+        pytest.param(ONE, 1e5, 4, 1e5, 74, marks=pytest.mark.slow),
         (TWO, 1e4, 2, None, 75),
     ],
 )

@@ -15,6 +15,7 @@ sys.modules["xpcs_coverage"] = study
 _SPEC.loader.exec_module(study)
 
 
+@pytest.mark.slow  # 20 s; the study that is resumed stays
 def test_coverage_small():
     # the two small designs of the study (6 x 3 and 12 x 6), same rule and same code
     rows = [study.run_one(k, seed=5101) for k in range(40) if k % 5 in (3, 4)]
@@ -33,9 +34,15 @@ def test_coverage_full():
 def fake(rng, scale=1.0, shift=0.0):
     z = scale * rng.standard_normal() + shift
     return {
-        "above": True, "v": 10.0, "fit": 10 + z, "error": 1.0, "low": 10 + z - 1.96, "high": 10 + z + 1.96,
-        "resolved": True, "limit": 5.0,
-    }  # fmt: skip
+        "above": True,
+        "v": 10.0,
+        "fit": 10 + z,
+        "error": 1.0,
+        "low": 10 + z - 1.96,
+        "high": 10 + z + 1.96,
+        "resolved": True,
+        "limit": 5.0,
+    }
 
 
 def test_the_rule_can_fail():

@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 from cellsim.cli import main
 from cellsim.electrolyte.set_file import list_sets
 from cellsim.run.case import load_case
-from cellsim.run.folder import FIGURES, REPORT
+from cellsim.run.figures import FIGURES
+from cellsim.run.folder import REPORT
 
 ROOT = Path(__file__).parents[2]
 CASES = sorted(

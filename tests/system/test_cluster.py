@@ -33,8 +33,14 @@ def write_replicas(folder, count, *, frames=400, seed=0):
         summed = walk(OMEGA, frames=frames, dt=1e-11, seed=100 * seed + k, n_salt=40, solvents=Solvent(60, 90.0))
         made = particles(summed, (4e-10, 5e-10, 5e-10), seed=k)
         labels = np.array([one[0] for one in roles])[made.species]
-        np.savez(folder / f"r{k}.npz", time=made.displacements.time, positions=made.positions, labels=labels,
-                 masses=masses[made.species], volume=made.displacements.volume)  # fmt: skip
+        np.savez(
+            folder / f"r{k}.npz",
+            time=made.displacements.time,
+            positions=made.positions,
+            labels=labels,
+            masses=masses[made.species],
+            volume=made.displacements.volume,
+        )
         lines.append(f'[[replica]]\narrays = "r{k}.npz"')
     path = folder / "SPECIES.toml"
     path.write_text("\n".join(lines) + "\n")
@@ -85,8 +91,9 @@ def test_the_cluster_gives_the_serial_numbers_though_a_worker_is_killed(tmp_path
         assert told[-1] == (8, 8)
         for number, one in enumerate(serial):
             same(one, found[number])
-        out = CliRunner().invoke(main, ["onsager", str(files[0].path), "-o", str(tmp_path / "out"), "--scheduler",
-                                        cluster.scheduler_address])  # fmt: skip
+        out = CliRunner().invoke(
+            main, ["onsager", str(files[0].path), "-o", str(tmp_path / "out"), "--scheduler", cluster.scheduler_address]
+        )
         assert out.exit_code == 0, out.output
         assert "kappa" in out.output and (tmp_path / "out" / "onsager.nc").is_file()
         bad = np.load(files[1].replicas[2].arrays)

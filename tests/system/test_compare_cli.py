@@ -52,8 +52,11 @@ def test_a_case_beside_a_potentiostat_table(case: Path, export: Path, tmp_path: 
     assert done.exit_code == 0, done.output
     assert "nothing fitted" in done.output and "predicted/measured current" in done.output
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        "compare_current.png", "compare_residuals.png", "comparison.html", "comparison.json"
-    }  # fmt: skip
+        "compare_current.png",
+        "compare_residuals.png",
+        "comparison.html",
+        "comparison.json",
+    }
     (one,) = json.loads((tmp_path / "out/comparison.json").read_text())
     assert one["data"][0]["points"] == 60 and one["merits"][0]["name"] == "current_ratio"
 

@@ -57,8 +57,9 @@ def test_fit_writes_numbers_a_set_figures_and_a_page(small: Path, tmp_path: Path
     # the set serves the next run, with bands from its own covariance
     case = (tmp_path / "cell.toml").read_text(encoding="utf-8")
     (tmp_path / "next.toml").write_text(case.replace('"steinruck2020_rs"', '"out/fitted_set.toml"'), encoding="utf-8")
-    run = call("run", tmp_path / "next.toml", "-o", tmp_path / "run", "--bands", "20", "--no-figures", "--solver",
-               "sundials")  # fmt: skip
+    run = call(
+        "run", tmp_path / "next.toml", "-o", tmp_path / "run", "--bands", "20", "--no-figures", "--solver", "sundials"
+    )
     assert run.exit_code == 0, run.output
     table = np.loadtxt(tmp_path / "run" / "bands.csv", delimiter=",", skiprows=1)
     assert np.all(np.diff(table[:, 1:6], axis=1) >= 0) and (tmp_path / "run" / "bands.png").stat().st_size > 5000
@@ -70,8 +71,12 @@ def test_bad_input_is_one_line_and_exit_code_2(small: Path, tmp_path: Path) -> N
     assert done.exit_code == 2 and done.output.startswith("error: ") and done.output.count("\n") == 1
     assert not (tmp_path / "out").exists()
     assert call("design", tmp_path / "none.toml").exit_code == 2
-    assert call("run", EXAMPLE / "cell.toml", "-o", tmp_path / "r", "--bands", "20", "--no-figures", "--solver",
-                "sundials").exit_code == 2  # fmt: skip
+    assert (
+        call(
+            "run", EXAMPLE / "cell.toml", "-o", tmp_path / "r", "--bands", "20", "--no-figures", "--solver", "sundials"
+        ).exit_code
+        == 2
+    )
 
 
 def test_design_prints_its_table_and_writes_its_figure(tmp_path: Path) -> None:
@@ -92,7 +97,18 @@ def test_compare_refit_names_what_the_data_do_not_tell_apart(tmp_path: Path) -> 
     sheet = tmp_path / "i.toml"
     shutil.copy(EXAMPLE / "current.csv", tmp_path)
     sheet.write_text('kind = "current"\nfile = "current.csv"\nerror = "0.03 A/m^2"\n', encoding="utf-8")
-    done = call("compare", tmp_path / f"{names[0]}.toml", sheet, "--also", tmp_path / f"{names[1]}.toml", "--refit",
-                "R_int", "--refit", "area", "-o", tmp_path / "out")  # fmt: skip
+    done = call(
+        "compare",
+        tmp_path / f"{names[0]}.toml",
+        sheet,
+        "--also",
+        tmp_path / f"{names[1]}.toml",
+        "--refit",
+        "R_int",
+        "--refit",
+        "area",
+        "-o",
+        tmp_path / "out",
+    )
     assert done.exit_code == 0, done.output
     assert "dAIC" in done.output and "apart" in done.output

@@ -64,9 +64,12 @@ def folder(tmp_path_factory):
     jitter = np.random.default_rng(1).uniform(-0.18, 0.18, sites.shape)
     where[:, :-1, 2] = np.mod(20.0 + 10.0 * study.X[sites] + jitter, 40.0)
     np.savez(
-        here / "run.npz", positions=where, labels=["Li"] * study.WALKERS + ["gel"], time=np.arange(1500.0),
+        here / "run.npz",
+        positions=where,
+        labels=["Li"] * study.WALKERS + ["gel"],
+        time=np.arange(1500.0),
         box=np.diag([10.0, 10.0, 40.0]),
-    )  # fmt: skip
+    )
     (here / "SPECIES.toml").write_text(SPECIES)
     return here
 

@@ -7,56 +7,25 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
-from click.testing import CliRunner
+from md_toys import HEAD, OMEGA, UNITS, walk_arrays, walkers
+from md_toys import mdcoeffs as call
 
 from cellsim.base import N_A, k_B
 from cellsim.electrolyte.set_file import load_set, read_set
 from mdcoeffs.chain.to_set import chi_from_activity
-from mdcoeffs.cli import main
 from mdcoeffs.onsager.result import read_onsager
-from mdcoeffs.synthetic.walkers import Solvent, particles, walk
 
-OMEGA = np.array([[5.35e-11, 0.9e-11], [0.9e-11, 7.1e-11]])
-TOML = """
-title = "synthetic"
-temperature = "353 K"
-memory = "100 kB"
-[units]
-position = "angstrom"
-time = "ps"
-[species.Li]
-charge = 1
-role = "cation"
-[species.X]
-charge = -1
-role = "anion"
-[species.S]
-role = "solvent"
-[[replica]]
-arrays = "run0.npz"
-[[replica]]
-arrays = "run1.npz"
-"""
+REPLICAS = '[[replica]]\narrays = "run0.npz"\n[[replica]]\narrays = "run1.npz"\n'
+TOML = 'memory = "100 kB"\n' + HEAD.format(T=353, z=-1, arrays="", units=UNITS) + REPLICAS
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     where = tmp_path_factory.mktemp("md")
     for k in range(2):
-        run = walk(OMEGA, frames=600, dt=1e-12, seed=k, n_salt=10, T=353, solvents=Solvent(count=60, mass=88.0))
-        parts = particles(run, [2e-10, 3e-10, 5e-10], seed=k + 10)
-        edge = run.volume ** (1 / 3)
-        np.savez(
-            where / f"run{k}.npz", time=run.time * 1e12, positions=(parts.positions % edge) * 1e10,
-            box=np.eye(3) * edge * 1e10, labels=np.array(["Li", "X", "S"])[parts.species],
-            masses=np.array(run.masses)[parts.species],
-        )  # fmt: skip
+        np.savez(where / f"run{k}.npz", **walk_arrays(*walkers(600, seed=k, of_particles=k + 10)))
     (where / "SPECIES.toml").write_text(TOML)
     return where
-
-
-def call(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -170,8 +139,11 @@ def test_octp_tables_of_an_electrolyte(folder):
     volume, T = 2e-26, 300.0
     slope = OMEGA * k_B * T * volume * N_A**2 * 1e20 / 1e15  # angstrom^2/fs of <dR dR>/6, barycentric
     for k, factor in enumerate((0.95, 1.0, 1.05, 1.0)):
-        rows = [f"{t:g} {factor * t * slope[0, 0]} {factor * t * slope[0, 1]} {factor * t * slope[1, 1]} "
-                f"{t * 1e-3} {t * 1e-3} {t * 1e-3}" for t in lag]  # fmt: skip
+        rows = [
+            f"{t:g} {factor * t * slope[0, 0]} {factor * t * slope[0, 1]} {factor * t * slope[1, 1]} "
+            f"{t * 1e-3} {t * 1e-3} {t * 1e-3}"
+            for t in lag
+        ]
         header = "#Time MSD__Li_Li MSD__Li_X MSD__X_X MSD__Li_S MSD__X_S MSD__S_S\n"
         (folder / f"octp{k}.dat").write_text(header + "\n".join(rows) + "\n")
     replicas = "\n".join(f'[[replica]]\noctp = "octp{k}.dat"' for k in range(4))

@@ -13,9 +13,8 @@ import MDAnalysis as mda
 import numpy as np
 import pytest
 import xarray as xr
-from click.testing import CliRunner
+from md_toys import mdcoeffs as call
 
-from mdcoeffs.cli import main
 from mdcoeffs.synthetic.dynamics import fractional_walk, rotors, trapped_walk
 
 HTP = Path(__file__).parents[1] / "data" / "htp_md"
@@ -77,10 +76,6 @@ def folder(tmp_path_factory):
             writer.write(universe.atoms)
     (where / "SPECIES.toml").write_text(TOML)
     return where
-
-
-def call(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
 def test_glass_of_rotors(folder, tmp_path):
@@ -145,6 +140,7 @@ def test_a_killed_run_goes_on(folder, tmp_path):
     assert not list(out.glob("checkpoint*")) and not list(out.glob("scratch-*"))
 
 
+@pytest.mark.slow  # 10 s of reading text; the other tests of this file read what the runs made up here have
 def test_real_run_that_is_too_short(tmp_path):
     text = f"""
 title = "LiTFSI in a polymer"
@@ -196,7 +192,7 @@ role = "solvent"
         (('jump = "2.5 angstrom"', 'jump = "4 s"'), "mobility.paddlewheel.jump"),
         (("permittivity = 7.5", 'cation = "Na"'), "mobility.cation"),
     ],
-)  # fmt: skip
+)
 def test_one_sentence(folder, tmp_path, change, message):
     for name in ("top.data", "run.xtc"):
         (tmp_path / name).symlink_to(folder / name)

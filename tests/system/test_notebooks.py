@@ -45,6 +45,7 @@ def test_marimo_finds_nothing_to_warn_of():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_claim_that_is_wrong_stops_the_notebook(tmp_path):
     text = (FOLDER / "three_transference_numbers.py").read_text()
     broken = text.replace("fang_rho = 0.7", "fang_rho = 0.6")

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from md_toys import mdcoeffs as call
 
 from cellsim.electrolyte.set_file import load_set
 from mdcoeffs.chain.pipeline_file import read_pipeline
-from mdcoeffs.cli import main
 from mdcoeffs.synthetic.walkers import Solvent, walk
 
 ROOT = Path(__file__).parents[2]
@@ -50,10 +49,6 @@ draws = 20
 """
 
 
-def call(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
 def made_in(output):
     """Names of the stages that were not taken from the cache."""
     return [name for name, how in re.findall(r"^(\S+(?: \S+)?): (made|from cache)", output, re.M) if how == "made"]
@@ -67,12 +62,22 @@ def case(tmp_path_factory):
         here = folder / f"c{k}"
         here.mkdir()
         lines = ['temperature = "300 K"']
-        for name, role, z, mass, count in (("Li", "cation", 1, 7, 50), ("X", "anion", -1, 280, 50),
-                                           ("S", "solvent", 0, 90, 100)):  # fmt: skip
+        for name, role, z, mass, count in (
+            ("Li", "cation", 1, 7, 50),
+            ("X", "anion", -1, 280, 50),
+            ("S", "solvent", 0, 90, 100),
+        ):
             lines.append(f'[species.{name}]\nrole = "{role}"\ncharge = {z}\ncount = {count}\nmass = "{mass} g/mol"')
         for number in range(2):
-            made = walk(np.array([[1.0, 0.3], [0.3, 1.6]]) * 1e-10 * c / 1000, frames=1500, dt=1e-11, c=c, n_salt=50,
-                        seed=10 * k + number, solvents=Solvent(100, 90.0))  # fmt: skip
+            made = walk(
+                np.array([[1.0, 0.3], [0.3, 1.6]]) * 1e-10 * c / 1000,
+                frames=1500,
+                dt=1e-11,
+                c=c,
+                n_salt=50,
+                seed=10 * k + number,
+                solvents=Solvent(100, 90.0),
+            )
             np.savez(here / f"r{number}.npz", time=made.time, R=made.R, volume=made.volume)
             lines.append(f'[[replica]]\narrays = "r{number}.npz"')
         (here / "SPECIES.toml").write_text("\n".join(lines) + "\n")
@@ -90,9 +95,20 @@ def done(case):
 
 
 def test_every_arrow_is_there_as_files(done, case):
-    for name in ("pipeline.toml", "cell.toml", "onsager/c2/onsager.nc", "onsager/c2/onsager.png", "set/SET.toml",
-                 "set/transport.toml", "polarization/solution.nc", "polarization/bands.csv", "polarization/bands.png",
-                 "consistency/consistency.json", "report/report.html", "report/transport.png"):  # fmt: skip
+    for name in (
+        "pipeline.toml",
+        "cell.toml",
+        "onsager/c2/onsager.nc",
+        "onsager/c2/onsager.png",
+        "set/SET.toml",
+        "set/transport.toml",
+        "polarization/solution.nc",
+        "polarization/bands.csv",
+        "polarization/bands.png",
+        "consistency/consistency.json",
+        "report/report.html",
+        "report/transport.png",
+    ):
         assert (done / name).is_file(), name
     found = load_set(done / "set" / "transport.toml", T=300.0)
     # D = nu R T chi/(c n Omega^-1 n) of the truth is 4.896e-10 at 1 mol/L, its standard error 3 %
@@ -127,6 +143,7 @@ def changed(case, out, old, new):
     return made_in(result.output)
 
 
+@pytest.mark.slow  # a worker beside would make the whole chain once more
 def test_found_again_and_made_again_only_where_it_changed(done, case, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(done, out)
@@ -172,12 +189,12 @@ def test_the_shipped_example_reads():
         ("[bands]", "[band]", "did you mean"),
         ('"c2/SPECIES.toml"', '"c7/SPECIES.toml"', "names no file that exists"),
         ("draws = 20", "draws = 2", "draws"),
-        ('[electrolyte]\n', '[electrolyte]\ntransport = "x.toml"\n', "leave it out"),
+        ("[electrolyte]\n", '[electrolyte]\ntransport = "x.toml"\n', "leave it out"),
         ("[chi]", "[kirkwood_buff]\n[chi]", "exactly one of chi, activity, kirkwood_buff"),
         ('hold = "voltage"', 'file = "i.csv"\nhold = "voltage"', "names a file"),
         ('salt = { c = "0.75 mol/L" }', 'salt = { c = "3 mol/L" }', "lies outside"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_one_line_and_exit_code_2(case, done, tmp_path, old, new, message):
     text = case.read_text()
     assert old in text

@@ -2,50 +2,32 @@
 
 import json
 
-import numpy as np
 import pytest
-from click.testing import CliRunner
+from md_toys import EXCHANGE, write_exchange
+from md_toys import mdcoeffs as call
 
 import mdcoeffs.frames.neighbours  # noqa: F401
-from mdcoeffs.cli import main
-from mdcoeffs.synthetic.dynamics import Partner, exchange
+from mdcoeffs.synthetic.dynamics import Partner
 
-TOML = """
-title = "made up"
-temperature = "300 K"
-arrays = "run.npz"
-[species.Li]
-charge = 1
-role = "cation"
-[species.X]
-charge = -0.5
-role = "anion"
-[species.S]
-role = "solvent"
-"""
+PARTNERS = [Partner("X", 2, 12e-12, 0.4), Partner("S", 4, 5e-12, 0.7)]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     where = tmp_path_factory.mktemp("cli")
-    run = exchange([Partner("X", 2, 12e-12, 0.4), Partner("S", 4, 5e-12, 0.7)], cations=8, frames=150, dt=1e-12, seed=1)
-    positions = np.array([run.positions(k) for k in range(150)])
-    np.savez(where / "run.npz", time=run.time, positions=positions % run.edge(), labels=run.labels,
-             box=np.eye(3) * run.edge())  # fmt: skip
-    (where / "SPECIES.toml").write_text(TOML)
+    write_exchange(where, PARTNERS, cations=8, frames=150)
     return where
-
-
-def call(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
 def test_structure_writes_its_folder(folder):
     result = call("structure", folder / "SPECIES.toml", "-o", folder / "out")
     assert result.exit_code == 0, result.output
     assert sorted(p.name for p in (folder / "out").iterdir()) == [
-        "radial.csv", "structure.nc", "structure.png", "summary.json",
-    ]  # fmt: skip
+        "radial.csv",
+        "structure.nc",
+        "structure.png",
+        "summary.json",
+    ]
     found = json.loads((folder / "out" / "summary.json").read_text())
     assert found["partners"]["S"]["molecules"]["value"] == pytest.approx(2.8, abs=0.3)
     assert "cations by number of anions bound" in result.output
@@ -55,14 +37,17 @@ def test_residence_writes_its_folder(folder):
     result = call("residence", folder / "SPECIES.toml", "-o", folder / "out2")
     assert result.exit_code == 0, result.output
     assert sorted(p.name for p in (folder / "out2").iterdir()) == [
-        "radial.csv", "residence.nc", "residence.png", "summary.json",
-    ]  # fmt: skip
+        "radial.csv",
+        "residence.nc",
+        "residence.png",
+        "summary.json",
+    ]
     assert "anion-Li-anion" in result.output
 
 
 @pytest.mark.parametrize("command", ["structure", "residence"])
 def test_a_mistake_is_one_line_and_exit_code_2(folder, command):
-    (folder / "bad.toml").write_text(TOML + '[structure]\npartners = ["Y"]\n')
+    (folder / "bad.toml").write_text(EXCHANGE + '[structure]\npartners = ["Y"]\n')
     result = call(command, folder / "bad.toml", "-o", folder / "none")
     assert result.exit_code == 2
     lines = result.output.strip().splitlines()

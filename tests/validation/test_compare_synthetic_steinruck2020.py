@@ -27,8 +27,9 @@ def synthetic() -> ModuleType:
 @pytest.mark.slow
 def test_the_chain_gives_rs_back_and_tells_pnb_apart(synthetic: ModuleType, tmp_path: Path) -> None:
     pytest.importorskip("xraydb")
-    (rs, pnb), numbers = synthetic.main(tmp_path)
-    chi2 = {item.dataset.kind: item.chi2 for item in rs.items}
+    result, numbers = synthetic.main(tmp_path)
+    rs, pnb = result.comparisons
+    chi2 = {item.measurement.kind: item.chi2 for item in rs.items}
     assert chi2["current"] == pytest.approx(1, abs=0.15)
     assert chi2["profile"] == pytest.approx(1, abs=0.2)
     assert chi2["velocity"] == pytest.approx(1, abs=0.5)

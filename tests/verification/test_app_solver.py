@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from app_reference import ask, build, engine, errors, package, probe, reach
 
-from cellsim.base import RangeError, constants
+from cellsim.base import V_LITHIUM, F, R, RangeError
 from cellsim.model import equations
 from cellsim.model.steady import limiting_current, steady_state
 
@@ -52,9 +52,9 @@ def agree(v8, setting):
 
 def test_constants_are_the_packages(v8):
     c = ask(v8, "Settings.CONSTANTS")
-    assert c["F"] == pytest.approx(constants.F, rel=1e-12)
-    assert c["R"] == pytest.approx(constants.R, rel=1e-12)
-    assert c["V_metal"] == constants.V_LITHIUM
+    assert c["F"] == pytest.approx(F, rel=1e-12)
+    assert c["R"] == pytest.approx(R, rel=1e-12)
+    assert c["V_metal"] == V_LITHIUM
 
 
 @pytest.mark.parametrize("k", range(6))
@@ -147,12 +147,12 @@ def test_velocities_in_the_three_frames(v8, presets):
     )
     _, transport, _ = build(presets[0])
     c, plus, minus, solvent = (np.array(p[k]) for k in ("c", "plus", "minus", "solvent"))
-    np.testing.assert_allclose(constants.F * c * (plus - minus), p["i"], rtol=1e-12)
+    np.testing.assert_allclose(F * c * (plus - minus), p["i"], rtol=1e-12)
     phi_0 = transport.phi_0(c)
     np.testing.assert_allclose(minus, -phi_0 / (1 - phi_0) * solvent, rtol=1e-11, atol=1e-25)
     np.testing.assert_allclose(np.array(p["lab"]["solvent"]) - solvent, p["v_s"], rtol=1e-9)
     assert not np.any(p["moving"]["solvent"])
-    assert p["v_s"] == pytest.approx(-p["i"] * constants.V_LITHIUM / constants.F, rel=1e-12)
+    assert p["v_s"] == pytest.approx(-p["i"] * V_LITHIUM / F, rel=1e-12)
 
 
 def test_words_follow_the_state(v8, presets):

@@ -41,11 +41,19 @@ def test_walkers_to_cell(z_minus):
     own = 2 * np.diag(np.diag(Omega))
     runs = [
         walk(
-            Omega, frames=4001, dt=1e-11, seed=seed, z=(1, z_minus), c=c, T=T, n_salt=5 if z_minus == -20 else 100,
-            onset=Onset(3e-11, own), solvents=[Solvent(900, 88.0), Solvent(900, 90.0)],
+            Omega,
+            frames=4001,
+            dt=1e-11,
+            seed=seed,
+            z=(1, z_minus),
+            c=c,
+            T=T,
+            n_salt=5 if z_minus == -20 else 100,
+            onset=Onset(3e-11, own),
+            solvents=[Solvent(900, 88.0), Solvent(900, 90.0)],
         )
         for seed in (31, 32)
-    ]  # fmt: skip
+    ]
     estimate = estimate_onsager(runs)
     ratio = current_ratio(estimate, 1.4)
     low, high = estimate.interval("rho_plus", 0.95)

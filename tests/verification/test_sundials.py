@@ -101,7 +101,7 @@ def test_finite_volumes_converge_to_the_spectral_solution() -> None:
         grid = Banded(physics, cells, options.stretch)
         limits = fatal_limits(case.transport, case.c0, options)
         run = _Integration(grid, case.protocol, times, limits, options, None).go()
-        found.append(np.concatenate([seen.i for seen in run.seen]))
+        found.append(np.concatenate([seen.i for seen in run.observed]))
     errors = [np.max(np.abs(i / reference - 1)[1:]) for i in found]
     slopes = -np.diff(np.log2(errors))
     assert np.all((slopes > 1.8) & (slopes < 2.2))

@@ -101,8 +101,15 @@ def checks() -> list[Check]:
         Check("EC_700", "Fig. 7", "EC(Li), 7 in and 7 out, lambda = 10", 0.6, ec(7, 7), 0.05),
         Check("EC_600", "Fig. 7", "EC(Li) at 600 K, 2 in; 2 out assumed", 0.3, ec(2, 2), 0.06),
         Check("k_mean", "Sec. 3.3", "mean k of LEFT and RIGHT", 5.1e-21, (K_LEFT + K_RIGHT) / 2, 0.011, "J/Å²"),
-        Check("dF_mean", "Sec. 3.3", "Boltzmann mean of 8000 and 7500 K at 700 K", 7700, mean_barrier(BARRIERS, 700.0),
-              0.0065, "K"),
+        Check(
+            "dF_mean",
+            "Sec. 3.3",
+            "Boltzmann mean of 8000 and 7500 K at 700 K",
+            7700,
+            mean_barrier(BARRIERS, 700.0),
+            0.0065,
+            "K",
+        ),
         Check("nu", "Eq. 8", "nu of k = 5.1e-21 J/Å², m = 1.15e-26 kg", 1.5e12, nu, 0.02, "1/s"),
         Check("rate_700", "Sec. 3.3", "Gamma(700 K), transmission 1", 2.5e7, gamma_700, 0.02, "1/s"),
         Check("jumps_700", "Sec. 3.3", "expected jumps, 15 ions, 380 ns", 140, jumps, 0.04),
@@ -122,12 +129,25 @@ def checks() -> list[Check]:
         Check("rate_400_2", "Sec. 3.4", "Gamma(400 K), gamma = 2", 4e4, rate_400(2.0), 0.125, "1/s"),
         Check("rate_400_3", "Sec. 3.4", "Gamma(400 K), gamma = 3", 6e3, rate_400(3.0), 0.084, "1/s"),
         Check("rate_400_6", "Sec. 3.4", "Gamma(400 K), gamma = 6", 3e2, rate_400(6.0), 0.17, "1/s"),
-        Check("probability", "Sec. 3.4", "probability of a jump in 380 ns at 400 K, gamma = 3", 0.03,
-              float(jump_probability(rate_400(3.0), IONS, RUN)), 0.17),
+        Check(
+            "probability",
+            "Sec. 3.4",
+            "probability of a jump in 380 ns at 400 K, gamma = 3",
+            0.03,
+            float(jump_probability(rate_400(3.0), IONS, RUN)),
+            0.17,
+        ),
         Check("barrier_TFSI", "Sec. 3.3", "Li barrier / 3, TFSI is 2500 to 3000 K", 2750, BARRIER / 3, 0.1, "K"),
-        Check("wait_400", "Sec. 4", "run for one more jump at 400 K, gamma = 3", 1e-3, 1 / (IONS * rate_400(3.0)),
-              0.5, "s"),
-    ]  # fmt: skip
+        Check(
+            "wait_400",
+            "Sec. 4",
+            "run for one more jump at 400 K, gamma = 3",
+            1e-3,
+            1 / (IONS * rate_400(3.0)),
+            0.5,
+            "s",
+        ),
+    ]
     return rows
 
 
@@ -172,7 +192,7 @@ def notes() -> list[str]:
         f"{transmission.low:.3f} to {transmission.high:.3f}.",
         "**The verdict at 700 K**: " + judge("Li in LLZO", JUMPS, JUMPS, donors=IONS, time=RUN).sentence + ". "
         "**At 400 K** (none in 400 ns): " + judge("Li in LLZO", 0, 0, donors=IONS, time=400 * NS).sentence + ".",
-    ]  # fmt: skip
+    ]
 
 
 def table(rows: list[Check]) -> str:
@@ -205,10 +225,12 @@ def draw(path: Path) -> None:
     )
     with drawing(path, title="Li+ into LLZO, predicted rate of one ion", note=note, height=2.6) as (_, axes):
         axis = axes[0]
-        axis.fill_between(T, curve(allowed.low), curve(allowed.high), color=GREY, alpha=0.2, linewidth=0,
-                          label="95 % of the counts")  # fmt: skip
-        axis.fill_between(T, curve(2.0), curve(6.0), color=COLOURS[5], alpha=0.6, linewidth=0,
-                          label=r"$\gamma$ = 2 to 6 (paper)")  # fmt: skip
+        axis.fill_between(
+            T, curve(allowed.low), curve(allowed.high), color=GREY, alpha=0.2, linewidth=0, label="95 % of the counts"
+        )
+        axis.fill_between(
+            T, curve(2.0), curve(6.0), color=COLOURS[5], alpha=0.6, linewidth=0, label=r"$\gamma$ = 2 to 6 (paper)"
+        )
         axis.semilogy(T, curve(3.0), color=COLOURS[0], label=r"$\gamma$ = 3")
         axis.axhline(1 / (IONS * RUN), color=GREY, linestyle=":", linewidth=0.9)
         axis.text(300, 1.2e9, "dotted: 1 jump of 15 ions in 380 ns", color=GREY, va="bottom")

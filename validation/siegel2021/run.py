@@ -64,10 +64,13 @@ def series() -> list[Series]:
 def table() -> str:
     """The comparison as text."""
     lines = [
-        "# Siegel 2021", "", "Written by `python validation/siegel2021/run.py`.", "",
+        "# Siegel 2021",
+        "",
+        "Written by `python validation/siegel2021/run.py`.",
+        "",
         "| molar mass (kg/mol) | points | A (S/cm), 95 % | r*, 95 % | scatter | printed curve off by (rms) |",
         "| --- | --- | --- | --- | --- | --- |",
-    ]  # fmt: skip
+    ]
     for one in series():
         (a_low, a_high), (r_low, r_high) = one.interval(0), one.interval(1)
         lines.append(
@@ -78,8 +81,10 @@ def table() -> str:
     lines += ["", f"Printed (Eq. 7): A = {A_PRINTED / 100:g} S/cm, r* = {R_PRINTED:g}.", ""]
     for name, permittivity, printed in (("water", 80.1, 0.7), ("PEO", 7.5, 7.0)):
         found = bjerrum_length(permittivity, ROOM) * 1e9
-        lines.append(f"Bjerrum length of {name} (permittivity {permittivity:g}, {ROOM:g} K): {found:.3f} nm, printed "
-                     f"{printed:g} nm.  ")  # fmt: skip
+        lines.append(
+            f"Bjerrum length of {name} (permittivity {permittivity:g}, {ROOM:g} K): {found:.3f} nm, printed "
+            f"{printed:g} nm.  "
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -89,13 +94,18 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.md").write_text(table(), encoding="utf-8")
     note = "points: compilation of published measurements; lines: fits of A r exp(-r/r*)"
-    with drawing(
-        folder / "conductivity.png", title="PEO-LiTFSI, 90 °C", width=4.5, height=2.8, note=note
-    ) as (_, axes):  # fmt: skip
+    with drawing(folder / "conductivity.png", title="PEO-LiTFSI, 90 °C", width=4.5, height=2.8, note=note) as (_, axes):
         x = np.linspace(0, 0.46, 300)
         for k, one in enumerate(series()):
-            axes[0].plot(one.r, 10 * one.kappa, color=COLOURS[k], marker=MARKERS[k], linestyle="",
-                         markerfacecolor="none", label=f"{one.mass / 1000:g} kg/mol")  # fmt: skip
+            axes[0].plot(
+                one.r,
+                10 * one.kappa,
+                color=COLOURS[k],
+                marker=MARKERS[k],
+                linestyle="",
+                markerfacecolor="none",
+                label=f"{one.mass / 1000:g} kg/mol",
+            )
             axes[0].plot(x, 10 * one.fit.kappa(x), color=COLOURS[k])
         axes[0].plot(x, 10 * A_PRINTED * x * np.exp(-x / R_PRINTED), color=GREY, linestyle="--", label="Eq. 7, printed")
         axes[0].set_xlabel(label("$r$", "", "Li per EO"))

@@ -94,10 +94,24 @@ def coordination(data: Path) -> list[Row]:
         found = analyse(ANALYSIS, folder / "SPECIES.toml")
     rows = []
     for k, name in enumerate(found.settings.partners):
-        rows.append(Row(f"coordination number, {name}", PEER["coordination_numbers"][name],
-                        float(found.molecules.value[k]), float(found.molecules.error[k]), 1e-9))  # fmt: skip
-        rows.append(Row(f"share of Li with {name}", PEER["pairing"][name], 1 - float(found.bound.value[k, 0]),
-                        float(found.bound.error[k, 0]), 1e-9))  # fmt: skip
+        rows.append(
+            Row(
+                f"coordination number, {name}",
+                PEER["coordination_numbers"][name],
+                float(found.molecules.value[k]),
+                float(found.molecules.error[k]),
+                1e-9,
+            )
+        )
+        rows.append(
+            Row(
+                f"share of Li with {name}",
+                PEER["pairing"][name],
+                1 - float(found.bound.value[k, 0]),
+                float(found.bound.error[k, 0]),
+                1e-9,
+            )
+        )
     return rows
 
 
@@ -172,8 +186,10 @@ def main() -> int:
     rows = compare(Path(os.environ[VARIABLE]))
     print(f"solvation-analysis {PEER['version']}")
     for row in rows:
-        print(f"{row.name:<46} theirs {row.peer:<10.6g} ours {row.ours:<10.6g} +- {row.error:<8.2g} "
-              f"{'agrees' if row.agrees else 'DIFFERS'}")  # fmt: skip
+        print(
+            f"{row.name:<46} theirs {row.peer:<10.6g} ours {row.ours:<10.6g} +- {row.error:<8.2g} "
+            f"{'agrees' if row.agrees else 'DIFFERS'}"
+        )
     return sum(not row.agrees for row in rows)
 
 

@@ -22,11 +22,11 @@ from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.set_file import read_set
 from cellsim.fit.estimate import directions, inverse
 from cellsim.fit.experiment import Experiment, Observation
-from cellsim.fit.looks import ProfileLook, SeriesLook
-from cellsim.fit.noise import Noise, independent
 from cellsim.fit.parameters import Space
 from cellsim.fit.problem import Problem, synthetic
 from cellsim.fit.set_model import SetModel, constant_form
+from cellsim.instruments.measurement import ConcentrationMap, series
+from cellsim.instruments.noise import independent
 from cellsim.solvers.march import Options
 
 Array = NDArray[np.float64]
@@ -79,12 +79,9 @@ def problem(times: Array = TIMES, x: Array | None = None, rtol: float = 1e-8, li
     electrode = Electrode(Resistance(np.array([R_INT])))
     cell = Cell(THICKNESS, T, positive=electrode, negative=electrode, V_metal=lithium)
     c0 = float(model.at(TRUTH, T).c_of(r=R0))
-    group = np.repeat(np.arange(times.size), x.size)
-    look = ProfileLook(times, x, np.ones((times.size, x.size), dtype=bool))
-    current = Observation("current", "current", np.ones(times.size), independent(np.ones(times.size)),
-                          SeriesLook("i", times), time=times)  # fmt: skip
-    noise = Noise(np.full(group.size, PROFILE_ERROR * c0), group)
-    profiles = Observation("profiles", "profile", np.ones(group.size), noise, look, time=np.repeat(times, x.size))
+    current = Observation.of(series("current", times, np.ones(times.size), error=1.0))
+    ones = np.ones((times.size, x.size))
+    profiles = Observation.of(ConcentrationMap(times, x, ones, PROFILE_ERROR * c0 * ones).measurement(c0))
     e = Experiment("cell", cell, Protocol((hold_voltage(VOLTAGE, float(times[-1])),)), c0, (current, profiles),
                    options=Options(rtol=rtol))  # fmt: skip
     made = Problem(Space(model.parameters), model, (e,))

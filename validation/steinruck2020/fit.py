@@ -26,13 +26,13 @@ from cellsim.electrolyte.set_file import read_set
 from cellsim.fit.estimate import Estimate, describe, directions, estimate
 from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.likelihood_profile import LikelihoodProfile, profile
-from cellsim.fit.looks import ProfileLook, SeriesLook, VelocityLook
-from cellsim.fit.noise import Noise, independent
 from cellsim.fit.parameters import Parameter, Prior, Space
 from cellsim.fit.problem import Problem, synthetic
 from cellsim.fit.rivals import Evidence, evidence
 from cellsim.fit.set_model import PropertyForm, SetModel, constant_form, scaled_form, spline_form
-from cellsim.instruments.maps import VelocityTable
+from cellsim.instruments.looks import VelocityLook
+from cellsim.instruments.measurement import ConcentrationMap, series, velocities
+from cellsim.instruments.noise import independent
 from cellsim.solvers.march import Options
 
 Array = NDArray[np.float64]
@@ -80,21 +80,16 @@ def problem(name: str, forms: tuple[PropertyForm, ...], kinds: tuple[str, ...]) 
     ]
     made = []
     if "current" in kinds:
-        made.append(Observation("current", "current", np.ones(TIMES.size), independent(np.ones(TIMES.size)),
-                                SeriesLook("i", TIMES), time=TIMES))  # fmt: skip
+        made.append(Observation.of(series("current", TIMES, np.ones(TIMES.size), error=1.0)))
     if "profiles" in kinds:
-        group = np.repeat(np.arange(SCANS.size), PLACES.size)
-        noise = Noise(np.full(group.size, PROFILE_ERROR * c0), group)
-        look = ProfileLook(SCANS, PLACES, np.ones((SCANS.size, PLACES.size), dtype=bool))
-        ones, time = np.ones(noise.size), np.repeat(SCANS, PLACES.size)
-        made.append(Observation("profiles", "profile", ones, noise, look, time=time))
+        ones = np.ones((SCANS.size, PLACES.size))
+        profiles = ConcentrationMap(SCANS, PLACES, ones, PROFILE_ERROR * c0 * ones, label="profiles")
+        made.append(Observation.of(profiles.measurement(c0)))
     if "velocities" in kinds:
         time, place = (x.ravel() for x in np.meshgrid(SERIES, BEAMS, indexing="ij"))
         nuisances.append(Parameter("beam_offset", 0.0, "m", typical=1e-4, prior=Prior(0.0, BEAM_ERROR)))
-        seen = VelocityLook(VelocityTable(time, place, np.ones(time.size)))
-        noise = independent(np.full(time.size, VELOCITY_ERROR))
-        made.append(Observation("velocities", "velocity", np.ones(time.size), noise, seen,
-                                {"position_offset": "beam_offset"}, time=time))  # fmt: skip
+        seen = velocities(VelocityLook(time, place), np.ones(time.size), error=VELOCITY_ERROR, label="velocities")
+        made.append(Observation.of(seen, {"position_offset": "beam_offset"}))
     e = Experiment("cell", cell, Protocol((hold_voltage(VOLTAGE, 40000.0),)), c0, tuple(made),
                    {"area": "area", "R_int": "R_int"}, options=Options(rtol=1e-5))  # fmt: skip
     return Problem(Space((*model.parameters, *nuisances)), model, (e,))
@@ -114,7 +109,7 @@ def data(seed: int | None = SEED) -> dict[str, Observation]:
 def given(p: Problem, measured: dict[str, Observation]) -> Problem:
     """A problem with those data."""
     e = p.experiments[0]
-    own = tuple(replace(o, measured=measured[o.label].measured, noise=measured[o.label].noise) for o in e.observations)
+    own = tuple(replace(o, value=measured[o.label].value, noise=measured[o.label].noise) for o in e.observations)
     return replace(p, experiments=(replace(e, observations=own),))
 
 

@@ -32,8 +32,7 @@ from numpy.typing import NDArray
 
 from cellsim import Solution, load_case
 from cellsim.base import to_si
-from cellsim.compare.comparison import Comparison
-from cellsim.compare.report import Wanted, compare_case, lines, write_comparison
+from cellsim.compare.report import ComparisonResult, Wanted, compare_case, write_comparison
 from cellsim.instruments.attenuation import attenuation
 from cellsim.instruments.xam import Raster, counted, transmitted
 from cellsim.instruments.xpcs.correlation import CorrelationSet, add_noise, g2_of_solution, geometry
@@ -147,10 +146,10 @@ def write_velocities(
     return sheet, lost, float(max(seen)) if seen else float("nan")
 
 
-def main(folder: Path, times: Array = SERIES_AT, *, draw: bool = True) -> tuple[list[Comparison], dict[str, float]]:
+def main(folder: Path, times: Array = SERIES_AT, *, draw: bool = True) -> tuple[ComparisonResult, dict[str, float]]:
     """Make the data, read them back, compare them with RS and PNB, write figures and page.
 
-    Returns the two comparisons, and ``lost`` (series without a velocity) and ``resolved_until`` [min].
+    Returns what was found of both, and ``lost`` (series without a velocity) and ``resolved_until`` [min].
     """
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
@@ -160,18 +159,18 @@ def main(folder: Path, times: Array = SERIES_AT, *, draw: bool = True) -> tuple[
     velocities, lost, until = write_velocities(solution, case.cell.thickness, data, rng, times)
     sheets = [write_current(solution, data, rng), write_xam(case, solution, data, rng), velocities]
     wanted = Wanted((OUTLIER * MM,), (200 * MINUTE, 400 * MINUTE), 707 * MINUTE)
-    found = [compare_case(CASES / f"{name}.toml", sheets, wanted) for name in ("rs", "pnb")]
+    found = tuple(compare_case(CASES / f"{name}.toml", sheets, wanted) for name in ("rs", "pnb"))
+    result = ComparisonResult(found, "SYNTHETIC data, analysed as if measured", LABEL)
     if draw:
-        write_comparison(found, folder, title="SYNTHETIC data, analysed as if measured", note=LABEL)
-    return found, {"lost": float(lost), "resolved_until": until}
+        write_comparison(result, folder)
+    return result, {"lost": float(lost), "resolved_until": until}
 
 
 if __name__ == "__main__":
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/validation/steinruck2020_synthetic")
-    comparisons, numbers = main(target)
+    result, numbers = main(target)
     print(LABEL)
-    for comparison in comparisons:
-        print("\n".join(lines(comparison)))
+    print("\n".join(result.lines()))
     lost, until = numbers["lost"], numbers["resolved_until"]
     print(f"{lost:.0f} series resolved no velocity; two positions or more until {until:.0f} min")
     print(f"written to {target}")

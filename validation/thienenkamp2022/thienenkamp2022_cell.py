@@ -14,15 +14,21 @@ from numpy.typing import NDArray
 
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.set_file import read_set
-from cellsim.fit.drive import passed, thinned_step
 from cellsim.fit.estimate import Estimate, estimate
-from cellsim.fit.experiment import Experiment
-from cellsim.fit.looks import SignalLook
-from cellsim.fit.mri_signal import Spread, independent_step, pixel_noise, signal_observation, thinned, variances
+from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.parameters import Parameter, Prior, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.set_model import SetModel, constant_form, polynomial_form, scaled_form
 from cellsim.instruments.mri import Edges, MriProfiles, find_edges
+from cellsim.instruments.mri_signal import (
+    SignalLook,
+    Spread,
+    independent_step,
+    pixel_noise,
+    signal_measurement,
+    thinned,
+    variances,
+)
 from cellsim.run.case import Case, load_case
 from cellsim.solvers.march import Options
 
@@ -123,7 +129,7 @@ def drive() -> Step:
     area = the_case().cell.area
     assert area is not None
     nominal = replace(step, value=step.value * area / AREA)
-    return thinned_step(nominal, 1e-3, beyond=1500.0)
+    return nominal.thinned(1e-3, beyond=1500.0)
 
 
 def model_of(choice: Choice, *, scaled: bool = False) -> SetModel:
@@ -199,14 +205,14 @@ def problem_of(choice: Choice, noise: tuple[float, Spread] | None = None, size: 
     nuisances = parameters(choice, plateau)
     if choice.inner:  # nothing but the flat part is seen: one level, edges as the first profile says
         nuisances = {n: p for n, p in nuisances.items() if n not in ("background", "drift", "growth")}
-    share = passed(drive(), data.time + 256.0) / passed(drive(), np.array([data.time[0] + PROFILES * INTERVAL]))
+    share = drive().integral(data.time + 256.0) / drive().integral(np.array([data.time[0] + PROFILES * INTERVAL]))
     motion = share if choice.motion == "charge" else (data.time + 256.0) / (PROFILES * INTERVAL)
     look = SignalLook(data.time, data.z, choice.positive, nuisances["edge"].start, e.blur, np.asarray(motion))
     own = ("gain", "background") if choice.gain == "own" else ()
     roles = {n: n for n in nuisances if n not in ("area", "thickness")}
     if choice.inner:
         data = replace(data, signal=data.signal - background)
-    seen = signal_observation(data, look, noise[0], spread=noise[1], reference=size, nuisance=roles, profiled=own)
+    seen = Observation.of(signal_measurement(data, look, noise[0], spread=noise[1], reference=size), roles, own)
     cell = replace(the_case().cell, area=AREA, thickness=e.thickness)
     model = model_of(choice)
     experiment = Experiment(
@@ -217,8 +223,7 @@ def problem_of(choice: Choice, noise: tuple[float, Spread] | None = None, size: 
         return Problem(Space((*model.parameters, *nuisances.values())), model, (experiment,))
     held = SetModel(model.base, tuple(f for f in model.forms if f.name != "t_plus"), choice.solvent_motion)
     assumed = constant_form("t_plus", choice.t_plus, extra={"frame": "solvent"})
-    fixed = replace(assumed, parameters=(), block=lambda values: assumed.block({"t_plus": choice.t_plus}))
-    held = replace(held, forms=(*held.forms, fixed))
+    held = replace(held, forms=(*held.forms, replace(assumed, parameters=())))
     return Problem(Space((*held.parameters, *nuisances.values())), held, (experiment,))
 
 
@@ -245,7 +250,7 @@ def signal_size(found: Estimate) -> tuple[Array, Array]:
     predicted = o.adjusted(found.problem.predictions(found.u)[0])
     shape = (len(o.noise.slices), -1)
     background = found.values.get("background", 0.0)
-    return (o.measured - predicted).reshape(shape), (predicted - background).reshape(shape)
+    return (o.value - predicted).reshape(shape), (predicted - background).reshape(shape)
 
 
 def noise_of(found: Estimate, kinds: tuple[str, ...] = ("pattern",)) -> tuple[float, Spread, float]:
@@ -253,15 +258,15 @@ def noise_of(found: Estimate, kinds: tuple[str, ...] = ("pattern",)) -> tuple[fl
     residual, size = signal_size(found)
     first = {"pattern": 7000.0, "sensitivity": 0.02, "gain": 0.003, "background": 1000.0}
     spread = Spread(**{kind: first[kind] for kind in kinds})
-    return variances(residual, size, (float(found.problem.observations[0].noise.sigma[0]), spread))
+    return variances(residual, size, (float(found.problem.observations[0].noise.own[0]), spread))
 
 
 def without_shared(found: Estimate) -> Array:
     """Measured less what pixels and profiles share, best guess, shape (t, k) [unit of the signal]."""
     o = found.problem.observations[0]
     residual = signal_size(found)[0].ravel()
-    own = o.noise.sigma * o.noise.whiten(o.noise.sigma * o.noise.whiten(residual))
-    return np.asarray((o.measured - residual + own).reshape(len(o.noise.slices), -1))
+    own = o.noise.own * o.noise.whiten(o.noise.own * o.noise.whiten(residual))
+    return np.asarray((o.value - residual + own).reshape(len(o.noise.slices), -1))
 
 
 def quotient(found: Estimate, choice: Choice) -> float:

@@ -24,12 +24,11 @@ from cellsim.fit.checks import (
 )
 from cellsim.fit.estimate import Direction, Estimate, directions, estimate
 from cellsim.fit.experiment import Observation
-from cellsim.fit.looks import SeriesLook
-from cellsim.fit.mri_signal import Spread
-from cellsim.fit.noise import independent
 from cellsim.fit.parameters import Parameter, Prior, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.rivals import log_likelihood
+from cellsim.instruments.measurement import series
+from cellsim.instruments.mri_signal import Spread
 from cellsim.run.simulation import simulate
 
 Array = NDArray[np.float64]
@@ -194,10 +193,7 @@ def with_voltage(choice: Choice, start: dict[str, float], noise: Noise, stop: fl
     (e,), (step,) = problem.experiments, the_case().protocol.steps
     assert step.measured_other is not None
     time = np.linspace(30.0, stop, 16)
-    seen = Observation(
-        "voltage", "voltage", np.interp(time, *step.measured_other), independent(np.full(time.size, 5e-3)),
-        SeriesLook("V", time), time=time,
-    )  # fmt: skip
+    seen = Observation.of(series("voltage", time, np.interp(time, *step.measured_other), error=5e-3))
     kappa, chi = (form for form in model_of(choice, scaled=True).forms if form.name in ("kappa", "chi"))
     model = replace(problem.model, forms=(*problem.model.forms, kappa, chi))
     known = {"kappa factor": Prior(1.0, np.log(3) / 1.96), "chi factor": Prior(1.0, np.log(2) / 1.96)}

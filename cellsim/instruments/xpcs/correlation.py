@@ -114,10 +114,8 @@ class CorrelationSet:
     def select(self, curves: ArrayLike) -> CorrelationSet:
         """The same set with only some curves (a mask or numbers)."""
         keep = np.asarray(curves)
-        return replace(
-            self, q=self.q[keep], azimuth=self.azimuth[keep], g2=self.g2[keep], error=self.error[keep],
-            good=self.usable[keep],
-        )  # fmt: skip
+        arrays = {name: getattr(self, name)[keep] for name in ("q", "azimuth", "g2", "error")}
+        return replace(self, good=self.usable[keep], **arrays)
 
 
 def envelope(tau: ArrayLike, tau0: ArrayLike, stretch: ArrayLike) -> Array:

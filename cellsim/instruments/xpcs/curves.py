@@ -1,7 +1,7 @@
 """Heterodyne XPCS curve by curve: a frequency each, then frequency against q cos(azimuth), as Steinrueck 2020 does.
 
 The weaker routes, for looking: a frequency next to zero is folded to positive values, so that curves at nearly a right
-angle bias a mean of speeds. The speed to quote is that of `xpcs_fit.fit_velocity`.
+angle bias a mean of speeds. The speed to quote is that of `fit.fit_velocity`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError
-from cellsim.instruments.xpcs import engine as engine
 from cellsim.instruments.xpcs.correlation import CorrelationSet
-from cellsim.instruments.xpcs.engine import RING, Levels, Parameters, Problem
+from cellsim.instruments.xpcs.engine import RING, LeastSquares, Levels, Parameters, V, eliminate, minimise, normal
 from cellsim.instruments.xpcs.fit import SHAPE
 from cellsim.instruments.xpcs.search import Scan, minima, scan, starts_at, velocity_grid
 
@@ -85,58 +84,56 @@ def fit_curves(data: CorrelationSet, *, omega_max: float | None = None) -> Curve
     top = np.pi / step if omega_max is None else float(omega_max)
     problem = _alone(data.select(enough))
     grid = velocity_grid(problem, top / problem.scale)
-    found = scan(problem, grid)
-    choices = [np.union1d(minima(column[1:], 3) + 1, [0, 1])[:5] for column in found.chi2.min(axis=0).T]
+    scanned = scan(problem, grid)
+    choices = [np.union1d(minima(column[1:], 3) + 1, [0, 1])[:5] for column in scanned.chi2.min(axis=0).T]
     deepest = max(len(c) for c in choices)
     rows = np.stack([np.resize(c, deepest) for c in choices], axis=1)
     columns = np.arange(enough.size)
-    theta = starts_at(_own_rows(found, rows), np.arange(deepest))
+    theta = starts_at(_rows_of_curves(scanned, rows), np.arange(deepest))
     theta = theta._replace(v=np.concatenate([grid[rows]] * 2))
-    fixed, chi2_fixed = engine.minimise(problem, theta, OWN, SHAPE)
+    fixed, chi2_fixed = minimise(problem, theta, OWN, SHAPE)
     still = np.where(fixed.v == 0, chi2_fixed, np.inf).min(axis=0)
-    free, chi2 = engine.minimise(problem, fixed._replace(v=np.maximum(fixed.v, 0.2 * grid[1])), OWN, [engine.V, *SHAPE])
+    free, chi2 = minimise(problem, fixed._replace(v=np.maximum(fixed.v, 0.2 * grid[1])), OWN, [V, *SHAPE])
     best = np.argmin(np.where(free.v <= 1.05 * grid[-1], chi2, np.inf), axis=0)
     theta = Parameters(*(a[best, columns][None] for a in free))
-    equations = engine.normal(problem, theta, OWN, [engine.V, *SHAPE])
-    stage = engine.eliminate(problem, equations, OWN, [engine.V, *SHAPE], None, RING)[-1]
+    equations = normal(problem, theta, OWN, [V, *SHAPE])
+    stage = eliminate(problem, equations, OWN, [V, *SHAPE], None, RING)[-1]
     lowest = chi2[best, columns]
 
-    def on_all(values: Array) -> Array:
+    def of_all(values: Array) -> Array:
+        """The values of the curves that were fitted, NaN for the others."""
         out = np.full(data.q.size, np.nan)
         out[enough] = values
         return out
 
-    scale = problem.scale
     return CurveFits(
-        on_all(theta.v[0] * scale),
-        on_all(np.sqrt(np.maximum(stage.inverse[0, :, 0, 0], 0.0)) * scale),
-        on_all(np.exp(theta.contrast[0])),
-        on_all(1 / (1 + np.exp(-theta.h[0]))),
-        on_all(np.exp(theta.tau0[0])),
-        on_all(np.exp(theta.stretch[0])),
-        on_all(lowest),
-        count,
-        np.nan_to_num(on_all(np.maximum(still - lowest, 0.0))),
+        omega=of_all(theta.v[0] * problem.scale),
+        omega_error=of_all(np.sqrt(np.maximum(stage.inverse[0, :, 0, 0], 0.0)) * problem.scale),
+        contrast=of_all(np.exp(theta.contrast[0])),
+        h=of_all(1 / (1 + np.exp(-theta.h[0]))),
+        tau0=of_all(np.exp(theta.tau0[0])),
+        stretch=of_all(np.exp(theta.stretch[0])),
+        chi2=of_all(lowest),
+        points=count,
+        ratio=np.nan_to_num(of_all(np.maximum(still - lowest, 0.0))),
     )
 
 
-def _alone(data: CorrelationSet) -> Problem:
+def _alone(data: CorrelationSet) -> LeastSquares:
     """Every curve a ring of its own, its phase omega tau."""
     n = data.q.size
     root = np.where(data.usable, 1 / np.where(data.usable, data.error, 1.0), 0.0)
     y = np.where(data.usable, data.g2 - 1, 0.0)
     scale = 1 / float(data.tau[-1])
     phase = np.tile(data.tau * scale, (n, 1))
-    own = np.arange(n)
-    return Problem(
-        np.log(data.tau), phase, np.ones_like(phase), y[None], root, own, scale, own, 0.0, int(data.usable.sum())
-    )  # fmt: skip
+    steady, curves, points = np.ones_like(phase), np.arange(n), int(data.usable.sum())
+    return LeastSquares(np.log(data.tau), phase, steady, y[None], root, curves, scale, curves, 0.0, points)
 
 
-def _own_rows(found: Scan, rows: NDArray[np.intp]) -> Scan:
+def _rows_of_curves(scanned: Scan, rows: NDArray[np.intp]) -> Scan:
     """A scan whose row j holds row `rows[j, n]` of curve n."""
     columns = np.arange(rows.shape[1])
-    values = (found.chi2, found.contrast, found.h, found.tau0, found.stretch)
+    values = (scanned.chi2, scanned.contrast, scanned.h, scanned.tau0, scanned.stretch)
     return Scan(np.zeros(len(rows)), *(a[:, rows, columns] for a in values))
 
 
@@ -198,13 +195,13 @@ def frequencies_to_velocity(data: CorrelationSet, curves: CurveFits) -> Frequenc
         raise InputError(f"{data.label or 'XPCS'}: fewer than three curves show a frequency; fit them jointly")
     v = float(np.median(curves.omega[seen] / along[seen]))
     finite = np.isfinite(curves.omega) & np.isfinite(curves.omega_error) & (curves.omega_error > 0)
-    error = np.where(finite, curves.omega_error, 1.0)
-    typical = float(np.median(error[seen]))
+    noise = np.where(finite, curves.omega_error, 1.0)
+    typical = float(np.median(noise[seen]))
     used = finite & (along * v > 5 * typical)
     for _ in range(3):
-        off = np.abs(curves.omega - v * along) > 5 * np.maximum(error, 1e-3 * along * v)
+        off = np.abs(curves.omega - v * along) > 5 * np.maximum(noise, 1e-3 * along * v)
         chosen = used & ~off if (used & ~off).sum() >= 3 else used
-        weight = np.where(chosen, error**-2.0, 0.0)
+        weight = np.where(chosen, noise**-2.0, 0.0)
         v = float(np.nansum(weight * along * np.nan_to_num(curves.omega)) / np.sum(weight * along**2))
     used = chosen
     omega = np.where(used, curves.omega, 0.0)
@@ -218,7 +215,6 @@ def frequencies_to_velocity(data: CorrelationSet, curves: CurveFits) -> Frequenc
         ring_v = np.where(below > 0, np.bincount(ring, weight * along * omega, rings) / below, np.nan)
         ring_error = np.where(below > 0, below**-0.5, np.nan)
     chi2 = float(np.sum(w * (omega[used] - v * x) ** 2))
-    return FrequencyLine(
-        v, float(np.sum(w * x * x)) ** -0.5, chi2, used, float(line[0]), float(np.sqrt(covariance[0, 0])),
-        data.ring_q, ring_v, ring_error,
-    )  # fmt: skip
+    error = float(np.sum(w * x * x)) ** -0.5
+    intercept = (float(line[0]), float(np.sqrt(covariance[0, 0])))
+    return FrequencyLine(v, error, chi2, used, *intercept, data.ring_q, ring_v, ring_error)

@@ -1,18 +1,18 @@
 """Correlation functions from files: both HDF5 layouts of beamline 8-ID (old, and since about 2022), CSV, npz.
 
 Points that never count: g2 = 0 with error 0 (empty bins), anything not finite, and a last delay whose error is below
-half that of the one before (too few pairs to state one). What was masked stands in `notes`.
+half that of the one before (too few pairs to state one). `notes` say what was masked.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base import Array, InputError, factor_to_si
+from cellsim.base import Array, InputError
 from cellsim.instruments.tables import DataTable, read_table
 from cellsim.instruments.xpcs.correlation import CorrelationSet
 
@@ -71,46 +71,67 @@ def read_xpcs(path: str | Path, *, velocity_axis: float = 0.0, time: float = 0.0
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if path.suffix.lower() in (".h5", ".hdf", ".hdf5", ".nxs"):
-        return _read_hdf5(path, velocity_axis, time)
-    if path.suffix.lower() == ".npz":
-        return _read_npz(path, velocity_axis, time)
-    return _read_text(read_table(path), velocity_axis, time)
+        stored = _read_hdf5(path)
+    elif path.suffix.lower() == ".npz":
+        stored = _read_npz(path)
+    else:
+        stored = _read_text(read_table(path))
+    return _correlation_set(path, stored, velocity_axis, time)
 
 
-def _made(path: Path, q: Array, azimuth: Array, tau: Array, g2: Array, error: Array, axis: float, time: float,
-          duration: float = 0.0, extra: tuple[str, ...] = ()) -> CorrelationSet:  # fmt: skip
+class _Stored(NamedTuple):
+    """What a file has: q (n,) [1/m], azimuth (n,) [rad], tau (k,) [s], g2 and error (n, k) [1], start [s] or None."""
+
+    q: Array
+    azimuth: Array
+    tau: Array
+    g2: Array
+    error: Array
+    time: float | None = None
+
+
+def _correlation_set(path: Path, stored: _Stored, velocity_axis: float, time: float) -> CorrelationSet:
+    """The curves and delays of a file that can be used."""
+    q, azimuth, tau, g2, error, start = stored
     if not (tau.ndim == 1 and g2.ndim == 2 and g2.shape == error.shape == (q.size, tau.size)):
         raise InputError(
             f"{path}: {q.size} scattering vectors and {tau.size} delays do not fit curves of shape {g2.shape} with "
             f"errors of shape {error.shape}"
         )
-    there = np.isfinite(q) & (q > 0) & np.isfinite(azimuth)
-    keep = tau > 0
-    good, notes = mask_points(g2[there][:, keep], error[there][:, keep])
-    if not there.all():
-        extra = (*extra, f"{int((~there).sum())} curves without a scattering vector left out")
-    if not keep.all():
-        extra = (*extra, f"{int((~keep).sum())} delays that are not positive left out")
-    curves = good.any(axis=1)
-    if not curves.any():
-        raise InputError(f"{path}: no curve has a usable point")
+    curves, delays = np.isfinite(q) & (q > 0) & np.isfinite(azimuth), tau > 0
+    good, notes = mask_points(g2[curves][:, delays], error[curves][:, delays])
     if not curves.all():
-        extra = (*extra, f"{int((~curves).sum())} curves without a usable point left out")
+        notes = (*notes, f"{int((~curves).sum())} curves without a scattering vector left out")
+    if not delays.all():
+        notes = (*notes, f"{int((~delays).sum())} delays that are not positive left out")
+    usable = good.any(axis=1)
+    if not usable.any():
+        raise InputError(f"{path}: no curve has a usable point")
+    if not usable.all():
+        notes = (*notes, f"{int((~usable).sum())} curves without a usable point left out")
+    chosen = np.flatnonzero(curves)[usable]
     return CorrelationSet(
-        q[there][curves], azimuth[there][curves] - axis, tau[keep], g2[there][:, keep][curves],
-        error[there][:, keep][curves], good[curves], time, duration, path.stem, notes + extra,
-    )  # fmt: skip
+        q=q[chosen],
+        azimuth=azimuth[chosen] - velocity_axis,
+        tau=tau[delays],
+        g2=g2[chosen][:, delays],
+        error=error[chosen][:, delays],
+        good=good[usable],
+        time=time if start is None else start,
+        label=path.stem,
+        notes=notes,
+    )
 
 
-def _read_hdf5(path: Path, axis: float, time: float) -> CorrelationSet:
+def _read_hdf5(path: Path) -> _Stored:
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
             if "/xpcs/multitau/normalized_g2" in file:
-                return _read_new(path, file, axis, time)
+                return _read_new(path, file)
             if "/exchange/norm-0-g2" in file:
-                return _read_legacy(path, file, axis, time)
+                return _read_legacy(path, file)
     except OSError as error:
         raise InputError(f"{path}: not a readable HDF5 file ({error})") from error
     raise InputError(
@@ -143,7 +164,7 @@ def _curves(path: Path, values: Array, delays: int, name: str) -> Array:
     return values.T if values.shape[0] == delays else values
 
 
-def _read_legacy(path: Path, file: Any, axis: float, time: float) -> CorrelationSet:
+def _read_legacy(path: Path, file: Any) -> _Stored:
     period_at = "/measurement/instrument/detector/exposure_period"
     tau = np.ravel(_entry(path, file, "/exchange/tau")) * _scalar(path, file, period_at)
     g2 = _curves(path, _entry(path, file, "/exchange/norm-0-g2"), tau.size, "/exchange/norm-0-g2")
@@ -158,10 +179,10 @@ def _read_legacy(path: Path, file: Any, axis: float, time: float) -> Correlation
                 f"{g2.shape[0]}"
             )
         q, azimuth = np.repeat(q, sectors), np.tile(azimuth, rings)
-    return _made(path, q, azimuth, tau, g2, error, axis, time)
+    return _Stored(q, azimuth, tau, g2, error)
 
 
-def _read_new(path: Path, file: Any, axis: float, time: float) -> CorrelationSet:
+def _read_new(path: Path, file: Any) -> _Stored:
     root = "/xpcs/multitau"
     step = _scalar(path, file, "/entry/instrument/detector_1/frame_time")
     step *= _scalar(path, file, f"{root}/config/stride_frame") * _scalar(path, file, f"{root}/config/avg_frame")
@@ -185,65 +206,47 @@ def _read_new(path: Path, file: Any, axis: float, time: float) -> CorrelationSet
             f"{g2.shape[0]} of {shape[0]} x {shape[1]} bins"
         )
     azimuth = azimuths[index % shape[1]] if azimuths.size else np.zeros(index.size)
-    return _made(path, q_list[index // shape[1]], azimuth, tau, g2, error, axis, time)
+    return _Stored(q_list[index // shape[1]], azimuth, tau, g2, error)
 
 
-def _read_npz(path: Path, axis: float, time: float) -> CorrelationSet:
+def _read_npz(path: Path) -> _Stored:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable npz file ({error})") from error
-    missing = [name for name in ("q", "azimuth", "tau", "g2", "error") if name not in arrays]
+    names = _Stored._fields[:5]
+    missing = [name for name in names if name not in arrays]
     if missing:
         raise InputError(f"{path}: lacks {', '.join(missing)}; needs q, azimuth, tau, g2 and error")
     try:
-        q, azimuth, tau, g2, error_ = (
-            np.asarray(arrays[name], dtype=float) for name in ("q", "azimuth", "tau", "g2", "error")
-        )
+        q, azimuth, tau, g2, errors = (np.asarray(arrays[name], dtype=float) for name in names)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: holds something that is not a number ({error})") from error
-    start = float(arrays["time"]) if "time" in arrays and np.size(arrays["time"]) == 1 else time
-    return _made(path, np.ravel(q), np.ravel(azimuth), tau, np.atleast_2d(g2), np.atleast_2d(error_), axis, start)
+    start = float(arrays["time"]) if "time" in arrays and np.size(arrays["time"]) == 1 else None
+    return _Stored(np.ravel(q), np.ravel(azimuth), tau, np.atleast_2d(g2), np.atleast_2d(errors), start)
 
 
 def write_npz(data: CorrelationSet, path: str | Path) -> None:
     """Write a set as :func:`read_xpcs` reads it; masked points become g2 = 0 with error 0."""
     g2, error = (np.where(data.usable, a, 0.0) for a in (data.g2, data.error))
-    np.savez_compressed(
-        path, q=data.q, azimuth=data.azimuth, tau=data.tau, g2=g2, error=error, time=np.array(data.time)
-    )  # fmt: skip
+    start = np.array(data.time)
+    np.savez_compressed(path, q=data.q, azimuth=data.azimuth, tau=data.tau, g2=g2, error=error, time=start)
 
 
-def _read_text(table: DataTable, axis: float, time: float) -> CorrelationSet:
+def _read_text(table: DataTable) -> _Stored:
     """One row per point; the delays of all curves are laid on one axis, absent points masked."""
-    columns: dict[str, Array] = {}
-    for wanted, unit in (("q", "1/m"), ("azimuth", "rad"), ("tau", "s"), ("g2", ""), ("error", "")):
-        name = _named(table, wanted)
-        found = name[len(wanted) :].strip().strip("()[]").strip()
-        if unit and not found:
-            raise InputError(f'{table.path}: column "{name}" names no unit; write "{wanted} ({unit})"')
-        factor = factor_to_si(found, unit, field=f"{table.path}: column {name}") if unit else 1.0
-        columns[wanted] = table.column(name, factor)
-    keys = np.round(np.stack([np.log(np.maximum(columns["q"], 1e-300)), columns["azimuth"]], axis=1), 9)
+    q, azimuth = table.required(["q"], ["1/m"]), table.required(["azimuth"], ["rad"])
+    tau, g2, error = table.required(["tau"], ["s"]), table.required(["g2"], [""]), table.required(["error"], [""])
+    keys = np.round(np.stack([np.log(np.maximum(q, 1e-300)), azimuth], axis=1), 9)
     _, first, curve = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    curve = np.ravel(curve)
-    log_tau = np.log(np.maximum(columns["tau"], 1e-300))
-    _, first_tau, lag = np.unique(np.round(log_tau, 9), return_index=True, return_inverse=True)
-    lag = np.ravel(lag)
-    cells = curve * first_tau.size + lag
-    if np.unique(cells).size != cells.size:
-        _, counts = np.unique(cells, return_counts=True)
-        raise InputError(f"{table.path}: {int((counts > 1).sum())} points stand there twice (same q, azimuth and tau)")
-    g2, error = np.zeros((2, first.size, first_tau.size))
-    g2[curve, lag], error[curve, lag] = columns["g2"], columns["error"]
-    return _made(
-        table.path, columns["q"][first], columns["azimuth"][first], columns["tau"][first_tau], g2, error, axis, time
-    )  # fmt: skip
-
-
-def _named(table: DataTable, wanted: str) -> str:
-    for name in table.header:
-        if name.split("(")[0].split("[")[0].strip().lower() == wanted:
-            return name
-    raise InputError(f'{table.path}: no column "{wanted}"; needs q, azimuth, tau, g2 and error')
+    log_tau = np.round(np.log(np.maximum(tau, 1e-300)), 9)
+    _, first_tau, delay = np.unique(log_tau, return_index=True, return_inverse=True)
+    place = (np.ravel(curve), np.ravel(delay))
+    points = np.zeros((first.size, first_tau.size), dtype=np.intp)
+    np.add.at(points, place, 1)
+    if points.max() > 1:
+        raise InputError(f"{table.path}: {int((points > 1).sum())} points occur twice (same q, azimuth and tau)")
+    curves, errors = np.zeros((2, *points.shape))
+    curves[place], errors[place] = g2, error
+    return _Stored(q[first], azimuth[first], tau[first_tau], curves, errors)

@@ -1,24 +1,41 @@
-"""Heterodyne XPCS, back: all correlation functions of a series at once, one speed with an interval that holds.
+"""Heterodyne XPCS, back: the speed from all correlation functions of a series at once, with its interval.
 
-The weaker routes, curve by curve and frequency against q cos(azimuth), are in `curves`; what a series can resolve is in
-`window`, drift in `drift`.
+And a speed that changes: within one series, where it blurs the oscillation, and from series to series. The weaker
+routes, curve by curve and frequency against q cos(azimuth), are in `curves`; what a series can resolve is in `window`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2 as chi2_distribution
 
 from cellsim.base import Array, InputError
-from cellsim.instruments.xpcs import engine as engine
 from cellsim.instruments.xpcs.correlation import CorrelationSet, heterodyne_g2
-from cellsim.instruments.xpcs.engine import ALL, CURVE, RING, Levels, Parameters, Problem, relative_bias
+from cellsim.instruments.xpcs.engine import (
+    ALL,
+    BASELINE,
+    CONTRAST,
+    CURVE,
+    RING,
+    STRETCH,
+    TAU0,
+    H,
+    LeastSquares,
+    Levels,
+    Parameters,
+    V,
+    prepare,
+    relative_bias,
+    score_scatter,
+    variances,
+)
 from cellsim.instruments.xpcs.search import (
-    Choice,
+    FringeChoice,
     Profile,
     effective_lag,
     first_fringe,
@@ -159,10 +176,8 @@ class VelocityFit:
 
     def g2(self, tau: Array) -> Array:
         """The fitted curves at delays `tau` [s], shape (n, k) [1]."""
-        fitted = heterodyne_g2(
-            self.q, self.azimuth, tau, v=self.v, contrast=self.contrast, h=self.h, tau0=self.tau0,
-            stretch=self.stretch, spread=self.spread,
-        )  # fmt: skip
+        shape = {"contrast": self.contrast, "h": self.h, "tau0": self.tau0, "stretch": self.stretch}
+        fitted = heterodyne_g2(self.q, self.azimuth, tau, v=self.v, spread=self.spread, **shape)
         return fitted + self.baseline[:, None]
 
     def describe(self) -> str:
@@ -189,7 +204,7 @@ LEVEL95 = float(chi2_distribution.ppf(0.95, 1))
 CANDIDATES = 6
 """Fringes from which the full fit begins."""
 _LEVELS = {"curve": CURVE, "ring": RING, "all": ALL}
-SHAPE = [engine.CONTRAST, engine.H, engine.TAU0, engine.STRETCH]
+SHAPE = [CONTRAST, H, TAU0, STRETCH]
 """Parameters adjusted besides v."""
 
 
@@ -257,14 +272,14 @@ def fit_velocity(
     levels = _levels(contrast, h, tau0, stretch, baseline)
     if errors not in ("given", "robust"):
         raise InputError(f"errors = {errors!r} must be given or robust")
-    shape = [*SHAPE, engine.BASELINE] if baseline else SHAPE
+    shape = [*SHAPE, BASELINE] if baseline else SHAPE
     top = fastest(data)
     if v_max is not None:
         if not (np.isfinite(v_max) and v_max > 0):
             raise InputError(f"v_max = {v_max!r} m/s must be positive")
         top = float(v_max)
-    problem = engine.prepare(data, spread=spread, join=CURVE not in [levels[p] for p in shape])
-    full = engine.prepare(data, spread=spread, join=False)
+    problem = prepare(data, spread=spread, join=CURVE not in [levels[p] for p in shape])
+    full = prepare(data, spread=spread, join=False)
     sizes = (full.ring.size, full.starts.size, 1)
     parameters = 1 + sum(sizes[levels[p]] for p in shape)
     if problem.points <= parameters:
@@ -273,49 +288,39 @@ def fit_velocity(
         )
     profile = Profile(problem, levels, shape)
     grid = velocity_grid(problem, top / problem.scale)
-    found = scan(problem, grid)
-    rows = np.union1d(minima(found.total, CANDIDATES), [0, 1])
-    still, fits = search(profile, found, rows)
+    scanned = scan(problem, grid)
+    rows = np.union1d(minima(scanned.total, CANDIDATES), [0, 1])
+    still, fits = search(profile, scanned, rows)
+    free = [V, *shape]
     factor = 1.0
     if errors == "robust":
-        factor = max(_spread_of_scores(full, _seen(fits.best.theta, grid[1]), levels, shape), 1e-6)
+        factor = max(score_scatter(full, _turning(fits.best.theta, grid[1]), levels, free), 1e-6)
+    rings = full.starts.size
     fringes = max(1.0, float(grid[-1]) * effective_lag(problem) / np.pi)
-    choice = Choice(first_fringe(problem), float(still.chi2[0]) - factor * fringe_gain(full.starts.size, fringes))
+    choice = FringeChoice(first_fringe(problem), float(still.chi2[0]) - factor * fringe_gain(rings, fringes))
     result = interval(profile, fits, still, LEVEL95 * factor, float(grid[1]), 4 * float(grid[-1]), choice)
     theta, least = result.best.theta, float(result.best.chi2[0])
     u, high = result.best.u, result.high
-    inflation = _spread_of_scores(full, _seen(theta, min(high, float(grid[1]))), levels, shape)
+    inflation = score_scatter(full, _turning(theta, min(high, float(grid[1]))), levels, free)
     width = float(np.sqrt(factor) * profile.width(theta))
-    values, spreads = _physical(full, theta, levels, _variances(full, theta, levels, shape), factor)
-    place = np.argsort(full.order)
-    rings = full.starts.size
-    near = u <= choice.near
-    rest = _at_rest(
-        float(still.chi2[0]) - least, factor, least + problem.constant, problem.points, near, rings, fringes
-    )
+    variance = variances(full, theta, levels, free if u > 0 else shape)
+    drop = max(0.0, float(still.chi2[0]) - least)
+    tries = None if u <= choice.near else (fringes, rings)
+    rest = _at_rest(least + problem.constant + drop, drop / factor, problem.points, tries)
     v = u * problem.scale
-    bias = float(relative_bias(problem, theta, levels, [engine.V, *shape])[0]) if u > 0 else np.nan
+    bias = float(relative_bias(problem, theta, levels, free)[0]) if u > 0 else np.nan
     return VelocityFit(
         v=v,
         error=min(width, high) * problem.scale,
         interval=(result.low * problem.scale, high * problem.scale),
         resolved=rest.p_global < SIGNIFICANCE and bool(np.isfinite(high)),
-        fringe=(result.own[0] * problem.scale, result.own[1] * problem.scale),
+        fringe=(result.fringe[0] * problem.scale, result.fringe[1] * problem.scale),
         chi2=least + problem.constant,
         points=problem.points,
         parameters=parameters,
         rest=rest,
         q=data.q,
         azimuth=data.azimuth,
-        contrast=values[0][place],
-        h=values[1][place],
-        tau0=values[2][place],
-        stretch=values[3][place],
-        baseline=theta.baseline[0][full.groups(levels[engine.BASELINE])][place],
-        contrast_error=spreads[0][place],
-        h_error=spreads[1][place],
-        tau0_error=spreads[2][place],
-        stretch_error=spreads[3][place],
         ring=data.ring,
         inflation=inflation,
         used_inflation=factor,
@@ -323,6 +328,7 @@ def fit_velocity(
         spread=spread,
         scanned=(top, fringes),
         warnings=_warnings(inflation, factor, bias, v, top),
+        **_of_curves(full, theta, levels, variance, factor),
     )
 
 
@@ -343,96 +349,209 @@ def fringe_gain(rings: int, fringes: float) -> float:
     return float(chi2_distribution.isf(SIGNIFICANCE / fringes, 1 + rings))
 
 
-def _at_rest(
-    drop: float, factor: float, chi2: float, points: int, near: bool, rings: int, fringes: float
-) -> AtRest:  # fmt: skip
-    ratio = max(0.0, drop) / factor
+def _at_rest(chi2: float, ratio: float, points: int, tries: tuple[float, int] | None) -> AtRest:
+    """The comparison with v = 0; `tries`, of a speed beyond the first fringe: how many fringes and rings were free."""
     p = 0.5 * float(chi2_distribution.sf(ratio, 1)) if ratio > 0 else 1.0
-    p_global = p if near else min(1.0, fringes * float(chi2_distribution.sf(ratio, 1 + rings)))
-    return AtRest(chi2 + max(0.0, drop), ratio, p, p_global, ratio - 2, ratio - float(np.log(points)))
+    p_global = p
+    if tries is not None:
+        fringes, rings = tries
+        p_global = min(1.0, fringes * float(chi2_distribution.sf(ratio, 1 + rings)))
+    return AtRest(chi2, ratio, p, p_global, ratio - 2, ratio - float(np.log(points)))
 
 
-def _seen(theta: Parameters, least: float) -> Parameters:
+def _turning(theta: Parameters, least: float) -> Parameters:
     """The same parameters with a velocity at which curves turn visibly: at v = 0 g2 has no slope in v."""
     return theta._replace(v=np.maximum(theta.v, 0.3 * least))
 
 
-def _spread_of_scores(problem: Problem, theta: Parameters, levels: Levels, shape: list[int]) -> float:
-    """Variance of v from the scatter between curves, over that from the stated errors [1].
-
-    Every curve pulls v by its score, carried through the eliminated normal equations; independent curves pull
-    independently (cluster-robust variance).
-    """
-    free = [engine.V, *shape]
-    equations = engine.normal(problem, theta, levels, free)
-    stages = engine.eliminate(problem, equations, levels, free, None, ALL)
-    last = stages[-1]
-    variance = float(last.inverse[0, 0, last.own.index(0), last.own.index(0)])
-    direction = np.zeros((problem.ring.size, len(free)))
-    direction[:, last.own] = last.inverse[0, 0, last.own.index(0)]
-    for stage in reversed(stages[:-1]):
-        follows = stage.follows[0][problem.groups(stage.level)]
-        direction[:, stage.own] = -np.einsum("nij,nj->ni", follows, direction[:, stage.coarser])
-    pull = np.einsum("np,np->n", direction, equations.g[0])
-    n = pull.size
-    if n < 3 or not 0 < variance < 1e10:
-        return 1.0
-    return float(np.sum((pull - pull.mean()) ** 2) * n / (n - 1) / variance)
-
-
-def _variances(problem: Problem, theta: Parameters, levels: Levels, shape: list[int]) -> dict[int, Array]:
-    """Variance of every internal parameter, shape (groups of its level,); v left out where g2 has no slope in it."""
-    free = [engine.V, *shape] if theta.v[0, 0] > 0 else list(shape)
-    equations = engine.normal(problem, theta, levels, free)
-    found: dict[int, Array] = {}
-    order: list[int] = []
-    joint = np.zeros((1, 0, 0))
-    for stage in reversed(engine.eliminate(problem, equations, levels, free, None, ALL)):
-        own = stage.inverse[0]
-        groups = own.shape[0]
-        if joint.shape[0] not in (1, groups):
-            joint = joint[problem.ring]
-        follows = stage.follows[0][:, :, [stage.coarser.index(p) for p in order]]
-        across = -follows @ joint
-        block = own - across @ np.swapaxes(follows, 1, 2)
-        joint = np.concatenate(
-            [
-                np.concatenate([block, across], axis=2),
-                np.concatenate([np.swapaxes(across, 1, 2), np.broadcast_to(joint, (groups, *joint.shape[1:]))], axis=2),
-            ],
-            axis=1,
-        )
-        order = [*stage.own, *order]
-        found |= {free[p]: block[:, i, i] for i, p in enumerate(stage.own)}
-    return found
-
-
-def _physical(
-    problem: Problem, theta: Parameters, levels: Levels, variance: dict[int, Array], factor: float
-) -> tuple[list[Array], list[Array]]:
-    """Contrast, h, tau0, stretch of every curve, and their standard errors."""
-    values, errors = [], []
+def _of_curves(
+    problem: LeastSquares, theta: Parameters, levels: Levels, variance: dict[int, Array], factor: float
+) -> dict[str, Array]:
+    """Shape of every curve and its standard errors in the order of the set, under the names of :class:`VelocityFit`."""
+    place = np.argsort(problem.order)
+    columns = {"baseline": theta.baseline[0][problem.groups(levels[BASELINE])][place]}
     for p in SHAPE:
         groups = problem.groups(levels[p])
         raw = theta[p][0][groups]
-        value = 1 / (1 + np.exp(-raw)) if p == engine.H else np.exp(raw)
-        values.append(value)
-        errors.append((value * (1 - value) if p == engine.H else value) * np.sqrt(factor * variance[p][groups]))
-    return values, errors
+        value = 1 / (1 + np.exp(-raw)) if p == H else np.exp(raw)
+        slope = value * (1 - value) if p == H else value
+        name = Parameters._fields[p]
+        columns[name] = value[place]
+        columns[f"{name}_error"] = (slope * np.sqrt(factor * variance[p][groups]))[place]
+    return columns
 
 
 def _warnings(inflation: float, factor: float, bias: float, v: float, top: float) -> tuple[str, ...]:
-    found = []
+    texts = []
     if factor == 1.0 and not 1 / 1.8 < inflation < 1.8:
-        found.append(
+        texts.append(
             f"The scatter between curves gives {inflation:.2g} times the variance that the stated errors say; "
             'consider errors = "robust".'
         )
     if abs(bias) > 0.2:
-        found.append(
+        texts.append(
             f"The shape of the rings is poorly known: a bias of {bias:+.2g} errors is expected; share h or stretch, or "
             "measure longer delays."
         )
     if v > 0.8 * top:
-        found.append("The speed lies at the end of the searched range; check the delays.")
-    return tuple(found)
+        texts.append("The speed lies at the end of the searched range; check the delays.")
+    return tuple(texts)
+
+
+@dataclass(frozen=True)
+class SpreadFit:
+    """How far the speed drifts within one series.
+
+    Parameters
+    ----------
+    spread : float
+        Full width of the drift, fitted [m/s]; g2 does not know whether v rose or fell.
+    interval : tuple of float
+        95 % likelihood-ratio interval of it [m/s].
+    ratio, p_value : float
+        Likelihood ratio against a steady speed, and its probability without drift [1].
+    fit : VelocityFit
+        The joint fit with that spread: the mean speed of the series.
+    """
+
+    spread: float
+    interval: tuple[float, float]
+    ratio: float
+    p_value: float
+    fit: VelocityFit
+
+
+def fit_spread(data: CorrelationSet, *, points: int = 7, **options: Any) -> SpreadFit:
+    """Fit the drift of v within a series, with everything else.
+
+    A drift that is even in time multiplies the cosine by sin(x)/x, x = q spread cos(azimuth) tau/2: fringes fade with
+    q tau beyond what the envelope does. chi^2 is profiled over the spread in its square.
+
+    Parameters
+    ----------
+    data : CorrelationSet
+        The series.
+    points : int
+        Spreads tried in each of two rounds.
+    **options
+        Of :func:`fit_velocity`.
+
+    Returns
+    -------
+    SpreadFit
+
+    Raises
+    ------
+    InputError
+        If no motion is resolved, or as :func:`fit_velocity` does.
+    """
+    steady = fit_velocity(data, **options)
+    if not steady.resolved:
+        raise InputError(f"{data.label or 'XPCS'}: no motion is resolved, so its drift cannot be; {steady.describe()}")
+    options = options | {"v_max": min(2.5 * steady.v, steady.scanned[0])}
+    fits = {0.0: steady}
+
+    def profile(spreads: Array) -> tuple[Array, Array]:
+        for s in spreads:
+            if float(s) not in fits:
+                fits[float(s)] = fit_velocity(data, **(options | {"spread": float(s)}))
+        tried = np.array(sorted(fits))
+        return tried, np.array([fits[s].chi2 for s in tried])
+
+    longest = float(np.max(data.q * np.abs(np.cos(data.azimuth))) * data.tau[-1])
+    tried, chi2 = profile(np.linspace(0.0, min(2 * steady.v, 60 / longest), points))
+    for _ in range(2):
+        k = int(np.argmin(chi2))
+        tried, chi2 = profile(np.linspace(tried[max(0, k - 1)], tried[min(tried.size - 1, k + 1)], points))
+    k = int(np.argmin(chi2))
+    factor = fits[tried[k]].used_inflation
+    inside = chi2 - chi2[k] <= LEVEL95 * factor
+    low, high = int(np.argmax(inside)), int(tried.size - 1 - np.argmax(inside[::-1]))
+    ends = (
+        _end(tried, chi2 - chi2[k], low, -1, LEVEL95 * factor),
+        _end(tried, chi2 - chi2[k], high, 1, LEVEL95 * factor),
+    )
+    ratio = float(max(steady.chi2 - chi2[k], 0.0) / factor)
+    p = 0.5 * float(chi2_distribution.sf(ratio, 1)) if ratio > 0 else 1.0
+    return SpreadFit(float(tried[k]), ends, ratio, p, fits[float(tried[k])])
+
+
+def _end(x: Array, rise: Array, inside: int, sign: int, level: float) -> float:
+    """Where the rise passes `level` beyond the point `inside`, linear in the square of x."""
+    outside = inside + sign
+    if not 0 <= outside < x.size:
+        return 0.0 if sign < 0 else np.inf
+    a, b = rise[inside], rise[outside]
+    return float(np.sqrt(x[inside] ** 2 + (level - a) / (b - a) * (x[outside] ** 2 - x[inside] ** 2)))
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Speeds of several series against time.
+
+    Parameters
+    ----------
+    mean, mean_error : float
+        Speed at the weighted mean time, and its standard error [m/s].
+    rate, rate_error : float
+        Change per time [m/s^2].
+    time : float
+        Weighted mean time [s].
+    chi2_constant, chi2_line : float
+        About a constant and about the line [1].
+    p_constant : float
+        Probability of scatter this large about a constant speed [1].
+    used : ndarray of bool, shape (n,)
+        Series with a resolved speed.
+    """
+
+    mean: float
+    mean_error: float
+    rate: float
+    rate_error: float
+    time: float
+    chi2_constant: float
+    chi2_line: float
+    p_constant: float
+    used: NDArray[np.bool_]
+
+
+def trend(fits: Sequence[VelocityFit], times: Sequence[float]) -> Trend:
+    """A constant and a straight line through the speeds of several series at `times` [s].
+
+    Series without resolved motion are left out: an upper limit is not a value.
+
+    Parameters
+    ----------
+    fits : sequence of VelocityFit
+        One per series.
+    times : sequence of float
+        Middle of every series [s].
+
+    Returns
+    -------
+    Trend
+
+    Raises
+    ------
+    InputError
+        Unequal lengths, or fewer than three resolved series.
+    """
+    if len(fits) != len(times):
+        raise InputError(f"trend: {len(fits)} fits need as many times, not {len(times)}")
+    used = np.array([fit.resolved for fit in fits], dtype=bool)
+    if used.sum() < 3:
+        raise InputError(f"trend: {int(used.sum())} series show motion; a drift needs three")
+    v = np.array([fit.v for fit in fits])[used]
+    w = np.array([fit.error for fit in fits])[used] ** -2.0
+    t = np.asarray(times, dtype=float)[used]
+    total = w.sum()
+    middle, mean = float((w * t).sum() / total), float((w * v).sum() / total)
+    lever = float((w * (t - middle) ** 2).sum())
+    if lever <= 0:
+        raise InputError("trend: the times of the series must differ")
+    rate = float((w * (t - middle) * v).sum() / lever)
+    constant = float((w * (v - mean) ** 2).sum())
+    line = float((w * (v - mean - rate * (t - middle)) ** 2).sum())
+    p = float(chi2_distribution.sf(constant, used.sum() - 1))
+    return Trend(mean, total**-0.5, rate, lever**-0.5, middle, constant, line, p, used)

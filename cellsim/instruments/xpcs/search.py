@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array
-from cellsim.instruments.xpcs import engine as engine
-from cellsim.instruments.xpcs.engine import ALL, Levels, Parameters, Problem
+from cellsim.instruments.xpcs.engine import LeastSquares, Levels, Parameters, V, minimise, spread_on, standard_error
 
 STEP = 0.7
 """Phase by which the fastest curve turns between two grid velocities, at the last delay that matters [rad]."""
@@ -56,7 +55,7 @@ class Scan:
         return np.asarray(self.chi2.min(axis=0).sum(axis=-1))
 
 
-def effective_lag(problem: Problem, *, exact: bool = False) -> float:
+def effective_lag(problem: LeastSquares, *, exact: bool = False) -> float:
     """The last delay, as a share of the longest, at which the curves still differ from where they end [1].
 
     `exact`: the curves carry no noise; how far they differ is still judged by their errors.
@@ -68,23 +67,23 @@ def effective_lag(problem: Problem, *, exact: bool = False) -> float:
     plateau = np.sum(w[:, tail] ** 2 * y[:, tail], axis=1, keepdims=True) / np.where(weight > 0, weight, 1.0)
     excess = np.sum((w * (y - plateau)) ** 2, axis=0)
     n = np.count_nonzero(w, axis=0)
-    seen = np.flatnonzero(excess > (0 if exact else n) + 4 * np.sqrt(2 * n) + 4)
-    last = min(k - 1, (int(seen[-1]) + 1 if seen.size else k - 1))
+    moving = np.flatnonzero(excess > (0 if exact else n) + 4 * np.sqrt(2 * n) + 4)
+    last = min(k - 1, (int(moving[-1]) + 1 if moving.size else k - 1))
     return float(np.exp(problem.lag[last] - problem.lag[-1]))
 
 
-def first_fringe(problem: Problem, *, exact: bool = False) -> float:
+def first_fringe(problem: LeastSquares, *, exact: bool = False) -> float:
     """Internal velocity at which the fastest curve turns by pi within the effective delay: slower is next to rest."""
     return np.pi / max(effective_lag(problem, exact=exact), 1e-3)
 
 
-def velocity_grid(problem: Problem, u_max: float) -> Array:
+def velocity_grid(problem: LeastSquares, u_max: float) -> Array:
     """Internal velocities from 0 to `u_max`, fine enough that no fringe is stepped over."""
     step = STEP / max(effective_lag(problem), 1e-3)
     return np.linspace(0.0, u_max, int(np.clip(np.ceil(u_max / step), 8, MOST)) + 1)
 
 
-def scan(problem: Problem, u: Array, *, times: int = 10, stretches: tuple[float, ...] = (0.5, 0.8, 1.3)) -> Scan:
+def scan(problem: LeastSquares, u: Array, *, times: int = 10, stretches: tuple[float, ...] = (0.5, 0.8, 1.3)) -> Scan:
     """chi^2 for every velocity of `u`, minimised over contrast, h, tau0 and stretch ring by ring."""
     low, high = problem.lag[0], problem.lag[-1]
     t_grid = np.linspace(low + 0.35 * (high - low), high + 1.5, times) if problem.lag.size > 1 else np.array([low])
@@ -99,7 +98,7 @@ def scan(problem: Problem, u: Array, *, times: int = 10, stretches: tuple[float,
     return Scan(u, chi2, np.log(contrast), np.log(h / (1 - h)), lt[best], ls[best])
 
 
-def _ring(problem: Problem, here: slice, E: Array, u: Array) -> tuple[Array, Array, Array, Array]:
+def _ring(problem: LeastSquares, here: slice, E: Array, u: Array) -> tuple[Array, Array, Array, Array]:
     """Least chi^2, contrast, h and number of the shape for every u, below and above h = 1/2, shape (2, g)."""
     W, y = problem.root_weight[here] ** 2, problem.y[0, here]
     phase, damping = problem.phase[here], problem.half_spread[here]
@@ -114,19 +113,20 @@ def _ring(problem: Problem, here: slice, E: Array, u: Array) -> tuple[Array, Arr
     s_c, s_c2, s_cy = project(1, W, cosine), project(3, W, cosine), project(1, W * y, cosine)
     s_cc = project(2, W, cosine**2)
     rows, half = np.arange(u.size), H_GRID.size // 2
-    found = []
-    for part in (H_GRID[:half], H_GRID[half:]):
-        drop = np.empty((part.size, *s_c.shape))
+    best = []
+    for fractions in (H_GRID[:half], H_GRID[half:]):
+        drop = np.empty((fractions.size, *s_c.shape))
         contrast = np.empty_like(drop)
-        for n, h in enumerate(part):
+        for n, h in enumerate(fractions):
             a, b, d = (1 - h) ** 2, h**2, 2 * h * (1 - h)
             below = a * a * s_1 + b * b * s_4 + 2 * a * b * s_2 + d * (d * s_cc + 2 * a * s_c + 2 * b * s_c2)
             contrast[n] = np.maximum(a * s_y + b * s_y2 + d * s_cy, 0.0) / below
             drop[n] = contrast[n] ** 2 * below
         across = drop.transpose(1, 0, 2).reshape(u.size, -1)
         n, k = np.divmod(np.argmax(across, axis=1), E.shape[0])
-        found.append((s_yy - drop[n, rows, k], np.maximum(contrast[n, rows, k], 1e-9), part[n], k.astype(float)))
-    return tuple(np.stack(parts) for parts in zip(*found, strict=True))  # type: ignore[return-value]
+        least, amplitude = s_yy - drop[n, rows, k], np.maximum(contrast[n, rows, k], 1e-9)
+        best.append((least, amplitude, fractions[n], k.astype(float)))
+    return tuple(np.stack(halves) for halves in zip(*best, strict=True))  # type: ignore[return-value]
 
 
 def minima(values: Array, most: int) -> NDArray[np.intp]:
@@ -136,10 +136,11 @@ def minima(values: Array, most: int) -> NDArray[np.intp]:
     return local[np.argsort(values[local])][:most]
 
 
-def starts_at(found: Scan, rows: NDArray[np.intp]) -> Parameters:
+def starts_at(scanned: Scan, rows: NDArray[np.intp]) -> Parameters:
     """Two starts on every chosen row of a scan: all small h first, then all large."""
-    a, b, c, d = (x[:, rows].reshape(-1, x.shape[-1]) for x in (found.contrast, found.h, found.tau0, found.stretch))
-    return Parameters(np.tile(found.u[rows], 2)[:, None], a, b, c, d, np.zeros_like(a))
+    shape = (scanned.contrast, scanned.h, scanned.tau0, scanned.stretch)
+    a, b, c, d = (x[:, rows].reshape(-1, x.shape[-1]) for x in shape)
+    return Parameters(np.tile(scanned.u[rows], 2)[:, None], a, b, c, d, np.zeros_like(a))
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ class Profile:
 
     Parameters
     ----------
-    problem : Problem
+    problem : LeastSquares
         Data.
     levels : tuple of int
         Level of each parameter.
@@ -184,7 +185,7 @@ class Profile:
         Parameters adjusted besides v.
     """
 
-    problem: Problem
+    problem: LeastSquares
     levels: Levels
     shape: list[int]
 
@@ -194,16 +195,16 @@ class Profile:
         Rings that share nothing but v take the best of the alternatives one by one: h and 1 - h may both be minima,
         ring by ring.
         """
-        theta, chi2 = engine.minimise(self.problem, self._on_levels(starts), self.levels, self.shape)
+        theta, chi2 = minimise(self.problem, self._on_levels(starts), self.levels, self.shape)
         chi2 = chi2.reshape(alternatives, -1, chi2.shape[1])
         best = np.argmin(chi2, axis=0)
         component = max(self.levels[p] for p in self.shape)
-        kept = [theta.v[: best.shape[0]]]
+        chosen = [theta.v[: best.shape[0]]]
         for p in range(1, 6):
-            pick = engine.spread_on(self.problem, best, component, self.levels[p])
+            pick = spread_on(self.problem, best, component, self.levels[p])
             values = theta[p].reshape(alternatives, -1, theta[p].shape[1])
-            kept.append(np.take_along_axis(values, np.broadcast_to(pick, values.shape[1:])[None], axis=0)[0])
-        return Fits(Parameters(*kept), chi2.min(axis=0).sum(axis=1))
+            chosen.append(np.take_along_axis(values, np.broadcast_to(pick, values.shape[1:])[None], axis=0)[0])
+        return Fits(Parameters(*chosen), chi2.min(axis=0).sum(axis=1))
 
     def _on_levels(self, ringwise: Parameters) -> Parameters:
         """Starts given per ring, on the levels of the fit."""
@@ -215,9 +216,9 @@ class Profile:
                 values[p] = values[p][:, self.problem.ring] if size == curves else values[p].mean(axis=1, keepdims=True)
         return Parameters(*values)
 
-    def from_scan(self, found: Scan, rows: NDArray[np.intp]) -> Fits:
+    def from_scan(self, scanned: Scan, rows: NDArray[np.intp]) -> Fits:
         """Fit at the velocities of some rows of a scan."""
-        return self.at(starts_at(found, rows), 2)
+        return self.at(starts_at(scanned, rows), 2)
 
     def near(self, theta: Parameters, u: Array) -> Fits:
         """Fit at velocities `u`, starting from one `theta` and from what a scan finds there."""
@@ -227,32 +228,27 @@ class Profile:
 
     def free(self, starts: Parameters) -> Fits:
         """Fit everything, v too."""
-        theta, chi2 = engine.minimise(self.problem, starts, self.levels, [engine.V, *self.shape])
+        theta, chi2 = minimise(self.problem, starts, self.levels, [V, *self.shape])
         return Fits(theta, chi2[:, 0])
 
     def width(self, theta: Parameters) -> float:
         """Standard error of the internal velocity by the curvature of chi^2; inf where it has none."""
-        free = [engine.V, *self.shape]
-        equations = engine.normal(self.problem, theta, self.levels, free)
-        last = engine.eliminate(self.problem, equations, self.levels, free, None, ALL)[-1]
-        place = last.own.index(0)
-        variance = float(last.inverse[0, 0, place, place])
-        return float(np.sqrt(variance)) if 0 < variance < 1e10 else np.inf
+        return standard_error(self.problem, theta, self.levels, [V, *self.shape])
 
 
 AROUND = np.array([0.1, 0.25, 0.45, 0.7, 1.0, 1.4, 2.0, 3.0])
 """Distances from a minimum at which velocities are fitted afresh, in steps of the grid [1]."""
 
 
-def search(profile: Profile, found: Scan, rows: NDArray[np.intp]) -> tuple[Fits, Fits]:
+def search(profile: Profile, scanned: Scan, rows: NDArray[np.intp]) -> tuple[Fits, Fits]:
     """The best fit at rest, and fits from `rows` (of which the first is v = 0), the best one looked at more closely.
 
     Which h is better may change with v ring by ring, and h, tau0 and v make up for one another next to rest: the sum
     over rings has several minima within one fringe. Velocities on both sides of the best fit are fitted afresh, and
     every local minimum of that profile is followed.
     """
-    step, top = found.u[1], 1.05 * found.u[-1]
-    fixed = profile.from_scan(found, rows)
+    step, top = scanned.u[1], 1.05 * scanned.u[-1]
+    fixed = profile.from_scan(scanned, rows)
     fits = profile.free(fixed.take(rows > 0).theta)
     for _ in range(3):
         best = fits.best
@@ -271,16 +267,16 @@ def search(profile: Profile, found: Scan, rows: NDArray[np.intp]) -> tuple[Fits,
 
 @dataclass(frozen=True)
 class Interval:
-    """The minimum, the ends of the set within the rise, and of the part around the minimum [internal]."""
+    """The minimum, the ends of the set within the rise, and those of the fringe around the minimum [internal]."""
 
     best: Fits
     low: float
     high: float
-    own: tuple[float, float]
+    fringe: tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Choice:
+class FringeChoice:
     """Which minimum is believed: the deepest, unless it is a distant fringe that rest does as well as by chance.
 
     Next to rest v adds one parameter to the model at rest. A distant fringe is another model, free to use the shape of
@@ -307,7 +303,7 @@ class Choice:
 
 
 def interval(
-    profile: Profile, fits: Fits, still: Fits, rise: float, step: float, top: float, choice: Choice
+    profile: Profile, fits: Fits, still: Fits, rise: float, step: float, top: float, choice: FringeChoice
 ) -> Interval:
     """Hull of all velocities at which chi^2 lies no more than `rise` above the minimum that is believed.
 
@@ -325,7 +321,7 @@ def interval(
         Velocity in which a fringe does not change [internal].
     top : float
         Nothing is tried beyond [internal].
-    choice : Choice
+    choice : FringeChoice
         Which minimum is believed.
 
     Returns
@@ -333,29 +329,31 @@ def interval(
     Interval
         `high` is inf where nothing below `top` is excluded.
     """
-    everything = joined(fits, still)
+    known = joined(fits, still)
+    # A crossing may come across a deeper minimum than the one it began from; then the limit was too high and the whole
+    # set is made again.
     for _ in range(3):
-        best = choice.of(everything)
+        best = choice.of(known)
         limit = float(best.chi2[0]) + rise
-        low, passed = _crossing(profile, best, -1, limit, step, top)
-        high, also = _crossing(profile, best, +1, limit, step, top)
-        seen = [everything, *passed, *also]
-        own = (low, high)
-        u = everything.theta.v[:, 0]
-        others = np.flatnonzero((everything.chi2 <= limit) & ((u < low) | (u > high)))
+        low, below = _crossing(profile, best, -1, limit, step, top)
+        high, above = _crossing(profile, best, +1, limit, step, top)
+        fringe = (low, high)
+        tried = [known, *below, *above]
+        u = known.theta.v[:, 0]
+        others = np.flatnonzero((known.chi2 <= limit) & ((u < low) | (u > high)))
         if others.size:
             slowest, quickest = others[np.argmin(u[others])], others[np.argmax(u[others])]
             if u[slowest] < low:
-                low, passed = _crossing(profile, everything.take([slowest]), -1, limit, step, top)
-                seen += passed
+                low, below = _crossing(profile, known.take([slowest]), -1, limit, step, top)
+                tried += below
             if u[quickest] > high:
-                high, passed = _crossing(profile, everything.take([quickest]), +1, limit, step, top)
-                seen += passed
-        lowest = choice.of(joined(*seen))
+                high, above = _crossing(profile, known.take([quickest]), +1, limit, step, top)
+                tried += above
+        lowest = choice.of(joined(*tried))
         if abs(float(lowest.chi2[0] - best.chi2[0])) < 2e-3:
             break
-        everything = joined(everything, lowest, profile.free(lowest.theta))
-    return Interval(best, low, high, own)
+        known = joined(known, lowest, profile.free(lowest.theta))
+    return Interval(best, low, high, fringe)
 
 
 def _crossing(
@@ -365,42 +363,43 @@ def _crossing(
 
     The root of the rise is close to linear in v far from 0 and in v^2 near it; the bracket is closed in v^2.
     """
-    u, made = start.u, list[Fits]()
+    u, tried = start.u, list[Fits]()
     if sign < 0 and u == 0.0:
-        return 0.0, made
+        return 0.0, tried
     width = profile.width(start.theta) if u > 0 else np.inf
     reach = float(np.clip(1.6 * width, 1e-7 * u, step)) if np.isfinite(width) else 0.2 * step
+    open_end = 0.0 if sign < 0 else np.inf
     inner, outer = (u, float(start.chi2[0])), (np.nan, np.nan)
     for _ in range(14):
         trial = np.unique(np.clip(u + sign * reach * np.array([1.0, 1.6, 2.6]), 0.0, top))[::sign]
-        inner, outer, got = _advance(profile, start, trial, limit, inner)
-        made.append(got)
+        inner, outer, fits = _advance(profile, start, trial, limit, inner)
+        tried.append(fits)
         if np.isfinite(outer[0]):
             break
         if inner[0] in (0.0, top):
-            return (0.0 if sign < 0 else np.inf), made
+            return open_end, tried
         reach *= 2.6
     else:
-        return (0.0 if sign < 0 else np.inf), made
+        return open_end, tried
     for _ in range(2):
         trial = np.sqrt(np.linspace(inner[0] ** 2, outer[0] ** 2, 6)[1:-1])
-        inner, closer, got = _advance(profile, start, trial, limit, inner)
+        inner, closer, fits = _advance(profile, start, trial, limit, inner)
         outer = closer if np.isfinite(closer[0]) else outer
-        made.append(got)
+        tried.append(fits)
     floor = min(float(start.chi2[0]), inner[1])
     a, b, c = (np.sqrt(max(x - floor, 0.0)) for x in (inner[1], limit, outer[1]))
     share = np.clip((b - a) / max(c - a, 1e-12), 0.0, 1.0)
-    return float(np.sqrt(inner[0] ** 2 + share * (outer[0] ** 2 - inner[0] ** 2))), made
+    return float(np.sqrt(inner[0] ** 2 + share * (outer[0] ** 2 - inner[0] ** 2))), tried
 
 
 def _advance(
     profile: Profile, start: Fits, trial: Array, limit: float, inner: tuple[float, float]
 ) -> tuple[tuple[float, float], tuple[float, float], Fits]:
     """Fit at `trial` velocities, in the order of going outward; the last inside and the first outside the limit."""
-    got = profile.near(start.theta, trial)
-    outside = np.flatnonzero(got.chi2 > limit)
+    fits = profile.near(start.theta, trial)
+    outside = np.flatnonzero(fits.chi2 > limit)
     j = int(outside[0]) if outside.size else trial.size
     if j:
-        inner = (float(trial[j - 1]), float(got.chi2[j - 1]))
-    outer = (float(trial[j]), float(got.chi2[j])) if j < trial.size else (np.nan, np.nan)
-    return inner, outer, got
+        inner = (float(trial[j - 1]), float(fits.chi2[j - 1]))
+    outer = (float(trial[j]), float(fits.chi2[j])) if j < trial.size else (np.nan, np.nan)
+    return inner, outer, fits

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cellsim.base import Array
-from cellsim.instruments.xpcs import engine as engine
 from cellsim.instruments.xpcs.correlation import CorrelationSet, envelope, heterodyne_g2
-from cellsim.instruments.xpcs.engine import JOINT, Parameters, relative_bias
+from cellsim.instruments.xpcs.engine import JOINT, LeastSquares, Parameters, V, minimise, prepare, relative_bias
 from cellsim.instruments.xpcs.fit import SHAPE, VelocityFit, fastest, fringe_gain
 from cellsim.instruments.xpcs.search import effective_lag, first_fringe
 
@@ -92,7 +91,7 @@ def usable_window(
     """
     top = fastest(data)
     shape = {"contrast": contrast, "h": h, "tau0": tau0, "stretch": stretch}
-    still = engine.prepare(replace(data, g2=heterodyne_g2(data.q, data.azimuth, data.tau, v=0.0, **shape)))  # type: ignore[arg-type]
+    still = prepare(replace(data, g2=heterodyne_g2(data.q, data.azimuth, data.tau, v=0.0, **shape)))  # type: ignore[arg-type]
     near = first_fringe(still, exact=True) * still.scale
     fringes = max(1.0, top / still.scale * effective_lag(still, exact=True) / np.pi)
     far = (CERTAINTY + np.sqrt(CERTAINTY**2 + fringe_gain(still.starts.size, fringes))) ** 2
@@ -129,29 +128,29 @@ def _longest_run(mask: NDArray[np.bool_], position: Array) -> tuple[int, int]:
 
 
 def window_of(data: CorrelationSet, fit: VelocityFit) -> Window:
-    """:func:`usable_window` of a series with the shape that its fit found."""
+    """:func:`usable_window` of a series with the shape of its fit."""
     return usable_window(data, contrast=fit.contrast, h=fit.h, tau0=fit.tau0, stretch=fit.stretch)
 
 
 def _expected(data: CorrelationSet, v: Array, shape: dict[str, ArrayLike]) -> Array:
     """chi^2 of the best fit at rest to noise-free curves at speeds `v`, shape (n,)."""
     clean = [heterodyne_g2(data.q, data.azimuth, data.tau, v=x, **shape) for x in v]  # type: ignore[arg-type]
-    problems = [engine.prepare(replace(data, g2=g2, good=data.usable)) for g2 in clean]
+    problems = [prepare(replace(data, g2=g2, good=data.usable)) for g2 in clean]
     stacked = replace(problems[0], y=np.concatenate([p.y for p in problems]))
     start = _truth(data, stacked, np.zeros(v.size), shape)
-    theta, first = engine.minimise(stacked, start, JOINT, SHAPE)
+    theta, first = minimise(stacked, start, JOINT, SHAPE)
     others = [start._replace(tau0=start.tau0 - 1.0, stretch=start.stretch + 0.3), theta._replace(h=-theta.h)]
-    chi2 = np.minimum.reduce([first, *(engine.minimise(stacked, other, JOINT, SHAPE)[1] for other in others)])
+    chi2 = np.minimum.reduce([first, *(minimise(stacked, other, JOINT, SHAPE)[1] for other in others)])
     return chi2.sum(axis=1) + np.array([p.constant for p in problems])
 
 
 def _bias(data: CorrelationSet, v: Array, shape: dict[str, ArrayLike]) -> Array:
     """First-order bias of v over its error at speeds `v`, shape (n,)."""
-    problem = engine.prepare(data)
-    return relative_bias(problem, _truth(data, problem, v / problem.scale, shape), JOINT, [engine.V, *SHAPE])
+    problem = prepare(data)
+    return relative_bias(problem, _truth(data, problem, v / problem.scale, shape), JOINT, [V, *SHAPE])
 
 
-def _truth(data: CorrelationSet, problem: engine.Problem, u: Array, shape: dict[str, ArrayLike]) -> Parameters:
+def _truth(data: CorrelationSet, problem: LeastSquares, u: Array, shape: dict[str, ArrayLike]) -> Parameters:
     """Internal coordinates of the given shape, ring by ring, at internal velocities `u`."""
     rings = problem.order[problem.starts]
     contrast, h, tau0, stretch = (
@@ -234,9 +233,9 @@ def master_curve(data: CorrelationSet, fit: VelocityFit, *, largest_error: float
     good = data.usable & (slope > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         good &= data.error < largest_error * slope
-        shown = [path, cosine + residual / slope, data.error / slope, (data.tau / tau0) ** stretch,
-                 E + residual / slope_E, data.error / np.abs(slope_E)]  # fmt: skip
+        waves = [cosine + residual / slope, data.error / slope]
+        decays = [(data.tau / tau0) ** stretch, E + residual / slope_E, data.error / np.abs(slope_E)]
     order = np.argsort(path[good], kind="stable")
     curve = np.broadcast_to(np.arange(data.q.size)[:, None], data.g2.shape)
-    a, b, c, d, e, f = (np.broadcast_to(x, data.g2.shape)[good][order] for x in shown)
+    a, b, c, d, e, f = (np.broadcast_to(x, data.g2.shape)[good][order] for x in (path, *waves, *decays))
     return MasterCurve(a, b, c, d, e, f, curve[good][order])

@@ -5,7 +5,7 @@ import pytest
 
 from cellsim import OnsagerMatrix
 from cellsim.base import F, InputError
-from cellsim.electrolyte.ion_potentials import ion_potentials
+from cellsim.electrolyte.onsager import ion_potentials
 
 ONE = OnsagerMatrix([[2.0e-13, 0.6e-13], [0.6e-13, 5.0e-13]], (1, -1), (1, 1), 1000.0, 350.0, "solvent")
 STAR = OnsagerMatrix([[2.0e-12, 1.2e-13], [1.2e-13, 9.0e-15]], (1, -20), (20, 1), 10.0, 303.0, "solvent")

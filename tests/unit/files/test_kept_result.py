@@ -5,7 +5,7 @@ import json
 import pytest
 import xarray as xr
 
-from cellsim.files.result import keep
+from cellsim.files.folder import keep
 
 
 class Found:

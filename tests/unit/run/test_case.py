@@ -177,12 +177,12 @@ def test_a_followed_table_starts_at_its_first_time(folder: Path) -> None:
 def test_measured_data_count_positions_from_the_case_origin(folder: Path) -> None:
     profile, current = read(folder, FULL).measured
     assert profile.position is not None
-    np.testing.assert_allclose(profile.position, [75e-6, 125e-6, 175e-6], rtol=1e-12)
-    np.testing.assert_allclose(profile.time, [0, 90], rtol=1e-12)
-    np.testing.assert_allclose(profile.value, [[1000, 1000, 1000], [1100, 1000, 900]], rtol=1e-12)
-    assert (profile.error, profile.label) == (40, "MRI")
+    np.testing.assert_allclose(profile.position, [75e-6, 125e-6, 175e-6] * 2, rtol=1e-12)
+    np.testing.assert_allclose(profile.times, [0, 90], rtol=1e-12)
+    np.testing.assert_allclose(profile.value, [1000, 1000, 1000, 1100, 1000, 900], rtol=1e-12)
+    assert np.all(profile.error == 40) and profile.label == "MRI"
     np.testing.assert_allclose(current.value, [5, 10], rtol=1e-12)
-    assert current.error == pytest.approx(0.1)
+    assert current.error == pytest.approx(0.1 * np.ones(2))
     assert current.label == "current.csv"
 
 

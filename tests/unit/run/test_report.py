@@ -10,7 +10,7 @@ import pytest
 
 from cellsim import Cell, Options, Protocol, Solution, TransportSet, hold_voltage, simulate
 from cellsim.run.case import Case
-from cellsim.run.report import summary_rows, write_report
+from cellsim.run.folder import summary_rows, write_report
 
 SET = TransportSet.constant(kappa=0.1, D=1e-11, t_plus=0.2, status="assumed", note="assumed <for> the test")
 CASE = Case("Title & <more>", Cell(1e-3, 298.15), SET, Protocol((hold_voltage(0.01, 3e4),)), 1000.0, text="a = '<b>'")

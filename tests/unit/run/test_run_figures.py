@@ -14,7 +14,7 @@ from cellsim import hold_voltage as hold
 from cellsim.cell.protocol import Step
 from cellsim.drawing import figstyle
 from cellsim.electrolyte.describe import plot_set
-from cellsim.instruments.measured import Measured
+from cellsim.instruments.measurement import ConcentrationMap, series
 from cellsim.run.case import Case, Output
 from cellsim.run.figures import (
     FIGURES,
@@ -31,11 +31,6 @@ SET = TransportSet.constant(
     note="every number is assumed",
 )  # fmt: skip
 COARSE = Options(cells=40, rtol=1e-3)
-
-
-@pytest.fixture(autouse=True)
-def coarse_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(figstyle._RC, "savefig.dpi", 40)
 
 
 def run(*steps: Step, cell: Cell | None = None) -> Solution:
@@ -119,11 +114,11 @@ def test_measured_data_are_drawn_as_points(
     polarised: Solution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = texts(monkeypatch)
-    x = np.linspace(1e-4, 9e-4, 9)
+    x, c = np.linspace(1e-4, 9e-4, 9), np.full((2, 9), 1000.0)
     data = (
-        Measured("profile", np.array([0.0, 3e4]), np.full((2, 9), 1000.0), x, 40.0, "a profile"),
-        Measured("current", np.array([100.0, 2e4, 1e9]), np.array([4.0, 2.0, 0.0]), None, 0.1, "a current"),
-        Measured("voltage", np.array([100.0, 2e4]), np.array([0.05, 0.05]), None, None, "a voltage"),
+        ConcentrationMap(np.array([0.0, 3e4]), x, c, 0.04 * c, label="a profile").measurement(1000.0),
+        series("current", np.array([100.0, 2e4, 1e9]), np.array([4.0, 2.0, 0.0]), error=0.1, label="a current"),
+        series("voltage", np.array([100.0, 2e4]), np.array([0.05, 0.05]), label="a voltage"),
     )
     write_figures(polarised, tmp_path, case=case_of(polarised, measured=data))
     assert "a current" in found[0]

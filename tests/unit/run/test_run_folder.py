@@ -12,7 +12,7 @@ from cellsim.base import InputError
 from cellsim.files.folder import check_writable
 from cellsim.run import folder as run_folder
 from cellsim.run.case import Case, parse_case
-from cellsim.run.folder import FIGURES, REPORT, predict, read_run, summarise, wanted_times, write_run
+from cellsim.run.folder import REPORT, predict, read_run, summarise, wanted_times, write_run
 from cellsim.solvers.solution import Solution
 
 SCHEMA = Path(__file__).parents[3] / "docs/schema.md"
@@ -57,7 +57,7 @@ def interrupted(case: Case) -> Solution:
 
 
 def a_figure(directory: Path) -> None:
-    (directory / FIGURES[0]).write_text("drawn")
+    (directory / "current.png").write_text("drawn")
     (directory / REPORT).write_text("told")
 
 
@@ -135,9 +135,9 @@ def test_a_failure_while_writing_leaves_the_finished_run(case: Case, done: Solut
 def test_old_figures_and_report_go_and_other_files_stay(case: Case, done: Solution, tmp_path: Path) -> None:
     write_run(tmp_path / "run", case, done, draw=a_figure)
     (tmp_path / "run" / "notes.txt").write_text("mine")
-    assert all((tmp_path / "run" / name).exists() for name in (FIGURES[0], REPORT))
+    assert all((tmp_path / "run" / name).exists() for name in ("current.png", REPORT))
     write_run(tmp_path / "run", case, done)
-    assert not any((tmp_path / "run" / name).exists() for name in (FIGURES[0], REPORT))
+    assert not any((tmp_path / "run" / name).exists() for name in ("current.png", REPORT))
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
 
 

@@ -7,7 +7,6 @@ import cellsim
 from cellsim import Cell, Electrode, Options, Protocol, Resistance, StopConditions, TransportSet
 from cellsim.base import InputError
 from cellsim.cell.protocol import Step, hold_current, hold_voltage, rest
-from cellsim.solvers.march import _corners
 
 QUICK = Options(cells=24, rtol=3e-4)
 CELL = Cell(1e-4, 298.15, positive=Electrode(Resistance(0.001)), negative=Electrode(Resistance(0.002)))
@@ -71,6 +70,7 @@ def test_stop_conditions_are_met_where_they_say(name, solver):
     assert value(s) == pytest.approx(getattr(step.stop, name), rel=1e-6)
 
 
+@pytest.mark.slow  # FiPy takes seconds
 def test_current_rate_ends_a_step_near_the_steady_state():
     step = hold_voltage(0.02, 5000.0, StopConditions(current_rate_below=1e-4))
     s = run(step, times=np.linspace(0, 200, 401), options=Options(cells=24, rtol=1e-5))
@@ -103,6 +103,7 @@ def test_leaving_the_range_is_a_status_unless_clamped():
     assert clamped.status == "done" and clamped.attributes["clamped"] == 1
 
 
+@pytest.mark.slow  # FiPy takes seconds
 def test_mirror_symmetry():
     symmetric = Cell(1e-4, 298.15)
     a = run(hold_voltage(0.03, 100.0), cell=symmetric)
@@ -123,13 +124,6 @@ def test_following_a_ramp_with_corners_resolves_them():
     value = np.array([1.0, 1.0, 6.0, 6.0])
     s = run(Step("current", value, 40.0, time=time), times=[10.0, 10.25, 10.5])
     assert np.interp([10.0, 10.25, 10.5], s["time"], s["i"]) == pytest.approx([1.0, 3.5, 6.0], rel=1e-9)
-
-
-def test_corners_keep_what_matters():
-    x = np.linspace(0, 10, 101)
-    y = np.where(x < 4, 1.0, np.where(x < 6, 1 + (x - 4), 3.0))
-    kept = _corners(x, y, 1e-6)
-    assert x[kept] == pytest.approx([0, 4, 6, 10])
 
 
 def test_interrupt_keeps_what_is_done():
@@ -196,7 +190,8 @@ THIN = Cell(2e-4, 298.15)
 FAST_SET = TransportSet.constant(kappa=1.0, D=3e-10, t_plus=0.3, chi=1.2, V_e=5e-5, V_0=1e-4)
 
 
-@FIPY_AND_MATERIAL
+@pytest.mark.slow
+@pytest.mark.parametrize("solver", ["fipy", "material"])
 def test_a_voltage_that_begins_at_zero(solver):
     s = run(hold_voltage(0.0, 100.0), cell=THIN, transport=FAST_SET, solver=solver)
     assert s.status == "done"
@@ -231,6 +226,7 @@ def test_the_current_jumps_and_the_walls_do_not(solver):
     assert np.array_equal(s["c_face"][off], s["c_face"][off + 1])
 
 
+@pytest.mark.slow  # FiPy takes seconds
 def test_a_late_step_starts():
     thin = Cell(2e-6, 298.15)
     s = run(rest(30 * 86400.0), hold_voltage(0.05, 100.0), cell=thin, transport=FAST_SET)
@@ -257,7 +253,8 @@ def test_depletion_limit_above_the_initial_state_is_refused():
         run(rest(1.0), options=Options(cells=24, c_min=1500.0))
 
 
-@FIPY_AND_MATERIAL
+@pytest.mark.slow
+@pytest.mark.parametrize("solver", ["fipy", "material"])
 def test_interface_shift_does_not_depend_on_output_times(solver):
     few = run(hold_voltage(0.05, 100.0), cell=THIN, transport=FAST_SET, solver=solver, times=[100.0])
     many = run(hold_voltage(0.05, 100.0), cell=THIN, transport=FAST_SET, solver=solver, times=np.linspace(0, 100, 51))

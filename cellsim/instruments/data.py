@@ -1,0 +1,516 @@
+"""Data files and data sheets, read once into measurements (docs/compare.md).
+
+A file that explains itself (a potentiostat export, a table with units in the header) is named as it is. What needs
+more, a raster of intensities or raw MRI profiles, is named through a data sheet: a TOML file with `kind` and `file`.
+The [[measured]] tables of a case are data sheets too. A table whose headings carry no units is read by its columns'
+order, with the units in the sheet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from cellsim.base import Array, InputError, factor_to_si
+from cellsim.cell.geometry import Cell
+from cellsim.cell.protocol import Protocol
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.files.schema import Table, read_toml
+from cellsim.instruments.looks import Frame, SetLook, Velocity, VelocityLook
+from cellsim.instruments.measurement import QUANTITIES, ConcentrationMap, Measurement, series, velocities
+from cellsim.instruments.noise import Noise
+from cellsim.instruments.potentiostat import (
+    ENDINGS,
+    PotentiostatData,
+    factor_of,
+    from_table,
+    per_area,
+    read_potentiostat,
+)
+from cellsim.instruments.tables import ERROR, Column, DataTable, axes, grid, parse_number, read_table
+from cellsim.solvers.solution import Solution
+
+KINDS = ("current", "voltage", "profile", "velocity", "xam", "mri")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What was measured on, as far as data need it.
+
+    Parameters
+    ----------
+    cell : Cell
+        Electrode area, thickness, and the origin of positions.
+    transport : TransportSet
+        The electrolyte.
+    protocol : Protocol
+        Which of current and voltage is imposed.
+    c0 : float
+        Initial, uniform salt concentration [mol/m^3].
+    """
+
+    cell: Cell
+    transport: TransportSet
+    protocol: Protocol
+    c0: float
+
+    @property
+    def origin(self) -> float:
+        """Where positions count from: distance from the positive interface [m]."""
+        return self.cell.from_origin(0.0)
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+def read_measurements(path: str | Path, setup: Setup) -> tuple[Measurement, ...]:
+    """What one file holds of measurements on a cell.
+
+    Parameters
+    ----------
+    path : str or Path
+        A potentiostat export, a table with units in its header, or a data sheet.
+    setup : Setup
+        What was measured on.
+
+    Returns
+    -------
+    tuple of Measurement
+        A potentiostat file gives the current, the voltage or both, whichever the protocol does not impose throughout.
+
+    Raises
+    ------
+    InputError
+        Anything unreadable, or a file that needs a data sheet.
+    """
+    path = Path(path)
+    ending = path.suffix.lower()
+    if ending == ".toml":
+        return read_sheet(read_toml(path), setup)
+    if ending in ENDINGS:
+        return recorded(read_potentiostat(path), setup)
+    if ending in (".npz", ".spec"):
+        raise InputError(f'{path}: intensities need a data sheet, a TOML file with kind = "xam" (docs/compare.md)')
+    table = read_table(path)
+    names = {column.name.lower() for column in table.columns}
+    if not names & {"position", "x"}:
+        return recorded(from_table(table), setup)
+    if names & {"c", "concentration"}:
+        return (concentrations(table, origin=setup.origin).measurement(setup.c0),)
+    if names & {"v", "v_0", "v_minus", "v_plus"}:
+        return (velocity_points(table, origin=setup.origin),)
+    if "intensity" in names:
+        raise InputError(f'{path}: intensities need a data sheet, a TOML file with kind = "xam" (docs/compare.md)')
+    raise InputError(f"{path}: has positions but neither c nor v_0, v_minus nor intensity")
+
+
+def recorded(
+    data: PotentiostatData, setup: Setup, *, only: str = "", label: str = "", error: float | None = None
+) -> tuple[Measurement, ...]:
+    """Current and voltage of a potentiostat file, what the protocol imposes from beginning to end left out.
+
+    Parameters
+    ----------
+    data : PotentiostatData
+        The file.
+    setup : Setup
+        What was measured on.
+    only : str
+        "current" or "voltage": this one, imposed or not.
+    label : str
+        Default the name of the file.
+    error : float, optional
+        Standard error of every point [A/m^2 or V].
+
+    Returns
+    -------
+    tuple of Measurement
+
+    Raises
+    ------
+    InputError
+        None of them, or a total current without an area.
+    """
+    free = {"current" if step.drive == "voltage" else "voltage" for step in setup.protocol.steps}
+    wanted = {only} if only else free
+    label = label or data.path.name
+    taken = []
+    if "current" in wanted and data.current is not None:
+        density = data.current_density(setup.cell.area)
+        notes = data.notes
+        stated, used = None if data.per_area else data.area, setup.cell.area
+        if stated is not None and used is not None and abs(stated / used - 1) > 1e-3:
+            notes += (f"the file states an area of {1e4 * stated:.4g} cm^2; the case's is used",)
+        taken.append(series("current", data.time, density, error=error, label=label, notes=notes))
+    if "voltage" in wanted and data.voltage is not None:
+        taken.append(series("voltage", data.time, data.voltage, error=error, label=label, notes=data.notes))
+    if not taken:
+        raise InputError(f"{data.path}: holds no {' or '.join(sorted(wanted))}, the quantity this case leaves free")
+    return tuple(taken)
+
+
+def concentrations(table: DataTable, *, origin: float = 0.0, label: str = "") -> ConcentrationMap:
+    """A long table of concentrations: time, position, c and, if known, error, one row per point.
+
+    Parameters
+    ----------
+    table : DataTable
+        Units in the header.
+    origin : float
+        Where its positions count from: distance from the positive interface [m].
+    label : str
+        For figures; default the name of the file.
+
+    Returns
+    -------
+    ConcentrationMap
+
+    Raises
+    ------
+    InputError
+        A column missing or without unit, an incomplete grid, anything not a number.
+    """
+    time, position = axes(table, origin)
+    c, error = table.required(("c", "concentration"), ["mol/m^3"]), table.quantity(ERROR, ["mol/m^3"])
+    times, places, (values, errors) = grid(table.path, time, position, c, error)
+    assert values is not None
+    return ConcentrationMap(times, places, values, errors, label=label or table.path.name)
+
+
+def velocity_points(
+    table: DataTable,
+    *,
+    origin: float = 0.0,
+    quantity: Velocity | None = None,
+    frame: Frame | None = None,
+    unsigned: bool | None = None,
+    label: str = "",
+) -> Measurement:
+    """A long table of velocities: time, position, v and, if known, error, one row per point.
+
+    Parameters
+    ----------
+    table : DataTable
+        Units in the header. The column is ``v_0`` (solvent), ``v_minus``, ``v_plus``, or ``v``.
+    origin : float
+        Where its positions count from: distance from the positive interface [m].
+    quantity, frame : str, optional
+        What ``v`` is; default: by the column's name, the lab frame for the solvent, the interface frame for ions.
+    unsigned : bool, optional
+        Only the magnitude was measured; default: true where no value is negative.
+    label : str
+        For figures; default the name of the file.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    InputError
+        A column missing or without unit, anything not a number, a negative value among magnitudes.
+    """
+    time, position = axes(table, origin)
+    names = {column.name for column in table.columns}
+    known: tuple[Velocity, ...] = ("v_0", "v_minus", "v_plus")
+    chosen = next((name for name in known if name in names), known[0]) if quantity is None else quantity
+    v = table.required((chosen, "v"), ["m/s"])
+    magnitudes = bool(np.all(v >= 0)) if unsigned is None else unsigned
+    if magnitudes and np.any(v < 0):
+        raise InputError(f"{table.path}: a velocity is negative, but only magnitudes were announced")
+    look = VelocityLook(time, position, chosen, frame or ("lab" if chosen == "v_0" else "interface"), magnitudes)
+    return velocities(look, v, error=table.quantity(ERROR, ["m/s"]), label=label or table.path.name)
+
+
+# ---- data sheets ----------------------------------------------------------------------------------------------------
+
+_COMMON = ("kind", "file", "label", "time_offset")
+_BY_ORDER = ("unit", "time_unit")
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "current": ("columns", "sign", "error", *_BY_ORDER),
+    "voltage": ("columns", "sign", "error", *_BY_ORDER),
+    "profile": ("error", "beam_width", "position_unit", *_BY_ORDER),
+    "velocity": ("quantity", "frame", "unsigned", "error", "position_error", "beam_width"),
+    "xam": (
+        *("energy", "salt", "solvent", "harmonics", "path_length", "path_error", "beam_width", "counted", "margin"),
+        *("position", "intensity", "monitor", "position_unit", "start_scan", "scans"),
+    ),
+    "mri": ("positive", "normalise", "profiles", "margin"),
+}
+
+
+def read_sheet(sheet: Table, setup: Setup) -> tuple[Measurement, ...]:
+    """What a data sheet names: a TOML file of its own, or a [[measured]] table of a case.
+
+    Parameters
+    ----------
+    sheet : Table
+        With `kind`, `file` and the keys of its kind.
+    setup : Setup
+        What was measured on.
+
+    Returns
+    -------
+    tuple of Measurement
+
+    Raises
+    ------
+    InputError
+        Anything unknown, missing or out of bounds in it or in the file it names.
+    """
+    kind = sheet.choice("kind", KINDS)
+    sheet.only(*_COMMON, *_KEYS[kind])
+    readers: Mapping[str, Callable[[Table, str, Setup], Measurement]] = {
+        "current": _series,
+        "voltage": _series,
+        "profile": _profiles,
+        "velocity": _velocities,
+        "xam": _xam,
+        "mri": _mri,
+    }
+    label = sheet.string("label", sheet.path("file").name)
+    with sheet.located():
+        return (readers[kind](sheet, label, setup),)
+
+
+def _offset(sheet: Table) -> float:
+    return sheet.quantity("time_offset", "s", 0.0)
+
+
+def _series(sheet: Table, label: str, setup: Setup) -> Measurement:
+    kind = cast(Literal["current", "voltage"], sheet.data["kind"])
+    path, area = sheet.path("file"), setup.cell.area
+    sign = sheet.number("sign", 1.0)
+    if abs(sign) != 1:
+        raise sheet.error("sign", "must be 1 or -1")
+    error, unit = _error(sheet, kind, area), sheet.string("unit", None)
+    if unit is not None:
+        time, value = _by_order(sheet, read_table(path), kind, unit, area)
+        return series(kind, time + _offset(sheet), sign * value, error=error, label=label)
+    columns = sheet.table("columns", {})
+    columns.only("time", "voltage", "current")
+    data = read_potentiostat(path, columns={key: columns.string(key) for key in columns})
+    data = replace(
+        data,
+        time=data.time + _offset(sheet),
+        current=None if data.current is None else sign * data.current,
+        voltage=None if data.voltage is None else sign * data.voltage,
+    )
+    return recorded(data, setup, only=kind, label=label, error=error)[0]
+
+
+def _by_order(sheet: Table, table: DataTable, kind: str, unit: str, area: float | None) -> tuple[Array, Array]:
+    """Time and value in the first two columns of a table without units [s; A/m^2 or V]."""
+    if len(table.header) < 2:
+        raise InputError(f"{table.path}: needs two columns, time and {kind}")
+    t = table.numbers(0) * factor_to_si(sheet.string("time_unit"), "s", field=sheet.where("time_unit"))
+    table.increasing(t, table.header[0])
+    return t, table.numbers(1) * factor_of(Column(table.header[1], unit), kind, area, field=sheet.where("unit"))
+
+
+def _error(sheet: Table, kind: str, area: float | None = None) -> float | None:
+    """The standard error of every point that a sheet states [SI]; that of a current may be one of the total current."""
+    if kind == "current" and isinstance(sheet.data.get("error"), str):
+        try:
+            return sheet.quantity("error", "A/m^2", above=0)
+        except InputError as complaint:
+            try:
+                total = sheet.quantity("error", "A", above=0)
+            except InputError:
+                raise complaint from None
+            return total / per_area(area, sheet.where("error"))
+    return sheet.quantity("error", QUANTITIES[kind].unit, None, above=0)
+
+
+def _profiles(sheet: Table, label: str, setup: Setup) -> Measurement:
+    table, unit = read_table(sheet.path("file")), sheet.string("unit", None)
+    if unit is None:
+        data = concentrations(table, origin=setup.origin, label=label)
+    else:
+        data = replace(_wide(sheet, table, unit, setup), label=label)
+    error = _error(sheet, "profile")
+    errors = data.error if error is None else np.full(data.c.shape, error)
+    data = replace(data, time=data.time + _offset(sheet), error=errors)
+    return data.measurement(setup.c0, beam_width=sheet.quantity("beam_width", "m", 0.0, least=0))
+
+
+def _wide(sheet: Table, table: DataTable, unit: str, setup: Setup) -> ConcentrationMap:
+    """A column of positions, then one of concentrations for every time, headed by that time; units in the sheet."""
+    path, time_unit = table.path, sheet.string("time_unit")
+    times = []
+    for heading in table.header[1:]:
+        number = parse_number(heading, table.delimiter)
+        if number is None or not np.isfinite(number):
+            raise InputError(f'{path}: column "{heading}" must be headed by its time, a number in {time_unit}')
+        times.append(number)
+    if not times:
+        raise InputError(f"{path}: needs a column of positions and at least one profile, headed by its time")
+    t = np.array(times) * factor_to_si(time_unit, "s", field=sheet.where("time_unit"))
+    if np.any(np.diff(t) <= 0):
+        k = int(np.argmax(np.diff(t) <= 0)) + 2
+        raise InputError(f'{path}: the times in the header must increase strictly; "{table.header[k]}" does not')
+    x = table.numbers(0) * factor_to_si(sheet.string("position_unit"), "m", field=sheet.where("position_unit"))
+    table.increasing(x, table.header[0])
+    factor = factor_to_si(unit, "mol/m^3", field=sheet.where("unit"))
+    c = np.stack([table.numbers(k) for k in range(1, len(table.header))]) * factor
+    return ConcentrationMap(t, x + setup.origin, c)
+
+
+def _velocities(sheet: Table, label: str, setup: Setup) -> Measurement:
+    data = velocity_points(
+        read_table(sheet.path("file")),
+        origin=setup.origin,
+        quantity=cast(Any, sheet.choice("quantity", ["v_0", "v_minus", "v_plus"], None)),
+        frame=cast(Any, sheet.choice("frame", ["lab", "interface", "solvent"], None)),
+        unsigned=sheet.boolean("unsigned", None),
+        label=label,
+    )
+    look = replace(
+        cast(VelocityLook, data.look),
+        time=data.time + _offset(sheet),
+        position_error=sheet.quantity("position_error", "m", 0.0, least=0),
+        beam_width=sheet.quantity("beam_width", "m", 0.0, least=0),
+    )
+    error = _error(sheet, "velocity")
+    return velocities(look, data.value, error=data.error if error is None else error, label=label)
+
+
+def _xam(sheet: Table, label: str, setup: Setup) -> Measurement:
+    from cellsim.instruments.attenuation import attenuation
+    from cellsim.instruments.xam import concentration, read_intensity, read_spec
+
+    path, counted = sheet.path("file"), sheet.boolean("counted", None)
+    if "start_scan" in sheet:
+        intensities = read_spec(
+            path,
+            position=sheet.string("position"),
+            intensity=sheet.string("intensity"),
+            monitor=sheet.string("monitor", None),
+            start_scan=sheet.integer("start_scan"),
+            position_unit=sheet.string("position_unit", "mm"),
+            origin=setup.origin,
+            counted=counted,
+            label=label,
+            scans=tuple(int(n) for n in sheet.array("scans", [])),
+        )
+    else:
+        intensities = read_intensity(path, origin=setup.origin, counted=counted, label=label)
+    harmonics = sheet.table("harmonics", {})
+    light = attenuation(
+        sheet.quantity("energy", "J", above=0),
+        salt=sheet.string("salt"),
+        solvent=sheet.string("solvent"),
+        harmonics={_order(harmonics, key): harmonics.number(key, least=0, most=1) for key in harmonics},
+    )
+    beam = sheet.quantity("beam_width", "m", 0.0, least=0)
+    margin = sheet.quantity("margin", "m", max(50e-6, 2 * beam), least=0)
+    data = concentration(
+        replace(intensities, time=intensities.time + _offset(sheet)),
+        setup.transport,
+        light,
+        sheet.quantity("path_length", "m", above=0),
+        setup.c0,
+        path_error=sheet.quantity("path_error", "m", 0.0, least=0),
+        inside=(margin, setup.cell.thickness - margin),
+    )
+    return data.measurement(setup.c0, beam_width=beam)
+
+
+def _order(harmonics: Table, key: str) -> int:
+    if not key.isdigit() or int(key) < 2:
+        raise harmonics.error(key, "must be headed by the order of the harmonic, 2 or more")
+    return int(key)
+
+
+def _mri(sheet: Table, label: str, setup: Setup) -> Measurement:
+    from cellsim.instruments.mri import normalised, read_mri
+
+    profiles = read_mri(sheet.path("file"), label=label)
+    return normalised(
+        profiles.first(sheet.integer("profiles", profiles.time.size, least=2)),
+        setup.c0,
+        positive=cast(Any, sheet.choice("positive", ["lower", "upper"])),
+        normalise=cast(Any, sheet.choice("normalise", ["pixel", "mean"], "pixel")),
+        margin=sheet.number("margin", 1.6, least=0),
+        time_offset=_offset(sheet),
+    )
+
+
+# ---- what needs no run ----------------------------------------------------------------------------------------------
+
+POINT_KINDS = ("potential", "current_fraction", "conductivity")
+_NAMES = {"potential": ("u", "v"), "current_fraction": ("rho_plus", "current_fraction"), "conductivity": ("kappa",)}
+
+
+def read_points(
+    path: Path, kind: str, transport: TransportSet, *, reference: float | None = None, label: str = ""
+) -> Measurement:
+    """Concentration potentials, current fractions or conductivities at several concentrations.
+
+    Parameters
+    ----------
+    path : Path
+        Table: ``c (mol/L)``, ``m (mol/kg)`` or ``r``; then ``U (V)``, ``rho_plus`` or ``kappa (S/cm)``; and, if known,
+        ``error`` in the same unit.
+    kind : {"potential", "current_fraction", "conductivity"}
+        What it holds.
+    transport : TransportSet
+        For its volumes.
+    reference : float, optional
+        Concentration of the reference of U [mol/m^3].
+    label : str
+        For reports.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    InputError
+        A column missing or of the wrong unit, a potential without its reference.
+    """
+    table = read_table(path)
+    unit = QUANTITIES[kind].unit
+    by = {key: table.quantity((key,), [si]) for key, si in (("c", "mol/m^3"), ("m", "mol/kg"), ("r", ""))}
+    composition = next(((key, values) for key, values in by.items() if values is not None), None)
+    value, error = table.quantity(_NAMES[kind], [unit]), table.quantity(("error",), [unit])
+    name = {"potential": "U"}.get(kind, _NAMES[kind][0])
+    for missing, wanted in ((composition is None, "c, m or r"), (value is None, f"{name} ({unit or '1'})")):
+        if missing:
+            raise InputError(f"{path}: no column {wanted}; found {', '.join(table.header[:6])}")
+    if kind == "potential" and reference is None:
+        raise InputError(f"{path}: a concentration potential needs reference, the concentration of its other half")
+    assert composition is not None and value is not None
+    c = np.array([transport.c_of(**{composition[0]: float(x)}) for x in composition[1]])
+    look = SetLook(cast(Any, kind), c, np.nan if reference is None else reference)
+    noise = Noise(error, np.zeros(value.size, dtype=np.int64))
+    return Measurement(cast(Any, kind), label or path.name, value, look, noise, np.zeros(0))
+
+
+def not_imposed(protocol: Protocol, solution: Solution) -> tuple[Measurement, ...]:
+    """What the tables of following steps hold of the drive that was measured and not imposed.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The steps.
+    solution : Solution
+        Their run: its log says when each began.
+
+    Returns
+    -------
+    tuple of Measurement
+    """
+    others = []
+    for entry in solution.log:
+        step = protocol.steps[int(entry["index"])]
+        if step.measured_other is not None:
+            time, value = step.measured_other
+            kind: Literal["current", "voltage"] = "voltage" if step.drive == "current" else "current"
+            others.append(series(kind, time + float(entry["t_start"]), value, label=f"{kind}, not imposed"))
+    return tuple(others)

@@ -1,0 +1,382 @@
+"""How an instrument sees a run: currents, voltages, profiles under a beam, velocities; some look at the set alone.
+
+A look returns its points in the order of the measurement, NaN where the run has none. It takes the nuisances of the
+measurement by role (:data:`ROLES`): a comparison leaves them at their values there, a fit moves them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cellsim.base import Array, Bools, InputError
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.solvers.solution import Solution
+
+Frame = Literal["interface", "lab", "solvent"]
+Velocity = Literal["v_0", "v_minus", "v_plus"]
+Values = Mapping[str, float]
+ROLES: Values = {
+    "gain": 1.0,
+    "background": 0.0,
+    "time_offset": 0.0,
+    "position_offset": 0.0,
+    "velocity_scale": 1.0,
+}
+"""Nuisances of a measurement, and their values where they are not fitted."""
+BEAM_POINTS = 7
+"""Points across a beam that averages a profile."""
+
+
+class Look(Protocol):
+    """What an instrument makes of a run."""
+
+    def times(self, values: Values) -> Array:
+        """When a run must be kept for it [s]; empty where it looks at the set alone."""
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """The prediction, shape (n,), NaN where there is none. `values`: nuisances by role."""
+
+    def subset(self, keep: Bools, end: float = np.inf) -> Look:
+        """The points that are kept, shape (n,), none looked at later than `end` [s]."""
+
+    def delayed(self, offset: float) -> Look:
+        """The same look later by `offset` [s]."""
+
+
+class Clocked:
+    """What looks share that have times of their own on the clock of the data."""
+
+    time: Array
+
+    def times(self, values: Values) -> Array:
+        """Those of the data, brought to the clock of the run."""
+        return self.time + values["time_offset"]
+
+    def delayed(self, offset: float) -> Self:
+        """See :class:`Look`."""
+        return replace(self, time=self.time + offset)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A look whose points are made together, of which only some are used."""
+
+    look: Look
+    keep: Bools
+
+    def times(self, values: Values) -> Array:
+        """As the whole look."""
+        return self.look.times(values)
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """The points kept."""
+        return self.look.predict(transport, solution, values)[self.keep]
+
+    def subset(self, keep: Bools, end: float = np.inf) -> Look:
+        """See :class:`Look`."""
+        both = self.keep.copy()
+        both[self.keep] = keep
+        return Cut(self.look, both)
+
+    def delayed(self, offset: float) -> Look:
+        """See :class:`Look`."""
+        return Cut(self.look.delayed(offset), self.keep)
+
+
+# ---- one number at a time -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SeriesLook(Clocked):
+    """Current density or voltage at given times.
+
+    Parameters
+    ----------
+    variable : {"i", "V"}
+        What is recorded.
+    time : ndarray, shape (n,)
+        On the clock of the data [s]; ``time_offset`` is added to reach the run's.
+    """
+
+    variable: Literal["i", "V"]
+    time: Array
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """[A/m^2 or V]; "area_ratio" multiplies a current, which was divided by the nominal area."""
+        assert solution is not None
+        series = np.interp(self.times(values), solution["time"], solution[self.variable], left=np.nan, right=np.nan)
+        return series * values.get("area_ratio", 1.0) if self.variable == "i" else series
+
+    def subset(self, keep: Bools, end: float = np.inf) -> SeriesLook:
+        """See :class:`Look`."""
+        return replace(self, time=np.minimum(self.time[keep], end))
+
+
+@dataclass(frozen=True)
+class SetLook:
+    """What an experiment at equilibrium or at small currents says of the set itself, at given concentrations.
+
+    Parameters
+    ----------
+    kind : {"potential", "current_fraction", "conductivity"}
+        U(c; c_ref) [V], rho+ [1] or kappa [S/m].
+    c : ndarray, shape (n,)
+        [mol/m^3]
+    c_ref : float
+        Of the potential [mol/m^3].
+    """
+
+    kind: Literal["potential", "current_fraction", "conductivity"]
+    c: Array
+    c_ref: float = np.nan
+
+    def times(self, values: Values) -> Array:
+        """None: no run is needed."""
+        return np.zeros(0)
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """[V, 1 or S/m]"""
+        if self.kind == "conductivity":
+            return transport.kappa(self.c)
+        if self.kind == "current_fraction":
+            return 1 / (1 + transport.newman_number(self.c))
+        return transport.concentration_voltage(self.c, self.c_ref)
+
+    def subset(self, keep: Bools, end: float = np.inf) -> SetLook:
+        """See :class:`Look`."""
+        return replace(self, c=self.c[keep])
+
+    def delayed(self, offset: float) -> SetLook:
+        """See :class:`Look`."""
+        return self
+
+
+# ---- profiles -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ProfileLook(Clocked):
+    """Concentration on a grid of times and places fixed in the lab, or on the points of it that were measured.
+
+    Parameters
+    ----------
+    time : ndarray, shape (t,)
+        [s]
+    position : ndarray, shape (k,)
+        From the positive interface at t = 0 [m].
+    keep : ndarray of bool, shape (t, k)
+        Which were measured.
+    beam_width : float
+        Over which a point was averaged, a box [m].
+    """
+
+    time: Array
+    position: Array
+    keep: Bools
+    beam_width: float = 0.0
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """[mol/m^3]"""
+        assert solution is not None
+        offsets = np.linspace(-0.5, 0.5, BEAM_POINTS) * self.beam_width if self.beam_width else np.zeros(1)
+        places = (self.position + values["position_offset"])[:, None] + offsets
+        rows = [
+            np.interp(places - shift, faces, c, left=np.nan, right=np.nan).mean(axis=1)
+            for faces, c, shift in profiles_at(solution, self.times(values))
+        ]
+        return np.asarray(rows)[self.keep]
+
+    def subset(self, keep: Bools, end: float = np.inf) -> ProfileLook:
+        """See :class:`Look`."""
+        both = self.keep.copy()
+        both[self.keep] = keep
+        rows = both.any(axis=1)
+        return replace(self, time=np.minimum(self.time[rows], end), keep=both[rows])
+
+
+def state_at(solution: Solution, name: str, time: float) -> Array:
+    """A variable with time as its first dimension, linear between kept states; the first one before t = 0 [SI]."""
+    values, t = solution[name], solution["time"]
+    k = int(np.clip(np.searchsorted(t, time), 1, t.size - 1))
+    w = float(np.clip((time - t[k - 1]) / (t[k] - t[k - 1]), 0.0, 1.0))
+    return np.asarray((1 - w) * values[k - 1] + w * values[k])
+
+
+def profiles_at(solution: Solution, times: Array) -> list[tuple[Array, Array, float]]:
+    """Faces [m], c there [mol/m^3] and interface shift [m] at each of `times` [s]; NaN after the end of the run."""
+    t, faces, c = solution["time"], solution["position_face"], solution["c_face"]
+    shift = solution["interface_shift"]
+    states = []
+    for time in times:
+        k = int(np.clip(np.searchsorted(t, time), 1, t.size - 1))
+        w = float(np.clip((time - t[k - 1]) / (t[k] - t[k - 1]), 0.0, 1.0))
+        if time > t[-1] * (1 + 1e-9):
+            states.append((faces[-1], np.full(c.shape[1], np.nan), float(shift[-1])))
+        elif w in (0.0, 1.0):  # a run of a fit is kept at the times asked for: nothing to mix
+            j = k - 1 + int(w)
+            states.append((faces[j], c[j], float(shift[j])))
+        else:
+            mixed = ((1 - w) * a[k - 1] + w * a[k] for a in (faces, c, shift))
+            states.append(tuple(mixed))
+    return states
+
+
+# ---- velocities -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class VelocityLook(Clocked):
+    """Velocities at points in time and space; ``velocity_scale`` multiplies them.
+
+    Parameters
+    ----------
+    time, position : ndarray, shape (n,)
+        [s] from the start of the polarisation; distance from the positive interface at t = 0, fixed in the lab [m].
+    quantity : {"v_0", "v_minus", "v_plus"}
+        Whose velocity: solvent, anion, cation.
+    frame : {"lab", "interface", "solvent"}
+        Measured against what.
+    unsigned : bool
+        True where only the magnitude was measured, as by XPCS.
+    position_error, beam_width : float
+        Standard error of the positions, width of the beam [m].
+    """
+
+    time: Array
+    position: Array
+    quantity: Velocity = "v_0"
+    frame: Frame = "lab"
+    unsigned: bool = True
+    position_error: float = 0.0
+    beam_width: float = 0.0
+
+    @property
+    def positions(self) -> Array:
+        """The different positions, increasing [m]."""
+        return np.unique(self.position)
+
+    def times(self, values: Values) -> Array:
+        """Those of the data."""
+        return np.asarray(np.unique(self.time) + values["time_offset"])
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+        """[m/s]"""
+        assert solution is not None
+        moved = replace(
+            self,
+            time=self.time + values["time_offset"],
+            position=self.position + values["position_offset"],
+        )
+        v = values["velocity_scale"] * moved.signed(solution)[0]
+        return np.abs(v) if self.unsigned else v
+
+    def signed(self, solution: Solution) -> tuple[Array, Array]:
+        """The velocity with its sign at every point, and the standard deviation that the position error makes of it.
+
+        Returns
+        -------
+        v, spread : ndarray, shape (n,)
+            [m/s], NaN outside; `spread` is 0 without a position error.
+        """
+        beam = at_beam(
+            solution,
+            self.quantity,
+            self.positions,
+            frame=self.frame,
+            beam=self.beam_width,
+            position_error=self.position_error,
+        )
+        v, spread = np.empty((2, self.time.size))
+        for k, place in enumerate(self.positions):
+            here = self.position == place
+            for row, values in ((v, beam.mean), (spread, beam.by_position)):
+                row[here] = np.interp(self.time[here], solution["time"], values[:, k], left=np.nan, right=np.nan)
+        return v, spread
+
+    def subset(self, keep: Bools, end: float = np.inf) -> VelocityLook:
+        """See :class:`Look`."""
+        return replace(self, time=np.minimum(self.time[keep], end), position=self.position[keep])
+
+
+@dataclass(frozen=True)
+class AtBeam:
+    """A quantity of a run where a beam sees it.
+
+    Parameters
+    ----------
+    mean : ndarray, shape (time, p)
+        Averaged over the beam and over where it may stand [SI].
+    by_position : ndarray, shape (time, p)
+        Standard deviation from not knowing where it stands [SI].
+    """
+
+    mean: Array
+    by_position: Array
+
+
+def at_beam(
+    solution: Solution,
+    name: str,
+    positions: ArrayLike,
+    *,
+    frame: Frame = "lab",
+    beam: float = 0.0,
+    position_error: float = 0.0,
+    nodes: int = 9,
+) -> AtBeam:
+    """Average a velocity, or "c", over a beam fixed in the lab, and over the error of its position.
+
+    Parameters
+    ----------
+    solution : Solution
+        The run.
+    name : str
+        ``"v_0"``, ``"v_minus"``, ``"v_plus"`` or ``"c"``.
+    positions : array_like, shape (p,)
+        Centres of the beam, from the positive interface at t = 0, fixed in the lab [m].
+    frame : {"interface", "lab", "solvent"}
+        Frame of the velocity; the beam is fixed in the lab whatever the frame.
+    beam : float
+        Full width, evenly lit [m].
+    position_error : float
+        Standard error of the position [m].
+    nodes : int
+        Points of each quadrature.
+
+    Returns
+    -------
+    AtBeam
+        NaN where the beam or its error reaches out of the electrolyte.
+
+    Raises
+    ------
+    InputError
+        Negative widths or unknown frame.
+    """
+    if beam < 0 or position_error < 0:
+        raise InputError("beam and position_error must not be negative")
+    x, w = np.polynomial.legendre.leggauss(nodes if beam > 0 else 1)
+    y, u = np.polynomial.hermite_e.hermegauss(nodes if position_error > 0 else 1)
+    places = np.asarray(positions, dtype=float)
+    grid = places[:, None, None] + position_error * y[:, None] + 0.5 * beam * x
+    values = solution.at(name, grid.ravel(), frame="lab")
+    if frame != "lab" and name.startswith("v_"):
+        values = values - _frame_velocity(solution, grid.ravel(), frame)
+    averaged = np.einsum("tpyx,x->tpy", values.reshape(-1, *grid.shape), w / w.sum())
+    u = u / u.sum()
+    mean = averaged @ u
+    return AtBeam(mean, np.sqrt(np.maximum((averaged - mean[..., None]) ** 2 @ u, 0.0)))
+
+
+def _frame_velocity(solution: Solution, positions: Array, frame: str) -> Array:
+    """Lab velocity of a frame at positions fixed in the lab, shape (time, p) [m/s]."""
+    if frame == "interface":
+        return np.broadcast_to(solution["v_interface"][:, None], (solution["time"].size, positions.size))
+    if frame == "solvent":
+        return solution.at("v_0", positions, frame="lab")
+    raise InputError(f"frame = {frame!r} must be one of interface, lab, solvent")

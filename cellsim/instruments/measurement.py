@@ -1,0 +1,329 @@
+"""A measurement: what, when and where, its values, how they scatter, and how the instrument sees a run.
+
+Read once (:mod:`cellsim.instruments.data`), it is drawn by `cellsim run`, judged by `cellsim compare` and fitted by
+`cellsim fit`. It is a list of points; a map of concentrations, which XAM and MRI give, becomes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, Self
+
+import numpy as np
+
+from cellsim.base import Array, Bools, InputError, Ints
+from cellsim.drawing.figstyle import ANGSTROM, CURRENT, SPEED
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.instruments.looks import ROLES, Look, ProfileLook, SeriesLook, Values, VelocityLook
+from cellsim.instruments.noise import Noise, SharedError
+from cellsim.solvers.solution import Solution
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a kind of measurement measures; readers, tables, figures and fits take it from :data:`QUANTITIES`.
+
+    Parameters
+    ----------
+    unit : str
+        SI, as pint reads it; ``""`` for a number.
+    symbol, figure_unit : str
+        On axes, mathtext.
+    scale : float
+        What turns SI into `figure_unit` [1].
+    """
+
+    unit: str
+    symbol: str
+    figure_unit: str
+    scale: float = 1.0
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    "current": Quantity("A/m^2", "$i$", CURRENT),
+    "voltage": Quantity("V", "$V$", "V"),
+    "profile": Quantity("mol/m^3", "$c$", "mol L$^{-1}$", 1e-3),
+    "velocity": Quantity("m/s", "$v$", SPEED, ANGSTROM),
+    "signal": Quantity("", "signal", "arb."),
+    "potential": Quantity("V", "$U$", "mV", 1e3),
+    "current_fraction": Quantity("", "$\\rho_+$", "1"),
+    "conductivity": Quantity("S/m", "$\\kappa$", "S m$^{-1}$"),
+}
+"""What is measured, by kind; a raw signal has a unit of its own."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One thing that was measured, point by point.
+
+    Parameters
+    ----------
+    kind : str
+        What it is, of :data:`QUANTITIES`.
+    label : str
+        For figures, tables and messages.
+    value : ndarray, shape (n,)
+        In the unit of its kind.
+    look : Look
+        How the instrument sees a run at these points.
+    noise : Noise
+        How the points scatter; which profile each belongs to.
+    time : ndarray, shape (n,)
+        When each point was measured, from the start of the run [s]; empty where no run is needed.
+    position : ndarray, shape (n,), optional
+        Where, from the positive interface at t = 0, fixed in the lab [m].
+    notes : tuple of str
+        What a reader of the data should know.
+
+    Raises
+    ------
+    InputError
+        Shapes that do not agree, no point, or points that are not numbers.
+    """
+
+    kind: str
+    label: str
+    value: Array
+    look: Look
+    noise: Noise
+    time: Array
+    position: Array | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.value.shape != (self.noise.size,) or not self.size:
+            raise InputError(f"{self.label}: {self.size} points, but {self.noise.size} errors")
+        if self.time.size not in (0, self.size) or (self.position is not None and self.position.size != self.size):
+            raise InputError(f"{self.label}: every point needs its time and its position")
+        if not np.all(np.isfinite(self.value)):
+            raise InputError(f"{self.label}: holds points that are not numbers; take them out")
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return int(self.value.size)
+
+    @property
+    def error(self) -> Array | None:
+        """Standard error of each point, shape (n,); None where none is stated."""
+        return self.noise.sigma
+
+    @property
+    def times(self) -> Array:
+        """The different times, increasing [s]."""
+        return np.unique(self.time)
+
+    def at(self, time: float) -> Bools:
+        """The points of the profile measured at one of :attr:`times` [s], shape (n,)."""
+        return np.asarray(self.time == time)
+
+    def predict(self, transport: TransportSet, solution: Solution | None, values: Values = ROLES) -> Array:
+        """What a run says of it, shape (n,); NaN where it says nothing.
+
+        Parameters
+        ----------
+        transport : TransportSet
+            The set of the run.
+        solution : Solution or None
+            The run, where one is needed.
+        values : mapping
+            Nuisances by role, see :data:`.ROLES`; gain and background are those of the whole measurement.
+        """
+        return np.asarray(values["background"] + values["gain"] * self.look.predict(transport, solution, values))
+
+    def delayed(self, offset: float) -> Self:
+        """The same measured later by `offset` [s]: the clock of a file set against the run's."""
+        if not offset:
+            return self
+        return replace(self, time=self.time + offset, look=self.look.delayed(offset))
+
+    def only(self, keep: Bools, *, end: float = np.inf) -> Self:
+        """Some of the points, shape (n,); what lies later than `end` [s] counts as measured there."""
+        return replace(
+            self,
+            value=self.value[keep],
+            look=self.look.subset(keep, end),
+            noise=self.noise.only(keep),
+            time=np.minimum(self.time[keep], end) if self.time.size else self.time,
+            position=None if self.position is None else self.position[keep],
+        )
+
+
+def series(
+    kind: Literal["current", "voltage"],
+    time: Array,
+    value: Array,
+    *,
+    error: Array | float | None = None,
+    label: str = "",
+    notes: tuple[str, ...] = (),
+) -> Measurement:
+    """A measured current density or voltage.
+
+    Parameters
+    ----------
+    kind : {"current", "voltage"}
+        Which.
+    time, value : ndarray, shape (n,)
+        From the start of the run [s]; [A/m^2] or [V].
+    error : ndarray, shape (n,), or float, optional
+        Standard errors, in the unit of `value`.
+    label : str
+        For figures; default its kind.
+    notes : tuple of str
+        What a reader of the data should know.
+
+    Returns
+    -------
+    Measurement
+    """
+    look = SeriesLook("i" if kind == "current" else "V", time)
+    sigma = None if error is None else np.broadcast_to(np.asarray(error, dtype=float), value.shape)
+    return Measurement(kind, label or kind, value, look, Noise(sigma, _one_group(value)), time, None, notes)
+
+
+def velocities(look: VelocityLook, value: Array, *, error: Array | float | None = None, label: str = "") -> Measurement:
+    """Measured velocities.
+
+    Parameters
+    ----------
+    look : VelocityLook
+        Whose, in which frame, when and where.
+    value : ndarray, shape (n,)
+        [m/s]; magnitudes where the look is unsigned.
+    error : ndarray, shape (n,), or float, optional
+        Standard errors [m/s].
+    label : str
+        For figures.
+
+    Returns
+    -------
+    Measurement
+    """
+    sigma = None if error is None else np.broadcast_to(np.asarray(error, dtype=float), value.shape)
+    noise = Noise(sigma, _one_group(value))
+    return Measurement("velocity", label or "velocity", value, look, noise, look.time, look.position)
+
+
+def _one_group(value: Array) -> Ints:
+    return np.zeros(value.size, dtype=np.int64)
+
+
+# ---- maps of concentration ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ConcentrationMap:
+    """Salt concentration c(x, t) with one standard error per point; NaN where there is none.
+
+    Parameters
+    ----------
+    time : ndarray, shape (n,)
+        From the start of the polarisation, increasing [s].
+    position : ndarray, shape (k,)
+        Distance from the positive interface at t = 0, fixed in the lab, increasing [m].
+    c : ndarray, shape (n, k)
+        Salt concentration [mol/m^3].
+    error : ndarray, shape (n, k), optional
+        Standard error of each point [mol/m^3].
+    shared : ndarray, shape (k,), optional
+        The share of `error` that all times have in common, from the reference taken before [mol/m^3].
+    scale_error : float
+        Relative error common to all changes of concentration, as from the path length [1]; not part of `error`.
+    resolution : float
+        Length over which neighbouring points are correlated [m]; 0: independent.
+    label : str
+        For figures.
+
+    Raises
+    ------
+    InputError
+        If shapes do not agree, or times or positions do not increase.
+    """
+
+    time: Array
+    position: Array
+    c: Array
+    error: Array | None = None
+    shared: Array | None = None
+    scale_error: float = 0.0
+    resolution: float = 0.0
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        shape = (self.time.size, self.position.size)
+        for name in ("c", "error"):
+            values = getattr(self, name)
+            if values is not None and values.shape != shape:
+                raise InputError(f"{self.label or 'concentration map'}: {name} has shape {values.shape}, not {shape}")
+        if np.any(np.diff(self.time) <= 0) or np.any(np.diff(self.position) <= 0):
+            raise InputError(f"{self.label or 'concentration map'}: times and positions must increase strictly")
+
+    @cached_property
+    def _filled(self) -> Bools:
+        return np.isfinite(self.c) if self.error is None else np.isfinite(self.c) & np.isfinite(self.error)
+
+    def measurement(
+        self, c0: float, *, beam_width: float = 0.0, look: Look | None = None, notes: tuple[str, ...] = ()
+    ) -> Measurement:
+        """Its points as a measurement, profile after profile.
+
+        Parameters
+        ----------
+        c0 : float
+            Initial concentration, from which `scale_error` counts changes [mol/m^3].
+        beam_width : float
+            Over which a point was averaged [m].
+        look : Look, optional
+            How the instrument sees a run, where it does more than average: it predicts the points that are filled.
+        notes : tuple of str
+            What a reader of the data should know.
+
+        Returns
+        -------
+        Measurement
+        """
+        filled = self._filled
+        row, column = np.nonzero(filled)
+        position = self.position[column]
+        shared = []
+        if self.shared is not None:
+            shared.append(SharedError(self.shared[column], column, stated=True))
+        if self.scale_error > 0:
+            shared.append(SharedError(self.scale_error * (self.c[filled] - c0), np.zeros_like(row)))
+        noise = Noise(
+            None if self.error is None else self.error[filled],
+            row,
+            position,
+            # R falls as exp(-distance/length): points count as independent from about two lengths on
+            0.5 * self.resolution,
+            tuple(shared),
+        )
+        chosen = look or ProfileLook(self.time, self.position, filled, beam_width)
+        return Measurement("profile", self.label, self.c[filled], chosen, noise, self.time[row], position, notes)
+
+    def salt(self) -> tuple[Array, Array]:
+        """Salt per area over the positions that all times have, by the trapezoidal rule, and its standard error.
+
+        Returns
+        -------
+        salt : ndarray, shape (n,)
+            [mol/m^2]
+        error : ndarray, shape (n,)
+            [mol/m^2]; zero where the map carries no errors. Points closer than `resolution` count as one.
+        """
+        complete = np.all(np.isfinite(self.c), axis=0)
+        if np.count_nonzero(complete) < 2:
+            raise InputError(f"{self.label or 'concentration map'}: fewer than two positions hold a value at all times")
+        x = self.position[complete]
+        weight = np.zeros(x.size)
+        weight[:-1] += 0.5 * np.diff(x)
+        weight[1:] += 0.5 * np.diff(x)
+        salt = self.c[:, complete] @ weight
+        if self.error is None:
+            return salt, np.zeros(salt.size)
+        spread = np.sqrt(self.error[:, complete] ** 2 @ weight**2)
+        together = max(1.0, self.resolution / float(np.median(np.diff(x))))
+        return salt, spread * np.sqrt(together)

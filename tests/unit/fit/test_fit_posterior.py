@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from fit_toys import linear, toy, with_observation
+
+from cellsim.base import InputError
+from cellsim.fit.estimate import estimate
+from cellsim.fit.parameters import Parameter
+from cellsim.fit.posterior import log_posterior, sample
+from cellsim.instruments.noise import independent
+
+A = np.random.default_rng(11).standard_normal((12, 2))
+TRUTH = np.array([0.4, -0.2])
+
+
+def fit(seed=0):
+    return estimate(linear(A, TRUTH, sd=0.1, seed=seed), starts=1)
+
+
+def test_a_gaussian_posterior_comes_back(tmp_path):
+    found = fit()
+    told = []
+    post = sample(found, steps=2500, seed=1, progress=lambda done, of: told.append(done))
+    assert post.converged and post.message.startswith("converged") and post.steps == told[-1] < 2500
+    n = len(post.draws) / (2 * np.max(post.autocorrelation))  # roughly the independent draws
+    assert np.max(np.abs(post.draws.mean(axis=0) - found.u) / found.sd) < 5 / np.sqrt(n)
+    ratio = np.cov(post.draws.T) / found.covariance
+    assert ratio == pytest.approx(np.ones((2, 2)), abs=8 * np.sqrt(2 / n))
+    low, high = post.interval("p0")
+    assert (low, high) == pytest.approx(found.interval("p0"), abs=0.15 * found.errors["p0"])
+    assert 0.2 < post.acceptance < 0.9 and np.all(post.split < 1.02)
+
+
+def test_too_short_a_chain_says_so():
+    post = sample(fit(), steps=60, seed=1)
+    assert not post.converged and "not converged after 60 steps" in post.message and "take more steps" in post.message
+
+
+def test_a_chain_goes_on_from_its_file(tmp_path):
+    import emcee
+
+    found, file = fit(), tmp_path / "chain.h5"
+    sample(found, steps=150, seed=1, file=file)
+    first = emcee.backends.HDFBackend(str(file)).get_chain()
+    post = sample(found, steps=300, seed=1, file=file)
+    both = emcee.backends.HDFBackend(str(file)).get_chain()
+    assert post.steps == len(both) == 300 and np.array_equal(both[:150], first)
+    assert np.all(np.any(both[150] != both[149], axis=1).mean() > 0.2)  # it moves on, it does not stand still
+    again = sample(found, steps=300, seed=1, file=file)  # nothing left to do: the same draws
+    assert np.array_equal(again.draws, post.draws)
+
+
+def test_the_file_of_another_fit_is_refused(tmp_path):
+    file = tmp_path / "chain.h5"
+    sample(fit(), steps=20, file=file)
+    with pytest.raises(InputError, match="holds a chain of 16 walkers in 2 dimensions, not 20 in 2"):
+        sample(fit(), steps=20, walkers=20, file=file)
+    with pytest.raises(InputError, match="belongs to another fit"):
+        sample(fit(seed=1), steps=40, file=file)
+
+
+def test_bounds_and_missing_predictions_have_no_probability():
+    p = toy(
+        lambda v: np.array([v["k"]]) if v["k"] < 2 else np.array([np.nan]), np.ones(1), [Parameter("k", 1.0, lower=0.0)]
+    )
+    assert log_posterior(p, np.array([1.5]), p.levels) == pytest.approx(-0.125, rel=1e-12)
+    assert log_posterior(p, np.array([-0.1]), p.levels) == -np.inf
+    assert log_posterior(p, np.array([2.1]), p.levels) == -np.inf
+
+
+def test_a_free_level_is_integrated_out():
+    # the mean of n points of unknown spread has Student's t distribution
+    y = np.random.default_rng(4).standard_normal(6)
+    p = toy(lambda v: np.full(6, v["m"]), y, [Parameter("m", 0.0)])
+    p = with_observation(p, noise=independent(np.full(6, 0.01), free=True))
+    m = np.linspace(-1, 1, 5)
+    ours = np.array([log_posterior(p, np.array([x]), p.levels) for x in m])
+    t2 = (m - y.mean()) ** 2 / (y.var(ddof=1) / 6)
+    student = -0.5 * 6 * np.log1p(t2 / 5)
+    assert ours - ours[0] == pytest.approx(student - student[0], rel=1e-9)

@@ -1,0 +1,179 @@
+"""XPCS files: both layouts of 8-ID, npz and text; what is masked, what is refused."""
+
+import h5py
+import numpy as np
+import pytest
+
+from cellsim.base import InputError
+from cellsim.instruments.xpcs.correlation import CorrelationSet, geometry, heterodyne_g2
+from cellsim.instruments.xpcs.files import mask_points, read_xpcs, write_npz
+from cellsim.instruments.xpcs.fit import fit_velocity
+
+RINGS, SECTORS = np.array([0.003, 0.005, 0.008]), np.array([0.0, 45.0, 90.0, 135.0])  # 1/Angstrom, degrees
+Q, AZIMUTH = geometry(RINGS * 1e10, np.deg2rad(SECTORS))
+DELAYS = np.unique(np.round(np.geomspace(1, 400, 30)))
+FRAME = 0.5
+G2 = heterodyne_g2(Q, AZIMUTH, DELAYS * FRAME, v=40e-10, contrast=0.2, h=0.4, tau0=60.0, stretch=0.9)
+ERROR = np.full(G2.shape, 2e-3)
+
+
+def legacy(path, *, period=FRAME, q=None, phi=None):
+    with h5py.File(path, "w") as file:
+        file["/exchange/norm-0-g2"] = G2.T
+        file["/exchange/norm-0-stderr"] = ERROR.T
+        file["/exchange/tau"] = DELAYS[None]
+        file["/xpcs/dqlist"] = (Q / 1e10 if q is None else q)[None]
+        file["/xpcs/dphilist"] = (np.rad2deg(AZIMUTH) if phi is None else phi)[None]
+        file["/xpcs/dnoq"], file["/xpcs/dnophi"] = [[3]], [[4]]
+        file["/measurement/instrument/detector/exposure_period"] = np.full((1, 1), period)
+    return path
+
+
+def new(path, *, frame_time=FRAME, stride=1, average=1, keep=slice(None), drop=()):
+    index = np.arange(Q.size)[keep]
+    entries = {
+        "/xpcs/multitau/normalized_g2": G2[index].T,
+        "/xpcs/multitau/normalized_g2_err": ERROR[index].T,
+        "/xpcs/multitau/delay_list": DELAYS[None],
+        "/xpcs/multitau/config/stride_frame": stride,
+        "/xpcs/multitau/config/avg_frame": average,
+        "/xpcs/qmap/dynamic_v_list_dim0": RINGS,
+        "/xpcs/qmap/dynamic_v_list_dim1": SECTORS,
+        "/xpcs/qmap/dynamic_num_pts": np.array([3, 4]),
+        "/xpcs/qmap/dynamic_index_mapping": index,
+        "/entry/instrument/detector_1/frame_time": frame_time,
+    }
+    with h5py.File(path, "w") as file:
+        for name, value in entries.items():
+            if name not in drop:
+                file[name] = value
+    return path
+
+
+def same(found):
+    assert np.allclose(found.q, Q, rtol=1e-12, atol=0)
+    assert np.allclose(found.azimuth, AZIMUTH, rtol=1e-12, atol=1e-15)
+    assert np.allclose(found.tau, DELAYS * FRAME, rtol=1e-12, atol=0)
+    assert np.array_equal(found.g2, G2) and np.array_equal(found.error, ERROR)
+    assert found.usable.all()
+
+
+@pytest.mark.parametrize("frame_time", [FRAME, np.array([[FRAME]]), np.array([FRAME])])
+def test_new_layout_frame_time_of_any_shape(tmp_path, frame_time):
+    same(read_xpcs(new(tmp_path / "a.hdf", frame_time=frame_time)))
+
+
+def test_legacy_layout(tmp_path):
+    same(read_xpcs(legacy(tmp_path / "a.h5")))
+    # lists of rings and sectors in place of one entry per curve
+    same(read_xpcs(legacy(tmp_path / "b.h5", q=RINGS, phi=SECTORS)))
+
+
+def test_stride_and_average_stretch_the_delays(tmp_path):
+    found = read_xpcs(new(tmp_path / "a.hdf", stride=3, average=2))
+    assert np.allclose(found.tau, 6 * DELAYS * FRAME, rtol=1e-12, atol=0)
+
+
+def test_index_mapping_names_the_bins_that_are_there(tmp_path):
+    found = read_xpcs(new(tmp_path / "a.hdf", keep=[0, 3, 5, 10]))
+    assert np.allclose(found.q, Q[[0, 3, 5, 10]], rtol=1e-12, atol=0)
+    assert np.allclose(found.azimuth, AZIMUTH[[0, 3, 5, 10]], rtol=1e-12, atol=1e-15)
+
+
+def test_velocity_axis_is_taken_off(tmp_path):
+    found = read_xpcs(new(tmp_path / "a.hdf"), velocity_axis=0.3, time=12.0)
+    assert np.allclose(found.azimuth, AZIMUTH - 0.3, rtol=0, atol=1e-14)
+    assert found.time == 12.0
+
+
+def test_zero_points_and_a_small_last_error_are_masked(tmp_path):
+    path = new(tmp_path / "a.hdf")
+    with h5py.File(path, "a") as file:
+        file["/xpcs/multitau/normalized_g2"][4, 2] = 0.0
+        file["/xpcs/multitau/normalized_g2_err"][4, 2] = 0.0
+        file["/xpcs/multitau/normalized_g2"][7, 1] = np.nan
+        file["/xpcs/multitau/normalized_g2_err"][-1, :] = 1e-6
+    found = read_xpcs(path)
+    assert not found.usable[2, 4] and not found.usable[1, 7]
+    assert not found.usable[:, -1].any()
+    assert found.usable.sum() == G2.size - Q.size - 2
+    assert "2 points" in found.notes[0] and "12 curves" in found.notes[1]
+    assert fit_velocity(found).v == pytest.approx(40e-10, rel=1e-3)
+
+
+def test_an_honest_last_error_is_kept():
+    good, notes = mask_points(G2, ERROR)
+    assert good.all() and notes == ()
+
+
+def test_npz_round_trip(tmp_path):
+    good = np.ones(G2.shape, dtype=bool)
+    good[3, 5] = False
+    write_npz(CorrelationSet(Q, AZIMUTH, DELAYS, G2, ERROR, good, time=30.0), tmp_path / "a.npz")
+    found = read_xpcs(tmp_path / "a.npz")
+    assert np.array_equal(found.usable, good) and found.time == 30.0
+    assert np.array_equal(found.g2[good], G2[good]) and np.array_equal(found.q, Q)
+
+
+def test_text_table_in_any_order_and_unit(tmp_path):
+    rows = ["azimuth (deg);g2;tau (ms);error;q (1/nm)"]
+    for n in reversed(range(Q.size)):
+        rows += [
+            f"{np.rad2deg(AZIMUTH[n]):.12g};{G2[n, k]:.15g};{1e3 * FRAME * DELAYS[k]:.12g};"
+            f"{ERROR[n, k]};{Q[n] / 1e9:.12g}"
+            for k in range(DELAYS.size)
+            if (n, k) != (1, 4)
+        ]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(rows).replace(".", ","))  # decimal comma
+    found = read_xpcs(path)
+    order = np.lexsort((found.azimuth, found.q))
+    assert np.allclose(found.q[order], Q, rtol=1e-9, atol=0)
+    assert np.allclose(found.g2[order][found.usable[order]], G2[found.usable[order]], rtol=1e-12, atol=0)
+    assert found.usable.sum() == G2.size - 1 and not found.usable[order][1, 4]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("/xpcs/multitau/delay_list", "delay_list is missing"),
+        ("/entry/instrument/detector_1/frame_time", "frame_time is missing"),
+        ("/xpcs/multitau/normalized_g2", "not an XPCS result"),
+    ],
+)
+def test_missing_entries(tmp_path, entry, message):
+    with pytest.raises(InputError, match=message):
+        read_xpcs(new(tmp_path / "a.hdf", drop=(entry,)))
+
+
+def test_refusals(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read_xpcs(tmp_path / "none.h5")
+    broken = tmp_path / "a.h5"
+    broken.write_bytes(b"not hdf5 at all")
+    with pytest.raises(InputError, match="not a readable HDF5"):
+        read_xpcs(broken)
+    with pytest.raises(InputError, match="one positive number"):
+        read_xpcs(legacy(tmp_path / "b.h5", period=0.0))
+    with pytest.raises(InputError, match="name 2 and 12 vectors"):
+        read_xpcs(legacy(tmp_path / "c.h5", q=RINGS[:2]))
+    bad = tmp_path / "d.npz"
+    np.savez(bad, q=Q, tau=DELAYS)
+    with pytest.raises(InputError, match="lacks azimuth, g2, error"):
+        read_xpcs(bad)
+    np.savez(bad, q=Q, azimuth=AZIMUTH, tau=DELAYS[:-1], g2=G2, error=ERROR)
+    with pytest.raises(InputError, match="do not fit curves"):
+        read_xpcs(bad)
+    np.savez(bad, q=Q, azimuth=AZIMUTH, tau=DELAYS, g2=0 * G2, error=0 * ERROR)
+    with pytest.raises(InputError, match="no curve has a usable point"):
+        read_xpcs(bad)
+    table = tmp_path / "e.csv"
+    table.write_text("q,azimuth (deg),tau (s),g2,error\n1,2,3,4,5\n")
+    with pytest.raises(InputError, match="names no unit"):
+        read_xpcs(table)
+    table.write_text("q (1/nm),azimuth (deg),tau (s),g2\n1,2,3,4\n")
+    with pytest.raises(InputError, match='no column "error"'):
+        read_xpcs(table)
+    table.write_text("q (1/nm),azimuth (deg),tau (s),g2,error\n1,2,3,4,5\n1,2,3,4,6\n")
+    with pytest.raises(InputError, match="occur twice"):
+        read_xpcs(table)

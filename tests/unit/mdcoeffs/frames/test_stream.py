@@ -1,0 +1,227 @@
+"""The shared pass over frames: the same frames from every source, and a killed pass goes on bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import MDAnalysis as mda
+import numpy as np
+import pytest
+
+from cellsim.base import InputError
+from mdcoeffs.frames.stream import feed, open_stream
+from mdcoeffs.inputs.species import read_species
+
+EDGE = 16.0  # angstrom
+N = 12  # 4 Li, 4 X, 4 S; single particles
+MASS = np.repeat([7.0, 96.0, 18.0], 4)
+TOML = """
+temperature = "300 K"
+{source}
+[species.Li]
+selection = "type 1"
+charge = 1
+role = "cation"
+molecule = "atom"
+[species.X]
+selection = "type 2"
+charge = -1
+role = "anion"
+molecule = "atom"
+[species.S]
+selection = "type 3"
+role = "solvent"
+molecule = "atom"
+"""
+ARRAYS = 'arrays = "run.npz"\nunits = {position = "angstrom", time = "ps"}'
+FILES = 'topology = "top.data"\ntrajectory = "run.xtc"'
+
+
+def walk(frames, seed=1):
+    """Unwrapped positions on a grid of 2^-6 angstrom: exact in single precision."""
+    rng = np.random.default_rng(seed)
+    start = rng.integers(0, 16 * 64, size=(N, 3)) / 64
+    return start + np.rint(rng.normal(size=(frames, N, 3)) * 64).cumsum(axis=0) / 64
+
+
+def write(folder, frames=60, **extra):
+    path = walk(frames)
+    wrapped = path % EDGE
+    kinds = np.repeat(["Li", "X", "S"], 4)
+    np.savez(
+        folder / "run.npz",
+        time=0.1 * np.arange(frames),
+        positions=wrapped,
+        labels=kinds,
+        masses=MASS,
+        box=np.eye(3) * EDGE,
+    )
+    lines = ["LAMMPS data file", "", f"{N} atoms", "3 atom types", "", "0 16 xlo xhi", "0 16 ylo yhi", "0 16 zlo zhi"]
+    lines += ["", "Masses", "", "1 7.0", "2 96.0", "3 18.0", "", "Atoms # full", ""]
+    lines += [
+        f"{k + 1} {k + 1} {k // 4 + 1} {[0.8, -0.8, 0][k // 4]} {x} {y} {z}" for k, (x, y, z) in enumerate(wrapped[0])
+    ]
+    (folder / "top.data").write_text("\n".join(lines) + "\n")
+    universe = mda.Universe.empty(N, trajectory=True)
+    with mda.Writer(str(folder / "run.xtc"), N, precision=4) as writer:
+        for t in range(frames):
+            universe.atoms.positions, universe.dimensions = wrapped[t], [EDGE] * 3 + [90] * 3
+            universe.trajectory.ts.time, universe.trajectory.ts.frame = 0.1 * t, t
+            writer.write(universe.atoms)
+    (folder / "arrays.toml").write_text(TOML.format(source=ARRAYS))
+    (folder / "files.toml").write_text(TOML.format(source=FILES))
+    return path
+
+
+class Sums:
+    """A test accumulator: sums of squares of the centres, and every time."""
+
+    follow = "unwrap"
+
+    def __init__(self):
+        self.total, self.times = np.zeros((N, 3)), np.zeros(0)
+
+    def add(self, snapshot):
+        self.total += snapshot.centres**2
+        self.times = np.append(self.times, snapshot.time)
+
+    def arrays(self):
+        return {"total": self.total, "times": self.times}
+
+    def restore(self, arrays):
+        self.total, self.times = arrays["total"], arrays["times"]
+
+
+def summed(path, **options):
+    sums = Sums()
+    feed(open_stream(read_species(path)), {"sums": sums}, **options)
+    return sums
+
+
+@pytest.mark.parametrize("name", ["arrays.toml", "files.toml"])
+def test_centres_are_unwrapped_and_free_of_drift(tmp_path, name):
+    path = write(tmp_path)
+    moved = path - path[0]
+    drift = np.einsum("a,tax->tx", MASS / MASS.sum(), moved)
+    wanted = (path[0] % EDGE + moved - drift[:, None]) * 1e-10
+    stream = open_stream(read_species(tmp_path / name))
+    assert stream.n_frames == 60
+    for k, frame in enumerate(stream.snapshots("unwrap")):
+        assert frame.number == k
+        # XTC with four digits stores 1e-4 nm; measured 1e-13 m from arrays, 5e-14 m from the file
+        assert np.abs(frame.centres - wanted[k]).max() < 3e-13
+        assert np.abs(frame.drift - drift[k] * 1e-10).max() < 3e-13
+        assert np.abs(frame.positions - path[k] % EDGE * 1e-10).max() < 3e-13
+        assert frame.time == pytest.approx(1e-13 * k, rel=1e-6, abs=1e-20)
+        assert frame.lengths == pytest.approx([16e-10] * 3, rel=1e-6)
+    assert k == 59
+    assert frame.volume == pytest.approx(4.096e-27, rel=1e-5)
+
+
+def test_who_is_who(tmp_path):
+    write(tmp_path)
+    stream = open_stream(read_species(tmp_path / "files.toml"))
+    assert stream.select("X").tolist() == [4, 5, 6, 7]
+    assert stream.select("type 1 3").tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
+    assert stream.molecules_of("S").tolist() == [8, 9, 10, 11]
+    assert stream.molecule_of(np.array([5, 0])).tolist() == [5, 0]
+    assert stream.charges == pytest.approx(np.repeat([0.8, -0.8, 0], 4), rel=1e-6, abs=0)  # single precision
+    assert stream.molecule_masses[0] == pytest.approx(7 * 1.66054e-27, rel=1e-5)
+    with pytest.raises(InputError, match=r"residence.cations: 'Na' is not a species here; allowed: Li, X, S"):
+        stream.number_of("Na", "residence.cations")
+    arrays = open_stream(read_species(tmp_path / "arrays.toml"))
+    assert arrays.charges is None
+    assert arrays.select("X").tolist() == [4, 5, 6, 7]
+    with pytest.raises(InputError, match="is not a species here"):
+        arrays.select("type 1")
+
+
+@pytest.mark.parametrize("name", ["arrays.toml", "files.toml"])
+def test_start_stop_and_stride(tmp_path, name):
+    write(tmp_path)
+    text = (tmp_path / name).read_text()
+    (tmp_path / name).write_text('start = "1 ps"\nstop = "3 ps"\nstride = 2\n' + text)
+    assert summed(tmp_path / name).times == pytest.approx(np.arange(1.0, 3.01, 0.2) * 1e-12, rel=1e-5)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    write(tmp_path)
+    file, checkpoint = tmp_path / "arrays.toml", tmp_path / "check.npz"
+    summed(file, checkpoint=checkpoint, settings={"cutoff": 1.0})
+    with pytest.raises(InputError, match="belongs to a run with other settings; remove it and start again"):
+        summed(file, checkpoint=checkpoint, settings={"cutoff": 2.0})
+    checkpoint.unlink()
+    summed(file, checkpoint=checkpoint, settings={"cutoff": 2.0})
+
+
+CHILD = """
+    import sys, time
+    from pathlib import Path
+    import numpy as np
+    from mdcoeffs.inputs.species import read_species
+    from mdcoeffs.frames.stream import feed, open_stream
+    sys.path.insert(0, {tests!r})
+    from test_stream import Sums
+
+    class Slow(Sums):
+        def add(self, snapshot):
+            super().add(snapshot)
+            time.sleep({sleep})
+
+    folder = Path({folder!r})
+    sums = Slow()
+    feed(open_stream(read_species(folder / {name!r})), {{"sums": sums}}, checkpoint=folder / "check.npz",
+         checkpoint_every=0.0, progress=lambda done, total: print(done, flush=True))
+    np.save(folder / "total.npy", sums.total)
+"""
+
+
+def test_a_killed_pass_goes_on_and_gives_the_same(tmp_path):
+    name = "files.toml"
+    write(tmp_path, frames=30)
+    whole = summed(tmp_path / name)
+
+    def child(sleep):
+        text = textwrap.dedent(CHILD).format(
+            tests=os.path.dirname(__file__), sleep=sleep, folder=str(tmp_path), name=name
+        )
+        return subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
+
+    first = child(0.02)
+    seen = [int(first.stdout.readline()) for _ in range(12)]
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    assert seen[-1] == 12 and not (tmp_path / "total.npy").exists()
+    second = child(0.0)
+    printed = second.communicate(timeout=60)[0].split()
+    assert second.returncode == 0
+    assert int(printed[0]) > 10  # it went on, it did not start again
+    assert int(printed[-1]) == 30
+    assert np.array_equal(np.load(tmp_path / "total.npy"), whole.total)
+
+
+def broken(folder, **changes):
+    write(folder, frames=6)
+    data = dict(np.load(folder / "run.npz"))
+    np.savez(folder / "run.npz", **(data | changes))
+    return list(open_stream(read_species(folder / "arrays.toml")).snapshots("unwrap" if "box" in changes else ""))
+
+
+def test_bad_frames_are_refused_in_one_sentence(tmp_path):
+    with pytest.raises(InputError, match=r"run.npz: frame 2 at 1e-13 s repeats the time of the frame before"):
+        broken(tmp_path, time=np.array([0, 1, 1, 2, 3, 4]) * 0.1)
+    with pytest.raises(InputError, match="frames are not evenly spaced: step 2e-13 s, the first was 1e-13 s"):
+        broken(tmp_path, time=np.array([0, 1, 2, 4, 5, 6]) * 0.1)
+    spoilt = walk(6) % EDGE
+    spoilt[4, 7, 1] = np.nan
+    with pytest.raises(InputError, match="frame 4: the position of atom 7 is NaN or infinite"):
+        broken(tmp_path, positions=spoilt)
+    with pytest.raises(InputError, match="too far to unwrap"):
+        broken(tmp_path, box=np.eye(3) * 2.0)
+    with pytest.raises(InputError, match=r"labels and SPECIES\.toml disagree about species Na"):
+        broken(tmp_path, labels=np.repeat(["Li", "X", "S", "Na"], 3))
+    np.savez(tmp_path / "run.npz", time=np.arange(6), R=np.zeros((6, 3, 3)))
+    with pytest.raises(InputError, match="needs positions and labels, not summed displacements R"):
+        open_stream(read_species(tmp_path / "arrays.toml"))

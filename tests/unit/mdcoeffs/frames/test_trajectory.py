@@ -1,0 +1,402 @@
+"""Files to displacements: every format gives the same, and every bad file one clear sentence."""
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import MDAnalysis as mda
+import numpy as np
+import pytest
+
+from cellsim.base import InputError
+from mdcoeffs import collective_displacements
+from mdcoeffs.frames.paths import PathRecorder
+from mdcoeffs.frames.stream import feed, stream_of_universe
+from mdcoeffs.frames.trajectory import molecules_of, open_replica, stored_snapshots
+from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
+from mdcoeffs.onsager.motion import ReplicaMotion, motion_accumulators, motion_of
+
+BOX = np.array([16.0, 16.0, 16.0])
+SPECIES = (
+    Species("Li", 1, "cation", "type 1"),
+    Species("X", -1, "anion", "type 2 3"),
+    Species("S", 0, "solvent", "type 4"),
+)
+IONS, FRAMES = 4, 40
+STEP = 1e-15
+
+
+def system(seed=1, frames=FRAMES):
+    """4 Li, 4 X (two atoms), 8 solvent atoms; positions multiples of 2^-10 angstrom, exact in single precision."""
+    rng = np.random.default_rng(seed)
+
+    def walk(n):
+        start = rng.integers(0, 16, size=(n, 3))
+        return start + np.rint(rng.normal(size=(frames, n, 3)) * 1024).cumsum(axis=0) / 1024
+
+    li, anion, solvent = walk(IONS), walk(IONS), walk(2 * IONS)
+    pair = np.stack([anion, anion + np.array([1.0, 0.5, 0.0])], axis=2).reshape(frames, 2 * IONS, 3)
+    return np.concatenate([li, pair, solvent], axis=1)
+
+
+TYPES = np.array([1] * IONS + [2, 3] * IONS + [4] * 2 * IONS)
+MASSES = np.array([7.0, 16.0, 32.0, 18.0])
+
+
+def write_data(path, positions, types=TYPES, masses=MASSES, bonds=True):
+    n = len(types)
+    pairs = [(IONS + 2 * k + 1, IONS + 2 * k + 2) for k in range(IONS)] if bonds else []
+    lines = ["LAMMPS data file", "", f"{n} atoms", f"{len(masses)} atom types"]
+    lines += [f"{len(pairs)} bonds", "1 bond types"] if bonds else []
+    lines += ["", "0 16 xlo xhi", "0 16 ylo yhi", "0 16 zlo zhi", "", "Masses", ""]
+    lines += [f"{k + 1} {m}" for k, m in enumerate(masses)] + ["", "Atoms # full", ""]
+    molecule = [k + 1 if k < IONS else (k - IONS) // 2 + IONS + 1 if k < 3 * IONS else k for k in range(n)]
+    lines += [f"{k + 1} {molecule[k]} {types[k]} 0 {x} {y} {z}" for k, (x, y, z) in enumerate(positions)]
+    if bonds:
+        lines += ["", "Bonds", ""] + [f"{k + 1} 1 {a} {b}" for k, (a, b) in enumerate(pairs)]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def write_dump(path, positions, *, flags=False, unwrapped=False, steps=None, box=True):
+    images = np.floor(positions / BOX)
+    shown = positions if unwrapped else positions - images * BOX
+    names = "xu yu zu" if unwrapped else "x y z ix iy iz" if flags else "x y z"
+    with path.open("w") as stream:
+        for t in range(len(positions)):
+            stream.write(f"ITEM: TIMESTEP\n{100 * t if steps is None else steps[t]}\nITEM: NUMBER OF ATOMS\n")
+            stream.write(f"{positions.shape[1]}\nITEM: BOX BOUNDS pp pp pp\n")
+            stream.write("0 16\n" * 3 if box else "0 0\n" * 3)
+            stream.write(f"ITEM: ATOMS id type {names}\n")
+            for k, (x, y, z) in enumerate(shown[t]):
+                more = " ".join(str(int(v)) for v in images[t, k]) if flags else ""
+                stream.write(f"{k + 1} {TYPES[k]} {x} {y} {z} {more}\n")
+
+
+def write_binary(path, positions, *, wrap=True, times=None, box=True):
+    universe = mda.Universe.empty(positions.shape[1], trajectory=True)
+    options = {"dt": 0.1, "nsavc": 1, "istart": 0} if path.suffix == ".dcd" else {}
+    with mda.Writer(str(path), positions.shape[1], **options) as writer:
+        for t, frame in enumerate(positions):
+            universe.atoms.positions = frame - np.floor(frame / BOX) * BOX if wrap else frame
+            universe.dimensions = [*BOX, 90, 90, 90] if box else None
+            universe.trajectory.ts.time = 0.1 * t if times is None else times[t]
+            universe.trajectory.ts.frame = t
+            writer.write(universe.atoms)
+
+
+def true_displacements(positions):
+    """Sums over species of the centres of mass, drift of the total momentum taken away [m]."""
+    weight = MASSES[TYPES - 1]
+    pair = positions[:, IONS : 3 * IONS].reshape(len(positions), IONS, 2, 3)
+    centre = (16 * pair[:, :, 0] + 32 * pair[:, :, 1]) / 48
+    sums = np.stack([positions[:, :IONS].sum(1), centre.sum(1), positions[:, 3 * IONS :].sum(1)], axis=1)
+    sums -= sums[0]
+    drift = np.einsum("a,tax->tx", weight / weight.sum(), positions - positions[0])
+    return (sums - np.array([IONS, IONS, 2 * IONS])[None, :, None] * drift[:, None]) * 1e-10, drift * 1e-10
+
+
+@dataclass
+class Read:
+    """What a pass over a trajectory gave."""
+
+    motion: ReplicaMotion
+    paths: PathRecorder | None
+
+    @property
+    def displacements(self):
+        return self.motion.displacements
+
+    def path(self, k):
+        """Of an ion (frames, 3) [m]: cations first."""
+        kind, number = divmod(k, IONS)
+        store = self.paths.stores[str(kind)]
+        return store.block(number, number + 1, self.paths.frames)[0]
+
+
+def stream_of(folder, *names, species=SPECIES, **options):
+    replica = Replica(topology=folder / "top.data", trajectory=tuple(folder / name for name in names))
+    universe, files = open_replica(replica, timestep=STEP)
+    file = SpeciesFile(Path("SPECIES.toml"), 300.0, species, (), **({"timestep": STEP} | options))
+    return replace(stream_of_universe(file, universe, files, label=names[0]), scratch=folder / "scratch")
+
+
+def read(folder, *names, self_part="ions", checkpoint=None, checkpoint_every=60.0, progress=None, **options):
+    stream = stream_of(folder, *names, **options)
+    gathered = motion_accumulators(stream, self_part)
+    feed(stream, gathered, checkpoint=checkpoint, checkpoint_every=checkpoint_every, progress=progress)
+    return Read(motion_of(stream, gathered), gathered.get("paths"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_data(tmp_path / "top.data", system()[0])
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["dump", "flags", "xu", "gz", "trr", "dcd", "xtc"])
+def test_every_format_gives_the_unwrapped_path(folder, kind):
+    positions = system()
+    true, drift = true_displacements(positions)
+    if kind in ("dump", "flags", "xu"):
+        name = "run.lammpstrj"
+        write_dump(folder / name, positions, flags=kind == "flags", unwrapped=kind == "xu")
+    elif kind == "gz":
+        import gzip
+
+        name = "run.lammpstrj.gz"
+        write_dump(folder / "plain", positions, flags=True)
+        (folder / name).write_bytes(gzip.compress((folder / "plain").read_bytes()))
+    else:
+        name = f"run.{kind}"
+        write_binary(folder / name, positions)
+    reading = read(folder, name)
+    got = reading.displacements
+    # Positions are exact in single precision; TRR rounds them in nm (1.6 nm at 24 bits: 1e-16 m, 8 molecules per sum;
+    # measured 3e-16 m); XTC rounds to 0.01 angstrom (measured 0.04 angstrom).
+    tolerance = {"xtc": 0.06e-10, "trr": 1e-15}.get(kind, 1e-20)
+    assert np.abs(got.R - true).max() <= tolerance
+    assert np.abs(reading.motion.drift - drift).max() <= tolerance
+    assert got.counts == (4, 4, 8)
+    assert got.frame == "barycentric"
+    assert np.array(got.masses) * 6.02214076e26 == pytest.approx([7, 48, 18], rel=1e-12)
+    assert got.dt == pytest.approx(1e-13, rel=1e-5)
+    assert got.volume == pytest.approx(4096e-30, rel=1e-6)
+
+
+def test_single_particle_paths_and_memory_cap(folder, caplog):
+    positions = system()
+    write_dump(folder / "run.lammpstrj", positions)
+    whole = read(folder, "run.lammpstrj")
+    assert not caplog.records
+    small = read(folder, "run.lammpstrj", memory=100.0)
+    assert caplog.records[0].getMessage().startswith("single-particle displacements: scratch file")
+    store = small.paths.stores["0"]
+    paths = store.block(0, 4, FRAMES)
+    assert np.abs(paths - np.moveaxis((positions - positions[0])[:, :4], 0, 1) * 1e-10).max() < 1e-20
+    assert np.array_equal(store.at(np.array([0, 7, 39])), np.moveaxis(paths, 0, 1)[[0, 7, 39]])
+    blocks = list(store.blocks(FRAMES, memory=6 * 24 * FRAMES * 3))
+    assert [(first, len(block)) for first, block in blocks] == [(0, 3), (3, 1)]
+    # one particle at a time or all together: the sums of the self part differ by rounding
+    for kind, sums in small.motion.self_sums.items():
+        assert sums.msd() == pytest.approx(whole.motion.self_sums[kind].msd(), rel=1e-10, abs=1e-30)
+    away = pickle.loads(pickle.dumps(store))  # to a machine that does not see the file
+    assert np.array_equal(away.block(0, 4, FRAMES), paths)
+    assert read(folder, "run.lammpstrj", self_part="none").paths is None
+
+
+def test_parts_of_one_run_and_a_part_of_the_time(folder):
+    positions = system()
+    write_dump(folder / "run.lammpstrj", positions)
+    write_dump(folder / "a.lammpstrj", positions[:15])
+    write_dump(folder / "b.lammpstrj", positions[15:], steps=[100 * t for t in range(15, FRAMES)])
+    joined = read(folder, "a.lammpstrj", "b.lammpstrj", stride=2)
+    whole = read(folder, "run.lammpstrj", stride=2)
+    assert np.array_equal(joined.displacements.R, whole.displacements.R)
+    part = read(folder, "run.lammpstrj", start=1e-12, stop=2e-12).displacements
+    true, _ = true_displacements(positions[10:21])
+    assert np.abs(part.R - true).max() < 1e-20
+
+
+def test_in_memory_universe_and_unwrapped_without_box(folder):
+    positions = system()
+    write_data(folder / "top.data", positions[0])
+    universe, _ = open_with(folder, positions)
+    options = {"temperature": 300, "coordinates": "unwrapped", "frame_interval": 1e-13}
+    got = collective_displacements(universe, SPECIES, volume=4096e-30, **options)
+    assert np.abs(got.R - true_displacements(positions)[0]).max() < 1e-20
+    assert got.volume == 4096e-30
+    with pytest.raises(InputError, match="there is no box, so give volume"):
+        collective_displacements(universe, SPECIES, **options)
+
+
+def open_with(folder, positions):
+    universe = mda.Universe(str(folder / "top.data"))
+    universe.load_new(positions.astype(np.float32), dt=0.1)
+    universe.trajectory.ts.dimensions = None
+    return universe, ()
+
+
+def test_each_snapshot_keeps_its_own_box(folder):
+    # The next frame is read while this one is worked on: nothing handed over may belong to the reader.
+    universe = mda.Universe.empty(20, trajectory=True)
+    with mda.Writer(str(folder / "run.xtc"), 20) as writer:
+        for t, frame in enumerate(system()):
+            universe.atoms.positions = frame % 16
+            universe.dimensions = [16 + 0.1 * t, 16, 16, 90, 90, 90]
+            universe.trajectory.ts.time, universe.trajectory.ts.frame = 0.1 * t, t
+            writer.write(universe.atoms)
+    universe, files = open_replica(Replica(topology=folder / "top.data", trajectory=(folder / "run.xtc",)))
+    file = SpeciesFile(Path("SPECIES.toml"), 300.0, SPECIES, ())
+    boxes = [stored.box for stored in stored_snapshots(universe, files, file, 0, False)]
+    assert np.array(boxes)[:, 0, 0] == pytest.approx(16 + 0.1 * np.arange(FRAMES), rel=1e-5)
+    volume = read(folder, "run.xtc").displacements.volume
+    assert volume == pytest.approx((16 + 0.1 * (FRAMES - 1) / 2) * 256e-30, rel=1e-5)
+
+
+# ---- a killed run resumes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow  # two processes; test_stream has the same for made-up sums
+def test_killed_run_resumes(folder):
+    positions = system(frames=300)
+    write_dump(folder / "run.lammpstrj", positions)
+    # The child reads with a checkpoint after every frame and is killed without warning once one is on disk.
+    code = textwrap.dedent(f"""
+        import sys, time
+        sys.path.insert(0, {os.path.dirname(__file__)!r})
+        import test_trajectory as t
+        from pathlib import Path
+        folder = Path({str(folder)!r})
+        t.read(folder, "run.lammpstrj", checkpoint=folder / "check.npz", checkpoint_every=0.0,
+               progress=lambda done, total: time.sleep(0.02))
+    """)
+    child = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 60
+    while not (folder / "check.npz").exists() and time.monotonic() < deadline and child.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    assert child.poll() is None, "the child ended before it could be killed"
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    seen = []
+    resumed = read(folder, "run.lammpstrj", checkpoint=folder / "check.npz", progress=lambda *at: seen.append(at))
+    paths = [resumed.path(k).copy() for k in range(8)]
+    assert 1 < seen[0][0] < 300 and seen[-1] == (300, 300)
+    shutil.rmtree(folder / "scratch")
+    straight = read(folder, "run.lammpstrj")
+    assert np.array_equal(resumed.displacements.R, straight.displacements.R)
+    assert all(np.array_equal(paths[k], straight.path(k)) for k in range(8))
+    assert resumed.motion.longest_step == straight.motion.longest_step
+
+
+def test_checkpoint_of_another_run_is_refused(folder):
+    write_dump(folder / "run.lammpstrj", system())
+    read(folder, "run.lammpstrj", checkpoint=folder / "check.npz")
+    with pytest.raises(InputError, match="belongs to a run with other options"):
+        read(folder, "run.lammpstrj", checkpoint=folder / "check.npz", stride=2)
+    (folder / "check.npz").write_text(json.dumps({}))
+    with pytest.raises(InputError, match="is not a checkpoint"):
+        read(folder, "run.lammpstrj", checkpoint=folder / "check.npz")
+
+
+# ---- bad input --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("species", "message"),
+    [
+        ((*SPECIES[:2], Species("S", 0, "solvent", "type 4 1")), "species.S and species.Li overlap in 4 atoms"),
+        (SPECIES[:2], "the selections miss 8 of 20 atoms, the first is atom 12"),
+        ((Species("Li", 1, "cation", "type 9"), *SPECIES[1:]), "species.Li: selection 'type 9' selects no atoms"),
+        ((Species("Li", 1, "cation", "typo 9"), *SPECIES[1:]), "species.Li: selection 'typo 9' is not understood"),
+        ((SPECIES[0], Species("X", -1, "anion", "type 2"), SPECIES[2]), "cuts the molecule of atom 4"),
+        ((SPECIES[0], Species("X", -2, "anion", "type 2 3"), SPECIES[2]), "net charge of the box is -4 e"),
+        ((SPECIES[0], Species("X", -1, "anion", "type 2 3", centre="type 4"), SPECIES[2]), "exactly one atom of every"),
+        ((Species("Li", 1, "cation", "type 1", molecule="molecule"), *SPECIES[1:]), "has no molecule numbers"),
+    ],
+)
+def test_bad_species(folder, species, message):
+    write_dump(folder / "run.lammpstrj", system())
+    with pytest.raises(InputError, match=message):
+        read(folder, "run.lammpstrj", species=species)
+
+
+def test_bad_masses(folder):
+    write_data(folder / "top.data", system()[0], masses=[7, 16, 0, 18])
+    write_dump(folder / "run.lammpstrj", system())
+    with pytest.raises(InputError, match=r"species.X: atom 5 \(type 3\) has mass 0, masses must be positive"):
+        read(folder, "run.lammpstrj")
+    with pytest.raises(InputError, match="ignore selects atoms that have mass"):
+        read(folder, "run.lammpstrj", ignore="type 1 3")
+    species = (SPECIES[0], Species("X", -1, "anion", "type 2", molecule="atom"), SPECIES[2])
+    assert read(folder, "run.lammpstrj", ignore="type 3", species=species).displacements.counts == (4, 4, 8)
+
+
+def test_topology_without_bonds(folder):
+    write_data(folder / "top.data", system()[0], bonds=False)
+    write_dump(folder / "run.lammpstrj", system())
+    with pytest.raises(InputError, match="the topology has no bonds"):
+        read(folder, "run.lammpstrj")
+    species = tuple(Species(s.name, s.z, s.role, s.selection, molecule="residue") for s in SPECIES)
+    true, _ = true_displacements(system())
+    assert np.abs(read(folder, "run.lammpstrj", species=species).displacements.R - true).max() < 1e-20
+
+
+@pytest.mark.parametrize("kind", ["lammpstrj", "xtc", "dcd", "trr"])
+@pytest.mark.parametrize("cut", [7, 150])
+def test_last_frame_cut_short(folder, kind, cut):
+    path = folder / f"run.{kind}"
+    if kind == "lammpstrj":
+        write_dump(path, system())
+    else:
+        write_binary(path, system())
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(InputError, match=r"cut short|cannot be read"):
+        read(folder, path.name)
+
+
+def test_frames_out_of_order_or_duplicated(folder):
+    positions = system()
+    steps = [100 * t for t in range(FRAMES)]
+    write_dump(folder / "run.lammpstrj", positions, steps=[*steps[:20], steps[19], *steps[21:]])
+    with pytest.raises(InputError, match=r"frame 20 at 1.9e-12 s repeats the time of the frame before"):
+        read(folder, "run.lammpstrj")
+    write_dump(folder / "run.lammpstrj", positions, steps=[*steps[:20], *steps[:20]])
+    with pytest.raises(InputError, match="frame 20 at 0 s is earlier than the frame before"):
+        read(folder, "run.lammpstrj")
+    write_dump(folder / "run.lammpstrj", positions, steps=[*steps[:20], *(s + 500 for s in steps[20:])])
+    with pytest.raises(InputError, match="not evenly spaced"):
+        read(folder, "run.lammpstrj")
+    write_binary(folder / "run.xtc", positions, times=[0.1 * (t % 20) for t in range(FRAMES)])
+    with pytest.raises(InputError, match="frame 20 at 0 s is earlier"):
+        read(folder, "run.xtc")
+
+
+def test_nan_no_box_no_time(folder):
+    positions = system()
+    write_dump(folder / "run.lammpstrj", positions, box=False, unwrapped=False)
+    with pytest.raises(InputError, match="frame 0 has no box, so wrapped positions cannot be unwrapped"):
+        read(folder, "run.lammpstrj")
+    positions[7, 3, 1] = np.nan
+    write_binary(folder / "run.trr", positions)
+    with pytest.raises(InputError, match=r"run.trr: frame 7: the position of atom 3 is NaN"):
+        read(folder, "run.trr")
+    write_dump(folder / "run.lammpstrj", system())
+    with pytest.raises(InputError, match='give timestep = "2 fs"'):
+        read(folder, "run.lammpstrj", timestep=None)
+    with pytest.raises(InputError, match=r"1 frame\(s\) lie in the part of the run"):
+        read(folder, "run.lammpstrj", stop=0.0)
+
+
+def test_jump_too_long(folder):
+    positions = system()
+    positions[20:, 0] += 8.0
+    write_dump(folder / "run.lammpstrj", positions)
+    with pytest.raises(InputError, match="too far to unwrap"):
+        read(folder, "run.lammpstrj")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # MDAnalysis' half-built reader
+def test_wrong_files(folder):
+    (folder / "noise.xtc").write_bytes(b"no trajectory at all")
+    with pytest.raises(InputError, match="cannot be read as a trajectory"):
+        read(folder, "noise.xtc")
+    (folder / "other.data").write_text("LAMMPS data file\n\nnothing\n")
+    with pytest.raises(InputError, match="cannot be read as a topology"):
+        open_replica(Replica(topology=folder / "other.data", trajectory=(folder / "noise.xtc",)))
+
+
+def test_molecules_of_unequal_mass_are_not_an_ion(folder):
+    write_dump(folder / "run.lammpstrj", system())
+    universe, _ = open_replica(Replica(topology=folder / "top.data", trajectory=(folder / "run.lammpstrj",)))
+    mixed = (Species("Li", 1, "cation", "type 1 4"), SPECIES[1])
+    with pytest.raises(InputError, match=r"species.Li holds molecules of different mass"):
+        molecules_of(universe, mixed)

@@ -1,0 +1,178 @@
+"""SPECIES.toml, array files and published tables: what is read, and one sentence for what cannot be."""
+
+import numpy as np
+import pytest
+from md_toys import WALK, walk_arrays, walkers
+
+from cellsim.base import N_A, InputError
+from mdcoeffs.frames.stream import feed, open_stream
+from mdcoeffs.inputs.arrays import read_published
+from mdcoeffs.inputs.species import read_species
+from mdcoeffs.onsager import read_estimate
+from mdcoeffs.onsager.motion import motion_accumulators, motion_of, motion_of_replica
+
+
+def made(frames=200):
+    return walkers(frames)
+
+
+def write(folder, toml=WALK, **changes):
+    arrays = walk_arrays(*made()) | changes
+    np.savez(folder / "run.npz", **{k: v for k, v in arrays.items() if v is not None})
+    (folder / "SPECIES.toml").write_text(toml)
+    return read_species(folder / "SPECIES.toml")
+
+
+def test_wrapped_particle_positions_give_the_summed_displacements(tmp_path):
+    run, parts = made()
+    stream = open_stream(write(tmp_path), scratch=tmp_path)
+    gathered = motion_accumulators(stream, "ions")
+    feed(stream, gathered)
+    got = motion_of(stream, gathered).displacements
+    # Positions of 25 angstrom in float64, 80 of them summed: 1e-24 m.
+    assert np.abs(got.R - run.R).max() < 1e-22
+    assert got.counts == run.counts
+    assert got.frame == "barycentric"
+    assert got.dt == pytest.approx(1e-12)
+    paths = np.concatenate([store.block(0, 10, 200) for store in gathered["paths"].stores.values()])
+    assert np.abs(np.swapaxes(paths, 0, 1) - (parts.positions - parts.positions[0])[:, :20]).max() < 1e-22
+
+
+def test_summed_displacements_and_hdf5(tmp_path):
+    import h5py
+
+    run, _ = made()
+    toml = (
+        WALK.replace("run.npz", "run.h5")
+        .replace('position = "angstrom"\n', "")
+        .replace('role = "cation"', 'role = "cation"\ncount = 10\nmass = "7 g/mol"')
+        .replace('role = "anion"', 'role = "anion"\ncount = 10\nmass = "280 g/mol"')
+        .replace('role = "solvent"', 'role = "solvent"\ncount = 60\nmass = "88 g/mol"')
+    )
+    drift = np.outer(np.arange(200), [1e-12, 0, 0])
+    with h5py.File(tmp_path / "run.h5", "w") as data:
+        data["time"] = run.time * 1e12
+        data["R"] = run.R + np.array(run.counts)[None, :, None] * drift[:, None]
+        data["volume"] = run.volume
+    (tmp_path / "SPECIES.toml").write_text(toml)
+    reading = motion_of_replica(read_species(tmp_path / "SPECIES.toml"))
+    assert np.abs(reading.displacements.R - run.R).max() < 1e-22
+    assert np.abs(reading.drift - drift).max() < 1e-22
+    assert reading.drift_velocity == pytest.approx([1, 0, 0], abs=1e-9)
+    assert np.abs(reading.displacements.reference_displacement("barycentric")).max() < 1e-22
+    assert reading.displacements.masses[0] == pytest.approx(7e-3 / N_A, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"box": None, "volume": 1.0}, "volume"),
+        ({"time": np.arange(200.0)[::-1]}, "is earlier than the frame before"),
+        ({"time": np.r_[np.arange(100.0), np.arange(99.0, 199.0)]}, "repeats the time of the frame before"),
+        ({"labels": np.array(["Li"] * 80)}, "disagree about species S, X"),
+        ({"labels": None}, r"positions have shape \(200, 80, 3\)"),
+        ({"masses": np.zeros(80)}, "one positive number per particle"),
+        ({"positions": np.full((200, 80, 3), np.nan)}, "frame 0: the position of atom 0 is NaN"),
+        ({"time": None}, "needs time and one of R, positions"),
+    ],
+)
+def test_bad_arrays(tmp_path, changes, message):
+    if changes == {"box": None, "volume": 1.0}:
+        file = write(tmp_path, WALK.replace("temperature", 'coordinates = "wrapped"\ntemperature'), **changes)
+        message = "has no box, so wrapped positions cannot be unwrapped"
+    else:
+        file = write(tmp_path, **changes)
+    with pytest.raises(InputError, match=message):
+        motion_of_replica(file)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("temperature", "temprature", 'did you mean "temperature"'),
+        ('"353 K"', "353", "has no unit"),
+        ('"353 K"', '"353 m"', "temperature"),
+        ("charge = 1\n", "charge = -1\n", "does not fit role = 'cation'"),
+        ("charge = 1\n", "charges = 1\n", 'did you mean "charge"'),
+        ('role = "anion"', 'role = "anoin"', '"cation" | "anion" | "solvent"'),
+        ('arrays = "run.npz"', "", "needs exactly one of trajectory, arrays, octp; found none"),
+        ('arrays = "run.npz"', 'arrays = "no.npz"', "names no file"),
+        ('arrays = "run.npz"', 'arrays = "run.npz"\nocts = "a"', 'did you mean "octp"'),
+        ('arrays = "run.npz"', 'trajectory = "run.npz"', "topology"),
+        ('title = "made up"', "stride = 0", "must be at least 1"),
+        ('title = "made up"', 'memory = "1 m"', "memory"),
+        ("[units]", '[estimate]\nwindow = ["2 ns", "1 ns"]\n[units]', "two increasing times"),
+        ("[units]", '[estimate]\nsolvents = ["Li"]\n[units]', "'Li' is not a solvent here; allowed: S"),
+        ("[units]", '[estimate]\nframe = "lab"\n[units]', '"solvent" | "barycentric" | "volume"'),
+        ('position = "angstrom"', 'position = "ps"', "units.position"),
+    ],
+)
+def test_bad_species_file(tmp_path, old, new, message):
+    assert old in WALK
+    with pytest.raises(InputError) as caught:
+        read_estimate(write(tmp_path, WALK.replace(old, new, 1)))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+PUBLISHED = """
+source = "a paper"
+temperature = "300 K"
+z_plus = 2
+z_minus = -1
+convention = "fong"
+frame = "solvent"
+unit = "1/(J m s)"
+c = ["0.5 mol/L", "1 mol/L"]
+pp = [4e36, 5e36]
+pm = [1e36, -1e36]
+mm = [6e36, 7e36]
+"""
+
+
+def test_published_table(tmp_path):
+    path = tmp_path / "L.toml"
+    path.write_text(PUBLISHED)
+    one, two = read_published(path)
+    assert (one.c, two.c) == (500.0, 1000.0)
+    assert one.nu == (1.0, 2.0)
+    assert two.fong == pytest.approx(np.array([[5e36, -1e36], [-1e36, 7e36]]), rel=1e-12)
+    assert one.covariance is None
+    path.write_text(PUBLISHED.replace("fong", "wheeler-newman").replace("1/(J m s)", "m^5/(J s)"))
+    assert read_published(path)[1].wheeler_newman[1, 1] == pytest.approx(7e36, rel=1e-12)
+    path.write_text(PUBLISHED + "error_pp = [1e35, 1e35]\nerror_pm = [1e35, 1e35]\nerror_mm = [2e35, 2e35]\n")
+    assert np.sqrt(read_published(path)[0].covariance[2, 2]) * N_A**2 == pytest.approx(2e35, rel=1e-12)
+    for old, new, message in (
+        ("mm = [6e36, 7e36]", "mm = [6e36]", "mm has 1 entries, c has 2"),
+        ("[4e36", "[1e35", "positive definite"),
+        ('"fong"', '"fang"', '"omega" | "fong" | "wheeler-newman"'),
+        ("1/(J m s)", "m^5/(J s)", "unit"),
+        ("z_minus = -1", "z_minus = 1", "must be negative"),
+    ):
+        path.write_text(PUBLISHED.replace(old, new))
+        with pytest.raises(InputError) as caught:
+            read_published(path)
+        assert message in str(caught.value)
+
+
+def test_front_door_of_python_users():
+    import mdcoeffs
+
+    run, parts = made()
+    species = [
+        mdcoeffs.Species("Li", 1, "cation"),
+        mdcoeffs.Species("X", -1, "anion"),
+        mdcoeffs.Species("S", 0, "solvent"),
+    ]
+    arrays = {
+        "time": run.time,
+        "positions": parts.positions,
+        "volume": run.volume,
+        "labels": np.array(["Li", "X", "S"])[parts.species],
+        "masses": np.array(run.masses)[parts.species],
+    }
+    got = mdcoeffs.collective_displacements(arrays, species, temperature=353.0)
+    assert np.abs(got.R - run.R).max() < 1e-22
+    assert all(hasattr(mdcoeffs, name) for name in mdcoeffs.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = mdcoeffs.nothing
