@@ -84,13 +84,13 @@ def modules() -> list[str]:
     return names
 
 
-def modules(patterns: str) -> list[str]:
+def named_modules(patterns: str) -> list[str]:
     """The modules that the lines of a {modules} block name, in their order; `*`: anything; `rest`: what no page names."""
     chosen: list[str] = []
     for pattern in patterns.split():
         if pattern == "rest":
             blocks = [block for page in (DOCS / "api").glob("*.md") for block in MODULES.findall(page.read_text())]
-            named = {n for block in blocks for n in modules(block.replace("rest\n", ""))} | {"cellsim", "mdcoeffs"}
+            named = {n for block in blocks for n in named_modules(block.replace("rest\n", ""))} | {"cellsim", "mdcoeffs"}
             found = [name for name in modules() if name not in named]
         else:
             found = fnmatch.filter(modules(), pattern)
@@ -110,7 +110,7 @@ AUTOMODULE = """## {0}
 
 
 def _api(found: re.Match[str]) -> str:
-    return "\n".join(AUTOMODULE.format(name) for name in modules(found[1]))
+    return "\n".join(AUTOMODULE.format(name) for name in named_modules(found[1]))
 
 
 def on_source(app: Sphinx, docname: str, content: list[str]) -> None:
