@@ -85,12 +85,13 @@ def modules() -> list[str]:
 
 
 def named_modules(patterns: str) -> list[str]:
-    """The modules that the lines of a {modules} block name, in their order; `*`: anything; `rest`: what no page names."""
+    """The modules that a {modules} block names, in their order; `*`: anything; `rest`: what no page names."""
     chosen: list[str] = []
     for pattern in patterns.split():
         if pattern == "rest":
             blocks = [block for page in (DOCS / "api").glob("*.md") for block in MODULES.findall(page.read_text())]
-            named = {n for block in blocks for n in named_modules(block.replace("rest\n", ""))} | {"cellsim", "mdcoeffs"}
+            named = {name for block in blocks for name in named_modules(block.replace("rest\n", ""))}
+            named |= {"cellsim", "mdcoeffs"}
             found = [name for name in modules() if name not in named]
         else:
             found = fnmatch.filter(modules(), pattern)
