@@ -1,6 +1,6 @@
 """What MyST alone cannot: pages made of files of the repository, links out of the site, API pages, the gallery.
 
-A page may hold a line ``<!-- file: README.md -->``, which becomes that file; a block ``{rooms}`` that names modules,
+A page may hold a line ``<!-- file: README.md -->``, which becomes that file; a block ``{modules}`` that names modules,
 one or more to a line, which becomes their API; a line ``<!-- gallery -->``. Nothing is written into docs/.
 """
 
@@ -21,7 +21,7 @@ sys.path.insert(0, str(DOCS))
 
 FILE = re.compile(r"^<!-- file: (\S+) -->$", re.MULTILINE)
 GALLERY = re.compile(r"^<!-- gallery -->$", re.MULTILINE)
-ROOMS = re.compile(r"^```\{rooms\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MODULES = re.compile(r"^```\{modules\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GLOB = re.compile(r"^([\w/]+\*)\n", re.MULTILINE)  # a line of a toctree; Sphinx warns where it matches nothing
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^(`{3,}).*?^\1`*$", re.MULTILINE | re.DOTALL)
@@ -84,13 +84,14 @@ def modules() -> list[str]:
     return names
 
 
-def rooms(patterns: str) -> list[str]:
-    """The modules that the lines of a {rooms} block name, in their order; `*`: anything; `rest`: what no page names."""
+def named_modules(patterns: str) -> list[str]:
+    """The modules that a {modules} block names, in their order; `*`: anything; `rest`: what no page names."""
     chosen: list[str] = []
     for pattern in patterns.split():
         if pattern == "rest":
-            blocks = [block for page in (DOCS / "api").glob("*.md") for block in ROOMS.findall(page.read_text())]
-            named = {n for block in blocks for n in rooms(block.replace("rest\n", ""))} | {"cellsim", "mdcoeffs"}
+            blocks = [block for page in (DOCS / "api").glob("*.md") for block in MODULES.findall(page.read_text())]
+            named = {name for block in blocks for name in named_modules(block.replace("rest\n", ""))}
+            named |= {"cellsim", "mdcoeffs"}
             found = [name for name in modules() if name not in named]
         else:
             found = fnmatch.filter(modules(), pattern)
@@ -110,7 +111,7 @@ AUTOMODULE = """## {0}
 
 
 def _api(found: re.Match[str]) -> str:
-    return "\n".join(AUTOMODULE.format(name) for name in rooms(found[1]))
+    return "\n".join(AUTOMODULE.format(name) for name in named_modules(found[1]))
 
 
 def on_source(app: Sphinx, docname: str, content: list[str]) -> None:
@@ -119,7 +120,7 @@ def on_source(app: Sphinx, docname: str, content: list[str]) -> None:
     text = mended(content[0], f"docs/{page}", page, known)
     app.env.note_dependency(str(Path(__file__)))
     text = FILE.sub(lambda m: mended((ROOT / m[1]).read_text(), m[1], page, known), text)
-    text = ROOMS.sub(_api, text)
+    text = MODULES.sub(_api, text)
     text = GLOB.sub(lambda m: m[0] if any(DOCS.glob(f"{m[1]}.md")) else "", text)
     if GALLERY.search(text):
         from gallery import draw, page_text

@@ -116,7 +116,7 @@ DIRECTIVES = {
     f"{{{name}}}" for name in (
         "admonition", "autoclass", "autofunction", "automodule", "caution", "contents", "csv-table", "dropdown",
         "eval-rst", "figure", "hint", "image", "important", "include", "list-table", "literalinclude", "math", "note",
-        "rooms", "seealso", "tip", "toctree", "warning",
+        "modules", "seealso", "tip", "toctree", "warning",
     )
 }  # fmt: skip
 
