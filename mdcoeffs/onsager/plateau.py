@@ -180,8 +180,10 @@ class Beliefs:
         Probabilities of :data:`.SHAPES` for the first; further ones are exponential, since a sum of those is anything.
     inertia : tuple of float
         Probabilities of no inertia, full inertia and a partial one.
-    strength : (float, float)
-        Mean and standard deviation of the log of a diagonal element of G, the gain over diffusion at short times.
+    strength : (float, float, float)
+        Of the log of the diagonal elements of G, the gain over diffusion at short times: mean and standard deviation of
+        what all ions have in common, and standard deviation of each apart. A motion that moves the cations moves the
+        anions too: a weak one must not pay twice for being weak.
     cross : float
         Standard deviation of the off-diagonal elements of its root.
     nearby : (float, float)
@@ -199,7 +201,7 @@ class Beliefs:
     further: float = 0.5
     shapes: tuple[float, ...] = (0.5, 0.12, 0.12, 0.12, 0.14)
     inertia: tuple[float, float, float] = (0.6, 0.2, 0.2)
-    strength: tuple[float, float] = (-0.2, 1.5)
+    strength: tuple[float, float, float] = (-0.8, 1.7, 0.8)
     cross: float = 1.0
     nearby: tuple[float, float] = (0.6, 1.2)
     share: tuple[float, float] = (2.5, 2.0)
@@ -485,22 +487,24 @@ class _Search:
     def prior(self, form: Form, fixed: int | None) -> Prior:
         """Of all parameters; flat in those of Omega and, within bounds, in ln tau."""
         size, n, beliefs = form.size(self.n), self.n, self.beliefs
-        prior = Prior(
-            np.zeros(size), np.zeros(size), np.ones(size, dtype=bool), np.full(size, -40.0), np.full(size, 40.0)
-        )
+        free, limit = np.ones(size, dtype=bool), np.full(size, 40.0)
+        prior = Prior(np.zeros(size), np.zeros((size, size)), free, -limit, limit)
         for m, place in enumerate(form.times(n)):
             if m == fixed:
                 prior.free[place] = False
             else:
                 prior.low[place], prior.high[place] = self.fastest - 0.2, self.slowest
             gains, crosses = slice(place + 1, place + 1 + n), slice(place + 1 + n, place + mode_size(n))
-            prior.mean[gains], prior.precision[gains] = beliefs.strength[0] / 2, 4 / beliefs.strength[1] ** 2
-            prior.precision[crosses] = 1 / beliefs.cross**2
+            mean, common, apart = beliefs.strength
+            prior.mean[gains] = mean / 2
+            prior.precision[gains, gains] = 4 * np.linalg.inv(common**2 + apart**2 * np.eye(n))
+            prior.precision[crosses, crosses] = np.eye(n * (n - 1) // 2) / beliefs.cross**2
         if form.inertia:
             place = size - (0, 1, 1 + n)[form.inertia]
             prior.low[place], prior.high[place] = math.log(0.25), math.log(8.0)
-            prior.mean[place], prior.precision[place] = beliefs.inertia_time[0], 1 / beliefs.inertia_time[1] ** 2
-            prior.mean[place + 1 :], prior.precision[place + 1 :] = beliefs.share[0], 1 / beliefs.share[1] ** 2
+            prior.mean[place], prior.precision[place, place] = beliefs.inertia_time[0], 1 / beliefs.inertia_time[1] ** 2
+            prior.mean[place + 1 :] = beliefs.share[0]
+            prior.precision[place + 1 :, place + 1 :] = np.eye(size - place - 1) / beliefs.share[1] ** 2
         return prior
 
     def fit(self, form: Form, start: Array, fixed: int | None = None) -> _Fit:
@@ -509,10 +513,10 @@ class _Search:
         theta, top, information = maximise(start, form.places, form.inertia, self.data, prior)
         free = np.flatnonzero(prior.free)
         information = information[np.ix_(free, free)] + 1e-9 * np.eye(free.size)
-        precision = prior.precision[free]
         own_times = len(form.shapes) - (fixed is not None)
-        bounded = precision[precision > 0]
-        constant = float(0.5 * np.sum(np.log(bounded / (2 * math.pi))) - own_times * math.log(self.span))
+        stated = free[np.diag(prior.precision)[free] > 0]
+        proper = np.linalg.slogdet(prior.precision[np.ix_(stated, stated)] / (2 * math.pi))[1]
+        constant = float(0.5 * proper - own_times * math.log(self.span))
         times = theta[form.times(self.n)]
         times = times if fixed is None else np.delete(times, fixed)
         try:

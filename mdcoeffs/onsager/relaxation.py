@@ -91,7 +91,7 @@ class Amplitudes(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """Of the parameters of one form, each an array (parameters,): Gaussian within bounds, flat where precision is 0."""
+    """Of the parameters of one form: Gaussian within bounds, flat where the precision, a matrix, is 0."""
 
     mean: Array
     precision: Array
@@ -367,12 +367,11 @@ def maximise(theta: Any, shapes: Any, inertia: int, data: Any, prior: Any) -> An
     gradient, information, none, nothing = np.empty(size), np.empty((size, size)), np.empty(0), np.empty((0, 0))
     damping = 1e-3
     value = log_likelihood(theta, shapes, inertia, data, gradient, information)
-    value -= 0.5 * (prior.precision * (theta - prior.mean) ** 2).sum()
+    value -= 0.5 * ((theta - prior.mean) @ (prior.precision @ (theta - prior.mean)))
     for _ in range(40):
-        slope = gradient - prior.precision * (theta - prior.mean)
-        H = information.copy()
+        slope = gradient - prior.precision @ (theta - prior.mean)
+        H = information + prior.precision
         for q in range(size):
-            H[q, q] += prior.precision[q]
             if not prior.free[q]:
                 H[q, :] = 0
                 H[:, q] = 0
@@ -388,7 +387,7 @@ def maximise(theta: Any, shapes: Any, inertia: int, data: Any, prior: Any) -> An
             trial = theta + step * min(1.0, 1.5 / max(largest, 1e-300))
             trial = np.minimum(np.maximum(trial, prior.low), prior.high)
             reached = log_likelihood(trial, shapes, inertia, data, none, nothing)
-            reached -= 0.5 * (prior.precision * (trial - prior.mean) ** 2).sum()
+            reached -= 0.5 * ((trial - prior.mean) @ (prior.precision @ (trial - prior.mean)))
             if reached >= value - 1e-10:
                 break
             damping = 6 * damping + 1e-4
@@ -399,9 +398,7 @@ def maximise(theta: Any, shapes: Any, inertia: int, data: Any, prior: Any) -> An
         log_likelihood(theta, shapes, inertia, data, gradient, information)
         if gain < 1e-4 and move < 0.02:
             break
-    for q in range(size):
-        information[q, q] += prior.precision[q]
-    return theta, value, information
+    return theta, value, information + prior.precision
 
 
 @_compiled
@@ -443,7 +440,7 @@ def log_posterior(draws: Any, shapes: Any, inertia: int, data: Any, prior: Any) 
         if np.any(theta < prior.low) or np.any(theta > prior.high):
             continue
         value = log_likelihood(theta, shapes, inertia, data, none, nothing)
-        values[k] = max(value - 0.5 * (prior.precision * (theta - prior.mean) ** 2).sum(), -1e300)
+        values[k] = max(value - 0.5 * ((theta - prior.mean) @ (prior.precision @ (theta - prior.mean))), -1e300)
     return thetas, values
 
 
