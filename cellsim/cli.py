@@ -357,10 +357,12 @@ def lab(
         noise=report.ORDINARY if noise else None,
     )
     directory = None if output is None else check_writable(output)
-    records = report.do(experiment, bench)
-    say(report.lines(bench, records))
+    records, failed = report.do_all(bench) if experiment == "all" else (report.do(experiment, bench), {})
+    say(report.lines(bench, records, failed))
     if directory is not None:
-        click.echo(f"written to {report.write_lab(bench, records, directory)[-1].parent}")
+        click.echo(f"written to {report.write_lab(bench, records, directory, failed)[-1].parent}")
+    if failed:
+        sys.exit(1)
 
 
 @main.command()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cellsim.base import InputError
+from cellsim.base import CellsimError, InputError
 from cellsim.electrolyte.set_file import list_sets, load_set
 from cellsim.files.folder import result_folder, write_json, write_netcdf
 from cellsim.files.schema import parse_toml
@@ -16,6 +16,7 @@ from cellsim.model.plan import layer_of
 from cellsim.run.case import load_case
 
 NUMBERS = "summary.json"
+NONE: Mapping[str, str] = {}
 ORDINARY = InstrumentNoise(voltage=1e-5, current=2e-3, impedance=2e-3, velocity=0.02)
 """Ordinary good instruments: 10 uV, 0.2 % of a current, 0.2 % of an impedance, 2 % of a velocity."""
 
@@ -122,16 +123,43 @@ def do(name: str, bench: Bench) -> list[Record]:
     return [EXPERIMENTS[experiment][0](bench) for experiment in (EXPERIMENTS if name == "all" else (name,))]
 
 
-def lines(bench: Bench, records: Sequence[Record]) -> list[str]:
-    """What the terminal shows of several experiments on one bench."""
+def do_all(bench: Bench) -> tuple[list[Record], dict[str, str]]:
+    """Do every experiment that can be done; one that cannot does not keep the others from their readings.
+
+    Parameters
+    ----------
+    bench : Bench
+        What stands on the bench.
+
+    Returns
+    -------
+    records : list of Record
+        Of those that were done.
+    failed : dict
+        Name of each other one, and why, one sentence.
+    """
+    records, failed = [], {}
+    for name, (experiment, _) in EXPERIMENTS.items():
+        try:
+            records.append(experiment(bench))
+        except CellsimError as error:
+            failed[name] = str(error)
+    return records, failed
+
+
+def lines(bench: Bench, records: Sequence[Record], failed: Mapping[str, str] = NONE) -> list[str]:
+    """What the terminal shows of several experiments on one bench, and why others could not be done."""
     head = (
         f"{bench.transport.name} ({bench.transport.status}), {bench.c / 1e3:.4g} mol/L, {bench.transport.T:.2f} K, "
         f"L = {1e3 * bench.thickness:.4g} mm, {1e4 * bench.resistance:.4g} Ω cm² at each electrode"
     )
-    return [head, *(line for record in records for line in ("", *record.lines()))]
+    not_done = [line for name, why in failed.items() for line in ("", f"{name}: not done; {why}")]
+    return [head, *(line for record in records for line in ("", *record.lines())), *not_done]
 
 
-def write_lab(bench: Bench, records: Sequence[Record], directory: str | Path) -> list[Path]:
+def write_lab(
+    bench: Bench, records: Sequence[Record], directory: str | Path, failed: Mapping[str, str] = NONE
+) -> list[Path]:
     """Write a figure and a dataset per experiment, and ``summary.json``.
 
     Parameters
@@ -142,6 +170,8 @@ def write_lab(bench: Bench, records: Sequence[Record], directory: str | Path) ->
         What was done on it.
     directory : str or Path
         Made if it is not there.
+    failed : mapping
+        Experiments that could not be done, and why.
 
     Returns
     -------
@@ -154,11 +184,11 @@ def write_lab(bench: Bench, records: Sequence[Record], directory: str | Path) ->
             written += [record.draw(fresh / f"{record.name}.png")]
             if record.arrays:
                 written += [write_netcdf(fresh / f"{record.name}.nc", record.dataset())]
-        written.append(write_json(fresh / NUMBERS, numbers(bench, records)))
+        written.append(write_json(fresh / NUMBERS, numbers(bench, records, failed)))
     return [directory / path.name for path in written]
 
 
-def numbers(bench: Bench, records: Sequence[Record]) -> dict[str, Any]:
+def numbers(bench: Bench, records: Sequence[Record], failed: Mapping[str, str] = NONE) -> dict[str, Any]:
     """What stood on the bench and what was found there, SI."""
     return {
         "transport": bench.transport.name,
@@ -169,4 +199,5 @@ def numbers(bench: Bench, records: Sequence[Record]) -> dict[str, Any]:
         "resistance": bench.resistance,
         "noise": asdict(bench.noise),
         "experiments": [record.numbers() for record in records],
+        "failed": dict(failed),
     }

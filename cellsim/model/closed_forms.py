@@ -296,7 +296,7 @@ def settling_time(layer: Layer, left: float = 0.01, B: float | None = None) -> f
     def miss(log_s: float) -> float:
         return float(np.log((_response(B, np.exp(log_s)) * (1 + B) - 1) / left))
 
-    # while the layers do not meet i R_s/V > 1 - 4 B sqrt(s/pi): not before the lower end. All modes decay by pi^2 or more
+    # until the layers meet, i R_s/V > 1 - 4 B sqrt(s/pi): not before the lower end. All modes decay by pi^2 or more
     low = 2 * np.log(max((B - left) / (4 * B * (1 + B)), 1e-9)) - 1
     q = float(_response_roots(B, 1)[0])
     late = np.log((np.log(2 * (1 + B) / left) + 1) / (4 * q**2))
