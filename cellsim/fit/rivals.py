@@ -209,8 +209,9 @@ def _parameter(role: str, case: Case) -> Parameter:
         raise InputError(f"--refit {role}: is no nuisance; there are {', '.join(ROLE_UNITS)}")
     start = default_start(role, case)
     if start is None and role.startswith("R_"):
-        stated = case.cell.negative if role == "R_negative" else case.cell.positive
-        start = stated.resistance.at(0.0) or START_RESISTANCE
+        sides = {"R_positive": (case.cell.positive,), "R_negative": (case.cell.negative,)}
+        both = (case.cell.positive, case.cell.negative)
+        start = sum(side.resistance.at(0.0) for side in sides.get(role, both)) or START_RESISTANCE
     if start is None:
         raise InputError(f"--refit {role}: the case must state it, so that there is somewhere to begin")
     logarithmic = role not in LINEAR_ROLES

@@ -196,7 +196,7 @@ def numbers(bench: Bench, records: Sequence[Record], failed: Mapping[str, str] =
         "T": bench.transport.T,
         "c": bench.c,
         "thickness": bench.thickness,
-        "resistance": bench.resistance,
+        "resistance_per_interface": bench.resistance,
         "noise": asdict(bench.noise),
         "experiments": [record.numbers() for record in records],
         "failed": dict(failed),

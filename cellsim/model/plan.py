@@ -142,7 +142,7 @@ class Plan:
             ("Newman number Ne", self.newman_number, "1", ""),
             ("current fraction rho+ = 1/(1 + Ne)", self.rho_plus, "1", "small signals, no interfacial resistance"),
             ("bulk resistance", layer.bulk_resistance, "ohm m^2", "separator included"),
-            ("interfacial resistance", self.interface_resistance, "ohm m^2", "both, small signals"),
+            ("interfacial resistance, total", self.interface_resistance, "ohm m^2", "both together, small signals"),
             ("i_ss/i_0 with these interfaces", self.current_ratio, "1", "small signals"),
             (
                 "relaxation time L^2/(pi^2 D)",
