@@ -187,6 +187,30 @@ def current_fraction(
     return (bulk_resistance + resistance_initial) / (bulk_resistance * (1 + Ne) + end)
 
 
+def bruce_vincent(voltage: float, i_0: float, i_ss: float, R_0: float, R_ss: float) -> float:
+    """i_ss (V - i_0 R_0)/(i_0 (V - i_ss R_ss)): the current ratio without its interfaces.
+
+    Parameters
+    ----------
+    voltage : float
+        Voltage held [V].
+    i_0, i_ss : float
+        First and last current density [A/m^2].
+    R_0, R_ss : float
+        Resistance of both interfaces at the start and at the end [ohm m^2].
+
+    Returns
+    -------
+    float
+        rho+ [1].
+
+    References
+    ----------
+    Evans, Vincent & Bruce, Polymer 28 (1987) 2324, doi:10.1016/0032-3861(87)90394-6.
+    """
+    return i_ss * (voltage - i_0 * R_0) / (i_0 * (voltage - i_ss * R_ss))
+
+
 def voltage_response(layer: Layer, i: float, t: ArrayLike) -> Array:
     """Small-signal voltage after a current step, i [R_b + R_i + R_d f(t)], f from 0 to 1 as the profile builds up.
 

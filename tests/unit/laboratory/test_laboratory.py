@@ -22,10 +22,10 @@ from cellsim.laboratory import (
     solve_chain,
 )
 from cellsim.laboratory.concentration_cell import slope_at
-from cellsim.laboratory.current_fraction import bruce_vincent
 from cellsim.laboratory.impedance import circuit, fit_circuit, impedance
 from cellsim.laboratory.report import ORDINARY, do, lines, numbers, put_on_bench
 from cellsim.laboratory.restricted_diffusion import decay
+from cellsim.model.closed_forms import bruce_vincent
 
 
 def test_bruce_vincent_takes_the_interfaces_out():
