@@ -501,7 +501,7 @@ def sand_time(layer: Layer, i: float) -> float:
     """Sand's time, at which the short-time law empties a face: pi D_eff porosity [c/(2 M i)]^2.
 
     Exact for constant D and phi_0 (1 - t+0) while it is short against L^2/D; where V_e > 0 and t+0 is constant,
-    migration grows as the face empties, and the formula is 20 % off at phi_0 = 0.75.
+    migration grows as the face empties, by 1/phi_0 in all: depletion comes 20 % early at phi_0 = 0.75.
 
     Parameters
     ----------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +42,8 @@ class StepPlan:
         Salt concentration at the faces at steady state; nan where there is none [mol/m^3].
     sand_time : float
         Sand's time at `i_0` [s].
+    migration_change, D_change : float
+        Relative change of phi_0 (1 - t+0) and of D from c0 to the concentration that ends a run [1].
     settling_time : float
         When the current of a held voltage is within 1 % of the steady one, from a uniform start, linearised about the
         steady state; nan for other steps and where there is none [s].
@@ -68,6 +72,8 @@ class StepPlan:
     c_positive: float
     c_negative: float
     sand_time: float
+    migration_change: float
+    D_change: float
     settling_time: float
     depletes: bool
     depletion_time: float
@@ -179,22 +185,20 @@ class Plan:
         for number, step in enumerate(self.steps, 1):
             unit = "V" if step.drive == "voltage" else "A/m^2"
             text += ["", f"step {number}: {step.label}, {step.value:.4g} {unit} for {_duration(step.duration)}"]
-            text += [_line(*row) for row in step_table(step, self.layer)]
+            text += [_line(*row) for row in step_table(step)]
             text.append(f"  {step.outcome}")
         if len(self.steps) > 1:
             text += ["", "every step as if it began on the uniform initial concentration"]
         return text
 
 
-def step_table(step: StepPlan, layer: Layer) -> tuple[tuple[str, float, str, str], ...]:
+def step_table(step: StepPlan) -> tuple[tuple[str, float, str, str], ...]:
     """Rows of (what, value, SI unit, remark) for one step; no rows for a rest.
 
     Parameters
     ----------
     step : StepPlan
         The step.
-    layer : Layer
-        Of the plan, for the remarks.
 
     Returns
     -------
@@ -202,7 +206,9 @@ def step_table(step: StepPlan, layer: Layer) -> tuple[tuple[str, float, str, str
     """
     if step.i_0 == 0:
         return ()
-    caveat = "" if layer.phi_0 == 1 else "constant phi_0 (1 - t+0) assumed: 20 % off at phi_0 = 0.75"
+    changes = (("phi_0 (1 - t+0)", step.migration_change), ("D", step.D_change))
+    swings = [f"{what} changes by {100 * change:+.0f} %" for what, change in changes if abs(change) > 0.01]
+    caveat = f"constants at c0; towards depletion {' and '.join(swings)}" if swings else ""
     when = "at the earliest" if step.drive == "voltage" else "constants at c0"
     beyond = " (beyond this step)" if step.settling_time > step.duration else ""
     remark = f"from a uniform start{beyond}"
@@ -377,7 +383,7 @@ def _step(
         outcome += "; but not within this step" if depletes else ""
         depletes, t_depleted = False, float("inf")
     N = transport.migration(c0) * -i_0  # salt flux where there is no gradient
-    pores = cell.separator.porosity
+    pores, held = cell.separator.porosity, transport.with_extrapolation("clamp")
     return StepPlan(
         label=step.label or f"follow {step.drive}",
         drive=step.drive,
@@ -390,6 +396,8 @@ def _step(
         c_positive=c_positive,
         c_negative=c_negative,
         sand_time=analytic.sand_time(layer, i_0),
+        migration_change=_change(held.migration, c0, c_stop),
+        D_change=_change(held.D, c0, c_stop),
         settling_time=settling,
         depletes=depletes,
         depletion_time=t_depleted,
@@ -400,6 +408,11 @@ def _step(
         interface_shift=_shift(cell, transport, step, layer, i_0, i_ss),
         outcome=outcome,
     )
+
+
+def _change(of: Callable[[float], Any], c0: float, c_stop: float) -> float:
+    """Relative change of a property between two concentrations [1]."""
+    return float(of(c_stop) / of(c0)) - 1 if of(c0) else 0.0
 
 
 def _settling(cell: Cell, transport: TransportSet, layer: Layer, state: SteadyState, time: float) -> float:
