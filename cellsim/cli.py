@@ -370,6 +370,8 @@ def lab(
     directory = None if output is None else check_writable(output)
     records, failed = report.do_all(bench) if experiment == "all" else (report.do(experiment, bench), {})
     say(report.lines(bench, records, failed))
+    for sentence in report.left_aside(source):
+        click.echo(f"note: {sentence}", err=True)
     if directory is not None:
         click.echo(f"written to {report.write_lab(bench, records, directory, failed)[-1].parent}")
     if failed:

@@ -33,8 +33,8 @@ def put_on_bench(
 ) -> Bench:
     """A bench from the name of a shipped set, a set's file, or a case.
 
-    A case gives its set, temperature, concentration, thickness and the small-signal resistance of its interfaces, half
-    to each electrode; its separator and its protocol are left aside.
+    A case gives its set, temperature, concentration, thickness and the small-signal resistance of its interfaces at the
+    start, half to each electrode; its separator and its protocol are left aside (:func:`left_aside` says what).
 
     Parameters
     ----------
@@ -77,6 +77,31 @@ def put_on_bench(
     if r is not None:
         c = transport.c_of(r=r)
     return bench_of(transport, c, **{k: v for k, v in given.items() if v is not None})
+
+
+def left_aside(source: str | Path) -> list[str]:
+    """What a case states that the bench does not take over, a sentence each; nothing for a set."""
+    if not _is_case(source):
+        return []
+    cell = load_case(source).cell
+    told = []
+    if (cell.separator.porosity, cell.separator.macmullin) != (1.0, 1.0):
+        told.append(
+            f"{source}: the separator (porosity {cell.separator.porosity:.3g}, MacMullin number "
+            f"{cell.separator.macmullin:.3g}) is left aside; the bench holds free electrolyte"
+        )
+    for side, electrode in (("positive", cell.positive), ("negative", cell.negative)):
+        R = electrode.resistance.value
+        if R.size > 1 and R.min() != R.max():
+            told.append(
+                f"{source}: electrodes.{side}.resistance changes from {1e4 * R[0]:.4g} to {1e4 * R[-1]:.4g} Ω cm²; "
+                "the bench keeps the one at the start"
+            )
+        if electrode.kinetics is not None:
+            told.append(
+                f"{source}: electrodes.{side}.kinetics is taken as its small-signal resistance at the average concentration"
+            )
+    return told
 
 
 def _is_case(source: str | Path) -> bool:

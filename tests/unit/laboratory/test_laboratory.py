@@ -23,7 +23,7 @@ from cellsim.laboratory import (
 )
 from cellsim.laboratory.concentration_cell import slope_at
 from cellsim.laboratory.impedance import circuit, fit_circuit, impedance
-from cellsim.laboratory.report import ORDINARY, do, lines, numbers, put_on_bench
+from cellsim.laboratory.report import ORDINARY, do, left_aside, lines, numbers, put_on_bench
 from cellsim.laboratory.restricted_diffusion import decay
 from cellsim.model.closed_forms import bruce_vincent
 
@@ -127,6 +127,32 @@ def test_a_case_gives_its_cell():
     bench = put_on_bench("cases/steinruck2020/rs.toml")
     assert bench.thickness == pytest.approx(3e-3)
     assert bench.transport.r(bench.c) == pytest.approx(0.1, rel=1e-6)
+
+
+def test_what_a_case_loses_on_the_bench_is_said(tmp_path):
+    assert left_aside("cases/steinruck2020/rs.toml") == [] == left_aside("poss_ptf")
+    text = """title = "a"
+[cell]
+thickness = "100 um"
+temperature = "25 degC"
+[cell.separator]
+porosity = 0.4
+macmullin = 6.0
+[electrolyte]
+transport = "dilute_ideal"
+salt = { c = "10 mol/m^3" }
+[electrodes.negative]
+resistance = { file = "R.csv", time = "t (h)", value = "R (ohm cm^2)" }
+[[step]]
+hold = "voltage"
+value = "10 mV"
+duration = "1 h"
+"""
+    (tmp_path / "R.csv").write_text("t (h),R (ohm cm^2)\n0,20\n1,60\n")
+    (tmp_path / "a.toml").write_text(text)
+    separator, growing = left_aside(tmp_path / "a.toml")
+    assert "porosity 0.4, MacMullin number 6" in separator and "free electrolyte" in separator
+    assert "electrodes.negative.resistance changes from 20 to 60" in growing and "at the start" in growing
 
 
 def test_noise_gives_error_bars_and_repeats_with_its_seed():
