@@ -99,7 +99,7 @@ def left_aside(source: str | Path) -> list[str]:
             )
         if electrode.kinetics is not None:
             told.append(
-                f"{source}: electrodes.{side}.kinetics is taken as its small-signal resistance at the average concentration"
+                f"{source}: electrodes.{side}.kinetics is taken as its small-signal resistance at the average salt"
             )
     return told
 
