@@ -117,6 +117,8 @@ class Plan:
         The held voltage whose steady state empties a face, or takes it out of the range [V].
     steps : tuple of StepPlan
         One per protocol step.
+    assumptions : tuple of str
+        What the electrodes' kinetics assume, where it is not the usual.
     """
 
     transport: str
@@ -134,6 +136,7 @@ class Plan:
     limiting_current: LimitingCurrent
     depleting_voltage: float
     steps: tuple[StepPlan, ...]
+    assumptions: tuple[str, ...] = ()
 
     def table(self) -> tuple[tuple[str, float, str, str], ...]:
         """Rows of (what, value, SI unit, remark) for the cell as a whole."""
@@ -182,6 +185,7 @@ class Plan:
         """The plan as text, one line per quantity."""
         text = [f"{self.transport}, before any run"]
         text += [_line(*row) for row in self.table()]
+        text += [f"  {sentence}" for sentence in self.assumptions]
         for number, step in enumerate(self.steps, 1):
             unit = "V" if step.drive == "voltage" else "A/m^2"
             text += ["", f"step {number}: {step.label}, {step.value:.4g} {unit} for {_duration(step.duration)}"]
@@ -284,6 +288,18 @@ def plan(cell: Cell, transport: TransportSet, protocol: Protocol, c0: float) -> 
         limiting_current=limit,
         depleting_voltage=depleting_voltage(cell, transport, c0, c_min=c_stop, direction=direction),
         steps=_steps(cell, transport, protocol, float(c0), layer, c_stop),
+        assumptions=_assumptions(cell),
+    )
+
+
+def _assumptions(cell: Cell) -> tuple[str, ...]:
+    """Orders of reaction that follow from transfer coefficients which do not add up to one."""
+    laws = {side: getattr(cell, side).kinetics for side in ("positive", "negative")}
+    orders = {side: getattr(law, "cathodic_order", 1.0) for side, law in laws.items()}
+    return tuple(
+        f"{side} electrode: plating of order {order:.3g} in c, for alpha_a + alpha_c is not 1"
+        for side, order in orders.items()
+        if abs(order - 1) > 1e-9
     )
 
 
