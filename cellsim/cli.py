@@ -140,6 +140,17 @@ def _draw(case: Case, solution: Solution) -> Callable[[Path], object]:
     return draw
 
 
+def _expected(summary: dict[str, Any]) -> str:
+    """What a held voltage's ratio of currents is to be compared with, in words."""
+    bare = f"1/(1+Ne) at the average: {summary['rho_plus']:.4g}"
+    if not summary["ratio_expected"] or summary["bruce_vincent"] is None:
+        return bare
+    return (
+        f"a small voltage with these interfaces: {summary['ratio_expected']:.4g}; without their share, Bruce-Vincent: "
+        f"{summary['bruce_vincent']:.4g}; {bare}"
+    )
+
+
 def _told(summary: dict[str, Any]) -> list[str]:
     """The few numbers of a summary that one wants to see at once."""
     minutes = summary["time_end"] / 60
@@ -149,7 +160,7 @@ def _told(summary: dict[str, Any]) -> list[str]:
     return [
         f"{summary['title']}: {minutes:.4g} min in {summary['wall_time']:.2f} s, {summary['status']}",
         f"i   {summary['i_0']:.4g} -> {summary['i_end']:.4g} A/m^2"
-        + (f" (ratio {ratio:.4g}; 1/(1+Ne) at the average: {summary['rho_plus']:.4g})" if ratio else ""),
+        + (f" (ratio {ratio:.4g}; {_expected(summary)})" if ratio else ""),
         f"V   {summary['V_0']:.4g} -> {summary['V_end']:.4g} V",
         f"c   {summary['c_min']:.4g} to {summary['c_max']:.4g} mol/m^3, salt conserved to {summary['salt_drift']:.1e}",
         *(["properties were held at the ends of their range (clamped)"] if summary["clamped"] else []),
@@ -357,10 +368,14 @@ def lab(
         noise=report.ORDINARY if noise else None,
     )
     directory = None if output is None else check_writable(output)
-    records = report.do(experiment, bench)
-    say(report.lines(bench, records))
+    records, failed = report.do_all(bench) if experiment == "all" else (report.do(experiment, bench), {})
+    say(report.lines(bench, records, failed))
+    for sentence in report.left_aside(source):
+        click.echo(f"note: {sentence}", err=True)
     if directory is not None:
-        click.echo(f"written to {report.write_lab(bench, records, directory)[-1].parent}")
+        click.echo(f"written to {report.write_lab(bench, records, directory, failed)[-1].parent}")
+    if failed:
+        sys.exit(1)
 
 
 @main.command()

@@ -401,5 +401,20 @@ const Solver = (() => {
     return worst;
   }
 
-  return Object.freeze({ groups, closed, solve, at, inFrame, saltDrift, EMPTY, FULL, S_END });
+  // When the current is within `left` of the steady one for good [s]; of a run that ended steady.
+  function settlingTime(result, left) {
+    const off = (i) => Math.abs(i / result.closed.i_ss - 1) > left;
+    let k = result.i.length - 1;
+    while (k >= 0 && !off(result.i[k])) k--;
+    if (k < 0) return 0;
+    let low = result.time[k], high = result.time[Math.min(k + 1, result.i.length - 1)];
+    for (let it = 0; it < 40; it++) {
+      const middle = 0.5 * (low + high);
+      if (off(at(result, middle).i)) low = middle;
+      else high = middle;
+    }
+    return high;
+  }
+
+  return Object.freeze({ groups, closed, solve, at, settlingTime, inFrame, saltDrift, EMPTY, FULL, S_END });
 })();

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from cellsim.base.errors import CellsimError, ConvergenceError, InputError, RangeError
-from cellsim.base.units import N_A, V_LITHIUM, F, R, e, factor_to_si, k_B, to_si
+from cellsim.base.units import N_A, V_LITHIUM, F, R, e, factor_to_si, is_unit, k_B, to_si
 
 if TYPE_CHECKING:
     from cellsim.base.typing import Array, Bools, Ints, Progress
@@ -26,6 +26,7 @@ __all__ = [
     "__version__",
     "e",
     "factor_to_si",
+    "is_unit",
     "k_B",
     "to_si",
 ]

@@ -128,6 +128,17 @@ def _kind(unit: str) -> str:
     return names.get(unit, f"quantity in {unit}")
 
 
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit, of whatever dimension."""
+    import pint
+
+    try:
+        registry().Unit(text)
+    except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError, AssertionError):
+        return False
+    return True
+
+
 def factor_to_si(unit: str, si_unit: str, *, field: str = "unit") -> float:
     """The factor that turns a number in `unit` into `si_unit`: ``factor_to_si("mS/cm", "S/m")`` is 0.1.
 

@@ -89,6 +89,16 @@ class Kinetics:
 class ButlerVolmer(Kinetics):
     """i = j_0 [exp(alpha_a F eta/RT) - exp(-alpha_c F eta/RT)], j_0 = j_ref (c_face/c_ref)^alpha_a.
 
+    The exponent follows from an assumption: the electrode's equilibrium potential has the Nernst slope RT/F (ideal
+    solution, z+ = 1), and dissolution does not depend on c. With eta = E - (RT/F) ln(c/c_ref), E against the lithium at
+    c_ref, the law reads::
+
+        i = j_ref [exp(alpha_a F E/RT) - (c/c_ref)^(alpha_a + alpha_c) exp(-alpha_c F E/RT)]
+
+    so the anodic branch is free of c and the cathodic reaction is of order alpha_a + alpha_c in the salt: first order
+    where the two coefficients add up to one, as for a single electron in one step. Any other sum is an order that the
+    product states wherever it describes the electrode (:attr:`cathodic_order`).
+
     Parameters
     ----------
     j_ref : float
@@ -152,13 +162,20 @@ class ButlerVolmer(Kinetics):
         return R * T / (F * slope) if slope else math.inf
 
     @property
+    def cathodic_order(self) -> float:
+        """Order of lithium plating in the salt concentration at a fixed electrode potential [1]."""
+        return self.alpha_a + self.alpha_c
+
+    @property
     def is_symmetric(self) -> bool:
         """Whether both transfer coefficients are the same."""
         return self.alpha_a == self.alpha_c
 
     def describe(self) -> str:
         """The law in a few words."""
-        return f"Butler-Volmer, {self.j_ref:.4g} A/m^2"
+        text = f"Butler-Volmer, {self.j_ref:.4g} A/m^2"
+        order = self.cathodic_order
+        return text if abs(order - 1) < 1e-9 else f"{text}, plating of order {order:.3g} in c (alpha_a + alpha_c)"
 
 
 LAWS: Mapping[str, type[Kinetics]] = {cls.law: cls for cls in (ButlerVolmer,)}

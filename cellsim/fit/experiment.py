@@ -244,7 +244,7 @@ def _errors(stated: Array | None, values: Array, selection: Selection, label: st
 
 
 CELL_ROLES = ("area", "R_int", "R_positive", "R_negative", "thickness", "c0")
-"""Nuisances of a cell: area [m^2], resistances of both or one interface [ohm m^2], thickness [m], salt [mol/m^3]."""
+"""Nuisances of a cell: area [m^2], resistance of both interfaces together or of one [ohm m^2], thickness [m], salt."""
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,9 @@ class Experiment:
             if role not in CELL_ROLES:
                 raise InputError(f"experiment {self.name}: {role!r} is no nuisance of a cell: {', '.join(CELL_ROLES)}")
         if "R_int" in self.nuisance and {"R_positive", "R_negative"} & set(self.nuisance):
-            raise InputError(f"experiment {self.name}: give R_int for both interfaces, or R_positive and R_negative")
+            raise InputError(
+                f"experiment {self.name}: give R_int for both interfaces together, or R_positive and R_negative"
+            )
         if "area" in self.nuisance and self.cell.area is None:
             raise InputError(
                 f"experiment {self.name}: area as a nuisance needs cell.area in the case, its nominal value"
@@ -317,7 +319,8 @@ class Experiment:
         role = {r: values[name] for r, name in self.nuisance.items()}
         cell = self.cell
         for side, key in (("positive", "R_positive"), ("negative", "R_negative")):
-            resistance = role.get(key, role.get("R_int"))
+            total = role.get("R_int")  # shared equally: only the sum acts on currents, voltages and profiles
+            resistance = role.get(key, None if total is None else 0.5 * total)
             if resistance is not None:
                 electrode: Electrode = getattr(cell, side)
                 new = replace(electrode, resistance=Resistance(np.array([resistance])))

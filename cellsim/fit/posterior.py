@@ -151,7 +151,7 @@ def sample(
                 f"{file}: holds a chain of {backend.shape[0]} walkers in {backend.shape[1]} dimensions, "
                 f"not {count} in {space.size}; choose another file"
             )
-        begun = backend.iteration if backend.initialized else 0
+        begun = int(backend.iteration) if backend.initialized else 0
         _mark(backend, fit, str(file))
     generator = np.random.default_rng(seed)
     with holding(partial(log_posterior, fit.problem, levels=fit.levels), workers) as of_points:

@@ -209,8 +209,9 @@ def _parameter(role: str, case: Case) -> Parameter:
         raise InputError(f"--refit {role}: is no nuisance; there are {', '.join(ROLE_UNITS)}")
     start = default_start(role, case)
     if start is None and role.startswith("R_"):
-        stated = case.cell.negative if role == "R_negative" else case.cell.positive
-        start = stated.resistance.at(0.0) or START_RESISTANCE
+        sides = {"R_positive": (case.cell.positive,), "R_negative": (case.cell.negative,)}
+        both = (case.cell.positive, case.cell.negative)
+        start = sum(side.resistance.at(0.0) for side in sides.get(role, both)) or START_RESISTANCE
     if start is None:
         raise InputError(f"--refit {role}: the case must state it, so that there is somewhere to begin")
     logarithmic = role not in LINEAR_ROLES
@@ -240,17 +241,39 @@ def rivals(cases: Sequence[tuple[Case, Sequence[Measurement]]], nuisances: Seque
     return problems
 
 
+def chi2_beside(judged: Evidence, reference: Evidence) -> float:
+    """chi2 of the data by the noise levels of another fit; by its own free levels chi2 is the number of points.
+
+    Parameters
+    ----------
+    judged : Evidence
+        Whose misfit.
+    reference : Evidence
+        Whose levels.
+
+    Returns
+    -------
+    float
+        [1]
+    """
+    fit = judged.fit
+    sizes = [o.size for o in fit.problem.observations]
+    data = fit.residuals[: fit.problem.size] * np.repeat(fit.levels / reference.fit.levels, sizes)
+    return float(data @ data)
+
+
 def verdict(judged: Sequence[Evidence]) -> list[str]:
     """Which set is right, as a table for the terminal, the best set first."""
     best_aic, best_bic = min(e.aic for e in judged), min(e.bic for e in judged)
     width, top = max(len(e.name) for e in judged), judged[0].held_out
+    free = any(o.noise.free for e in judged for o in e.fit.problem.observations)
     lines = [f"{'set':<{width}}  {'chi2':>10}  {'dAIC':>8}  {'dBIC':>8}  held-out ln L, less the best's   refitted"]
     for e in judged:
         held = "-" if e.held_out is None or top is None else f"{e.held_out - top:+.1f} (scatter {e.held_out_error:.1f})"
         remarks = {"bound": " (at its bound)", "nothing": " (not identified)"}
         held_by = e.fit.held_by
         values = ", ".join(f"{n} = {e.fit.values[n]:.4g}{remarks.get(held_by[n], '')}" for n in e.fit.space.names)
-        score = f"{e.fit.chi2_data:10.1f}  {e.aic - best_aic:8.1f}  {e.bic - best_bic:8.1f}"
+        score = f"{chi2_beside(e, judged[0]):10.1f}  {e.aic - best_aic:8.1f}  {e.bic - best_bic:8.1f}"
         lines.append(f"{e.name:<{width}}  {score}  {held:<32}  {values}")
     if len(judged) > 1:
         close = [e.name for e in judged if e.aic < best_aic + STRONG]
@@ -259,5 +282,7 @@ def verdict(judged: Sequence[Evidence]) -> list[str]:
         else:
             others = "" if len(close) == len(judged) else "; the others are disfavoured"
             lines.append(f"these data do not tell {' and '.join(close)} apart{others}")
+        if free:
+            lines.append("(chi2 of every set by the noise levels that the first one's fit found)")
         lines.append(f"(a difference of {STRONG:g} in AIC counts as strong evidence)")
     return lines

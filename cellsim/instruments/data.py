@@ -31,7 +31,7 @@ from cellsim.instruments.potentiostat import (
     per_area,
     read_potentiostat,
 )
-from cellsim.instruments.tables import ERROR, Column, DataTable, axes, grid, parse_number, read_table
+from cellsim.instruments.tables import ERROR, Column, DataTable, agreed_unit, axes, grid, parse_number, read_table
 from cellsim.solvers.solution import Solution
 
 KINDS = ("current", "voltage", "profile", "velocity", "xam", "mri")
@@ -307,8 +307,10 @@ def _by_order(sheet: Table, table: DataTable, kind: str, unit: str, area: float 
     """Time and value in the first two columns of a table without units [s; A/m^2 or V]."""
     if len(table.header) < 2:
         raise InputError(f"{table.path}: needs two columns, time and {kind}")
-    t = table.numbers(0) * factor_to_si(sheet.string("time_unit"), "s", field=sheet.where("time_unit"))
+    time_unit = agreed_unit(table.header[0], sheet.string("time_unit"), field=sheet.where("time_unit"))
+    t = table.numbers(0) * factor_to_si(time_unit, "s", field=sheet.where("time_unit"))
     table.increasing(t, table.header[0])
+    agreed_unit(table.header[1], unit, field=sheet.where("unit"))
     return t, table.numbers(1) * factor_of(Column(table.header[1], unit), kind, area, field=sheet.where("unit"))
 
 
@@ -353,7 +355,8 @@ def _wide(sheet: Table, table: DataTable, unit: str, setup: Setup) -> Concentrat
     if np.any(np.diff(t) <= 0):
         k = int(np.argmax(np.diff(t) <= 0)) + 2
         raise InputError(f'{path}: the times in the header must increase strictly; "{table.header[k]}" does not')
-    x = table.numbers(0) * factor_to_si(sheet.string("position_unit"), "m", field=sheet.where("position_unit"))
+    position_unit = agreed_unit(table.header[0], sheet.string("position_unit"), field=sheet.where("position_unit"))
+    x = table.numbers(0) * factor_to_si(position_unit, "m", field=sheet.where("position_unit"))
     table.increasing(x, table.header[0])
     factor = factor_to_si(unit, "mol/m^3", field=sheet.where("unit"))
     c = np.stack([table.numbers(k) for k in range(1, len(table.header))]) * factor

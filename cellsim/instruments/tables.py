@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellsim.base import Array, InputError, factor_to_si
+from cellsim.base import Array, InputError, factor_to_si, is_unit
 from cellsim.files.schema import Table, did_you_mean
 
 DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma"}
@@ -100,6 +100,41 @@ def _split(heading: str) -> tuple[str, str]:
     return name.strip(), re.sub(r"(?<=[A-Za-z])-(?=\d)", "^-", unit)
 
 
+def agreed_unit(heading: str, unit: str, *, field: str) -> str:
+    """The unit that a file states for a column, which must be that of the column's heading where the heading has one.
+
+    Parameters
+    ----------
+    heading : str
+        As it stands in the table.
+    unit : str
+        What the file beside it says.
+    field : str
+        Where it says so, for the message.
+
+    Returns
+    -------
+    str
+        `unit`.
+
+    Raises
+    ------
+    InputError
+        If the two say different things; a heading in brackets that is no unit, such as "I (raw)", says nothing.
+    """
+    headed = Column.parse(heading).unit
+    try:
+        same = headed in ("", unit) or abs(factor_to_si(headed, unit) - 1) < 1e-12
+    except InputError:
+        same = not is_unit(headed)
+    if not same:
+        raise InputError(
+            f'{field} = "{unit}", but the heading "{heading}" of the table says {headed}; '
+            f'state "{headed}", or mend the heading'
+        )
+    return unit
+
+
 def read_column(table: Table, key: str) -> Column:
     """A column that a TOML file names, ``"t (h)"`` or ``{ column = "t", unit = "h" }``.
 
@@ -117,12 +152,13 @@ def read_column(table: Table, key: str) -> Column:
     Raises
     ------
     InputError
-        Neither of the two, or no unit.
+        Neither of the two, no unit, or another one than that of the heading.
     """
     if isinstance(table.data.get(key), dict):
         entry = table.table(key)
         entry.only("column", "unit")
-        return Column(entry.string("column"), entry.string("unit"))
+        heading = entry.string("column")
+        return Column(heading, agreed_unit(heading, entry.string("unit"), field=entry.where("unit")))
     if key not in table:
         raise table.error(key, 'is missing; name the column, as in "t (h)"')
     column = Column.parse(table.string(key))

@@ -27,7 +27,7 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.attenuation import Attenuation
 from cellsim.instruments.looks import state_at
 from cellsim.instruments.measurement import ConcentrationMap
-from cellsim.instruments.tables import ERROR, axes, grid, read_table
+from cellsim.instruments.tables import ERROR, agreed_unit, axes, grid, read_table
 from cellsim.solvers.solution import Solution
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
@@ -498,6 +498,7 @@ def read_spec(
     before = np.array([s.column(monitor)[order] for s in chosen]) if monitor else None
     if counted is None:
         counted = bool(np.all(values == np.round(values)))
+    agreed_unit(position, position_unit, field="position_unit")
     x = first[order] * factor_to_si(position_unit, "m", field="position_unit") + origin
     return IntensityMap(time, x, values, before, counted=counted, label=label or path.name)
 

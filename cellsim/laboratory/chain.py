@@ -214,6 +214,8 @@ def misuses(bench: Bench, *, voltage: float = 0.01, large: float = 0.2) -> tuple
     potential = concentration_cell(bench)
     large = _within_range(bench, min(large, 0.5 * depleting_voltage(bench.cell, bench.transport, bench.c)))
     first = 0.01 * bench.diffusion_time
+    # a bias beyond the end of the line leaves nothing to read
+    offset = min(2e-4, 0.04 * voltage * bench.layer.diffusion_resistance / bench.total_resistance)
 
     def with_steady(record: Record, **how: bool) -> Record:
         return assemble(bench, spectrum, diffusion, record, potential, **how)
@@ -237,7 +239,10 @@ def misuses(bench: Bench, *, voltage: float = 0.01, large: float = 0.2) -> tuple
             "ln U read at once after a short pulse",
             with_diffusion(restricted_diffusion(bench, voltage=voltage, pulse=0.02, window=(1.0, 0.4))),
         ),
-        ("open-circuit bias of 0.2 mV", with_diffusion(restricted_diffusion(bench, voltage=voltage, offset=2e-4))),
+        (
+            f"open-circuit bias of {1e3 * offset:.2g} mV",
+            with_diffusion(restricted_diffusion(bench, voltage=voltage, offset=offset)),
+        ),
         (
             "straight line through U over a factor of 9",
             assemble(bench, spectrum, diffusion, steady, concentration_cell(bench, span=3.0, order=1)),

@@ -8,31 +8,12 @@ from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.laboratory import figures
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
+from cellsim.model.closed_forms import bruce_vincent
 
 REFERENCE = (
     "Evans, Vincent & Bruce, Polymer 28 (1987) 2324, doi:10.1016/0032-3861(87)90394-6; "
     "Balsara & Newman 2015, doi:10.1149/2.0651514jes"
 )
-
-
-def bruce_vincent(voltage: float, i_0: float, i_ss: float, R_0: float, R_ss: float) -> float:
-    """i_ss (V - i_0 R_0)/(i_0 (V - i_ss R_ss)): the current ratio without its interfaces.
-
-    Parameters
-    ----------
-    voltage : float
-        Voltage held [V].
-    i_0, i_ss : float
-        First and last current density [A/m^2].
-    R_0, R_ss : float
-        Resistance of both interfaces at the start and at the end [ohm m^2].
-
-    Returns
-    -------
-    float
-        rho+ [1].
-    """
-    return i_ss * (voltage - i_0 * R_0) / (i_0 * (voltage - i_ss * R_ss))
 
 
 def current_fraction(

@@ -26,6 +26,10 @@ DOUBLE_LAYER = 0.1
 """Capacitance of one electrode [F/m^2], 10 uF/cm^2."""
 TOP = 1e7
 """Highest angular frequency of the instrument [rad/s], 1.6 MHz."""
+MISFIT = 3e-3
+"""A circuit that misses noise-free points by more is not theirs; a signal that is not quite small: 1.2e-3 [1]."""
+OPEN = 0.01
+"""What the misfit may leave open; it is not random, and the readings were off by up to three times that [1]."""
 REFERENCE = "Sorensen & Jacobsen, Electrochim. Acta 27 (1982) 1671"
 
 
@@ -152,23 +156,35 @@ def fit_circuit(omega: Array, Z: Spectrum, noise: float = 0.0) -> tuple[Array, A
     """
     smooth = _smooth(-Z.imag)
     peaks = [k for k in range(1, omega.size - 1) if smooth[k - 1] < smooth[k] >= smooth[k + 1]]
-    peaks = sorted(sorted(peaks, key=lambda k: -smooth[k])[:2])
-    low = peaks[0] if peaks else omega.size // 3
-    between = low + int(np.argmin(smooth[low : peaks[1]])) if len(peaks) == 2 else (low + omega.size) // 2
-    total, middle, top = Z.real[0], Z.real[between], Z.real[-1]
-    arc = 1 / omega[peaks[1]] if len(peaks) == 2 else 100 / omega[-1]
-    least = 1e-3 * total
-    start = np.log(
-        [top, max(middle - top, least), max(total - middle, least), arc, PEAK / omega[low]],
-    )
+    total, top = Z.real[0], Z.real[-1]
+    tops = sorted(sorted(peaks, key=lambda k: -smooth[k])[:2])
+    tops = tops if len(tops) == 2 else [tops[0] if tops else omega.size // 3, omega.size - 2]
 
     def miss(parameters: Array) -> Array:
         relative = (circuit(parameters, omega) - Z) / np.abs(Z)
         return np.concatenate([relative.real, relative.imag])
 
-    solution = least_squares(miss, start, x_scale=1.0, xtol=1e-14, ftol=1e-14, gtol=1e-14)
-    normal = solution.jac.T @ solution.jac
-    return np.asarray(solution.x), np.asarray(np.linalg.pinv(normal) * noise**2)
+    # where one arc hides the other, a bump of the last digits is taken for a top: each way to share the middle is tried
+    arcs = {(1 / omega[tops[1]], tops[0]), (1 / omega[tops[1]], omega.size // 8), (100 / omega[-1], tops[0])}
+    arcs |= {(1 / omega[k], omega.size // 8) for k in tops}
+    trials = []
+    for arc, low in sorted(arcs):
+        for middle in (0.03, 0.5, 0.97):
+            parts = [top, middle * (total - top), (1 - middle) * (total - top)]
+            start = np.log([*np.maximum(parts, 1e-5 * abs(total)), arc, PEAK / omega[low]])
+            trials.append(least_squares(miss, start, x_scale=1.0, xtol=1e-14, ftol=1e-14, gtol=1e-14))
+    solution = min(trials, key=lambda trial: float(trial.cost))
+    return np.asarray(solution.x), _per_scatter(solution.x, omega) * noise**2
+
+
+def _per_scatter(parameters: Array, omega: Array) -> Array:
+    """Covariance of the logarithms per variance of the relative parts of Z, by central differences."""
+    modulus, step = np.abs(circuit(parameters, omega)), 1e-5
+    columns = []
+    for unit in step * np.eye(parameters.size):
+        slope = (circuit(parameters + unit, omega) - circuit(parameters - unit, omega)) / (2 * step * modulus)
+        columns.append(np.concatenate([slope.real, slope.imag]))
+    return np.asarray(np.linalg.pinv(np.dot(columns, np.transpose(columns))))
 
 
 def _smooth(y: Array) -> Array:
@@ -210,6 +226,16 @@ def impedance(
         draws = bench.noise.draw(1, 2 * omega.size).reshape(2, -1)
         Z = Z + np.abs(Z) * noise * (draws[0] + 1j * draws[1])
     parameters, covariance = fit_circuit(omega, Z, noise)
+    relative = (circuit(parameters, omega) - Z) / np.abs(Z)
+    misfit = float(np.sqrt(np.mean(np.abs(relative) ** 2) / 2))
+    missed = Check("misfit of the circuit, relative to |Z|", misfit, max(1.5 * noise, MISFIT))
+    # Points that scatter by that much leave this much of each logarithm open; what is noise has its error bar already.
+    excess = max(misfit - 1.1 * noise, 0.0)
+    spread = excess * np.sqrt(np.diag(_per_scatter(parameters, omega)))
+
+    def judged(*which: int) -> tuple[Check, Check]:
+        return missed, Check("what the misfit leaves open, relative", float(max(spread[list(which)])), OPEN)
+
     R_b, R_i, R_d, _, tau_fit = (float(x) for x in np.exp(parameters))
     errors = np.sqrt(np.diag(covariance))
     rho = R_b / (R_b + R_d)
@@ -236,7 +262,7 @@ def impedance(
             bench.thickness / R_b,
             bench.thickness / R_b * errors[0],
             "high-frequency intercept",
-            (window,) if bench.resistance else (),
+            (*judged(0), window) if bench.resistance else judged(0),
         ),
         Reading(
             "R_int",
@@ -245,12 +271,18 @@ def impedance(
             R_i,
             R_i * errors[1],
             "arc in the middle, both interfaces",
-            (window, apart),
+            (*judged(1), window, apart),
         ),
         Reading(
-            "rho_plus", "1", bench.rho_plus, rho, float(rho_error), "widths, R_b/(R_b + R_d)", (*small, low, apart)
+            "rho_plus",
+            "1",
+            bench.rho_plus,
+            rho,
+            float(rho_error),
+            "widths, R_b/(R_b + R_d)",
+            (*judged(0, 2), *small, low, apart),
         ),
-        Reading("D", "m^2/s", layer.D, D, D * errors[4], "last arc, whole shape", (*small, low, apart)),
+        Reading("D", "m^2/s", layer.D, D, D * errors[4], "last arc, whole shape", (*judged(4), *small, low, apart)),
         Reading(
             "D",
             "m^2/s",
@@ -387,7 +419,12 @@ def low_frequency_impedance(
     at_one = int(np.argmin(np.abs(np.array(factors) - 1)))
     bare = Check("interfacial per bulk resistance, not taken out", layer.resistance / layer.bulk_resistance, 0.01)
     reached = Check("lowest frequency, w L^2/(4 D)", lowest, 0.25)
-    checks = (*small, reached)
+    straight = [
+        np.max(np.abs(1 - (a + b * np.array(thickness)) / y))
+        for (_, _, (a, b)), y in zip(lines, (high, low), strict=True)
+    ]
+    bent = Check("misfit of the straight lines, relative", float(max(straight)), max(3 * noise, 1e-3))
+    checks = (*small, reached, bent)
     readings = [
         Reading("rho_plus", "1", bench.rho_plus, rho, error, "slopes against the distance", checks),
         Reading(

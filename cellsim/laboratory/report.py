@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cellsim.base import InputError
+from cellsim.base import CellsimError, InputError
 from cellsim.electrolyte.set_file import list_sets, load_set
 from cellsim.files.folder import result_folder, write_json, write_netcdf
 from cellsim.files.schema import parse_toml
@@ -16,6 +16,7 @@ from cellsim.model.plan import layer_of
 from cellsim.run.case import load_case
 
 NUMBERS = "summary.json"
+NONE: Mapping[str, str] = {}
 ORDINARY = InstrumentNoise(voltage=1e-5, current=2e-3, impedance=2e-3, velocity=0.02)
 """Ordinary good instruments: 10 uV, 0.2 % of a current, 0.2 % of an impedance, 2 % of a velocity."""
 
@@ -32,8 +33,8 @@ def put_on_bench(
 ) -> Bench:
     """A bench from the name of a shipped set, a set's file, or a case.
 
-    A case gives its set, temperature, concentration, thickness and the small-signal resistance of its interfaces, half
-    to each electrode; its separator and its protocol are left aside.
+    A case gives its set, temperature, concentration, thickness and the small-signal resistance of its interfaces at the
+    start, half to each electrode; its separator and its protocol are left aside (:func:`left_aside` says what).
 
     Parameters
     ----------
@@ -76,6 +77,31 @@ def put_on_bench(
     if r is not None:
         c = transport.c_of(r=r)
     return bench_of(transport, c, **{k: v for k, v in given.items() if v is not None})
+
+
+def left_aside(source: str | Path) -> list[str]:
+    """What a case states that the bench does not take over, a sentence each; nothing for a set."""
+    if not _is_case(source):
+        return []
+    cell = load_case(source).cell
+    told = []
+    if (cell.separator.porosity, cell.separator.macmullin) != (1.0, 1.0):
+        told.append(
+            f"{source}: the separator (porosity {cell.separator.porosity:.3g}, MacMullin number "
+            f"{cell.separator.macmullin:.3g}) is left aside; the bench holds free electrolyte"
+        )
+    for side, electrode in (("positive", cell.positive), ("negative", cell.negative)):
+        R = electrode.resistance.value
+        if R.size > 1 and R.min() != R.max():
+            told.append(
+                f"{source}: electrodes.{side}.resistance changes from {1e4 * R[0]:.4g} to {1e4 * R[-1]:.4g} Ω cm²; "
+                "the bench keeps the one at the start"
+            )
+        if electrode.kinetics is not None:
+            told.append(
+                f"{source}: electrodes.{side}.kinetics is taken as its small-signal resistance at the average salt"
+            )
+    return told
 
 
 def _is_case(source: str | Path) -> bool:
@@ -122,16 +148,43 @@ def do(name: str, bench: Bench) -> list[Record]:
     return [EXPERIMENTS[experiment][0](bench) for experiment in (EXPERIMENTS if name == "all" else (name,))]
 
 
-def lines(bench: Bench, records: Sequence[Record]) -> list[str]:
-    """What the terminal shows of several experiments on one bench."""
+def do_all(bench: Bench) -> tuple[list[Record], dict[str, str]]:
+    """Do every experiment that can be done; one that cannot does not keep the others from their readings.
+
+    Parameters
+    ----------
+    bench : Bench
+        What stands on the bench.
+
+    Returns
+    -------
+    records : list of Record
+        Of those that were done.
+    failed : dict
+        Name of each other one, and why, one sentence.
+    """
+    records, failed = [], {}
+    for name, (experiment, _) in EXPERIMENTS.items():
+        try:
+            records.append(experiment(bench))
+        except CellsimError as error:
+            failed[name] = str(error)
+    return records, failed
+
+
+def lines(bench: Bench, records: Sequence[Record], failed: Mapping[str, str] = NONE) -> list[str]:
+    """What the terminal shows of several experiments on one bench, and why others could not be done."""
     head = (
         f"{bench.transport.name} ({bench.transport.status}), {bench.c / 1e3:.4g} mol/L, {bench.transport.T:.2f} K, "
         f"L = {1e3 * bench.thickness:.4g} mm, {1e4 * bench.resistance:.4g} Ω cm² at each electrode"
     )
-    return [head, *(line for record in records for line in ("", *record.lines()))]
+    not_done = [line for name, why in failed.items() for line in ("", f"{name}: not done; {why}")]
+    return [head, *(line for record in records for line in ("", *record.lines())), *not_done]
 
 
-def write_lab(bench: Bench, records: Sequence[Record], directory: str | Path) -> list[Path]:
+def write_lab(
+    bench: Bench, records: Sequence[Record], directory: str | Path, failed: Mapping[str, str] = NONE
+) -> list[Path]:
     """Write a figure and a dataset per experiment, and ``summary.json``.
 
     Parameters
@@ -142,6 +195,8 @@ def write_lab(bench: Bench, records: Sequence[Record], directory: str | Path) ->
         What was done on it.
     directory : str or Path
         Made if it is not there.
+    failed : mapping
+        Experiments that could not be done, and why.
 
     Returns
     -------
@@ -154,11 +209,11 @@ def write_lab(bench: Bench, records: Sequence[Record], directory: str | Path) ->
             written += [record.draw(fresh / f"{record.name}.png")]
             if record.arrays:
                 written += [write_netcdf(fresh / f"{record.name}.nc", record.dataset())]
-        written.append(write_json(fresh / NUMBERS, numbers(bench, records)))
+        written.append(write_json(fresh / NUMBERS, numbers(bench, records, failed)))
     return [directory / path.name for path in written]
 
 
-def numbers(bench: Bench, records: Sequence[Record]) -> dict[str, Any]:
+def numbers(bench: Bench, records: Sequence[Record], failed: Mapping[str, str] = NONE) -> dict[str, Any]:
     """What stood on the bench and what was found there, SI."""
     return {
         "transport": bench.transport.name,
@@ -166,7 +221,8 @@ def numbers(bench: Bench, records: Sequence[Record]) -> dict[str, Any]:
         "T": bench.transport.T,
         "c": bench.c,
         "thickness": bench.thickness,
-        "resistance": bench.resistance,
+        "resistance_per_interface": bench.resistance,
         "noise": asdict(bench.noise),
         "experiments": [record.numbers() for record in records],
+        "failed": dict(failed),
     }

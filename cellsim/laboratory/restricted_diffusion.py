@@ -105,7 +105,10 @@ def restricted_diffusion(
     rate, error, line = decay(time, U, window, noise)
     scale_D = bench.thickness**2 / np.pi**2
     begun = float(time[int(np.argmax(U / U[0] <= window[0]))])
+    read = (U / U[0] <= window[0]) & (U / U[0] >= window[1])
+    misfit = float(np.sqrt(np.mean((line[read] / U[read] - 1) ** 2)))
     checks = (
+        Check("misfit of the line to ln U", max(misfit - 1.5 * noise / abs(U[0] * window[1]), 0.0), 0.01),
         *swing_checks(bench.transport, bench.c, solution),
         Check("second mode per first where the line begins", float(np.exp(-8 * rate * begun) / 9), 0.01),
         Check(

@@ -87,7 +87,7 @@ class Layer:
 
     @property
     def relaxation_rate(self) -> float:
-        """pi^2 D_time/L^2 [1/s]: restricted diffusion, the open-circuit potential decays as exp(-rate t)."""
+        """pi^2 D_time/L^2 [1/s]: at rest or at a held current; at a held voltage see :func:`held_rate`."""
         return float(np.pi**2 * self.D_time / self.thickness**2)
 
     @property
@@ -187,6 +187,30 @@ def current_fraction(
     return (bulk_resistance + resistance_initial) / (bulk_resistance * (1 + Ne) + end)
 
 
+def bruce_vincent(voltage: float, i_0: float, i_ss: float, R_0: float, R_ss: float) -> float:
+    """i_ss (V - i_0 R_0)/(i_0 (V - i_ss R_ss)): the current ratio without its interfaces.
+
+    Parameters
+    ----------
+    voltage : float
+        Voltage held [V].
+    i_0, i_ss : float
+        First and last current density [A/m^2].
+    R_0, R_ss : float
+        Resistance of both interfaces at the start and at the end [ohm m^2].
+
+    Returns
+    -------
+    float
+        rho+ [1].
+
+    References
+    ----------
+    Evans, Vincent & Bruce, Polymer 28 (1987) 2324, doi:10.1016/0032-3861(87)90394-6.
+    """
+    return i_ss * (voltage - i_0 * R_0) / (i_0 * (voltage - i_ss * R_ss))
+
+
 def voltage_response(layer: Layer, i: float, t: ArrayLike) -> Array:
     """Small-signal voltage after a current step, i [R_b + R_i + R_d f(t)], f from 0 to 1 as the profile builds up.
 
@@ -243,13 +267,79 @@ def current_response(layer: Layer, voltage: float, t: ArrayLike) -> Array:
     Impedance: Sorensen & Jacobsen, Electrochim. Acta 27 (1982) 1671; inverted as in Carslaw & Jaeger, ch. 12.
     """
     series = layer.bulk_resistance + layer.resistance
-    B = layer.diffusion_resistance / series
     s = np.asarray(t, dtype=float) * layer.D_time / layer.thickness**2
+    return np.asarray(voltage / series * _response(layer.diffusion_resistance / series, s))
+
+
+def held_rate(layer: Layer, B: float | None = None) -> float:
+    """Rate of the slowest mode at a held voltage, 4 q^2 D/L^2 with q cot q = -B and pi/2 < q < pi.
+
+    A pole of 1/Z, Z of :func:`impedance`. Quicker than restricted diffusion (:attr:`Layer.relaxation_rate`), to which
+    it falls as B -> 0: a profile that lags behind lets more current through, which builds it up.
+
+    Parameters
+    ----------
+    layer : Layer
+        Properties.
+    B : float, optional
+        Concentration voltage over the rest of the voltage for a small change of the current [1]; default that of a
+        uniform cell, Ne R_b/(R_b + R_i).
+
+    Returns
+    -------
+    float
+        [1/s]
+    """
+    q = float(_response_roots(_feedback(layer) if B is None else B, 1)[0])
+    return 4 * q**2 * layer.D_time / layer.thickness**2
+
+
+def settling_time(layer: Layer, left: float = 0.01, B: float | None = None) -> float:
+    """When the current at a held voltage is within `left` of its steady value, from all modes of the response.
+
+    Parameters
+    ----------
+    layer : Layer
+        Properties.
+    left : float
+        Difference to the steady current, relative to it [1].
+    B : float, optional
+        As for :func:`held_rate`: about another steady state than the uniform one [1].
+
+    Returns
+    -------
+    float
+        [s]; 0 where the current never falls by that much.
+    """
+    from scipy.optimize import brentq
+
+    B = _feedback(layer) if B is None else B
+    if left >= B:
+        return 0.0
+
+    def miss(log_s: float) -> float:
+        return float(np.log((_response(B, np.exp(log_s)) * (1 + B) - 1) / left))
+
+    # until the layers meet, i R_s/V > 1 - 4 B sqrt(s/pi): not before the lower end. All modes decay by pi^2 or more
+    low = 2 * np.log(max((B - left) / (4 * B * (1 + B)), 1e-9)) - 1
+    q = float(_response_roots(B, 1)[0])
+    late = np.log((np.log(2 * (1 + B) / left) + 1) / (4 * q**2))
+    return float(np.exp(brentq(miss, low, late, xtol=1e-12)) * layer.thickness**2 / layer.D_time)
+
+
+def _feedback(layer: Layer) -> float:
+    """Ne R_b/(R_b + R_i): concentration voltage over the rest, small signals about a uniform cell."""
+    return layer.diffusion_resistance / (layer.bulk_resistance + layer.resistance)
+
+
+def _response(B: float, s: ArrayLike) -> Array:
+    """Current over the first one at s = D t/L^2 after a small voltage step."""
+    s = np.asarray(s, dtype=float)
     early = erfcx(2 * B * np.sqrt(np.minimum(s, 0.4 * SHORT)))
     roots = _response_roots(B, 60)
     terms = np.exp(-4 * np.maximum(s, 0.4 * SHORT)[..., None] * roots**2) * 2 * B / (B**2 + B + roots**2)
     late = 1 / (1 + B) + terms.sum(axis=-1)
-    return np.asarray(voltage / series * np.where(s < 0.4 * SHORT, early, late))
+    return np.asarray(np.where(s < 0.4 * SHORT, early, late))
 
 
 def _response_roots(B: float, count: int) -> Array:
@@ -411,7 +501,7 @@ def sand_time(layer: Layer, i: float) -> float:
     """Sand's time, at which the short-time law empties a face: pi D_eff porosity [c/(2 M i)]^2.
 
     Exact for constant D and phi_0 (1 - t+0) while it is short against L^2/D; where V_e > 0 and t+0 is constant,
-    migration grows as the face empties, and the formula is 20 % off at phi_0 = 0.75.
+    migration grows as the face empties, by 1/phi_0 in all: depletion comes 20 % early at phi_0 = 0.75.
 
     Parameters
     ----------

@@ -155,11 +155,14 @@ def simulate_many(
     store = None if folder is None else _Store(Path(folder), members, keep)
     done: dict[int, Outcome] = {} if store is None else store.finished()
     todo = [k for k in range(len(members)) if k not in done]
+    # Members come back as they finish, not in order: a slow one must not hold back what the others have to store, for
+    # what is stored is all that a call that was killed finds again.
     work = mapped(
         partial(_run, keep=keep), [members[k] for k in todo], workers=workers, scheduler=scheduler, chunk=chunk
     )
     for returned in work:
         index = todo[returned.index]
+        # As text: an exception of a solver may hold what no process can send, and one failure must not end the others.
         error = "" if returned.error is None else f"{type(returned.error).__name__}: {returned.error}"
         done[index] = Outcome(index, returned.value, error, members[index].label)
         if store is not None:

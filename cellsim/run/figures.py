@@ -142,6 +142,10 @@ def make_view(solution: Solution, case: Case | None = None) -> View:
     )
 
 
+MOST_TIMES = 7
+"""Profiles in one figure where a case names none."""
+
+
 def _default_times(solution: Solution) -> tuple[float, ...]:
     """Five times spread over one step as diffusion spreads them; the start and the end of each of several steps."""
     end = float(solution["time"][-1])
@@ -151,7 +155,11 @@ def _default_times(solution: Solution) -> tuple[float, ...]:
     for entry in solution.log:
         start, stop = float(entry["t_start"]), float(entry["t_end"])
         times |= {stop} if len(solution.log) > 3 else {start + 0.05 * (stop - start), stop}
-    return tuple(sorted(times))[:7]
+    spread = sorted(times)
+    if len(spread) > MOST_TIMES:  # of many steps, ends spread over the run, its first and last state among them
+        wanted = np.linspace(0.0, end, MOST_TIMES)
+        spread = sorted({min(spread, key=lambda time: abs(time - target)) for target in wanted})
+    return tuple(spread)
 
 
 def _note(solution: Solution) -> str:
@@ -191,7 +199,8 @@ def draw_current(view: View, path: Path) -> None:
             limit = small_signal_limit(solution)
             if limit is not None:
                 text = "small-voltage steady state, $i_0/(1+\\mathrm{Ne})$"
-                figstyle.reference(top, limit, text, above=bool(i[-1] < limit))
+                # The text stands over the second half of the run, on the side where the curve is not.
+                figstyle.reference(top, limit, text, above=bool(np.mean(i[view.time >= 0.5 * view.time[-1]]) < limit))
         elif np.any(i):
             top.set_ylim(min(0.0, 1.08 * i.min()), max(0.0, 1.08 * i.max()))
         if view.of_kind("current"):

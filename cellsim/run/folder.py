@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from cellsim.base import ConvergenceError, InputError, RangeError
 from cellsim.drawing import page
 from cellsim.files.folder import check_writable, plain, result_folder, write_json, write_text
+from cellsim.model.closed_forms import bruce_vincent, current_fraction
+from cellsim.model.plan import layer_of
 from cellsim.model.steady import limiting_current
 from cellsim.run.case import Case, load_case
 from cellsim.run.figures import FIGURES, small_signal_limit, write_figures
@@ -106,6 +108,34 @@ def wanted_times(case: Case) -> NDArray[np.float64]:
 # ---- summary ------------------------------------------------------------------------------------------------------
 
 
+def _with_interfaces(case: Case, solution: Solution) -> dict[str, float | None]:
+    """Of one held voltage: the ratio of currents that a small one gives with these interfaces, and Bruce-Vincent's.
+
+    Both are None where there is no resistance, or more than one step: 1/(1 + Ne) is then what to compare with, or
+    nothing is.
+    """
+    step, i, V = case.protocol.steps[0], solution["i"], solution["V"]
+    R = np.array([solution[name][[0, -1]] for name in ("V_positive", "V_negative")]).sum(axis=0)
+    if (
+        len(solution.log) > 1
+        or step.drive != "voltage"
+        or step.time is not None
+        or not (np.all(i[[0, -1]]) and R.any())
+    ):
+        return {"ratio_expected": None, "bruce_vincent": None}
+    R = R / i[[0, -1]]
+    ends = (0.0, float(solution["time"][-1]))
+    first, last = (layer_of(case.cell, case.transport.with_extrapolation("clamp"), case.c0, t) for t in ends)
+    expected = current_fraction(
+        first.newman_number,
+        bulk_resistance=first.bulk_resistance,
+        resistance_initial=first.resistance,
+        resistance_steady=last.resistance,
+    )
+    corrected = bruce_vincent(float(V[0]), float(i[0]), float(i[-1]), float(R[0]), float(R[1]))
+    return {"ratio_expected": expected, "bruce_vincent": corrected}
+
+
 def summarise(case: Case, solution: Solution) -> dict[str, Any]:
     """What summary.json holds.
 
@@ -142,6 +172,7 @@ def summarise(case: Case, solution: Solution) -> dict[str, Any]:
         "i_end_over_i_0": i[-1] / i[0] if i[0] else None,
         "rho_plus": 1 / (1 + Ne),
         "Ne": Ne,
+        **_with_interfaces(case, solution),
         "V_0": V[0],
         "V_end": V[-1],
         "limiting_current": _limiting_current(case),
@@ -424,7 +455,13 @@ def _warnings(solution: Solution) -> list[str]:
 
 def _step(entry: object) -> tuple[str, ...]:
     assert isinstance(entry, dict)
-    return str(entry["index"]), entry["drive"], f"{entry['t_start']:.6g}", f"{entry['t_end']:.6g}", entry["ended_by"]
+    return (
+        str(entry["index"] + 1),
+        entry["drive"],
+        f"{entry['t_start']:.6g}",
+        f"{entry['t_end']:.6g}",
+        entry["ended_by"],
+    )
 
 
 def _versions(solution: Solution) -> str:

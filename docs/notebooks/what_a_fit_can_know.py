@@ -230,7 +230,7 @@ def _(both, current_only, delta_at, estimate):
         "D.a1": 0.0,
         "t_plus": 0.2,
         "chi factor": 1.0,
-        "R_int": 0.02,
+        "R_int": 0.04,
     }
     fit_current, fit_both = (
         estimate(problem, starts=1, at=problem.space.point({name: _truth[name] for name in problem.space.names}))

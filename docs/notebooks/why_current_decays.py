@@ -124,7 +124,7 @@ def _(mo):
 
 
 @app.cell(hide_code=True)
-def _(D, chi, figstyle, kappa, mo, np, polarise, resistance, t_plus, thickness, voltage):
+def _(D, analytic, chi, figstyle, kappa, mo, np, polarise, resistance, t_plus, thickness, voltage):
     _s, _layer = polarise(
         1e-3 * voltage.value,
         t_plus=t_plus.value,
@@ -165,7 +165,8 @@ def _(D, chi, figstyle, kappa, mo, np, polarise, resistance, t_plus, thickness, 
                 | initial current $i_0$ | {_s["i"][0]:.3g} A/m² |
                 | last current over $i_0$ | {_s["i"][-1] / _s["i"][0]:.3f} |
                 | Ne; 1/(1 + Ne) | {_layer.newman_number:.3f}; {1 / (1 + _layer.newman_number):.3f} |
-                | slowest relaxation time $L^2/(\\pi^2 D)$ | {1 / _layer.relaxation_rate / 60:.1f} min |
+                | slowest mode, held voltage | {1 / analytic.held_rate(_layer) / 60:.1f} min |
+                | slowest mode at rest, $L^2/(\\pi^2 D)$ | {1 / _layer.relaxation_rate / 60:.1f} min |
                 | how the run ended | {_s.status}{"" if _s.succeeded else ": " + _s.message} |
                 """
             ),
@@ -303,8 +304,9 @@ def _(analytic, mo, rho_plus):
                 so any $t_+^0$ could go with it."""
             ),
             "3. How long must you wait for the steady state of a 3 mm cell with $D = 10^{-11}$ m²/s?": mo.md(
-                rf"""$L^2/(\pi^2 D)$ is {1 / _slow.relaxation_rate / 3600:.0f} h, and you need a few of those (fewer at held
-                voltage, where the falling current helps). Make the cell thinner: time goes with $L^2$."""
+                rf"""$L^2/(\pi^2 D)$ is {1 / _slow.relaxation_rate / 3600:.0f} h, and at a held current you need a few of those. At a held
+                voltage the slowest mode is quicker, $q\cot q = -\mathrm{{Ne}}$ with a rate $4q^2D/L^2$: here
+                {1 / analytic.held_rate(_slow) / 3600:.0f} h. Make the cell thinner: time goes with $L^2$."""
             ),
             "4. What does a negative $t_+^0$ look like in the current?": mo.md(
                 r"""Like a larger Ne, nothing else. $\rho_+$ stays between 0 and 1 whatever $t_+^0$ is, and no decay curve by

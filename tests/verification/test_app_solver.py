@@ -8,6 +8,8 @@ from app_reference import ask, build, engine, errors, package, probe, reach
 
 from cellsim.base import V_LITHIUM, F, R, RangeError
 from cellsim.model import equations
+from cellsim.model.closed_forms import settling_time
+from cellsim.model.plan import layer_of
 from cellsim.model.steady import limiting_current, steady_state
 
 LIMIT = 5e-3  # of the issue; measured over all corners in test_app_corners
@@ -105,6 +107,16 @@ def test_the_run_ends_at_the_closed_steady_state(v8, presets):
             assert answer["profiles"][-1]["i"] == pytest.approx(answer["closed"]["i_ss"], rel=2e-5)
 
 
+def test_settling_time_is_the_closed_form_at_millivolts(v8, presets):
+    for R_int in (0.0, 5e-3):
+        setting = presets[0] | {"V": 1e-3, "R_int": R_int}
+        cell, transport, c0 = build(setting)
+        page = ask(v8, f"Solver.settlingTime(Solver.solve({json.dumps(setting)}), 0.01)")
+        assert page == pytest.approx(
+            settling_time(layer_of(cell, transport, c0)), rel=1.5e-2
+        )  # measured 6e-3, the page's tolerance in time
+
+
 def test_small_signal_ratio(v8, presets):
     """i_ss/i_0 = 1/(1 + Ne) without, and with R_int the formula shown, as V -> 0."""
     for R_int in (0.0, 5e-3):
@@ -159,6 +171,9 @@ def test_words_follow_the_state(v8, presets):
     from cellsim import app
 
     v8.eval(app.source("words.js"))
+    v8.eval("const summary = (s) => Words.summary(Solver.solve(s));")
+    hours = ask(v8, f"summary({json.dumps(presets[0])})")
+    assert "within 1 %" in hours
     v8.eval("""const notes = (s, frame, moved) => {
         const result = Solver.solve(s), profile = Solver.at(result, 0.5 * result.t_end);
         return Words.notes(result, { frame, profile }, moved).map((n) => n.title + ". " + n.text).join("\\n"); };""")

@@ -76,7 +76,7 @@ def problem(name: str, forms: tuple[PropertyForm, ...], kinds: tuple[str, ...]) 
     c0 = float(read_set(name).bind(T).c_of(r=R0))
     nuisances = [
         Parameter("area", AREA, "m^2", True, prior=Prior(AREA, 0.01)),
-        Parameter("R_int", R_INT, "ohm m^2", True, prior=Prior(R_INT, 0.7)),
+        Parameter("R_int", 2 * R_INT, "ohm m^2", True, prior=Prior(2 * R_INT, 0.7)),
     ]
     made = []
     if "current" in kinds:
@@ -130,7 +130,15 @@ def forms_of_recovery() -> tuple[PropertyForm, ...]:
 
 def truth_of(p: Problem) -> dict[str, float]:
     """RS in the parameters of :func:`forms_of_recovery`."""
-    known = {"D": 1.4e-11, "t_plus": 0.2, "kappa": 1.0, "chi": 1.0, "area": AREA, "R_int": R_INT, "beam_offset": 0.0}
+    known = {
+        "D": 1.4e-11,
+        "t_plus": 0.2,
+        "kappa": 1.0,
+        "chi": 1.0,
+        "area": AREA,
+        "R_int": 2 * R_INT,
+        "beam_offset": 0.0,
+    }
     return {n: known[n.split("(")[0].split(" ")[0]] for n in p.space.names}
 
 

@@ -199,7 +199,7 @@ def with_voltage(choice: Choice, start: dict[str, float], noise: Noise, stop: fl
     known = {"kappa factor": Prior(1.0, np.log(3) / 1.96), "chi factor": Prior(1.0, np.log(2) / 1.96)}
     own = [replace(p, prior=known.get(p.name)) for p in model.parameters]
     others = [p for p in problem.space.parameters if p.nuisance]
-    resistance = Parameter("R_int", 0.03, "ohm m^2", True, prior=Prior(0.03, 2.0))
+    resistance = Parameter("R_int", 0.06, "ohm m^2", True, prior=Prior(0.06, 2.0))
     both = replace(e, observations=(*e.observations, seen), nuisance=dict(e.nuisance) | {"R_int": "R_int"})
     joint = Problem(Space((*own, *others, resistance)), model, (both,))
     return estimate(joint, starts=1, at=joint.space.point(start))

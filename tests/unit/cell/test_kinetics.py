@@ -76,3 +76,31 @@ def test_a_fast_interface_is_no_interface_and_a_slow_one_rules(solver):
     # half of the voltage falls at each interface: 2 j_ref sinh(F V/2 / (2 R T))
     sinh = 2e-3 * np.sinh(96485.33212 * 0.025 / (2 * 8.314462618 * T))
     assert slow == pytest.approx([sinh, sinh], rel=1e-4)
+
+
+@pytest.mark.parametrize(("alpha_a", "alpha_c"), [(0.5, 0.5), (0.3, 0.7), (0.8, 0.5)])
+def test_at_a_fixed_potential_dissolution_is_free_of_salt_and_plating_of_the_order_stated(alpha_a, alpha_c) -> None:
+    law, T, c = ButlerVolmer(5.0, 1000.0, alpha_a, alpha_c), 330.0, np.array([100.0, 300.0])
+    thermal = 8.314462618 * T / 96485.33212
+
+    def current(E: float) -> np.ndarray:  # E against lithium at c_ref, Nernst slope RT/F
+        return np.array([law.current(E - thermal * np.log(x / 1000.0), x, T) for x in c])
+
+    anodic, cathodic = current(1.5), current(-1.5)
+    assert anodic[1] / anodic[0] == pytest.approx(1, rel=1e-9)
+    order = np.log(cathodic[1] / cathodic[0]) / np.log(c[1] / c[0])
+    assert order == pytest.approx(alpha_a + alpha_c, rel=1e-9)
+    assert ("order 1.3 in c" in law.describe()) == (alpha_a + alpha_c != 1)
+
+
+def test_the_plan_says_an_order_of_reaction_that_is_not_one() -> None:
+    from cellsim.cell.protocol import hold_voltage
+    from cellsim.model.plan import plan
+
+    salt = TransportSet.constant(kappa=0.4, D=2e-10, t_plus=0.3)
+    for alphas, said in (((0.8, 0.5), True), ((0.3, 0.7), False)):
+        electrode = Electrode(kinetics=ButlerVolmer(5.0, 1000.0, *alphas))
+        lines = plan(
+            Cell(1e-3, salt.T, negative=electrode), salt, Protocol((hold_voltage(0.01, 60.0),)), 1000.0
+        ).lines()
+        assert any("negative electrode: plating of order 1.3 in c" in line for line in lines) == said

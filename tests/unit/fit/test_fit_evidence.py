@@ -3,7 +3,7 @@ import pytest
 from fit_toys import toy, with_observation
 
 from cellsim.fit.parameters import Parameter, Prior
-from cellsim.fit.rivals import evidence, folds_of, log_likelihood
+from cellsim.fit.rivals import chi2_beside, evidence, folds_of, log_likelihood, verdict
 from cellsim.instruments.noise import independent
 
 TIME = np.linspace(0, 10, 40)
@@ -56,6 +56,19 @@ def test_a_free_level_counts_as_a_parameter_and_in_the_likelihood():
     level = found.fit.levels[0]
     assert found.log_likelihood == pytest.approx(-19 - 40 * np.log(0.1 * level), rel=2e-3)
     assert found.aic == pytest.approx(-2 * found.log_likelihood + 6, rel=1e-12)
+
+
+def test_free_noise_does_not_hide_a_misfit():
+    """By levels of their own both sets have chi2 = points, beside a difference of AIC that says otherwise."""
+    judged = evidence(rivals(0.05, free=True), folds=0, starts=1)
+    stated = {e.name: e for e in evidence(rivals(0.05), folds=0, starts=1)}
+    best, other = judged
+    assert (best.name, other.name) == ("line", "constant")
+    assert best.fit.chi2_data == pytest.approx(other.fit.chi2_data, rel=0.1)
+    ratio = stated["constant"].fit.chi2_data / stated["line"].fit.chi2_data
+    assert chi2_beside(other, best) / chi2_beside(best, best) == pytest.approx(ratio, rel=1e-3)
+    text = "\n".join(verdict(judged))
+    assert f"{chi2_beside(other, best):.1f}" in text and "noise levels that the first one's fit found" in text
 
 
 def test_priors_count_as_data():

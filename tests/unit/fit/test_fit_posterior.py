@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from fit_toys import linear, toy, with_observation
@@ -47,6 +49,7 @@ def test_a_chain_goes_on_from_its_file(tmp_path):
     assert np.all(np.any(both[150] != both[149], axis=1).mean() > 0.2)  # it moves on, it does not stand still
     again = sample(found, steps=300, seed=1, file=file)  # nothing left to do: the same draws
     assert np.array_equal(again.draws, post.draws)
+    assert json.dumps({"steps": again.steps}) == '{"steps": 300}'  # the file counts in numpy's integers
 
 
 def test_the_file_of_another_fit_is_refused(tmp_path):

@@ -79,7 +79,7 @@ def test_free_levels_are_found_at_a_point():
         ),
         (
             lambda: Experiment("cell", CELL, None, 1e3, look().observations, {"R_int": "a", "R_positive": "b"}),
-            "give R_int for both interfaces, or R_positive and R_negative",
+            "give R_int for both interfaces together, or R_positive and R_negative",
         ),
         (
             lambda: Experiment("cell", CELL, None, 1e3, look().observations, {"area": "a"}),
@@ -138,7 +138,7 @@ def cell_problem(solver="sundials", rtol=1e-7):
     space = Space(
         (
             *model.parameters,
-            Parameter("R", 0.002, "ohm m^2", True),
+            Parameter("R", 0.004, "ohm m^2", True),
             Parameter("area", 1e-4, "m^2", True),
             Parameter("gain", 1.0),
         )
@@ -154,7 +154,7 @@ def test_nuisances_of_cell_and_instrument():
     i_2, c_2 = p.predictions(p.space.point(more))
     assert i_2 == pytest.approx(1.8 * i, rel=1e-9)  # density by the nominal area, times the gain
     assert c_2 == pytest.approx(c, rel=1e-9)
-    i_3, _ = p.predictions(p.space.point({"R": 0.004}))
+    i_3, _ = p.predictions(p.space.point({"R": 0.008}))  # R_int is the total
     resistance = 3e-4 / 0.13
     assert i_3[0] / i[0] == pytest.approx((resistance + 0.004) / (resistance + 0.008), rel=1e-6)
     assert i[0] == pytest.approx(0.02 / (resistance + 0.004), rel=1e-6)

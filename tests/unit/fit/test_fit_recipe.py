@@ -47,7 +47,7 @@ def test_the_example_is_read_as_it_says() -> None:
     assert problem.space.names == ("kappa factor", "D.k0", "D.a1", "t_plus", "chi factor", "R_int")
     assert [o.size for o in problem.observations] == [46, 600]
     prior = problem.space.parameters[-1].prior
-    assert prior is not None and (prior.mean, prior.sd) == (0.02, 0.1)
+    assert prior is not None and (prior.mean, prior.sd) == (0.04, 0.1)
     current, profiles = problem.observations
     assert np.ptp(current.noise.own) == 0 and current.noise.own[0] == pytest.approx(
         0.01 * np.mean(current.value), rel=1e-12
@@ -73,7 +73,7 @@ def test_the_example_is_read_as_it_says() -> None:
         ('error = "1 %"', 'error = "1 %", from = "20 h"', "no point lies"),
         ("[nuisance.R_int]", "[nuisance.Rint]", "role"),
         ('prior_sd = "10 %"', 'prior_sd = "10 %"\nexperiments = ["two"]', "no experiment"),
-        ('start = "0.02 ohm m^2"', "", "start"),
+        ('start = "0.04 ohm m^2"', "", "start"),
         ("[[experiment]]", "[[experiments]]", "experiments"),
     ],
 )
@@ -249,7 +249,7 @@ def test_two_voltages_share_the_set_and_keep_their_own_nuisances(folder: Path) -
     (folder / "low.toml").write_text(second, encoding="utf-8")
     data = 'data = [{ file = "current.csv", error = "1 %" }, { file = "profiles.csv", every = 5 }]\n'
     fitted = '[fit.D]\nform = "constant"\n[fit.t_plus]\nform = "constant"\n'
-    nuisance = '[nuisance.{0}]\nrole = "R_int"\nexperiments = ["{1}"]\nstart = "0.02 ohm m^2"\n'
+    nuisance = '[nuisance.{0}]\nrole = "R_int"\nexperiments = ["{1}"]\nstart = "0.04 ohm m^2"\n'
     one = f'[[experiment]]\ncase = "cell.toml"\nname = "high"\n{data}'
     two = f'[[experiment]]\ncase = "low.toml"\nname = "low"\n{data}'
     problems = []
@@ -267,6 +267,16 @@ def test_two_voltages_share_the_set_and_keep_their_own_nuisances(folder: Path) -
     assert F[2][2, 2] == pytest.approx(F[0][2, 2], rel=1e-9)
     assert F[2][3, 3] == pytest.approx(F[1][2, 2], rel=1e-9)
     assert F[2][2, 3] == 0.0
+
+
+def test_r_int_starts_at_the_total_and_one_side_at_its_own(folder: Path) -> None:
+    """The case states 0.02 ohm m^2 at each interface; what an impedance arc shows is 0.04."""
+    from cellsim.fit.rivals import _parameter
+    from cellsim.run.case import load_case
+
+    case = load_case(folder / "cell.toml")
+    assert _parameter("R_int", case).start == pytest.approx(0.04, rel=1e-12)
+    assert _parameter("R_negative", case).start == pytest.approx(0.02, rel=1e-12)
 
 
 def test_a_set_from_simulation_and_a_current_give_a_posterior_set(tmp_path: Path) -> None:

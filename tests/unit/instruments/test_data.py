@@ -125,5 +125,9 @@ def test_a_series_by_the_order_of_its_columns(tmp_path: Path) -> None:
         sheet(tmp_path, 'kind = "voltage"\nunit = "V"\ntime_unit = "s"', "t\n1\n")
     with pytest.raises(InputError, match="is in V, which is not a current density"):
         sheet(tmp_path, 'kind = "current"\nunit = "V"\ntime_unit = "s"', "t,I\n0,1\n1,1\n")
+    with pytest.raises(InputError, match=r'time_unit = "s", but the heading "t .min." of the table says min'):
+        sheet(tmp_path, 'kind = "current"\nunit = "mA/cm^2"\ntime_unit = "s"', "t (min),I\n0,1\n1,1\n")
+    with pytest.raises(InputError, match=r'unit = "mA/cm.2", but the heading "I .A/m.2."'):
+        sheet(tmp_path, 'kind = "current"\nunit = "mA/cm^2"\ntime_unit = "s"', "t,I (A/m^2)\n0,1\n1,1\n")
     with pytest.raises(InputError, match="error = '1 V' is in V, which is not a current density"):
         sheet(tmp_path, 'kind = "current"\nerror = "1 V"', "t (s),I (mA)\n0,1\n1,1\n")

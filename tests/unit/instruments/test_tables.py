@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from cellsim.base import InputError
 from cellsim.files.schema import parse_toml
-from cellsim.instruments.tables import Column, decimal_mark, parse_number, parse_table, read_column, read_table
+from cellsim.instruments.tables import (
+    Column,
+    agreed_unit,
+    decimal_mark,
+    parse_number,
+    parse_table,
+    read_column,
+    read_table,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +100,25 @@ def test_units_name_what_they_are() -> None:
 def test_headings(heading: str, name: str, unit: str) -> None:
     column = Column.parse(heading)
     assert (column.name, column.unit, column.heading) == (name, unit, heading)
+
+
+@pytest.mark.parametrize(
+    ("heading", "unit"), [("time (s)", "h"), ("I (mA)", "A"), ("I (mA)", "V"), ("Ewe/V", "mV"), ("x [mm]", "um")]
+)
+def test_a_unit_that_contradicts_the_heading_is_refused(heading: str, unit: str) -> None:
+    with pytest.raises(InputError, match=rf'unit = "{unit}", but the heading .* says') as error:
+        agreed_unit(heading, unit, field="unit")
+    assert "\n" not in str(error.value)
+    text = f'a = {{ column = "{heading}", unit = "{unit}" }}\n'
+    with pytest.raises(InputError, match=r"a\.unit"):
+        read_column(parse_toml(text, "case.toml"), "a")
+
+
+@pytest.mark.parametrize(
+    ("heading", "unit"), [("time (s)", "second"), ("I (raw)", "mA"), ("I", "mA"), ("V (L)", "dm^3"), ("U (cell)", "V")]
+)
+def test_a_unit_that_says_the_same_or_alone_is_taken(heading: str, unit: str) -> None:
+    assert agreed_unit(heading, unit, field="unit") == unit
 
 
 def test_a_column_is_named_with_its_unit_or_beside_it() -> None:

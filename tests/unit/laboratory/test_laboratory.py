@@ -1,5 +1,7 @@
 """The laboratory's pieces, its report and its mistakes."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -15,13 +17,15 @@ from cellsim.laboratory import (
     Reading,
     bench_of,
     concentration_cell,
+    report,
+    restricted_diffusion,
     solve_chain,
 )
 from cellsim.laboratory.concentration_cell import slope_at
-from cellsim.laboratory.current_fraction import bruce_vincent
-from cellsim.laboratory.impedance import circuit, fit_circuit
-from cellsim.laboratory.report import ORDINARY, do, lines, numbers, put_on_bench
+from cellsim.laboratory.impedance import circuit, fit_circuit, impedance
+from cellsim.laboratory.report import ORDINARY, do, left_aside, lines, numbers, put_on_bench
 from cellsim.laboratory.restricted_diffusion import decay
+from cellsim.model.closed_forms import bruce_vincent
 
 
 def test_bruce_vincent_takes_the_interfaces_out():
@@ -66,6 +70,46 @@ def test_circuit_is_found_again():
     assert np.all(np.diag(covariance) > 0)
 
 
+@pytest.mark.parametrize(("thickness", "resistance"), [(25e-6, 4e-3), (50e-6, 4e-2)])
+def test_thin_cells_behind_resistive_interfaces_are_read_right_or_not_believed(thickness, resistance):
+    """A start from a bump of the last digits once gave kappa nine times too large, and the verdict "holds"."""
+    bench = Bench(load_set("nyman2008_ec_emc"), 1000.0, thickness, resistance)
+    record = impedance(bench)
+    assert [r.inferred for r in record.readings[:3]] == pytest.approx([r.true for r in record.readings[:3]], rel=0.02)
+    for reading in record.readings:
+        assert abs(reading.difference) < 0.05 or not reading.holds, reading.method
+    (D,) = restricted_diffusion(bench).readings
+    assert D.holds and D.inferred == pytest.approx(D.true, rel=1e-3)
+
+
+def test_a_spectrum_that_is_not_the_circuits_is_not_believed(monkeypatch):
+    module = sys.modules["cellsim.laboratory.impedance"]  # the package has the function under this name
+    bench = bench_of(load_set("nyman2008_ec_emc"))
+    step = module.step_impedance
+
+    def blunt(bench, omega, voltage):  # a rough electrode: constant phase element of exponent 0.7
+        Z, solution = step(bench, omega, voltage)
+        R, time = bench.layer.resistance, bench.resistance * module.DOUBLE_LAYER
+        return Z + R / (1 + (1j * omega * time) ** 0.7) - R / (1 + 1j * omega * time), solution
+
+    monkeypatch.setattr(module, "step_impedance", blunt)
+    record = module.impedance(bench)
+    assert record["kappa"].verdict.startswith("breaks: misfit of the circuit")
+    assert not any(r.holds for r in record.readings[:4])
+
+
+def test_one_experiment_that_fails_does_not_silence_the_others(monkeypatch):
+    def refuse(bench):
+        raise InputError("no current")
+
+    monkeypatch.setattr(report, "EXPERIMENTS", {"hittorf": EXPERIMENTS["hittorf"], "steady": (refuse, "")})
+    bench = bench_of(load_set("poss_ptf"), 10.0)
+    records, failed = report.do_all(bench)
+    assert [record.name for record in records] == ["hittorf"] and failed == {"steady": "no current"}
+    assert "steady: not done; no current" in lines(bench, records, failed)
+    assert numbers(bench, records, failed)["failed"] == failed
+
+
 def test_verdict_names_the_broken_check():
     reading = Reading("D", "m^2/s", 1.0, 1.5, checks=(Check("a", 0.1, 1.0), Check("too much", 2.0, 1.0)))
     assert not reading.holds
@@ -83,6 +127,32 @@ def test_a_case_gives_its_cell():
     bench = put_on_bench("cases/steinruck2020/rs.toml")
     assert bench.thickness == pytest.approx(3e-3)
     assert bench.transport.r(bench.c) == pytest.approx(0.1, rel=1e-6)
+
+
+def test_what_a_case_loses_on_the_bench_is_said(tmp_path):
+    assert left_aside("cases/steinruck2020/rs.toml") == [] == left_aside("poss_ptf")
+    text = """title = "a"
+[cell]
+thickness = "100 um"
+temperature = "25 degC"
+[cell.separator]
+porosity = 0.4
+macmullin = 6.0
+[electrolyte]
+transport = "dilute_ideal"
+salt = { c = "10 mol/m^3" }
+[electrodes.negative]
+resistance = { file = "R.csv", time = "t (h)", value = "R (ohm cm^2)" }
+[[step]]
+hold = "voltage"
+value = "10 mV"
+duration = "1 h"
+"""
+    (tmp_path / "R.csv").write_text("t (h),R (ohm cm^2)\n0,20\n1,60\n")
+    (tmp_path / "a.toml").write_text(text)
+    separator, growing = left_aside(tmp_path / "a.toml")
+    assert "porosity 0.4, MacMullin number 6" in separator and "free electrolyte" in separator
+    assert "electrodes.negative.resistance changes from 20 to 60" in growing and "at the start" in growing
 
 
 def test_noise_gives_error_bars_and_repeats_with_its_seed():

@@ -150,6 +150,24 @@ def test_responses_begin_with_ohms_law_and_end_with_the_current_fraction() -> No
     assert response / 2.0 == pytest.approx([R_b + R_i, R_b * (1 + Ne) + R_i], rel=1e-12)
 
 
+@pytest.mark.parametrize("chi", [0.2, 1.4, 30.0])
+def test_settling_at_a_held_voltage_is_a_zero_of_the_impedance_and_the_inverted_response(chi: float) -> None:
+    layer = replace(LAYER, chi=chi)
+    R_s, R_d = layer.bulk_resistance + layer.resistance, layer.diffusion_resistance
+    rate = analytic.held_rate(layer)
+    q = 0.5 * layer.thickness * np.sqrt(rate / layer.D_time)
+    assert np.pi / 2 < q < np.pi
+    assert R_s + R_d * np.tan(q) / q == pytest.approx(0, abs=1e-12 * R_s)  # Z(-i w) = 0 at w = i rate
+    t = analytic.settling_time(layer, 0.02)
+
+    def current(p: complex) -> complex:
+        s = 0.5 * layer.thickness * np.sqrt(p / layer.D_time)
+        return 1 / (p * (R_s + R_d * np.tanh(s) / s))
+
+    assert talbot(current, t) * (R_s + R_d) == pytest.approx(1.02, rel=1e-8)
+    assert analytic.settling_time(replace(layer, t_plus=1 - 1e-9)) == 0.0  # it does not fall at all
+
+
 VALENCES = [(1, -1), (2, -1), (1, -2), (1, -20), (3, -2)]
 
 

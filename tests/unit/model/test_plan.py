@@ -135,7 +135,8 @@ def test_text_says_units_and_reasons() -> None:
     assert "step 1: hold voltage, 0.05 V for 60 min" in text
     assert "limiting current" in text
     assert "the negative face reaches the lower end of range of constant" in text
-    assert "20 % off at phi_0 = 0.75" in text
+    # t+0 is constant, and phi_0 is 1 - V_e c = 0.9 at c0 and 1 in an empty face: 1.099
+    assert "towards depletion phi_0 (1 - t+0) changes by +10 %" in text
     assert "nan" not in text
     assert all(len(line) < 150 for line in lines)
 

@@ -144,6 +144,13 @@ def test_small_signal_limit_is_what_a_small_voltage_reaches(resistance: float) -
     assert solution["i"][-1] == pytest.approx(limit, rel=3e-4)  # measured 6e-5, 1 mV on 40 cells
 
 
+def test_profiles_of_many_steps_are_spread_over_the_run() -> None:
+    """Ends of the first seven steps once stood for a run of thirty."""
+    times = make_view(run(*(rest(100.0) for _ in range(30)))).profile_times
+    assert len(times) == 7 and (times[0], times[-1]) == (0.0, pytest.approx(3000.0))
+    assert max(np.diff(times)) <= 600.0  # a seventh of the run, to the nearest end of a step
+
+
 def test_no_small_signal_limit_for_several_steps(pulsed: Solution) -> None:
     assert small_signal_limit(pulsed) is None
 

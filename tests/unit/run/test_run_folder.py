@@ -99,6 +99,23 @@ def test_the_summary_says_what_happened(case: Case, done: Solution, interrupted:
     assert "is kept" in early["message"]
 
 
+def test_the_summary_compares_the_ratio_with_what_the_interfaces_leave_of_it(case: Case) -> None:
+    R_b, R, Ne = 1e-4 / 0.015021, 2e-3, 3
+    text = case.text.replace("[[step]]", '[electrodes.positive]\nresistance = "20 ohm cm^2"\n\n[[step]]', 1)
+    text = re.sub(r'value = ".*"', 'value = "1 mV"', text)
+    text = re.sub(r'duration = ".*"', 'duration = "500 s"', text)
+    small = parse_case(text, case.path)
+    summary = summarise(small, predict(small, solver="sundials"))
+    assert summary["ratio_expected"] == pytest.approx((R_b + R) / (R_b * (1 + Ne) + R), rel=1e-4)
+    assert summary["i_end_over_i_0"] == pytest.approx(summary["ratio_expected"], rel=1e-3)
+    assert summary["bruce_vincent"] == pytest.approx(summary["rho_plus"], rel=1e-3)
+
+
+def test_without_interfaces_there_is_nothing_to_take_out(case: Case, done: Solution) -> None:
+    summary = summarise(case, done)
+    assert summary["ratio_expected"] is None and summary["bruce_vincent"] is None
+
+
 def test_a_finished_run_is_not_replaced_by_one_that_ended_early(
     case: Case, done: Solution, interrupted: Solution, tmp_path: Path
 ) -> None:
