@@ -31,7 +31,7 @@ from mdcoeffs.onsager.relaxation import (
     FULL_INERTIA,
     NO_INERTIA,
     PARTIAL_INERTIA,
-    SHAPES,
+    PERSISTENT,
     TABLE_STEP,
     Amplitudes,
     Form,
@@ -177,13 +177,16 @@ class Beliefs:
     further : float
         Probability of one more, given one.
     shapes : tuple of float
-        Probabilities of :data:`.SHAPES` for the first; further ones are exponential, since a sum of those is anything.
+        Probabilities of :data:`.SHAPES` for the first; further ones are exponential, since a sum of those is anything,
+        or persistent.
     inertia : tuple of float
         Probabilities of no inertia, full inertia and a partial one.
     strength : (float, float, float)
         Of the log of the diagonal elements of G, the gain over diffusion at short times: mean and standard deviation of
         what all ions have in common, and standard deviation of each apart. A motion that moves the cations moves the
         anions too: a weak one must not pay twice for being weak.
+    persistence : (float, float, float)
+        The same of the diagonal elements of P, the loss at short times.
     cross : float
         Standard deviation of the off-diagonal elements of its root.
     nearby : (float, float)
@@ -199,9 +202,10 @@ class Beliefs:
 
     flat: float = 0.3
     further: float = 0.5
-    shapes: tuple[float, ...] = (0.5, 0.12, 0.12, 0.12, 0.14)
+    shapes: tuple[float, ...] = (0.44, 0.1, 0.1, 0.1, 0.12, 0.14)
     inertia: tuple[float, float, float] = (0.6, 0.2, 0.2)
     strength: tuple[float, float, float] = (-0.8, 1.7, 0.8)
+    persistence: tuple[float, float, float] = (-2.3, 1.0, 0.8)
     cross: float = 1.0
     nearby: tuple[float, float] = (0.6, 1.2)
     share: tuple[float, float] = (2.5, 2.0)
@@ -213,6 +217,12 @@ class Beliefs:
         if motions == 0:
             return self.flat
         return (1 - self.flat) * self.further ** (motions - 1) * (1 - self.further)
+
+    def shape(self, motions: int) -> dict[int, float]:
+        """Probabilities of the shapes of the last of that many motions."""
+        if motions == 1:
+            return dict(enumerate(self.shapes))
+        return {0: 1 - self.shapes[PERSISTENT], PERSISTENT: self.shapes[PERSISTENT]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -429,8 +439,8 @@ class _Search:
             for number in range(1, beliefs.motions + 1):
                 log_number = log_inertia + math.log(beliefs.number(number))
                 located, evidence = None, -math.inf
-                for shape in range(len(SHAPES)) if number == 1 else (0,):
-                    log_shape = math.log(beliefs.shapes[shape]) if number == 1 else 0.0
+                for shape, probability in beliefs.shape(number).items():
+                    log_shape = math.log(probability)
                     best, some = self.added(present, shape)
                     evidence = max(evidence, log_shape + float(logsumexp([c.log_weight for c in some])))
                     if best is not None:
@@ -448,9 +458,9 @@ class _Search:
         """One more bounded motion: at its own time where the data tell it, and at those of the grid elsewhere."""
         form = Form((*present.form.shapes, shape), present.form.inertia)
         place = int(form.times(self.n)[-1])
-        density = self.density(present)
+        density = self.density(present, shape)
         on_grid = []
-        start = self.extended(present, self.grid[0])
+        start = self.extended(present, self.grid[0], shape)
         for log_time, p in zip(self.grid, density, strict=True):
             start[place] = log_time
             fit = self.fit(form, start, fixed=len(form.shapes) - 1)
@@ -466,19 +476,19 @@ class _Search:
         located = _Candidate(fit, math.log(density[best] * self.span))
         return located, [candidate for candidate, far in zip(on_grid, apart, strict=True) if far]
 
-    def density(self, present: _Fit) -> Array:
+    def density(self, present: _Fit, shape: int) -> Array:
         """Prior density in ln tau of one more bounded motion, on the grid."""
         uniform = np.full(self.grid.size, 1 / self.span)
-        if not present.form.shapes:
+        if not present.form.shapes or shape == PERSISTENT:
             return uniform
         share, width = self.beliefs.nearby
         distance = np.abs(self.grid[:, None] - present.theta[present.form.times(self.n)]).min(axis=1)
         return np.asarray((1 - share) * uniform + share * np.exp(-distance / width) / (2 * width))
 
-    def extended(self, present: _Fit, log_time: float) -> Array:
+    def extended(self, present: _Fit, log_time: float, shape: int) -> Array:
         """Where the search with one more bounded motion begins."""
         motion = np.zeros(mode_size(self.n))
-        motion[0], motion[1 : 1 + self.n] = log_time, 0.5 * math.log(0.3)
+        motion[0], motion[1 : 1 + self.n] = log_time, 0.5 * math.log(0.05 if shape == PERSISTENT else 0.3)
         end = present.form.size(self.n) - (0, 1, 1 + self.n)[present.form.inertia]
         return np.concatenate([present.theta[:end], motion, present.theta[end:]])
 
@@ -495,7 +505,7 @@ class _Search:
             else:
                 prior.low[place], prior.high[place] = self.fastest - 0.2, self.slowest
             gains, crosses = slice(place + 1, place + 1 + n), slice(place + 1 + n, place + mode_size(n))
-            mean, common, apart = beliefs.strength
+            mean, common, apart = beliefs.persistence if form.shapes[m] == PERSISTENT else beliefs.strength
             prior.mean[gains] = mean / 2
             prior.precision[gains, gains] = 4 * np.linalg.inv(common**2 + apart**2 * np.eye(n))
             prior.precision[crosses, crosses] = np.eye(n * (n - 1) // 2) / beliefs.cross**2
@@ -523,6 +533,7 @@ class _Search:
             covariance = np.linalg.inv(information)
             np.linalg.cholesky(covariance)
             inside = bool(np.all((times > self.fastest) & (times < self.slowest - 0.02)))
+            inside = inside and bool(np.all(np.isfinite(short_time(theta, self.n, form.places, False))))
         except np.linalg.LinAlgError:
             inside = False
         if not inside:  # nothing depends on a parameter there, or a time is at its bound: Laplace's evidence is none
@@ -532,13 +543,13 @@ class _Search:
 
     def draw(self, fit: _Fit, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """`m` draws of the parameters of a form from Student's t around its maximum, with log importance weights."""
-        n, motions, p = self.n, len(fit.form.shapes), fit.free.size
-        centre = short_time(fit.theta, n, motions, False)
+        n, p = self.n, fit.free.size
+        centre = short_time(fit.theta, n, fit.form.places, False)
         slope = np.zeros((p, p))
         for k, place in enumerate(fit.free):
             step = np.zeros(fit.theta.size)
             step[place] = 1e-5
-            ends = [short_time(fit.theta + sign * step, n, motions, False)[fit.free] for sign in (1, -1)]
+            ends = [short_time(fit.theta + sign * step, n, fit.form.places, False)[fit.free] for sign in (1, -1)]
             slope[:, k] = (ends[0] - ends[1]) / 2e-5
         scale = np.linalg.cholesky(_symmetric(slope @ fit.covariance @ slope.T) + 1e-12 * np.eye(p))
         raw = rng.standard_normal((m, p)) * np.sqrt(STUDENT / rng.chisquare(STUDENT, m))[:, None]

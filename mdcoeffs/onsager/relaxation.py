@@ -2,12 +2,14 @@
 
 The increments of a random walk on top of bounded motions have the spectrum::
 
-    S(f) = L [1 + sum_m x_m(f) G_m - x_v(f) diag(p)] L^T,      Omega = L L^T = S(0)
+    S(f) = L [1 + sum_m x_m(f) G_m - sum_p x_p(f) P_p - x_v(f) diag(p)] L^T,      Omega = L L^T = S(0)
 
 Every x rises from 0 at f = 0 to 1 at the highest frequency of the spectrum. x_m belongs to a bounded motion whose
 position forgets itself as a :data:`SHAPES` function of t/tau_m; G_m, positive semi-definite, is how much faster than
-diffusion it makes the ions at short times. x_v = y/(1 + y), y = (s tau_v)^2, is the loss by inertia: velocities that
-persist over tau_v, of a share p_i of the motion of ion i. Whatever the parameters, Omega is positive definite.
+diffusion it makes the ions at short times. P_p, positive semi-definite too, is what comes to the currents only after
+tau_p: slow persistence, which solvent and counter-ions lend to a moving ion. x_v = y/(1 + y), y = (s tau_v)^2, is the
+loss by inertia: velocities that persist over tau_v, of a share p_i of the motion of ion i. Whatever the parameters,
+Omega is positive definite; where S is not, they are impossible.
 
 Parameters are one flat array: ln L_ii^2 and L_ij/L_jj; of each bounded motion ln tau, ln C_ii and C_ij/C_ii, where
 G = C C^T; with inertia ln tau_v, and logit p_i unless all p are 1. Everything is compiled: an estimate evaluates the
@@ -27,8 +29,11 @@ from scipy.optimize import nnls
 
 from cellsim.base import Array, Bools, Ints
 
-SHAPES = ("exponential", "stretched 0.75", "stretched 0.55", "stretched 0.4", "ladder")
-"""How a bounded motion forgets: exp(-t/tau); exp(-(t/t0)^beta) of mean time tau; the modes tau/p^2 of a Rouse chain."""
+SHAPES = ("exponential", "stretched 0.75", "stretched 0.55", "stretched 0.4", "ladder", "persistent")
+"""How a bounded motion forgets: exp(-t/tau); exp(-(t/t0)^beta) of mean time tau; the modes tau/p^2 of a Rouse chain.
+The last is none: a share of the current that persists over tau, as what surrounds the ions follows them."""
+PERSISTENT = len(SHAPES) - 1
+"""Place of the one that lowers the spectrum at high frequencies instead of raising it."""
 NO_INERTIA, FULL_INERTIA, PARTIAL_INERTIA = 0, 1, 2
 """Velocities persist not at all, in all of the motion, or in a share of it."""
 LADDER = 12
@@ -145,7 +150,7 @@ def shape_tables(s: Array, log_times: Array) -> Array:
 def _exponentials(shape: int) -> tuple[Array, Array]:
     """Weights and times of exponentials that make up a shape; times in units of its tau."""
     name = SHAPES[shape]
-    if name == "exponential":
+    if name in ("exponential", "persistent"):
         return np.ones(1), np.ones(1)
     if name == "ladder":
         times = 1.0 / np.arange(1, LADDER + 1) ** 2
@@ -263,11 +268,12 @@ def _terms(theta: Any, n: int, shapes: Any, inertia: int, data: Any, slopes: boo
         u = (theta[at] - data.first) / TABLE_STEP
         cell = min(max(int(u), 0), tables.shape[1] - 2)
         low, high = tables[shapes[m], cell], tables[shapes[m], cell + 1]
-        x[m] = low + (u - cell) * (high - low)
+        sign = -1.0 if shapes[m] == PERSISTENT else 1.0
+        x[m] = sign * (low + (u - cell) * (high - low))
         C = _square_root(theta, at, n)
         G[m] = C @ C.T
         if slopes:
-            v[at] = (high - low) / TABLE_STEP
+            v[at] = sign * (high - low) / TABLE_STEP
             D[at] = G[m]
             place = at + 1 + n
             for i in range(n):
@@ -402,20 +408,22 @@ def maximise(theta: Any, shapes: Any, inertia: int, data: Any, prior: Any) -> An
 
 
 @_compiled
-def short_time(theta: Any, n: int, modes: int, back: bool) -> Any:
+def short_time(theta: Any, n: int, shapes: Any, back: bool) -> Any:
     """The same parameters with Omega (1 + sum G), inertia left out, in place of Omega; `back` for the way back.
 
     What the data fix is the spectrum where it has most frequencies, at its upper end; Omega follows from it by taking
     off what is bounded. In these coordinates the posterior is close to Gaussian, in those of Omega it is a banana: with
-    them 95 % intervals came out at 87 %. The Jacobian is one.
+    them 95 % intervals came out at 87 %. The Jacobian is one. Not a number where the parameters are impossible.
     """
     L = _triangle(theta, n)
     total = np.eye(n)
     start, per = n * (n + 1) // 2, 1 + n * (n + 1) // 2
-    for m in range(modes):
+    for m in range(shapes.size):
         C = _square_root(theta, start + m * per, n)
-        total += C @ C.T
-    R = np.linalg.cholesky(total)
+        total += (-1.0 if shapes[m] == PERSISTENT else 1.0) * (C @ C.T)
+    R = np.zeros((n, n))
+    if not _factor(total, R):
+        return np.full(theta.size, np.nan)
     L = L @ np.linalg.inv(R) if back else L @ R
     out = theta.copy()
     place = n
@@ -435,7 +443,9 @@ def log_posterior(draws: Any, shapes: Any, inertia: int, data: Any, prior: Any) 
     for k in range(draws.shape[0]):
         if np.abs(draws[k]).max() > 50:
             continue
-        theta = short_time(draws[k], data.W.shape[1], shapes.size, True)
+        theta = short_time(draws[k], data.W.shape[1], shapes, True)
+        if np.isnan(theta[0]):
+            continue
         thetas[k] = theta
         if np.any(theta < prior.low) or np.any(theta > prior.high):
             continue

@@ -146,8 +146,8 @@ def test_shapes_are_what_they_are_called():
 
 def test_short_time_coordinates_lead_back():
     theta = 0.4 * np.random.default_rng(5).standard_normal(relaxation.Form((0, 0), 2).size(2))
-    there = relaxation.short_time(theta, 2, 2, False)
-    np.testing.assert_allclose(relaxation.short_time(there, 2, 2, True), theta, rtol=1e-12, atol=1e-12)
+    there = relaxation.short_time(theta, 2, shapes, False)
+    np.testing.assert_allclose(relaxation.short_time(there, 2, shapes, True), theta, rtol=1e-12, atol=1e-12)
     L = relaxation.matrices(there[None], 2)[0]
     form, data = relaxation.Form((0, 0), 0), amplitudes()
     top = data._replace(tables=np.ones_like(data.tables))  # every x is 1 at the highest frequency
