@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 from scipy import fft
@@ -30,7 +31,6 @@ from mdcoeffs.onsager.displacements import CollectiveDisplacements
 from mdcoeffs.onsager.relaxation import (
     FULL_INERTIA,
     NO_INERTIA,
-    PARTIAL_INERTIA,
     PERSISTENT,
     TABLE_STEP,
     Amplitudes,
@@ -44,6 +44,7 @@ from mdcoeffs.onsager.relaxation import (
     shape_tables,
     short_time,
     spectra,
+    trusted,
 )
 
 EXACT_BINS = 40
@@ -180,20 +181,25 @@ class Beliefs:
         Probabilities of :data:`.SHAPES` for the first; further ones are exponential, since a sum of those is anything,
         or persistent.
     inertia : tuple of float
-        Probabilities of no inertia, full inertia and a partial one.
+        Probabilities of no inertia and full inertia.
+    trust : tuple of (float, float)
+        Degrees of freedom of the model's own error in a third of an octave, and their probabilities: what is summed is
+        right to the last digit, to 4 % or to 12 %.
     strength : (float, float, float)
         Of the log of the diagonal elements of G, the gain over diffusion at short times: mean and standard deviation of
         what all ions have in common, and standard deviation of each apart. A motion that moves the cations moves the
         anions too: a weak one must not pay twice for being weak.
+    weaker : float
+        How much lower the mean is for further ones: every liquid has some slow motion that is too weak to be seen.
     persistence : (float, float, float)
         The same of the diagonal elements of P, the loss at short times.
+    soon : (float, float)
+        Probability that persistence is that of the ions' own velocities, and over what range of ln tau it then falls.
     cross : float
         Standard deviation of the off-diagonal elements of its root.
     nearby : (float, float)
         Probability that a further motion lies around one that is there, and how far, in ln tau: real relaxations are
         rarely single exponentials.
-    share : (float, float)
-        Mean and standard deviation of the logit of the share of the motion that has inertia.
     inertia_time : (float, float)
         Of ln tau_v in steps, within ln 0.25 and ln 8: a longer one is seen as what it is by the bounded motions' signs.
     motions : int
@@ -201,14 +207,16 @@ class Beliefs:
     """
 
     flat: float = 0.3
-    further: float = 0.5
+    further: float = 0.75
     shapes: tuple[float, ...] = (0.44, 0.1, 0.1, 0.1, 0.12, 0.14)
-    inertia: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    inertia: tuple[float, float] = (0.75, 0.25)
+    trust: tuple[tuple[float, float], ...] = ((math.inf, 0.6), (1200.0, 0.2), (140.0, 0.2))
     strength: tuple[float, float, float] = (-0.8, 1.7, 0.8)
-    persistence: tuple[float, float, float] = (-2.3, 1.0, 0.8)
+    weaker: float = 0.8
+    persistence: tuple[float, float, float] = (-1.2, 1.0, 0.8)
     cross: float = 1.0
     nearby: tuple[float, float] = (0.6, 1.2)
-    share: tuple[float, float] = (2.5, 2.0)
+    soon: tuple[float, float] = (0.7, 1.0)
     inertia_time: tuple[float, float] = (0.4, 1.0)
     motions: int = 5
 
@@ -376,11 +384,13 @@ def _log_mean(log_weight: Array) -> float:
 class _Fit:
     """A form of the spectrum at its best.
 
-    `free` are the places of the free parameters, `covariance` theirs, `log_constant` the normalisation of their prior,
+    `held` are the components whose times are not free, `data` what it was fitted to, `free` are the places of the free parameters, `covariance` theirs, `log_constant` the normalisation of their prior,
     `evidence` Laplace's, in logs.
     """
 
     form: Form
+    held: tuple[int, ...]
+    data: Amplitudes
     theta: Array
     prior: Prior
     free: Ints
@@ -418,44 +428,42 @@ class _Search:
         first = self.fastest - 2 * TABLE_STEP
         times = first + TABLE_STEP * np.arange(int((self.slowest + 4 * TABLE_STEP - first) / TABLE_STEP) + 2)
         W = np.ascontiguousarray(inverse @ spectrum.W @ inverse.T)
-        self.data = Amplitudes(
-            spectrum.s**2, W, spectrum.dof, shape_tables(spectrum.s, np.asarray(times, dtype=np.float64)), first
-        )
+        tables = shape_tables(spectrum.s, np.asarray(times, dtype=np.float64))
+        thirds = np.floor(3 * np.log2(spectrum.s / spectrum.s[0])).astype(np.int64)
+        group = np.unique(thirds, return_inverse=True)[1].astype(np.int64)
+        self.data = Amplitudes(spectrum.s**2, W, spectrum.dof, tables, first, group, math.inf, 0.0)
 
     # ---- which forms ----------------------------------------------------------------------------------------------
 
     def candidates(self) -> Iterator[_Candidate]:
         """No bounded motion, then one after another, each added to the best of what is there."""
         beliefs = self.beliefs
-        for inertia in (NO_INERTIA, FULL_INERTIA, PARTIAL_INERTIA):
+        for (trust, belief), inertia in product(beliefs.trust, (NO_INERTIA, FULL_INERTIA)):
+            self.data = trusted(self.data, trust)
             start = np.zeros(Form((), inertia).size(self.n))
-            if inertia:
-                start[matrix_size(self.n)] = beliefs.inertia_time[0]
-                start[matrix_size(self.n) + 1 :] = 1.0
+            start[matrix_size(self.n) :] = beliefs.inertia_time[0]
             present = self.fit(Form((), inertia), start)
-            log_inertia = math.log(beliefs.inertia[inertia])
+            log_inertia = math.log(beliefs.inertia[inertia] * belief)
             if beliefs.flat > 0:
                 yield _Candidate(present, log_inertia + math.log(beliefs.flat))
+            log_path = 0.0
             for number in range(1, beliefs.motions + 1):
-                log_number = log_inertia + math.log(beliefs.number(number))
-                located, evidence = None, -math.inf
+                log_number, before, best = math.log(beliefs.number(number)), present.evidence + log_path, None
                 for shape, probability in beliefs.shape(number).items():
-                    log_shape = math.log(probability)
-                    best, some = self.added(present, shape)
-                    evidence = max(evidence, log_shape + float(logsumexp([c.log_weight for c in some])))
-                    if best is not None:
-                        evidence = max(evidence, log_shape + best.log_weight)
-                        if located is None or best.log_weight + log_shape > located[0]:
-                            located = best.log_weight + log_shape, best.fit
-                        some = [*some, best]
-                    for candidate in some:
-                        yield _Candidate(candidate.fit, candidate.log_prior + log_number + log_shape)
-                if located is None or evidence < present.evidence - HOPELESS:
+                    added = self.added(present, shape)
+                    log_shape = log_path + math.log(probability)
+                    for candidate in added:
+                        yield _Candidate(candidate.fit, candidate.log_prior + log_inertia + log_number + log_shape)
+                    evidence = float(logsumexp([c.log_weight for c in added])) + log_shape
+                    if best is None or evidence > best[0]:
+                        best = evidence, max(added, key=lambda c: c.log_weight).fit
+                if best is None or not best[0] > before - HOPELESS:
                     break
-                present = located[1]
+                present = best[1]
+                log_path = best[0] - present.evidence  # what the other times and the prior add
 
-    def added(self, present: _Fit, shape: int) -> tuple[_Candidate | None, list[_Candidate]]:
-        """One more bounded motion: at its own time where the data tell it, and at those of the grid elsewhere."""
+    def added(self, present: _Fit, shape: int) -> list[_Candidate]:
+        """One more component: at its own time where the data tell it, and at those of the grid elsewhere."""
         form = Form((*present.form.shapes, shape), present.form.inertia)
         place = int(form.times(self.n)[-1])
         density = self.density(present, shape)
@@ -463,23 +471,25 @@ class _Search:
         start = self.extended(present, self.grid[0], shape)
         for log_time, p in zip(self.grid, density, strict=True):
             start[place] = log_time
-            fit = self.fit(form, start, fixed=len(form.shapes) - 1)
+            fit = self.fit(form, start, (*present.held, len(form.shapes) - 1))
             on_grid.append(_Candidate(fit, math.log(math.log(RATIO) * p)))
             start = fit.theta.copy()  # of the neighbouring time: half as many steps as from nothing
         best = max(range(self.grid.size), key=lambda k: on_grid[k].log_weight)
-        fit = self.fit(form, on_grid[best].fit.theta)
-        deviation = fit.deviation(place)
-        if not math.isfinite(fit.evidence) or deviation > LOCATED:
-            return None, on_grid
+        fit = self.fit(form, on_grid[best].fit.theta, present.held)
+        if not math.isfinite(fit.evidence) or fit.deviation(place) > LOCATED:
+            return on_grid
         # The fit at its own time stands for the grid around it, which would be counted twice.
-        apart = np.abs(self.grid - fit.theta[place]) > max(0.6 * math.log(RATIO), 2.5 * deviation)
+        apart = np.abs(self.grid - fit.theta[place]) > max(0.6 * math.log(RATIO), 2.5 * fit.deviation(place))
         located = _Candidate(fit, math.log(density[best] * self.span))
-        return located, [candidate for candidate, far in zip(on_grid, apart, strict=True) if far]
+        return [located, *(candidate for candidate, far in zip(on_grid, apart, strict=True) if far)]
 
     def density(self, present: _Fit, shape: int) -> Array:
         """Prior density in ln tau of one more bounded motion, on the grid."""
         uniform = np.full(self.grid.size, 1 / self.span)
-        if not present.form.shapes or shape == PERSISTENT:
+        if shape == PERSISTENT:
+            share, width = self.beliefs.soon
+            return np.asarray((1 - share) * uniform + share * np.exp((self.fastest - self.grid) / width) / width)
+        if not present.form.shapes:
             return uniform
         share, width = self.beliefs.nearby
         distance = np.abs(self.grid[:, None] - present.theta[present.form.times(self.n)]).min(axis=1)
@@ -489,46 +499,42 @@ class _Search:
         """Where the search with one more bounded motion begins."""
         motion = np.zeros(mode_size(self.n))
         motion[0], motion[1 : 1 + self.n] = log_time, 0.5 * math.log(0.05 if shape == PERSISTENT else 0.3)
-        end = present.form.size(self.n) - (0, 1, 1 + self.n)[present.form.inertia]
+        end = present.form.size(self.n) - present.form.inertia
         return np.concatenate([present.theta[:end], motion, present.theta[end:]])
 
     # ---- one form -------------------------------------------------------------------------------------------------
 
-    def prior(self, form: Form, fixed: int | None) -> Prior:
+    def prior(self, form: Form, held: tuple[int, ...]) -> Prior:
         """Of all parameters; flat in those of Omega and, within bounds, in ln tau."""
         size, n, beliefs = form.size(self.n), self.n, self.beliefs
         free, limit = np.ones(size, dtype=bool), np.full(size, 40.0)
         prior = Prior(np.zeros(size), np.zeros((size, size)), free, -limit, limit)
         for m, place in enumerate(form.times(n)):
-            if m == fixed:
+            if m in held:
                 prior.free[place] = False
             else:
                 prior.low[place], prior.high[place] = self.fastest - 0.2, self.slowest
             gains, crosses = slice(place + 1, place + 1 + n), slice(place + 1 + n, place + mode_size(n))
             mean, common, apart = beliefs.persistence if form.shapes[m] == PERSISTENT else beliefs.strength
-            prior.mean[gains] = mean / 2
+            prior.mean[gains] = (mean - (beliefs.weaker if m else 0.0)) / 2
             prior.precision[gains, gains] = 4 * np.linalg.inv(common**2 + apart**2 * np.eye(n))
             prior.precision[crosses, crosses] = np.eye(n * (n - 1) // 2) / beliefs.cross**2
         if form.inertia:
-            place = size - (0, 1, 1 + n)[form.inertia]
-            prior.low[place], prior.high[place] = math.log(0.25), math.log(8.0)
-            prior.mean[place], prior.precision[place, place] = beliefs.inertia_time[0], 1 / beliefs.inertia_time[1] ** 2
-            prior.mean[place + 1 :] = beliefs.share[0]
-            prior.precision[place + 1 :, place + 1 :] = np.eye(size - place - 1) / beliefs.share[1] ** 2
+            prior.low[-1], prior.high[-1] = math.log(0.25), math.log(8.0)
+            prior.mean[-1], prior.precision[-1, -1] = beliefs.inertia_time[0], 1 / beliefs.inertia_time[1] ** 2
         return prior
 
-    def fit(self, form: Form, start: Array, fixed: int | None = None) -> _Fit:
-        """The maximum and Laplace's evidence; `fixed` is the bounded motion whose time stays where it is."""
-        prior = self.prior(form, fixed)
+    def fit(self, form: Form, start: Array, held: tuple[int, ...] = ()) -> _Fit:
+        """The maximum and Laplace's evidence; `held` are the components whose times stay where they are."""
+        prior = self.prior(form, held)
         theta, top, information = maximise(start, form.places, form.inertia, self.data, prior)
         free = np.flatnonzero(prior.free)
         information = information[np.ix_(free, free)] + 1e-9 * np.eye(free.size)
-        own_times = len(form.shapes) - (fixed is not None)
+        own_times = len(form.shapes) - len(held)
         stated = free[np.diag(prior.precision)[free] > 0]
         proper = np.linalg.slogdet(prior.precision[np.ix_(stated, stated)] / (2 * math.pi))[1]
         constant = float(0.5 * proper - own_times * math.log(self.span))
-        times = theta[form.times(self.n)]
-        times = times if fixed is None else np.delete(times, fixed)
+        times = np.delete(theta[form.times(self.n)], held)
         try:
             covariance = np.linalg.inv(information)
             np.linalg.cholesky(covariance)
@@ -537,9 +543,9 @@ class _Search:
         except np.linalg.LinAlgError:
             inside = False
         if not inside:  # nothing depends on a parameter there, or a time is at its bound: Laplace's evidence is none
-            return _Fit(form, theta, prior, free, np.eye(free.size), constant, -math.inf)
+            return _Fit(form, held, self.data, theta, prior, free, np.eye(free.size), constant, -math.inf)
         volume = 0.5 * float(np.linalg.slogdet(2 * math.pi * covariance)[1])
-        return _Fit(form, theta, prior, free, _symmetric(covariance), constant, float(top) + constant + volume)
+        return _Fit(form, held, self.data, theta, prior, free, _symmetric(covariance), constant, float(top) + constant + volume)
 
     def draw(self, fit: _Fit, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """`m` draws of the parameters of a form from Student's t around its maximum, with log importance weights."""
@@ -557,5 +563,5 @@ class _Search:
         draws[:, fit.free] += raw @ scale.T
         log_q = gammaln(0.5 * (STUDENT + p)) - gammaln(0.5 * STUDENT) - 0.5 * p * math.log(STUDENT * math.pi)
         log_q = log_q - np.log(np.diag(scale)).sum() - 0.5 * (STUDENT + p) * np.log1p((raw**2).sum(1) / STUDENT)
-        thetas, log_p = log_posterior(draws, fit.form.places, fit.form.inertia, self.data, fit.prior)
+        thetas, log_p = log_posterior(draws, fit.form.places, fit.form.inertia, fit.data, fit.prior)
         return thetas, log_p + fit.log_constant - log_q

@@ -2,30 +2,35 @@
 
 The increments of a random walk on top of bounded motions have the spectrum::
 
-    S(f) = L [1 + sum_m x_m(f) G_m - sum_p x_p(f) P_p - x_v(f) diag(p)] L^T,      Omega = L L^T = S(0)
+    S(f) = L [1 + sum_m x_m(f) G_m - sum_p x_p(f) P_p - x_v(f)] L^T,      Omega = L L^T = S(0)
 
 Every x rises from 0 at f = 0 to 1 at the highest frequency of the spectrum. x_m belongs to a bounded motion whose
 position forgets itself as a :data:`SHAPES` function of t/tau_m; G_m, positive semi-definite, is how much faster than
-diffusion it makes the ions at short times. P_p, positive semi-definite too, is what comes to the currents only after
-tau_p: slow persistence, which solvent and counter-ions lend to a moving ion. x_v = y/(1 + y), y = (s tau_v)^2, is the
-loss by inertia: velocities that persist over tau_v, of a share p_i of the motion of ion i. Whatever the parameters,
-Omega is positive definite; where S is not, they are impossible.
+diffusion it makes the ions at short times. P_p, positive semi-definite too, is the share of the currents that persists
+over tau_p. x_v = y/(1 + y), y = (s tau_v)^2, is inertia of all of the motion. Whatever the parameters, Omega is positive
+definite; where S is not, they are impossible.
 
-Parameters are one flat array: ln L_ii^2 and L_ij/L_jj; of each bounded motion ln tau, ln C_ii and C_ij/C_ii, where
-G = C C^T; with inertia ln tau_v, and logit p_i unless all p are 1. Everything is compiled: an estimate evaluates the
-likelihood some ten thousand times.
+Parameters are one flat array: ln L_ii^2 and L_ij/L_jj; of each component ln tau, ln C_ii and C_ij/C_ii, where G or P is
+C C^T; with inertia ln tau_v. Everything is compiled: an estimate evaluates the likelihood some ten thousand times.
+
+No such sum is a liquid to the last percent, and the amplitudes at high frequencies are so many that they would have the
+last percent anyway, at the cost of the few at low ones, which alone know the plateau. So the likelihood allows, where
+`trust` is finite, that in every group of frequencies, three to an octave, the spectrum is L M^(1/2) Delta M^(T/2) L^T
+with Delta drawn from an inverse Wishart distribution of that many degrees of freedom about 1: a relative error of
+sqrt(2/trust), whose integral is in closed form. How far to trust is averaged over with all the rest.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
-from math import gamma
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from scipy.optimize import nnls
+from scipy.special import multigammaln
 
 from cellsim.base import Array, Bools, Ints
 
@@ -34,8 +39,8 @@ SHAPES = ("exponential", "stretched 0.75", "stretched 0.55", "stretched 0.4", "l
 The last is none: a share of the current that persists over tau, as what surrounds the ions follows them."""
 PERSISTENT = len(SHAPES) - 1
 """Place of the one that lowers the spectrum at high frequencies instead of raising it."""
-NO_INERTIA, FULL_INERTIA, PARTIAL_INERTIA = 0, 1, 2
-"""Velocities persist not at all, in all of the motion, or in a share of it."""
+NO_INERTIA, FULL_INERTIA = 0, 1
+"""Velocities persist not at all, or in all of the motion; in a share of it: a persistent component."""
 LADDER = 12
 """Modes of a ladder: the thirteenth is 169 times faster than the first."""
 TABLE_STEP = 0.15
@@ -51,7 +56,7 @@ class Form:
     shapes : tuple of int
         Places in :data:`SHAPES`, one for each bounded motion.
     inertia : int
-        ``NO_INERTIA``, ``FULL_INERTIA`` or ``PARTIAL_INERTIA``.
+        ``NO_INERTIA`` or ``FULL_INERTIA``.
     """
 
     shapes: tuple[int, ...] = ()
@@ -64,7 +69,7 @@ class Form:
 
     def size(self, n: int) -> int:
         """Number of parameters for `n` ions."""
-        return matrix_size(n) + mode_size(n) * len(self.shapes) + (0, 1, 1 + n)[self.inertia]
+        return matrix_size(n) + mode_size(n) * len(self.shapes) + self.inertia
 
     def times(self, n: int) -> Ints:
         """Places of ln tau of the bounded motions of `n` ions among the parameters."""
@@ -86,6 +91,12 @@ class Amplitudes(NamedTuple):
         From :func:`shape_tables`.
     first : float
         ln tau of the tables' first row; the others follow at :data:`TABLE_STEP`.
+    group : array (bins,)
+        Group of frequencies that each belongs to, from 0.
+    trust : float
+        Degrees of freedom of the model's own error in a group; infinite for none.
+    constant : float
+        What makes the likelihoods of different `trust` comparable.
     """
 
     s2: Array
@@ -93,6 +104,18 @@ class Amplitudes(NamedTuple):
     dof: Array
     tables: Array
     first: float
+    group: Ints
+    trust: float
+    constant: float
+
+
+def trusted(data: Amplitudes, trust: float) -> Amplitudes:
+    """The same data under a model that is right to sqrt(2/trust) in each group of frequencies only."""
+    if math.isinf(trust):
+        return data._replace(trust=trust, constant=0.0)
+    n, total = data.W.shape[1], np.bincount(data.group, data.dof)
+    constant = np.array([multigammaln(0.5 * (trust + dof), n) for dof in total]) - multigammaln(0.5 * trust, n)
+    return data._replace(trust=trust, constant=float(np.sum(constant + 0.5 * n * total * math.log(2 / trust))))
 
 
 class Prior(NamedTuple):
@@ -160,7 +183,7 @@ def _exponentials(shape: int) -> tuple[Array, Array]:
     t = np.concatenate([[0.0], np.geomspace(1e-6, 200.0, 400)])
     weights, _ = nnls(np.exp(-t[:, None] / times), np.exp(-(t**beta)))
     some = weights > 1e-8
-    return weights[some] / weights.sum(), times[some] * beta / gamma(1 / beta)
+    return weights[some] / weights.sum(), times[some] * beta / math.gamma(1 / beta)
 
 
 # ---- compiled -------------------------------------------------------------------------------------------------------
@@ -289,15 +312,10 @@ def _terms(theta: Any, n: int, shapes: Any, inertia: int, data: Any, slopes: boo
         at = start + modes * per
         y = data.s2 * np.exp(2 * theta[at])
         x[modes] = -y / (1 + y)
-        for i in range(n):
-            G[modes, i, i] = 1 / (1 + np.exp(-theta[at + 1 + i])) if inertia == 2 else 1.0
+        G[modes] = np.eye(n)
         if slopes:
             v[at] = -2 * y / (1 + y) ** 2
             D[at] = G[modes]
-            if inertia == 2:
-                for i in range(n):
-                    D[at + 1 + i, i, i] = G[modes, i, i] * (1 - G[modes, i, i])
-                    v[at + 1 + i] = x[modes]
     return L, x, G, E, v, D
 
 
@@ -305,56 +323,95 @@ def _terms(theta: Any, n: int, shapes: Any, inertia: int, data: Any, slopes: boo
 def log_likelihood(theta: Any, shapes: Any, inertia: int, data: Any, gradient: Any, information: Any) -> float:
     """Log likelihood of the amplitudes; where `gradient` is not empty, its gradient and Fisher's information as well.
 
-    W ~ Wishart(S, dof) at every frequency. With R R^T the bracket and Y = (LR)^-1 W (LR)^-T the value is
-    -sum(dof ln det LR + tr Y / 2), and with A = R^-1 (dS in the frame of L) R^-T a derivative is tr[(Y - dof) A]/2 and
-    the information sum dof tr(A A)/2: positive definite, unlike the curvature, so that a search cannot go astray.
+    W ~ Wishart(S, dof) at every frequency. With R R^T the bracket, Y = (LR)^-1 W (LR)^-T and T the sum of Y in a group,
+    the value is -sum(dof ln det LR) - sum over groups of (trust + dof)/2 ln det(1 + T/trust), which without limit to
+    trust is tr T/2. With A = R^-1 (dS in the frame of L) R^-T and Phi its lower triangle, half the diagonal, a
+    derivative is tr[H Phi Y] - dof tr(A)/2, H = (trust + dof)(trust + T)^-1, and the information sum dof tr(A A)/2, of
+    which the part that a group has in common counts no more than trust: positive definite, unlike the curvature, so
+    that a search cannot go astray.
     """
-    W, dof, n = data.W, data.dof, data.W.shape[1]
+    W, dof, n, bins = data.W, data.dof, data.W.shape[1], data.dof.size
     L, x, G, E, v, D = _terms(theta, n, shapes, inertia, data, gradient.size > 0)
     Li = np.zeros((n, n))
     _invert(L, Li)
-    M, B, Y = np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
-    R, Ri, Q = np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, n))
-    A = np.zeros((gradient.size, n, n))
+    M, B, A = np.empty((bins, n, n)), np.empty((n, n)), np.zeros((gradient.size, n, n))
+    Y, Ri = np.empty((bins, n, n)), np.zeros((bins, n, n))
+    R, Q = np.zeros((n, n)), np.zeros((n, n))
+    groups = data.group[-1] + 1
+    T, total, H = np.zeros((groups, n, n)), np.zeros(groups), np.zeros((groups, n, n))
     matrix = n * (n + 1) // 2
     gradient[:] = 0
     information[:] = 0
-    value = 0.0
-    for k in range(dof.size):
+    value = data.constant
+    for k in range(bins):
         for i in range(n):
             for j in range(n):
-                M[i, j] = 1.0 if i == j else 0.0
+                M[k, i, j] = 1.0 if i == j else 0.0
                 for t in range(x.shape[0]):
-                    M[i, j] += x[t, k] * G[t, i, j]
-        if not _factor(M, R):
+                    M[k, i, j] += x[t, k] * G[t, i, j]
+        if not _factor(M[k], R):
             return -np.inf
-        _invert(R, Ri)
+        _invert(R, Ri[k])
         for i in range(n):
             for j in range(i + 1):
                 Q[i, j] = 0.0
                 for a in range(j, i + 1):
-                    Q[i, j] += Ri[i, a] * Li[a, j]
-        _congruence(Q, W[k], Y)
+                    Q[i, j] += Ri[k, i, a] * Li[a, j]
+        _congruence(Q, W[k], Y[k])
+        total[data.group[k]] += dof[k]
         for i in range(n):
-            value -= dof[k] * np.log(L[i, i] * R[i, i]) + 0.5 * Y[i, i]
+            value -= dof[k] * np.log(L[i, i] * R[i, i])
+            for j in range(n):
+                T[data.group[k], i, j] += Y[k, i, j]
+    for g in range(groups):
+        if np.isinf(data.trust):
+            for i in range(n):
+                value -= 0.5 * T[g, i, i]
+                H[g, i, i] = 1.0
+        else:
+            for i in range(n):
+                for j in range(n):
+                    B[i, j] = T[g, i, j] / data.trust + (1.0 if i == j else 0.0)
+            if not _factor(B, R):
+                return -np.inf
+            for i in range(n):
+                value -= (data.trust + total[g]) * np.log(R[i, i])
+            if gradient.size > 0:
+                H[g] = np.linalg.inv(B) * ((data.trust + total[g]) / data.trust)
+    if gradient.size == 0:
+        return value
+    mean = np.zeros((groups, gradient.size, n, n))
+    for k in range(bins):
+        g = data.group[k]
         for q in range(gradient.size):
             for i in range(n):
                 for j in range(n):
                     B[i, j] = v[q, k] * D[q, i, j]
                     if q < matrix:
                         for a in range(n):
-                            B[i, j] += E[q, i, a] * M[a, j] + M[i, a] * E[q, j, a]
-            _congruence(Ri, B, A[q])
+                            B[i, j] += E[q, i, a] * M[k, a, j] + M[k, i, a] * E[q, j, a]
+            _congruence(Ri[k], B, A[q])
             for i in range(n):
                 gradient[q] -= 0.5 * dof[k] * A[q, i, i]
                 for j in range(n):
-                    gradient[q] += 0.5 * Y[i, j] * A[q, i, j]
+                    mean[g, q, i, j] += dof[k] * A[q, i, j]
+                    for a in range(i + 1):
+                        gradient[q] += (0.5 if a == i else 1.0) * A[q, i, a] * Y[k, a, j] * H[g, j, i]
             for r in range(q + 1):
                 trace = 0.0
                 for i in range(n):
                     for j in range(n):
                         trace += A[q, i, j] * A[r, i, j]
                 information[q, r] += 0.5 * dof[k] * trace
+    if not np.isinf(data.trust):
+        for g in range(groups):
+            for q in range(gradient.size):
+                for r in range(q + 1):
+                    trace = 0.0
+                    for i in range(n):
+                        for j in range(n):
+                            trace += mean[g, q, i, j] * mean[g, r, i, j]
+                    information[q, r] -= 0.5 * trace / (data.trust + total[g])
     for q in range(gradient.size):
         for r in range(q):
             information[r, q] = information[q, r]

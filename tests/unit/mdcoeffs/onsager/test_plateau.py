@@ -1,8 +1,10 @@
 """The parts of the estimator: amplitudes that are independent, a flat plateau that is exact."""
 
+import math
+
 import numpy as np
 import pytest
-from scipy.stats import kstest, wishart
+from scipy.stats import chi2, kstest, wishart
 
 from mdcoeffs.onsager import relaxation
 from mdcoeffs.onsager.plateau import BIN_RATIO, EXACT_BINS, current_spectrum, flat_plateau, relaxing_plateau
@@ -88,22 +90,27 @@ def test_replicas_of_equal_and_unequal_length_give_the_same_total():
 # ---- the model of the spectrum --------------------------------------------------------------------------------------
 
 
-def amplitudes(bins=30, n=2, seed=1):
+def amplitudes(bins=30, n=2, seed=1, trust=math.inf):
     rng = np.random.default_rng(seed)
     s = 2 * np.sin(np.pi * np.arange(1, bins + 1) / (2 * (bins + 1)))
     times = np.log(0.4) + relaxation.TABLE_STEP * np.arange(30)
     v = rng.standard_normal((bins, n, 6))
     tables = relaxation.shape_tables(s, times)
-    return relaxation.Amplitudes(s**2, v @ v.swapaxes(1, 2), np.full(bins, 6.0), tables, times[0])
+    group = np.arange(bins) // 6
+    data = relaxation.Amplitudes(s**2, v @ v.swapaxes(1, 2), np.full(bins, 6.0), tables, times[0], group, math.inf, 0.0)
+    return relaxation.trusted(data, trust)
 
 
+@pytest.mark.parametrize("trust", [math.inf, 40.0])
 @pytest.mark.parametrize("n", [2, 3])
-@pytest.mark.parametrize(("shapes", "inertia"), [((), 0), ((0,), 1), ((1, 0), 2), ((4,), 2)])
-def test_slopes_of_the_likelihood_are_those_of_its_values(n, shapes, inertia):
-    data, form = amplitudes(n=n), relaxation.Form(shapes, inertia)
+@pytest.mark.parametrize(("shapes", "inertia"), [((), 0), ((0,), 1), ((1, 0), 1), ((4,), 0), ((5, 0), 0)])
+def test_slopes_of_the_likelihood_are_those_of_its_values(n, shapes, inertia, trust):
+    data, form = amplitudes(n=n, trust=trust), relaxation.Form(shapes, inertia)
     theta = 0.3 * np.random.default_rng(2).standard_normal(form.size(n))
     # away from the nodes of the tables, between which they are linear
     theta[form.times(n)] = data.first + relaxation.TABLE_STEP * (8.5 + 5 * np.arange(len(shapes)))
+    for place in form.times(n)[form.places == relaxation.PERSISTENT]:
+        theta[place + 1 : place + 1 + n] -= 1.5  # a weak loss: the spectrum stays positive
     gradient, information = np.empty(theta.size), np.empty((theta.size, theta.size))
     none, nothing = np.empty(0), np.empty((0, 0))
 
@@ -115,6 +122,23 @@ def test_slopes_of_the_likelihood_are_those_of_its_values(n, shapes, inertia):
     numeric = [(value(theta + step * e) - value(theta - step * e)) / (2 * step) for e in np.eye(theta.size)]
     np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-5 * np.abs(gradient).max())
     assert np.all(np.linalg.eigvalsh(information) > -1e-9 * np.abs(information).max())
+
+
+def test_a_model_that_is_not_trusted_is_integrated_over_its_error():
+    # one ion, one group: the chi-square density of the data times that of the error, summed numerically
+    data = amplitudes(bins=6, n=1)
+    theta = np.array([0.3])
+    empty, nothing, places = np.empty(0), np.empty((0, 0)), relaxation.Form(()).places
+    none = relaxation.log_likelihood(theta, places, 0, data, empty, nothing)
+    for trust in (6.0, 40.0):
+        value = relaxation.log_likelihood(theta, places, 0, relaxation.trusted(data, trust), empty, nothing)
+        T = data.W.sum() / np.exp(theta[0])
+        error = np.geomspace(1e-3, 1e3, 200_001)
+        prior = chi2.pdf(trust / error, trust) * trust / error**2  # trust/error is chi-square
+        ratio = np.trapezoid(prior * error ** (-0.5 * data.dof.sum()) * np.exp(-0.5 * T * (1 / error - 1)), error)
+        assert value - none == pytest.approx(np.log(ratio), rel=1e-8)
+    nearly = relaxation.log_likelihood(theta, places, 0, relaxation.trusted(data, 1e9), empty, nothing)
+    assert nearly == pytest.approx(none, abs=1e-5)
 
 
 def test_likelihood_is_that_of_wishart_matrices():
@@ -145,13 +169,15 @@ def test_shapes_are_what_they_are_called():
 
 
 def test_short_time_coordinates_lead_back():
-    theta = 0.4 * np.random.default_rng(5).standard_normal(relaxation.Form((0, 0), 2).size(2))
+    shapes = np.array([0, relaxation.PERSISTENT])
+    theta = 0.4 * np.random.default_rng(5).standard_normal(relaxation.Form((0, 0), 1).size(2))
+    theta[[8, 9]] = -1.5  # a weak loss: the spectrum stays positive
     there = relaxation.short_time(theta, 2, shapes, False)
     np.testing.assert_allclose(relaxation.short_time(there, 2, shapes, True), theta, rtol=1e-12, atol=1e-12)
     L = relaxation.matrices(there[None], 2)[0]
-    form, data = relaxation.Form((0, 0), 0), amplitudes()
-    top = data._replace(tables=np.ones_like(data.tables))  # every x is 1 at the highest frequency
-    np.testing.assert_allclose(relaxation.spectra(theta[None, :-3], form, top)[0, 0], L, rtol=1e-12)
+    form, data = relaxation.Form((0, relaxation.PERSISTENT), 0), amplitudes()
+    top = data._replace(tables=np.ones_like(data.tables))  # every x is 1 at the highest frequency, or -1
+    np.testing.assert_allclose(relaxation.spectra(theta[None, :-1], form, top)[0, 0], L, rtol=1e-12)
 
 
 def test_a_slow_motion_apart_from_the_fast_ones_is_allowed_for():
