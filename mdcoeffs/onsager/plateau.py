@@ -47,11 +47,11 @@ from mdcoeffs.onsager.relaxation import (
     trusted,
 )
 
-EXACT_BINS = 40
+EXACT_BINS = 24
 """Frequencies kept one by one, from the lowest."""
-BIN_RATIO = 1.1
+BIN_RATIO = 1.15
 """Above them, ratio of the edges of a bin."""
-RATIO = 1.9
+RATIO = 2.2
 """Ratio of neighbouring times of the grid on which bounded motions are looked for."""
 FASTEST = 0.5
 """Shortest time of a bounded motion, in steps."""
@@ -59,11 +59,11 @@ LOCATED = 0.45
 """A time whose logarithm is known to better than this is a parameter of its own instead of a sum over the grid."""
 HOPELESS = 3.0
 """One more motion that lowers the log evidence by more than this ends the search: yet another would do so again."""
-NEGLIGIBLE = 3000.0
+NEGLIGIBLE = 500.0
 """Candidates this many times less probable than the best are left out."""
 STUDENT = 6.0
 """Degrees of freedom of the proposal distribution."""
-FIRST_DRAWS = 300
+FIRST_DRAWS = 200
 """Draws of every candidate, from which its evidence is estimated."""
 DRAWN_SPECTRA = 200
 """Samples whose whole spectrum is kept, for figures and checks."""
@@ -184,7 +184,7 @@ class Beliefs:
         Probabilities of no inertia and full inertia.
     trust : tuple of (float, float)
         Degrees of freedom of the model's own error in a third of an octave, and their probabilities: what is summed is
-        right to the last digit, to 4 % or to 12 %.
+        right to the last digit, or to 7 %.
     strength : (float, float, float)
         Of the log of the diagonal elements of G, the gain over diffusion at short times: mean and standard deviation of
         what all ions have in common, and standard deviation of each apart. A motion that moves the cations moves the
@@ -210,7 +210,7 @@ class Beliefs:
     further: float = 0.75
     shapes: tuple[float, ...] = (0.44, 0.1, 0.1, 0.1, 0.12, 0.14)
     inertia: tuple[float, float] = (0.75, 0.25)
-    trust: tuple[tuple[float, float], ...] = ((math.inf, 0.6), (1200.0, 0.2), (140.0, 0.2))
+    trust: tuple[tuple[float, float], ...] = ((math.inf, 0.7), (400.0, 0.3))
     strength: tuple[float, float, float] = (-0.8, 1.7, 0.8)
     weaker: float = 0.8
     persistence: tuple[float, float, float] = (-1.2, 1.0, 0.8)
@@ -218,7 +218,7 @@ class Beliefs:
     nearby: tuple[float, float] = (0.6, 1.2)
     soon: tuple[float, float] = (0.7, 1.0)
     inertia_time: tuple[float, float] = (0.4, 1.0)
-    motions: int = 5
+    motions: int = 3
 
     def number(self, motions: int) -> float:
         """Probability of that many bounded motions."""
@@ -226,9 +226,9 @@ class Beliefs:
             return self.flat
         return (1 - self.flat) * self.further ** (motions - 1) * (1 - self.further)
 
-    def shape(self, motions: int) -> dict[int, float]:
-        """Probabilities of the shapes of the last of that many motions."""
-        if motions == 1:
+    def shape(self, motions: int, trust: float) -> dict[int, float]:
+        """Probabilities of the shapes of the last of that many motions; where the model may err, few will do."""
+        if motions == 1 and math.isinf(trust):
             return dict(enumerate(self.shapes))
         return {0: 1 - self.shapes[PERSISTENT], PERSISTENT: self.shapes[PERSISTENT]}
 
@@ -449,7 +449,7 @@ class _Search:
             log_path = 0.0
             for number in range(1, beliefs.motions + 1):
                 log_number, before, best = math.log(beliefs.number(number)), present.evidence + log_path, None
-                for shape, probability in beliefs.shape(number).items():
+                for shape, probability in beliefs.shape(number, trust).items():
                     added = self.added(present, shape)
                     log_shape = log_path + math.log(probability)
                     for candidate in added:
