@@ -52,11 +52,13 @@ EXACT_BINS = 24
 BIN_RATIO = 1.15
 """Above them, ratio of the edges of a bin."""
 RATIO = 2.2
-"""Ratio of neighbouring times of the grid on which bounded motions are looked for."""
+"""Largest ratio of neighbouring times of the grid on which bounded motions are looked for."""
 FASTEST = 0.5
 """Shortest time of a bounded motion, in steps."""
 LOCATED = 0.45
 """A time whose logarithm is known to better than this is a parameter of its own instead of a sum over the grid."""
+LASTING = 5.0
+"""The slowest persistence is this many times faster than the slowest bounded motion."""
 HOPELESS = 3.0
 """One more motion that lowers the log evidence by more than this ends the search: yet another would do so again."""
 NEGLIGIBLE = 500.0
@@ -228,9 +230,10 @@ class Beliefs:
 
     def shape(self, motions: int, trust: float) -> dict[int, float]:
         """Probabilities of the shapes of the last of that many motions; where the model may err, few will do."""
+        shapes = {0: 1 - self.shapes[PERSISTENT], PERSISTENT: self.shapes[PERSISTENT]}
         if motions == 1 and math.isinf(trust):
-            return dict(enumerate(self.shapes))
-        return {0: 1 - self.shapes[PERSISTENT], PERSISTENT: self.shapes[PERSISTENT]}
+            shapes = dict(enumerate(self.shapes))
+        return {shape: probability for shape, probability in shapes.items() if probability > 0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,10 +331,13 @@ def relaxing_plateau(
     for k in np.unique(pick):
         mine, fit = np.flatnonzero(pick == k), candidates[k].fit
         thetas, log = drawn[k]
-        if 3 * mine.size > FIRST_DRAWS:
-            more, log_more = search.draw(fit, 3 * mine.size - FIRST_DRAWS, rng)
-            thetas, log = np.concatenate([thetas, more]), np.concatenate([log, log_more])
-        p = _truncated(log)
+        for draws in (3 * mine.size, 12 * mine.size):  # more where the proposal is a poor one
+            if draws > log.size:
+                more, log_more = search.draw(fit, draws - log.size, rng)
+                thetas, log = np.concatenate([thetas, more]), np.concatenate([log, log_more])
+            p = _truncated(log)
+            if np.sum(p**2) * mine.size < 10:
+                break
         effective += mine.size * min(1.0, 1 / (mine.size * float(np.sum(p**2))))
         thetas = thetas[rng.choice(p.size, size=mine.size, p=p)]
         samples[mine] = matrices(thetas, C.shape[0])
@@ -423,8 +429,11 @@ class _Search:
         self.n, self.beliefs = C.shape[0], beliefs
         # Slower than 1/(4 pi) of the run a motion has less than one amplitude to itself.
         self.fastest, self.slowest = math.log(FASTEST), math.log(max(spectrum.longest / (4 * math.pi), 1.0))
+        # A current that persists over a tenth of the run is a drift: no liquid does it, and the lowest frequencies say so.
+        self.lasting = max(self.slowest - math.log(LASTING), self.fastest + 0.1)
         self.span = max(self.slowest - self.fastest, 0.5)
-        self.grid = self.fastest + math.log(RATIO) * np.arange(int(self.span / math.log(RATIO)) + 1)
+        self.grid = np.linspace(self.fastest, self.fastest + self.span, math.ceil(self.span / math.log(RATIO)) + 1)
+        self.spacing = self.grid[1] - self.grid[0]
         first = self.fastest - 2 * TABLE_STEP
         times = first + TABLE_STEP * np.arange(int((self.slowest + 4 * TABLE_STEP - first) / TABLE_STEP) + 2)
         W = np.ascontiguousarray(inverse @ spectrum.W @ inverse.T)
@@ -438,12 +447,14 @@ class _Search:
     def candidates(self) -> Iterator[_Candidate]:
         """No bounded motion, then one after another, each added to the best of what is there."""
         beliefs = self.beliefs
-        for (trust, belief), inertia in product(beliefs.trust, (NO_INERTIA, FULL_INERTIA)):
+        for (trust, credit), inertia in product(beliefs.trust, (NO_INERTIA, FULL_INERTIA)):
+            if beliefs.inertia[inertia] == 0:
+                continue
             self.data = trusted(self.data, trust)
             start = np.zeros(Form((), inertia).size(self.n))
             start[matrix_size(self.n) :] = beliefs.inertia_time[0]
             present = self.fit(Form((), inertia), start)
-            log_inertia = math.log(beliefs.inertia[inertia] * belief)
+            log_inertia = math.log(beliefs.inertia[inertia] * credit)
             if beliefs.flat > 0:
                 yield _Candidate(present, log_inertia + math.log(beliefs.flat))
             log_path = 0.0
@@ -469,17 +480,17 @@ class _Search:
         density = self.density(present, shape)
         on_grid = []
         start = self.extended(present, self.grid[0], shape)
-        for log_time, p in zip(self.grid, density, strict=True):
+        for log_time, p in zip(self.grid[: density.size], density, strict=True):
             start[place] = log_time
             fit = self.fit(form, start, (*present.held, len(form.shapes) - 1))
-            on_grid.append(_Candidate(fit, math.log(math.log(RATIO) * p)))
+            on_grid.append(_Candidate(fit, math.log(self.spacing * p)))
             start = fit.theta.copy()  # of the neighbouring time: half as many steps as from nothing
-        best = max(range(self.grid.size), key=lambda k: on_grid[k].log_weight)
+        best = max(range(density.size), key=lambda k: on_grid[k].log_weight)
         fit = self.fit(form, on_grid[best].fit.theta, present.held)
         if not math.isfinite(fit.evidence) or fit.deviation(place) > LOCATED:
             return on_grid
         # The fit at its own time stands for the grid around it, which would be counted twice.
-        apart = np.abs(self.grid - fit.theta[place]) > max(0.6 * math.log(RATIO), 2.5 * fit.deviation(place))
+        apart = np.abs(self.grid[: density.size] - fit.theta[place]) > max(0.6 * self.spacing, 2.5 * fit.deviation(place))
         located = _Candidate(fit, math.log(density[best] * self.span))
         return [located, *(candidate for candidate, far in zip(on_grid, apart, strict=True) if far)]
 
@@ -488,7 +499,8 @@ class _Search:
         uniform = np.full(self.grid.size, 1 / self.span)
         if shape == PERSISTENT:
             share, width = self.beliefs.soon
-            return np.asarray((1 - share) * uniform + share * np.exp((self.fastest - self.grid) / width) / width)
+            soon = share * np.exp((self.fastest - self.grid) / width) / width
+            return np.asarray((1 - share) * uniform + soon)[self.grid <= self.lasting]
         if not present.form.shapes:
             return uniform
         share, width = self.beliefs.nearby
@@ -513,7 +525,8 @@ class _Search:
             if m in held:
                 prior.free[place] = False
             else:
-                prior.low[place], prior.high[place] = self.fastest - 0.2, self.slowest
+                latest = self.lasting if form.shapes[m] == PERSISTENT else self.slowest
+                prior.low[place], prior.high[place] = self.fastest - 0.2, latest
             gains, crosses = slice(place + 1, place + 1 + n), slice(place + 1 + n, place + mode_size(n))
             mean, common, apart = beliefs.persistence if form.shapes[m] == PERSISTENT else beliefs.strength
             prior.mean[gains] = (mean - (beliefs.weaker if m else 0.0)) / 2
