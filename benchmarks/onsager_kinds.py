@@ -1,6 +1,7 @@
 """Do the intervals of `mdcoeffs.estimate_onsager` hold whatever the motion is? Coverage by kind of motion.
 
     python benchmarks/onsager_kinds.py --n 2000 --seed 20261201 --workers 2
+    python benchmarks/onsager_kinds.py --n 100 --export FOLDER && PEERS benchmarks/onsager_kinds_peer.py FOLDER
 
 Seven kinds: plain walks, one slow bounded motion, two, Rouse ladders, stretched exponentials (beta 0.4 to 0.9), inertia
 of 1 to 4 frames, and inertia with a slow motion. Of every system all is drawn: Omega (correlation -0.3 to 0.97), the
@@ -25,15 +26,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
-from cellsim.base import Array, InputError
+from cellsim.base import N_A, Array, InputError, k_B
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.workers import mapped
+from mdcoeffs.onsager.displacements import CollectiveDisplacements
 from mdcoeffs.onsager.estimate import estimate_onsager
 from mdcoeffs.onsager.plateau import Beliefs, current_spectrum, relaxing_plateau
 from mdcoeffs.synthetic.walkers import bounded_motion, inertia, stretched_motion, walk_of_spectrum
@@ -111,17 +114,35 @@ def informed(kind: str) -> Beliefs:
     return replace(some, further=1 - 1e-9, motions=2) if kind == "two" else some
 
 
-def run_one(item: tuple[str, int], seed: int, short: bool) -> dict[str, Any]:
-    """Simulate and estimate one system."""
+def simulated(item: tuple[str, int], seed: int, short: bool) -> tuple[dict[str, Any], list[CollectiveDisplacements]]:
+    """One system and its runs."""
     kind, k = item
     rng = np.random.default_rng([seed, KINDS.index(kind), k])
     s = system(kind, rng, short)
     z = s["z"]
     nu = (-z[1], z[0])
-    runs = [
+    walks = (
         walk_of_spectrum(s["spectrum"], frames=s["frames"], dt=DT, seed=rng, z=z, nu=nu, c=1000.0 / nu[0])
         for _ in range(s["replicas"])
-    ]
+    )
+    return s, list(walks)
+
+
+def export(item: tuple[str, int], seed: int, short: bool, folder: Path) -> None:
+    """Displacements of the charge, dt = 1, in units in which their diffusion coefficient is 1, for the peers."""
+    s, runs = simulated(item, seed, short)
+    z = np.array(s["z"])
+    unit = 2 * k_B * runs[0].temperature * runs[0].volume * N_A**2 * DT * (z @ s["Omega"] @ z) / 2
+    q = np.array([np.einsum("fix,i->fx", run.R[:, list(run.ions)], z) for run in runs]) / np.sqrt(unit)
+    np.savez(folder / f"{item[0].replace(' ', '_')}-{item[1]:04d}.npz", q=q, slowest=s["slowest"])
+
+
+def run_one(item: tuple[str, int], seed: int, short: bool) -> dict[str, Any]:
+    """Simulate and estimate one system."""
+    kind, k = item
+    s, runs = simulated(item, seed, short)
+    z = s["z"]
+    nu = (-z[1], z[0])
     row = {"kind": kind, "k": k, "frames": s["frames"], "replicas": s["replicas"], "slowest": s["slowest"]}
     began = time.process_time()
     try:
@@ -206,7 +227,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--short", action="store_true", help="slowest times up to a third of the run")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--store", type=Path, default=Path("build/onsager_kinds.jsonl"))
+    parser.add_argument("--export", type=Path, help="write the systems for onsager_kinds_peer.py, and stop")
     options = parser.parse_args(argv)
+    if options.export:
+        options.export.mkdir(parents=True, exist_ok=True)
+        for k, kind in product(range(options.n), options.kinds.split(",")):
+            export((kind, k), options.seed, options.short, options.export)
+        return 0
     rows = stored(options.store, {"seed": options.seed, "short": options.short, "version": 2})
     done = {(row["kind"], row["k"]) for row in rows}
     items = [(kind, k) for k in range(options.n) for kind in options.kinds.split(",") if (kind, k) not in done]
