@@ -313,7 +313,7 @@ class FieldResult:
         m = self.solvent
         lines = [f"{self.state}: {m.c / 1000:.4g} mol/L, {m.T:g} K; 95 % intervals"]
         width = max(len(label) for label in (*self.labels, "at rest (Omega)"))
-        lines.append(f"  {'':<{width}}  {'kappa [S/m]':<22}{'t+ solvent frame':<24}t+ barycentric")
+        lines.append(f"  {'':<{width}}  {'kappa [S/m]':<24}{'t+ solvent frame':<26}t+ barycentric")
         rest = [m.interval("kappa"), m.interval("t_plus"), self.barycentric.interval("t_plus")]
         lines.append(_row("at rest (Omega)", width, (m.kappa, m.t_plus, self.barycentric.t_plus), rest))
         for drift in self.drifts:
@@ -471,4 +471,4 @@ def _row(label: str, width: int, values: tuple[float, ...], ends: Sequence[tuple
     cells = []
     for value, (low, high), digits in zip(values, ends, (2, 4, 4), strict=True):
         cells.append(f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})")
-    return f"  {label:<{width}}  {cells[0]:<22}{cells[1]:<24}{cells[2]}".rstrip()
+    return f"  {label:<{width}}  {cells[0]:<24}{cells[1]:<26}{cells[2]}".rstrip()

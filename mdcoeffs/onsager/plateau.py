@@ -490,7 +490,9 @@ class _Search:
         if not math.isfinite(fit.evidence) or fit.deviation(place) > LOCATED:
             return on_grid
         # The fit at its own time stands for the grid around it, which would be counted twice.
-        apart = np.abs(self.grid[: density.size] - fit.theta[place]) > max(0.6 * self.spacing, 2.5 * fit.deviation(place))
+        apart = np.abs(self.grid[: density.size] - fit.theta[place]) > max(
+            0.6 * self.spacing, 2.5 * fit.deviation(place)
+        )
         located = _Candidate(fit, math.log(density[best] * self.span))
         return [located, *(candidate for candidate, far in zip(on_grid, apart, strict=True) if far)]
 
@@ -558,7 +560,9 @@ class _Search:
         if not inside:  # nothing depends on a parameter there, or a time is at its bound: Laplace's evidence is none
             return _Fit(form, held, self.data, theta, prior, free, np.eye(free.size), constant, -math.inf)
         volume = 0.5 * float(np.linalg.slogdet(2 * math.pi * covariance)[1])
-        return _Fit(form, held, self.data, theta, prior, free, _symmetric(covariance), constant, float(top) + constant + volume)
+        return _Fit(
+            form, held, self.data, theta, prior, free, _symmetric(covariance), constant, float(top) + constant + volume
+        )
 
     def draw(self, fit: _Fit, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """`m` draws of the parameters of a form from Student's t around its maximum, with log importance weights."""

@@ -1,5 +1,6 @@
 """The shipped long run: two routes to kappa and t+0 that share no estimator, and the numbers docs/engine.md quotes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def difference(result, label, name):
 
 
 @pytest.mark.parametrize("name", ["kappa", "t_solvent", "t_barycentric"])
-@pytest.mark.parametrize("label", ["0.03 V/nm", "zero field"])
+@pytest.mark.parametrize("label", ["0.03 V/nm", "0.06 V/nm", "zero field"])
 def test_omega_at_rest_and_drift_in_a_weak_field_agree(result, label, name):
     assert difference(result, label, name).agrees
 
@@ -42,20 +43,33 @@ def test_the_two_frames_are_told_apart(result):
 
 
 def test_single_replicas_do_not_overlook_the_slow_relaxation():
-    """kappa of each 4 ns run at 2.16 mol/L beside the drift in a weak field; an earlier estimator gave 75 to 82."""
+    """kappa of each 4 ns run at 2.16 mol/L beside the drift in a weak field, 74.7; an earlier one gave 75 to 82."""
     species = read_species(LONG / "c4" / "SPECIES.toml")
     singly = [estimate_onsager(motion_of_replica(species, k).displacements) for k in range(len(species.replicas))]
     ends = np.array([one.interval("kappa") for one in singly])
-    assert np.all((ends[:, 0] < 74.7) & (ends[:, 1] > 74.7))  # lowest end above 63, highest below 86
-    assert np.mean([one.kappa for one in singly]) == pytest.approx(73.5, abs=2)  # measured 73.6, sd of the mean 1.2
+    assert np.sum((ends[:, 0] < 74.7) & (ends[:, 1] > 74.7)) >= 6  # of eight 95 % intervals; five or less: 0.6 %
+    assert np.all(ends[:, 1] < 90)  # and they say something: the ions at short times give 88
 
 
-def test_a_strong_field_drives_more_current_at_the_high_concentration():
-    """Beyond linear response: 2.16 mol/L in 0.06 V/nm (docs/engine.md)."""
-    result = field_result(LONG / "c4")
-    low, high = difference(result, "0.06 V/nm", "kappa").difference
-    assert 0 < low < high < 14  # measured 0.7 to 9.3 S/m of 73
-    assert result.p_linear > 0.01  # 0.12: two fields alone do not show it
+@pytest.mark.slow
+def test_pieces_of_the_runs_hold_what_the_whole_gives():
+    # 40 pieces of 0.5 ns at 1.09 mol/L; the whole's own error is in the difference
+    species = read_species(LONG / "c2" / "SPECIES.toml")
+    runs = [motion_of_replica(species, k).displacements for k in range(len(species.replicas))]
+    whole = estimate_onsager(runs)
+    names, held = ("kappa", "t_plus", "rho_plus"), np.zeros(3)
+    for run in runs:
+        for first in range(0, 4000, 500):
+            R = run.R[first : first + 501]
+            piece = estimate_onsager(replace(run, R=R - R[0], time=run.time[:501]))
+            shuffled = np.random.default_rng(0).permutation(4000)
+            ends = [np.quantile(piece.draws(n)[shuffled] - whole.draws(n), [0.025, 0.975]) for n in names]
+            held += [low < 0 < high for low, high in ends]
+    assert np.all(held >= 35)  # of 40: 38 +- 3; measured 38, 40, 38
+
+
+def test_two_fields_alone_do_not_show_a_response_beyond_the_linear():
+    assert field_result(LONG / "c4").p_linear > 0.01  # 0.12 at 2.16 mol/L (docs/engine.md)
 
 
 def test_every_shipped_run_belongs_to_the_recipe_and_was_at_its_temperature():
@@ -79,4 +93,4 @@ def test_the_command_of_the_readme_reads_the_shipped_displacements():
         species = read_species(LONG / state / "SPECIES.toml")
         runs = [motion_of_replica(species, k).displacements for k in range(len(species.replicas))]
         kappa.append(estimate_onsager(runs).kappa)
-    assert kappa == pytest.approx([42.34, 72.91], rel=0.01)  # same files, same seed: docs/engine.md
+    assert kappa == pytest.approx([43.28, 76.00], rel=0.01)  # same files, same seed: docs/engine.md
