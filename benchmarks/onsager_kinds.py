@@ -9,8 +9,8 @@ anion's charge (-1 to -20), 300 to 20 000 frames, one or four replicas, the slow
 twentieth of the run, or to a third with `--short`), and how strong the motion is (0.1 to 5). System k of a kind has the
 random stream (seed, kind, k), fixed before anything is run. Resumable: every finished system is a line of the store.
 
-Beside it, for the width only, the same estimator told the true form of the spectrum (for a stretched exponential: that it
-is one), which is no better than it can be.
+Beside it, for the width only, the same estimator told the true form of the spectrum (for a stretched exponential: that
+it is one).
 
 The table: coverage of 95 % intervals of kappa, t+ and rho+; the share of runs with a warning, among those at least 100
 slowest times long too; misses of kappa by more than two of its own standard errors without a warning; the median ratio

@@ -390,8 +390,8 @@ def _log_mean(log_weight: Array) -> float:
 class _Fit:
     """A form of the spectrum at its best.
 
-    `held` are the components whose times are not free, `data` what it was fitted to, `free` are the places of the free parameters, `covariance` theirs, `log_constant` the normalisation of their prior,
-    `evidence` Laplace's, in logs.
+    `held` are the components whose times are not free, `data` what it was fitted to, `free` the places of the free
+    parameters, `covariance` theirs, `log_constant` the normalisation of their prior, `evidence` Laplace's, in logs.
     """
 
     form: Form
@@ -429,10 +429,11 @@ class _Search:
         self.n, self.beliefs = C.shape[0], beliefs
         # Slower than 1/(4 pi) of the run a motion has less than one amplitude to itself.
         self.fastest, self.slowest = math.log(FASTEST), math.log(max(spectrum.longest / (4 * math.pi), 1.0))
-        # A current that persists over a tenth of the run is a drift: no liquid does it, and the lowest frequencies say so.
+        # A current that persists over a tenth of the run is a drift; the lowest frequencies are to say so.
         self.lasting = max(self.slowest - math.log(LASTING), self.fastest + 0.1)
         self.span = max(self.slowest - self.fastest, 0.5)
-        self.grid = np.linspace(self.fastest, self.fastest + self.span, math.ceil(self.span / math.log(RATIO)) + 1)
+        number = math.ceil(self.span / math.log(RATIO)) + 1
+        self.grid = np.linspace(self.fastest, self.fastest + self.span, number)
         self.spacing = self.grid[1] - self.grid[0]
         first = self.fastest - 2 * TABLE_STEP
         times = first + TABLE_STEP * np.arange(int((self.slowest + 4 * TABLE_STEP - first) / TABLE_STEP) + 2)

@@ -7,8 +7,8 @@ The increments of a random walk on top of bounded motions have the spectrum::
 Every x rises from 0 at f = 0 to 1 at the highest frequency of the spectrum. x_m belongs to a bounded motion whose
 position forgets itself as a :data:`SHAPES` function of t/tau_m; G_m, positive semi-definite, is how much faster than
 diffusion it makes the ions at short times. P_p, positive semi-definite too, is the share of the currents that persists
-over tau_p. x_v = y/(1 + y), y = (s tau_v)^2, is inertia of all of the motion. Whatever the parameters, Omega is positive
-definite; where S is not, they are impossible.
+over tau_p. x_v = y/(1 + y), y = (s tau_v)^2, is inertia of all of the motion. Whatever the parameters, Omega is
+positive definite; where S is not, they are impossible.
 
 Parameters are one flat array: ln L_ii^2 and L_ij/L_jj; of each component ln tau, ln C_ii and C_ij/C_ii, where G or P is
 C C^T; with inertia ln tau_v. Everything is compiled: an estimate evaluates the likelihood some ten thousand times.
