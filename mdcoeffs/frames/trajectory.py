@@ -10,7 +10,7 @@ import bz2
 import gzip
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -192,7 +192,11 @@ def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int,
         A file that cannot be read or is cut short; frames that have no time.
     """
     buffers = [np.empty((len(universe.atoms), 3), dtype=np.float32) for _ in range(2)]
+    reader, clock = None, _by_interval
     for number, label, ts in _frames(universe, files, file.stride, begin):
+        if universe.trajectory is not reader:  # the next file
+            reader = universe.trajectory
+            clock = _clock(reader, file, label)
         frame = number * file.stride
         name = f"{label}: frame {frame}"
         flags = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if images else None
@@ -200,7 +204,7 @@ def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int,
         buffers[0][:] = ts.positions
         # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.
         box = None if ts.dimensions is None else box_matrix(np.array(ts.dimensions))
-        yield Stored(number, name, _time_of(universe.trajectory, frame, file, label), buffers[0], box, flags)
+        yield Stored(number, name, clock(ts, frame, file), buffers[0], box, flags)
 
 
 def count_snapshots(universe: Any, files: Files, stride: int) -> int:
@@ -283,16 +287,62 @@ def _frames(universe: Any, files: Files, stride: int, begin: int) -> Iterator[tu
             raise InputError(f"{label}: frame {frame} of {len(trajectory)} is missing: the file is cut short")
 
 
-def _time_of(trajectory: Any, frame: int, file: SpeciesFile, label: str) -> float:
-    ts = trajectory.ts
+# ---- time -----------------------------------------------------------------------------------------------------------
+
+Clock = Callable[[Any, int, SpeciesFile], float]
+"""(snapshot of the reader, running number of the frame, settings) -> time [s]."""
+AKMA_WRITERS = ("CHARMM", "NAMD", "OPENMM", "MDANALYSIS")
+"""Programs whose DCD files give the time step in AKMA units. LAMMPS gives it in whatever units it runs in."""
+
+
+def _clock(trajectory: Any, file: SpeciesFile, label: str) -> Clock:
+    """How a file's frames get their times: by what the user says, by step numbers, or by the file where it says so.
+
+    MDAnalysis gives a file without times one picosecond a frame, and reads every DCD as if its unit were AKMA time: of
+    what a LAMMPS run wrote kappa then comes out 49 times too small (real units) or 20 times too large (lj).
+    """
+    fmt = str(np.atleast_1d(trajectory.format)[0])
+    by_steps = {"LAMMPSDUMP": _by_step, "DCD": _by_header, "LAMMPS": _by_header}.get(fmt)
+    if file.timestep is not None and by_steps is None:
+        raise InputError(
+            f"{label}: timestep goes with files that number their frames in MD steps (LAMMPS dumps, DCD); leave it out, "
+            "or give frame_interval, the time between stored frames"
+        )
     if file.frame_interval is not None:
-        return frame * file.frame_interval
-    if trajectory.format == "LAMMPSDUMP":
-        if file.timestep is None:
+        return _by_interval
+    if by_steps is not None and file.timestep is not None:
+        return by_steps
+    if fmt == "LAMMPSDUMP":
+        raise InputError(f'{label}: frames are numbered in steps, not in time; give timestep = "2 fs" (the MD step)')
+    if by_steps is not None:
+        remarks = str(trajectory._file.header["remarks"]).upper()
+        if not any(name in remarks for name in AKMA_WRITERS):
             raise InputError(
-                f'{label}: frames are numbered in steps, not in time; give timestep = "2 fs" (the MD step)'
+                f'{label}: a DCD does not say in which unit its time step is; give timestep = "2 fs" (the MD step) or '
+                'frame_interval = "1 ps" (the time between stored frames)'
             )
-        return float(ts.data["step"]) * file.timestep
+    elif not {"time", "dt"} & set(trajectory.ts.data) and not hasattr(trajectory, "_get_dt"):
+        raise InputError(
+            f'{label}: {fmt} files do not say their times; give frame_interval = "1 ps", the time between stored frames'
+        )
+    return _by_file
+
+
+def _by_interval(ts: Any, frame: int, file: SpeciesFile) -> float:
+    return frame * float(file.frame_interval or 0.0)
+
+
+def _by_step(ts: Any, frame: int, file: SpeciesFile) -> float:
+    return float(ts.data["step"]) * float(file.timestep or 0.0)
+
+
+def _by_header(ts: Any, frame: int, file: SpeciesFile) -> float:
+    """A DCD's head tells the step of its first frame and how many steps lie between frames."""
+    head = ts._reader()._file.header if callable(getattr(ts, "_reader", None)) else ts._reader._file.header
+    return float(head["istart"] + ts.frame * head["nsavc"]) * float(file.timestep or 0.0)
+
+
+def _by_file(ts: Any, frame: int, file: SpeciesFile) -> float:
     return float(ts.time) * PICOSECOND
 
 
