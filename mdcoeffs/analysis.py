@@ -23,8 +23,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cellsim.base import InputError, Progress
-from cellsim.files.folder import Result, Rows, keep, write_rows
+from cellsim.base import Progress
+from cellsim.files.folder import Result, Rows, keep, work_folder, write_rows
 from cellsim.workers import check_files, local_folder, mapped
 from mdcoeffs.frames.stream import Stream, feed, open_stream
 from mdcoeffs.inputs.species import SpeciesFile, read_species
@@ -166,14 +166,9 @@ def analyse_into(
     InputError
         As :func:`analyse`, or a folder that cannot be written.
     """
-    output = Path(output)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{output}: cannot be made a folder ({error.strerror})") from error
     options: dict[str, Any] = {"settings": settings, "checkpoint_every": checkpoint_every, "progress": progress}
-    with _analysed(analysis, file, output, scheduler=scheduler, **options) as result:
-        keep(result, output, analysis.name, tables=result.tables())
+    with work_folder(output) as folder, _analysed(analysis, file, folder, scheduler=scheduler, **options) as result:
+        keep(result, folder, analysis.name, tables=result.tables())
     return result
 
 

@@ -209,9 +209,9 @@ def read_values(path: str | Path) -> Any:
             if kind == "scalar":
                 return value(inner)[()]
             if kind == "mapping":
-                return {key: value(item) for key, item in inner}
+                return {key: value(each) for key, each in inner}
             if kind in ("list", "tuple"):
-                return {"list": list, "tuple": tuple}[kind](value(item) for item in inner)
+                return {"list": list, "tuple": tuple}[kind](value(each) for each in inner)
             return inner
 
         return value(json.loads(str(arrays.pop("structure"))))
@@ -253,6 +253,34 @@ def check_writable(directory: str | Path, *, option: str = "-o") -> Path:
     except OSError as error:
         raise InputError(f"{parent}: is not writable ({error.strerror}); name another folder with {option}") from error
     return directory
+
+
+@contextmanager
+def work_folder(directory: str | Path) -> Iterator[Path]:
+    """A folder in which long work keeps what it needs to go on; gone again where it leaves nothing there.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Made if it is not there; one that was there stays, whatever is in it.
+
+    Yields
+    ------
+    Path
+
+    Raises
+    ------
+    InputError
+        It is a file, or cannot be made.
+    """
+    directory = check_writable(directory)
+    there = directory.exists()
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        yield directory
+    finally:
+        if not there and not any(directory.iterdir()):  # refused input, say: nothing to go on from
+            directory.rmdir()
 
 
 @contextmanager

@@ -307,7 +307,6 @@ def run_fit(
         The fit found no end.
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
 
     def tell(what: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(what, done, total)
@@ -323,6 +322,7 @@ def run_fit(
         fit = estimate(recipe.problem, starts=1, at=lowest.others[int(lowest.delta.argmin())], levels=fit.levels)
     posterior = None
     if posterior_steps:
+        directory.mkdir(parents=True, exist_ok=True)
         chain = directory / CHAIN
         posterior = sample(fit, steps=posterior_steps, workers=workers, file=chain, progress=tell("posterior"))
     return FitResult(recipe, fit, directions(fit.data_information, fit.space), curves, posterior)

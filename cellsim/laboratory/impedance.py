@@ -229,10 +229,9 @@ def impedance(
     relative = (circuit(parameters, omega) - Z) / np.abs(Z)
     misfit = float(np.sqrt(np.mean(np.abs(relative) ** 2) / 2))
     missed = Check("misfit of the circuit, relative to |Z|", misfit, max(1.5 * noise, MISFIT))
-    # points that scatter by that much leave this much of each logarithm open
-    spread = np.sqrt(np.diag(_per_scatter(parameters, omega))) * max(
-        misfit - 1.1 * noise, 0.0
-    )  # noise has its error bar
+    # Points that scatter by that much leave this much of each logarithm open; what is noise has its error bar already.
+    excess = max(misfit - 1.1 * noise, 0.0)
+    spread = excess * np.sqrt(np.diag(_per_scatter(parameters, omega)))
 
     def judged(*which: int) -> tuple[Check, Check]:
         return missed, Check("what the misfit leaves open, relative", float(max(spread[list(which)])), OPEN)

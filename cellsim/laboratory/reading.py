@@ -49,7 +49,9 @@ class Check:
         return bool(self.value <= self.limit)
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.value:.2g}, {'within' if self.holds else 'beyond'} {self.limit:.2g}"
+        close = f"{self.value:.2g}" == f"{self.limit:.2g}" and self.value != self.limit
+        value = f"{self.value:.4g}" if close else f"{self.value:.2g}"
+        return f"{self.what}: {value}, {'within' if self.holds else 'beyond'} {self.limit:.2g}"
 
 
 @dataclass(frozen=True)

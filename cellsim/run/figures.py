@@ -199,7 +199,8 @@ def draw_current(view: View, path: Path) -> None:
             limit = small_signal_limit(solution)
             if limit is not None:
                 text = "small-voltage steady state, $i_0/(1+\\mathrm{Ne})$"
-                figstyle.reference(top, limit, text, above=bool(i[-1] < limit))
+                # The text stands over the second half of the run, on the side where the curve is not.
+                figstyle.reference(top, limit, text, above=bool(np.mean(i[view.time >= 0.5 * view.time[-1]]) < limit))
         elif np.any(i):
             top.set_ylim(min(0.0, 1.08 * i.min()), max(0.0, 1.08 * i.max()))
         if view.of_kind("current"):

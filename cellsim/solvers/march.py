@@ -224,7 +224,7 @@ def march(
         if not run.snapshots:  # nothing is there that could be kept
             raise
         reached = run.snapshots[-1].time
-        run.status, run.message = "interrupted", f"interrupted at t = {reached:.6g} s; what was done until then is kept"
+        run.status, run.message = "interrupted", interruption(reached)
     run.time_steps = stepper.count
     return run
 
@@ -330,6 +330,11 @@ def _stamp(snapshot: CellState, time: float) -> CellState:
     from dataclasses import replace
 
     return snapshot if time == snapshot.time else replace(snapshot, time=float(time))
+
+
+def interruption(time: float) -> str:
+    """What is said of a run that was interrupted when it had come to `time` [s]; the status stands before it."""
+    return f"at t = {time:.6g} s; what was done until then is kept"
 
 
 def fatal_limits(transport: TransportSet, c0: float, options: Options) -> dict[str, float]:

@@ -27,7 +27,7 @@ from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers import kernels
 from cellsim.solvers.banded import Banded
-from cellsim.solvers.march import LOWER, CellState, Options, StepLog, breakpoints, explain, fatal_limits
+from cellsim.solvers.march import LOWER, CellState, Options, StepLog, breakpoints, explain, fatal_limits, interruption
 from cellsim.solvers.packing import Event, Physics
 from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import Observed, Spectral
@@ -228,10 +228,6 @@ def _difference(a: Trajectory, b: Trajectory, protocol: Protocol) -> float:
     return worst
 
 
-def _interrupted(time: float) -> str:
-    return f"interrupted at t = {time:.6g} s; what was done until then is kept"
-
-
 def _quiet() -> contextlib.AbstractContextManager[Any]:
     """CVODE announces failures on stdout; its flag says so too. Other threads' output is left alone."""
     if threading.current_thread() is threading.main_thread():
@@ -272,7 +268,7 @@ class _Integration:
         except KeyboardInterrupt:
             if not run.time:
                 raise
-            run.fail("interrupted", _interrupted(run.time[-1][-1]))
+            run.fail("interrupted", interruption(run.time[-1][-1]))
         return run
 
     def _step(self, index: int, step: Step, t_start: float, state: Array) -> tuple[Array, float, str]:
@@ -349,7 +345,7 @@ class _Integration:
         ended_by = "duration"
         if flag == INTERRUPTED:
             ended_by = "interrupted"
-            self.run.fail(ended_by, _interrupted(times[-1]))
+            self.run.fail(ended_by, interruption(times[-1]))
         elif flag < 0:
             ended_by = "not_converged"
             self.run.fail(ended_by, f"step {index + 1} at t = {times[-1]:.6g} s: {message}")

@@ -354,7 +354,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(here: Path) -> None:
         process.wait(timeout=60)
     os.close(leader)
     assert process.returncode == 1, seen.decode()
-    assert b"interrupted at t = " in seen
+    assert b"interrupted: at t = " in seen
     assert b"the partial result is kept in out" in seen
     summary = json.loads((here / "out/summary.json").read_text())
     assert summary["status"] == "interrupted"

@@ -54,3 +54,4 @@ def test_a_mistake_is_one_line_and_exit_code_2(folder, command):
     assert len(lines) == 1
     assert lines[0].startswith("error: ")
     assert "structure.partners: 'Y' is no species that fits here; allowed: X, S" in lines[0]
+    assert not (folder / "none").exists()

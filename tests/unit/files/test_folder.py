@@ -16,6 +16,7 @@ from cellsim.files.folder import (
     replacing,
     result_folder,
     values_hash,
+    work_folder,
     write_arrays,
     write_json,
     write_values,
@@ -139,3 +140,26 @@ def test_hashes_tell_contents_apart(tmp_path, monkeypatch):
         stream.seek(-1, 2)
         stream.write(b"b")
     assert file_hash(path) != sampled
+
+
+def work_and_stop(path, error, left=None):
+    with work_folder(path) as place:
+        if left is not None:
+            (place / left).write_text("1")
+        raise error
+
+
+def test_a_work_folder_goes_where_nothing_was_left_in_it(tmp_path):
+    with pytest.raises(InputError, match="refused"):
+        work_and_stop(tmp_path / "a" / "b", InputError("refused"))
+    assert not (tmp_path / "a" / "b").exists()
+    with pytest.raises(KeyboardInterrupt):
+        work_and_stop(tmp_path / "c", KeyboardInterrupt(), left="checkpoint")
+    assert (tmp_path / "c" / "checkpoint").exists()  # work to go on from stays
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(InputError, match="refused"):
+        work_and_stop(tmp_path / "mine", InputError("refused"))
+    assert (tmp_path / "mine").is_dir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file; name a folder"):
+        work_and_stop(tmp_path / "file", AssertionError())

@@ -4,8 +4,18 @@ import numpy as np
 import pytest
 
 from cellsim.base import N_A, InputError, k_B
+from mdcoeffs.onsager.plateau import current_spectrum
 from mdcoeffs.statistics.correlate import collective_msd, self_msd
-from mdcoeffs.synthetic.walkers import Onset, Solvent, particles, walk
+from mdcoeffs.synthetic.walkers import (
+    Onset,
+    Solvent,
+    bounded_motion,
+    inertia,
+    particles,
+    stretched_motion,
+    walk,
+    walk_of_spectrum,
+)
 
 OMEGA = np.array([[1.0, 0.5], [0.5, 1.6]]) * 1e-10
 DT = 1e-11
@@ -109,3 +119,35 @@ def test_bad_parts():
     run = walk(OMEGA, frames=100, dt=DT, seed=1, n_salt=2)
     with pytest.raises(InputError, match="does not fit"):
         particles(run, (1e-30, 1e-30), seed=2)
+
+
+# ---- walks of any spectrum ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["inertia", "bounded", "stretched"])
+def test_a_walk_of_a_spectrum_has_it(kind):
+    own = np.array([[1.0, 0.3], [0.3, 1.6]]) * 1e-10
+    factor = {
+        "inertia": lambda w: inertia(w, 2.0),
+        "bounded": lambda w: 1 + bounded_motion(w, 5.0),
+        "stretched": lambda w: 1 + stretched_motion(w, 5.0, 0.6),
+    }[kind]
+    run = walk_of_spectrum(lambda w: factor(w)[:, None, None] * own, frames=20001, dt=1e-11, seed=8)
+    spectrum = current_spectrum([run])
+    omega = np.linspace(0, np.pi, 2**17 + 1)
+    want = np.interp(2 * np.arcsin(spectrum.s / 2), omega, factor(omega)) * own[0, 0]
+    z = (spectrum.W[:, 0, 0] / want - spectrum.dof) / np.sqrt(2 * spectrum.dof)
+    assert np.std(z) == pytest.approx(1.0, abs=0.3)  # about a hundred bins: 0.07
+    assert abs(np.mean(z)) < 0.5  # 0.1
+
+
+def test_bounded_motions_of_a_single_time_are_stretched_ones_of_exponent_one():
+    omega = np.linspace(0, np.pi, 4097)
+    np.testing.assert_allclose(stretched_motion(omega, 9.0, 1.0), bounded_motion(omega, 9.0), atol=1e-12)
+    assert inertia(omega, 3.0)[0] == pytest.approx(1.0, rel=1e-12)  # no effect on Omega
+    assert bounded_motion(omega, 9.0)[0] == 0.0
+
+
+def test_a_spectrum_must_be_positive():
+    with pytest.raises(InputError, match="positive semi-definite"):
+        walk_of_spectrum(lambda w: np.cos(w)[:, None, None] * np.eye(2), frames=100, dt=1e-11, seed=1)

@@ -1,0 +1,201 @@
+"""Do the intervals of `mdcoeffs.estimate_onsager` hold whatever the motion is? Coverage by kind of motion.
+
+    python benchmarks/onsager_kinds.py --n 2000 --seed 20261201 --workers 2
+
+Seven kinds: plain walks, one slow bounded motion, two, Rouse ladders, stretched exponentials (beta 0.4 to 0.9), inertia
+of 1 to 4 frames, and inertia with a slow motion. Of every system all is drawn: Omega (correlation -0.3 to 0.97), the
+anion's charge (-1 to -20), 300 to 20 000 frames, one or four replicas, the slowest time (log-uniform from 2 frames to a
+twentieth of the run, or to a third with `--short`), and how strong the motion is (0.1 to 5). System k of a kind has the
+random stream (seed, kind, k), fixed before anything is run. Resumable: every finished system is a line of the store.
+
+The table: coverage of 95 % intervals of kappa, t+ and rho+; the share of runs with a warning, among those at least 100
+slowest times long too; misses of kappa by more than two of its own standard errors without a warning; the median ratio
+of the ends of the interval of kappa.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+from cellsim.base import Array, InputError
+from cellsim.electrolyte.onsager import OnsagerMatrix
+from cellsim.workers import mapped
+from mdcoeffs.onsager.estimate import estimate_onsager
+from mdcoeffs.synthetic.walkers import bounded_motion, inertia, stretched_motion, walk_of_spectrum
+
+KINDS = ("plain", "slow", "two", "ladder", "stretched", "inertia", "inertia and slow")
+QUANTITIES = ("kappa", "t_plus", "rho_plus")
+DT = 1e-11
+"""Time between frames [s]."""
+SCALE = 1e-10
+"""Size of Omega [mol^2/(J m s)]."""
+
+
+def matrix(rng: np.random.Generator, most: float) -> Array:
+    """A random matrix of correlation -0.3 to `most`."""
+    rho, size = rng.uniform(-0.3, most), np.exp(rng.normal(0, 0.5, 2))
+    cross = rho * np.sqrt(size[0] * size[1])
+    return np.array([[size[0], cross], [cross, size[1]]])
+
+
+def system(kind: str, rng: np.random.Generator, short: bool) -> dict[str, Any]:
+    """What is simulated: Omega, z, frames, replicas, the slowest time in frames, the spectrum over omega."""
+    frames, replicas = int(np.exp(rng.uniform(np.log(300), np.log(20_000)))), int(rng.choice([1, 4]))
+    z = (1, -int(rng.choice([1, 1, 2, 3, 20])))
+    scale = np.outer([1, -1 / z[1]], [1, -1 / z[1]])  # the anions of a salt 1:-20 are few
+    Omega = matrix(rng, 0.97) * scale
+    slowest = float(np.exp(rng.uniform(np.log(2), np.log(max(frames / (3 if short else 20), 2.2)))))
+    strength = float(np.exp(rng.uniform(np.log(0.1), np.log(5))))
+
+    def gain() -> Array:
+        """As Omega, or correlated in a way of its own and as large."""
+        own = matrix(rng, 0.9) * scale
+        return own * np.sqrt(np.linalg.det(Omega) / np.linalg.det(own)) if rng.random() < 0.5 else Omega
+
+    terms: list[tuple[Array, Callable[[Array], Array]]] = []
+    persistence = None
+    if kind in ("slow", "two", "inertia and slow"):
+        terms.append((strength * slowest * gain(), partial(bounded_motion, time=slowest)))
+    if kind == "two":
+        second = float(np.exp(rng.uniform(np.log(2), np.log(max(slowest / 3, 2.1)))))
+        own = float(np.exp(rng.uniform(np.log(0.1), np.log(5))))
+        terms.append((own * second * gain(), partial(bounded_motion, time=second)))
+    if kind == "ladder":
+        each, modes = gain(), int(rng.integers(3, 20))
+        times = [slowest / p**2 for p in range(1, modes + 1) if slowest / p**2 >= 0.3]
+        terms += [(strength / 3 * t * each, partial(bounded_motion, time=t)) for t in times]
+    if kind == "stretched":
+        beta = float(rng.uniform(0.4, 0.9))
+        terms.append((strength * slowest * gain(), partial(stretched_motion, mean_time=slowest, beta=beta)))
+    if kind in ("inertia", "inertia and slow"):
+        persistence = float(rng.uniform(1, 4))
+
+    def spectrum(omega: Array) -> Array:
+        factor = np.ones(omega.size) if persistence is None else inertia(omega, persistence)
+        return SCALE * (factor[:, None, None] * Omega + sum(term(omega)[:, None, None] * B for B, term in terms))
+
+    times = ([] if kind in ("plain", "inertia") else [slowest]) + ([] if persistence is None else [persistence])
+    return {
+        "Omega": SCALE * Omega,
+        "z": z,
+        "frames": frames,
+        "replicas": replicas,
+        "slowest": max(times, default=0.0),
+        "spectrum": spectrum,
+    }
+
+
+def run_one(item: tuple[str, int], seed: int, short: bool) -> dict[str, Any]:
+    """Simulate and estimate one system."""
+    kind, k = item
+    rng = np.random.default_rng([seed, KINDS.index(kind), k])
+    s = system(kind, rng, short)
+    z = s["z"]
+    nu = (-z[1], z[0])
+    runs = [
+        walk_of_spectrum(s["spectrum"], frames=s["frames"], dt=DT, seed=rng, z=z, nu=nu, c=1000.0 / nu[0])
+        for _ in range(s["replicas"])
+    ]
+    row = {"kind": kind, "k": k, "frames": s["frames"], "replicas": s["replicas"], "slowest": s["slowest"]}
+    began = time.process_time()
+    try:
+        found = estimate_onsager(runs, seed=k)
+    except InputError as refusal:
+        return row | {"refused": str(refusal)}
+    truth = OnsagerMatrix(s["Omega"], z, nu, 1000.0 / nu[0], 300.0, "solvent")
+    ends = [found.interval(name, 0.95) for name in QUANTITIES]
+    values = [getattr(truth, name) for name in QUANTITIES]
+    median = [float(np.median(found.draws(name))) for name in QUANTITIES]
+    return row | {
+        "held": [int(low <= value <= high) for (low, high), value in zip(ends, values, strict=True)],
+        "far": [
+            int(abs(m - value) > 2 * (high - low) / 3.92)
+            for (low, high), value, m in zip(ends, values, median, strict=True)
+        ],
+        "kappa": [end / values[0] for end in (ends[0][0], median[0], ends[0][1])],
+        "origins": round(found.n_origins, 2),
+        "warnings": [doubt.name for doubt in found.warnings],
+        "s": time.process_time() - began,
+    }
+
+
+def stored(path: Path, head: dict[str, Any]) -> list[dict[str, Any]]:
+    """Finished systems of an earlier run with the same settings."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(head) + "\n")
+        return []
+    text = path.read_text()
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    if not lines or json.loads(lines[0]) != head:
+        raise SystemExit(f"{path} belongs to other settings; choose another --store")
+    path.write_text("\n".join(lines) + "\n")
+    return [json.loads(line) for line in lines[1:]]
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Coverage by kind (Markdown)."""
+    lines = [
+        "| kind | n | kappa | t_plus | rho_plus | smallest p | warned | warned at 100 times | silent misses | "
+        "width (median) | refused | s (median) |",
+        "|" + "---|" * 12,
+    ]
+    for kind in KINDS:
+        every = [row for row in rows if row["kind"] == kind]
+        done = [row for row in every if "refused" not in row]
+        if not done:
+            continue
+        held = np.array([row["held"] for row in done])
+        p = min(binomtest(int(h), len(done), 0.95).pvalue for h in held.sum(axis=0))
+        warned = np.array([bool(row["warnings"]) for row in done])
+        long = np.array([row["frames"] >= 100 * row["slowest"] for row in done])
+        far = np.array([row["far"][0] for row in done], dtype=bool)
+        width = np.median([np.log(row["kappa"][2] / row["kappa"][0]) for row in done])
+        cells = [
+            *(f"{v:.3f}" for v in held.mean(axis=0)),
+            f"{p:.3f}",
+            f"{warned.mean():.3f}",
+            f"{warned[long].mean():.3f}" if long.any() else "",
+            f"{np.mean(far & ~warned):.3f}",
+            f"{width:.3f}",
+            str(len(every) - len(done)),
+            f"{np.median([row['s'] for row in done]):.2f}",
+        ]
+        lines.append(f"| {kind} | {len(done)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run or resume the study and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=200, help="systems of each kind")
+    parser.add_argument("--seed", type=int, default=20261201)
+    parser.add_argument("--kinds", default=",".join(KINDS), help="which, separated by commas")
+    parser.add_argument("--short", action="store_true", help="slowest times up to a third of the run")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--store", type=Path, default=Path("build/onsager_kinds.jsonl"))
+    options = parser.parse_args(argv)
+    rows = stored(options.store, {"seed": options.seed, "short": options.short, "version": 1})
+    done = {(row["kind"], row["k"]) for row in rows}
+    items = [(kind, k) for k in range(options.n) for kind in options.kinds.split(",") if (kind, k) not in done]
+    work = partial(run_one, seed=options.seed, short=options.short)
+    with options.store.open("a") as out:
+        for returned in mapped(work, items, workers=options.workers):
+            rows.append(returned.result())
+            out.write(json.dumps(rows[-1]) + "\n")
+            out.flush()
+    print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
