@@ -324,7 +324,7 @@ def stream_of_universe(
 
     files = tuple(files) or ((None, {}),)
     molecules = molecules_of(universe, file.species, ignore=file.ignore)
-    total = count_snapshots(universe, files, file.stride)
+    total = count_snapshots(universe, files, file)
     unwrapped, images = convention(universe, files[0][0], file.coordinates)
 
     def source(begin: int) -> Iterator[Stored]:

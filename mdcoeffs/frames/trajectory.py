@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -192,9 +193,9 @@ def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int,
         A file that cannot be read or is cut short; frames that have no time.
     """
     buffers = [np.empty((len(universe.atoms), 3), dtype=np.float32) for _ in range(2)]
-    reader, clock = None, _by_interval
+    reader, clock = None, None
     for number, label, ts in _frames(universe, files, file.stride, begin):
-        if universe.trajectory is not reader:  # the next file
+        if clock is None or universe.trajectory is not reader:  # the next file
             reader = universe.trajectory
             clock = _clock(reader, file, label)
         frame = number * file.stride
@@ -204,15 +205,19 @@ def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int,
         buffers[0][:] = ts.positions
         # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.
         box = None if ts.dimensions is None else box_matrix(np.array(ts.dimensions))
-        yield Stored(number, name, clock(ts, frame, file), buffers[0], box, flags)
+        yield Stored(number, name, clock(ts, frame), buffers[0], box, flags)
 
 
-def count_snapshots(universe: Any, files: Files, stride: int) -> int:
-    """Snapshots that a stride leaves, an upper bound: start and stop may leave some out."""
-    before, used = 0, 0
+def count_snapshots(universe: Any, files: Files, file: SpeciesFile) -> int:
+    """Snapshots that the stride leaves, an upper bound: start and stop may leave some out.
+
+    Files whose frames have no certain time are refused here, before anything is read.
+    """
+    before, used, stride = 0, 0, file.stride
     for path, options in files:
         if path is not None and len(files) > 1:
             _load(universe, path, options)
+        _clock(universe.trajectory, file, _label(universe, path))
         length = len(universe.trajectory)
         used += len(range(-before % stride, length, stride))
         before += length
@@ -253,6 +258,10 @@ def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
         raise InputError(f"{path}: cannot be read as a trajectory ({_brief(error)})") from error
 
 
+def _label(universe: Any, path: Path | None) -> str:
+    return Path(path or universe.trajectory.filename or "trajectory").name
+
+
 def _frames(universe: Any, files: Files, stride: int, begin: int) -> Iterator[tuple[int, str, Any]]:
     """(running number of the used frame, file name, timestep), from number `begin` on."""
     number = 0
@@ -261,7 +270,7 @@ def _frames(universe: Any, files: Files, stride: int, begin: int) -> Iterator[tu
         if path is not None and len(files) > 1:
             _load(universe, path, options)
         trajectory = universe.trajectory
-        label = Path(path or trajectory.filename or "trajectory").name
+        label = _label(universe, path)
         if path is not None:
             check_complete(path, trajectory)
         used = range(-before % stride, len(trajectory), stride)
@@ -289,61 +298,74 @@ def _frames(universe: Any, files: Files, stride: int, begin: int) -> Iterator[tu
 
 # ---- time -----------------------------------------------------------------------------------------------------------
 
-Clock = Callable[[Any, int, SpeciesFile], float]
-"""(snapshot of the reader, running number of the frame, settings) -> time [s]."""
-AKMA_WRITERS = ("CHARMM", "NAMD", "OPENMM", "MDANALYSIS")
-"""Programs whose DCD files give the time step in AKMA units. LAMMPS gives it in whatever units it runs in."""
+Clock = Callable[[Any, int], float]
+"""(snapshot of the reader, running number of the frame) -> its time [s]."""
+TIMED = ("XTC", "TRR", "NC", "NCDF", "H5MD", "TNG", "TRC", "TRZ")
+"""Formats of MDAnalysis whose frames carry their time in a known unit."""
+AKMA_WRITERS = re.compile(r"\b(CHARMM|NAMD|OPENMM)\b")
+"""Programs that give the time step of a DCD in AKMA units; LAMMPS gives it in whatever units it runs in."""
 
 
 def _clock(trajectory: Any, file: SpeciesFile, label: str) -> Clock:
-    """How a file's frames get their times: by what the user says, by step numbers, or by the file where it says so.
+    """How the frames of a file get their times: as the user says, by MD steps, or by the file where it is certain.
 
     MDAnalysis gives a file without times one picosecond a frame, and reads every DCD as if its unit were AKMA time: of
     what a LAMMPS run wrote kappa then comes out 49 times too small (real units) or 20 times too large (lj).
     """
-    fmt = str(np.atleast_1d(trajectory.format)[0])
-    by_steps = {"LAMMPSDUMP": _by_step, "DCD": _by_header, "LAMMPS": _by_header}.get(fmt)
-    if file.timestep is not None and by_steps is None:
-        raise InputError(
-            f"{label}: timestep goes with files that number their frames in MD steps (LAMMPS dumps, DCD); leave it out, "
-            "or give frame_interval, the time between stored frames"
-        )
-    if file.frame_interval is not None:
-        return _by_interval
-    if by_steps is not None and file.timestep is not None:
-        return by_steps
-    if fmt == "LAMMPSDUMP":
-        raise InputError(f'{label}: frames are numbered in steps, not in time; give timestep = "2 fs" (the MD step)')
-    if by_steps is not None:
-        remarks = str(trajectory._file.header["remarks"]).upper()
-        if not any(name in remarks for name in AKMA_WRITERS):
+    own = _stated(trajectory)
+    interval, timestep = file.frame_interval, file.timestep
+    if interval is not None and timestep is not None:
+        raise InputError("timestep and frame_interval both say when the frames were; give one of them")
+    if interval is not None:
+        return lambda ts, frame: frame * interval
+    steps = _steps(trajectory)
+    if timestep is not None:
+        if steps is None:
             raise InputError(
-                f'{label}: a DCD does not say in which unit its time step is; give timestep = "2 fs" (the MD step) or '
-                'frame_interval = "1 ps" (the time between stored frames)'
+                f"{label}: timestep goes with files that number their frames in MD steps (LAMMPS dumps, DCD); leave it "
+                "out, or give frame_interval, the time between stored frames"
             )
-    elif not {"time", "dt"} & set(trajectory.ts.data) and not hasattr(trajectory, "_get_dt"):
-        raise InputError(
-            f'{label}: {fmt} files do not say their times; give frame_interval = "1 ps", the time between stored frames'
-        )
-    return _by_file
+        return lambda ts, frame: steps(ts) * timestep
+    if own is not None:
+        return lambda ts, frame: own(ts) * PICOSECOND
+    either = 'timestep = "2 fs" (the MD step) or ' if steps is not None else ""
+    raise InputError(
+        f"{label}: {_format(trajectory)} files do not say for certain when their frames were; give {either}"
+        'frame_interval = "1 ps" (the time between stored frames)'
+    )
 
 
-def _by_interval(ts: Any, frame: int, file: SpeciesFile) -> float:
-    return frame * float(file.frame_interval or 0.0)
+def _stated(trajectory: Any) -> Callable[[Any], float] | None:
+    """What the file itself says of the time of a frame [ps], None where it does not for certain."""
+    for reader in getattr(trajectory, "readers", [trajectory]):  # several, where a Universe was given several files
+        name = _format(reader)
+        if name == "DCD":
+            remarks = re.sub(r"FILENAME *= *\S+", "", str(reader._file.header["remarks"]).upper())
+            timed = bool(AKMA_WRITERS.search(remarks)) and reader._file.header["nsavc"] > 0
+        else:
+            timed = name in TIMED and "time" in reader.ts.data
+        if not timed:
+            return None
+    return lambda ts: float(ts.time)
 
 
-def _by_step(ts: Any, frame: int, file: SpeciesFile) -> float:
-    return float(ts.data["step"]) * float(file.timestep or 0.0)
+def _steps(trajectory: Any) -> Callable[[Any], float] | None:
+    """The MD step at which a frame was stored [1], None where the file does not say.
+
+    Other readers have a `step` too, but in an XTC that MDAnalysis wrote it is the number of the frame.
+    """
+    names = {_format(reader) for reader in getattr(trajectory, "readers", [trajectory])}
+    if names == {"LAMMPSDUMP"}:
+        return lambda ts: float(ts.data["step"])
+    if names <= {"DCD", "LAMMPS"} and not hasattr(trajectory, "readers"):
+        head = trajectory._file.header  # the step of its first frame, and how many steps lie between frames
+        if head["nsavc"] > 0:
+            return lambda ts: float(head["istart"] + ts.frame * head["nsavc"])
+    return None
 
 
-def _by_header(ts: Any, frame: int, file: SpeciesFile) -> float:
-    """A DCD's head tells the step of its first frame and how many steps lie between frames."""
-    head = ts._reader()._file.header if callable(getattr(ts, "_reader", None)) else ts._reader._file.header
-    return float(head["istart"] + ts.frame * head["nsavc"]) * float(file.timestep or 0.0)
-
-
-def _by_file(ts: Any, frame: int, file: SpeciesFile) -> float:
-    return float(ts.time) * PICOSECOND
+def _format(trajectory: Any) -> str:
+    return str(np.atleast_1d(trajectory.format)[0])
 
 
 def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dict[str, Any]:

@@ -33,6 +33,14 @@ UNITS = {"position": "m", "time": "s", "volume": "m^3"}
 """Quantities of array files, and their units where [units] says nothing."""
 TOP_KEYS = ("title", "temperature", "volume", "self", "species", "replica", "units")
 READING_KEYS = ("coordinates", "timestep", "frame_interval", "start", "stop", "stride", "ignore", "memory", "scratch")
+SERVES = {
+    **dict.fromkeys(("timestep", "ignore"), ("trajectory",)),
+    **dict.fromkeys(
+        ("coordinates", "frame_interval", "start", "stop", "stride", "memory", "scratch"), ("trajectory", "arrays")
+    ),
+    "units": ("arrays",),
+}
+"""Key -> the kinds of files that it says something of."""
 SPECIES_KEYS = ("selection", "charge", "role", "molecule", "centre", "count", "mass", "molecular_volume")
 
 
@@ -240,7 +248,7 @@ def read_species(path: str | Path) -> SpeciesFile:
     )
     for quantity in UNITS:
         result.scale(quantity)
-    _check_sources(result)
+    _check_sources(result, top)
     return result
 
 
@@ -323,7 +331,17 @@ def _files(table: Table) -> tuple[Path, ...]:
     return tuple(table.file.parent / name for name in names)
 
 
-def _check_sources(file: SpeciesFile) -> None:
+def _check_sources(file: SpeciesFile, top: Table) -> None:
+    kinds = {kind for replica in file.replicas for kind in SOURCES if getattr(replica, kind)}
+    for key, serves in SERVES.items():
+        # A key that changes nothing is taken for one that was heeded: a trajectory in bohr was read as in angstrom.
+        if key in top and not kinds & set(serves):
+            raise InputError(
+                f"{top.where(key)} goes with {' or '.join(serves)} and says nothing of {' or '.join(sorted(kinds))}, "
+                "whose format decides; leave it out"
+            )
+    if file.timestep is not None and file.frame_interval is not None:
+        raise InputError(f"{top.where('timestep')} and frame_interval both say when the frames were; give one of them")
     for replica in file.replicas:
         for species in file.species:
             name = species.name

@@ -124,7 +124,12 @@ class Read:
 def stream_of(folder, *names, species=SPECIES, **options):
     replica = Replica(topology=folder / "top.data", trajectory=tuple(folder / name for name in names))
     universe, files = open_replica(replica, timestep=STEP)
-    file = SpeciesFile(Path("SPECIES.toml"), 300.0, species, (), **({"timestep": STEP} | options))
+    if "frame_interval" not in options:
+        # What each kind of file needs: a dump numbers its frames in steps, a DCD of MDAnalysis has no remark.
+        options = {"lammpstrj": {"timestep": STEP}, "gz": {"timestep": STEP}, "dcd": {"timestep": 100 * STEP}}.get(
+            names[0].rsplit(".", 1)[-1], {}
+        ) | options
+    file = SpeciesFile(Path("SPECIES.toml"), 300.0, species, (), **options)
     return replace(stream_of_universe(file, universe, files, label=names[0]), scratch=folder / "scratch")
 
 
@@ -239,6 +244,99 @@ def test_each_snapshot_keeps_its_own_box(folder):
     assert np.array(boxes)[:, 0, 0] == pytest.approx(16 + 0.1 * np.arange(FRAMES), rel=1e-5)
     volume = read(folder, "run.xtc").displacements.volume
     assert volume == pytest.approx((16 + 0.1 * (FRAMES - 1) / 2) * 256e-30, rel=1e-5)
+
+
+# ---- times ------------------------------------------------------------------------------------------------------
+
+
+def write_dcd(path, positions, remarks, *, dt=0.1, nsavc=100, istart=0):
+    """As each program writes it: the time step in AKMA units, but LAMMPS in its own."""
+    universe = mda.Universe.empty(positions.shape[1], trajectory=True)
+    options = {"dt": dt, "nsavc": nsavc, "istart": istart, "remarks": remarks}
+    with mda.Writer(str(path), positions.shape[1], **options) as writer:
+        for frame in positions:
+            universe.atoms.positions = frame % 16
+            universe.dimensions = [*BOX, 90, 90, 90]
+            writer.write(universe.atoms)
+
+
+@pytest.mark.parametrize(
+    "remarks", ["REMARKS FILENAME=run.dcd CREATED BY NAMD", "Created by OpenMM", "* CHARMM 45 OF A LIQUID"]
+)
+def test_a_dcd_of_a_known_writer_says_its_times(folder, remarks):
+    write_dcd(folder / "run.dcd", system(), remarks, dt=0.1, nsavc=100, istart=500)
+    displacements = read(folder, "run.dcd", timestep=None).displacements
+    # Written with 0.1 ps between frames, the first after 500 steps of 1 fs.
+    assert displacements.dt == pytest.approx(1e-13, rel=1e-5)
+    assert displacements.time[0] == pytest.approx(5e-13, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "remarks", ["", "REMARKS FILENAME=namd.dcd CREATED BY LAMMPS", "Created by DCD plugin", "my charmming liquid"]
+)
+def test_a_dcd_of_another_writer_needs_its_time(folder, remarks):
+    write_dcd(folder / "run.dcd", system(), remarks, dt=7.0, nsavc=100, istart=500)
+    with pytest.raises(InputError, match=r"run.dcd: DCD files do not say .* timestep = .* or frame_interval = "):
+        read(folder, "run.dcd", timestep=None)
+    by_step = read(folder, "run.dcd", timestep=3e-15).displacements
+    assert by_step.dt == pytest.approx(3e-13, rel=1e-12)
+    assert by_step.time[0] == pytest.approx(500 * 3e-15, rel=1e-12)
+    assert read(folder, "run.dcd", frame_interval=2e-13).displacements.dt == pytest.approx(2e-13, rel=1e-12)
+
+
+def write_xyz(path, positions):
+    with path.open("w") as stream:
+        for t, frame in enumerate(positions):
+            stream.write(f"{len(frame)}\n i = {t}, time = {0.5 * t}\n")
+            stream.writelines("X {} {} {}\n".format(*row) for row in frame)
+
+
+def write_pdb(path, positions):
+    with path.open("w") as stream:
+        for t, frame in enumerate(positions):
+            stream.write(f"MODEL {t + 1:8d}\n")
+            for k, (x, y, z) in enumerate(frame):
+                stream.write(f"ATOM  {k + 1:5d}  X   RES A   1    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00           X\n")
+            stream.write("ENDMDL\n")
+
+
+@pytest.mark.parametrize("kind", ["xyz", "pdb"])
+def test_frames_without_times_need_frame_interval(folder, kind):
+    path = folder / f"run.{kind}"
+    positions = system()
+    {"xyz": write_xyz, "pdb": write_pdb}[kind](path, positions)
+    options = {"coordinates": "unwrapped", "volume": 4096e-30}
+    with pytest.raises(InputError, match=rf"run.{kind}: {kind.upper()} files do not say .* give frame_interval = "):
+        read(folder, path.name, **options)
+    with pytest.raises(InputError, match="timestep goes with files that number their frames in MD steps"):
+        read(folder, path.name, timestep=1e-15, **options)
+    got = read(folder, path.name, frame_interval=2e-13, **options).displacements
+    assert got.dt == pytest.approx(2e-13, rel=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:Reader has no dt information")
+def test_a_universe_of_several_files_and_one_in_memory(folder):
+    positions = system()
+    write_binary(folder / "a.xtc", positions[:20])
+    write_binary(folder / "b.xtc", positions[20:], times=[0.1 * t for t in range(20, FRAMES)])
+    write_xyz(folder / "c.xyz", positions[20:])
+    for second, certain in (("b.xtc", True), ("c.xyz", False)):
+        universe = mda.Universe(str(folder / "top.data"), [str(folder / "a.xtc"), str(folder / second)])
+        if certain:
+            got = collective_displacements(universe, SPECIES, temperature=300.0)
+            assert np.abs(got.R - true_displacements(positions)[0]).max() < 0.06e-10
+            assert got.time[-1] == pytest.approx(3.9e-12, rel=1e-6)
+        else:
+            with pytest.raises(InputError, match="CHAIN files do not say"):
+                collective_displacements(universe, SPECIES, temperature=300.0)
+    with pytest.raises(InputError, match="MEMORY files do not say"):
+        collective_displacements(open_with(folder, positions)[0], SPECIES, temperature=300.0)
+
+
+def test_both_keys_of_time_contradict(folder):
+    write_dump(folder / "run.lammpstrj", system())
+    with pytest.raises(InputError, match="timestep and frame_interval both say"):
+        read(folder, "run.lammpstrj", timestep=1e-15, frame_interval=1e-13)
 
 
 # ---- a killed run resumes ---------------------------------------------------------------------------------------

@@ -105,6 +105,8 @@ def test_bad_arrays(tmp_path, changes, message):
         ("[units]", '[estimate]\nsolvents = ["Li"]\n[units]', "'Li' is not a solvent here; allowed: S"),
         ("[units]", '[estimate]\nframe = "lab"\n[units]', '"solvent" | "barycentric" | "volume"'),
         ('position = "angstrom"', 'position = "ps"', "units.position"),
+        ('title = "made up"', 'timestep = "2 fs"', "timestep goes with trajectory and says nothing of arrays"),
+        ('title = "made up"', 'ignore = "type 1"', "ignore goes with trajectory and says nothing of arrays"),
     ],
 )
 def test_bad_species_file(tmp_path, old, new, message):
@@ -113,6 +115,23 @@ def test_bad_species_file(tmp_path, old, new, message):
         read_estimate(write(tmp_path, WALK.replace(old, new, 1)))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ('[units]\nposition = "bohr"', "units goes with arrays and says nothing of trajectory"),
+        ('timestep = "2 fs"\nframe_interval = "1 ps"', "timestep and frame_interval both say"),
+    ],
+)
+def test_keys_that_a_trajectory_cannot_heed(tmp_path, key, message):
+    for name in ("top.data", "run.xtc"):
+        (tmp_path / name).write_bytes(b"")
+    toml = WALK.replace('arrays = "run.npz"', 'topology = "top.data"\ntrajectory = "run.xtc"')
+    toml = toml.replace(WALK[WALK.index("[units]") : WALK.index("[species.Li]")], key + "\n")
+    (tmp_path / "SPECIES.toml").write_text(toml)
+    with pytest.raises(InputError, match=message):
+        read_species(tmp_path / "SPECIES.toml")
 
 
 PUBLISHED = """
