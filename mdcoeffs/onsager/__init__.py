@@ -18,8 +18,8 @@ from cellsim.files.schema import Table
 from mdcoeffs.analysis import Analysis, analyse
 from mdcoeffs.frames.stream import Accumulator, Stream
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
-from mdcoeffs.onsager.displacements import SelfMSD
-from mdcoeffs.onsager.estimate import estimate_onsager, self_diffusion
+from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD
+from mdcoeffs.onsager.estimate import OnsagerEstimate, estimate_onsager, self_diffusion
 from mdcoeffs.onsager.motion import ReplicaMotion, hashes, motion_accumulators, motion_of, motion_of_arrays
 from mdcoeffs.onsager.octp import OctpRun, fit_slopes, read_octp, read_octp_self
 from mdcoeffs.onsager.result import OnsagerResult
@@ -164,9 +164,16 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
     each = [collective_msd(run.R[:, ions], lags) for run in moved]
     msd = _self_msd(motions, ions)
     own, ideal = None, None
+    notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.warnings]
     if msd is not None and estimate.local_exponent is not None:
         own = self_diffusion(msd, window=estimate.local_exponent.window)
-        ideal = estimate.ideal(float(own.D[0]), float(own.D[1]))
+        whole = replace(estimate, composition=_composition(first, estimate, solvents))
+        ideal = whole.ideal(float(own.D[0]), float(own.D[1]))
+        if ideal.Omega_distinct is None:
+            notes.append(
+                "distinct part: not given, since the self part belongs to the barycentric frame and the ions alone do "
+                f"not take this {frame} frame there"
+            )
     return OnsagerResult(
         title=file.title,
         matrix=estimate,
@@ -182,8 +189,29 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
         longest_step=max(motion.longest_step for motion in motions),
         frames=tuple(run.n_frames for run in runs),
         duration=sum(run.duration for run in runs),
-        notes=tuple(f"{doubt.name}: {doubt.text}" for doubt in estimate.warnings),
+        notes=tuple(notes),
     )
+
+
+def _composition(
+    run: CollectiveDisplacements, estimate: OnsagerEstimate, solvents: Sequence[str] | None
+) -> Composition | None:
+    """What takes an estimate to the barycentric frame; None where that needs more than ions and one mean solvent."""
+    assert run.names is not None
+    everything = {run.names[k] for k in run.solvents}
+    some = estimate.frame == "solvent" and solvents is not None and set(solvents) != everything
+    if run.frame != "barycentric" or run.masses is None or some or (estimate.frame == "volume" and len(everything) > 1):
+        return None
+    plus, minus = run.ions
+    M = N_A * np.array(run.masses)  # in the unit of the masses: only ratios enter
+    concentrations = np.array(run.counts) / run.counts[plus] * estimate.c_ions[0]
+    volumes = None
+    if run.molecular_volumes is not None:
+        v = N_A * np.array(run.molecular_volumes)
+        v /= v @ concentrations  # a volume frame divides by what the molecules fill, not by the box
+        volumes = (float(v[plus]), float(v[minus]))
+    density = float(sum(M[k] * concentrations[k] for k in run.solvents))
+    return Composition((float(M[plus]), float(M[minus])), density, volumes)
 
 
 def _self_msd(motions: Sequence[ReplicaMotion], ions: Sequence[int]) -> SelfMSD | None:
