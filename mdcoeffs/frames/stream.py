@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints, Progress
 from cellsim.files.folder import write_arrays
-from mdcoeffs.frames.molecules import Molecules
+from mdcoeffs.frames.molecules import Molecules, check_density
 from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, FOLLOW, Snapshot, Stored, Walker, inside
 from mdcoeffs.inputs.arrays import array_names, labels_and_masses, load_arrays, times_of, volume_of
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
@@ -182,6 +182,22 @@ class Stream:
         """Partial charges of all atoms (atoms,) [elementary_charge]; None where the topology has none."""
         values = getattr(getattr(self.universe, "atoms", None), "charges", None) if self.universe is not None else None
         return None if values is None else np.asarray(values, dtype=np.float64)
+
+    def check_density(self, volume: float | None = None) -> None:
+        """Refuse a box that is in another unit than was said, by what it holds; `volume`: of a snapshot [m^3]."""
+        volume = self.volume if volume is None else volume
+        if volume is None:
+            return
+        masses = [species.mass for species in self.species]
+        mass = None
+        if self.universe is not None:
+            mass = float(self.molecule_masses.sum())
+        elif None not in masses:
+            mass = sum(n * m for n, m in zip(self.molecules.counts, masses, strict=True) if m is not None)
+        try:
+            check_density(self.species, self.molecules.counts, volume, mass)
+        except InputError as error:
+            raise InputError(f"{self.label}: {error}") from error
 
     def walker(self, follow: str) -> Walker:
         """What turns the snapshots of ``source`` into snapshots to work with."""
@@ -471,10 +487,13 @@ def feed(
             state |= {f"{name}.{key}": value for key, value in accumulator.arrays().items()}
         save_checkpoint(checkpoint, state, identity)
 
-    saved = clock.monotonic()
+    saved, first = clock.monotonic(), begin == 0
     with logged_warnings() if stream.universe is not None else nullcontext():
         for stored in stream._stored(begin):
             snapshot = walker.snapshot(stored)
+            if first:
+                stream.check_density(snapshot.volume if stream.volume is None and snapshot.box is not None else None)
+                first = False
             for accumulator in accumulators.values():
                 accumulator.add(snapshot)
             if progress is not None:

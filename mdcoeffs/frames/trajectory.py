@@ -20,10 +20,11 @@ from typing import IO, Any, TypeVar
 import MDAnalysis as mda
 import numpy as np
 from MDAnalysis.exceptions import NoDataError, SelectionError
+from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints
 from mdcoeffs.frames.molecules import Molecules, Selected, sort_molecules
-from mdcoeffs.frames.snapshot import PICOSECOND, Stored
+from mdcoeffs.frames.snapshot import PICOSECOND, Stored, uneven
 from mdcoeffs.frames.unwrap import box_matrix
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
 
@@ -193,18 +194,23 @@ def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int,
         A file that cannot be read or is cut short; frames that have no time.
     """
     buffers = [np.empty((len(universe.atoms), 3), dtype=np.float32) for _ in range(2)]
-    reader, clock = None, None
+    reader, clock, account = None, None, _Account(file)
     for number, label, ts in _frames(universe, files, file.stride, begin):
         if clock is None or universe.trajectory is not reader:  # the next file
             reader = universe.trajectory
             clock = _clock(reader, file, label)
+            account.open(_stated(reader) or (_steps(reader) if _format(reader) == "LAMMPSDUMP" else None))
         frame = number * file.stride
         name = f"{label}: frame {frame}"
         flags = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if images else None
-        buffers.reverse()
-        buffers[0][:] = ts.positions
         # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.
         box = None if ts.dimensions is None else box_matrix(np.array(ts.dimensions))
+        buffers.reverse()
+        scaled = next((keys for keys in SCALED if box is not None and set(keys) <= ts.data.keys()), None)
+        # MDAnalysis takes the corner of the box away from scaled coordinates too, which are counted from that corner:
+        # at constant pressure, where the corner moves, everything then moves with it.
+        buffers[0][:] = ts.positions if scaled is None else np.stack([ts.data[key] for key in scaled], axis=1) @ box
+        account.check(name, ts, buffers[0], buffers[1] if number > begin else None)
         yield Stored(number, name, clock(ts, frame), buffers[0], box, flags)
 
 
@@ -300,6 +306,8 @@ def _frames(universe: Any, files: Files, stride: int, begin: int) -> Iterator[tu
 
 Clock = Callable[[Any, int], float]
 """(snapshot of the reader, running number of the frame) -> its time [s]."""
+SCALED = (("xs", "ys", "zs"), ("xsu", "ysu", "zsu"))
+"""Columns of a LAMMPS dump with positions in units of the box vectors, from the corner of the box."""
 TIMED = ("XTC", "TRR", "NC", "NCDF", "H5MD", "TNG", "TRC", "TRZ")
 """Formats of MDAnalysis whose frames carry their time in a known unit."""
 AKMA_WRITERS = re.compile(r"\b(CHARMM|NAMD|OPENMM)\b")
@@ -364,6 +372,58 @@ def _steps(trajectory: Any) -> Callable[[Any], float] | None:
     return None
 
 
+class _Account:
+    """The times of frames by the files' own account, where frame_interval replaces them: it must not hide a joint.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        With ``frame_interval``; without it times are checked where they are used.
+    """
+
+    def __init__(self, file: SpeciesFile) -> None:
+        self.interval, self.stride = file.frame_interval, file.stride
+        self.own: Callable[[Any], float] | None = None
+        self.times: list[float] = []  # first, second and last of the file that is read
+        self.before: list[float] = []  # of the file before it
+
+    def open(self, own: Callable[[Any], float] | None) -> None:
+        """The next file: what it says of its frames [ps, or steps], None where it says nothing."""
+        self.own, self.before, self.times = own, self.times, []
+
+    def check(self, name: str, ts: Any, positions: NDArray[Any], before: NDArray[Any] | None) -> None:
+        """Refuse a frame that repeats the one before, lies before it or after a gap."""
+        if self.interval is None:
+            return
+        if before is not None and np.array_equal(positions[:1], before[:1]) and np.array_equal(positions, before):
+            raise InputError(f"{name} has the very positions of the frame before; remove the repeated frame")
+        if self.own is None:
+            return
+        t = self.own(ts)
+        if len(self.times) == 1 and t == self.times[0]:
+            self.own = None  # a placeholder, such as zero in every frame
+            return
+        complaint = self._complaint(t)
+        if complaint:
+            raise InputError(
+                f"{name} {complaint} by the file's own times, which frame_interval would hide; remove repeated frames, "
+                "or give the parts as replicas"
+            )
+        self.times = [*self.times[:2], t] if len(self.times) != 1 else [self.times[0], t, t]
+
+    def _complaint(self, t: float) -> str:
+        times = self.times or self.before
+        if not times:
+            return ""
+        first, last = times[0], times[-1]
+        step = times[1] - times[0] if len(times) > 1 else 0.0
+        if not self.times and t < last and t <= first + 1.5 * step:
+            return ""  # a continuation that counts its times anew
+        if t <= last:
+            return "repeats the time of the frame before" if t == last else "is earlier than the frame before"
+        return "does not follow at the first step" if step and uneven(t, last, first, step) else ""
+
+
 def _format(trajectory: Any) -> str:
     return str(np.atleast_1d(trajectory.format)[0])
 
@@ -374,8 +434,10 @@ def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dic
     if columns:
         options["format"] = "LAMMPSDUMP"
         options["dt"] = 1.0 if timestep is None else timestep / PICOSECOND
-        if {"ix", "iy", "iz"} <= set(columns):
-            options["additional_columns"] = ["ix", "iy", "iz"]
+        images = ("ix", "iy", "iz")
+        scaled = next((keys for keys in SCALED if set(keys) <= set(columns) and "x" not in columns), ())
+        if more := [*scaled, *(images if set(images) <= set(columns) else ())]:
+            options["additional_columns"] = more
     return options
 
 

@@ -98,7 +98,17 @@ def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
 def times_of(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> Array:
     """Times of the frames of an array file (frames,) [s]."""
     time: Array = np.asarray(data["time"], dtype=np.float64).ravel() * file.scale("time")
-    return time if file.frame_interval is None else np.arange(time.size, dtype=np.float64) * file.frame_interval
+    if file.frame_interval is None:
+        return time
+    steps = np.diff(time)
+    rounding = 2.0**-21 * np.abs(time).max(initial=0.0)  # times kept in single precision
+    if np.any(steps != 0) and (steps.min() <= 0 or np.abs(steps - steps[0]).max() > 1e-3 * steps[0] + rounding):
+        frame = int(np.argmax(np.abs(steps - steps[0]))) + 1
+        raise InputError(
+            f"frame {frame} does not follow at the first step by the array time, which frame_interval would hide; "
+            "remove repeated frames, or give the parts as replicas"
+        )
+    return np.arange(time.size, dtype=np.float64) * file.frame_interval
 
 
 def volume_of(file: SpeciesFile, data: Mapping[str, NDArray[Any]], used: Ints) -> float | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 
 from cellsim.base import N_A, InputError, factor_to_si
@@ -41,6 +42,7 @@ SERVES = {
     "units": ("arrays",),
 }
 """Key -> the kinds of files that it says something of."""
+_SAMPLE = 1 << 20
 SPECIES_KEYS = ("selection", "charge", "role", "molecule", "centre", "count", "mass", "molecular_volume")
 
 
@@ -342,6 +344,7 @@ def _check_sources(file: SpeciesFile, top: Table) -> None:
             )
     if file.timestep is not None and file.frame_interval is not None:
         raise InputError(f"{top.where('timestep')} and frame_interval both say when the frames were; give one of them")
+    _check_runs_differ(file)
     for replica in file.replicas:
         for species in file.species:
             name = species.name
@@ -349,3 +352,35 @@ def _check_sources(file: SpeciesFile, top: Table) -> None:
                 raise InputError(f'{file.path}: species.{name}.selection is missing, for example "resname LI"')
             if replica.octp and (species.count is None or file.volume is None):
                 raise InputError(f"{file.path}: an OCTP table needs volume, and a count for species {name}")
+
+
+def _check_runs_differ(file: SpeciesFile) -> None:
+    """The same run given twice would be taken for two that agree, and every interval would narrow."""
+    runs = [
+        (number, path)
+        for number, replica in enumerate(file.replicas, 1)
+        for path in (*replica.trajectory, replica.arrays, replica.octp)
+        if path is not None
+    ]
+    for (one, first), (other, second) in combinations(runs, 2):
+        if _same_content(first, second):
+            where = f"replica {one}" if one == other else f"replicas {one} and {other}"
+            raise InputError(
+                f"{file.path}: {first.name} and {second.name} of {where} hold the same run; give every run once"
+            )
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    """Whether two files are alike: in size and in their first, middle and last megabyte."""
+    size = one.stat().st_size
+    if other.stat().st_size != size or not size:
+        return False
+    if one.samefile(other):
+        return True
+    with one.open("rb") as left, other.open("rb") as right:
+        for place in (0, size // 2, max(size - _SAMPLE, 0)):
+            left.seek(place)
+            right.seek(place)
+            if left.read(_SAMPLE) != right.read(_SAMPLE):
+                return False
+    return True

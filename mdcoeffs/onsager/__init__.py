@@ -16,6 +16,7 @@ from cellsim.base import N_A, InputError, Progress
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from cellsim.files.schema import Table
 from mdcoeffs.analysis import Analysis, analyse
+from mdcoeffs.frames.molecules import check_density
 from mdcoeffs.frames.stream import Accumulator, Stream
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD
@@ -236,6 +237,9 @@ def _from_octp(file: SpeciesFile, settings: OnsagerSettings, runs: Sequence[Octp
     role = {species.role: k for k, species in enumerate(file.species)}
     if file.volume is None or len(file.species) != 3 or len(role) != 3:
         raise InputError(f"{file.path}: OCTP tables of an electrolyte need volume and one cation, anion and solvent")
+    masses = [species.mass * (species.count or 0) for species in file.species if species.mass is not None]
+    mass = sum(masses) if len(masses) == len(file.species) else None
+    check_density(file.species, [species.count or 0 for species in file.species], file.volume, mass)
     ions = [role["cation"], role["anion"]]
     plus, minus = (file.species[k] for k in ions)
     counts = (plus.count or 0, minus.count or 0)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints, Progress
 from cellsim.files.folder import file_hash
+from mdcoeffs.frames.molecules import check_density
 from mdcoeffs.frames.paths import Followed, PathRecorder
 from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, Snapshot, inside
 from mdcoeffs.frames.stream import Accumulator, Stream, feed, open_stream, stream_of_arrays, stream_of_universe
@@ -208,7 +209,9 @@ def motion_of_sums(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> Repli
             raise InputError("no volume: give volume or box in the file, or volume in SPECIES.toml")
         volumes = np.abs(np.linalg.det(np.asarray(data["box"], dtype=float)))
         volume = float(np.mean(volumes[used] if volumes.ndim else volumes)) * file.scale("position") ** 3
-    raw = _lab_displacements(file, R[used] - R[used[0]], time[used], volume, counts, masses_of(file))
+    masses = masses_of(file)
+    check_density(file.species, counts, volume, None if masses is None else float(masses @ np.array(counts)))
+    raw = _lab_displacements(file, R[used] - R[used[0]], time[used], volume, counts, masses)
     return ReplicaMotion(*_without_drift(raw))
 
 

@@ -339,6 +339,93 @@ def test_both_keys_of_time_contradict(folder):
         read(folder, "run.lammpstrj", timestep=1e-15, frame_interval=1e-13)
 
 
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([100 * t for t in range(20)] + [1900] + [100 * t for t in range(20, 39)], "frame 20 repeats the time"),
+        ([100 * t for t in range(20)] + [100 * t for t in range(10, 30)], "frame 20 is earlier than"),
+        ([100 * t for t in range(20)] + [100 * t + 500 for t in range(20, 40)], "frame 20 does not follow"),
+    ],
+)
+def test_frame_interval_hides_no_joint(folder, steps, message):
+    write_dump(folder / "run.lammpstrj", system(), steps=steps)
+    with pytest.raises(InputError, match=message):
+        read(folder, "run.lammpstrj", timestep=None, frame_interval=1e-13)
+    write_binary(folder / "run.xtc", system(), times=[1e-3 * step for step in steps])
+    with pytest.raises(InputError, match=message):
+        read(folder, "run.xtc", frame_interval=1e-13)
+    write_dump(folder / "a.lammpstrj", system()[:20], steps=steps[:20])
+    write_dump(folder / "b.lammpstrj", system()[20:], steps=steps[20:])
+    with pytest.raises(InputError, match=message):
+        read(folder, "a.lammpstrj", "b.lammpstrj", frame_interval=1e-13)
+
+
+def test_frame_interval_goes_on_over_a_restart_of_the_count(folder):
+    positions = system()
+    write_dump(folder / "a.lammpstrj", positions[:20])
+    write_dump(folder / "b.lammpstrj", positions[20:])
+    joined = read(folder, "a.lammpstrj", "b.lammpstrj", frame_interval=1e-13).displacements
+    assert np.abs(joined.R - true_displacements(positions)[0]).max() < 1e-20
+    assert joined.time == pytest.approx(1e-13 * np.arange(FRAMES), rel=1e-12)
+    write_dump(folder / "b.lammpstrj", positions[19:])  # begins with the last frame of a
+    with pytest.raises(InputError, match="frame 20 has the very positions of the frame before"):
+        read(folder, "a.lammpstrj", "b.lammpstrj", frame_interval=1e-13)
+    write_binary(folder / "zero.xtc", positions, times=[0.0] * FRAMES)
+    assert read(folder, "zero.xtc", frame_interval=1e-13).displacements.dt == pytest.approx(1e-13, rel=1e-12)
+
+
+def write_breathing(path, positions, columns):
+    """At constant pressure: the box breathes about its middle, the positions with it; by `columns` of a LAMMPS dump."""
+    with path.open("w") as stream:
+        for t, frame in enumerate(positions):
+            edge = 16 + np.sin(1.3 * t)
+            low = 8 - edge / 2
+            inside = (frame - np.floor(frame / 16) * 16) / 16 if columns in ("x y z", "xs ys zs") else frame / 16
+            shown = inside if columns.startswith("xs") else low + inside * edge
+            stream.write(f"ITEM: TIMESTEP\n{100 * t}\nITEM: NUMBER OF ATOMS\n{len(frame)}\n")
+            stream.write(f"ITEM: BOX BOUNDS pp pp pp\n{f'{low} {low + edge}' + chr(10)}" + f"{low} {low + edge}\n" * 2)
+            stream.write(f"ITEM: ATOMS id type {columns}\n")
+            stream.writelines(f"{k + 1} {TYPES[k]} {x} {y} {z}\n" for k, (x, y, z) in enumerate(shown))
+
+
+@pytest.mark.parametrize("columns", ["xs ys zs", "xsu ysu zsu", "xu yu zu"])
+def test_scaled_coordinates_at_constant_pressure(folder, columns):
+    write_breathing(folder / "plain.lammpstrj", system(), "x y z")
+    write_breathing(folder / "other.lammpstrj", system(), columns)
+    plain, other = (read(folder, f"{name}.lammpstrj") for name in ("plain", "other"))
+    # float32 positions of 16 angstrom, summed over 8 molecules and 40 frames: measured 6e-16 m
+    assert np.abs(other.displacements.R - plain.displacements.R).max() < 2e-15
+    assert np.abs(other.motion.drift - plain.motion.drift).max() < 2e-15
+
+
+@pytest.mark.parametrize("kind", ["xtc", "lammpstrj", "flags", "xyz"])
+def test_wrapped_positions_called_unwrapped(folder, kind):
+    positions = system() * 0.25 + 6.0 * np.arange(20)[None, :, None]  # steps of 0.25 angstrom, all over the box
+    name = "run.lammpstrj" if kind == "flags" else f"run.{kind}"
+    options = {"xtc": {}, "xyz": {"frame_interval": 1e-13, "volume": 4096e-30}}.get(kind, {})
+    if kind == "xtc":
+        write_binary(folder / name, positions)
+    elif kind == "xyz":
+        write_xyz(folder / name, positions % 16)
+    else:
+        write_dump(folder / name, positions, flags=kind == "flags")
+    if kind == "flags":  # a restart that lost them: counted anew from frame 20 on
+        lines = (folder / name).read_text().splitlines()
+        new = [" ".join([*line.split()[:5], "0 0 0"]) if len(line.split()) == 8 else line for line in lines[29 * 20 :]]
+        (folder / name).write_text("\n".join([*lines[: 29 * 20], *new]) + "\n")
+    with pytest.raises(InputError, match=r"of the box where molecules else move less .* the positions are wrapped"):
+        read(folder, name, coordinates="unwrapped", **options)
+
+
+@pytest.mark.parametrize("step", [0.05, 0.3, 1.0, 3.0])
+def test_unwrapped_positions_are_believed_however_far_they_move(folder, step):
+    positions = (16 * step * np.random.default_rng(7).normal(size=(200, 20, 3))).cumsum(axis=0)
+    data = {"time": np.arange(200.0), "positions": positions * 1e-10, "labels": np.repeat(["Li", "X", "S"], [4, 4, 12])}
+    for box in ({"box": np.eye(3) * 16e-10}, {}):
+        run = collective_displacements(data | box, SPECIES, temperature=300.0, coordinates="unwrapped", volume=4.1e-27)
+        assert run.n_frames == 200
+
+
 # ---- a killed run resumes ---------------------------------------------------------------------------------------
 
 

@@ -1,13 +1,16 @@
 """SPECIES.toml, array files and published tables: what is read, and one sentence for what cannot be."""
 
+import shutil
+
 import numpy as np
 import pytest
 from md_toys import WALK, walk_arrays, walkers
 
 from cellsim.base import N_A, InputError
+from mdcoeffs.frames.molecules import check_density
 from mdcoeffs.frames.stream import feed, open_stream
 from mdcoeffs.inputs.arrays import read_published
-from mdcoeffs.inputs.species import read_species
+from mdcoeffs.inputs.species import Species, read_species
 from mdcoeffs.onsager import read_estimate
 from mdcoeffs.onsager.motion import motion_accumulators, motion_of, motion_of_replica
 
@@ -87,6 +90,17 @@ def test_bad_arrays(tmp_path, changes, message):
 
 
 @pytest.mark.parametrize(
+    "time", [np.r_[np.arange(100.0), np.arange(99.0, 199.0)], np.r_[np.arange(100.0), np.arange(105.0, 205.0)]]
+)
+def test_frame_interval_hides_no_joint_of_arrays(tmp_path, time):
+    file = write(tmp_path, WALK.replace('title = "made up"', 'frame_interval = "2 ps"'), time=time)
+    with pytest.raises(InputError, match="frame 100 does not follow at the first step"):
+        motion_of_replica(file)
+    file = write(tmp_path, WALK.replace('title = "made up"', 'frame_interval = "2 ps"'), time=np.zeros(200))
+    assert motion_of_replica(file).displacements.dt == pytest.approx(2e-12, rel=1e-12)
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("temperature", "temprature", 'did you mean "temperature"'),
@@ -131,6 +145,60 @@ def test_keys_that_a_trajectory_cannot_heed(tmp_path, key, message):
     toml = toml.replace(WALK[WALK.index("[units]") : WALK.index("[species.Li]")], key + "\n")
     (tmp_path / "SPECIES.toml").write_text(toml)
     with pytest.raises(InputError, match=message):
+        read_species(tmp_path / "SPECIES.toml")
+
+
+@pytest.mark.parametrize(("unit", "density"), [("nm", "0.00482"), ("pm", r"4.82e\+06"), ("m", "4.82e-30")])
+def test_box_that_no_electrolyte_has(tmp_path, unit, density):
+    # 10 Li, 10 X and 60 S at 1 mol/L: 0.602 x 8 = 4.82 per nm^3; by the units 10^-3, 10^6 and 10^-30 of that.
+    file = write(tmp_path, WALK.replace('"angstrom"', f'"{unit}"'))
+    with pytest.raises(
+        InputError, match=rf"run.npz: {density} molecules per nm\^3 lie outside .*Li .* mol/L.*check the unit"
+    ):
+        feed(stream := open_stream(file, scratch=tmp_path), motion_accumulators(stream, "none"))
+
+
+def test_density_of_liquids_salts_and_mistakes():
+    salt = (Species("Li", 1, "cation"), Species("X", -1, "anion"))
+    water = (*salt, Species("W", 0, "solvent"))
+    nm3 = 1e-27
+    good = [
+        (salt, (418, 418), 10),  # molten LiF, 1.8 g/cm^3
+        (salt, (6, 6), 1000),  # 10 mmol/L of ions in an implicit solvent
+        (water, (6, 6, 330), 10),  # 1 mol/L in water
+        (water, (200, 200, 25), 216),  # a polymer of 25 chains
+        (water, (6, 6, 330), 100),  # a slab in nine parts of vacuum
+    ]
+    for species, counts, volume in good:
+        check_density(species, counts, volume * nm3)
+    bad = [(salt, (6, 6), 1e5), (salt, (418, 418), 0.01), (water, (6, 6, 330), 1e4), (water, (6, 6, 330), 0.01)]
+    for species, counts, volume in bad:
+        with pytest.raises(InputError, match=r"molecules per nm\^3 lie outside"):
+            check_density(species, counts, volume * nm3)
+    with pytest.raises(InputError, match=r"1.11 kg/m\^3 lies outside"):  # one water in 3 nm for 3 angstrom
+        check_density(water, (0, 0, 1), 27 * nm3 / 50, mass=2.9915e-26 / 50)
+
+
+@pytest.mark.parametrize("same", ["path", "link", "copy"])
+def test_one_run_given_as_two_replicas(tmp_path, same):
+    write(tmp_path)
+    if same == "link":
+        (tmp_path / "other.npz").symlink_to(tmp_path / "run.npz")
+    elif same == "copy":
+        shutil.copy(tmp_path / "run.npz", tmp_path / "other.npz")
+    other = "run.npz" if same == "path" else "other.npz"
+    replicas = f'[[replica]]\narrays = "run.npz"\n[[replica]]\narrays = "{other}"\n'
+    (tmp_path / "SPECIES.toml").write_text(WALK.replace('arrays = "run.npz"', "") + replicas)
+    with pytest.raises(InputError, match=rf"run.npz and {other} of replicas 1 and 2 hold the same run"):
+        read_species(tmp_path / "SPECIES.toml")
+
+
+def test_one_file_twice_in_a_run(tmp_path):
+    (tmp_path / "top.data").write_bytes(b"")
+    (tmp_path / "run.xtc").write_bytes(bytes(range(100)))
+    toml = WALK.replace('arrays = "run.npz"', 'topology = "top.data"\ntrajectory = ["run.xtc", "run.xtc"]')
+    (tmp_path / "SPECIES.toml").write_text(toml.replace(WALK[WALK.index("[units]") : WALK.index("[species.Li]")], ""))
+    with pytest.raises(InputError, match=r"run.xtc and run.xtc of replica 1 hold the same run"):
         read_species(tmp_path / "SPECIES.toml")
 
 
