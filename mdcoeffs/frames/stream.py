@@ -31,7 +31,15 @@ from cellsim.base import Array, InputError, Ints, Progress
 from cellsim.files.folder import write_arrays
 from mdcoeffs.frames.molecules import Molecules, check_density
 from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, FOLLOW, Snapshot, Stored, Walker, inside
-from mdcoeffs.inputs.arrays import array_names, labels_and_masses, load_arrays, times_of, volume_of
+from mdcoeffs.inputs.arrays import (
+    array_names,
+    check_counts,
+    check_masses,
+    labels_and_masses,
+    load_arrays,
+    times_of,
+    volume_of,
+)
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
 
 log = logging.getLogger(__name__)
@@ -340,6 +348,8 @@ def stream_of_universe(
 
     files = tuple(files) or ((None, {}),)
     molecules = molecules_of(universe, file.species, ignore=file.ignore)
+    check_counts(file, molecules.counts, "the selections")
+    check_masses(file, molecules.masses * DALTON, "the masses of the topology")
     total = count_snapshots(universe, files, file)
     unwrapped, images = convention(universe, files[0][0], file.coordinates)
 
@@ -384,6 +394,7 @@ def stream_of_arrays(file: SpeciesFile, data: Mapping[str, NDArray[Any]], *, lab
     """
     positions = np.asarray(data["positions"])
     species, masses = labels_and_masses(file, data, positions.shape)
+    check_counts(file, np.bincount(species, minlength=len(file.species)).tolist(), "the labels")
     time = times_of(file, data)
     box = np.asarray(data["box"], dtype=np.float64) if "box" in data else None
     if len(time) != len(positions) or (box is not None and box.shape not in ((3, 3), (len(time), 3, 3))):

@@ -13,7 +13,7 @@ are those of [units] in SPECIES.toml; SI where nothing is said. A table of publi
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,64 @@ def labels_and_masses(
     for k, name in enumerate(names):
         if np.ptp(mass[kind == k]) > 1e-3 * mass[kind == k].mean():
             raise InputError(f"masses: particles of species {name} differ in mass; give each a species")
-    return kind, np.array([mass[kind == k].mean() for k in range(len(names))])
+    means = np.array([mass[kind == k].mean() for k in range(len(names))])
+    stated = [species.mass for species in file.species]
+    if None not in stated:  # in kg; the array may be in any unit, so that only ratios can be compared
+        check_masses(file, means * sum(m for m in stated if m is not None) / means.sum(), "the array masses")
+    elif len(known := [k for k, m in enumerate(stated) if m is not None]) > 1:
+        factor = sum(stated[k] or 0.0 for k in known) / means[known].sum()
+        check_masses(file, means * factor, "the array masses")
+    return kind, means
+
+
+def check_masses(file: SpeciesFile, masses: Array, source: str) -> None:
+    """Refuse masses of SPECIES.toml that another source contradicts by more than 1 %.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        With the masses that it gives, if any.
+    masses : array (species,)
+        Mass of one molecule of each species by the other source [kg].
+    source : str
+        That source, for the message.
+
+    Raises
+    ------
+    InputError
+        Two masses for one species.
+    """
+    for species, mass in zip(file.species, masses, strict=True):
+        if species.mass is not None and abs(mass - species.mass) > 0.01 * species.mass:
+            raise InputError(
+                f"species.{species.name}.mass = {species.mass * N_A * 1e3:.4g} g/mol, but {source} give "
+                f"{mass * N_A * 1e3:.4g} g/mol; leave one of them out"
+            )
+
+
+def check_counts(file: SpeciesFile, counts: Sequence[int], source: str) -> None:
+    """Refuse counts of SPECIES.toml that the files contradict.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        With the counts that it gives, if any.
+    counts : sequence of int (species,)
+        Molecules that there are.
+    source : str
+        What says so, for the message.
+
+    Raises
+    ------
+    InputError
+        Two counts for one species.
+    """
+    for species, count in zip(file.species, counts, strict=True):
+        if species.count is not None and species.count != count:
+            raise InputError(
+                f"species.{species.name}.count = {species.count}, but {source} hold {count} of them; mend the count, "
+                "or leave it out"
+            )
 
 
 def masses_of(file: SpeciesFile) -> Array | None:

@@ -157,6 +157,7 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
     estimate = estimate_onsager(
         runs, window=settings.window, frame=frame, solvents=solvents, prior_flat=settings.prior_flat, seed=settings.seed
     )
+    estimate = replace(estimate, composition=_composition(runs[0], estimate, solvents))
     moved = [run.to_frame(frame, solvents=solvents if frame == "solvent" else None) for run in runs]
     first, ions = runs[0], list(moved[0].ions)
     assert first.names is not None
@@ -168,8 +169,7 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
     notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.warnings]
     if msd is not None and estimate.local_exponent is not None:
         own = self_diffusion(msd, window=estimate.local_exponent.window)
-        whole = replace(estimate, composition=_composition(first, estimate, solvents))
-        ideal = whole.ideal(float(own.D[0]), float(own.D[1]))
+        ideal = estimate.ideal(float(own.D[0]), float(own.D[1]))
         if ideal.Omega_distinct is None:
             notes.append(
                 "distinct part: not given, since the self part belongs to the barycentric frame and the ions alone do "

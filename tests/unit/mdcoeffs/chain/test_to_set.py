@@ -1,10 +1,12 @@
 """The error of chi in the covariance of a set: D is proportional to chi, so the two move together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cellsim.base import InputError
-from cellsim.electrolyte.onsager import OnsagerMatrix
+from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.files.schema import parse_toml
 from mdcoeffs.chain.to_set import transport_set
@@ -72,6 +74,21 @@ def test_chi_by_concentration_is_independent_and_needs_no_common_grid():
     for k, c in enumerate((500.0, 1000.0)):
         slope = float(moved.bind(300.0).D(c) - base.bind(300.0).D(c)) / 0.001
         assert part(found, f"D.y[{k}]", "chi.y[2]") == pytest.approx(slope * 0.04, rel=2e-3)  # second order: 2e-4
+
+
+def test_volumes_must_fill_the_box_simulated():
+    # 1 mol/L of a salt of 100 cm^3/mol leaves 0.9 of a litre for a solvent of 40 cm^3/mol: 22.5 mol/L, 990 g/L.
+    (matrix,) = matrices(1000.0)
+    chi = 'value = 1.5\nsource = "x"'
+    box = replace(matrix, composition=Composition((0.007, 0.28), 990.0))
+    recipe = RECIPE + chi
+    transport_set([box], parse_toml(recipe), name="s", origin="test")
+    for old, new, filled in (("100 cm", "310 cm", 1.21), ("40 cm", "48 cm", 1.18), ("40 cm", "4 cm", 0.19)):
+        with pytest.raises(InputError, match=rf"volumes: V_e = .* fill {filled:.3f} of the box simulated"):
+            transport_set([box], parse_toml(recipe.replace(old, new)), name="s", origin="test")
+    for old, new, message in (("287 g", "287 kg", "check their units"), ("44 g", "44 kg", "fill 0.101 of the box")):
+        with pytest.raises(InputError, match=message):
+            transport_set([box], parse_toml(recipe.replace(old, new)), name="s", origin="test")
 
 
 @pytest.mark.parametrize(

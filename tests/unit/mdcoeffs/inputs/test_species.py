@@ -89,6 +89,31 @@ def test_bad_arrays(tmp_path, changes, message):
         motion_of_replica(file)
 
 
+def with_stated(key, li, x, s):
+    """The made-up run with a key for each species."""
+    toml = WALK
+    for role, value in (("cation", li), ("anion", x), ("solvent", s)):
+        if value is not None:
+            toml = toml.replace(f'role = "{role}"', f'role = "{role}"\n{key} = {value}')
+    return toml
+
+
+def test_masses_and_counts_stated_twice_must_agree(tmp_path):
+    # The array has the masses 7, 280 and 88 g/mol, in any unit: what SPECIES.toml says must be in the same ratio.
+    run, _ = made()
+    M = list(run.masses)
+    quoted = [f'"{m:.6g} g/mol"' for m in M]
+    motion_of_replica(write(tmp_path, with_stated("mass", *quoted)))
+    file = write(tmp_path, with_stated("mass", *quoted), masses=1e-3 / N_A * np.repeat(M, [10, 10, 60]))
+    assert motion_of_replica(file).displacements.frame == "barycentric"
+    for wrong in ((f'"{2 * M[0]:.6g} g/mol"', *quoted[1:]), (quoted[0], f'"{M[1] / 2:.6g} g/mol"', None)):
+        with pytest.raises(InputError, match=r"\.mass = .* but the array masses give .* leave one of them out"):
+            motion_of_replica(write(tmp_path, with_stated("mass", *wrong)))
+    motion_of_replica(write(tmp_path, with_stated("count", 10, 10, 60)))
+    with pytest.raises(InputError, match=r"species.S.count = 66, but the labels hold 60 of them"):
+        motion_of_replica(write(tmp_path, with_stated("count", 10, 10, 66)))
+
+
 @pytest.mark.parametrize(
     "time", [np.r_[np.arange(100.0), np.arange(99.0, 199.0)], np.r_[np.arange(100.0), np.arange(105.0, 205.0)]]
 )
