@@ -44,6 +44,8 @@ from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
 
 log = logging.getLogger(__name__)
 
+_REFUSED = "-refused"
+
 
 class Accumulator(Protocol):
     """What `feed` feeds; see the head of this module."""
@@ -483,7 +485,9 @@ def feed(
     walker = stream.walker(follow)
     identity = {**stream.identity, "settings": settings, "follow": follow, "accumulators": sorted(accumulators)}
     begin = 0
-    state = None if checkpoint is None else load_checkpoint(checkpoint, identity)
+    state = None
+    if checkpoint is not None:
+        state = load_checkpoint(checkpoint, identity) or _left_by_refused(checkpoint, identity)
     if state is not None:
         begin = walker.restore(_under(state, "walker."))
         for name, accumulator in accumulators.items():
@@ -517,6 +521,34 @@ def feed(
             f"{stream.label}: {walker.used} frame(s) lie in the part of the run asked for; at least 2 are needed"
         )
     save(stream.n_frames)
+
+
+def set_aside(checkpoint: Path) -> None:
+    """Mark a checkpoint as left by a run that was refused: it serves the same run and stands in no other's way.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        The file; nothing happens where there is none.
+    """
+    if checkpoint.is_file() and not checkpoint.stem.endswith(_REFUSED):
+        checkpoint.replace(_refused(checkpoint))
+
+
+def _refused(checkpoint: Path) -> Path:
+    return checkpoint.with_name(f"{checkpoint.stem}{_REFUSED}{checkpoint.suffix}")
+
+
+def _left_by_refused(checkpoint: Path, identity: Mapping[str, Any]) -> dict[str, NDArray[Any]] | None:
+    """The state that a refused run left, if only what comes after the pass was mended; otherwise it is removed."""
+    path = _refused(checkpoint)
+    try:
+        return load_checkpoint(path, identity)
+    except InputError:
+        log.info("%s is of the run that was refused; reading anew", path.name)
+        return None
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _under(state: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
