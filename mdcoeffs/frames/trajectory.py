@@ -7,15 +7,20 @@ short without a word; `check_complete` looks at the bytes for what they do not s
 from __future__ import annotations
 
 import bz2
+import gc
 import gzip
 import logging
 import re
+import struct
+import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
+from xml.etree import ElementTree
 
 import MDAnalysis as mda
 import numpy as np
@@ -33,8 +38,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Files = Sequence[tuple[Path | None, dict[str, Any]]]
 """Trajectory files in their order with the keywords of their reader; no path: what is loaded already."""
-BAD_FILE = (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, AttributeError, RuntimeError)
-"""What readers raise for a file they cannot read."""
+BAD_FILE = (
+    *(OSError, ValueError, LookupError, TypeError, EOFError, AttributeError, RuntimeError, ArithmeticError),
+    *(AssertionError, ImportError, SyntaxError, struct.error, StopIteration, ElementTree.ParseError),
+)
+"""What readers raise for a file they cannot read; an import where one of MDAnalysis' optional readers is missing."""
+_EXAMPLES = {"topology": '"DATA" or "PDB"', "trajectory": '"XTC" or "LAMMPSDUMP"'}
+LONGEST_ADVICE = 600
+"""Characters of a reader's message that are passed on; the advice stands at its end [1]."""
 
 
 # ---- topology -------------------------------------------------------------------------------------------------------
@@ -69,11 +80,10 @@ def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[An
         "atom_style": replica.atom_style,
     }
     files = tuple((path, _reader_options(path, replica, timestep)) for path in replica.trajectory)
+    given = {key: value for key, value in options.items() if value}
     with logged_warnings():
-        try:
-            universe = mda.Universe(str(replica.topology), **{k: v for k, v in options.items() if v})
-        except BAD_FILE as error:
-            raise InputError(f"{replica.topology}: cannot be read as a topology ({_brief(error)})") from error
+        with _reading(replica.topology, "topology"):
+            universe = mda.Universe(str(replica.topology), **given)
         _load(universe, *files[0])
     return universe, files
 
@@ -258,10 +268,38 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
 
 
 def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
-    try:
+    with _reading(path, "trajectory"):
         universe.load_new(str(path), **options)
-    except BAD_FILE as error:
-        raise InputError(f"{path}: cannot be read as a trajectory ({_brief(error)})") from error
+
+
+@contextmanager
+def _reading(path: Path | None, what: str) -> Iterator[None]:
+    """One sentence for whatever a reader raises, and nothing after it.
+
+    A reader of MDAnalysis that failed while it was made complains once more when it is collected, since its destructor
+    closes what was never opened: it is collected here, where nobody hears it.
+    """
+    hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
+    try:
+        complaint = ""
+        try:
+            yield
+        except BAD_FILE as error:
+            missing = "needs a reader that is not installed; install it, or convert the file, to XTC say"
+            complaint = missing if isinstance(error, ImportError) else f"cannot be read as a {what}"
+            if path is not None and path.is_file() and not path.stat().st_size:
+                complaint += ": the file is empty"
+            elif "dict_keys" in str(error):  # the reader's advice is a list of all formats and a link
+                complaint += f", since its name tells no known format: say {what}_format, such as {_EXAMPLES[what]}"
+            else:
+                complaint += f" ({_brief(error)})"
+            traceback.clear_frames(error.__traceback__)
+        if complaint:
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
+    if complaint:
+        raise InputError(f"{path}: {complaint}")
 
 
 def _label(universe: Any, path: Path | None) -> str:
@@ -453,8 +491,8 @@ def logged_warnings() -> Iterator[None]:
 
 def _brief(error: BaseException) -> str:
     """The message of an error on one line."""
-    text = " ".join(str(error).split())
-    return text[:160] or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= LONGEST_ADVICE else text[:LONGEST_ADVICE].rsplit(" ", 1)[0] + " ..."
 
 
 # ---- the bytes of a file --------------------------------------------------------------------------------------------
@@ -531,9 +569,27 @@ def _check_dump(path: Path, atoms: int) -> None:
         while block := stream.read(1 << 20):
             lines += block.count(b"\n")
             tail = block[-1:]
-    _refuse_rest(path, (lines + (tail != b"\n")) % (atoms + 9), atoms + 9, "lines")
+    rest = (lines + (tail != b"\n")) % (atoms + 9)
+    if rest:
+        _refuse_lost(path, atoms)
+    _refuse_rest(path, rest, atoms + 9, "lines")
     if tail != b"\n":
         raise InputError(f"{path.name}: the last line is cut short; remove the last frame first")
+
+
+def _refuse_lost(path: Path, atoms: int) -> None:
+    """A LAMMPS dump in which atoms were lost or added: its lines do not divide into frames either."""
+    frame = 0
+    with open_bytes(path) as stream:
+        for line in stream:
+            if line.startswith(b"ITEM: NUMBER OF ATOMS"):
+                count = next(stream, b"").strip()
+                if count.isdigit() and int(count) != atoms:
+                    raise InputError(
+                        f"{path.name}: frame {frame} has {int(count)} atoms and the topology {atoms}: atoms were lost "
+                        "or added there; cut the file before it, or use a run that keeps its atoms"
+                    )
+                frame += 1
 
 
 def _check_xtc(path: Path, last: int) -> None:

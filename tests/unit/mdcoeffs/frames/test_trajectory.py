@@ -1,5 +1,6 @@
 """Files to displacements: every format gives the same, and every bad file one clear sentence."""
 
+import gc
 import json
 import os
 import pickle
@@ -538,6 +539,18 @@ def test_last_frame_cut_short(folder, kind, cut):
         read(folder, path.name)
 
 
+def test_an_atom_lost_on_the_way(folder):
+    write_dump(folder / "run.lammpstrj", system())
+    lines = (folder / "run.lammpstrj").read_text().splitlines()
+    for frame in range(25, FRAMES):  # 29 lines a frame, the count in the fourth
+        lines[29 * frame + 3] = "19"
+    lost = {29 * frame + 28 for frame in range(25, FRAMES)}
+    text = "\n".join(line for k, line in enumerate(lines) if k not in lost) + "\n"
+    (folder / "run.lammpstrj").write_text(text)
+    with pytest.raises(InputError, match="frame 25 has 19 atoms and the topology 20: atoms were lost or added there"):
+        read(folder, "run.lammpstrj")
+
+
 def test_frames_out_of_order_or_duplicated(folder):
     positions = system()
     steps = [100 * t for t in range(FRAMES)]
@@ -579,14 +592,33 @@ def test_jump_too_long(folder):
         read(folder, "run.lammpstrj")
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # MDAnalysis' half-built reader
-def test_wrong_files(folder):
-    (folder / "noise.xtc").write_bytes(b"no trajectory at all")
-    with pytest.raises(InputError, match="cannot be read as a trajectory"):
-        read(folder, "noise.xtc")
-    (folder / "other.data").write_text("LAMMPS data file\n\nnothing\n")
-    with pytest.raises(InputError, match="cannot be read as a topology"):
-        open_replica(Replica(topology=folder / "other.data", trajectory=(folder / "noise.xtc",)))
+@pytest.mark.parametrize("content", [b"no trajectory at all", b""], ids=["noise", "empty"])
+@pytest.mark.parametrize(
+    "kind", ["xtc", "trr", "dcd", "nc", "xyz", "tng", "gsd", "h5md", "trz", "pdb", "inpcrd", "mol2", "lammpstrj", "foo"]
+)
+def test_wrong_files(folder, monkeypatch, kind, content):
+    # A reader that fails while it is made must not complain a second time when it is collected.
+    later = []
+    monkeypatch.setattr(sys, "unraisablehook", later.append)
+    (folder / f"noise.{kind}").write_bytes(content)
+    with pytest.raises(InputError, match=rf"noise.{kind}: (cannot be read as a trajectory|needs a reader)") as caught:
+        read(folder, f"noise.{kind}")
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 450
+    expected = {
+        "tng": "please install pytng",
+        "gsd": "please install gsd",
+        "foo": 'say trajectory_format, such as "XTC"',
+    }
+    assert (expected.get(kind, "") if content else "the file is empty") in message
+    if kind == "xtc":
+        for name, text in (("other.data", "LAMMPS data file\n\nnothing\n"), ("other.gro", "none"), ("other.foo", "x")):
+            (folder / name).write_text(text)
+            with pytest.raises(InputError, match="cannot be read as a topology"):
+                open_replica(Replica(topology=folder / name, trajectory=(folder / "noise.xtc",)))
+    del caught
+    gc.collect()
+    assert not later
 
 
 def test_molecules_of_unequal_mass_are_not_an_ion(folder):
