@@ -20,7 +20,7 @@ from mdcoeffs.frames.molecules import check_density
 from mdcoeffs.frames.stream import Accumulator, Stream
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD
-from mdcoeffs.onsager.estimate import OnsagerEstimate, estimate_onsager, self_diffusion
+from mdcoeffs.onsager.estimate import MIN_STEPS, OnsagerEstimate, estimate_onsager, self_diffusion
 from mdcoeffs.onsager.motion import ReplicaMotion, hashes, motion_accumulators, motion_of, motion_of_arrays
 from mdcoeffs.onsager.octp import OctpRun, fit_slopes, read_octp, read_octp_self
 from mdcoeffs.onsager.result import OnsagerResult
@@ -117,6 +117,11 @@ def _window(table: Table) -> tuple[float, float] | None:
 
 
 def _accumulators(stream: Stream, settings: OnsagerSettings) -> dict[str, Accumulator]:
+    if len(stream.file.replicas) == 1 and stream.n_frames <= MIN_STEPS:  # said before the pass, not after it
+        raise InputError(
+            f"{stream.label}: {stream.n_frames} frames are too few, more than {MIN_STEPS} are needed for an Onsager "
+            "coefficient: use a longer run or more replicas"
+        )
     return motion_accumulators(stream, settings.self_part)
 
 

@@ -184,12 +184,7 @@ class CollectiveDisplacements:
         for q, role in zip(self.z, self.roles or (), strict=True):
             if (role == "cation") != (q > 0) or (role == "anion") != (q < 0):
                 raise InputError(f"a {role} cannot have z = {q:g}; cations have z > 0, anions z < 0, solvents 0")
-        charge = sum(q * n for q, n in zip(self.z, self.counts, strict=True))
-        scale = sum(abs(q) * n for q, n in zip(self.z, self.counts, strict=True))
-        if abs(charge) > 1e-6 * max(scale, 1.0):
-            raise InputError(
-                f"net charge of the box is {charge:g} e, but an electrolyte is neutral: check z and counts"
-            )
+        check_neutral(self.z, self.counts)
         if self.masses is not None and any(m <= 0 for m in self.masses):
             raise InputError(f"masses = {self.masses} must all be positive")
         if self.molecular_volumes is not None and any(v < 0 for v in self.molecular_volumes):
@@ -345,6 +340,27 @@ def _whole(value: float) -> int:
     if value != round(value):
         raise InputError(f"counts must be whole numbers, found {value:g}")
     return round(value)
+
+
+def check_neutral(z: Sequence[float], counts: Sequence[int]) -> None:
+    """Refuse a net charge.
+
+    Parameters
+    ----------
+    z : sequence of float (species,)
+        Charge numbers.
+    counts : sequence of int (species,)
+        Particles of each species.
+
+    Raises
+    ------
+    InputError
+        The charges do not add up to zero.
+    """
+    charge = sum(q * n for q, n in zip(z, counts, strict=True))
+    scale = sum(abs(q) * n for q, n in zip(z, counts, strict=True))
+    if abs(charge) > 1e-6 * max(scale, 1.0):
+        raise InputError(f"net charge of the box is {charge:g} e, but an electrolyte is neutral: check z and counts")
 
 
 def check_even_times(time: ArrayLike) -> None:

@@ -24,7 +24,7 @@ from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, Snapshot, inside
 from mdcoeffs.frames.stream import Accumulator, Stream, feed, open_stream, stream_of_arrays, stream_of_universe
 from mdcoeffs.inputs.arrays import array_names, load_arrays, masses_of, times_of, volume_of
 from mdcoeffs.inputs.species import Species, SpeciesFile
-from mdcoeffs.onsager.displacements import CollectiveDisplacements
+from mdcoeffs.onsager.displacements import CollectiveDisplacements, check_neutral
 from mdcoeffs.statistics.correlate import SelfSums, self_sums
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,16 @@ def motion_accumulators(stream: Stream, self_part: str) -> dict[str, Accumulator
     Returns
     -------
     dict
+
+    Raises
+    ------
+    InputError
+        A net charge, before anything is read.
     """
+    try:
+        check_neutral([species.z for species in stream.species], stream.molecules.counts)
+    except InputError as error:
+        raise InputError(f"{stream.label}: {error}") from error
     gathered: dict[str, Accumulator] = {"sums": SummedDisplacements(stream.n_frames, len(stream.species))}
     followed = {}
     for number, species in enumerate(stream.species):

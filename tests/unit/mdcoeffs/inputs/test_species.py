@@ -11,7 +11,7 @@ from mdcoeffs.frames.molecules import check_density
 from mdcoeffs.frames.stream import feed, open_stream
 from mdcoeffs.inputs.arrays import read_published
 from mdcoeffs.inputs.species import Species, read_species
-from mdcoeffs.onsager import read_estimate
+from mdcoeffs.onsager import ANALYSIS, read_estimate
 from mdcoeffs.onsager.motion import motion_accumulators, motion_of, motion_of_replica
 
 
@@ -87,6 +87,15 @@ def test_bad_arrays(tmp_path, changes, message):
         file = write(tmp_path, **changes)
     with pytest.raises(InputError, match=message):
         motion_of_replica(file)
+
+
+def test_net_charge_and_too_few_frames_are_said_before_anything_is_read(tmp_path):
+    charged = write(tmp_path, WALK.replace("charge = -1", "charge = -2"))
+    with pytest.raises(InputError, match=r"run.npz: net charge of the box is -10 e"):
+        ANALYSIS.accumulators(open_stream(charged, scratch=tmp_path), read_estimate(charged))
+    short = write(tmp_path, WALK.replace("[units]", 'stop = "49 ps"\n[units]'))
+    with pytest.raises(InputError, match=r"run.npz: 50 frames are too few, more than 50 are needed"):
+        ANALYSIS.accumulators(open_stream(short, scratch=tmp_path), read_estimate(short))
 
 
 def with_stated(key, li, x, s):
