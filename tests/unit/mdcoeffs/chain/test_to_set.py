@@ -96,7 +96,10 @@ def test_volumes_must_fill_the_box_simulated():
     [
         ('value = 1.5\nstandard_error = -1\nsource = "x"', "must not be negative"),
         ('x = [0.4, 1.2]\nvariable = "c"\ny = [1, 2]\nstandard_error = [0.1]\nsource = "x"', "must be 2 numbers"),
-        ('x = [0.4, 0.45, 1.2]\nvariable = "c"\ny = [1, 0, 2]\nsource = "x"', "chi falls to zero at c = 0.45 mol/L"),
+        (
+            'x = [0.4, 0.4503, 1.2]\nvariable = "c"\ny = [1, 0, 2]\nsource = "x"',
+            "chi falls to zero at c = 0.4503 mol/L",
+        ),
         ('expression = "1 + c"\nstandard_error = 0.1\nsource = "x"', "not with an expression"),
     ],
 )
