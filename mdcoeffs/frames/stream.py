@@ -35,6 +35,7 @@ from mdcoeffs.inputs.arrays import (
     array_names,
     check_counts,
     check_masses,
+    check_volume,
     labels_and_masses,
     load_arrays,
     times_of,
@@ -195,7 +196,7 @@ class Stream:
 
     def check_density(self, volume: float | None = None) -> None:
         """Refuse a box that is in another unit than was said, by what it holds; `volume`: of a snapshot [m^3]."""
-        volume = self.volume if volume is None else volume
+        box, volume = volume, self.volume if volume is None else volume
         if volume is None:
             return
         masses = [species.mass for species in self.species]
@@ -205,6 +206,8 @@ class Stream:
         elif None not in masses:
             mass = sum(n * m for n, m in zip(self.molecules.counts, masses, strict=True) if m is not None)
         try:
+            if self.volume is not None and box is not None:
+                check_volume(self.volume, box, "the box")
             check_density(self.species, self.molecules.counts, volume, mass)
         except InputError as error:
             raise InputError(f"{self.label}: {error}") from error
@@ -275,7 +278,7 @@ def open_stream(file: SpeciesFile, number: int = 0, *, scratch: Path = Path()) -
     if replica.arrays is not None:
         path = with_positions(replica).arrays
         assert path is not None
-        data = load_arrays(path)
+        data = load_arrays(path, file)
         try:
             stream = stream_of_arrays(file, data, label=path.name)
         except InputError as error:
@@ -507,7 +510,7 @@ def feed(
         for stored in stream._stored(begin):
             snapshot = walker.snapshot(stored)
             if first:
-                stream.check_density(snapshot.volume if stream.volume is None and snapshot.box is not None else None)
+                stream.check_density(None if snapshot.box is None else snapshot.volume)
                 first = False
             for accumulator in accumulators.values():
                 accumulator.add(snapshot)

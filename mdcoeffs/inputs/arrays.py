@@ -24,9 +24,13 @@ from numpy.typing import NDArray
 from cellsim.base import N_A, Array, InputError, Ints, factor_to_si
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.files.schema import read_toml
-from mdcoeffs.inputs.species import SpeciesFile
+from mdcoeffs.inputs.species import UNITS, SpeciesFile
 
 NAMES = ("time", "R", "positions", "labels", "masses", "volume", "box")
+QUANTITIES = {"time": "time", "R": "position", "positions": "position", "box": "position", "volume": "volume"}
+"""Array -> the entry of [units] that says its unit."""
+VOLUMES_DIFFER = 0.2
+"""How far a volume that is stated may be from another, such as the first box [1]; a barostat moves a box by less."""
 CONVENTIONS = ("omega", "fong", "wheeler-newman")
 _COLUMNS = ("pp", "pm", "mm", "error_pp", "error_pm", "error_mm")
 _UNITS = {"omega": "mol^2/(J m s)", "fong": "1/(J m s)", "wheeler-newman": "m^5/(J s)"}
@@ -72,13 +76,15 @@ def array_names(path: str | Path) -> tuple[str, ...]:
     return names
 
 
-def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
+def load_arrays(path: str | Path, file: SpeciesFile | None = None) -> dict[str, NDArray[Any]]:
     """Read a .npz or .h5 array file.
 
     Parameters
     ----------
     path : str or Path
         The file.
+    file : SpeciesFile, optional
+        Whose [units] must agree with the units that data sets of an .h5 file state themselves.
 
     Returns
     -------
@@ -88,11 +94,28 @@ def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     Raises
     ------
     InputError
-        As :func:`array_names`.
+        As :func:`array_names`, or two statements of one unit that differ.
     """
-    names = array_names(path)
-    with _opened(Path(path)) as data:
-        return {name: np.asarray(data[name]) for name in names}
+    path, names = Path(path), array_names(path)
+    stated = {}
+    with _opened(path) as data:
+        arrays = {name: np.asarray(data[name]) for name in names}
+        for name in names if file is not None else ():
+            attributes = getattr(data[name], "attrs", {})
+            stated[name] = attributes.get("units", attributes.get("unit"))
+    for name, unit in stated.items():
+        if file is not None and unit is not None and name in QUANTITIES:
+            _check_unit(file, path, name, unit.decode() if isinstance(unit, bytes) else str(unit))
+    return arrays
+
+
+def _check_unit(file: SpeciesFile, path: Path, name: str, unit: str) -> None:
+    quantity = QUANTITIES[name]
+    scale, said = file.scale(quantity), file.units.get(quantity)
+    own = factor_to_si(unit, UNITS[quantity], field=f"{path.name}: the unit of {name}")
+    if abs(own - scale) > 1e-6 * scale:
+        here = f"[units] says {said!r}" if said else f"[units] says nothing, which means {UNITS[quantity]}"
+        raise InputError(f'{path.name}: {name} is in {unit!r} by the file, but {here}; say {quantity} = "{unit}"')
 
 
 def times_of(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> Array:
@@ -113,10 +136,38 @@ def times_of(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> Array:
 
 def volume_of(file: SpeciesFile, data: Mapping[str, NDArray[Any]], used: Ints) -> float | None:
     """Mean volume over the frames `used` [m^3], as SPECIES.toml or the array ``volume`` says; None: that of the box."""
-    if file.volume is not None or "volume" not in data:
+    if "volume" not in data:
         return file.volume
     values = np.asarray(data["volume"], dtype=float)
-    return float(values[used].mean() if values.ndim else values) * file.scale("volume")
+    volume = float(values[used].mean() if values.ndim else values) * file.scale("volume")
+    if file.volume is None:
+        return volume
+    check_volume(file.volume, volume, "the array volume")
+    return file.volume
+
+
+def check_volume(stated: float, volume: float, source: str) -> None:
+    """Refuse a volume of SPECIES.toml that another source contradicts.
+
+    Parameters
+    ----------
+    stated : float
+        In SPECIES.toml, or beside the positions [m^3].
+    volume : float
+        By the other source, which may be one box of many [m^3].
+    source : str
+        That source, for the message.
+
+    Raises
+    ------
+    InputError
+        Two volumes of one run.
+    """
+    if abs(stated - volume) > VOLUMES_DIFFER * volume:
+        raise InputError(
+            f"the volume stated is {stated * 1e27:.4g} nm^3, but {source} gives {volume * 1e27:.4g} nm^3; leave volume "
+            "out, or mend its unit"
+        )
 
 
 def labels_and_masses(

@@ -67,6 +67,61 @@ def test_summed_displacements_and_hdf5(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "unit", "message"),
+    [
+        ("positions", "angstrom", ""),
+        ("time", "ps", ""),
+        ("positions", "nm", r"positions is in 'nm' by the file, but \[units\] says 'angstrom'; say position = \"nm\""),
+        ("box", "nm", "box is in 'nm' by the file"),
+        ("time", "fs", r"time is in 'fs' by the file, but \[units\] says 'ps'"),
+        ("volume", "nm^3", r"volume is in 'nm\^3' by the file, but \[units\] says nothing, which means m\^3"),
+        ("time", "angstrom", "the unit of time"),
+    ],
+)
+def test_units_stated_twice_must_agree(tmp_path, name, unit, message):
+    import h5py
+
+    run, _ = made()
+    arrays = walk_arrays(*made()) | {"volume": np.array(run.volume)}
+    with h5py.File(tmp_path / "run.h5", "w") as data:
+        for key, values in arrays.items():
+            data[key] = values.astype("S2") if key == "labels" else values
+        data[name].attrs["units"] = unit
+    (tmp_path / "SPECIES.toml").write_text(WALK.replace("run.npz", "run.h5"))
+    if not message:
+        assert motion_of_replica(read_species(tmp_path / "SPECIES.toml")).displacements.n_frames == 200
+        return
+    with pytest.raises(InputError, match=message):
+        motion_of_replica(read_species(tmp_path / "SPECIES.toml"))
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.3, 1000.0])
+def test_volume_and_box_must_agree(tmp_path, factor):
+    run, _ = made()
+    write(tmp_path)
+    for volume, message in (
+        (1.01 * run.volume, ""),
+        (factor * run.volume, "the volume stated is .* but the box gives 16.6"),
+    ):
+        (tmp_path / "SPECIES.toml").write_text(f'volume = "{volume} m^3"\n' + WALK)
+        file = read_species(tmp_path / "SPECIES.toml")
+        if not message:
+            assert motion_of_replica(file).displacements.volume == pytest.approx(volume, rel=1e-12)
+            continue
+        with pytest.raises(InputError, match=message):
+            motion_of_replica(file)
+        both = write(tmp_path, f'volume = "{volume} m^3"\n' + WALK, volume=np.array(run.volume), box=None)
+        with pytest.raises(InputError, match=r"but the array volume gives 16\.6"):
+            motion_of_replica(both)
+        species = WALK
+        for role, count in (("cation", 10), ("anion", 10), ("solvent", 60)):
+            species = species.replace(f'role = "{role}"', f'role = "{role}"\ncount = {count}')
+        sums = {"positions": None, "labels": None, "masses": None, "R": run.R * 1e10, "volume": np.array(volume)}
+        with pytest.raises(InputError, match=r"but the box gives 16\.6"):
+            motion_of_replica(write(tmp_path, species, **sums))
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"box": None, "volume": 1.0}, "volume"),
