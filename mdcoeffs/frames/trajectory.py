@@ -209,7 +209,7 @@ def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int,
         if clock is None or universe.trajectory is not reader:  # the next file
             reader = universe.trajectory
             clock = _clock(reader, file, label)
-            account.open(_stated(reader) or (_steps(reader) if _format(reader) == "LAMMPSDUMP" else None))
+            account.open(label, _stated(reader), _steps(reader) if _format(reader) == "LAMMPSDUMP" else None)
         frame = number * file.stride
         name = f"{label}: frame {frame}"
         flags = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if images else None
@@ -421,13 +421,15 @@ class _Account:
 
     def __init__(self, file: SpeciesFile) -> None:
         self.interval, self.stride = file.frame_interval, file.stride
+        self.label, self.timed = "", False
         self.own: Callable[[Any], float] | None = None
         self.times: list[float] = []  # first, second and last of the file that is read
         self.before: list[float] = []  # of the file before it
 
-    def open(self, own: Callable[[Any], float] | None) -> None:
-        """The next file: what it says of its frames [ps, or steps], None where it says nothing."""
-        self.own, self.before, self.times = own, self.times, []
+    def open(self, label: str, times: Callable[[Any], float] | None, steps: Callable[[Any], float] | None) -> None:
+        """The next file: what it says of its frames, times [ps] or steps [1], None where it says nothing."""
+        self.label, self.timed, self.own = label, times is not None, times or steps
+        self.before, self.times = self.times, []
 
     def check(self, name: str, ts: Any, positions: NDArray[Any], before: NDArray[Any] | None) -> None:
         """Refuse a frame that repeats the one before, lies before it or after a gap."""
@@ -448,6 +450,17 @@ class _Account:
                 "or give the parts as replicas"
             )
         self.times = [*self.times[:2], t] if len(self.times) != 1 else [self.times[0], t, t]
+        wanted = self.interval * self.stride / PICOSECOND
+        if (
+            self.timed
+            and not self.before
+            and self.times[1:] == [t, t]
+            and abs(t - self.times[0] - wanted) > 1e-3 * wanted
+        ):
+            log.warning(
+                "%s: frames are %.6g ps apart by the file; frame_interval makes it %.6g ps",
+                *(self.label, (t - self.times[0]) / self.stride, wanted / self.stride),
+            )
 
     def _complaint(self, t: float) -> str:
         times = self.times or self.before

@@ -408,16 +408,16 @@ def check_replicas(replicas: Sequence[CollectiveDisplacements]) -> None:
     if not replicas:
         raise InputError("no replica given; at least one is needed")
     first = replicas[0]
-    for k, other in enumerate(replicas[1:], start=1):
+    for k, other in enumerate(replicas[1:], start=2):
         for name in ("z", "counts", "roles", "frame"):
             if getattr(other, name) != getattr(first, name):
                 raise InputError(
-                    f"replica {k} has {name} = {getattr(other, name)}, replica 0 has {getattr(first, name)}"
+                    f"replica {k} has {name} = {getattr(other, name)}, replica 1 has {getattr(first, name)}"
                 )
         for name, slack in (("temperature", 1e-3), ("volume", 2e-2), ("dt", 1e-3)):
             a, b = getattr(first, name), getattr(other, name)
             if abs(a - b) > slack * a:
-                raise InputError(f"replica {k} has {name} = {b:.6g}, replica 0 has {a:.6g}; they must agree")
+                raise InputError(f"replica {k} has {name} = {b:.6g}, replica 1 has {a:.6g}; they must agree")
     _check_independent(replicas)
 
 
@@ -442,8 +442,8 @@ def _check_independent(replicas: Sequence[CollectiveDisplacements]) -> None:
         scale = math.sqrt(float(np.sum(one**2) * np.sum(other**2)))
         if length >= ALIKE_STEPS and scale > 0 and float(np.sum(one * other)) > ALIKE * scale:
             raise InputError(
-                f"replicas {a} and {b} move alike over {length} steps: they are one run, or parts of one that overlap; "
-                "give every run once"
+                f"replicas {a + 1} and {b + 1} move alike over {length} steps: they are one run, or parts of one that "
+                "overlap; give every run once"
             )
 
 

@@ -361,6 +361,16 @@ def test_frame_interval_hides_no_joint(folder, steps, message):
         read(folder, "a.lammpstrj", "b.lammpstrj", frame_interval=1e-13)
 
 
+def test_frame_interval_that_contradicts_the_file_is_said(folder, caplog):
+    write_binary(folder / "run.xtc", system())
+    assert read(folder, "run.xtc", frame_interval=2e-13, stride=2).displacements.dt == pytest.approx(4e-13, rel=1e-12)
+    said = "run.xtc: frames are 0.1 ps apart by the file; frame_interval makes it 0.2 ps"
+    assert [record.getMessage() for record in caplog.records] == [said]
+    caplog.clear()
+    read(folder, "run.xtc", frame_interval=1e-13, stride=2)
+    assert not caplog.records
+
+
 def test_frame_interval_goes_on_over_a_restart_of_the_count(folder):
     positions = system()
     write_dump(folder / "a.lammpstrj", positions[:20])

@@ -165,7 +165,7 @@ def test_one_run_given_as_two_replicas_is_refused():
     part = build(R=whole.R[150:350] - whole.R[150], time=np.arange(200.0))
     later = build(R=np.concatenate([whole.R[300:], whole.R[-1] + long(2).R[:300]]), time=whole.time)
     for other, steps in ((whole, 399), (rounded, 399), (part, 199), (later, 99)):
-        with pytest.raises(InputError, match=rf"replicas 1 and 2 move alike over {steps} steps"):
+        with pytest.raises(InputError, match=rf"replicas 2 and 3 move alike over {steps} steps"):
             check_replicas([long(3), whole, other])
     # Runs that only share a drift, or are short, are not the same.
     check_replicas([long(seed, drift=10.0) for seed in range(6)])
