@@ -537,6 +537,11 @@ def first_lines(path: Path, count: int) -> list[str]:
 def dump_columns(path: Path) -> list[str]:
     """Column names of a LAMMPS text dump; an empty list if it is not one."""
     lines = first_lines(path, 9)
+    if extra := {"ITEM: UNITS", "ITEM: TIME"} & set(lines):
+        raise InputError(
+            f"{path}: has the lines {' and '.join(sorted(extra))}, which the reader does not know; write the dump with "
+            "dump_modify units no time no, or remove these lines and those after them"
+        )
     if not lines or lines[0] != "ITEM: TIMESTEP":
         return []
     header = next((line for line in lines if line.startswith("ITEM: ATOMS")), "")

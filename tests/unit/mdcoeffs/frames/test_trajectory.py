@@ -549,6 +549,17 @@ def test_last_frame_cut_short(folder, kind, cut):
         read(folder, path.name)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("ITEM: TIMESTEP", "ITEM: UNITS\nreal\n"), ("ITEM: NUMBER", "ITEM: TIME\n0\n")]
+)
+def test_a_dump_with_lines_the_reader_does_not_know(folder, old, new):
+    write_dump(folder / "run.lammpstrj", system())
+    text = (folder / "run.lammpstrj").read_text()
+    (folder / "run.lammpstrj").write_text(text.replace(old, new + old))
+    with pytest.raises(InputError, match=r"has the lines ITEM: \w+, which .* dump_modify units no time no"):
+        read(folder, "run.lammpstrj")
+
+
 def test_an_atom_lost_on_the_way(folder):
     write_dump(folder / "run.lammpstrj", system())
     lines = (folder / "run.lammpstrj").read_text().splitlines()
