@@ -23,10 +23,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cellsim.base import Progress
+from cellsim.base import InputError, Progress
 from cellsim.files.folder import Result, Rows, keep, work_folder, write_rows
 from cellsim.workers import check_files, local_folder, mapped
-from mdcoeffs.frames.stream import Stream, feed, open_stream
+from mdcoeffs.frames.stream import Stream, feed, open_stream, set_aside
 from mdcoeffs.inputs.species import SpeciesFile, read_species
 
 LEVEL = 0.95
@@ -273,7 +273,15 @@ def _analysed(
                 write_rows(place / table, rows)
             return result
 
-        yield run(analysis, analysis.settings(file) if settings is None else settings)
+        try:
+            result = run(analysis, analysis.settings(file) if settings is None else settings)
+        except InputError:
+            # What was refused will be mended, and its checkpoint must not be in the way of the mended run.
+            for each in names:
+                for path in place.glob(f"checkpoint-{each}-*.npz"):
+                    set_aside(path)
+            raise
+        yield result
         for each in names:
             # Checkpoints first: one is worth nothing without its scratch files.
             for path in place.glob(f"checkpoint-{each}-*.npz"):

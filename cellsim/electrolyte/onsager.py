@@ -79,15 +79,16 @@ class Ideal:
         kappa/kappa_NE, the inverse Haven ratio.
     Omega_self : (float, float)
         Self parts c_i D_i/(RT) of O_++ and O_-- [mol^2/(J m s)].
-    Omega_distinct : (float, float)
-        Distinct parts, O_ii less the self part; both belong to the barycentric frame [mol^2/(J m s)].
+    Omega_distinct : (float, float) or None
+        Distinct parts, O_ii of the barycentric frame less the self part, which belongs to that frame; None for a matrix
+        of another frame whose composition is not known [mol^2/(J m s)].
     """
 
     t_app: float
     kappa_NE: float
     ionicity: float
     Omega_self: tuple[float, float]
-    Omega_distinct: tuple[float, float]
+    Omega_distinct: tuple[float, float] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -335,7 +336,8 @@ class OnsagerMatrix:
         Returns
         -------
         Ideal
-            t_app, kappa_NE, ionicity, self and distinct parts (both of the barycentric frame).
+            t_app, kappa_NE, ionicity, self and distinct parts (both of the barycentric frame, to which a matrix of
+            another frame is taken by its composition).
 
         References
         ----------
@@ -346,13 +348,16 @@ class OnsagerMatrix:
         own = self.c_ions * np.array([D_plus, D_minus]) / (R * self.T)
         weights = np.square(self.z) * own
         kappa_NE = float(F**2 * weights.sum())
-        distinct = np.diag(self.Omega) - own
+        distinct = None
+        if self.frame == "barycentric" or self.composition is not None:
+            total = np.diag(self.to_frame("barycentric").Omega)
+            distinct = (float(total[0] - own[0]), float(total[1] - own[1]))
         return Ideal(
             t_app=float(weights[0] / weights.sum()),
             kappa_NE=kappa_NE,
             ionicity=self.kappa / kappa_NE,
             Omega_self=(float(own[0]), float(own[1])),
-            Omega_distinct=(float(distinct[0]), float(distinct[1])),
+            Omega_distinct=distinct,
         )
 
     def draws(self, name: str, *, chi: float | None = None) -> Array:

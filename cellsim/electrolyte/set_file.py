@@ -112,6 +112,10 @@ def _names_a_number(data: Mapping[str, Any], parameter: str) -> bool:
 T_DEFAULT = 298.15
 """Temperature of a set that is valid there and is loaded without one [K]."""
 _T_ROUNDING = 1e-3
+WIDEST_T_PLUS = 10.0
+"""Transference numbers beyond this are another quantity, such as per cent [1]."""
+DENSITIES = (200.0, 20e3)
+"""Mass densities that a solution may have by its molar masses and volumes [kg/m^3]."""
 _DENSITY = PropertyKind("density", "ρ", r"$\rho$", "kg/m^3", "kg m$^{-3}$")
 
 
@@ -317,6 +321,43 @@ class SetFile:
                     f"(r = {composition['r'][k]:.4g}), T = {bound.T:.6g} K must be {wanted}; "
                     f"mend the property or narrow [range]".replace("  ", " ")
                 )
+            if positive:
+                self._check_dip(bound, name, c, value)
+        wide = np.abs(values["t_plus"]) > WIDEST_T_PLUS
+        if np.any(wide):
+            k = int(np.argmax(wide))
+            raise InputError(
+                f"{self.file}: t_plus = {values['t_plus'][k]:.4g} at c = {c[k] / 1e3:.4g} mol/L lies outside "
+                f"-{WIDEST_T_PLUS:g} to {WIDEST_T_PLUS:g}; it is a number such as 0.4, not a percentage"
+            )
+        density = c * bound.M_e + bound.c_0(c) * bound.M_0
+        bad = (density < DENSITIES[0]) | (density > DENSITIES[1])
+        if np.any(bad):
+            k = int(np.argmax(bad))
+            raise InputError(
+                f"{self.file}: salt.M = {bound.M_e * 1e3:.4g} g/mol, solvent.M = {bound.M_0 * 1e3:.4g} g/mol and "
+                f"[volumes] make a solution of {density[k]:.4g} kg/m^3 at c = {c[k] / 1e3:.4g} mol/L, outside "
+                f"{DENSITIES[0]:g}-{DENSITIES[1]:g} kg/m^3; check their units"
+            )
+
+    def _check_dip(self, bound: TransportSet, name: str, c: Array, value: Array) -> None:
+        """Refuse a property that touches zero between the points looked at: salt there does not move, or demixes."""
+        k = int(np.argmin(value))
+        # The points lie close: a dip to zero between two of them shows in both, and other sets need no search.
+        if not 0 < k < c.size - 1 or value[k] > 0.05 * value.max() or (bound.chi_is_product and name == "chi"):
+            return
+        from scipy.optimize import minimize_scalar
+
+        def at(x: float) -> float:
+            return float(getattr(bound, name)(np.array([x]))[0])
+
+        span = (float(c[k - 1]), float(c[k + 1]))
+        lowest = minimize_scalar(at, bounds=span, method="bounded", options={"xatol": 1e-9 * span[1]})
+        if lowest.fun < 1e-6 * value.max():
+            raise InputError(
+                f"{self.file}: {name} falls to zero at c = {lowest.x / 1e3:.4g} mol/L and must be positive; mend the "
+                "property or narrow [range]"
+            )
 
 
 def _root(function: Any, start: float, reach: float) -> float:

@@ -9,6 +9,7 @@ Mass attenuation from xraydb (Elam, Ravel & Sieber 2002, doi:10.1016/S0969-806X(
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ FORMULAS: Mapping[str, str] = {
     "DEC": "C5H10O3",
 }
 """Names that are no formulas."""
+_DOT = re.compile(r"[·•*]|(?<!\d)\.|\.(?!\d)|\.\d+[A-Za-z(]")
+"""A dot that is no decimal point at the end of a count, as in (C2H4O)10.5."""
 LITHIUM_DENSITY = 534.0
 """Lithium metal at room temperature [kg/m^3]."""
 
@@ -211,10 +214,19 @@ def _xraydb() -> Any:
 
 def _molar(database: Any, formula: str, eV: float) -> tuple[float, float]:
     """Molar attenuation coefficient [m^2/mol] and molar mass [kg/mol] of a formula."""
+    written = FORMULAS.get(formula, formula)
+    if _DOT.search(written):
+        # The parser takes the dot for a decimal point: LiCl.H2O became Li, no Cl at all, and H2O.
+        raise InputError(
+            f"attenuation: {formula!r} has a dot that may join two formulas or be a decimal point; write LiCl(H2O)2 "
+            "for a hydrate"
+        )
     try:
-        atoms = database.chemparse(FORMULAS.get(formula, formula))
+        atoms = database.chemparse(written)
     except ValueError:
-        raise InputError(f"attenuation: {formula!r} is no chemical formula, such as LiC2F6NO4S2") from None
+        atoms = {}
+    if not atoms or not all(count > 0 for count in atoms.values()):
+        raise InputError(f"attenuation: {formula!r} is no chemical formula, such as LiC2F6NO4S2")
     a = M = 0.0
     for symbol, count in atoms.items():
         mass = database.atomic_mass(symbol)  # g/mol

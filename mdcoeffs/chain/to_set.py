@@ -27,6 +27,8 @@ from mdcoeffs.onsager.result import read_onsager
 KEYS = ("title", "note", "onsager", "published", "salt", "solvent", "volumes", "chi", "activity", "range")
 WIDTH = 0.2
 """A set from one concentration is valid within this fraction of it, unless [range] says otherwise."""
+FILLED = 0.1
+"""How far the volumes may be from filling the box simulated [1]; force fields miss densities by less."""
 _DRAWS = 2000
 
 Block = dict[str, Any]
@@ -108,6 +110,8 @@ def transport_set(matrices: Sequence[OnsagerMatrix], recipe: Table, *, name: str
     """
     blocks = {key: recipe.table(key) for key in ("salt", "solvent", "volumes")}
     first = _check_together(matrices)
+    for matrix in matrices:
+        _check_box(matrix, blocks)
     moved = sorted((_solvent_frame(m, blocks) for m in matrices), key=lambda m: m.c)
     c = np.array([m.c for m in moved])
     if np.any(np.diff(c) <= 1e-6 * c[:-1]):
@@ -163,6 +167,25 @@ def _check_together(matrices: Sequence[OnsagerMatrix]) -> OnsagerMatrix:
                 f"nu = {first.nu}, T = {first.T:g} K: a set is of one salt at one temperature"
             )
     return first
+
+
+def _check_box(m: OnsagerMatrix, blocks: dict[str, Table]) -> None:
+    """Refuse volumes that do not fill the box the matrix comes from, where that is known.
+
+    Masses of an array file may be in any unit, and a density far from a liquid's says that they were not in kg.
+    """
+    if m.composition is None or "V_0" not in blocks["volumes"] or not 50 < m.composition.solvent_density < 20e3:
+        return
+    V_e = blocks["volumes"].quantity("V_e", "m^3/mol", 0.0)
+    V_0 = blocks["volumes"].quantity("V_0", "m^3/mol", above=0)
+    c_0 = m.composition.solvent_density / blocks["solvent"].quantity("M", "kg/mol", above=0)
+    filled = m.c * V_e + c_0 * V_0
+    if abs(filled - 1) > FILLED:
+        raise InputError(
+            f"{blocks['volumes'].where()}: V_e = {V_e * 1e6:.4g} cm^3/mol and V_0 = {V_0 * 1e6:.4g} cm^3/mol fill "
+            f"{filled:.3f} of the box simulated ({m.c / 1e3:.4g} mol/L of salt, {c_0 / 1e3:.4g} mol/L of solvent), "
+            f"allowed is {1 - FILLED:g}-{1 + FILLED:g}; take the volumes from the densities of the simulation"
+        )
 
 
 def _solvent_frame(m: OnsagerMatrix, blocks: dict[str, Table]) -> OnsagerMatrix:

@@ -15,11 +15,55 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order
 
-from cellsim.base import Array, Bools, InputError, Ints
+from cellsim.base import N_A, Array, Bools, InputError, Ints
 from mdcoeffs.inputs.species import Species
 
 LONGEST_STEP = 0.45
 """Longest distance that is still believed to be the nearest image, in units of the box [1]; 0.5 would be ambiguous."""
+CROWDED, SPARSE, SPARSE_SALT = 130e27, 5e25, 1e24
+"""Molecules per volume: more than solid LiF has; far fewer than a liquid has; fewer than a salt of 1 mmol/L [1/m^3]."""
+MASS_DENSITY = (10.0, 25e3)
+"""Mass per volume between thin vapour and osmium; a slab may lie in much vacuum [kg/m^3]."""
+
+
+def check_density(species: Sequence[Species], counts: Sequence[int], volume: float, mass: float | None = None) -> None:
+    """Refuse a box that no electrolyte has: its length, or the positions, are in another unit than was said.
+
+    A factor of ten in length is a factor of a thousand here, so that wide limits catch it.
+
+    Parameters
+    ----------
+    species : sequence of Species
+        With their roles.
+    counts : sequence of int
+        Molecules of each.
+    volume : float
+        Of the box [m^3].
+    mass : float, optional
+        Of everything in it, where masses are known in a unit [kg].
+
+    Raises
+    ------
+    InputError
+        Molecules or mass per volume outside the limits.
+    """
+    solvent = sum(n for one, n in zip(species, counts, strict=True) if one.role == "solvent")
+    total = sum(counts)
+    # A long polymer is one molecule: only many small ones say that this is a liquid.
+    least = SPARSE if 2 * solvent >= total else SPARSE_SALT
+    density = total / volume
+    complaint = ""
+    if not least <= density <= CROWDED:
+        complaint = f"{density * 1e-27:.3g} molecules per nm^3 lie outside {least * 1e-27:g}-{CROWDED * 1e-27:g}"
+    elif mass is not None and not MASS_DENSITY[0] <= mass / volume <= MASS_DENSITY[1]:
+        complaint = f"{mass / volume:.3g} kg/m^3 lies outside {MASS_DENSITY[0]:g}-{MASS_DENSITY[1]:g} kg/m^3"
+    if complaint:
+        ions = [(one, n) for one, n in zip(species, counts, strict=True) if one.role != "solvent"]
+        each = ", ".join(f"{one.name} {n / (N_A * volume * 1e3):.3g} mol/L" for one, n in ions)
+        raise InputError(
+            f"{complaint} (box of {volume * 1e27:.3g} nm^3; {each}): check the unit of positions, box and volume "
+            "(nm for angstrom is a factor of 1000)"
+        )
 
 
 @dataclass(frozen=True, eq=False)

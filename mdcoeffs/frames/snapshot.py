@@ -236,6 +236,7 @@ class Walker:
         self.used, self.times = 0, np.full(3, np.nan)  # the first, second and last time
         self.origin, self.first_offsets = np.zeros((2, molecules.count, 3))
         self.longest_step = 0.0
+        self.roots, self.steps = np.zeros((molecules.count, 3)), np.zeros(4, dtype=np.int64)
 
     @property
     def drift(self) -> Array:
@@ -285,6 +286,8 @@ class Walker:
                 f"{stored.name} has no box, so wrapped positions cannot be unwrapped; give a trajectory with its box, "
                 f'or coordinates = "unwrapped" (and volume, where it is needed) if it is unwrapped'
             )
+        if self.unwrapped and self.follow == "unwrap":
+            self._check_unwrapped(stored)
         if first and box is not None and not self.unwrapped:
             track.relative[:] = whole_molecules(self.molecules, stored.positions, box, self.bonds)
         anew = first or self.follow == "whole"
@@ -300,12 +303,41 @@ class Walker:
         if first:
             self.first_offsets = track.tracer_offsets(self.molecules)
 
+    def _check_unwrapped(self, stored: Stored) -> None:
+        """Refuse positions that jump by the box while hardly anything moves half as far: they are wrapped after all.
+
+        Steps are judged by their sizes in units of the box, one count per molecule and box vector: where they scatter
+        so widely that a jump could be a step, there are more of them between 0.35 and 0.65 than above.
+        """
+        first = self.molecules.atoms[self.molecules.first[:-1]]
+        roots = stored.positions[first].astype(np.float64)
+        box = stored.box
+        if stored.images is not None and box is not None:
+            roots += stored.images[first] @ box
+        if box is None:  # the extent of the first snapshot is the box, or less by the gaps between molecules
+            box = np.diag(np.ptp(roots if not self.used else self.origin, axis=0))
+        before, self.roots = self.roots, roots
+        if not self.used or not np.all(np.diagonal(box) > 0) or not np.isfinite(roots).all():
+            return
+        moved = np.abs((roots - before) @ np.linalg.inv(box))
+        jumps = moved > 0.65
+        kinds = (moved >= 0.0, moved < 0.25, (moved > 0.35) & ~jumps, jumps)
+        self.steps += np.array([np.count_nonzero(kind) for kind in kinds])
+        every, small, middle, far = self.steps
+        if far > 2 * middle and (small > 0.9 * every or (far >= 3 and small > 0.6 * every)):
+            worst = int(np.argmax(moved.max(axis=1)))
+            raise InputError(
+                f"{stored.name}: molecule {worst} jumps by {moved.max():.2f} of the box where molecules else move less "
+                f'than half of it: the positions are wrapped, not unwrapped; say coordinates = "wrapped" (where image '
+                "flags are stored they were set back; then start after that frame)"
+            )
+
     def arrays(self, begin: int) -> dict[str, NDArray[Any]]:
         """The state before the stored snapshot with running number `begin`."""
         state: dict[str, NDArray[Any]] = {"numbers": np.array([begin, self.used]), "times": self.times}
         if self.follow:
             state |= {"origin": self.origin, "first_offsets": self.first_offsets, **self.track.arrays()}
-            state["longest_step"] = np.array(self.longest_step)
+            state |= {"longest_step": np.array(self.longest_step), "roots": self.roots, "steps": self.steps}
         return state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> int:
@@ -315,6 +347,7 @@ class Walker:
         if self.follow:
             self.origin, self.first_offsets = state["origin"], state["first_offsets"]
             self.longest_step = float(state["longest_step"])
+            self.roots, self.steps = state["roots"], state["steps"].copy()
             for name, array in self.track.arrays().items():
                 array[:] = state[name]
         return begin

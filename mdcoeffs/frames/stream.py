@@ -29,12 +29,23 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints, Progress
 from cellsim.files.folder import write_arrays
-from mdcoeffs.frames.molecules import Molecules
+from mdcoeffs.frames.molecules import Molecules, check_density
 from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, FOLLOW, Snapshot, Stored, Walker, inside
-from mdcoeffs.inputs.arrays import array_names, labels_and_masses, load_arrays, times_of, volume_of
+from mdcoeffs.inputs.arrays import (
+    array_names,
+    check_counts,
+    check_masses,
+    check_volume,
+    labels_and_masses,
+    load_arrays,
+    times_of,
+    volume_of,
+)
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
 
 log = logging.getLogger(__name__)
+
+_REFUSED = "-refused"
 
 
 class Accumulator(Protocol):
@@ -183,6 +194,24 @@ class Stream:
         values = getattr(getattr(self.universe, "atoms", None), "charges", None) if self.universe is not None else None
         return None if values is None else np.asarray(values, dtype=np.float64)
 
+    def check_density(self, volume: float | None = None) -> None:
+        """Refuse a box that is in another unit than was said, by what it holds; `volume`: of a snapshot [m^3]."""
+        box, volume = volume, self.volume if volume is None else volume
+        if volume is None:
+            return
+        masses = [species.mass for species in self.species]
+        mass = None
+        if self.universe is not None:
+            mass = float(self.molecule_masses.sum())
+        elif None not in masses:
+            mass = sum(n * m for n, m in zip(self.molecules.counts, masses, strict=True) if m is not None)
+        try:
+            if self.volume is not None and box is not None:
+                check_volume(self.volume, box, "the box")
+            check_density(self.species, self.molecules.counts, volume, mass)
+        except InputError as error:
+            raise InputError(f"{self.label}: {error}") from error
+
     def walker(self, follow: str) -> Walker:
         """What turns the snapshots of ``source`` into snapshots to work with."""
         mass = self.molecule_masses
@@ -249,7 +278,7 @@ def open_stream(file: SpeciesFile, number: int = 0, *, scratch: Path = Path()) -
     if replica.arrays is not None:
         path = with_positions(replica).arrays
         assert path is not None
-        data = load_arrays(path)
+        data = load_arrays(path, file)
         try:
             stream = stream_of_arrays(file, data, label=path.name)
         except InputError as error:
@@ -324,7 +353,9 @@ def stream_of_universe(
 
     files = tuple(files) or ((None, {}),)
     molecules = molecules_of(universe, file.species, ignore=file.ignore)
-    total = count_snapshots(universe, files, file.stride)
+    check_counts(file, molecules.counts, "the selections")
+    check_masses(file, molecules.masses * DALTON, "the masses of the topology")
+    total = count_snapshots(universe, files, file)
     unwrapped, images = convention(universe, files[0][0], file.coordinates)
 
     def source(begin: int) -> Iterator[Stored]:
@@ -368,6 +399,7 @@ def stream_of_arrays(file: SpeciesFile, data: Mapping[str, NDArray[Any]], *, lab
     """
     positions = np.asarray(data["positions"])
     species, masses = labels_and_masses(file, data, positions.shape)
+    check_counts(file, np.bincount(species, minlength=len(file.species)).tolist(), "the labels")
     time = times_of(file, data)
     box = np.asarray(data["box"], dtype=np.float64) if "box" in data else None
     if len(time) != len(positions) or (box is not None and box.shape not in ((3, 3), (len(time), 3, 3))):
@@ -456,7 +488,9 @@ def feed(
     walker = stream.walker(follow)
     identity = {**stream.identity, "settings": settings, "follow": follow, "accumulators": sorted(accumulators)}
     begin = 0
-    state = None if checkpoint is None else load_checkpoint(checkpoint, identity)
+    state = None
+    if checkpoint is not None:
+        state = load_checkpoint(checkpoint, identity) or _left_by_refused(checkpoint, identity)
     if state is not None:
         begin = walker.restore(_under(state, "walker."))
         for name, accumulator in accumulators.items():
@@ -471,10 +505,13 @@ def feed(
             state |= {f"{name}.{key}": value for key, value in accumulator.arrays().items()}
         save_checkpoint(checkpoint, state, identity)
 
-    saved = clock.monotonic()
+    saved, first = clock.monotonic(), begin == 0
     with logged_warnings() if stream.universe is not None else nullcontext():
         for stored in stream._stored(begin):
             snapshot = walker.snapshot(stored)
+            if first:
+                stream.check_density(None if snapshot.box is None else snapshot.volume)
+                first = False
             for accumulator in accumulators.values():
                 accumulator.add(snapshot)
             if progress is not None:
@@ -487,6 +524,34 @@ def feed(
             f"{stream.label}: {walker.used} frame(s) lie in the part of the run asked for; at least 2 are needed"
         )
     save(stream.n_frames)
+
+
+def set_aside(checkpoint: Path) -> None:
+    """Mark a checkpoint as left by a run that was refused: it serves the same run and stands in no other's way.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        The file; nothing happens where there is none.
+    """
+    if checkpoint.is_file() and not checkpoint.stem.endswith(_REFUSED):
+        checkpoint.replace(_refused(checkpoint))
+
+
+def _refused(checkpoint: Path) -> Path:
+    return checkpoint.with_name(f"{checkpoint.stem}{_REFUSED}{checkpoint.suffix}")
+
+
+def _left_by_refused(checkpoint: Path, identity: Mapping[str, Any]) -> dict[str, NDArray[Any]] | None:
+    """The state that a refused run left, if only what comes after the pass was mended; otherwise it is removed."""
+    path = _refused(checkpoint)
+    try:
+        return load_checkpoint(path, identity)
+    except InputError:
+        log.info("%s is of the run that was refused; reading anew", path.name)
+        return None
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _under(state: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

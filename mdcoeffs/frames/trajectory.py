@@ -7,22 +7,29 @@ short without a word; `check_complete` looks at the bytes for what they do not s
 from __future__ import annotations
 
 import bz2
+import gc
 import gzip
 import logging
+import re
+import struct
+import sys
+import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
+from xml.etree import ElementTree
 
 import MDAnalysis as mda
 import numpy as np
 from MDAnalysis.exceptions import NoDataError, SelectionError
+from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints
 from mdcoeffs.frames.molecules import Molecules, Selected, sort_molecules
-from mdcoeffs.frames.snapshot import PICOSECOND, Stored
+from mdcoeffs.frames.snapshot import PICOSECOND, Stored, uneven
 from mdcoeffs.frames.unwrap import box_matrix
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
 
@@ -31,8 +38,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Files = Sequence[tuple[Path | None, dict[str, Any]]]
 """Trajectory files in their order with the keywords of their reader; no path: what is loaded already."""
-BAD_FILE = (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, AttributeError, RuntimeError)
-"""What readers raise for a file they cannot read."""
+BAD_FILE = (
+    *(OSError, ValueError, LookupError, TypeError, EOFError, AttributeError, RuntimeError, ArithmeticError),
+    *(AssertionError, ImportError, SyntaxError, struct.error, StopIteration, ElementTree.ParseError),
+)
+"""What readers raise for a file they cannot read; an import where one of MDAnalysis' optional readers is missing."""
+_EXAMPLES = {"topology": '"DATA" or "PDB"', "trajectory": '"XTC" or "LAMMPSDUMP"'}
+LONGEST_ADVICE = 600
+"""Characters of a reader's message that are passed on; the advice stands at its end [1]."""
 
 
 # ---- topology -------------------------------------------------------------------------------------------------------
@@ -67,11 +80,10 @@ def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[An
         "atom_style": replica.atom_style,
     }
     files = tuple((path, _reader_options(path, replica, timestep)) for path in replica.trajectory)
+    given = {key: value for key, value in options.items() if value}
     with logged_warnings():
-        try:
-            universe = mda.Universe(str(replica.topology), **{k: v for k, v in options.items() if v})
-        except BAD_FILE as error:
-            raise InputError(f"{replica.topology}: cannot be read as a topology ({_brief(error)})") from error
+        with _reading(replica.topology, "topology"):
+            universe = mda.Universe(str(replica.topology), **given)
         _load(universe, *files[0])
     return universe, files
 
@@ -192,23 +204,36 @@ def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int,
         A file that cannot be read or is cut short; frames that have no time.
     """
     buffers = [np.empty((len(universe.atoms), 3), dtype=np.float32) for _ in range(2)]
+    reader, clock, account = None, None, _Account(file)
     for number, label, ts in _frames(universe, files, file.stride, begin):
+        if clock is None or universe.trajectory is not reader:  # the next file
+            reader = universe.trajectory
+            clock = _clock(reader, file, label)
+            account.open(label, _stated(reader), _steps(reader) if _format(reader) == "LAMMPSDUMP" else None)
         frame = number * file.stride
         name = f"{label}: frame {frame}"
         flags = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if images else None
-        buffers.reverse()
-        buffers[0][:] = ts.positions
         # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.
         box = None if ts.dimensions is None else box_matrix(np.array(ts.dimensions))
-        yield Stored(number, name, _time_of(universe.trajectory, frame, file, label), buffers[0], box, flags)
+        buffers.reverse()
+        scaled = next((keys for keys in SCALED if box is not None and set(keys) <= ts.data.keys()), None)
+        # MDAnalysis takes the corner of the box away from scaled coordinates too, which are counted from that corner:
+        # at constant pressure, where the corner moves, everything then moves with it.
+        buffers[0][:] = ts.positions if scaled is None else np.stack([ts.data[key] for key in scaled], axis=1) @ box
+        account.check(name, ts, buffers[0], buffers[1] if number > begin else None)
+        yield Stored(number, name, clock(ts, frame), buffers[0], box, flags)
 
 
-def count_snapshots(universe: Any, files: Files, stride: int) -> int:
-    """Snapshots that a stride leaves, an upper bound: start and stop may leave some out."""
-    before, used = 0, 0
+def count_snapshots(universe: Any, files: Files, file: SpeciesFile) -> int:
+    """Snapshots that the stride leaves, an upper bound: start and stop may leave some out.
+
+    Files whose frames have no certain time are refused here, before anything is read.
+    """
+    before, used, stride = 0, 0, file.stride
     for path, options in files:
         if path is not None and len(files) > 1:
             _load(universe, path, options)
+        _clock(universe.trajectory, file, _label(universe, path))
         length = len(universe.trajectory)
         used += len(range(-before % stride, length, stride))
         before += length
@@ -243,10 +268,42 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
 
 
 def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
-    try:
+    with _reading(path, "trajectory"):
         universe.load_new(str(path), **options)
-    except BAD_FILE as error:
-        raise InputError(f"{path}: cannot be read as a trajectory ({_brief(error)})") from error
+
+
+@contextmanager
+def _reading(path: Path | None, what: str) -> Iterator[None]:
+    """One sentence for whatever a reader raises, and nothing after it.
+
+    A reader of MDAnalysis that failed while it was made complains once more when it is collected, since its destructor
+    closes what was never opened: it is collected here, where nobody hears it.
+    """
+    hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
+    try:
+        complaint = ""
+        try:
+            yield
+        except BAD_FILE as error:
+            missing = "needs a reader that is not installed; install it, or convert the file, to XTC say"
+            complaint = missing if isinstance(error, ImportError) else f"cannot be read as a {what}"
+            if path is not None and path.is_file() and not path.stat().st_size:
+                complaint += ": the file is empty"
+            elif "dict_keys" in str(error):  # the reader's advice is a list of all formats and a link
+                complaint += f", since its name tells no known format: say {what}_format, such as {_EXAMPLES[what]}"
+            else:
+                complaint += f" ({_brief(error)})"
+            traceback.clear_frames(error.__traceback__)
+        if complaint:
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
+    if complaint:
+        raise InputError(f"{path}: {complaint}")
+
+
+def _label(universe: Any, path: Path | None) -> str:
+    return Path(path or universe.trajectory.filename or "trajectory").name
 
 
 def _frames(universe: Any, files: Files, stride: int, begin: int) -> Iterator[tuple[int, str, Any]]:
@@ -257,7 +314,7 @@ def _frames(universe: Any, files: Files, stride: int, begin: int) -> Iterator[tu
         if path is not None and len(files) > 1:
             _load(universe, path, options)
         trajectory = universe.trajectory
-        label = Path(path or trajectory.filename or "trajectory").name
+        label = _label(universe, path)
         if path is not None:
             check_complete(path, trajectory)
         used = range(-before % stride, len(trajectory), stride)
@@ -283,17 +340,143 @@ def _frames(universe: Any, files: Files, stride: int, begin: int) -> Iterator[tu
             raise InputError(f"{label}: frame {frame} of {len(trajectory)} is missing: the file is cut short")
 
 
-def _time_of(trajectory: Any, frame: int, file: SpeciesFile, label: str) -> float:
-    ts = trajectory.ts
-    if file.frame_interval is not None:
-        return frame * file.frame_interval
-    if trajectory.format == "LAMMPSDUMP":
-        if file.timestep is None:
+# ---- time -----------------------------------------------------------------------------------------------------------
+
+Clock = Callable[[Any, int], float]
+"""(snapshot of the reader, running number of the frame) -> its time [s]."""
+SCALED = (("xs", "ys", "zs"), ("xsu", "ysu", "zsu"))
+"""Columns of a LAMMPS dump with positions in units of the box vectors, from the corner of the box."""
+TIMED = ("XTC", "TRR", "NC", "NCDF", "H5MD", "TNG", "TRC", "TRZ")
+"""Formats of MDAnalysis whose frames carry their time in a known unit."""
+AKMA_WRITERS = re.compile(r"\b(CHARMM|NAMD|OPENMM)\b")
+"""Programs that give the time step of a DCD in AKMA units; LAMMPS gives it in whatever units it runs in."""
+
+
+def _clock(trajectory: Any, file: SpeciesFile, label: str) -> Clock:
+    """How the frames of a file get their times: as the user says, by MD steps, or by the file where it is certain.
+
+    MDAnalysis gives a file without times one picosecond a frame, and reads every DCD as if its unit were AKMA time: of
+    what a LAMMPS run wrote kappa then comes out 49 times too small (real units) or 20 times too large (lj).
+    """
+    own = _stated(trajectory)
+    interval, timestep = file.frame_interval, file.timestep
+    if interval is not None and timestep is not None:
+        raise InputError("timestep and frame_interval both say when the frames were; give one of them")
+    if interval is not None:
+        return lambda ts, frame: frame * interval
+    steps = _steps(trajectory)
+    if timestep is not None:
+        if steps is None:
             raise InputError(
-                f'{label}: frames are numbered in steps, not in time; give timestep = "2 fs" (the MD step)'
+                f"{label}: timestep goes with files that number their frames in MD steps (LAMMPS dumps, DCD); leave it "
+                "out, or give frame_interval, the time between stored frames"
             )
-        return float(ts.data["step"]) * file.timestep
-    return float(ts.time) * PICOSECOND
+        return lambda ts, frame: steps(ts) * timestep
+    if own is not None:
+        return lambda ts, frame: own(ts) * PICOSECOND
+    either = 'timestep = "2 fs" (the MD step) or ' if steps is not None else ""
+    raise InputError(
+        f"{label}: {_format(trajectory)} files do not say for certain when their frames were; give {either}"
+        'frame_interval = "1 ps" (the time between stored frames)'
+    )
+
+
+def _stated(trajectory: Any) -> Callable[[Any], float] | None:
+    """What the file itself says of the time of a frame [ps], None where it does not for certain."""
+    for reader in getattr(trajectory, "readers", [trajectory]):  # several, where a Universe was given several files
+        name = _format(reader)
+        if name == "DCD":
+            remarks = re.sub(r"FILENAME *= *\S+", "", str(reader._file.header["remarks"]).upper())
+            timed = bool(AKMA_WRITERS.search(remarks)) and reader._file.header["nsavc"] > 0
+        else:
+            timed = name in TIMED and "time" in reader.ts.data
+        if not timed:
+            return None
+    return lambda ts: float(ts.time)
+
+
+def _steps(trajectory: Any) -> Callable[[Any], float] | None:
+    """The MD step at which a frame was stored [1], None where the file does not say.
+
+    Other readers have a `step` too, but in an XTC that MDAnalysis wrote it is the number of the frame.
+    """
+    names = {_format(reader) for reader in getattr(trajectory, "readers", [trajectory])}
+    if names == {"LAMMPSDUMP"}:
+        return lambda ts: float(ts.data["step"])
+    if names <= {"DCD", "LAMMPS"} and not hasattr(trajectory, "readers"):
+        head = trajectory._file.header  # the step of its first frame, and how many steps lie between frames
+        if head["nsavc"] > 0:
+            return lambda ts: float(head["istart"] + ts.frame * head["nsavc"])
+    return None
+
+
+class _Account:
+    """The times of frames by the files' own account, where frame_interval replaces them: it must not hide a joint.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        With ``frame_interval``; without it times are checked where they are used.
+    """
+
+    def __init__(self, file: SpeciesFile) -> None:
+        self.interval, self.stride = file.frame_interval, file.stride
+        self.label, self.timed = "", False
+        self.own: Callable[[Any], float] | None = None
+        self.times: list[float] = []  # first, second and last of the file that is read
+        self.before: list[float] = []  # of the file before it
+
+    def open(self, label: str, times: Callable[[Any], float] | None, steps: Callable[[Any], float] | None) -> None:
+        """The next file: what it says of its frames, times [ps] or steps [1], None where it says nothing."""
+        self.label, self.timed, self.own = label, times is not None, times or steps
+        self.before, self.times = self.times, []
+
+    def check(self, name: str, ts: Any, positions: NDArray[Any], before: NDArray[Any] | None) -> None:
+        """Refuse a frame that repeats the one before, lies before it or after a gap."""
+        if self.interval is None:
+            return
+        if before is not None and np.array_equal(positions[:1], before[:1]) and np.array_equal(positions, before):
+            raise InputError(f"{name} has the very positions of the frame before; remove the repeated frame")
+        if self.own is None:
+            return
+        t = self.own(ts)
+        if len(self.times) == 1 and t == self.times[0]:
+            self.own = None  # a placeholder, such as zero in every frame
+            return
+        complaint = self._complaint(t)
+        if complaint:
+            raise InputError(
+                f"{name} {complaint} by the file's own times, which frame_interval would hide; remove repeated frames, "
+                "or give the parts as replicas"
+            )
+        self.times = [*self.times[:2], t] if len(self.times) != 1 else [self.times[0], t, t]
+        wanted = self.interval * self.stride / PICOSECOND
+        if (
+            self.timed
+            and not self.before
+            and self.times[1:] == [t, t]
+            and abs(t - self.times[0] - wanted) > 1e-3 * wanted
+        ):
+            log.warning(
+                "%s: frames are %.6g ps apart by the file; frame_interval makes it %.6g ps",
+                *(self.label, (t - self.times[0]) / self.stride, wanted / self.stride),
+            )
+
+    def _complaint(self, t: float) -> str:
+        times = self.times or self.before
+        if not times:
+            return ""
+        first, last = times[0], times[-1]
+        step = times[1] - times[0] if len(times) > 1 else 0.0
+        if not self.times and t < last and t <= first + 1.5 * step:
+            return ""  # a continuation that counts its times anew
+        if t <= last:
+            return "repeats the time of the frame before" if t == last else "is earlier than the frame before"
+        return "does not follow at the first step" if step and uneven(t, last, first, step) else ""
+
+
+def _format(trajectory: Any) -> str:
+    return str(np.atleast_1d(trajectory.format)[0])
 
 
 def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dict[str, Any]:
@@ -302,8 +485,10 @@ def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dic
     if columns:
         options["format"] = "LAMMPSDUMP"
         options["dt"] = 1.0 if timestep is None else timestep / PICOSECOND
-        if {"ix", "iy", "iz"} <= set(columns):
-            options["additional_columns"] = ["ix", "iy", "iz"]
+        images = ("ix", "iy", "iz")
+        scaled = next((keys for keys in SCALED if set(keys) <= set(columns) and "x" not in columns), ())
+        if more := [*scaled, *(images if set(images) <= set(columns) else ())]:
+            options["additional_columns"] = more
     return options
 
 
@@ -319,8 +504,8 @@ def logged_warnings() -> Iterator[None]:
 
 def _brief(error: BaseException) -> str:
     """The message of an error on one line."""
-    text = " ".join(str(error).split())
-    return text[:160] or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= LONGEST_ADVICE else text[:LONGEST_ADVICE].rsplit(" ", 1)[0] + " ..."
 
 
 # ---- the bytes of a file --------------------------------------------------------------------------------------------
@@ -352,6 +537,11 @@ def first_lines(path: Path, count: int) -> list[str]:
 def dump_columns(path: Path) -> list[str]:
     """Column names of a LAMMPS text dump; an empty list if it is not one."""
     lines = first_lines(path, 9)
+    if extra := {"ITEM: UNITS", "ITEM: TIME"} & set(lines):
+        raise InputError(
+            f"{path}: has the lines {' and '.join(sorted(extra))}, which the reader does not know; write the dump with "
+            "dump_modify units no time no, or remove these lines and those after them"
+        )
     if not lines or lines[0] != "ITEM: TIMESTEP":
         return []
     header = next((line for line in lines if line.startswith("ITEM: ATOMS")), "")
@@ -397,9 +587,27 @@ def _check_dump(path: Path, atoms: int) -> None:
         while block := stream.read(1 << 20):
             lines += block.count(b"\n")
             tail = block[-1:]
-    _refuse_rest(path, (lines + (tail != b"\n")) % (atoms + 9), atoms + 9, "lines")
+    rest = (lines + (tail != b"\n")) % (atoms + 9)
+    if rest:
+        _refuse_lost(path, atoms)
+    _refuse_rest(path, rest, atoms + 9, "lines")
     if tail != b"\n":
         raise InputError(f"{path.name}: the last line is cut short; remove the last frame first")
+
+
+def _refuse_lost(path: Path, atoms: int) -> None:
+    """A LAMMPS dump in which atoms were lost or added: its lines do not divide into frames either."""
+    frame = 0
+    with open_bytes(path) as stream:
+        for line in stream:
+            if line.startswith(b"ITEM: NUMBER OF ATOMS"):
+                count = next(stream, b"").strip()
+                if count.isdigit() and int(count) != atoms:
+                    raise InputError(
+                        f"{path.name}: frame {frame} has {int(count)} atoms and the topology {atoms}: atoms were lost "
+                        "or added there; cut the file before it, or use a run that keeps its atoms"
+                    )
+                frame += 1
 
 
 def _check_xtc(path: Path, last: int) -> None:

@@ -13,7 +13,7 @@ are those of [units] in SPECIES.toml; SI where nothing is said. A table of publi
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,13 @@ from numpy.typing import NDArray
 from cellsim.base import N_A, Array, InputError, Ints, factor_to_si
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.files.schema import read_toml
-from mdcoeffs.inputs.species import SpeciesFile
+from mdcoeffs.inputs.species import UNITS, SpeciesFile
 
 NAMES = ("time", "R", "positions", "labels", "masses", "volume", "box")
+QUANTITIES = {"time": "time", "R": "position", "positions": "position", "box": "position", "volume": "volume"}
+"""Array -> the entry of [units] that says its unit."""
+VOLUMES_DIFFER = 0.2
+"""How far a volume that is stated may be from another, such as the first box [1]; a barostat moves a box by less."""
 CONVENTIONS = ("omega", "fong", "wheeler-newman")
 _COLUMNS = ("pp", "pm", "mm", "error_pp", "error_pm", "error_mm")
 _UNITS = {"omega": "mol^2/(J m s)", "fong": "1/(J m s)", "wheeler-newman": "m^5/(J s)"}
@@ -72,13 +76,15 @@ def array_names(path: str | Path) -> tuple[str, ...]:
     return names
 
 
-def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
+def load_arrays(path: str | Path, file: SpeciesFile | None = None) -> dict[str, NDArray[Any]]:
     """Read a .npz or .h5 array file.
 
     Parameters
     ----------
     path : str or Path
         The file.
+    file : SpeciesFile, optional
+        Whose [units] must agree with the units that data sets of an .h5 file state themselves.
 
     Returns
     -------
@@ -88,25 +94,80 @@ def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     Raises
     ------
     InputError
-        As :func:`array_names`.
+        As :func:`array_names`, or two statements of one unit that differ.
     """
-    names = array_names(path)
-    with _opened(Path(path)) as data:
-        return {name: np.asarray(data[name]) for name in names}
+    path, names = Path(path), array_names(path)
+    stated = {}
+    with _opened(path) as data:
+        arrays = {name: np.asarray(data[name]) for name in names}
+        for name in names if file is not None else ():
+            attributes = getattr(data[name], "attrs", {})
+            stated[name] = attributes.get("units", attributes.get("unit"))
+    for name, unit in stated.items():
+        if file is not None and unit is not None and name in QUANTITIES:
+            _check_unit(file, path, name, unit.decode() if isinstance(unit, bytes) else str(unit))
+    return arrays
+
+
+def _check_unit(file: SpeciesFile, path: Path, name: str, unit: str) -> None:
+    quantity = QUANTITIES[name]
+    scale, said = file.scale(quantity), file.units.get(quantity)
+    own = factor_to_si(unit, UNITS[quantity], field=f"{path.name}: the unit of {name}")
+    if abs(own - scale) > 1e-6 * scale:
+        here = f"[units] says {said!r}" if said else f"[units] says nothing, which means {UNITS[quantity]}"
+        raise InputError(f'{path.name}: {name} is in {unit!r} by the file, but {here}; say {quantity} = "{unit}"')
 
 
 def times_of(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> Array:
     """Times of the frames of an array file (frames,) [s]."""
     time: Array = np.asarray(data["time"], dtype=np.float64).ravel() * file.scale("time")
-    return time if file.frame_interval is None else np.arange(time.size, dtype=np.float64) * file.frame_interval
+    if file.frame_interval is None:
+        return time
+    steps = np.diff(time)
+    rounding = 2.0**-21 * np.abs(time).max(initial=0.0)  # times kept in single precision
+    if np.any(steps != 0) and (steps.min() <= 0 or np.abs(steps - steps[0]).max() > 1e-3 * steps[0] + rounding):
+        frame = int(np.argmax(np.abs(steps - steps[0]))) + 1
+        raise InputError(
+            f"frame {frame} does not follow at the first step by the array time, which frame_interval would hide; "
+            "remove repeated frames, or give the parts as replicas"
+        )
+    return np.arange(time.size, dtype=np.float64) * file.frame_interval
 
 
 def volume_of(file: SpeciesFile, data: Mapping[str, NDArray[Any]], used: Ints) -> float | None:
     """Mean volume over the frames `used` [m^3], as SPECIES.toml or the array ``volume`` says; None: that of the box."""
-    if file.volume is not None or "volume" not in data:
+    if "volume" not in data:
         return file.volume
     values = np.asarray(data["volume"], dtype=float)
-    return float(values[used].mean() if values.ndim else values) * file.scale("volume")
+    volume = float(values[used].mean() if values.ndim else values) * file.scale("volume")
+    if file.volume is None:
+        return volume
+    check_volume(file.volume, volume, "the array volume")
+    return file.volume
+
+
+def check_volume(stated: float, volume: float, source: str) -> None:
+    """Refuse a volume of SPECIES.toml that another source contradicts.
+
+    Parameters
+    ----------
+    stated : float
+        In SPECIES.toml, or beside the positions [m^3].
+    volume : float
+        By the other source, which may be one box of many [m^3].
+    source : str
+        That source, for the message.
+
+    Raises
+    ------
+    InputError
+        Two volumes of one run.
+    """
+    if abs(stated - volume) > VOLUMES_DIFFER * volume:
+        raise InputError(
+            f"the volume stated is {stated * 1e27:.4g} nm^3, but {source} gives {volume * 1e27:.4g} nm^3; leave volume "
+            "out, or mend its unit"
+        )
 
 
 def labels_and_masses(
@@ -154,7 +215,64 @@ def labels_and_masses(
     for k, name in enumerate(names):
         if np.ptp(mass[kind == k]) > 1e-3 * mass[kind == k].mean():
             raise InputError(f"masses: particles of species {name} differ in mass; give each a species")
-    return kind, np.array([mass[kind == k].mean() for k in range(len(names))])
+    means = np.array([mass[kind == k].mean() for k in range(len(names))])
+    stated = [species.mass for species in file.species]
+    if None not in stated:  # in kg; the array may be in any unit, so that only ratios can be compared
+        check_masses(file, means * sum(m for m in stated if m is not None) / means.sum(), "the array masses")
+    elif len(known := [k for k, m in enumerate(stated) if m is not None]) > 1:
+        factor = sum(stated[k] or 0.0 for k in known) / means[known].sum()
+        check_masses(file, means * factor, "the array masses")
+    return kind, means
+
+
+def check_masses(file: SpeciesFile, masses: Array, source: str) -> None:
+    """Refuse masses of SPECIES.toml that another source contradicts by more than 1 %.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        With the masses that it gives, if any.
+    masses : array (species,)
+        Mass of one molecule of each species by the other source [kg].
+    source : str
+        That source, for the message.
+
+    Raises
+    ------
+    InputError
+        Two masses for one species.
+    """
+    for species, mass in zip(file.species, masses, strict=True):
+        if species.mass is not None and abs(mass - species.mass) > 0.01 * species.mass:
+            raise InputError(
+                f"species.{species.name}.mass = {species.mass * N_A * 1e3:.4g} g/mol, but {source} give "
+                f"{mass * N_A * 1e3:.4g} g/mol; leave one of them out"
+            )
+
+
+def check_counts(file: SpeciesFile, counts: Sequence[int], source: str) -> None:
+    """Refuse counts of SPECIES.toml that the files contradict.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        With the counts that it gives, if any.
+    counts : sequence of int (species,)
+        Molecules that there are.
+    source : str
+        What says so, for the message.
+
+    Raises
+    ------
+    InputError
+        Two counts for one species.
+    """
+    for species, count in zip(file.species, counts, strict=True):
+        if species.count is not None and species.count != count:
+            raise InputError(
+                f"species.{species.name}.count = {species.count}, but {source} hold {count} of them; mend the count, "
+                "or leave it out"
+            )
 
 
 def masses_of(file: SpeciesFile) -> Array | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 
 from cellsim.base import N_A, InputError, factor_to_si
@@ -33,6 +34,15 @@ UNITS = {"position": "m", "time": "s", "volume": "m^3"}
 """Quantities of array files, and their units where [units] says nothing."""
 TOP_KEYS = ("title", "temperature", "volume", "self", "species", "replica", "units")
 READING_KEYS = ("coordinates", "timestep", "frame_interval", "start", "stop", "stride", "ignore", "memory", "scratch")
+SERVES = {
+    **dict.fromkeys(("timestep", "ignore"), ("trajectory",)),
+    **dict.fromkeys(
+        ("coordinates", "frame_interval", "start", "stop", "stride", "memory", "scratch"), ("trajectory", "arrays")
+    ),
+    "units": ("arrays",),
+}
+"""Key -> the kinds of files that it says something of."""
+_SAMPLE = 1 << 20
 SPECIES_KEYS = ("selection", "charge", "role", "molecule", "centre", "count", "mass", "molecular_volume")
 
 
@@ -240,7 +250,7 @@ def read_species(path: str | Path) -> SpeciesFile:
     )
     for quantity in UNITS:
         result.scale(quantity)
-    _check_sources(result)
+    _check_sources(result, top)
     return result
 
 
@@ -323,7 +333,18 @@ def _files(table: Table) -> tuple[Path, ...]:
     return tuple(table.file.parent / name for name in names)
 
 
-def _check_sources(file: SpeciesFile) -> None:
+def _check_sources(file: SpeciesFile, top: Table) -> None:
+    kinds = {kind for replica in file.replicas for kind in SOURCES if getattr(replica, kind)}
+    for key, serves in SERVES.items():
+        # A key that changes nothing is taken for one that was heeded: a trajectory in bohr was read as in angstrom.
+        if key in top and not kinds & set(serves):
+            raise InputError(
+                f"{top.where(key)} goes with {' or '.join(serves)} and says nothing of {' or '.join(sorted(kinds))}, "
+                "whose format decides; leave it out"
+            )
+    if file.timestep is not None and file.frame_interval is not None:
+        raise InputError(f"{top.where('timestep')} and frame_interval both say when the frames were; give one of them")
+    _check_runs_differ(file)
     for replica in file.replicas:
         for species in file.species:
             name = species.name
@@ -331,3 +352,35 @@ def _check_sources(file: SpeciesFile) -> None:
                 raise InputError(f'{file.path}: species.{name}.selection is missing, for example "resname LI"')
             if replica.octp and (species.count is None or file.volume is None):
                 raise InputError(f"{file.path}: an OCTP table needs volume, and a count for species {name}")
+
+
+def _check_runs_differ(file: SpeciesFile) -> None:
+    """The same run given twice would be taken for two that agree, and every interval would narrow."""
+    runs = [
+        (number, path)
+        for number, replica in enumerate(file.replicas, 1)
+        for path in (*replica.trajectory, replica.arrays, replica.octp)
+        if path is not None
+    ]
+    for (one, first), (other, second) in combinations(runs, 2):
+        if _same_content(first, second):
+            where = f"replica {one}" if one == other else f"replicas {one} and {other}"
+            raise InputError(
+                f"{file.path}: {first.name} and {second.name} of {where} hold the same run; give every run once"
+            )
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    """Whether two files are alike: in size and in their first, middle and last megabyte."""
+    size = one.stat().st_size
+    if other.stat().st_size != size or not size:
+        return False
+    if one.samefile(other):
+        return True
+    with one.open("rb") as left, other.open("rb") as right:
+        for place in (0, size // 2, max(size - _SAMPLE, 0)):
+            left.seek(place)
+            right.seek(place)
+            if left.read(_SAMPLE) != right.read(_SAMPLE):
+                return False
+    return True

@@ -19,6 +19,7 @@ from mdcoeffs.frames.stream import Stream, open_stream
 from mdcoeffs.inputs.species import SpeciesFile
 from mdcoeffs.interface.profiles import (
     barrier_between,
+    barrier_missed,
     charge_integral,
     correlate_populations,
     displacement_variance,
@@ -43,6 +44,9 @@ from mdcoeffs.interface.settings import Barrier, InterfaceSettings, read_interfa
 from mdcoeffs.interface.sums import InterfaceGrid, InterfaceSums, grid_of
 from mdcoeffs.statistics.blocks import Averaged, average
 
+MISSED = (0.01, 0.1)
+"""Shares of a barrier and of the curvature of its well that parabolas may miss without a note [1]."""
+
 
 def _grid(file: SpeciesFile, settings: InterfaceSettings, first: First) -> InterfaceGrid:
     edges, interval = grid_of(open_stream(file), settings.axis, settings.width)
@@ -65,6 +69,11 @@ def _interface(
     if any(run.density.frames == 0 for run in runs):
         raise InputError(f"{file.path}: interface.settled = {settings.settled:g} s lies behind the end of a run")
     notes: list[str] = []
+    if abs(runs[0].net_charge) > 1e-6:
+        notes.append(
+            f"net charge: the species carry {runs[0].net_charge:+g} e together; unless electrodes hold the opposite, "
+            "check their charges and selections"
+        )
     names, z = tuple(settings.profiles), 0.5 * (grid.edges[1:] + grid.edges[:-1])
     shape = (len(names), z.size)
     weights = [run.density.lengths for run in runs]
@@ -209,6 +218,15 @@ def _barrier(
     well, top = ((z >= low) & (z <= high) for low, high in (barrier.well, barrier.top))
     numbers = barrier_between(sums, weights, T, z, well, top)
     height, k, middle, summit = (float(v) for v in numbers.value)
+    missed = barrier_missed(sums, weights, T, z, well, top)
+    if abs(missed[0]) > MISSED[0] * height or abs(missed[1]) > MISSED[1] * abs(k):
+        notes.append(
+            f"barrier {barrier.name}: the parabolas miss their points; with terms of fourth order the barrier is "
+            f"{height + missed[0]:.4g} K for {height:.4g} K and the curvature of the well {k + missed[1]:.3g} J/m^2 "
+            f"for {k:.3g} J/m^2, and the errors are widened by the difference; narrow the ranges of well and top"
+        )
+    # What a parabola misses is no scatter between blocks: an interval without it would be narrow and wrong.
+    numbers = replace(numbers, error=np.hypot(numbers.error, missed))
     mass = barrier.mass if barrier.mass is not None else masses.get(barrier.points)
     frequency = rate = factor = float("nan")
     if not k > 0:

@@ -9,10 +9,11 @@ Kozdra, Hölzer, Brandell & Heuer, Phys. Chem. Chem. Phys. 27, 24918 (2025), doi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike
 
 from cellsim.base import Array, Bools, InputError, Ints, k_B
@@ -148,6 +149,10 @@ def free_energy_profile(sums: Sequence[Array], frames: Sequence[Array], T: float
     return Averaged(value, np.where(seen, averaged.error, np.nan), averaged.blocks, averaged.settled & seen)
 
 
+Fit = Callable[[ArrayLike, ArrayLike, ArrayLike], "Parabola"]
+"""(places, free energies, weights) -> vertex."""
+
+
 @dataclass(frozen=True)
 class Parabola:
     """A parabola ``F = height + k (z - z0)^2`` through the bottom of a well or, with k < 0, the top of a barrier.
@@ -197,8 +202,45 @@ def fit_parabola(z: ArrayLike, F: ArrayLike, weights: ArrayLike) -> Parabola:
     return Parabola(float(a - b**2 / (4 * c)), float(k_B * c / half**2), float(middle - half * b / (2 * c)))
 
 
+def fit_quartic(z: ArrayLike, F: ArrayLike, weights: ArrayLike) -> Parabola:
+    """The same with terms of third and fourth order: vertex, and the curvature at it.
+
+    Parameters
+    ----------
+    z, F, weights
+        As :func:`fit_parabola`.
+
+    Returns
+    -------
+    Parabola
+        Of the vertex nearest to that of the parabola and curved as it is; NaN where fewer than seven places count or
+        there is no such vertex between them.
+    """
+    first, weight = fit_parabola(z, F, weights), np.asarray(weights, dtype=np.float64)
+    use = weight > 0
+    if np.count_nonzero(use) < 7:
+        return Parabola(np.nan, np.nan, np.nan)
+    # Scaled by the largest weight as there; numpy's weights multiply the residuals.
+    polynomial = Polynomial.fit(np.asarray(z)[use], np.asarray(F)[use], 4, w=np.sqrt(weight[use] / weight.max()))
+    flat = polynomial.deriv().roots()
+    places = flat[np.abs(flat.imag) < 1e-6 * np.abs(flat).max()].real
+    curved = polynomial.deriv(2)(places) * first.k > 0
+    places = places[curved & (places >= np.asarray(z)[use].min()) & (places <= np.asarray(z)[use].max())]
+    if not places.size:
+        return Parabola(np.nan, np.nan, np.nan)
+    z0 = float(places[np.argmin(np.abs(places - first.z0))])
+    return Parabola(float(polynomial(z0)), float(0.5 * k_B * polynomial.deriv(2)(z0)), z0)
+
+
 def barrier_between(
-    sums: Sequence[Array], frames: Sequence[Array], T: float, z: Array, well: Bools, top: Bools
+    sums: Sequence[Array],
+    frames: Sequence[Array],
+    T: float,
+    z: Array,
+    well: Bools,
+    top: Bools,
+    *,
+    fit: Fit = fit_parabola,
 ) -> Averaged:
     """Barrier above a well, curvature and places, from parabolas through the bottom and the top.
 
@@ -210,6 +252,8 @@ def barrier_between(
         Middles of the bins [m].
     well, top : array of bool (bins,)
         Bins the parabolas go through.
+    fit : callable
+        :func:`fit_parabola`, or :func:`fit_quartic` to see what it misses.
 
     Returns
     -------
@@ -217,16 +261,50 @@ def barrier_between(
         Four numbers: barrier over k_B [K], curvature of the well [J/m^2], place of the well and of the top [m];
         jackknife over blocks.
     """
+    sums, frames = long_blocks(sums, frames)
+    return jackknife(sums, lambda total: _vertices(total, T, z, well, top, fit), weights=frames)
 
-    def of(total: Array) -> Array:
-        rho = total / total[well].max()
-        with np.errstate(divide="ignore"):
-            F = np.where(rho > 0, -T * np.log(np.where(rho > 0, rho, 1.0)), 0.0)
-        bottom, summit = fit_parabola(z[well], F[well], rho[well]), fit_parabola(z[top], F[top], rho[top])
-        return np.array([summit.height - bottom.height, bottom.k, bottom.z0, summit.z0])
+
+def barrier_missed(
+    sums: Sequence[Array], frames: Sequence[Array], T: float, z: Array, well: Bools, top: Bools
+) -> Array:
+    """By how much the parabolas of :func:`barrier_between` miss their points, where it shows beyond the noise.
+
+    Parameters
+    ----------
+    sums, frames, T, z, well, top
+        As :func:`barrier_between`.
+
+    Returns
+    -------
+    array (4,)
+        The same four numbers with terms of fourth order less those of the parabolas; zero where their difference is
+        within 2.5 of its own standard errors, or where quartics cannot be laid.
+    """
+
+    def difference(total: Array) -> Array:
+        bent, plain = (_vertices(total, T, z, well, top, fit) for fit in (fit_quartic, fit_parabola))
+        return bent - plain
 
     sums, frames = long_blocks(sums, frames)
-    return jackknife(sums, of, weights=frames)
+    missed = jackknife(sums, difference, weights=frames)
+    clear = np.abs(missed.value) > 2.5 * np.nan_to_num(missed.error, nan=np.inf)
+    return np.where(clear & np.isfinite(missed.value), missed.value, 0.0)
+
+
+def _vertices(
+    total: Array,
+    T: float,
+    z: Array,
+    well: Bools,
+    top: Bools,
+    fit: Callable[[ArrayLike, ArrayLike, ArrayLike], Parabola],
+) -> Array:
+    rho = total / total[well].max()
+    with np.errstate(divide="ignore"):
+        F = np.where(rho > 0, -T * np.log(np.where(rho > 0, rho, 1.0)), 0.0)
+    bottom, summit = fit(z[well], F[well], rho[well]), fit(z[top], F[top], rho[top])
+    return np.array([summit.height - bottom.height, bottom.k, bottom.z0, summit.z0])
 
 
 # ---- regions ----------------------------------------------------------------------------------------------------

@@ -190,6 +190,8 @@ class InterfaceSums:
         selections = settings.profiles.items()
         self.points = {name: points_of(stream, text, f"interface.profiles.{name}") for name, text in selections}
         self.masses = {name: float(points.mass.mean()) for name, points in self.points.items() if stream.has_masses}
+        counts = zip(stream.species, stream.molecules.counts, strict=True)
+        self.net_charge = float(sum(species.z * n for species, n in counts))
         self.origin = points_of(stream, settings.origin, "interface.origin") if settings.origin else None
         self.density = BlockSums(len(self.points) * (self.edges.size - 1))
         self.charges = _charges(stream) if settings.charge else None

@@ -16,10 +16,11 @@ from cellsim.base import N_A, InputError, Progress
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from cellsim.files.schema import Table
 from mdcoeffs.analysis import Analysis, analyse
+from mdcoeffs.frames.molecules import check_density
 from mdcoeffs.frames.stream import Accumulator, Stream
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
-from mdcoeffs.onsager.displacements import SelfMSD
-from mdcoeffs.onsager.estimate import estimate_onsager, self_diffusion
+from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD
+from mdcoeffs.onsager.estimate import MIN_STEPS, OnsagerEstimate, estimate_onsager, self_diffusion
 from mdcoeffs.onsager.motion import ReplicaMotion, hashes, motion_accumulators, motion_of, motion_of_arrays
 from mdcoeffs.onsager.octp import OctpRun, fit_slopes, read_octp, read_octp_self
 from mdcoeffs.onsager.result import OnsagerResult
@@ -116,6 +117,11 @@ def _window(table: Table) -> tuple[float, float] | None:
 
 
 def _accumulators(stream: Stream, settings: OnsagerSettings) -> dict[str, Accumulator]:
+    if len(stream.file.replicas) == 1 and stream.n_frames <= MIN_STEPS:  # said before the pass, not after it
+        raise InputError(
+            f"{stream.label}: {stream.n_frames} frames are too few, more than {MIN_STEPS} are needed for an Onsager "
+            "coefficient: use a longer run or more replicas"
+        )
     return motion_accumulators(stream, settings.self_part)
 
 
@@ -156,6 +162,7 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
     estimate = estimate_onsager(
         runs, window=settings.window, frame=frame, solvents=solvents, prior_flat=settings.prior_flat, seed=settings.seed
     )
+    estimate = replace(estimate, composition=_composition(runs[0], estimate, solvents))
     moved = [run.to_frame(frame, solvents=solvents if frame == "solvent" else None) for run in runs]
     first, ions = runs[0], list(moved[0].ions)
     assert first.names is not None
@@ -164,9 +171,15 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
     each = [collective_msd(run.R[:, ions], lags) for run in moved]
     msd = _self_msd(motions, ions)
     own, ideal = None, None
+    notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.warnings]
     if msd is not None and estimate.local_exponent is not None:
         own = self_diffusion(msd, window=estimate.local_exponent.window)
         ideal = estimate.ideal(float(own.D[0]), float(own.D[1]))
+        if ideal.Omega_distinct is None:
+            notes.append(
+                "distinct part: not given, since the self part belongs to the barycentric frame and the ions alone do "
+                f"not take this {frame} frame there"
+            )
     return OnsagerResult(
         title=file.title,
         matrix=estimate,
@@ -182,8 +195,29 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
         longest_step=max(motion.longest_step for motion in motions),
         frames=tuple(run.n_frames for run in runs),
         duration=sum(run.duration for run in runs),
-        notes=tuple(f"{doubt.name}: {doubt.text}" for doubt in estimate.warnings),
+        notes=tuple(notes),
     )
+
+
+def _composition(
+    run: CollectiveDisplacements, estimate: OnsagerEstimate, solvents: Sequence[str] | None
+) -> Composition | None:
+    """What takes an estimate to the barycentric frame; None where that needs more than ions and one mean solvent."""
+    assert run.names is not None
+    everything = {run.names[k] for k in run.solvents}
+    some = estimate.frame == "solvent" and solvents is not None and set(solvents) != everything
+    if run.frame != "barycentric" or run.masses is None or some or (estimate.frame == "volume" and len(everything) > 1):
+        return None
+    plus, minus = run.ions
+    M = N_A * np.array(run.masses)  # in the unit of the masses: only ratios enter
+    concentrations = np.array(run.counts) / run.counts[plus] * estimate.c_ions[0]
+    volumes = None
+    if run.molecular_volumes is not None:
+        v = N_A * np.array(run.molecular_volumes)
+        v /= v @ concentrations  # a volume frame divides by what the molecules fill, not by the box
+        volumes = (float(v[plus]), float(v[minus]))
+    density = float(sum(M[k] * concentrations[k] for k in run.solvents))
+    return Composition((float(M[plus]), float(M[minus])), density, volumes)
 
 
 def _self_msd(motions: Sequence[ReplicaMotion], ions: Sequence[int]) -> SelfMSD | None:
@@ -208,6 +242,9 @@ def _from_octp(file: SpeciesFile, settings: OnsagerSettings, runs: Sequence[Octp
     role = {species.role: k for k, species in enumerate(file.species)}
     if file.volume is None or len(file.species) != 3 or len(role) != 3:
         raise InputError(f"{file.path}: OCTP tables of an electrolyte need volume and one cation, anion and solvent")
+    masses = [species.mass * (species.count or 0) for species in file.species if species.mass is not None]
+    mass = sum(masses) if len(masses) == len(file.species) else None
+    check_density(file.species, [species.count or 0 for species in file.species], file.volume, mass)
     ions = [role["cation"], role["anion"]]
     plus, minus = (file.species[k] for k in ions)
     counts = (plus.count or 0, minus.count or 0)

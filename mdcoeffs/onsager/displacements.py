@@ -10,16 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.fft import irfft, next_fast_len, rfft
 
 from cellsim.base import N_A, Array, InputError
 from mdcoeffs.frames.snapshot import uneven
 
 FRAMES = ("barycentric", "solvent", "volume", "lab")
 """Frames of reference of a displacement."""
+ALIKE, ALIKE_STEPS = 0.95, 25
+"""Correlation of the steps of two replicas above which they are one run [1], over at least so many steps."""
 ROLES = ("cation", "anion", "solvent")
 """What a species is in a binary electrolyte."""
 
@@ -180,12 +184,7 @@ class CollectiveDisplacements:
         for q, role in zip(self.z, self.roles or (), strict=True):
             if (role == "cation") != (q > 0) or (role == "anion") != (q < 0):
                 raise InputError(f"a {role} cannot have z = {q:g}; cations have z > 0, anions z < 0, solvents 0")
-        charge = sum(q * n for q, n in zip(self.z, self.counts, strict=True))
-        scale = sum(abs(q) * n for q, n in zip(self.z, self.counts, strict=True))
-        if abs(charge) > 1e-6 * max(scale, 1.0):
-            raise InputError(
-                f"net charge of the box is {charge:g} e, but an electrolyte is neutral: check z and counts"
-            )
+        check_neutral(self.z, self.counts)
         if self.masses is not None and any(m <= 0 for m in self.masses):
             raise InputError(f"masses = {self.masses} must all be positive")
         if self.molecular_volumes is not None and any(v < 0 for v in self.molecular_volumes):
@@ -343,6 +342,27 @@ def _whole(value: float) -> int:
     return round(value)
 
 
+def check_neutral(z: Sequence[float], counts: Sequence[int]) -> None:
+    """Refuse a net charge.
+
+    Parameters
+    ----------
+    z : sequence of float (species,)
+        Charge numbers.
+    counts : sequence of int (species,)
+        Particles of each species.
+
+    Raises
+    ------
+    InputError
+        The charges do not add up to zero.
+    """
+    charge = sum(q * n for q, n in zip(z, counts, strict=True))
+    scale = sum(abs(q) * n for q, n in zip(z, counts, strict=True))
+    if abs(charge) > 1e-6 * max(scale, 1.0):
+        raise InputError(f"net charge of the box is {charge:g} e, but an electrolyte is neutral: check z and counts")
+
+
 def check_even_times(time: ArrayLike) -> None:
     """Refuse times that are not strictly increasing and even, by the rule of `mdcoeffs.frames.snapshot`.
 
@@ -388,16 +408,43 @@ def check_replicas(replicas: Sequence[CollectiveDisplacements]) -> None:
     if not replicas:
         raise InputError("no replica given; at least one is needed")
     first = replicas[0]
-    for k, other in enumerate(replicas[1:], start=1):
+    for k, other in enumerate(replicas[1:], start=2):
         for name in ("z", "counts", "roles", "frame"):
             if getattr(other, name) != getattr(first, name):
                 raise InputError(
-                    f"replica {k} has {name} = {getattr(other, name)}, replica 0 has {getattr(first, name)}"
+                    f"replica {k} has {name} = {getattr(other, name)}, replica 1 has {getattr(first, name)}"
                 )
         for name, slack in (("temperature", 1e-3), ("volume", 2e-2), ("dt", 1e-3)):
             a, b = getattr(first, name), getattr(other, name)
             if abs(a - b) > slack * a:
-                raise InputError(f"replica {k} has {name} = {b:.6g}, replica 0 has {a:.6g}; they must agree")
+                raise InputError(f"replica {k} has {name} = {b:.6g}, replica 1 has {a:.6g}; they must agree")
+    _check_independent(replicas)
+
+
+def _check_independent(replicas: Sequence[CollectiveDisplacements]) -> None:
+    """Refuse replicas that move alike: the same run twice, or parts of one run that overlap.
+
+    The steps of two runs are laid over one another at every shift; the best one decides. Independent runs of N steps
+    agree to about 1/sqrt(9 N) there, the same run stored twice to its rounding.
+    """
+    steps = [np.diff(run.R, axis=0).reshape(run.n_frames - 1, -1) for run in replicas]
+    steps = [each - each.mean(axis=0) for each in steps]  # a drift may be the same in all
+    steps = [each / scale if (scale := np.sqrt(np.mean(each**2))) > 0 else each for each in steps]
+    size = next_fast_len(2 * max((len(each) for each in steps), default=1), real=True)
+    spectra = [rfft(each, size, axis=0) for each in steps] if len(steps) > 1 else []
+    for (a, left), (b, right) in combinations(enumerate(spectra), 2):
+        overlay = irfft(np.einsum("fk,fk->f", left, right.conj()), size)
+        shift = int(np.argmax(overlay))
+        shift -= size if shift > size // 2 else 0
+        one, other = steps[a][max(shift, 0) :], steps[b][max(-shift, 0) :]
+        length = min(len(one), len(other))
+        one, other = one[:length], other[:length]
+        scale = math.sqrt(float(np.sum(one**2) * np.sum(other**2)))
+        if length >= ALIKE_STEPS and scale > 0 and float(np.sum(one * other)) > ALIKE * scale:
+            raise InputError(
+                f"replicas {a + 1} and {b + 1} move alike over {length} steps: they are one run, or parts of one that "
+                "overlap; give every run once"
+            )
 
 
 def mean_volume(replicas: Sequence[CollectiveDisplacements]) -> float:

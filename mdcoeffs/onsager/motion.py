@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints, Progress
 from cellsim.files.folder import file_hash
+from mdcoeffs.frames.molecules import check_density
 from mdcoeffs.frames.paths import Followed, PathRecorder
 from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, Snapshot, inside
 from mdcoeffs.frames.stream import Accumulator, Stream, feed, open_stream, stream_of_arrays, stream_of_universe
-from mdcoeffs.inputs.arrays import array_names, load_arrays, masses_of, times_of, volume_of
+from mdcoeffs.inputs.arrays import array_names, check_volume, load_arrays, masses_of, times_of, volume_of
 from mdcoeffs.inputs.species import Species, SpeciesFile
-from mdcoeffs.onsager.displacements import CollectiveDisplacements
+from mdcoeffs.onsager.displacements import CollectiveDisplacements, check_neutral
 from mdcoeffs.statistics.correlate import SelfSums, self_sums
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,16 @@ def motion_accumulators(stream: Stream, self_part: str) -> dict[str, Accumulator
     Returns
     -------
     dict
+
+    Raises
+    ------
+    InputError
+        A net charge, before anything is read.
     """
+    try:
+        check_neutral([species.z for species in stream.species], stream.molecules.counts)
+    except InputError as error:
+        raise InputError(f"{stream.label}: {error}") from error
     gathered: dict[str, Accumulator] = {"sums": SummedDisplacements(stream.n_frames, len(stream.species))}
     followed = {}
     for number, species in enumerate(stream.species):
@@ -203,12 +213,17 @@ def motion_of_sums(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> Repli
     if used.size < 2:
         raise InputError(f"{used.size} frame(s) lie in the part of the run asked for; at least 2 are needed")
     volume = volume_of(file, data, used)
-    if volume is None:
-        if "box" not in data:
-            raise InputError("no volume: give volume or box in the file, or volume in SPECIES.toml")
+    if "box" in data:
         volumes = np.abs(np.linalg.det(np.asarray(data["box"], dtype=float)))
-        volume = float(np.mean(volumes[used] if volumes.ndim else volumes)) * file.scale("position") ** 3
-    raw = _lab_displacements(file, R[used] - R[used[0]], time[used], volume, counts, masses_of(file))
+        box = float(np.mean(volumes[used] if volumes.ndim else volumes)) * file.scale("position") ** 3
+        if volume is not None:
+            check_volume(volume, box, "the box")
+        volume = box if volume is None else volume
+    if volume is None:
+        raise InputError("no volume: give volume or box in the file, or volume in SPECIES.toml")
+    masses = masses_of(file)
+    check_density(file.species, counts, volume, None if masses is None else float(masses @ np.array(counts)))
+    raw = _lab_displacements(file, R[used] - R[used[0]], time[used], volume, counts, masses)
     return ReplicaMotion(*_without_drift(raw))
 
 
@@ -216,7 +231,7 @@ def motion_of_arrays(file: SpeciesFile, path: Path) -> ReplicaMotion | None:
     """The motion in an array file of summed displacements; None for one that holds positions."""
     if "R" not in array_names(path):
         return None
-    data = load_arrays(path)
+    data = load_arrays(path, file)
     try:
         return motion_of_sums(file, data)
     except InputError as error:

@@ -39,12 +39,27 @@ def test_ideal_solution_is_all_self():
     own = c / (R * T) * np.array([D_plus, D_minus])
     m = build(np.diag(own), c=c, T=T)
     ideal = m.ideal(D_plus, D_minus)
+    assert ideal.Omega_distinct is None  # the self part is barycentric, and nothing takes this matrix there
     assert ideal.t_app == pytest.approx(0.25, rel=1e-14)
     assert ideal.ionicity == pytest.approx(1.0, rel=1e-14)
     assert ideal.kappa_NE == pytest.approx(F**2 * c * (D_plus + D_minus) / (R * T), rel=1e-14)
-    assert np.max(np.abs(ideal.Omega_distinct)) < 1e-12 * own.max()
+    barycentric = build(np.diag(own), c=c, T=T, frame="barycentric").ideal(D_plus, D_minus)
+    assert np.max(np.abs(barycentric.Omega_distinct)) < 1e-12 * own.max()
     assert m.t_plus == pytest.approx(ideal.t_app, rel=1e-14)
     assert m.rho_plus == pytest.approx(ideal.t_app, rel=1e-14)
+
+
+@pytest.mark.parametrize("frame", ["solvent", "barycentric", "volume"])
+def test_distinct_part_is_that_of_the_barycentric_frame_whatever_the_matrix_is_given_in(frame):
+    # Shao 2023, Eq. 24: solvent frame = A barycentric A^T with A_ik = delta_ik + c_i M_k/rho_0, by hand.
+    mix = Composition((0.007, 0.280), 900.0, (0.0, 1.3e-4))
+    A = np.eye(2) + 1000.0 * np.array([[0.007, 0.280], [0.007, 0.280]]) / 900.0
+    solvent = build(A @ OMEGA @ A.T, composition=mix)
+    D_plus, D_minus = 0.3e-10, 0.5e-10
+    self_part = 1000.0 * np.array([D_plus, D_minus]) / (R * 360.0)
+    got = solvent.to_frame(frame).ideal(D_plus, D_minus)
+    assert got.Omega_self == pytest.approx(tuple(self_part), rel=1e-14)
+    assert got.Omega_distinct == pytest.approx(tuple(np.diag(OMEGA) - self_part), rel=1e-12)
 
 
 def test_intervals_are_quantiles_of_what_the_samples_give():

@@ -117,6 +117,21 @@ def test_bad_attenuation_is_refused() -> None:
         attenuation(1e-18, salt="LiTFSI", solvent="EO")
 
 
+@pytest.mark.parametrize("salt", ["LiCl.H2O", "LiCl·H2O", "LiCl.2H2O", "MgCl2.6H2O", "LiCl.", "LiCl*H2O", "LiCl0", ""])
+def test_a_formula_loses_no_atom(salt: str) -> None:
+    pytest.importorskip("xraydb")
+    with pytest.raises(InputError, match=r"write LiCl\(H2O\)2 for a hydrate|no chemical formula"):
+        attenuation(to_si("7.35 keV", "J"), salt=salt, solvent="EO")
+
+
+def test_hydrates_and_decimal_counts_weigh_what_they_should() -> None:
+    pytest.importorskip("xraydb")
+    beam = attenuation(to_si("7.35 keV", "J"), salt="LiCl(H2O)2", solvent="(C2H4O)10.5")
+    # Atomic masses by hand: Li 6.94, Cl 35.45, H 1.008, O 15.999, C 12.011 g/mol.
+    assert beam.M_e == pytest.approx((6.94 + 35.45 + 2 * (2 * 1.008 + 15.999)) * 1e-3, rel=1e-3)
+    assert pytest.approx(10.5 * (2 * 12.011 + 4 * 1.008 + 15.999) * 1e-3, rel=1e-3) == beam.M_0
+
+
 # ---- round trip
 
 

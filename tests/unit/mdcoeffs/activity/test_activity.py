@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
     for run in ("r0", "r1"):
         (where / run).mkdir()
         time = np.arange(300.0)
-        np.savez(where / run / "displacements.npz", time=time, R=np.zeros((300, 3, 3)))
+        np.savez(where / run / "displacements.npz", time=time, R=rng.random((300, 3, 3)))
         np.savez(
             where / run / "positions.npz",
             time=time,

@@ -1,10 +1,12 @@
 """The error of chi in the covariance of a set: D is proportional to chi, so the two move together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cellsim.base import InputError
-from cellsim.electrolyte.onsager import OnsagerMatrix
+from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.files.schema import parse_toml
 from mdcoeffs.chain.to_set import transport_set
@@ -74,11 +76,30 @@ def test_chi_by_concentration_is_independent_and_needs_no_common_grid():
         assert part(found, f"D.y[{k}]", "chi.y[2]") == pytest.approx(slope * 0.04, rel=2e-3)  # second order: 2e-4
 
 
+def test_volumes_must_fill_the_box_simulated():
+    # 1 mol/L of a salt of 100 cm^3/mol leaves 0.9 of a litre for a solvent of 40 cm^3/mol: 22.5 mol/L, 990 g/L.
+    (matrix,) = matrices(1000.0)
+    chi = 'value = 1.5\nsource = "x"'
+    box = replace(matrix, composition=Composition((0.007, 0.28), 990.0))
+    recipe = RECIPE + chi
+    transport_set([box], parse_toml(recipe), name="s", origin="test")
+    for old, new, filled in (("100 cm", "310 cm", 1.21), ("40 cm", "48 cm", 1.18), ("40 cm", "4 cm", 0.19)):
+        with pytest.raises(InputError, match=rf"volumes: V_e = .* fill {filled:.3f} of the box simulated"):
+            transport_set([box], parse_toml(recipe.replace(old, new)), name="s", origin="test")
+    for old, new, message in (("287 g", "287 kg", "check their units"), ("44 g", "44 kg", "fill 0.101 of the box")):
+        with pytest.raises(InputError, match=message):
+            transport_set([box], parse_toml(recipe.replace(old, new)), name="s", origin="test")
+
+
 @pytest.mark.parametrize(
     ("chi", "message"),
     [
         ('value = 1.5\nstandard_error = -1\nsource = "x"', "must not be negative"),
         ('x = [0.4, 1.2]\nvariable = "c"\ny = [1, 2]\nstandard_error = [0.1]\nsource = "x"', "must be 2 numbers"),
+        (
+            'x = [0.4, 0.4503, 1.2]\nvariable = "c"\ny = [1, 0, 2]\nsource = "x"',
+            "chi falls to zero at c = 0.4503 mol/L",
+        ),
         ('expression = "1 + c"\nstandard_error = 0.1\nsource = "x"', "not with an expression"),
     ],
 )

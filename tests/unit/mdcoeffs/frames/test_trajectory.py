@@ -1,5 +1,6 @@
 """Files to displacements: every format gives the same, and every bad file one clear sentence."""
 
+import gc
 import json
 import os
 import pickle
@@ -124,7 +125,12 @@ class Read:
 def stream_of(folder, *names, species=SPECIES, **options):
     replica = Replica(topology=folder / "top.data", trajectory=tuple(folder / name for name in names))
     universe, files = open_replica(replica, timestep=STEP)
-    file = SpeciesFile(Path("SPECIES.toml"), 300.0, species, (), **({"timestep": STEP} | options))
+    if "frame_interval" not in options:
+        # What each kind of file needs: a dump numbers its frames in steps, a DCD of MDAnalysis has no remark.
+        options = {"lammpstrj": {"timestep": STEP}, "gz": {"timestep": STEP}, "dcd": {"timestep": 100 * STEP}}.get(
+            names[0].rsplit(".", 1)[-1], {}
+        ) | options
+    file = SpeciesFile(Path("SPECIES.toml"), 300.0, species, (), **options)
     return replace(stream_of_universe(file, universe, files, label=names[0]), scratch=folder / "scratch")
 
 
@@ -241,6 +247,196 @@ def test_each_snapshot_keeps_its_own_box(folder):
     assert volume == pytest.approx((16 + 0.1 * (FRAMES - 1) / 2) * 256e-30, rel=1e-5)
 
 
+# ---- times ------------------------------------------------------------------------------------------------------
+
+
+def write_dcd(path, positions, remarks, *, dt=0.1, nsavc=100, istart=0):
+    """As each program writes it: the time step in AKMA units, but LAMMPS in its own."""
+    universe = mda.Universe.empty(positions.shape[1], trajectory=True)
+    options = {"dt": dt, "nsavc": nsavc, "istart": istart, "remarks": remarks}
+    with mda.Writer(str(path), positions.shape[1], **options) as writer:
+        for frame in positions:
+            universe.atoms.positions = frame % 16
+            universe.dimensions = [*BOX, 90, 90, 90]
+            writer.write(universe.atoms)
+
+
+@pytest.mark.parametrize(
+    "remarks", ["REMARKS FILENAME=run.dcd CREATED BY NAMD", "Created by OpenMM", "* CHARMM 45 OF A LIQUID"]
+)
+def test_a_dcd_of_a_known_writer_says_its_times(folder, remarks):
+    write_dcd(folder / "run.dcd", system(), remarks, dt=0.1, nsavc=100, istart=500)
+    displacements = read(folder, "run.dcd", timestep=None).displacements
+    # Written with 0.1 ps between frames, the first after 500 steps of 1 fs.
+    assert displacements.dt == pytest.approx(1e-13, rel=1e-5)
+    assert displacements.time[0] == pytest.approx(5e-13, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "remarks", ["", "REMARKS FILENAME=namd.dcd CREATED BY LAMMPS", "Created by DCD plugin", "my charmming liquid"]
+)
+def test_a_dcd_of_another_writer_needs_its_time(folder, remarks):
+    write_dcd(folder / "run.dcd", system(), remarks, dt=7.0, nsavc=100, istart=500)
+    with pytest.raises(InputError, match=r"run.dcd: DCD files do not say .* timestep = .* or frame_interval = "):
+        read(folder, "run.dcd", timestep=None)
+    by_step = read(folder, "run.dcd", timestep=3e-15).displacements
+    assert by_step.dt == pytest.approx(3e-13, rel=1e-12)
+    assert by_step.time[0] == pytest.approx(500 * 3e-15, rel=1e-12)
+    assert read(folder, "run.dcd", frame_interval=2e-13).displacements.dt == pytest.approx(2e-13, rel=1e-12)
+
+
+def write_xyz(path, positions):
+    with path.open("w") as stream:
+        for t, frame in enumerate(positions):
+            stream.write(f"{len(frame)}\n i = {t}, time = {0.5 * t}\n")
+            stream.writelines("X {} {} {}\n".format(*row) for row in frame)
+
+
+def write_pdb(path, positions):
+    with path.open("w") as stream:
+        for t, frame in enumerate(positions):
+            stream.write(f"MODEL {t + 1:8d}\n")
+            for k, (x, y, z) in enumerate(frame):
+                stream.write(f"ATOM  {k + 1:5d}  X   RES A   1    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00           X\n")
+            stream.write("ENDMDL\n")
+
+
+@pytest.mark.parametrize("kind", ["xyz", "pdb"])
+def test_frames_without_times_need_frame_interval(folder, kind):
+    path = folder / f"run.{kind}"
+    positions = system()
+    {"xyz": write_xyz, "pdb": write_pdb}[kind](path, positions)
+    options = {"coordinates": "unwrapped", "volume": 4096e-30}
+    with pytest.raises(InputError, match=rf"run.{kind}: {kind.upper()} files do not say .* give frame_interval = "):
+        read(folder, path.name, **options)
+    with pytest.raises(InputError, match="timestep goes with files that number their frames in MD steps"):
+        read(folder, path.name, timestep=1e-15, **options)
+    got = read(folder, path.name, frame_interval=2e-13, **options).displacements
+    assert got.dt == pytest.approx(2e-13, rel=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:Reader has no dt information")
+def test_a_universe_of_several_files_and_one_in_memory(folder):
+    positions = system()
+    write_binary(folder / "a.xtc", positions[:20])
+    write_binary(folder / "b.xtc", positions[20:], times=[0.1 * t for t in range(20, FRAMES)])
+    write_xyz(folder / "c.xyz", positions[20:])
+    for second, certain in (("b.xtc", True), ("c.xyz", False)):
+        universe = mda.Universe(str(folder / "top.data"), [str(folder / "a.xtc"), str(folder / second)])
+        if certain:
+            got = collective_displacements(universe, SPECIES, temperature=300.0)
+            assert np.abs(got.R - true_displacements(positions)[0]).max() < 0.06e-10
+            assert got.time[-1] == pytest.approx(3.9e-12, rel=1e-6)
+        else:
+            with pytest.raises(InputError, match="CHAIN files do not say"):
+                collective_displacements(universe, SPECIES, temperature=300.0)
+    with pytest.raises(InputError, match="MEMORY files do not say"):
+        collective_displacements(open_with(folder, positions)[0], SPECIES, temperature=300.0)
+
+
+def test_both_keys_of_time_contradict(folder):
+    write_dump(folder / "run.lammpstrj", system())
+    with pytest.raises(InputError, match="timestep and frame_interval both say"):
+        read(folder, "run.lammpstrj", timestep=1e-15, frame_interval=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([100 * t for t in range(20)] + [1900] + [100 * t for t in range(20, 39)], "frame 20 repeats the time"),
+        ([100 * t for t in range(20)] + [100 * t for t in range(10, 30)], "frame 20 is earlier than"),
+        ([100 * t for t in range(20)] + [100 * t + 500 for t in range(20, 40)], "frame 20 does not follow"),
+    ],
+)
+def test_frame_interval_hides_no_joint(folder, steps, message):
+    write_dump(folder / "run.lammpstrj", system(), steps=steps)
+    with pytest.raises(InputError, match=message):
+        read(folder, "run.lammpstrj", timestep=None, frame_interval=1e-13)
+    write_binary(folder / "run.xtc", system(), times=[1e-3 * step for step in steps])
+    with pytest.raises(InputError, match=message):
+        read(folder, "run.xtc", frame_interval=1e-13)
+    write_dump(folder / "a.lammpstrj", system()[:20], steps=steps[:20])
+    write_dump(folder / "b.lammpstrj", system()[20:], steps=steps[20:])
+    with pytest.raises(InputError, match=message):
+        read(folder, "a.lammpstrj", "b.lammpstrj", frame_interval=1e-13)
+
+
+def test_frame_interval_that_contradicts_the_file_is_said(folder, caplog):
+    write_binary(folder / "run.xtc", system())
+    assert read(folder, "run.xtc", frame_interval=2e-13, stride=2).displacements.dt == pytest.approx(4e-13, rel=1e-12)
+    said = "run.xtc: frames are 0.1 ps apart by the file; frame_interval makes it 0.2 ps"
+    assert [record.getMessage() for record in caplog.records] == [said]
+    caplog.clear()
+    read(folder, "run.xtc", frame_interval=1e-13, stride=2)
+    assert not caplog.records
+
+
+def test_frame_interval_goes_on_over_a_restart_of_the_count(folder):
+    positions = system()
+    write_dump(folder / "a.lammpstrj", positions[:20])
+    write_dump(folder / "b.lammpstrj", positions[20:])
+    joined = read(folder, "a.lammpstrj", "b.lammpstrj", frame_interval=1e-13).displacements
+    assert np.abs(joined.R - true_displacements(positions)[0]).max() < 1e-20
+    assert joined.time == pytest.approx(1e-13 * np.arange(FRAMES), rel=1e-12)
+    write_dump(folder / "b.lammpstrj", positions[19:])  # begins with the last frame of a
+    with pytest.raises(InputError, match="frame 20 has the very positions of the frame before"):
+        read(folder, "a.lammpstrj", "b.lammpstrj", frame_interval=1e-13)
+    write_binary(folder / "zero.xtc", positions, times=[0.0] * FRAMES)
+    assert read(folder, "zero.xtc", frame_interval=1e-13).displacements.dt == pytest.approx(1e-13, rel=1e-12)
+
+
+def write_breathing(path, positions, columns):
+    """At constant pressure: the box breathes about its middle, the positions with it; by `columns` of a LAMMPS dump."""
+    with path.open("w") as stream:
+        for t, frame in enumerate(positions):
+            edge = 16 + np.sin(1.3 * t)
+            low = 8 - edge / 2
+            inside = (frame - np.floor(frame / 16) * 16) / 16 if columns in ("x y z", "xs ys zs") else frame / 16
+            shown = inside if columns.startswith("xs") else low + inside * edge
+            stream.write(f"ITEM: TIMESTEP\n{100 * t}\nITEM: NUMBER OF ATOMS\n{len(frame)}\n")
+            stream.write(f"ITEM: BOX BOUNDS pp pp pp\n{f'{low} {low + edge}' + chr(10)}" + f"{low} {low + edge}\n" * 2)
+            stream.write(f"ITEM: ATOMS id type {columns}\n")
+            stream.writelines(f"{k + 1} {TYPES[k]} {x} {y} {z}\n" for k, (x, y, z) in enumerate(shown))
+
+
+@pytest.mark.parametrize("columns", ["xs ys zs", "xsu ysu zsu", "xu yu zu"])
+def test_scaled_coordinates_at_constant_pressure(folder, columns):
+    write_breathing(folder / "plain.lammpstrj", system(), "x y z")
+    write_breathing(folder / "other.lammpstrj", system(), columns)
+    plain, other = (read(folder, f"{name}.lammpstrj") for name in ("plain", "other"))
+    # float32 positions of 16 angstrom, summed over 8 molecules and 40 frames: measured 6e-16 m
+    assert np.abs(other.displacements.R - plain.displacements.R).max() < 2e-15
+    assert np.abs(other.motion.drift - plain.motion.drift).max() < 2e-15
+
+
+@pytest.mark.parametrize("kind", ["xtc", "lammpstrj", "flags", "xyz"])
+def test_wrapped_positions_called_unwrapped(folder, kind):
+    positions = system() * 0.25 + 6.0 * np.arange(20)[None, :, None]  # steps of 0.25 angstrom, all over the box
+    name = "run.lammpstrj" if kind == "flags" else f"run.{kind}"
+    options = {"xtc": {}, "xyz": {"frame_interval": 1e-13, "volume": 4096e-30}}.get(kind, {})
+    if kind == "xtc":
+        write_binary(folder / name, positions)
+    elif kind == "xyz":
+        write_xyz(folder / name, positions % 16)
+    else:
+        write_dump(folder / name, positions, flags=kind == "flags")
+    if kind == "flags":  # a restart that lost them: counted anew from frame 20 on
+        lines = (folder / name).read_text().splitlines()
+        new = [" ".join([*line.split()[:5], "0 0 0"]) if len(line.split()) == 8 else line for line in lines[29 * 20 :]]
+        (folder / name).write_text("\n".join([*lines[: 29 * 20], *new]) + "\n")
+    with pytest.raises(InputError, match=r"of the box where molecules else move less .* the positions are wrapped"):
+        read(folder, name, coordinates="unwrapped", **options)
+
+
+@pytest.mark.parametrize("step", [0.05, 0.3, 1.0, 3.0])
+def test_unwrapped_positions_are_believed_however_far_they_move(folder, step):
+    positions = (16 * step * np.random.default_rng(7).normal(size=(200, 20, 3))).cumsum(axis=0)
+    data = {"time": np.arange(200.0), "positions": positions * 1e-10, "labels": np.repeat(["Li", "X", "S"], [4, 4, 12])}
+    for box in ({"box": np.eye(3) * 16e-10}, {}):
+        run = collective_displacements(data | box, SPECIES, temperature=300.0, coordinates="unwrapped", volume=4.1e-27)
+        assert run.n_frames == 200
+
+
 # ---- a killed run resumes ---------------------------------------------------------------------------------------
 
 
@@ -320,6 +516,16 @@ def test_bad_masses(folder):
     assert read(folder, "run.lammpstrj", ignore="type 3", species=species).displacements.counts == (4, 4, 8)
 
 
+def test_masses_and_counts_beside_a_topology_must_agree(folder):
+    write_dump(folder / "run.lammpstrj", system())
+    anion = replace(SPECIES[1], mass=48.1e-3 / 6.02214076e23, count=4)
+    assert read(folder, "run.lammpstrj", species=(SPECIES[0], anion, SPECIES[2])).displacements.counts[1] == 4
+    heavy, many = replace(anion, mass=2 * anion.mass), replace(anion, count=8)
+    for other, message in ((heavy, "mass = 96.2 g/mol, but the masses of the topology give 48"), (many, "hold 4 of")):
+        with pytest.raises(InputError, match=message):
+            read(folder, "run.lammpstrj", species=(SPECIES[0], other, SPECIES[2]))
+
+
 def test_topology_without_bonds(folder):
     write_data(folder / "top.data", system()[0], bonds=False)
     write_dump(folder / "run.lammpstrj", system())
@@ -341,6 +547,29 @@ def test_last_frame_cut_short(folder, kind, cut):
     path.write_bytes(path.read_bytes()[:-cut])
     with pytest.raises(InputError, match=r"cut short|cannot be read"):
         read(folder, path.name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("ITEM: TIMESTEP", "ITEM: UNITS\nreal\n"), ("ITEM: NUMBER", "ITEM: TIME\n0\n")]
+)
+def test_a_dump_with_lines_the_reader_does_not_know(folder, old, new):
+    write_dump(folder / "run.lammpstrj", system())
+    text = (folder / "run.lammpstrj").read_text()
+    (folder / "run.lammpstrj").write_text(text.replace(old, new + old))
+    with pytest.raises(InputError, match=r"has the lines ITEM: \w+, which .* dump_modify units no time no"):
+        read(folder, "run.lammpstrj")
+
+
+def test_an_atom_lost_on_the_way(folder):
+    write_dump(folder / "run.lammpstrj", system())
+    lines = (folder / "run.lammpstrj").read_text().splitlines()
+    for frame in range(25, FRAMES):  # 29 lines a frame, the count in the fourth
+        lines[29 * frame + 3] = "19"
+    lost = {29 * frame + 28 for frame in range(25, FRAMES)}
+    text = "\n".join(line for k, line in enumerate(lines) if k not in lost) + "\n"
+    (folder / "run.lammpstrj").write_text(text)
+    with pytest.raises(InputError, match="frame 25 has 19 atoms and the topology 20: atoms were lost or added there"):
+        read(folder, "run.lammpstrj")
 
 
 def test_frames_out_of_order_or_duplicated(folder):
@@ -384,14 +613,33 @@ def test_jump_too_long(folder):
         read(folder, "run.lammpstrj")
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # MDAnalysis' half-built reader
-def test_wrong_files(folder):
-    (folder / "noise.xtc").write_bytes(b"no trajectory at all")
-    with pytest.raises(InputError, match="cannot be read as a trajectory"):
-        read(folder, "noise.xtc")
-    (folder / "other.data").write_text("LAMMPS data file\n\nnothing\n")
-    with pytest.raises(InputError, match="cannot be read as a topology"):
-        open_replica(Replica(topology=folder / "other.data", trajectory=(folder / "noise.xtc",)))
+@pytest.mark.parametrize("content", [b"no trajectory at all", b""], ids=["noise", "empty"])
+@pytest.mark.parametrize(
+    "kind", ["xtc", "trr", "dcd", "nc", "xyz", "tng", "gsd", "h5md", "trz", "pdb", "inpcrd", "mol2", "lammpstrj", "foo"]
+)
+def test_wrong_files(folder, monkeypatch, kind, content):
+    # A reader that fails while it is made must not complain a second time when it is collected.
+    later = []
+    monkeypatch.setattr(sys, "unraisablehook", later.append)
+    (folder / f"noise.{kind}").write_bytes(content)
+    with pytest.raises(InputError, match=rf"noise.{kind}: (cannot be read as a trajectory|needs a reader)") as caught:
+        read(folder, f"noise.{kind}")
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 450
+    expected = {
+        "tng": "please install pytng",
+        "gsd": "please install gsd",
+        "foo": 'say trajectory_format, such as "XTC"',
+    }
+    assert (expected.get(kind, "") if content else "the file is empty") in message
+    if kind == "xtc":
+        for name, text in (("other.data", "LAMMPS data file\n\nnothing\n"), ("other.gro", "none"), ("other.foo", "x")):
+            (folder / name).write_text(text)
+            with pytest.raises(InputError, match="cannot be read as a topology"):
+                open_replica(Replica(topology=folder / name, trajectory=(folder / "noise.xtc",)))
+    del caught
+    gc.collect()
+    assert not later
 
 
 def test_molecules_of_unequal_mass_are_not_an_ion(folder):

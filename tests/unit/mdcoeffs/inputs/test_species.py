@@ -1,14 +1,17 @@
 """SPECIES.toml, array files and published tables: what is read, and one sentence for what cannot be."""
 
+import shutil
+
 import numpy as np
 import pytest
 from md_toys import WALK, walk_arrays, walkers
 
 from cellsim.base import N_A, InputError
+from mdcoeffs.frames.molecules import check_density
 from mdcoeffs.frames.stream import feed, open_stream
 from mdcoeffs.inputs.arrays import read_published
-from mdcoeffs.inputs.species import read_species
-from mdcoeffs.onsager import read_estimate
+from mdcoeffs.inputs.species import Species, read_species
+from mdcoeffs.onsager import ANALYSIS, read_estimate
 from mdcoeffs.onsager.motion import motion_accumulators, motion_of, motion_of_replica
 
 
@@ -64,6 +67,61 @@ def test_summed_displacements_and_hdf5(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "unit", "message"),
+    [
+        ("positions", "angstrom", ""),
+        ("time", "ps", ""),
+        ("positions", "nm", r"positions is in 'nm' by the file, but \[units\] says 'angstrom'; say position = \"nm\""),
+        ("box", "nm", "box is in 'nm' by the file"),
+        ("time", "fs", r"time is in 'fs' by the file, but \[units\] says 'ps'"),
+        ("volume", "nm^3", r"volume is in 'nm\^3' by the file, but \[units\] says nothing, which means m\^3"),
+        ("time", "angstrom", "the unit of time"),
+    ],
+)
+def test_units_stated_twice_must_agree(tmp_path, name, unit, message):
+    import h5py
+
+    run, _ = made()
+    arrays = walk_arrays(*made()) | {"volume": np.array(run.volume)}
+    with h5py.File(tmp_path / "run.h5", "w") as data:
+        for key, values in arrays.items():
+            data[key] = values.astype("S2") if key == "labels" else values
+        data[name].attrs["units"] = unit
+    (tmp_path / "SPECIES.toml").write_text(WALK.replace("run.npz", "run.h5"))
+    if not message:
+        assert motion_of_replica(read_species(tmp_path / "SPECIES.toml")).displacements.n_frames == 200
+        return
+    with pytest.raises(InputError, match=message):
+        motion_of_replica(read_species(tmp_path / "SPECIES.toml"))
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.3, 1000.0])
+def test_volume_and_box_must_agree(tmp_path, factor):
+    run, _ = made()
+    write(tmp_path)
+    for volume, message in (
+        (1.01 * run.volume, ""),
+        (factor * run.volume, "the volume stated is .* but the box gives 16.6"),
+    ):
+        (tmp_path / "SPECIES.toml").write_text(f'volume = "{volume} m^3"\n' + WALK)
+        file = read_species(tmp_path / "SPECIES.toml")
+        if not message:
+            assert motion_of_replica(file).displacements.volume == pytest.approx(volume, rel=1e-12)
+            continue
+        with pytest.raises(InputError, match=message):
+            motion_of_replica(file)
+        both = write(tmp_path, f'volume = "{volume} m^3"\n' + WALK, volume=np.array(run.volume), box=None)
+        with pytest.raises(InputError, match=r"but the array volume gives 16\.6"):
+            motion_of_replica(both)
+        species = WALK
+        for role, count in (("cation", 10), ("anion", 10), ("solvent", 60)):
+            species = species.replace(f'role = "{role}"', f'role = "{role}"\ncount = {count}')
+        sums = {"positions": None, "labels": None, "masses": None, "R": run.R * 1e10, "volume": np.array(volume)}
+        with pytest.raises(InputError, match=r"but the box gives 16\.6"):
+            motion_of_replica(write(tmp_path, species, **sums))
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"box": None, "volume": 1.0}, "volume"),
@@ -86,6 +144,51 @@ def test_bad_arrays(tmp_path, changes, message):
         motion_of_replica(file)
 
 
+def test_net_charge_and_too_few_frames_are_said_before_anything_is_read(tmp_path):
+    charged = write(tmp_path, WALK.replace("charge = -1", "charge = -2"))
+    with pytest.raises(InputError, match=r"run.npz: net charge of the box is -10 e"):
+        ANALYSIS.accumulators(open_stream(charged, scratch=tmp_path), read_estimate(charged))
+    short = write(tmp_path, WALK.replace("[units]", 'stop = "49 ps"\n[units]'))
+    with pytest.raises(InputError, match=r"run.npz: 50 frames are too few, more than 50 are needed"):
+        ANALYSIS.accumulators(open_stream(short, scratch=tmp_path), read_estimate(short))
+
+
+def with_stated(key, li, x, s):
+    """The made-up run with a key for each species."""
+    toml = WALK
+    for role, value in (("cation", li), ("anion", x), ("solvent", s)):
+        if value is not None:
+            toml = toml.replace(f'role = "{role}"', f'role = "{role}"\n{key} = {value}')
+    return toml
+
+
+def test_masses_and_counts_stated_twice_must_agree(tmp_path):
+    # The array has the masses 7, 280 and 88 g/mol, in any unit: what SPECIES.toml says must be in the same ratio.
+    run, _ = made()
+    M = list(run.masses)
+    quoted = [f'"{m:.6g} g/mol"' for m in M]
+    motion_of_replica(write(tmp_path, with_stated("mass", *quoted)))
+    file = write(tmp_path, with_stated("mass", *quoted), masses=1e-3 / N_A * np.repeat(M, [10, 10, 60]))
+    assert motion_of_replica(file).displacements.frame == "barycentric"
+    for wrong in ((f'"{2 * M[0]:.6g} g/mol"', *quoted[1:]), (quoted[0], f'"{M[1] / 2:.6g} g/mol"', None)):
+        with pytest.raises(InputError, match=r"\.mass = .* but the array masses give .* leave one of them out"):
+            motion_of_replica(write(tmp_path, with_stated("mass", *wrong)))
+    motion_of_replica(write(tmp_path, with_stated("count", 10, 10, 60)))
+    with pytest.raises(InputError, match=r"species.S.count = 66, but the labels hold 60 of them"):
+        motion_of_replica(write(tmp_path, with_stated("count", 10, 10, 66)))
+
+
+@pytest.mark.parametrize(
+    "time", [np.r_[np.arange(100.0), np.arange(99.0, 199.0)], np.r_[np.arange(100.0), np.arange(105.0, 205.0)]]
+)
+def test_frame_interval_hides_no_joint_of_arrays(tmp_path, time):
+    file = write(tmp_path, WALK.replace('title = "made up"', 'frame_interval = "2 ps"'), time=time)
+    with pytest.raises(InputError, match="frame 100 does not follow at the first step"):
+        motion_of_replica(file)
+    file = write(tmp_path, WALK.replace('title = "made up"', 'frame_interval = "2 ps"'), time=np.zeros(200))
+    assert motion_of_replica(file).displacements.dt == pytest.approx(2e-12, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -105,6 +208,8 @@ def test_bad_arrays(tmp_path, changes, message):
         ("[units]", '[estimate]\nsolvents = ["Li"]\n[units]', "'Li' is not a solvent here; allowed: S"),
         ("[units]", '[estimate]\nframe = "lab"\n[units]', '"solvent" | "barycentric" | "volume"'),
         ('position = "angstrom"', 'position = "ps"', "units.position"),
+        ('title = "made up"', 'timestep = "2 fs"', "timestep goes with trajectory and says nothing of arrays"),
+        ('title = "made up"', 'ignore = "type 1"', "ignore goes with trajectory and says nothing of arrays"),
     ],
 )
 def test_bad_species_file(tmp_path, old, new, message):
@@ -113,6 +218,77 @@ def test_bad_species_file(tmp_path, old, new, message):
         read_estimate(write(tmp_path, WALK.replace(old, new, 1)))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ('[units]\nposition = "bohr"', "units goes with arrays and says nothing of trajectory"),
+        ('timestep = "2 fs"\nframe_interval = "1 ps"', "timestep and frame_interval both say"),
+    ],
+)
+def test_keys_that_a_trajectory_cannot_heed(tmp_path, key, message):
+    for name in ("top.data", "run.xtc"):
+        (tmp_path / name).write_bytes(b"")
+    toml = WALK.replace('arrays = "run.npz"', 'topology = "top.data"\ntrajectory = "run.xtc"')
+    toml = toml.replace(WALK[WALK.index("[units]") : WALK.index("[species.Li]")], key + "\n")
+    (tmp_path / "SPECIES.toml").write_text(toml)
+    with pytest.raises(InputError, match=message):
+        read_species(tmp_path / "SPECIES.toml")
+
+
+@pytest.mark.parametrize(("unit", "density"), [("nm", "0.00482"), ("pm", r"4.82e\+06"), ("m", "4.82e-30")])
+def test_box_that_no_electrolyte_has(tmp_path, unit, density):
+    # 10 Li, 10 X and 60 S at 1 mol/L: 0.602 x 8 = 4.82 per nm^3; by the units 10^-3, 10^6 and 10^-30 of that.
+    file = write(tmp_path, WALK.replace('"angstrom"', f'"{unit}"'))
+    with pytest.raises(
+        InputError, match=rf"run.npz: {density} molecules per nm\^3 lie outside .*Li .* mol/L.*check the unit"
+    ):
+        feed(stream := open_stream(file, scratch=tmp_path), motion_accumulators(stream, "none"))
+
+
+def test_density_of_liquids_salts_and_mistakes():
+    salt = (Species("Li", 1, "cation"), Species("X", -1, "anion"))
+    water = (*salt, Species("W", 0, "solvent"))
+    nm3 = 1e-27
+    good = [
+        (salt, (418, 418), 10),  # molten LiF, 1.8 g/cm^3
+        (salt, (6, 6), 1000),  # 10 mmol/L of ions in an implicit solvent
+        (water, (6, 6, 330), 10),  # 1 mol/L in water
+        (water, (200, 200, 25), 216),  # a polymer of 25 chains
+        (water, (6, 6, 330), 100),  # a slab in nine parts of vacuum
+    ]
+    for species, counts, volume in good:
+        check_density(species, counts, volume * nm3)
+    bad = [(salt, (6, 6), 1e5), (salt, (418, 418), 0.01), (water, (6, 6, 330), 1e4), (water, (6, 6, 330), 0.01)]
+    for species, counts, volume in bad:
+        with pytest.raises(InputError, match=r"molecules per nm\^3 lie outside"):
+            check_density(species, counts, volume * nm3)
+    with pytest.raises(InputError, match=r"1.11 kg/m\^3 lies outside"):  # one water in 3 nm for 3 angstrom
+        check_density(water, (0, 0, 1), 27 * nm3 / 50, mass=2.9915e-26 / 50)
+
+
+@pytest.mark.parametrize("same", ["path", "link", "copy"])
+def test_one_run_given_as_two_replicas(tmp_path, same):
+    write(tmp_path)
+    if same == "link":
+        (tmp_path / "other.npz").symlink_to(tmp_path / "run.npz")
+    elif same == "copy":
+        shutil.copy(tmp_path / "run.npz", tmp_path / "other.npz")
+    other = "run.npz" if same == "path" else "other.npz"
+    replicas = f'[[replica]]\narrays = "run.npz"\n[[replica]]\narrays = "{other}"\n'
+    (tmp_path / "SPECIES.toml").write_text(WALK.replace('arrays = "run.npz"', "") + replicas)
+    with pytest.raises(InputError, match=rf"run.npz and {other} of replicas 1 and 2 hold the same run"):
+        read_species(tmp_path / "SPECIES.toml")
+
+
+def test_one_file_twice_in_a_run(tmp_path):
+    (tmp_path / "top.data").write_bytes(b"")
+    (tmp_path / "run.xtc").write_bytes(bytes(range(100)))
+    toml = WALK.replace('arrays = "run.npz"', 'topology = "top.data"\ntrajectory = ["run.xtc", "run.xtc"]')
+    (tmp_path / "SPECIES.toml").write_text(toml.replace(WALK[WALK.index("[units]") : WALK.index("[species.Li]")], ""))
+    with pytest.raises(InputError, match=r"run.xtc and run.xtc of replica 1 hold the same run"):
+        read_species(tmp_path / "SPECIES.toml")
 
 
 PUBLISHED = """

@@ -107,6 +107,11 @@ def test_density_is_a_histogram(known):
     np.testing.assert_allclose(result.density.value[result.profiles.index("Li")], expected, rtol=1e-9, atol=0)
 
 
+def test_net_charge_is_said(known):
+    _, result, _ = known  # 12 Li and 10 TFSI
+    assert any(note.startswith("net charge: the species carry +2 e together") for note in result.notes)
+
+
 def test_populations_and_excess(known):
     ions, result, _ = known
     z = wrap(ions[:, :12, 2], 30.0)

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import beta, gamma
 
 from cellsim.base import InputError, k_B
-from mdcoeffs.interface.profiles import fit_parabola
+from mdcoeffs.interface.profiles import barrier_between, barrier_missed, fit_parabola, fit_quartic
 from mdcoeffs.interface.rates import (
     duration,
     equilibration_coefficient,
@@ -170,6 +170,37 @@ def test_parabola_is_found_exactly_and_without_a_half():
     assert found.z0 == pytest.approx(28e-10, rel=1e-9)
     assert found.height == pytest.approx(2500.0, rel=1e-9)
     assert np.isnan(fit_parabola(z, F, np.where(np.arange(31) < 2, 1.0, 0.0)).k)
+
+
+@pytest.mark.parametrize("half", [0.3, 0.6])
+def test_quartics_find_a_quartic_exactly_and_parabolas_say_what_they_miss(half):
+    # F = A (x^2 - 1)^2 over k_B, x in units of 4 angstrom: barrier A, curvature of the well 4 A, without 1/2.
+    A, T, unit = 7712.0, 700.0, 4e-10
+    z = np.linspace(-8e-10, 8e-10, 321)
+    F = A * ((z / unit) ** 2 - 1) ** 2
+    well, top = np.abs(z - unit) <= half * unit, np.abs(z) <= half * unit
+    sums, frames = [np.exp(-F / T) * np.ones((8, 1))], [np.ones(8)]
+    plain = barrier_between(sums, frames, T, z, well, top)
+    exact = np.array([A, 4 * A * k_B / unit**2, unit, 0.0])
+    bent = barrier_between(sums, frames, T, z, well, top, fit=fit_quartic)
+    assert bent.value[:3] == pytest.approx(exact[:3], rel=1e-6)
+    assert abs(bent.value[3]) < 1e-6 * unit
+    missed = barrier_missed(sums, frames, T, z, well, top)
+    assert missed[:2] == pytest.approx((exact - plain.value)[:2], rel=1e-5)
+    assert missed[0] > (0.01 if half > 0.5 else 0.001) * A  # 7695 and 7281 K for 7712 K
+
+
+def test_noise_is_not_taken_for_a_missed_parabola():
+    rng = np.random.default_rng(5)
+    T, z = 700.0, np.linspace(-4e-10, 4e-10, 41)
+    k, top_k = 0.6 / k_B, 0.3 / k_B
+    F = np.where(z < 0, k * (z + 2e-10) ** 2, 3000.0 - top_k * (z - 2e-10) ** 2)
+    well, top = np.abs(z + 2e-10) <= 1e-10, np.abs(z - 2e-10) <= 1e-10
+    flagged = 0
+    for _ in range(60):
+        counts = rng.poisson(400 * np.exp(-F / T), size=(16, z.size)).astype(float)
+        flagged += bool(np.any(barrier_missed([counts], [np.ones(16)], T, z, well, top)[:2]))
+    assert flagged <= 9  # two numbers beyond 2.5 errors of 15 degrees of freedom: 5 % expected, measured 3 of 60
 
 
 # ---- verdict ----------------------------------------------------------------------------------------------------

@@ -153,6 +153,25 @@ def test_replicas_that_differ_are_refused():
     assert mean_volume([build(), build(volume=1.01e-26)]) == pytest.approx(1.005e-26, rel=1e-12)
 
 
+def long(seed, frames=400, drift=0.0):
+    rng = np.random.default_rng(seed)
+    R = np.cumsum(rng.standard_normal((frames, 4, 3)) + drift, axis=0)
+    return build(R=R, time=np.arange(float(frames)))
+
+
+def test_one_run_given_as_two_replicas_is_refused():
+    whole = long(1)
+    rounded = build(R=np.round(whole.R, 1), time=whole.time)  # as another format would store it
+    part = build(R=whole.R[150:350] - whole.R[150], time=np.arange(200.0))
+    later = build(R=np.concatenate([whole.R[300:], whole.R[-1] + long(2).R[:300]]), time=whole.time)
+    for other, steps in ((whole, 399), (rounded, 399), (part, 199), (later, 99)):
+        with pytest.raises(InputError, match=rf"replicas 2 and 3 move alike over {steps} steps"):
+            check_replicas([long(3), whole, other])
+    # Runs that only share a drift, or are short, are not the same.
+    check_replicas([long(seed, drift=10.0) for seed in range(6)])
+    check_replicas([long(seed, frames=30) for seed in range(12)])
+
+
 def test_self_msd_checks():
     SelfMSD([0.0, 1.0], [[0.0], [2.0]], (5,))
     with pytest.raises(InputError, match="shape"):
