@@ -11,7 +11,7 @@ import numpy as np
 
 from cellsim.base import Array, InputError, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
-from cellsim.electrolyte.onsager import Ideal, OnsagerMatrix
+from cellsim.electrolyte.onsager import Composition, Ideal, OnsagerMatrix
 from cellsim.files.folder import Rows, plain
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.onsager.displacements import SelfMSD
@@ -231,6 +231,9 @@ class OnsagerResult:
             "summary": json.dumps(self.numbers()),
             "mdcoeffs": __version__,
         }
+        if m.composition is not None:
+            attributes["molar_masses"] = np.array(m.composition.molar_masses)
+            attributes["solvent_density"] = m.composition.solvent_density
         return xr.Dataset(variables, coordinates, attributes)
 
     def tables(self) -> dict[str, Rows]:
@@ -289,6 +292,8 @@ def read_onsager(path: str | Path) -> OnsagerMatrix:
         raise InputError(f"{path}: not an Onsager result (no Omega)")
     a = data.attrs
     optional: dict[str, Any] = {name: data[name].values for name in ("covariance", "samples") if name in data}
+    if "solvent_density" in a:
+        optional["composition"] = Composition(tuple(a["molar_masses"]), float(a["solvent_density"]))
     z, nu, c, T = tuple(a["z"]), tuple(a["nu"]), float(a["c"]), float(a["T"])
     return OnsagerMatrix(data["Omega"].values, z, nu, c, T, str(a["frame"]), **optional)
 
