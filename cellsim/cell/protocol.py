@@ -196,6 +196,11 @@ class Protocol:
             raise InputError("a case needs at least one [[step]]")
 
     @property
+    def starts(self) -> Array:
+        """When each step begins if none ends early, shape (steps,) [s]."""
+        return np.concatenate([[0.0], np.cumsum([step.duration for step in self.steps])[:-1]])
+
+    @property
     def duration(self) -> float:
         """Longest possible duration [s]."""
         return float(sum(step.duration for step in self.steps))

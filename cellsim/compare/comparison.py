@@ -41,11 +41,14 @@ class Compared:
         At its points [SI]; NaN where there is no prediction.
     error : ndarray, shape (n,), optional
         Standard errors of the measurement, with what the error of its positions makes of the prediction.
+    notes : tuple of str
+        What a reader of the comparison should know: the measurement's own notes, and what became of its points.
     """
 
     measurement: Measurement
     predicted: Array
     error: Array | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def measured(self) -> Array:
@@ -300,7 +303,9 @@ def predicted(case: Case, solution: Solution, measurement: Measurement) -> Compa
     if error is not None and isinstance(measurement.look, VelocityLook):
         # where a beam stands is known to its position error only: the slope of the predicted velocity adds to the error
         error = np.hypot(error, measurement.look.signed(solution)[1])
-    return Compared(measurement, np.where(measurement.time < 0, np.nan, values), error)
+    starts = np.array([float(entry["t_start"]) for entry in solution.log])
+    notes = (*measurement.notes, *measurement.clock_note(starts))
+    return Compared(measurement, np.where(measurement.time < 0, np.nan, values), error, notes)
 
 
 # ---- figures of merit ---------------------------------------------------------------------------------------------

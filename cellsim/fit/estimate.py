@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares
+from scipy.stats import chi2 as chi2_distribution
 from scipy.stats import norm, qmc
 
 from cellsim.base import Array, ConvergenceError, Progress
@@ -54,6 +55,37 @@ class Start:
     u: Array
     chi2: float
     converged: bool
+
+
+DOUBTFUL = 1e-3
+"""Probability below which the chi2 of one data set is no accident, shared among the sets of a fit."""
+
+
+@dataclass(frozen=True)
+class DataSetMisfit:
+    """How well one data set is described: sixty misfitted currents drown in the chi2 of three thousand other points.
+
+    Parameters
+    ----------
+    label : str
+        Of the data set.
+    points : int
+        In it.
+    chi2 : float
+        Its share of the sum of squares [1].
+    freedom : float
+        Points less what they gave to the parameters, by the trace of its part of the hat matrix [1].
+    """
+
+    label: str
+    points: int
+    chi2: float
+    freedom: float
+
+    @property
+    def p(self) -> float:
+        """Probability of a chi2 as large or larger if model and errors are right [1]."""
+        return float(chi2_distribution.sf(self.chi2, max(self.freedom, 1e-3)))
 
 
 @dataclass(frozen=True)
@@ -110,6 +142,17 @@ class Estimate:
         """The data's share of it [1]."""
         data = self.residuals[: self.problem.size]
         return float(data @ data)
+
+    @property
+    def data_sets(self) -> tuple[DataSetMisfit, ...]:
+        """Each observation's chi2 with the degrees of freedom that are left to it."""
+        observations = self.problem.observations
+        given = _degrees_of_freedom(self.problem, self.jacobian)
+        parts = np.split(self.residuals[: self.problem.size], np.cumsum([o.size for o in observations])[:-1])
+        return tuple(
+            DataSetMisfit(o.label, o.size, float(r @ r), o.size - float(used) - o.profiled_numbers)
+            for o, r, used in zip(observations, parts, given, strict=True)
+        )
 
     @property
     def degrees_of_freedom(self) -> int:

@@ -209,7 +209,8 @@ def observe(
     noise = replace(used.noise, free=selection.free, length=selection.correlation or used.noise.length)
     if m.error is None or selection.error is not None or selection.relative_error is not None:
         noise = noise.with_errors(sigma[inside])
-    return Observation.of(replace(used, noise=noise), nuisance, profiled)
+    notes = (*used.notes, *measurement.clock_note(setup.protocol.starts))
+    return Observation.of(replace(used, noise=noise, notes=notes), nuisance, profiled)
 
 
 def _not_empty(keep: Bools, label: str) -> Bools:

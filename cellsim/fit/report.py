@@ -13,7 +13,7 @@ import numpy as np
 from cellsim.drawing import page
 from cellsim.files.folder import result_folder, write_json, write_text
 from cellsim.fit.bands import draw_properties, property_bands, visited
-from cellsim.fit.estimate import Direction, Estimate, describe, directions, estimate
+from cellsim.fit.estimate import DOUBTFUL, Direction, Estimate, describe, directions, estimate
 from cellsim.fit.figures import DATA, PROFILES, draw_data, draw_likelihood_profiles
 from cellsim.fit.likelihood_profile import LikelihoodProfile, profiles
 from cellsim.fit.parameters import Parameter
@@ -97,6 +97,7 @@ class FitResult:
         ends = [s for s in fit.starts if s.converged and s.chi2 < fit.chi2 + 0.1]
         if len(fit.starts) > 1 and len(ends) < len(fit.starts):
             lines.append(f"only {len(ends)} of {len(fit.starts)} starts came to this point; the best one is reported")
+        lines += self._by_data_set()
         for o, level in zip(fit.problem.observations, fit.levels, strict=True):
             if o.noise.free:
                 lines.append(f"{o.label}: noise level {level:.3g} times the error it was given")
@@ -112,6 +113,18 @@ class FitResult:
                 f"chi2 is {fit.chi2_data / freedom:.2f} per degree of freedom: the model or the errors are wrong, and "
                 "the intervals too narrow"
             )
+        return lines
+
+    def _by_data_set(self) -> list[str]:
+        """What became of each data set's points, and those whose own chi2 is no accident."""
+        observations, sets = self.estimate.problem.observations, self.estimate.data_sets
+        lines = [f"{o.label}: {note}" for o in observations for note in o.notes]
+        for o, part in zip(observations, sets, strict=True):
+            if not o.noise.free and part.p < DOUBTFUL / len(sets):
+                lines.append(
+                    f"{part.label}: chi2 {part.chi2:.1f} for {part.freedom:.1f} degrees of freedom: the model misses "
+                    "this data set, or its errors, its clock or its units are wrong"
+                )
         return lines
 
     def _value(self, name: str) -> str:
@@ -170,6 +183,7 @@ class FitResult:
             "chi2_with_priors": fit.chi2,
             "points": fit.problem.size,
             "degrees_of_freedom": fit.degrees_of_freedom,
+            "data_sets": [vars(part) | {"p": part.p} for part in fit.data_sets],
             "noise_levels": {o.label: level for o, level in levels},
             "starts": [{"chi2": s.chi2, "converged": s.converged} for s in fit.starts],
             "directions": [{"sd": d.sd, "weights": d.weights, "text": d.text} for d in self.directions],

@@ -139,6 +139,22 @@ class Measurement:
             return self
         return replace(self, time=self.time + offset, look=self.look.delayed(offset))
 
+    def clock_note(self, starts: Array) -> tuple[str, ...]:
+        """What to say of a series that begins at no start of a step, `starts` [s] on the clock of the run.
+
+        A potentiostat's clock may have begun with an earlier technique; nothing in the file tells, so it is said.
+        """
+        if self.kind not in ("current", "voltage") or self.size < 2:
+            return ()
+        first, interval = float(self.time[0]), float(np.median(np.diff(self.time)))
+        # the first reading comes up to an interval after its step began; a second one allows for a clock's rounding
+        if np.any((first >= starts - 1e-9) & (first <= starts + 2 * interval)):
+            return ()
+        return (
+            f"its first point stands at {first:.6g} s on the clock of the run, where no step begins; "
+            "if the clock of the file began elsewhere, time_offset in a data sheet or a fit's data says where",
+        )
+
     def only(self, keep: Bools, *, end: float = np.inf) -> Self:
         """Some of the points, shape (n,); what lies later than `end` [s] counts as measured there."""
         return replace(

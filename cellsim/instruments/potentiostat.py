@@ -4,7 +4,7 @@ And the tables against time that a case names: what a step follows, a resistance
 
 Text exports are written with a decimal point or, in some locales, a decimal comma. Which of the two a file uses is
 read off its time, voltage and current cells; a file that mixes them, or whose commas might just as well part
-thousands, is refused. The time may start anywhere: it counts from the first row, and `offset` says where that was.
+thousands, is refused. Times stay on the clock of the file, as those of profiles and velocities do.
 """
 
 from __future__ import annotations
@@ -42,15 +42,13 @@ class PotentiostatData:
     kind : str
         ``"mpt"``, ``"dta"``, ``"table"`` or ``"mpr"``.
     time : ndarray, shape (n,)
-        From the first row [s]; never decreasing.
+        On the clock of the file [s]; never decreasing.
     voltage : ndarray, shape (n,), optional
         Cell voltage, working minus counter electrode [V].
     current : ndarray, shape (n,), optional
         As recorded, its sign untouched [A, or A/m^2 where `per_area`].
     per_area : bool
         Whether `current` is a current density [A/m^2].
-    offset : float
-        The instrument's time of the first row [s].
     area : float, optional
         Electrode area the file states [m^2]; often a default nobody changed.
     notes : tuple of str
@@ -63,7 +61,6 @@ class PotentiostatData:
     voltage: Array | None = None
     current: Array | None = None
     per_area: bool = False
-    offset: float = 0.0
     area: float | None = None
     notes: tuple[str, ...] = ()
 
@@ -194,9 +191,7 @@ def from_table(
     if back.size:
         line = table.lines[int(back[0]) + 1]
         raise InputError(f"{path}: row {line}: the time runs backwards; give one run per file")
-    return PotentiostatData(
-        path, kind, time - time[0], voltage, values["current"], per_area, float(time[0]), area, notes
-    )
+    return PotentiostatData(path, kind, time, voltage, values["current"], per_area, area, notes)
 
 
 def _fits(column: Column, role: str) -> bool:

@@ -210,6 +210,23 @@ def test_potentiostat_file_gives_what_the_case_leaves_free(case: Case, tmp_path:
         read_measurements(path, case.setup)
 
 
+@pytest.mark.parametrize("ending", ["csv", "mpt"])
+@pytest.mark.parametrize(("first", "said"), [(0, False), (0.5, True)])
+def test_currents_and_profiles_stand_on_one_clock(
+    case: Case, solution: Solution, tmp_path: Path, ending: str, first: float, said: bool
+) -> None:
+    """The run's own current from one of its times on: the ratio is 1 whatever the file begins with."""
+    later = slice(int(first * solution["time"].size), None)
+    t, i = solution["time"][later], solution["i"][later]
+    rows = "".join(f"{a!r}\t{1e-1 * b!r}\n" for a, b in zip(t.tolist(), i.tolist(), strict=True))  # 1 cm^2: mA
+    head = "EC-Lab ASCII FILE\nNb header lines : 3\n" if ending == "mpt" else ""
+    path = tmp_path / f"i.{ending}"
+    path.write_text(head + "time/s\tI/mA\n" + rows)
+    item = compare(case, solution, read_measurements(path, case.setup)).items[0]
+    np.testing.assert_allclose(item.ratio, 1.0, rtol=1e-9)
+    assert said == any("time_offset" in note for note in item.notes)
+
+
 def test_data_sheets(case: Case, solution: Solution, tmp_path: Path) -> None:
     (tmp_path / "i.csv").write_text("t (min),I (mA),E (V)\n0,-1.3,0.3\n10,-1.0,0.3\n")
     (tmp_path / "i.toml").write_text(

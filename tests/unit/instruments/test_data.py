@@ -73,7 +73,7 @@ def test_a_file_that_explains_itself_is_told_by_its_columns(tmp_path: Path) -> N
     (current,) = read_measurements(written(tmp_path, "i.csv", "t (s),U (V),I (mA)\n5,0.3,1\n65,0.3,0.5\n"), SETUP)
     assert current.kind == "current" and isinstance(current.look, SeriesLook)  # the voltage is imposed
     np.testing.assert_allclose(current.value, [5.0, 2.5], rtol=1e-12)
-    np.testing.assert_allclose(current.time, [0.0, 60.0], rtol=1e-12)
+    np.testing.assert_allclose(current.time, [5.0, 65.0], rtol=1e-12)  # the clock of the file, as of a profile
     text = "time (min),position (mm),c (mol/m^3)\n0,-1,1600\n0,1,1600\n10,-1,1650\n10,1,1550\n"
     (profile,) = read_measurements(written(tmp_path, "c.csv", text), SETUP)
     assert profile.kind == "profile" and profile.error is None and profile.position is not None
