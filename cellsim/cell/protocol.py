@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -195,10 +196,27 @@ class Protocol:
         if not self.steps:
             raise InputError("a case needs at least one [[step]]")
 
+    def spans(self, log: Sequence[Mapping[str, Any]] = ()) -> tuple[tuple[Drive, float, float], ...]:
+        """What each step drives, and when it begins and ends [s].
+
+        Parameters
+        ----------
+        log : sequence of mapping
+            That of a run, which says when its steps began (``index``, ``t_start``); default: none ends early.
+        """
+        if not log:
+            starts = np.concatenate([[0.0], np.cumsum([step.duration for step in self.steps])]).tolist()
+            steps = self.steps
+        else:
+            steps = tuple(self.steps[int(entry["index"])] for entry in log)
+            starts = [float(entry["t_start"]) for entry in log]
+            starts.append(starts[-1] + steps[-1].duration)
+        return tuple((step.drive, a, b) for step, a, b in zip(steps, starts[:-1], starts[1:], strict=True))
+
     @property
-    def starts(self) -> Array:
-        """When each step begins if none ends early, shape (steps,) [s]."""
-        return np.concatenate([[0.0], np.cumsum([step.duration for step in self.steps])[:-1]])
+    def may_end_early(self) -> bool:
+        """Whether a step before the last one has a stop condition, so that only a run tells when the next begins."""
+        return any(step.stop.given for step in self.steps[:-1])
 
     @property
     def duration(self) -> float:

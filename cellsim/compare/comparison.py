@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from cellsim.base import Array, Bools, InputError
 from cellsim.instruments.looks import ROLES, VelocityLook
-from cellsim.instruments.measurement import Measurement
+from cellsim.instruments.measurement import Measurement, left_out
 from cellsim.instruments.velocities import MeasuredSpeeds, compare_velocities, ratios_by_position
 from cellsim.run.case import Case
 from cellsim.solvers.solution import Solution
@@ -303,9 +303,19 @@ def predicted(case: Case, solution: Solution, measurement: Measurement) -> Compa
     if error is not None and isinstance(measurement.look, VelocityLook):
         # where a beam stands is known to its position error only: the slope of the predicted velocity adds to the error
         error = np.hypot(error, measurement.look.signed(solution)[1])
-    starts = np.array([float(entry["t_start"]) for entry in solution.log])
-    notes = (*measurement.notes, *measurement.clock_note(starts))
-    return Compared(measurement, np.where(measurement.time < 0, np.nan, values), error, notes)
+    spans, end = case.protocol.spans(solution.log), float(solution["time"][-1])
+    imposed = measurement.imposed(spans)
+    if imposed.all():
+        imposed[:] = False  # asked for by name: how well the imposed drive was kept
+    known = np.where(measurement.time < 0, np.nan, values)
+    causes = [
+        (measurement.time < 0, "before the run begins"),
+        (measurement.time > end, f"after the run ends at {end:.6g} s"),
+        (imposed, f"where the case imposes the {measurement.kind}"),
+        (~np.isfinite(known), "outside the cell"),
+    ]
+    notes = (*measurement.notes, *left_out(measurement.size, causes), *measurement.clock_note(spans))
+    return Compared(measurement, np.where(imposed, np.nan, known), error, notes)
 
 
 # ---- figures of merit ---------------------------------------------------------------------------------------------

@@ -118,7 +118,8 @@ class FitResult:
     def _by_data_set(self) -> list[str]:
         """What became of each data set's points, and those whose own chi2 is no accident."""
         observations, sets = self.estimate.problem.observations, self.estimate.data_sets
-        lines = [f"{o.label}: {note}" for o in observations for note in o.notes]
+        lines = [note for e in self.estimate.problem.experiments for note in e.notes]
+        lines += [f"{o.label}: {note}" for o in observations for note in o.notes]
         for o, part in zip(observations, sets, strict=True):
             if not o.noise.free and part.p < DOUBTFUL / len(sets):
                 lines.append(

@@ -185,7 +185,8 @@ def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> 
     if not parameters:
         raise InputError("--refit needs the name of at least one nuisance, such as R_int")
     observations = []
-    for m in data:
+    spans = case.protocol.spans()
+    for m in (m for m in data if not m.imposed(spans).all()):
         others = {"gain": "profile", "background": "profile", "velocity_scale": "velocity"}
         roles = {role: role for role in nuisances if role in DATA_ROLES and others.get(role, m.kind) == m.kind}
         observations.append(observe(m, case.setup, Selection(free=m.error is None), nuisance=roles))

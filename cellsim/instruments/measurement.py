@@ -6,7 +6,7 @@ Read once (:mod:`cellsim.instruments.data`), it is drawn by `cellsim run`, judge
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, Self
@@ -19,6 +19,10 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.looks import ROLES, Look, ProfileLook, SeriesLook, Values, VelocityLook
 from cellsim.instruments.noise import Noise, SharedError
 from cellsim.solvers.solution import Solution
+
+
+Spans = Sequence[tuple[str, float, float]]
+"""Of each step of a run: what it drives, and when it begins and ends [s]."""
 
 
 @dataclass(frozen=True)
@@ -139,14 +143,35 @@ class Measurement:
             return self
         return replace(self, time=self.time + offset, look=self.look.delayed(offset))
 
-    def clock_note(self, starts: Array) -> tuple[str, ...]:
-        """What to say of a series that begins at no start of a step, `starts` [s] on the clock of the run.
+    def imposed(self, spans: Spans) -> Bools:
+        """The points at which a step imposes what was measured, shape (n,).
+
+        They repeat the protocol: as data they have no residual and count as degrees of freedom that there are not. A
+        point at which two steps meet, where the quantity jumps, counts as imposed if either imposes it.
+
+        Parameters
+        ----------
+        spans : sequence of tuple
+            What each step drives, and when it begins and ends [s].
+        """
+        covered = np.zeros(self.size, dtype=bool)
+        if self.kind in ("current", "voltage"):
+            slack = 1e-9 * spans[-1][2]  # a time in minutes or hours rounds
+            for drive, start, end in spans:
+                if drive == self.kind:
+                    last = np.inf if end == spans[-1][2] else end + slack
+                    covered |= (self.time >= start - slack) & (self.time <= last)
+        return covered
+
+    def clock_note(self, spans: Spans) -> tuple[str, ...]:
+        """What to say of a series that begins at no start of a step.
 
         A potentiostat's clock may have begun with an earlier technique; nothing in the file tells, so it is said.
         """
         if self.kind not in ("current", "voltage") or self.size < 2:
             return ()
         first, interval = float(self.time[0]), float(np.median(np.diff(self.time)))
+        starts = np.array([start for _, start, _ in spans])
         # the first reading comes up to an interval after its step began; a second one allows for a clock's rounding
         if np.any((first >= starts - 1e-9) & (first <= starts + 2 * interval)):
             return ()
@@ -225,6 +250,29 @@ def velocities(look: VelocityLook, value: Array, *, error: Array | float | None 
 
 def _one_group(value: Array) -> Ints:
     return np.zeros(value.size, dtype=np.int64)
+
+
+def left_out(size: int, causes: Sequence[tuple[Bools, str]], *, why: str = "") -> tuple[str, ...]:
+    """One sentence on the points of a measurement that are not used, each counted to the first cause; none: nothing.
+
+    Parameters
+    ----------
+    size : int
+        Of the measurement.
+    causes : sequence of tuple
+        Which points, shape (size,), and the cause in words.
+    why : str
+        What would bring them back, for the end of the sentence.
+    """
+    gone, parts = np.zeros(size, dtype=bool), []
+    for points, cause in causes:
+        count = int(np.count_nonzero(points & ~gone))
+        gone |= points
+        if count:
+            parts.append(f"{count} {cause}")
+    if not parts:
+        return ()
+    return (f"{np.count_nonzero(gone)} of {size} points are left out: {', '.join(parts)}{'; ' if why else ''}{why}",)
 
 
 # ---- maps of concentration ------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from cellsim.fit.rivals import rivals, verdict
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case, load_case
+from cellsim.run.folder import predict
 
 EXAMPLE = Path(__file__).parents[3] / "cases" / "fit_example"
 
@@ -81,6 +82,37 @@ def test_bad_files_are_refused_in_one_sentence(folder: Path, old: str, new: str,
     with pytest.raises(InputError, match=words) as caught:
         read_recipe(changed(folder, old, new))
     assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_what_a_step_imposes_is_no_data(folder: Path, early: bool) -> None:
+    """A hold of an hour and a rest in one file of t, U, I: each quantity counts where the case leaves it free.
+
+    Where the hold ends early, by the current that the hold alone reaches after half an hour, the rest begins there.
+    """
+    alone = predict(load_case(folder / "cell.toml"), solver="sundials")
+    limit = float(np.interp(1800.0, alone["time"], alone["i"]) / alone["i"][0])
+    stop = f'stop = {{ current_below = {limit!r} }}\n' if early else ""
+    cell = (folder / "cell.toml").read_text().split("[[step]]")[0]
+    hold = f'[[step]]\nhold = "voltage"\nvalue = "0.3 V"\nduration = "1 h"\n{stop}'
+    (folder / "cell.toml").write_text(cell + hold + '[[step]]\nhold = "rest"\nduration = "1 h"\n')
+    t = np.arange(0.0, 7201.0, 60.0)
+    on = t <= 3600
+    I, U = np.where(on, 2.0, 0.0), np.where(on, 0.3, 0.05)
+    rows = "".join(f"{a},{b},{c}\n" for a, b, c in zip(t, U, I, strict=True))
+    (folder / "all.csv").write_text("time (s),U (V),i (A/m^2)\n" + rows)
+    recipe = changed(folder, 'file = "current.csv", error = "1 %"', 'file = "all.csv", error = "0.5 %"')
+    recipe.write_text(recipe.read_text().replace('    { file = "profiles.csv" },', "    #"))
+    (experiment,) = read_recipe(recipe).problem.experiments
+    free = {o.kind: o for o in experiment.observations}
+    if early:
+        assert abs(free["current"].time[-1] - 1800) <= 61 and free["voltage"].time[0] - free["current"].time[-1] <= 120
+        return
+    assert free["current"].time.tolist() == t[t < 3600].tolist()
+    assert free["voltage"].time.tolist() == t[t > 3600].tolist()
+    np.testing.assert_allclose(free["current"].noise.own, 0.01, rtol=1e-12)  # 0.5 % of 2, not of a mean with zeros
+    np.testing.assert_allclose(free["voltage"].noise.own, 0.005 * 0.05, rtol=1e-12)
+    assert "61 where the case imposes the current" in free["current"].notes[0]
 
 
 def test_a_spline_outside_the_range_is_refused(folder: Path) -> None:
