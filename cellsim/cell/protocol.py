@@ -196,7 +196,7 @@ class Protocol:
         if not self.steps:
             raise InputError("a case needs at least one [[step]]")
 
-    def spans(self, log: Sequence[Mapping[str, Any]] = ()) -> tuple[tuple[Drive, float, float], ...]:
+    def spans(self, log: Sequence[Mapping[str, Any]] = ()) -> tuple[tuple[str, float, float], ...]:
         """What each step drives, and when it begins and ends [s].
 
         Parameters
