@@ -393,10 +393,10 @@ def _search(problem: Problem, point: Array, levels: Array | None, *, rough: bool
         if turn and np.all(np.abs(new / level - 1) < 1e-3) and moved < 1e-3:
             break
     chi2 = float(2 * solution.cost - np.sum(((point - origin) / RIDGE) ** 2))
-    return Start(point, chi2, bool(solution.status > 0) or _settled(solution)), level, evaluations
+    return Start(point, chi2, bool(solution.status > 0) or settled(solution)), level, evaluations
 
 
-def _settled(solution: Any) -> bool:
+def settled(solution: Any) -> bool:
     """Whether chi2 could fall by no more than :data:`SETTLED`, by its slope and curvature.
 
     Where data are far more exact than the runs, the runs' own error keeps chi2 from settling to :data:`TOLERANCE`.

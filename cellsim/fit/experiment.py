@@ -361,6 +361,12 @@ class Experiment:
             protocol = Protocol(steps)
         return cell, protocol, role.get("c0", self.c0)
 
+    def resistance(self, transport: TransportSet, values: Mapping[str, float]) -> float:
+        """That of the fresh cell, thickness/kappa and both interfaces, as a first current sees it [ohm m^2]."""
+        cell, _, c0 = self.build(values)
+        bulk = cell.thickness * cell.separator.macmullin / float(transport.kappa(c0))
+        return bulk + cell.positive.resistance.at(0.0) + cell.negative.resistance.at(0.0)
+
     def run(self, transport: TransportSet, values: Mapping[str, float]) -> Solution | None:
         """The run that all observations look at; None where none is needed.
 

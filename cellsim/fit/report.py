@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellsim.base import Array
 from cellsim.drawing import page
 from cellsim.files.folder import result_folder, write_json, write_text
 from cellsim.fit.bands import draw_properties, property_bands, visited
-from cellsim.fit.estimate import DOUBTFUL, Direction, Estimate, describe, directions, estimate
+from cellsim.fit.estimate import DOUBTFUL, IDENTIFIED, Direction, Estimate, describe, directions, estimate
 from cellsim.fit.figures import DATA, PROFILES, draw_data, draw_likelihood_profiles
 from cellsim.fit.likelihood_profile import LikelihoodProfile, profiles
 from cellsim.fit.parameters import Parameter
 from cellsim.fit.posterior import Posterior, sample
+from cellsim.fit.problem import STEP
 from cellsim.fit.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -83,9 +85,32 @@ class FitResult:
         weak = [d for d in self.directions if d.weak]
         if weak:
             lines += ["what the data alone do not tell:", *(f"  {d.text}" for d in weak)]
+        lines += [line for k in range(len(self.estimate.problem.experiments)) for line in self._resistance(k)]
         if self.posterior is not None:
             lines.append(f"posterior: {self.posterior.message}")
         return lines
+
+    def _resistance(self, k: int) -> list[str]:
+        """The sum of resistances of an experiment's cell, where kappa and an interface share what is known of it."""
+        fit, e = self.estimate, self.estimate.problem.experiments[k]
+        of_kappa = [p.name for p in fit.space.parameters if p.path.startswith("kappa.")]
+        of_interfaces = [e.nuisance[role] for role in ("R_int", "R_positive", "R_negative") if role in e.nuisance]
+        if e.protocol is None or not of_kappa or not of_interfaces:
+            return []
+
+        def total(u: Array) -> float:
+            values = fit.space.values(u)
+            return e.resistance(fit.problem.transport(values, e.cell.temperature), values)
+
+        steps = STEP * np.eye(fit.u.size)
+        slope = np.array([(total(fit.u + step) - total(fit.u - step)) / (2 * STEP) for step in steps])
+        sd, value = float(np.sqrt(slope @ fit.covariance @ slope)), total(fit.u)
+        if not sd < IDENTIFIED * value:
+            return []
+        return [
+            f"{e.name}: thickness/kappa and the interfaces together, which a current shows as one: "
+            f"{value:.5g} +/- {sd:.2g} ohm m^2"
+        ]
 
     def agreement(self) -> list[str]:
         """How well the data are described, whether the starts came to one point, and free noise levels."""

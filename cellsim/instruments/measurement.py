@@ -20,7 +20,6 @@ from cellsim.instruments.looks import ROLES, Look, ProfileLook, SeriesLook, Valu
 from cellsim.instruments.noise import Noise, SharedError
 from cellsim.solvers.solution import Solution
 
-
 Spans = Sequence[tuple[str, float, float]]
 """Of each step of a run: what it drives, and when it begins and ends [s]."""
 

@@ -14,10 +14,10 @@ from cellsim.base import InputError
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.fit.bands import visited
 from cellsim.fit.design import design, read_design
-from cellsim.fit.estimate import inverse
+from cellsim.fit.estimate import Estimate, inverse
 from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import read_recipe
-from cellsim.fit.report import fitted_set
+from cellsim.fit.report import FitResult, fitted_set
 from cellsim.fit.rivals import rivals, verdict
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.measurement import Measurement
@@ -92,7 +92,7 @@ def test_what_a_step_imposes_is_no_data(folder: Path, early: bool) -> None:
     """
     alone = predict(load_case(folder / "cell.toml"), solver="sundials")
     limit = float(np.interp(1800.0, alone["time"], alone["i"]) / alone["i"][0])
-    stop = f'stop = {{ current_below = {limit!r} }}\n' if early else ""
+    stop = f"stop = {{ current_below = {limit!r} }}\n" if early else ""
     cell = (folder / "cell.toml").read_text().split("[[step]]")[0]
     hold = f'[[step]]\nhold = "voltage"\nvalue = "0.3 V"\nduration = "1 h"\n{stop}'
     (folder / "cell.toml").write_text(cell + hold + '[[step]]\nhold = "rest"\nduration = "1 h"\n')
@@ -113,6 +113,22 @@ def test_what_a_step_imposes_is_no_data(folder: Path, early: bool) -> None:
     np.testing.assert_allclose(free["current"].noise.own, 0.01, rtol=1e-12)  # 0.5 % of 2, not of a mean with zeros
     np.testing.assert_allclose(free["voltage"].noise.own, 0.005 * 0.05, rtol=1e-12)
     assert "61 where the case imposes the current" in free["current"].notes[0]
+
+
+def test_where_kappa_and_an_interface_share_one_resistance_their_sum_is_printed(folder: Path) -> None:
+    """By Ohm's law: the voltage over the first current of a run at the same values."""
+    text = (folder / "fit.toml").read_text().split("[fit.D]")[0].replace('    { file = "profiles.csv" },', "    #")
+    path = folder / "fit.toml"
+    path.write_text(text + '[nuisance.R_int]\nstart = "0.04 ohm m^2"\n')
+    recipe = read_recipe(path)
+    problem, u = recipe.problem, recipe.problem.space.start
+    fit = Estimate(problem, u, problem.jacobian(u), problem.residuals(u), problem.levels)
+    (line,) = (x for x in FitResult(recipe, fit, (), {}).lines() if "thickness/kappa" in x)
+    value, error = (float(x) for x in line.split(": ")[-1].removesuffix(" ohm m^2").split(" +/- "))
+    first = predict(load_case(folder / "cell.toml"), solver="sundials")["i"][0]
+    assert value == pytest.approx(0.3 / first, rel=1e-4)
+    alone = fit.errors["R_int"]
+    assert error < 0.2 * alone  # the sum is held where its parts are not
 
 
 def test_a_spline_outside_the_range_is_refused(folder: Path) -> None:
