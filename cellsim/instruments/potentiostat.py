@@ -12,14 +12,14 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from cellsim.base import Array, InputError, factor_to_si
-from cellsim.instruments.tables import Column, DataTable, decimal_mark, make_table, parse_table, read_text
+from cellsim.instruments.tables import Column, DataTable, decimal_mark, is_error, make_table, parse_table, read_text
 
 ROLES = ("time", "voltage", "current")
 SI_UNITS: Mapping[str, Sequence[str]] = {"time": ["s"], "voltage": ["V"], "current": ["A/m^2", "A"]}
@@ -51,6 +51,8 @@ class PotentiostatData:
         Whether `current` is a current density [A/m^2].
     area : float, optional
         Electrode area the file states [m^2]; often a default nobody changed.
+    errors : mapping
+        Standard errors of "current" or "voltage", as far as the file states them, in the unit of the values.
     notes : tuple of str
         What a reader of the data should know.
     """
@@ -63,6 +65,7 @@ class PotentiostatData:
     per_area: bool = False
     area: float | None = None
     notes: tuple[str, ...] = ()
+    errors: Mapping[str, Array] = field(default_factory=dict)
 
     def current_density(self, area: float | None) -> Array:
         """The current density for an electrode `area` [m^2], A/m^2.
@@ -191,15 +194,29 @@ def from_table(
     if back.size:
         line = table.lines[int(back[0]) + 1]
         raise InputError(f"{path}: row {line}: the time runs backwards; give one run per file")
-    return PotentiostatData(path, kind, time, voltage, values["current"], per_area, area, notes)
+    # exports of instruments have columns named "error" that are flags; a table made by hand says what it means
+    errors = _errors(table, values, per_area) if kind == "table" else {}
+    return PotentiostatData(path, kind, time, voltage, values["current"], per_area, area, notes, errors)
+
+
+def _errors(table: DataTable, values: Mapping[str, Array | None], per_area: bool) -> dict[str, Array]:
+    """The standard errors that the table states of each quantity, told apart by their units."""
+    units = {"current": ["A/m^2"] if per_area else ["A"], "voltage": ["V"]}
+    named = [column for column in table.columns if is_error(column.name)]
+    for column in named:
+        if not any(column.fits(units[role]) for role in units if values[role] is not None):
+            wanted = " or ".join(units[role][0] for role in units if values[role] is not None)
+            raise InputError(
+                f'{table.path}: column "{column.heading}" names standard errors, but not in {wanted}, the unit of what '
+                "the table holds; mend its unit, or take the column out"
+            )
+    found = {role: table.errors(units[role]) for role in units if any(c.fits(units[role]) for c in named)}
+    return {role: errors for role, errors in found.items() if errors is not None and values[role] is not None}
 
 
 def _fits(column: Column, role: str) -> bool:
     """Whether a column carries a unit of what `role` asks for."""
-    try:
-        return bool(column.unit) and bool(column.factor(SI_UNITS[role], field=column.heading))
-    except InputError:
-        return False
+    return bool(column.unit) and column.fits(SI_UNITS[role])
 
 
 def _pick(table: DataTable, role: str, chosen: Mapping[str, str]) -> int | None:
@@ -211,7 +228,7 @@ def _pick(table: DataTable, role: str, chosen: Mapping[str, str]) -> int | None:
             wanted = " or ".join(SI_UNITS[role])
             raise InputError(f'{table.path}: column "{table.header[k]}" carries no unit of {role} (such as {wanted})')
         return k
-    fitting = [k for k, column in enumerate(columns) if _fits(column, role)]
+    fitting = [k for k, column in enumerate(columns) if _fits(column, role) and not is_error(column.name)]
     for name in PREFERRED[role]:
         usual = [k for k in fitting if columns[k].name == name]
         if len(usual) == 1:

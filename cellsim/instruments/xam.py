@@ -27,7 +27,7 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.attenuation import Attenuation
 from cellsim.instruments.looks import state_at
 from cellsim.instruments.measurement import ConcentrationMap
-from cellsim.instruments.tables import ERROR, agreed_unit, axes, grid, read_table
+from cellsim.instruments.tables import agreed_unit, axes, grid, read_table
 from cellsim.solvers.solution import Solution
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
@@ -44,7 +44,7 @@ class IntensityMap:
     position : ndarray, shape (k,)
         Distance from the positive interface at t = 0, fixed in the lab, increasing [m].
     intensity : ndarray, shape (n, k)
-        Photons counted where `counted`, else in any unit [1].
+        Photons counted where `counted`, else in any unit [1]; NaN where nothing was measured.
     monitor : ndarray, shape (n, k), optional
         Counts of a monitor before the sample, to which the intensity is referred [1].
     error : ndarray, shape (n, k), optional
@@ -78,9 +78,11 @@ class IntensityMap:
         if np.any(np.diff(self.time) <= 0) or np.any(np.diff(self.position) <= 0):
             raise InputError(f"{name}: times and positions must increase strictly")
         for what, values in (("intensity", self.intensity), ("monitor", self.monitor)):
-            if values is not None and not np.all(values >= 0 if self.counted else values > 0):
+            if values is not None and not np.all(np.isnan(values) | (values >= 0 if self.counted else values > 0)):
                 allowed = "must not be negative" if self.counted else "must be positive"
-                raise InputError(f"{name}: {what} {allowed}, and a number everywhere")
+                raise InputError(f"{name}: {what} {allowed}")
+        if self.error is not None and not np.all(np.isnan(self.intensity) | (self.error > 0)):
+            raise InputError(f"{name}: standard errors must be positive")
 
 
 @dataclass(frozen=True)
@@ -239,20 +241,30 @@ def concentration(
     before, after = measured.time <= 0, measured.time > 0
     if not before.any() or not after.any():
         raise InputError(f"{name}: needs a scan at t <= 0, before the polarisation, and one at t > 0")
-    reference, variance_before = _reference(measured, before)
+    reference, variance_before = _reference(measured, before)  # NaN where no scan before has the position
     value, variance = _logarithm(measured, after)
     within = np.ones(measured.position.size, dtype=bool)
     if inside is not None:
         within = (measured.position >= inside[0]) & (measured.position <= inside[1])
-    c = np.full(value.shape, np.nan)
-    c[:, within] = _solve(reference[within] - value[:, within], transport, attenuation, path_length, c_before, name)
+    c, rise = np.full(value.shape, np.nan), reference - value
+    seen = within & np.isfinite(rise)
+    if not seen.any():
+        raise InputError(
+            f"{name}: no position with a scan before and after t = 0 lies between {_mm(inside, 0)} and "
+            f"{_mm(inside, 1)} from the positive interface; check cell.position_origin and the unit of the positions"
+        )
+    c[seen] = _solve(rise[seen], transport, attenuation, path_length, c_before, name)
     error = shared = None
     if variance is not None and variance_before is not None:
         slope = np.abs(attenuation.depth_slope(transport, np.where(np.isfinite(c), c, c_before), path_length))
-        error = np.where(within, np.sqrt(variance + variance_before) / slope, np.nan)
+        error = np.where(seen, np.sqrt(variance + variance_before) / slope, np.nan)
         shared = np.where(within, np.sqrt(variance_before) / np.median(slope, axis=0), np.nan)
     label, scale = (measured.label or "XAM").replace(", predicted", ""), path_error / path_length
     return ConcentrationMap(measured.time[after], measured.position, c, error, shared, scale, label=label)
+
+
+def _mm(span: tuple[float, float] | None, side: int) -> str:
+    return "anywhere" if span is None else f"{1e3 * span[side]:.4g} mm"
 
 
 def _logarithm(measured: IntensityMap, rows: NDArray[np.bool_]) -> tuple[Array, Array | None]:
@@ -271,19 +283,22 @@ def _logarithm(measured: IntensityMap, rows: NDArray[np.bool_]) -> tuple[Array, 
 
 def _reference(measured: IntensityMap, rows: NDArray[np.bool_]) -> tuple[Array, Array | None]:
     """The same of the scans before the polarisation together: counts added up, errors weighed."""
-    n = int(np.count_nonzero(rows))
+    there = np.isfinite(measured.intensity[rows])
+    n = np.where(there.any(axis=0), np.count_nonzero(there, axis=0), np.nan)
     if measured.counted:
-        counts = measured.intensity[rows].sum(axis=0) + 0.5
+        counts = np.nansum(measured.intensity[rows], axis=0) + 0.5
         value, variance = np.log(counts / n), 1 / counts
         if measured.monitor is not None:
-            monitor = measured.monitor[rows].sum(axis=0) + 0.5
+            monitor = np.nansum(np.where(there, measured.monitor[rows], np.nan), axis=0) + 0.5
             value, variance = value - np.log(monitor / n), variance + 1 / monitor
-        return value, variance
+        return np.where(there.any(axis=0), value, np.nan), variance
     values, variances = _logarithm(measured, rows)
-    if variances is None or not np.all(variances > 0):
-        return values.mean(axis=0), None if variances is None else variances.mean(axis=0) / n
-    weight = 1 / variances
-    return np.sum(weight * values, axis=0) / weight.sum(axis=0), 1 / weight.sum(axis=0)
+    if variances is None or not np.all(variances[there] > 0):
+        mean = np.nansum(values, axis=0) / n
+        return mean, None if variances is None else np.nansum(variances, axis=0) / n**2
+    weight = np.where(there, 1 / variances, 0.0)
+    total = np.where(there.any(axis=0), weight.sum(axis=0), np.nan)
+    return np.nansum(weight * values, axis=0) / total, 1 / total
 
 
 def _solve(
@@ -378,13 +393,16 @@ def read_intensity(
     else:
         table = read_table(path)
         time, position = axes(table, origin)
-        columns = (table.required(["intensity"], [""]), table.quantity(["monitor"], [""]), table.quantity(ERROR, [""]))
+        seen = table.required(["intensity"], [""], gaps=True)
+        columns = (seen, table.quantity(["monitor"], [""], gaps=True), table.errors([""], seen))
         time, position, (values, monitor, error) = grid(path, time, position, *columns)
         assert values is not None
         intensity = values
-    whole = bool(np.all(intensity == np.round(intensity))) and error is None
-    if monitor is not None:
-        whole = whole and bool(np.all(monitor == np.round(monitor)))
+    whole = error is None and all(
+        bool(np.all(np.isnan(values) | (values == np.round(values))))
+        for values in (intensity, monitor)
+        if values is not None
+    )
     return IntensityMap(
         time, position, intensity, monitor, error, whole if counted is None else counted, label or path.name
     )
