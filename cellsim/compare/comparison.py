@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from cellsim.base import Array, Bools, InputError
 from cellsim.instruments.looks import ROLES, VelocityLook
-from cellsim.instruments.measurement import Measurement, left_out
+from cellsim.instruments.measurement import Measurement, left_out, what_would_fit, where_inside
 from cellsim.instruments.velocities import MeasuredSpeeds, compare_velocities, ratios_by_position
 from cellsim.run.case import Case
 from cellsim.solvers.solution import Solution
@@ -253,7 +253,11 @@ def compare(
     end = float(solution["time"][-1])
     for item in items:
         if not item.count:
-            raise InputError(f"{item.measurement.label}: no point lies within the run (0 to {end:.6g} s) and the cell")
+            said = "; ".join(item.notes)
+            raise InputError(
+                f"{item.measurement.label}: no point lies within the run (0 to {end:.6g} s) and the cell"
+                + (f": {said}" if said else "")
+            )
     chosen = window or (WINDOW if end >= WINDOW[1] else (0.2 * end, 0.4 * end))
     merits: list[Merit] = []
     ratios: list[PositionRatio] = []
@@ -314,8 +318,14 @@ def predicted(case: Case, solution: Solution, measurement: Measurement) -> Compa
         (imposed, f"where the case imposes the {measurement.kind}"),
         (~np.isfinite(known), "outside the cell"),
     ]
-    notes = (*measurement.notes, *left_out(measurement.size, causes), *measurement.clock_note(spans))
+    hint = what_would_fit(measurement, case.transport, solution)
+    gone = left_out(measurement.size, causes, why=_inside(measurement, case))
+    notes = (*measurement.notes, *gone, *measurement.clock_note(spans), *([hint] if hint else []))
     return Compared(measurement, np.where(imposed, np.nan, known), error, notes)
+
+
+def _inside(measurement: Measurement, case: Case) -> str:
+    return "" if measurement.position is None else where_inside(measurement.position, case.cell.thickness)
 
 
 # ---- figures of merit ---------------------------------------------------------------------------------------------
@@ -452,6 +462,8 @@ def symmetry_merits(item: Compared, case: Case, time: float | None) -> list[Meri
             f"{who}_even_over_odd": even,
             f"{who}_even_over_odd_error": even_error,
         }
+        if x_error > half:  # a profile without a slope crosses its mean anywhere
+            return []
         bars = (f" ± {1e3 * x_error:.3f}", f" ± {even_error:.3f}") if who == "measured" else ("", "")
         words.append(
             f"{who} crosses its mean {1e3 * x:+.3f}{bars[0]} mm from the centre, even/odd part {even:+.3f}{bars[1]}"

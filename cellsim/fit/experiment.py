@@ -20,7 +20,7 @@ from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.data import Setup
 from cellsim.instruments.looks import ROLES
-from cellsim.instruments.measurement import Measurement, Spans, left_out
+from cellsim.instruments.measurement import Measurement, Spans, left_out, what_would_fit, where_inside
 from cellsim.run.simulation import simulate
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
@@ -221,18 +221,18 @@ def observe(
             notes.append(f"{np.count_nonzero(keep)} of its {whole} points are used, spread evenly")
     value = m.value[keep]
     sigma = _errors(None if m.error is None else m.error[keep], value, selection, label)
-    inside = np.ones(value.size, dtype=bool)
+    inside, why = np.ones(value.size, dtype=bool), ""
     if m.kind == "profile" and m.position is not None:
         outside = (m.position <= 0) | (m.position >= setup.cell.thickness)
         causes.append((outside, "outside the cell"))
-        inside = ~outside[keep]
-        _not_empty(inside, label, left_out(m.size, causes))
+        inside, why = ~outside[keep], where_inside(m.position, setup.cell.thickness)
+        _not_empty(inside, label, left_out(m.size, causes, why=why))
         keep[keep] = inside
     used = m.only(keep, end=end)
     noise = replace(used.noise, free=selection.free, length=selection.correlation or used.noise.length)
     if m.error is None or given:
         noise = noise.with_errors(sigma[inside])
-    notes += [*left_out(m.size, causes), *m.clock_note(spans)]
+    notes += [*left_out(m.size, causes, why=why), *m.clock_note(spans)]
     return Observation.of(replace(used, noise=noise, notes=tuple(notes)), nuisance, profiled)
 
 
@@ -383,6 +383,15 @@ class Experiment:
         times = times[(times >= 0) & (times <= protocol.duration)]
         with _quiet_solver():
             return simulate(cell, transport, protocol, c0=c0, times=times, solver=self.solver, options=self.options)
+
+    def hints(self, transport: TransportSet, values: Mapping[str, float]) -> tuple[str, ...]:
+        """For each observation, which misreading of its file would explain that a run at `values` misses it by far."""
+        cell, protocol, c0 = self.build(values)
+        if protocol is None:
+            return ("",) * len(self.observations)
+        with _quiet_solver():
+            run = simulate(cell, transport, protocol, c0=c0, solver=self.solver, options=self.options)
+        return tuple(what_would_fit(o, transport, run) for o in self.observations)
 
     def look(self, transport: TransportSet, solution: Solution | None, values: Mapping[str, float]) -> list[Array]:
         """Predictions of all observations from a run, each of its own shape (n,)."""

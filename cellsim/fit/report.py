@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsim.base import Array
+from cellsim.base import Array, CellsimError
 from cellsim.drawing import page
 from cellsim.files.folder import result_folder, write_json, write_text
 from cellsim.fit.bands import draw_properties, property_bands, visited
@@ -145,13 +145,31 @@ class FitResult:
         observations, sets = self.estimate.problem.observations, self.estimate.data_sets
         lines = [note for e in self.estimate.problem.experiments for note in e.notes]
         lines += [f"{o.label}: {note}" for o in observations for note in o.notes]
-        for o, part in zip(observations, sets, strict=True):
-            if not o.noise.free and part.p < DOUBTFUL / len(sets):
+        missed = [
+            not o.noise.free and part.p < DOUBTFUL / len(sets) for o, part in zip(observations, sets, strict=True)
+        ]
+        hints = self._hints() if any(missed) or any(o.noise.free for o in observations) else [""] * len(sets)
+        for o, part, hint, miss in zip(observations, sets, hints, missed, strict=True):
+            if miss:
                 lines.append(
                     f"{part.label}: chi2 {part.chi2:.1f} for {part.freedom:.1f} degrees of freedom: the model misses "
                     "this data set, or its errors, its clock or its units are wrong"
                 )
+            if hint and (miss or o.noise.free):
+                lines.append(f"{part.label}: with the starting values {hint}")
         return lines
+
+    def _hints(self) -> list[str]:
+        """By observation, which misreading of its file would explain that the starting values miss it by far."""
+        problem = self.estimate.problem
+        values = problem.space.values(problem.space.start)
+        hints: list[str] = []
+        for e in problem.experiments:
+            try:
+                hints += e.hints(problem.transport(values, e.cell.temperature), values)
+            except CellsimError:  # no run at the starting values: nothing to compare with
+                hints += [""] * len(e.observations)
+        return hints
 
     def _value(self, name: str) -> str:
         fit, profile = self.estimate, self.profiles[name]

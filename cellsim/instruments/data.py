@@ -182,6 +182,14 @@ def concentrations(table: DataTable, *, origin: float = 0.0, label: str = "") ->
     time, position = axes(table, origin)
     c = table.required(("c", "concentration"), ["mol/m^3"], gaps=True)
     error = table.errors(["mol/m^3"], c)
+    # noise about an empty wall may be negative, a concentration may not
+    noise = 0.05 * float(np.nanmax(np.abs(c))) if error is None else error
+    wrong = np.flatnonzero(c < -5 * noise) if error is not None else np.flatnonzero(c < -noise)
+    if wrong.size:
+        raise InputError(
+            f"{table.path}: row {table.lines[int(wrong[0])]}: a concentration of {c[wrong[0]]:.4g} mol/m^3 is negative "
+            "beyond its error; give concentrations, not their changes, or take the row out"
+        )
     times, places, (values, errors) = grid(table.path, time, position, c, error)
     assert values is not None
     return ConcentrationMap(times, places, values, errors, label=label or table.path.name)
@@ -374,6 +382,11 @@ def _wide(sheet: Table, table: DataTable, unit: str, setup: Setup) -> Concentrat
     table.increasing(x, table.header[0])
     factor = factor_to_si(unit, "mol/m^3", field=sheet.where("unit"))
     c = np.stack([table.numbers(k, gaps=True) for k in range(1, len(table.header))]) * factor
+    if np.any(c < -0.05 * np.nanmax(np.abs(c))):
+        row = table.lines[int(np.argwhere(c < -0.05 * np.nanmax(np.abs(c)))[0, 1])]
+        raise InputError(
+            f"{path}: row {row}: a concentration is negative beyond noise; give concentrations, not changes"
+        )
     return ConcentrationMap(t, x + setup.origin, c)
 
 
