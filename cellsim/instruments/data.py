@@ -154,7 +154,10 @@ def recorded(
         error_of_each = data.errors.get("voltage") if error is None else error
         taken.append(series("voltage", data.time, data.voltage, error=error_of_each, label=label, notes=data.notes))
     if not taken:
-        raise InputError(f"{data.path}: holds no {' or '.join(sorted(wanted))}, the quantity this case leaves free")
+        said = f" ({'; '.join(data.notes)})" if data.notes else ""
+        raise InputError(
+            f"{data.path}: holds no {' or '.join(sorted(wanted))}, the quantity this case leaves free{said}"
+        )
     return tuple(taken)
 
 

@@ -31,6 +31,10 @@ PREFERRED: Mapping[str, Sequence[str]] = {
 """Column names in order of preference, without unit; Ewe - Ece is the voltage of the whole cell however it is wired."""
 
 
+FREQUENCIES = ("freq", "frequency", "f")
+"""Names of the column that makes a file an impedance spectrum."""
+
+
 @dataclass(frozen=True)
 class PotentiostatData:
     """What a potentiostat recorded.
@@ -166,6 +170,7 @@ def from_table(
     for role in chosen:
         if role not in ROLES:
             raise InputError(f"{path}: columns: {role!r} is not one of {', '.join(ROLES)}")
+    _not_impedance(table)
     places = {role: _pick(table, role, chosen) for role in ROLES}
     headings = ", ".join(f'"{heading}"' for heading in table.header[:8])
     if places["time"] is None:
@@ -174,6 +179,8 @@ def from_table(
         raise InputError(f'{path}: neither voltage nor current with a unit, such as "I (mA)"; found {headings}')
     if not table.rows:
         raise InputError(f"{path}: holds a header and no rows of data")
+    places["voltage"], unrecorded = _recorded_voltage(table, places, "voltage" in chosen)
+    notes = (*notes, *unrecorded)
     counter = None if "voltage" in chosen else _counter(table, places["voltage"])
     used = [k for k in (*places.values(), counter) if k is not None]
     decimal_mark([cell for k in used for cell in table.cells(k)], str(path))
@@ -199,6 +206,32 @@ def from_table(
     return PotentiostatData(path, kind, time, voltage, values["current"], per_area, area, notes, errors)
 
 
+def _not_impedance(table: DataTable) -> None:
+    """Refuse a spectrum: its rows are frequencies, and their average currents are no course in time."""
+    for k, column in enumerate(table.columns):
+        if column.name.lower() in FREQUENCIES and column.fits(["Hz"]) and np.any(table.numbers(k, gaps=True) > 0):
+            raise InputError(
+                f'{table.path}: holds an impedance spectrum (column "{table.header[k]}"), no current or voltage '
+                "against time; export the polarisation, or take the resistance from the spectrum into the case"
+            )
+
+
+def _recorded_voltage(
+    table: DataTable, places: Mapping[str, int | None], named: bool
+) -> tuple[int | None, tuple[str, ...]]:
+    """The column of the voltage, with a note where the usual one was not recorded: 0 in all rows with a current."""
+    k, current = places["voltage"], places["current"]
+    if k is None or current is None or named or not table.rows:
+        return k, ()
+    if np.any(table.numbers(k)) or not np.any(table.numbers(current)):
+        return k, ()
+    others = [c.name in PREFERRED["voltage"] and _fits(c, "voltage") for c in table.columns]
+    other = next((j for j, fits in enumerate(others) if fits and j != k and np.any(table.numbers(j))), None)
+    instead = "no voltage" if other is None else f'"{table.header[other]}"'
+    note = f'"{table.header[k]}" is 0 in every row while a current flows, so it was not recorded; {instead} is taken'
+    return other, (note,)
+
+
 def _errors(table: DataTable, values: Mapping[str, Array | None], per_area: bool) -> dict[str, Array]:
     """The standard errors that the table states of each quantity, told apart by their units."""
     units = {"current": ["A/m^2"] if per_area else ["A"], "voltage": ["V"]}
@@ -207,8 +240,8 @@ def _errors(table: DataTable, values: Mapping[str, Array | None], per_area: bool
         if not any(column.fits(units[role]) for role in units if values[role] is not None):
             wanted = " or ".join(units[role][0] for role in units if values[role] is not None)
             raise InputError(
-                f'{table.path}: column "{column.heading}" names standard errors, but not in {wanted}, the unit of what '
-                "the table holds; mend its unit, or take the column out"
+                f'{table.path}: column "{column.heading}" names standard errors, but not in {wanted}, the unit of '
+                "what the table holds; mend its unit, or take the column out"
             )
     found = {role: table.errors(units[role]) for role in units if any(c.fits(units[role]) for c in named)}
     return {role: errors for role, errors in found.items() if errors is not None and values[role] is not None}
@@ -313,14 +346,19 @@ def _parse_dta(path: Path, text: str) -> tuple[DataTable, float | None, tuple[st
     begin: list[tuple[int, str, str]] = []
     for k, line in enumerate(lines):
         cells = line.split("\t")
-        if len(cells) > 2 and cells[1] == "TABLE":
-            begin.append((k, cells[0], cells[2]))
+        if len(cells) > 1 and cells[1].strip().upper() == "TABLE":  # the number of rows may be missing
+            begin.append((k, cells[0].strip(), cells[2] if len(cells) > 2 else ""))
         elif cells[0] == "AREA" and len(cells) > 2:
             mark = decimal_mark([cells[2]], f"{path}: AREA")
             area = float(cells[2].replace(mark, ".")) * factor_to_si("cm^2", "m^2")
     curves = [entry for entry in begin if entry[1].startswith("CURVE")]
     if not curves:
         listed = ", ".join(name for _, name, _ in begin) or "none"
+        if any(name == "ZCURVE" for _, name, _ in begin):
+            raise InputError(
+                f"{path}: holds an impedance spectrum (table ZCURVE), no current or voltage against time; export the "
+                "polarisation"
+            )
         raise InputError(f"{path}: no table CURVE in this Gamry file (tables: {listed})")
     if len(curves) > 1:
         raise InputError(f"{path}: holds {len(curves)} curves; export one run per file")

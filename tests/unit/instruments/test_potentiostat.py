@@ -132,6 +132,33 @@ def test_gamry_without_a_curve_or_with_several(tmp_path: Path) -> None:
         read_potentiostat(written(tmp_path, "a.dta", "EXPLAIN\n" + one.format(1) + one.format(2)))
 
 
+@pytest.mark.parametrize("head", ["CURVE1\tTABLE\t2", "CURVE1\tTABLE", "CURVE1\tTABLE\t"])
+def test_gamry_curves_have_numbers_and_may_not_count_their_rows(tmp_path: Path, head: str) -> None:
+    rows = "\tPt\tT\tVf\tIm\n\t#\ts\tV\tA\n\t0\t0.5\t0.1\t0.2\n\t1\t1.5\t0.1\t0.3\n"
+    data = read_potentiostat(written(tmp_path, "a.dta", f"EXPLAIN\nTAG\tCHRONOA\n{head}\n{rows}"))
+    assert data.current is not None and data.current.tolist() == [0.2, 0.3] and data.time.tolist() == [0.5, 1.5]
+    with pytest.raises(InputError, match="impedance spectrum"):
+        read_potentiostat(written(tmp_path, "b.dta", f"EXPLAIN\nTAG\tEISPOT\nZCURVE\tTABLE\n{rows}"))
+
+
+@pytest.mark.parametrize("heading", ["freq/Hz", "Frequency (kHz)", "f (Hz)"])
+def test_a_spectrum_is_no_course_in_time(tmp_path: Path, heading: str) -> None:
+    text = f"time/s\t{heading}\t<Ewe>/V\t<I>/mA\n0\t1e5\t0.1\t1\n1\t1e4\t0.1\t1\n"
+    with pytest.raises(InputError, match="impedance spectrum"):
+        read_potentiostat(written(tmp_path, "a.csv", text))
+    assert read_potentiostat(written(tmp_path, "b.csv", text.replace("1e5", "0").replace("1e4", "0"))).time.size == 2
+
+
+def test_a_voltage_that_was_not_recorded_is_not_0_volt(tmp_path: Path) -> None:
+    text = "time/s\t<Ewe>/V\tEwe/V\t<I>/mA\n0\t0\t0.3\t1\n1\t0\t0.2\t1\n"
+    other = read_potentiostat(written(tmp_path, "a.csv", text)).voltage
+    assert other is not None and other.tolist() == [0.3, 0.2]
+    none = read_potentiostat(written(tmp_path, "a.csv", "time/s\t<Ewe>/V\t<I>/mA\n0\t0\t1\n1\t0\t1\n"))
+    assert none.voltage is None and '"<Ewe>/V" is 0 in every row while a current flows' in none.notes[0]
+    short = read_potentiostat(written(tmp_path, "a.csv", "time/s\t<Ewe>/V\t<I>/mA\n0\t0\t0\n1\t0\t0\n"))
+    assert short.voltage is not None and short.voltage.tolist() == [0.0, 0.0]  # nothing flows: 0 V is a reading
+
+
 # ---- tables
 
 
