@@ -415,6 +415,8 @@ class ConcentrationMap:
         Length over which neighbouring points are correlated [m]; 0: independent.
     label : str
         For figures.
+    notes : tuple of str
+        What a reader of the data should know.
 
     Raises
     ------
@@ -430,6 +432,7 @@ class ConcentrationMap:
     scale_error: float = 0.0
     resolution: float = 0.0
     label: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = (self.time.size, self.position.size)
@@ -481,7 +484,10 @@ class ConcentrationMap:
             tuple(shared),
         )
         chosen = look or ProfileLook(self.time, self.position, filled, beam_width)
-        return Measurement("profile", self.label, self.c[filled], chosen, noise, self.time[row], position, notes)
+        if not filled.any():
+            raise InputError(f"{self.label or 'concentration map'}: no point has a value")
+        said = (*self.notes, *notes)
+        return Measurement("profile", self.label, self.c[filled], chosen, noise, self.time[row], position, said)
 
     def salt(self) -> tuple[Array, Array]:
         """Salt per area over the positions that all times have, by the trapezoidal rule, and its standard error.

@@ -579,6 +579,9 @@ def parse_table(text: str, path: str | Path = "<text>") -> DataTable:
         raise InputError(f"{path}: row {cells[0][0]} holds numbers; the first row must name the columns")
     if len(cells) < 2:
         raise InputError(f"{path}: the table has a header and no rows")
+    spaced = cells[1][1][0].split() if len(header) == 1 else []
+    if len(spaced) > 1 and all(parse_number(cell) is not None for cell in spaced):
+        raise InputError(f"{path}: its columns are parted by spaces; part them by commas, semicolons or tabs")
     return make_table(path, header, cells[1:], delimiter)
 
 
