@@ -117,7 +117,7 @@ class LeastSquares:
 def prepare(data: CorrelationSet, *, spread: float = 0.0, join: bool = True) -> LeastSquares:
     """A set as a problem; `join` replaces curves of equal q |cos(azimuth)| in a ring by their weighted mean (exact)."""
     ring = data.ring
-    along = data.q * np.abs(np.cos(data.azimuth))
+    along = data.along
     along[along < 1e-9 * data.q] = 0.0
     order = np.lexsort((along, ring))
     scale = 1 / max(float(along.max() * data.tau[-1]), 1e-300)
