@@ -9,8 +9,9 @@ typical unit. An eigenvector of small eigenvalue is a change of several paramete
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -108,6 +109,9 @@ class Estimate:
         Every search.
     evaluations : int
         Residual evaluations, those of derivatives included.
+    early : tuple of str
+        Of each experiment whose run at the best point does not reach all of its data, one sentence: nothing follows
+        from such a fit.
     edge : tuple of str
         Parameters in which, a step further, the cell can no longer be run to the data: a search may have been stopped
         there by the edge and not by the data.
@@ -121,6 +125,7 @@ class Estimate:
     starts: tuple[Start, ...] = ()
     evaluations: int = 0
     edge: tuple[str, ...] = ()
+    early: tuple[str, ...] = ()
 
     @property
     def space(self) -> Space:
@@ -279,7 +284,7 @@ def estimate(
     levels : ndarray, shape (observations,), optional
         Noise levels to begin with.
     progress : callable, optional
-        Called with (searches done, of all).
+        Called with (searches done, of all), again and again while a search is on.
 
     Returns
     -------
@@ -297,7 +302,8 @@ def estimate(
     for k, point in enumerate(points):
         # One-sided derivatives at the tolerance SAME take a third fewer runs (cases/fit_example: 222 in place of 326),
         # and where the other starts lead is all they are asked for.
-        start, level, count = _search(problem, point, levels, rough=k > 0)
+        at_work = None if progress is None else partial(progress, k, len(points))
+        start, level, count = _search(problem, point, levels, rough=k > 0, tick=at_work)
         evaluations += count
         searches.append((start, level))
         if progress is not None:
@@ -327,6 +333,7 @@ def estimate(
         starts=tuple(start for start, _ in searches),
         evaluations=evaluations + 4 * best.u.size + 1,
         edge=_edge(problem, best.u),
+        early=problem.ended_early(best.u),
     )
 
 
@@ -358,8 +365,24 @@ def _spread(space: Space, first: Array, count: int, seed: int) -> list[Array]:
     return [np.where(np.isfinite(point), point, first) for point in points]
 
 
-def _search(problem: Problem, point: Array, levels: Array | None, *, rough: bool = False) -> tuple[Start, Array, int]:
-    """One search; the noise levels follow by turns where they are free. A rough one only tells where it leads."""
+def _search(
+    problem: Problem,
+    point: Array,
+    levels: Array | None,
+    *,
+    rough: bool = False,
+    tick: Callable[[], None] | None = None,
+) -> tuple[Start, Array, int]:
+    """One search; the noise levels follow by turns where they are free. A rough one only tells where it leads.
+
+    `tick` is called before every Jacobian, which takes the time of all its runs.
+    """
+
+    def jacobian(u: Array, level: Array) -> Array:
+        if tick is not None:
+            tick()
+        return np.vstack([problem.jacobian(u, level, rough=rough), pull])
+
     tolerance = SAME if rough else TOLERANCE
     level = problem.levels if levels is None else levels
     free = any(o.noise.free for o in problem.observations)
@@ -374,7 +397,7 @@ def _search(problem: Problem, point: Array, levels: Array | None, *, rough: bool
         solution = least_squares(
             lambda u, level: np.append(problem.residuals(u, level), (u - origin) / RIDGE),
             np.clip(point, *bounds),
-            jac=lambda u, level: np.vstack([problem.jacobian(u, level, rough=rough), pull]),
+            jac=jacobian,
             bounds=bounds,
             args=(level,),
             ftol=tolerance,

@@ -423,7 +423,7 @@ def profiles(
         stored = {n: _load(_file(folder, n), fit) for n in wanted}
         done = {n: earlier for n, earlier in stored.items() if earlier is not None}
     todo = [n for n in wanted if n not in done]
-    if progress is not None and done:
+    if progress is not None:
         progress(len(done), len(wanted))
     for job in mapped(partial(profile, fit, level=level), todo, workers=workers, chunk=1):
         name = todo[job.index]

@@ -66,6 +66,8 @@ class FitResult:
         held = self.estimate.held_by
 
         def is_unknown(name: str) -> bool:
+            if self.estimate.early:
+                return True
             return self.profiles[name].shape != "bounded" if name in self.profiles else held[name] == "nothing"
 
         return tuple(name for name in self.estimate.space.names if is_unknown(name))
@@ -76,6 +78,8 @@ class FitResult:
         """What the terminal shows."""
         fit = self.estimate
         lines = self.agreement()
+        if fit.early:
+            return [*lines, *(f"{name}  {fit.values[name]:.5g}, no verdict" for name in fit.space.names)]
         if not self.profiles:
             lines += describe(fit)
         else:
@@ -119,6 +123,8 @@ class FitResult:
             f"{self.recipe.title}: {fit.problem.size} points, {fit.space.size} parameters, chi2 {fit.chi2_data:.1f} "
             f"for {fit.degrees_of_freedom} degrees of freedom, {len(fit.starts)} starts"
         ]
+        for sentence in fit.early:
+            lines.append(f"{sentence}; chi2 counts them as misfits, and no value or interval follows from this fit")
         ends = [s for s in fit.starts if s.converged and s.chi2 < fit.chi2 + 0.1]
         if len(fit.starts) > 1 and len(ends) < len(fit.starts):
             lines.append(f"only {len(ends)} of {len(fit.starts)} starts came to this point; the best one is reported")
@@ -185,7 +191,9 @@ class FitResult:
     def page(self, drawn: list[Path]) -> str:
         """The same as one HTML page with the figures `drawn`."""
         base = self.estimate.problem.model.base
-        warnings = [] if base.status == "measured" else [f"Base set {base.name}: {base.status}. {base.note}"]
+        warnings = [*self.estimate.early]
+        if base.status != "measured":
+            warnings.append(f"Base set {base.name}: {base.status}. {base.note}")
         if self.unknown:
             warnings.append(f"These data hold no value for {', '.join(self.unknown)}.")
         head = ("parameter", "value", "standard error", "95 % by profile likelihood", "prior (sd)")
@@ -229,6 +237,7 @@ class FitResult:
             "degrees_of_freedom": fit.degrees_of_freedom,
             "data_sets": [vars(part) | {"p": part.p} for part in fit.data_sets],
             "noise_levels": {o.label: level for o, level in levels},
+            "ended_early": fit.early,
             "starts": [{"chi2": s.chi2, "converged": s.converged} for s in fit.starts],
             "directions": [{"sd": d.sd, "weights": d.weights, "text": d.text} for d in self.directions],
             "posterior": None
@@ -371,7 +380,7 @@ def run_fit(
 
     fit = estimate(recipe.problem, starts=starts, progress=tell("fitting"))
     curves: dict[str, LikelihoodProfile] = {}
-    for _ in range(REFITS if with_profiles else 0):
+    for _ in range(REFITS if with_profiles and not fit.early else 0):
         curves = profiles(fit, workers=workers, folder=directory / KEPT, progress=tell("profile likelihoods"))
         better = [curve for curve in curves.values() if curve.better]
         if not better:
@@ -379,7 +388,7 @@ def run_fit(
         lowest = min(better, key=lambda curve: float(curve.delta.min()))
         fit = estimate(recipe.problem, starts=1, at=lowest.others[int(lowest.delta.argmin())], levels=fit.levels)
     posterior = None
-    if posterior_steps:
+    if posterior_steps and not fit.early:
         directory.mkdir(parents=True, exist_ok=True)
         chain = directory / CHAIN
         posterior = sample(fit, steps=posterior_steps, workers=workers, file=chain, progress=tell("posterior"))

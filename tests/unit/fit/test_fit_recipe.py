@@ -17,7 +17,7 @@ from cellsim.fit.design import design, read_design
 from cellsim.fit.estimate import Estimate, inverse
 from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import read_recipe
-from cellsim.fit.report import FitResult, fitted_set
+from cellsim.fit.report import FitResult, fitted_set, run_fit
 from cellsim.fit.rivals import rivals, verdict
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.measurement import Measurement
@@ -129,6 +129,28 @@ def test_where_kappa_and_an_interface_share_one_resistance_their_sum_is_printed(
     assert value == pytest.approx(0.3 / first, rel=1e-4)
     alone = fit.errors["R_int"]
     assert error < 0.2 * alone  # the sum is held where its parts are not
+
+
+def test_a_run_that_ends_before_its_data_gives_no_verdict(folder: Path) -> None:
+    """A current that empties the cell after an hour, voltages of three: whatever D within 1 %, the run ends before."""
+    cell = (folder / "cell.toml").read_text().split("[[step]]")[0]
+    (folder / "cell.toml").write_text(cell + '[[step]]\nhold = "current"\nvalue = "12 A/m^2"\nduration = "20 h"\n')
+    alone = predict(load_case(folder / "cell.toml"), solver="sundials")
+    end = float(alone["time"][-1])
+    assert alone.status == "depleted"
+    rows = "".join(f"{t},{0.5 + 1e-5 * t}\n" for t in np.linspace(0.1, 3.0, 30) * end)
+    (folder / "v.csv").write_text("time (s),U (V)\n" + rows)
+    D = float(load_case(folder / "cell.toml").transport.D(1600.0))
+    (folder / "fit.toml").write_text(
+        '[[experiment]]\ncase = "cell.toml"\ndata = [{ file = "v.csv", error = "10 mV" }]\n[fit.D]\nform = "constant"\n'
+        f'start = "{D!r} m^2/s"\nmin = "{0.99 * D!r} m^2/s"\nmax = "{1.01 * D!r} m^2/s"\n'
+    )
+    result = run_fit(read_recipe(folder / "fit.toml"), folder / "out", starts=1)
+    assert result.profiles == {} and result.unknown == ("D",)
+    said = next(line for line in result.lines() if "the run ends at" in line)
+    assert float(said.split("ends at ")[1].split()[0]) == pytest.approx(end, rel=0.1)  # D constant, not the set's table
+    assert "(depleted" in said and "of 30 points have no prediction" in said
+    assert "no verdict" in result.lines()[-1] and len(result.numbers()["ended_early"]) == 1
 
 
 def test_a_spline_outside_the_range_is_refused(folder: Path) -> None:
