@@ -72,6 +72,8 @@ class Step:
         (time [s], value) of the drive that was measured and not imposed; only drawn.
     label : str
         For messages.
+    began : float
+        What the clock of a followed table says at its first row [s].
     """
 
     drive: Literal["voltage", "current"]
@@ -81,6 +83,7 @@ class Step:
     stop: StopConditions = StopConditions()
     measured_other: tuple[Array, Array] | None = None
     label: str = ""
+    began: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", np.atleast_1d(np.asarray(self.value, dtype=float)))
@@ -212,6 +215,15 @@ class Protocol:
             starts = [float(entry["t_start"]) for entry in log]
             starts.append(starts[-1] + steps[-1].duration)
         return tuple((step.drive, a, b) for step, a, b in zip(steps, starts[:-1], starts[1:], strict=True))
+
+    @property
+    def moved(self) -> float:
+        """By how much the clock of a followed table was moved to the run's, of the first one that was [s]; 0: none."""
+        spans = zip(self.steps, self.spans(), strict=True)
+        followed = [(step, start) for step, (_, start, _) in spans if step.began]
+        return next(
+            (start - step.began for step, start in followed if abs(start - step.began) > 1e-9 * step.began), 0.0
+        )
 
     @property
     def may_end_early(self) -> bool:

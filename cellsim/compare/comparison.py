@@ -318,9 +318,11 @@ def predicted(case: Case, solution: Solution, measurement: Measurement) -> Compa
         (imposed, f"where the case imposes the {measurement.kind}"),
         (~np.isfinite(known), "outside the cell"),
     ]
+    # what a followed table holds of the other drive was moved with it
+    moved = 0.0 if measurement.label.endswith("not imposed") else case.protocol.moved
     hint = what_would_fit(measurement, case.transport, solution)
     gone = left_out(measurement.size, causes, why=_inside(measurement, case))
-    notes = (*measurement.notes, *gone, *measurement.clock_note(spans), *([hint] if hint else []))
+    notes = (*measurement.notes, *gone, *measurement.clock_note(spans, moved), *([hint] if hint else []))
     return Compared(measurement, np.where(imposed, np.nan, known), error, notes)
 
 

@@ -232,7 +232,7 @@ def observe(
     noise = replace(used.noise, free=selection.free, length=selection.correlation or used.noise.length)
     if m.error is None or given:
         noise = noise.with_errors(sigma[inside])
-    notes += [*left_out(m.size, causes, why=why), *m.clock_note(spans)]
+    notes += [*left_out(m.size, causes, why=why), *m.clock_note(spans, setup.protocol.moved)]
     return Observation.of(replace(used, noise=noise, notes=tuple(notes)), nuisance, profiled)
 
 

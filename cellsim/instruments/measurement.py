@@ -162,11 +162,16 @@ class Measurement:
                     covered |= (self.time >= start - slack) & (self.time <= last)
         return covered
 
-    def clock_note(self, spans: Spans) -> tuple[str, ...]:
-        """What to say of a series that begins at no start of a step.
+    def clock_note(self, spans: Spans, moved: float = 0.0) -> tuple[str, ...]:
+        """What to say of a series that begins at no start of a step, or of data beside a table whose clock was moved.
 
         A potentiostat's clock may have begun with an earlier technique; nothing in the file tells, so it is said.
         """
+        if moved and self.time.size:
+            return (
+                f"the clock of a table that the case follows was moved by {moved:.6g} s, so that its first row "
+                f'begins its step; data on that clock need the same: time_offset = "{moved:.6g} s"',
+            )
         if self.kind not in ("current", "voltage") or self.size < 2:
             return ()
         first, interval = float(self.time[0]), float(np.median(np.diff(self.time)))

@@ -427,6 +427,11 @@ def read_drive(
     return t - t[0], table.column(value.heading, factor_of(value, drive, area, field=f"{field}.unit"))
 
 
+def first_time(table: DataTable, time: Column, *, field: str) -> float:
+    """What the clock of a followed table says at its first row, which is the start of the step [s]."""
+    return float(table.column(time.heading, factor_to_si(time.unit, "s", field=field))[0])
+
+
 def read_resistance(table: DataTable, time: Column, value: Column, *, field: str) -> tuple[Array, Array]:
     """A table of area-specific resistance in time.
 

@@ -18,7 +18,7 @@ from cellsim.files.folder import plain
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.looks import ROLES, ProfileLook, VelocityLook
 from cellsim.instruments.measurement import ConcentrationMap, Measurement, series, velocities, what_would_fit
-from cellsim.run.case import Case, parse_case
+from cellsim.run.case import Case, load_case, parse_case
 from cellsim.run.folder import predict
 
 TEXT = """
@@ -225,6 +225,18 @@ def test_currents_and_profiles_stand_on_one_clock(
     item = compare(case, solution, read_measurements(path, case.setup)).items[0]
     np.testing.assert_allclose(item.ratio, 1.0, rtol=1e-9)
     assert said == any("time_offset" in note for note in item.notes)
+
+
+@pytest.mark.parametrize(("first", "said"), [(0, False), (300, True)])
+def test_the_moved_clock_of_a_followed_table_is_said(tmp_path: Path, first: int, said: bool) -> None:
+    """Its first row begins the step, so that profiles on its clock stand 300 s late unless their offset says so."""
+    (tmp_path / "U.csv").write_text("".join(["t (s),U (V)\n", *(f"{first + t},0.3\n" for t in (0, 60, 600))]))
+    step = '[[step]]\nfollow = "voltage"\nfile = "U.csv"\ntime = "t (s)"\nvalue = "U (V)"\n'
+    (tmp_path / "case.toml").write_text(TEXT.split("[[step]]")[0] + step + '[solver]\nname = "sundials"\n')
+    own = load_case(tmp_path / "case.toml")
+    assert own.protocol.moved == -first
+    item = predicted(own, predict(own), series("current", np.arange(0.0, 600.0, 60), np.ones(10)))
+    assert said == any('time_offset = "-300 s"' in note for note in item.notes)
 
 
 def misread(kind: str, case: Case, solution: Solution, change: str) -> Measurement:
