@@ -203,6 +203,8 @@ MISSED = 1.3
 """chi^2 per degree of freedom below which a misfit, however certain, changes an interval by less than a seventh."""
 LEVEL95 = float(chi2_distribution.ppf(0.95, 1))
 """Rise of chi^2 at the ends of a 95 % interval."""
+SECTOR_ROUNDS = 2
+"""Fits with the blur of sectors at the speed of the fit before, which the second no longer moves."""
 CANDIDATES = 6
 """Fringes from which the full fit begins."""
 _LEVELS = {"curve": CURVE, "ring": RING, "all": ALL}
@@ -274,14 +276,32 @@ def fit_velocity(
     levels = _levels(contrast, h, tau0, stretch, baseline)
     if errors not in ("given", "robust"):
         raise InputError(f"errors = {errors!r} must be given or robust")
+    fit = _joint_fit(data, levels, baseline is not None, v_max, spread, errors)
+    for _ in range(SECTOR_ROUNDS if data.sector else 0):  # how far a sector blurs the fringes follows from the speed
+        if not fit.resolved:
+            break
+        fit = _joint_fit(data, levels, baseline is not None, v_max, spread, errors, blur=fit.v)
+    return fit
+
+
+def _joint_fit(
+    data: CorrelationSet,
+    levels: Levels,
+    baseline: bool,
+    v_max: float | None,
+    spread: float,
+    errors: str,
+    blur: float = 0.0,
+) -> VelocityFit:
+    """The fit at one blur of the sectors, that of the speed `blur` [m/s]."""
     shape = [*SHAPE, BASELINE] if baseline else SHAPE
     top = fastest(data)
     if v_max is not None:
         if not (np.isfinite(v_max) and v_max > 0):
             raise InputError(f"v_max = {v_max!r} m/s must be positive")
         top = float(v_max)
-    problem = prepare(data, spread=spread, join=CURVE not in [levels[p] for p in shape])
-    full = prepare(data, spread=spread, join=False)
+    problem = prepare(data, spread=spread, join=CURVE not in [levels[p] for p in shape], blur=blur)
+    full = prepare(data, spread=spread, join=False, blur=blur)
     sizes = (full.ring.size, full.starts.size, 1)
     parameters = 1 + sum(sizes[levels[p]] for p in shape)
     if problem.points <= parameters:
