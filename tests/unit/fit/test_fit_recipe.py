@@ -131,6 +131,7 @@ def test_where_kappa_and_an_interface_share_one_resistance_their_sum_is_printed(
     assert error < 0.2 * alone  # the sum is held where its parts are not
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_before_its_data_gives_no_verdict(folder: Path) -> None:
     """A current that empties the cell after an hour, voltages of three: whatever D within 1 %, the run ends before."""
     cell = (folder / "cell.toml").read_text().split("[[step]]")[0]
