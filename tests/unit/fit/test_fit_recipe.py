@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from itertools import pairwise
@@ -129,6 +130,18 @@ def test_where_kappa_and_an_interface_share_one_resistance_their_sum_is_printed(
     assert value == pytest.approx(0.3 / first, rel=1e-4)
     alone = fit.errors["R_int"]
     assert error < 0.2 * alone  # the sum is held where its parts are not
+
+
+@pytest.mark.slow
+def test_a_fit_says_which_data_set_it_misses_and_what_would_make_it_fit(folder: Path) -> None:
+    """Reversed leads in one of two sets, at the start of the fit."""
+    text = (folder / "current.csv").read_text()
+    (folder / "current.csv").write_text(re.sub(r"(?m)^([\d.]+),", r"\1,-", text))
+    recipe = read_recipe(folder / "fit.toml")
+    problem, u = recipe.problem, recipe.problem.space.start
+    fit = Estimate(problem, u, np.eye(problem.size + 1, u.size), problem.residuals(u), problem.levels)
+    said = [line for line in FitResult(recipe, fit, (), {}).agreement() if line.startswith("current.csv")]
+    assert "the model misses this data set" in said[0] and "reversed" in said[1]
 
 
 @pytest.mark.slow
