@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,8 +123,7 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
         from cellsim.fit.bands import bands_of_case, write_bands
 
         with progress_line() as stage:
-            tell = None if stage is None else lambda done, total: stage("bands", done, total)
-            found = bands_of_case(read, draws, progress=tell)
+            found = bands_of_case(read, draws, progress=partial(stage, "bands"))
         say(write_bands(read, found, kept.directory))
     click.echo(f"written to {kept.directory}")
 
@@ -235,8 +235,7 @@ def compare(
 
         measured = [(c.case, [item.measurement for item in c.items]) for c in result.comparisons]
         with progress_line() as progress:
-            tell = None if progress is None else lambda done, total: progress("refitting", done, total)
-            judged = evidence(rivals(measured, refit), progress=tell)
+            judged = evidence(rivals(measured, refit), progress=partial(progress, "refitting"))
         say(verdict(judged))
     early = [c for c in result.comparisons if not c.solution.succeeded]
     for c in early:
@@ -287,7 +286,7 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
     written = write_fit(result, directory)
     say(result.lines())
     click.echo(f"written to {written[-1]}")
-    if result.posterior is not None and not result.posterior.converged:
+    if result.estimate.early or (result.posterior is not None and not result.posterior.converged):
         sys.exit(1)
 
 
@@ -307,7 +306,7 @@ def design(file: Path, output: Path | None) -> None:
     read = read_design(file)
     directory = check_writable(output or Path("runs") / file.stem)
     with progress_line() as progress:
-        tell = None if progress is None else lambda done, total: progress("cells", done, total)
+        tell = partial(progress, "cells")
         result = rate(read, progress=tell)
     written = write_design(result, directory)
     say(result.lines())

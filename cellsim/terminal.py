@@ -1,8 +1,9 @@
-"""What both command lines share: errors as one line and an exit code, progress on a terminal and nowhere else."""
+"""What both command lines share: errors as one line and an exit code, progress on standard error."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,20 +67,31 @@ def progress_bar(label: str) -> Iterator[Callable[[float], None] | None]:
         advance(1.0)
 
 
+EVERY = 30.0
+"""Between two lines of progress where a log may be watched but no terminal is [s]: quick commands say nothing."""
+
+
 @contextmanager
-def progress_line() -> Iterator[Callable[[str, int, int], None] | None]:
-    """One line on the terminal.
+def progress_line() -> Iterator[Callable[[str, int, int], None]]:
+    """One line on the terminal that is written over, with the time since; elsewhere a line now and then.
 
     Yields
     ------
-    callable or None
-        To be called with what is being done, how much of it is done, and how much there is; None where nobody watches.
+    callable
+        To be called with what is being done, how much of it is done, and how much there is; also with the same numbers
+        again, to show that the work goes on.
     """
-    if not sys.stderr.isatty():
-        yield None
-        return
+    terminal, began = sys.stderr.isatty(), time.monotonic()
+    last = began
 
     def tell(what: str, done: int, total: int) -> None:
-        click.echo(f"\r{what}: {done} of {total}".ljust(60), err=True, nl=done == total)
+        nonlocal last
+        now = time.monotonic()
+        since = f", {(now - began) / 60:.1f} min" if now - began > 5 else ""
+        if terminal:
+            click.echo(f"\r{what}: {done} of {total} done{since}".ljust(60), err=True, nl=done == total)
+        elif now - last >= EVERY:
+            last = now
+            click.echo(f"{what}: {done} of {total} done{since}", err=True)
 
     yield tell

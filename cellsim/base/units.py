@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 from cellsim.base.errors import InputError
@@ -88,7 +89,7 @@ def _convert(value: str | float, unit: str, field: str) -> float:
         raise InputError(f"{field} = {value!r} has a comma; write the decimal point, and no mark between thousands")
     try:
         quantity: Any = registry().Quantity(text)
-    except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError, AssertionError) as error:
+    except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError, AssertionError, TokenError) as error:
         raise InputError(f"{field} = {value!r} cannot be read as a number with a unit; {example}") from error
     if not isinstance(quantity.magnitude, int | float):
         raise InputError(f"{field} = {value!r} cannot be read as a number with a unit; {example}")
@@ -134,7 +135,7 @@ def is_unit(text: str) -> bool:
 
     try:
         registry().Unit(text)
-    except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError, AssertionError):
+    except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError, AssertionError, TokenError):
         return False
     return True
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -71,6 +72,8 @@ class Step:
         (time [s], value) of the drive that was measured and not imposed; only drawn.
     label : str
         For messages.
+    began : float
+        What the clock of a followed table says at its first row [s].
     """
 
     drive: Literal["voltage", "current"]
@@ -80,6 +83,7 @@ class Step:
     stop: StopConditions = StopConditions()
     measured_other: tuple[Array, Array] | None = None
     label: str = ""
+    began: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", np.atleast_1d(np.asarray(self.value, dtype=float)))
@@ -194,6 +198,37 @@ class Protocol:
     def __post_init__(self) -> None:
         if not self.steps:
             raise InputError("a case needs at least one [[step]]")
+
+    def spans(self, log: Sequence[Mapping[str, Any]] = ()) -> tuple[tuple[str, float, float], ...]:
+        """What each step drives, and when it begins and ends [s].
+
+        Parameters
+        ----------
+        log : sequence of mapping
+            That of a run, which says when its steps began (``index``, ``t_start``); default: none ends early.
+        """
+        if not log:
+            starts = np.concatenate([[0.0], np.cumsum([step.duration for step in self.steps])]).tolist()
+            steps = self.steps
+        else:
+            steps = tuple(self.steps[int(entry["index"])] for entry in log)
+            starts = [float(entry["t_start"]) for entry in log]
+            starts.append(starts[-1] + steps[-1].duration)
+        return tuple((step.drive, a, b) for step, a, b in zip(steps, starts[:-1], starts[1:], strict=True))
+
+    @property
+    def moved(self) -> float:
+        """By how much the clock of a followed table was moved to the run's, of the first one that was [s]; 0: none."""
+        spans = zip(self.steps, self.spans(), strict=True)
+        followed = [(step, start) for step, (_, start, _) in spans if step.began]
+        return next(
+            (start - step.began for step, start in followed if abs(start - step.began) > 1e-9 * step.began), 0.0
+        )
+
+    @property
+    def may_end_early(self) -> bool:
+        """Whether a step before the last one has a stop condition, so that only a run tells when the next begins."""
+        return any(step.stop.given for step in self.steps[:-1])
 
     @property
     def duration(self) -> float:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from cellsim.base import Array, Bools, InputError
 from cellsim.instruments.looks import ROLES, VelocityLook
-from cellsim.instruments.measurement import Measurement
+from cellsim.instruments.measurement import Measurement, left_out, what_would_fit, where_inside
 from cellsim.instruments.velocities import MeasuredSpeeds, compare_velocities, ratios_by_position
 from cellsim.run.case import Case
 from cellsim.solvers.solution import Solution
@@ -41,11 +41,14 @@ class Compared:
         At its points [SI]; NaN where there is no prediction.
     error : ndarray, shape (n,), optional
         Standard errors of the measurement, with what the error of its positions makes of the prediction.
+    notes : tuple of str
+        What a reader of the comparison should know: the measurement's own notes, and what became of its points.
     """
 
     measurement: Measurement
     predicted: Array
     error: Array | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def measured(self) -> Array:
@@ -250,7 +253,11 @@ def compare(
     end = float(solution["time"][-1])
     for item in items:
         if not item.count:
-            raise InputError(f"{item.measurement.label}: no point lies within the run (0 to {end:.6g} s) and the cell")
+            said = "; ".join(item.notes)
+            raise InputError(
+                f"{item.measurement.label}: no point lies within the run (0 to {end:.6g} s) and the cell"
+                + (f": {said}" if said else "")
+            )
     chosen = window or (WINDOW if end >= WINDOW[1] else (0.2 * end, 0.4 * end))
     merits: list[Merit] = []
     ratios: list[PositionRatio] = []
@@ -300,7 +307,27 @@ def predicted(case: Case, solution: Solution, measurement: Measurement) -> Compa
     if error is not None and isinstance(measurement.look, VelocityLook):
         # where a beam stands is known to its position error only: the slope of the predicted velocity adds to the error
         error = np.hypot(error, measurement.look.signed(solution)[1])
-    return Compared(measurement, np.where(measurement.time < 0, np.nan, values), error)
+    spans, end = case.protocol.spans(solution.log), float(solution["time"][-1])
+    imposed = measurement.imposed(spans)
+    if imposed.all():
+        imposed[:] = False  # asked for by name: how well the imposed drive was kept
+    known = np.where(measurement.time < 0, np.nan, values)
+    causes = [
+        (measurement.time < 0, "before the run begins"),
+        (measurement.time > end, f"after the run ends at {end:.6g} s"),
+        (imposed, f"where the case imposes the {measurement.kind}"),
+        (~np.isfinite(known), "outside the cell"),
+    ]
+    # what a followed table holds of the other drive was moved with it
+    moved = 0.0 if measurement.label.endswith("not imposed") else case.protocol.moved
+    hint = what_would_fit(measurement, case.transport, solution)
+    gone = left_out(measurement.size, causes, why=_inside(measurement, case))
+    notes = (*measurement.notes, *gone, *measurement.clock_note(spans, moved), *([hint] if hint else []))
+    return Compared(measurement, np.where(imposed, np.nan, known), error, notes)
+
+
+def _inside(measurement: Measurement, case: Case) -> str:
+    return "" if measurement.position is None else where_inside(measurement.position, case.cell.thickness)
 
 
 # ---- figures of merit ---------------------------------------------------------------------------------------------
@@ -437,6 +464,8 @@ def symmetry_merits(item: Compared, case: Case, time: float | None) -> list[Meri
             f"{who}_even_over_odd": even,
             f"{who}_even_over_odd_error": even_error,
         }
+        if x_error > half:  # a profile without a slope crosses its mean anywhere
+            return []
         bars = (f" ± {1e3 * x_error:.3f}", f" ± {even_error:.3f}") if who == "measured" else ("", "")
         words.append(
             f"{who} crosses its mean {1e3 * x:+.3f}{bars[0]} mm from the centre, even/odd part {even:+.3f}{bars[1]}"

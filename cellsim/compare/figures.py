@@ -108,6 +108,13 @@ def _thinned(size: int) -> slice:
     return slice(None, None, max(1, -(-size // MOST)))
 
 
+def _said_thinned(sizes: Sequence[int]) -> str:
+    """For the note of a figure in which not every point is drawn."""
+    most = max(sizes, default=0)
+    step = _thinned(most).step
+    return f"Of {most} points every {step} are drawn as one." if step > 1 else ""
+
+
 def _short(comparison: Comparison) -> str:
     return comparison.case.transport.name
 
@@ -120,7 +127,8 @@ def _draw_current(pages: _Pages, path: Path) -> None:
     first, view = pages.first, pages.views[0]
     kind = "current" if first.of_kind("current") else "voltage"
     name, unit, words = ("i", CURRENT, "current density") if kind == "current" else ("V", "V", "voltage")
-    with figstyle.drawing(path, 2, title=pages.title, note=pages.note, height=1.9, sharex=True) as (_, axes):
+    note = f"{_said_thinned([item.measurement.size for item in first.of_kind(kind)])} {pages.note}".strip()
+    with figstyle.drawing(path, 2, title=pages.title, note=note, height=1.9, sharex=True) as (_, axes):
         top, bottom = axes
         for k, item in enumerate(first.of_kind(kind)):
             data, thin = item.measurement, _thinned(item.measurement.size)
@@ -146,7 +154,8 @@ def _draw_current(pages: _Pages, path: Path) -> None:
         top.set_ylim(min(0.0, 1.05 * low), max(0.0, 1.08 * high))
         top.legend()
         ratios = np.concatenate([item.ratio for c in pages.comparisons for item in c.of_kind(kind)])
-        low, high = np.quantile(ratios[np.isfinite(ratios)], [0.005, 0.995])
+        ratios = ratios[np.isfinite(ratios)]
+        low, high = np.quantile(ratios, [0.005, 0.995]) if ratios.size else (1.0, 1.0)  # none against a voltage of 0
         bottom.set_ylim(min(0.85, low - 0.03), max(1.15, high + 0.03))
         bottom.set_ylabel("predicted / measured")
         bottom.set_xlabel(view.time_label)
@@ -272,9 +281,10 @@ def _draw_residuals(pages: _Pages, path: Path) -> None:
                 scale = np.nanmax(np.abs(item.measured)) if item.error is None else item.error
                 with np.errstate(divide="ignore", invalid="ignore"):
                     residual = ((item.measured - item.predicted) / scale)[item.used]
-                thin, time = _thinned(residual.size), item.measurement.time[item.used] / own.time_scale
+                time = item.measurement.time[item.used] / own.time_scale
+                # all of them: a misfit of a few points is what one looks for here
                 look: dict[str, Any] = {"color": colour, "markersize": 1.5, "markeredgewidth": 0, "alpha": 0.7}
-                panel.plot(time[thin], residual[thin], marker, label=_short(comparison), **look)
+                panel.plot(time, residual, marker, label=_short(comparison), **look)
             panel.axhline(0, color=figstyle.GREY, linewidth=0.6)
             panel.set_ylabel("residual / error" if shown.error is not None else "residual / max")
             panel.set_title(f"{shown.measurement.kind}: {shown.measurement.label}", loc="left")

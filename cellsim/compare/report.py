@@ -230,7 +230,7 @@ def _lines(comparison: Comparison) -> list[str]:
         label, kind, count, _, rms, unit, chi2, ratio = _row(item)
         chi2 = f", chi^2 per point {chi2}" if chi2 else ""
         lines.append(f"  {kind:9s} {label}: {count} points, rms {rms} {unit}{chi2}, ratio {ratio}")
-        lines += [f"            {note}" for note in item.measurement.notes]
+        lines += [f"            {note}" for note in item.notes]
     return lines + [f"  {merit.text}" for merit in comparison.merits]
 
 
@@ -249,7 +249,7 @@ def _numbers(comparison: Comparison) -> dict[str, Any]:
                 "bias": item.bias,
                 "rms": item.rms,
                 "chi2_per_point": item.chi2,
-                "notes": item.measurement.notes,
+                "notes": item.notes,
             }
             for item in comparison.items
         ],
@@ -259,7 +259,7 @@ def _numbers(comparison: Comparison) -> dict[str, Any]:
 
 
 def _section(comparison: Comparison) -> str:
-    notes = [f"{item.measurement.label}: {note}" for item in comparison.items for note in item.measurement.notes]
+    notes = [f"{item.measurement.label}: {note}" for item in comparison.items for note in item.notes]
     merits = page.bullets([merit.text for merit in comparison.merits])
     about = (
         f"Set {comparison.case.transport.name}. Residual: measured minus predicted. Ratio: predicted/measured of "

@@ -9,13 +9,15 @@ typical unit. An eigenvector of small eigenvalue is a change of several paramete
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares
+from scipy.stats import chi2 as chi2_distribution
 from scipy.stats import norm, qmc
 
 from cellsim.base import Array, ConvergenceError, Progress
@@ -56,6 +58,37 @@ class Start:
     converged: bool
 
 
+DOUBTFUL = 1e-3
+"""Probability below which the chi2 of one data set is no accident, shared among the sets of a fit."""
+
+
+@dataclass(frozen=True)
+class DataSetMisfit:
+    """How well one data set is described: sixty misfitted currents drown in the chi2 of three thousand other points.
+
+    Parameters
+    ----------
+    label : str
+        Of the data set.
+    points : int
+        In it.
+    chi2 : float
+        Its share of the sum of squares [1].
+    freedom : float
+        Points less what they gave to the parameters, by the trace of its part of the hat matrix [1].
+    """
+
+    label: str
+    points: int
+    chi2: float
+    freedom: float
+
+    @property
+    def p(self) -> float:
+        """Probability of a chi2 as large or larger if model and errors are right [1]."""
+        return float(chi2_distribution.sf(self.chi2, max(self.freedom, 1e-3)))
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A fit's result.
@@ -76,6 +109,9 @@ class Estimate:
         Every search.
     evaluations : int
         Residual evaluations, those of derivatives included.
+    early : tuple of str
+        Of each experiment whose run at the best point does not reach all of its data, one sentence: nothing follows
+        from such a fit.
     edge : tuple of str
         Parameters in which, a step further, the cell can no longer be run to the data: a search may have been stopped
         there by the edge and not by the data.
@@ -89,6 +125,7 @@ class Estimate:
     starts: tuple[Start, ...] = ()
     evaluations: int = 0
     edge: tuple[str, ...] = ()
+    early: tuple[str, ...] = ()
 
     @property
     def space(self) -> Space:
@@ -110,6 +147,17 @@ class Estimate:
         """The data's share of it [1]."""
         data = self.residuals[: self.problem.size]
         return float(data @ data)
+
+    @property
+    def data_sets(self) -> tuple[DataSetMisfit, ...]:
+        """Each observation's chi2 with the degrees of freedom that are left to it."""
+        observations = self.problem.observations
+        given = _degrees_of_freedom(self.problem, self.jacobian)
+        parts = np.split(self.residuals[: self.problem.size], np.cumsum([o.size for o in observations])[:-1])
+        return tuple(
+            DataSetMisfit(o.label, o.size, float(r @ r), o.size - float(used) - o.profiled_numbers)
+            for o, r, used in zip(observations, parts, given, strict=True)
+        )
 
     @property
     def degrees_of_freedom(self) -> int:
@@ -236,7 +284,7 @@ def estimate(
     levels : ndarray, shape (observations,), optional
         Noise levels to begin with.
     progress : callable, optional
-        Called with (searches done, of all).
+        Called with (searches done, of all), again and again while a search is on.
 
     Returns
     -------
@@ -254,7 +302,8 @@ def estimate(
     for k, point in enumerate(points):
         # One-sided derivatives at the tolerance SAME take a third fewer runs (cases/fit_example: 222 in place of 326),
         # and where the other starts lead is all they are asked for.
-        start, level, count = _search(problem, point, levels, rough=k > 0)
+        at_work = None if progress is None else partial(progress, k, len(points))
+        start, level, count = _search(problem, point, levels, rough=k > 0, tick=at_work)
         evaluations += count
         searches.append((start, level))
         if progress is not None:
@@ -284,6 +333,7 @@ def estimate(
         starts=tuple(start for start, _ in searches),
         evaluations=evaluations + 4 * best.u.size + 1,
         edge=_edge(problem, best.u),
+        early=problem.ended_early(best.u),
     )
 
 
@@ -315,8 +365,24 @@ def _spread(space: Space, first: Array, count: int, seed: int) -> list[Array]:
     return [np.where(np.isfinite(point), point, first) for point in points]
 
 
-def _search(problem: Problem, point: Array, levels: Array | None, *, rough: bool = False) -> tuple[Start, Array, int]:
-    """One search; the noise levels follow by turns where they are free. A rough one only tells where it leads."""
+def _search(
+    problem: Problem,
+    point: Array,
+    levels: Array | None,
+    *,
+    rough: bool = False,
+    tick: Callable[[], None] | None = None,
+) -> tuple[Start, Array, int]:
+    """One search; the noise levels follow by turns where they are free. A rough one only tells where it leads.
+
+    `tick` is called before every Jacobian, which takes the time of all its runs.
+    """
+
+    def jacobian(u: Array, level: Array) -> Array:
+        if tick is not None:
+            tick()
+        return np.vstack([problem.jacobian(u, level, rough=rough), pull])
+
     tolerance = SAME if rough else TOLERANCE
     level = problem.levels if levels is None else levels
     free = any(o.noise.free for o in problem.observations)
@@ -331,7 +397,7 @@ def _search(problem: Problem, point: Array, levels: Array | None, *, rough: bool
         solution = least_squares(
             lambda u, level: np.append(problem.residuals(u, level), (u - origin) / RIDGE),
             np.clip(point, *bounds),
-            jac=lambda u, level: np.vstack([problem.jacobian(u, level, rough=rough), pull]),
+            jac=jacobian,
             bounds=bounds,
             args=(level,),
             ftol=tolerance,
@@ -350,10 +416,10 @@ def _search(problem: Problem, point: Array, levels: Array | None, *, rough: bool
         if turn and np.all(np.abs(new / level - 1) < 1e-3) and moved < 1e-3:
             break
     chi2 = float(2 * solution.cost - np.sum(((point - origin) / RIDGE) ** 2))
-    return Start(point, chi2, bool(solution.status > 0) or _settled(solution)), level, evaluations
+    return Start(point, chi2, bool(solution.status > 0) or settled(solution)), level, evaluations
 
 
-def _settled(solution: Any) -> bool:
+def settled(solution: Any) -> bool:
     """Whether chi2 could fall by no more than :data:`SETTLED`, by its slope and curvature.
 
     Where data are far more exact than the runs, the runs' own error keeps chi2 from settling to :data:`TOLERANCE`.

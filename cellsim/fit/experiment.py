@@ -20,7 +20,7 @@ from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.data import Setup
 from cellsim.instruments.looks import ROLES
-from cellsim.instruments.measurement import Measurement
+from cellsim.instruments.measurement import Measurement, Spans, left_out, what_would_fit, where_inside
 from cellsim.run.simulation import simulate
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
@@ -166,10 +166,11 @@ def observe(
     *,
     nuisance: Mapping[str, str] | None = None,
     profiled: tuple[str, ...] = (),
+    spans: Spans | None = None,
 ) -> Observation:
     """A measurement as an observation of a fit.
 
-    Points outside the run and outside the cell are left out.
+    Points outside the run and outside the cell are left out, and those at which the case imposes what was measured.
 
     Parameters
     ----------
@@ -181,6 +182,8 @@ def observe(
         Points and errors.
     nuisance, profiled
         As :class:`Observation`.
+    spans : sequence of tuple, optional
+        When each step drives what, of a run; default those of a protocol of which no step ends early.
 
     Returns
     -------
@@ -194,28 +197,49 @@ def observe(
     m, label = measurement, measurement.label
     if profiled and m.kind != "profile":
         raise InputError(f"{label}: a gain or background of each profile needs profiles")
-    keep, end = np.ones(m.size, dtype=bool), setup.protocol.duration
+    spans = setup.protocol.spans() if spans is None else spans
+    keep, end = np.ones(m.size, dtype=bool), spans[-1][2]
+    causes: list[tuple[Bools, str]] = []
     if m.time.size:
-        keep = (m.time >= max(selection.start, 0.0)) & (m.time <= min(selection.stop, end) * (1 + BEYOND))
-        keep = _thinned(_not_empty(keep, label), m, selection.every)
+        causes = [
+            (m.time < 0, "before the run begins"),
+            (m.time > end * (1 + BEYOND), f"after the run ends at {end:.6g} s"),
+            (m.imposed(spans), f"where the case imposes the {m.kind}"),
+        ]
+        keep = (m.time >= selection.start) & (m.time <= selection.stop * (1 + BEYOND))
+    given = selection.error is not None or selection.relative_error is not None
+    if m.error is not None and not given:
+        causes.append((m.error <= 0, "with an error of zero"))
+    for points, _ in causes:
+        keep &= ~points
+    _not_empty(keep, label, left_out(m.size, causes))
+    notes = list(m.notes)
+    if m.time.size:
+        whole = np.count_nonzero(keep)
+        keep = _thinned(keep, m, selection.every)
+        if m.kind != "profile" and selection.every == 1 and np.count_nonzero(keep) < whole:
+            notes.append(f"{np.count_nonzero(keep)} of its {whole} points are used, spread evenly")
     value = m.value[keep]
     sigma = _errors(None if m.error is None else m.error[keep], value, selection, label)
-    inside = np.ones(value.size, dtype=bool)
+    inside, why = np.ones(value.size, dtype=bool), ""
     if m.kind == "profile" and m.position is not None:
-        position = m.position[keep]
-        inside = (position > 0) & (position < setup.cell.thickness) & (sigma > 0)
-        keep[keep] = _not_empty(inside, label)
+        outside = (m.position <= 0) | (m.position >= setup.cell.thickness)
+        causes.append((outside, "outside the cell"))
+        inside, why = ~outside[keep], where_inside(m.position, setup.cell.thickness)
+        _not_empty(inside, label, left_out(m.size, causes, why=why))
+        keep[keep] = inside
     used = m.only(keep, end=end)
     noise = replace(used.noise, free=selection.free, length=selection.correlation or used.noise.length)
-    if m.error is None or selection.error is not None or selection.relative_error is not None:
+    if m.error is None or given:
         noise = noise.with_errors(sigma[inside])
-    return Observation.of(replace(used, noise=noise), nuisance, profiled)
+    notes += [*left_out(m.size, causes, why=why), *m.clock_note(spans, setup.protocol.moved)]
+    return Observation.of(replace(used, noise=noise, notes=tuple(notes)), nuisance, profiled)
 
 
-def _not_empty(keep: Bools, label: str) -> Bools:
+def _not_empty(keep: Bools, label: str, causes: tuple[str, ...]) -> None:
     if not keep.any():
-        raise InputError(f"{label}: no point lies within the run, the cell and the times used")
-    return keep
+        said = f": {causes[0]}" if causes else ""
+        raise InputError(f"{label}: no point lies within the run, the cell and the times used{said}")
 
 
 def _thinned(keep: Bools, m: Measurement, every: int) -> Bools:
@@ -271,6 +295,8 @@ class Experiment:
         Its tolerances.
     driven_by_total : bool
         Whether the imposed current was measured in A, so that the area divides it.
+    notes : tuple of str
+        What of its data is left aside, and why.
 
     Raises
     ------
@@ -287,6 +313,7 @@ class Experiment:
     solver: str = "sundials"
     options: Options = field(default_factory=lambda: Options(rtol=1e-5, cells=320))
     driven_by_total: bool = False
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.observations:
@@ -334,6 +361,12 @@ class Experiment:
             protocol = Protocol(steps)
         return cell, protocol, role.get("c0", self.c0)
 
+    def resistance(self, transport: TransportSet, values: Mapping[str, float]) -> float:
+        """That of the fresh cell, thickness/kappa and both interfaces, as a first current sees it [ohm m^2]."""
+        cell, _, c0 = self.build(values)
+        bulk = cell.thickness * cell.separator.macmullin / float(transport.kappa(c0))
+        return bulk + cell.positive.resistance.at(0.0) + cell.negative.resistance.at(0.0)
+
     def run(self, transport: TransportSet, values: Mapping[str, float]) -> Solution | None:
         """The run that all observations look at; None where none is needed.
 
@@ -350,6 +383,15 @@ class Experiment:
         times = times[(times >= 0) & (times <= protocol.duration)]
         with _quiet_solver():
             return simulate(cell, transport, protocol, c0=c0, times=times, solver=self.solver, options=self.options)
+
+    def hints(self, transport: TransportSet, values: Mapping[str, float]) -> tuple[str, ...]:
+        """For each observation, which misreading of its file would explain that a run at `values` misses it by far."""
+        cell, protocol, c0 = self.build(values)
+        if protocol is None:
+            return ("",) * len(self.observations)
+        with _quiet_solver():
+            run = simulate(cell, transport, protocol, c0=c0, solver=self.solver, options=self.options)
+        return tuple(what_would_fit(o, transport, run) for o in self.observations)
 
     def look(self, transport: TransportSet, solution: Solution | None, values: Mapping[str, float]) -> list[Array]:
         """Predictions of all observations from a run, each of its own shape (n,)."""

@@ -18,7 +18,7 @@ from scipy.stats import chi2 as chi2_distribution
 
 from cellsim.base import Array, InputError, Progress
 from cellsim.files.folder import read_values, write_values
-from cellsim.fit.estimate import Estimate
+from cellsim.fit.estimate import Estimate, settled
 from cellsim.fit.parameters import Parameter
 from cellsim.workers import mapped
 
@@ -28,8 +28,15 @@ FAR = {True: float(np.log(1e3)), False: 10.0}
 """How far a profile is followed in u: a factor of 1000, or ten typical units."""
 STEEP = 3.0
 """A step that ends this many thresholds up is taken again, shorter."""
-JUMP = 3.0
-"""A rise by this many thresholds in one step is doubted: the refit may be lost where nothing depends on anything."""
+DOUBT = 0.5
+"""A root of delta chi2 far above the line through the two points before is doubted: it is refitted from elsewhere."""
+SAME_END = 0.05
+"""Two refits this close in chi2 came to one end."""
+AGAIN = 4
+"""How often a branch is walked out and back before it is said not to have settled."""
+PULL, LEANING = 0.2, 0.01
+"""How far in u a parameter is pulled from its bound, and the share of the threshold by which chi2 must rise with it
+if the bound is to count: less would end within a fifth of the threshold some five units farther on."""
 BETTER = 0.5
 """A refit this much lower in chi2 than the fit it began from is a better point: the search had not ended."""
 MOST = 16
@@ -55,7 +62,7 @@ class LikelihoodProfile:
     threshold : float
         Of delta, for the level asked [1].
     checked : bool
-        Whether refits from elsewhere came to the same ends.
+        Whether all refits ended, and refits from elsewhere came to the same ends.
     others : ndarray, shape (n, p)
         The whole point u of each refit.
     leans : tuple of str
@@ -87,6 +94,9 @@ class LikelihoodProfile:
                 return f"{self.name} above {low:.4g}{unit}; {self._nothing(1)} bounds it from above"
             case "open below":
                 return f"{self.name} below {high:.4g}{unit}; {self._nothing(0)} bounds it from below"
+        if any(self.leans):  # points stand above the threshold, but not by the data
+            sides = {side: lean for side, lean in zip(("below", "above"), self.leans, strict=True) if lean}
+            return f"{self.name}: " + ", ".join(f"only {lean} bounds it from {side}" for side, lean in sides.items())
         return f"{self.name}: any value fits"
 
     def _nothing(self, side: int) -> str:
@@ -158,8 +168,16 @@ def delta_at(fit: Estimate, name: str, value: float) -> float:
     """
     k = fit.space.index(name)
     u_k = fit.space.parameters[k].u(value)
-    _, chi2 = _refit(fit, k, u_k, fit.u + _slope(fit, k) * (u_k - fit.u[k]))
-    return chi2 - fit.chi2
+    return _refit(fit, k, u_k, fit.u + _slope(fit, k) * (u_k - fit.u[k])).chi2 - fit.chi2
+
+
+@dataclass(frozen=True)
+class _Refit:
+    """The other parameters at their best with one fixed: the whole point u, chi2, and whether the search ended."""
+
+    point: Array
+    chi2: float
+    ended: bool
 
 
 @dataclass(frozen=True)
@@ -185,59 +203,145 @@ def _slope(fit: Estimate, k: int) -> Array:
     return np.asarray(covariance[:, k] / max(covariance[k, k], 1e-300))
 
 
+def _root(fit: Estimate, refit: _Refit) -> float:
+    """Square root of delta chi2, which along a sound profile is nearly linear in u."""
+    return float(np.sqrt(max(refit.chi2 - fit.chi2, 0.0)))
+
+
 def _walk(fit: Estimate, k: int, sign: int, threshold: float, bound: float) -> _Branch:
-    """Away from the best point until the threshold is passed, a bound is met, or it is far."""
-    p = fit.space.parameters[k]
-    slope = _slope(fit, k)
-    # The root of delta is nearly linear in u, so four points up to sqrt(3.84) = 1.96 standard errors, 0.7 apart, draw
-    # it well enough for a parabola; the standard error is clipped, because that of a flat direction is 1e6.
-    step = 0.7 * float(np.clip(fit.sd[k], 1e-6, 0.5))
-    far = fit.u[k] + sign * FAR[p.logarithmic]
+    """Away from the best point until the threshold is passed, a bound is met, or it is far; then back where need be."""
+    far = fit.u[k] + sign * FAR[fit.space.parameters[k].logarithmic]
     end = max(bound, far) if sign < 0 else min(bound, far)
-    u, deltas, points = [fit.u[k]], [0.0], [fit.u]
-    checked, crossing, halvings = True, np.nan, 0
-    while len(u) <= MOST and sign * (end - u[-1]) > 1e-12:
-        here = u[-1] + sign * min(step, sign * (end - u[-1]))
-        # Each refit begins on the straight line through the last two, so that a profile that bends is followed in the
-        # valley it began in; D and chi of cases/fit_example took 54 Jacobians that way, from the best point 79.
-        point, chi2 = _refit(fit, k, here, points[-1] + slope * (here - u[-1]))
-        if chi2 - fit.chi2 > deltas[-1] + JUMP * threshold:
-            refits = [(point, chi2), _refit(fit, k, here, fit.space.start)]
-            point, chi2 = min(refits, key=lambda refit: refit[1])
-        delta = chi2 - fit.chi2
-        if delta > STEEP * threshold and halvings < 8:  # too far for an interpolation
-            halvings, step = halvings + 1, 0.4 * abs(here - u[-1])
-            continue
-        u.append(here)
-        deltas.append(delta)
-        points.append(point)
-        slope = (points[-1] - points[-2]) / (u[-1] - u[-2])
-        if delta > threshold:
-            crossing = _cross(u, deltas, threshold)
+    branch, changed = [_Refit(fit.u, fit.chi2, True)], True
+    for _ in range(AGAIN):
+        branch = _outward(fit, k, sign, threshold, end, branch)
+        branch, changed = _inward(fit, k, branch)
+        if not changed:
             break
-        # Steps grow where the root rises slowly: a flat side is followed to its end, a factor of 1000 away, within the
-        # MOST points that steps of one length would spend on the first few standard errors.
-        rise = max(delta, 0.0) ** 0.5 - max(deltas[-2], 0.0) ** 0.5
-        step *= float(np.clip(0.7 / max(rise, 0.1), 1.0, 2.5)) if rise < 0.6 else 1.0
-    if len(u) > 1:
-        # The outermost refit once more, from the best point's other parameters: refits that hand their points on could
-        # all lie in a valley that is not the deepest, and an interval that ends too early would not show it.
-        _, again = _refit(fit, k, u[-1], fit.u)
-        checked = again > deltas[-1] + fit.chi2 - 0.05
-    leans = _leans_on(fit, k, points[-1]) if np.isfinite(crossing) else ""
-    outward = np.array(points[1:]).reshape(-1, fit.u.size)
+    u = [float(refit.point[k]) for refit in branch]
+    deltas = [refit.chi2 - fit.chi2 for refit in branch]
+    over = [j for j, delta in enumerate(deltas) if delta > threshold]
+    # a walk that went on after a point was mended may hold points beyond its end: the interval ends at the first
+    beyond = over[0] + 1 if over else len(u)
+    crossing = _cross(u[:beyond], deltas[:beyond], threshold) if over else np.nan
+    leans = _leans_on(fit, k, branch[beyond - 1].point, threshold) if over else ""
+    checked = not changed and all(refit.ended for refit in branch)
+    outward = np.array([refit.point for refit in branch[1:]]).reshape(-1, fit.u.size)
     return _Branch(np.array(u[1:]), np.array(deltas[1:]), outward, crossing, checked, leans)
 
 
-def _leans_on(fit: Estimate, k: int, point: Array) -> str:
-    """What ends a profile in the data's place: another parameter at its bound, or runs that cease to exist."""
+def _outward(fit: Estimate, k: int, sign: int, threshold: float, end: float, branch: Sequence[_Refit]) -> list[_Refit]:
+    """A branch followed further, from its last point on."""
+    refits = list(branch)
+    # The root of delta is nearly linear in u, so four points up to sqrt(3.84) = 1.96 standard errors, 0.7 apart, draw
+    # it well enough for a parabola; the standard error is clipped, because that of a flat direction is 1e6.
+    step, halvings = 0.7 * float(np.clip(fit.sd[k], 1e-6, 0.5)), 0
+    slope, steepness = _slope(fit, k), 1 / float(fit.sd[k])
+    if len(refits) > 1:
+        slope, steepness = _along(refits[-2], refits[-1], k), _steepness(fit, refits[-2], refits[-1], k)
+    while len(refits) <= MOST and refits[-1].chi2 - fit.chi2 <= threshold:
+        last = refits[-1]
+        room = sign * (end - last.point[k])
+        if room <= 1e-12:
+            break
+        here = last.point[k] + sign * min(step, room)
+        # Each refit begins on the straight line through the last two, so that a profile that bends is followed in the
+        # valley it began in; D and chi of cases/fit_example took 54 Jacobians that way, from the best point 79.
+        new = _refit(fit, k, here, last.point + slope * (here - last.point[k]))
+        expected = _root(fit, last) + steepness * abs(here - last.point[k])
+        if not new.ended or _root(fit, new) > expected + DOUBT:
+            # Lost where nothing depends on anything, or stopped short: D went from 0.58 to 8.0 in one step where its
+            # other side went 0.49, 1.96, 4.4. The neighbour, the path that the covariance predicts, and the start.
+            predicted = fit.u + _slope(fit, k) * (here - fit.u[k])
+            guesses = (last.point, predicted, fit.u, fit.space.start)
+            new = min([new, *(_refit(fit, k, here, guess) for guess in guesses)], key=lambda refit: refit.chi2)
+        rise = _root(fit, new) - _root(fit, last)
+        too_far = new.chi2 - fit.chi2 > STEEP * threshold or rise > DOUBT + 0.7
+        if too_far and halvings < 8:  # for an interpolation
+            halvings, step = halvings + 1, 0.4 * abs(here - last.point[k])
+            continue
+        refits.append(new)
+        slope, steepness = _along(last, new, k), _steepness(fit, last, new, k)
+        # Steps grow where the root rises slowly: a flat side is followed to its end, a factor of 1000 away, within the
+        # MOST points that steps of one length would spend on the first few standard errors.
+        step *= float(np.clip(0.7 / max(rise, 0.1), 1.0, 2.5)) if rise < 0.6 else 1.0
+    return refits
+
+
+def _along(one: _Refit, two: _Refit, k: int) -> Array:
+    """The straight line through two points of a profile, per u[k], shape (p,)."""
+    return np.asarray((two.point - one.point) / (two.point[k] - one.point[k]))
+
+
+def _steepness(fit: Estimate, one: _Refit, two: _Refit, k: int) -> float:
+    """By how much the root of delta rises from one point to the next, per u[k]; no less than nothing."""
+    return max(_root(fit, two) - _root(fit, one), 0.0) / abs(float(two.point[k] - one.point[k]))
+
+
+def _inward(fit: Estimate, k: int, branch: Sequence[_Refit]) -> tuple[list[_Refit], bool]:
+    """A branch walked back from its outermost point where that one was too high or its points lie on no smooth line.
+
+    The outermost refit is made once more from the best point's other parameters: refits that hand their points on could
+    all lie in a valley that is not the deepest, and an interval that ends too early would not show it.
+
+    Returns
+    -------
+    branch : list of _Refit
+        With the lower points.
+    changed : bool
+        Whether any was lower.
+    """
+    if len(branch) < 2:
+        return list(branch), False
+    mended = list(branch)
+    again = _refit(fit, k, float(branch[-1].point[k]), fit.u)
+    changed = again.chi2 < branch[-1].chi2 - SAME_END
+    if changed:
+        mended[-1] = again
+    if not changed and _smooth([_root(fit, refit) for refit in branch], [float(r.point[k]) for r in branch]):
+        return mended, False
+    for j in range(len(branch) - 2, 0, -1):
+        here, outer = float(branch[j].point[k]), mended[j + 1]
+        path = outer.point + _along(mended[0], outer, k) * (here - outer.point[k])
+        other = min((_refit(fit, k, here, guess) for guess in (path, mended[j - 1].point)), key=lambda r: r.chi2)
+        if other.chi2 < branch[j].chi2 - SAME_END:
+            mended[j], changed = other, True
+    return mended, changed
+
+
+def _smooth(root: Sequence[float], u: Sequence[float]) -> bool:
+    """Whether the roots of delta of a branch, outward, neither fall nor jump."""
+    rise, gap = np.diff(root), np.abs(np.diff(u))
+    steepness = rise / gap
+    jumps = (rise[1:] > DOUBT) & (steepness[1:] > 3 * np.maximum(steepness[:-1], 0.3 * steepness[0]))
+    return not (np.any(rise < -0.1) or np.any(jumps))
+
+
+def _leans_on(fit: Estimate, k: int, point: Array, threshold: float) -> str:
+    """What ends a profile in the data's place: another parameter at its bound, or runs that cease to exist.
+
+    A bound counts only if chi2 rises when its parameter is pulled back inside: along a flat line of kappa and R_int a
+    refit may end at the bound of kappa and would end anywhere else as well.
+    """
     low, high = fit.space.bounds
-    for j, p in enumerate(fit.space.parameters):
-        if j != k and min(point[j] - low[j], high[j] - point[j]) < 1e-3:
-            return f"the bound of {p.name}"
+    free = [j for j in range(point.size) if j != k]
+    at_bound = [j for j in free if min(point[j] - low[j], high[j] - point[j]) < 1e-3]
+    for j in at_bound:
+        nearer = low[j] if point[j] - low[j] < high[j] - point[j] else high[j]
+        inside = nearer + min(PULL, 0.25 * (high[j] - low[j])) * (1 if nearer == low[j] else -1)
+        guess = point.copy()
+        guess[j] = inside
+        held = _refit(fit, k, float(point[k]), guess, also=(j,))
+        if held.chi2 - _chi2(fit, point) > LEANING * threshold:
+            return f"the bound of {fit.space.parameters[j].name}"
     if any(np.any(~np.isfinite(prediction)) for prediction in fit.problem.predictions(point)):
         return "that no cell can be run beyond"
     return ""
+
+
+def _chi2(fit: Estimate, point: Array) -> float:
+    r = fit.problem.residuals(point, fit.levels)
+    return float(r @ r)
 
 
 def _cross(u: list[float], delta: list[float], threshold: float) -> float:
@@ -251,30 +355,34 @@ def _cross(u: list[float], delta: list[float], threshold: float) -> float:
     return float(np.clip(a * target**2 + b * target + c, min(x[-2:]), max(x[-2:])))
 
 
-def _refit(fit: Estimate, k: int, fixed: float, guess: Array) -> tuple[Array, float]:
-    """The other parameters at their best with u[k] fixed; the point and its chi2."""
-    free = np.flatnonzero(np.arange(guess.size) != k)
+def _refit(fit: Estimate, k: int, fixed: float, guess: Array, also: tuple[int, ...] = ()) -> _Refit:
+    """The other parameters at their best with u[k] fixed, and those of `also` where `guess` has them."""
+    free = np.array([j for j in range(guess.size) if j != k and j not in also], dtype=np.int64)
     low, high = (b[free] for b in fit.space.bounds)
 
     def whole(v: Array) -> Array:
-        u = np.empty(guess.size)
+        u = guess.copy()
         u[free], u[k] = v, fixed
         return u
 
     if not free.size:
-        r = fit.problem.residuals(whole(np.empty(0)), fit.levels)
-        return whole(np.empty(0)), float(r @ r)
-    solution = least_squares(
-        lambda v: fit.problem.residuals(whole(v), fit.levels),
-        np.clip(guess[free], low, high),
-        jac=lambda v: fit.problem.jacobian(whole(v), fit.levels, free),
-        bounds=(low, high),
-        ftol=1e-7,
-        xtol=1e-6,
-        gtol=1e-8,
-        max_nfev=25,
-    )
-    return whole(solution.x), float(2 * solution.cost)
+        return _Refit(whole(np.empty(0)), _chi2(fit, whole(np.empty(0))), True)
+    at = np.clip(guess[free], low, high)
+    for runs in (25, 75):  # few refits need more than ten; one that has not ended is not believed, but goes on
+        solution = least_squares(
+            lambda v: fit.problem.residuals(whole(v), fit.levels),
+            at,
+            jac=lambda v: fit.problem.jacobian(whole(v), fit.levels, free),
+            bounds=(low, high),
+            ftol=1e-7,
+            xtol=1e-6,
+            gtol=1e-8,
+            max_nfev=runs,
+        )
+        at, ended = solution.x, solution.status > 0 or settled(solution)
+        if ended:
+            break
+    return _Refit(whole(at), float(2 * solution.cost), bool(ended))
 
 
 def profiles(
@@ -315,7 +423,7 @@ def profiles(
         stored = {n: _load(_file(folder, n), fit) for n in wanted}
         done = {n: earlier for n, earlier in stored.items() if earlier is not None}
     todo = [n for n in wanted if n not in done]
-    if progress is not None and done:
+    if progress is not None:
         progress(len(done), len(wanted))
     for job in mapped(partial(profile, fit, level=level), todo, workers=workers, chunk=1):
         name = todo[job.index]

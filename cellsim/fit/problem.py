@@ -107,6 +107,28 @@ class Problem:
         key = (k, *(values[name] for name in names))
         return _recalled(self._runs, key, RUNS, lambda: e.run(transport, values))
 
+    def ended_early(self, u: Array) -> tuple[str, ...]:
+        """One sentence for each experiment whose run at the point `u` does not reach all of its data.
+
+        Such points have no residual but a large constant: they are no measure of a misfit, and no derivative sees them.
+        """
+        sentences, values = [], self.space.values(u)
+        for k, e in enumerate(self.experiments):
+            try:
+                solution = self._run(k, self.transport(values, e.cell.temperature), values)
+            except CellsimError as error:
+                sentences.append(f"{e.name}: the cell cannot be run at these values ({error})")
+                continue
+            missing = sum(int(np.count_nonzero(~np.isfinite(p))) for p in self._of_experiment(k, values))
+            if missing and solution is not None:
+                end, status = float(solution["time"][-1]), solution.status
+                why = f": {solution.message}" if solution.message else ""
+                sentences.append(
+                    f"{e.name}: the run ends at {end:.6g} s ({status}{why}), and {missing} of {e.size} points have no "
+                    "prediction"
+                )
+        return tuple(sentences)
+
     # ---- residuals ------------------------------------------------------------------------------------------------
 
     def residuals(self, u: Array, levels: Array | None = None) -> Array:

@@ -32,8 +32,9 @@ from cellsim.fit.set_model import (
     spline_form,
 )
 from cellsim.instruments.data import POINT_KINDS, Setup, read_measurements, read_points
-from cellsim.instruments.measurement import QUANTITIES, Measurement
+from cellsim.instruments.measurement import QUANTITIES, Measurement, Spans
 from cellsim.run.case import Case, load_case
+from cellsim.run.folder import predict
 from cellsim.run.simulation import check_initial_state, choose_solver
 
 DATA_ROLES = {
@@ -388,20 +389,25 @@ def _name(table: Table, k: int, case: Case) -> str:
 
 def _experiment(table: Table, case: Case, name: str, nuisances: Sequence[Nuisance]) -> Experiment:
     own = [n for n in nuisances if n.acts_on(name)]
-    observations = [
-        _observation(measurement, entry, case, own)
-        for entry in _data_tables(table)
-        for measurement in read_measurements(entry.path("file"), case.setup)
-    ]
+    pairs = [(m, entry) for entry in _data_tables(table) for m in read_measurements(entry.path("file"), case.setup)]
     if table.boolean("measured", True):
-        blank = Table({}, table.file, table.name)
-        observations += [_observation(measurement, blank, case, own) for measurement in case.measured]
+        pairs += [(m, Table({}, table.file, table.name)) for m in case.measured]
+    spans = case.protocol.spans()
+    if case.protocol.may_end_early and any(m.kind in ("current", "voltage") for m, _ in pairs):
+        spans = case.protocol.spans(predict(case, solver=_solver(table, case)).log)
+    delayed = [(m.delayed(entry.quantity("time_offset", "s", 0.0)), entry) for m, entry in pairs]
+    observations = [_observation(m, entry, case, own, spans) for m, entry in delayed if not m.imposed(spans).all()]
+    notes = tuple(
+        f"{m.label}: the {m.kind} is what the case imposes; it is no data" for m, _ in delayed if m.imposed(spans).all()
+    )
     cell = {n.role: n.parameter.name for n in own if n.role in CELL_ROLES}
     with table.located():
         solver = choose_solver(_solver(table, case), case.transport)
         check_initial_state(case.cell, case.transport.with_extrapolation("clamp"), case.c0)
         return Experiment(
-            name, case.cell, case.protocol, case.c0, tuple(observations), cell, solver, driven_by_total="area" in cell
+            *(name, case.cell, case.protocol, case.c0, tuple(observations), cell, solver),
+            driven_by_total="area" in cell,
+            notes=notes,
         )
 
 
@@ -422,7 +428,9 @@ def _data_tables(table: Table) -> list[Table]:
     return tables
 
 
-def _observation(measurement: Measurement, entry: Table, case: Case, nuisances: Sequence[Nuisance]) -> Observation:
+def _observation(
+    measurement: Measurement, entry: Table, case: Case, nuisances: Sequence[Nuisance], spans: Spans
+) -> Observation:
     entry.only("file", "error", "noise", "correlation", "from", "to", "every", "free_in_each_profile", "time_offset")
     profiled = tuple(entry.strings("free_in_each_profile")) if "free_in_each_profile" in entry else ()
     for role in profiled:
@@ -440,9 +448,8 @@ def _observation(measurement: Measurement, entry: Table, case: Case, nuisances: 
         stop=entry.quantity("to", "s", np.inf),
         every=entry.integer("every", 1, least=1),
     )
-    later = measurement.delayed(entry.quantity("time_offset", "s", 0.0))
     with entry.located():
-        return observe(later, case.setup, selection, nuisance=roles, profiled=profiled)
+        return observe(measurement, case.setup, selection, nuisance=roles, profiled=profiled, spans=spans)
 
 
 def _selection(entry: Table, kind: str) -> Selection:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellsim.base import Array, CellsimError
 from cellsim.drawing import page
 from cellsim.files.folder import result_folder, write_json, write_text
 from cellsim.fit.bands import draw_properties, property_bands, visited
-from cellsim.fit.estimate import Direction, Estimate, describe, directions, estimate
+from cellsim.fit.estimate import DOUBTFUL, IDENTIFIED, Direction, Estimate, describe, directions, estimate
 from cellsim.fit.figures import DATA, PROFILES, draw_data, draw_likelihood_profiles
 from cellsim.fit.likelihood_profile import LikelihoodProfile, profiles
 from cellsim.fit.parameters import Parameter
 from cellsim.fit.posterior import Posterior, sample
+from cellsim.fit.problem import STEP
 from cellsim.fit.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ class FitResult:
         held = self.estimate.held_by
 
         def is_unknown(name: str) -> bool:
+            if self.estimate.early:
+                return True
             return self.profiles[name].shape != "bounded" if name in self.profiles else held[name] == "nothing"
 
         return tuple(name for name in self.estimate.space.names if is_unknown(name))
@@ -74,6 +78,8 @@ class FitResult:
         """What the terminal shows."""
         fit = self.estimate
         lines = self.agreement()
+        if fit.early:
+            return [*lines, *(f"{name}  {fit.values[name]:.5g}, no verdict" for name in fit.space.names)]
         if not self.profiles:
             lines += describe(fit)
         else:
@@ -83,9 +89,32 @@ class FitResult:
         weak = [d for d in self.directions if d.weak]
         if weak:
             lines += ["what the data alone do not tell:", *(f"  {d.text}" for d in weak)]
+        lines += [line for k in range(len(self.estimate.problem.experiments)) for line in self._resistance(k)]
         if self.posterior is not None:
             lines.append(f"posterior: {self.posterior.message}")
         return lines
+
+    def _resistance(self, k: int) -> list[str]:
+        """The sum of resistances of an experiment's cell, where kappa and an interface share what is known of it."""
+        fit, e = self.estimate, self.estimate.problem.experiments[k]
+        of_kappa = [p.name for p in fit.space.parameters if p.path.startswith("kappa.")]
+        of_interfaces = [e.nuisance[role] for role in ("R_int", "R_positive", "R_negative") if role in e.nuisance]
+        if e.protocol is None or not of_kappa or not of_interfaces:
+            return []
+
+        def total(u: Array) -> float:
+            values = fit.space.values(u)
+            return e.resistance(fit.problem.transport(values, e.cell.temperature), values)
+
+        steps = STEP * np.eye(fit.u.size)
+        slope = np.array([(total(fit.u + step) - total(fit.u - step)) / (2 * STEP) for step in steps])
+        sd, value = float(np.sqrt(slope @ fit.covariance @ slope)), total(fit.u)
+        if not sd < IDENTIFIED * value:
+            return []
+        return [
+            f"{e.name}: thickness/kappa and the interfaces together, which a current shows as one: "
+            f"{value:.5g} +/- {sd:.2g} ohm m^2"
+        ]
 
     def agreement(self) -> list[str]:
         """How well the data are described, whether the starts came to one point, and free noise levels."""
@@ -94,9 +123,12 @@ class FitResult:
             f"{self.recipe.title}: {fit.problem.size} points, {fit.space.size} parameters, chi2 {fit.chi2_data:.1f} "
             f"for {fit.degrees_of_freedom} degrees of freedom, {len(fit.starts)} starts"
         ]
+        for sentence in fit.early:
+            lines.append(f"{sentence}; chi2 counts them as misfits, and no value or interval follows from this fit")
         ends = [s for s in fit.starts if s.converged and s.chi2 < fit.chi2 + 0.1]
         if len(fit.starts) > 1 and len(ends) < len(fit.starts):
             lines.append(f"only {len(ends)} of {len(fit.starts)} starts came to this point; the best one is reported")
+        lines += self._by_data_set()
         for o, level in zip(fit.problem.observations, fit.levels, strict=True):
             if o.noise.free:
                 lines.append(f"{o.label}: noise level {level:.3g} times the error it was given")
@@ -114,6 +146,37 @@ class FitResult:
             )
         return lines
 
+    def _by_data_set(self) -> list[str]:
+        """What became of each data set's points, and those whose own chi2 is no accident."""
+        observations, sets = self.estimate.problem.observations, self.estimate.data_sets
+        lines = [note for e in self.estimate.problem.experiments for note in e.notes]
+        lines += [f"{o.label}: {note}" for o in observations for note in o.notes]
+        missed = [
+            not o.noise.free and part.p < DOUBTFUL / len(sets) for o, part in zip(observations, sets, strict=True)
+        ]
+        hints = self._hints() if any(missed) or any(o.noise.free for o in observations) else [""] * len(sets)
+        for o, part, hint, miss in zip(observations, sets, hints, missed, strict=True):
+            if miss:
+                lines.append(
+                    f"{part.label}: chi2 {part.chi2:.1f} for {part.freedom:.1f} degrees of freedom: the model misses "
+                    "this data set, or its errors, its clock or its units are wrong"
+                )
+            if hint and (miss or o.noise.free):
+                lines.append(f"{part.label}: with the starting values {hint}")
+        return lines
+
+    def _hints(self) -> list[str]:
+        """By observation, which misreading of its file would explain that the starting values miss it by far."""
+        problem = self.estimate.problem
+        values = problem.space.values(problem.space.start)
+        hints: list[str] = []
+        for e in problem.experiments:
+            try:
+                hints += e.hints(problem.transport(values, e.cell.temperature), values)
+            except CellsimError:  # no run at the starting values: nothing to compare with
+                hints += [""] * len(e.observations)
+        return hints
+
     def _value(self, name: str) -> str:
         fit, profile = self.estimate, self.profiles[name]
         p = fit.space.parameters[fit.space.index(name)]
@@ -128,7 +191,9 @@ class FitResult:
     def page(self, drawn: list[Path]) -> str:
         """The same as one HTML page with the figures `drawn`."""
         base = self.estimate.problem.model.base
-        warnings = [] if base.status == "measured" else [f"Base set {base.name}: {base.status}. {base.note}"]
+        warnings = [*self.estimate.early]
+        if base.status != "measured":
+            warnings.append(f"Base set {base.name}: {base.status}. {base.note}")
         if self.unknown:
             warnings.append(f"These data hold no value for {', '.join(self.unknown)}.")
         head = ("parameter", "value", "standard error", "95 % by profile likelihood", "prior (sd)")
@@ -170,7 +235,9 @@ class FitResult:
             "chi2_with_priors": fit.chi2,
             "points": fit.problem.size,
             "degrees_of_freedom": fit.degrees_of_freedom,
+            "data_sets": [vars(part) | {"p": part.p} for part in fit.data_sets],
             "noise_levels": {o.label: level for o, level in levels},
+            "ended_early": fit.early,
             "starts": [{"chi2": s.chi2, "converged": s.converged} for s in fit.starts],
             "directions": [{"sd": d.sd, "weights": d.weights, "text": d.text} for d in self.directions],
             "posterior": None
@@ -313,7 +380,7 @@ def run_fit(
 
     fit = estimate(recipe.problem, starts=starts, progress=tell("fitting"))
     curves: dict[str, LikelihoodProfile] = {}
-    for _ in range(REFITS if with_profiles else 0):
+    for _ in range(REFITS if with_profiles and not fit.early else 0):
         curves = profiles(fit, workers=workers, folder=directory / KEPT, progress=tell("profile likelihoods"))
         better = [curve for curve in curves.values() if curve.better]
         if not better:
@@ -321,7 +388,7 @@ def run_fit(
         lowest = min(better, key=lambda curve: float(curve.delta.min()))
         fit = estimate(recipe.problem, starts=1, at=lowest.others[int(lowest.delta.argmin())], levels=fit.levels)
     posterior = None
-    if posterior_steps:
+    if posterior_steps and not fit.early:
         directory.mkdir(parents=True, exist_ok=True)
         chain = directory / CHAIN
         posterior = sample(fit, steps=posterior_steps, workers=workers, file=chain, progress=tell("posterior"))

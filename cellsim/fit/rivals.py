@@ -85,7 +85,8 @@ def evidence(
     done = 0
     judged = []
     for name, problem in problems.items():
-        best = estimate(problem, starts=starts, seed=seed)
+        at_work = None if progress is None else lambda *_, done=done: progress(done, total)
+        best = estimate(problem, starts=starts, seed=seed, progress=at_work)
         done += 1
         if progress is not None:
             progress(done, total)
@@ -185,7 +186,8 @@ def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> 
     if not parameters:
         raise InputError("--refit needs the name of at least one nuisance, such as R_int")
     observations = []
-    for m in data:
+    spans = case.protocol.spans()
+    for m in (m for m in data if not m.imposed(spans).all()):
         others = {"gain": "profile", "background": "profile", "velocity_scale": "velocity"}
         roles = {role: role for role in nuisances if role in DATA_ROLES and others.get(role, m.kind) == m.kind}
         observations.append(observe(m, case.setup, Selection(free=m.error is None), nuisance=roles))
@@ -275,6 +277,9 @@ def verdict(judged: Sequence[Evidence]) -> list[str]:
         values = ", ".join(f"{n} = {e.fit.values[n]:.4g}{remarks.get(held_by[n], '')}" for n in e.fit.space.names)
         score = f"{chi2_beside(e, judged[0]):10.1f}  {e.aic - best_aic:8.1f}  {e.bic - best_bic:8.1f}"
         lines.append(f"{e.name:<{width}}  {score}  {held:<32}  {values}")
+    early = [f"{e.name}: {sentence}" for e in judged for sentence in e.fit.early]
+    if early:
+        return [*lines, *early, "no verdict: a run that ends before its data measures no misfit"]
     if len(judged) > 1:
         close = [e.name for e in judged if e.aic < best_aic + STRONG]
         if len(close) == 1:

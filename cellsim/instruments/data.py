@@ -31,7 +31,7 @@ from cellsim.instruments.potentiostat import (
     per_area,
     read_potentiostat,
 )
-from cellsim.instruments.tables import ERROR, Column, DataTable, agreed_unit, axes, grid, parse_number, read_table
+from cellsim.instruments.tables import Column, DataTable, agreed_unit, axes, grid, is_error, parse_number, read_table
 from cellsim.solvers.solution import Solution
 
 KINDS = ("current", "voltage", "profile", "velocity", "xam", "mri")
@@ -124,7 +124,7 @@ def recorded(
     label : str
         Default the name of the file.
     error : float, optional
-        Standard error of every point [A/m^2 or V].
+        Standard error of every point [A/m^2 or V]; default those of the file.
 
     Returns
     -------
@@ -145,16 +145,24 @@ def recorded(
         stated, used = None if data.per_area else data.area, setup.cell.area
         if stated is not None and used is not None and abs(stated / used - 1) > 1e-3:
             notes += (f"the file states an area of {1e4 * stated:.4g} cm^2; the case's is used",)
-        taken.append(series("current", data.time, density, error=error, label=label, notes=notes))
+        stated_error = data.errors.get("current")
+        error_of_each: Array | float | None = error
+        if error is None and stated_error is not None:
+            error_of_each = stated_error if data.per_area else stated_error / per_area(used, label)
+        taken.append(series("current", data.time, density, error=error_of_each, label=label, notes=notes))
     if "voltage" in wanted and data.voltage is not None:
-        taken.append(series("voltage", data.time, data.voltage, error=error, label=label, notes=data.notes))
+        error_of_each = data.errors.get("voltage") if error is None else error
+        taken.append(series("voltage", data.time, data.voltage, error=error_of_each, label=label, notes=data.notes))
     if not taken:
-        raise InputError(f"{data.path}: holds no {' or '.join(sorted(wanted))}, the quantity this case leaves free")
+        said = f" ({'; '.join(data.notes)})" if data.notes else ""
+        raise InputError(
+            f"{data.path}: holds no {' or '.join(sorted(wanted))}, the quantity this case leaves free{said}"
+        )
     return tuple(taken)
 
 
 def concentrations(table: DataTable, *, origin: float = 0.0, label: str = "") -> ConcentrationMap:
-    """A long table of concentrations: time, position, c and, if known, error, one row per point.
+    """A long table of concentrations: time, position, c and, if known, error, one row per point; some may be missing.
 
     Parameters
     ----------
@@ -172,10 +180,19 @@ def concentrations(table: DataTable, *, origin: float = 0.0, label: str = "") ->
     Raises
     ------
     InputError
-        A column missing or without unit, an incomplete grid, anything not a number.
+        A column missing or without unit, a point twice, an error that is not positive, anything not a number.
     """
     time, position = axes(table, origin)
-    c, error = table.required(("c", "concentration"), ["mol/m^3"]), table.quantity(ERROR, ["mol/m^3"])
+    c = table.required(("c", "concentration"), ["mol/m^3"], gaps=True)
+    error = table.errors(["mol/m^3"], c)
+    # noise about an empty wall may be negative, a concentration may not
+    noise = 0.05 * float(np.nanmax(np.abs(c))) if error is None else error
+    wrong = np.flatnonzero(c < -5 * noise) if error is not None else np.flatnonzero(c < -noise)
+    if wrong.size:
+        raise InputError(
+            f"{table.path}: row {table.lines[int(wrong[0])]}: a concentration of {c[wrong[0]]:.4g} mol/m^3 is negative "
+            "beyond its error; give concentrations, not their changes, or take the row out"
+        )
     times, places, (values, errors) = grid(table.path, time, position, c, error)
     assert values is not None
     return ConcentrationMap(times, places, values, errors, label=label or table.path.name)
@@ -223,7 +240,7 @@ def velocity_points(
     if magnitudes and np.any(v < 0):
         raise InputError(f"{table.path}: a velocity is negative, but only magnitudes were announced")
     look = VelocityLook(time, position, chosen, frame or ("lab" if chosen == "v_0" else "interface"), magnitudes)
-    return velocities(look, v, error=table.quantity(ERROR, ["m/s"]), label=label or table.path.name)
+    return velocities(look, v, error=table.errors(["m/s"], v), label=label or table.path.name)
 
 
 # ---- data sheets ----------------------------------------------------------------------------------------------------
@@ -289,8 +306,9 @@ def _series(sheet: Table, label: str, setup: Setup) -> Measurement:
         raise sheet.error("sign", "must be 1 or -1")
     error, unit = _error(sheet, kind, area), sheet.string("unit", None)
     if unit is not None:
-        time, value = _by_order(sheet, read_table(path), kind, unit, area)
-        return series(kind, time + _offset(sheet), sign * value, error=error, label=label)
+        time, value, errors = _by_order(sheet, read_table(path), kind, unit, area)
+        of_each = errors if error is None else error
+        return series(kind, time + _offset(sheet), sign * value, error=of_each, label=label)
     columns = sheet.table("columns", {})
     columns.only("time", "voltage", "current")
     data = read_potentiostat(path, columns={key: columns.string(key) for key in columns})
@@ -303,15 +321,22 @@ def _series(sheet: Table, label: str, setup: Setup) -> Measurement:
     return recorded(data, setup, only=kind, label=label, error=error)[0]
 
 
-def _by_order(sheet: Table, table: DataTable, kind: str, unit: str, area: float | None) -> tuple[Array, Array]:
-    """Time and value in the first two columns of a table without units [s; A/m^2 or V]."""
+def _by_order(
+    sheet: Table, table: DataTable, kind: str, unit: str, area: float | None
+) -> tuple[Array, Array, Array | None]:
+    """Time, value and, in a third column of that name, errors of a table without units [s; A/m^2 or V]."""
     if len(table.header) < 2:
         raise InputError(f"{table.path}: needs two columns, time and {kind}")
     time_unit = agreed_unit(table.header[0], sheet.string("time_unit"), field=sheet.where("time_unit"))
     t = table.numbers(0) * factor_to_si(time_unit, "s", field=sheet.where("time_unit"))
     table.increasing(t, table.header[0])
     agreed_unit(table.header[1], unit, field=sheet.where("unit"))
-    return t, table.numbers(1) * factor_of(Column(table.header[1], unit), kind, area, field=sheet.where("unit"))
+    factor = factor_of(Column(table.header[1], unit), kind, area, field=sheet.where("unit"))
+    errors = None
+    if len(table.header) > 2 and is_error(table.columns[2].name):
+        agreed_unit(table.header[2], unit, field=sheet.where("unit"))
+        errors = factor * table.positive(2)
+    return t, table.numbers(1) * factor, errors
 
 
 def _error(sheet: Table, kind: str, area: float | None = None) -> float | None:
@@ -359,7 +384,12 @@ def _wide(sheet: Table, table: DataTable, unit: str, setup: Setup) -> Concentrat
     x = table.numbers(0) * factor_to_si(position_unit, "m", field=sheet.where("position_unit"))
     table.increasing(x, table.header[0])
     factor = factor_to_si(unit, "mol/m^3", field=sheet.where("unit"))
-    c = np.stack([table.numbers(k) for k in range(1, len(table.header))]) * factor
+    c = np.stack([table.numbers(k, gaps=True) for k in range(1, len(table.header))]) * factor
+    if np.any(c < -0.05 * np.nanmax(np.abs(c))):
+        row = table.lines[int(np.argwhere(c < -0.05 * np.nanmax(np.abs(c)))[0, 1])]
+        raise InputError(
+            f"{path}: row {row}: a concentration is negative beyond noise; give concentrations, not changes"
+        )
     return ConcentrationMap(t, x + setup.origin, c)
 
 
@@ -481,7 +511,7 @@ def read_points(
     unit = QUANTITIES[kind].unit
     by = {key: table.quantity((key,), [si]) for key, si in (("c", "mol/m^3"), ("m", "mol/kg"), ("r", ""))}
     composition = next(((key, values) for key, values in by.items() if values is not None), None)
-    value, error = table.quantity(_NAMES[kind], [unit]), table.quantity(("error",), [unit])
+    value, error = table.quantity(_NAMES[kind], [unit]), table.errors([unit])
     name = {"potential": "U"}.get(kind, _NAMES[kind][0])
     for missing, wanted in ((composition is None, "c, m or r"), (value is None, f"{name} ({unit or '1'})")):
         if missing:

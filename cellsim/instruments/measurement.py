@@ -6,19 +6,22 @@ Read once (:mod:`cellsim.instruments.data`), it is drawn by `cellsim run`, judge
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from cellsim.base import Array, Bools, InputError, Ints
 from cellsim.drawing.figstyle import ANGSTROM, CURRENT, SPEED
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.instruments.looks import ROLES, Look, ProfileLook, SeriesLook, Values, VelocityLook
+from cellsim.instruments.looks import ROLES, Look, ProfileLook, SeriesLook, Values, VelocityLook, profiles_at
 from cellsim.instruments.noise import Noise, SharedError
 from cellsim.solvers.solution import Solution
+
+Spans = Sequence[tuple[str, float, float]]
+"""Of each step of a run: what it drives, and when it begins and ends [s]."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,48 @@ class Measurement:
             return self
         return replace(self, time=self.time + offset, look=self.look.delayed(offset))
 
+    def imposed(self, spans: Spans) -> Bools:
+        """The points at which a step imposes what was measured, shape (n,).
+
+        They repeat the protocol: as data they have no residual and count as degrees of freedom that there are not. A
+        point at which two steps meet, where the quantity jumps, counts as imposed if either imposes it.
+
+        Parameters
+        ----------
+        spans : sequence of tuple
+            What each step drives, and when it begins and ends [s].
+        """
+        covered = np.zeros(self.size, dtype=bool)
+        if self.kind in ("current", "voltage"):
+            slack = 1e-9 * spans[-1][2]  # a time in minutes or hours rounds
+            for drive, start, end in spans:
+                if drive == self.kind:
+                    last = np.inf if end == spans[-1][2] else end + slack
+                    covered |= (self.time >= start - slack) & (self.time <= last)
+        return covered
+
+    def clock_note(self, spans: Spans, moved: float = 0.0) -> tuple[str, ...]:
+        """What to say of a series that begins at no start of a step, or of data beside a table whose clock was moved.
+
+        A potentiostat's clock may have begun with an earlier technique; nothing in the file tells, so it is said.
+        """
+        if moved and self.time.size:
+            return (
+                f"the clock of a table that the case follows was moved by {moved:.6g} s, so that its first row "
+                f'begins its step; data on that clock need the same: time_offset = "{moved:.6g} s"',
+            )
+        if self.kind not in ("current", "voltage") or self.size < 2:
+            return ()
+        first, interval = float(self.time[0]), float(np.median(np.diff(self.time)))
+        starts = np.array([start for _, start, _ in spans])
+        # the first reading comes up to an interval after its step began; a second one allows for a clock's rounding
+        if np.any((first >= starts - 1e-9) & (first <= starts + 2 * interval)):
+            return ()
+        return (
+            f"its first point stands at {first:.6g} s on the clock of the run, where no step begins; "
+            "if the clock of the file began elsewhere, time_offset in a data sheet or a fit's data says where",
+        )
+
     def only(self, keep: Bools, *, end: float = np.inf) -> Self:
         """Some of the points, shape (n,); what lies later than `end` [s] counts as measured there."""
         return replace(
@@ -211,6 +256,145 @@ def _one_group(value: Array) -> Ints:
     return np.zeros(value.size, dtype=np.int64)
 
 
+def left_out(size: int, causes: Sequence[tuple[Bools, str]], *, why: str = "") -> tuple[str, ...]:
+    """One sentence on the points of a measurement that are not used, each counted to the first cause; none: nothing.
+
+    Parameters
+    ----------
+    size : int
+        Of the measurement.
+    causes : sequence of tuple
+        Which points, shape (size,), and the cause in words.
+    why : str
+        What would bring them back, for the end of the sentence.
+    """
+    gone, parts = np.zeros(size, dtype=bool), []
+    for points, cause in causes:
+        count = int(np.count_nonzero(points & ~gone))
+        gone |= points
+        if count:
+            parts.append(f"{count} {cause}")
+    if not parts:
+        return ()
+    return (f"{np.count_nonzero(gone)} of {size} points are left out: {', '.join(parts)}{'; ' if why else ''}{why}",)
+
+
+# ---- what would make it fit -----------------------------------------------------------------------------------------
+
+MISSED = 0.25
+"""Residual over signal, root mean squares, from which a measurement is so far off that its file may be misread."""
+FITS = 0.3
+"""A reading explains a misfit if it leaves less than this share of the residual."""
+COVERED = 0.8
+"""Share of the points that must have a prediction for a reading to be judged."""
+_TIMES = {60.0: "in min, not in s", 1 / 60: "in s, not in min", 3600.0: "in h, not in s", 1 / 3600: "in s, not in h"}
+_LENGTHS = {1e3: "1000 times as long (mm for um?)", 1e-3: "1000 times as short (um for mm?)"}
+_SIZES = (1e3, 1e-3, 1e4, 1e-4, 10.0, 0.1, 1e6, 1e-6, 60.0, 1 / 60)
+
+
+def where_inside(position: Array, thickness: float) -> str:
+    """What would bring positions into the cell that lie outside of it; "" where they are inside or nothing would.
+
+    Parameters
+    ----------
+    position : ndarray, shape (n,)
+        From the positive interface [m].
+    thickness : float
+        Of the cell [m].
+    """
+    half = 0.5 * thickness
+
+    def share(x: Array) -> float:
+        return float(np.mean((x > 0) & (x < thickness)))
+
+    readings = [
+        (position + half, 'positions counted from the centre (position_origin = "centre" in [cell])'),
+        (position - half, 'positions counted from the positive electrode (position_origin = "positive" in [cell])'),
+        *((position * factor, f"positions {words}") for factor, words in _LENGTHS.items()),
+    ]
+    if share(position) > 0.95:
+        return ""
+    return next((f"{words} would lie in the cell" for x, words in readings if share(x) > 0.95), "")
+
+
+def what_would_fit(m: Measurement, transport: TransportSet, solution: Solution) -> str:
+    """Which misreading of a file would explain that a run misses it by far; "" where none does, or it fits.
+
+    Units, signs, mirrored or shifted positions and another species or frame of a velocity are tried one at a time.
+
+    Parameters
+    ----------
+    m : Measurement
+        On the clock and from the origin that it was read with.
+    transport : TransportSet
+        The set of the run.
+    solution : Solution
+        The run.
+    """
+    look, x = m.look, m.position
+    if not isinstance(look, SeriesLook | ProfileLook | VelocityLook) or m.size < 5:
+        return ""
+    faces, shift = solution["position_face"][0], 0.5 * float(np.ptp(solution["position_face"][0]))
+    # a profile is judged by its shape: c as a whole is right to a few per cent whatever is misread
+    level = float(solution["c_face"][0].mean()) if m.kind == "profile" else 0.0
+    signal = float(np.sqrt(np.mean((m.value - level) ** 2)))
+
+    def missed(value: Array, time: Array, position: Array | None, **changes: Any) -> float:
+        if position is None:
+            predicted = replace(look, time=time, **changes).predict(transport, solution, ROLES)
+        elif isinstance(look, VelocityLook):
+            moved = replace(look, time=time, position=position, **changes)
+            predicted = moved.predict(transport, solution, ROLES)
+        else:
+            predicted = np.empty(time.size)
+            for one, (at, c, moved_by) in zip(np.unique(time), profiles_at(solution, np.unique(time)), strict=True):
+                here = time == one
+                predicted[here] = np.interp(position[here] - moved_by, at, c, left=np.nan, right=np.nan)
+        known = np.isfinite(predicted) & (time >= 0)
+        if np.mean(known) < COVERED:
+            return np.inf
+        size = float(np.sqrt(np.mean((value - level) ** 2)))
+        return float(np.sqrt(np.mean((value - predicted)[known] ** 2))) / max(size, 1e-300)
+
+    now = missed(m.value, m.time, x)
+    if now < MISSED or signal == 0:
+        return ""
+    readings: list[tuple[str, float]] = [
+        (f"its times are {w}", missed(m.value, f * m.time, x)) for f, w in _TIMES.items()
+    ]
+    readings += [(f"its values are {f:g} times what was read", missed(f * m.value, m.time, x)) for f in _SIZES]
+    if isinstance(look, SeriesLook) or (isinstance(look, VelocityLook) and not look.unsigned):
+        turned = (
+            "the leads or the electrodes are reversed"
+            if m.kind in ("current", "voltage")
+            else "its sign is the other one"
+        )
+        readings.append((f"{turned} (sign = -1 in a data sheet)", missed(-m.value, m.time, x)))
+    if x is not None:
+        width = float(faces[-1] - faces[0])
+        readings.append(("its positions count from the other electrode", missed(m.value, m.time, width - x)))
+        readings += [(f"its positions are {w}", missed(m.value, m.time, f * x)) for f, w in _LENGTHS.items()]
+        readings += [
+            (
+                f'its positions count from the {origin} (position_origin = "{origin}" in [cell])',
+                missed(m.value, m.time, p),
+            )
+            for origin, p in (("centre", x + shift), ("positive", x - shift))
+        ]
+    if isinstance(look, VelocityLook):
+        for quantity in ("v_0", "v_minus", "v_plus"):
+            for frame in ("lab", "interface"):
+                if (quantity, frame) != (look.quantity, look.frame):
+                    words = f"it is {quantity} in the {frame} frame, not {look.quantity} in the {look.frame} frame"
+                    readings.append((words, missed(m.value, m.time, x, quantity=quantity, frame=frame)))
+    best = min(left for _, left in readings)
+    if best >= FITS * min(now, 1.0):
+        return ""
+    # a profile turned round and one of the other sign may look alike: whoever knows the file can tell
+    alike = [words for words, left in sorted(readings, key=lambda reading: reading[1]) if left < max(2 * best, 0.02)]
+    return f"it would fit if {', or if '.join(alike[:3])}"
+
+
 # ---- maps of concentration ------------------------------------------------------------------------------------------
 
 
@@ -236,6 +420,8 @@ class ConcentrationMap:
         Length over which neighbouring points are correlated [m]; 0: independent.
     label : str
         For figures.
+    notes : tuple of str
+        What a reader of the data should know.
 
     Raises
     ------
@@ -251,6 +437,7 @@ class ConcentrationMap:
     scale_error: float = 0.0
     resolution: float = 0.0
     label: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = (self.time.size, self.position.size)
@@ -302,7 +489,10 @@ class ConcentrationMap:
             tuple(shared),
         )
         chosen = look or ProfileLook(self.time, self.position, filled, beam_width)
-        return Measurement("profile", self.label, self.c[filled], chosen, noise, self.time[row], position, notes)
+        if not filled.any():
+            raise InputError(f"{self.label or 'concentration map'}: no point has a value")
+        said = (*self.notes, *notes)
+        return Measurement("profile", self.label, self.c[filled], chosen, noise, self.time[row], position, said)
 
     def salt(self) -> tuple[Array, Array]:
         """Salt per area over the positions that all times have, by the trapezoidal rule, and its standard error.

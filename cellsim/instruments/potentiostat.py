@@ -4,7 +4,7 @@ And the tables against time that a case names: what a step follows, a resistance
 
 Text exports are written with a decimal point or, in some locales, a decimal comma. Which of the two a file uses is
 read off its time, voltage and current cells; a file that mixes them, or whose commas might just as well part
-thousands, is refused. The time may start anywhere: it counts from the first row, and `offset` says where that was.
+thousands, is refused. Times stay on the clock of the file, as those of profiles and velocities do.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from cellsim.base import Array, InputError, factor_to_si
-from cellsim.instruments.tables import Column, DataTable, decimal_mark, make_table, parse_table, read_text
+from cellsim.instruments.tables import Column, DataTable, decimal_mark, is_error, make_table, parse_table, read_text
 
 ROLES = ("time", "voltage", "current")
 SI_UNITS: Mapping[str, Sequence[str]] = {"time": ["s"], "voltage": ["V"], "current": ["A/m^2", "A"]}
@@ -29,6 +29,10 @@ PREFERRED: Mapping[str, Sequence[str]] = {
     "current": ("<I>", "I", "Im", "current", "j", "i"),
 }
 """Column names in order of preference, without unit; Ewe - Ece is the voltage of the whole cell however it is wired."""
+
+
+FREQUENCIES = ("freq", "frequency", "f")
+"""Names of the column that makes a file an impedance spectrum."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +46,17 @@ class PotentiostatData:
     kind : str
         ``"mpt"``, ``"dta"``, ``"table"`` or ``"mpr"``.
     time : ndarray, shape (n,)
-        From the first row [s]; never decreasing.
+        On the clock of the file [s]; never decreasing.
     voltage : ndarray, shape (n,), optional
         Cell voltage, working minus counter electrode [V].
     current : ndarray, shape (n,), optional
         As recorded, its sign untouched [A, or A/m^2 where `per_area`].
     per_area : bool
         Whether `current` is a current density [A/m^2].
-    offset : float
-        The instrument's time of the first row [s].
     area : float, optional
         Electrode area the file states [m^2]; often a default nobody changed.
+    errors : mapping
+        Standard errors of "current" or "voltage", as far as the file states them, in the unit of the values.
     notes : tuple of str
         What a reader of the data should know.
     """
@@ -63,9 +67,9 @@ class PotentiostatData:
     voltage: Array | None = None
     current: Array | None = None
     per_area: bool = False
-    offset: float = 0.0
     area: float | None = None
     notes: tuple[str, ...] = ()
+    errors: Mapping[str, Array] = field(default_factory=dict)
 
     def current_density(self, area: float | None) -> Array:
         """The current density for an electrode `area` [m^2], A/m^2.
@@ -166,6 +170,7 @@ def from_table(
     for role in chosen:
         if role not in ROLES:
             raise InputError(f"{path}: columns: {role!r} is not one of {', '.join(ROLES)}")
+    _not_impedance(table)
     places = {role: _pick(table, role, chosen) for role in ROLES}
     headings = ", ".join(f'"{heading}"' for heading in table.header[:8])
     if places["time"] is None:
@@ -174,6 +179,8 @@ def from_table(
         raise InputError(f'{path}: neither voltage nor current with a unit, such as "I (mA)"; found {headings}')
     if not table.rows:
         raise InputError(f"{path}: holds a header and no rows of data")
+    places["voltage"], unrecorded = _recorded_voltage(table, places, "voltage" in chosen)
+    notes = (*notes, *unrecorded)
     counter = None if "voltage" in chosen else _counter(table, places["voltage"])
     used = [k for k in (*places.values(), counter) if k is not None]
     decimal_mark([cell for k in used for cell in table.cells(k)], str(path))
@@ -194,17 +201,55 @@ def from_table(
     if back.size:
         line = table.lines[int(back[0]) + 1]
         raise InputError(f"{path}: row {line}: the time runs backwards; give one run per file")
-    return PotentiostatData(
-        path, kind, time - time[0], voltage, values["current"], per_area, float(time[0]), area, notes
-    )
+    # exports of instruments have columns named "error" that are flags; a table made by hand says what it means
+    errors = _errors(table, values, per_area) if kind == "table" else {}
+    return PotentiostatData(path, kind, time, voltage, values["current"], per_area, area, notes, errors)
+
+
+def _not_impedance(table: DataTable) -> None:
+    """Refuse a spectrum: its rows are frequencies, and their average currents are no course in time."""
+    for k, column in enumerate(table.columns):
+        if column.name.lower() in FREQUENCIES and column.fits(["Hz"]) and np.any(table.numbers(k, gaps=True) > 0):
+            raise InputError(
+                f'{table.path}: holds an impedance spectrum (column "{table.header[k]}"), no current or voltage '
+                "against time; export the polarisation, or take the resistance from the spectrum into the case"
+            )
+
+
+def _recorded_voltage(
+    table: DataTable, places: Mapping[str, int | None], named: bool
+) -> tuple[int | None, tuple[str, ...]]:
+    """The column of the voltage, with a note where the usual one was not recorded: 0 in all rows with a current."""
+    k, current = places["voltage"], places["current"]
+    if k is None or current is None or named or not table.rows:
+        return k, ()
+    if np.any(table.numbers(k)) or not np.any(table.numbers(current)):
+        return k, ()
+    others = [c.name in PREFERRED["voltage"] and _fits(c, "voltage") for c in table.columns]
+    other = next((j for j, fits in enumerate(others) if fits and j != k and np.any(table.numbers(j))), None)
+    instead = "no voltage" if other is None else f'"{table.header[other]}"'
+    note = f'"{table.header[k]}" is 0 in every row while a current flows, so it was not recorded; {instead} is taken'
+    return other, (note,)
+
+
+def _errors(table: DataTable, values: Mapping[str, Array | None], per_area: bool) -> dict[str, Array]:
+    """The standard errors that the table states of each quantity, told apart by their units."""
+    units = {"current": ["A/m^2"] if per_area else ["A"], "voltage": ["V"]}
+    named = [column for column in table.columns if is_error(column.name)]
+    for column in named:
+        if not any(column.fits(units[role]) for role in units if values[role] is not None):
+            wanted = " or ".join(units[role][0] for role in units if values[role] is not None)
+            raise InputError(
+                f'{table.path}: column "{column.heading}" names standard errors, but not in {wanted}, the unit of '
+                "what the table holds; mend its unit, or take the column out"
+            )
+    found = {role: table.errors(units[role]) for role in units if any(c.fits(units[role]) for c in named)}
+    return {role: errors for role, errors in found.items() if errors is not None and values[role] is not None}
 
 
 def _fits(column: Column, role: str) -> bool:
     """Whether a column carries a unit of what `role` asks for."""
-    try:
-        return bool(column.unit) and bool(column.factor(SI_UNITS[role], field=column.heading))
-    except InputError:
-        return False
+    return bool(column.unit) and column.fits(SI_UNITS[role])
 
 
 def _pick(table: DataTable, role: str, chosen: Mapping[str, str]) -> int | None:
@@ -216,7 +261,7 @@ def _pick(table: DataTable, role: str, chosen: Mapping[str, str]) -> int | None:
             wanted = " or ".join(SI_UNITS[role])
             raise InputError(f'{table.path}: column "{table.header[k]}" carries no unit of {role} (such as {wanted})')
         return k
-    fitting = [k for k, column in enumerate(columns) if _fits(column, role)]
+    fitting = [k for k, column in enumerate(columns) if _fits(column, role) and not is_error(column.name)]
     for name in PREFERRED[role]:
         usual = [k for k in fitting if columns[k].name == name]
         if len(usual) == 1:
@@ -301,14 +346,19 @@ def _parse_dta(path: Path, text: str) -> tuple[DataTable, float | None, tuple[st
     begin: list[tuple[int, str, str]] = []
     for k, line in enumerate(lines):
         cells = line.split("\t")
-        if len(cells) > 2 and cells[1] == "TABLE":
-            begin.append((k, cells[0], cells[2]))
+        if len(cells) > 1 and cells[1].strip().upper() == "TABLE":  # the number of rows may be missing
+            begin.append((k, cells[0].strip(), cells[2] if len(cells) > 2 else ""))
         elif cells[0] == "AREA" and len(cells) > 2:
             mark = decimal_mark([cells[2]], f"{path}: AREA")
             area = float(cells[2].replace(mark, ".")) * factor_to_si("cm^2", "m^2")
     curves = [entry for entry in begin if entry[1].startswith("CURVE")]
     if not curves:
         listed = ", ".join(name for _, name, _ in begin) or "none"
+        if any(name == "ZCURVE" for _, name, _ in begin):
+            raise InputError(
+                f"{path}: holds an impedance spectrum (table ZCURVE), no current or voltage against time; export the "
+                "polarisation"
+            )
         raise InputError(f"{path}: no table CURVE in this Gamry file (tables: {listed})")
     if len(curves) > 1:
         raise InputError(f"{path}: holds {len(curves)} curves; export one run per file")
@@ -375,6 +425,11 @@ def read_drive(
     if t.size < 2:
         raise InputError(f"{table.path}: a table to follow needs at least two rows")
     return t - t[0], table.column(value.heading, factor_of(value, drive, area, field=f"{field}.unit"))
+
+
+def first_time(table: DataTable, time: Column, *, field: str) -> float:
+    """What the clock of a followed table says at its first row, which is the start of the step [s]."""
+    return float(table.column(time.heading, factor_to_si(time.unit, "s", field=field))[0])
 
 
 def read_resistance(table: DataTable, time: Column, value: Column, *, field: str) -> tuple[Array, Array]:

@@ -21,6 +21,8 @@ from cellsim.base import Array, InputError, factor_to_si, is_unit
 from cellsim.files.schema import Table, did_you_mean
 
 DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma"}
+MISSING = ("", "nan", "na", "n/a", "-")
+"""What stands in a cell for a point that was not measured, where points may be missing."""
 NO_UNIT = ("", "1", "counts", "photons")
 """What stands for a pure number in a heading."""
 
@@ -67,6 +69,13 @@ class Column:
         ['<I>', 't', 'j', 'cycle number']
         """
         return _split(self.heading)[0]
+
+    def fits(self, si_units: Sequence[str]) -> bool:
+        """Whether the column carries a unit of one of these dimensions."""
+        try:
+            return bool(self.factor(si_units, field=self.heading))
+        except InputError:
+            return False
 
     def factor(self, si_units: Sequence[str], *, field: str) -> tuple[float, str]:
         """The factor to the first of `si_units` that the unit has the dimension of, and that SI unit.
@@ -235,8 +244,10 @@ class DataTable:
         """
         return self.numbers(self.find(heading)) * factor
 
-    def quantity(self, names: Sequence[str], si_units: Sequence[str]) -> Array | None:
+    def quantity(self, names: Sequence[str], si_units: Sequence[str], *, gaps: bool = False) -> Array | None:
         """The column of one of `names`, whatever their case, in the first of `si_units` its heading fits; None: none.
+
+        With `gaps`, an empty cell or one that says NaN is NaN, as of a point that was not measured.
 
         Raises
         ------
@@ -249,10 +260,66 @@ class DataTable:
                 if not column.unit and "" not in si_units:
                     raise InputError(f'{where} names no unit; write "{column.name} ({si_units[0]})"')
                 decimal_mark(self.cells(k), where)
-                return self.numbers(k) * column.factor(si_units, field=where)[0]
+                return self.numbers(k, gaps=gaps) * column.factor(si_units, field=where)[0]
         return None
 
-    def required(self, names: Sequence[str], si_units: Sequence[str]) -> Array:
+    def errors(self, si_units: Sequence[str], value: Array | None = None) -> Array | None:
+        """The standard errors in a column named as one, "error" or "I_error" or "sigma_c"; None without such a column.
+
+        Parameters
+        ----------
+        si_units : sequence of str
+            What their unit may be; the column of another dimension belongs to another quantity.
+        value : ndarray, shape (rows,), optional
+            Of the quantity; where it is NaN, the error may be missing as well.
+
+        Returns
+        -------
+        ndarray, shape (rows,), or None
+            In the first of `si_units` the heading fits.
+
+        Raises
+        ------
+        InputError
+            Two such columns, an error without a unit where one is needed, one that is not positive, and as
+            :meth:`quantity`.
+        """
+        named = [k for k, column in enumerate(self.columns) if is_error(column.name)]
+        bare = [k for k in named if not self.columns[k].unit and "" not in si_units]
+        fitting = [k for k in named if k not in bare and self.columns[k].fits(si_units)]
+        if len(fitting) > 1:
+            listed = " and ".join(f'"{self.header[k]}"' for k in fitting)
+            raise InputError(f"{self.path}: {listed} both could be the standard errors; leave one of them")
+        if not fitting:
+            if bare:
+                name = self.columns[bare[0]].name
+                raise InputError(f'{self.path}: column "{name}" names no unit; write "{name} ({si_units[0]})"')
+            return None
+        (k,) = fitting
+        where = f'{self.path}: column "{self.header[k]}"'
+        return self.positive(k, value) * self.columns[k].factor(si_units, field=where)[0]
+
+    def positive(self, k: int, value: Array | None = None) -> Array:
+        """The standard errors in column number `k`, in its own unit, which must be positive where `value` is a number.
+
+        Raises
+        ------
+        InputError
+            With the first row that is not, and as :meth:`column`.
+        """
+        decimal_mark(self.cells(k), f'{self.path}: column "{self.header[k]}"')
+        gone = np.zeros(len(self.rows), dtype=bool) if value is None else np.isnan(value)
+        values = self.numbers(k, gaps=bool(gone.any()))
+        bad = np.flatnonzero(~gone & ~(values > 0))
+        if bad.size:
+            row, text = self.lines[int(bad[0])], self.cells(k)[int(bad[0])]
+            raise InputError(
+                f'{self.path}: row {row}: "{self.header[k]}" is {text or "empty"}; standard errors '
+                "must be positive, mend it or take the row out"
+            )
+        return values
+
+    def required(self, names: Sequence[str], si_units: Sequence[str], *, gaps: bool = False) -> Array:
         """As :meth:`quantity`, of a column that must be there.
 
         Raises
@@ -260,19 +327,33 @@ class DataTable:
         InputError
             No such column, and as :meth:`quantity`.
         """
-        values = self.quantity(names, si_units)
+        values = self.quantity(names, si_units, gaps=gaps)
         if values is None:
             wanted = f"{names[0]} ({si_units[0]})" if si_units[0] else names[0]
             raise InputError(f'{self.path}: no column "{wanted}"; found {", ".join(self.header[:8])}')
+        if np.all(np.isnan(values)):
+            raise InputError(f'{self.path}: column "{names[0]}" holds no number')
         return values
 
     def cells(self, k: int) -> list[str]:
         """The text of column number `k`, counted from 0."""
         return [row[k].strip() for row in self.rows]
 
-    def numbers(self, k: int) -> Array:
-        """The numbers of column number `k`, counted from 0; raises as :meth:`column` does."""
+    def numbers(self, k: int, *, gaps: bool = False) -> Array:
+        """The numbers of column number `k`, from 0; raises as :meth:`column` does; `gaps` are NaN if allowed."""
         cells = self.cells(k)
+        if gaps and any(cell.lower() in MISSING for cell in cells):
+            there = [j for j, cell in enumerate(cells) if cell.lower() not in MISSING]
+            some = DataTable(
+                self.path,
+                self.header,
+                tuple(self.rows[j] for j in there),
+                tuple(self.lines[j] for j in there),
+                self.delimiter,
+            )
+            filled = np.full(len(cells), np.nan)
+            filled[there] = some.numbers(k)
+            return filled
         try:  # all at once, as a potentiostat's hundred thousand rows need; the first bad cell is then looked for
             values = np.array([c.replace(",", ".") if self.delimiter != "," else c for c in cells], dtype=float)
         except ValueError:
@@ -361,8 +442,20 @@ def decimal_mark(cells: Sequence[str], where: str) -> str:
 
 # ---- long tables of times and positions -----------------------------------------------------------------------------
 
-TIME, POSITION, ERROR = ("time", "t"), ("position", "x"), ("error", "sigma", "stderr")
+TIME, POSITION = ("time", "t"), ("position", "x")
 """Names of the columns of a long table: one row per point."""
+_ERROR = re.compile(r"(^|[\s_.-])(error|errors|err|sigma|stderr|std|sd|uncertainty)($|[\s_.-])", re.IGNORECASE)
+
+
+def is_error(name: str) -> bool:
+    """Whether a column of this name holds standard errors.
+
+    Examples
+    --------
+    >>> is_error("I_error"), is_error("sigma c"), is_error("terror")
+    (True, True, False)
+    """
+    return bool(_ERROR.search(name))
 
 
 def axes(table: DataTable, origin: float) -> tuple[Array, Array]:
@@ -393,23 +486,25 @@ def grid(path: Path, time: Array, position: Array, *columns: Array | None) -> tu
     times, positions : ndarray
         The different ones, increasing.
     arrays : list
-        Each column, shape (times, positions); None where it was.
+        Each column, shape (times, positions), NaN where no row stands; None where it was.
 
     Raises
     ------
     InputError
-        A time that lacks a position, or has one twice.
+        A time that has a position twice.
     """
     times, rows = np.unique(time, return_inverse=True)
     places, places_of = np.unique(position, return_inverse=True)
-    if times.size * places.size != time.size or np.unique(rows * places.size + places_of).size != time.size:
+    cells, counts = np.unique(rows * places.size + places_of, return_counts=True)
+    if counts.max(initial=1) > 1:
+        k = int(cells[int(np.argmax(counts))])
         raise InputError(
-            f"{path}: {time.size} rows do not make {times.size} times x {places.size} positions; every time needs "
-            "every position once"
+            f"{path}: {counts.max()} rows stand for {times[k // places.size]:.6g} s and "
+            f"{places[k % places.size]:.6g} m; every time may have a position once, take the others out"
         )
     arrays: list[Array | None] = []
     for column in columns:
-        filled = None if column is None else np.empty((times.size, places.size))
+        filled = None if column is None else np.full((times.size, places.size), np.nan)
         if filled is not None and column is not None:
             filled[rows, places_of] = column
         arrays.append(filled)
@@ -484,6 +579,9 @@ def parse_table(text: str, path: str | Path = "<text>") -> DataTable:
         raise InputError(f"{path}: row {cells[0][0]} holds numbers; the first row must name the columns")
     if len(cells) < 2:
         raise InputError(f"{path}: the table has a header and no rows")
+    spaced = cells[1][1][0].split() if len(header) == 1 else []
+    if len(spaced) > 1 and all(parse_number(cell) is not None for cell in spaced):
+        raise InputError(f"{path}: its columns are parted by spaces; part them by commas, semicolons or tabs")
     return make_table(path, header, cells[1:], delimiter)
 
 

@@ -27,7 +27,7 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.attenuation import Attenuation
 from cellsim.instruments.looks import state_at
 from cellsim.instruments.measurement import ConcentrationMap
-from cellsim.instruments.tables import ERROR, agreed_unit, axes, grid, read_table
+from cellsim.instruments.tables import agreed_unit, axes, grid, read_table
 from cellsim.solvers.solution import Solution
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
@@ -44,7 +44,7 @@ class IntensityMap:
     position : ndarray, shape (k,)
         Distance from the positive interface at t = 0, fixed in the lab, increasing [m].
     intensity : ndarray, shape (n, k)
-        Photons counted where `counted`, else in any unit [1].
+        Photons counted where `counted`, else in any unit [1]; NaN where nothing was measured.
     monitor : ndarray, shape (n, k), optional
         Counts of a monitor before the sample, to which the intensity is referred [1].
     error : ndarray, shape (n, k), optional
@@ -78,9 +78,11 @@ class IntensityMap:
         if np.any(np.diff(self.time) <= 0) or np.any(np.diff(self.position) <= 0):
             raise InputError(f"{name}: times and positions must increase strictly")
         for what, values in (("intensity", self.intensity), ("monitor", self.monitor)):
-            if values is not None and not np.all(values >= 0 if self.counted else values > 0):
+            if values is not None and not np.all(np.isnan(values) | (values >= 0 if self.counted else values > 0)):
                 allowed = "must not be negative" if self.counted else "must be positive"
-                raise InputError(f"{name}: {what} {allowed}, and a number everywhere")
+                raise InputError(f"{name}: {what} {allowed}")
+        if self.error is not None and not np.all(np.isnan(self.intensity) | (self.error > 0)):
+            raise InputError(f"{name}: standard errors must be positive")
 
 
 @dataclass(frozen=True)
@@ -239,20 +241,141 @@ def concentration(
     before, after = measured.time <= 0, measured.time > 0
     if not before.any() or not after.any():
         raise InputError(f"{name}: needs a scan at t <= 0, before the polarisation, and one at t > 0")
-    reference, variance_before = _reference(measured, before)
+    reference, variance_before = _reference(measured, before)  # NaN where no scan before has the position
     value, variance = _logarithm(measured, after)
     within = np.ones(measured.position.size, dtype=bool)
     if inside is not None:
         within = (measured.position >= inside[0]) & (measured.position <= inside[1])
-    c = np.full(value.shape, np.nan)
-    c[:, within] = _solve(reference[within] - value[:, within], transport, attenuation, path_length, c_before, name)
+    c, rise = np.full(value.shape, np.nan), reference - value
+    seen = within & np.isfinite(rise)
+    if not seen.any():
+        raise InputError(
+            f"{name}: no position with a scan before and after t = 0 lies between {_mm(inside, 0)} and "
+            f"{_mm(inside, 1)} from the positive interface; check cell.position_origin and the unit of the positions"
+        )
+    sd = None if variance is None or variance_before is None else np.sqrt(variance + variance_before)
+    odd = odd_points(np.where(seen, rise, np.nan), sd, measured.position)
+    seen &= ~odd
+    c[seen] = _solve(rise[seen], transport, attenuation, path_length, c_before, name)
     error = shared = None
     if variance is not None and variance_before is not None:
         slope = np.abs(attenuation.depth_slope(transport, np.where(np.isfinite(c), c, c_before), path_length))
-        error = np.where(within, np.sqrt(variance + variance_before) / slope, np.nan)
+        error = np.where(seen, np.sqrt(variance + variance_before) / slope, np.nan)
         shared = np.where(within, np.sqrt(variance_before) / np.median(slope, axis=0), np.nan)
     label, scale = (measured.label or "XAM").replace(", predicted", ""), path_error / path_length
-    return ConcentrationMap(measured.time[after], measured.position, c, error, shared, scale, label=label)
+    notes = _odd_pixels(odd, measured.position)
+    return ConcentrationMap(measured.time[after], measured.position, c, error, shared, scale, label=label, notes=notes)
+
+
+ODD = 7.0
+"""A point so many standard errors off the line through its neighbours is none of theirs; of 10 000 good ones, none."""
+SUSPECTS = 8
+"""Pixels tried at a time: a bad one makes four others look odd, at an end of the row more so than itself."""
+LEAST_PIXELS = 7
+"""Fewer positions draw no line that one of them could be off."""
+ODD_SHARE = 0.1
+"""Largest share of the positions taken out as single pixels; more are no accident of pixels."""
+
+
+def odd_points(value: Array, sd: Array | None, position: Array) -> NDArray[np.bool_]:
+    """Single dead, bright or spiking pixels: points off the cubic through the two neighbours on either side.
+
+    One after the other, the worst first, and only if what is left is smooth there: a steep profile stays odd whichever
+    of its points is taken out.
+
+    Parameters
+    ----------
+    value : ndarray, shape (n, k)
+        Scan by scan; NaN where there is none.
+    sd : ndarray, shape (n, k), optional
+        Standard errors; the scatter about the cubics counts where it is larger.
+    position : ndarray, shape (k,)
+        Increasing.
+
+    Returns
+    -------
+    ndarray of bool, shape (n, k)
+        A pixel that is odd in a third of its scans is odd in all.
+    """
+    odd, score = np.zeros(value.shape, dtype=bool), _oddness(value, sd, position)
+    for _ in range(max(1, int(ODD_SHARE * position.size))):
+        worst = np.nanmax(score, axis=0, initial=0.0)
+        if not np.any(worst > ODD):
+            break
+        # The neighbours of a bad pixel look as odd as it does: it is the one without which the rest is smoothest.
+        suspects = [int(k) for k in np.argsort(-worst)[:SUSPECTS] if worst[k] > ODD]
+        tried = [_without(value, sd, position, odd, score, k) for k in suspects]
+        taken, rest = min(tried, key=lambda pair: float(np.nansum(np.square(pair[1]))))
+        near = slice(max(0, suspects[0] - 4), suspects[0] + 5)
+        if np.nanmax(rest[:, near], initial=0.0) > max(ODD, 0.5 * worst[suspects[0]]):
+            break
+        odd, score = taken, rest
+    return odd
+
+
+def _without(
+    value: Array, sd: Array | None, position: Array, odd: NDArray[np.bool_], score: Array, k: int
+) -> tuple[NDArray[np.bool_], Array]:
+    """The points that are odd with those of pixel `k` among them, and how odd the rest is then."""
+    rows = score[:, k] > ODD
+    if np.count_nonzero(rows) > np.count_nonzero(np.isfinite(value[:, k])) / 3:
+        rows = np.ones(rows.size, dtype=bool)
+    taken = odd.copy()
+    taken[rows, k] = True
+    return taken, _oddness(np.where(taken, np.nan, value), sd, position)
+
+
+def _oddness(value: Array, sd: Array | None, position: Array) -> Array:
+    """Distance of every point from the cubic through its four neighbours in the same scan, in standard errors."""
+    off, spread, gain = np.full((3, *value.shape), np.nan)
+    known: dict[bytes, Array] = {}
+    for row, scan in enumerate(value):
+        there = np.isfinite(scan)
+        if np.count_nonzero(there) < LEAST_PIXELS:
+            continue
+        if there.tobytes() not in known:
+            known[there.tobytes()] = _neighbours(position[there])
+        weights = known[there.tobytes()]
+        off[row, there] = scan[there] - weights @ scan[there]
+        gain[row, there] = np.sqrt(1 + np.sum(weights**2, axis=1))
+        if sd is not None:
+            spread[row, there] = np.sqrt(sd[row, there] ** 2 + weights**2 @ sd[row, there] ** 2)
+    if not np.isfinite(off).any():
+        return off
+    if sd is None:
+        spread = gain
+    scatter = 1.4826 * float(np.nanmedian(np.abs(off / spread)))
+    spread = spread * (scatter if sd is None else max(1.0, scatter))
+    # a cubic does not draw a boundary layer to better than this share of it
+    low, high = np.nanquantile(value, [0.05, 0.95])
+    return np.asarray(np.abs(off) / np.maximum(spread, gain * (0.01 * (high - low) + 1e-12)))
+
+
+def _neighbours(position: Array) -> Array:
+    """What each of four neighbours adds to the cubic at a position, shape (k, k) [1]."""
+    weights = np.zeros((position.size, position.size))
+    for k, x in enumerate(position):
+        first = min(max(k - 2, 0), position.size - 5)
+        others = [j for j in range(first, first + 5) if j != k]
+        for a in others:
+            weights[k, a] = np.prod([(x - position[b]) / (position[a] - position[b]) for b in others if b != a])
+    return weights
+
+
+def _odd_pixels(odd: NDArray[np.bool_], position: Array) -> tuple[str, ...]:
+    """What was left out, for the notes of a measurement."""
+    columns = np.flatnonzero(odd.any(axis=0))
+    if not columns.size:
+        return ()
+    listed = ", ".join(f"{1e3 * position[k]:.4g} mm" for k in columns[:6]) + (", ..." if columns.size > 6 else "")
+    return (
+        f"{np.count_nonzero(odd)} points are left out because they lie off the line of their neighbours, as of a dead "
+        f"or bright pixel: at {listed} from the positive interface",
+    )
+
+
+def _mm(span: tuple[float, float] | None, side: int) -> str:
+    return "anywhere" if span is None else f"{1e3 * span[side]:.4g} mm"
 
 
 def _logarithm(measured: IntensityMap, rows: NDArray[np.bool_]) -> tuple[Array, Array | None]:
@@ -271,19 +394,22 @@ def _logarithm(measured: IntensityMap, rows: NDArray[np.bool_]) -> tuple[Array, 
 
 def _reference(measured: IntensityMap, rows: NDArray[np.bool_]) -> tuple[Array, Array | None]:
     """The same of the scans before the polarisation together: counts added up, errors weighed."""
-    n = int(np.count_nonzero(rows))
+    there = np.isfinite(measured.intensity[rows])
+    n = np.where(there.any(axis=0), np.count_nonzero(there, axis=0), np.nan)
     if measured.counted:
-        counts = measured.intensity[rows].sum(axis=0) + 0.5
+        counts = np.nansum(measured.intensity[rows], axis=0) + 0.5
         value, variance = np.log(counts / n), 1 / counts
         if measured.monitor is not None:
-            monitor = measured.monitor[rows].sum(axis=0) + 0.5
+            monitor = np.nansum(np.where(there, measured.monitor[rows], np.nan), axis=0) + 0.5
             value, variance = value - np.log(monitor / n), variance + 1 / monitor
-        return value, variance
+        return np.where(there.any(axis=0), value, np.nan), variance
     values, variances = _logarithm(measured, rows)
-    if variances is None or not np.all(variances > 0):
-        return values.mean(axis=0), None if variances is None else variances.mean(axis=0) / n
-    weight = 1 / variances
-    return np.sum(weight * values, axis=0) / weight.sum(axis=0), 1 / weight.sum(axis=0)
+    if variances is None or not np.all(variances[there] > 0):
+        mean = np.nansum(values, axis=0) / n
+        return mean, None if variances is None else np.nansum(variances, axis=0) / n**2
+    weight = np.where(there, 1 / variances, 0.0)
+    total = np.where(there.any(axis=0), weight.sum(axis=0), np.nan)
+    return np.nansum(weight * values, axis=0) / total, 1 / total
 
 
 def _solve(
@@ -378,13 +504,16 @@ def read_intensity(
     else:
         table = read_table(path)
         time, position = axes(table, origin)
-        columns = (table.required(["intensity"], [""]), table.quantity(["monitor"], [""]), table.quantity(ERROR, [""]))
+        seen = table.required(["intensity"], [""], gaps=True)
+        columns = (seen, table.quantity(["monitor"], [""], gaps=True), table.errors([""], seen))
         time, position, (values, monitor, error) = grid(path, time, position, *columns)
         assert values is not None
         intensity = values
-    whole = bool(np.all(intensity == np.round(intensity))) and error is None
-    if monitor is not None:
-        whole = whole and bool(np.all(monitor == np.round(monitor)))
+    whole = error is None and all(
+        bool(np.all(np.isnan(values) | (values == np.round(values))))
+        for values in (intensity, monitor)
+        if values is not None
+    )
     return IntensityMap(
         time, position, intensity, monitor, error, whole if counted is None else counted, label or path.name
     )

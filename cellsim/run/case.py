@@ -19,7 +19,7 @@ from cellsim.files.folder import file_hash, text_hash
 from cellsim.files.schema import REQUIRED, Table, parse_toml, read_toml
 from cellsim.instruments.data import Setup, read_sheet
 from cellsim.instruments.measurement import Measurement
-from cellsim.instruments.potentiostat import per_area, read_drive, read_resistance
+from cellsim.instruments.potentiostat import first_time, per_area, read_drive, read_resistance
 from cellsim.instruments.tables import read_column, read_table
 from cellsim.run.simulation import SOLVERS, choose_solver
 from cellsim.solvers.march import Options
@@ -127,7 +127,8 @@ def _follow(table: Table, cell: Cell, inputs: dict[str, str]) -> Step:
     duration = table.quantity("duration", "s", end, above=0)
     if duration > end * (1 + 1e-9):
         raise table.error("duration", f"is longer than its table, which ends after {end:.6g} s")
-    return Step(drive, value, duration, time, _stop(table, drive), other, f"follow {drive}")
+    began = first_time(data, clock, field=table.where("time.unit"))
+    return Step(drive, value, duration, time, _stop(table, drive), other, f"follow {drive}", began)
 
 
 @dataclass(frozen=True)
@@ -487,6 +488,8 @@ def _step_words(step: Step) -> str:
     if step.time is not None:
         text = f"follow a {step.drive} of {step.value.min():.4g} to {step.value.max():.4g} {unit}"
         text += f", {step.value.size} points"
+        if step.began:
+            text += f" from {duration(step.began)} of its file on"
     elif step.is_rest:
         text = "rest"
     else:

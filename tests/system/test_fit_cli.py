@@ -50,7 +50,7 @@ def test_fit_writes_numbers_a_set_figures_and_a_page(small: Path, tmp_path: Path
     kept = sorted((out / "profiles").glob("*.npz"))
     stamps = [p.stat().st_mtime_ns for p in kept]
     again = call("fit", small, "-o", out, "--starts", "1")  # takes the profiles from the folder
-    assert again.output == done.output and len(kept) == 2
+    assert again.stdout == done.stdout and len(kept) == 2
     assert [p.stat().st_mtime_ns for p in kept] == stamps
     fitted = load_set(out / "fitted_set.toml", 363.15)
     assert float(fitted.D(1800.0)) == pytest.approx(found["parameters"]["D"]["value"], rel=1e-9)

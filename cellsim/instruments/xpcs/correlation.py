@@ -24,6 +24,11 @@ RING_WIDTH = 0.01
 """Relative gap in q that parts two rings [1]."""
 
 
+TURN = 2 * np.pi
+MOST_SECTOR = np.pi / 3
+"""Widest sector whose mean direction stands for it [rad]."""
+
+
 @dataclass(frozen=True)
 class CorrelationSet:
     """Correlation functions of one series: n curves on one axis of k delays.
@@ -40,6 +45,8 @@ class CorrelationSet:
         Correlation functions and one standard error of each point [1].
     good : ndarray of bool, shape (n, k), optional
         Points that count; default: where value and error are finite and the error is positive.
+    sector : float, optional
+        Width of azimuth over which each curve was averaged [rad]; 0: none; None: not known.
     time, duration : float
         Start of the series and how long it lasted [s].
     label : str
@@ -50,7 +57,8 @@ class CorrelationSet:
     Raises
     ------
     InputError
-        Shapes that do not agree, delays that do not increase, q that is not positive, no good point.
+        Shapes that do not agree, delays that do not increase, q that is not positive, no good point, azimuths in
+        degrees, g2 that is g2 - 1 or has a contrast above 1.
     """
 
     q: Array
@@ -63,6 +71,7 @@ class CorrelationSet:
     duration: float = 0.0
     label: str = ""
     notes: tuple[str, ...] = ()
+    sector: float | None = None
 
     def __post_init__(self) -> None:
         name = self.label or "correlation functions"
@@ -89,6 +98,42 @@ class CorrelationSet:
         if not usable.any():
             raise InputError(f"{name}: no point has a finite value and a positive error")
         object.__setattr__(self, "good", usable)
+        self._check_values(name)
+
+    def _check_values(self, name: str) -> None:
+        """Refuse numbers that no correlation function of this kind has: they stand in another unit or form."""
+        largest = float(np.abs(self.azimuth).max())
+        if largest > 2 * TURN:  # one turn of the file, one of the axis taken off
+            raise InputError(f"{name}: an azimuth of {largest:.4g} rad is more than a turn; give rad, not degrees")
+        if self.sector is not None and not 0 <= self.sector < MOST_SECTOR:
+            raise InputError(
+                f"{name}: sector = {self.sector:.4g} rad must lie between 0 and {MOST_SECTOR:.3g} rad (60 degrees); a "
+                "wider average over azimuth keeps no direction, bin the pixels more finely"
+            )
+        g2, error = self.g2[self.usable], self.error[self.usable]
+        middle = float(np.median(g2))
+        if middle < 0.5 and np.mean(g2 > 1 - 5 * error) < 0.5:
+            raise InputError(
+                f"{name}: half of all g2 lie below {middle:.3g}, but g2 falls to 1 at long delays; add 1 to g2 - 1"
+            )
+        above = g2 > 2 + 5 * error
+        if np.count_nonzero(above) > max(2, 0.01 * g2.size):
+            raise InputError(
+                f"{name}: g2 reaches {float(g2[above].max()):.3g}, but a contrast is at most 1 and g2 at most 2; "
+                "normalise it, or state its errors"
+            )
+
+    @property
+    def along(self) -> Array:
+        """q |cos(azimuth)|, averaged over the sector, shape (n,) [1/m]: what turns with the velocity."""
+        half = 0.5 * (self.sector or 0.0)
+        return np.asarray(self.q * np.abs(np.cos(self.azimuth)) * np.sinc(half / np.pi))
+
+    @property
+    def spacing(self) -> float:
+        """Least distance of two azimuths, modulo half a turn: so wide may a sector be [rad]; 0: one azimuth."""
+        places = np.unique(np.round(np.mod(self.azimuth, 0.5 * TURN), 9))
+        return float(np.diff(places).min()) if places.size > 1 else 0.0
 
     @property
     def usable(self) -> Mask:

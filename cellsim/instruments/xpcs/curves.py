@@ -189,7 +189,7 @@ def frequencies_to_velocity(data: CorrelationSet, curves: CurveFits) -> Frequenc
     ----------
     doi:10.1039/D0EE02193H, Eq. 2.
     """
-    along = data.q * np.abs(np.cos(data.azimuth))
+    along = data.along
     seen = curves.seen & (along > 0.2 * along.max())
     if seen.sum() < 3:
         raise InputError(f"{data.label or 'XPCS'}: fewer than three curves show a frequency; fit them jointly")

@@ -114,16 +114,20 @@ class LeastSquares:
         return (np.arange(n), self.ring, np.zeros(n, dtype=np.intp))[level]
 
 
-def prepare(data: CorrelationSet, *, spread: float = 0.0, join: bool = True) -> LeastSquares:
-    """A set as a problem; `join` replaces curves of equal q |cos(azimuth)| in a ring by their weighted mean (exact)."""
+def prepare(data: CorrelationSet, *, spread: float = 0.0, join: bool = True, blur: float = 0.0) -> LeastSquares:
+    """A set as a problem; `join` replaces curves of equal q |cos(azimuth)| in a ring by their weighted mean (exact).
+
+    Across a sector the phase of a speed `blur` [m/s] runs over q |sin(azimuth)| blur tau sector, whose average
+    multiplies the cosine by sin(x)/x of half of it, as a drift does.
+    """
     ring = data.ring
-    along = data.q * np.abs(np.cos(data.azimuth))
+    along, across = data.along, data.q * np.abs(np.sin(data.azimuth)) * (data.sector or 0.0)
     along[along < 1e-9 * data.q] = 0.0
     order = np.lexsort((along, ring))
     scale = 1 / max(float(along.max() * data.tau[-1]), 1e-300)
     root = np.where(data.usable, 1 / np.where(data.usable, data.error, 1.0), 0.0)[order]
     y = np.where(data.usable, data.g2 - 1, 0.0)[order]
-    along, ring = along[order], ring[order]
+    along, across, ring = along[order], across[order], ring[order]
     constant, points = 0.0, int(data.usable.sum())
     if join:
         fresh = (np.diff(ring) > 0) | (np.diff(along) > 1e-7 * along[1:])
@@ -132,9 +136,11 @@ def prepare(data: CorrelationSet, *, spread: float = 0.0, join: bool = True) -> 
         mean = np.add.reduceat(root**2 * y, first) / np.where(weight > 0, weight, 1.0)
         member = np.repeat(np.arange(first.size), np.diff(np.r_[first, ring.size]))
         constant = float(np.sum((root * (y - mean[member])) ** 2))
-        root, y, along, ring, order = np.sqrt(weight), mean, along[first], ring[first], order[first]
+        root, y, ring, order = np.sqrt(weight), mean, ring[first], order[first]
+        along, across = along[first], across[first]
     phase = along[:, None] * data.tau * scale
     damping = np.sinc(along[:, None] * data.tau * spread / (2 * np.pi))
+    damping *= np.sinc(across[:, None] * data.tau * blur / (2 * np.pi))
     return LeastSquares(np.log(data.tau), phase, damping, y[None], root, ring, scale, order, constant, points)
 
 

@@ -6,18 +6,19 @@ half that of the one before (too few pairs to state one). `notes` say what was m
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base import Array, InputError
+from cellsim.base import Array, InputError, factor_to_si
 from cellsim.instruments.tables import DataTable, read_table
 from cellsim.instruments.xpcs.correlation import CorrelationSet
 
-INVERSE_ANGSTROM = 1e10
-"""1/Angstrom in 1/m, the unit of q in both layouts."""
+INVERSE_ANGSTROM, DEGREE = 1e10, np.pi / 180
+"""1/Angstrom in 1/m and a degree in rad: the units of q and azimuth in both layouts where the file names none."""
 LAST_ERROR = 0.5
 """A last delay with a smaller share of the error before it is masked [1]."""
 
@@ -45,7 +46,9 @@ def mask_points(g2: Array, error: Array) -> tuple[NDArray[np.bool_], tuple[str, 
     return good & ~last, tuple(notes)
 
 
-def read_xpcs(path: str | Path, *, velocity_axis: float = 0.0, time: float = 0.0) -> CorrelationSet:
+def read_xpcs(
+    path: str | Path, *, velocity_axis: float = 0.0, time: float = 0.0, sector: float | None = None
+) -> CorrelationSet:
     """Read correlation functions from an HDF5, npz or text file, by its ending.
 
     Parameters
@@ -57,6 +60,8 @@ def read_xpcs(path: str | Path, *, velocity_axis: float = 0.0, time: float = 0.0
         Azimuth of the velocity's axis on the detector, taken off every azimuth of the file [rad].
     time : float
         Start of the series [s].
+    sector : float, optional
+        Width of azimuth over which each curve was averaged [rad]; needed where an HDF5 file has one bin of azimuth.
 
     Returns
     -------
@@ -65,18 +70,25 @@ def read_xpcs(path: str | Path, *, velocity_axis: float = 0.0, time: float = 0.0
     Raises
     ------
     InputError
-        Missing file, unknown layout, missing or ill-shaped entries.
+        Missing file, unknown layout, missing or ill-shaped entries, one bin of azimuth without its width.
     """
     path = Path(path)
+    if not abs(velocity_axis) <= 2 * np.pi:
+        raise InputError(f"velocity_axis = {velocity_axis!r} rad is more than a turn; give it in rad, not degrees")
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if path.suffix.lower() in (".h5", ".hdf", ".hdf5", ".nxs"):
         stored = _read_hdf5(path)
+        if sector is None and np.unique(stored.azimuth).size == 1:
+            raise InputError(
+                f"{path}: has one bin of azimuth, and an average over all directions has no direction; bin it "
+                "into sectors, or, if the bin is a narrow sector, give its width as sector"
+            )
     elif path.suffix.lower() == ".npz":
         stored = _read_npz(path)
     else:
         stored = _read_text(read_table(path))
-    return _correlation_set(path, stored, velocity_axis, time)
+    return _correlation_set(path, stored, velocity_axis, time, sector)
 
 
 class _Stored(NamedTuple):
@@ -90,9 +102,14 @@ class _Stored(NamedTuple):
     time: float | None = None
 
 
-def _correlation_set(path: Path, stored: _Stored, velocity_axis: float, time: float) -> CorrelationSet:
+def _correlation_set(
+    path: Path, stored: _Stored, velocity_axis: float, time: float, sector: float | None
+) -> CorrelationSet:
     """The curves and delays of a file that can be used."""
     q, azimuth, tau, g2, error, start = stored
+    turned = azimuth[np.isfinite(azimuth)]
+    if turned.size and np.abs(turned).max() > 2 * np.pi * (1 + 1e-9):
+        raise InputError(f"{path}: an azimuth of {np.abs(turned).max():.4g} rad is more than a turn; mend its unit")
     if not (tau.ndim == 1 and g2.ndim == 2 and g2.shape == error.shape == (q.size, tau.size)):
         raise InputError(
             f"{path}: {q.size} scattering vectors and {tau.size} delays do not fit curves of shape {g2.shape} with "
@@ -120,6 +137,7 @@ def _correlation_set(path: Path, stored: _Stored, velocity_axis: float, time: fl
         time=time if start is None else start,
         label=path.stem,
         notes=notes,
+        sector=sector,
     )
 
 
@@ -169,8 +187,8 @@ def _read_legacy(path: Path, file: Any) -> _Stored:
     tau = np.ravel(_entry(path, file, "/exchange/tau")) * _scalar(path, file, period_at)
     g2 = _curves(path, _entry(path, file, "/exchange/norm-0-g2"), tau.size, "/exchange/norm-0-g2")
     error = _curves(path, _entry(path, file, "/exchange/norm-0-stderr"), tau.size, "/exchange/norm-0-stderr")
-    q = np.ravel(_entry(path, file, "/xpcs/dqlist")) * INVERSE_ANGSTROM
-    azimuth = np.deg2rad(np.ravel(_entry(path, file, "/xpcs/dphilist")))
+    q = np.ravel(_entry(path, file, "/xpcs/dqlist")) * _factor(path, file, "/xpcs/dqlist", "1/m", INVERSE_ANGSTROM)
+    azimuth = np.ravel(_entry(path, file, "/xpcs/dphilist")) * _factor(path, file, "/xpcs/dphilist", "rad", DEGREE)
     if q.size != g2.shape[0] or azimuth.size != g2.shape[0]:
         rings, sectors = (int(_scalar(path, file, f"/xpcs/{name}")) for name in ("dnoq", "dnophi"))
         if (q.size, azimuth.size) != (rings, sectors) or rings * sectors != g2.shape[0]:
@@ -189,13 +207,18 @@ def _read_new(path: Path, file: Any) -> _Stored:
     tau = np.ravel(_entry(path, file, f"{root}/delay_list")) * step
     g2 = _curves(path, _entry(path, file, f"{root}/normalized_g2"), tau.size, "normalized_g2")
     error = _curves(path, _entry(path, file, f"{root}/normalized_g2_err"), tau.size, "normalized_g2_err")
-    q_list = np.ravel(_entry(path, file, "/xpcs/qmap/dynamic_v_list_dim0")) * INVERSE_ANGSTROM
-    azimuths = np.deg2rad(np.ravel(_entry(path, file, "/xpcs/qmap/dynamic_v_list_dim1")))
+    first, units = _axis_of_q(path, file)
+    lists = ["/xpcs/qmap/dynamic_v_list_dim0", "/xpcs/qmap/dynamic_v_list_dim1"]
+    of_q, of_azimuth = (lists, lists[::-1])[first]
+    q_list = np.ravel(_entry(path, file, of_q))
+    q_list = q_list * _factor(path, file, of_q, "1/m", INVERSE_ANGSTROM, units[0])
+    azimuths = np.ravel(_entry(path, file, of_azimuth)) * _factor(path, file, of_azimuth, "rad", DEGREE, units[1])
     shape = np.ravel(_entry(path, file, "/xpcs/qmap/dynamic_num_pts")).astype(int)
     index = np.ravel(_entry(path, file, "/xpcs/qmap/dynamic_index_mapping")).astype(int)
     if shape.size == 1:
         shape = np.array([shape[0], 1])
-    if shape.size != 2 or shape[0] != q_list.size or shape[1] != max(1, azimuths.size):
+    sizes = (q_list.size, max(1, azimuths.size))
+    if shape.size != 2 or tuple(shape) != (sizes if first == 0 else sizes[::-1]):
         raise InputError(
             f"{path}: /xpcs/qmap/dynamic_num_pts = {shape.tolist()} does not fit {q_list.size} q and "
             f"{azimuths.size} azimuths"
@@ -205,8 +228,44 @@ def _read_new(path: Path, file: Any) -> _Stored:
             f"{path}: /xpcs/qmap/dynamic_index_mapping names {index.size} bins up to {index.max()}, the curves are "
             f"{g2.shape[0]} of {shape[0]} x {shape[1]} bins"
         )
-    azimuth = azimuths[index % shape[1]] if azimuths.size else np.zeros(index.size)
-    return _Stored(q_list[index // shape[1]], azimuth, tau, g2, error)
+    places = (index // shape[1], index % shape[1])
+    azimuth = azimuths[places[1 - first]] if azimuths.size else np.zeros(index.size)
+    return _Stored(q_list[places[first]], azimuth, tau, g2, error)
+
+
+def _axis_of_q(path: Path, file: Any) -> tuple[int, tuple[str, str]]:
+    """Which of the two axes of the map of bins is q, and the units of q and azimuth as far as the file names them."""
+    names, units = (_texts(file, f"/xpcs/qmap/{name}") for name in ("map_names", "map_units"))
+    if not names:
+        return 0, ("", "")
+    first = next((k for k, name in enumerate(names[:2]) if name.lower() in ("q", "qr", "|q|")), None)
+    others = [name for k, name in enumerate(names[:2]) if k != first]
+    if first is None or (others and others[0].lower() not in ("phi", "azimuth", "chi", "angle")):
+        raise InputError(f"{path}: /xpcs/qmap/map_names = {names} are not q and phi, which a velocity needs")
+    units = [*units, "", ""][: max(2, len(units))]
+    return first, (units[first], units[1 - first])
+
+
+def _texts(file: Any, name: str) -> list[str]:
+    if name not in file:
+        return []
+    return [t.decode() if isinstance(t, bytes) else str(t) for t in np.ravel(file[name][()])]
+
+
+def _factor(path: Path, file: Any, name: str, si: str, usual: float, stated: str = "") -> float:
+    """To SI from the unit that the file names for an entry, in its map or as an attribute; else from the usual one."""
+    attributes = [_attribute(file, name, key) for key in ("units", "unit")]
+    unit = next((t.decode() if isinstance(t, bytes) else str(t) for t in attributes if t is not None), stated).strip()
+    if not unit:
+        return usual
+    plain = re.sub(r"\bA\b", "angstrom", unit.replace("\u00c5", "angstrom").replace("\u212b", "angstrom"))
+    plain = re.sub(r"\^?\{?-1\}?", "^-1", plain)
+    plain = {"deg": "degree", "degrees": "degree", "°": "degree"}.get(plain.lower(), plain)
+    return factor_to_si(plain, si, field=f"{path}: the unit of {name}")
+
+
+def _attribute(file: Any, name: str, key: str) -> Any:
+    return file[name].attrs.get(key) if name in file else None
 
 
 def _read_npz(path: Path) -> _Stored:

@@ -199,8 +199,12 @@ class VelocityFit:
 
 Level = Literal["curve", "ring", "all"]
 
+MISSED = 1.3
+"""chi^2 per degree of freedom below which a misfit, however certain, changes an interval by less than a seventh."""
 LEVEL95 = float(chi2_distribution.ppf(0.95, 1))
 """Rise of chi^2 at the ends of a 95 % interval."""
+SECTOR_ROUNDS = 2
+"""Fits with the blur of sectors at the speed of the fit before, which the second no longer moves."""
 CANDIDATES = 6
 """Fringes from which the full fit begins."""
 _LEVELS = {"curve": CURVE, "ring": RING, "all": ALL}
@@ -216,7 +220,7 @@ def fastest(data: CorrelationSet) -> float:
     InputError
         If no scattering vector has a component along the velocity.
     """
-    along = float(np.max(data.q * np.abs(np.cos(data.azimuth))))
+    along = float(np.max(data.along))
     if along < 1e-6 * float(data.q.max()):
         raise InputError(f"{data.label or 'XPCS'}: every azimuth is at a right angle to the velocity; nothing turns")
     closest = float(np.min(np.diff(data.tau))) if data.tau.size > 1 else float(data.tau[0])
@@ -272,14 +276,32 @@ def fit_velocity(
     levels = _levels(contrast, h, tau0, stretch, baseline)
     if errors not in ("given", "robust"):
         raise InputError(f"errors = {errors!r} must be given or robust")
+    fit = _joint_fit(data, levels, baseline is not None, v_max, spread, errors)
+    for _ in range(SECTOR_ROUNDS if data.sector else 0):  # how far a sector blurs the fringes follows from the speed
+        if not fit.resolved:
+            break
+        fit = _joint_fit(data, levels, baseline is not None, v_max, spread, errors, blur=fit.v)
+    return fit
+
+
+def _joint_fit(
+    data: CorrelationSet,
+    levels: Levels,
+    baseline: bool,
+    v_max: float | None,
+    spread: float,
+    errors: str,
+    blur: float = 0.0,
+) -> VelocityFit:
+    """The fit at one blur of the sectors, that of the speed `blur` [m/s]."""
     shape = [*SHAPE, BASELINE] if baseline else SHAPE
     top = fastest(data)
     if v_max is not None:
         if not (np.isfinite(v_max) and v_max > 0):
             raise InputError(f"v_max = {v_max!r} m/s must be positive")
         top = float(v_max)
-    problem = prepare(data, spread=spread, join=CURVE not in [levels[p] for p in shape])
-    full = prepare(data, spread=spread, join=False)
+    problem = prepare(data, spread=spread, join=CURVE not in [levels[p] for p in shape], blur=blur)
+    full = prepare(data, spread=spread, join=False, blur=blur)
     sizes = (full.ring.size, full.starts.size, 1)
     parameters = 1 + sum(sizes[levels[p]] for p in shape)
     if problem.points <= parameters:
@@ -327,7 +349,11 @@ def fit_velocity(
         bias=bias,
         spread=spread,
         scanned=(top, fringes),
-        warnings=_warnings(inflation, factor, bias, v, top),
+        warnings=(
+            *_misfit(least + problem.constant, problem.points - parameters, factor, errors),
+            *_wide_sectors(data, v, width * problem.scale),
+            *_warnings(inflation, factor, bias, v, top),
+        ),
         **_of_curves(full, theta, levels, variance, factor),
     )
 
@@ -379,6 +405,30 @@ def _of_curves(
         columns[name] = value[place]
         columns[f"{name}_error"] = (slope * np.sqrt(factor * variance[p][groups]))[place]
     return columns
+
+
+def _misfit(chi2: float, freedom: int, factor: float, errors: str) -> tuple[str, ...]:
+    """Whether the model misses the curves: by their errors, or, where these are scaled, by more than their scatter."""
+    reduced = chi2 / max(freedom, 1)
+    scaled = factor if errors == "robust" else 1.0
+    if reduced < scaled * (1 + 5 * float(np.sqrt(2 / max(freedom, 1)))) or reduced < MISSED:
+        return ()
+    return (
+        f"The model misses these curves: chi^2 is {reduced:.3g} per degree of freedom. Curves averaged over azimuth, "
+        "more than one velocity, or errors that are too small; the interval is not to be believed.",
+    )
+
+
+def _wide_sectors(data: CorrelationSet, v: float, error: float) -> tuple[str, ...]:
+    """What an average over sectors as wide as the azimuths lie apart would do to the speed, where it is not stated."""
+    low = v * (1 - float(np.sinc(0.5 * data.spacing / np.pi)))
+    if data.sector is not None or not low > 0.5 * error > 0:
+        return ()
+    degrees = float(np.rad2deg(data.spacing))
+    return (
+        f"The azimuths lie {degrees:.3g} degrees apart: if each curve is an average over as much, give that as sector, "
+        f"or the speed is read low by {100 * low / v:.2g} %.",
+    )
 
 
 def _warnings(inflation: float, factor: float, bias: float, v: float, top: float) -> tuple[str, ...]:
@@ -458,7 +508,7 @@ def fit_spread(data: CorrelationSet, *, points: int = 7, **options: Any) -> Spre
         tried = np.array(sorted(fits))
         return tried, np.array([fits[s].chi2 for s in tried])
 
-    longest = float(np.max(data.q * np.abs(np.cos(data.azimuth))) * data.tau[-1])
+    longest = float(np.max(data.along) * data.tau[-1])
     tried, chi2 = profile(np.linspace(0.0, min(2 * steady.v, 60 / longest), points))
     for _ in range(2):
         k = int(np.argmin(chi2))

@@ -225,7 +225,7 @@ def master_curve(data: CorrelationSet, fit: VelocityFit, *, largest_error: float
     """
     C, h, tau0, stretch = (a[:, None] for a in (fit.contrast, fit.h, fit.tau0, fit.stretch))
     E = envelope(data.tau, tau0, stretch)
-    path = data.q[:, None] * np.abs(np.cos(data.azimuth))[:, None] * data.tau
+    path = data.along[:, None] * data.tau
     cosine = np.cos(fit.v * path) * np.sinc(path * fit.spread / (2 * np.pi))
     slope = 2 * C * h * (1 - h) * E
     slope_E = C * (2 * h**2 * E + 2 * h * (1 - h) * cosine)

@@ -16,9 +16,9 @@ from cellsim.compare.comparison import Comparison, RatioStatistics, compare, pre
 from cellsim.compare.report import ComparisonResult, write_comparison
 from cellsim.files.folder import plain
 from cellsim.instruments.data import read_measurements
-from cellsim.instruments.looks import VelocityLook
-from cellsim.instruments.measurement import ConcentrationMap, Measurement, series, velocities
-from cellsim.run.case import Case, parse_case
+from cellsim.instruments.looks import ROLES, ProfileLook, VelocityLook
+from cellsim.instruments.measurement import ConcentrationMap, Measurement, series, velocities, what_would_fit
+from cellsim.run.case import Case, load_case, parse_case
 from cellsim.run.folder import predict
 
 TEXT = """
@@ -208,6 +208,91 @@ def test_potentiostat_file_gives_what_the_case_leaves_free(case: Case, tmp_path:
     path.write_text("time (min),U (V)\n0,0.3\n10,0.3\n")
     with pytest.raises(InputError, match="holds no current"):
         read_measurements(path, case.setup)
+
+
+@pytest.mark.parametrize("ending", ["csv", "mpt"])
+@pytest.mark.parametrize(("first", "said"), [(0, False), (0.5, True)])
+def test_currents_and_profiles_stand_on_one_clock(
+    case: Case, solution: Solution, tmp_path: Path, ending: str, first: float, said: bool
+) -> None:
+    """The run's own current from one of its times on: the ratio is 1 whatever the file begins with."""
+    later = slice(int(first * solution["time"].size), None)
+    t, i = solution["time"][later], solution["i"][later]
+    rows = "".join(f"{a!r}\t{1e-1 * b!r}\n" for a, b in zip(t.tolist(), i.tolist(), strict=True))  # 1 cm^2: mA
+    head = "EC-Lab ASCII FILE\nNb header lines : 3\n" if ending == "mpt" else ""
+    path = tmp_path / f"i.{ending}"
+    path.write_text(head + "time/s\tI/mA\n" + rows)
+    item = compare(case, solution, read_measurements(path, case.setup)).items[0]
+    np.testing.assert_allclose(item.ratio, 1.0, rtol=1e-9)
+    assert said == any("time_offset" in note for note in item.notes)
+
+
+@pytest.mark.parametrize(("first", "said"), [(0, False), (300, True)])
+def test_the_moved_clock_of_a_followed_table_is_said(tmp_path: Path, first: int, said: bool) -> None:
+    """Its first row begins the step, so that profiles on its clock stand 300 s late unless their offset says so."""
+    (tmp_path / "U.csv").write_text("".join(["t (s),U (V)\n", *(f"{first + t},0.3\n" for t in (0, 60, 600))]))
+    step = '[[step]]\nfollow = "voltage"\nfile = "U.csv"\ntime = "t (s)"\nvalue = "U (V)"\n'
+    (tmp_path / "case.toml").write_text(TEXT.split("[[step]]")[0] + step + '[solver]\nname = "sundials"\n')
+    own = load_case(tmp_path / "case.toml")
+    assert own.protocol.moved == -first
+    item = predicted(own, predict(own), series("current", np.arange(0.0, 600.0, 60), np.ones(10)))
+    assert said == any('time_offset = "-300 s"' in note for note in item.notes)
+
+
+def misread(kind: str, case: Case, solution: Solution, change: str) -> Measurement:
+    """The run's own current, profile or velocity as a file would give it that is read wrongly."""
+    L = case.cell.thickness
+    scale = {"min for s": 60.0, "s for min": 1 / 60, "h for s": 3600.0}.get(change, 1.0)
+    x_of = {"mirrored": lambda x: L - x, "mm for um": lambda x: 1e3 * x, "centre": lambda x: x - 0.5 * L}
+    moved = x_of.get(change, lambda x: x)
+    sign = -1.0 if change == "sign" else 1e-3 if change == "mA for A" else 1.0
+    if kind == "current":
+        return series("current", solution["time"][::3] / scale, sign * solution["i"][::3], error=0.1)
+    if kind == "profile":
+        look = ProfileLook(TIMES, np.linspace(0.1e-3, 2.9e-3, 21), np.ones((8, 21), dtype=bool))
+        c = look.predict(case.transport, solution, ROLES).reshape(8, 21)
+        places = moved(look.position)
+        order = np.argsort(places)
+        return ConcentrationMap(TIMES / scale, places[order], c[:, order]).measurement(case.c0)
+    truth = replace(beams(), quantity="v_0" if change == "v_0" else "v_minus", frame="lab", unsigned=False)
+    value = truth.predict(case.transport, solution, ROLES)
+    read = replace(truth, quantity="v_minus", time=truth.time / scale, position=moved(truth.position))
+    return velocities(read, sign * value, error=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        ("current", "none", ""),
+        ("current", "min for s", "times are in min, not in s"),
+        ("current", "s for min", "times are in s, not in min"),
+        ("current", "sign", "reversed"),
+        ("current", "mA for A", "1000 times what was read"),
+        ("profile", "none", ""),
+        ("profile", "min for s", "times are in min, not in s"),
+        ("profile", "mirrored", "from the other electrode"),
+        ("profile", "mm for um", "1000 times as short"),
+        ("profile", "centre", 'position_origin = "centre"'),
+        ("velocity", "none", ""),
+        ("velocity", "sign", "sign is the other one"),
+        ("velocity", "v_0", "it is v_0 in the lab frame"),
+    ],
+)
+def test_what_would_make_a_misread_file_fit_is_said(
+    case: Case, solution: Solution, kind: str, change: str, said: str
+) -> None:
+    found = what_would_fit(misread(kind, case, solution, change), case.transport, solution)
+    assert said in found and bool(said) == bool(found)
+
+
+def test_points_beyond_the_run_and_the_cell_are_counted(case: Case, solution: Solution) -> None:
+    end = float(solution["time"][-1])
+    late = predicted(case, solution, series("current", np.linspace(0, 1.2 * end, 721), np.full(721, 5.0)))
+    assert late.count == 601 and "120 of 721 points are left out: 120 after the run ends" in late.notes[0]
+    half = np.linspace(-1.45e-3, 1.45e-3, 60)
+    outside = ConcentrationMap(TIMES[:1], half, np.full((1, 60), case.c0)).measurement(case.c0)
+    item = predicted(case, solution, outside)
+    assert "30 of 60 points are left out: 30 outside the cell" in item.notes[0] and "centre" in item.notes[0]
 
 
 def test_data_sheets(case: Case, solution: Solution, tmp_path: Path) -> None:

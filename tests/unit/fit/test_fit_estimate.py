@@ -6,7 +6,7 @@ from fit_toys import linear, toy, with_observation
 
 from cellsim.base import ConvergenceError
 from cellsim.fit import estimate as module
-from cellsim.fit.estimate import describe, directions, estimate, inverse
+from cellsim.fit.estimate import DOUBTFUL, describe, directions, estimate, inverse
 from cellsim.fit.parameters import Parameter, Prior, Space
 from cellsim.instruments.noise import independent
 
@@ -28,6 +28,30 @@ def test_a_linear_fit_is_the_least_squares_solution_with_its_covariance():
     low, high = found.interval("p1")
     assert (high - low) / 2 == pytest.approx(1.959964 * found.errors["p1"], rel=1e-6)
     assert set(found.held_by.values()) == {"data"}
+
+
+def test_a_small_data_set_that_is_missed_does_not_drown_in_a_large_one():
+    """60 points off by a standard error each way among 3300: 1.2 per degree of freedom in all, one set to blame."""
+    rng = np.random.default_rng(3)
+    large, small = rng.standard_normal((3300, 2)), rng.standard_normal((60, 2))
+    wrong = np.where(np.arange(60) < 30, 1.0, -1.0)
+    y = [large @ [0.4, -0.2] + rng.standard_normal(3300), small @ [0.4, -0.2] + rng.standard_normal(60) + wrong]
+    parameters = [Parameter("a", 0.0), Parameter("b", 0.0)]
+    pieces = [
+        toy(lambda v, A=A: A @ [v["a"], v["b"]], values, parameters).experiments[0].observations[0]
+        for A, values in zip((large, small), y, strict=True)
+    ]
+    p = toy(lambda v: np.zeros(1), np.zeros(1), parameters)
+    p = replace(p, experiments=(replace(p.experiments[0], observations=tuple(pieces)),))
+    found = estimate(p, starts=1)
+    both = np.vstack([large, small])
+    leverage = np.einsum("ij,jk,ik->i", both, np.linalg.inv(both.T @ both), both)
+    best = np.linalg.lstsq(both, np.concatenate(y), rcond=None)[0]
+    good, bad = found.data_sets
+    assert [good.freedom, bad.freedom] == pytest.approx([3300 - leverage[:3300].sum(), 60 - leverage[3300:].sum()])
+    assert bad.chi2 == pytest.approx(np.sum((y[1] - small @ best) ** 2), rel=1e-4)
+    assert bad.p < DOUBTFUL / 2 < 0.05 < good.p
+    assert found.chi2 < found.degrees_of_freedom + 5 * np.sqrt(2 * found.degrees_of_freedom)  # the sum alone is silent
 
 
 def test_priors_enter_as_data():

@@ -94,4 +94,4 @@ def test_every_point_is_held_out_once_in_blocks_of_time():
 def test_progress():
     told = []
     evidence(rivals(0.05), folds=2, starts=1, progress=lambda *n: told.append(n))
-    assert told == [(k, 6) for k in range(1, 7)]
+    assert list(dict.fromkeys(told)) == [(k, 6) for k in range(7)]  # in order; the same again while a search is on

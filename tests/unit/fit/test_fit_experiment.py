@@ -145,11 +145,11 @@ def test_a_long_series_is_thinned_and_ends_with_the_run():
 def test_errors_are_the_fits_then_the_datas_then_a_guess():
     t = np.linspace(0, 900, 4)
     value = np.array([4.0, 2.0, 1.0, 1.0])
-    stated = series("voltage", t, value, error=0.3)
+    stated = series("current", t, value, error=0.3)  # what a hold of a voltage leaves free
     assert observe(stated, SETUP).noise.own == pytest.approx(0.3, rel=1e-15)
     assert observe(stated, SETUP, Selection(error=0.1)).noise.own == pytest.approx(0.1, rel=1e-15)
     assert observe(stated, SETUP, Selection(relative_error=0.05)).noise.own == pytest.approx(0.1, rel=1e-12)
-    bare = series("voltage", t, value)
+    bare = series("current", t, value)
     free = observe(bare, SETUP, Selection(free=True)).noise
     assert free.free and free.own == pytest.approx(0.02, rel=1e-12)
     with pytest.raises(InputError, match="states no errors"):

@@ -5,6 +5,7 @@ import pytest
 from fit_toys import linear, toy
 
 from cellsim.files.folder import read_values, write_values
+from cellsim.fit import likelihood_profile as module
 from cellsim.fit.estimate import Estimate, estimate
 from cellsim.fit.likelihood_profile import delta_at, profile, profiles
 from cellsim.fit.parameters import Parameter
@@ -91,7 +92,7 @@ def test_profiles_are_kept_and_not_made_again(tmp_path):
     found = estimate(linear(A, TRUTH, sd=0.1), starts=1)
     told = []
     first = profiles(found, folder=tmp_path, progress=lambda *n: told.append(n))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]  # said at once, for the first one takes its time
     file = tmp_path / "profile-p1.npz"
     write_values(file, read_values(file) | {"threshold": 99.0})  # a mark to know it by
     (tmp_path / "profile-p2.npz").write_bytes(b"PK")  # damaged
@@ -107,3 +108,64 @@ def test_two_processes_give_the_same():
     one, two = profiles(found), profiles(found, workers=2)
     for name in one:
         assert two[name].delta == pytest.approx(one[name].delta, rel=1e-12, abs=1e-15)
+
+
+# ---- what ends a profile, and refits that stop short --------------------------------------------------------------
+
+
+def resistances(upper: float):
+    """A cell's kappa and R_int act by their sum 1/kappa + R alone, up to a lean of 1e-4; D has data of its own."""
+
+    def look(v):
+        total = 1 / v["kappa"] + v["R_int"]
+        return np.concatenate([total * X, v["D"] * X + 0.3 * total * X**2, [1e-4 * np.log(v["kappa"])]])
+
+    y = look({"kappa": 1.0, "R_int": 0.5, "D": 1.0}) + 0.02 * np.random.default_rng(1).standard_normal(31)
+    kappa = Parameter("kappa", 1.0, "S/m", True, lower=1 / 30, upper=upper)
+    return toy(
+        look, y, [kappa, Parameter("R_int", 0.5, "ohm", True, lower=0.2), Parameter("D", 1.0, "", True)], sd=0.02
+    )
+
+
+def test_a_bound_counts_only_where_pulling_its_parameter_inside_costs_something():
+    """D's interval is that of the linear problem in (1/kappa + R_int, D), wherever kappa stands on its flat line."""
+    p = resistances(upper=1.0 + 1e-5)  # the best kappa is as good as at its bound
+    found = estimate(p, starts=1)
+    y = p.observations[0].value[:30]
+    A = np.block([[X[:, None], np.zeros((15, 1))], [0.3 * X[:, None] ** 2, X[:, None]]])
+    best, sd = np.linalg.lstsq(A, y, rcond=None)[0][1], 0.02 * np.sqrt(np.linalg.inv(A.T @ A)[1, 1])
+    one = profile(found, "D")
+    assert one.shape == "bounded" and one.leans == ("", "")
+    assert one.interval == pytest.approx((best - 1.959964 * sd, best + 1.959964 * sd), abs=0.01 * sd)
+    # R_int >= 0.2 does end kappa below: 1/kappa can rise by no more than R_int can fall
+    low = profile(found, "kappa")
+    assert low.leans[0] == "the bound of R_int" and low.shape != "bounded"
+    assert "only the bound of R_int bounds it from below" in low.text(found.space.parameters[0])
+
+
+@pytest.mark.parametrize("excess", [3.0, 40.0])
+def test_refits_that_stop_short_are_made_again(monkeypatch, excess):
+    """Every second value is first answered too high, as by a search that is lost; the parabola stands all the same."""
+    found = estimate(linear(A, TRUTH, sd=0.1), starts=1)
+    honest, seen = module._refit, []
+
+    def lost(fit, k, fixed, guess, also=()):
+        refit = honest(fit, k, fixed, guess, also)
+        if fixed in seen:
+            return refit
+        seen.append(fixed)
+        return replace(refit, chi2=refit.chi2 + excess * (len(seen) % 2))
+
+    monkeypatch.setattr(module, "_refit", lost)
+    one = profile(found, "p0")
+    z = (one.value - found.values["p0"]) / found.errors["p0"]
+    assert one.delta == pytest.approx(z**2, abs=3e-3)
+    assert one.interval == pytest.approx(found.interval("p0"), abs=3e-3 * found.errors["p0"])
+    assert one.shape == "bounded"
+
+
+def test_a_search_that_does_not_end_is_no_profile(monkeypatch):
+    found = estimate(linear(A, TRUTH, sd=0.1), starts=1)
+    honest = module._refit
+    monkeypatch.setattr(module, "_refit", lambda *arguments: replace(honest(*arguments), ended=False))
+    assert not profile(found, "p0").checked

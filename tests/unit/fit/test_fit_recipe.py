@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from itertools import pairwise
@@ -14,14 +15,15 @@ from cellsim.base import InputError
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.fit.bands import visited
 from cellsim.fit.design import design, read_design
-from cellsim.fit.estimate import inverse
+from cellsim.fit.estimate import Estimate, inverse
 from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import read_recipe
-from cellsim.fit.report import fitted_set
+from cellsim.fit.report import FitResult, fitted_set, run_fit
 from cellsim.fit.rivals import rivals, verdict
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case, load_case
+from cellsim.run.folder import predict
 
 EXAMPLE = Path(__file__).parents[3] / "cases" / "fit_example"
 
@@ -81,6 +83,88 @@ def test_bad_files_are_refused_in_one_sentence(folder: Path, old: str, new: str,
     with pytest.raises(InputError, match=words) as caught:
         read_recipe(changed(folder, old, new))
     assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_what_a_step_imposes_is_no_data(folder: Path, early: bool) -> None:
+    """A hold of an hour and a rest in one file of t, U, I: each quantity counts where the case leaves it free.
+
+    Where the hold ends early, by the current that the hold alone reaches after half an hour, the rest begins there.
+    """
+    alone = predict(load_case(folder / "cell.toml"), solver="sundials")
+    limit = float(np.interp(1800.0, alone["time"], alone["i"]) / alone["i"][0])
+    stop = f"stop = {{ current_below = {limit!r} }}\n" if early else ""
+    cell = (folder / "cell.toml").read_text().split("[[step]]")[0]
+    hold = f'[[step]]\nhold = "voltage"\nvalue = "0.3 V"\nduration = "1 h"\n{stop}'
+    (folder / "cell.toml").write_text(cell + hold + '[[step]]\nhold = "rest"\nduration = "1 h"\n')
+    t = np.arange(0.0, 7201.0, 60.0)
+    on = t <= 3600
+    I, U = np.where(on, 2.0, 0.0), np.where(on, 0.3, 0.05)
+    rows = "".join(f"{a},{b},{c}\n" for a, b, c in zip(t, U, I, strict=True))
+    (folder / "all.csv").write_text("time (s),U (V),i (A/m^2)\n" + rows)
+    recipe = changed(folder, 'file = "current.csv", error = "1 %"', 'file = "all.csv", error = "0.5 %"')
+    recipe.write_text(recipe.read_text().replace('    { file = "profiles.csv" },', "    #"))
+    (experiment,) = read_recipe(recipe).problem.experiments
+    free = {o.kind: o for o in experiment.observations}
+    if early:
+        assert abs(free["current"].time[-1] - 1800) <= 61 and free["voltage"].time[0] - free["current"].time[-1] <= 120
+        return
+    assert free["current"].time.tolist() == t[t < 3600].tolist()
+    assert free["voltage"].time.tolist() == t[t > 3600].tolist()
+    np.testing.assert_allclose(free["current"].noise.own, 0.01, rtol=1e-12)  # 0.5 % of 2, not of a mean with zeros
+    np.testing.assert_allclose(free["voltage"].noise.own, 0.005 * 0.05, rtol=1e-12)
+    assert "61 where the case imposes the current" in free["current"].notes[0]
+
+
+def test_where_kappa_and_an_interface_share_one_resistance_their_sum_is_printed(folder: Path) -> None:
+    """By Ohm's law: the voltage over the first current of a run at the same values."""
+    text = (folder / "fit.toml").read_text().split("[fit.D]")[0].replace('    { file = "profiles.csv" },', "    #")
+    path = folder / "fit.toml"
+    path.write_text(text + '[nuisance.R_int]\nstart = "0.04 ohm m^2"\n')
+    recipe = read_recipe(path)
+    problem, u = recipe.problem, recipe.problem.space.start
+    fit = Estimate(problem, u, problem.jacobian(u), problem.residuals(u), problem.levels)
+    (line,) = (x for x in FitResult(recipe, fit, (), {}).lines() if "thickness/kappa" in x)
+    value, error = (float(x) for x in line.split(": ")[-1].removesuffix(" ohm m^2").split(" +/- "))
+    first = predict(load_case(folder / "cell.toml"), solver="sundials")["i"][0]
+    assert value == pytest.approx(0.3 / first, rel=1e-4)
+    alone = fit.errors["R_int"]
+    assert error < 0.2 * alone  # the sum is held where its parts are not
+
+
+@pytest.mark.slow
+def test_a_fit_says_which_data_set_it_misses_and_what_would_make_it_fit(folder: Path) -> None:
+    """Reversed leads in one of two sets, at the start of the fit."""
+    text = (folder / "current.csv").read_text()
+    (folder / "current.csv").write_text(re.sub(r"(?m)^([\d.]+),", r"\1,-", text))
+    recipe = read_recipe(folder / "fit.toml")
+    problem, u = recipe.problem, recipe.problem.space.start
+    fit = Estimate(problem, u, np.eye(problem.size + 1, u.size), problem.residuals(u), problem.levels)
+    said = [line for line in FitResult(recipe, fit, (), {}).agreement() if line.startswith("current.csv")]
+    assert "the model misses this data set" in said[0] and "reversed" in said[1]
+
+
+@pytest.mark.slow
+def test_a_run_that_ends_before_its_data_gives_no_verdict(folder: Path) -> None:
+    """A current that empties the cell after an hour, voltages of three: whatever D within 1 %, the run ends before."""
+    cell = (folder / "cell.toml").read_text().split("[[step]]")[0]
+    (folder / "cell.toml").write_text(cell + '[[step]]\nhold = "current"\nvalue = "12 A/m^2"\nduration = "20 h"\n')
+    alone = predict(load_case(folder / "cell.toml"), solver="sundials")
+    end = float(alone["time"][-1])
+    assert alone.status == "depleted"
+    rows = "".join(f"{t},{0.5 + 1e-5 * t}\n" for t in np.linspace(0.1, 3.0, 30) * end)
+    (folder / "v.csv").write_text("time (s),U (V)\n" + rows)
+    D = float(load_case(folder / "cell.toml").transport.D(1600.0))
+    (folder / "fit.toml").write_text(
+        '[[experiment]]\ncase = "cell.toml"\ndata = [{ file = "v.csv", error = "10 mV" }]\n[fit.D]\nform = "constant"\n'
+        f'start = "{D!r} m^2/s"\nmin = "{0.99 * D!r} m^2/s"\nmax = "{1.01 * D!r} m^2/s"\n'
+    )
+    result = run_fit(read_recipe(folder / "fit.toml"), folder / "out", starts=1)
+    assert result.profiles == {} and result.unknown == ("D",)
+    said = next(line for line in result.lines() if "the run ends at" in line)
+    assert float(said.split("ends at ")[1].split()[0]) == pytest.approx(end, rel=0.1)  # D constant, not the set's table
+    assert "(depleted" in said and "of 30 points have no prediction" in said
+    assert "no verdict" in result.lines()[-1] and len(result.numbers()["ended_early"]) == 1
 
 
 def test_a_spline_outside_the_range_is_refused(folder: Path) -> None:

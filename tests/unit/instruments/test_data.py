@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from cellsim.base import InputError
 from cellsim.cell.geometry import Cell
-from cellsim.cell.protocol import Protocol, hold_voltage
+from cellsim.cell.protocol import Protocol, hold_voltage, rest
 from cellsim.electrolyte.set_file import load_set
 from cellsim.files.schema import parse_toml
 from cellsim.instruments.data import (
@@ -46,10 +47,56 @@ def test_long_tables_in_any_order() -> None:
     np.testing.assert_allclose(found.c, [[1000, 1100], [800, 1200]], rtol=1e-12)
     assert found.error is not None
     np.testing.assert_allclose(found.error, 100, rtol=1e-12)
-    with pytest.raises(InputError, match="every position once"):
-        concentrations(parse_table("\n".join(text.splitlines()[:-1]) + "\n"))
+    with pytest.raises(InputError, match="2 rows stand for 600 s"):
+        concentrations(parse_table(text + rows[2] + "\n"))
     with pytest.raises(InputError, match="no column"):
         concentrations(parse_table("time (min),position (mm),g (mol/L)\n0,0,1\n"))
+
+
+@pytest.mark.parametrize("gap", ["0,0.5,nan,0.1\n", "0,0.5,,\n", ""])
+def test_maps_may_have_gaps(gap: str) -> None:
+    """A point that was not measured is NaN in the map and no point of the measurement, with a row or without."""
+    rows = "10,0.5,1.2,0.1\n0,-0.5,1.0,0.1\n10,-0.5,0.8,0.1\n"
+    text = "time (min),position (mm),c (mol/L),error (mol/L)\n" + rows + gap
+    found = concentrations(parse_table(text), origin=1.5e-3)
+    assert np.isnan(found.c).tolist() == [[False, True], [False, False]]
+    m = found.measurement(1000.0)
+    np.testing.assert_allclose(m.value, [1000, 800, 1200], rtol=1e-12)
+    np.testing.assert_allclose(m.time, [0, 600, 600], rtol=1e-12)
+    with pytest.raises(InputError, match="row 2: a concentration of -1000 mol"):
+        concentrations(parse_table("time (min),position (mm),c (mol/L)\n0,0,-1\n0,1,1\n"))
+    with pytest.raises(InputError, match="holds no number"):
+        concentrations(parse_table("time (min),position (mm),c (mol/L)\n0,0,nan\n"))
+
+
+@pytest.mark.parametrize("bad", ["0", "-0.1", "nan"])
+def test_errors_that_are_not_positive_are_refused_with_their_row(bad: str) -> None:
+    with pytest.raises(InputError, match=r'row 3: "error .mol/L." is|row 3, column "error .mol/L.": .nan.'):
+        concentrations(parse_table(f"time (min),position (mm),c (mol/L),error (mol/L)\n0,0,1,1\n0,1,1,{bad}\n"))
+    with pytest.raises(InputError, match="row 3"):
+        velocity_points(parse_table(f"time (s),position (mm),v_0 (nm/s),error (nm/s)\n0,0,1,1\n0,1,1,{bad}\n"))
+
+
+@pytest.mark.parametrize("name", ["error (mA)", "I_error (uA)", "sigma (A)"])
+def test_a_table_of_currents_states_its_errors_point_by_point(tmp_path: Path, name: str) -> None:
+    scale = {"mA": 1.0, "uA": 1e3, "A": 1e-3}[name.split("(")[1][:-1]]
+    text = f"t (s),I (mA),{name}\n0,1,{0.02 * scale!r}\n60,0.5,{0.01 * scale!r}\n"
+    (found,) = read_measurements(written(tmp_path, "i.csv", text), SETUP)
+    np.testing.assert_allclose(found.value, [5.0, 2.5], rtol=1e-12)
+    assert found.error is not None
+    np.testing.assert_allclose(found.error, [0.1, 0.05], rtol=1e-12)  # over 2 cm^2
+    bare = sheet(tmp_path, 'kind = "current"\nunit = "mA"\ntime_unit = "s"', "t,I,error\n0,1,0.02\n60,0.5,0.01\n")
+    np.testing.assert_allclose(bare.error, [0.1, 0.05], rtol=1e-12)  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="names standard errors, but not in A, the unit"):
+        read_measurements(written(tmp_path, "j.csv", "t (s),I (mA),error (V)\n0,1,0.02\n60,0.5,0.01\n"), SETUP)
+
+
+def test_errors_of_a_table_belong_to_the_quantity_of_their_unit(tmp_path: Path) -> None:
+    text = "t (s),U (V),I (mA),error (mV),error (mA)\n0,0.3,1,2,0.02\n60,0.3,0.5,2,0.01\n"
+    free = replace(SETUP, protocol=Protocol((hold_voltage(0.3, 1e3), rest(1e3))))
+    found = {m.kind: m.error for m in read_measurements(written(tmp_path, "i.csv", text), free)}
+    np.testing.assert_allclose(found["voltage"], 2e-3, rtol=1e-12)
+    np.testing.assert_allclose(found["current"], [0.1, 0.05], rtol=1e-12)
 
 
 def test_velocities() -> None:
@@ -73,7 +120,7 @@ def test_a_file_that_explains_itself_is_told_by_its_columns(tmp_path: Path) -> N
     (current,) = read_measurements(written(tmp_path, "i.csv", "t (s),U (V),I (mA)\n5,0.3,1\n65,0.3,0.5\n"), SETUP)
     assert current.kind == "current" and isinstance(current.look, SeriesLook)  # the voltage is imposed
     np.testing.assert_allclose(current.value, [5.0, 2.5], rtol=1e-12)
-    np.testing.assert_allclose(current.time, [0.0, 60.0], rtol=1e-12)
+    np.testing.assert_allclose(current.time, [5.0, 65.0], rtol=1e-12)  # the clock of the file, as of a profile
     text = "time (min),position (mm),c (mol/m^3)\n0,-1,1600\n0,1,1600\n10,-1,1650\n10,1,1550\n"
     (profile,) = read_measurements(written(tmp_path, "c.csv", text), SETUP)
     assert profile.kind == "profile" and profile.error is None and profile.position is not None

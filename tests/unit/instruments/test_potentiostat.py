@@ -30,14 +30,14 @@ def written(folder: Path, name: str, text: str, encoding: str = "utf-8") -> Path
 def test_decimal_comma_and_point_of_one_run_give_identical_arrays() -> None:
     a, b = read_potentiostat(POINT), read_potentiostat(COMMA)
     assert a.kind == b.kind == "mpt"
-    assert a.offset == b.offset == 1234.5
+    assert a.time[0] == b.time[0] == 1234.5  # the file's own clock, whatever it began at
     for name in ("time", "voltage", "current"):
         assert np.array_equal(getattr(a, name), getattr(b, name))
 
 
-def test_mpt_is_in_si_and_begins_at_zero() -> None:
+def test_mpt_is_in_si_on_its_own_clock() -> None:
     data = read_potentiostat(POINT)
-    assert data.time[0] == 0 and data.time[-1] == pytest.approx(600.0, rel=1e-12)
+    assert data.time[-1] == pytest.approx(1834.5, rel=1e-12)
     assert data.voltage is not None and data.current is not None
     assert data.voltage[3] == pytest.approx(0.3, abs=2e-5)
     assert data.current[0] == pytest.approx(1.325e-3, rel=1e-12)  # 1.325 mA
@@ -51,7 +51,7 @@ def test_mpt_columns_by_any_of_their_names(tmp_path: Path, heading: str) -> None
     text = f"EC-Lab ASCII FILE\r\nNb header lines : 3\r\ntime/s\t{heading}\t\r\n5.0E+0\t3.0E-1\t2.0E+0\r\n"
     data = read_potentiostat(written(tmp_path, "a.mpt", text))
     assert data.voltage is not None and data.current is not None
-    assert (data.voltage[0], data.current[0], data.offset) == (0.3, 2e-3, 5.0)
+    assert (data.voltage[0], data.current[0], data.time[0]) == (0.3, 2e-3, 5.0)
 
 
 def test_mpt_counter_electrode_is_taken_off(tmp_path: Path) -> None:
@@ -132,6 +132,33 @@ def test_gamry_without_a_curve_or_with_several(tmp_path: Path) -> None:
         read_potentiostat(written(tmp_path, "a.dta", "EXPLAIN\n" + one.format(1) + one.format(2)))
 
 
+@pytest.mark.parametrize("head", ["CURVE1\tTABLE\t2", "CURVE1\tTABLE", "CURVE1\tTABLE\t"])
+def test_gamry_curves_have_numbers_and_may_not_count_their_rows(tmp_path: Path, head: str) -> None:
+    rows = "\tPt\tT\tVf\tIm\n\t#\ts\tV\tA\n\t0\t0.5\t0.1\t0.2\n\t1\t1.5\t0.1\t0.3\n"
+    data = read_potentiostat(written(tmp_path, "a.dta", f"EXPLAIN\nTAG\tCHRONOA\n{head}\n{rows}"))
+    assert data.current is not None and data.current.tolist() == [0.2, 0.3] and data.time.tolist() == [0.5, 1.5]
+    with pytest.raises(InputError, match="impedance spectrum"):
+        read_potentiostat(written(tmp_path, "b.dta", f"EXPLAIN\nTAG\tEISPOT\nZCURVE\tTABLE\n{rows}"))
+
+
+@pytest.mark.parametrize("heading", ["freq/Hz", "Frequency (kHz)", "f (Hz)"])
+def test_a_spectrum_is_no_course_in_time(tmp_path: Path, heading: str) -> None:
+    text = f"time/s\t{heading}\t<Ewe>/V\t<I>/mA\n0\t1e5\t0.1\t1\n1\t1e4\t0.1\t1\n"
+    with pytest.raises(InputError, match="impedance spectrum"):
+        read_potentiostat(written(tmp_path, "a.csv", text))
+    assert read_potentiostat(written(tmp_path, "b.csv", text.replace("1e5", "0").replace("1e4", "0"))).time.size == 2
+
+
+def test_a_voltage_that_was_not_recorded_is_not_0_volt(tmp_path: Path) -> None:
+    text = "time/s\t<Ewe>/V\tEwe/V\t<I>/mA\n0\t0\t0.3\t1\n1\t0\t0.2\t1\n"
+    other = read_potentiostat(written(tmp_path, "a.csv", text)).voltage
+    assert other is not None and other.tolist() == [0.3, 0.2]
+    none = read_potentiostat(written(tmp_path, "a.csv", "time/s\t<Ewe>/V\t<I>/mA\n0\t0\t1\n1\t0\t1\n"))
+    assert none.voltage is None and '"<Ewe>/V" is 0 in every row while a current flows' in none.notes[0]
+    short = read_potentiostat(written(tmp_path, "a.csv", "time/s\t<Ewe>/V\t<I>/mA\n0\t0\t0\n1\t0\t0\n"))
+    assert short.voltage is not None and short.voltage.tolist() == [0.0, 0.0]  # nothing flows: 0 V is a reading
+
+
 # ---- tables
 
 
@@ -146,10 +173,9 @@ def test_gamry_without_a_curve_or_with_several(tmp_path: Path) -> None:
 def test_tables_with_units_in_the_header(tmp_path: Path, text: str) -> None:
     data = read_potentiostat(written(tmp_path, "a.csv", text))
     assert data.voltage is not None and data.current is not None
-    np.testing.assert_allclose(data.time, [0, 600], rtol=1e-12, atol=0)
+    np.testing.assert_allclose(data.time, [600, 1200], rtol=1e-12, atol=0)
     np.testing.assert_allclose(data.voltage, 0.3, rtol=1e-12)
     np.testing.assert_allclose(data.current, [1.5e-6, 1.25e-6], rtol=1e-12)
-    assert data.offset == pytest.approx(600.0, rel=1e-12)
 
 
 def test_current_density_needs_no_area(tmp_path: Path) -> None:
@@ -193,7 +219,7 @@ def test_mpr_through_galvani_if_it_is_there(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "galvani", types.ModuleType("galvani"))
     monkeypatch.setitem(sys.modules, "galvani.BioLogic", module)
     found = read_potentiostat(written(tmp_path, "a.mpr", "x"))
-    assert (found.kind, found.offset, found.current) == ("mpr", 10.0, np.array([2e-3]))
+    assert (found.kind, found.time[0], found.current) == ("mpr", 10.0, np.array([2e-3]))
 
 
 def test_binary_and_missing_files(tmp_path: Path) -> None:

@@ -155,3 +155,15 @@ def test_one_leading_zero_settles_what_the_comma_means() -> None:
     assert decimal_mark(["1,234", "0,500"], "here") == ","
     assert decimal_mark(["12", "7"], "here") == "."
     assert decimal_mark(["1,5E-003"], "here") == ","
+
+
+@pytest.mark.parametrize("head", ["q (1/nm) tau (s) g2", "q tau g2", "q(1/nm tau)s( g2"])
+def test_columns_parted_by_spaces_are_refused_in_one_sentence(head: str) -> None:
+    with pytest.raises(InputError, match="parted by spaces"):
+        parse_table(f"{head}\n0.01 1.0 1.2\n0.01 2.0 1.1\n")
+
+
+@pytest.mark.parametrize("unit", ["(", "m s)", "[", "1/nm) azimuth (deg"])
+def test_unbalanced_brackets_in_a_unit_are_no_traceback(unit: str) -> None:
+    with pytest.raises(InputError):
+        Column("q", unit).factor(["1/m"], field="q")

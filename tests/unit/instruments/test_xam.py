@@ -226,6 +226,54 @@ def test_errors_given_with_the_intensity_are_carried_through(solution: Solution)
     np.testing.assert_allclose(back.error, np.sqrt(2) * 1e-3 / slope, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("pixel", "kind"),
+    # at an end of the row a cubic tells a gross fault only
+    [(0, "dead"), (56, "dead"), *((pixel, kind) for pixel in (1, 28, 54) for kind in ("dead", "bright", "spike"))],
+)
+def test_a_bad_pixel_is_left_out_and_the_rest_is_as_without_it(solution: Solution, kind: str, pixel: int) -> None:
+    """The other pixels are, to the last digit, what they are in the same map without it."""
+    raster = Raster(np.linspace(1e-4, 2.9e-3, 57), path_length=1e-3, photons=3.7e6)
+    good = counted(transmitted(solution, PEO, BEAM, raster, TIMES), np.random.default_rng(4))
+    intensity = good.intensity.copy()
+    if kind == "spike":
+        intensity[2, pixel] *= 1.5
+    else:
+        intensity[1:, pixel] = 3.0 if kind == "dead" else 2.0 * intensity[0, pixel]
+    back = concentration(replace(good, intensity=intensity), PEO, BEAM, 1e-3, C_0)
+    whole = concentration(good, PEO, BEAM, 1e-3, C_0)
+    assert not whole.notes and np.isfinite(whole.c).all()
+    bad = np.zeros(back.c.shape, dtype=bool)
+    bad[slice(1, 2) if kind == "spike" else slice(None), pixel] = True
+    assert np.array_equal(np.isnan(back.c), bad)
+    np.testing.assert_allclose(back.c[~bad], whole.c[~bad], rtol=1e-12)
+    assert f"at {1e3 * raster.position[pixel]:.4g} mm" in back.notes[0]
+
+
+def test_good_maps_lose_no_pixel(solution: Solution) -> None:
+    """Early boundary layers, without noise, with photon noise and with stated errors."""
+    raster = Raster(np.linspace(6e-5, 2.94e-3, 145), path_length=1e-3, photons=3.7e6)
+    times = np.array([0.0, 60.0, 600.0, 6e3, 6e4])
+    seen = transmitted(solution, PEO, BEAM, raster, times)
+    noisy = [counted(seen, np.random.default_rng(seed)) for seed in range(20)]
+    for m in (seen, replace(seen, error=1e-3 * seen.intensity), *noisy):
+        assert not concentration(m, PEO, BEAM, 1e-3, C_0).notes
+
+
+def test_gaps_and_positions_outside(solution: Solution) -> None:
+    raster = Raster(np.linspace(1e-4, 2.9e-3, 29), path_length=1e-3, photons=3.7e6)
+    good = transmitted(solution, PEO, BEAM, raster, np.array([-60.0, 0.0, 600.0, 6e3]))
+    intensity = good.intensity.copy()
+    intensity[0, 3] = intensity[2, 7] = np.nan  # one scan before lacks a point, one after another
+    back = concentration(replace(good, intensity=intensity), PEO, BEAM, 1e-3, C_0)
+    whole = concentration(good, PEO, BEAM, 1e-3, C_0)
+    assert np.argwhere(np.isnan(back.c)).tolist() == [[0, 7]]
+    np.testing.assert_allclose(back.c[np.isfinite(back.c)], whole.c[np.isfinite(back.c)], rtol=1e-12)
+    assert back.measurement(C_0).size == 57
+    with pytest.raises(InputError, match=r"position_origin"):
+        concentration(good, PEO, BEAM, 1e-3, C_0, inside=(5e-3, 6e-3))
+
+
 def test_refusals(solution: Solution) -> None:
     position = np.array([1e-3, 2e-3])
     good = transmitted(solution, PEO, BEAM, Raster(position, 1e-3), TIMES)

@@ -1,5 +1,7 @@
 """XPCS files: both layouts of 8-ID, npz and text; what is masked, what is refused."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -177,3 +179,88 @@ def test_refusals(tmp_path):
     table.write_text("q (1/nm),azimuth (deg),tau (s),g2,error\n1,2,3,4,5\n1,2,3,4,6\n")
     with pytest.raises(InputError, match="occur twice"):
         read_xpcs(table)
+
+
+# ---- what files say of themselves, and numbers that stand in another form ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"), [("nm^-1", 1e9), ("1/nm", 1e9), ("1/Å", 1e10), ("Å^{-1}", 1e10), ("A-1", 1e10)]
+)
+def test_units_of_q_are_those_the_file_names(tmp_path, unit, factor):
+    stated, attribute = new(tmp_path / "a.hdf"), new(tmp_path / "b.hdf")
+    with h5py.File(stated, "a") as file:
+        file["/xpcs/qmap/map_names"], file["/xpcs/qmap/map_units"] = [b"q", b"phi"], [unit.encode(), b"deg"]
+    with h5py.File(attribute, "a") as file:
+        file["/xpcs/qmap/dynamic_v_list_dim0"].attrs["units"] = unit
+    old = legacy(tmp_path / "c.h5")
+    with h5py.File(old, "a") as file:
+        file["/xpcs/dqlist"].attrs["units"] = unit
+    for path in (stated, attribute, old):
+        assert np.allclose(read_xpcs(path).q, Q * factor / 1e10, rtol=1e-12, atol=0)
+    with h5py.File(attribute, "a") as file:
+        file["/xpcs/qmap/dynamic_v_list_dim0"].attrs["units"] = "mm"
+    with pytest.raises(InputError, match="dynamic_v_list_dim0"):
+        read_xpcs(attribute)
+
+
+def test_the_order_of_the_axes_is_that_of_their_names(tmp_path):
+    """The same curves with phi as the slow axis of the map."""
+    path = new(tmp_path / "a.hdf")
+    order = np.arange(12).reshape(3, 4).T.ravel()  # curve of every bin, phi first
+    with h5py.File(path, "a") as file:
+        for name, value in (("dim0", SECTORS), ("dim1", RINGS)):
+            del file[f"/xpcs/qmap/dynamic_v_list_{name}"]
+            file[f"/xpcs/qmap/dynamic_v_list_{name}"] = value
+        file["/xpcs/qmap/dynamic_num_pts"][...] = [4, 3]
+        file["/xpcs/qmap/map_names"] = [b"phi", b"q"]
+        file["/xpcs/multitau/normalized_g2"][...] = G2[order].T
+    found = read_xpcs(path)
+    assert np.allclose(found.q, Q[order], rtol=1e-12, atol=0)
+    assert np.allclose(found.azimuth, AZIMUTH[order], rtol=1e-12, atol=1e-15)
+    assert fit_velocity(found).v == pytest.approx(40e-10, rel=1e-3)
+    with h5py.File(path, "a") as file:
+        file["/xpcs/qmap/map_names"][...] = [b"x", b"y"]
+    with pytest.raises(InputError, match="map_names"):
+        read_xpcs(path)
+
+
+def test_one_bin_of_azimuth_is_no_direction(tmp_path):
+    with pytest.raises(InputError, match="one bin of azimuth"):
+        read_xpcs(legacy(tmp_path / "a.h5", phi=np.zeros(Q.size)))
+    assert read_xpcs(legacy(tmp_path / "a.h5", phi=np.zeros(Q.size)), sector=0.1).sector == 0.1
+    with pytest.raises(InputError, match="60 degrees"):
+        read_xpcs(legacy(tmp_path / "a.h5", phi=np.zeros(Q.size)), sector=2 * np.pi)
+
+
+@pytest.mark.parametrize(
+    ("azimuth", "g2", "match"),
+    [
+        (np.rad2deg(AZIMUTH), G2, "more than a turn"),
+        (AZIMUTH, G2 - 1, "add 1 to g2 - 1"),
+        (AZIMUTH, 0 * G2 + 1e-3, "add 1 to g2 - 1"),
+        (AZIMUTH, 1 + 10 * (G2 - 1), "at most 1 and g2 at most 2"),
+    ],
+)
+def test_numbers_in_another_form_are_refused(azimuth, g2, match):
+    with pytest.raises(InputError, match=match):
+        CorrelationSet(Q, azimuth, DELAYS * FRAME, g2, ERROR)
+
+
+@pytest.mark.slow
+def test_sectors_are_told_apart_from_directions():
+    """Curves averaged over 20 degrees by a Gauss rule: with the sector stated their speed comes back."""
+    width, speed, tau = np.deg2rad(20), 5e-9, np.geomspace(1, 400, 40)
+    q, azimuth = geometry(np.array([2e7, 3e7, 4.5e7]), np.deg2rad(np.arange(0, 360, 30)))
+    x, weight = np.polynomial.legendre.leggauss(21)
+    shape = {"v": speed, "contrast": 0.15, "h": 0.4, "tau0": 150.0, "stretch": 1.0}
+    curves = np.tensordot(0.5 * weight, [heterodyne_g2(q, azimuth + 0.5 * width * y, tau, **shape) for y in x], 1)
+    g2 = curves + 2e-4 * np.random.default_rng(0).standard_normal(curves.shape)
+    bare = CorrelationSet(q, azimuth, tau, g2, np.full(g2.shape, 2e-4))
+    unsaid, said = (fit_velocity(data, v_max=5e-8) for data in (bare, replace(bare, sector=width)))
+    assert speed - unsaid.v > 50 * unsaid.error  # measured: 66 errors low, at chi2 of 388 per degree of freedom
+    assert "The model misses these curves" in unsaid.describe() and "30 degrees apart" in unsaid.describe()
+    assert said.v == pytest.approx(speed, rel=8e-4)  # measured: 3.8e-4, chi2 of 3.1
+    assert said.chi2 < 0.02 * unsaid.chi2 and "apart" not in said.describe()
+    clean = fit_velocity(CorrelationSet(Q, AZIMUTH, DELAYS * FRAME, G2, ERROR, sector=0.0))
+    assert "misses" not in clean.describe() and "apart" not in clean.describe()
