@@ -13,7 +13,7 @@ import numpy as np
 
 from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.cell.geometry import Cell
-from cellsim.cell.protocol import Protocol, Step, corners
+from cellsim.cell.protocol import COINCIDENT, Protocol, Step, corners
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.solution import Columns, SolverRun, derive
 
@@ -253,8 +253,7 @@ def _march_step(
         return met[0]
     # a condition can end a step only once it has been clear of it: a current that starts below its limit has not met it
     armed = {name for name, condition in stop.items() if condition(first) > 0}
-    wanted = times[(times > t_start) & (times < t_end)]
-    edges = breakpoints(step, t_start, options.rtol)
+    wanted, edges = moments(step, t_start, times, options.rtol)
     written = 0
     while stepper.time < t_end:
         t_old = stepper.time
@@ -262,7 +261,7 @@ def _march_step(
         try:
             if stepper.count >= options.max_steps:
                 raise ConvergenceError(f"more than {options.max_steps} time steps; raise max_steps or rtol")
-            stepper.advance(min(bound, t_end))
+            stepper.advance(bound)
             newest = stepper.snapshot(stepper.time)
             # the charge needs the middle of every time step: Simpson's rule is as accurate as the steps themselves
             middle = stepper.snapshot(0.5 * (t_old + stepper.time))
@@ -429,14 +428,46 @@ def _locate(condition: Condition, stepper: Stepper, t_old: float, t_new: float) 
     return high
 
 
-def breakpoints(step: Step, t_start: float, rtol: float) -> Array:
-    """Times a time step must not straddle: the corners of a followed table that matter at `rtol`, and the end."""
+def moments(step: Step, t_start: float, times: Array, rtol: float) -> tuple[Array, Array]:
+    """What happens when inside a step, moments that coincide made one.
+
+    Parameters
+    ----------
+    step : Step
+        The protocol step.
+    t_start : float
+        When it begins [s].
+    times : ndarray, shape (n,)
+        Increasing times at which the result is wanted [s].
+    rtol : float
+        The corners of a followed table matter at ten times this, relative to its largest value [1].
+
+    Returns
+    -------
+    wanted : ndarray, shape (w,)
+        Of `times` those strictly inside the step [s]: its start and its end are kept in any case.
+    edges : ndarray, shape (e,)
+        Times that no time step may straddle: the corners of a followed table, and the end of the step last [s].
+    """
     t_end = t_start + step.duration
-    if step.time is None:
-        return np.array([t_end, np.inf])
-    keep = corners(step.time, step.value, 10 * rtol * float(np.max(np.abs(step.value))))
-    inner = t_start + step.time[keep]
-    return np.append(np.unique(np.append(inner[(inner > t_start) & (inner < t_end)], t_end)), np.inf)
+    near = COINCIDENT * t_end
+    inner = np.empty(0)
+    if step.time is not None:
+        keep = corners(step.time, step.value, 10 * rtol * float(np.max(np.abs(step.value))))
+        inner = _apart(t_start + step.time[keep], t_start, t_end, near)
+    wanted = _apart(times, t_start, t_end, near)
+    if inner.size:
+        after = np.minimum(np.searchsorted(inner, wanted), inner.size - 1)
+        before = np.maximum(after - 1, 0)
+        closest = np.where(wanted - inner[before] < inner[after] - wanted, inner[before], inner[after])
+        wanted = np.unique(np.where(np.abs(wanted - closest) <= near, closest, wanted))
+    return wanted, np.append(inner, t_end)
+
+
+def _apart(times: Array, low: float, high: float, near: float) -> Array:
+    """Those of increasing `times` that are further than `near` from `low`, from `high` and from the one before."""
+    inside = times[np.searchsorted(times, low + near, side="right") : np.searchsorted(times, high - near)]
+    return inside[np.diff(inside, prepend=low) > near]
 
 
 def assemble(run: Run, cell: Cell, transport: TransportSet) -> SolverRun:

@@ -19,7 +19,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellsim.base import Array
 from cellsim.cell.geometry import Cell
@@ -27,7 +26,7 @@ from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers import kernels
 from cellsim.solvers.banded import Banded
-from cellsim.solvers.march import LOWER, CellState, Options, StepLog, breakpoints, explain, fatal_limits, interruption
+from cellsim.solvers.march import LOWER, CellState, Options, StepLog, explain, fatal_limits, interruption, moments
 from cellsim.solvers.packing import Event, Physics
 from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import Observed, Spectral
@@ -284,13 +283,13 @@ class _Integration:
             return state, stamp, met
         t_end = t_start + step.duration
         # a followed table has kinks, and an order above one across a kink costs more than a fresh start at each
-        edges = breakpoints(step, t_start, self.options.rtol)
+        wanted, edges = moments(step, t_start, self.times, self.options.rtol)
         t = t_start
-        for bound in edges[:-1]:
-            times, states, observed, ended_by = self._segment(
-                index, step, t_start, (t, float(bound)), state, events, data
-            )
-            keep = self._wanted(times)
+        for bound in edges:
+            asked = wanted[slice(*np.searchsorted(wanted, (t, bound), side="right"))]
+            tspan = np.unique([t, *asked, bound])
+            times, states, observed, ended_by = self._segment(index, step, t_start, tspan, state, events, data)
+            keep = np.isin(times, asked)
             keep[-1] |= ended_by != "duration" or bound == t_end
             if keep.any():
                 run.add(index, times[keep], states[keep], observed.subset(keep))
@@ -304,31 +303,19 @@ class _Integration:
                 return state, t, ended_by
         return state, t_end, "duration"
 
-    def _wanted(self, times: Array) -> NDArray[np.bool_]:
-        """Which of `times` were asked for."""
-        if self.times.size == 0:
-            return np.zeros(times.size, dtype=bool)
-        at = np.minimum(np.searchsorted(self.times, times), self.times.size - 1)
-        return np.asarray(self.times[at] == times)
-
     def _segment(
         self,
         index: int,
         step: Step,
         t_start: float,
-        span: tuple[float, float],
+        tspan: Array,
         state: Array,
         events: tuple[Event, ...],
         data: Any,
     ) -> tuple[Array, Array, Observed, str]:
-        """Integrate over `span`; first without watching the fatal limits, which costs a call per time step."""
-        low, high = np.searchsorted(self.times, span, side="right")
-        inner = self.times[low:high]
-        if inner.size and inner[-1] == span[1]:
-            inner = inner[:-1]
-        tspan = np.concatenate([[span[0]], inner, [span[1]]])
+        """Integrate over `tspan`; first without watching the fatal limits, which costs a call per time step."""
         if tspan.size == 2:
-            tspan = np.array([span[0], 0.5 * (span[0] + span[1]), span[1]])
+            tspan = np.insert(tspan, 1, tspan.mean())
         # Watching costs a call into Python per time step, three times the step itself. A fatal limit is met by few
         # runs: so integrate blindly, then look whether the kept states stay clear of it by more than they move.
         only_fatal = all(e.fatal for e in events)
@@ -349,7 +336,7 @@ class _Integration:
         elif flag < 0:
             ended_by = "not_converged"
             self.run.fail(ended_by, f"step {index + 1} at t = {times[-1]:.6g} s: {message}")
-        elif times[-1] < span[1]:
+        elif times[-1] < tspan[-1]:
             ended_by = self._which(times[-1], states[-1], watched, events)
             if any(e.fatal and e.name == ended_by for e in events):
                 last = CellState(

@@ -5,7 +5,7 @@ import pytest
 
 import cellsim
 from cellsim import Cell, Electrode, Options, Protocol, Resistance, StopConditions, TransportSet
-from cellsim.base import InputError
+from cellsim.base import F, InputError
 from cellsim.cell.protocol import Step, hold_current, hold_voltage, rest
 
 QUICK = Options(cells=24, rtol=3e-4)
@@ -124,6 +124,42 @@ def test_following_a_ramp_with_corners_resolves_them():
     value = np.array([1.0, 1.0, 6.0, 6.0])
     s = run(Step("current", value, 40.0, time=time), times=[10.0, 10.25, 10.5])
     assert np.interp([10.0, 10.25, 10.5], s["time"], s["i"]) == pytest.approx([1.0, 3.5, 6.0], rel=1e-9)
+
+
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("fipy", "material")]
+EVERY_SOLVER = pytest.mark.parametrize("solver", ["sundials", *SLOW])
+
+
+def ulps(times, count):
+    """Times moved by `count` representable steps."""
+    return times + count * np.spacing(times)
+
+
+@EVERY_SOLVER
+@pytest.mark.parametrize("moved", [-1, 2])
+def test_times_that_differ_in_the_last_bit_are_one_moment(solver, moved):
+    """Rows of a table, output times and the start and end of a step, a few ulp apart: the charge is the table's."""
+    rows = np.linspace(0.0, 0.07, 6) * 3600
+    table = Step("current", np.array([1.0, 2.0, -1.0, 0.5, 2.0, 1.0]), float(rows[-1]), rows)
+    before = 100 / 3
+    ends = before, before + rows[-1]
+    times = ulps(np.concatenate([[before], before + rows[1:-1], [ends[1], ends[1] + 10.0, ends[1] + 20.0]]), moved)
+    steps = hold_current(1.0, before), table, hold_current(-1.0, 20.0)
+    s = run(*steps, solver=solver, times=np.sort(np.append(times, times[:3] + 1e-13)), options=Options(12, 1e-5))
+    assert s.status == "done", s.message
+    charge, miss = -s["interface_shift"] * F / CELL.V_metal, 1e-4 if solver == "sundials" else 1e-9
+    exact = before * 1.0 + table.integral(rows[1:])
+    for time, value in zip(before + rows[1:], exact, strict=True):
+        # Simpson's rule over the time steps is exact for straight lines, measured 2e-14; CVODE integrates to rtol
+        assert charge[np.argmin(np.abs(s["time"] - time))] == pytest.approx(value, rel=miss)
+    assert charge[-1] == pytest.approx(exact[-1] - 20.0, rel=miss)
+    # one state per moment, two where steps join
+    assert s["time"].size == 1 + 2 + 4 + 2 + 1 + 1
+
+
+def test_a_step_too_short_for_its_clock_is_refused():
+    with pytest.raises(InputError, match="step 2: duration = 1e-09 s cannot be told from nothing 3600 s after"):
+        Protocol((rest(3600.0), rest(1e-9)))
 
 
 def test_interrupt_keeps_what_is_done():
