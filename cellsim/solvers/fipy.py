@@ -24,7 +24,7 @@ from cellsim.cell.protocol import COINCIDENT, Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
 from cellsim.solvers.grid import face_slopes, face_values, find_current, graded_faces, pair_means, wall_values
-from cellsim.solvers.march import CellState, Options, assemble, march
+from cellsim.solvers.march import SMALLEST_CHANGE, CellState, Options, assemble, expected_change, march
 from cellsim.solvers.solution import SolverRun
 
 Source = Callable[[float], Array]
@@ -76,6 +76,7 @@ class FipyStepper:
         self._step: Step | None = None
         self._t_start = 0.0
         self._dt = 0.0
+        self._change = 1.0
 
     # ---- the Stepper contract ----
 
@@ -89,7 +90,9 @@ class FipyStepper:
         self._i = [(np.nan, self._i[0][1])] if self._i else [(np.nan, 0.0)]  # a guess until the drive's own is known
         quickest = self.porosity * float(self.widths.min()) ** 2 / self.D_scale
         self._dt = self.options.fixed_step or max(1e-3 * quickest, 1e4 * np.spacing(t_start))
-        self._i = [(t_start, self.snapshot(t_start).i)]
+        first = self.snapshot(t_start)
+        self._i = [(t_start, first.i)]
+        self._change = expected_change(self.law, step, first.c_max - first.c_min, self.c_scale)
 
     def advance(self, t_bound: float) -> None:
         """One accepted BDF2 step (implicit Euler for the very first)."""
@@ -168,7 +171,7 @@ class FipyStepper:
             i_change = abs(i_new - i) / max(abs(i_new), abs(self._i[-1][1]), 1e-30)
             c, i = c_new, i_new
             # Newton: what is left after an update is of the order of its relative square
-            if max(float(np.max(change * relative)), i_change**2) <= tolerance:
+            if max(float(np.max(change * relative)) / self._scale(c), i_change**2) <= tolerance:
                 break
         else:
             return None
@@ -186,7 +189,16 @@ class FipyStepper:
         weight = np.sqrt(
             np.clip(c / self.c_scale, 1e-3, 1.0)
         )  # finer where the salt runs low and the voltage rides on ln c
-        return float(np.max(local / weight)) / (self.options.rtol * self.c_scale)
+        return float(np.max(local / weight)) / (self.options.rtol * self.c_scale * self._scale(c))
+
+    def _scale(self, c: Array) -> float:
+        """What the tolerance is relative to, over the average concentration [1]."""
+        assert self._step is not None
+        now = float(np.ptp(c)) / self.c_scale
+        if not np.any(self._step.value):
+            return max(now, SMALLEST_CHANGE)  # the tail of a relaxation is read on a logarithmic axis
+        # at first nothing has changed yet, and steps that resolve a tenth of what comes are fine enough
+        return min(max(now, 0.1 * self._change), 1.0)
 
     def _newton(self, c: Array, i: float, t_new: float, dt: float, a_0: float, past: Array) -> tuple[Array, float]:
         """One coupled update of concentration and current."""

@@ -15,6 +15,7 @@ from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import COINCIDENT, Protocol, Step, corners
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.model.equations import VoltageLaw
 from cellsim.solvers.solution import Columns, SolverRun, derive
 
 
@@ -101,7 +102,8 @@ class Options:
     cells : int
         Cells across the electrolyte.
     rtol : float
-        Error asked of one time step, relative to the average concentration.
+        Error asked of one time step, relative to the change of concentration that is to be expected of the protocol
+        step (the average concentration at most), and in a rest to what is left of it.
     c_min : float, optional
         A face below this is depleted [mol/m^3]; default: the lower end of the set's range where that lies below 1 %
         of the average concentration, else 0.1 % of the average.
@@ -468,6 +470,45 @@ def _apart(times: Array, low: float, high: float, near: float) -> Array:
     """Those of increasing `times` that are further than `near` from `low`, from `high` and from the one before."""
     inside = times[np.searchsorted(times, low + near, side="right") : np.searchsorted(times, high - near)]
     return inside[np.diff(inside, prepend=low) > near]
+
+
+SMALLEST_CHANGE = 1e-5
+"""Changes of concentration below this fraction of the average are not told from the rounding of the average."""
+
+
+def expected_change(law: VoltageLaw, step: Step, spread: float, c0: float) -> float:
+    """How far a step may move the concentration, over the average: what its tolerances are relative to.
+
+    The slope at the walls, M i/D, over the thickness or the distance that diffusion reaches within the step. A
+    tolerance relative to the concentration itself would be of no use where a millivolt moves it by a thousandth.
+
+    Parameters
+    ----------
+    law : VoltageLaw
+        Cell and set.
+    step : Step
+        The protocol step.
+    spread : float
+        Difference between the largest and the smallest concentration at its start [mol/m^3].
+    c0 : float
+        Average concentration [mol/m^3].
+
+    Returns
+    -------
+    float
+        Between :data:`SMALLEST_CHANGE` and 1 [1].
+    """
+    cell, transport = law.cell, law.transport
+    D = cell.separator.transport_factor * float(transport.D(c0))
+    reach = min(cell.thickness, 2 * float(np.sqrt(D / cell.separator.porosity * step.duration)))
+    per_current = float(transport.migration(c0)) / D * reach / c0
+    drive = float(np.max(np.abs(step.value)))
+    moved = per_current * drive
+    if step.drive == "voltage" and drive > 0:
+        # of a held voltage the part that the concentration takes, K dW, drives no current: V = i R + K dW
+        per_change = transport.thermal_voltage * float(transport.potential_slope(c0))
+        moved = drive / (drive / (per_current * law.initial_current(drive, c0)) + per_change)
+    return float(np.clip(spread / c0 + moved, SMALLEST_CHANGE, 1.0))
 
 
 def assemble(run: Run, cell: Cell, transport: TransportSet) -> SolverRun:

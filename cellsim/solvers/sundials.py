@@ -24,9 +24,21 @@ from cellsim.base import Array
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.model.equations import VoltageLaw
 from cellsim.solvers import kernels
 from cellsim.solvers.banded import Banded
-from cellsim.solvers.march import LOWER, CellState, Options, StepLog, explain, fatal_limits, interruption, moments
+from cellsim.solvers.march import (
+    LOWER,
+    SMALLEST_CHANGE,
+    CellState,
+    Options,
+    StepLog,
+    expected_change,
+    explain,
+    fatal_limits,
+    interruption,
+    moments,
+)
 from cellsim.solvers.packing import Event, Physics
 from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import Observed, Spectral
@@ -49,6 +61,10 @@ after a drive has jumped, the salt layer at the walls is thinner than any grid."
 MOMENT = 3e-3
 """A limit or stop condition is met at a time known to this fraction of the step's length until then."""
 TIGHTEST = 1e-9
+LEAST_RTOL = 1e-13
+"""CVODE's tolerance relative to the unknowns where the absolute one is to hold alone."""
+RELAXING = 0.1
+"""The same in a relaxation, over the tolerance asked for."""
 MET = 1e-9
 """A stop condition this close to its level at the start of a step is met, relative to its size."""
 
@@ -249,7 +265,9 @@ class _Integration:
         self.grid, self.protocol, self.times = grid, protocol, times
         self.limits, self.options, self.progress = limits, options, progress
         self.run = Trajectory(grid, options)
+        self.law = VoltageLaw(grid.physics.cell, grid.physics.transport.with_extrapolation("clamp"))
         self.atol = np.append(grid.absolute_tolerance(0.3 * options.rtol), options.rtol)
+        self.change, self.tolerances = 1.0, (LEAST_RTOL, 1.0)
 
     def go(self) -> Trajectory:
         """Step after step."""
@@ -281,6 +299,7 @@ class _Integration:
         met = self._met(t_start, state, grid.data(step, t_start, events), events)
         if met:
             return state, stamp, met
+        self._set_tolerance(step, float(np.ptp(first.extremes)))
         t_end = t_start + step.duration
         # a followed table has kinks, and an order above one across a kink costs more than a fresh start at each
         wanted, edges = moments(step, t_start, self.times, self.options.rtol)
@@ -296,12 +315,22 @@ class _Integration:
             late = times - t_start >= EARLY * step.duration
             late[-1] |= ended_by != "duration"
             if np.any(late):
-                run.tail = max(run.tail, float(np.max(observed.tail[late])))
+                run.tail = max(run.tail, float(np.max(observed.tail[late])) / self.change)
                 run.quadrature = max(run.quadrature, float(np.max(observed.quadrature[late])))
             t, state = float(times[-1]), states[-1]
             if ended_by != "duration":
                 return state, t, ended_by
         return state, t_end, "duration"
+
+    def _set_tolerance(self, step: Step, spread: float) -> None:
+        """For a step that begins with the salt concentration spread by `spread` [mol/m^3]."""
+        change = expected_change(self.law, step, spread, self.grid.physics.c0)
+        # to half a power of ten, so that steps of about the same size share a kept solver
+        self.change = float(10.0 ** (0.5 * np.round(2 * np.log10(change))))
+        self.tolerances = LEAST_RTOL, self.change
+        if not np.any(step.value):
+            # the tail of a relaxation is read on a logarithmic axis: relative to what is left, mode by mode
+            self.tolerances = RELAXING * self.options.rtol, max(1e-3 * self.change, SMALLEST_CHANGE)
 
     def _segment(
         self,
@@ -417,7 +446,7 @@ class _Integration:
         solvers: dict[Any, Any] = _kept.__dict__.setdefault("solvers", {})
         grid = self.grid
         assert isinstance(grid, Spectral)
-        key = (grid.n, grid.fine, self.options.rtol, self.options.max_steps)
+        key = (grid.n, grid.fine, self.options.rtol, self.options.max_steps, self.tolerances)
         if key not in solvers:
             if len(solvers) >= 16:
                 solvers.pop(next(iter(solvers)))
@@ -448,7 +477,8 @@ class _Integration:
 
             eventsfn.direction = [-1] * len(events)  # type: ignore[attr-defined]
             options |= {"eventsfn": eventsfn, "num_events": len(events)}
-        return CVODE(rhsfn, rtol=1e-13, atol=self.atol, max_num_steps=self.options.max_steps, **options)
+        rtol, scale = self.tolerances
+        return CVODE(rhsfn, rtol=rtol, atol=scale * self.atol, max_num_steps=self.options.max_steps, **options)
 
     def _watched(self, solver: Any, tspan: Array, state: Array) -> tuple[Array, Array, int, str]:
         """The same, output by output, with progress; an interrupt keeps what was reached."""
