@@ -23,7 +23,15 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import COINCIDENT, Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
-from cellsim.solvers.grid import face_slopes, face_values, find_current, graded_faces, pair_means, wall_values
+from cellsim.solvers.grid import (
+    cell_resistances,
+    face_slopes,
+    face_values,
+    find_current,
+    graded_faces,
+    pair_means,
+    wall_values,
+)
 from cellsim.solvers.march import SMALLEST_CHANGE, CellState, Options, assemble, expected_change, march
 from cellsim.solvers.solution import SolverRun
 
@@ -138,7 +146,7 @@ class FipyStepper:
         N_salt[1:-1] = equations.salt_flux(D, self.transport.migration(c_face), slope, i)
         N_0 = np.zeros_like(N_salt)
         N_0[1:-1] = equations.solvent_flux(N_salt[1:-1], self.transport.volume_ratio(face_values(self.widths, c)))
-        parts = self.law.parts(i, self._resistance(c), float(wall[0]), float(wall[1]), time)
+        parts = self.law.parts(i, self._resistance(c, wall), float(wall[0]), float(wall[1]), time)
         return CellState(time, i, c, wall, parts, N_salt, N_0, self.faces)
 
     # ---- one time step ----
@@ -235,7 +243,7 @@ class FipyStepper:
         def miss(x: float) -> float:
             c = profile(x)
             wall = self._walls(c, x)
-            return self.law.voltage(x, self._resistance(c), float(wall[0]), float(wall[1]), time) - voltage
+            return self.law.voltage(x, self._resistance(c, wall), float(wall[0]), float(wall[1]), time) - voltage
 
         scale = max(abs(i), abs(i_0)) or 1e-6
         return find_current(miss, i, scale, max(abs(voltage), 1e-3 * thermal))
@@ -251,7 +259,7 @@ class FipyStepper:
         if time == self._t_start and wall is not None:
             i = drive
             if step.drive == "voltage":
-                i = self.law.current(drive, self._resistance(c), float(wall[0]), float(wall[1]), time)
+                i = self.law.current(drive, self._resistance(c, wall), float(wall[0]), float(wall[1]), time)
             return i, wall
         if step.drive == "current":
             i = drive
@@ -266,8 +274,8 @@ class FipyStepper:
         D, M = self.transport.D, self.transport.migration
         return wall_values(self.widths, c, lambda wall: equations.wall_slope(self.factor * D(wall), M(wall), i))
 
-    def _resistance(self, c: Array) -> float:
-        return float(np.sum(self.widths / self.transport.kappa(c))) / self.factor
+    def _resistance(self, c: Array, wall: Array) -> float:
+        return float(np.sum(cell_resistances(self.widths, c, wall, self.transport.kappa))) / self.factor
 
     def _dense(self, time: float) -> Array:
         if time == self._history[0][0]:

@@ -16,6 +16,7 @@ from cellsim.base import Array, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
+from cellsim.solvers.grid import cell_resistances
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -355,7 +356,7 @@ def _potential(
     transport: TransportSet, cell: Cell, c: Array, wall: Array, widths: Array, i: Array, parts: Array
 ) -> Array:
     """phi at the cell centres against the negative electrode: V less the losses from the positive one up to x."""
-    resistance = widths / (transport.kappa(c) * cell.separator.transport_factor)
+    resistance = cell_resistances(widths, c, wall, transport.kappa) / cell.separator.transport_factor
     before = np.cumsum(resistance, axis=1) - 0.5 * resistance
     ohmic = i[:, None] * before
     concentration = transport.concentration_voltage(wall[:, :1], c)
