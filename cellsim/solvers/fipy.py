@@ -361,4 +361,4 @@ def solve(
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
     run = march(FipyStepper(cell, transport, c0, options), protocol, transport, times, c0, options, progress)
-    return assemble(run, cell, transport)
+    return assemble(run, cell, transport, options.rtol)

@@ -200,4 +200,7 @@ def _bracketed(miss: Callable[[float], float], guess: float, scale: float, accep
             if abs(miss(root)) <= 1e3 * accepted:
                 return root
             break
-    raise ConvergenceError("no current gives the voltage asked for with this profile")
+    raise ConvergenceError(
+        "no current gives the voltage asked for with this profile; where the salt runs out or a property changes "
+        'steeply at a wall, take more cells or name = "sundials", which refines by itself'
+    )

@@ -1,12 +1,16 @@
 """Protocols, stop conditions, statuses and partial results, on both finite-volume solvers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import cellsim
 from cellsim import Cell, Electrode, Options, Protocol, Resistance, StopConditions, TransportSet
-from cellsim.base import F, InputError
+from cellsim.base import ConvergenceError, F, InputError
 from cellsim.cell.protocol import Step, hold_current, hold_voltage, rest
+from cellsim.solvers.fipy import FipyStepper
+from cellsim.solvers.march import spatial_doubt
 
 QUICK = Options(cells=24, rtol=3e-4)
 CELL = Cell(1e-4, 298.15, positive=Electrode(Resistance(0.001)), negative=Electrode(Resistance(0.002)))
@@ -155,6 +159,35 @@ def test_times_that_differ_in_the_last_bit_are_one_moment(solver, moved):
     assert charge[-1] == pytest.approx(exact[-1] - 20.0, rel=miss)
     # one state per moment, two where steps join
     assert s["time"].size == 1 + 2 + 4 + 2 + 1 + 1
+
+
+def test_a_state_that_cannot_be_given_ends_the_run_and_keeps_the_rest(monkeypatch):
+    """An output time within a step at which no current gives the voltage: what was reached before is there."""
+    whole = FipyStepper.snapshot
+
+    def snapshot(self, time):
+        if time == 30.0:
+            raise ConvergenceError("no current gives the voltage")
+        return whole(self, time)
+
+    monkeypatch.setattr(FipyStepper, "snapshot", snapshot)
+    s = run(hold_voltage(0.01, 50.0), solver="fipy", options=Options(12, 1e-3), times=[10.0, 20.0, 30.0, 40.0])
+    assert s.status == "not_converged" and s.message.startswith("step 1 after t = 20 s: no current gives")
+    assert s["time"].tolist() == [0.0, 10.0, 20.0] and [entry["ended_by"] for entry in s.log] == ["not_converged"]
+
+
+def test_cells_too_coarse_for_the_properties_are_said(caplog):
+    """D/M = c^2 on a line of c: of every interval Delta c the mean at its middle misses Delta c^2/12, exactly."""
+    square = replace(SET.with_motion("none"), D_source=lambda c, m, r: 1e-16 * c**2)
+    c = np.linspace(500.0, 1500.0, 11)[None]
+    exact = 10 * (100.0**3 / 12) / ((1500.0**3 - 500.0**3) / 3)
+    assert spatial_doubt(c, square) == pytest.approx(exact, rel=1e-6)
+    assert spatial_doubt(np.linspace(500.0, 1500.0, 101)[None], square) == pytest.approx(exact / 100, rel=1e-6)
+    assert spatial_doubt(c, SET) == pytest.approx(0.0, abs=3e-4) and spatial_doubt(np.full((1, 9), 3.0), square) == 0
+    front = replace(SET, D_source=lambda c, m, r: 1e-12 + 1e-10 / (1 + np.exp((c - 1050.0) / 15)))
+    s = run(hold_current(25.0, 60.0), transport=front, solver="material", options=Options(24, 3e-4))
+    assert s.succeeded and s.attributes["spatial_doubt"] > 3e-3
+    assert "in space an error of about" in s.message and "in space" in caplog.text
 
 
 def test_a_step_too_short_for_its_clock_is_refused():
