@@ -100,7 +100,8 @@ class FipyStepper:
         self._dt = self.options.fixed_step or max(1e-3 * quickest, 1e4 * np.spacing(t_start))
         first = self.snapshot(t_start)
         self._i = [(t_start, first.i)]
-        self._change = expected_change(self.law, step, first.c_max - first.c_min, self.c_scale)
+        if self.options.fixed_step is None:
+            self._change = expected_change(self.law, step, first.c_max - first.c_min, self.c_scale)
 
     def advance(self, t_bound: float) -> None:
         """One accepted BDF2 step (implicit Euler for the very first)."""
@@ -201,6 +202,8 @@ class FipyStepper:
 
     def _scale(self, c: Array) -> float:
         """What the tolerance is relative to, over the average concentration [1]."""
+        if self.options.fixed_step is not None:
+            return 1.0
         assert self._step is not None
         now = float(np.ptp(c)) / self.c_scale
         if not np.any(self._step.value):
