@@ -10,6 +10,10 @@ import numpy as np
 
 from cellsim.base import Array, InputError, Ints
 
+COINCIDENT = 1e-12
+"""Times closer than this fraction of themselves are one moment. Converted units and summed durations leave a few ulp
+(2e-16 each) between times that were meant to be the same, and no solver can step across so little."""
+
 
 @dataclass(frozen=True)
 class StopConditions:
@@ -198,6 +202,14 @@ class Protocol:
     def __post_init__(self) -> None:
         if not self.steps:
             raise InputError("a case needs at least one [[step]]")
+        begins = 0.0
+        for number, step in enumerate(self.steps, 1):
+            if step.duration <= 2 * COINCIDENT * begins:
+                raise InputError(
+                    f"step {number}: duration = {step.duration:.3g} s cannot be told from nothing {begins:.6g} s "
+                    f"after the start; make it longer than {2 * COINCIDENT * begins:.1g} s, or leave the step out"
+                )
+            begins += step.duration
 
     def spans(self, log: Sequence[Mapping[str, Any]] = ()) -> tuple[tuple[str, float, float], ...]:
         """What each step drives, and when it begins and ends [s].

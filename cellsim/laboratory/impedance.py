@@ -130,7 +130,8 @@ def circuit(parameters: Array, omega: Array) -> Spectrum:
     ndarray, shape (n,)
         Complex [ohm m^2].
     """
-    R_b, R_i, R_d, time, tau = np.exp(parameters)
+    # a trial far from any minimum walks off along a flat valley; it is to lose, not to overflow
+    R_b, R_i, R_d, time, tau = np.exp(np.clip(parameters, -100.0, 100.0))
     q = np.sqrt(1j * omega * tau)
     return np.asarray(R_b + R_i / (1 + 1j * omega * time) + R_d * np.tanh(q) / q)
 

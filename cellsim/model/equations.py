@@ -180,5 +180,9 @@ class VoltageLaw:
 
     def initial_current(self, voltage: float, c: float, time: float = 0.0) -> float:
         """i_0 [A/m^2] of `voltage` [V] on a uniform salt concentration `c` [mol/m^3]: before any time step."""
-        resistance = self.cell.thickness / (self.cell.separator.transport_factor * float(self.transport.kappa(c)))
+        cell = self.cell
+        resistance = cell.thickness / (cell.separator.transport_factor * float(self.transport.kappa(c)))
+        if cell.positive.kinetics is None and cell.negative.kinetics is None:
+            total = resistance + cell.positive.resistance.at(time) + cell.negative.resistance.at(time)
+            return float(held_current(voltage, total, 0.0))  # uniform: no concentration part to integrate
         return self.current(voltage, resistance, c, c, time)

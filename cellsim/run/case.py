@@ -164,7 +164,7 @@ class SolverChoice:
     cells : int
         Number of cells of the grid.
     rtol : float
-        Error asked of one time step, relative to the average concentration [1].
+        Error asked of one time step; see :class:`cellsim.solvers.march.Options` [1].
     c_min : float, optional
         A face below this is depleted [mol/m^3]; None: as :class:`cellsim.solvers.march.Options` says.
     """

@@ -172,12 +172,35 @@ def check_initial_state(cell: Cell, transport: TransportSet, c0: float) -> None:
             raise InputError(str(error)) from error
 
 
+MOST_STATES = 4000
+"""Default output times of a run: a state with all that is derived from it takes 31 kB, 18 kB of them in a file."""
+
+
 def output_times(protocol: Protocol, early: int = 60, even: int = 140) -> NDArray[np.float64]:
-    """Default output times of a protocol: in every step dense early, then even [s]."""
-    times, start = [], 0.0
+    """Default output times of a protocol: in every step dense early, then even.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The steps.
+    early, even : int
+        Times of a step spread in powers of ten, and evenly. Where there are so many steps that these would make more
+        than :data:`MOST_STATES`, half of those are shared by all steps alike and half by their durations, but none
+        gets fewer than seven.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Increasing [s].
+    """
+    times, start, full = [], 0.0, early + even
     for step in protocol.steps:
         t = step.duration
-        times.append(start + np.union1d(np.geomspace(1e-5 * t, t, early), np.linspace(0.0, t, even + 1)[1:]))
+        share = 0.5 * MOST_STATES * (1 / len(protocol.steps) + t / protocol.duration)
+        part = 1.0 if full * len(protocol.steps) <= MOST_STATES else min(share / full, 1.0)
+        some, rest = max(round(part * early), 3), max(round(part * even), 4)
+        first = 10.0 ** -min(5.0, some / 4)  # four times in a decade, or they are no curve
+        times.append(start + np.union1d(np.geomspace(first * t, t, some), np.linspace(0.0, t, rest + 1)[1:]))
         start += t
     return np.unique(np.concatenate(times))
 

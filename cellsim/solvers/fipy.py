@@ -20,11 +20,19 @@ import numpy as np
 
 from cellsim.base import Array, ConvergenceError
 from cellsim.cell.geometry import Cell
-from cellsim.cell.protocol import Protocol, Step
+from cellsim.cell.protocol import COINCIDENT, Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
-from cellsim.solvers.grid import face_slopes, face_values, find_current, graded_faces, pair_means, wall_values
-from cellsim.solvers.march import CellState, Options, assemble, march
+from cellsim.solvers.grid import (
+    cell_resistances,
+    face_slopes,
+    face_values,
+    find_current,
+    graded_faces,
+    pair_means,
+    wall_values,
+)
+from cellsim.solvers.march import SMALLEST_CHANGE, CellState, Options, assemble, expected_change, march
 from cellsim.solvers.solution import SolverRun
 
 Source = Callable[[float], Array]
@@ -76,6 +84,7 @@ class FipyStepper:
         self._step: Step | None = None
         self._t_start = 0.0
         self._dt = 0.0
+        self._change = 1.0
 
     # ---- the Stepper contract ----
 
@@ -89,7 +98,10 @@ class FipyStepper:
         self._i = [(np.nan, self._i[0][1])] if self._i else [(np.nan, 0.0)]  # a guess until the drive's own is known
         quickest = self.porosity * float(self.widths.min()) ** 2 / self.D_scale
         self._dt = self.options.fixed_step or max(1e-3 * quickest, 1e4 * np.spacing(t_start))
-        self._i = [(t_start, self.snapshot(t_start).i)]
+        first = self.snapshot(t_start)
+        self._i = [(t_start, first.i)]
+        if self.options.fixed_step is None:
+            self._change = expected_change(self.law, step, first.c_max - first.c_min, self.c_scale)
 
     def advance(self, t_bound: float) -> None:
         """One accepted BDF2 step (implicit Euler for the very first)."""
@@ -99,7 +111,9 @@ class FipyStepper:
         if 0 < t_bound - self.time - dt < 0.5 * dt and fixed is None:
             dt = 0.5 * (t_bound - self.time)
         while True:
-            t_new = t_bound if abs(t_bound - self.time - dt) <= 1e-12 * dt else self.time + dt
+            # a sliver left before the bound would put two levels of the history a few ulp apart: noise in its slope
+            left = abs(t_bound - self.time - dt)
+            t_new = t_bound if left <= max(1e-12 * dt, COINCIDENT * t_bound) else self.time + dt
             outcome = self._try(t_new)
             if outcome is None:
                 dt *= 0.25
@@ -133,7 +147,7 @@ class FipyStepper:
         N_salt[1:-1] = equations.salt_flux(D, self.transport.migration(c_face), slope, i)
         N_0 = np.zeros_like(N_salt)
         N_0[1:-1] = equations.solvent_flux(N_salt[1:-1], self.transport.volume_ratio(face_values(self.widths, c)))
-        parts = self.law.parts(i, self._resistance(c), float(wall[0]), float(wall[1]), time)
+        parts = self.law.parts(i, self._resistance(c, wall), float(wall[0]), float(wall[1]), time)
         return CellState(time, i, c, wall, parts, N_salt, N_0, self.faces)
 
     # ---- one time step ----
@@ -166,7 +180,7 @@ class FipyStepper:
             i_change = abs(i_new - i) / max(abs(i_new), abs(self._i[-1][1]), 1e-30)
             c, i = c_new, i_new
             # Newton: what is left after an update is of the order of its relative square
-            if max(float(np.max(change * relative)), i_change**2) <= tolerance:
+            if max(float(np.max(change * relative)) / self._scale(c), i_change**2) <= tolerance:
                 break
         else:
             return None
@@ -184,7 +198,18 @@ class FipyStepper:
         weight = np.sqrt(
             np.clip(c / self.c_scale, 1e-3, 1.0)
         )  # finer where the salt runs low and the voltage rides on ln c
-        return float(np.max(local / weight)) / (self.options.rtol * self.c_scale)
+        return float(np.max(local / weight)) / (self.options.rtol * self.c_scale * self._scale(c))
+
+    def _scale(self, c: Array) -> float:
+        """What the tolerance is relative to, over the average concentration [1]."""
+        if self.options.fixed_step is not None:
+            return 1.0
+        assert self._step is not None
+        now = float(np.ptp(c)) / self.c_scale
+        if not np.any(self._step.value):
+            return max(now, SMALLEST_CHANGE)  # the tail of a relaxation is read on a logarithmic axis
+        # at first nothing has changed yet, and steps that resolve a tenth of what comes are fine enough
+        return min(max(now, 0.1 * self._change), 1.0)
 
     def _newton(self, c: Array, i: float, t_new: float, dt: float, a_0: float, past: Array) -> tuple[Array, float]:
         """One coupled update of concentration and current."""
@@ -221,7 +246,7 @@ class FipyStepper:
         def miss(x: float) -> float:
             c = profile(x)
             wall = self._walls(c, x)
-            return self.law.voltage(x, self._resistance(c), float(wall[0]), float(wall[1]), time) - voltage
+            return self.law.voltage(x, self._resistance(c, wall), float(wall[0]), float(wall[1]), time) - voltage
 
         scale = max(abs(i), abs(i_0)) or 1e-6
         return find_current(miss, i, scale, max(abs(voltage), 1e-3 * thermal))
@@ -237,7 +262,7 @@ class FipyStepper:
         if time == self._t_start and wall is not None:
             i = drive
             if step.drive == "voltage":
-                i = self.law.current(drive, self._resistance(c), float(wall[0]), float(wall[1]), time)
+                i = self.law.current(drive, self._resistance(c, wall), float(wall[0]), float(wall[1]), time)
             return i, wall
         if step.drive == "current":
             i = drive
@@ -252,8 +277,8 @@ class FipyStepper:
         D, M = self.transport.D, self.transport.migration
         return wall_values(self.widths, c, lambda wall: equations.wall_slope(self.factor * D(wall), M(wall), i))
 
-    def _resistance(self, c: Array) -> float:
-        return float(np.sum(self.widths / self.transport.kappa(c))) / self.factor
+    def _resistance(self, c: Array, wall: Array) -> float:
+        return float(np.sum(cell_resistances(self.widths, c, wall, self.transport.kappa))) / self.factor
 
     def _dense(self, time: float) -> Array:
         if time == self._history[0][0]:
@@ -339,4 +364,4 @@ def solve(
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
     run = march(FipyStepper(cell, transport, c0, options), protocol, transport, times, c0, options, progress)
-    return assemble(run, cell, transport)
+    return assemble(run, cell, transport, options.rtol)

@@ -104,14 +104,44 @@ def pair_means(c: Array) -> Array:
 
 
 def face_values(widths: Array, c: Array) -> Array:
-    """Linear interpolation of cell values to the interior faces, shape (n - 1,)."""
-    near = widths[1:] / (widths[:-1] + widths[1:])
-    return near * c[:-1] + (1 - near) * c[1:]
+    """Linear interpolation of cell values to the interior faces, shape (..., n - 1)."""
+    near = widths[..., 1:] / (widths[..., :-1] + widths[..., 1:])
+    return near * c[..., :-1] + (1 - near) * c[..., 1:]
 
 
 def face_slopes(widths: Array, c: Array) -> Array:
     """Differences of cell values over centre distances at the interior faces, shape (n - 1,)."""
     return np.diff(c) / (0.5 * (widths[:-1] + widths[1:]))
+
+
+def cell_resistances(widths: Array, c: Array, wall: Array, kappa: Callable[[Array], Array]) -> Array:
+    """The integral of dx/kappa over every cell [ohm m^2], shape (..., n).
+
+    Within a cell c is a straight line through its average. Where salt runs out, kappa changes severalfold in the last
+    cell and its value at the average will not do: of a line, integral dx/kappa = (h/Delta c) integral (c/kappa) dln c,
+    whose integrand hardly varies, so that two points of Gauss are.
+
+    Parameters
+    ----------
+    widths, c : ndarray, shape (..., n)
+        Cell widths [m] and averages [mol/m^3], of one state or of many.
+    wall : ndarray, shape (..., 2)
+        c at both walls [mol/m^3].
+    kappa : callable
+        Conductivity [S/m] of concentrations.
+    """
+    face = np.concatenate([wall[..., :1], face_values(widths, c), wall[..., 1:]], axis=-1)
+    half = 0.5 * np.diff(face)
+    # a line through the average of a curved profile may cross zero before the profile does: kept above half its ends
+    floor = 0.5 * np.minimum(face[..., :-1], face[..., 1:])
+    ends = np.maximum(np.stack([c - half, c + half]), np.maximum(floor, 1e-12 * np.abs(c)))
+    middle, spread = np.log(ends).mean(axis=0), np.log(ends[1] / ends[0])
+    change = ends[1] - ends[0]
+    # dln c/dc across the cell, 1/c where the cell is uniform to rounding
+    uniform = np.abs(spread) < 1e-4
+    per_c = np.where(uniform, np.exp(-middle), spread / np.where(uniform, 1.0, change))
+    at = np.exp(np.stack([middle - 0.5 * spread / np.sqrt(3), middle + 0.5 * spread / np.sqrt(3)]))
+    return np.asarray(widths * per_c * (at / kappa(at)).mean(axis=0))
 
 
 def find_current(miss: Callable[[float], float], guess: float, scale: float, voltage_scale: float) -> float:
@@ -170,4 +200,7 @@ def _bracketed(miss: Callable[[float], float], guess: float, scale: float, accep
             if abs(miss(root)) <= 1e3 * accepted:
                 return root
             break
-    raise ConvergenceError("no current gives the voltage asked for with this profile")
+    raise ConvergenceError(
+        "no current gives the voltage asked for with this profile; where the salt runs out or a property changes "
+        'steeply at a wall, take more cells or name = "sundials", which refines by itself'
+    )

@@ -5,6 +5,7 @@ A stepper hands over snapshots of the cell in time; :class:`Stepper` is the smal
 
 from __future__ import annotations
 
+import logging
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -13,9 +14,12 @@ import numpy as np
 
 from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.cell.geometry import Cell
-from cellsim.cell.protocol import Protocol, Step, corners
+from cellsim.cell.protocol import COINCIDENT, Protocol, Step, corners
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.model.equations import VoltageLaw
 from cellsim.solvers.solution import Columns, SolverRun, derive
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,8 @@ class Options:
     cells : int
         Cells across the electrolyte.
     rtol : float
-        Error asked of one time step, relative to the average concentration.
+        Error asked of one time step, relative to the change of concentration that is to be expected of the protocol
+        step (the average concentration at most), and in a rest to what is left of it.
     c_min : float, optional
         A face below this is depleted [mol/m^3]; default: the lower end of the set's range where that lies below 1 %
         of the average concentration, else 0.1 % of the average.
@@ -211,8 +216,14 @@ def march(
     t_start = 0.0
     try:
         for index, step in enumerate(protocol.steps):
-            stepper.start(step, t_start)
-            ended_by = _march_step(run, stepper, step, index, t_start, times, fatal, options, protocol, progress)
+            try:
+                stepper.start(step, t_start)
+                ended_by = _march_step(run, stepper, step, index, t_start, times, fatal, options, protocol, progress)
+            except ConvergenceError as error:  # at an output time within a time step, or where a step begins
+                if not run.snapshots:
+                    raise
+                run.status, ended_by = "not_converged", "not_converged"
+                run.message = f"step {index + 1} after t = {run.snapshots[-1].time:.6g} s: {error}"
             t_end = run.snapshots[-1].time
             run.log.append(StepLog(index, step.label or step.drive, t_start, t_end, ended_by))
             if run.status != "done":
@@ -253,8 +264,7 @@ def _march_step(
         return met[0]
     # a condition can end a step only once it has been clear of it: a current that starts below its limit has not met it
     armed = {name for name, condition in stop.items() if condition(first) > 0}
-    wanted = times[(times > t_start) & (times < t_end)]
-    edges = breakpoints(step, t_start, options.rtol)
+    wanted, edges = moments(step, t_start, times, options.rtol)
     written = 0
     while stepper.time < t_end:
         t_old = stepper.time
@@ -262,7 +272,7 @@ def _march_step(
         try:
             if stepper.count >= options.max_steps:
                 raise ConvergenceError(f"more than {options.max_steps} time steps; raise max_steps or rtol")
-            stepper.advance(min(bound, t_end))
+            stepper.advance(bound)
             newest = stepper.snapshot(stepper.time)
             # the charge needs the middle of every time step: Simpson's rule is as accurate as the steps themselves
             middle = stepper.snapshot(0.5 * (t_old + stepper.time))
@@ -429,17 +439,125 @@ def _locate(condition: Condition, stepper: Stepper, t_old: float, t_new: float) 
     return high
 
 
-def breakpoints(step: Step, t_start: float, rtol: float) -> Array:
-    """Times a time step must not straddle: the corners of a followed table that matter at `rtol`, and the end."""
+def moments(step: Step, t_start: float, times: Array, rtol: float) -> tuple[Array, Array]:
+    """What happens when inside a step, moments that coincide made one.
+
+    Parameters
+    ----------
+    step : Step
+        The protocol step.
+    t_start : float
+        When it begins [s].
+    times : ndarray, shape (n,)
+        Increasing times at which the result is wanted [s].
+    rtol : float
+        The corners of a followed table matter at ten times this, relative to its largest value [1].
+
+    Returns
+    -------
+    wanted : ndarray, shape (w,)
+        Of `times` those strictly inside the step [s]: its start and its end are kept in any case.
+    edges : ndarray, shape (e,)
+        Times that no time step may straddle: the corners of a followed table, and the end of the step last [s].
+    """
     t_end = t_start + step.duration
-    if step.time is None:
-        return np.array([t_end, np.inf])
-    keep = corners(step.time, step.value, 10 * rtol * float(np.max(np.abs(step.value))))
-    inner = t_start + step.time[keep]
-    return np.append(np.unique(np.append(inner[(inner > t_start) & (inner < t_end)], t_end)), np.inf)
+    near = COINCIDENT * t_end
+    inner = np.empty(0)
+    if step.time is not None:
+        keep = corners(step.time, step.value, 10 * rtol * float(np.max(np.abs(step.value))))
+        inner = _apart(t_start + step.time[keep], t_start, t_end, near)
+    wanted = _apart(times, t_start, t_end, near)
+    if inner.size:
+        after = np.minimum(np.searchsorted(inner, wanted), inner.size - 1)
+        before = np.maximum(after - 1, 0)
+        closest = np.where(wanted - inner[before] < inner[after] - wanted, inner[before], inner[after])
+        wanted = np.unique(np.where(np.abs(wanted - closest) <= near, closest, wanted))
+    return wanted, np.append(inner, t_end)
 
 
-def assemble(run: Run, cell: Cell, transport: TransportSet) -> SolverRun:
+def _apart(times: Array, low: float, high: float, near: float) -> Array:
+    """Those of increasing `times` that are further than `near` from `low`, from `high` and from the one before."""
+    inside = times[np.searchsorted(times, low + near, side="right") : np.searchsorted(times, high - near)]
+    return inside[np.diff(inside, prepend=low) > near]
+
+
+SMALLEST_CHANGE = 1e-5
+"""Changes of concentration below this fraction of the average are not told from the rounding of the average."""
+
+
+def expected_change(law: VoltageLaw, step: Step, spread: float, c0: float) -> float:
+    """How far a step may move the concentration, over the average: what its tolerances are relative to.
+
+    The slope at the walls, M i/D, over the thickness or the distance that diffusion reaches within the step. A
+    tolerance relative to the concentration itself would be of no use where a millivolt moves it by a thousandth.
+
+    Parameters
+    ----------
+    law : VoltageLaw
+        Cell and set.
+    step : Step
+        The protocol step.
+    spread : float
+        Difference between the largest and the smallest concentration at its start [mol/m^3].
+    c0 : float
+        Average concentration [mol/m^3].
+
+    Returns
+    -------
+    float
+        Between :data:`SMALLEST_CHANGE` and 1 [1].
+    """
+    cell, transport = law.cell, law.transport
+    D = cell.separator.transport_factor * float(transport.D(c0))
+    reach = min(cell.thickness, 2 * float(np.sqrt(D / cell.separator.porosity * step.duration)))
+    per_current = float(transport.migration(c0)) / D * reach / c0
+    drive = float(np.max(np.abs(step.value)))
+    moved = per_current * drive
+    if step.drive == "voltage" and drive > 0:
+        # of a held voltage the part that the concentration takes, K dW, drives no current: V = i R + K dW
+        per_change = transport.thermal_voltage * float(transport.potential_slope(c0))
+        moved = drive / (drive / (per_current * law.initial_current(drive, c0)) + per_change)
+    return float(np.clip(spread / c0 + moved, SMALLEST_CHANGE, 1.0))
+
+
+JUDGED = 40
+"""States whose spatial error is estimated, even in time: just after a drive jumps no grid resolves the layer."""
+
+
+def spatial_doubt(c: Array, transport: TransportSet) -> float:
+    """Estimated relative error of profiles on cells across which the properties change.
+
+    Fluxes take D and M at the mean of two neighbouring cells. Along a steady profile x i = integral (D/M) dc, so that
+    the sum of (D/M at the mean - its mean over the interval) |Delta c| over the cells is what the profile is wrong by.
+    A front or a dip in D that the cells do not resolve shows here, and nowhere else in the result.
+
+    Parameters
+    ----------
+    c : ndarray, shape (t, n)
+        Cell averages of some states [mol/m^3].
+    transport : TransportSet
+        Properties, clamped.
+
+    Returns
+    -------
+    float
+        Of the state where it is largest [1].
+    """
+
+    def per_slope(c: Array) -> Array:
+        return np.asarray(transport.D(c) / np.maximum(transport.migration(c), 1e-30))
+
+    nodes, weights = np.polynomial.legendre.leggauss(6)
+    middle, half = 0.5 * (c[:, 1:] + c[:, :-1]), 0.5 * np.diff(c, axis=1)
+    mean = sum(0.5 * w * per_slope(middle + x * half) for x, w in zip(nodes, weights, strict=True))
+    total = np.sum(np.abs(mean * half), axis=1)
+    miss = np.sum(np.abs((mean - per_slope(middle)) * half), axis=1)
+    # a state that hardly moved is uniform, and its rounding no profile
+    moved = np.ptp(c, axis=1) > SMALLEST_CHANGE * np.mean(c, axis=1)
+    return float(np.max(miss[moved] / total[moved], initial=0.0))
+
+
+def assemble(run: Run, cell: Cell, transport: TransportSet, rtol: float) -> SolverRun:
     """What a march found, every derived quantity with it.
 
     Parameters
@@ -450,17 +568,28 @@ def assemble(run: Run, cell: Cell, transport: TransportSet) -> SolverRun:
         Geometry and electrodes.
     transport : TransportSet
         Properties; evaluated clamped, since a run may end a hair outside the range.
+    rtol : float
+        The tolerance asked for; the message says so where space leaves more than ten times that [1].
 
     Returns
     -------
     SolverRun
     """
     columns = _stack(run)
+    some = np.unique(np.searchsorted(columns.time, np.linspace(columns.time[0], columns.time[-1], JUDGED)))
+    doubt = spatial_doubt(columns.c[some], transport.with_extrapolation("clamp"))
+    if doubt > 10 * rtol:
+        logger.warning("the cells leave an estimated error of %.1e in space, %.1e was asked", doubt, 10 * rtol)
+        run.message += (
+            f"; in space an error of about {doubt:.1e} is left ({10 * rtol:.1e} asked): the properties change too "
+            'steeply for these cells; take more of them, or name = "sundials", which refines by itself'
+        )
     arrays = derive(columns, cell, transport)
     coordinates = {"time": columns.time, "x": arrays["position"][0].copy(), "face": columns.faces[0].copy()}
     extremes = np.array([(s.c_min, s.c_max) for s in run.snapshots])
     log = tuple(asdict(entry) for entry in run.log)
-    return SolverRun(arrays, coordinates, run.status, run.message, log, extremes, {"time_steps": run.time_steps})
+    attributes = {"time_steps": run.time_steps, "spatial_doubt": doubt}
+    return SolverRun(arrays, coordinates, run.status, run.message, log, extremes, attributes)
 
 
 def _stack(run: Run) -> Columns:

@@ -18,7 +18,15 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
-from cellsim.solvers.grid import face_slopes, face_values, find_current, graded_faces, pair_means, wall_values
+from cellsim.solvers.grid import (
+    cell_resistances,
+    face_slopes,
+    face_values,
+    find_current,
+    graded_faces,
+    pair_means,
+    wall_values,
+)
 from cellsim.solvers.march import CellState, Options, assemble, march
 from cellsim.solvers.solution import SolverRun
 
@@ -118,8 +126,7 @@ class MaterialStepper:
         N_salt[0] = 0.0
         N_0 = self.transport.c_0(c_face) * v_0
         faces = np.concatenate([[0.0], np.cumsum(widths)])
-        resistance = float(np.sum(widths / self.transport.kappa(c))) / self.factor
-        parts = self.law.parts(i, resistance, float(wall[0]), float(wall[1]), time)
+        parts = self.law.parts(i, self._resistance(c, widths, wall), float(wall[0]), float(wall[1]), time)
         return CellState(time, i, c, wall, parts, N_salt, N_0, faces)
 
     # ---- the balance ----
@@ -163,8 +170,7 @@ class MaterialStepper:
     def _voltage(self, S: Array, i: float, time: float) -> float:
         c, widths = self._profile(S)
         wall = self._walls(c, widths, i)
-        resistance = float(np.sum(widths / self.transport.kappa(c))) / self.factor
-        return self.law.voltage(i, resistance, float(wall[0]), float(wall[1]), time)
+        return self.law.voltage(i, self._resistance(c, widths, wall), float(wall[0]), float(wall[1]), time)
 
     def _voltage_gradient(self, S: Array, i: float, time: float, h: float) -> Array:
         """dV/dS at fixed current: cell by cell through the resistance, at the ends through the wall values too."""
@@ -199,10 +205,10 @@ class MaterialStepper:
         step = self._step
         assert step is not None
         drive = step.at(time - self._t_start)
-        resistance = float(np.sum(widths / self.transport.kappa(c))) / self.factor
         if time == self._t_start:
             wall = self._wall_start
             if step.drive == "voltage":
+                resistance = self._resistance(c, widths, wall)
                 drive = self.law.current(drive, resistance, float(wall[0]), float(wall[1]), time)
             return drive, wall
         if step.drive == "current":
@@ -210,7 +216,7 @@ class MaterialStepper:
 
         def miss(x: float) -> float:
             wall = self._walls(c, widths, x)
-            return self.law.voltage(x, resistance, float(wall[0]), float(wall[1]), time) - drive
+            return self.law.voltage(x, self._resistance(c, widths, wall), float(wall[0]), float(wall[1]), time) - drive
 
         scale = max(abs(self._i_last), abs(self._i_scale), 1e-3 * self._thermal_current())
         voltage_scale = max(abs(drive), 1e-3 * self.transport.thermal_voltage)
@@ -224,6 +230,9 @@ class MaterialStepper:
     def _walls(self, c: Array, widths: Array, i: float) -> Array:
         D, M = self.transport.D, self.transport.migration
         return wall_values(widths, c, lambda wall: equations.wall_slope(self.factor * D(wall), M(wall), i))
+
+    def _resistance(self, c: Array, widths: Array, wall: Array) -> float:
+        return float(np.sum(cell_resistances(widths, c, wall, self.transport.kappa))) / self.factor
 
     # ---- composition ----
 
@@ -270,4 +279,4 @@ def solve(
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
     run = march(MaterialStepper(cell, transport, c0, options), protocol, transport, times, c0, options, progress)
-    return assemble(run, cell, transport)
+    return assemble(run, cell, transport, options.rtol)

@@ -19,15 +19,26 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellsim.base import Array
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.model.equations import VoltageLaw
 from cellsim.solvers import kernels
 from cellsim.solvers.banded import Banded
-from cellsim.solvers.march import LOWER, CellState, Options, StepLog, breakpoints, explain, fatal_limits, interruption
+from cellsim.solvers.march import (
+    LOWER,
+    SMALLEST_CHANGE,
+    CellState,
+    Options,
+    StepLog,
+    expected_change,
+    explain,
+    fatal_limits,
+    interruption,
+    moments,
+)
 from cellsim.solvers.packing import Event, Physics
 from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import Observed, Spectral
@@ -50,6 +61,10 @@ after a drive has jumped, the salt layer at the walls is thinner than any grid."
 MOMENT = 3e-3
 """A limit or stop condition is met at a time known to this fraction of the step's length until then."""
 TIGHTEST = 1e-9
+LEAST_RTOL = 1e-13
+"""CVODE's tolerance relative to the unknowns where the absolute one is to hold alone."""
+RELAXING = 0.1
+"""The same in a relaxation, over the tolerance asked for."""
 MET = 1e-9
 """A stop condition this close to its level at the start of a step is met, relative to its size."""
 
@@ -250,7 +265,9 @@ class _Integration:
         self.grid, self.protocol, self.times = grid, protocol, times
         self.limits, self.options, self.progress = limits, options, progress
         self.run = Trajectory(grid, options)
+        self.law = VoltageLaw(grid.physics.cell, grid.physics.transport.with_extrapolation("clamp"))
         self.atol = np.append(grid.absolute_tolerance(0.3 * options.rtol), options.rtol)
+        self.change, self.tolerances = 1.0, (LEAST_RTOL, 1.0)
 
     def go(self) -> Trajectory:
         """Step after step."""
@@ -282,53 +299,52 @@ class _Integration:
         met = self._met(t_start, state, grid.data(step, t_start, events), events)
         if met:
             return state, stamp, met
+        self._set_tolerance(step, float(np.ptp(first.extremes)))
         t_end = t_start + step.duration
         # a followed table has kinks, and an order above one across a kink costs more than a fresh start at each
-        edges = breakpoints(step, t_start, self.options.rtol)
+        wanted, edges = moments(step, t_start, self.times, self.options.rtol)
         t = t_start
-        for bound in edges[:-1]:
-            times, states, observed, ended_by = self._segment(
-                index, step, t_start, (t, float(bound)), state, events, data
-            )
-            keep = self._wanted(times)
+        for bound in edges:
+            asked = wanted[slice(*np.searchsorted(wanted, (t, bound), side="right"))]
+            tspan = np.unique([t, *asked, bound])
+            times, states, observed, ended_by = self._segment(index, step, t_start, tspan, state, events, data)
+            keep = np.isin(times, asked)
             keep[-1] |= ended_by != "duration" or bound == t_end
             if keep.any():
                 run.add(index, times[keep], states[keep], observed.subset(keep))
             late = times - t_start >= EARLY * step.duration
             late[-1] |= ended_by != "duration"
             if np.any(late):
-                run.tail = max(run.tail, float(np.max(observed.tail[late])))
+                run.tail = max(run.tail, float(np.max(observed.tail[late])) / self.change)
                 run.quadrature = max(run.quadrature, float(np.max(observed.quadrature[late])))
             t, state = float(times[-1]), states[-1]
             if ended_by != "duration":
                 return state, t, ended_by
         return state, t_end, "duration"
 
-    def _wanted(self, times: Array) -> NDArray[np.bool_]:
-        """Which of `times` were asked for."""
-        if self.times.size == 0:
-            return np.zeros(times.size, dtype=bool)
-        at = np.minimum(np.searchsorted(self.times, times), self.times.size - 1)
-        return np.asarray(self.times[at] == times)
+    def _set_tolerance(self, step: Step, spread: float) -> None:
+        """For a step that begins with the salt concentration spread by `spread` [mol/m^3]."""
+        change = expected_change(self.law, step, spread, self.grid.physics.c0)
+        # to half a power of ten, so that steps of about the same size share a kept solver
+        self.change = float(10.0 ** (0.5 * np.round(2 * np.log10(change))))
+        self.tolerances = LEAST_RTOL, self.change
+        if not np.any(step.value):
+            # the tail of a relaxation is read on a logarithmic axis: relative to what is left, mode by mode
+            self.tolerances = RELAXING * self.options.rtol, max(1e-3 * self.change, SMALLEST_CHANGE)
 
     def _segment(
         self,
         index: int,
         step: Step,
         t_start: float,
-        span: tuple[float, float],
+        tspan: Array,
         state: Array,
         events: tuple[Event, ...],
         data: Any,
     ) -> tuple[Array, Array, Observed, str]:
-        """Integrate over `span`; first without watching the fatal limits, which costs a call per time step."""
-        low, high = np.searchsorted(self.times, span, side="right")
-        inner = self.times[low:high]
-        if inner.size and inner[-1] == span[1]:
-            inner = inner[:-1]
-        tspan = np.concatenate([[span[0]], inner, [span[1]]])
+        """Integrate over `tspan`; first without watching the fatal limits, which costs a call per time step."""
         if tspan.size == 2:
-            tspan = np.array([span[0], 0.5 * (span[0] + span[1]), span[1]])
+            tspan = np.insert(tspan, 1, tspan.mean())
         # Watching costs a call into Python per time step, three times the step itself. A fatal limit is met by few
         # runs: so integrate blindly, then look whether the kept states stay clear of it by more than they move.
         only_fatal = all(e.fatal for e in events)
@@ -349,7 +365,7 @@ class _Integration:
         elif flag < 0:
             ended_by = "not_converged"
             self.run.fail(ended_by, f"step {index + 1} at t = {times[-1]:.6g} s: {message}")
-        elif times[-1] < span[1]:
+        elif times[-1] < tspan[-1]:
             ended_by = self._which(times[-1], states[-1], watched, events)
             if any(e.fatal and e.name == ended_by for e in events):
                 last = CellState(
@@ -430,7 +446,7 @@ class _Integration:
         solvers: dict[Any, Any] = _kept.__dict__.setdefault("solvers", {})
         grid = self.grid
         assert isinstance(grid, Spectral)
-        key = (grid.n, grid.fine, self.options.rtol, self.options.max_steps)
+        key = (grid.n, grid.fine, self.options.rtol, self.options.max_steps, self.tolerances)
         if key not in solvers:
             if len(solvers) >= 16:
                 solvers.pop(next(iter(solvers)))
@@ -461,7 +477,8 @@ class _Integration:
 
             eventsfn.direction = [-1] * len(events)  # type: ignore[attr-defined]
             options |= {"eventsfn": eventsfn, "num_events": len(events)}
-        return CVODE(rhsfn, rtol=1e-13, atol=self.atol, max_num_steps=self.options.max_steps, **options)
+        rtol, scale = self.tolerances
+        return CVODE(rhsfn, rtol=rtol, atol=scale * self.atol, max_num_steps=self.options.max_steps, **options)
 
     def _watched(self, solver: Any, tspan: Array, state: Array) -> tuple[Array, Array, int, str]:
         """The same, output by output, with progress; an interrupt keeps what was reached."""

@@ -1,12 +1,16 @@
 """Protocols, stop conditions, statuses and partial results, on both finite-volume solvers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import cellsim
 from cellsim import Cell, Electrode, Options, Protocol, Resistance, StopConditions, TransportSet
-from cellsim.base import InputError
+from cellsim.base import ConvergenceError, F, InputError
 from cellsim.cell.protocol import Step, hold_current, hold_voltage, rest
+from cellsim.solvers.fipy import FipyStepper
+from cellsim.solvers.march import spatial_doubt
 
 QUICK = Options(cells=24, rtol=3e-4)
 CELL = Cell(1e-4, 298.15, positive=Electrode(Resistance(0.001)), negative=Electrode(Resistance(0.002)))
@@ -124,6 +128,71 @@ def test_following_a_ramp_with_corners_resolves_them():
     value = np.array([1.0, 1.0, 6.0, 6.0])
     s = run(Step("current", value, 40.0, time=time), times=[10.0, 10.25, 10.5])
     assert np.interp([10.0, 10.25, 10.5], s["time"], s["i"]) == pytest.approx([1.0, 3.5, 6.0], rel=1e-9)
+
+
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("fipy", "material")]
+EVERY_SOLVER = pytest.mark.parametrize("solver", ["sundials", *SLOW])
+
+
+def ulps(times, count):
+    """Times moved by `count` representable steps."""
+    return times + count * np.spacing(times)
+
+
+@EVERY_SOLVER
+@pytest.mark.parametrize("moved", [-1, 2])
+def test_times_that_differ_in_the_last_bit_are_one_moment(solver, moved):
+    """Rows of a table, output times and the start and end of a step, a few ulp apart: the charge is the table's."""
+    rows = np.linspace(0.0, 0.07, 6) * 3600
+    table = Step("current", np.array([1.0, 2.0, -1.0, 0.5, 2.0, 1.0]), float(rows[-1]), rows)
+    before = 100 / 3
+    ends = before, before + rows[-1]
+    times = ulps(np.concatenate([[before], before + rows[1:-1], [ends[1], ends[1] + 10.0, ends[1] + 20.0]]), moved)
+    steps = hold_current(1.0, before), table, hold_current(-1.0, 20.0)
+    s = run(*steps, solver=solver, times=np.sort(np.append(times, times[:3] + 1e-13)), options=Options(12, 1e-5))
+    assert s.status == "done", s.message
+    charge, miss = -s["interface_shift"] * F / CELL.V_metal, 1e-4 if solver == "sundials" else 1e-9
+    exact = before * 1.0 + table.integral(rows[1:])
+    for time, value in zip(before + rows[1:], exact, strict=True):
+        # Simpson's rule over the time steps is exact for straight lines, measured 2e-14; CVODE integrates to rtol
+        assert charge[np.argmin(np.abs(s["time"] - time))] == pytest.approx(value, rel=miss)
+    assert charge[-1] == pytest.approx(exact[-1] - 20.0, rel=miss)
+    # one state per moment, two where steps join
+    assert s["time"].size == 1 + 2 + 4 + 2 + 1 + 1
+
+
+def test_a_state_that_cannot_be_given_ends_the_run_and_keeps_the_rest(monkeypatch):
+    """An output time within a step at which no current gives the voltage: what was reached before is there."""
+    whole = FipyStepper.snapshot
+
+    def snapshot(self, time):
+        if time == 30.0:
+            raise ConvergenceError("no current gives the voltage")
+        return whole(self, time)
+
+    monkeypatch.setattr(FipyStepper, "snapshot", snapshot)
+    s = run(hold_voltage(0.01, 50.0), solver="fipy", options=Options(12, 1e-3), times=[10.0, 20.0, 30.0, 40.0])
+    assert s.status == "not_converged" and s.message.startswith("step 1 after t = 20 s: no current gives")
+    assert s["time"].tolist() == [0.0, 10.0, 20.0] and [entry["ended_by"] for entry in s.log] == ["not_converged"]
+
+
+def test_cells_too_coarse_for_the_properties_are_said(caplog):
+    """D/M = c^2 on a line of c: of every interval Delta c the mean at its middle misses Delta c^2/12, exactly."""
+    square = replace(SET.with_motion("none"), D_source=lambda c, m, r: 1e-16 * c**2)
+    c = np.linspace(500.0, 1500.0, 11)[None]
+    exact = 10 * (100.0**3 / 12) / ((1500.0**3 - 500.0**3) / 3)
+    assert spatial_doubt(c, square) == pytest.approx(exact, rel=1e-6)
+    assert spatial_doubt(np.linspace(500.0, 1500.0, 101)[None], square) == pytest.approx(exact / 100, rel=1e-6)
+    assert spatial_doubt(c, SET) == pytest.approx(0.0, abs=3e-4) and spatial_doubt(np.full((1, 9), 3.0), square) == 0
+    front = replace(SET, D_source=lambda c, m, r: 1e-12 + 1e-10 / (1 + np.exp((c - 1050.0) / 15)))
+    s = run(hold_current(25.0, 60.0), transport=front, solver="material", options=Options(24, 3e-4))
+    assert s.succeeded and s.attributes["spatial_doubt"] > 3e-3
+    assert "in space an error of about" in s.message and "in space" in caplog.text
+
+
+def test_a_step_too_short_for_its_clock_is_refused():
+    with pytest.raises(InputError, match="step 2: duration = 1e-09 s cannot be told from nothing 3600 s after"):
+        Protocol((rest(3600.0), rest(1e-9)))
 
 
 def test_interrupt_keeps_what_is_done():
