@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
 from cellsim.base import InputError, RangeError, shown, to_si
+from cellsim.files.folder import read_bytes, read_json
 
 D = TypeVar("D")
 
@@ -34,6 +35,8 @@ class _Required:
 
 
 REQUIRED: Final = _Required()
+LARGEST = 10_000_000
+"""Bytes of a TOML file; a transport set with covariance has ten thousand."""
 
 
 def read_toml(path: str | Path) -> Table:
@@ -55,14 +58,12 @@ def read_toml(path: str | Path) -> Table:
         If the file is missing, is not UTF-8 text or is not TOML.
     """
     path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        text = read_bytes(path, largest=LARGEST).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a text file in UTF-8") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     return parse_toml(text, path)
 
 
@@ -95,6 +96,32 @@ def _check_integers(data: Mapping[str, Any], path: str | Path) -> None:
             waiting += [(f"{name}[{k}]", inner) for k, inner in enumerate(value)]
         elif isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise InputError(f"{path}: {name} = {shown(value)} must be a whole number of at most 19 digits")
+
+
+def read_json_table(path: str | Path, *, what: str = "the file") -> Table:
+    """Numbers that this project wrote as JSON, read with the same strictness.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    what : str
+        What it should be, for the message.
+
+    Returns
+    -------
+    Table
+        A number that did not exist is null there, and absent here.
+
+    Raises
+    ------
+    InputError
+        It is not there, or no JSON object.
+    """
+    data = read_json(path, what=what)
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: cannot be read as {what} (it is a {type(data).__name__})")
+    return Table({key: value for key, value in data.items() if value is not None}, Path(path))
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:

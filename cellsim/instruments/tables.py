@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from cellsim.base import Array, InputError, factor_to_si, is_unit
+from cellsim.files.folder import read_bytes
 from cellsim.files.schema import Table, did_you_mean
 
 DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma"}
@@ -434,10 +435,7 @@ def read_text(path: str | Path, *, binary: str = "not a text table") -> str:
     InputError
         A missing or a binary file.
     """
-    try:
-        raw = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    raw = read_bytes(path)
     if b"\0" in raw:
         raise InputError(f"{path}: {binary}")
     try:
