@@ -23,7 +23,7 @@ from cellsim.base import N_A, Array, InputError, R
 from cellsim.files.folder import Rows
 from cellsim.files.schema import read_json_table
 from mdcoeffs.analysis import Analysis, First, columns
-from mdcoeffs.frames.snapshot import ANGSTROM
+from mdcoeffs.frames.snapshot import ANGSTROM, bins_over
 from mdcoeffs.frames.stream import Accumulator, Stream, open_stream
 from mdcoeffs.inputs.species import SpeciesFile
 from mdcoeffs.onsager.result import read_onsager
@@ -98,7 +98,7 @@ def _radial_sums(stream: Stream, settings: ShellSettings) -> dict[str, RadialSum
 
 
 def _edges(reach: float, width: float) -> Array:
-    return np.asarray(width * np.arange(round(reach / width) + 1), dtype=np.float64)
+    return np.asarray(width * np.arange(bins_over(reach, width, "structure") + 1), dtype=np.float64)
 
 
 def _radial_functions(

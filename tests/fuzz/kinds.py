@@ -293,7 +293,9 @@ def _trajectories(folder):
             stream.writelines(f"{k + 1} {k // 4 + 1} {x} {y} {z}\n" for k, (x, y, z) in enumerate(wrapped[t]))
     for name in ("npz", "h5"):
         (folder / f"{name}.toml").write_text(SPECIES.format(source=f'arrays = "run.{name}"\n{UNITS}', count=""))
-    (folder / "sums.toml").write_text(SPECIES.format(source=f'arrays = "sums.npz"\n{UNITS}', count='count = 4\nmass = "50 g/mol"'))
+    (folder / "sums.toml").write_text(
+        SPECIES.format(source=f'arrays = "sums.npz"\n{UNITS}', count='count = 4\nmass = "50 g/mol"')
+    )
     for ending in ENDINGS:
         more = '\ntimestep = "1 fs"' if ending == "dump" else ""
         more += '\ntrajectory_format = "NCDF"' if ending == "nc" else ""

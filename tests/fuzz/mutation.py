@@ -155,5 +155,11 @@ def damaged_hdf5(raw, rng):
         else:
             del file[name]
             array = odd_array(values, rng)
-            file[name] = array.astype("S") if array.dtype.kind == "U" else array.astype("i8") if array.dtype.kind == "M" else array
+            file[name] = (
+                array.astype("S")
+                if array.dtype.kind == "U"
+                else array.astype("i8")
+                if array.dtype.kind == "M"
+                else array
+            )
     return buffer.getvalue()
