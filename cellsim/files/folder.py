@@ -12,19 +12,23 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import lzma
 import math
 import os
 import shutil
+import socket
 import struct
 import tempfile
+import time
 import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from glob import escape as glob_escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -32,14 +36,25 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base import Array, InputError
+from cellsim.base import Array, CellsimError, InputError
 from cellsim.base.errors import shortened
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Rows = Sequence[Sequence[str]]
 """A table as texts, row by row."""
+LOCK = ".lock"
+"""File in a folder that a process works in."""
+HALF = ".partial"
+"""End of the name of what is half made."""
+PATIENCE = 60.0
+"""How long a finished result waits for another process to leave its folder [s]."""
 SAMPLED = 1 << 28
 """Above this size a file is told apart by its size, its time of change and samples of its contents [byte]."""
 
@@ -67,7 +82,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # of a disk that is read-only: it was never there
+            partial.unlink()
         raise
 
 
@@ -90,10 +106,16 @@ def write_rows(path: str | Path, rows: Rows) -> Path:
     return Path(path)
 
 
-def write_netcdf(path: str | Path, data: xr.Dataset) -> Path:
-    """Write an xarray Dataset as NetCDF-4."""
+def write_netcdf(path: str | Path, data: xr.Dataset, encoding: Mapping[str, Any] | None = None) -> Path:
+    """Write an xarray Dataset as NetCDF-4, made in memory first.
+
+    HDF5 keeps what it could not write on a full disk and tries again in its destructors: forty tracebacks, and then the
+    process dies by a signal (5 of 5). Bytes that are complete are written as any other.
+    """
+    content = io.BytesIO()
+    data.to_netcdf(content, engine="h5netcdf", encoding=dict(encoding or {}))
     with replacing(path) as partial:
-        data.to_netcdf(partial, engine="h5netcdf")
+        partial.write_bytes(content.getvalue())
     return Path(path)
 
 
@@ -583,10 +605,17 @@ def work_folder(directory: str | Path) -> Iterator[Path]:
     there = directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        yield directory
+        with alone_in(directory):
+            yield directory
     finally:
-        if not there and not any(directory.iterdir()):  # refused input, say: nothing to go on from
-            directory.rmdir()
+        if not there:  # refused input, say: nothing to go on from
+            _remove_empty(directory)
+
+
+def _remove_empty(directory: Path) -> None:
+    """Remove a folder that holds nothing but empty folders."""
+    if directory.is_dir() and not any(path.is_file() for path in directory.rglob("*")):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager
@@ -614,14 +643,138 @@ def result_folder(directory: str | Path, *, last: str = "summary.json", stale: S
     """
     directory = check_writable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as name:
-        fresh = Path(name)
-        yield fresh
-        directory.mkdir(exist_ok=True)
-        for old in (last, *stale):
-            (directory / old).unlink(missing_ok=True)
-        for path in sorted(fresh.iterdir(), key=lambda path: (path.name == last, path.name)):
-            shutil.move(path, directory / path.name)
+    _sweep(directory)
+    there = directory.exists()
+    try:
+        with _own_folder(directory) as fresh:
+            yield fresh
+            directory.mkdir(exist_ok=True)
+            with alone_in(directory, patience=PATIENCE):
+                for old in (last, *stale):
+                    (directory / old).unlink(missing_ok=True)
+                for path in sorted(fresh.iterdir(), key=lambda path: (path.name == last, path.name)):
+                    shutil.move(path, directory / path.name)
+    except OSError as error:
+        raise CellsimError(f"{directory}: cannot be written ({error.strerror or error})") from error
+    finally:
+        if not there:
+            _remove_empty(directory)
+
+
+@contextmanager
+def _own_folder(directory: Path) -> Iterator[Path]:
+    """A hidden folder beside a result's, locked while its process lives."""
+    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", suffix=HALF, dir=directory.parent) as name:
+        if fcntl is None:
+            yield Path(name)
+            return
+        lock = os.open(name, os.O_RDONLY)
+        try:
+            _try_lock(lock)
+            yield Path(name)
+        finally:
+            os.close(lock)
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what killed processes left half made beside a result's folder; those that live hold a lock."""
+    own = f"{glob_escape(f'.{directory.name}-')}*{HALF}"
+    for path in (*directory.parent.glob(".cellsim-????????"), *directory.parent.glob(own)):
+        if fcntl is None or not path.is_dir():
+            continue
+        with suppress(OSError):  # gone meanwhile, or somebody else's
+            lock = os.open(path, os.O_RDONLY)
+            try:
+                if _try_lock(lock):
+                    shutil.rmtree(path, ignore_errors=True) if path.name.endswith(HALF) else path.rmdir()
+            finally:
+                os.close(lock)
+
+
+def _try_lock(file: int) -> bool:
+    """Whether this process now has the lock of an open file; the system takes it back when the process ends."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+_held: set[Path] = set()
+
+
+@contextmanager
+def alone_in(directory: Path, *, patience: float = 0.0) -> Iterator[None]:
+    """Work in a folder of results that no other process works in.
+
+    The lock is the system's: that of a process that was killed is free again. Where there are no such locks, no check.
+
+    Parameters
+    ----------
+    directory : Path
+        It exists.
+    patience : float
+        How long to wait for another process [s].
+
+    Raises
+    ------
+    InputError
+        Another process works in it.
+    """
+    place = directory.resolve()
+    if fcntl is None or place in _held:
+        yield
+        return
+    path = place / LOCK
+    begun = time.monotonic()
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        # the file may have been removed between opening and locking it: then it is the lock of nobody
+        if _try_lock(lock) and path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
+            break
+        holder = os.read(lock, 200).decode("utf-8", "replace").strip() or "another process"
+        os.close(lock)
+        if time.monotonic() - begun > patience:
+            raise InputError(
+                f"{directory}: {holder} is working in it; wait until that has ended, or name another folder"
+            )
+        time.sleep(0.05)
+    _held.add(place)
+    try:
+        os.truncate(lock, 0)
+        os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        _held.discard(place)
+        path.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def check_room(directory: Path, wanted: float, what: str) -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Parameters
+    ----------
+    directory : Path
+        An existing folder on that disk.
+    wanted : float
+        Room needed [byte].
+    what : str
+        What needs it, for the message.
+
+    Raises
+    ------
+    InputError
+        There is less.
+    """
+    free = shutil.disk_usage(directory).free
+    if wanted > free:
+        raise InputError(
+            f"{directory}: {what} needs {wanted / 1e6:.3g} MB and the disk has {free / 1e6:.3g} MB free; make room, or "
+            f"name another folder"
+        )
 
 
 # ---- contents ---------------------------------------------------------------------------------------------------

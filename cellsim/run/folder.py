@@ -331,8 +331,12 @@ def export_csv(solution: Solution, directory: str | Path) -> list[Path]:
     list of Path
         The files written.
     """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    with result_folder(directory, last="velocities.csv") as fresh:
+        names = [path.name for path in _write_csv(solution, fresh)]
+    return [Path(directory) / name for name in names]
+
+
+def _write_csv(solution: Solution, directory: Path) -> list[Path]:
     data = solution.dataset
     groups = {"series": ("time",), "cells": ("time", "x"), "faces": ("time", "face"), "velocities": ("time", "face")}
     written = []

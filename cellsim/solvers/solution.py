@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cellsim.base import Array, InputError, shown
 from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import numbers, read_netcdf
+from cellsim.files.folder import numbers, read_netcdf, write_netcdf
 from cellsim.model import equations
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Solution:
 
     def to_netcdf(self, path: str | Path) -> None:
         """Write NetCDF4 with units and provenance."""
-        self.dataset.to_netcdf(path, engine="h5netcdf", encoding={n: {"zlib": True} for n in self.arrays})
+        write_netcdf(path, self.dataset, {name: {"zlib": True} for name in self.arrays})
 
     @classmethod
     def from_netcdf(cls, path: str | Path) -> Solution:

@@ -410,7 +410,7 @@ def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
     if trajectory.format == "LAMMPSDUMP":
         _check_dump(path, trajectory.n_atoms)
         return None
-    return check_structure(path, trajectory.format, trajectory.n_atoms)
+    return check_structure(path, str(trajectory.format), trajectory.n_atoms)  # NetCDF has a list of names
 
 
 def check_structure(path: Path, trajectory_format: str, atoms: int) -> Sequence[int] | None:

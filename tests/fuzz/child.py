@@ -71,6 +71,7 @@ def in_child(call, *, limit=LIMIT):
     if pid == 0:
         code = CRASH
         try:
+            gc.freeze()  # what the parent made is not looked through again below: that copies all its memory
             os.setpgid(0, 0)  # its own helpers end with it
             for number, (_, end) in enumerate(pipes, 1):
                 os.dup2(end, number)

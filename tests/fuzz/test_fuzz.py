@@ -20,7 +20,7 @@ from kinds import KINDS, make_seeds
 
 INPUTS = int(os.environ.get("CELLSIM_FUZZ", "0"))
 SEED = int(os.environ.get("CELLSIM_FUZZ_SEED", "17"))
-FAST = 6
+FAST = 2
 """Inputs of a kind in the fast suite."""
 
 
