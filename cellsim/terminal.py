@@ -68,7 +68,8 @@ def _quiet() -> None:
 def _unraisable(what: Any) -> None:
     """Ctrl-C inside a destructor is printed by Python and forgotten: the run went on and ended with 0 in 2 of 28."""
     if isinstance(what.exc_value, KeyboardInterrupt):
-        threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
+        again = (threading.main_thread().ident, signal.SIGINT)
+        threading.Timer(0.02, signal.pthread_kill if hasattr(signal, "pthread_kill") else os.kill, again).start()
         return
     logging.getLogger("cellsim").debug("in a destructor: %s", what.exc_value)
 

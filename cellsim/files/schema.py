@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
 from cellsim.base import InputError, RangeError, shown, to_si
-from cellsim.files.folder import read_bytes, read_json
 
 D = TypeVar("D")
 
@@ -57,6 +56,8 @@ def read_toml(path: str | Path) -> Table:
     InputError
         If the file is missing, is not UTF-8 text or is not TOML.
     """
+    from cellsim.files.folder import read_bytes  # which brings numpy, and `mdcoeffs --help` does without
+
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file")
@@ -118,6 +119,8 @@ def read_json_table(path: str | Path, *, what: str = "the file") -> Table:
     InputError
         It is not there, or no JSON object.
     """
+    from cellsim.files.folder import read_json
+
     data = read_json(path, what=what)
     if not isinstance(data, dict):
         raise InputError(f"{path}: cannot be read as {what} (it is a {type(data).__name__})")
