@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cellsim.base import Progress
+from cellsim.base import InputError, Progress
 from cellsim.files.folder import Result, Rows, keep, work_folder, write_rows
 from cellsim.workers import check_files, local_folder, mapped
 from mdcoeffs.frames.stream import Stream, feed, open_stream
@@ -273,13 +273,24 @@ def _analysed(
                 write_rows(place / table, rows)
             return result
 
-        yield run(analysis, analysis.settings(file) if settings is None else settings)
-        for each in names:
-            # Checkpoints first: one is worth nothing without its scratch files.
-            for path in place.glob(f"checkpoint-{each}-*.npz"):
-                path.unlink(missing_ok=True)
-            for number in range(len(file.replicas)):
-                shutil.rmtree(_scratch(file, each, number, place), ignore_errors=True)
+        def clear(left_alone: Collection[Path] = ()) -> None:
+            for each in names:
+                # Checkpoints first: one is worth nothing without its scratch files.
+                for path in {*place.glob(f"checkpoint-{each}-*.npz")} - {*left_alone}:
+                    path.unlink(missing_ok=True)
+                for number in range(len(file.replicas)):
+                    path = _scratch(file, each, number, place)
+                    if path not in left_alone:
+                        shutil.rmtree(path, ignore_errors=True)
+
+        there = [path for path in (*place.glob("*"), *(file.scratch or place).glob("scratch-*"))]
+        try:
+            result = run(analysis, analysis.settings(file) if settings is None else settings)
+        except InputError:  # mended input has another fingerprint: a checkpoint of this call is worth nothing to it
+            clear(left_alone=there)
+            raise
+        yield result
+        clear()
 
 
 def _scratch(file: SpeciesFile, name: str, number: int, folder: Path) -> Path:
