@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,7 @@ from cellsim.base import InputError, __version__
 from cellsim.terminal import FILE, SETTINGS, Commands, progress_bar, progress_line, say
 
 if TYPE_CHECKING:
-    from cellsim.run.case import Case
-    from cellsim.solvers.solution import Solution
+    pass
 
 
 @click.group(cls=Commands, context_settings=SETTINGS)
@@ -102,7 +100,7 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
     """
     from cellsim.files.folder import check_writable
     from cellsim.run.case import load_case
-    from cellsim.run.folder import predict, write_run
+    from cellsim.run.folder import drawer, predict, write_run
 
     read = load_case(case)
     directory = check_writable(output or Path("runs") / case.stem)
@@ -112,7 +110,7 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
     except KeyboardInterrupt:
         click.echo("interrupted before the first time step; nothing was kept", err=True)
         sys.exit(1)
-    kept = write_run(directory, read, solution, draw=None if no_figures else _draw(read, solution))
+    kept = write_run(directory, read, solution, draw=None if no_figures else drawer(read, solution))
     say(_told(kept.summary))
     if not solution.succeeded:
         click.echo(f"{solution.status}: {solution.message}", err=True)
@@ -128,18 +126,6 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
             found = bands_of_case(read, draws, progress=tell)
         say(write_bands(read, found, kept.directory))
     click.echo(f"written to {kept.directory}")
-
-
-def _draw(case: Case, solution: Solution) -> Callable[[Path], object]:
-    """What draws the figures of a run and writes its report into a folder."""
-    from cellsim.run.figures import write_figures
-    from cellsim.run.folder import write_report
-
-    def draw(directory: Path) -> None:
-        figures = write_figures(solution, directory, case=case)
-        write_report(solution, directory, case, figures=figures)
-
-    return draw
 
 
 def _expected(summary: dict[str, Any]) -> str:
@@ -179,10 +165,10 @@ def plot(directory: Path, case_path: Path | None) -> None:
     \b
     Example:  cellsim plot runs/rs
     """
-    from cellsim.run.folder import read_run
+    from cellsim.run.folder import drawer, read_run
 
     case, solution = read_run(directory, case_path)
-    _draw(case, solution)(directory)
+    drawer(case, solution)(directory)
     click.echo(f"figures and report written in {directory}")
 
 

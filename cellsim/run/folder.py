@@ -250,6 +250,28 @@ def write_run(
     return Kept(directory, summary, beside)
 
 
+def drawer(case: Case, solution: Solution) -> Callable[[Path], None]:
+    """What draws the figures of a run and writes its report into a folder.
+
+    Parameters
+    ----------
+    case : Case
+        What was run.
+    solution : Solution
+        What came out.
+
+    Returns
+    -------
+    callable
+        Of the folder.
+    """
+
+    def draw(directory: Path) -> None:
+        write_report(solution, directory, case, figures=write_figures(solution, directory, case=case))
+
+    return draw
+
+
 def is_finished(directory: Path) -> bool:
     """Whether a folder holds a run that reached its end."""
     try:
