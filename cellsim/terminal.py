@@ -47,7 +47,8 @@ class Commands(click.Group):
             if error.errno == errno.EPIPE:  # who reads what we print has gone
                 raise
             place = f"{error.filename}: " if error.filename else ""
-            click.echo(f"error: {place}cannot be read or written ({error.strerror or error}); {KEPT}", err=True)
+            what = CellsimError(f"{place}cannot be read or written ({error.strerror or error}); {KEPT}")
+            click.echo(f"error: {what}", err=True)
             ctx.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -106,6 +106,8 @@ def volume_of(file: SpeciesFile, data: Mapping[str, NDArray[Any]], used: Ints) -
     if file.volume is not None or "volume" not in data:
         return file.volume
     values = np.asarray(data["volume"], dtype=float)
+    if values.ndim and values.shape != np.shape(data["time"]):
+        raise InputError(f"volume must be a number or one per frame, it has shape {values.shape}")
     return float(values[used].mean() if values.ndim else values) * file.scale("volume")
 
 

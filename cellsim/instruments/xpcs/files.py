@@ -94,7 +94,9 @@ class _Stored(NamedTuple):
 def _correlation_set(path: Path, stored: _Stored, velocity_axis: float, time: float) -> CorrelationSet:
     """The curves and delays of a file that can be used."""
     q, azimuth, tau, g2, error, start = stored
-    if not (tau.ndim == 1 and g2.ndim == 2 and g2.shape == error.shape == (q.size, tau.size)):
+    if not (
+        tau.ndim == 1 and g2.ndim == 2 and g2.shape == error.shape == (q.size, tau.size) and azimuth.size == q.size
+    ):
         raise InputError(
             f"{path}: {q.size} scattering vectors and {tau.size} delays do not fit curves of shape {g2.shape} with "
             f"errors of shape {error.shape}"
