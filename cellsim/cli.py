@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,7 @@ from cellsim.base import InputError, __version__
 from cellsim.terminal import FILE, SETTINGS, Commands, progress_bar, progress_line, say
 
 if TYPE_CHECKING:
-    from cellsim.run.case import Case
-    from cellsim.solvers.solution import Solution
+    pass
 
 
 @click.group(cls=Commands, context_settings=SETTINGS)
@@ -39,13 +37,15 @@ def new(file: Path, force: bool) -> None:
     """
     from importlib import resources
 
+    from cellsim.files.folder import write_text
+
     if file.suffix != ".toml":
         raise InputError(f"{file}: a case is a .toml file")
     if file.exists() and not force:
         raise InputError(f"{file}: exists; choose another name or say --force")
     text = (resources.files("cellsim") / "template.toml").read_text(encoding="utf-8")
     try:
-        file.write_text(text.replace("THIS_FILE.toml", file.name), encoding="utf-8")
+        write_text(file, text.replace("THIS_FILE.toml", file.name))
     except OSError as error:
         raise InputError(f"{file}: cannot be written ({error.strerror})") from error
     click.echo(f"{file} written; next: cellsim run {file}")
@@ -101,7 +101,7 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
     """
     from cellsim.files.folder import check_writable
     from cellsim.run.case import load_case
-    from cellsim.run.folder import predict, write_run
+    from cellsim.run.folder import drawer, predict, write_run
 
     read = load_case(case)
     directory = check_writable(output or Path("runs") / case.stem)
@@ -111,7 +111,7 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
     except KeyboardInterrupt:
         click.echo("interrupted before the first time step; nothing was kept", err=True)
         sys.exit(1)
-    kept = write_run(directory, read, solution, draw=None if no_figures else _draw(read, solution))
+    kept = write_run(directory, read, solution, draw=None if no_figures else drawer(read, solution))
     say(_told(kept.summary))
     if not solution.succeeded:
         click.echo(f"{solution.status}: {solution.message}", err=True)
@@ -126,18 +126,6 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
             found = bands_of_case(read, draws, progress=partial(stage, "bands"))
         say(write_bands(read, found, kept.directory))
     click.echo(f"written to {kept.directory}")
-
-
-def _draw(case: Case, solution: Solution) -> Callable[[Path], object]:
-    """What draws the figures of a run and writes its report into a folder."""
-    from cellsim.run.figures import write_figures
-    from cellsim.run.folder import write_report
-
-    def draw(directory: Path) -> None:
-        figures = write_figures(solution, directory, case=case)
-        write_report(solution, directory, case, figures=figures)
-
-    return draw
 
 
 def _expected(summary: dict[str, Any]) -> str:
@@ -177,10 +165,10 @@ def plot(directory: Path, case_path: Path | None) -> None:
     \b
     Example:  cellsim plot runs/rs
     """
-    from cellsim.run.folder import read_run
+    from cellsim.run.folder import drawer, read_run
 
     case, solution = read_run(directory, case_path)
-    _draw(case, solution)(directory)
+    drawer(case, solution)(directory)
     click.echo(f"figures and report written in {directory}")
 
 

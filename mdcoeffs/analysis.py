@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -273,21 +273,28 @@ def _analysed(
                 write_rows(place / table, rows)
             return result
 
+        def clear(left_alone: Collection[Path] = ()) -> None:
+            for each in names:
+                # Checkpoints first: one is worth nothing without its scratch files.
+                for path in {*place.glob(f"checkpoint-{each}-*.npz")} - {*left_alone}:
+                    path.unlink(missing_ok=True)
+                for number in range(len(file.replicas)):
+                    path = _scratch(file, each, number, place)
+                    if path not in left_alone:
+                        shutil.rmtree(path, ignore_errors=True)
+
+        there = [path for path in (*place.glob("*"), *(file.scratch or place).glob("scratch-*"))]
         try:
             result = run(analysis, analysis.settings(file) if settings is None else settings)
         except InputError:
-            # What was refused will be mended, and its checkpoint must not be in the way of the mended run.
+            # A checkpoint that this call made goes; one of an earlier call serves the same pass and blocks no other.
+            clear(left_alone=there)
             for each in names:
                 for path in place.glob(f"checkpoint-{each}-*.npz"):
                     set_aside(path)
             raise
         yield result
-        for each in names:
-            # Checkpoints first: one is worth nothing without its scratch files.
-            for path in place.glob(f"checkpoint-{each}-*.npz"):
-                path.unlink(missing_ok=True)
-            for number in range(len(file.replicas)):
-                shutil.rmtree(_scratch(file, each, number, place), ignore_errors=True)
+        clear()
 
 
 def _scratch(file: SpeciesFile, name: str, number: int, folder: Path) -> Path:

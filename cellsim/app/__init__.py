@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
@@ -58,7 +59,11 @@ def write_page(path: Path) -> None:
     """
     if path.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{path}: the page is an .html file")
+    partial = path.with_name(f".{path.name}.partial")  # a full disk leaves the old page, not half of a new one
     try:
-        path.write_text(assemble(), encoding="utf-8")
+        partial.write_text(assemble(), encoding="utf-8")
+        partial.replace(path)
     except OSError as error:
+        with suppress(OSError):  # of a disk that is read-only: it was never there
+            partial.unlink()
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error

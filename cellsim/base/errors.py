@@ -1,8 +1,32 @@
 """The errors a user can meet. Each carries one sentence: what, which value, what is allowed, what to do."""
 
+LONGEST_MESSAGE, LONGEST_VALUE = 1200, 120
+"""Characters of a message and of a value shown in one: a sentence that echoes a whole file tells nobody anything."""
+
 
 class CellsimError(Exception):
     """Base of all errors raised on purpose by cellsim and mdcoeffs."""
+
+    def __str__(self) -> str:
+        """The message, its middle left out where it is longer than anybody reads."""
+        return shortened(super().__str__(), LONGEST_MESSAGE)
+
+
+def shortened(text: str, longest: int) -> str:
+    """A text of at most `longest` characters; what a longer one loses is its middle."""
+    if len(text) <= longest:
+        return text
+    left_out = f" ... ({len(text)} characters) ... "
+    kept = longest - len(left_out)
+    return text[: kept - kept // 3] + left_out + text[len(text) - kept // 3 :]
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: as Python writes it, and never long."""
+    try:
+        return shortened(repr(value), LONGEST_VALUE)
+    except (ValueError, RecursionError):  # Python writes no integer of more than 4300 digits
+        return f"a {type(value).__name__} too long to be written here"
 
 
 class InputError(CellsimError):

@@ -6,11 +6,12 @@ Everything inside cellsim and mdcoeffs is a float in SI units. Strings with unit
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from functools import lru_cache
-from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
-from cellsim.base.errors import InputError
+from cellsim.base.errors import InputError, shown
 
 if TYPE_CHECKING:
     import pint
@@ -70,37 +71,124 @@ def to_si(value: str | float, unit: str, *, field: str = "value") -> float:
     """
     number = _convert(value, unit, field)
     if not math.isfinite(number):
-        raise InputError(f"{field} = {value!r} is not a finite number")
+        raise InputError(f"{field} = {shown(value)} is not a finite number")
     return number
 
 
 def _convert(value: str | float, unit: str, field: str) -> float:
-    import pint
-
     example = f'{field} needs a unit, for example "1 {unit}"' if unit else f"{field} is a bare number"
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise InputError(f"{field} = {value!r} is not a quantity; {example}")
+        raise InputError(f"{field} = {shown(value)} is not a quantity; {example}")
     if not isinstance(value, str):
         if unit:
-            raise InputError(f"{field} = {value!r} has no unit; {example}")
-        return float(value)
-    text = value.strip()
-    if "," in text:
-        raise InputError(f"{field} = {value!r} has a comma; write the decimal point, and no mark between thousands")
-    try:
-        quantity: Any = registry().Quantity(text)
-    except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError, AssertionError, TokenError) as error:
-        raise InputError(f"{field} = {value!r} cannot be read as a number with a unit; {example}") from error
-    if not isinstance(quantity.magnitude, int | float):
-        raise InputError(f"{field} = {value!r} cannot be read as a number with a unit; {example}")
-    try:
-        return tidy(float(quantity.to(unit or "dimensionless").magnitude))
-    except pint.PintError as error:
-        unit_name = f"{quantity.units:~}" or "no unit"
-        hint = ' ("C" is coulomb; write "degC")' if unit_name == "C" and unit == "K" else ""
+            raise InputError(f"{field} = {shown(value)} has no unit; {example}")
+        try:
+            return float(value)
+        except OverflowError:
+            raise InputError(f"{field} = {shown(value)} is not a finite number") from None
+    if "," in value:
         raise InputError(
-            f"{field} = {value!r} is in {unit_name}, which is not a {_kind(unit)}; {example}{hint}"
-        ) from error
+            f"{field} = {shown(value)} has a comma; write the decimal point, and no mark between thousands"
+        )
+    begin = _NUMBER.match(value.strip())
+    parsed = None if begin is None else _unit(value.strip()[begin.end() :])
+    if begin is None or parsed is None:
+        raise InputError(f"{field} = {shown(value)} cannot be read as a number with a unit; {example}")
+    number = float(begin[0].replace(" ", ""))
+    power, given = parsed
+    if not math.isfinite(number):
+        return number
+    return _in_unit(number * power, given, unit, lambda: f"{field} = {shown(value)}", example)
+
+
+def _in_unit(number: float, given: Any, unit: str, what: Callable[[], str], example: str) -> float:
+    """`number` of the unit `given`, in `unit`."""
+    import pint
+
+    try:
+        return tidy(float(registry().Quantity(number, given).to(unit or "dimensionless").magnitude))
+    except OverflowError:
+        return math.inf
+    except (pint.PintError, ZeroDivisionError) as error:
+        unit_name = f"{given:~}" or "no unit"
+        hint = ' ("C" is coulomb; write "degC")' if unit_name == "C" and unit == "K" else ""
+        raise InputError(f"{what()} is in {unit_name}, which is not a {_kind(unit)}; {example}{hint}") from error
+
+
+# A quantity is a number and a unit, and a unit is names with small whole exponents, *, / and brackets. The grammar is
+# checked here and pint only converts: its own parser evaluates arithmetic ("9**9**9 m" never ends), takes "1 200 m"
+# for 200 m, and reads "1 degC/min" as 274.15 K/min.
+LONGEST = 100
+"""Characters of a unit; no unit in use comes near."""
+_NUMBER = re.compile(
+    r"[+-]? ?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\d.])|[+-]?(?:inf|nan)\b", re.ASCII | re.IGNORECASE
+)
+_POWER_OF_TEN = re.compile(r"\s*[*·×]?\s*(?:10(?:\*\*|\^)|1e)([+-]?\d{1,2})(?=[\s*/·]|$)", re.ASCII)
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name>[^\W\d]\w*|%|°[CF])(?P<power>(?:\s*(?:\*\*|\^)\s*(?:\([+-]?\d\)|[+-]?\d)|(?<=[^\W\d])-\d)(?![\w.]))?"
+    r"|(?P<one>1)(?=\s*/)|(?P<operator>[*·/])|(?P<open>\()|(?P<close>\)(?P<all>\s*(?:\*\*|\^)\s*[+-]?\d(?![\w.]))?))"
+)
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+
+
+@lru_cache(maxsize=1024)
+def _unit(text: str) -> tuple[float, Any] | None:
+    """The power of ten before a unit and the unit, as pint has it; None where the text is no unit."""
+    import pint
+
+    if len(text) > LONGEST:
+        return None
+    text = re.sub(r"[⁺⁻]?[⁰¹²³⁴-⁹]+", lambda match: "^" + match[0].translate(_SUPERSCRIPTS), text)
+    power = _POWER_OF_TEN.match(text)
+    plain = _arranged(text if power is None else text[power.end() :], started=power is not None)
+    if plain is None:
+        return None
+    try:
+        given = registry().parse_units(plain)
+    except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError, AssertionError):
+        return None
+    return float(f"1e{power[1]}") if power else 1.0, given
+
+
+def _arranged(text: str, *, started: bool) -> str | None:
+    """A unit as pint is to read it, every sign of multiplication written; None where the text is no unit.
+
+    `started` says that something stands before it, so that it may begin with an operator.
+    """
+    out: list[str] = []
+    after_operand, depth, place = started, 0, 0
+    text = text.strip()
+    while place < len(text):
+        token = _TOKEN.match(text, place)
+        if token is None:
+            return None
+        place = token.end()
+        operator = "/" if token["name"] == "per" else token["operator"]
+        if operator:
+            # "/nm" is a unit, and so is the "*m" of "3*m"; an operator after an operator is not
+            if not after_operand and out:
+                return None
+            out.append(("1/" if operator == "/" else "") if not out else operator.replace("·", "*"))
+            after_operand = False
+            continue
+        if token["close"]:
+            if not after_operand or not depth:
+                return None
+            depth -= 1
+            out.append(")" + (token["all"] or "").replace(" ", ""))
+            continue
+        if after_operand and out:
+            out.append("*")
+        if token["open"]:
+            depth += 1
+            out.append("(")
+            after_operand = False
+            continue
+        exponent = re.sub(r"[^\d-]", "", token["power"] or "")
+        name = {"°C": "degC", "°F": "degF", "%": "percent"}.get(token["name"], token["name"]) or "1"
+        out.append(f"{name}**{exponent}" if exponent else name)
+        after_operand = True
+    return None if depth or (out and not after_operand) else "".join(out)
 
 
 def tidy(number: float) -> float:
@@ -131,13 +219,7 @@ def _kind(unit: str) -> str:
 
 def is_unit(text: str) -> bool:
     """Whether a text is a unit, of whatever dimension."""
-    import pint
-
-    try:
-        registry().Unit(text)
-    except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError, AssertionError, TokenError):
-        return False
-    return True
+    return text.strip() == "1" or _unit(text.strip()) is not None
 
 
 def factor_to_si(unit: str, si_unit: str, *, field: str = "unit") -> float:
@@ -162,8 +244,16 @@ def factor_to_si(unit: str, si_unit: str, *, field: str = "unit") -> float:
     InputError
         Unknown unit or wrong dimension, or a temperature scale with an offset.
     """
-    if not unit.strip() and not si_unit.strip():
+    if unit.strip() in ("", "1") and not si_unit.strip():
         return 1.0
-    if unit.strip() in {"degC", "degF"}:
-        raise InputError(f"{field} = {unit!r} has an offset and cannot be a factor; use K")
-    return to_si(f"1 {unit}", si_unit, field=field)
+    parsed = _unit(unit.strip())
+    if parsed is None:
+        raise InputError(f'{field} = {shown(unit)} is not a unit; write one such as "{si_unit}"')
+    power, given = parsed
+    if f"{given}" in {"degree_Celsius", "degree_Fahrenheit"}:
+        raise InputError(f"{field} = {shown(unit)} has an offset and cannot be a factor; use K")
+    example = f'{field} needs a unit, for example "1 {si_unit}"'
+    factor = _in_unit(power, given, si_unit, lambda: f"{field} = {shown(f'1 {unit}')}", example)
+    if not (math.isfinite(factor) and factor > 0):
+        raise InputError(f"{field} = {shown(unit)} is not a finite number of {si_unit}")
+    return factor

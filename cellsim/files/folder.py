@@ -12,27 +12,49 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
+import lzma
 import math
 import os
 import shutil
+import socket
+import struct
 import tempfile
+import time
+import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from glob import escape as glob_escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cellsim.base import InputError
+from cellsim.base import Array, CellsimError, InputError
+from cellsim.base.errors import shortened
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Rows = Sequence[Sequence[str]]
 """A table as texts, row by row."""
+LOCK = ".lock"
+"""File in a folder that a process works in."""
+HALF = ".partial"
+"""End of the name of what is half made."""
+PATIENCE = 60.0
+"""How long a finished result waits for another process to leave its folder [s]."""
 SAMPLED = 1 << 28
 """Above this size a file is told apart by its size, its time of change and samples of its contents [byte]."""
 
@@ -60,7 +82,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # of a disk that is read-only: it was never there
+            partial.unlink()
         raise
 
 
@@ -83,10 +106,16 @@ def write_rows(path: str | Path, rows: Rows) -> Path:
     return Path(path)
 
 
-def write_netcdf(path: str | Path, data: xr.Dataset) -> Path:
-    """Write an xarray Dataset as NetCDF-4."""
+def write_netcdf(path: str | Path, data: xr.Dataset, encoding: Mapping[str, Any] | None = None) -> Path:
+    """Write an xarray Dataset as NetCDF-4, made in memory first.
+
+    HDF5 keeps what it could not write on a full disk and tries again in its destructors: forty tracebacks, and then the
+    process dies by a signal (5 of 5). Bytes that are complete are written as any other.
+    """
+    content = io.BytesIO()
+    data.to_netcdf(content, engine="h5netcdf", encoding=dict(encoding or {}))
     with replacing(path) as partial:
-        data.to_netcdf(partial, engine="h5netcdf")
+        partial.write_bytes(content.getvalue())
     return Path(path)
 
 
@@ -110,28 +139,6 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Any], *, compressed: boo
             stream.flush()
             os.fsync(stream.fileno())
     return Path(path)
-
-
-def read_json(path: str | Path, *, what: str = "the file") -> Any:
-    """Read a JSON file that this project wrote.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    what : str
-        What it should be, for the message: ``"the record of a run"``.
-
-    Raises
-    ------
-    InputError
-        It is not there, or no JSON.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read as {what} ({reason})") from error
 
 
 def plain(value: Any) -> Any:
@@ -190,6 +197,328 @@ def write_values(path: str | Path, value: Any) -> Path:
     return write_arrays(path, {**arrays, "structure": np.array(structure)})
 
 
+# ---- reading back -----------------------------------------------------------------------------------------------
+#
+# What is read is a user's input, whoever wrote it: a file may be damaged, cut short, of another program, or say that
+# it holds more than this machine. Sizes are read from headers and compared with the memory at hand before anything is
+# read; types and shapes are checked before anything is used.
+
+LARGEST_TEXT = 1 << 28
+"""The largest text that is read into memory at once [byte]."""
+_OF_PACKERS = (struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+_OF_READERS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, EOFError, ArithmeticError)
+UNREADABLE: tuple[type[Exception], ...] = (*_OF_READERS, *_OF_PACKERS, AssertionError)
+"""What readers of arrays raise for a file they cannot read."""
+Shape = tuple[int | str, ...]
+"""Lengths of an array; the same word stands for the same length in all arrays of a file."""
+
+
+def read_bytes(path: str | Path, *, largest: int = LARGEST_TEXT, what: str = "") -> bytes:
+    """All of a file; a device that never ends is refused as a file too large is.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    largest : int
+        Longest that is read [byte].
+    what : str
+        What it should be, for the message.
+
+    Raises
+    ------
+    InputError
+        It is not there, cannot be read, or is larger.
+    """
+    try:
+        with open(path, "rb") as stream:
+            raw = stream.read(largest + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read{f' as {what}' if what else ''} ({reason})") from None
+    if len(raw) > largest:
+        raise InputError(f"{path}: holds more than {largest / 1e6:.0f} MB, which no such file does; name another one")
+    return raw
+
+
+def read_json(path: str | Path, *, what: str = "the file") -> Any:
+    """Read a JSON file that this project wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    what : str
+        What it should be, for the message: ``"the record of a run"``.
+
+    Raises
+    ------
+    InputError
+        It is not there, or no JSON.
+    """
+    raw = read_bytes(path, what=what)
+    try:
+        return json.loads(raw.decode("utf-8"))
+    except RecursionError:
+        raise InputError(f"{path}: cannot be read as {what} (lists in one another, too deep)") from None
+    except ValueError as error:
+        raise InputError(f"{path}: cannot be read as {what} ({error})") from None
+
+
+def memory_at_hand() -> float:
+    """Memory that this process can still have [byte]; infinity where the system does not say."""
+    limits = [math.inf]
+    try:
+        fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        limits.append(1024.0 * int(fields["MemAvailable"].split()[0]))
+        group = Path("/sys/fs/cgroup")  # what a container may use, inside the container
+        limits.append(float((group / "memory.max").read_text()) - float((group / "memory.current").read_text()))
+    except (OSError, ValueError, KeyError):
+        pass  # another system, or no limit ("max")
+    return max(0.0, min(limits))
+
+
+def check_memory(wanted: float, what: str) -> None:
+    """Refuse what does not fit into memory.
+
+    Parameters
+    ----------
+    wanted : float
+        Size in memory [byte].
+    what : str
+        What it is, the beginning of the message.
+
+    Raises
+    ------
+    InputError
+        It is more than there is.
+    """
+    at_hand = memory_at_hand()
+    if wanted > at_hand:
+        raise InputError(
+            f"{what} would take {wanted / 1e9:.3g} GB of memory, and {at_hand / 1e9:.3g} GB are at hand; mend the file "
+            f"where that is not its size, or use a larger machine"
+        )
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of an array in it, before the array is read; `unit` where a data set of HDF5 names its own."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    unit: str = ""
+
+    @property
+    def size(self) -> float:
+        """In memory [byte]."""
+        return math.prod(map(float, self.shape)) * max(1, self.dtype.itemsize)
+
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def _is_hdf5(path: Path) -> bool:
+    return path.suffix.lower() in (".h5", ".hdf", ".hdf5", ".nxs", ".nc")
+
+
+def array_headers(path: str | Path, *, what: str = "a .npz or .h5 file of arrays") -> dict[str, Header]:
+    """What the arrays of a .npz or HDF5 file are, by name; nothing of them is read.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    what : str
+        What it should be, for the message.
+
+    Raises
+    ------
+    InputError
+        It is no such file.
+    """
+    path = Path(path)
+    headers: dict[str, Header] = {}
+    with reading(path, what):
+        if _is_hdf5(path):
+            import h5py
+
+            def add(name: str, item: Any) -> None:
+                if isinstance(item, h5py.Dataset):
+                    unit = item.attrs.get("units", item.attrs.get("unit", ""))
+                    unit = unit.decode(errors="replace") if isinstance(unit, bytes) else str(unit)
+                    headers[name] = Header(tuple(item.shape or ()), item.dtype, unit)
+
+            with h5py.File(path, "r") as file:
+                file.visititems(add)
+        else:
+            with zipfile.ZipFile(path) as archive:
+                for member in archive.infolist():
+                    with archive.open(member) as stream:
+                        shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
+                    if any(length < 0 for length in shape):
+                        raise ValueError(f"an array of shape {shape}")
+                    headers[member.filename.removesuffix(".npy")] = Header(shape, dtype)
+    return headers
+
+
+def read_arrays(
+    path: str | Path, names: Sequence[str] | None = None, *, what: str = "a .npz or .h5 file of arrays"
+) -> dict[str, NDArray[Any]]:
+    """The arrays of a .npz or HDF5 file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    names : sequence of str, optional
+        Those to read, where they are there; all when left out.
+    what : str
+        What it should be, for the message.
+
+    Returns
+    -------
+    dict
+        Name -> array, as stored.
+
+    Raises
+    ------
+    InputError
+        It is no such file, or larger in memory than there is.
+    """
+    path = Path(path)
+    headers = array_headers(path, what=what)
+    headers = {name: header for name, header in headers.items() if names is None or name in names}
+    check_memory(sum(header.size for header in headers.values()), f"{path}: by what it says of itself it")
+    with reading(path, what):
+        if _is_hdf5(path):
+            import h5py
+
+            with h5py.File(path, "r") as file:
+                return {name: np.asarray(file[name][()]) for name in headers}
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in headers}
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Whatever a reader of arrays raises for a damaged file, as one sentence.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    what : str
+        What it should be, for the message.
+
+    Raises
+    ------
+    InputError
+        The reader failed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a reader thinks of a damaged file is said below, once
+            yield
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UNREADABLE as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+        raise InputError(f"{path}: cannot be read as {what} ({shortened(reason, 200)})") from error
+
+
+def numbers(
+    arrays: Mapping[str, Any],
+    name: str,
+    shape: Shape | None = None,
+    *,
+    where: str,
+    finite: bool = True,
+    lengths: dict[str, int] | None = None,
+) -> Array:
+    """An array that was read, as floats.
+
+    Parameters
+    ----------
+    arrays : mapping
+        What was read.
+    name : str
+        Of the array.
+    shape : tuple, optional
+        A length or a word for each axis; any shape when left out.
+    where : str
+        The file, for the message.
+    finite : bool
+        Whether NaN and infinity are refused.
+    lengths : dict, optional
+        The lengths that words stand for; those of this array are added to it.
+
+    Returns
+    -------
+    array of float
+
+    Raises
+    ------
+    InputError
+        It is missing, holds no real numbers, or has another shape.
+    """
+    if name not in arrays:
+        raise InputError(f'{where}: holds no array "{name}"; found {", ".join(map(str, arrays)) or "nothing"}')
+    values = np.asarray(arrays[name])
+    if values.dtype.kind not in "iuf":
+        raise InputError(f"{where}: {name} must hold real numbers, it holds {values.dtype}")
+    known = {} if lengths is None else lengths
+    if shape is not None:
+        if values.ndim == len(shape):
+            for length, word in zip(values.shape, shape, strict=True):
+                if isinstance(word, str):
+                    known.setdefault(word, length)
+        wanted = tuple(known.get(word, word) if isinstance(word, str) else word for word in shape)
+        if values.shape != wanted:
+            allowed = ", ".join(map(str, shape))
+            raise InputError(
+                f"{where}: {name} must have shape ({allowed})"
+                + (f" = {wanted}" if wanted != shape else "")
+                + f", it has {values.shape}"
+            )
+    result: Array = values.astype(np.float64)
+    if finite and not np.all(np.isfinite(result)):
+        raise InputError(f"{where}: {name} holds {int((~np.isfinite(result)).sum())} values that are no finite number")
+    return result
+
+
+def read_netcdf(path: str | Path, *, what: str = "a NetCDF-4 file of this project") -> xr.Dataset:
+    """Read a dataset that :func:`write_netcdf` wrote; times stay numbers.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    what : str
+        What it should be, for the message.
+
+    Returns
+    -------
+    xarray.Dataset
+        All of it, in memory.
+
+    Raises
+    ------
+    InputError
+        It is no such file, or larger in memory than there is.
+    """
+    path = Path(path)
+    headers = array_headers(path, what=what) if path.is_file() else {}
+    check_memory(sum(header.size for header in headers.values()), f"{path}: by what it says of itself it")
+    with reading(path, what):
+        import xarray as xr
+
+        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as data:
+            return data.load()
+
+
 def read_values(path: str | Path) -> Any:
     """What :func:`write_values` wrote.
 
@@ -199,23 +528,25 @@ def read_values(path: str | Path) -> Any:
         It is no such file.
     """
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_arrays(path, what="values")
+    except InputError as error:
+        raise InputError(f"{path}: cannot be read back ({str(error).removeprefix(f'{path}: ')}); remove it") from error
 
-        def value(item: Any) -> Any:
-            ((kind, inner),) = item.items()
-            if kind == "array":
-                return arrays[inner]
-            if kind == "scalar":
-                return value(inner)[()]
-            if kind == "mapping":
-                return {key: value(each) for key, each in inner}
-            if kind in ("list", "tuple"):
-                return {"list": list, "tuple": tuple}[kind](value(each) for each in inner)
-            return inner
+    def value(item: Any) -> Any:
+        ((kind, inner),) = item.items()
+        if kind == "array":
+            return arrays[inner]
+        if kind == "scalar":
+            return value(inner)[()]
+        if kind == "mapping":
+            return {key: value(each) for key, each in inner}
+        if kind in ("list", "tuple"):
+            return {"list": list, "tuple": tuple}[kind](value(each) for each in inner)
+        return inner
 
+    try:
         return value(json.loads(str(arrays.pop("structure"))))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read back ({error}); remove it") from error
 
 
@@ -277,10 +608,17 @@ def work_folder(directory: str | Path) -> Iterator[Path]:
     there = directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        yield directory
+        with alone_in(directory):
+            yield directory
     finally:
-        if not there and not any(directory.iterdir()):  # refused input, say: nothing to go on from
-            directory.rmdir()
+        if not there:  # refused input, say: nothing to go on from
+            _remove_empty(directory)
+
+
+def _remove_empty(directory: Path) -> None:
+    """Remove a folder that holds nothing but empty folders."""
+    if directory.is_dir() and not any(path.is_file() for path in directory.rglob("*")):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager
@@ -308,14 +646,138 @@ def result_folder(directory: str | Path, *, last: str = "summary.json", stale: S
     """
     directory = check_writable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as name:
-        fresh = Path(name)
-        yield fresh
-        directory.mkdir(exist_ok=True)
-        for old in (last, *stale):
-            (directory / old).unlink(missing_ok=True)
-        for path in sorted(fresh.iterdir(), key=lambda path: (path.name == last, path.name)):
-            shutil.move(path, directory / path.name)
+    _sweep(directory)
+    there = directory.exists()
+    try:
+        with _own_folder(directory) as fresh:
+            yield fresh
+            directory.mkdir(exist_ok=True)
+            with alone_in(directory, patience=PATIENCE):
+                for old in (last, *stale):
+                    (directory / old).unlink(missing_ok=True)
+                for path in sorted(fresh.iterdir(), key=lambda path: (path.name == last, path.name)):
+                    shutil.move(path, directory / path.name)
+    except OSError as error:
+        raise CellsimError(f"{directory}: cannot be written ({error.strerror or error})") from error
+    finally:
+        if not there:
+            _remove_empty(directory)
+
+
+@contextmanager
+def _own_folder(directory: Path) -> Iterator[Path]:
+    """A hidden folder beside a result's, locked while its process lives."""
+    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", suffix=HALF, dir=directory.parent) as name:
+        if fcntl is None:
+            yield Path(name)
+            return
+        lock = os.open(name, os.O_RDONLY)
+        try:
+            _try_lock(lock)
+            yield Path(name)
+        finally:
+            os.close(lock)
+
+
+def _sweep(directory: Path) -> None:
+    """Remove what killed processes left half made beside a result's folder; those that live hold a lock."""
+    own = f"{glob_escape(f'.{directory.name}-')}*{HALF}"
+    for path in (*directory.parent.glob(".cellsim-????????"), *directory.parent.glob(own)):
+        if fcntl is None or not path.is_dir():
+            continue
+        with suppress(OSError):  # gone meanwhile, or somebody else's
+            lock = os.open(path, os.O_RDONLY)
+            try:
+                if _try_lock(lock):
+                    shutil.rmtree(path, ignore_errors=True) if path.name.endswith(HALF) else path.rmdir()
+            finally:
+                os.close(lock)
+
+
+def _try_lock(file: int) -> bool:
+    """Whether this process now has the lock of an open file; the system takes it back when the process ends."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+_held: set[Path] = set()
+
+
+@contextmanager
+def alone_in(directory: Path, *, patience: float = 0.0) -> Iterator[None]:
+    """Work in a folder of results that no other process works in.
+
+    The lock is the system's: that of a process that was killed is free again. Where there are no such locks, no check.
+
+    Parameters
+    ----------
+    directory : Path
+        It exists.
+    patience : float
+        How long to wait for another process [s].
+
+    Raises
+    ------
+    InputError
+        Another process works in it.
+    """
+    place = directory.resolve()
+    if fcntl is None or place in _held:
+        yield
+        return
+    path = place / LOCK
+    begun = time.monotonic()
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        # the file may have been removed between opening and locking it: then it is the lock of nobody
+        if _try_lock(lock) and path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
+            break
+        holder = os.read(lock, 200).decode("utf-8", "replace").strip() or "another process"
+        os.close(lock)
+        if time.monotonic() - begun > patience:
+            raise InputError(
+                f"{directory}: {holder} is working in it; wait until that has ended, or name another folder"
+            )
+        time.sleep(0.05)
+    _held.add(place)
+    try:
+        os.truncate(lock, 0)
+        os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        _held.discard(place)
+        path.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def check_room(directory: Path, wanted: float, what: str) -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Parameters
+    ----------
+    directory : Path
+        An existing folder on that disk.
+    wanted : float
+        Room needed [byte].
+    what : str
+        What needs it, for the message.
+
+    Raises
+    ------
+    InputError
+        There is less.
+    """
+    free = shutil.disk_usage(directory).free
+    if wanted > free:
+        raise InputError(
+            f"{directory}: {what} needs {wanted / 1e6:.3g} MB and the disk has {free / 1e6:.3g} MB free; make room, or "
+            f"name another folder"
+        )
 
 
 # ---- contents ---------------------------------------------------------------------------------------------------

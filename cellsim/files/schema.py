@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
-from cellsim.base import InputError, RangeError, to_si
+from cellsim.base import InputError, RangeError, shown, to_si
 
 D = TypeVar("D")
 
@@ -34,6 +34,8 @@ class _Required:
 
 
 REQUIRED: Final = _Required()
+LARGEST = 10_000_000
+"""Bytes of a TOML file; a transport set with covariance has ten thousand."""
 
 
 def read_toml(path: str | Path) -> Table:
@@ -54,15 +56,15 @@ def read_toml(path: str | Path) -> Table:
     InputError
         If the file is missing, is not UTF-8 text or is not TOML.
     """
+    from cellsim.files.folder import read_bytes  # which brings numpy, and `mdcoeffs --help` does without
+
     path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        text = read_bytes(path, largest=LARGEST).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a text file in UTF-8") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     return parse_toml(text, path)
 
 
@@ -76,9 +78,53 @@ def parse_toml(text: str, path: str | Path = "<text>") -> Table:
     """
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise InputError(f"{path}: not valid TOML: lists or tables in one another, too deep to be read") from None
+    except ValueError as error:  # beside its own kind the reader lets through what int() says of 4300 digits and more
         raise InputError(f"{path}: not valid TOML: {error}") from None
+    _check_integers(data, path)
     return Table(data, Path(path), "", text)
+
+
+def _check_integers(data: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse integers of more than 64 bits, as TOML does: no float or array holds them."""
+    waiting: list[tuple[str, Any]] = [("", data)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [(f"{name}.{key}" if name else key, inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [(f"{name}[{k}]", inner) for k, inner in enumerate(value)]
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise InputError(f"{path}: {name} = {shown(value)} must be a whole number of at most 19 digits")
+
+
+def read_json_table(path: str | Path, *, what: str = "the file") -> Table:
+    """Numbers that this project wrote as JSON, read with the same strictness.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    what : str
+        What it should be, for the message.
+
+    Returns
+    -------
+    Table
+        A number that did not exist is null there, and absent here.
+
+    Raises
+    ------
+    InputError
+        It is not there, or no JSON object.
+    """
+    from cellsim.files.folder import read_json
+
+    data = read_json(path, what=what)
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: cannot be read as {what} (it is a {type(data).__name__})")
+    return Table({key: value for key, value in data.items() if value is not None}, Path(path))
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
@@ -132,8 +178,8 @@ class Table:
     def error(self, key: str, complaint: str) -> InputError:
         """An error to raise: file, key, value (where there is one) and `complaint`, such as ``"must be positive"``."""
         value = self.data.get(key)
-        shown = f" = {value!r}" if key in self.data and not isinstance(value, dict | list) else ""
-        return InputError(f"{self.where(key)}{shown} {complaint}")
+        stated = f" = {shown(value)}" if key in self.data and not isinstance(value, dict | list) else ""
+        return InputError(f"{self.where(key)}{stated} {complaint}")
 
     @contextmanager
     def located(self) -> Iterator[None]:
@@ -322,7 +368,7 @@ class Table:
             raise self.error(key, "must be a list of numbers")
         for k, entry in enumerate(value):
             if isinstance(entry, bool) or not isinstance(entry, int | float) or not math.isfinite(entry):
-                raise InputError(f"{self.where(key)}[{k}] = {entry!r} must be a finite number")
+                raise InputError(f"{self.where(key)}[{k}] = {shown(entry)} must be a finite number")
         return [float(entry) for entry in value]
 
     def quantities(self, key: str, unit: str, default: Any = REQUIRED) -> list[float]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import Array, InputError
+from cellsim.files.folder import check_room
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.parameters import Space
 from cellsim.fit.problem import Problem
@@ -152,6 +153,8 @@ def sample(
                 f"not {count} in {space.size}; choose another file"
             )
         begun = int(backend.iteration) if backend.initialized else 0
+        # HDF5 does not survive a disk that fills while it writes
+        check_room(Path(file).parent, 10.0 * max(0, steps - begun) * count * (space.size + 2), "the posterior's chain")
         _mark(backend, fit, str(file))
     generator = np.random.default_rng(seed)
     with holding(partial(log_posterior, fit.problem, levels=fit.levels), workers) as of_points:

@@ -10,6 +10,7 @@ thousands, is refused. Times stay on the clock of the file, as those of profiles
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +19,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cellsim.base import Array, InputError, factor_to_si
-from cellsim.instruments.tables import Column, DataTable, decimal_mark, is_error, make_table, parse_table, read_text
+from cellsim.base import Array, InputError, factor_to_si, shown
+from cellsim.instruments.tables import (
+    Column,
+    DataTable,
+    decimal_mark,
+    is_error,
+    make_table,
+    parse_number,
+    parse_table,
+    read_text,
+)
 
 ROLES = ("time", "voltage", "current")
 SI_UNITS: Mapping[str, Sequence[str]] = {"time": ["s"], "voltage": ["V"], "current": ["A/m^2", "A"]}
@@ -349,8 +359,11 @@ def _parse_dta(path: Path, text: str) -> tuple[DataTable, float | None, tuple[st
         if len(cells) > 1 and cells[1].strip().upper() == "TABLE":  # the number of rows may be missing
             begin.append((k, cells[0].strip(), cells[2] if len(cells) > 2 else ""))
         elif cells[0] == "AREA" and len(cells) > 2:
-            mark = decimal_mark([cells[2]], f"{path}: AREA")
-            area = float(cells[2].replace(mark, ".")) * factor_to_si("cm^2", "m^2")
+            stated = cells[2].strip()
+            number = parse_number(stated.replace(decimal_mark([stated], f"{path}: AREA"), "."))
+            if number is None or not 0 < number < math.inf:
+                raise InputError(f"{path}: row {k + 1}: AREA = {shown(stated)} is no positive number of cm^2")
+            area = number * factor_to_si("cm^2", "m^2")
     curves = [entry for entry in begin if entry[1].startswith("CURVE")]
     if not curves:
         listed = ", ".join(name for _, name, _ in begin) or "none"

@@ -17,12 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
-from cellsim.base import Array, InputError, factor_to_si, is_unit
+from cellsim.base import Array, InputError, factor_to_si, is_unit, shown
+from cellsim.files.folder import read_bytes
 from cellsim.files.schema import Table, did_you_mean
 
 DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma"}
 MISSING = ("", "nan", "na", "n/a", "-")
 """What stands in a cell for a point that was not measured, where points may be missing."""
+BEYOND = 1e100
+"""No measurement in any unit reaches it; squares of larger numbers overflow."""
 NO_UNIT = ("", "1", "counts", "photons")
 """What stands for a pure number in a heading."""
 
@@ -358,7 +361,7 @@ class DataTable:
             values = np.array([c.replace(",", ".") if self.delimiter != "," else c for c in cells], dtype=float)
         except ValueError:
             values = np.full(len(cells), np.nan)
-        if np.all(np.isfinite(values)) and not any("_" in cell or cell.count(",") > 1 for cell in cells):
+        if np.all(np.abs(values) < BEYOND) and not any("_" in cell or cell.count(",") > 1 for cell in cells):
             return values
         return np.array([self._number(cell, k, line) for cell, line in zip(cells, self.lines, strict=True)])
 
@@ -368,9 +371,11 @@ class DataTable:
             raise InputError(f"{where} is empty; fill it or take the row out")
         number = parse_number(text, self.delimiter)
         if number is None:
-            raise InputError(f"{where}: {text!r} is not a number; mend it or take the row out")
+            raise InputError(f"{where}: {shown(text)} is not a number; mend it or take the row out")
+        if math.isfinite(number) and abs(number) >= BEYOND:
+            raise InputError(f"{where}: {shown(text)} is no number of a measurement; mend it or take the row out")
         if not math.isfinite(number):
-            raise InputError(f"{where}: {text!r} is not a finite number; fill it or take the row out")
+            raise InputError(f"{where}: {shown(text)} is not a finite number; fill it or take the row out")
         return number
 
     def increasing(self, values: Array, heading: str) -> None:
@@ -529,10 +534,7 @@ def read_text(path: str | Path, *, binary: str = "not a text table") -> str:
     InputError
         A missing or a binary file.
     """
-    try:
-        raw = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    raw = read_bytes(path)
     if b"\0" in raw:
         raise InputError(f"{path}: {binary}")
     try:

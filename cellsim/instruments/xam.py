@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cellsim.base import Array, InputError, factor_to_si
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.files.folder import numbers, read_arrays
 from cellsim.instruments.attenuation import Attenuation
 from cellsim.instruments.looks import state_at
 from cellsim.instruments.measurement import ConcentrationMap
@@ -520,26 +521,20 @@ def read_intensity(
 
 
 def _read_npz(path: Path) -> tuple[Array, Array, Array, Array | None, Array | None]:
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read as npz ({error})") from None
-    for name in ("time", "position", "intensity"):
-        if name not in arrays:
-            raise InputError(f'{path}: holds no array "{name}"; found {", ".join(arrays) or "none"}')
+    arrays = read_arrays(path, what="npz")
     factors = {
         axis: factor_to_si(str(arrays.get(f"{axis}_unit", si)), si, field=f"{path}: {axis}_unit")
         for axis, si in (("time", "s"), ("position", "m"))
     }
-    optional = [np.asarray(arrays[n], dtype=float) if n in arrays else None for n in ("monitor", "error")]
-    return (
-        np.asarray(arrays["time"], dtype=float) * factors["time"],
-        np.asarray(arrays["position"], dtype=float) * factors["position"],
-        np.asarray(arrays["intensity"], dtype=float),
-        optional[0],
-        optional[1],
-    )
+    lengths: dict[str, int] = {}
+
+    def read(name: str, *shape: str) -> Array:
+        return numbers(arrays, name, shape, where=str(path), lengths=lengths)
+
+    time, position = read("time", "times") * factors["time"], read("position", "positions") * factors["position"]
+    intensity = read("intensity", "times", "positions")
+    monitor, error = (np.asarray(arrays[n], dtype=float) if n in arrays else None for n in ("monitor", "error"))
+    return time, position, intensity, monitor, error
 
 
 @dataclass(frozen=True)

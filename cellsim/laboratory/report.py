@@ -10,7 +10,7 @@ from typing import Any
 from cellsim.base import CellsimError, InputError
 from cellsim.electrolyte.set_file import list_sets, load_set
 from cellsim.files.folder import result_folder, write_json, write_netcdf
-from cellsim.files.schema import parse_toml
+from cellsim.files.schema import read_toml
 from cellsim.laboratory import EXPERIMENTS, Bench, InstrumentNoise, Record, bench_of
 from cellsim.model.plan import layer_of
 from cellsim.run.case import load_case
@@ -109,10 +109,7 @@ def _is_case(source: str | Path) -> bool:
     path = Path(source)
     if str(source) in list_sets() or not path.is_file():
         return False
-    try:
-        return "cell" in parse_toml(path.read_text(encoding="utf-8"), path).data
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+    return "cell" in read_toml(path)
 
 
 def catalogue() -> list[str]:

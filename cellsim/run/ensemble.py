@@ -25,7 +25,7 @@ from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import read_values, replacing, write_values
+from cellsim.files.folder import read_values, write_values
 from cellsim.run.simulation import simulate
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
@@ -206,8 +206,7 @@ class _Store:
             return
         name = self.names[outcome.index]
         if isinstance(outcome.value, Solution):
-            with replacing(self.folder / f"{name}.nc") as partial_file:
-                outcome.value.to_netcdf(partial_file)
+            outcome.value.to_netcdf(self.folder / f"{name}.nc")
         else:
             write_values(self.folder / f"{name}.npz", outcome.value)
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from cellsim.base import ConvergenceError, InputError, RangeError
 from cellsim.drawing import page
-from cellsim.files.folder import check_writable, plain, result_folder, write_json, write_text
+from cellsim.files.folder import check_writable, plain, read_json, result_folder, write_json, write_text
+from cellsim.files.schema import read_json_table
 from cellsim.model.closed_forms import bruce_vincent, current_fraction
 from cellsim.model.plan import layer_of
 from cellsim.model.steady import limiting_current
@@ -249,11 +250,33 @@ def write_run(
     return Kept(directory, summary, beside)
 
 
+def drawer(case: Case, solution: Solution) -> Callable[[Path], None]:
+    """What draws the figures of a run and writes its report into a folder.
+
+    Parameters
+    ----------
+    case : Case
+        What was run.
+    solution : Solution
+        What came out.
+
+    Returns
+    -------
+    callable
+        Of the folder.
+    """
+
+    def draw(directory: Path) -> None:
+        write_report(solution, directory, case, figures=write_figures(solution, directory, case=case))
+
+    return draw
+
+
 def is_finished(directory: Path) -> bool:
     """Whether a folder holds a run that reached its end."""
     try:
-        return json.loads((directory / SUMMARY).read_text(encoding="utf-8")).get("exit_code") == 0
-    except (OSError, ValueError, AttributeError):
+        return bool(read_json(directory / SUMMARY)["exit_code"] == 0)
+    except (InputError, LookupError, TypeError):
         return False
 
 
@@ -286,9 +309,9 @@ def read_run(directory: str | Path, case_path: str | Path | None = None) -> tupl
     solution = read_solution(directory)
     if case_path is None:
         try:
-            case_path = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))["case"]
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{directory / SUMMARY}: cannot be read; say where the case was with --case") from error
+            case_path = read_json_table(directory / SUMMARY, what="the summary of a run").string("case")
+        except InputError as error:
+            raise InputError(f"{error}; say where the case was with --case") from error
     try:
         return load_case(directory / CASE, folder=Path(str(case_path)).parent), solution
     except InputError as error:
@@ -330,8 +353,12 @@ def export_csv(solution: Solution, directory: str | Path) -> list[Path]:
     list of Path
         The files written.
     """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    with result_folder(directory, last="velocities.csv") as fresh:
+        names = [path.name for path in _write_csv(solution, fresh)]
+    return [Path(directory) / name for name in names]
+
+
+def _write_csv(solution: Solution, directory: Path) -> list[Path]:
     data = solution.dataset
     groups = {"series": ("time",), "cells": ("time", "x"), "faces": ("time", "face"), "velocities": ("time", "face")}
     written = []
@@ -465,6 +492,9 @@ def _step(entry: object) -> tuple[str, ...]:
 
 
 def _versions(solution: Solution) -> str:
-    versions = json.loads(str(solution.attributes.get("versions", "{}")))
-    text = ", ".join(f"{name} {version}" for name, version in versions.items())
+    try:
+        versions = json.loads(str(solution.attributes.get("versions", "{}")))
+        text = ", ".join(f"{name} {version}" for name, version in versions.items())
+    except (ValueError, AttributeError, RecursionError):  # of a damaged file; the page can do without
+        text = "versions not known"
     return f"{text}; solver {solution.attributes.get('solver', 'unknown')}; {solution.attributes.get('created', '')}"

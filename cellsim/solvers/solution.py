@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base import Array, InputError
+from cellsim.base import Array, InputError, shown
 from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.files.folder import numbers, read_netcdf, write_netcdf
 from cellsim.model import equations
 from cellsim.solvers.grid import cell_resistances
 
@@ -57,6 +60,18 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "thickness": (("time",), "m", "thickness of the electrolyte"),
     "salt_inventory": (("time",), "mol/m^2", "salt per electrode area"),
 }
+ALWAYS_FINITE = (
+    "step",
+    "i",
+    "c",
+    "c_face",
+    "position",
+    "position_face",
+    "interface_shift",
+    "salt_inventory",
+    "v_minus",
+)
+"""Variables that every kept state has; others, such as chi where the salt is used up, may be no number."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +165,7 @@ class Solution:
     def to_netcdf(self, path: str | Path) -> None:
         """Write NetCDF4 with units and provenance."""
         # shuffled, the bytes that neighbouring values share lie together: a sixth smaller, in a third of the time
-        encoding = {name: {"zlib": True, "shuffle": True} for name in self.arrays}
-        self.dataset.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+        write_netcdf(path, self.dataset, {name: {"zlib": True, "shuffle": True} for name in self.arrays})
 
     @classmethod
     def from_netcdf(cls, path: str | Path) -> Solution:
@@ -162,23 +176,23 @@ class Solution:
         InputError
             If the file is missing or is not a cellsim result.
         """
-        import xarray as xr
-
-        if not Path(path).is_file():
-            raise InputError(f"{path}: no such result file")
-        try:
-            with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as data:
-                data = data.load()
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: not a NetCDF4 file of cellsim ({error})") from error
-        if "status" not in data.attrs or "time" not in data.coords:
-            raise InputError(f"{path}: not a cellsim result (no status attribute)")
-        attributes = dict(data.attrs)
-        status, message = attributes.pop("status"), attributes.pop("status_message")
-        log = tuple(json.loads(attributes.pop("steps", "[]")))
-        arrays = {str(name): variable.values for name, variable in data.data_vars.items()}
-        coordinates = {name: data[name].values for name in ("time", "x", "face")}
-        return cls(arrays, coordinates, str(status), str(message), attributes, log)
+        data = read_netcdf(path, what="the solution.nc of a run")
+        attributes = {str(name): value for name, value in data.attrs.items()}
+        status, message = (str(attributes.pop(name, "")) for name in ("status", "status_message"))
+        if status not in STATUSES:
+            raise InputError(f"{path}: not a result of cellsim run: its status is {shown(status)}")
+        lengths = {"frame": len(FRAMES)}
+        found: dict[str, Any] = {str(name): data[name].values for name in data.variables}
+        coordinates = {
+            name: numbers(found, name, (name,), where=str(path), lengths=lengths) for name in ("time", "x", "face")
+        }
+        if not lengths["time"] or np.any(np.diff(coordinates["time"]) < 0):
+            raise InputError(f"{path}: its times must be there and must not run backwards")
+        arrays = {
+            name: numbers(found, name, dims, where=str(path), lengths=lengths, finite=name in ALWAYS_FINITE)
+            for name, (dims, _, _) in VARIABLES.items()
+        }
+        return cls(arrays, coordinates, status, message, attributes, _steps(attributes.pop("steps", "[]"), path))
 
     def at(self, name: str, positions: Array, *, frame: str = "lab", origin_shift: float = 0.0) -> Array:
         """A velocity or concentration against time at fixed positions.
@@ -216,6 +230,21 @@ class Solution:
             for s, g, row in zip(shift, grid, values, strict=True)
         ]
         return np.array(rows)
+
+
+def _steps(text: object, path: str | Path) -> tuple[dict[str, Any], ...]:
+    """The log of a result file, one entry per protocol step."""
+    try:
+        steps = json.loads(str(text))
+        for entry in steps:
+            if not (isinstance(entry["drive"], str) and isinstance(entry["ended_by"], str)):
+                raise TypeError("drive and ended_by must be texts")
+            index, start, end = (operator.index(entry["index"]), float(entry["t_start"]), float(entry["t_end"]))
+            if index < 0 or not (math.isfinite(start) and math.isfinite(end)):
+                raise ValueError("index and times must be numbers")
+        return tuple(steps)
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise InputError(f"{path}: its list of steps cannot be read ({error})") from error
 
 
 # ---- from what a solver found to every variable ------------------------------------------------------------------

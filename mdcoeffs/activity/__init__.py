@@ -37,6 +37,7 @@ from mdcoeffs.activity.fluctuations import activity_from_sums
 from mdcoeffs.activity.result import ROUTES, Activity
 from mdcoeffs.activity.waves import WaveSums, WaveVectors, wave_vectors
 from mdcoeffs.analysis import Analysis, First, analyse
+from mdcoeffs.frames.snapshot import bins_over
 from mdcoeffs.frames.stream import Accumulator, Stream, open_stream
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 from mdcoeffs.structure.radial import RadialSums, make_pair
@@ -137,7 +138,8 @@ def _from_the_first_box(file: SpeciesFile, settings: ActivitySettings, first: Fi
         raise InputError(f"{stream.label}: has no box, and Kirkwood-Buff integrals need one")
     spacing = (snapshot.volume / (ions.size + solvent.size)) ** (1 / 3)
     vectors = wave_vectors(snapshot.box, settings.k_max or np.pi / spacing)
-    edges = settings.bin * np.arange(round(REACH * snapshot.heights.min() / settings.bin) + 1)
+    bins = bins_over(REACH * snapshot.heights.min(), settings.bin, "activity") + 1
+    edges = np.asarray(settings.bin * np.arange(bins), dtype=np.float64)
     return ActivityPass(settings, (ions.size, solvent.size), vectors, edges)
 
 

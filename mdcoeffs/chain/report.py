@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsim.base import Array
+from cellsim.base import Array, InputError
 from cellsim.drawing import page
 from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label, legend_above, points
 from cellsim.electrolyte.set_file import SetFile, parse_set
 from cellsim.files.folder import read_json, write_text
+from cellsim.files.schema import Table, read_json_table
 from mdcoeffs.chain.stage import Done
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ def write_report(
     shown = [folder / "transport.png", *(stages[f"chi {state}"].folder / "activity.png" for state in list(chis)[-1:])]
     notes = [f"{state}: {note}" for state, summary in matrices.items() for note in summary["notes"]]
     notes += [f"chi, {state}: {note}" for state, summary in chis.items() for note in summary["notes"]]
-    drift = _field_parts({name: read_json(path) for name, path in fields.items()})
+    drift = _field_parts(
+        {name: read_json_table(path, what="the result of mdcoeffs field") for name, path in fields.items()}
+    )
     parts = [
         *(page.warning(note) for note in notes),
         page.heading("What came out"),
@@ -186,21 +189,31 @@ def _consistency_table(rows: Sequence[Json]) -> tuple[list[str], list[list[str]]
     return head, cells
 
 
-def _field_parts(results: Mapping[str, Json]) -> list[str]:
+def _field_parts(results: Mapping[str, Table]) -> list[str]:
     parts = []
     for name, result in results.items():
-        labels = list(dict.fromkeys(entry["field"] for entry in result["differences"]))
+        differences = result.tables("differences")
+        labels = list(dict.fromkeys(entry.string("field") for entry in differences))
+        if not labels:
+            raise InputError(f"{result.file}: differences is empty; make it again with mdcoeffs field")
         rows = []
-        for entry in result["differences"]:
-            if entry["field"] != labels[-1]:
+        for entry in differences:
+            if entry.string("field") != labels[-1]:
                 continue
-            low, high = entry["interval"]
-            values = [f"{entry['at_rest']:.4g}", f"{entry['in_field']:.4g}", f"{low:+.3g} to {high:+.3g}"]
-            rows.append([entry["name"], *values, "yes" if entry["agrees"] else "no"])
-        p = result.get("p_linear")
+            low, high = entry.array("interval")
+            numbers = [f"{entry.number(key):.4g}" for key in ("at_rest", "in_field")]
+            rows.append(
+                [
+                    entry.string("name"),
+                    *numbers,
+                    f"{low:+.3g} to {high:+.3g}",
+                    "yes" if entry.boolean("agrees") else "no",
+                ]
+            )
+        p = result.number("p_linear", None)
         linear = "" if p is None else f"; the same κ at all fields: p = {p:.2g}"
         parts += [
-            page.paragraph(f"{name}: {result['c'] / 1000:.4g} mol/L, field: {labels[-1]}{linear}"),
+            page.paragraph(f"{name}: {result.number('c') / 1000:.4g} mol/L, field: {labels[-1]}{linear}"),
             page.table(["", "Ω at rest", "drift", "drift less Ω (95 %)", "agree"], rows),
         ]
     return parts

@@ -7,6 +7,7 @@ scratch file, mapped into memory: what fits stays there, and a checkpoint finds 
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -77,7 +78,13 @@ class ParticleStore:
                 f"the self part needs a scratch file of {human_size(size)}, but {path.parent} has {human_size(free)} "
                 f'free: give another folder as scratch, use a larger stride, or self = "none"'
             )
-        return ParticleStore(np.memmap(path, np.float64, "w+", shape=shape))
+        # A map of a sparse file dies by a signal, without a word, when the disk fills; its room is taken first.
+        with path.open("wb") as stream:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(stream.fileno(), 0, size)
+            else:
+                stream.truncate(size)
+        return ParticleStore(np.memmap(path, np.float64, "r+", shape=shape))
 
     @property
     def particles(self) -> int:

@@ -29,6 +29,38 @@ FOLLOW = ("", "whole", "unwrap")
 """How molecules are followed, from the least to the most: not at all; made whole; made whole and unwrapped."""
 
 
+MOST_BINS = 10_000_000
+"""Of a histogram over a box; more are a box in the wrong unit."""
+
+
+def bins_over(length: float, width: float, name: str) -> int:
+    """How many bins of a width lie over a length.
+
+    Parameters
+    ----------
+    length, width : float
+        Of the box, and of a bin [m].
+    name : str
+        What asks for them, for the message.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        So many that the length cannot be meant.
+    """
+    bins = length / width
+    if not bins <= MOST_BINS:
+        raise InputError(
+            f"{name}: {length:.3g} m hold {bins:.3g} bins of {width:.3g} m; a box of molecules is nanometres wide: "
+            f"[units] says what the numbers of arrays are in"
+        )
+    return round(bins)
+
+
 def inside(time: ArrayLike, start: float | None, stop: float | None) -> Bools:
     """Whether a time lies in the part of the run that is used, both ends included.
 

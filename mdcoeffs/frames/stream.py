@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import logging
 import time as clock
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -28,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints, Progress
-from cellsim.files.folder import write_arrays
+from cellsim.files.folder import read_arrays, write_arrays
 from mdcoeffs.frames.molecules import Molecules, check_density
 from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, FOLLOW, Snapshot, Stored, Walker, inside
 from mdcoeffs.inputs.arrays import (
@@ -596,10 +595,9 @@ def load_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, NDArra
     if not path.is_file():
         return None
     try:
-        with np.load(path) as archive:
-            state = {name: archive[name] for name in archive.files}
-        stored = json.loads(str(state.pop("identity")))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        state = read_arrays(path, what="a checkpoint")
+        stored = dict(json.loads(str(state.pop("identity"))))
+    except (InputError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is not a checkpoint of mdcoeffs; remove it and start again") from error
     wanted = json.loads(json.dumps(identity, sort_keys=True))
     if stored != wanted:

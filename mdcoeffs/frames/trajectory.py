@@ -10,6 +10,8 @@ import bz2
 import gc
 import gzip
 import logging
+import math
+import os
 import re
 import struct
 import sys
@@ -18,11 +20,13 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from xml.etree import ElementTree
 
 import MDAnalysis as mda
+import numba
 import numpy as np
 from MDAnalysis.exceptions import NoDataError, SelectionError
 from numpy.typing import NDArray
@@ -268,7 +272,12 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
 
 
 def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
+    assert path is not None
+    name = str(options.get("format") or path.suffix[1:]).upper()
     with _reading(path, "trajectory"):
+        places = check_structure(path, name, len(universe.atoms))
+        if places is not None:
+            check_packed(path, places[0])  # loading decodes the first frame
         universe.load_new(str(path), **options)
 
 
@@ -284,6 +293,8 @@ def _reading(path: Path | None, what: str) -> Iterator[None]:
         complaint = ""
         try:
             yield
+        except InputError:
+            raise
         except BAD_FILE as error:
             missing = "needs a reader that is not installed; install it, or convert the file, to XTC say"
             complaint = missing if isinstance(error, ImportError) else f"cannot be read as a {what}"
@@ -315,29 +326,31 @@ def _frames(universe: Any, files: Files, stride: int, begin: int) -> Iterator[tu
             _load(universe, path, options)
         trajectory = universe.trajectory
         label = _label(universe, path)
-        if path is not None:
-            check_complete(path, trajectory)
+        places = None if path is None else check_complete(path, trajectory)
         used = range(-before % stride, len(trajectory), stride)
         before += len(trajectory)
         skip = min(max(begin - number, 0), len(used))
         number += skip
-        frame = used[skip] if skip < len(used) else len(trajectory)
-        if frame >= len(trajectory):
+        if skip == len(used):
             continue
+        frame = used[skip]
         try:
             # Iteration is faster than slices, and the only way through some compressed files.
-            for ts in trajectory[frame::stride] if frame or stride > 1 else trajectory:
+            snapshots = iter(trajectory[frame::stride] if frame or stride > 1 else trajectory)
+            for frame in used[skip:]:
+                if places is not None:
+                    check_packed(Path(path or ""), places[frame])
+                ts = next(snapshots, None)
+                if ts is None:
+                    raise InputError(f"{label}: frame {frame} of {len(trajectory)} is missing: the file is cut short")
                 yield number, label, ts
                 number += 1
-                frame += stride
         except InputError:
             raise
         except BAD_FILE as error:
             raise InputError(
                 f"{label}: frame {frame} cannot be read ({_brief(error)}): the file is cut short or damaged"
             ) from error
-        if frame < len(trajectory):
-            raise InputError(f"{label}: frame {frame} of {len(trajectory)} is missing: the file is cut short")
 
 
 # ---- time -----------------------------------------------------------------------------------------------------------
@@ -519,6 +532,12 @@ def open_bytes(path: Path) -> IO[bytes]:
     return opener(path, "rb") if opener else path.open("rb")  # type: ignore[operator]
 
 
+def first_bytes(path: Path, count: int) -> bytes:
+    """The first bytes of a file as it lies on the disk."""
+    with path.open("rb") as stream:
+        return stream.read(count)
+
+
 def first_lines(path: Path, count: int) -> list[str]:
     """The first lines of a text file; not text: empty strings.
 
@@ -556,7 +575,7 @@ def topology_format(path: Path) -> str:
     return "LAMMPSDUMP" if line == "ITEM: TIMESTEP" else ""
 
 
-def check_complete(path: Path, trajectory: Any) -> None:
+def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
     """Refuse a trajectory whose last frame is cut short, where its format lets one see it.
 
     Parameters
@@ -566,6 +585,11 @@ def check_complete(path: Path, trajectory: Any) -> None:
     trajectory : MDAnalysis reader
         Of that file.
 
+    Returns
+    -------
+    sequence of int or None
+        As :func:`check_structure`.
+
     Raises
     ------
     InputError
@@ -573,10 +597,48 @@ def check_complete(path: Path, trajectory: Any) -> None:
     """
     if trajectory.format == "LAMMPSDUMP":
         _check_dump(path, trajectory.n_atoms)
-    elif trajectory.format == "XTC":
-        _check_xtc(path, int(trajectory._xdr.offsets[-1]))
-    elif trajectory.format in ("DCD", "LAMMPS"):
+        return None
+    return check_structure(path, str(trajectory.format), trajectory.n_atoms)  # NetCDF has a list of names
+
+
+def check_structure(path: Path, trajectory_format: str, atoms: int) -> Sequence[int] | None:
+    """Refuse a binary trajectory whose frames do not follow one another as their heads say; nothing is decoded.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    trajectory_format : str
+        As MDAnalysis calls it; others than XTC, TRR and DCD are taken as they are.
+    atoms : int
+        Of the topology.
+
+    Returns
+    -------
+    sequence of int or None
+        Of an XTC, where its frames begin: each is to be checked with :func:`check_packed` before it is decoded.
+
+    Raises
+    ------
+    InputError
+        With the first frame that is damaged.
+    """
+    status = path.stat()
+    return _check_structure(path, trajectory_format, atoms, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)  # a file is opened several times: once is enough while it does not change
+def _check_structure(path: Path, trajectory_format: str, atoms: int, size: int, changed: int) -> Sequence[int] | None:
+    begins = {"XTC": (b"\0\0\x07\xcb", b"\0\0\x07\xe7"), "TRR": (b"\0\0\x07\xc9",)}.get(trajectory_format)
+    if begins and size and first_bytes(path, 4) not in begins:
+        raise InputError(f"{path}: cannot be read as a trajectory (it does not begin as {trajectory_format} does)")
+    if trajectory_format == "XTC":
+        return _check_xtc(path, atoms)
+    if trajectory_format == "TRR":
+        _check_trr(path, atoms)
+    elif trajectory_format in ("DCD", "LAMMPS"):
         _check_dcd(path)
+    return None
 
 
 def _check_dump(path: Path, atoms: int) -> None:
@@ -610,24 +672,85 @@ def _refuse_lost(path: Path, atoms: int) -> None:
                 frame += 1
 
 
-def _check_xtc(path: Path, last: int) -> None:
-    """An XTC: the head of its last frame, at byte `last`, says how long the frame is."""
+_XTC_HEAD, _XTC_PACKED = struct.Struct(">3i10fi"), struct.Struct(">f7i")
+
+
+def _check_xtc(path: Path, atoms: int) -> Sequence[int]:
+    """An XTC: every frame's head says how long it is, and what the decoder, which trusts it, is to write where.
+
+    References
+    ----------
+    GROMACS, src/gromacs/fileio/xtcio.cpp and libxdrf.cpp.
+    """
     end = path.stat().st_size
-    with path.open("rb") as stream:
-        stream.seek(last)
-        head = stream.read(96)
-    atoms = int.from_bytes(head[4:8], "big")
-    if atoms <= 9:
-        length = 56 + 12 * atoms  # so few atoms are not compressed
-    else:
-        start = 96 if int.from_bytes(head[:4], "big") == 2023 else 92
-        length = start + -(-int.from_bytes(head[88:start], "big") // 4) * 4
-    if last + length != end:
-        raise InputError(f"{path.name}: the last frame is cut short or followed by something else; remove it first")
+    with path.open("rb", buffering=0) as stream:
+        place = 0
+        places: list[int] = []
+        while place < end:
+            head = os.pread(stream.fileno(), 96, place)
+            if len(head) < 56:
+                raise _cut(path)
+            magic, count, _, *real, again = _XTC_HEAD.unpack_from(head)
+            if magic not in (1995, 2023):
+                raise _damaged(path, len(places), "it does not begin as a frame does")
+            if not count == again == atoms:
+                raise _damaged(path, len(places), f"it holds {count} atoms, the topology {atoms}")
+            if not math.isfinite(sum(real)):
+                raise _damaged(path, len(places), "its time or its box is no number")
+            if atoms <= 9:
+                length = 56 + 12 * atoms  # so few atoms are not compressed
+            else:
+                start = 96 if magic == 2023 else 92
+                if len(head) < start:
+                    raise _cut(path)
+                precision, a, b, c, A, B, C, small = _XTC_PACKED.unpack_from(head, 56)
+                # outside 9 to 72 the decoder reads behind its table of small numbers
+                if not (0 < precision < math.inf and 9 <= small <= 72 and a <= A and b <= B and c <= C):
+                    raise _damaged(path, len(places), "the head of its packed positions is none")
+                packed = int.from_bytes(head[88:start], "big", signed=True)
+                if not 0 < packed <= 24 * atoms + 64:  # packed positions are shorter than unpacked ones
+                    raise _damaged(path, len(places), f"it says that its positions take {packed} bytes")
+                length = start + -(-packed // 4) * 4
+            places.append(place)
+            place += length
+    if place != end:
+        raise _cut(path)
+    return places
+
+
+def _check_trr(path: Path, atoms: int) -> None:
+    """A TRR: every frame's head holds the sizes of its blocks, single or double precision.
+
+    References
+    ----------
+    GROMACS, src/gromacs/fileio/trrio.cpp.
+    """
+    end = path.stat().st_size
+    with path.open("rb", buffering=0) as stream:
+        place = frame = 0
+        while place < end:
+            head = os.pread(stream.fileno(), 76, place)
+            if len(head) < 76:
+                raise _cut(path)
+            *begin, name = struct.unpack_from(">3i12s", head)
+            *sizes, count, _, _ = struct.unpack_from(">13i", head, 24)
+            if begin != [1993, 13, 12] or name != b"GMX_trn_file":
+                raise _damaged(path, frame, "it does not begin as a frame does")
+            if count != atoms:
+                raise _damaged(path, frame, f"it holds {count} atoms, the topology {atoms}")
+            real = sizes[2] // 9 or max(sizes[7:]) // (3 * atoms)
+            matrix, vectors = 9 * real, 3 * atoms * real
+            allowed = [(0,), (0,), (0, matrix), (0, matrix), (0, matrix), (0,), (0,), *[(0, vectors)] * 3]
+            if real not in (4, 8) or any(size not in sizes_of for size, sizes_of in zip(sizes, allowed, strict=True)):
+                raise _damaged(path, frame, f"the sizes of its blocks do not fit {atoms} atoms")
+            place += 76 + 2 * real + sum(sizes)
+            frame += 1
+    if place != end:
+        raise _cut(path)
 
 
 def _check_dcd(path: Path) -> None:
-    """A DCD: frames of equal length after the head."""
+    """A DCD: frames of equal length after the head, every record between two numbers that say how long it is."""
     with path.open("rb") as stream:
         head = stream.read(92)
         order = "little" if head[:4] == b"\x54\x00\x00\x00" else "big"
@@ -641,9 +764,105 @@ def _check_dcd(path: Path) -> None:
         stream.seek(title + 8, 1)
         atoms = number(stream.read(4))
         start = stream.tell() + 4
-    axis = 4 * atoms + 8
-    frame = 3 * axis + (56 if number(head[48:52]) else 0) + (axis if number(head[52:56]) else 0)
-    _refuse_rest(path, (path.stat().st_size - start) % frame, frame, "bytes")
+    end, axis = path.stat().st_size, 4 * atoms + 8
+    records = ([56] if number(head[48:52]) else []) + [axis] * (4 if number(head[52:56]) else 3)
+    frame = sum(records)
+    if start > end or not atoms:
+        raise InputError(f"{path.name}: its head is damaged; take the file from its source again")
+    _refuse_rest(path, (end - start) % frame, frame, "bytes")
+    data = (
+        np.memmap(path, np.uint8, "r", start, ((end - start) // frame, frame)) if end > start else np.empty((0, frame))
+    )
+    place = 0
+    for length in records:
+        for at in (place, place + length - 4):
+            marks = np.ascontiguousarray(data[:, at : at + 4]).view("<u4" if order == "little" else ">u4")
+            if np.any(marks != length - 8):
+                raise _damaged(
+                    path, int(np.argmax(marks != length - 8)), "its records do not begin and end as they say"
+                )
+        place += length
+
+
+def _damaged(path: Path, frame: int, why: str) -> InputError:
+    return InputError(
+        f"{path.name}: frame {frame} is damaged: {why}; take the file from its source again, or cut it there"
+    )
+
+
+def _cut(path: Path) -> InputError:
+    return InputError(f"{path.name}: the last frame is cut short or followed by something else; remove it first")
+
+
+# The decoder of XTC trusts the bits it decodes: where they are damaged, which no head betrays, it writes where it must
+# not, and the process dies of it or, worse, goes on. Walking over the bits first, without making numbers of them, tells
+# what it would do: it must stay inside its tables, make as many atoms as there are, and end where the bits end.
+
+
+def check_packed(path: Path, place: int) -> None:
+    """Refuse a frame of an XTC whose packed positions cannot have been written as they are.
+
+    Parameters
+    ----------
+    path : Path
+        The file, its structure checked.
+    place : int
+        Where the frame begins [byte].
+
+    Raises
+    ------
+    InputError
+        The bits do not make the atoms.
+    """
+    with path.open("rb", buffering=0) as stream:
+        head = os.pread(stream.fileno(), 96, place)
+        magic, atoms = struct.unpack_from(">2i", head)
+        if atoms <= 9:
+            return
+        start = 96 if magic == 2023 else 92
+        packed = np.frombuffer(
+            os.pread(stream.fileno(), int.from_bytes(head[88:start], "big"), place + start), np.uint8
+        )
+    _, a, b, c, A, B, C, small = _XTC_PACKED.unpack_from(head, 56)
+    sizes = (A - a + 1, B - b + 1, C - c + 1)
+    wide = max(sizes) > 0xFFFFFF  # then each coordinate has its own bits, else the three are one number
+    bits = sum(size.bit_length() for size in sizes) if wide else math.prod(sizes).bit_length()
+    if max(sizes) >= 2**31 or not _walked(packed, atoms, bits, small):
+        raise InputError(
+            f"{path.name}: the packed positions of the frame at byte {place} are damaged; take the file from "
+            f"its source again, or cut it there"
+        )
+
+
+@numba.njit(cache=True, nogil=True)
+def _walked(packed: NDArray[np.uint8], atoms: int, bits: int, small: int) -> bool:
+    """Whether packed positions hold so many atoms and nothing else; as xdr3dfcoord of GROMACS' libxdrf.cpp decodes."""
+    place = done = run = 0
+    end = 8 * packed.size
+    while done < atoms:
+        place += bits
+        if place >= end:
+            return False
+        done += 1
+        change = 0
+        flag = (packed[place >> 3] >> (7 - (place & 7))) & 1
+        place += 1
+        if flag:
+            if place + 5 > end:
+                return False
+            run = 0
+            for _ in range(5):
+                run = 2 * run + ((packed[place >> 3] >> (7 - (place & 7))) & 1)
+                place += 1
+            change = run % 3
+            run -= change
+            change -= 1
+        done += run // 3
+        place += run // 3 * small
+        small += change
+        if not 9 <= small <= 72:
+            return False
+    return done == atoms and place <= end < place + 8
 
 
 def _refuse_rest(path: Path, rest: int, whole: int, unit: str) -> None:

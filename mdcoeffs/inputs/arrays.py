@@ -12,9 +12,7 @@ are those of [units] in SPECIES.toml; SI where nothing is said. A table of publi
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 
 from cellsim.base import N_A, Array, InputError, Ints, factor_to_si
 from cellsim.electrolyte.onsager import OnsagerMatrix
+from cellsim.files.folder import Shape, array_headers, numbers, read_arrays
 from cellsim.files.schema import read_toml
 from mdcoeffs.inputs.species import UNITS, SpeciesFile
 
@@ -34,22 +33,6 @@ VOLUMES_DIFFER = 0.2
 CONVENTIONS = ("omega", "fong", "wheeler-newman")
 _COLUMNS = ("pp", "pm", "mm", "error_pp", "error_pm", "error_mm")
 _UNITS = {"omega": "mol^2/(J m s)", "fong": "1/(J m s)", "wheeler-newman": "m^5/(J s)"}
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """The file as a mapping of names to arrays."""
-    try:
-        if path.suffix.lower() in (".h5", ".hdf5"):
-            import h5py
-
-            with h5py.File(path, "r") as data:
-                yield data
-        else:
-            with np.load(path, allow_pickle=False) as data:
-                yield data
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as a .npz or .h5 file of arrays ({error})") from error
 
 
 def array_names(path: str | Path) -> tuple[str, ...]:
@@ -69,8 +52,8 @@ def array_names(path: str | Path) -> tuple[str, ...]:
     InputError
         Not such a file, no time, neither or both of R and positions.
     """
-    with _opened(Path(path)) as data:
-        names = tuple(name for name in NAMES if name in data)
+    headers = array_headers(path)
+    names = tuple(name for name in NAMES if name in headers)
     if "time" not in names or ("R" in names) == ("positions" in names):
         raise InputError(f"{path}: needs time and one of R, positions; found {', '.join(names) or 'none of them'}")
     return names
@@ -97,16 +80,12 @@ def load_arrays(path: str | Path, file: SpeciesFile | None = None) -> dict[str, 
         As :func:`array_names`, or two statements of one unit that differ.
     """
     path, names = Path(path), array_names(path)
-    stated = {}
-    with _opened(path) as data:
-        arrays = {name: np.asarray(data[name]) for name in names}
-        for name in names if file is not None else ():
-            attributes = getattr(data[name], "attrs", {})
-            stated[name] = attributes.get("units", attributes.get("unit"))
-    for name, unit in stated.items():
-        if file is not None and unit is not None and name in QUANTITIES:
-            _check_unit(file, path, name, unit.decode() if isinstance(unit, bytes) else str(unit))
-    return arrays
+    headers = array_headers(path) if file is not None else {}
+    for name in names:
+        if file is not None and name in QUANTITIES and headers[name].unit:
+            _check_unit(file, path, name, headers[name].unit)
+    data = read_arrays(path, names)
+    return {name: _checked(data, name, str(path)) for name in data}
 
 
 def _check_unit(file: SpeciesFile, path: Path, name: str, unit: str) -> None:
@@ -116,6 +95,24 @@ def _check_unit(file: SpeciesFile, path: Path, name: str, unit: str) -> None:
     if abs(own - scale) > 1e-6 * scale:
         here = f"[units] says {said!r}" if said else f"[units] says nothing, which means {UNITS[quantity]}"
         raise InputError(f'{path.name}: {name} is in {unit!r} by the file, but {here}; say {quantity} = "{unit}"')
+
+
+_SHAPES: Mapping[str, Shape] = {"R": ("frames", "species", 3), "positions": ("frames", "particles", 3)}
+
+
+def _checked(data: Mapping[str, NDArray[Any]], name: str, where: str) -> NDArray[Any]:
+    """One of the arrays, as stored, once its type, shape and values are those it must have."""
+    values = data[name]
+    if name == "labels":
+        if values.dtype.kind not in "USO":
+            raise InputError(f"{where}: labels must be names of species, they are {values.dtype}")
+        return values
+    shape = _SHAPES.get(name)
+    if name == "box":
+        shape = (3, 3) if values.ndim == 2 else ("frames", 3, 3)
+    # a position or box that is NaN is told with its frame and atom by whoever walks over the frames
+    numbers(data, name, shape, where=where, finite=name not in ("positions", "box"))
+    return values
 
 
 def times_of(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> Array:
@@ -139,6 +136,8 @@ def volume_of(file: SpeciesFile, data: Mapping[str, NDArray[Any]], used: Ints) -
     if "volume" not in data:
         return file.volume
     values = np.asarray(data["volume"], dtype=float)
+    if values.ndim and values.shape != np.shape(data["time"]):
+        raise InputError(f"volume must be a number or one per frame, it has shape {values.shape}")
     volume = float(values[used].mean() if values.ndim else values) * file.scale("volume")
     if file.volume is None:
         return volume

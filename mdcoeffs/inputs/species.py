@@ -327,6 +327,8 @@ def _replicas(top: Table) -> tuple[Replica, ...]:
 def _files(table: Table) -> tuple[Path, ...]:
     value = table.data.get("trajectory", [])
     names = [value] if isinstance(value, str) else table.strings("trajectory", [])
+    if "trajectory" in table and not names:
+        raise table.error("trajectory", "names no file; give one, or a list of files that follow one another")
     for name in names:
         if not (table.file.parent / name).is_file():
             raise InputError(f"{table.where('trajectory')}: {name!r} names no file that exists")

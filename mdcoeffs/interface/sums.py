@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints, e
-from mdcoeffs.frames.snapshot import ANGSTROM, Snapshot
+from mdcoeffs.frames.snapshot import ANGSTROM, Snapshot, bins_over
 from mdcoeffs.frames.stream import Stream
 from mdcoeffs.interface.profiles import centre_of, faces, inside, update_states, wrap
 from mdcoeffs.interface.settings import InterfaceSettings, Region
@@ -128,7 +128,7 @@ def grid_of(stream: Stream, axis: int, width: float) -> tuple[Array, float]:
     if len(two) < 2:
         raise InputError(f"{stream.label}: {len(two)} frame(s) lie in the part of the run asked for; 2 are needed")
     (length, start), (_, next_time) = two
-    bins = round(length / width)
+    bins = bins_over(length, width, "interface")
     if bins < 4:
         raise InputError(f"interface: bins of {width * 1e10:g} angstrom are too wide for a box of {length * 1e10:.3g}")
     return np.linspace(-0.5 * length, 0.5 * length, bins + 1), next_time - start

@@ -11,15 +11,13 @@ and ``run.json``.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
 import time
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import N_A, Array, ConvergenceError, InputError, Progress, __version__, e, k_B
-from cellsim.files.folder import write_arrays, write_json
+from cellsim.files.folder import read_arrays, write_arrays, write_json
+from cellsim.files.schema import Table, read_json_table
 from mdcoeffs.md.system import StatePoint
 
 try:
@@ -271,18 +270,25 @@ def read_record(folder: str | Path, point: StatePoint | None = None) -> RunRecor
     if not path.is_file():
         return None
     try:
-        record = RunRecord(Path(folder), **_stored(json.loads(path.read_text(encoding="utf-8"))), cached=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read as the record of a run ({error}); remove the folder") from error
+        record = RunRecord(Path(folder), **_stored(read_json_table(path, what="the record of a run")), cached=True)
+    except InputError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise InputError(f"{path}: cannot be read as the record of a run ({reason}); remove the folder") from error
     if point is not None and record.digest != point.digest:
         raise InputError(f"{path.parent}: holds a run of other inputs; choose another output folder or remove it")
     return record
 
 
-def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
+def _stored(values: Table) -> dict[str, Any]:
     """Those of the values in run.json that a record has; the others are kept for who looks into the file."""
-    own = {field.name for field in fields(RunRecord)} - {"folder", "cached"}
-    return {name: values[name] for name in own}
+    texts = {name: values.string(name) for name in ("platform", "digest")}
+    known = ("temperature", "potential_energy", "momentum", "steps_per_second")
+    return {
+        **texts,
+        **{name: values.number(name, math.nan) for name in known},
+        "frames": values.integer("frames", least=0),
+        "temperature_error": values.number("temperature_error", None),
+    }
 
 
 def block_error(values: Array, blocks: int = 10) -> float | None:
@@ -526,11 +532,14 @@ class _Run:
                 name.unlink(missing_ok=True)
             return False
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                digest, self.step = str(stored["digest"]), int(stored["step"])
-                self.earlier = self.seconds = float(stored["seconds"])
-                sizes, text = stored["sizes"].tolist(), stored["state"].tobytes().decode()
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            stored = read_arrays(path, what="a checkpoint")
+            digest, self.step = str(stored["digest"]), int(stored["step"])
+            self.earlier = self.seconds = float(stored["seconds"])
+            sizes = [int(size) for size in stored["sizes"]]
+            text = stored["state"].tobytes().decode()
+            if len(sizes) != len(names) or min(sizes) < 0:
+                raise ValueError(f"sizes = {sizes}")
+        except (InputError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise InputError(f"{path}: cannot be read as a checkpoint ({error}); remove the folder") from error
         if digest != self.point.digest:
             raise InputError(f"{path.parent}: holds a run of other inputs; choose another output folder or remove it")
@@ -587,8 +596,7 @@ class _Run:
             "mdcoeffs": __version__,
             "digest": point.digest,
         }
-        write_json(self.folder / "run.json", values)
-        return RunRecord(self.folder, **_stored(values))
+        return RunRecord(self.folder, **_stored(read_json_table(write_json(self.folder / "run.json", values))))
 
 
 def _seed(point: StatePoint, number: int) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from cellsim.base import Array, InputError, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.electrolyte.onsager import Composition, Ideal, OnsagerMatrix
-from cellsim.files.folder import Rows, plain
+from cellsim.files.folder import Rows, Shape, numbers, plain, read_netcdf
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.onsager.displacements import SelfMSD
 from mdcoeffs.onsager.estimate import EXPONENT_RULE, PAIRS, OnsagerEstimate, SelfDiffusion
@@ -277,25 +277,29 @@ def read_onsager(path: str | Path) -> OnsagerMatrix:
     InputError
         No such file, or not an Onsager result.
     """
-    import xarray as xr
-
     path = Path(path)
     path = path / "onsager.nc" if path.is_dir() else path
     if not path.is_file():
         raise InputError(f"{path}: no such Onsager result")
+    data = read_netcdf(path, what="an Onsager result of mdcoeffs")
+    found: dict[str, Any] = {**{str(name): data[name].values for name in data.variables}, **data.attrs}
+    where = str(path)
+    shapes: dict[str, Shape] = {"Omega": (2, 2), "covariance": (3, 3), "samples": ("draws", 2, 2)}
+    arrays: dict[str, Any] = {
+        name: numbers(found, name, shape, where=where)
+        for name, shape in shapes.items()
+        if name == "Omega" or name in data
+    }
+    z, nu = (numbers(found, name, (2,), where=where).tolist() for name in ("z", "nu"))
+    c, T = (numbers(found, name, (), where=where).item() for name in ("c", "T"))
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as stored:
-            data = stored.load()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a NetCDF4 file of mdcoeffs ({error})") from error
-    if "Omega" not in data or "frame" not in data.attrs:
-        raise InputError(f"{path}: not an Onsager result (no Omega)")
-    a = data.attrs
-    optional: dict[str, Any] = {name: data[name].values for name in ("covariance", "samples") if name in data}
-    if "solvent_density" in a:
-        optional["composition"] = Composition(tuple(a["molar_masses"]), float(a["solvent_density"]))
-    z, nu, c, T = tuple(a["z"]), tuple(a["nu"]), float(a["c"]), float(a["T"])
-    return OnsagerMatrix(data["Omega"].values, z, nu, c, T, str(a["frame"]), **optional)
+        if "solvent_density" in found:
+            masses = numbers(found, "molar_masses", ("species",), where=where).tolist()
+            density = numbers(found, "solvent_density", (), where=where).item()
+            arrays["composition"] = Composition(tuple(masses), density)
+        return OnsagerMatrix(z=tuple(z), nu=tuple(nu), c=c, T=T, frame=str(found.get("frame", "")), **arrays)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _by_pair(M: Array) -> dict[str, float]:

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import N_A, Array, InputError, R
-from cellsim.files.folder import Rows, read_json
+from cellsim.files.folder import Rows
+from cellsim.files.schema import read_json_table
 from mdcoeffs.analysis import Analysis, First, columns
-from mdcoeffs.frames.snapshot import ANGSTROM
+from mdcoeffs.frames.snapshot import ANGSTROM, bins_over
 from mdcoeffs.frames.stream import Accumulator, Stream, open_stream
 from mdcoeffs.inputs.species import SpeciesFile
 from mdcoeffs.onsager.result import read_onsager
@@ -97,7 +98,7 @@ def _radial_sums(stream: Stream, settings: ShellSettings) -> dict[str, RadialSum
 
 
 def _edges(reach: float, width: float) -> Array:
-    return np.asarray(width * np.arange(round(reach / width) + 1), dtype=np.float64)
+    return np.asarray(width * np.arange(bins_over(reach, width, "structure") + 1), dtype=np.float64)
 
 
 def _radial_functions(
@@ -333,9 +334,10 @@ def self_distinct(folder: str | Path) -> Shares:
             f'frame; run mdcoeffs onsager with [estimate] frame = "barycentric"'
         )
     try:
-        own = read_json(folder / "summary.json")["self"]
-        D, error = float(own["D_plus"]), float(own["standard_error"][0] or np.nan)
-    except (InputError, KeyError, TypeError) as problem:
+        own = read_json_table(folder / "summary.json").table("self")
+        D, errors = own.number("D_plus", above=0), own.data["standard_error"]
+        error = np.nan if errors[0] is None else float(errors[0])
+    except (InputError, LookupError, TypeError, ValueError) as problem:
         raise InputError(
             f'{folder}/summary.json holds no self-diffusion coefficients; run with self = "ions"'
         ) from problem

@@ -240,6 +240,10 @@ def _synopsis(block: Block, folder: Path) -> None:
 
 
 TEXT: dict[tuple[str, str], Callable[[Block, Path], object] | str] = {
+    (
+        "docs/many_machines.md",
+        "export DASK_DISTRIBUTED__COMM__TLS__CA_FILE=ca.pem",
+    ): "needs certificates of your own",
     ("README.md", 'error: my_cell.toml: cell.thicknes is not a key of [cell]; did you mean "thickness"?'): _misspelt,
     (
         "docs/compare.md",

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, factor_to_si
+from cellsim.files.folder import array_headers, check_memory, numbers, read_arrays, reading
 from cellsim.instruments.tables import DataTable, read_table
 from cellsim.instruments.xpcs.correlation import CorrelationSet
 
@@ -110,7 +111,9 @@ def _correlation_set(
     turned = azimuth[np.isfinite(azimuth)]
     if turned.size and np.abs(turned).max() > 2 * np.pi * (1 + 1e-9):
         raise InputError(f"{path}: an azimuth of {np.abs(turned).max():.4g} rad is more than a turn; mend its unit")
-    if not (tau.ndim == 1 and g2.ndim == 2 and g2.shape == error.shape == (q.size, tau.size)):
+    if not (
+        tau.ndim == 1 and g2.ndim == 2 and g2.shape == error.shape == (q.size, tau.size) and azimuth.size == q.size
+    ):
         raise InputError(
             f"{path}: {q.size} scattering vectors and {tau.size} delays do not fit curves of shape {g2.shape} with "
             f"errors of shape {error.shape}"
@@ -144,14 +147,16 @@ def _correlation_set(
 def _read_hdf5(path: Path) -> _Stored:
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            if "/xpcs/multitau/normalized_g2" in file:
-                return _read_new(path, file)
-            if "/exchange/norm-0-g2" in file:
-                return _read_legacy(path, file)
-    except OSError as error:
-        raise InputError(f"{path}: not a readable HDF5 file ({error})") from error
+    what = "an HDF5 file of correlations"
+    if not h5py.is_hdf5(path):
+        raise InputError(f"{path}: not a readable HDF5 file")
+    largest = max((header.size for header in array_headers(path, what=what).values()), default=0.0)
+    check_memory(largest, f"{path}: by what it says of itself its largest array")
+    with reading(path, what), h5py.File(path, "r") as file:
+        if "/xpcs/multitau/normalized_g2" in file:
+            return _read_new(path, file)
+        if "/exchange/norm-0-g2" in file:
+            return _read_legacy(path, file)
     raise InputError(
         f"{path}: holds neither /xpcs/multitau/normalized_g2 nor /exchange/norm-0-g2; not an XPCS result of 8-ID"
     )
@@ -160,10 +165,7 @@ def _read_hdf5(path: Path) -> _Stored:
 def _entry(path: Path, file: Any, name: str) -> Array:
     if name not in file:
         raise InputError(f"{path}: {name} is missing")
-    try:
-        return np.asarray(file[name][()], dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: {name} does not hold numbers ({error})") from error
+    return numbers({name: file[name][()]}, name, where=str(path), finite=False)
 
 
 def _scalar(path: Path, file: Any, name: str) -> float:
@@ -269,20 +271,13 @@ def _attribute(file: Any, name: str, key: str) -> Any:
 
 
 def _read_npz(path: Path) -> _Stored:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable npz file ({error})") from error
+    arrays = read_arrays(path, what="a .npz file of arrays")
     names = _Stored._fields[:5]
     missing = [name for name in names if name not in arrays]
     if missing:
         raise InputError(f"{path}: lacks {', '.join(missing)}; needs q, azimuth, tau, g2 and error")
-    try:
-        q, azimuth, tau, g2, errors = (np.asarray(arrays[name], dtype=float) for name in names)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: holds something that is not a number ({error})") from error
-    start = float(arrays["time"]) if "time" in arrays and np.size(arrays["time"]) == 1 else None
+    q, azimuth, tau, g2, errors = (numbers(arrays, name, where=str(path), finite=False) for name in names)
+    start = numbers(arrays, "time", where=str(path)).item() if np.size(arrays.get("time", ())) == 1 else None
     return _Stored(np.ravel(q), np.ravel(azimuth), tau, np.atleast_2d(g2), np.atleast_2d(errors), start)
 
 

@@ -1,0 +1,112 @@
+"""A call in a process of its own that may die of it: what it said, how it ended."""
+
+import contextlib
+import gc
+import os
+import re
+import resource
+import select
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+
+LIMIT = 20.0
+"""Longest time a command may take over a damaged file [s]."""
+MEMORY = 6 << 30
+"""Address space a command may take [byte]."""
+CRASH = 70
+
+
+@dataclass(frozen=True)
+class End:
+    """How a call ended: exit code, signal or time over, and what it wrote."""
+
+    code: int
+    signal: int
+    late: bool
+    out: str
+    err: str
+
+    @property
+    def faults(self):
+        """What must never be, in words."""
+        text = self.out + self.err
+        found = []
+        if self.late:
+            found.append("hang")
+        if self.signal and not self.late:
+            found.append(f"signal {self.signal}")
+        if "Traceback" in text or self.code == CRASH:
+            found.append("traceback")
+        if "Exception ignored" in text:
+            found.append("ignored exception")
+        if re.search(r"\w*Warning\b", text):
+            found.append("warning")
+        if not self.late and not self.signal and self.code not in (0, 1, 2, CRASH):
+            found.append(f"exit {self.code}")
+        if self.code and not self.signal and not self.late and not self.err.strip():
+            found.append("no word")
+        if max(map(len, text.split("\n")), default=0) > 1600:
+            found.append("long line")
+        if self.code == 0 and re.search(r"(?<![\w/.])(nan|inf)(?![\w/.])", self.out, re.IGNORECASE):
+            found.append("nan with exit 0")
+        return found
+
+
+def run_command(command, arguments):
+    """A click command, as the shell would run it: its exit code."""
+    try:
+        command.main(arguments, standalone_mode=True)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1 if end.code else 0
+    return 0
+
+
+def in_child(call, *, limit=LIMIT):
+    """call() in a forked process; its value is the exit code."""
+    pipes = [os.pipe(), os.pipe()]
+    pid = os.fork()
+    if pid == 0:
+        code = CRASH
+        try:
+            gc.freeze()  # what the parent made is not looked through again below: that copies all its memory
+            os.setpgid(0, 0)  # its own helpers end with it
+            for number, (_, end) in enumerate(pipes, 1):
+                os.dup2(end, number)
+            # what pytest put in their place
+            sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+            sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            code = call() or 0
+            gc.collect()  # destructors speak now or never
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(BaseException):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+    for _, end in pipes:
+        os.close(end)
+    reading = {pipes[0][0]: b"", pipes[1][0]: b""}
+    open_ends, late, begun = set(reading), False, time.monotonic()
+    while open_ends:
+        ready, _, _ = select.select(list(open_ends), [], [], 0.5)
+        for end in ready:
+            piece = os.read(end, 1 << 16)
+            reading[end] += piece
+            if not piece:
+                open_ends.discard(end)
+        if not late and time.monotonic() - begun > limit:
+            late = True
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    for end in reading:
+        os.close(end)
+    out, err = (text.decode("utf-8", "replace") for text in reading.values())
+    return End(os.waitstatus_to_exitcode(status), os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, late, out, err)

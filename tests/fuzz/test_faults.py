@@ -1,0 +1,130 @@
+"""Kills, a disk that fills, a read-only disk, two at once: one sentence, nothing half written, nothing left over."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from kinds import make_seeds
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="signals and limits of Linux")]
+
+COMMANDS = {
+    "run": ("cellsim", "run", "{seeds}/run/case.toml", "-o", "{out}/o", "--no-figures", "--solver", "material"),
+    "export": ("cellsim", "export", "{seeds}/run/run", "--csv", "-o", "{out}/o"),
+    "compare": ("cellsim", "compare", "{seeds}/run/case.toml", "-o", "{out}/o"),
+    "onsager": ("mdcoeffs", "onsager", "{seeds}/traj/xtc.toml", "-o", "{out}/o", "--checkpoint", "0"),
+}
+WHOLE = {"run": {"case.toml", "solution.nc", "summary.json"}, "onsager": {"onsager.nc", "onsager.png", "summary.json"}}
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return make_seeds(tmp_path_factory.mktemp("seeds"))
+
+
+def begun(name, seeds, out, **options):
+    package, *arguments = (each.format(seeds=seeds, out=out) for each in COMMANDS[name])
+    code = f"from {package}.cli import main; main()"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], **pipes, **options)
+
+
+def ended(process):
+    _, err = process.communicate(timeout=120)
+    assert "Traceback" not in err, err[-2000:]
+    assert "Exception ignored" not in err, err[-2000:]
+    assert "Warning" not in err, err[-2000:]
+    return process.returncode, err
+
+
+def small_files():
+    """No file beyond 3 kB, as on a disk that is full: the write fails, the process is not killed."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_disk_that_takes_no_more(name, seeds, tmp_path):
+    code, err = ended(begun(name, seeds, tmp_path, preexec_fn=small_files))
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "File too large" in err
+    assert "give the same command again" in err
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".nc", ".csv", ".png", ".partial")]
+
+
+@pytest.mark.parametrize("name", ["export", "onsager"])
+def test_a_read_only_disk(name, seeds, tmp_path):
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = shutil.which("mount")
+    # root writes through permissions, so the disk itself must refuse
+    if (
+        mount is None
+        or subprocess.run([mount, "-t", "tmpfs", "-o", "ro", "tmpfs", place], capture_output=True).returncode
+    ):
+        pytest.skip("needs the right to mount")
+    try:
+        code, err = ended(begun(name, seeds, place))
+    finally:
+        subprocess.run(["umount", place], check=True)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "is not writable (Read-only file system)" in err
+
+
+@pytest.mark.parametrize("name", ["run", "onsager"])
+def test_kills_at_random_moments(name, seeds, tmp_path):
+    rng = np.random.default_rng(5)
+    first = time.monotonic()
+    assert ended(begun(name, seeds, tmp_path / "whole"))[0] == 0
+    took = time.monotonic() - first
+    for _ in range(2):
+        process = begun(name, seeds, tmp_path / "killed")
+        time.sleep(took * rng.uniform(0.3, 1.0))
+        process.kill()
+        process.communicate()
+        there = tmp_path / "killed" / "o"
+        found = {path.name for path in there.iterdir()} if there.is_dir() else set()
+        assert "summary.json" not in found or WHOLE[name] <= found  # what vouches for the others arrives last
+    assert ended(begun(name, seeds, tmp_path / "killed"))[0] == 0
+    assert {path.name for path in (tmp_path / "killed").iterdir()} == {"o"}
+    assert {path.name for path in (tmp_path / "killed" / "o").iterdir()} == WHOLE[name]
+    import xarray as xr
+
+    which = {"run": "solution.nc", "onsager": "onsager.nc"}[name]
+    a, b = (xr.load_dataset(tmp_path / each / "o" / which, engine="h5netcdf") for each in ("whole", "killed"))
+    assert a.equals(b)
+
+
+def test_two_at_once(seeds, tmp_path):
+    pair = [begun("onsager", seeds, tmp_path) for _ in range(2)]
+    ends = sorted(ended(process) for process in pair)
+    codes = [code for code, _ in ends]
+    assert codes in ([0, 2], [0, 0])  # the second waits for nobody, or came after the first had ended
+    if codes == [0, 2]:
+        assert "is working in it" in ends[1][1]
+    assert {path.name for path in (tmp_path / "o").iterdir()} == WHOLE["onsager"]
+
+
+def test_interruptions(seeds, tmp_path):
+    for k in range(2):
+        process = begun("run", seeds, tmp_path)
+        time.sleep(1.0 + 0.7 * k)
+        os.kill(process.pid, signal.SIGINT)
+        code, err = ended(process)
+        assert code in (0, 1)
+        assert code == 0 or err.strip()

@@ -1,0 +1,53 @@
+"""Damaged files of every kind: no traceback, no signal, no hang, no leaked warning, exit codes 0, 1 and 2 only.
+
+A few inputs of each kind here; thousands by ``CELLSIM_FUZZ=3000 pytest tests/fuzz`` (and ``CELLSIM_FUZZ_SEED``), which
+prints what it counted. Every input runs in a forked process of its own, so that one that dies fails one test only.
+"""
+
+import os
+import sys
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from child import in_child
+from kinds import KINDS, make_seeds
+
+INPUTS = int(os.environ.get("CELLSIM_FUZZ", "0"))
+SEED = int(os.environ.get("CELLSIM_FUZZ_SEED", "17"))
+FAST = 2
+"""Inputs of a kind in the fast suite."""
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return make_seeds(tmp_path_factory.mktemp("seeds"))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_good_file_is_taken(kind, seeds, tmp_path):
+    from dataclasses import replace
+
+    end = in_child(replace(kind, damage=lambda raw, rng: raw).outcome(seeds, tmp_path, np.random.default_rng(1)))
+    assert (end.code, end.faults) == (0, []), end.err[-1500:]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_damaged_file_is_one_sentence(kind, seeds, tmp_path):
+    count, number = -(-INPUTS // len(KINDS)) or FAST, KINDS.index(kind)
+    faults, codes = [], Counter()
+    for k in range(count):
+        folder = tmp_path / str(k)
+        folder.mkdir()
+        end = in_child(kind.outcome(seeds, folder, np.random.default_rng([SEED, number, k])))
+        codes[f"signal {end.signal}" if end.signal else end.code] += 1
+        faults += [(k, *end.faults, (end.err or end.out)[-700:])] if end.faults else []
+    print(f"\n{kind.name}: {count} inputs, exit codes {dict(codes)}, {len(faults)} faults")
+    assert not faults, "\n\n".join(" | ".join(map(str, fault)) for fault in faults[:5])

@@ -1,0 +1,84 @@
+"""The door of both commands: what a user's terminal shows of errors, warnings and interruptions."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import click
+from click.testing import CliRunner
+
+from cellsim.base import CellsimError, InputError
+from cellsim.terminal import Commands
+
+
+def shown(error, cause=None):
+    def fail():
+        raise error from cause
+
+    result = CliRunner().invoke(Commands("main", commands={"go": click.Command("go", callback=fail)}), ["go"])
+    return result.exit_code, result.stderr
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/a.nc")
+
+
+def test_exit_codes_and_sentences():
+    assert shown(InputError("x = 1 is wrong")) == (2, "error: x = 1 is wrong\n")
+    assert shown(CellsimError("no")) == (1, "error: no\n")
+    code, text = shown(FULL)
+    assert code == 1
+    assert text.startswith(
+        "error: out/a.nc: cannot be read or written (No space left on device); what was there before"
+    )
+    code, text = shown(InputError("o: cannot be written"), FULL)
+    assert code == 1
+    assert "give the same command again" in text
+    code, text = shown(MemoryError("Unable to allocate 11.2 TiB"))
+    assert (code, text.count("\n")) == (1, 1)
+    assert "more memory than there is (Unable to allocate 11.2 TiB)" in text
+    code, text = shown(InputError("y = " + "9" * 100_000))
+    assert len(text) < 1300
+
+
+def test_an_interruption_in_a_destructor_comes_again():
+    code = """
+import sys, time
+from cellsim import terminal
+
+class Swallows:
+    def __del__(self):
+        raise KeyboardInterrupt
+
+terminal._quiet()
+begun = time.monotonic()
+try:
+    thing = Swallows()
+    del thing
+    time.sleep(30)
+except KeyboardInterrupt:
+    print(time.monotonic() - begun < 10)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_no_warning_and_no_destructor_of_a_library_reaches_the_terminal():
+    code = """
+import warnings, click
+from cellsim.terminal import Commands
+
+class Late:
+    def __del__(self):
+        raise RuntimeError("late")
+
+def go():
+    warnings.warn("a library's opinion", RuntimeWarning)
+    thing = Late()
+    del thing
+    click.echo("done")
+
+Commands("main", commands={"go": click.Command("go", callback=go)})(["go"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("done\n", "")
