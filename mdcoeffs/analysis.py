@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -283,14 +284,16 @@ def _analysed(
                     if path not in left_alone:
                         shutil.rmtree(path, ignore_errors=True)
 
+        began = time.monotonic()
         there = [path for path in (*place.glob("*"), *(file.scratch or place).glob("scratch-*"))]
         try:
             result = run(analysis, analysis.settings(file) if settings is None else settings)
         except InputError:
-            # A checkpoint that this call made goes; one of an earlier call serves the same pass and blocks no other.
-            clear(left_alone=there)
+            # Long work serves a mended run of the same pass and stands in no other's way; short work leaves nothing.
+            if time.monotonic() - began < checkpoint_every:
+                clear(left_alone=there)
             for each in names:
-                for path in place.glob(f"checkpoint-{each}-*.npz"):
+                for path in {*place.glob(f"checkpoint-{each}-*.npz")} - {*there}:
                     set_aside(path)
             raise
         yield result

@@ -36,8 +36,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base import Array, CellsimError, InputError
-from cellsim.base.errors import shortened
+from cellsim.base import Array, CellsimError, InputError, shortened
 
 try:
     import fcntl

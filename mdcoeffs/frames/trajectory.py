@@ -630,7 +630,9 @@ def check_structure(path: Path, trajectory_format: str, atoms: int) -> Sequence[
 @lru_cache(maxsize=64)  # a file is opened several times: once is enough while it does not change
 def _check_structure(path: Path, trajectory_format: str, atoms: int, size: int, changed: int) -> Sequence[int] | None:
     begins = {"XTC": (b"\0\0\x07\xcb", b"\0\0\x07\xe7"), "TRR": (b"\0\0\x07\xc9",)}.get(trajectory_format)
-    if begins and size and first_bytes(path, 4) not in begins:
+    if begins and not size:
+        raise InputError(f"{path}: cannot be read as a trajectory: the file is empty")
+    if begins and first_bytes(path, 4) not in begins:
         raise InputError(f"{path}: cannot be read as a trajectory (it does not begin as {trajectory_format} does)")
     if trajectory_format == "XTC":
         return _check_xtc(path, atoms)

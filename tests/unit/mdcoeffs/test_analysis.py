@@ -66,15 +66,16 @@ PART = WALK.replace("[units]", 'stop = "20 ps"\n[units]')
 
 
 def test_a_refused_run_does_not_block_the_mended_one(run, tmp_path, caplog):
+    # longer than the time between checkpoints, which is none here; shorter runs leave nothing
     for _ in range(2):  # refused, and again
         with pytest.raises(InputError, match="refused"):
-            run(REFUSED)
+            run(REFUSED, checkpoint_every=0.0)
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["checkpoint-total-0-refused.npz"]
     whole = run(WALK)  # mended after the pass: what was read serves
     assert "taking up the checkpoint" in caplog.text
     assert whole[1] == 60
     with pytest.raises(InputError, match="refused"):
-        run(REFUSED)
+        run(REFUSED, checkpoint_every=0.0)
     part = run(PART)  # mended before it: read anew
     assert "reading anew" in caplog.text and "taking up" not in caplog.text
     assert part[1] == 21

@@ -27,7 +27,7 @@ def test_a_frame_that_is_refused_late_leaves_nothing(tmp_path, arrays):
     positions[12, 3] = np.nan
     file = write(tmp_path / "in", arrays | {"positions": positions})
     with pytest.raises(InputError, match="frame 12: the position of atom 3 is NaN"):
-        analyse_into(ANALYSIS, file, tmp_path / "out", checkpoint_every=0.0)
+        analyse_into(ANALYSIS, file, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
