@@ -516,8 +516,9 @@ def expected_change(law: VoltageLaw, step: Step, spread: float, c0: float) -> fl
     if step.drive == "voltage" and drive > 0:
         # of a held voltage the part that the concentration takes, K dW, drives no current: V = i R + K dW
         per_change = transport.thermal_voltage * float(transport.potential_slope(c0))
-        moved = drive / (drive / (per_current * law.initial_current(drive, c0)) + per_change)
-    return float(np.clip(spread / c0 + moved, SMALLEST_CHANGE, 1.0))
+        moved = per_current * law.initial_current(drive, c0)  # none where only the cation moves
+        moved = moved * drive / (drive + moved * per_change)
+    return float(np.clip(spread / c0 + abs(moved), SMALLEST_CHANGE, 1.0))
 
 
 JUDGED = 40

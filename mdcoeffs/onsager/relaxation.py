@@ -326,7 +326,7 @@ def log_likelihood(theta: Any, shapes: Any, inertia: int, data: Any, gradient: A
     W ~ Wishart(S, dof) at every frequency. With R R^T the bracket, Y = (LR)^-1 W (LR)^-T and T the sum of Y in a group,
     the value is -sum(dof ln det LR) - sum over groups of (trust + dof)/2 ln det(1 + T/trust), which without limit to
     trust is tr T/2. With A = R^-1 (dS in the frame of L) R^-T and Phi its lower triangle, half the diagonal, a
-    derivative is tr[H Phi Y] - dof tr(A)/2, H = (trust + dof)(trust + T)^-1, and the information sum dof tr(A A)/2, of
+    derivative is tr(H Phi Y) - dof tr(A)/2, H = (trust + dof)(trust + T)^-1, and the information sum dof tr(A A)/2, of
     which the part that a group has in common counts no more than trust: positive definite, unlike the curvature, so
     that a search cannot go astray.
     """

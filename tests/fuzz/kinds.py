@@ -266,7 +266,7 @@ def _trajectories(folder):
     }
     np.savez(folder / "run.npz", **arrays)
     sums = np.stack([(path - path[0])[:, kinds == kind].sum(1) for kind in ("Li", "X", "S")], axis=1)
-    np.savez(folder / "sums.npz", time=arrays["time"], R=sums, volume=EDGE**3)
+    np.savez(folder / "sums.npz", time=arrays["time"], R=sums, volume=EDGE**3 * 1e-30)
     import h5py
 
     with h5py.File(folder / "run.h5", "w") as file:
@@ -283,7 +283,8 @@ def _trajectories(folder):
         options = {"dt": 0.1, "nsavc": 1, "istart": 0} if ending == "dcd" else {}
         with mda.Writer(str(folder / f"run.{ending}"), N, **options) as writer:
             for t in range(FRAMES):
-                universe.atoms.positions, universe.dimensions = wrapped[t], [EDGE] * 3 + [90] * 3
+                universe.atoms.positions = path[t] if ending == "xyz" else wrapped[t]
+                universe.dimensions = [EDGE] * 3 + [90] * 3
                 universe.trajectory.ts.time, universe.trajectory.ts.frame = 0.1 * t, t
                 writer.write(universe.atoms)
     with (folder / "run.dump").open("w") as stream:
@@ -297,7 +298,7 @@ def _trajectories(folder):
         SPECIES.format(source=f'arrays = "sums.npz"\n{UNITS}', count='count = 4\nmass = "50 g/mol"')
     )
     for ending in ENDINGS:
-        more = '\ntimestep = "1 fs"' if ending == "dump" else ""
+        more = {"dump": '\ntimestep = "1 fs"', "dcd": '\nframe_interval = "0.1 ps"'}.get(ending, "")
         more += '\ntrajectory_format = "NCDF"' if ending == "nc" else ""
         if ending == "xyz":
             more = f'\nframe_interval = "0.1 ps"\nvolume = "{EDGE**3} angstrom^3"\ncoordinates = "unwrapped"'

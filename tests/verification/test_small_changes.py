@@ -84,3 +84,14 @@ def test_the_change_to_be_expected_is_the_steady_one(voltage: float) -> None:
     pulse = expected_change(law, hold_current(3.0, 10.0), 0.0, C0)
     i = simulate(CELL, SET, Protocol((hold_current(3.0, 10.0),)), c0=C0, times=[10.0], solver="sundials")
     assert pulse == pytest.approx(float(i["c_face"][-1, 0] / C0 - 1) * np.sqrt(np.pi), rel=0.02)
+
+
+@pytest.mark.parametrize("t_plus", [1.0, 1.3])
+def test_a_salt_that_does_not_move_or_moves_backwards(t_plus: float) -> None:
+    transport = TransportSet.constant(kappa=0.2, D=1.4e-11, t_plus=t_plus, chi=1.5, V_e=6e-5, V_0=4e-5)
+    s = simulate(CELL, transport, Protocol((hold_voltage(1e-3, 1e5),)), c0=C0, times=[1e5], solver="sundials")
+    spread = abs(float(s["c_face"][-1, 0] - s["c_face"][-1, -1])) / C0
+    expected = expected_change(VoltageLaw(CELL, transport), hold_voltage(1e-3, 1e5), 0.0, C0)
+    assert expected == pytest.approx(max(spread, 1e-5), rel=0.02)
+    if t_plus == 1.0:  # V = i (L/kappa + R), at any time
+        assert s["i"] == pytest.approx(1e-3 / (CELL.thickness / 0.2 + 3e-4), rel=1e-9)
