@@ -38,8 +38,8 @@ def test_coverage_small():
 
 @pytest.mark.slow
 def test_coverage_full():
-    # five systems of each scenario; plain walks are held more often than 95 %, so the test is of too few
-    rows = [study.run_one(k, seed=4102, frames=4001) for k in range(120)]
+    # three systems of each scenario; plain walks are held more often than 95 %, so the test is of too few
+    rows = [study.run_one(k, seed=4102, frames=4001) for k in range(72)]
     held = np.array([row["held"] for row in rows if "refused" not in row])
     p = [binomtest(int(h), held.shape[0], 0.95, alternative="less").pvalue for h in held.sum(axis=0)]
     assert min(p) > study.ALPHA / len(study.QUANTITIES), p
@@ -47,14 +47,14 @@ def test_coverage_full():
 
 @pytest.mark.slow
 def test_coverage_of_every_kind_of_motion():
-    # the wide family thinned to 15 systems a kind; the study itself has hundreds (docs/onsager.md)
-    rows = [kinds.run_one((kind, k), 4104, short=False, compare=False) for kind in kinds.KINDS for k in range(15)]
+    # the wide family thinned to 12 systems a kind; the study itself has hundreds (docs/onsager.md)
+    rows = [kinds.run_one((kind, k), 4104, short=False, compare=False) for kind in kinds.KINDS for k in range(12)]
     for kind in kinds.KINDS:
         held = np.array([row["held"] for row in rows if row["kind"] == kind and "refused" not in row])
         p = [binomtest(int(h), held.shape[0], 0.95, alternative="less").pvalue for h in held.sum(axis=0)]
         assert min(p) > 0.01 / 21, (kind, p)
     warned = np.mean([bool(row["warnings"]) for row in rows if row["kind"] == "plain"])
-    assert warned <= 0.2  # 5 % of plain walks, three of 15 at most
+    assert warned <= 0.17  # 5 % of plain walks: two of 12 at most
 
 
 def test_the_rule_can_fail():
