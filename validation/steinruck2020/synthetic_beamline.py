@@ -75,8 +75,7 @@ def write_current(solution: Solution, folder: Path, rng: np.random.Generator) ->
     (folder / "current.csv").write_text("time (min);j (mA/cm^2)\n" + "\n".join(rows) + "\n", encoding="utf-8")
     sheet = folder / "current.toml"
     sheet.write_text(
-        'kind = "current"\nfile = "current.csv"\nlabel = "synthetic current"\n'
-        f'error = "{noise:.4g} A/m^2"\n',
+        f'kind = "current"\nfile = "current.csv"\nlabel = "synthetic current"\nerror = "{noise:.4g} A/m^2"\n',
         encoding="utf-8",
     )
     return sheet
