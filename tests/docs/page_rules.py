@@ -308,7 +308,11 @@ LINES = (
         "two to four minutes, and slow tests call its three parts already",
     ),
     (r"mdcoeffs simulate cases/coarse_grained/long\.toml.*", page_cluster.long_run, "hours: read whole, run briefly"),
-    (r"(cellsim fit cases/fit_example/fit\.toml.*)", r"\1 --no-profiles", "a minute or two of profile likelihoods"),
+    (
+        r"(cellsim fit cases/fit_example/(?:fit|current_only)\.toml\b[^#]*)(?:#.*)?",
+        r"\1 --no-profiles",
+        "minutes of profile likelihoods",
+    ),
     (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
     (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
 )

@@ -18,6 +18,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from child import in_child
 from kinds import KINDS, make_seeds
 
+from mdcoeffs.onsager.estimate import estimate_onsager
+from mdcoeffs.synthetic.walkers import walk
+
 INPUTS = int(os.environ.get("CELLSIM_FUZZ", "0"))
 SEED = int(os.environ.get("CELLSIM_FUZZ_SEED", "17"))
 FAST = 2
@@ -28,6 +31,9 @@ FAST = 2
 def seeds(tmp_path_factory):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        estimate_onsager(
+            walk(np.eye(2) * 1e-10, frames=60, dt=1e-12, seed=1)
+        )  # compiled here, not by a child with a limit
         return make_seeds(tmp_path_factory.mktemp("seeds"))
 
 

@@ -43,8 +43,10 @@ def test_exit_codes_and_sentences():
 
 def test_an_interruption_in_a_destructor_comes_again():
     code = """
-import sys, time
+import signal, sys, time
 from cellsim import terminal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start what runs in the background with it ignored
 
 class Swallows:
     def __del__(self):
