@@ -56,7 +56,7 @@ def read_toml(path: str | Path) -> Table:
     InputError
         If the file is missing, is not UTF-8 text or is not TOML.
     """
-    from cellsim.files.folder import read_bytes  # which brings numpy, and `mdcoeffs --help` does without
+    from cellsim.files.reading import read_bytes  # which brings numpy, and `mdcoeffs --help` does without
 
     path = Path(path)
     if not path.exists():
@@ -119,7 +119,7 @@ def read_json_table(path: str | Path, *, what: str = "the file") -> Table:
     InputError
         It is not there, or no JSON object.
     """
-    from cellsim.files.folder import read_json
+    from cellsim.files.reading import read_json
 
     data = read_json(path, what=what)
     if not isinstance(data, dict):

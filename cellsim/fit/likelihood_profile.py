@@ -17,7 +17,8 @@ from scipy.optimize import least_squares
 from scipy.stats import chi2 as chi2_distribution
 
 from cellsim.base import Array, InputError, Progress
-from cellsim.files.folder import read_values, write_values
+from cellsim.files.folder import write_values
+from cellsim.files.reading import read_values
 from cellsim.fit.estimate import Estimate, settled
 from cellsim.fit.parameters import Parameter
 from cellsim.workers import mapped

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from cellsim.base import Array, InputError, factor_to_si, is_unit, shown
-from cellsim.files.folder import read_bytes
+from cellsim.files.reading import read_bytes
 from cellsim.files.schema import Table, did_you_mean
 
 DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma"}

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cellsim.base import Array, InputError, factor_to_si
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import numbers, read_arrays
+from cellsim.files.reading import numbers, read_arrays
 from cellsim.instruments.attenuation import Attenuation
 from cellsim.instruments.looks import state_at
 from cellsim.instruments.measurement import ConcentrationMap

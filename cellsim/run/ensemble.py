@@ -25,7 +25,8 @@ from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import read_values, write_values
+from cellsim.files.folder import write_values
+from cellsim.files.reading import read_values
 from cellsim.run.simulation import simulate
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from cellsim.base import ConvergenceError, InputError, RangeError
 from cellsim.drawing import page
-from cellsim.files.folder import check_writable, plain, read_json, result_folder, write_json, write_text
+from cellsim.files.folder import check_writable, plain, result_folder, write_json, write_text
+from cellsim.files.reading import read_json
 from cellsim.files.schema import read_json_table
 from cellsim.model.closed_forms import bruce_vincent, current_fraction
 from cellsim.model.plan import layer_of

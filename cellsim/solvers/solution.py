@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from cellsim.base import Array, InputError, shown
 from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import numbers, read_netcdf, write_netcdf
+from cellsim.files.folder import write_netcdf
+from cellsim.files.reading import numbers, read_netcdf
 from cellsim.model import equations
 from cellsim.solvers.grid import cell_resistances
 

@@ -32,7 +32,8 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import file_hash, keep, read_json, text_hash, write_json, write_text
+from cellsim.files.folder import file_hash, keep, text_hash, write_json, write_text
+from cellsim.files.reading import read_json
 from cellsim.fit.bands import bands_of_case, normal_draws, write_bands
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import own_numbers

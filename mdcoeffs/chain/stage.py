@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from cellsim.base import InputError
-from cellsim.files.folder import file_hash, read_json, values_hash, write_json, write_text
+from cellsim.files.folder import file_hash, values_hash, write_json, write_text
+from cellsim.files.reading import read_json
 
 RECORD = "stage.json"
 PACKAGES = ("mdcoeffs", "cellsim")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from cellsim.base import N_A, Array, InputError, Ints, factor_to_si
 from cellsim.electrolyte.onsager import OnsagerMatrix
-from cellsim.files.folder import Shape, array_headers, numbers, read_arrays
+from cellsim.files.reading import Shape, array_headers, numbers, read_arrays
 from cellsim.files.schema import read_toml
 from mdcoeffs.inputs.species import UNITS, SpeciesFile
 

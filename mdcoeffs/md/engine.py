@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import N_A, Array, ConvergenceError, InputError, Progress, __version__, e, k_B
-from cellsim.files.folder import read_arrays, write_arrays, write_json
+from cellsim.files.folder import write_arrays, write_json
+from cellsim.files.reading import read_arrays
 from cellsim.files.schema import Table, read_json_table
 from mdcoeffs.md.system import StatePoint
 

@@ -12,7 +12,8 @@ import numpy as np
 from cellsim.base import Array, InputError, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.electrolyte.onsager import Ideal, OnsagerMatrix
-from cellsim.files.folder import Rows, Shape, numbers, plain, read_netcdf
+from cellsim.files.folder import Rows, plain
+from cellsim.files.reading import Shape, numbers, read_netcdf
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.onsager.displacements import SelfMSD
 from mdcoeffs.onsager.estimate import EXPONENT_RULE, PAIRS, OnsagerEstimate, SelfDiffusion

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, factor_to_si
-from cellsim.files.folder import array_headers, check_memory, numbers, read_arrays, reading
+from cellsim.files.reading import array_headers, check_memory, numbers, read_arrays, reading
 from cellsim.instruments.tables import DataTable, read_table
 from cellsim.instruments.xpcs.correlation import CorrelationSet
 

@@ -11,8 +11,6 @@ from cellsim.files.folder import (
     check_writable,
     file_hash,
     plain,
-    read_json,
-    read_values,
     replacing,
     result_folder,
     values_hash,
@@ -21,6 +19,7 @@ from cellsim.files.folder import (
     write_json,
     write_values,
 )
+from cellsim.files.reading import read_json, read_values
 
 
 def write_and_fail(path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cellsim.base import CellsimError, InputError
-from cellsim.files.folder import (
+from cellsim.files.reading import (
     array_headers,
     check_memory,
     memory_at_hand,

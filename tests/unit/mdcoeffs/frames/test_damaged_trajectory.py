@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cellsim.base import InputError
-from mdcoeffs.frames.trajectory import check_packed, check_structure
+from mdcoeffs.frames.file_bytes import check_packed, check_structure
 
 ATOMS, FRAMES, EDGE = 40, 6, 20.0
 

@@ -1,0 +1,372 @@
+"""The bytes of trajectory and topology files: compressed or not, which format, whole or cut short, damaged or sound.
+
+Readers drop a last frame that was cut short without a word, and decoders trust what a frame says of itself: a damaged
+one kills the process or writes where it must not. So the heads of all frames are read here first, and the packed
+positions of an XTC are walked, without decoding anything.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import math
+import os
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from cellsim.base import InputError
+
+_OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file that may be compressed (.gz, .bz2)."""
+    opener = _OPENERS.get(path.suffix.lower())
+    return opener(path, "rb") if opener else path.open("rb")  # type: ignore[operator]
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """The first bytes of a file as it lies on the disk."""
+    with path.open("rb") as stream:
+        return stream.read(count)
+
+
+def first_lines(path: Path, count: int) -> list[str]:
+    """The first lines of a text file; not text: empty strings.
+
+    Raises
+    ------
+    InputError
+        The file cannot be opened.
+    """
+    try:
+        with open_bytes(path) as stream:
+            return [stream.readline(4096).decode("utf-8", "replace").strip() for _ in range(count)]
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+
+
+def dump_columns(path: Path) -> list[str]:
+    """Column names of a LAMMPS text dump; an empty list if it is not one."""
+    lines = first_lines(path, 9)
+    if extra := {"ITEM: UNITS", "ITEM: TIME"} & set(lines):
+        raise InputError(
+            f"{path}: has the lines {' and '.join(sorted(extra))}, which the reader does not know; write the dump with "
+            "dump_modify units no time no, or remove these lines and those after them"
+        )
+    if not lines or lines[0] != "ITEM: TIMESTEP":
+        return []
+    header = next((line for line in lines if line.startswith("ITEM: ATOMS")), "")
+    return header.split()[2:]
+
+
+def topology_format(path: Path) -> str:
+    """LAMMPS data files go by any name; their first line tells them."""
+    line = first_lines(path, 1)[0]
+    if line.startswith("LAMMPS") and path.suffix.lower() not in (".data", ".lammpsdump"):
+        return "DATA"
+    return "LAMMPSDUMP" if line == "ITEM: TIMESTEP" else ""
+
+
+def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
+    """Refuse a trajectory whose last frame is cut short, where its format lets one see it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    trajectory : MDAnalysis reader
+        Of that file.
+
+    Returns
+    -------
+    sequence of int or None
+        As :func:`check_structure`.
+
+    Raises
+    ------
+    InputError
+        The file does not end where its last frame does.
+    """
+    if trajectory.format == "LAMMPSDUMP":
+        _check_dump(path, trajectory.n_atoms)
+        return None
+    return check_structure(path, str(trajectory.format), trajectory.n_atoms)  # NetCDF has a list of names
+
+
+def check_structure(path: Path, trajectory_format: str, atoms: int) -> Sequence[int] | None:
+    """Refuse a binary trajectory whose frames do not follow one another as their heads say; nothing is decoded.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    trajectory_format : str
+        As MDAnalysis calls it; others than XTC, TRR and DCD are taken as they are.
+    atoms : int
+        Of the topology.
+
+    Returns
+    -------
+    sequence of int or None
+        Of an XTC, where its frames begin: each is to be checked with :func:`check_packed` before it is decoded.
+
+    Raises
+    ------
+    InputError
+        With the first frame that is damaged.
+    """
+    status = path.stat()
+    return _check_structure(path, trajectory_format, atoms, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)  # a file is opened several times: once is enough while it does not change
+def _check_structure(path: Path, trajectory_format: str, atoms: int, size: int, changed: int) -> Sequence[int] | None:
+    begins = {"XTC": (b"\0\0\x07\xcb", b"\0\0\x07\xe7"), "TRR": (b"\0\0\x07\xc9",)}.get(trajectory_format)
+    if begins and not size:
+        raise InputError(f"{path}: cannot be read as a trajectory: the file is empty")
+    if begins and first_bytes(path, 4) not in begins:
+        raise InputError(f"{path}: cannot be read as a trajectory (it does not begin as {trajectory_format} does)")
+    if trajectory_format == "XTC":
+        return _check_xtc(path, atoms)
+    if trajectory_format == "TRR":
+        _check_trr(path, atoms)
+    elif trajectory_format in ("DCD", "LAMMPS"):
+        _check_dcd(path)
+    return None
+
+
+def _check_dump(path: Path, atoms: int) -> None:
+    """A LAMMPS dump, plain or compressed: nine lines of head and one per atom in every frame."""
+    lines = 0
+    tail = b"\n"
+    with open_bytes(path) as stream:
+        while block := stream.read(1 << 20):
+            lines += block.count(b"\n")
+            tail = block[-1:]
+    rest = (lines + (tail != b"\n")) % (atoms + 9)
+    if rest:
+        _refuse_lost(path, atoms)
+    _refuse_rest(path, rest, atoms + 9, "lines")
+    if tail != b"\n":
+        raise InputError(f"{path.name}: the last line is cut short; remove the last frame first")
+
+
+def _refuse_lost(path: Path, atoms: int) -> None:
+    """A LAMMPS dump in which atoms were lost or added: its lines do not divide into frames either."""
+    frame = 0
+    with open_bytes(path) as stream:
+        for line in stream:
+            if line.startswith(b"ITEM: NUMBER OF ATOMS"):
+                count = next(stream, b"").strip()
+                if count.isdigit() and int(count) != atoms:
+                    raise InputError(
+                        f"{path.name}: frame {frame} has {int(count)} atoms and the topology {atoms}: atoms were lost "
+                        "or added there; cut the file before it, or use a run that keeps its atoms"
+                    )
+                frame += 1
+
+
+_XTC_HEAD, _XTC_PACKED = struct.Struct(">3i10fi"), struct.Struct(">f7i")
+
+
+def _check_xtc(path: Path, atoms: int) -> Sequence[int]:
+    """An XTC: every frame's head says how long it is, and what the decoder, which trusts it, is to write where.
+
+    References
+    ----------
+    GROMACS, src/gromacs/fileio/xtcio.cpp and libxdrf.cpp.
+    """
+    end = path.stat().st_size
+    with path.open("rb", buffering=0) as stream:
+        place = 0
+        places: list[int] = []
+        while place < end:
+            head = os.pread(stream.fileno(), 96, place)
+            if len(head) < 56:
+                raise _cut(path)
+            magic, count, _, *real, again = _XTC_HEAD.unpack_from(head)
+            if magic not in (1995, 2023):
+                raise _damaged(path, len(places), "it does not begin as a frame does")
+            if not count == again == atoms:
+                raise _damaged(path, len(places), f"it holds {count} atoms, the topology {atoms}")
+            if not math.isfinite(sum(real)):
+                raise _damaged(path, len(places), "its time or its box is no number")
+            if atoms <= 9:
+                length = 56 + 12 * atoms  # so few atoms are not compressed
+            else:
+                start = 96 if magic == 2023 else 92
+                if len(head) < start:
+                    raise _cut(path)
+                precision, a, b, c, A, B, C, small = _XTC_PACKED.unpack_from(head, 56)
+                # outside 9 to 72 the decoder reads behind its table of small numbers
+                if not (0 < precision < math.inf and 9 <= small <= 72 and a <= A and b <= B and c <= C):
+                    raise _damaged(path, len(places), "the head of its packed positions is none")
+                packed = int.from_bytes(head[88:start], "big", signed=True)
+                if not 0 < packed <= 24 * atoms + 64:  # packed positions are shorter than unpacked ones
+                    raise _damaged(path, len(places), f"it says that its positions take {packed} bytes")
+                length = start + -(-packed // 4) * 4
+            places.append(place)
+            place += length
+    if place != end:
+        raise _cut(path)
+    return places
+
+
+def _check_trr(path: Path, atoms: int) -> None:
+    """A TRR: every frame's head holds the sizes of its blocks, single or double precision.
+
+    References
+    ----------
+    GROMACS, src/gromacs/fileio/trrio.cpp.
+    """
+    end = path.stat().st_size
+    with path.open("rb", buffering=0) as stream:
+        place = frame = 0
+        while place < end:
+            head = os.pread(stream.fileno(), 76, place)
+            if len(head) < 76:
+                raise _cut(path)
+            *begin, name = struct.unpack_from(">3i12s", head)
+            *sizes, count, _, _ = struct.unpack_from(">13i", head, 24)
+            if begin != [1993, 13, 12] or name != b"GMX_trn_file":
+                raise _damaged(path, frame, "it does not begin as a frame does")
+            if count != atoms:
+                raise _damaged(path, frame, f"it holds {count} atoms, the topology {atoms}")
+            real = sizes[2] // 9 or max(sizes[7:]) // (3 * atoms)
+            matrix, vectors = 9 * real, 3 * atoms * real
+            allowed = [(0,), (0,), (0, matrix), (0, matrix), (0, matrix), (0,), (0,), *[(0, vectors)] * 3]
+            if real not in (4, 8) or any(size not in sizes_of for size, sizes_of in zip(sizes, allowed, strict=True)):
+                raise _damaged(path, frame, f"the sizes of its blocks do not fit {atoms} atoms")
+            place += 76 + 2 * real + sum(sizes)
+            frame += 1
+    if place != end:
+        raise _cut(path)
+
+
+def _check_dcd(path: Path) -> None:
+    """A DCD: frames of equal length after the head, every record between two numbers that say how long it is."""
+    with path.open("rb") as stream:
+        head = stream.read(92)
+        order = "little" if head[:4] == b"\x54\x00\x00\x00" else "big"
+
+        def number(data: bytes) -> int:
+            return int.from_bytes(data, order)  # type: ignore[arg-type]
+
+        if number(head[:4]) != 84 or head[4:8] != b"CORD" or number(head[40:44]):
+            return  # a dialect (64-bit markers, fixed atoms) that is left to the reader
+        title = number(stream.read(4))
+        stream.seek(title + 8, 1)
+        atoms = number(stream.read(4))
+        start = stream.tell() + 4
+    end, axis = path.stat().st_size, 4 * atoms + 8
+    records = ([56] if number(head[48:52]) else []) + [axis] * (4 if number(head[52:56]) else 3)
+    frame = sum(records)
+    if start > end or not atoms:
+        raise InputError(f"{path.name}: its head is damaged; take the file from its source again")
+    _refuse_rest(path, (end - start) % frame, frame, "bytes")
+    data = (
+        np.memmap(path, np.uint8, "r", start, ((end - start) // frame, frame)) if end > start else np.empty((0, frame))
+    )
+    place = 0
+    for length in records:
+        for at in (place, place + length - 4):
+            marks = np.ascontiguousarray(data[:, at : at + 4]).view("<u4" if order == "little" else ">u4")
+            if np.any(marks != length - 8):
+                raise _damaged(
+                    path, int(np.argmax(marks != length - 8)), "its records do not begin and end as they say"
+                )
+        place += length
+
+
+def _damaged(path: Path, frame: int, why: str) -> InputError:
+    return InputError(
+        f"{path.name}: frame {frame} is damaged: {why}; take the file from its source again, or cut it there"
+    )
+
+
+def _cut(path: Path) -> InputError:
+    return InputError(f"{path.name}: the last frame is cut short or followed by something else; remove it first")
+
+
+# The decoder of XTC trusts the bits it decodes: where they are damaged, which no head betrays, it writes where it must
+# not, and the process dies of it or, worse, goes on. Walking over the bits first, without making numbers of them, tells
+# what it would do: it must stay inside its tables, make as many atoms as there are, and end where the bits end.
+
+
+def check_packed(path: Path, place: int) -> None:
+    """Refuse a frame of an XTC whose packed positions cannot have been written as they are.
+
+    Parameters
+    ----------
+    path : Path
+        The file, its structure checked.
+    place : int
+        Where the frame begins [byte].
+
+    Raises
+    ------
+    InputError
+        The bits do not make the atoms.
+    """
+    with path.open("rb", buffering=0) as stream:
+        head = os.pread(stream.fileno(), 96, place)
+        magic, atoms = struct.unpack_from(">2i", head)
+        if atoms <= 9:
+            return
+        start = 96 if magic == 2023 else 92
+        packed = np.frombuffer(
+            os.pread(stream.fileno(), int.from_bytes(head[88:start], "big"), place + start), np.uint8
+        )
+    _, a, b, c, A, B, C, small = _XTC_PACKED.unpack_from(head, 56)
+    sizes = (A - a + 1, B - b + 1, C - c + 1)
+    wide = max(sizes) > 0xFFFFFF  # then each coordinate has its own bits, else the three are one number
+    bits = sum(size.bit_length() for size in sizes) if wide else math.prod(sizes).bit_length()
+    if max(sizes) >= 2**31 or not _walked(packed, atoms, bits, small):
+        raise InputError(
+            f"{path.name}: the packed positions of the frame at byte {place} are damaged; take the file from "
+            f"its source again, or cut it there"
+        )
+
+
+@numba.njit(cache=True, nogil=True)
+def _walked(packed: NDArray[np.uint8], atoms: int, bits: int, small: int) -> bool:
+    """Whether packed positions hold so many atoms and nothing else; as xdr3dfcoord of GROMACS' libxdrf.cpp decodes."""
+    place = done = run = 0
+    end = 8 * packed.size
+    while done < atoms:
+        place += bits
+        if place >= end:
+            return False
+        done += 1
+        change = 0
+        flag = (packed[place >> 3] >> (7 - (place & 7))) & 1
+        place += 1
+        if flag:
+            if place + 5 > end:
+                return False
+            run = 0
+            for _ in range(5):
+                run = 2 * run + ((packed[place >> 3] >> (7 - (place & 7))) & 1)
+                place += 1
+            change = run % 3
+            run -= change
+            change -= 1
+        done += run // 3
+        place += run // 3 * small
+        small += change
+        if not 9 <= small <= 72:
+            return False
+    return done == atoms and place <= end < place + 8
+
+
+def _refuse_rest(path: Path, rest: int, whole: int, unit: str) -> None:
+    if rest:
+        raise InputError(f"{path.name}: the last frame is cut short ({rest} of {whole} {unit}); remove it first")
