@@ -5,15 +5,12 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cellsim.base import InputError, __version__
 from cellsim.terminal import FILE, SETTINGS, Commands, progress_bar, progress_line, say
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.group(cls=Commands, context_settings=SETTINGS)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import logging
-import os
 import signal
 import sys
 import threading
@@ -70,8 +70,11 @@ def _quiet() -> None:
 def _unraisable(what: Any) -> None:
     """Ctrl-C inside a destructor is printed by Python and forgotten: the run went on and ended with 0 in 2 of 28."""
     if isinstance(what.exc_value, KeyboardInterrupt):
-        again = (threading.main_thread().ident, signal.SIGINT)
-        threading.Timer(0.02, signal.pthread_kill if hasattr(signal, "pthread_kill") else os.kill, again).start()
+        main = threading.main_thread().ident
+        if main is not None and hasattr(signal, "pthread_kill"):  # which ends a wait of the main thread as well
+            threading.Timer(0.02, signal.pthread_kill, (main, signal.SIGINT)).start()
+        else:
+            threading.Timer(0.02, _thread.interrupt_main).start()
         return
     logging.getLogger("cellsim").debug("in a destructor: %s", what.exc_value)
 

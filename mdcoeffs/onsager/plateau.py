@@ -1,11 +1,11 @@
 """Omega as the zero-frequency limit of a current spectrum, averaged over what the way there may look like.
 
-The spectrum is diffusion plus bounded motions plus inertia (:mod:`.relaxation`). Which of them are there is not known,
-and the answer depends on it most where the data cannot tell: a motion too slow or too weak to be seen in the spectrum
-still hides the limit. So nothing is chosen. No bounded motion, one of any time and shape, or several, with and without
-inertia, are all fitted; each counts by its evidence, and the samples of Omega come from all of them. A motion that is
-not seen is thus allowed for at every time and strength at which it would not be seen, and widens the interval by as
-much as it should.
+The spectrum is diffusion, bounded motions, persistence and inertia, and an error of that model (:mod:`.relaxation`).
+Which of them are there is not known, and the answer depends on it most where the data cannot tell: a motion too slow or
+too weak to be seen in the spectrum still hides the limit. So nothing is chosen. No bounded motion, one of any time and
+shape, or several, with and without inertia and error, are all fitted; each counts by its evidence, and the samples of
+Omega come from all of them. A motion that is not seen is thus allowed for at every time and strength at which it would
+not be seen, and widens the interval by as much as it should.
 
 The prior is stated in :class:`Beliefs`. It was set on seeds that the coverage study does not use.
 
@@ -429,7 +429,7 @@ class _Search:
         self.n, self.beliefs = C.shape[0], beliefs
         # Slower than 1/(4 pi) of the run a motion has less than one amplitude to itself.
         self.fastest, self.slowest = math.log(FASTEST), math.log(max(spectrum.longest / (4 * math.pi), 1.0))
-        # A current that persists over a tenth of the run is a drift; the lowest frequencies are to say so.
+        # A current that persists over a sixtieth of the run is a drift; the lowest frequencies are to say so.
         self.lasting = max(self.slowest - math.log(LASTING), self.fastest + 0.1)
         self.span = max(self.slowest - self.fastest, 0.5)
         number = math.ceil(self.span / math.log(RATIO)) + 1
