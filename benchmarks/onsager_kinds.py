@@ -109,8 +109,8 @@ def informed(kind: str) -> Beliefs:
     some = Beliefs(flat=0.0, further=1e-9, inertia=inertia, trust=((math.inf, 1.0),), motions=1)
     if kind in ("plain", "inertia"):
         return replace(some, flat=1.0, motions=0)
-    weights = {"ladder": (0.0, 0.0, 0.0, 0.0, 1.0, 0.0), "stretched": (0.0, 0.4, 0.3, 0.3, 0.0, 0.0)}
-    some = replace(some, shapes=weights.get(kind, (1.0, 0.0, 0.0, 0.0, 0.0, 0.0)))
+    weights = {"ladder": (0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.0), "stretched": (0.0, 0.4, 0.3, 0.3, 0.0, 0.0, 0.0)}
+    some = replace(some, shapes=weights.get(kind, (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)))
     return replace(some, further=1 - 1e-9, motions=2) if kind == "two" else some
 
 
@@ -235,7 +235,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for k, kind in product(range(options.n), options.kinds.split(",")):
             export((kind, k), options.seed, options.short, options.export)
         return 0
-    rows = stored(options.store, {"seed": options.seed, "short": options.short, "version": 2})
+    rows = stored(options.store, {"seed": options.seed, "short": options.short, "version": 3})
     done = {(row["kind"], row["k"]) for row in rows}
     items = [(kind, k) for k in range(options.n) for kind in options.kinds.split(",") if (kind, k) not in done]
     work = partial(run_one, seed=options.seed, short=options.short)

@@ -210,7 +210,7 @@ class Beliefs:
 
     flat: float = 0.3
     further: float = 0.85
-    shapes: tuple[float, ...] = (0.44, 0.1, 0.1, 0.1, 0.12, 0.14)
+    shapes: tuple[float, ...] = (0.4, 0.1, 0.1, 0.1, 0.08, 0.08, 0.14)
     inertia: tuple[float, float] = (0.75, 0.25)
     trust: tuple[tuple[float, float], ...] = ((math.inf, 0.7), (400.0, 0.3))
     strength: tuple[float, float, float] = (-0.8, 1.7, 0.8)

@@ -34,15 +34,14 @@ from scipy.special import multigammaln
 
 from cellsim.base import Array, Bools, Ints
 
-SHAPES = ("exponential", "stretched 0.75", "stretched 0.55", "stretched 0.4", "ladder", "persistent")
-"""How a bounded motion forgets: exp(-t/tau); exp(-(t/t0)^beta) of mean time tau; the modes tau/p^2 of a Rouse chain.
+SHAPES = ("exponential", "stretched 0.75", "stretched 0.55", "stretched 0.4", "ladder 12", "ladder 4", "persistent")
+"""How a bounded motion forgets: exp(-t/tau); exp(-(t/t0)^beta) of mean time tau; the first modes tau/p^2 of a Rouse
+chain, whose last is 144 or 16 times faster than the first.
 The last is none: a share of the current that persists over tau, as what surrounds the ions follows them."""
 PERSISTENT = len(SHAPES) - 1
 """Place of the one that lowers the spectrum at high frequencies instead of raising it."""
 NO_INERTIA, FULL_INERTIA = 0, 1
 """Velocities persist not at all, or in all of the motion; in a share of it: a persistent component."""
-LADDER = 12
-"""Modes of a ladder: the thirteenth is 169 times faster than the first."""
 TABLE_STEP = 0.15
 """Spacing of the tables in ln tau; linear between, which is within 0.2 % of the highest frequency's value."""
 
@@ -175,10 +174,11 @@ def _exponentials(shape: int) -> tuple[Array, Array]:
     name = SHAPES[shape]
     if name in ("exponential", "persistent"):
         return np.ones(1), np.ones(1)
-    if name == "ladder":
-        times = 1.0 / np.arange(1, LADDER + 1) ** 2
+    kind, number = name.split()
+    if kind == "ladder":
+        times = 1.0 / np.arange(1, int(number) + 1) ** 2
         return times / times.sum(), times
-    beta = float(name.split()[1])
+    beta = float(number)
     times = np.geomspace(1e-5, 60.0, 40)
     t = np.concatenate([[0.0], np.geomspace(1e-6, 200.0, 400)])
     weights, _ = nnls(np.exp(-t[:, None] / times), np.exp(-(t**beta)))
@@ -334,7 +334,7 @@ def log_likelihood(theta: Any, shapes: Any, inertia: int, data: Any, gradient: A
     L, x, G, E, v, D = _terms(theta, n, shapes, inertia, data, gradient.size > 0)
     Li = np.zeros((n, n))
     _invert(L, Li)
-    M, B, A = np.empty((bins, n, n)), np.empty((n, n)), np.zeros((gradient.size, n, n))
+    M, B = np.empty((bins, n, n)), np.empty((n, n))
     Y, Ri = np.empty((bins, n, n)), np.zeros((bins, n, n))
     R, Q = np.zeros((n, n)), np.zeros((n, n))
     groups = data.group[-1] + 1
@@ -380,41 +380,59 @@ def log_likelihood(theta: Any, shapes: Any, inertia: int, data: Any, gradient: A
                 H[g] = np.linalg.inv(B) * ((data.trust + total[g]) / data.trust)
     if gradient.size == 0:
         return value
-    mean = np.zeros((groups, gradient.size, n, n))
+    # Symmetric matrices as vectors of their lower triangles, the off-diagonal elements times sqrt(2): the information
+    # is then one product of matrices.
+    packed = n * (n + 1) // 2
+    A, N = np.empty((gradient.size, bins * packed)), np.empty(bins * packed)
+    mean = np.zeros((gradient.size, groups * packed))
+    frame = np.empty((packed, packed))
     for k in range(bins):
         g = data.group[k]
+        Rk, scale = Ri[k], np.sqrt(0.5 * dof[k])
+        p = 0
+        for i in range(n):
+            for j in range(i + 1):
+                weight = 1.0 if i == j else np.sqrt(2.0)
+                c = 0
+                for a in range(n):
+                    for b in range(a + 1):
+                        frame[p, c] = Rk[i, a] * Rk[j, b]
+                        if a != b:
+                            frame[p, c] += Rk[i, b] * Rk[j, a]
+                        frame[p, c] *= weight * scale
+                        c += 1
+                element = 0.0
+                for a in range(n):
+                    element += Y[k, j, a] * H[g, a, i]
+                if i == j:
+                    element = 0.5 * (element - dof[k])
+                N[k * packed + p] = element / (weight * scale)
+                p += 1
         for q in range(gradient.size):
+            for p in range(packed):
+                A[q, k * packed + p] = 0.0
+            c = 0
             for i in range(n):
-                for j in range(n):
-                    B[i, j] = v[q, k] * D[q, i, j]
+                for j in range(i + 1):
                     if q < matrix:
+                        element = 0.0
                         for a in range(n):
-                            B[i, j] += E[q, i, a] * M[k, a, j] + M[k, i, a] * E[q, j, a]
-            _congruence(Ri[k], B, A[q])
-            for i in range(n):
-                gradient[q] -= 0.5 * dof[k] * A[q, i, i]
-                for j in range(n):
-                    mean[g, q, i, j] += dof[k] * A[q, i, j]
-                    for a in range(i + 1):
-                        gradient[q] += (0.5 if a == i else 1.0) * A[q, i, a] * Y[k, a, j] * H[g, j, i]
-            for r in range(q + 1):
-                trace = 0.0
-                for i in range(n):
-                    for j in range(n):
-                        trace += A[q, i, j] * A[r, i, j]
-                information[q, r] += 0.5 * dof[k] * trace
+                            element += E[q, i, a] * M[k, a, j] + M[k, i, a] * E[q, j, a]
+                    else:
+                        element = v[q, k] * D[q, i, j]
+                    for p in range(packed):
+                        A[q, k * packed + p] += frame[p, c] * element
+                    c += 1
+            for p in range(packed):
+                mean[q, g * packed + p] += A[q, k * packed + p] * 2 * scale
+    gradient[:] = A @ N
+    information[:, :] = A @ A.T
     if not np.isinf(data.trust):
         for g in range(groups):
             for q in range(gradient.size):
-                for r in range(q + 1):
-                    trace = 0.0
-                    for i in range(n):
-                        for j in range(n):
-                            trace += mean[g, q, i, j] * mean[g, r, i, j]
-                    information[q, r] -= 0.5 * trace / (data.trust + total[g])
-    for q in range(gradient.size):
-        for r in range(q):
-            information[r, q] = information[q, r]
+                for p in range(packed):
+                    mean[q, g * packed + p] *= np.sqrt(0.5 / (data.trust + total[g]))
+        information -= mean @ mean.T
     return value
 
 
