@@ -145,9 +145,15 @@ def check_species(file: SpeciesFile) -> None:
     InputError
         With what to write instead.
     """
-    frame = read_estimate(file).frame
-    if frame != "solvent":
-        raise InputError(f'{file.path}: estimate.frame = "{frame}", but the chain needs "solvent"')
+    settings = read_estimate(file)
+    if settings.matrix != "salt":
+        names = ", ".join(species.name for species in file.species)
+        raise InputError(
+            f"{file.path}: the chain makes a transport set of one salt in a solvent, and the species are {names}; "
+            "mdcoeffs onsager gives the matrix of all species"
+        )
+    if settings.frame != "solvent":
+        raise InputError(f'{file.path}: estimate.frame = "{settings.frame}", but the chain needs "solvent"')
 
 
 def _species(top: Table) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Onsager coefficients of a binary salt: trajectories, arrays or OCTP tables to Omega with error bars.
+"""Onsager coefficients of a binary salt, or of all species: trajectories, arrays or OCTP tables to Omega with errors.
 
 The analysis ``mdcoeffs onsager``: settings, what looks at the snapshots, and the estimate from all replicas.
 """
@@ -18,16 +18,20 @@ from cellsim.files.schema import Table
 from mdcoeffs.analysis import Analysis, analyse
 from mdcoeffs.frames.molecules import check_density
 from mdcoeffs.frames.stream import Accumulator, Stream
-from mdcoeffs.inputs.species import SpeciesFile, analysis_table
+from mdcoeffs.inputs.species import ROLES, SpeciesFile, analysis_table
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD
 from mdcoeffs.onsager.estimate import MIN_STEPS, OnsagerEstimate, estimate_onsager, self_diffusion
+from mdcoeffs.onsager.mixture import FRAMES as SPECIES_FRAMES
+from mdcoeffs.onsager.mixture import FRAMEWORK, SpeciesResult, estimate_species
 from mdcoeffs.onsager.motion import ReplicaMotion, hashes, motion_accumulators, motion_of, motion_of_arrays
 from mdcoeffs.onsager.octp import OctpRun, fit_slopes, read_octp, read_octp_self
 from mdcoeffs.onsager.result import OnsagerResult
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 
 FRAMES = ("solvent", "barycentric", "volume")
-KEYS = ("frame", "solvents", "window", "prior_flat", "seed")
+KEYS = ("matrix", "frame", "solvents", "framework", "window", "prior_flat", "seed")
+MATRICES = ("salt", "species")
+"""Of which species: cation and anion of one salt in a solvent, or all that there are."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,15 @@ class OnsagerSettings:
 
     Parameters
     ----------
+    matrix : str
+        One of `MATRICES`.
     frame : str
-        Frame in which the coefficients are reported, one of `FRAMES`.
+        Frame in which the coefficients are reported, one of `FRAMES`; of all species one of those that
+        :func:`mdcoeffs.onsager.mixture.estimate_species` knows, or empty for its own choice.
     solvents : tuple of str, optional
         Solvent species that make the solvent frame.
+    framework : tuple of str
+        Species of an immobile lattice.
     window : tuple of float, optional
         Fit window, first and last lag [s].
     prior_flat : float
@@ -50,8 +59,10 @@ class OnsagerSettings:
         Whose single-particle paths are kept, one of `mdcoeffs.inputs.species.SELF_PARTS`.
     """
 
+    matrix: str = "salt"
     frame: str = "solvent"
     solvents: tuple[str, ...] | None = None
+    framework: tuple[str, ...] = ()
     window: tuple[float, float] | None = None
     prior_flat: float = 0.3
     seed: int = 0
@@ -73,19 +84,37 @@ def read_estimate(file: SpeciesFile) -> OnsagerSettings:
     Raises
     ------
     InputError
-        Unknown keys, solvents that are none, a window that is none, anything but one cation and one anion species.
+        Unknown keys, solvents that are none, a window that is none, a species that is none; for the matrix of a salt
+        anything but one cation and one anion species.
     """
     table = analysis_table(file, "onsager")
     table.only(*KEYS)
-    for role in ("cation", "anion"):
-        names = [species.name for species in file.species if species.role == role]
-        if len(names) != 1:
-            raise InputError(
-                f"{file.path}: a binary salt has one {role} species, found {len(names)} ({', '.join(names) or 'none'})"
-            )
+    names = {role: [species.name for species in file.species if species.role == role] for role in ROLES}
+    binary = len(names["cation"]) == len(names["anion"]) == 1
+    octp = any(replica.octp is not None for replica in file.replicas)
+    matrix = table.choice("matrix", MATRICES, "salt" if octp or (binary and names["solvent"]) else "species")
+    if matrix == "salt":
+        for role in ("cation", "anion"):
+            if len(names[role]) != 1:
+                raise InputError(
+                    f"{file.path}: a binary salt has one {role} species, found {len(names[role])} "
+                    f'({", ".join(names[role]) or "none"}); matrix = "species" in [estimate] takes any number'
+                )
+        if "framework" in table:
+            raise table.error("framework", 'is for the matrix of all species: add matrix = "species"')
+        frame = table.choice("frame", FRAMES, "solvent")
+    else:
+        known = [species.name for species in file.species]
+        frame = table.choice("frame", (*SPECIES_FRAMES, *known), "") if "frame" in table else ""
+        if frame == FRAMEWORK and "framework" not in table:
+            raise table.error("frame", 'of the framework needs framework = ["NAME", ...], the species of the lattice')
+        if octp:
+            raise table.error("matrix", "of all species needs trajectories or arrays; OCTP tables are for one salt")
     return OnsagerSettings(
-        frame=table.choice("frame", FRAMES, "solvent"),
-        solvents=_solvents(table, file),
+        matrix=matrix,
+        frame=frame,
+        solvents=_chosen(table, "solvents", [species.name for species in file.species if species.role == "solvent"]),
+        framework=_chosen(table, "framework", [species.name for species in file.species]) or (),
         window=_window(table),
         prior_flat=table.number("prior_flat", 0.3, least=0, most=0.99),
         seed=table.integer("seed", 0, least=0),
@@ -93,14 +122,14 @@ def read_estimate(file: SpeciesFile) -> OnsagerSettings:
     )
 
 
-def _solvents(table: Table, file: SpeciesFile) -> tuple[str, ...] | None:
-    if "solvents" not in table:
+def _chosen(table: Table, key: str, known: Sequence[str]) -> tuple[str, ...] | None:
+    if key not in table:
         return None
-    names = table.strings("solvents")
-    known = [species.name for species in file.species if species.role == "solvent"]
+    names = table.strings(key)
     for name in names:
         if name not in known:
-            raise InputError(f"{table.where('solvents')}: {name!r} is not a solvent here; allowed: {', '.join(known)}")
+            kind = "a solvent" if key == "solvents" else "a species"
+            raise InputError(f"{table.where(key)}: {name!r} is not {kind} here; allowed: {', '.join(known)}")
     return tuple(names)
 
 
@@ -144,16 +173,66 @@ def _without_snapshots(file: SpeciesFile, number: int, settings: OnsagerSettings
 # ---- the estimate ---------------------------------------------------------------------------------------------------
 
 
-def _result(file: SpeciesFile, settings: OnsagerSettings, runs: Sequence[ReplicaMotion | OctpRun]) -> OnsagerResult:
+def _result(
+    file: SpeciesFile, settings: OnsagerSettings, runs: Sequence[ReplicaMotion | OctpRun]
+) -> OnsagerResult | SpeciesResult:
     tables = [run for run in runs if isinstance(run, OctpRun)]
     motions = [run for run in runs if isinstance(run, ReplicaMotion)]
     if tables and motions:
         raise InputError(f"{file.path}: OCTP tables and trajectories cannot be combined; give replicas of one kind")
-    result = _from_octp(file, settings, tables) if tables else _from_motion(file, settings, motions)
     inputs = hashes([file.path])
     for run in runs:
         inputs |= run.inputs or {}
+    if settings.matrix == "species":
+        return replace(_of_species(file, settings, motions), inputs=inputs)
+    result = _from_octp(file, settings, tables) if tables else _from_motion(file, settings, motions)
     return replace(result, inputs=inputs)
+
+
+def _of_species(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence[ReplicaMotion]) -> SpeciesResult:
+    runs = [motion.displacements for motion in motions]
+    estimate = estimate_species(
+        runs,
+        frame=settings.frame or None,
+        solvents=settings.solvents,
+        framework=settings.framework,
+        window=settings.window,
+        prior_flat=settings.prior_flat,
+        seed=settings.seed,
+    )
+    notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.found.warnings]
+    if not runs[0].solvents and not settings.framework:
+        weight = "" if runs[0].masses is None else f", {_density(runs[0]):.3g} g/cm3 in all"
+        notes.append(
+            f"no solvent: the species listed are taken as all there is{weight}; diffusion of salt against a solvent "
+            "does not exist here"
+        )
+    first = runs[0]
+    assert first.names is not None
+    kept = [k for k in range(len(first.names)) if all(k in (motion.self_sums or {}) for motion in motions)]
+    msd, window = _self_msd(motions, kept) if kept else None, estimate.found.local_exponent.window
+    own = None if msd is None else self_diffusion(msd, window=window)
+    if own is not None and first.frame == "lab":
+        notes.append("self-diffusion is that in the box, whose centre of mass was not taken away")
+    return SpeciesResult(
+        title=file.title,
+        estimate=estimate,
+        self_diffusion={}
+        if own is None
+        else {
+            first.names[k]: (float(D), float(error))
+            for k, D, error in zip(kept, own.D, own.standard_error, strict=True)
+        },
+        drift_velocity=np.array([motion.drift_velocity for motion in motions]),
+        longest_step=max(motion.longest_step for motion in motions),
+        notes=tuple(notes),
+    )
+
+
+def _density(run: CollectiveDisplacements) -> float:
+    """Mass of all species over the volume [g/cm^3]."""
+    assert run.masses is not None
+    return float(np.array(run.masses) @ np.array(run.counts)) / run.volume * 1e-3
 
 
 def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence[ReplicaMotion]) -> OnsagerResult:
@@ -308,7 +387,7 @@ def onsager_from_file(
     folder: Path | None = None,
     checkpoint_every: float = 60.0,
     progress: Progress | None = None,
-) -> OnsagerResult:
+) -> OnsagerResult | SpeciesResult:
     """Read all replicas and estimate the Onsager matrix: :func:`mdcoeffs.analysis.analyse` of this analysis.
 
     Parameters
@@ -324,12 +403,15 @@ def onsager_from_file(
 
     Returns
     -------
-    OnsagerResult
+    OnsagerResult or SpeciesResult
+        The latter where the matrix of all species was asked for.
 
     Raises
     ------
     InputError
         Bad input of any kind, or too little of it.
     """
-    result: OnsagerResult = analyse(ANALYSIS, file, folder=folder, checkpoint_every=checkpoint_every, progress=progress)
+    result: OnsagerResult | SpeciesResult = analyse(
+        ANALYSIS, file, folder=folder, checkpoint_every=checkpoint_every, progress=progress
+    )
     return result

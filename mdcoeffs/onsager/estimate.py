@@ -82,14 +82,14 @@ class LocalExponent:
     ----------
     lag : array (lags,)
         Lag times [s].
-    beta : array (lags, 3)
-        Exponent between each lag and twice that lag, order ++, +-, --.
+    beta : array (lags, pairs)
+        Exponent between each lag and twice that lag, for the pairs of species of the upper triangle: ++, +-, --.
     window : (float, float)
         The decade of lags (or less) from the start of the fit window that is judged [s].
-    mean : array (3,)
+    mean : array (pairs,)
         Exponent over that decade.
-    correlation : float
-        |<dr_+ dr_->| / sqrt(<dr_+^2><dr_-^2>) at the end of it; +- is judged above 0.5 only.
+    correlation : array (pairs,)
+        |<dr_i dr_j>| / sqrt(<dr_i^2><dr_j^2>) at the end of it; pairs are judged above 0.5 only.
     noise : float
         Standard deviation of the exponent over that decade for a random walk of the length of the data.
     """
@@ -98,14 +98,13 @@ class LocalExponent:
     beta: Array
     window: tuple[float, float]
     mean: Array
-    correlation: float
+    correlation: Array
     noise: float = 0.0
 
     @property
     def worst(self) -> float:
         """Largest |beta - 1| of the judged elements."""
-        judged = [0, 2] + ([1] if self.correlation > 0.5 else [])
-        return float(np.max(np.abs(self.mean[judged] - 1.0)))
+        return float(np.max(np.abs(self.mean[self.correlation > 0.5] - 1.0)))
 
     @property
     def in_doubt(self) -> bool:
@@ -249,18 +248,109 @@ def estimate_onsager(
             "are needed for an Onsager coefficient: use a longer run or more replicas"
         )
     runs = [run.to_frame(frame, solvents=solvents if frame == "solvent" else None) for run in replicas]
+    found = posterior(runs, runs[0].ions, window=window, beliefs=beliefs, n_samples=n_samples, seed=seed)
+    first = runs[0]
+    plus, minus = first.ions
+    volume = mean_volume(runs)
+    return OnsagerEstimate(
+        Omega=centre(found.samples),
+        z=(first.z[plus], first.z[minus]),
+        nu=first.nu,
+        c=first.c * first.volume / volume,
+        T=first.temperature,
+        frame=frame,
+        covariance=np.cov(found.samples[:, [0, 0, 1], [0, 1, 1]].T),
+        samples=found.samples,
+        window=found.window,
+        criterion=found.criterion,
+        relaxation_time=found.relaxation_time,
+        n_origins=found.n_origins,
+        n_replicas=len(runs),
+        local_exponent=found.local_exponent,
+        spectrum=found.spectrum,
+        duration=sum(run.duration for run in runs),
+        warnings=found.warnings,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """What the displacements of some species say of their matrix: samples, and the story of how they were found.
+
+    Parameters
+    ----------
+    samples : array (S, n, n)
+        Posterior samples, each positive definite [mol^2/(J m s)].
+    window : (float, float)
+        Lag times they rest on [s].
+    criterion : str
+        How the window was chosen.
+    relaxation_time : float
+        Slowest relaxation time allowed for, posterior median; 0 for none [s].
+    n_origins : float
+        Effective number of independent origins.
+    local_exponent : LocalExponent
+        beta(t) and its mean over the window.
+    spectrum : SpectrumFit, optional
+        The spectrum and its model; None where the window was given.
+    warnings : tuple of EstimateWarning
+        Named doubts.
+    """
+
+    samples: Array
+    window: tuple[float, float]
+    criterion: str
+    relaxation_time: float
+    n_origins: float
+    local_exponent: LocalExponent
+    spectrum: SpectrumFit | None
+    warnings: tuple[EstimateWarning, ...]
+
+
+def posterior(
+    runs: Sequence[CollectiveDisplacements],
+    species: Sequence[int],
+    *,
+    window: tuple[float, float] | None,
+    beliefs: Beliefs,
+    n_samples: int,
+    seed: int,
+) -> Posterior:
+    """Posterior of the matrix of some species, in the frame their displacements are in.
+
+    Parameters
+    ----------
+    runs : sequence of CollectiveDisplacements
+        Replicas, in the frame wanted.
+    species : sequence of int
+        Which species; they must move independently.
+    window, n_samples, seed
+        As for :func:`estimate_onsager`.
+    beliefs : Beliefs
+        The prior.
+
+    Returns
+    -------
+    Posterior
+
+    Raises
+    ------
+    InputError
+        Fewer than `MIN_ORIGINS` independent origins, species that do not move or move together.
+    """
     rng = np.random.default_rng(seed)
+    longest = max(run.duration for run in runs)
     if window is None:
-        spectrum = current_spectrum(runs)
+        spectrum = current_spectrum(runs, species=species)
         plateau = relaxing_plateau(spectrum, n_samples, rng, beliefs=beliefs)
         fit = _spectrum_fit(spectrum, plateau)
         relaxation = float(np.median(plateau.relaxation)) * spectrum.dt
         # The slowest relaxation bends the spectrum above 1/tau: below, at lags longer than 2 pi tau, it is flat.
         start = max(spectrum.dt, 2 * math.pi * relaxation, ONSETS * _onset(spectrum, plateau))
-        used, criterion = (start, max(run.duration for run in runs)), CRITERION
+        used, criterion = (min(start, longest), longest), CRITERION
     else:
         fit = None
-        plateau, used = _in_window(runs, window, n_samples, rng)
+        plateau, used = _in_window(runs, species, window, n_samples, rng)
         relaxation, criterion = 0.0, "given by the user; diffusive from its start on"
     origins = _origins(plateau.samples)
     if origins < MIN_ORIGINS:
@@ -269,30 +359,9 @@ def estimate_onsager(
             f"relaxation ({relaxation:.3g} s) is too slow for its length; use a longer run or more replicas"
         )
     # Not used by the estimate, and so a check of it: growth in a window that the spectrum calls diffusive.
-    exponent = local_exponent(runs, start=used[0], end=used[1])
-    first = runs[0]
-    plus, minus = first.ions
-    volume = mean_volume(runs)
-    covariance = np.cov(plateau.samples[:, [0, 0, 1], [0, 1, 1]].T)
-    return OnsagerEstimate(
-        Omega=_centre(plateau.samples),
-        z=(first.z[plus], first.z[minus]),
-        nu=first.nu,
-        c=first.c * first.volume / volume,
-        T=first.temperature,
-        frame=frame,
-        covariance=covariance,
-        samples=plateau.samples,
-        window=used,
-        criterion=criterion,
-        relaxation_time=relaxation,
-        n_origins=origins,
-        n_replicas=len(runs),
-        local_exponent=exponent,
-        spectrum=fit,
-        duration=sum(run.duration for run in runs),
-        warnings=_doubts(plateau, origins, exponent, fit, max(run.duration for run in runs), runs[0].dt),
-    )
+    exponent = local_exponent(runs, start=used[0], end=used[1], species=species)
+    doubts = _doubts(plateau, origins, exponent, fit, longest, runs[0].dt)
+    return Posterior(plateau.samples, used, criterion, relaxation, origins, exponent, fit, doubts)
 
 
 def local_exponent(
@@ -300,8 +369,9 @@ def local_exponent(
     *,
     start: float | None = None,
     end: float | None = None,
+    species: Sequence[int] | None = None,
 ) -> LocalExponent:
-    """Local exponent beta(t) of the three displacement correlations, replicas averaged.
+    """Local exponent beta(t) of the displacement correlations, replicas averaged.
 
     Parameters
     ----------
@@ -311,6 +381,8 @@ def local_exponent(
         Start of the window that is judged; the time step when left out [s].
     end : float, optional
         Its end at most; one decade and a quarter of the shortest run are the other limits [s].
+    species : sequence of int, optional
+        Which species; cation and anion when left out.
 
     Returns
     -------
@@ -332,16 +404,19 @@ def local_exponent(
     lags = lags[2 * lags <= longest]
     wanted = np.concatenate([lags, 2 * lags, [first, last]])
     weights = np.array([run.n_frames for run in runs], dtype=float)
-    every = [collective_msd(run.R[:, list(run.ions)], wanted) for run in runs]
-    C = np.abs(np.einsum("r,rlij->lij", weights / weights.sum(), np.array(every)))[:, [0, 0, 1], [0, 1, 1]]
-    C = np.maximum(C, np.finfo(float).tiny)  # the cross term may pass through zero
+    every = [collective_msd(run.R[:, list(runs[0].ions if species is None else species)], wanted) for run in runs]
+    C = np.abs(np.einsum("r,rlij->lij", weights / weights.sum(), np.array(every)))
+    pairs = np.triu_indices(C.shape[1])
+    scale = np.sqrt(np.diagonal(C[-1]))
+    correlation = C[-1][pairs] / np.outer(scale, scale)[pairs]
+    C = np.maximum(C[:, pairs[0], pairs[1]], np.finfo(float).tiny)  # a cross term may pass through zero
     n = lags.size
     return LocalExponent(
         lag=np.asarray(lags * dt, dtype=np.float64),
         beta=np.log2(C[n : 2 * n] / C[:n]),
         window=(first * dt, last * dt),
         mean=np.log(C[-1] / C[-2]) / math.log(last / first),
-        correlation=float(C[-1, 1] / math.sqrt(C[-1, 0] * C[-1, 2])),
+        correlation=np.asarray(correlation),
         # Of a random walk the relative variance of <dr^2> at lag t in a run of length T is 4 t/(9 T); the early end of
         # the decade adds a tenth of that, partly correlated.
         noise=math.sqrt(4 * last / (9 * weights.sum())) / math.log(last / first),
@@ -436,6 +511,7 @@ def self_diffusion(msd: SelfMSD, *, window: tuple[float, float]) -> SelfDiffusio
 
 def _in_window(
     runs: Sequence[CollectiveDisplacements],
+    species: Sequence[int],
     window: tuple[float, float],
     n_samples: int,
     rng: np.random.Generator,
@@ -446,7 +522,7 @@ def _in_window(
         raise InputError(
             f"window = {start:.3g}-{end:.3g} s must increase and start before the end of the run ({longest:.3g} s)"
         )
-    spectrum = current_spectrum(runs, lags=(start, min(end, longest)))
+    spectrum = current_spectrum(runs, lags=(start, min(end, longest)), species=species)
     dof = float(spectrum.dof.sum())
     if dof < 3 * MIN_IN_WINDOW:
         raise InputError(
@@ -459,18 +535,17 @@ def _in_window(
 
 def _origins(samples: Array) -> float:
     """Independent origins: the 95 % interval of ln Omega_ii is 2 x 1.96 sqrt(2/(3 n)) wide for n free steps."""
-    ends = np.quantile(np.log(samples[:, [0, 1], [0, 1]]), [0.025, 0.975], axis=0)
+    ends = np.quantile(np.log(np.diagonal(samples, axis1=1, axis2=2)), [0.025, 0.975], axis=0)
     deviation = float(np.max(ends[1] - ends[0])) / (2 * 1.959964)
     return 2.0 / (3.0 * deviation**2)
 
 
-def _centre(samples: Array) -> Array:
-    """Median of the posterior in Cholesky coordinates: positive definite whatever the shape."""
-    pp, pm, mm = samples[:, 0, 0], samples[:, 0, 1], samples[:, 1, 1]
-    first = float(np.exp(np.median(np.log(pp))))
-    slope = float(np.median(pm / pp))
-    rest = float(np.exp(np.median(np.log(mm - pm**2 / pp))))
-    return np.array([[first, slope * first], [slope * first, rest + slope**2 * first]])
+def centre(samples: Array) -> Array:
+    """Median of a posterior (S, n, n) in Cholesky coordinates: positive definite whatever the shape."""
+    root = np.linalg.cholesky(samples)
+    scale = np.diagonal(root, axis1=1, axis2=2)
+    unit = np.median(root / scale[:, None, :], axis=0)
+    return np.asarray((unit * np.exp(np.median(2 * np.log(scale), axis=0))) @ unit.T)
 
 
 def _doubts(

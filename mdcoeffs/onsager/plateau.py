@@ -63,6 +63,8 @@ HOPELESS = 3.0
 """One more motion that lowers the log evidence by more than this ends the search: yet another would do so again."""
 NEGLIGIBLE = 500.0
 """Candidates this many times less probable than the best are left out."""
+TOGETHER = 1e-4
+"""Smallest eigenvalue of the correlations of the slowest amplitudes; below, one species follows from the others."""
 STUDENT = 6.0
 """Degrees of freedom of the proposal distribution."""
 FIRST_DRAWS = 200
@@ -79,7 +81,7 @@ class CurrentSpectrum:
     ----------
     s : array (bins,)
         Discrete frequency 2 sin(omega dt/2), root-mean-square over the bin, in units of 1/dt.
-    W : array (bins, 2, 2)
+    W : array (bins, n, n)
         Sums of outer products; expectation ``dof * S`` with S(0) = Omega [mol^2/(J m s)].
     dof : array (bins,)
         Number of real Gaussian amplitudes summed.
@@ -102,9 +104,12 @@ class CurrentSpectrum:
 
 
 def current_spectrum(
-    replicas: Sequence[CollectiveDisplacements], *, lags: tuple[float, float] | None = None
+    replicas: Sequence[CollectiveDisplacements],
+    *,
+    lags: tuple[float, float] | None = None,
+    species: Sequence[int] | None = None,
 ) -> CurrentSpectrum:
-    """Spectrum of the ion currents of all replicas together.
+    """Spectrum of the currents of some species, all replicas together.
 
     Parameters
     ----------
@@ -112,6 +117,8 @@ def current_spectrum(
         Runs of one system, in one frame of reference.
     lags : (float, float), optional
         Keep only half-periods between these two times [s].
+    species : sequence of int, optional
+        Which species; cation and anion when left out.
 
     Returns
     -------
@@ -125,7 +132,7 @@ def current_spectrum(
     parts = []
     for run in replicas:
         scale = 2.0 * k_B * run.temperature * run.volume * N_A**2 * run.dt
-        steps = np.diff(run.R[:, list(run.ions)], axis=0)
+        steps = np.diff(run.R[:, list(run.ions if species is None else species)], axis=0)
         v = fft.dst(steps, type=1, axis=0, norm="ortho")
         W = np.einsum("kix,kjx->kij", v, v) / scale
         n = W.shape[0]
@@ -242,7 +249,7 @@ class Plateau:
 
     Parameters
     ----------
-    samples : array (S, 2, 2)
+    samples : array (S, n, n)
         Posterior samples of S(0), in the units of the spectrum; positive definite.
     relaxation : array (S,)
         Slowest relaxation time of each sample, in units of the step, 0 for none.
@@ -252,7 +259,7 @@ class Plateau:
         Posterior probability that the slowest relaxation is at the limit of what the run can show.
     shown : array (draws,)
         Places of some of the samples.
-    spectra : array (draws, bins, 2, 2)
+    spectra : array (draws, bins, n, n)
         Their whole spectrum; empty where it was taken as constant.
     """
 
@@ -269,10 +276,10 @@ def flat_plateau(W: Array, dof: float, n_samples: int, rng: np.random.Generator)
 
     Parameters
     ----------
-    W : array (2, 2)
+    W : array (n, n)
         Sum of outer products.
     dof : float
-        Number of real Gaussian amplitudes behind it, above 2.
+        Number of real Gaussian amplitudes behind it, above n.
     n_samples : int
         Number of samples.
     rng : Generator
@@ -284,10 +291,11 @@ def flat_plateau(W: Array, dof: float, n_samples: int, rng: np.random.Generator)
         Its intervals for a diagonal element are exact (right-Haar prior).
     """
     C = _cholesky(W)
-    B = np.zeros((n_samples, 2, 2))
-    B[:, 0, 0] = np.sqrt(rng.chisquare(dof, n_samples))
-    B[:, 1, 1] = np.sqrt(rng.chisquare(dof - 1, n_samples))
-    B[:, 1, 0] = rng.standard_normal(n_samples)
+    n = C.shape[0]
+    B = np.zeros((n_samples, n, n))
+    for i in range(n):
+        B[:, i, i] = np.sqrt(rng.chisquare(dof - i, n_samples))
+        B[:, i, :i] = rng.standard_normal((n_samples, i))
     L = C @ np.linalg.inv(B)
     return Plateau(L @ np.swapaxes(L, 1, 2), np.zeros(n_samples), float(n_samples), 0.0)
 
@@ -356,9 +364,13 @@ def _symmetric(A: Array) -> Array:
 def _cholesky(W: Array) -> Array:
     d = np.sqrt(np.diag(W))
     if not np.all(d > 0):
-        raise InputError("an ion species does not move at all; check the selection and the trajectory")
-    if 1.0 - (W[0, 1] / (d[0] * d[1])) ** 2 < 1e-12:
-        raise InputError("cations and anions move exactly together, so the Onsager matrix is singular")
+        raise InputError("a species does not move at all; check the selection and the trajectory")
+    if np.linalg.eigvalsh(W / np.outer(d, d))[0] < TOGETHER:
+        raise InputError(
+            "the species move together, so that their Onsager matrix is singular: in a salt without solvent the centre "
+            "of mass stands still and the current of one ion is that of the other; ask for the matrix of all species "
+            '(estimate_species, or matrix = "species" in [estimate]), which knows it'
+        )
     return np.asarray(np.linalg.cholesky(W), dtype=np.float64)
 
 

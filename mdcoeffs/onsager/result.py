@@ -280,6 +280,11 @@ def read_onsager(path: str | Path) -> OnsagerMatrix:
     if not path.is_file():
         raise InputError(f"{path}: no such Onsager result")
     data = read_netcdf(path, what="an Onsager result of mdcoeffs")
+    if "species" in data.dims:
+        raise InputError(
+            f"{path} holds the matrix of all species ({', '.join(map(str, data['species'].values))}), not that of a "
+            'binary salt; for one salt run mdcoeffs onsager with matrix = "salt" in [estimate]'
+        )
     found: dict[str, Any] = {**{str(name): data[name].values for name in data.variables}, **data.attrs}
     where = str(path)
     shapes: dict[str, Shape] = {"Omega": (2, 2), "covariance": (3, 3), "samples": ("draws", 2, 2)}

@@ -183,6 +183,75 @@ def walk(
     )
 
 
+def mixture_walk(
+    Omega: ArrayLike,
+    *,
+    frames: int,
+    dt: float,
+    seed: int | np.random.SeedSequence | np.random.Generator,
+    z: Sequence[float],
+    counts: Sequence[int],
+    masses: Sequence[float],
+    names: Sequence[str],
+    volume: float,
+    T: float = 300.0,
+    own: float = 1.0,
+) -> CollectiveDisplacements:
+    """Walk of n species with prescribed Onsager matrix in the frame of the last one.
+
+    Parameters
+    ----------
+    Omega : array (n - 1, n - 1)
+        Matrix of all species but the last, in its frame; positive semi-definite [mol^2/(J m s)].
+    frames : int
+        Number of frames.
+    dt : float
+        Time between frames [s].
+    seed : int, SeedSequence or Generator
+        Source of randomness.
+    z, counts, masses, names : sequence (n,)
+        Charge numbers, numbers of particles, masses in any one unit, and names.
+    volume : float
+        Of the box [m^3].
+    T : float
+        Temperature [K].
+    own : float
+        Size of the motion of the last species in the box, relative to the trace of Omega; 0 for none [1].
+
+    Returns
+    -------
+    CollectiveDisplacements
+        In the box (``"lab"``), where the last species moves too.
+
+    Raises
+    ------
+    InputError
+        Omega that is not positive, sizes that do not fit.
+    """
+    rng = np.random.default_rng(seed)
+    matrix, n = np.asarray(Omega, dtype=float), len(counts)
+    if matrix.shape != (n - 1, n - 1) or np.linalg.eigvalsh(matrix)[0] < -1e-12 * np.trace(matrix):
+        raise InputError(f"Omega must be a positive matrix of {n - 1} species")
+    scale = 2.0 * k_B * T * volume * N_A**2 * dt
+    steps = _gaussian(rng, frames - 1, scale * matrix)
+    carrier = np.sqrt(own * scale * np.trace(matrix)) * rng.standard_normal((frames - 1, 3)) / counts[-1]
+    N = np.asarray(counts, dtype=float)
+    R = np.zeros((frames, n, 3))
+    R[1:, :-1] = np.cumsum(steps, axis=0)
+    R[1:] += N[:, None] * np.cumsum(carrier, axis=0)[:, None, :]
+    return CollectiveDisplacements(
+        R=R,
+        time=dt * np.arange(frames, dtype=np.float64),
+        volume=volume,
+        temperature=T,
+        z=tuple(z),
+        counts=tuple(counts),
+        frame="lab",
+        masses=tuple(masses),
+        names=tuple(names),
+    )
+
+
 def particles(
     displacements: CollectiveDisplacements,
     D_self: Sequence[float],
@@ -270,8 +339,8 @@ def _root(covariance: Array) -> Array:
 
 
 def _gaussian(rng: np.random.Generator, n: int, covariance: Array) -> Array:
-    """n independent draws (n, 2, 3) with `covariance` between species, directions independent."""
-    draws: Array = np.einsum("ij,tjx->tix", _root(covariance), rng.standard_normal((n, 2, 3)))
+    """n independent draws (n, species, 3) with `covariance` between species, directions independent."""
+    draws: Array = np.einsum("ij,tjx->tix", _root(covariance), rng.standard_normal((n, len(covariance), 3)))
     return draws
 
 
