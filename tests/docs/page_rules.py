@@ -22,6 +22,7 @@ from mdcoeffs.activity import read_activity
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.interface.settings import read_interface
 from mdcoeffs.mobility.settings import read_mobility
+from mdcoeffs.onsager import read_estimate
 from mdcoeffs.residence.bonds import read_residence
 from mdcoeffs.structure.shells import read_shells
 
@@ -210,6 +211,9 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, from MD"'): _own_file,
     ("docs/activity.md", "[activity]"): _analysis(
         POLYMER, read_activity, "mdcoeffs activity", box=BOX, frames=120, dt=10.0
+    ),
+    ("docs/mixtures.md", "[estimate]"): _analysis(
+        CARBONATE, read_estimate, "mdcoeffs onsager", box=BOX, frames=120, dt=10.0
     ),
     ("docs/structure.md", "[structure]"): _analysis(CARBONATE, _both),
     ("docs/interface.md", "[interface]"): _analysis(CERAMIC, read_interface),
