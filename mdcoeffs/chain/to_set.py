@@ -29,6 +29,8 @@ WIDTH = 0.2
 """A set from one concentration is valid within this fraction of it, unless [range] says otherwise."""
 FILLED = 0.1
 """How far the volumes may be from filling the box simulated [1]; force fields miss densities by less."""
+LIQUID = (500.0, 20e3)
+"""Densities of solvent of a box that is one of a liquid [kg/m^3]."""
 _DRAWS = 2000
 
 Block = dict[str, Any]
@@ -172,9 +174,14 @@ def _check_together(matrices: Sequence[OnsagerMatrix]) -> OnsagerMatrix:
 def _check_box(m: OnsagerMatrix, blocks: dict[str, Table]) -> None:
     """Refuse volumes that do not fill the box the matrix comes from, where that is known.
 
-    Masses of an array file may be in any unit, and a density far from a liquid's says that they were not in kg.
+    A density far from a liquid's says that the masses of an array file were in another unit than kg, or that the box
+    is a toy of a few walkers in empty space.
     """
-    if m.composition is None or "V_0" not in blocks["volumes"] or not 50 < m.composition.solvent_density < 20e3:
+    if (
+        m.composition is None
+        or "V_0" not in blocks["volumes"]
+        or not LIQUID[0] < m.composition.solvent_density < LIQUID[1]
+    ):
         return
     V_e = blocks["volumes"].quantity("V_e", "m^3/mol", 0.0)
     V_0 = blocks["volumes"].quantity("V_0", "m^3/mol", above=0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cellsim.base import Array, InputError, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
-from cellsim.electrolyte.onsager import Ideal, OnsagerMatrix
+from cellsim.electrolyte.onsager import Composition, Ideal, OnsagerMatrix
 from cellsim.files.folder import Rows, plain
 from cellsim.files.reading import Shape, numbers, read_netcdf
 from mdcoeffs.analysis import LEVEL
@@ -232,6 +232,11 @@ class OnsagerResult:
             "summary": json.dumps(self.numbers()),
             "mdcoeffs": __version__,
         }
+        if m.composition is not None:
+            attributes["molar_masses"] = np.array(m.composition.molar_masses)
+            attributes["solvent_density"] = m.composition.solvent_density
+            if m.composition.partial_volumes is not None:
+                attributes["partial_volumes"] = np.array(m.composition.partial_volumes)
         return xr.Dataset(variables, coordinates, attributes)
 
     def tables(self) -> dict[str, Rows]:
@@ -296,6 +301,12 @@ def read_onsager(path: str | Path) -> OnsagerMatrix:
     z, nu = (numbers(found, name, (2,), where=where).tolist() for name in ("z", "nu"))
     c, T = (numbers(found, name, (), where=where).item() for name in ("c", "T"))
     try:
+        if "solvent_density" in found:
+            density = numbers(found, "solvent_density", (), where=where).item()
+            masses = numbers(found, "molar_masses", (2,), where=where)
+            volumes = numbers(found, "partial_volumes", (2,), where=where) if "partial_volumes" in found else None
+            both = None if volumes is None else tuple(volumes.tolist())
+            arrays["composition"] = Composition(tuple(masses.tolist()), density, both)
         return OnsagerMatrix(z=tuple(z), nu=tuple(nu), c=c, T=T, frame=str(found.get("frame", "")), **arrays)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

@@ -49,6 +49,11 @@ def test_onsager_writes_its_folder(folder, done):
     matrix = read_onsager(out)
     # 1198 steps x 3 directions: 2.4 % on the diagonal; 5 standard errors
     assert np.diag(matrix.Omega) == pytest.approx(np.diag(OMEGA), rel=0.15)
+    # what was read back knows its composition, so the frame can still be changed
+    barycentric = matrix.to_frame("barycentric")
+    assert barycentric.kappa == pytest.approx(matrix.kappa, rel=1e-9)
+    assert abs(barycentric.t_plus - matrix.t_plus) > 1e-3
+    assert barycentric.to_frame("solvent").Omega == pytest.approx(matrix.Omega, rel=1e-9)
     with xr.open_dataset(out / "onsager.nc", engine="h5netcdf") as data:
         assert data["Omega"].attrs["units"] == "mol^2/(J m s)"
         assert data["correlation"].dims == ("lag", "ion", "ion_2")
@@ -189,7 +194,7 @@ def test_bad_input_is_one_line_and_exit_code_2(folder):
     result = call("onsager", folder / "short.toml", "-o", folder / "short")
     assert result.exit_code == 2
     assert "independent origins" in result.output.splitlines()[-1]
-    two = TOML + '[species.Na]\ncharge = 1\nrole = "cation"\n'
+    two = TOML + '[species.Na]\ncharge = 1\nrole = "cation"\n[estimate]\nmatrix = "salt"\n'
     (folder / "two.toml").write_text(two)
     result = call("onsager", folder / "two.toml", "-o", folder / "two")
     assert "one cation species, found 2 (Li, Na)" in result.output
