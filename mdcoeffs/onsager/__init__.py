@@ -20,12 +20,14 @@ from mdcoeffs.frames.molecules import check_density
 from mdcoeffs.frames.stream import Accumulator, Stream
 from mdcoeffs.inputs.species import ROLES, SpeciesFile, analysis_table
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD
-from mdcoeffs.onsager.estimate import MIN_STEPS, OnsagerEstimate, estimate_onsager, self_diffusion
+from mdcoeffs.onsager.estimate import MIN_STEPS, OnsagerEstimate, SelfDiffusion, estimate_onsager, self_diffusion
 from mdcoeffs.onsager.mixture import FRAMES as SPECIES_FRAMES
 from mdcoeffs.onsager.mixture import FRAMEWORK, SpeciesResult, estimate_species
 from mdcoeffs.onsager.motion import ReplicaMotion, hashes, motion_accumulators, motion_of, motion_of_arrays
 from mdcoeffs.onsager.octp import OctpRun, fit_slopes, read_octp, read_octp_self
+from mdcoeffs.onsager.plateau import Beliefs
 from mdcoeffs.onsager.result import OnsagerResult
+from mdcoeffs.onsager.self_motion import moving_together, self_plateau
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 
 FRAMES = ("solvent", "barycentric", "volume")
@@ -211,7 +213,7 @@ def _of_species(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence[
     assert first.names is not None
     kept = [k for k in range(len(first.names)) if all(k in (motion.self_sums or {}) for motion in motions)]
     msd, window = _self_msd(motions, kept) if kept else None, estimate.found.local_exponent.window
-    own = None if msd is None else self_diffusion(msd, window=window)
+    own = None if msd is None else _self_diffusion(motions, kept, msd, window, settings)
     if own is not None and first.frame == "lab":
         notes.append("self-diffusion is that in the box, whose centre of mass was not taken away")
     return SpeciesResult(
@@ -252,7 +254,7 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
     own, ideal = None, None
     notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.warnings]
     if msd is not None and estimate.local_exponent is not None:
-        own = self_diffusion(msd, window=estimate.local_exponent.window)
+        own = _self_diffusion(motions, ions, msd, estimate.local_exponent.window, settings)
         ideal = estimate.ideal(float(own.D[0]), float(own.D[1]))
         if ideal.Omega_distinct is None:
             notes.append(
@@ -273,6 +275,7 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
         drift_velocity=np.array([motion.drift_velocity for motion in motions]),
         longest_step=max(motion.longest_step for motion in motions),
         frames=tuple(run.n_frames for run in runs),
+        c_solvent=float(sum(first.concentrations[k] for k in first.solvents)),
         duration=sum(run.duration for run in runs),
         notes=tuple(notes),
     )
@@ -314,6 +317,33 @@ def _self_msd(motions: Sequence[ReplicaMotion], ions: Sequence[int]) -> SelfMSD 
         counts=tuple(runs[0].counts[ion] for ion in ions),
         duration=sum(run.duration for run in runs),
     )
+
+
+def _self_diffusion(
+    motions: Sequence[ReplicaMotion],
+    species: Sequence[int],
+    msd: SelfMSD,
+    window: tuple[float, float],
+    settings: OnsagerSettings,
+) -> SelfDiffusion:
+    """By the plateau of single particles' spectra where there are enough steps for one, else the slope in a window."""
+    own = self_diffusion(msd, window=window)
+    powers = [[(motion.self_powers or {}).get(k) for motion in motions] for k in species]
+    known = [[power for power in runs if power is not None] for runs in powers]
+    steps = sum(motion.displacements.n_frames - 1 for motion in motions)
+    if steps < MIN_STEPS or any(len(runs) < len(motions) for runs in known):
+        return own
+    samples = self_plateau(
+        known,
+        motions[0].displacements.dt,
+        together=[
+            moving_together([motion.displacements.R[:, k] for motion in motions], runs)
+            for k, runs in zip(species, known, strict=True)
+        ],
+        beliefs=Beliefs(flat=settings.prior_flat),
+        seed=settings.seed,
+    )
+    return replace(own, D=np.median(samples, axis=0), standard_error=samples.std(axis=0), samples=samples)
 
 
 def _from_octp(file: SpeciesFile, settings: OnsagerSettings, runs: Sequence[OctpRun]) -> OnsagerResult:

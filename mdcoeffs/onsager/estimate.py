@@ -462,19 +462,22 @@ class SelfDiffusion:
     Parameters
     ----------
     D : array (species,)
-        Slope of the mean-squared displacement over six [m^2/s].
+        Median of the posterior, or the slope of the mean-squared displacement over six [m^2/s].
     standard_error : array (species,)
-        For particles that move independently; NaN where the length of the run is unknown [m^2/s].
+        Of the posterior, or for particles that move independently; NaN where the length of the run is unknown [m^2/s].
     exponent : array (species,)
         Local exponent over the window.
     window : (float, float)
-        Lag times of the fit [s].
+        Lag times of the exponent, and of the slope [s].
+    samples : array (S, species), optional
+        Posterior samples, where the paths of single particles were at hand [m^2/s].
     """
 
     D: Array
     standard_error: Array
     exponent: Array
     window: tuple[float, float]
+    samples: Array | None = None
 
 
 def self_diffusion(msd: SelfMSD, *, window: tuple[float, float]) -> SelfDiffusion:

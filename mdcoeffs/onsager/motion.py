@@ -25,6 +25,7 @@ from mdcoeffs.frames.stream import Accumulator, Stream, feed, open_stream, strea
 from mdcoeffs.inputs.arrays import array_names, check_volume, load_arrays, masses_of, times_of, volume_of
 from mdcoeffs.inputs.species import Species, SpeciesFile
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, check_neutral
+from mdcoeffs.onsager.self_motion import SelfPower, self_power
 from mdcoeffs.statistics.correlate import SelfSums, self_sums
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class ReplicaMotion:
         Longest step of a molecule between two snapshots, as a fraction of the box [1]; below 0.5 by construction.
     self_sums : mapping
         Number of a species -> sums of its self part; empty where no paths of single particles were kept.
+    self_powers : mapping
+        Number of a species -> squared sine amplitudes of its particles, where their paths were kept.
     inputs : mapping
         File name -> SHA-256.
     """
@@ -52,6 +55,7 @@ class ReplicaMotion:
     drift: Array
     longest_step: float = 0.0
     self_sums: Mapping[int, SelfSums] | None = None
+    self_powers: Mapping[int, SelfPower] | None = None
     inputs: Mapping[str, str] | None = None
 
     @property
@@ -168,15 +172,16 @@ def motion_of(stream: Stream, accumulators: Mapping[str, Any]) -> ReplicaMotion:
     used = sums.used
     raw = _lab_displacements(file, sums.rows[:used], sums.times[:used], volume, stream.molecules.counts, masses)
     displacements, drift = _without_drift(raw)
-    own = {}
+    own, powers = {}, {}
     if "paths" in accumulators:
         for number, store in accumulators["paths"].stores.items():
-            own[int(number)] = SelfSums.zero(used)
+            own[int(number)], powers[int(number)] = SelfSums.zero(used), SelfPower.zero(used)
             for _, paths in store.blocks(used, file.memory):
                 # The drift is that of the sums, bit for bit, so that self and distinct part add up to the whole.
                 paths -= drift
                 own[int(number)] += self_sums(paths.transpose(1, 0, 2))
-    return ReplicaMotion(displacements, drift, sums.longest_step, own)
+                powers[int(number)] += self_power(paths)
+    return ReplicaMotion(displacements, drift, sums.longest_step, own, powers)
 
 
 def motion_of_sums(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> ReplicaMotion:

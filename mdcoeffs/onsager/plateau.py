@@ -142,7 +142,28 @@ def current_spectrum(
             half_period = (n + 1) * run.dt / k
             slack = 1e-9 * run.dt
             keep = (half_period >= lags[0] - slack) & (half_period <= max(lags[1], lags[0]) + run.dt)
-        parts.append(_binned(2.0 * np.sin(np.pi * k[keep] / (2 * (n + 1))), W[keep]))
+        s = 2.0 * np.sin(np.pi * k[keep] / (2 * (n + 1)))
+        parts.append((s, W[keep], np.full(s.size, 3.0)))
+    return assembled(parts, dt=replicas[0].dt, steps=tuple(run.n_frames - 1 for run in replicas))
+
+
+def assembled(replicas: Sequence[tuple[Array, Array, Array]], *, dt: float, steps: tuple[int, ...]) -> CurrentSpectrum:
+    """One spectrum of the amplitudes of several replicas, in bins.
+
+    Parameters
+    ----------
+    replicas : sequence of (array (k,), array (k, n, n), array (k,))
+        Discrete frequency, sum of outer products and number of amplitudes of each frequency.
+    dt : float
+        Time between frames [s].
+    steps : tuple of int
+        Number of increments of each replica.
+
+    Returns
+    -------
+    CurrentSpectrum
+    """
+    parts = [_binned(*replica) for replica in replicas]
     same = all(len(p[0]) == len(parts[0][0]) and np.array_equal(p[0], parts[0][0]) for p in parts)
     if same:  # replicas of one length share their frequencies
         s, W, dof = parts[0][0], sum(p[1] for p in parts), sum(p[2] for p in parts)
@@ -150,19 +171,13 @@ def current_spectrum(
         s, W, dof = (np.concatenate([p[m] for p in parts]) for m in range(3))
         order = np.argsort(s, kind="stable")
         s, W, dof = s[order], W[order], dof[order]
-    return CurrentSpectrum(
-        s=s,
-        W=np.asarray(W, dtype=float),
-        dof=np.asarray(dof, dtype=float),
-        dt=replicas[0].dt,
-        steps=tuple(run.n_frames - 1 for run in replicas),
-    )
+    return CurrentSpectrum(s=s, W=np.asarray(W, dtype=float), dof=np.asarray(dof, dtype=float), dt=dt, steps=steps)
 
 
-def _binned(s: Array, W: Array) -> tuple[Array, Array, Array]:
+def _binned(s: Array, W: Array, dof: Array) -> tuple[Array, Array, Array]:
     n = s.size
     if n == 0:
-        return s, W, np.zeros(0)
+        return s, W, dof
     starts = [0]
     while True:
         last = starts[-1]
@@ -173,7 +188,7 @@ def _binned(s: Array, W: Array) -> tuple[Array, Array, Array]:
     edges = np.array(starts)
     width = np.diff(np.append(edges, n))
     mean_s = np.sqrt(np.add.reduceat(s**2, edges) / width)
-    return mean_s, np.add.reduceat(W, edges, axis=0), 3.0 * width
+    return mean_s, np.add.reduceat(W, edges, axis=0), np.add.reduceat(dof, edges)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsim.base import Array, InputError, __version__
+from cellsim.base import Array, F, InputError, R, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.electrolyte.onsager import Composition, Ideal, OnsagerMatrix
 from cellsim.files.folder import Rows, plain
@@ -59,6 +59,8 @@ class OnsagerResult:
         Longest step between snapshots, as a fraction of the box [1].
     frames : tuple of int
         Snapshots of each replica.
+    c_solvent : float
+        Concentration of all solvents together; 0 where it is not known [mol/m^3].
     duration : float
         Length of all replicas together [s].
     slopes : MeanSlopes, optional
@@ -82,6 +84,7 @@ class OnsagerResult:
     drift_velocity: Array = field(default_factory=lambda: np.zeros((0, 3)))
     longest_step: float = 0.0
     frames: tuple[int, ...] = ()
+    c_solvent: float = 0.0
     duration: float = 0.0
     slopes: MeanSlopes | None = None
     notes: tuple[str, ...] = ()
@@ -144,8 +147,60 @@ class OnsagerResult:
                 "Omega_self": ideal.Omega_self,
                 "Omega_distinct": ideal.Omega_distinct,
             }
+            numbers["self"] |= {f"{name}_interval": _ends(draws) for name, draws in self._ideal_draws().items()}
+        numbers |= self._derived()
         ready: dict[str, Any] = plain(numbers)
         return ready
+
+    def _ideal_draws(self) -> dict[str, Array]:
+        """Posterior samples of what follows from the self part; empty where there are none.
+
+        Self and collective part are drawn independently.
+        """
+        own, m = self.self_diffusion, self.matrix
+        if own is None or own.samples is None or m.samples is None:
+            return {}
+        count = min(len(own.samples), len(m.samples))
+        # neither set of samples is in any order that the other knows, but both may be sorted by model
+        D = np.random.default_rng(0).permutation(own.samples)[:count]
+        part = m.c_ions * D / (R * m.T)
+        weights = np.square(m.z) * part
+        kappa_NE = F**2 * weights.sum(axis=1)
+        found = {
+            "D_plus": own.samples[:, 0],
+            "D_minus": own.samples[:, 1],
+            "t_app": weights[:, 0] / weights.sum(axis=1),
+            "kappa_NE": kappa_NE,
+            "ionicity": m.draws("kappa")[:count] / kappa_NE,
+            "Omega_self": part,
+        }
+        if self.ideal is not None and self.ideal.Omega_distinct is not None:
+            barycentric = m.to_frame("barycentric").samples
+            assert barycentric is not None
+            found["Omega_distinct"] = np.diagonal(barycentric[:count], axis1=1, axis2=2) - part
+        return found
+
+    def _derived(self) -> dict[str, Any]:
+        """Stefan-Maxwell coefficients and those of Wohde and Roling, with intervals; of the solvent frame only."""
+        m, found = self.matrix, dict[str, Any]()
+        if m.frame != "solvent":
+            return {}
+        if self.c_solvent > 0:
+            friction = _friction(m.Omega, m, self.c_solvent)
+            draws = {} if m.samples is None else _friction(m.samples, m, self.c_solvent)
+            found["stefan_maxwell"] = {
+                name: {"value": R * m.T / float(value)}
+                | ({"RT_over_D": float(value), "RT_over_D_interval": _ends(draws[name])} if draws else {})
+                for name, value in friction.items()
+            }
+        if abs(m.z[0] + m.z[1]) < 1e-9:
+            value = m.wohde_roling()
+            found["wohde_roling"] = {"alpha": value.alpha, "beta": value.beta}
+            if m.samples is not None:
+                pp, pm, mm = (m.samples[:, i, j] for i, j in ((0, 0), (0, 1), (1, 1)))
+                found["wohde_roling"]["alpha_interval"] = _ends(1 - 2 * pm / (pp + mm))
+                found["wohde_roling"]["beta_interval"] = _ends((pp - pm) / (mm - pm))
+        return found
 
     def lines(self) -> list[str]:
         """What the command prints: coefficients with intervals, window, doubts."""
@@ -166,9 +221,17 @@ class OnsagerResult:
                 text += f"  (95 %: {low:.4g} to {high:.4g})"
             lines.append(text)
         if self.ideal is not None and self.self_diffusion is not None:
-            D = self.self_diffusion.D
-            lines.append(f"  self     D+ {D[0]:.4g}, D- {D[1]:.4g} m^2/s; t_app {self.ideal.t_app:.4g}")
-            lines.append(f"  NE       kappa_NE {self.ideal.kappa_NE:.4g} S/m, ionicity {self.ideal.ionicity:.4g}")
+            D, draws = self.self_diffusion.D, self._ideal_draws()
+
+            def within(name: str) -> str:
+                return " ({:.4g} to {:.4g})".format(*_ends(draws[name])) if name in draws else ""
+
+            lines.append(f"  self     D+ {D[0]:.4g}{within('D_plus')}, D- {D[1]:.4g}{within('D_minus')} m^2/s")
+            lines.append(f"  t_app    {self.ideal.t_app:.4g}{within('t_app')}")
+            NE, ionicity = self.ideal.kappa_NE, self.ideal.ionicity
+            lines.append(
+                f"  NE       kappa_NE {NE:.4g}{within('kappa_NE')} S/m, ionicity {ionicity:.4g}{within('ionicity')}"
+            )
         if self.estimate is not None:
             (low, high), origins = self.estimate.window, self.estimate.n_origins
             lines.append(f"  window   {low:.3g} to {high:.3g} s; {origins:.0f} independent origins")
@@ -310,6 +373,20 @@ def read_onsager(path: str | Path) -> OnsagerMatrix:
         return OnsagerMatrix(z=tuple(z), nu=tuple(nu), c=c, T=T, frame=str(found.get("frame", "")), **arrays)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _ends(draws: Array) -> list[Any]:
+    """Ends of the 95 % interval, one pair or a list of ends for each column."""
+    ends: list[Any] = np.quantile(draws, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0).T.tolist()
+    return ends
+
+
+def _friction(Omega: Array, m: OnsagerMatrix, c_solvent: float) -> dict[str, Array]:
+    """RT over the Stefan-Maxwell coefficients of matrices (..., 2, 2) [J s/m^2]; Newman & Balsara, Eq. 12.1."""
+    H, c = np.asarray(np.linalg.inv(Omega), dtype=np.float64), m.c_ions
+    c_T = c_solvent + float(c.sum())
+    to_solvent = c_T * (H @ c) / c_solvent
+    return {"D_plus_0": to_solvent[..., 0], "D_minus_0": to_solvent[..., 1], "D_plus_minus": -c_T * H[..., 0, 1]}
 
 
 def _by_pair(M: Array) -> dict[str, float]:

@@ -45,6 +45,11 @@ def test_onsager_writes_its_folder(folder, done):
     assert low < found["quantities"]["t_plus"]["value"] < high
     assert found["replicas"] == 2
     assert found["self"]["D_plus"] == pytest.approx(2e-10, rel=0.1)
+    for name, value in {"D_plus": 2e-10, "D_minus": None, "t_app": None, "ionicity": None}.items():
+        low, high = found["self"][f"{name}_interval"]
+        assert low < (found["self"][name] if value is None else value) < high
+    assert found["stefan_maxwell"]["D_plus_0"]["RT_over_D_interval"][0] > 0
+    assert found["wohde_roling"]["alpha_interval"][0] < found["wohde_roling"]["alpha"]
     assert set(found["inputs"]) == {"SPECIES.toml", "run0.npz", "run1.npz"}
     matrix = read_onsager(out)
     # 1198 steps x 3 directions: 2.4 % on the diagonal; 5 standard errors

@@ -152,7 +152,7 @@ def frozen(R, n=4):
     [
         (np.cumsum(np.ones((7, 2, 3)), axis=0), {}, "7 frames"),
         (np.zeros((100, 2, 3)), {}, "does not move"),
-        (np.repeat(np.random.default_rng(1).standard_normal((100, 1, 3)), 2, axis=1), {}, "exactly together"),
+        (np.repeat(np.random.default_rng(1).standard_normal((100, 1, 3)), 2, axis=1), {}, "species move together"),
         (np.random.default_rng(1).standard_normal((100, 2, 3)), {"window": (1.0, 2.0)}, "window"),
         (
             np.random.default_rng(1).standard_normal((100, 2, 3)),
