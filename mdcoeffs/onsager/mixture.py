@@ -325,7 +325,7 @@ class SpeciesResult:
         content = ", ".join(f"{name} {c / 1000:.4g}" for name, c in zip(m.names, m.c, strict=True) if name != FRAMEWORK)
         lines = [f"{self.title}: {content} mol/L, {m.T:g} K, {m.frame} frame"]
         draws, values = m.quantities(m.samples), m.quantities()
-        shown = [name for name in values if not name.startswith("friction_") and name.split("_", 1)[-1] != m.frame]
+        shown = self._shown()
         width = max(8, *(len(name) for name in shown))
         for name in shown:
             low, high = _ends(draws[name])
@@ -333,7 +333,7 @@ class SpeciesResult:
             lines.append(f"  {name:<{width}} {float(values[name]):.4g}{unit}  (95 %: {low:.4g} to {high:.4g})")
         lines.append("  Omega [mol^2/(J m s)], symmetric; in brackets half the width of the 95 % interval")
         half = np.ptp(np.quantile(m.samples, _TAILS, axis=0), axis=0) / 2 if m.samples is not None else None
-        moving = [k for k in range(len(m.names)) if m.Omega[k, k] > 0]
+        moving = [k for k in range(len(m.names)) if m.Omega[k, k] > 1e-12 * m.Omega.max()]
         for i in moving:
             name, columns = m.names[i], [j for j in moving if j <= i]
             row = "  ".join(
@@ -347,6 +347,13 @@ class SpeciesResult:
         low, high = found.window
         lines.append(f"  window   {low:.3g} to {high:.3g} s; {found.n_origins:.0f} independent origins")
         return lines + [f"  note     {note}" for note in self.notes]
+
+    def _shown(self) -> list[str]:
+        """Names of the quantities that are printed and drawn: without friction, and without the frame's own motion."""
+        m = self.matrix
+        moving = {name for k, name in enumerate(m.names) if m.Omega[k, k] > 1e-12 * m.Omega.max()}
+        named = [name for name in m.quantities() if not name.startswith("friction_")]
+        return [name for name in named if name == "kappa" or name.split("_", 1)[1] in moving]
 
     def dataset(self) -> xr.Dataset:
         """All of it with units; dimensions ``species``, ``species_2``, ``sample``, ``lag`` and ``frequency``."""
@@ -397,7 +404,7 @@ class SpeciesResult:
             axes[0].set_ylabel(label(r"$\langle\Delta R^2\rangle$", "Å²", "of the sum"))
             axes[0].legend()
             self._draw_spectrum(axes[1])
-            names = [n for n in m.quantities() if not n.startswith("friction_") and n.split("_", 1)[-1] != m.frame]
+            names = self._shown()
             draws = m.quantities(m.samples)
             low, high = np.quantile(draws["kappa"], [0.002, 0.998])
             axes[2].hist(draws["kappa"], bins=61, range=(low, high), color=COLOURS[5], density=True)
