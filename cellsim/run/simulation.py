@@ -28,6 +28,8 @@ SOLVERS = {
     "sundials": "cellsim.solvers.sundials",
 }
 """Name of a solver -> the module whose `solve` runs it; imported when first asked for, FiPy alone takes a second."""
+DEFAULT = "sundials"
+"""What "auto" stands for: it refines its grid until the tolerance is met, in a thousandth of FiPy's time."""
 VARYING_VOLUMES = ("material",)
 """The solvers that carry partial molar volumes which vary with concentration."""
 
@@ -59,7 +61,7 @@ def simulate(
     times : array_like, shape (n,), optional
         Times at which the result is wanted [s]; default :func:`output_times`. Starts and ends of steps are always kept.
     solver : {"auto", "fipy", "material", "sundials"}
-        "auto": fipy, or material where the partial molar volumes vary with concentration.
+        "auto": sundials, or material where the partial molar volumes vary with concentration.
     options : Options, optional
         Grid and tolerances.
     attributes : mapping, optional
@@ -137,7 +139,7 @@ def choose_solver(solver: str, transport: TransportSet) -> str:
         raise InputError(f"solver.name = {solver!r} must be one of auto, {', '.join(SOLVERS)}")
     breathing = transport.volumes.varies and transport.solvent_motion == "volume"
     if solver == "auto":
-        return VARYING_VOLUMES[0] if breathing else "fipy"
+        return VARYING_VOLUMES[0] if breathing else DEFAULT
     if breathing and solver not in VARYING_VOLUMES:
         raise InputError(
             f"solver.name = {solver!r}: the partial molar volumes of {transport.name} vary with concentration, which "

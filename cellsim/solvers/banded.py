@@ -3,10 +3,15 @@
 The same tables and voltage law as on the spectral grid. At fixed current the balance of the cumulated salt couples
 neighbours only; the current of a held voltage adds one rank, d(ds/dt)/ds = T + u g^T with T tridiagonal, u =
 d(ds/dt)/di and g = di/ds. Products and solves with it are O(n).
+
+Between two cells D is its mean over the concentrations between them (Kirchhoff's transformation), so that a front or
+a dip in D narrower than what two neighbours differ by is not stepped over: D that falls to 0.4 % within 20 mol/m^3
+left 5e-2 of the current with D at the faces on 1280 cells, and leaves 5e-6 on 160.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,12 +21,14 @@ import numpy as np
 from cellsim.base import Array
 from cellsim.cell.protocol import Step
 from cellsim.model.equations import compiled
+from cellsim.model.equations import salt_flux as salt_flux_of
 from cellsim.solvers import kernels
 from cellsim.solvers.grid import graded_faces
 from cellsim.solvers.kernels import (
     C_INIT,
     CHARGE,
     CURRENT_RATE,
+    DIFFUSED,
     DRIVE,
     DRIVE_N,
     EVENTS,
@@ -33,6 +40,7 @@ from cellsim.solvers.kernels import (
     RESISTIVITY,
     SLOPE,
     T_START,
+    TAB_PER_PITCH,
     VOLTAGE,
     D,
     M,
@@ -49,6 +57,9 @@ from cellsim.solvers.march import Options
 from cellsim.solvers.packing import Event, Physics
 from cellsim.solvers.spectral import Fields, Observed
 
+ALIKE = 1e-4
+"""Neighbours closer than this relative to themselves have D at their mean: a difference of integrals would be noise."""
+
 
 @compiled
 def cells(par, ops, s, c):  # type: ignore[no-untyped-def]
@@ -59,7 +70,7 @@ def cells(par, ops, s, c):  # type: ignore[no-untyped-def]
         after = s[j] if j < n - 1 else 0.0
         c[j] = par[C_INIT] * (1 + (after - before) / ops[j])
         before = after
-    o = 3 * n - 2
+    o = 2 * n - 1
     c_0 = ops[o] * c[0] + ops[o + 1] * c[1] + ops[o + 2] * c[2]
     c_L = ops[o] * c[n - 1] + ops[o + 1] * c[n - 2] + ops[o + 2] * c[n - 3]
     return c_0, c_L
@@ -76,6 +87,17 @@ def resistance_of(par, ops, tab, c):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def diffused(par, tab, c):  # type: ignore[no-untyped-def]
+    """The integral of D dc up to c; beyond the table D is held."""
+    k, w, beyond = locate(par, c)
+    o = int(par[DIFFUSED]) + 4 * k
+    total = tab[o] + w * (tab[o + 1] + w * (tab[o + 2] + w * tab[o + 3]))
+    if beyond != 0.0:
+        total += value(par, tab, D, k, w) * c * (1 - math.exp(-beyond / par[TAB_PER_PITCH]))
+    return total
+
+
+@compiled
 def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
     """ds/dt at the interior faces; whether all c are positive."""
     par, ops, tab = data
@@ -86,12 +108,15 @@ def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
         i = interp(par, int(par[DRIVE]), int(par[DRIVE_N]), t - par[T_START])
     else:
         i = close(par, tab, t, resistance_of(par, ops, tab, c), c_0, c_L)[0]
+    right = diffused(par, tab, c[0])
     for p in range(m):
-        near = ops[m + 1 + p]
-        k, w, _ = locate(par, near * c[p] + (1 - near) * c[p + 1])
-        g = (c[p + 1] - c[p]) * ops[2 * m + 1 + p] * par[SLOPE] / par[C_INIT]
-        diffusion = par[FACTOR] * value(par, tab, D, k, w)
-        ds[p] = -par[RATE] * salt_flux(diffusion, value(par, tab, MIGRATION, k, w), g, i)
+        left, right = right, diffused(par, tab, c[p + 1])
+        change = c[p + 1] - c[p]
+        k, w, _ = locate(par, 0.5 * (c[p] + c[p + 1]))
+        # the mean over the interval: exact across a front or a dip in D that lies between two cells, however steep
+        mean = (right - left) / change if abs(change) > ALIKE * c[p] else value(par, tab, D, k, w)
+        g = change * ops[m + 1 + p] * par[SLOPE] / par[C_INIT]
+        ds[p] = -par[RATE] * salt_flux(par[FACTOR] * mean, value(par, tab, MIGRATION, k, w), g, i)
     if ds.size > m:
         ds[m] = par[CHARGE] * i
     return c.min() > 0.0 and c_0 > 0.0 and c_L > 0.0
@@ -113,20 +138,20 @@ def linearise(t, s, data, bands, per_i, per_s):  # type: ignore[no-untyped-def]
             k, w, _ = locate(par, c[j])
             per_c[j] = i * par[R_SCALE] * ops[j] * slope(par, tab, RESISTIVITY, k, w, c[j])
         for j in range(3):
-            per_c[j] += dV_0 * ops[3 * n - 2 + j]
-            per_c[n - 1 - j] += dV_L * ops[3 * n - 2 + j]
+            per_c[j] += dV_0 * ops[2 * n - 1 + j]
+            per_c[n - 1 - j] += dV_L * ops[2 * n - 1 + j]
         for p in range(m):
             per_s[p] = -par[C_INIT] / dV_di * (per_c[p] / ops[p] - per_c[p + 1] / ops[p + 1])
+    k, w, _ = locate(par, c[0])
+    D_right = par[FACTOR] * value(par, tab, D, k, w)
     for p in range(m):
-        near, per_gap = ops[n + p], ops[2 * n - 1 + p] * par[SLOPE] / par[C_INIT]
-        face = near * c[p] + (1 - near) * c[p + 1]
-        k, w, _ = locate(par, face)
-        diffusion = par[FACTOR] * value(par, tab, D, k, w)
-        g = (c[p + 1] - c[p]) * per_gap
-        dD, dM = par[FACTOR] * slope(par, tab, D, k, w, face), slope(par, tab, MIGRATION, k, w, face)
-        b = -salt_flux_slope(dD, dM, g, i)
-        left = par[RATE] * par[C_INIT] * (near * b - diffusion * per_gap) / ops[p]
-        right = par[RATE] * par[C_INIT] * ((1 - near) * b + diffusion * per_gap) / ops[p + 1]
+        per_gap, mean = ops[n + p] * par[SLOPE] / par[C_INIT], 0.5 * (c[p] + c[p + 1])
+        k, w, _ = locate(par, c[p + 1])
+        D_left, D_right = D_right, par[FACTOR] * value(par, tab, D, k, w)  # the slopes of the integral of D
+        k, w, _ = locate(par, mean)
+        b = -salt_flux_slope(0.0, 0.5 * slope(par, tab, MIGRATION, k, w, mean), 0.0, i)
+        left = par[RATE] * par[C_INIT] * (b - D_left * per_gap) / ops[p]
+        right = par[RATE] * par[C_INIT] * (b + D_right * per_gap) / ops[p + 1]
         bands[0, p] = -left
         bands[1, p] = left - right
         bands[2, p] = right
@@ -245,16 +270,17 @@ class Banded:
     @cached_property
     def _operators(self) -> Array:
         widths = np.diff(self._xi)
-        near = widths[1:] / (widths[:-1] + widths[1:])
-        return np.concatenate([widths, near, 2 / (widths[:-1] + widths[1:]), wall_weights(widths[:3])])
+        return np.concatenate([widths, 2 / (widths[:-1] + widths[1:]), wall_weights(widths[:3])])
 
     @cached_property
-    def _tables(self) -> Array:
-        return self.physics.pack_tables()
+    def _tables(self) -> tuple[float, Array]:
+        return self.physics.pack_diffused()
 
     def data(self, step: Step, t_start: float, events: tuple[Event, ...]) -> tuple[Array, Array, Array]:
         """What the kernels read during one protocol step."""
-        return self.physics.pack(step, t_start, {kernels.M: self.cells - 1}, events), self._operators, self._tables
+        begin, tables = self._tables
+        places = {kernels.M: self.cells - 1, kernels.DIFFUSED: begin}
+        return self.physics.pack(step, t_start, places, events), self._operators, tables
 
     def absolute_tolerance(self, rtol: float) -> Array:
         """Tolerances of s, as for the spectral grid of about the same wall spacing."""
@@ -293,11 +319,11 @@ class Banded:
         observe(times, states, data, i, wall, resistance, extremes)
         return Observed(i, wall, resistance, extremes, np.zeros(size), np.zeros(size))
 
-    def fields(self, states: Array, options: Options) -> Fields:
-        """Profiles on the output cells, each an exact union of the grid's."""
+    def fields(self, states: Array, i: Array, options: Options) -> Fields:
+        """Profiles on the output cells, each an exact union of the grid's, with the fluxes as they were solved."""
         physics, every = self.physics, self.cells // options.cells
-        thickness, c_init = physics.cell.thickness, physics.c0
-        faces = graded_faces(options.cells, thickness, options.stretch)
+        c_init = physics.c0
+        faces = graded_faces(options.cells, physics.cell.thickness, options.stretch)
         closed = np.pad(states[:, : self.unknowns], ((0, 0), (1, 1)))
         widths = np.diff(self._xi)
         fine = c_init * (1 + np.diff(closed, axis=1) / widths)
@@ -307,9 +333,16 @@ class Banded:
         inner = near * fine[:, :-1] + (1 - near) * fine[:, 1:]
         ends = fine[:, :3] @ weights, fine[:, :-4:-1] @ weights
         c_face = np.column_stack([ends[0], inner, ends[1]])[:, ::every]
-        slope = 2 / thickness * np.diff(fine, axis=1) * 2 / (widths[:-1] + widths[1:])
-        slope = np.pad(slope, ((0, 0), (1, 1)))[:, ::every]
-        return Fields(c, c_face, slope, faces)
+        some = np.arange(every, self.cells, every)  # faces of the output among the interior ones
+        left, right = fine[:, some - 1], fine[:, some]
+        change, mean = right - left, 0.5 * (left + right)
+        apart = np.abs(change) > ALIKE * left
+        tables = physics.tables()
+        risen = physics.cell.separator.transport_factor * (tables.diffused_up_to(right) - tables.diffused_up_to(left))
+        D = np.where(apart, risen / np.where(apart, change, 1.0), physics.diffusion(mean))
+        slope = 4 / physics.cell.thickness * change / (widths[:-1] + widths[1:])[some - 1]
+        N_salt = np.pad(salt_flux_of(D, physics.migration(mean), slope, i[:, None]), ((0, 0), (1, 1)))
+        return Fields(c, c_face, N_salt, faces)
 
 
 def wall_weights(widths: Array) -> Array:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array
 from cellsim.cell.protocol import Step
+from cellsim.model.equations import salt_flux
 from cellsim.solvers import kernels
 from cellsim.solvers.grid import graded_faces
 from cellsim.solvers.march import Options
@@ -161,17 +162,18 @@ class Observed:
 
 @dataclass(frozen=True)
 class Fields:
-    """Profiles on the output cells: averages and face values [mol/m^3], slopes at the faces [mol/m^4]."""
+    """Profiles on the output cells: averages and face values [mol/m^3], salt flux at the faces [mol/(m^2 s)]."""
 
     c: Array
     c_face: Array
-    slope: Array
+    N_salt: Array
     faces: Array
 
 
 @lru_cache(maxsize=32)
 def output_operators(n: int, fine: int, cells: int, thickness: float, stretch: float) -> tuple[Array, ...]:
-    """Faces of the output cells, and the matrices from the unknowns to averages, face values and slopes over c_init.
+    """Faces of the output cells, and the matrices from the unknowns to averages and face values over c_init, and from
+    the fluxes at the interior points to those at the faces.
 
     Made once for all runs of a fit: they depend on the grid alone.
     """
@@ -180,7 +182,7 @@ def output_operators(n: int, fine: int, cells: int, thickness: float, stretch: f
     at_faces = grid.differentiate(xi, 0)
     at_faces[[0, -1]] = 0.0
     averages = np.diff(at_faces, axis=0) / np.diff(xi)[:, None]
-    return faces, averages, grid.differentiate(xi, 1), grid.differentiate(xi, 2)
+    return faces, averages, grid.differentiate(xi, 1), at_faces
 
 
 @dataclass(frozen=True)
@@ -245,14 +247,22 @@ class Spectral:
         tail = self._grid.tail(states[:, : self.unknowns]) / np.maximum(extremes[:, 0] / c_init, 0.02)
         return Observed(i, wall, resistance, extremes, tail, 0.25 * quadrature)
 
-    def fields(self, states: Array, options: Options) -> Fields:
-        """Profiles on the output cells; the averages are exact integrals of the polynomial, so salt is kept."""
+    def fields(self, states: Array, i: Array, options: Options) -> Fields:
+        """Profiles on the output cells; the averages are exact integrals of the polynomial, so salt is kept.
+
+        The flux is the polynomial through its values where it was solved and none at the walls: D dc/dx + M i formed
+        at a face next to a wall would be a difference of large numbers, of the wrong sign at times.
+        """
         states = states[:, : self.unknowns]
         thickness, c_init = self.physics.cell.thickness, self.physics.c0
-        faces, averages, values, slopes = output_operators(self.n, self.fine, options.cells, thickness, options.stretch)
+        faces, averages, values, fluxes = output_operators(self.n, self.fine, options.cells, thickness, options.stretch)
+        grid = self._grid
+        c = c_init * (1 + states @ grid.to_c[self.fine : -1 : self.fine].T)
+        slope = 2 * c_init / thickness * (states @ grid.to_slope.T)
+        D, M = self.physics.diffusion(c), self.physics.migration(c)
         return Fields(
             c_init * (1 + states @ averages.T),
             c_init * (1 + states @ values.T),
-            2 * c_init / thickness * (states @ slopes.T),
+            salt_flux(D, M, slope, i[:, None]) @ fluxes.T,
             faces,
         )

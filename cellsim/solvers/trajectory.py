@@ -116,7 +116,7 @@ class LazyArrays(Mapping[str, Array]):
         """Profiles on the output cells."""
         if self._fields is None:
             run = self._run
-            self._fields = run.grid.fields(np.concatenate(run.states), run.options)
+            self._fields = run.grid.fields(np.concatenate(run.states), self._arrays["i"], run.options)
         return self._fields
 
     @property
@@ -136,10 +136,7 @@ class LazyArrays(Mapping[str, Array]):
 
     def _derive(self) -> None:
         fields, clamped, i = self.fields, self._transport.with_extrapolation("clamp"), self._arrays["i"]
-        factor = self._cell.separator.transport_factor
-        D, M = factor * clamped.D(fields.c_face), clamped.migration(fields.c_face)
-        N_salt = equations.salt_flux(D, M, fields.slope, i[:, None])
-        N_salt[:, [0, -1]] = 0.0  # no anion crosses an interface
+        N_salt = fields.N_salt
         columns = Columns(
             time=self.coordinates["time"],
             step=self._arrays["step"],
