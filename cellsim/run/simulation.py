@@ -23,6 +23,7 @@ from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 
 SOLVERS = {
+    "compiled": "cellsim.solvers.compiled",
     "fipy": "cellsim.solvers.fipy",
     "material": "cellsim.solvers.material",
     "sundials": "cellsim.solvers.sundials",

@@ -17,7 +17,9 @@ from cellsim.solvers.banded import Banded
 from cellsim.solvers.march import Options, fatal_limits
 from cellsim.solvers.packing import Physics
 from cellsim.solvers.solution import Solution
-from cellsim.solvers.sundials import EARLY, _Integration
+from cellsim.solvers.refinement import EARLY
+from cellsim.solvers.solution import Solution
+from cellsim.solvers.sundials import _Integration
 
 ROOT = Path(__file__).parents[2]
 CASES = sorted(
