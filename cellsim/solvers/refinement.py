@@ -9,6 +9,7 @@ when first asked for. How a protocol step is integrated in time is the solver's:
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,6 @@ from cellsim.base import Array
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.model.equations import VoltageLaw
 from cellsim.solvers import kernels
 from cellsim.solvers.banded import Banded
 from cellsim.solvers.march import (
@@ -28,7 +28,7 @@ from cellsim.solvers.march import (
     CellState,
     Options,
     StepLog,
-    expected_change,
+    expected,
     explain,
     fatal_limits,
     interruption,
@@ -94,14 +94,14 @@ def refined(
         transport,
         c0,
         min(limits.get(n, np.inf) for n in LOWER),
-        float(np.clip(0.02 * options.rtol, 1e-8, 1e-5)),
+        min(max(0.02 * options.rtol, 1e-8), 1e-5),
     )
     # each time step is kept to rtol; what adds up over a run is about ten times that, so space need not be finer
     target = 10 * options.rtol
     n = options.unknowns + 1 if options.unknowns else next(n for rtol, n in DEGREES if options.rtol >= rtol)
     fine, best, tail = 2, None, np.inf
     while True:
-        run = integration(Spectral(physics, n, fine), protocol, times, limits, options, progress).go()
+        run = integration(_spectral(physics, n, fine), protocol, times, limits, options, progress).go()
         if run.status == "interrupted":
             return run
         if run.doubt <= target:
@@ -127,6 +127,21 @@ def refined(
         logger.warning("the finest grid leaves an estimated error of %.1e in space, %.1e was asked", best.doubt, target)
         best.message += f"; in space an error of about {best.doubt:.1e} is left ({target:.1e} asked)"
     return best
+
+
+_GRIDS: dict[tuple[float, ...], Spectral] = {}
+MOST_GRIDS = 8
+
+
+def _spectral(physics: Physics, n: int, fine: int) -> Spectral:
+    """The grid of an earlier run of the same cell and set, with what it packed, or a new one: a tenth of a run."""
+    key = (id(physics.cell), id(physics.transport), physics.c0, physics.c_floor, physics.tolerance, n, fine)
+    grid = _GRIDS.get(key)  # it keeps cell and set alive, so that nothing else can have their identities
+    if grid is None:
+        if len(_GRIDS) >= MOST_GRIDS:
+            _GRIDS.pop(list(_GRIDS)[0], None)  # noqa: RUF015 - another thread may change it while it is iterated
+        grid = _GRIDS[key] = Spectral(physics, n, fine)
+    return grid
 
 
 def _settle(
@@ -252,9 +267,7 @@ class Integration:
         self.grid, self.protocol, self.times = grid, protocol, times
         self.limits, self.options, self.progress = limits, options, progress
         self.run = Trajectory(grid, options)
-        self.law = VoltageLaw(grid.physics.cell, grid.physics.transport.with_extrapolation("clamp"))
-        self.atol = np.append(grid.absolute_tolerance(0.3 * options.rtol), options.rtol)
-        self.change, self.tolerances = 1.0, (LEAST_RTOL, 1.0)
+        self.change, self.tolerances = 1.0, (LEAST_RTOL, 1.0, options.rtol)
 
     def over(
         self,
@@ -314,18 +327,19 @@ class Integration:
         met = self._met(t_start, state, grid.data(step, t_start, events), events)
         if met:
             return state, stamp, met
-        self._set_tolerance(step, float(np.ptp(first.extremes)))
+        self._set_tolerance(step, float(first.extremes[0, 1] - first.extremes[0, 0]))
         # a followed table has kinks, and an order above one across a kink costs more than a fresh start at each
         wanted, edges = moments(step, t_start, self.times, self.options.rtol)
         return self.over(index, step, t_start, state, events, wanted, edges)
 
     def judge(self, times: Array, observed: Observed, step: Step, t_start: float, ended_by: str) -> None:
         """Note how well these states of a step, the last of them at its end where something ended it, are resolved."""
-        late = times - t_start >= EARLY * step.duration
-        late[-1] |= ended_by != "duration"
-        if np.any(late):
-            self.run.tail = max(self.run.tail, float(np.max(observed.tail[late])) / self.change)
-            self.run.quadrature = max(self.run.quadrature, float(np.max(observed.quadrature[late])))
+        late = int(np.searchsorted(times, t_start + EARLY * step.duration))
+        if ended_by != "duration":
+            late = min(late, times.size - 1)
+        if late < times.size:
+            self.run.tail = max(self.run.tail, float(observed.tail[late:].max()) / self.change)
+            self.run.quadrature = max(self.run.quadrature, float(observed.quadrature[late:].max()))
 
     def fail_at(self, time: float, observed: Observed, ended_by: str, index: int) -> None:
         """End the run at a fatal limit, met where `observed` ends."""
@@ -336,13 +350,25 @@ class Integration:
 
     def _set_tolerance(self, step: Step, spread: float) -> None:
         """For a step that begins with the salt concentration spread by `spread` [mol/m^3]."""
-        change = expected_change(self.law, step, spread, self.grid.physics.c0)
+        physics, rtol = self.grid.physics, self.options.rtol
+        change, i = expected(physics.law, step, spread, physics.c0)
         # to half a power of ten, so that steps of about the same size share a kept solver
-        self.change = float(10.0 ** (0.5 * np.round(2 * np.log10(change))))
-        self.tolerances = LEAST_RTOL, self.change
+        self.change = _rounded(change)
+        charge = rtol * self.change
+        if i:
+            # a tenth, since the norm is a mean over all unknowns: else the little charge that stiff kinetics let pass,
+            # or that moves hardly any salt, came out wrong in its third digit
+            charge = min(charge, 0.1 * rtol * _rounded(abs(i) * step.duration * physics.per_charge))
+        self.tolerances = LEAST_RTOL, self.change, charge
         if not np.any(step.value):
             # the tail of a relaxation is read on a logarithmic axis: relative to what is left, mode by mode
-            self.tolerances = RELAXING * self.options.rtol, max(1e-3 * self.change, SMALLEST_CHANGE)
+            self.tolerances = RELAXING * rtol, max(1e-3 * self.change, SMALLEST_CHANGE), charge
+
+    @property
+    def atol(self) -> Array:
+        """Absolute tolerances of the unknowns, and of the charge passed, in this step."""
+        _, scale, charge = self.tolerances
+        return np.append(scale * self.grid.absolute_tolerance(0.3 * self.options.rtol), charge)
 
     def _events(self, step: Step, i_first: float) -> tuple[Event, ...]:
         c_init = self.grid.physics.c0
@@ -368,3 +394,8 @@ class Integration:
         self.grid.events(time, state, g, data)
         met = [e.name for e, left in zip(events, g, strict=True) if left <= MET and not e.fatal]
         return next((name for name in met if name != "current_rate_below"), "")
+
+
+def _rounded(x: float) -> float:
+    """To half a power of ten."""
+    return 10.0 ** (0.5 * round(2 * math.log10(x)))

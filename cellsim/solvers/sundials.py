@@ -192,8 +192,7 @@ class _Integration(Integration):
 
             eventsfn.direction = [-1] * len(events)  # type: ignore[attr-defined]
             options |= {"eventsfn": eventsfn, "num_events": len(events)}
-        rtol, scale = self.tolerances
-        return CVODE(rhsfn, rtol=rtol, atol=scale * self.atol, max_num_steps=self.options.max_steps, **options)
+        return CVODE(rhsfn, rtol=self.tolerances[0], atol=self.atol, max_num_steps=self.options.max_steps, **options)
 
     def _watched(self, solver: Any, tspan: Array, state: Array) -> tuple[Array, Array, int, str]:
         """The same, output by output, with progress; an interrupt keeps what was reached."""
