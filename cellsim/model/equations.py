@@ -107,7 +107,7 @@ def compiled(function: Any) -> Any:
     """
     import numba
 
-    return numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})(function)
+    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})(function)
 
 
 @dataclass(frozen=True)

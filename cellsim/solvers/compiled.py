@@ -1,4 +1,12 @@
-"""The compiled solver: variable-order BDF over a whole protocol step in one compiled call."""
+"""The compiled solver: variable-order backward differences over a whole protocol step in one compiled call.
+
+Grids, kernels, refinement and protocol are those of the sundials solver (:mod:`cellsim.solvers.refinement`). Here is
+the time integration: the numerical differentiation formulas of order 1 to 5 of Shampine & Reichelt, in backward
+differences of quasi-constant step, simplified Newton iterations with the Jacobian written out, output by the
+interpolating polynomial, roots of events on it. Nothing in it calls Python, so that it runs beside other threads.
+
+Shampine & Reichelt, SIAM J. Sci. Comput. 18 (1997) 1, doi:10.1137/S1064827594276424.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +20,7 @@ from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model.equations import compiled
 from cellsim.solvers import banded, kernels
-from cellsim.solvers.kernels import C_MAX, C_MIN, CHARGE, EVENTS, EVENTS_N, Q
+from cellsim.solvers.kernels import C_MAX, CHARGE, EVENTS, EVENTS_N
 from cellsim.solvers.march import Options, interruption
 from cellsim.solvers.packing import Event
 from cellsim.solvers.refinement import Integration, Progress, refined
@@ -21,19 +29,44 @@ from cellsim.solvers.spectral import Spectral
 
 MOST_ORDER = 5
 KAPPA = np.array([0.0, -0.1850, -1 / 9, -0.0823, -0.0415, 0.0])
+"""What the formulas of order 0 to 5 take of the next difference (Table 1 there): smaller errors, still stable."""
 GAMMA = np.array([0.0, 1.0, 3 / 2, 11 / 6, 25 / 12, 137 / 60])
 ALPHA = (1 - KAPPA) * GAMMA
-ERROR = np.append(KAPPA * GAMMA + 1 / np.arange(1.0, 7.0), 1 / 7)
+ERROR = KAPPA * GAMMA + 1 / np.arange(1.0, 7.0)
+"""The local error is this times the next difference."""
 
-DONE, PAUSED, EVENT, FAILED, TOO_MANY = range(5)
+NEWTON = 0.1
+"""Newton's error left in a step, over the tolerance."""
+RATE_FRESH, RATE_LEAST = 0.2, 0.02
+"""Convergence rate supposed for a new Jacobian, and the least that is relied on."""
+ITERATIONS = 4
+OLDEST = 25
+"""Time steps after which the Jacobian is made anew."""
+FIRST = 0.5
+"""Error over the tolerance that the first step is to make, estimated from the second derivative, as order 1."""
+SAME, LOWER, HIGHER = 1 / 1.2, 1 / 1.3, 1 / 1.25
+"""Of the step that would just meet the tolerance this is taken, at the same order and at the neighbouring ones."""
+WORTH = 1.3
+"""A new step is worth a new factorisation from this ratio on; fewer changes, fewer factorisations, at equal error."""
+MOST_FAILURES = 30
+LOOKS = 4
+"""At so many points of a time step a stop condition is looked at: one met for a moment only, as |di/dt| where it
+changes sign, was missed between two steps."""
 
-# places in `numbers`
-T, H, ORDER, EQUAL, EDGE, WRITTEN, STEPS, EVALUATIONS, THETA, AGE, LU_C, HIT, JACOBIANS, FACTORS = range(14)
-NUMBERS = 16
+DONE, PAUSED, EVENT, FAILED, TOO_MANY, INTERRUPTED = range(6)
+
+# places in `numbers`: time, step, order, steps of this length, next edge, outputs written, steps, evaluations,
+# convergence rate, steps since the Jacobian, step over alpha of the factors, event that was met
+T, H, ORDER, EQUAL, EDGE, WRITTEN, STEPS, EVALUATIONS, NEWTON_RATE, AGE, FACTORED, MET = range(12)
+NUMBERS = 12
+# rows of `work`
+Y, CORRECTION, PREDICTED, SLOPE, RESIDUAL, PUSH, INVERSE = range(7)
+ROWS = 7
 
 
 @compiled
 def rate(dense, t, s, ds, data):  # type: ignore[no-untyped-def]
+    """ds/dt on either grid, spectral (`dense`) or finite volumes."""
     if dense:
         return kernels.rate(t, s, ds, data)
     return banded.rate(t, s, ds, data)
@@ -41,22 +74,8 @@ def rate(dense, t, s, ds, data):  # type: ignore[no-untyped-def]
 
 @compiled
 def watch(dense, t, s, g, data):  # type: ignore[no-untyped-def]
-    par, ops, _tab = data
-    offset, n = int(par[EVENTS]), int(par[EVENTS_N])
-    simple = dense
-    for e in range(n):
-        if par[offset + 3 * e] != C_MIN and par[offset + 3 * e] != C_MAX:
-            simple = False
-    if simple:
-        c = np.empty(int(par[Q]))
-        kernels.profile(par, ops, s, c)
-        low, high = c[0], c[0]
-        for p in range(c.size):
-            low, high = min(low, c[p]), max(high, c[p])
-        for e in range(n):
-            level, size = par[offset + 3 * e + 1], par[offset + 3 * e + 2]
-            g[e] = (low - level) / size if par[offset + 3 * e] == C_MIN else (level - high) / size
-    elif dense:
+    """Stop conditions and limits, each positive while all is well, on either grid."""
+    if dense:
         kernels.events(t, s, g, data)
     else:
         banded.events(t, s, g, data)
@@ -169,7 +188,7 @@ def norm(x, inverse):  # type: ignore[no-untyped-def]
 
 @compiled
 def crossing(dense, data, D, order, t, h, event, low, high, g_low, g_high, s):  # type: ignore[no-untyped-def]
-    """Where an event is met within the newest step, in steps from its end, from `low` to `high`: the Illinois method."""
+    """Where an event is met in the newest step, in steps from its end, from `low` to `high`: the Illinois method."""
     g = np.empty(int(data[0][EVENTS_N]))
     if g_low <= 0:
         return low
@@ -198,248 +217,282 @@ def crossing(dense, data, D, order, t, h, event, low, high, g_low, g_high, s):  
 
 
 @compiled
-def integrate(dense, data, numbers, D, J, per_i, per_s, lu, pivots, edges, wanted, states, watched, atol, rtol, most, pause, tune):  # type: ignore[no-untyped-def]
-    n = D.shape[1]
+def begin(dense, data, memory, bound, rtol, atol):  # type: ignore[no-untyped-def]
+    """Order 1 from the state at hand, with a step by the second derivative; nothing is known of what was before."""
+    numbers, D, work = memory[0], memory[1], memory[2]
+    t, f, later, trial, inverse = numbers[T], work[SLOPE], work[RESIDUAL], work[Y], work[INVERSE]
+    n = f.size
+    for p in range(n):
+        inverse[p] = 1 / (rtol * abs(D[0, p]) + atol[p])
+    rate(dense, t, D[0], f, data)
+    size = norm(f, inverse)
+    delta = 1e-6 * (bound - t)
+    if size > 0:
+        delta = min(delta, 1e-2 / size)
+    for p in range(n):
+        trial[p] = D[0, p] + delta * f[p]
+    rate(dense, t + delta, trial, later, data)
+    for p in range(n):
+        later[p] = (later[p] - f[p]) / delta
+    curvature = norm(later, inverse)
+    h = bound - t
+    if curvature > 0:
+        h = min(h, math.sqrt(FIRST / (ERROR[1] * curvature)))
+    for p in range(n):
+        D[1, p] = h * f[p]
+        D[2, p] = 0.0
+        D[3, p] = 0.0
+    numbers[EVALUATIONS] += 2
+    numbers[H], numbers[ORDER], numbers[EQUAL], numbers[AGE], numbers[FACTORED] = h, 1.0, 0.0, OLDEST + 1.0, 0.0
+
+
+@compiled
+def predict(memory, rtol, atol):  # type: ignore[no-untyped-def]
+    """The polynomial one step on, and what the formula takes from the differences; weights of the error."""
+    D, work, order = memory[1], memory[2], int(memory[0][ORDER])
+    predicted, push, inverse = work[PREDICTED], work[PUSH], work[INVERSE]
+    n = predicted.size
+    for p in range(n):
+        predicted[p] = D[0, p]
+        push[p] = 0.0
+        inverse[p] = 1 / (rtol * abs(D[0, p]) + atol[p])
+    for i in range(1, order + 1):
+        weight = GAMMA[i] / ALPHA[order]
+        for p in range(n):
+            predicted[p] += D[i, p]
+            push[p] += weight * D[i, p]
+
+
+@compiled
+def correct(dense, data, memory, t_new):  # type: ignore[no-untyped-def]
+    """Newton's iterations for y at `t_new`: c f(t, y) = push + (y - predicted), c = h/alpha; whether they converged."""
+    numbers, _D, work, J, per_i, per_s, lu, pivots = memory
+    y, d, f, r, inverse = work[Y], work[CORRECTION], work[SLOPE], work[RESIDUAL], work[INVERSE]
+    predicted, push = work[PREDICTED], work[PUSH]
+    n, c = y.size, numbers[H] / ALPHA[int(numbers[ORDER])]
+    while True:
+        fresh = numbers[AGE] > OLDEST
+        if fresh:
+            if dense:
+                kernels.jacobian(t_new, predicted, f, J, data)
+            else:
+                banded.linearise(t_new, predicted, data, J, per_i, per_s)
+            numbers[AGE], numbers[FACTORED], numbers[NEWTON_RATE] = 0.0, 0.0, RATE_FRESH
+        if dense and numbers[FACTORED] != c:
+            for j in range(n):
+                for p in range(n):
+                    lu[j, p] = -c * J[p, j]
+                lu[j, j] += 1.0
+            numbers[FACTORED] = c
+            if not factorise(lu, pivots):
+                numbers[AGE] = OLDEST + 1.0
+                return False
+        for p in range(n):
+            y[p] = predicted[p]
+            d[p] = 0.0
+        before = 0.0
+        for iteration in range(ITERATIONS):
+            rate(dense, t_new, y, f, data)
+            numbers[EVALUATIONS] += 1
+            for p in range(n):
+                r[p] = c * f[p] - push[p] - d[p]
+            if dense:
+                substitute(lu, pivots, r)
+            else:
+                banded.solve(J, per_i, per_s, data[0][CHARGE], c, r, r)
+            size = norm(r, inverse)
+            if not math.isfinite(size) or (iteration > 0 and size > 2 * before and size > NEWTON):
+                break
+            if iteration > 0 and before > 0:
+                numbers[NEWTON_RATE] = max(0.3 * numbers[NEWTON_RATE], size / before, RATE_LEAST)
+            for p in range(n):
+                y[p] += r[p]
+                d[p] += r[p]
+            q = numbers[NEWTON_RATE]
+            if q < 1 and size * min(1.0, q / (1 - q)) <= NEWTON:
+                return True
+            before = size
+        numbers[AGE] = OLDEST + 1.0
+        if fresh:
+            return False
+
+
+@compiled
+def resize(memory, factor):  # type: ignore[no-untyped-def]
+    """Go on with steps `factor` times as long."""
+    numbers, D = memory[0], memory[1]
+    rescale(D, int(numbers[ORDER]), factor)
+    numbers[H] *= factor
+    numbers[EQUAL] = 0.0
+
+
+@compiled
+def advance(dense, data, memory, bound, rtol, atol):  # type: ignore[no-untyped-def]
+    """One accepted time step, not beyond `bound`: its error over the tolerance, or -1 where none converges."""
+    numbers, D, work = memory[0], memory[1], memory[2]
+    t, failures = numbers[T], 0
+    while failures <= MOST_FAILURES:
+        t_new = t + numbers[H]
+        if t + 1.0001 * numbers[H] >= bound:  # also what would leave next to nothing
+            t_new = bound
+            if numbers[H] != bound - t:
+                resize(memory, (bound - t) / numbers[H])
+                numbers[H] = bound - t
+        if not numbers[H] > 4e-16 * abs(t):
+            return -1.0
+        predict(memory, rtol, atol)
+        order = int(numbers[ORDER])
+        if not correct(dense, data, memory, t_new):
+            failures += 1
+            resize(memory, 0.25)
+            continue
+        error = ERROR[order] * norm(work[CORRECTION], work[INVERSE])
+        if error <= 1.0:
+            d = work[CORRECTION]
+            for p in range(d.size):
+                D[order + 2, p] = d[p] - D[order + 1, p]
+                D[order + 1, p] = d[p]
+            for i in range(order, -1, -1):
+                for p in range(d.size):
+                    D[i, p] += D[i + 1, p]
+            numbers[T] = t_new
+            numbers[AGE] += 1
+            numbers[STEPS] += 1
+            numbers[EQUAL] += 1
+            return error
+        failures += 1
+        if failures > 3:
+            numbers[ORDER] = 1.0  # the differences describe something that has ended
+        resize(memory, max(0.1, 0.9 * error ** (-1 / (order + 1))) if failures < 3 else 0.1)
+    return -1.0
+
+
+@compiled
+def choose(memory, error):  # type: ignore[no-untyped-def]
+    """Order and length of the next step, after as many equal ones as the differences need to be known."""
+    numbers, D, inverse = memory[0], memory[1], memory[2][INVERSE]
+    order = int(numbers[ORDER])
+    if numbers[EQUAL] < order + 1:
+        return
+    factor, change = SAME * max(error, 1e-30) ** (-1 / (order + 1)), 0
+    if order > 1:
+        lower = LOWER * max(ERROR[order - 1] * norm(D[order], inverse), 1e-30) ** (-1 / order)
+        if lower > factor:
+            factor, change = lower, -1
+    if order < MOST_ORDER:
+        higher = HIGHER * max(ERROR[order + 1] * norm(D[order + 2], inverse), 1e-30) ** (-1 / (order + 2))
+        if higher > factor:
+            factor, change = higher, 1
+    if factor > WORTH or factor < 0.9:
+        numbers[ORDER] += change
+        resize(memory, min(10.0, factor))
+
+
+@compiled
+def look(dense, data, memory, watched, looks, g):  # type: ignore[no-untyped-def]
+    """Where in the newest time step an event is met first, in steps from its end, -1 to 0; 1 where none is.
+
+    `watched`: which events can be met, since they have been clear of it, and their values at the last look.
+    """
+    numbers, D, s = memory[0], memory[1], memory[2][Y]
+    t, h, order = numbers[T], numbers[H], int(numbers[ORDER])
+    x = -1.0
+    for k in range(looks):
+        x_before, x, first = x, -1.0 + (k + 1) / looks, 1.0
+        interpolate(D, order, x, s)
+        watch(dense, t + x * h, s, g, data)
+        for e in range(g.size):
+            if g[e] > 0:
+                watched[0, e] = 1.0
+            elif watched[0, e] > 0:
+                met = crossing(dense, data, D, order, t, h, e, x_before, x, watched[1, e], g[e], s)
+                if met < first:
+                    first, numbers[MET] = met, e
+            watched[1, e] = g[e]
+        if first < 1:
+            return first
+    return 1.0
+
+
+@compiled
+def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, most, pause):  # type: ignore[no-untyped-def]
+    """A protocol step, or its next `pause` time steps.
+
+    Parameters
+    ----------
+    dense : bool
+        Whether the grid is the spectral one.
+    data : tuple of ndarray
+        What the kernels read.
+    memory : tuple of ndarray
+        `numbers`, the backward differences (8, n), `work` (ROWS, n), the Jacobian or its bands, u and g of its rank
+        one, its factors and pivots: all that a later call goes on with.
+    edges, wanted : ndarray
+        Times that no time step may straddle, the step's end last; times at which states are wanted.
+    states : ndarray, shape (w + 1, n)
+        Filled.
+    watched : ndarray, shape (2, e)
+        See `look`; to begin with 1 for what can be met at once.
+    rtol, atol : float, ndarray
+        Tolerance of a time step in the mean over the unknowns.
+    most, pause : int
+        Time steps allowed in all, and in this call.
+
+    Returns
+    -------
+    int
+        DONE, PAUSED, EVENT, FAILED or TOO_MANY; time and state reached are numbers[T] and the first difference.
+    """
+    numbers, D = memory[0], memory[1]
     par = data[0]
-    t, h, order, equal = numbers[T], numbers[H], int(numbers[ORDER]), int(numbers[EQUAL])
-    edge, written = int(numbers[EDGE]), int(numbers[WRITTEN])
-    steps, evaluations = int(numbers[STEPS]), int(numbers[EVALUATIONS])
-    theta, age, fresh, lu_c = numbers[THETA], numbers[AGE], False, numbers[LU_C]
-    jacobians, factors = 0, 0
-    n_events = int(par[EVENTS_N])
-    g = np.empty(max(n_events, 1))
-    y, d, f, r, psi, inverse, trial = (
-        np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    )
-    flag = DONE
-    taken = 0
-    stops = False
-    for e in range(n_events):
+    g = np.empty(int(par[EVENTS_N]))
+    looks = 1
+    for e in range(g.size):
         if par[int(par[EVENTS]) + 3 * e] > C_MAX:
-            stops = True
-    if n_events > 0 and steps == 0:
-        watch(dense, t, D[0], g, data)
-        for e in range(n_events):
+            looks = LOOKS
+    if g.size > 0 and numbers[STEPS] == 0:
+        watch(dense, numbers[T], D[0], g, data)
+        for e in range(g.size):
             watched[1, e] = g[e]
             if g[e] > 0:
                 watched[0, e] = 1.0
-    newton_tol, theta_start, safety = tune[0], tune[1], tune[2]
-    while edge < edges.size:
-        if steps >= most:
-            flag = TOO_MANY
-            break
-        if taken >= pause:
-            flag = PAUSED
-            break
-        taken += 1
-        bound = edges[edge]
-        if h == 0.0:
-            # start
-            order, equal, lu_c = 1, 0, 0.0
-            for p in range(n):
-                y[p] = D[0, p]
-                inverse[p] = 1 / (rtol * abs(y[p]) + atol[p])
-            rate(dense, t, y, f, data)
-            span = bound - t
-            size = norm(f, inverse)
-            delta = span * 1e-6
-            if size > 0:
-                delta = min(delta, 1e-2 / size)
-            for p in range(n):
-                trial[p] = y[p] + delta * f[p]
-            rate(dense, t + delta, trial, r, data)
-            evaluations += 2
-            for p in range(n):
-                r[p] = (r[p] - f[p]) / delta
-            curve = norm(r, inverse)
-            h = span
-            if curve > 0:
-                h = min(h, math.sqrt(tune[3] / curve))
-            for p in range(n):
-                D[1, p] = h * f[p]
-                D[2, p] = 0.0
-                D[3, p] = 0.0
-            fresh = False
-            age = 1000.0
-        # one step
-        failures = 0
-        while True:
-            if t + h >= bound - 1e-13 * (abs(bound)) or t + 1.0001 * h >= bound:
-                new_h = bound - t
-                if new_h != h:
-                    rescale(D, order, new_h / h)
-                    h, equal = new_h, 0
-                t_new = bound
-            else:
-                t_new = t + h
-            if h < 4e-16 * abs(t) + 1e-300 or not math.isfinite(h):
-                flag = FAILED
-                break
-            c = h / ALPHA[order]
-            for p in range(n):
-                total, push = D[0, p], 0.0
-                for i in range(1, order + 1):
-                    total += D[i, p]
-                    push += GAMMA[i] * D[i, p]
-                trial[p] = total
-                psi[p] = push / ALPHA[order]
-                inverse[p] = 1 / (rtol * abs(D[0, p]) + atol[p])
-            converged = False
-            while True:
-                if age > tune[4]:
-                    # new Jacobian at the predicted point
-                    if dense:
-                        kernels.jacobian(t_new, trial, f, J, data)
-                    else:
-                        banded.linearise(t_new, trial, data, J, per_i, per_s)
-                    jacobians += 1
-                    age, fresh, lu_c = 0.0, True, 0.0
-                    theta = theta_start
-                if lu_c != c:
-                    if dense:
-                        for j in range(n):
-                            for p in range(n):
-                                lu[j, p] = -c * J[p, j]
-                            lu[j, j] += 1.0
-                        factors += 1
-                        if not factorise(lu, pivots):
-                            break
-                    lu_c = c
-                for p in range(n):
-                    y[p] = trial[p]
-                    d[p] = 0.0
-                before = 0.0
-                for it in range(4):
-                    rate(dense, t_new, y, f, data)
-                    evaluations += 1
-                    for p in range(n):
-                        r[p] = c * f[p] - psi[p] - d[p]
-                    if dense:
-                        substitute(lu, pivots, r)
-                    else:
-                        banded.solve(J, per_i, per_s, par[CHARGE], c, r, r)
-                    size = norm(r, inverse)
-                    if not math.isfinite(size):
-                        break
-                    if it > 0:
-                        theta = max(0.3 * theta, size / before) if before > 0 else theta
-                        if size > 2 * before and size > newton_tol:
-                            break
-                    for p in range(n):
-                        y[p] += r[p]
-                        d[p] += r[p]
-                    if size * min(1.0, theta / max(1 - theta, 1e-3)) <= newton_tol or size < 1e-10:
-                        converged = True
-                        break
-                    before = size
-                if converged or fresh:
-                    break
-                age = 1000.0
-            if not converged:
-                failures += 1
-                factor = 0.25
-                rescale(D, order, factor)
-                h, equal = factor * h, 0
-                if failures > 30:
-                    flag = FAILED
-                    break
-                continue
-            error = ERROR[order] * norm(d, inverse)
-            if error > 1.0:
-                failures += 1
-                factor = max(0.1, 0.9 * error ** (-1 / (order + 1)))
-                if failures > 2:
-                    factor = 0.1
-                rescale(D, order, factor)
-                h, equal = factor * h, 0
-                fresh = False
-                if failures > 30:
-                    flag = FAILED
-                    break
-                continue
-            break
-        if flag == FAILED:
-            break
-        # accepted
-        fresh = False
-        age += 1
-        steps += 1
-        equal += 1
-        t_old, t = t, t_new
-        for p in range(n):
-            D[order + 2, p] = d[p] - D[order + 1, p]
-            D[order + 1, p] = d[p]
-        for i in range(order, -1, -1):
-            for p in range(n):
-                D[i, p] += D[i + 1, p]
-        t_stop = t
-        if n_events > 0:
-            earliest, x, looks = 1.0, -1.0, 4 if stops else 1
-            for look in range(looks):
-                x_before, x = x, -1.0 + (look + 1) / looks
-                interpolate(D, order, x, trial)
-                watch(dense, t + x * h, trial, g, data)
-                for e in range(n_events):
-                    if g[e] > 0:
-                        watched[0, e] = 1.0
-                    elif watched[0, e] > 0:
-                        met = crossing(dense, data, D, order, t, h, e, x_before, x, watched[1, e], g[e], trial)
-                        if met < earliest:
-                            earliest, flag = met, EVENT
-                            numbers[HIT] = e
-                    watched[1, e] = g[e]
-                if flag == EVENT:
-                    break
-            if flag == EVENT:
-                t_stop = t + earliest * h if earliest < 0 else t
-                interpolate(D, order, earliest, y)
-        while written < wanted.size and wanted[written] < t_stop:
+    last = numbers[STEPS] + pause
+    while numbers[EDGE] < edges.size:
+        if numbers[STEPS] >= most:
+            return TOO_MANY
+        if numbers[STEPS] >= last:
+            return PAUSED
+        bound = edges[int(numbers[EDGE])]
+        if numbers[H] == 0.0:
+            begin(dense, data, memory, bound, rtol, atol)
+        error = advance(dense, data, memory, bound, rtol, atol)
+        if error < 0:
+            return FAILED
+        t, h, order = numbers[T], numbers[H], int(numbers[ORDER])
+        met = look(dense, data, memory, watched, looks, g) if g.size > 0 else 1.0
+        until = t + min(met, 0.0) * h
+        written = int(numbers[WRITTEN])
+        while written < wanted.size and (wanted[written] < until or (met > 0 and wanted[written] == until)):
             interpolate(D, order, (wanted[written] - t) / h, states[written])
             written += 1
-        if written < wanted.size and wanted[written] == t_stop:
-            for p in range(n):
-                states[written, p] = D[0, p]
-            written += 1
-        if flag == EVENT:
-            for p in range(n):
-                D[0, p] = y[p]
-            t = t_stop
-            break
-        if t >= bound:
-            edge += 1
-            h = 0.0
-            continue
-        if equal < order + 1:
-            continue
-        keep = tune[5] * max(error, 1e-30) ** (-1 / (order + 1))
-        best, change = keep, 0
-        if order > 1:
-            lower = tune[6] * max(ERROR[order - 1] * norm(D[order], inverse), 1e-30) ** (-1 / order)
-            if lower > best:
-                best, change = lower, -1
-        if order < MOST_ORDER:
-            higher = tune[7] * max(ERROR[order + 1] * norm(D[order + 2], inverse), 1e-30) ** (-1 / (order + 2))
-            if higher > best:
-                best, change = higher, 1
-        if best > tune[8] or best < 0.9:
-            order += change
-            factor = min(10.0, best)
-            rescale(D, order, factor)
-            h, equal = h * factor, 0
-    numbers[T], numbers[H], numbers[ORDER], numbers[EQUAL] = t, h, order, equal
-    numbers[EDGE], numbers[WRITTEN], numbers[STEPS], numbers[EVALUATIONS] = edge, written, steps, evaluations
-    numbers[THETA], numbers[AGE], numbers[LU_C] = theta, age, lu_c
-    numbers[JACOBIANS] += jacobians
-    numbers[FACTORS] += factors
-    return flag
+        numbers[WRITTEN] = written
+        if met <= 0:
+            interpolate(D, order, met, memory[2][Y])
+            D[0] = memory[2][Y]
+            numbers[T] = until
+            return EVENT
+        if t == bound:
+            numbers[EDGE] += 1
+            numbers[H] = 0.0
+        else:
+            choose(memory, error)
+    return DONE
 
 
-INTERRUPTED = 5
-AT_ONCE = 20000
+AT_ONCE = 20_000
 """Time steps taken in one call: an interrupt is noticed between two."""
-WATCHED = 10
+WITH_PROGRESS = 10
 """The same where progress is reported."""
-TUNE = np.array([0.1, 0.2, 0.9, 0.5, 25, 1 / 1.2, 1 / 1.3, 1 / 1.25, 1.3])
 
 
 def solve(
@@ -474,21 +527,20 @@ class CompiledRun(Integration):
         grid, run = self.grid, self.run
         dense, n = isinstance(grid, Spectral), state.size
         data = grid.data(step, t_start, events)
-        D, numbers, states = np.zeros((MOST_ORDER + 3, n)), np.zeros(NUMBERS), np.empty((wanted.size + 1, n))
-        J, lu = np.empty((n if dense else 3, n if dense else n - 1)), np.empty((n, n) if dense else (1, 1))
-        per_i, per_s, pivots = np.empty(n - 1), np.empty(n - 1), np.empty(n if dense else 1, dtype=np.int64)
+        numbers, D, states = np.zeros(NUMBERS), np.zeros((MOST_ORDER + 3, n)), np.empty((wanted.size + 1, n))
+        J, lu = (np.empty((n, n)), np.empty((n, n))) if dense else (np.empty((3, n - 1)), np.empty((1, 1)))
+        per_i, per_s, pivots = np.empty(n - 1), np.empty(n - 1), np.empty(lu.shape[0], dtype=np.int64)
+        memory = (numbers, D, np.empty((ROWS, n)), J, per_i, per_s, lu, pivots)
         watched = np.zeros((2, len(events)))
         watched[0] = [e.fatal for e in events]
         D[0], numbers[T] = state, t_start
         times = np.append(wanted, t_start)
-        most, pause = self.options.max_steps - self.steps, AT_ONCE if self.progress is None else WATCHED
+        rtol, atol, most = self.tolerances[0], self.atol, self.options.max_steps - self.steps
+        pause = AT_ONCE if self.progress is None else WITH_PROGRESS
         flag = PAUSED
         try:
             while flag == PAUSED:
-                flag = integrate(
-                    dense, data, numbers, D, J, per_i, per_s, lu, pivots, edges, wanted, states, watched,
-                    self.atol, self.tolerances[0], most, pause, TUNE,
-                )  # fmt: skip
+                flag = integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, most, pause)
                 if self.progress is not None:
                     self.progress(numbers[T] / self.protocol.duration)
         except KeyboardInterrupt:
@@ -498,7 +550,7 @@ class CompiledRun(Integration):
         t, written = float(numbers[T]), int(numbers[WRITTEN])
         ended_by = "duration"
         if flag == EVENT:
-            ended_by = events[int(numbers[HIT])].name
+            ended_by = events[int(numbers[MET])].name
         elif flag == INTERRUPTED:
             ended_by = "interrupted"
             run.fail(ended_by, interruption(t))
@@ -518,6 +570,6 @@ class CompiledRun(Integration):
             observed = grid.observe(times, states, data)
             run.add(index, times, states, observed)
             self.judge(times, observed, step, t_start, ended_by)
-            if flag == EVENT and events[int(numbers[HIT])].fatal:
+            if flag == EVENT and events[int(numbers[MET])].fatal:
                 self.fail_at(t, observed, ended_by, index)
         return states[written - 1] if written else state, t, ended_by

@@ -308,6 +308,12 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
     q = int(par[Q])
     c, u = np.empty(q), np.empty(q)
     profile(par, ops, s, c)
+    extremes_only = True
+    for e in range(int(par[EVENTS_N])):
+        extremes_only &= par[int(par[EVENTS]) + 3 * e] <= C_MAX
+    if extremes_only:
+        judge(par, tab, 0.0, 0.0, 0.0, c, c[0], c[q - 1], g)
+        return
     places(par, c, u)
     i, V, _a, _b, _c = close(par, tab, t, resistance_of(par, ops, tab, u), c[0], c[q - 1])
     rate_of_i = 0.0

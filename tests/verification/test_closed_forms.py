@@ -82,9 +82,7 @@ def at(s: Solution, times: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("t_plus", "solver"),
     [
-        pytest.param(
-            t_plus, name, marks=() if (name, t_plus) == ("fipy", 0.2) or name in QUICK else pytest.mark.slow
-        )
+        pytest.param(t_plus, name, marks=() if (name, t_plus) == ("fipy", 0.2) or name in QUICK else pytest.mark.slow)
         for t_plus in (-1.0, 0.2, 0.9)
         for name in NAMES
     ],

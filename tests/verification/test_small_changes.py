@@ -69,7 +69,10 @@ def test_the_tail_of_a_rest_gives_the_diffusion_coefficient(solver: str) -> None
         some = (s["time"] >= start + low) & (s["time"] <= start + high)
         slope = np.polyfit(s["time"][some], np.log(s["V"][some]), 1)[0]
         D = -slope * CELL.thickness**2 / np.pi**2
-        assert pytest.approx(1.4e-11, rel={"compiled": 5e-5, "sundials": 5e-5, "material": 1.5e-3, "fipy": 4e-3}[solver]) == D
+        assert (
+            pytest.approx(1.4e-11, rel={"compiled": 5e-5, "sundials": 5e-5, "material": 1.5e-3, "fipy": 4e-3}[solver])
+            == D
+        )
 
 
 @pytest.mark.parametrize("voltage", [1e-3, 1e-2])

@@ -16,7 +16,6 @@ from cellsim.run.simulation import output_times, simulate
 from cellsim.solvers.banded import Banded
 from cellsim.solvers.march import Options, fatal_limits
 from cellsim.solvers.packing import Physics
-from cellsim.solvers.solution import Solution
 from cellsim.solvers.refinement import EARLY
 from cellsim.solvers.solution import Solution
 from cellsim.solvers.sundials import _Integration
