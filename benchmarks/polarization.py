@@ -213,7 +213,7 @@ def size(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
     from cellsim.solvers.banded import Banded
     from cellsim.solvers.march import fatal_limits
     from cellsim.solvers.packing import Physics
-    from cellsim.solvers.sundials import _Integration
+    from cellsim.solvers.sundials import CvodeRun
 
     times = output_times(case.protocol)
     result: dict[str, Any] = {}
@@ -223,7 +223,7 @@ def size(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
         options = Options(cells=n)
         physics = Physics(case.cell, case.transport, case.c0, case.transport.c_range[0], 1e-6)
         limits = fatal_limits(case.transport, case.c0, options)
-        _Integration(Banded(physics, n, options.stretch), case.protocol, times, limits, options, None).go()
+        CvodeRun(Banded(physics, n, options.stretch), case.protocol, times, limits, options, None).go()
 
     result["finite volumes"] = [clock(lambda n=n: volumes(int(n)), 6)[0] for n in cells]  # type: ignore[misc]
     result["fipy"] = [clock(lambda n=n: solve(case, "fipy", Options(cells=int(n), rtol=1e-4)), 1)[0] for n in cells]  # type: ignore[misc]

@@ -527,20 +527,21 @@ class CompiledRun(Integration):
         grid, run = self.grid, self.run
         dense, n = isinstance(grid, Spectral), state.size
         data = grid.data(step, t_start, events)
-        numbers, D, states = np.zeros(NUMBERS), np.zeros((MOST_ORDER + 3, n)), np.empty((wanted.size + 1, n))
+        asked = _looked_at(t_start, wanted, edges)
+        numbers, D, states = np.zeros(NUMBERS), np.zeros((MOST_ORDER + 3, n)), np.empty((asked.size + 1, n))
         J, lu = (np.empty((n, n)), np.empty((n, n))) if dense else (np.empty((3, n - 1)), np.empty((1, 1)))
         per_i, per_s, pivots = np.empty(n - 1), np.empty(n - 1), np.empty(lu.shape[0], dtype=np.int64)
         memory = (numbers, D, np.empty((ROWS, n)), J, per_i, per_s, lu, pivots)
         watched = np.zeros((2, len(events)))
         watched[0] = [e.fatal for e in events]
         D[0], numbers[T] = state, t_start
-        times = np.append(wanted, t_start)
+        times = np.append(asked, t_start)
         rtol, atol, most = self.tolerances[0], self.atol, self.options.max_steps - self.steps
         pause = AT_ONCE if self.progress is None else WITH_PROGRESS
         flag = PAUSED
         try:
             while flag == PAUSED:
-                flag = integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, most, pause)
+                flag = integrate(dense, data, memory, edges, asked, states, watched, rtol, atol, most, pause)
                 if self.progress is not None:
                     self.progress(numbers[T] / self.protocol.duration)
         except KeyboardInterrupt:
@@ -568,8 +569,23 @@ class CompiledRun(Integration):
         if written:
             times, states = times[:written], states[:written]
             observed = grid.observe(times, states, data)
-            run.add(index, times, states, observed)
             self.judge(times, observed, step, t_start, ended_by)
+            if asked is wanted:
+                run.add(index, times, states, observed)
+            else:
+                keep = np.isin(times, wanted)
+                keep[-1] |= times[-1] == t
+                run.add(index, times[keep], states[keep], observed.subset(keep))
             if flag == EVENT and events[int(numbers[MET])].fatal:
                 self.fail_at(t, observed, ended_by, index)
         return states[written - 1] if written else state, t, ended_by
+
+
+def _looked_at(t_start: float, wanted: Array, edges: Array) -> Array:
+    """Times at which the resolution is judged: the wanted ones, kinks, and the middle of what has none between."""
+    if edges.size == 1 and wanted.size:
+        return wanted
+    known = np.union1d(wanted, edges)
+    starts = np.append(t_start, edges[:-1])
+    empty = np.searchsorted(known, edges) == np.searchsorted(known, starts, side="right")
+    return np.union1d(known[known < edges[-1]], 0.5 * (starts + edges)[empty])

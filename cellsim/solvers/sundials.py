@@ -42,7 +42,7 @@ def solve(
     progress: Progress | None = None,
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
-    return refined(_Integration, cell, transport, protocol, times, c0, options, progress).solver_run(cell, transport)
+    return refined(CvodeRun, cell, transport, protocol, times, c0, options, progress).solver_run(cell, transport)
 
 
 def _quiet() -> contextlib.AbstractContextManager[Any]:
@@ -52,7 +52,7 @@ def _quiet() -> contextlib.AbstractContextManager[Any]:
     return contextlib.nullcontext()
 
 
-class _Integration(Integration):
+class CvodeRun(Integration):
     """By CVODE, one call from edge to edge of a step."""
 
     def over(
