@@ -491,7 +491,7 @@ def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, m
 
 AT_ONCE = 20_000
 """Time steps taken in one call: an interrupt is noticed between two."""
-WITH_PROGRESS = 10
+WITH_PROGRESS = 1
 """The same where progress is reported."""
 
 

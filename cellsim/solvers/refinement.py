@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 Progress = Callable[[float], None]
 
-DEGREES = ((3e-4, 24), (1e-4, 32), (1e-5, 48), (1e-7, 72), (0.0, 108))
+DEGREES = ((3e-4, 24), (1e-4, 32), (3e-5, 40), (1e-5, 48), (1e-7, 72), (0.0, 108))
 """First degree tried, by the tolerance asked for; each further try takes 1.5 times as many."""
 LARGEST = 170
 FINEST = 8
