@@ -1,5 +1,5 @@
 # ruff: noqa: E402
-"""Speed of the solvers on the polarisation of a cell: error beside time, FiPy, sundials and PyBaMM in one run.
+"""Speed of the solvers on the polarisation of a cell: error beside time, FiPy, sundials, compiled, PyBaMM in one run.
 
     python benchmarks/polarization.py -o runs/polarization [--peer-python PYTHON] [--repeats 30] [--part accuracy|size]
 
@@ -42,6 +42,7 @@ from cellsim.workers import Workers
 ROOT = Path(__file__).parents[1]
 CASE = ROOT / "cases/steinruck2020/rs.toml"
 LATE = 60.0
+FAST = ("sundials", "compiled")
 REFERENCE = Options(rtol=1e-9, unknowns=159)
 FIRST = "import time; a = time.perf_counter(); import sys; sys.path.insert(0, {here!r}); import polarization as p; \
 case = p.load_case(p.CASE); b = time.perf_counter(); p.solve(case, {solver!r}, p.Options(**{options!r})); \
@@ -81,10 +82,11 @@ def first_call(solver: str, options: dict[str, Any]) -> float:
 
 
 def ours(case: Case, reference: Solution, repeats: int) -> list[dict[str, Any]]:
-    """Error and time of FiPy and sundials over sizes and tolerances."""
+    """Error and time of FiPy, sundials and compiled over sizes and tolerances."""
     plans: list[tuple[str, dict[str, Any], int]] = [
-        ("sundials", {"rtol": rtol}, repeats if rtol > 1e-5 else repeats // 10)
-        for rtol in (1e-3, 3e-4, 1e-4, 2e-5, 1e-5, 1e-6, 1e-7, 1e-8)
+        (solver, {"rtol": rtol}, repeats if rtol > 1e-5 else max(repeats // 10, 1))
+        for rtol in (1e-3, 3e-4, 1e-4, 5e-5, 2e-5, 1e-5, 1e-6, 1e-7, 1e-8)
+        for solver in FAST
     ]
     plans += [("fipy", {"cells": cells, "rtol": rtol}, 1) for cells, rtol in ((40, 1e-3), (80, 1e-4), (160, 2e-5))]
     rows = []
@@ -101,10 +103,10 @@ def ours(case: Case, reference: Solution, repeats: int) -> list[dict[str, Any]]:
         rows.append({
             "tool": solver, "size": s.attributes.get("unknowns", options.cells), "rtol": options.rtol,
             "error_i": error_i, "error_c": error_c, "repeated": wall, "median": median, "processor": processor,
-            "with_c": clock(with_c, times)[0] if solver == "sundials" else wall, "first": None,
+            "with_c": clock(with_c, times)[0] if solver in FAST else wall, "first": None,
         })  # fmt: skip
         print(line(rows[-1]), flush=True)
-    for solver, choice in (("sundials", {"rtol": 3e-4}), ("fipy", {"cells": 80, "rtol": 1e-4})):
+    for solver, choice in (*((name, {"rtol": 3e-4}) for name in FAST), ("fipy", {"cells": 80, "rtol": 1e-4})):
         row = next(r for r in rows if r["tool"] == solver and r["rtol"] == choice["rtol"])
         row["first"] = first_call(solver, choice)
     return rows
@@ -179,23 +181,24 @@ def accuracy(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
     rows = ours(case, reference, arguments.repeats)
     if arguments.peer_python:
         rows += peer(case, reference, arguments.peer_python, arguments.repeats, folder)
-        rows += [row | {"tool": "sundials again"} for row in ours(case, reference, arguments.repeats)[:3]]
+        rows += [row | {"tool": row["tool"] + " again"} for row in ours(case, reference, arguments.repeats)[:6]]
     lines = [HEAD] + [line(row) for row in rows if row["tool"] != "PyBaMM"]
     lines += [line(row) for row in front([row for row in rows if row["tool"] == "PyBaMM"])]
     for error in (1e-3, 1e-4):
-        us = at_error(rows, "sundials", error)
-        for other in ("fipy", "PyBaMM"):
-            them = at_error(rows, other, error)
-            if us and them:
-                ratio = them["repeated"] / us["repeated"]
-                lines.append(f"\nError <= {error:g}: sundials {1e3 * us['repeated']:.2f} ms, {other} "
-                             f"{1e3 * them['repeated']:.2f} ms, {ratio:.1f} times "
-                             f"(processor time {them['processor'] / us['processor']:.1f} times).")  # fmt: skip
+        for name, others in (("sundials", ("fipy", "PyBaMM")), ("compiled", ("sundials", "fipy", "PyBaMM"))):
+            us = at_error(rows, name, error)
+            for other in others:
+                them = at_error(rows, other, error)
+                if us and them:
+                    ratio = them["repeated"] / us["repeated"]
+                    lines.append(f"\nError <= {error:g}: {name} {1e3 * us['repeated']:.2f} ms, {other} "
+                                 f"{1e3 * them['repeated']:.2f} ms, {ratio:.1f} times "
+                                 f"(processor time {them['processor'] / us['processor']:.1f} times).")  # fmt: skip
     (folder / "accuracy.md").write_text("\n".join(lines) + "\n")
     (folder / "accuracy.json").write_text(json.dumps(rows, indent=1))
-    print("\n".join(lines[-6:]))
+    print("\n".join(line for line in lines if "Error" in line))
     with drawing(folder / "work_precision.png", title="Work and precision, RS case") as (_figure, axes):
-        for k, tool in enumerate(("fipy", "PyBaMM", "sundials")):
+        for k, tool in enumerate(("fipy", "PyBaMM", "sundials", "compiled")):
             mine = [row for row in rows if row["tool"] == tool]
             axes[0].loglog([1e3 * r["repeated"] for r in mine], [worst(r) for r in mine], MARKERS[k],
                            color=COLOURS[k], alpha=0.35, fillstyle="none")  # fmt: skip
@@ -213,7 +216,7 @@ def size(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
     from cellsim.solvers.banded import Banded
     from cellsim.solvers.march import fatal_limits
     from cellsim.solvers.packing import Physics
-    from cellsim.solvers.sundials import _Integration
+    from cellsim.solvers.sundials import CvodeRun
 
     times = output_times(case.protocol)
     result: dict[str, Any] = {}
@@ -223,7 +226,7 @@ def size(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
         options = Options(cells=n)
         physics = Physics(case.cell, case.transport, case.c0, case.transport.c_range[0], 1e-6)
         limits = fatal_limits(case.transport, case.c0, options)
-        _Integration(Banded(physics, n, options.stretch), case.protocol, times, limits, options, None).go()
+        CvodeRun(Banded(physics, n, options.stretch), case.protocol, times, limits, options, None).go()
 
     result["finite volumes"] = [clock(lambda n=n: volumes(int(n)), 6)[0] for n in cells]  # type: ignore[misc]
     result["fipy"] = [clock(lambda n=n: solve(case, "fipy", Options(cells=int(n), rtol=1e-4)), 1)[0] for n in cells]  # type: ignore[misc]

@@ -189,7 +189,14 @@ class TransportSet:
 
     def with_extrapolation(self, extrapolate: Literal["error", "clamp"]) -> TransportSet:
         """The same set, raising or clamping outside its range."""
-        return self if extrapolate == self.extrapolate else replace(self, extrapolate=extrapolate)
+        if extrapolate == self.extrapolate:
+            return self
+        return self._clamped if extrapolate == "clamp" else replace(self, extrapolate=extrapolate)
+
+    @cached_property
+    def _clamped(self) -> TransportSet:
+        """The set held at its ends, made once: its potential's panels are worth a dozen runs of the compiled solver."""
+        return replace(self, extrapolate="clamp")
 
     # ---- composition ----------------------------------------------------------------------------------------------
 

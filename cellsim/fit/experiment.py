@@ -402,7 +402,7 @@ class Experiment:
 @contextmanager
 def _quiet_solver() -> Iterator[None]:
     """A search tries sets no grid resolves; what the solver says of each would drown the rest."""
-    logger = logging.getLogger("cellsim.solvers.sundials")
+    logger = logging.getLogger("cellsim.solvers.refinement")
     before, logger.disabled = logger.disabled, True
     try:
         yield

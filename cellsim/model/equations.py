@@ -25,6 +25,7 @@ doi:10.1039/D0EE02193H, Eq. 3.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from cellsim.base import F
@@ -106,7 +107,7 @@ def compiled(function: Any) -> Any:
     """
     import numba
 
-    return numba.njit(cache=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})(function)
+    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})(function)
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,17 @@ class VoltageLaw:
 
     cell: Cell
     transport: TransportSet
+
+    @cached_property
+    def _uniform(self) -> dict[float, tuple[float, float, float, float]]:
+        return {}
+
+    def uniform(self, c: float) -> tuple[float, float, float, float]:
+        """kappa [S/m], D [m^2/s], M [mol/C] and dW/dln c [1] at one concentration [mol/m^3], evaluated once."""
+        if c not in self._uniform:
+            s = self.transport
+            self._uniform[c] = float(s.kappa(c)), float(s.D(c)), float(s.migration(c)), float(s.potential_slope(c))
+        return self._uniform[c]
 
     def parts(
         self, i: float, resistance: float, c_positive: float, c_negative: float, time: float
@@ -181,7 +193,7 @@ class VoltageLaw:
     def initial_current(self, voltage: float, c: float, time: float = 0.0) -> float:
         """i_0 [A/m^2] of `voltage` [V] on a uniform salt concentration `c` [mol/m^3]: before any time step."""
         cell = self.cell
-        resistance = cell.thickness / (cell.separator.transport_factor * float(self.transport.kappa(c)))
+        resistance = cell.thickness / (cell.separator.transport_factor * self.uniform(c)[0])
         if cell.positive.kinetics is None and cell.negative.kinetics is None:
             total = resistance + cell.positive.resistance.at(time) + cell.negative.resistance.at(time)
             return float(held_current(voltage, total, 0.0))  # uniform: no concentration part to integrate

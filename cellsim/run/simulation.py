@@ -23,6 +23,7 @@ from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 
 SOLVERS = {
+    "compiled": "cellsim.solvers.compiled",
     "fipy": "cellsim.solvers.fipy",
     "material": "cellsim.solvers.material",
     "sundials": "cellsim.solvers.sundials",
@@ -121,7 +122,7 @@ def _provenance(
         "transport_toml": transport.text,
         "solvent_motion": transport.solvent_motion,
         "clamped": int(clamped),
-        "versions": json.dumps(dict(versions())),
+        "versions": _versions_text(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_time": elapsed,
     }
@@ -195,16 +196,26 @@ def output_times(protocol: Protocol, early: int = 60, even: int = 140) -> NDArra
     ndarray, shape (n,)
         Increasing [s].
     """
-    times, start, full = [], 0.0, early + even
-    for step in protocol.steps:
-        t = step.duration
-        share = 0.5 * MOST_STATES * (1 / len(protocol.steps) + t / protocol.duration)
-        part = 1.0 if full * len(protocol.steps) <= MOST_STATES else min(share / full, 1.0)
+    return _output_times(tuple(float(step.duration) for step in protocol.steps), early, even).copy()
+
+
+@lru_cache(maxsize=64)
+def _output_times(durations: tuple[float, ...], early: int, even: int) -> NDArray[np.float64]:
+    """Those of steps of these durations [s]; ensembles and fits ask for the same ones again and again."""
+    times, start, full, total = [], 0.0, early + even, sum(durations)
+    for t in durations:
+        share = 0.5 * MOST_STATES * (1 / len(durations) + t / total)
+        part = 1.0 if full * len(durations) <= MOST_STATES else min(share / full, 1.0)
         some, rest = max(round(part * early), 3), max(round(part * even), 4)
         first = 10.0 ** -min(5.0, some / 4)  # four times in a decade, or they are no curve
         times.append(start + np.union1d(np.geomspace(first * t, t, some), np.linspace(0.0, t, rest + 1)[1:]))
         start += t
     return np.unique(np.concatenate(times))
+
+
+@cache
+def _versions_text() -> str:
+    return json.dumps(dict(versions()))
 
 
 @cache

@@ -149,6 +149,30 @@ def close(par, tab, t, resistance, c_0, c_L):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def places(par, c, u):  # type: ignore[no-untyped-def]
+    """Places of many concentrations in the tables, held at their ends: the interval is the whole part, into `u`.
+
+    ln c from the bits of c, by the series of artanh (rounding aside exact): a loop that the compiler can vectorise,
+    which it cannot with the library's logarithm; 50 of those were half of an evaluation of the right-hand side.
+    """
+    start, per_pitch, n = par[TAB_START], par[TAB_PER_PITCH], par[TAB_N]
+    for p in range(c.size):
+        u[p] = max(c[p], 1e-30)
+    bits = u.view(np.int64)
+    for p in range(c.size):
+        # u = 2**k x with x between sqrt(1/2) and sqrt(2), whose bits are subtracted first
+        k = (bits[p] - 0x3FE6A09E667F3BCD) >> 52
+        exponent = float(k)
+        bits[p] -= k << 52
+        f = (u[p] - 1) / (u[p] + 1)
+        q = f * f
+        series = 1 / 13 + q * (1 / 15 + q * (1 / 17 + q * (1 / 19 + q / 21)))
+        series = 1 / 3 + q * (1 / 5 + q * (1 / 7 + q * (1 / 9 + q * (1 / 11 + q * series))))
+        x = exponent * 0.6931471805599453 + 2 * f * (1 + q * series)
+        u[p] = min(max((x - start) * per_pitch, 0.0), n)
+
+
+@compiled
 def profile(par, ops, s, c):  # type: ignore[no-untyped-def]
     """Concentrations at all points of the quadrature into `c`."""
     m, q = int(par[M]), int(par[Q])
@@ -163,14 +187,13 @@ def profile(par, ops, s, c):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def resistance_of(par, ops, tab, c):  # type: ignore[no-untyped-def]
-    """Integral of dx/kappa over the electrolyte."""
+def resistance_of(par, ops, tab, u):  # type: ignore[no-untyped-def]
+    """Integral of dx/kappa over the electrolyte, from the places of the points of the quadrature."""
     m, q = int(par[M]), int(par[Q])
-    o = m * q + m * m
-    total = 0.0
+    o, n, total = m * q + m * m, int(par[TAB_N]), 0.0
     for p in range(q):
-        k, w, _ = locate(par, c[p])
-        total += ops[o + p] * value(par, tab, RESISTIVITY, k, w)
+        k = min(int(u[p]), n - 1)
+        total += ops[o + p] * value(par, tab, RESISTIVITY, k, u[p] - k)
     return total * par[R_SCALE]
 
 
@@ -191,18 +214,20 @@ def slopes(par, ops, s, g):  # type: ignore[no-untyped-def]
 def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
     """ds/dt: what flows through every interior point, with the current of the drive; whether all c are positive."""
     par, ops, tab = data
-    m, q, fine = int(par[M]), int(par[Q]), int(par[FINE])
-    c = np.empty(q)
+    m, q, fine, n = int(par[M]), int(par[Q]), int(par[FINE]), int(par[TAB_N])
+    c, u = np.empty(q), np.empty(q)
     profile(par, ops, s, c)
+    places(par, c, u)
     if par[VOLTAGE] == 0.0:
         i = interp(par, int(par[DRIVE]), int(par[DRIVE_N]), t - par[T_START])
     else:
-        i = close(par, tab, t, resistance_of(par, ops, tab, c), c[0], c[q - 1])[0]
+        i = close(par, tab, t, resistance_of(par, ops, tab, u), c[0], c[q - 1])[0]
     slopes(par, ops, s, ds)
     for p in range(m):
-        k, w, _ = locate(par, c[fine * (p + 1)])
-        diffusion = par[FACTOR] * value(par, tab, D, k, w)
-        ds[p] = -par[RATE] * salt_flux(diffusion, value(par, tab, MIGRATION, k, w), ds[p], i)
+        at = u[fine * (p + 1)]
+        k = min(int(at), n - 1)
+        diffusion = par[FACTOR] * value(par, tab, D, k, at - k)
+        ds[p] = -par[RATE] * salt_flux(diffusion, value(par, tab, MIGRATION, k, at - k), ds[p], i)
     if ds.size > m:
         ds[m] = par[CHARGE] * i
     return c.min() > 0.0
@@ -212,18 +237,19 @@ def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
 def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
     """d(ds/dt)/ds: rows of the two differentiation matrices, and the rank one of the current."""
     par, ops, tab = data
-    m, q, fine = int(par[M]), int(par[Q]), int(par[FINE])
+    m, q, fine, n = int(par[M]), int(par[Q]), int(par[FINE]), int(par[TAB_N])
     base, weights = m * q, m * q + m * m
-    c, g = np.empty(q), np.empty(m)
+    c, u, g = np.empty(q), np.empty(q), np.empty(m)
     profile(par, ops, s, c)
+    places(par, c, u)
     slopes(par, ops, s, g)
-    i, _V, dV_di, dV_0, dV_L = close(par, tab, t, resistance_of(par, ops, tab, c), c[0], c[q - 1])
+    i, _V, dV_di, dV_0, dV_L = close(par, tab, t, resistance_of(par, ops, tab, u), c[0], c[q - 1])
     per_s = np.zeros(m)
     if par[VOLTAGE] != 0.0:
         per_c = np.empty(q)
         for p in range(q):
-            k, w, _ = locate(par, c[p])
-            per_c[p] = i * par[R_SCALE] * ops[weights + p] * slope(par, tab, RESISTIVITY, k, w, c[p])
+            k = min(int(u[p]), n - 1)
+            per_c[p] = i * par[R_SCALE] * ops[weights + p] * slope(par, tab, RESISTIVITY, k, u[p] - k, c[p])
         per_c[0] += dV_0
         per_c[q - 1] += dV_L
         for j in range(m):
@@ -233,7 +259,8 @@ def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
             per_s[j] = -total * par[C_INIT] / dV_di
     for p in range(m):
         at = fine * (p + 1)
-        k, w, _ = locate(par, c[at])
+        k = min(int(u[at]), n - 1)
+        w = u[at] - k
         a = par[RATE] * par[FACTOR] * value(par, tab, D, k, w) * par[SLOPE]
         dD, dM = par[FACTOR] * slope(par, tab, D, k, w, c[at]), slope(par, tab, MIGRATION, k, w, c[at])
         b = -salt_flux_slope(dD, dM, g[p], i) * par[RATE] * par[C_INIT]
@@ -279,9 +306,16 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
     """Stop conditions and limits, by `judge`."""
     par, ops, tab = data
     q = int(par[Q])
-    c = np.empty(q)
+    c, u = np.empty(q), np.empty(q)
     profile(par, ops, s, c)
-    i, V, _a, _b, _c = close(par, tab, t, resistance_of(par, ops, tab, c), c[0], c[q - 1])
+    extremes_only = True
+    for e in range(int(par[EVENTS_N])):
+        extremes_only &= par[int(par[EVENTS]) + 3 * e] <= C_MAX
+    if extremes_only:
+        judge(par, tab, 0.0, 0.0, 0.0, c, c[0], c[q - 1], g)
+        return
+    places(par, c, u)
+    i, V, _a, _b, _c = close(par, tab, t, resistance_of(par, ops, tab, u), c[0], c[q - 1])
     rate_of_i = 0.0
     for e in range(int(par[EVENTS_N])):
         if par[int(par[EVENTS]) + 3 * e] == CURRENT_RATE:
@@ -290,25 +324,32 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
             dt = 1e-6 * (t - par[T_START]) + 1e-9
             after = np.empty(q)
             profile(par, ops, s + dt * ds, after)
-            rate_of_i = (
-                close(par, tab, t + dt, resistance_of(par, ops, tab, after), after[0], after[q - 1])[0] - i
-            ) / dt
+            places(par, after, u)
+            later = close(par, tab, t + dt, resistance_of(par, ops, tab, u), after[0], after[q - 1])[0]
+            rate_of_i = (later - i) / dt
     judge(par, tab, i, V, rate_of_i, c, c[0], c[q - 1], g)
 
 
 @compiled
-def observe(times, states, data, coarse, i, wall, resistance, extremes, quadrature):  # type: ignore[no-untyped-def]
-    """Current, wall values, integral of dx/kappa and extremes of c of many states; how far two quadratures differ."""
+def observe(times, states, data, coarse, to_tail, i, wall, resistance, extremes, quadrature, tail):  # type: ignore[no-untyped-def]
+    """Current, wall values, integral of dx/kappa and extremes of c of many states; how well each is resolved.
+
+    `quadrature`: how far two quadratures of 1/kappa differ; `tail`: what is left out of c, over c_init. The Chebyshev
+    coefficients of c, of which `to_tail` gives the last half, fall R times from their third quarter to their last; at
+    that pace the sum beyond is n/(4 R ln R) times the largest of the last quarter: less than it for a resolved
+    profile, many times for a front.
+    """
     par, ops, tab = data
-    m, q = int(par[M]), int(par[Q])
-    weights = m * q + m * m
-    c = np.empty(q)
+    m, q, n = int(par[M]), int(par[Q]), int(par[TAB_N])
+    weights, half_of_tail = m * q + m * m, to_tail.shape[0] // 2
+    c, u = np.empty(q), np.empty(q)
     for j in range(times.size):
         profile(par, ops, states[j], c)
+        places(par, c, u)
         fine, half, low, high = 0.0, 0.0, c[0], c[0]
         for p in range(q):
-            k, w, _ = locate(par, c[p])
-            resistivity = value(par, tab, RESISTIVITY, k, w)
+            k = min(int(u[p]), n - 1)
+            resistivity = value(par, tab, RESISTIVITY, k, u[p] - k)
             fine += ops[weights + p] * resistivity
             if p % 2 == 0:
                 half += coarse[p // 2] * resistivity
@@ -318,3 +359,14 @@ def observe(times, states, data, coarse, i, wall, resistance, extremes, quadratu
         wall[j, 0], wall[j, 1] = c[0], c[q - 1]
         extremes[j, 0], extremes[j, 1] = low, high
         quadrature[j] = abs(half / fine - 1)
+        before, last = 1e-300, 1e-301
+        for a in range(to_tail.shape[0]):
+            coefficient = 0.0
+            for p in range(m):
+                coefficient += to_tail[a, p] * states[j, p]
+            if a < half_of_tail:
+                before = max(before, abs(coefficient))
+            else:
+                last = max(last, abs(coefficient))
+        R = max(before / last, 1.01)
+        tail[j] = last * min(max(half_of_tail / (R * math.log(R)), 0.5), m + 1.0)

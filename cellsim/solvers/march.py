@@ -6,6 +6,7 @@ A stepper hands over snapshots of the cell in time; :class:`Stepper` is the smal
 from __future__ import annotations
 
 import logging
+import math
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -478,7 +479,9 @@ def moments(step: Step, t_start: float, times: Array, rtol: float) -> tuple[Arra
 def _apart(times: Array, low: float, high: float, near: float) -> Array:
     """Those of increasing `times` that are further than `near` from `low`, from `high` and from the one before."""
     inside = times[np.searchsorted(times, low + near, side="right") : np.searchsorted(times, high - near)]
-    return inside[np.diff(inside, prepend=low) > near]
+    if not inside.size:
+        return inside
+    return inside[np.concatenate([[inside[0] - low > near], inside[1:] - inside[:-1] > near])]
 
 
 SMALLEST_CHANGE = 1e-5
@@ -507,18 +510,25 @@ def expected_change(law: VoltageLaw, step: Step, spread: float, c0: float) -> fl
     float
         Between :data:`SMALLEST_CHANGE` and 1 [1].
     """
+    return expected(law, step, spread, c0)[0]
+
+
+def expected(law: VoltageLaw, step: Step, spread: float, c0: float) -> tuple[float, float]:
+    """:func:`expected_change`, and the current density that goes with it [A/m^2]."""
     cell, transport = law.cell, law.transport
-    D = cell.separator.transport_factor * float(transport.D(c0))
-    reach = min(cell.thickness, 2 * float(np.sqrt(D / cell.separator.porosity * step.duration)))
-    per_current = float(transport.migration(c0)) / D * reach / c0
+    _, D, migration, potential_slope = law.uniform(c0)
+    D *= cell.separator.transport_factor
+    reach = min(cell.thickness, 2 * math.sqrt(D / cell.separator.porosity * step.duration))
+    per_current = migration / D * reach / c0
     drive = float(np.max(np.abs(step.value)))
-    moved = per_current * drive
+    i, moved = drive, per_current * drive
     if step.drive == "voltage" and drive > 0:
         # of a held voltage the part that the concentration takes, K dW, drives no current: V = i R + K dW
-        per_change = transport.thermal_voltage * float(transport.potential_slope(c0))
-        moved = per_current * law.initial_current(drive, c0)  # none where only the cation moves
-        moved = moved * drive / (drive + moved * per_change)
-    return float(np.clip(spread / c0 + abs(moved), SMALLEST_CHANGE, 1.0))
+        per_change = transport.thermal_voltage * potential_slope
+        i = law.initial_current(drive, c0)
+        i *= drive / (drive + per_current * i * per_change)
+        moved = per_current * i  # none where only the cation moves
+    return min(max(spread / c0 + abs(moved), SMALLEST_CHANGE), 1.0), i
 
 
 JUDGED = 40

@@ -19,6 +19,7 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Kinetics
 from cellsim.cell.protocol import Step
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.model.equations import VoltageLaw
 from cellsim.solvers import kernels as k
 
 FEWEST, MOST = 512, 16384
@@ -269,6 +270,40 @@ class Physics:
         high = min(high, 0.9999 * saturation, 1e3 * self.c0)
         return property_tables(self.transport, 0.5 * min(low, self.c_floor), high, self.tolerance)
 
+    @cached_property
+    def law(self) -> VoltageLaw:
+        """The voltage law with the set held at its ends."""
+        return VoltageLaw(self.cell, self.transport.with_extrapolation("clamp"))
+
+    @cached_property
+    def _constant(self) -> tuple[Array, Array]:
+        """What all protocol steps and grids share: the head, and the interfacial resistances that follow it."""
+        tables = self.tables()
+        head = np.zeros(k.HEADER)
+        thickness = self.cell.thickness
+        head[k.C_INIT] = self.c0
+        head[k.RATE] = 2 / (self.cell.separator.porosity * self.c0 * thickness)
+        head[k.CHARGE] = self.per_charge
+        head[k.SLOPE] = 2 * self.c0 / thickness
+        head[k.FACTOR] = self.cell.separator.transport_factor
+        head[k.R_SCALE] = 0.5 * thickness / self.cell.separator.transport_factor
+        head[k.K_T] = self.transport.thermal_voltage
+        head[k.TAB_START], head[k.TAB_PER_PITCH] = tables.start, 1 / tables.pitch
+        head[k.TAB_N] = tables.cubics.shape[1]
+        head[k.U_MAX] = U_MAX
+        parts, end = [], head.size
+        for place, electrode in ((k.R_POS, self.cell.positive), (k.R_NEG, self.cell.negative)):
+            table = _with_times(electrode.resistance.time, electrode.resistance.value)
+            head[place], head[place + 1] = end, electrode.resistance.value.size
+            parts.append(table)
+            end += table.size
+        offset = tables.cubics.size
+        for place, kinetics in self._kinetics():
+            tabulated = kinetic_tables(kinetics, self.cell.temperature, tables)
+            head[place], head[place + 1] = offset, tabulated.overpotential.shape[0]
+            offset += tabulated.exchange.size + tabulated.overpotential.size
+        return head, np.concatenate(parts)
+
     def pack(self, step: Step, t_start: float, grid: Mapping[int, float], events: tuple[Event, ...]) -> Array:
         """The numbers of one protocol step.
 
@@ -287,44 +322,20 @@ class Physics:
         -------
         ndarray
         """
-        tables = self.tables()
-        head = np.zeros(k.HEADER)
-        thickness = self.cell.thickness
+        constant, resistances = self._constant
+        drive = _with_times(step.time, step.value)
+        start = k.HEADER + resistances.size
+        par = np.empty(start + drive.size + 3 * len(events))
+        par[: k.HEADER], par[k.HEADER : start] = constant, resistances
         for place, number in grid.items():
-            head[place] = number
-        head[k.C_INIT] = self.c0
-        head[k.RATE] = 2 / (self.cell.separator.porosity * self.c0 * thickness)
-        head[k.CHARGE] = self.per_charge
-        head[k.SLOPE] = 2 * self.c0 / thickness
-        head[k.FACTOR] = self.cell.separator.transport_factor
-        head[k.R_SCALE] = 0.5 * thickness / self.cell.separator.transport_factor
-        head[k.K_T] = self.transport.thermal_voltage
-        head[k.VOLTAGE] = float(step.drive == "voltage")
-        head[k.T_START] = t_start
-        head[k.TAB_START], head[k.TAB_PER_PITCH] = tables.start, 1 / tables.pitch
-        head[k.TAB_N] = tables.cubics.shape[1]
-        head[k.U_MAX] = U_MAX
-        parts, end = [head], head.size
-
-        def append(place: int, table: Array, count: int) -> None:
-            nonlocal end
-            head[place], head[place + 1] = end, count
-            parts.append(table)
-            end += table.size
-
-        for place, time, values in (
-            (k.DRIVE, step.time, step.value),
-            (k.R_POS, self.cell.positive.resistance.time, self.cell.positive.resistance.value),
-            (k.R_NEG, self.cell.negative.resistance.time, self.cell.negative.resistance.value),
-        ):
-            append(place, np.concatenate([np.zeros(1) if time is None else time, values]), values.size)
-        append(k.EVENTS, np.array([[e.code, e.level, e.size] for e in events], dtype=float).ravel(), len(events))
-        offset = tables.cubics.size
-        for place, kinetics in self._kinetics():
-            tabulated = kinetic_tables(kinetics, self.cell.temperature, tables)
-            head[place], head[place + 1] = offset, tabulated.overpotential.shape[0]
-            offset += tabulated.exchange.size + tabulated.overpotential.size
-        return np.concatenate(parts)
+            par[place] = number
+        par[k.VOLTAGE], par[k.T_START] = step.drive == "voltage", t_start
+        par[k.DRIVE], par[k.DRIVE_N] = start, step.value.size
+        par[start : start + drive.size] = drive
+        par[k.EVENTS], par[k.EVENTS_N] = start + drive.size, len(events)
+        if events:
+            par[start + drive.size :] = [number for e in events for number in (e.code, e.level, e.size)]
+        return par
 
     def pack_tables(self) -> Array:
         """All cubics, flat; not copied where there are no kinetics."""
@@ -343,3 +354,8 @@ class Physics:
     def _kinetics(self) -> list[tuple[int, Kinetics]]:
         both = ((k.BV_POS, self.cell.positive.kinetics), (k.BV_NEG, self.cell.negative.kinetics))
         return [(place, kinetics) for place, kinetics in both if kinetics is not None]
+
+
+def _with_times(time: Array | None, values: Array) -> Array:
+    """Times, one of them where nothing changes, and as many values behind."""
+    return np.concatenate([np.zeros(1) if time is None else time, values])

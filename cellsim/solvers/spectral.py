@@ -65,20 +65,7 @@ class SpectralGrid:
     @cached_property
     def to_tail(self) -> Array:
         """The matrix from the unknowns to the last half of the Chebyshev coefficients of c/c_init."""
-        return np.asarray(chebyshev.chebder(self.to_coefficients)[-2 * (self.n // 4) :])
-
-    def tail(self, s: Array) -> Array:
-        """What is left out of c over c_init, for many states: the coefficients beyond the last, continued and summed.
-
-        From their third quarter to their last they fall R times; at that pace the sum beyond is n/(4 R ln R) times the
-        largest of the last quarter: less than it for a resolved profile, many times for a front.
-        """
-        coefficients = np.abs(s @ self.to_tail.T)
-        quarter = self.n // 4
-        before = np.max(coefficients[:, :quarter], axis=1) + 1e-300
-        last = np.max(coefficients[:, quarter:], axis=1) + 1e-301
-        R = np.maximum(before / last, 1.01)
-        return np.asarray(last * np.clip(quarter / (R * np.log(R)), 0.5, self.n))
+        return np.ascontiguousarray(chebyshev.chebder(self.to_coefficients)[-2 * (self.n // 4) :])
 
     @cached_property
     def operators(self) -> Array:
@@ -239,12 +226,13 @@ class Spectral:
 
     def observe(self, times: Array, states: Array, data: Any) -> Observed:
         """Current, walls, resistance and extremes of many states, and how well each is resolved."""
-        size = times.size
-        i, resistance, quadrature = np.empty(size), np.empty(size), np.empty(size)
-        wall, extremes = np.empty((size, 2)), np.empty((size, 2))
-        kernels.observe(times, states, data, self._grid.coarse_weights, i, wall, resistance, extremes, quadrature)
-        c_init = self.physics.c0
-        tail = self._grid.tail(states[:, : self.unknowns]) / np.maximum(extremes[:, 0] / c_init, 0.02)
+        size, grid = times.size, self._grid
+        i, resistance, quadrature, tail = np.empty((4, size))
+        wall, extremes = np.empty((2, size, 2))
+        kernels.observe(
+            times, states, data, grid.coarse_weights, grid.to_tail, i, wall, resistance, extremes, quadrature, tail
+        )
+        tail /= np.maximum(extremes[:, 0] / self.physics.c0, 0.02)
         return Observed(i, wall, resistance, extremes, tail, 0.25 * quadrature)
 
     def fields(self, states: Array, i: Array, options: Options) -> Fields:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,23 @@ class Trajectory:
         )
 
 
+class LazyFields:
+    """Profiles of a run on the output cells, made when first asked for.
+
+    Arrays and coordinates share this and do not hold each other: a cycle would keep the states of thousands of runs
+    until the garbage collector comes by, which saw a gigabyte grow.
+    """
+
+    def __init__(self, run: Trajectory) -> None:
+        self._run = run
+
+    @cached_property
+    def fields(self) -> Fields:
+        """Profiles on the output cells."""
+        run = self._run
+        return run.grid.fields(np.concatenate(run.states), np.concatenate([s.i for s in run.observed]), run.options)
+
+
 class LazyArrays(Mapping[str, Array]):
     """The variables of a Solution, made from the states when first asked for, the cheap ones before the rest."""
 
@@ -76,9 +94,8 @@ class LazyArrays(Mapping[str, Array]):
             "i": np.concatenate([s.i for s in run.observed]),
             "step": np.concatenate(run.step),
         }
-        self._fields: Fields | None = None
-        self._complete = False
-        self.coordinates = LazyCoordinates(self, np.concatenate(run.time))
+        self._profiles = LazyFields(run)
+        self.coordinates = LazyCoordinates(self._profiles, np.concatenate(run.time))
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._arrays:
@@ -114,10 +131,7 @@ class LazyArrays(Mapping[str, Array]):
     @property
     def fields(self) -> Fields:
         """Profiles on the output cells."""
-        if self._fields is None:
-            run = self._run
-            self._fields = run.grid.fields(np.concatenate(run.states), self._arrays["i"], run.options)
-        return self._fields
+        return self._profiles.fields
 
     @property
     def _charge(self) -> Array:
@@ -155,13 +169,13 @@ class LazyArrays(Mapping[str, Array]):
 class LazyCoordinates(Mapping[str, Array]):
     """`time` at once, `x` and `face` with the profiles."""
 
-    def __init__(self, arrays: LazyArrays, time: Array) -> None:
-        self._arrays, self._time = arrays, time
+    def __init__(self, profiles: LazyFields, time: Array) -> None:
+        self._profiles, self._time = profiles, time
 
     def __getitem__(self, name: str) -> Array:
         if name == "time":
             return self._time
-        faces = self._arrays.fields.faces
+        faces = self._profiles.fields.faces
         if name == "face":
             return faces
         if name == "x":

@@ -28,8 +28,9 @@ CELL = Cell(L, T)
 TAU = L**2 / D
 NAMES = list(SOLVERS)
 every_solver = pytest.mark.parametrize("solver", NAMES)
-slow_but_sundials = pytest.mark.parametrize(  # FiPy takes seconds a run; the fast suite has one of each kind with it
-    "solver", [name if name == "sundials" else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+QUICK = ("compiled", "sundials")
+slow_but_quick = pytest.mark.parametrize(  # FiPy takes seconds a run; the fast suite has one of each kind with it
+    "solver", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 )
 
 
@@ -81,9 +82,7 @@ def at(s: Solution, times: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("t_plus", "solver"),
     [
-        pytest.param(
-            t_plus, name, marks=() if (name, t_plus) == ("fipy", 0.2) or name == "sundials" else pytest.mark.slow
-        )
+        pytest.param(t_plus, name, marks=() if (name, t_plus) == ("fipy", 0.2) or name in QUICK else pytest.mark.slow)
         for t_plus in (-1.0, 0.2, 0.9)
         for name in NAMES
     ],
@@ -100,7 +99,7 @@ def test_small_signal_current_fraction(z_plus: int, z_minus: int, t_plus: float,
 # ---- b: dilute ideal salt at any voltage ----------------------------------------------------------------------------
 
 
-@slow_but_sundials
+@slow_but_quick
 @pytest.mark.parametrize("voltage", [0.01, 0.1, 0.2])
 def test_dilute_ideal_tanh_law(voltage: float, solver: str) -> None:
     c = 50.0
@@ -118,7 +117,7 @@ BUILD = np.array([1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0]) * TAU
 RELAX = np.array([1e-3, 1e-2, 0.1, 0.2, 0.3]) * TAU
 
 
-@slow_but_sundials
+@slow_but_quick
 def test_build_up_and_restricted_diffusion(solver: str) -> None:
     """Galvanostatic build-up to steady state, then rest: c(x, t) exact for constant D and phi_0 (1 - t+0)."""
     cell = Cell(L, T, separator=Separator(0.5, 4.0))
@@ -145,7 +144,7 @@ def test_build_up_and_restricted_diffusion(solver: str) -> None:
     assert np.max(np.abs(left - exact)) < 1e-3 * half
 
 
-@slow_but_sundials
+@slow_but_quick
 def test_open_circuit_potential_decays_at_the_stated_rate(solver: str) -> None:
     """Restricted diffusion with V_e > 0 and small signals: U ~ exp(-pi^2 D t/L^2)."""
     transport = constants(V_e=1e-4)
@@ -158,7 +157,7 @@ def test_open_circuit_potential_decays_at_the_stated_rate(solver: str) -> None:
     assert rate == pytest.approx(layer_of(CELL, transport, C).relaxation_rate, rel=5e-3)
 
 
-@slow_but_sundials
+@slow_but_quick
 def test_short_time_law_is_the_limit_with_solvent_motion(solver: str) -> None:
     """V_e > 0, constant t+0: the square-root law holds in the limit t -> 0."""
     transport = constants(V_e=2.5e-4)
@@ -169,7 +168,7 @@ def test_short_time_law_is_the_limit_with_solvent_motion(solver: str) -> None:
     assert rise == pytest.approx(float(analytic.face_change(layer_of(CELL, transport, C), 1.0, t)[0]), rel=1e-2)
 
 
-@slow_but_sundials
+@slow_but_quick
 @pytest.mark.parametrize("resistance", [0.0, 4e-3])
 def test_small_signal_current_in_time(resistance: float, solver: str) -> None:
     """The whole decay after a voltage step, not only its end; V_e > 0 and an interfacial resistance."""
@@ -185,7 +184,7 @@ def test_small_signal_current_in_time(resistance: float, solver: str) -> None:
 # ---- e: Sand's time -------------------------------------------------------------------------------------------------
 
 
-@slow_but_sundials
+@slow_but_quick
 @pytest.mark.parametrize(
     ("case", "excess"),
     [
@@ -215,7 +214,7 @@ def test_depletion_at_constant_current(excess: float, case: str, solver: str) ->
     assert s["time"][-1] == pytest.approx(expected, rel=5e-3)
 
 
-@slow_but_sundials
+@slow_but_quick
 def test_sand_time_overestimates_where_the_salt_has_volume(solver: str) -> None:
     """phi_0 = 0.75 and constant t+0: migration grows as the face empties, which it does 21 % early."""
     transport = constants(V_e=2.5e-4)
@@ -248,6 +247,7 @@ def assert_steady(s: Solution, transport: TransportSet, cell: Cell, tolerance: f
     # without solvent motion
     [
         pytest.param("fipy", 320, 1e-4, marks=pytest.mark.slow),
+        ("compiled", 60, 3e-8),
         ("sundials", 60, 3e-8),
         pytest.param("material", 60, 5e-3, marks=pytest.mark.slow),
         pytest.param("material", 320, 1e-4, marks=pytest.mark.slow),
@@ -260,7 +260,7 @@ def test_long_time_meets_the_quadrature(motion: str, solver: str, cells: int, to
     assert_steady(s, transport, CELL, tolerance, voltage=0.3)
 
 
-@slow_but_sundials
+@slow_but_quick
 def test_long_time_with_kinetics_separator_and_reversed_current(solver: str) -> None:
     electrode = Electrode(Resistance(np.array([2e-3])), ButlerVolmer(3.0, 800.0, alpha_a=0.3, alpha_c=0.7))
     cell = Cell(L, T, positive=electrode, separator=Separator(0.5, 3.0))

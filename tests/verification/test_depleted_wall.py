@@ -11,7 +11,7 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("fipy", "materia
 T, C0 = 298.15, 10.0
 
 
-@pytest.mark.parametrize("solver", ["sundials", *SLOW])
+@pytest.mark.parametrize("solver", ["compiled", "sundials", *SLOW])
 def test_the_resistance_of_a_depleted_wall(solver: str) -> None:
     """Dilute ideal, 0.5 V: i = (4 F D+ c/L) tanh(FV/4RT) and c(L) = c (1 - tanh), 1.2e-4 of the average salt.
 

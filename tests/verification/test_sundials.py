@@ -1,4 +1,4 @@
-"""The sundials solver against FiPy on every shipped case, against itself refined, and near depletion."""
+"""The sundials and the compiled solver against FiPy on every shipped case, against themselves, and near depletion."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from cellsim.model.steady import steady_state
 from cellsim.run.case import load_case
 from cellsim.run.simulation import output_times, simulate
 from cellsim.solvers.banded import Banded
+from cellsim.solvers.compiled import CompiledRun
 from cellsim.solvers.march import Options, fatal_limits
 from cellsim.solvers.packing import Physics
+from cellsim.solvers.refinement import EARLY
 from cellsim.solvers.solution import Solution
-from cellsim.solvers.sundials import EARLY, _Integration
+from cellsim.solvers.sundials import CvodeRun
 
 ROOT = Path(__file__).parents[2]
 CASES = sorted(
@@ -30,6 +32,8 @@ CASES = sorted(
 )
 RS = "cases/steinruck2020/rs.toml"
 QUICK = ("cases/dilute_ideal.toml",)
+RUNS = {"compiled": CompiledRun, "sundials": CvodeRun}
+fast_solvers = pytest.mark.parametrize("solver", list(RUNS))
 
 
 def solve(case, solver: str, times=None, **options) -> Solution:
@@ -50,7 +54,7 @@ def late(s: Solution, protocol: Protocol) -> np.ndarray:
 @pytest.mark.parametrize(
     "path", [pytest.param(path, marks=[] if path in QUICK else [pytest.mark.slow]) for path in CASES]
 )
-def test_agrees_with_fipy_on_every_shipped_case(path: str) -> None:
+def test_agree_with_fipy_on_every_shipped_case(path: str) -> None:
     """At the defaults, within what both state.
 
     Stated: 10 rtol = 2e-4 in space for sundials; FiPy's default 160 cells leave up to 2e-4 (measured on the RS case,
@@ -60,7 +64,12 @@ def test_agrees_with_fipy_on_every_shipped_case(path: str) -> None:
     case = load_case(ROOT / path)
     if case.transport.volumes.varies and case.transport.solvent_motion == "volume":
         pytest.skip("volumes that vary: for the material coordinate only")
-    a, b = solve(case, "fipy"), solve(case, "sundials")
+    a = solve(case, "fipy")
+    for solver in RUNS:
+        assert_agreement(case, a, solve(case, solver))
+
+
+def assert_agreement(case, a: Solution, b: Solution) -> None:
     assert b.status == a.status
     assert np.array_equal(a["time"], b["time"])
     assert set(b.arrays) == set(a.arrays)
@@ -76,7 +85,8 @@ def test_agrees_with_fipy_on_every_shipped_case(path: str) -> None:
     assert np.median(np.abs(a["v_minus"] - b["v_minus"])[:, keep]) <= 1e-3 * moving
 
 
-def test_converged_reference() -> None:
+@fast_solvers
+def test_converged_reference(solver: str) -> None:
     """Tight: RS case within 1e-6 of a reference with other unknowns, other quadrature and tighter tolerance.
 
     From 10 min on; the reference has 159 unknowns at 1e-9. Two spectral runs differ by 6e-7 in i, 3e-8 in c.
@@ -84,12 +94,13 @@ def test_converged_reference() -> None:
     case = load_case(ROOT / RS)
     times = np.linspace(600.0, 60000.0, 100)
     reference = solve(case, "sundials", times, rtol=1e-9, unknowns=159)
-    s = solve(case, "sundials", times, rtol=1e-7)
+    s = solve(case, solver, times, rtol=1e-7)
     assert np.max(np.abs(s["i"] / reference["i"] - 1)[1:]) <= 1e-6
     assert np.max(np.abs(s["c_face"] - reference["c_face"])[1:]) <= 1e-6 * case.c0
 
 
-def test_finite_volumes_converge_to_the_spectral_solution() -> None:
+@fast_solvers
+def test_finite_volumes_converge_to_the_spectral_solution(solver: str) -> None:
     """Two discretisations that share only tables and closure: second order, the extrapolated limit within 1e-6.
 
     Measured at 200, 400, 800 cells: 1.0e-4, 2.6e-5, 6.5e-6.
@@ -103,7 +114,7 @@ def test_finite_volumes_converge_to_the_spectral_solution() -> None:
         physics = Physics(case.cell, case.transport, case.c0, case.transport.c_range[0], 1e-8)
         grid = Banded(physics, cells, options.stretch)
         limits = fatal_limits(case.transport, case.c0, options)
-        run = _Integration(grid, case.protocol, times, limits, options, None).go()
+        run = RUNS[solver](grid, case.protocol, times, limits, options, None).go()
         found.append(np.concatenate([seen.i for seen in run.observed]))
     errors = [np.max(np.abs(i / reference - 1)[1:]) for i in found]
     slopes = -np.diff(np.log2(errors))
@@ -112,7 +123,8 @@ def test_finite_volumes_converge_to_the_spectral_solution() -> None:
     assert np.max(np.abs(limit / reference - 1)[1:]) <= 1e-6  # measured 3e-7
 
 
-def test_depletion_time_converges() -> None:
+@fast_solvers
+def test_depletion_time_converges(solver: str) -> None:
     """A wall is emptied by a held voltage; the spectral solver refines until the time of it is right.
 
     kappa goes with c, so that the resistance gathers where the salt is gone. Finite volumes, extrapolated from 1600 and
@@ -121,7 +133,7 @@ def test_depletion_time_converges() -> None:
     base = TransportSet.constant(kappa=0.1, D=1e-11, t_plus=0.2, T=363.15, c_range=(2.5, 5000.0), V_e=1.3e-4, V_0=4e-5)
     transport = replace(base, kappa_source=lambda c, m, r: 7e-5 * c * np.exp(-c / 3000))
     cell, protocol = Cell(3e-3, 363.15), Protocol((hold_voltage(1.0, 60000.0),))
-    s = simulate(cell, transport, protocol, c0=2000.0, solver="sundials")
+    s = simulate(cell, transport, protocol, c0=2000.0, solver=solver)
     assert s.status == "depleted"
     assert s["c_face"][-1].min() == pytest.approx(2.5, rel=1e-6)
     ends = []
@@ -129,7 +141,7 @@ def test_depletion_time_converges() -> None:
         options = Options(rtol=1e-7, cells=cells)
         grid = Banded(Physics(cell, transport, 2000.0, 2.5, 1e-8), cells, options.stretch)
         limits = fatal_limits(transport, 2000.0, options)
-        ends.append(_Integration(grid, protocol, output_times(protocol), limits, options, None).go().time[-1][-1])
+        ends.append(RUNS[solver](grid, protocol, output_times(protocol), limits, options, None).go().time[-1][-1])
     limit = ends[1] + (ends[1] - ends[0]) / 3
     assert abs(ends[1] / limit - 1) <= 1e-3
     assert s["time"][-1] == pytest.approx(limit, rel=1e-3)
@@ -146,15 +158,16 @@ def front() -> tuple[Cell, TransportSet]:
     return Cell(1e-3, 298.15), transport
 
 
-def test_a_front_falls_back_to_finite_volumes() -> None:
+@fast_solvers
+def test_a_front_falls_back_to_finite_volumes(solver: str) -> None:
     """Where no polynomial follows, finite volumes take over and conserve; twice the cells change little."""
     cell, transport = front()
     protocol = Protocol((hold_current(4.0, 4000.0),))
-    s = simulate(cell, transport, protocol, c0=1000.0, solver="sundials")
+    s = simulate(cell, transport, protocol, c0=1000.0, solver=solver)
     assert s.attributes["unknowns"] + 1 >= Options().cells
     assert s.status == "done"
     assert s.salt_drift <= 1e-12
-    finer = simulate(cell, transport, protocol, c0=1000.0, solver="sundials", options=Options(cells=480, rtol=2e-6))
+    finer = simulate(cell, transport, protocol, c0=1000.0, solver=solver, options=Options(cells=480, rtol=2e-6))
     keep = s["time"] >= 4.0
     V = np.abs(s["V"] - finer["V"])[keep] / finer["V"].max()
     c = [np.mean(np.abs(np.interp(s["x"], finer["x"], finer["c"][k]) - s["c"][k])) for k in np.flatnonzero(keep)]
@@ -193,14 +206,15 @@ def test_the_default_carries_fronts_and_dips(name: str) -> None:
     assert s.salt_drift <= 1e-12
 
 
-def test_tolerance_is_kept() -> None:
+@fast_solvers
+def test_tolerance_is_kept(solver: str) -> None:
     """The error in i and c follows the tolerance asked for, within ten times, from 1e-3 to 1e-7."""
     case = load_case(ROOT / RS)
     times = output_times(case.protocol)
     reference = solve(case, "sundials", times, rtol=1e-9, unknowns=159)
     keep = late(reference, case.protocol)
     for rtol in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7):
-        s = solve(case, "sundials", times, rtol=rtol)
+        s = solve(case, solver, times, rtol=rtol)
         # measured error in i over rtol: 3.0, 2.1, 1.2, 2.3, 6.0
         assert np.max(np.abs(s["i"] / reference["i"] - 1)[keep]) <= 10 * rtol
         assert np.max(np.abs(s["c_face"] - reference["c_face"])[keep]) <= 10 * rtol * case.c0

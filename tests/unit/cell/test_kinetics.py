@@ -57,7 +57,7 @@ def test_current_is_the_root_of_the_voltage_law_with_butler_volmer():
 
 
 @pytest.mark.parametrize(
-    "solver", ["sundials", *(pytest.param(name, marks=pytest.mark.slow) for name in ("fipy", "material"))]
+    "solver", ["compiled", "sundials", *(pytest.param(name, marks=pytest.mark.slow) for name in ("fipy", "material"))]
 )
 def test_a_fast_interface_is_no_interface_and_a_slow_one_rules(solver):
     transport = TransportSet.constant(kappa=0.5, D=1e-10, t_plus=0.3, T=T)

@@ -1,0 +1,413 @@
+"""What the sundials and the compiled solver share: the grid refined until a run is resolved, a protocol step by step.
+
+The unknown is the cumulated salt, so none can be lost. The whole protocol is integrated with one degree, chosen from
+the tolerance; where the profiles or the quadrature turn out unresolved, the degree is raised and the run repeated, and
+past the largest degree graded finite volumes take over. A run keeps only states; every array of the Solution is made
+when first asked for. How a protocol step is integrated in time is the solver's: :class:`Integration`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from cellsim.base import Array
+from cellsim.cell.geometry import Cell
+from cellsim.cell.protocol import Protocol, Step
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.solvers import kernels
+from cellsim.solvers.banded import Banded
+from cellsim.solvers.march import (
+    LOWER,
+    SMALLEST_CHANGE,
+    CellState,
+    Options,
+    StepLog,
+    expected,
+    explain,
+    fatal_limits,
+    interruption,
+    moments,
+)
+from cellsim.solvers.packing import Event, Physics
+from cellsim.solvers.spectral import Observed, Spectral
+from cellsim.solvers.trajectory import Trajectory
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[float], None]
+
+DEGREES = ((3e-4, 24), (1e-4, 32), (3e-5, 40), (1e-5, 48), (1e-7, 72), (0.0, 108))
+"""First degree tried, by the tolerance asked for; each further try takes 1.5 times as many."""
+LARGEST = 170
+FINEST = 8
+HOPELESS = 0.3
+"""Profiles of a whole run with more than this left out hold a front, which no degree follows: 107 in place of 71 took
+minutes. Salt that runs out within a moment looks alike, but there the next degree does serve."""
+MOST_STEPS = 5000
+"""Time steps of a spectral grid between two output times, ten times what a resolved profile takes over a whole run."""
+MOST_CELLS = 2000
+EARLY = 1e-3
+"""The spatial resolution is judged from this fraction of a step's duration on, and at whatever ends the step: just
+after a drive has jumped, the salt layer at the walls is thinner than any grid."""
+MOMENT = 3e-3
+"""A limit or stop condition is met at a time known to this fraction of the step's length until then."""
+TIGHTEST = 1e-9
+LEAST_RTOL = 1e-13
+"""The tolerance relative to the unknowns where the absolute one is to hold alone."""
+RELAXING = 0.1
+"""The same in a relaxation, over the tolerance asked for."""
+MET = 1e-9
+"""A stop condition this close to its level at the start of a step is met, relative to its size."""
+
+_STOPS = {
+    "current_below": kernels.CURRENT,
+    "current_rate_below": kernels.CURRENT_RATE,
+    "c_below": kernels.WALL_MIN,
+    "c_above": kernels.WALL_MAX,
+    "voltage_above": kernels.V_ABOVE,
+    "voltage_below": kernels.V_BELOW,
+}
+
+
+def refined(
+    integration: type[Integration],
+    cell: Cell,
+    transport: TransportSet,
+    protocol: Protocol,
+    times: Array,
+    c0: float,
+    options: Options,
+    progress: Progress | None = None,
+) -> Trajectory:
+    """Run a protocol by an `integration`; other arguments as :func:`cellsim.simulate`.
+
+    Returns
+    -------
+    Trajectory
+        Resolved in space to ten times `options.rtol` from a thousandth of each step on, or the finest grid's; the
+        moment of a limit or stop condition to about a hundredth.
+    """
+    limits = fatal_limits(transport, c0, options)
+    physics = Physics(
+        cell,
+        transport,
+        c0,
+        min(limits.get(n, np.inf) for n in LOWER),
+        min(max(0.02 * options.rtol, 1e-8), 1e-5),
+    )
+    # each time step is kept to rtol; what adds up over a run is about ten times that, so space need not be finer
+    target = 10 * options.rtol
+    n = options.unknowns + 1 if options.unknowns else next(n for rtol, n in DEGREES if options.rtol >= rtol)
+    fine, best, tail = 2, None, np.inf
+    while True:
+        run = integration(_spectral(physics, n, fine), protocol, times, limits, options, progress).go()
+        if run.status == "interrupted":
+            return run
+        if run.status == "not_converged" and options.unknowns is None:
+            # a polynomial that cannot follow swings below zero and back, in ever smaller time steps
+            run.tail = np.inf
+        if run.doubt <= target:
+            best = run
+            break
+        best = run if best is None or run.doubt < best.doubt else best
+        # two ways to be unresolved: the integral of 1/kappa needs more points, or the profile itself more terms
+        finer = run.quadrature > target and fine < FINEST
+        further = run.tail > target and options.unknowns is None
+        if further:
+            n, tail, before = n * 3 // 2, run.tail, tail
+            if n > LARGEST or tail > max(0.3 * before, 10 * target) or (tail > HOPELESS and run.status == "done"):
+                break  # no geometric decay: more terms will not do
+        elif not finer:
+            break
+        fine *= 2 if finer else 1
+    if best.tail > target and options.unknowns is None:
+        # a front or a kink: the terms of a polynomial fall off like a power there, graded cells like their square
+        run = _finite_volumes(integration, physics, protocol, times, limits, options, progress)
+        best = run if run.status == "interrupted" or run.doubt < best.doubt else best
+    best = _settle(integration, best, protocol, times, limits, options, progress)
+    if best.doubt > target and best.status != "interrupted":
+        logger.warning("the finest grid leaves an estimated error of %.1e in space, %.1e was asked", best.doubt, target)
+        best.message += f"; in space an error of about {best.doubt:.1e} is left ({target:.1e} asked)"
+    return best
+
+
+_GRIDS: dict[tuple[float, ...], Spectral] = {}
+MOST_GRIDS = 8
+
+
+def _spectral(physics: Physics, n: int, fine: int) -> Spectral:
+    """The grid of an earlier run of the same cell and set, with what it packed, or a new one: a tenth of a run."""
+    key = (id(physics.cell), id(physics.transport), physics.c0, physics.c_floor, physics.tolerance, n, fine)
+    grid = _GRIDS.get(key)  # it keeps cell and set alive, so that nothing else can have their identities
+    if grid is None:
+        if len(_GRIDS) >= MOST_GRIDS:
+            _GRIDS.pop(list(_GRIDS)[0], None)  # noqa: RUF015 - another thread may change it while it is iterated
+        grid = _GRIDS[key] = Spectral(physics, n, fine)
+    return grid
+
+
+def _settle(
+    integration: type[Integration],
+    run: Trajectory,
+    protocol: Protocol,
+    times: Array,
+    limits: dict[str, float],
+    options: Options,
+    progress: Progress | None,
+) -> Trajectory:
+    """Repeat a run whose steps did not all last their duration, ten times tighter each, until the moments stay.
+
+    A limit far below what the tolerance resolves, such as the last millionth of the salt, is met at an arbitrary time.
+    """
+    if run.status in ("interrupted", "not_converged") or all(e.ended_by == "duration" for e in run.log):
+        return run
+    grid, rtol, moved = run.grid, options.rtol, np.inf
+    # near its end such a run steepens, so that the degree that served until then may not serve for the moment itself
+    if isinstance(grid, Spectral) and options.unknowns is None:
+        grid = Spectral(grid.physics, min(grid.n * 3 // 2, max(grid.n, LARGEST)), grid.fine)
+    while moved > MOMENT and rtol > TIGHTEST:
+        rtol = max(0.1 * rtol, TIGHTEST)
+        tighter = integration(grid, protocol, times, limits, replace(options, rtol=rtol), progress).go()
+        if tighter.status == "interrupted":
+            return tighter
+        if tighter.status == "not_converged":
+            break
+        # successive tolerances, not an estimate: the time at which c passes a small level has no local error bound
+        moved = _moved(tighter, run)
+        tighter.evaluations += run.evaluations
+        if isinstance(grid, Banded):
+            tighter.tail = run.tail  # two grids were compared
+        run = tighter
+    if moved > MOMENT:
+        logger.warning("when a step ends is uncertain by %.0f %%", 100 * moved)
+        run.message += f"; when a step ends is uncertain by {100 * moved:.0f} %"
+    return run
+
+
+def _moved(a: Trajectory, b: Trajectory) -> float:
+    """By how much steps that something ended differ in length between two runs, relative; infinite if the ends do."""
+    if [(e.index, e.ended_by) for e in a.log] != [(e.index, e.ended_by) for e in b.log]:
+        return np.inf
+    worst = 0.0
+    for x, y in zip(a.log, b.log, strict=True):
+        lengths = x.t_end - x.t_start, y.t_end - y.t_start
+        if x.ended_by != "duration" and lengths[0] != lengths[1]:
+            worst = max(worst, abs(lengths[0] - lengths[1]) / max(lengths))
+    return worst
+
+
+def _finite_volumes(
+    integration: type[Integration],
+    physics: Physics,
+    protocol: Protocol,
+    times: Array,
+    limits: dict[str, float],
+    options: Options,
+    progress: Progress | None,
+) -> Trajectory:
+    """Graded finite volumes, twice as many until two grids agree; the error left is taken as their difference.
+
+    Of second order it is a third of that, but fronts come and go between the cells, and the order with them.
+    """
+    cells, before = options.cells, None
+    while True:
+        run = integration(Banded(physics, cells, options.stretch), protocol, times, limits, options, progress).go()
+        if before is not None:
+            # a moment off by MOMENT counts as much as what may be left
+            ends = 10 * options.rtol * min(_moved(run, before) / MOMENT, 1 / MOMENT)
+            run.tail = max(_difference(run, before, protocol), ends)
+        else:
+            run.tail = np.inf
+        enough = run.tail <= 10 * options.rtol or (before is not None and 2 * cells > MOST_CELLS)
+        if run.status == "interrupted" or enough:
+            return run
+        before, cells = run, 2 * cells
+
+
+def _difference(a: Trajectory, b: Trajectory, protocol: Protocol) -> float:
+    """Largest difference of two runs in current and wall values, relative to the largest, where times agree."""
+    time_a, time_b = np.concatenate(a.time), np.concatenate(b.time)
+    _, in_a, in_b = np.intersect1d(time_a, time_b, return_indices=True)
+    late = np.ones(in_a.size, dtype=bool)
+    for entry in a.log:
+        early = EARLY * protocol.steps[entry.index].duration
+        late &= ~((time_a[in_a] >= entry.t_start) & (time_a[in_a] < entry.t_start + early))
+    worst = 0.0
+    for name in ("i", "wall"):
+        x, y = (
+            np.concatenate([getattr(s, name) for s in run.observed])[rows][late] for run, rows in ((a, in_a), (b, in_b))
+        )
+        if x.size and np.max(np.abs(x)) > 0:
+            worst = max(worst, float(np.max(np.abs(x - y)) / np.max(np.abs(x))))
+    return worst
+
+
+class Integration:
+    """One run of a protocol on one grid; a solver's subclass integrates a protocol step.
+
+    Parameters
+    ----------
+    grid : Spectral or Banded
+        With cell, set and initial concentration.
+    protocol : Protocol
+        Steps in order.
+    times : ndarray, shape (n,)
+        Increasing times at which states are wanted [s].
+    limits : mapping
+        Fatal ones, by name [mol/m^3].
+    options : Options
+        Tolerance and limit on the time steps.
+    progress : callable, optional
+        Called with the fraction done.
+    """
+
+    def __init__(
+        self,
+        grid: Spectral | Banded,
+        protocol: Protocol,
+        times: Array,
+        limits: dict[str, float],
+        options: Options,
+        progress: Progress | None,
+    ) -> None:
+        self.grid, self.protocol, self.times = grid, protocol, times
+        self.limits, self.options, self.progress = limits, options, progress
+        self.run = Trajectory(grid, options)
+        self.change, self.tolerances = 1.0, (LEAST_RTOL, 1.0, options.rtol)
+
+    def over(
+        self,
+        index: int,
+        step: Step,
+        t_start: float,
+        state: Array,
+        events: tuple[Event, ...],
+        wanted: Array,
+        edges: Array,
+    ) -> tuple[Array, float, str]:
+        """Integrate protocol step `index` from `state`, keep what was reached by :meth:`keep`, and fail the run if so.
+
+        Parameters
+        ----------
+        index, step, t_start, state
+            The step, when it begins [s] and from what.
+        events : tuple of Event
+            What ends it.
+        wanted, edges : ndarray
+            As :func:`.moments` gives them [s].
+
+        Returns
+        -------
+        tuple
+            Last state, its time [s] and what ended the step, "duration" where nothing did.
+        """
+        raise NotImplementedError
+
+    def go(self) -> Trajectory:
+        """Step after step."""
+        run, state, t_start = self.run, np.zeros(self.grid.unknowns + 1), 0.0
+        steps = self.protocol.steps
+        try:
+            for index, step in enumerate(steps):
+                state, t_end, ended_by = self._step(index, step, t_start, state)
+                run.log.append(StepLog(index, step.label or step.drive, t_start, t_end, ended_by))
+                if run.status != "done":
+                    break
+                if index == len(steps) - 1 and ended_by != "duration":
+                    run.fail("stopped", f"step {index + 1} met its stop condition {ended_by}")
+                t_start = t_end
+        except KeyboardInterrupt:
+            if not run.time:
+                raise
+            run.fail("interrupted", interruption(run.time[-1][-1]))
+        return run
+
+    def _step(self, index: int, step: Step, t_start: float, state: Array) -> tuple[Array, float, str]:
+        grid, run = self.grid, self.run
+        data = grid.data(step, t_start, ())
+        # the start of a step is kept twice where another one ended: the current jumps, and both values are asked for
+        first = grid.observe(np.array([t_start]), state[None], data)
+        stamp = t_start if index == 0 else float(np.nextafter(t_start, np.inf))
+        run.add(index, np.array([stamp]), state[None], first)
+        events = self._events(step, float(first.i[0]))
+        met = self._met(t_start, state, grid.data(step, t_start, events), events)
+        if met:
+            return state, stamp, met
+        self._set_tolerance(step, float(first.extremes[0, 1] - first.extremes[0, 0]))
+        # a followed table has kinks, and an order above one across a kink costs more than a fresh start at each
+        wanted, edges = moments(step, t_start, self.times, self.options.rtol)
+        return self.over(index, step, t_start, state, events, wanted, edges)
+
+    def judge(self, times: Array, observed: Observed, step: Step, t_start: float, ended_by: str) -> None:
+        """Note how well these states of a step, the last of them at its end where something ended it, are resolved."""
+        late = int(np.searchsorted(times, t_start + EARLY * step.duration))
+        if ended_by != "duration":
+            late = min(late, times.size - 1)
+        if late < times.size:
+            self.run.tail = max(self.run.tail, float(observed.tail[late:].max()) / self.change)
+            self.run.quadrature = max(self.run.quadrature, float(observed.quadrature[late:].max()))
+
+    def fail_at(self, time: float, observed: Observed, ended_by: str, index: int) -> None:
+        """End the run at a fatal limit, met where `observed` ends."""
+        nothing = np.empty(0)
+        wall, extremes = observed.wall[-1], observed.extremes[-1]
+        last = CellState(time, float(observed.i[-1]), extremes, wall, (), nothing, nothing, nothing)
+        self.run.fail(*explain(ended_by, last, index))
+
+    def _set_tolerance(self, step: Step, spread: float) -> None:
+        """For a step that begins with the salt concentration spread by `spread` [mol/m^3]."""
+        physics, rtol = self.grid.physics, self.options.rtol
+        change, i = expected(physics.law, step, spread, physics.c0)
+        # to half a power of ten, so that steps of about the same size share a kept solver
+        self.change = _rounded(change)
+        charge = rtol * self.change
+        if i:
+            # a tenth, since the norm is a mean over all unknowns: else the little charge that stiff kinetics let pass,
+            # or that moves hardly any salt, came out wrong in its third digit
+            charge = min(charge, 0.1 * rtol * _rounded(abs(i) * step.duration * physics.per_charge))
+        self.tolerances = LEAST_RTOL, self.change, charge
+        if not np.any(step.value):
+            # the tail of a relaxation is read on a logarithmic axis: relative to what is left, mode by mode
+            self.tolerances = RELAXING * rtol, max(1e-3 * self.change, SMALLEST_CHANGE), charge
+
+    @property
+    def atol(self) -> Array:
+        """Absolute tolerances of the unknowns, and of the charge passed, in this step."""
+        _, scale, charge = self.tolerances
+        return np.append(scale * self.grid.absolute_tolerance(0.3 * self.options.rtol), charge)
+
+    def _events(self, step: Step, i_first: float) -> tuple[Event, ...]:
+        c_init = self.grid.physics.c0
+        events = [
+            Event(name, kernels.C_MIN if name in LOWER else kernels.C_MAX, limit, c_init, True)
+            for name, limit in self.limits.items()
+        ]
+        for name, level in step.stop.given.items():
+            size = c_init if name.startswith("c_") else max(abs(level), 1e-300)
+            if name == "current_below" and i_first == 0:
+                continue
+            if name == "current_below":
+                level *= abs(i_first)
+                size = max(abs(i_first), 1e-300)
+            events.append(Event(name, _STOPS[name], level, size, False))
+        return tuple(events)
+
+    def _met(self, time: float, state: Array, data: Any, events: tuple[Event, ...]) -> str:
+        """The first stop condition that is met already, or nothing; a rate has to be above its limit first."""
+        if all(e.fatal for e in events):
+            return ""
+        g = np.empty(len(events))
+        self.grid.events(time, state, g, data)
+        met = [e.name for e, left in zip(events, g, strict=True) if left <= MET and not e.fatal]
+        return next((name for name in met if name != "current_rate_below"), "")
+
+
+def _rounded(x: float) -> float:
+    """To half a power of ten."""
+    return 10.0 ** (0.5 * round(2 * math.log10(x)))
