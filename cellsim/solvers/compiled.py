@@ -23,7 +23,7 @@ from cellsim.solvers import banded, kernels
 from cellsim.solvers.kernels import C_MAX, CHARGE, EVENTS, EVENTS_N
 from cellsim.solvers.march import Options, interruption
 from cellsim.solvers.packing import Event
-from cellsim.solvers.refinement import Integration, Progress, refined
+from cellsim.solvers.refinement import MOST_STEPS, Integration, Progress, refined
 from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import Spectral
 
@@ -537,6 +537,8 @@ class CompiledRun(Integration):
         D[0], numbers[T] = state, t_start
         times = np.append(asked, t_start)
         rtol, atol, most = self.tolerances[0], self.atol, self.options.max_steps - self.steps
+        if dense and self.options.unknowns is None:
+            most = min(most, MOST_STEPS * (asked.size + 1))
         pause = AT_ONCE if self.progress is None else WITH_PROGRESS
         flag = PAUSED
         try:
@@ -558,7 +560,7 @@ class CompiledRun(Integration):
         elif flag != DONE:
             ended_by = "not_converged"
             why = (
-                f"more than {self.options.max_steps} time steps; raise max_steps or rtol"
+                f"more than {most} time steps; raise max_steps or rtol"
                 if flag == TOO_MANY
                 else "no time step converges, however short"
             )
