@@ -1,7 +1,10 @@
 """The errors a user can meet. Each carries one sentence: what, which value, what is allowed, what to do."""
 
-LONGEST_MESSAGE, LONGEST_VALUE = 1200, 120
-"""Characters of a message and of a value shown in one: a sentence that echoes a whole file tells nobody anything."""
+import re
+
+LONGEST_MESSAGE, LONGEST_WORD, LONGEST_VALUE = 1200, 300, 120
+"""Characters of a message, of a word in it (a path, say) and of a value shown in one: a sentence that echoes a whole
+file tells nobody anything."""
 
 
 class CellsimError(Exception):
@@ -9,7 +12,11 @@ class CellsimError(Exception):
 
     def __str__(self) -> str:
         """The message, its middle left out where it is longer than anybody reads."""
-        return shortened(super().__str__(), LONGEST_MESSAGE)
+        text = shortened(super().__str__(), 20 * LONGEST_MESSAGE)
+        return shortened(
+            re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: shortened(word.group(), LONGEST_VALUE), text),
+            LONGEST_MESSAGE,
+        )
 
 
 def shortened(text: str, longest: int) -> str:

@@ -328,7 +328,9 @@ def numbers(
         It is missing, holds no real numbers, or has another shape.
     """
     if name not in arrays:
-        raise InputError(f'{where}: holds no array "{name}"; found {", ".join(map(str, arrays)) or "nothing"}')
+        raise InputError(
+            f'{where}: holds no array "{name}"; found {shortened(", ".join(map(str, arrays)), 500) or "nothing"}'
+        )
     values = np.asarray(arrays[name])
     if values.dtype.kind not in "iuf":
         raise InputError(f"{where}: {name} must hold real numbers, it holds {values.dtype}")

@@ -384,7 +384,8 @@ def _check_netcdf(path: Path, atoms: int) -> None:
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if data[:8] == b"\x89HDF\r\n\x1a\n":
             raise InputError(
-                f"{path}: is a NetCDF-4 file, and AMBER's trajectories are NetCDF-3; convert it (nccopy -k 64-bit-offset)"
+                f"{path}: is a NetCDF-4 file, and AMBER's trajectories are NetCDF-3; convert it with nccopy -k "
+                "64-bit-offset"
             )
         if data[:3] != b"CDF" or data[3] not in (1, 2):
             raise InputError(f"{path}: cannot be read as a trajectory (it does not begin as NetCDF does)")
@@ -421,9 +422,7 @@ def _check_netcdf(path: Path, atoms: int) -> None:
         )
 
 
-def _netcdf_head(
-    data: mmap.mmap, wide: bool
-) -> tuple[int, dict[str, int], list[tuple[int, int, bool]], int]:
+def _netcdf_head(data: mmap.mmap, wide: bool) -> tuple[int, dict[str, int], list[tuple[int, int, bool]], int]:
     """Frames, lengths of dimensions, (begin, length, whether one for each frame) of variables, length of the head."""
     place = 4
 

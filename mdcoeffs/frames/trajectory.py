@@ -39,7 +39,7 @@ Files = Sequence[tuple[Path | None, dict[str, Any]]]
 """Trajectory files in their order with the keywords of their reader; no path: what is loaded already."""
 BAD_FILE = (
     *(OSError, ValueError, LookupError, TypeError, EOFError, AttributeError, RuntimeError, ArithmeticError),
-    *(AssertionError, ImportError, SyntaxError, struct.error, StopIteration, ElementTree.ParseError),
+    *(AssertionError, ImportError, NameError, SyntaxError, struct.error, StopIteration, ElementTree.ParseError),
 )
 """What readers raise for a file they cannot read; an import where one of MDAnalysis' optional readers is missing."""
 _EXAMPLES = {"topology": '"DATA" or "PDB"', "trajectory": '"XTC" or "LAMMPSDUMP"'}
@@ -219,8 +219,8 @@ def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int,
             if not np.array_equal(ts.data[key], values):
                 at = int(np.argmax(ts.data[key] != values))
                 raise InputError(
-                    f"{name}: the {key} of atom {at} is {ts.data[key][at]:g}, and {values[at]:g} in the first frame: the "
-                    "file is damaged, or atoms changed in the run"
+                    f"{name}: the {key} of atom {at} is {ts.data[key][at]:g}, and {values[at]:g} in the first frame: "
+                    "the file is damaged, or atoms changed in the run"
                 )
         flags = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if images else None
         # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.

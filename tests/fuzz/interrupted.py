@@ -124,7 +124,10 @@ SEEDS = "{}/../../seeds"
 OUT = ("-o", "{}/out")
 LONG = (
     Long("run", cellsim("run", f"{SEEDS}/bands/walkers.toml", *OUT, "--solver", "sundials", "--no-figures")),
-    Long("bands", cellsim("run", f"{SEEDS}/bands/walkers.toml", *OUT, *("--solver", "sundials", "--no-figures", "--bands", "20"))),
+    Long(
+        "bands",
+        cellsim("run", f"{SEEDS}/bands/walkers.toml", *OUT, *("--solver", "sundials", "--no-figures", "--bands", "20")),
+    ),
     Long("fit", cellsim("fit", f"{SEEDS}/fit/one.toml", *OUT, "--starts", "1")),
     Long(
         "posterior",

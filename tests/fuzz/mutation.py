@@ -98,7 +98,7 @@ def lost_lines(raw, rng):
         return b"".join(lines[:at] + lines[at + length :])
     if kind == 2:
         return b"".join(lines[: at + length] + lines[at:])
-    doubled = lines[:at] + [lines[at]] + lines[at:]
+    doubled = [*lines[:at], lines[at], *lines[at:]]
     return b"".join(doubled[:other] + doubled[other + 1 :])
 
 
