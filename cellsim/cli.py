@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cellsim.base import InputError, __version__
+from cellsim.base import InputError, __version__, interrupted
 from cellsim.terminal import FILE, SETTINGS, Commands, progress_bar, progress_line, say
 
 
@@ -105,7 +105,9 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
     try:
         with progress_bar(case.stem) as progress:
             solution = predict(read, solver=solver, progress=progress)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as error:
+        if not interrupted(error):
+            raise
         click.echo("interrupted before the first time step; nothing was kept", err=True)
         sys.exit(1)
     kept = write_run(directory, read, solution, draw=None if no_figures else drawer(read, solution))

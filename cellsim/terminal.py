@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from cellsim.base import CellsimError, InputError, shortened
+from cellsim.base import CellsimError, InputError, interrupted, shortened
 from cellsim.base.errors import LONGEST_VALUE
 
 FILE = click.Path(path_type=Path)
@@ -45,7 +45,9 @@ class Commands(click.Group):
             full = isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL
             click.echo(f"error: {error}" + (f"; {KEPT}" if full else ""), err=True)
             ctx.exit(2 if isinstance(error, InputError) and not full else 1)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemError) as error:
+            if not interrupted(error):
+                raise
             click.echo(f"interrupted; {GOES_ON}", err=True)
             ctx.exit(1)
         except MemoryError as error:

@@ -36,6 +36,13 @@ def shown(value: object) -> str:
         return f"a {type(value).__name__} too long to be written here"
 
 
+def interrupted(error: BaseException | None) -> bool:
+    """Whether an error is Ctrl-C; out of numba's code it comes as "returned a result with an exception set" (25 of 30)."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
+
+
 class InputError(CellsimError):
     """Bad input, found before any work is done (exit code 2)."""
 

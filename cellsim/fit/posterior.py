@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from cellsim.base import Array, InputError
+from cellsim.base import Array, InputError, interrupted
 from cellsim.files.folder import write_arrays
 from cellsim.files.reading import numbers, read_arrays
 from cellsim.fit.estimate import Estimate
@@ -173,8 +173,9 @@ def sample(
                     done += 1
                     if time.monotonic() - saved > EVERY:
                         save()
-            except KeyboardInterrupt:
-                save()
+            except (KeyboardInterrupt, SystemError) as error:
+                if interrupted(error):
+                    save()
                 raise
             state = backend.get_last_sample()
             if progress is not None:

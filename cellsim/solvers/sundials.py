@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from cellsim.base import Array
+from cellsim.base import Array, interrupted
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
@@ -282,8 +282,8 @@ class _Integration:
                 if index == len(steps) - 1 and ended_by != "duration":
                     run.fail("stopped", f"step {index + 1} met its stop condition {ended_by}")
                 t_start = t_end
-        except KeyboardInterrupt:
-            if not run.time:
+        except (KeyboardInterrupt, SystemError) as error:
+            if not interrupted(error) or not run.time:
                 raise
             run.fail("interrupted", interruption(run.time[-1][-1]))
         return run
@@ -495,6 +495,8 @@ class _Integration:
                     break
                 self.progress(result.t / self.protocol.duration)
             self.run.evaluations += result.nfev
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemError) as error:
+            if not interrupted(error):
+                raise
             flag = INTERRUPTED
         return np.array(times), np.array(states), flag, message
