@@ -37,7 +37,7 @@ def shown(value: object) -> str:
 
 
 def interrupted(error: BaseException | None) -> bool:
-    """Whether an error is Ctrl-C; out of numba's code it comes as "returned a result with an exception set" (25 of 30)."""
+    """Whether an error is Ctrl-C; out of numba's code it mostly comes as a SystemError that it caused (25 of 30)."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__
     return error is not None

@@ -162,6 +162,7 @@ def sample(
     with holding(partial(log_posterior, fit.problem, levels=fit.levels), workers) as of_points:
         # emcee would send the problem along with every point; here each process holds it, and gets points alone
         sampler: Any = emcee.EnsembleSampler(count, space.size, of_points, backend=backend, vectorize=True)
+        sampler.log_prob_fn = of_points  # emcee's wrapper prints a traceback for Ctrl-C
         sampler._random = np.random.RandomState(generator.integers(2**31) + begun)
         state = backend.get_last_sample() if begun else _walkers(fit, count, generator)
         done = begun

@@ -92,6 +92,7 @@ def in_child(call, *, limit=LIMIT, hit=None):
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             signal.signal(signal.SIGINT, signal.default_int_handler)
             code = call() or 0
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command is over
             gc.collect()  # destructors speak now or never
         except BaseException:
             traceback.print_exc()
