@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from child import in_child
-from kinds import SPECIES, UNITS, cellsim, mdcoeffs
+from kinds import SPECIES, UNITS, cellsim, make_seeds, mdcoeffs
 
 ROOT = Path(__file__).parents[2]
 ONE_PARAMETER = """title = "one number"
@@ -64,6 +64,7 @@ class Long:
 
 def make_cases(root):
     """A folder for every command."""
+    make_seeds(root / "good")
     from mdcoeffs.synthetic.walkers import Solvent, walk
 
     shutil.copytree(ROOT / "cases" / "fang2026", root / "bands")
@@ -144,6 +145,20 @@ LONG = (
         ),
     ),
 )
+SPECIES_FILE = f"{SEEDS}/onsager/SPECIES.toml"
+WRITERS = (
+    *LONG,
+    Long("export", cellsim("export", f"{SEEDS}/good/run/run", "--csv", *OUT)),
+    Long("compare", cellsim("compare", f"{SEEDS}/fit/cell.toml", f"{SEEDS}/fit/current.csv", *OUT)),
+    Long("lab", cellsim("lab", "impedance", "dilute_ideal", *OUT)),
+    *(
+        Long(name, mdcoeffs(name, SPECIES_FILE, *OUT, "--checkpoint", "0"))
+        for name in ("structure", "residence", "activity", "interface", "mobility")
+    ),
+)
+"""Commands that write a folder of results."""
+TO_GO_ON = (".partial", "profile-", "posterior.npz", "pipeline.toml", "stage.json", "system.toml", "out/c1/")
+"""In the names of files that a command leaves to go on from when it could write no more."""
 
 
 def files(folder):
@@ -184,10 +199,15 @@ def differences(one, other, name=""):
     return [] if same else [name]
 
 
-def run(long, folder, hit=None):
-    """The command, once, in a process of its own."""
+def run(long, folder, hit=None, before=lambda: None):
+    """The command, once, in a process of its own, in which `before` is called first."""
     folder.mkdir(parents=True, exist_ok=True)
-    return in_child(lambda: long.ask(folder), limit=120.0, hit=hit)
+
+    def call():
+        before()
+        return long.ask(folder)
+
+    return in_child(call, limit=120.0, hit=hit)
 
 
 def wrong(end, long, hit):
