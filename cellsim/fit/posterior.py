@@ -154,7 +154,7 @@ def sample(
 
     def save() -> None:
         nonlocal saved
-        if file is not None and backend.initialized:
+        if file is not None and backend.iteration > begun:
             _keep(backend, fit, Path(file))
         saved = time.monotonic()
 
