@@ -162,7 +162,7 @@ TO_GO_ON = (".partial", "profile-", "posterior.npz", "pipeline.toml", "stage.jso
 
 
 def files(folder):
-    """Names of all files in a folder, hidden ones too; not those of a run that was interrupted beside a finished one."""
+    """Names of all files in a folder, hidden ones too, less those of an interrupted run beside a finished one."""
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     return {name for name in found if not name.startswith("out-partial/")}
 
