@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cellsim.base import InputError, __version__
+from cellsim.base import InputError, __version__, interrupted
 from cellsim.terminal import FILE, SETTINGS, Commands, progress_bar, progress_line, say
 
 
@@ -105,7 +105,9 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
     try:
         with progress_bar(case.stem) as progress:
             solution = predict(read, solver=solver, progress=progress)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as error:
+        if not interrupted(error):
+            raise
         click.echo("interrupted before the first time step; nothing was kept", err=True)
         sys.exit(1)
     kept = write_run(directory, read, solution, draw=None if no_figures else drawer(read, solution))
@@ -252,13 +254,12 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
     \b
     Example:  cellsim fit cases/fit_example/fit.toml -o fitted
     """
-    from cellsim.files.folder import check_writable
+    from cellsim.files.folder import work_folder
     from cellsim.fit.recipe import read_recipe
     from cellsim.fit.report import run_fit, write_fit
 
     read = read_recipe(recipe)
-    directory = check_writable(output or Path("runs") / recipe.stem)
-    with progress_line() as progress:
+    with work_folder(output or Path("runs") / recipe.stem) as directory, progress_line() as progress:
         result = run_fit(
             read,
             directory,
@@ -268,7 +269,7 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
             workers=workers,
             progress=progress,
         )
-    written = write_fit(result, directory)
+        written = write_fit(result, directory)
     say(result.lines())
     click.echo(f"written to {written[-1]}")
     if result.estimate.early or (result.posterior is not None and not result.posterior.converged):
@@ -394,7 +395,8 @@ def _draw_set(name: str, T: float | None, picture: Path) -> None:
     try:
         plot_set(load_set(name, T), picture)
     except (OSError, ValueError) as error:
-        raise InputError(f"{picture}: the picture cannot be written ({error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{picture}: the picture cannot be written ({reason})") from error
 
 
 @main.command()

@@ -16,14 +16,19 @@ from typing import Any
 
 import click
 
-from cellsim.base import CellsimError, InputError
+from cellsim.base import CellsimError, InputError, interrupted, shortened
+from cellsim.base.errors import LONGEST_VALUE
 
 FILE = click.Path(path_type=Path)
 """Type of an argument that names a file or folder."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Of a disk that takes no more."""
+NO_FILE = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
+"""Of a name that can be no file's, or is a folder's: bad input."""
 KEPT = "what was there before is as it was; make room, or name another place, and give the same command again"
 """What is said of it."""
+GOES_ON = "what was there before is as it was; the same command goes on from what this one kept, if it kept anything"
+"""What is said of Ctrl-C."""
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 """Context of both commands."""
 
@@ -40,6 +45,11 @@ class Commands(click.Group):
             full = isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL
             click.echo(f"error: {error}" + (f"; {KEPT}" if full else ""), err=True)
             ctx.exit(2 if isinstance(error, InputError) and not full else 1)
+        except (KeyboardInterrupt, SystemError) as error:
+            if not interrupted(error):
+                raise
+            click.echo(f"interrupted; {GOES_ON}", err=True)
+            ctx.exit(1)
         except MemoryError as error:
             reason = f" ({error})" if str(error) else ""
             click.echo(f"error: this takes more memory than there is{reason}; ask for less at a time", err=True)
@@ -47,7 +57,10 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # who reads what we print has gone
                 raise
-            place = f"{error.filename}: " if error.filename else ""
+            place = f"{shortened(str(error.filename), LONGEST_VALUE)}: " if error.filename else ""
+            if error.errno in NO_FILE:
+                click.echo(f"error: {place}cannot be a file ({error.strerror}); name another one", err=True)
+                ctx.exit(2)
             what = CellsimError(f"{place}cannot be read or written ({error.strerror or error}); {KEPT}")
             click.echo(f"error: {what}", err=True)
             ctx.exit(1)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cellsim.base.errors import CellsimError, ConvergenceError, InputError, RangeError, shortened, shown
+from cellsim.base.errors import CellsimError, ConvergenceError, InputError, RangeError, interrupted, shortened, shown
 from cellsim.base.units import N_A, V_LITHIUM, F, R, e, factor_to_si, is_unit, k_B, to_si
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __all__ = [
     "__version__",
     "e",
     "factor_to_si",
+    "interrupted",
     "is_unit",
     "k_B",
     "shortened",

@@ -1,7 +1,10 @@
 """The errors a user can meet. Each carries one sentence: what, which value, what is allowed, what to do."""
 
-LONGEST_MESSAGE, LONGEST_VALUE = 1200, 120
-"""Characters of a message and of a value shown in one: a sentence that echoes a whole file tells nobody anything."""
+import re
+
+LONGEST_MESSAGE, LONGEST_WORD, LONGEST_VALUE = 1200, 300, 120
+"""Characters of a message, of a word in it (a path, say) and of a value shown in one: a sentence that echoes a whole
+file tells nobody anything."""
 
 
 class CellsimError(Exception):
@@ -9,7 +12,11 @@ class CellsimError(Exception):
 
     def __str__(self) -> str:
         """The message, its middle left out where it is longer than anybody reads."""
-        return shortened(super().__str__(), LONGEST_MESSAGE)
+        text = shortened(super().__str__(), 20 * LONGEST_MESSAGE)
+        return shortened(
+            re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: shortened(word.group(), LONGEST_VALUE), text),
+            LONGEST_MESSAGE,
+        )
 
 
 def shortened(text: str, longest: int) -> str:
@@ -27,6 +34,13 @@ def shown(value: object) -> str:
         return shortened(repr(value), LONGEST_VALUE)
     except (ValueError, RecursionError):  # Python writes no integer of more than 4300 digits
         return f"a {type(value).__name__} too long to be written here"
+
+
+def interrupted(error: BaseException | None) -> bool:
+    """Whether an error is Ctrl-C; out of numba's code it mostly comes as a SystemError that it caused (25 of 30)."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
 
 
 class InputError(CellsimError):

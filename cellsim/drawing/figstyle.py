@@ -10,7 +10,6 @@ Matplotlib is imported when the first figure is made.
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -185,9 +184,12 @@ def drawing(path: str | Path, rows: int = 1, columns: int = 1, **layout: Any) ->
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write a figure through a temporary file beside it, so that no half-written one is left."""
+    """Write a figure through a temporary file beside it, so that no half-written one is left.
+
+    What a killed process left of that file is taken away by the next one that draws the same figure.
+    """
     path = Path(path)
-    aside = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    aside = path.with_name(f".{path.stem}.partial{path.suffix}")
     metadata = {"Software": None} if path.suffix == ".png" else None
     try:
         figure.savefig(aside, metadata=metadata)

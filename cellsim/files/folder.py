@@ -73,7 +73,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = str(path)  # a write that fails does not say to which file
         with suppress(OSError):  # of a disk that is read-only: it was never there
             partial.unlink()
         raise

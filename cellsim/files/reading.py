@@ -147,6 +147,43 @@ def _is_hdf5(path: Path) -> bool:
     return path.suffix.lower() in (".h5", ".hdf", ".hdf5", ".nxs", ".nc")
 
 
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def check_hdf5_length(path: Path) -> None:
+    """Refuse an HDF5 file that is longer or shorter than its head says: what lies after a lost stretch is shifted.
+
+    The library sees that a file is too short, and never that it is too long.
+
+    Parameters
+    ----------
+    path : Path
+        The file; one with a block of somebody else's before its head is taken as it is.
+
+    Raises
+    ------
+    InputError
+        Another length.
+
+    References
+    ----------
+    "HDF5 File Format Specification", The HDF Group, section II.A: superblock.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(64)
+    if head[:8] != _SIGNATURE or len(head) < 64:
+        return
+    version, at = head[8], {0: 40, 1: 44, 2: 28, 3: 28}.get(head[8], 0)
+    if not at or head[13 if version < 2 else 9] != 8:
+        return  # a version or a width of addresses that is left to the library
+    length, stated = path.stat().st_size, int.from_bytes(head[at : at + 8], "little")
+    if length != stated:
+        raise InputError(
+            f"{path}: is {length} bytes long and says {stated}: parts of it were lost or added; take the file from its "
+            "source again"
+        )
+
+
 def array_headers(path: str | Path, *, what: str = "a .npz or .h5 file of arrays") -> dict[str, Header]:
     """What the arrays of a .npz or HDF5 file are, by name; nothing of them is read.
 
@@ -166,6 +203,7 @@ def array_headers(path: str | Path, *, what: str = "a .npz or .h5 file of arrays
     headers: dict[str, Header] = {}
     with reading(path, what):
         if _is_hdf5(path):
+            check_hdf5_length(path)
             import h5py
 
             def add(name: str, item: Any) -> None:
@@ -290,7 +328,9 @@ def numbers(
         It is missing, holds no real numbers, or has another shape.
     """
     if name not in arrays:
-        raise InputError(f'{where}: holds no array "{name}"; found {", ".join(map(str, arrays)) or "nothing"}')
+        raise InputError(
+            f'{where}: holds no array "{name}"; found {shortened(", ".join(map(str, arrays)), 500) or "nothing"}'
+        )
     values = np.asarray(arrays[name])
     if values.dtype.kind not in "iuf":
         raise InputError(f"{where}: {name} must hold real numbers, it holds {values.dtype}")

@@ -21,7 +21,7 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.data import Setup
 from cellsim.instruments.looks import ROLES
 from cellsim.instruments.measurement import Measurement, Spans, left_out, what_would_fit, where_inside
-from cellsim.run.simulation import simulate
+from cellsim.run.simulation import simulate_whole
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 
@@ -382,7 +382,9 @@ class Experiment:
         times = np.unique(np.concatenate([*wanted, [0.0]]))
         times = times[(times >= 0) & (times <= protocol.duration)]
         with _quiet_solver():
-            return simulate(cell, transport, protocol, c0=c0, times=times, solver=self.solver, options=self.options)
+            return simulate_whole(
+                cell, transport, protocol, c0=c0, times=times, solver=self.solver, options=self.options
+            )
 
     def hints(self, transport: TransportSet, values: Mapping[str, float]) -> tuple[str, ...]:
         """For each observation, which misreading of its file would explain that a run at `values` misses it by far."""
@@ -390,7 +392,7 @@ class Experiment:
         if protocol is None:
             return ("",) * len(self.observations)
         with _quiet_solver():
-            run = simulate(cell, transport, protocol, c0=c0, solver=self.solver, options=self.options)
+            run = simulate_whole(cell, transport, protocol, c0=c0, solver=self.solver, options=self.options)
         return tuple(what_would_fit(o, transport, run) for o in self.observations)
 
     def look(self, transport: TransportSet, solution: Solution | None, values: Mapping[str, float]) -> list[Array]:

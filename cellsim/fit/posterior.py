@@ -6,6 +6,7 @@ n ln(chi2)/2 of that observation takes the place of chi2/2.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from cellsim.base import Array, InputError
-from cellsim.files.folder import check_room
+from cellsim.base import Array, InputError, interrupted
+from cellsim.files.folder import write_arrays
+from cellsim.files.reading import numbers, read_arrays
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.parameters import Space
 from cellsim.fit.problem import Problem
@@ -23,6 +25,8 @@ from cellsim.workers import holding
 
 TIMES = 50
 """Autocorrelation times a chain must hold before its autocorrelation time can be believed."""
+EVERY = 30.0
+"""Longest time between two states of the chain on the disk [s]."""
 SPLIT = 1.02
 """Largest ratio of pooled to mean spread of the chain's two halves, walker groups taken together."""
 
@@ -126,7 +130,7 @@ def sample(
     workers : int
         Processes.
     file : path, optional
-        HDF5 file that keeps the chain; a later call goes on from there.
+        File (.npz) that keeps the chain; a later call goes on from there as if there had been one call.
     progress : callable, optional
         Called with (steps done, of all).
 
@@ -137,55 +141,90 @@ def sample(
     Raises
     ------
     InputError
-        A file of another fit.
+        A file of another fit, or one that is damaged.
     """
     import emcee
 
     space = fit.space
     count = walkers or max(16, 4 * space.size)
-    backend = None
-    begun = 0
-    if file is not None:
-        backend = emcee.backends.HDFBackend(str(file))
-        if backend.initialized and backend.shape != (count, space.size):
-            raise InputError(
-                f"{file}: holds a chain of {backend.shape[0]} walkers in {backend.shape[1]} dimensions, "
-                f"not {count} in {space.size}; choose another file"
-            )
-        begun = int(backend.iteration) if backend.initialized else 0
-        # HDF5 does not survive a disk that fills while it writes
-        check_room(Path(file).parent, 10.0 * max(0, steps - begun) * count * (space.size + 2), "the posterior's chain")
-        _mark(backend, fit, str(file))
+    # emcee's own file is HDF5, which does not survive a disk that fills (a signal) nor a kill while it writes
+    backend = emcee.backends.Backend()
+    begun = _take_up(backend, fit, Path(file), (count, space.size)) if file is not None and Path(file).exists() else 0
+    saved = time.monotonic()
+
+    def save() -> None:
+        nonlocal saved
+        if file is not None and backend.iteration > begun:
+            _keep(backend, fit, Path(file))
+        saved = time.monotonic()
+
     generator = np.random.default_rng(seed)
     with holding(partial(log_posterior, fit.problem, levels=fit.levels), workers) as of_points:
         # emcee would send the problem along with every point; here each process holds it, and gets points alone
         sampler: Any = emcee.EnsembleSampler(count, space.size, of_points, backend=backend, vectorize=True)
+        sampler.log_prob_fn = of_points  # emcee's wrapper prints a traceback for Ctrl-C
         sampler._random = np.random.RandomState(generator.integers(2**31) + begun)
-        state = None if begun else _walkers(fit, count, generator)
+        state = backend.get_last_sample() if begun else _walkers(fit, count, generator)
         done = begun
-        while done < steps:
+        settled = False
+        while done < steps and not settled:
             batch = min(100, steps - done)
-            state = sampler.run_mcmc(state, batch, progress=False, skip_initial_state_check=True)
-            done += batch
+            try:
+                for _ in sampler.sample(state, iterations=batch, skip_initial_state_check=True):
+                    done += 1
+                    if time.monotonic() - saved > EVERY:
+                        save()
+            except (KeyboardInterrupt, SystemError) as error:
+                if interrupted(error):
+                    save()
+                raise
+            state = backend.get_last_sample()
             if progress is not None:
                 progress(done, steps)
-            if done >= 500 and _judge(space, sampler, done)[0]:
-                break
+            settled = done >= 500 and _judge(space, sampler, done)[0]
+        if done > begun:
+            save()
         return _summary(space, sampler, done)
 
 
-def _mark(backend: Any, fit: Estimate, file: str) -> None:
-    """Write into the file which fit its chain belongs to, or check that it is this one."""
-    mark = np.array([*fit.u, fit.chi2, *fit.levels])
-    with backend.open("a") as store:
-        stored = store.attrs.get(_MARK)
-        if stored is None and not backend.initialized:
-            store.attrs[_MARK] = mark
-        elif stored is None or stored.shape != mark.shape or not np.allclose(stored, mark, rtol=1e-6, atol=1e-6):
-            raise InputError(f"{file}: its chain belongs to another fit; choose another file, or delete it")
+def _keep(backend: Any, fit: Estimate, file: Path) -> None:
+    """The chain, the state of the random numbers, and which fit they belong to."""
+    kind, keys, place, gauss, cached = backend.random_state
+    assert kind == "MT19937"
+    done = backend.iteration  # room beyond it has been made for the steps to come
+    arrays = {"chain": backend.chain[:done], "log_probability": backend.log_prob[:done], "accepted": backend.accepted}
+    arrays |= {"random_keys": keys, "random_numbers": np.array([place, gauss, cached]), "fit": _mark(fit)}
+    write_arrays(file, arrays, synced=True)
 
 
-_MARK = "cellsim_fit"
+def _take_up(backend: Any, fit: Estimate, file: Path, shape: tuple[int, int]) -> int:
+    """Fill a backend with the chain that a file keeps; how many steps it has."""
+    arrays = read_arrays(file, what="the chain of a posterior")
+    where, mark = str(file), _mark(fit)
+    chain = numbers(arrays, "chain", ("steps", "walkers", "parameters"), where=where)
+    if chain.shape[1:] != shape:
+        raise InputError(
+            f"{file}: holds a chain of {chain.shape[1]} walkers in {chain.shape[2]} dimensions, not {shape[0]} in "
+            f"{shape[1]}; choose another file"
+        )
+    stored = numbers(arrays, "fit", ("numbers",), where=where)
+    if stored.shape != mark.shape or not np.allclose(stored, mark, rtol=1e-6, atol=1e-6):
+        raise InputError(f"{file}: its chain belongs to another fit; choose another file, or delete it")
+    backend.reset(*shape)
+    backend.iteration, backend.chain = len(chain), chain
+    backend.log_prob = numbers(arrays, "log_probability", (len(chain), shape[0]), where=where)
+    backend.accepted = numbers(arrays, "accepted", (shape[0],), where=where)
+    place, gauss, cached = numbers(arrays, "random_numbers", (3,), where=where)
+    keys = numbers(arrays, "random_keys", (624,), where=where)
+    if not len(chain) or not 0 <= place <= 624 or keys.min() < 0 or keys.max() >= 2**32:
+        raise InputError(f"{file}: the state of its random numbers is none; delete it")
+    backend.random_state = ("MT19937", keys.astype(np.uint32), int(place), int(gauss), float(cached))
+    return len(chain)
+
+
+def _mark(fit: Estimate) -> Array:
+    """What tells a fit from another."""
+    return np.array([*fit.u, fit.chi2, *fit.levels])
 
 
 def _walkers(fit: Estimate, count: int, generator: np.random.Generator) -> Array:

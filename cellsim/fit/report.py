@@ -25,7 +25,7 @@ from cellsim.fit.recipe import Recipe
 if TYPE_CHECKING:
     import xarray as xr
 
-NUMBERS, SET, REPORT, CHAIN, KEPT = "fit.json", "fitted_set.toml", "fit.html", "posterior.h5", "profiles"
+NUMBERS, SET, REPORT, CHAIN, KEPT = "fit.json", "fitted_set.toml", "fit.html", "posterior.npz", "profiles"
 PROPERTIES_FIGURE = "fit_properties.png"
 MARGIN = 0.05
 """How far the fitted set's range reaches beyond what was visited, relative: room for the last digits of a run."""

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from cellsim.base import Array, InputError, factor_to_si
+from cellsim.base import Array, InputError, factor_to_si, shortened
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
@@ -515,7 +515,7 @@ def read_points(
     name = {"potential": "U"}.get(kind, _NAMES[kind][0])
     for missing, wanted in ((composition is None, "c, m or r"), (value is None, f"{name} ({unit or '1'})")):
         if missing:
-            raise InputError(f"{path}: no column {wanted}; found {', '.join(table.header[:6])}")
+            raise InputError(f"{path}: no column {wanted}; found {shortened(', '.join(table.header[:6]), 300)}")
     if kind == "potential" and reference is None:
         raise InputError(f"{path}: a concentration potential needs reference, the concentration of its other half")
     assert composition is not None and value is not None

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cellsim.base import Array, InputError, factor_to_si, shown
+from cellsim.base import Array, InputError, factor_to_si, shortened, shown
 from cellsim.instruments.tables import (
     Column,
     DataTable,
@@ -182,7 +182,7 @@ def from_table(
             raise InputError(f"{path}: columns: {role!r} is not one of {', '.join(ROLES)}")
     _not_impedance(table)
     places = {role: _pick(table, role, chosen) for role in ROLES}
-    headings = ", ".join(f'"{heading}"' for heading in table.header[:8])
+    headings = shortened(", ".join(f'"{heading}"' for heading in table.header[:8]), 300)
     if places["time"] is None:
         raise InputError(f'{path}: no column of time with a unit, such as "time (s)"; found {headings}')
     if places["voltage"] is None and places["current"] is None:
@@ -277,7 +277,7 @@ def _pick(table: DataTable, role: str, chosen: Mapping[str, str]) -> int | None:
         if len(usual) == 1:
             return usual[0]
     if len(fitting) > 1:
-        listed = ", ".join(f'"{table.header[k]}"' for k in fitting)
+        listed = shortened(", ".join(f'"{table.header[k]}"' for k in fitting), 300)
         raise InputError(f"{table.path}: which column is the {role}? {listed} all could be; name one")
     return fitting[0] if fitting else None
 
@@ -366,7 +366,7 @@ def _parse_dta(path: Path, text: str) -> tuple[DataTable, float | None, tuple[st
             area = number * factor_to_si("cm^2", "m^2")
     curves = [entry for entry in begin if entry[1].startswith("CURVE")]
     if not curves:
-        listed = ", ".join(name for _, name, _ in begin) or "none"
+        listed = shortened(", ".join(name for _, name, _ in begin), 300) or "none"
         if any(name == "ZCURVE" for _, name, _ in begin):
             raise InputError(
                 f"{path}: holds an impedance spectrum (table ZCURVE), no current or voltage against time; export the "

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellsim.base import Array, InputError, factor_to_si, is_unit, shown
+from cellsim.base import Array, InputError, factor_to_si, is_unit, shortened, shown
 from cellsim.files.reading import read_bytes
 from cellsim.files.schema import Table, did_you_mean
 
@@ -291,7 +291,7 @@ class DataTable:
         bare = [k for k in named if not self.columns[k].unit and "" not in si_units]
         fitting = [k for k in named if k not in bare and self.columns[k].fits(si_units)]
         if len(fitting) > 1:
-            listed = " and ".join(f'"{self.header[k]}"' for k in fitting)
+            listed = shortened(" and ".join(f'"{self.header[k]}"' for k in fitting), 300)
             raise InputError(f"{self.path}: {listed} both could be the standard errors; leave one of them")
         if not fitting:
             if bare:
@@ -333,7 +333,7 @@ class DataTable:
         values = self.quantity(names, si_units, gaps=gaps)
         if values is None:
             wanted = f"{names[0]} ({si_units[0]})" if si_units[0] else names[0]
-            raise InputError(f'{self.path}: no column "{wanted}"; found {", ".join(self.header[:8])}')
+            raise InputError(f'{self.path}: no column "{wanted}"; found {shortened(", ".join(self.header[:8]), 300)}')
         if np.all(np.isnan(values)):
             raise InputError(f'{self.path}: column "{names[0]}" holds no number')
         return values

@@ -15,7 +15,7 @@ from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model.closed_forms import Layer
 from cellsim.model.plan import layer_of
-from cellsim.run.simulation import check_initial_state, simulate
+from cellsim.run.simulation import check_initial_state, simulate_whole
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 
@@ -162,7 +162,7 @@ class Bench:
         share = self.layer.diffusion_resistance / self.total_resistance
         breathing = self.transport.volumes.varies and self.transport.solvent_motion == "volume"
         rtol = max(2e-6 * share**2, 2e-7 if breathing else 1e-10) if rtol is None else rtol
-        solution = simulate(
+        solution = simulate_whole(
             self.cell,
             self.transport,
             protocol,

@@ -27,7 +27,7 @@ from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import write_values
 from cellsim.files.reading import read_values
-from cellsim.run.simulation import simulate
+from cellsim.run.simulation import simulate_whole
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 from cellsim.workers import Workers, mapped
@@ -67,7 +67,7 @@ class Member:
 
     def run(self) -> Solution:
         """The solution of this member."""
-        return simulate(
+        return simulate_whole(
             self.cell,
             self.transport,
             self.protocol,

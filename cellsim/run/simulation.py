@@ -105,6 +105,22 @@ def simulate(
     )
 
 
+def simulate_whole(*arguments: Any, **options: Any) -> Solution:
+    """As :func:`simulate`, for those who run many: Ctrl-C ends them all, where the solver would keep what this run has.
+
+    A fit took the run that was interrupted for one that failed, and went on.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        The run was interrupted.
+    """
+    solution = simulate(*arguments, **options)
+    if solution.status == "interrupted":
+        raise KeyboardInterrupt
+    return solution
+
+
 @lru_cache(maxsize=64)
 def _options_text(options: Options) -> str:
     return json.dumps(asdict(options))

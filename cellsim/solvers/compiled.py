@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from cellsim.base import Array
+from cellsim.base import Array, interrupted
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
@@ -546,7 +546,9 @@ class CompiledRun(Integration):
                 flag = integrate(dense, data, memory, edges, asked, states, watched, rtol, atol, most, pause)
                 if self.progress is not None:
                     self.progress(numbers[T] / self.protocol.duration)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemError) as error:
+            if not interrupted(error):
+                raise
             flag = INTERRUPTED
         self.steps += int(numbers[STEPS])
         run.evaluations += int(numbers[EVALUATIONS])

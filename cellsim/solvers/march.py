@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from cellsim.base import Array, ConvergenceError, InputError
+from cellsim.base import Array, ConvergenceError, InputError, interrupted
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import COINCIDENT, Protocol, Step, corners
 from cellsim.electrolyte.transport import TransportSet
@@ -232,8 +232,8 @@ def march(
             if index == len(protocol.steps) - 1 and ended_by != "duration":
                 run.status, run.message = "stopped", f"step {index + 1} met its stop condition {ended_by}"
             t_start = t_end
-    except KeyboardInterrupt:
-        if not run.snapshots:  # nothing is there that could be kept
+    except (KeyboardInterrupt, SystemError) as error:
+        if not interrupted(error) or not run.snapshots:  # nothing is there that could be kept
             raise
         reached = run.snapshots[-1].time
         run.status, run.message = "interrupted", interruption(reached)

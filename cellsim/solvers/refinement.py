@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from cellsim.base import Array
+from cellsim.base import Array, interrupted
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
@@ -322,8 +322,8 @@ class Integration:
                 if index == len(steps) - 1 and ended_by != "duration":
                     run.fail("stopped", f"step {index + 1} met its stop condition {ended_by}")
                 t_start = t_end
-        except KeyboardInterrupt:
-            if not run.time:
+        except (KeyboardInterrupt, SystemError) as error:
+            if not interrupted(error) or not run.time:
                 raise
             run.fail("interrupted", interruption(run.time[-1][-1]))
         return run

@@ -179,6 +179,9 @@ class Solution:
         """
         data = read_netcdf(path, what="the solution.nc of a run")
         attributes = {str(name): value for name, value in data.attrs.items()}
+        for name, value in attributes.items():
+            if np.ndim(value):
+                raise InputError(f"{path}: {name} must be one text or number, it is {shown(value)}")
         status, message = (str(attributes.pop(name, "")) for name in ("status", "status_message"))
         if status not in STATUSES:
             raise InputError(f"{path}: not a result of cellsim run: its status is {shown(status)}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cellsim.base import Array
+from cellsim.base import Array, interrupted
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
@@ -213,6 +213,8 @@ class CvodeRun(Integration):
                     break
                 self.progress(result.t / self.protocol.duration)
             self.run.evaluations += result.nfev
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemError) as error:
+            if not interrupted(error):
+                raise
             flag = INTERRUPTED
         return np.array(times), np.array(states), flag, message

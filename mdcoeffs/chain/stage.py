@@ -126,7 +126,7 @@ def make(stage: Stage, work: Callable[[Path], None]) -> Done:
     partial = stage.folder.with_name(f".{stage.folder.name}.partial")
     try:
         mark = partial / RECORD
-        if partial.exists() and not (mark.is_file() and mark.read_text(encoding="utf-8") == stage.key):
+        if partial.exists() and not (mark.is_file() and mark.read_bytes() == stage.key.encode()):
             shutil.rmtree(partial)
         partial.mkdir(parents=True, exist_ok=True)
         write_text(mark, stage.key)

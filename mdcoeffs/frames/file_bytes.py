@@ -10,10 +10,12 @@ from __future__ import annotations
 import bz2
 import gzip
 import math
+import mmap
 import os
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +23,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base import InputError
+from cellsim.base import InputError, shown
+from cellsim.files.reading import check_hdf5_length
 
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
 
@@ -95,10 +98,14 @@ def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
     InputError
         The file does not end where its last frame does.
     """
-    if trajectory.format == "LAMMPSDUMP":
+    kind = trajectory.format if isinstance(trajectory.format, str) else trajectory.format[0]  # NetCDF has several names
+    if kind == "LAMMPSDUMP":
         _check_dump(path, trajectory.n_atoms)
-        return None
-    return check_structure(path, str(trajectory.format), trajectory.n_atoms)  # NetCDF has a list of names
+    elif kind == "XYZ":
+        _check_xyz(path, trajectory.n_atoms)
+    elif kind == "PDB":
+        _check_pdb(path)
+    return check_structure(path, kind, trajectory.n_atoms)
 
 
 def check_structure(path: Path, trajectory_format: str, atoms: int) -> Sequence[int] | None:
@@ -109,7 +116,7 @@ def check_structure(path: Path, trajectory_format: str, atoms: int) -> Sequence[
     path : Path
         The file.
     trajectory_format : str
-        As MDAnalysis calls it; others than XTC, TRR and DCD are taken as they are.
+        As MDAnalysis calls it; others than XTC, TRR, DCD, AMBER NetCDF and H5MD are taken as they are.
     atoms : int
         Of the topology.
 
@@ -140,6 +147,10 @@ def _check_structure(path: Path, trajectory_format: str, atoms: int, size: int, 
         _check_trr(path, atoms)
     elif trajectory_format in ("DCD", "LAMMPS"):
         _check_dcd(path)
+    elif trajectory_format in ("NCDF", "NC"):
+        _check_netcdf(path, atoms)
+    elif trajectory_format == "H5MD":
+        check_hdf5_length(path)
     return None
 
 
@@ -172,6 +183,76 @@ def _refuse_lost(path: Path, atoms: int) -> None:
                         "or added there; cut the file before it, or use a run that keeps its atoms"
                     )
                 frame += 1
+
+
+def _check_xyz(path: Path, atoms: int) -> None:
+    """An XYZ file, plain or compressed: in every frame the number of atoms, a comment, and the same names in order."""
+    names: list[bytes] = []
+    frame = 0
+    last = b"\n"
+    with open_bytes(path) as stream:
+        while head := stream.readline():
+            if not head.strip() and not stream.read().strip():
+                break  # empty lines at the end
+            if head.split() != [b"%d" % atoms]:
+                raise _damaged(
+                    path, frame, f"its first line is not the number of atoms, {atoms}, but {shown(_text(head))}"
+                )
+            stream.readline()
+            rows = list(islice(stream, atoms))
+            if len(rows) < atoms:
+                _refuse_rest(path, len(rows) + 2, atoms + 2, "lines")
+            lines, last = [row.split(None, 4) for row in rows], rows[-1]
+            found = [line[0] if len(line) > 3 else b"" for line in lines]
+            names = names or found
+            if found != names or b"" in found:
+                at = next(k for k in range(atoms) if found[k] != names[k] or not found[k])
+                raise _damaged(
+                    path, frame, f"atom {at} is {shown(_text(found[at]))}, and {_text(names[at])} in the first frame"
+                )
+            frame += 1
+    if not last.endswith(b"\n"):
+        raise InputError(
+            f"{path.name}: the last line is cut short; remove the last frame first, or end the line if it is whole"
+        )
+
+
+def _check_pdb(path: Path) -> None:
+    """A PDB of several models: each has the atoms of the first one in their order, and their numbers are evenly spaced.
+
+    References
+    ----------
+    "Atomic Coordinate Entry Format Description", version 3.3, wwPDB, sections 9 (MODEL, ATOM, ENDMDL).
+    """
+    first: list[bytes] = []  # name, residue, chain and number of the residue of each atom
+    found: list[bytes] = []
+    models, number, step, inside = 0, 0, 0, False
+    with open_bytes(path) as stream:
+        for line in stream:
+            record = line[:6]
+            if record in (b"ATOM  ", b"HETATM"):
+                found.append(line[12:26])
+            elif record == b"MODEL ":
+                if inside or found:
+                    raise _damaged(path, models, "its atoms stand outside a model, or a model begins inside another")
+                text = line[6:].strip()
+                before, number, inside = number, int(text) if text.isdigit() else 0, True
+                step = number - before if models == 1 else step
+                anew = before >= 9999 and number <= 1  # there are four digits
+                if models > 1 and number - before != step and not anew:
+                    raise _damaged(path, models, f"model {number} follows model {before}")
+                models += 1
+            elif record == b"ENDMDL":
+                first = first or found
+                if not inside or found != first:
+                    raise _damaged(path, models - 1, "its atoms are not those of the first model")
+                found, inside = [], False
+    if inside or (models and found):
+        raise _cut(path)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace").strip()
 
 
 _XTC_HEAD, _XTC_PACKED = struct.Struct(">3i10fi"), struct.Struct(">f7i")
@@ -284,6 +365,116 @@ def _check_dcd(path: Path) -> None:
                     path, int(np.argmax(marks != length - 8)), "its records do not begin and end as they say"
                 )
         place += length
+
+
+_NC_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
+"""Type of a NetCDF value -> its length [byte]."""
+
+
+def _check_netcdf(path: Path, atoms: int) -> None:
+    """An AMBER NetCDF: its head says where each variable lies, how long a frame is, and how many frames there are.
+
+    References
+    ----------
+    "The NetCDF Classic Format Specification", Unidata (file_format_specifications.html).
+    """
+    end = path.stat().st_size
+    if not end:
+        raise InputError(f"{path}: cannot be read as a trajectory: the file is empty")
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[:8] == b"\x89HDF\r\n\x1a\n":
+            raise InputError(
+                f"{path}: is a NetCDF-4 file, and AMBER's trajectories are NetCDF-3; convert it with nccopy -k "
+                "64-bit-offset"
+            )
+        if data[:3] != b"CDF" or data[3] not in (1, 2):
+            raise InputError(f"{path}: cannot be read as a trajectory (it does not begin as NetCDF does)")
+        wide = data[3] == 2
+        try:
+            frames, sizes, variables, head = _netcdf_head(data, wide)
+        except (struct.error, ValueError, LookupError) as error:
+            raise InputError(f"{path.name}: its head is damaged; take the file from its source again") from error
+    if sizes.get("atom") != atoms:
+        raise InputError(f"{path.name}: it holds {sizes.get('atom', 'no')} atoms, the topology {atoms}")
+    fixed = sorted((begin, length) for begin, length, of_frame in variables if not of_frame)
+    framed = sorted((begin, length) for begin, length, of_frame in variables if of_frame)
+    place = head
+    for begin, length in fixed:
+        place = begin + length if begin >= place else end + 1
+    start = framed[0][0] if framed else 0
+    sound = bool(framed) and place <= start
+    place = start
+    for begin, length in framed:  # they follow one another without gaps
+        sound, place = sound and begin == place, begin + length
+    if not sound:
+        raise InputError(
+            f"{path.name}: its head is damaged: its variables overlap or lie outside the file; take the file from its "
+            "source again"
+        )
+    frame = place - start
+    if frames == 0xFFFFFFFF:  # written as a stream: as many as there are
+        frames = (end - start) // frame
+    _refuse_rest(path, (end - start) % frame, frame, "bytes")
+    if end != start + frames * frame:
+        raise InputError(
+            f"{path.name}: says that it holds {frames} frames and has the length of {(end - start) // frame}; take the "
+            "file from its source again"
+        )
+
+
+def _netcdf_head(data: mmap.mmap, wide: bool) -> tuple[int, dict[str, int], list[tuple[int, int, bool]], int]:
+    """Frames, lengths of dimensions, (begin, length, whether one for each frame) of variables, length of the head."""
+    place = 4
+
+    def number(kind: str = "I") -> int:
+        nonlocal place
+        (value,) = struct.unpack_from(f">{kind}", data, place)
+        place += struct.calcsize(kind)
+        return int(value)
+
+    def skip(length: int) -> bytes:
+        nonlocal place
+        begin, place = place, place + -(-length // 4) * 4
+        if place > len(data) or any(data[begin + length : place]):
+            raise ValueError("the file ends there, or what fills up four bytes is not zero")
+        return data[begin : begin + length]
+
+    def name() -> str:
+        text = skip(number()).decode("utf-8")
+        if not text or not text.isprintable():
+            raise ValueError("no name")
+        return text
+
+    def count(tag: int) -> int:
+        found, items = number(), number()
+        if found not in (0, tag) or (not found and items):
+            raise ValueError("a list of something else")
+        return items
+
+    def attributes() -> None:
+        for _ in range(count(12)):
+            name()
+            kind, items = number(), number()
+            skip(_NC_SIZES[kind] * items)
+
+    frames = number()
+    dimensions = [(name(), number()) for _ in range(count(10))]
+    attributes()
+    variables = []
+    for _ in range(count(11)):
+        name()
+        axes = [dimensions[number()] for _ in range(number())]
+        attributes()
+        kind, _, begin = number(), number(), number("Q" if wide else "I")
+        framed = bool(axes) and axes[0][1] == 0
+        lengths = [length for _, length in axes[framed:]]
+        if 0 in lengths:
+            raise ValueError("an axis without length")
+        variables.append((begin, _NC_SIZES[kind] * math.prod(lengths), framed))
+    # each fills up four bytes, but for one that is the only one with a value for each frame
+    alone = sum(framed for _, _, framed in variables) == 1
+    padded = [(at, size if alone and framed else -(-size // 4) * 4, framed) for at, size, framed in variables]
+    return frames, dict(dimensions), padded, place
 
 
 def _damaged(path: Path, frame: int, why: str) -> InputError:

@@ -51,6 +51,8 @@ def check_density(species: Sequence[Species], counts: Sequence[int], volume: flo
     total = sum(counts)
     # A long polymer is one molecule: only many small ones say that this is a liquid.
     least = SPARSE if 2 * solvent >= total else SPARSE_SALT
+    if not volume > 0:
+        raise InputError(f"the volume is {volume * 1e27:.3g} nm^3, and it must be positive")
     density = total / volume
     complaint = ""
     if not least <= density <= CROWDED:

@@ -79,11 +79,16 @@ class ParticleStore:
                 f'free: give another folder as scratch, use a larger stride, or self = "none"'
             )
         # A map of a sparse file dies by a signal, without a word, when the disk fills; its room is taken first.
-        with path.open("wb") as stream:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(stream.fileno(), 0, size)
-            else:
-                stream.truncate(size)
+        try:
+            with path.open("wb") as stream:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(stream.fileno(), 0, size)
+                else:
+                    stream.truncate(size)
+        except OSError as error:
+            path.unlink(missing_ok=True)  # nothing is in it yet
+            error.filename = str(path)
+            raise
         return ParticleStore(np.memmap(path, np.float64, "r+", shape=shape))
 
     @property

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.base import N_A, Array, Bools, InputError
+from cellsim.base import N_A, Array, Bools, InputError, shown
 from mdcoeffs.frames.molecules import Molecules, whole_molecules
 from mdcoeffs.frames.unwrap import Track, advance
 
@@ -281,9 +281,11 @@ class Walker:
         Raises
         ------
         InputError
-            Order, uneven spacing, NaN, no box to unwrap in, steps too long to unwrap.
+            Order, uneven spacing, NaN, a box without volume, no box to unwrap in, steps too long to unwrap.
         """
         self._check_time(stored)
+        if stored.box is not None and not 0 < abs(np.linalg.det(stored.box)) < np.inf:  # false for NaN too
+            raise InputError(f"{stored.name}: the box {shown(stored.box.tolist())} angstrom spans no volume")
         if self.follow:
             self._advance(stored)
         elif not np.isfinite(stored.positions).all():
@@ -296,6 +298,8 @@ class Walker:
     def _check_time(self, stored: Stored) -> None:
         first, second, last = self.times
         time = stored.time
+        if not np.isfinite(time):  # nothing below is true of NaN
+            raise InputError(f"{stored.name}: its time is {time}; the file is damaged, or give frame_interval")
         if self.used and time <= last:
             what = "repeats the time of" if time == last else "is earlier than"
             raise InputError(

@@ -39,7 +39,7 @@ Files = Sequence[tuple[Path | None, dict[str, Any]]]
 """Trajectory files in their order with the keywords of their reader; no path: what is loaded already."""
 BAD_FILE = (
     *(OSError, ValueError, LookupError, TypeError, EOFError, AttributeError, RuntimeError, ArithmeticError),
-    *(AssertionError, ImportError, SyntaxError, struct.error, StopIteration, ElementTree.ParseError),
+    *(AssertionError, ImportError, NameError, SyntaxError, struct.error, StopIteration, ElementTree.ParseError),
 )
 """What readers raise for a file they cannot read; an import where one of MDAnalysis' optional readers is missing."""
 _EXAMPLES = {"topology": '"DATA" or "PDB"', "trajectory": '"XTC" or "LAMMPSDUMP"'}
@@ -204,13 +204,24 @@ def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int,
     """
     buffers = [np.empty((len(universe.atoms), 3), dtype=np.float32) for _ in range(2)]
     reader, clock, account = None, None, _Account(file)
+    same: dict[str, Any] = {}
     for number, label, ts in _frames(universe, files, file.stride, begin):
         if clock is None or universe.trajectory is not reader:  # the next file
             reader = universe.trajectory
             clock = _clock(reader, file, label)
             account.open(label, _stated(reader), _steps(reader) if _format(reader) == "LAMMPSDUMP" else None)
+            same = {key: ts.data[key].copy() for key in IDENTITY if _format(reader) == "LAMMPSDUMP" and key in ts.data}
+            if "id" in same and not np.all(np.diff(same["id"]) > 0):
+                raise InputError(f"{label}: frame {number * file.stride} holds an atom twice: the file is damaged")
         frame = number * file.stride
         name = f"{label}: frame {frame}"
+        for key, values in same.items():
+            if not np.array_equal(ts.data[key], values):
+                at = int(np.argmax(ts.data[key] != values))
+                raise InputError(
+                    f"{name}: the {key} of atom {at} is {ts.data[key][at]:g}, and {values[at]:g} in the first frame: "
+                    "the file is damaged, or atoms changed in the run"
+                )
         flags = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if images else None
         # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.
         box = None if ts.dimensions is None else box_matrix(np.array(ts.dimensions))
@@ -354,6 +365,8 @@ Clock = Callable[[Any, int], float]
 """(snapshot of the reader, running number of the frame) -> its time [s]."""
 SCALED = (("xs", "ys", "zs"), ("xsu", "ysu", "zsu"))
 """Columns of a LAMMPS dump with positions in units of the box vectors, from the corner of the box."""
+IDENTITY = ("id", "type")
+"""Columns of a LAMMPS dump that say which atom a line is of."""
 TIMED = ("XTC", "TRR", "NC", "NCDF", "H5MD", "TNG", "TRC", "TRZ")
 """Formats of MDAnalysis whose frames carry their time in a known unit."""
 AKMA_WRITERS = re.compile(r"\b(CHARMM|NAMD|OPENMM)\b")
@@ -495,7 +508,8 @@ def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dic
         options["dt"] = 1.0 if timestep is None else timestep / PICOSECOND
         images = ("ix", "iy", "iz")
         scaled = next((keys for keys in SCALED if set(keys) <= set(columns) and "x" not in columns), ())
-        if more := [*scaled, *(images if set(images) <= set(columns) else ())]:
+        kept = [key for key in IDENTITY if key in columns]
+        if more := [*scaled, *(images if set(images) <= set(columns) else ()), *kept]:
             options["additional_columns"] = more
     return options
 

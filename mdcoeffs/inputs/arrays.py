@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base import N_A, Array, InputError, Ints, factor_to_si
+from cellsim.base import N_A, Array, InputError, Ints, factor_to_si, shortened
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.files.reading import Shape, array_headers, numbers, read_arrays
 from cellsim.files.schema import read_toml
@@ -55,7 +55,9 @@ def array_names(path: str | Path) -> tuple[str, ...]:
     headers = array_headers(path)
     names = tuple(name for name in NAMES if name in headers)
     if "time" not in names or ("R" in names) == ("positions" in names):
-        raise InputError(f"{path}: needs time and one of R, positions; found {', '.join(names) or 'none of them'}")
+        raise InputError(
+            f"{path}: needs time and one of R, positions; found {shortened(', '.join(names), 300) or 'none of them'}"
+        )
     return names
 
 
@@ -204,7 +206,7 @@ def labels_and_masses(
         )
     unknown = sorted(set(labels) ^ set(names))
     if unknown:
-        raise InputError(f"labels and SPECIES.toml disagree about species {', '.join(unknown)}")
+        raise InputError(f"labels and SPECIES.toml disagree about species {shortened(', '.join(unknown), 300)}")
     kind = np.array([names.index(label) for label in labels], dtype=np.int64)
     if "masses" not in data:
         return kind, masses_of(file)

@@ -16,7 +16,8 @@ LIMIT = 20.0
 """Longest time a command may take over a damaged file [s]."""
 MEMORY = 6 << 30
 """Address space a command may take [byte]."""
-CRASH = 70
+CRASH, WRONG = 70, 71
+"""Exit codes of a call that raised, and of one that took something for what it is not."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,18 @@ class End:
             found.append("ignored exception")
         if re.search(r"\w*Warning\b", text):
             found.append("warning")
-        if not self.late and not self.signal and self.code not in (0, 1, 2, CRASH):
+        if self.code == WRONG:
+            found.append("took damage for data")
+        if not self.late and not self.signal and self.code not in (0, 1, 2, CRASH, WRONG):
             found.append(f"exit {self.code}")
-        if self.code and not self.signal and not self.late and not self.err.strip():
+        if self.code not in (0, WRONG) and not self.signal and not self.late and not self.err.strip():
             found.append("no word")
         if max(map(len, text.split("\n")), default=0) > 1600:
             found.append("long line")
-        if self.code == 0 and re.search(r"(?<![\w/.])(nan|inf)(?![\w/.])", self.out, re.IGNORECASE):
+        if re.search(r"(.)\1{299}", text):
+            found.append("long echo")
+        # a number has its name before it; what begins a line is the title, which may be anything
+        if self.code == 0 and re.search(r"(?<=[^\w/.\n])(nan|inf)(?![\w/.])", self.out, re.IGNORECASE):
             found.append("nan with exit 0")
         return found
 
@@ -64,8 +70,12 @@ def run_command(command, arguments):
     return 0
 
 
-def in_child(call, *, limit=LIMIT):
-    """call() in a forked process; its value is the exit code."""
+def in_child(call, *, limit=LIMIT, hit=None):
+    """call() in a forked process; its value is the exit code.
+
+    `hit`: after how many seconds it gets which signal. A kill is for the process alone: helpers of its own must find
+    out for themselves, and what they still write to keeps the time running. Ctrl-C reaches them all, as in a terminal.
+    """
     pipes = [os.pipe(), os.pipe()]
     pid = os.fork()
     if pid == 0:
@@ -82,6 +92,7 @@ def in_child(call, *, limit=LIMIT):
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             signal.signal(signal.SIGINT, signal.default_int_handler)
             code = call() or 0
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command is over
             gc.collect()  # destructors speak now or never
         except BaseException:
             traceback.print_exc()
@@ -95,7 +106,11 @@ def in_child(call, *, limit=LIMIT):
     reading = {pipes[0][0]: b"", pipes[1][0]: b""}
     open_ends, late, begun = set(reading), False, time.monotonic()
     while open_ends:
-        ready, _, _ = select.select(list(open_ends), [], [], 0.5)
+        if hit and time.monotonic() - begun > hit[0]:
+            with contextlib.suppress(ProcessLookupError):
+                (os.kill if hit[1] == signal.SIGKILL else os.killpg)(pid, hit[1])
+            hit = None
+        ready, _, _ = select.select(list(open_ends), [], [], 0.01 if hit else 0.5)
         for end in ready:
             piece = os.read(end, 1 << 16)
             reading[end] += piece

@@ -1,13 +1,22 @@
 """Every kind of file that the commands read: a small good one, what is asked of it, and how it is damaged."""
 
 import shutil
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-from child import run_command
-from mutation import damaged_bytes, damaged_hdf5, damaged_json, damaged_npz, damaged_text
+from child import WRONG, run_command
+from mutation import (
+    damaged_bytes,
+    damaged_hdf5,
+    damaged_json,
+    damaged_npz,
+    damaged_text,
+    lost_bytes,
+    lost_lines,
+)
 
 ROOT = Path(__file__).parents[2]
 CASE = """title = "toy"
@@ -54,7 +63,8 @@ UNITS = 'units = {position = "angstrom", time = "ps"}'
 EDGE, N, FRAMES = 16.0, 12, 60
 WARM = ("mdcoeffs.onsager", "mdcoeffs.frames.trajectory", "mdcoeffs.cli", "mdcoeffs.chain.pipeline_file", "cellsim.cli")
 WARM += ("cellsim.fit.recipe", "cellsim.fit.design", "mdcoeffs.md.system", "h5netcdf", "matplotlib.pyplot")
-ENDINGS = ("xtc", "trr", "dcd", "nc", "dump", "xyz")
+ENDINGS = ("xtc", "trr", "dcd", "nc", "dump", "xyz", "pdb", "h5md")
+TEXTS = ("dump", "xyz", "pdb")
 
 
 @dataclass(frozen=True)
@@ -187,6 +197,31 @@ def _motion(name):
     return call
 
 
+def _positions(name):
+    """All frames of a trajectory that is taken are those that were written, the last ones perhaps missing."""
+
+    def call(folder):
+        from mdcoeffs.frames.stream import open_stream
+        from mdcoeffs.inputs.species import read_species
+
+        truth, wrong = np.load(folder / "truth.npy"), False
+        for snapshot in open_stream(read_species(folder / name)).snapshots():  # a later frame may betray an earlier one
+            there = snapshot.raw - truth[min(snapshot.number, FRAMES - 1)]
+            wrong |= bool(np.abs(there - EDGE * np.rint(there / EDGE)).max() > 0.01)  # an XTC keeps 0.005
+        if wrong:
+            sys.exit(WRONG)
+
+    return call
+
+
+def _lines_of_no_frame(raw, rng):
+    """Lines lost or added, but not as many as frames have: XYZ has neither times nor numbers that would tell."""
+    while True:
+        damaged = lost_lines(raw, rng)
+        if (damaged.count(b"\n") - raw.count(b"\n")) % (N + 2):
+            return damaged
+
+
 def _record(folder):
     from mdcoeffs.md.engine import read_record
 
@@ -278,9 +313,12 @@ def _trajectories(folder):
     (folder / "top.data").write_text("\n".join(lines) + "\n")
     universe = mda.Universe.empty(N, trajectory=True)
     for ending in ENDINGS:
-        if ending == "dump":
+        if ending in ("dump", "pdb"):
             continue
-        options = {"dt": 0.1, "nsavc": 1, "istart": 0} if ending == "dcd" else {}
+        options = {
+            "dcd": {"dt": 0.1, "nsavc": 1, "istart": 0},
+            "h5md": {"timeunit": "ps", "lengthunit": "Angstrom", "velocities": False, "forces": False},
+        }.get(ending, {})
         with mda.Writer(str(folder / f"run.{ending}"), N, **options) as writer:
             for t in range(FRAMES):
                 universe.atoms.positions = path[t] if ending == "xyz" else wrapped[t]
@@ -292,6 +330,22 @@ def _trajectories(folder):
             stream.write(f"ITEM: TIMESTEP\n{100 * t}\nITEM: NUMBER OF ATOMS\n{N}\nITEM: BOX BOUNDS pp pp pp\n")
             stream.write("0 16\n" * 3 + "ITEM: ATOMS id type x y z\n")
             stream.writelines(f"{k + 1} {k // 4 + 1} {x} {y} {z}\n" for k, (x, y, z) in enumerate(wrapped[t]))
+    atom = "ATOM  {:5d}  {:<3s} {:>3s} A{:4d}    {:8.3f}{:8.3f}{:8.3f}  1.00  0.00\n"
+    with (folder / "run.pdb").open("w") as stream:
+        for t in range(FRAMES):
+            stream.write(f"MODEL     {t + 1:4d}\nCRYST1{EDGE:9.3f}{EDGE:9.3f}{EDGE:9.3f}  90.00  90.00  90.00 P 1\n")
+            stream.writelines(
+                atom.format(k + 1, *[kinds[k].upper()] * 2, k + 1, *place) for k, place in enumerate(wrapped[t])
+            )
+            stream.write("ENDMDL\n")
+        stream.write("END\n")
+    with (folder / "top.gro").open("w") as stream:
+        stream.write(f"toy\n{N:5d}\n")
+        for k, (x, y, z) in enumerate(wrapped[0] / 10):
+            name = kinds[k].upper()
+            stream.write(f"{k + 1:5d}{name:<5s}{name:>5s}{k + 1:5d}{x:8.3f}{y:8.3f}{z:8.3f}\n")
+        stream.write("   1.60000   1.60000   1.60000\n")
+    np.save(folder / "truth.npy", wrapped)
     for name in ("npz", "h5"):
         (folder / f"{name}.toml").write_text(SPECIES.format(source=f'arrays = "run.{name}"\n{UNITS}', count=""))
     (folder / "sums.toml").write_text(
@@ -300,10 +354,15 @@ def _trajectories(folder):
     for ending in ENDINGS:
         more = {"dump": '\ntimestep = "1 fs"', "dcd": '\nframe_interval = "0.1 ps"'}.get(ending, "")
         more += '\ntrajectory_format = "NCDF"' if ending == "nc" else ""
+        more += '\nframe_interval = "0.1 ps"' if ending == "pdb" else ""
         if ending == "xyz":
             more = f'\nframe_interval = "0.1 ps"\nvolume = "{EDGE**3} angstrom^3"\ncoordinates = "unwrapped"'
         source = f'topology = "top.data"\ntrajectory = "run.{ending}"{more}'
         (folder / f"{ending}.toml").write_text(SPECIES.format(source=source, count=""))
+    text = SPECIES.format(source='topology = "top.gro"\ntrajectory = "run.xtc"', count="")
+    for number, name in enumerate(("LI", "X", "S"), 1):
+        text = text.replace(f"type {number}", f"resname {name}")
+    (folder / "gro.toml").write_text(text)
 
 
 def _results(folder):
@@ -360,9 +419,21 @@ KINDS = (
         Kind(
             f"traj:{ending}",
             f"run.{ending}",
-            damaged_text if ending in ("dump", "xyz") else damaged_bytes,
+            damaged_text if ending in TEXTS else damaged_hdf5 if ending == "h5md" else damaged_bytes,
             reader(_motion(f"{ending}.toml")),
         )
         for ending in ENDINGS
     ),
+    Kind("traj:gro", "top.gro", damaged_text, reader(_motion("gro.toml"))),
+    Kind("traj:pdbbytes", "run.pdb", damaged_bytes, reader(_motion("pdb.toml"))),
 )
+SHIFTED = tuple(
+    Kind(
+        f"traj:{ending}",
+        f"run.{ending}",
+        _lines_of_no_frame if ending == "xyz" else lost_lines if ending in TEXTS else lost_bytes,
+        reader(_positions(f"{ending}.toml")),
+    )
+    for ending in (*ENDINGS, "npz", "h5")
+)
+"""Trajectories from which bytes or lines were lost, or to which some were added: none may be read as something else."""

@@ -78,6 +78,30 @@ def damaged_bytes(raw, rng):
     return bytes(data)
 
 
+def lost_bytes(raw, rng):
+    """The end, or a stretch somewhere, lost, or a stretch doubled: everything behind it is shifted."""
+    at = int(rng.integers(1, len(raw)))
+    length = int(np.exp(rng.uniform(0.0, np.log(0.5 * len(raw)))))
+    kind = int(rng.integers(3))
+    return [raw[:at], raw[:at] + raw[at + length :], raw[: at + length] + raw[at:]][kind]
+
+
+def lost_lines(raw, rng):
+    """The end, or lines somewhere, lost, or lines doubled; or one lost and another doubled."""
+    lines = raw.splitlines(keepends=True)
+    at, other = (int(k) for k in rng.integers(1, len(lines), size=2))
+    length = int(np.exp(rng.uniform(0.0, np.log(0.5 * len(lines)))))
+    kind = int(rng.integers(4))
+    if kind == 0:
+        return b"".join(lines)[: int(rng.integers(1, len(raw)))]
+    if kind == 1:
+        return b"".join(lines[:at] + lines[at + length :])
+    if kind == 2:
+        return b"".join(lines[: at + length] + lines[at:])
+    doubled = [*lines[:at], lines[at], *lines[at:]]
+    return b"".join(doubled[:other] + doubled[other + 1 :])
+
+
 def damaged_text(raw, rng):
     """Values, keys and lines of a text changed, doubled or lost."""
     text = raw.decode("utf-8", "replace")

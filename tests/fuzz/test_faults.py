@@ -15,6 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import interrupted
 from kinds import make_seeds
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="signals and limits of Linux")]
@@ -64,6 +65,65 @@ def test_a_disk_that_takes_no_more(name, seeds, tmp_path):
     assert "File too large" in err
     assert "give the same command again" in err
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".nc", ".csv", ".png", ".partial")]
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cases")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        interrupted.make_cases(root / "seeds")
+    return root / "work"
+
+
+@pytest.mark.parametrize("command", interrupted.WRITERS, ids=lambda command: command.name)
+def test_every_command_on_a_disk_that_takes_no_more(command, cases):
+    folder = cases / f"full-{command.name}"
+    end = interrupted.run(command, folder, before=small_files)
+    assert (end.code, end.faults) == (1, []), end.err[-1500:]
+    assert end.err.count("\n") == 1 and "File too large" in end.err and "give the same command again" in end.err
+    left = interrupted.files(folder)
+    assert not {name for name in left if not any(part in name for part in interrupted.TO_GO_ON)}
+
+
+@pytest.mark.parametrize("command", interrupted.WRITERS, ids=lambda command: command.name)
+def test_every_command_on_a_read_only_disk(command, cases):
+    folder = cases / f"read-only-{command.name}"
+    folder.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        end = interrupted.run(command, folder)
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    assert (end.code, end.faults, end.err.count("\n")) == (2, [], 1), end.err[-1500:]
+    assert "Read-only file system" in end.err
+
+
+@pytest.mark.parametrize("command", interrupted.LONG, ids=lambda command: command.name)
+def test_kills_and_interruptions_change_no_number(command, cases):
+    """As many as CELLSIM_KILLS says, two in the suite: after up to five of them the command is let end."""
+    rng = np.random.default_rng([7, len(command.name)])
+    place = cases / "kills"
+    interrupted.run(command, place / "first")  # compiled here
+    begun = time.monotonic()
+    assert not interrupted.wrong(interrupted.run(command, place / "whole"), command, None)
+    took, left = time.monotonic() - begun, int(os.environ.get("CELLSIM_KILLS", "2"))
+    whole, names = interrupted.contents(place / "whole"), interrupted.files(place / "whole")
+    while left > 0:
+        folder = place / f"{command.name}-{left}"
+        for _ in range(min(left, int(rng.integers(1, 6)))):
+            left -= 1
+            hit = (took * rng.uniform(), signal.SIGKILL if rng.integers(2) else signal.SIGINT)
+            end = interrupted.run(command, folder, hit)
+            assert not interrupted.wrong(end, command, hit), end.err[-1500:]
+        end = interrupted.run(command, folder)
+        assert not interrupted.wrong(end, command, None), end.err[-1500:]
+        assert interrupted.differences(whole, interrupted.contents(folder)) == []
+        assert interrupted.files(folder) == names
+        assert not [path.name for path in place.iterdir() if path.name.startswith(".")]
+        shutil.rmtree(folder)
+    shutil.rmtree(place)
 
 
 @pytest.mark.parametrize("name", ["export", "onsager"])

@@ -5,6 +5,7 @@ prints what it counted. Every input runs in a forked process of its own, so that
 """
 
 import os
+import shutil
 import sys
 import warnings
 from collections import Counter
@@ -16,7 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from child import in_child
-from kinds import KINDS, make_seeds
+from kinds import KINDS, SHIFTED, make_seeds
 
 from mdcoeffs.onsager.estimate import estimate_onsager
 from mdcoeffs.synthetic.walkers import walk
@@ -45,15 +46,27 @@ def test_a_good_file_is_taken(kind, seeds, tmp_path):
     assert (end.code, end.faults) == (0, []), end.err[-1500:]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_a_damaged_file_is_one_sentence(kind, seeds, tmp_path):
-    count, number = -(-INPUTS // len(KINDS)) or FAST, KINDS.index(kind)
+def tried(kind, number, count, seeds, tmp_path):
+    """So many damaged inputs of a kind, in words where they go wrong."""
     faults, codes = [], Counter()
     for k in range(count):
         folder = tmp_path / str(k)
         folder.mkdir()
         end = in_child(kind.outcome(seeds, folder, np.random.default_rng([SEED, number, k])))
+        shutil.rmtree(folder)
         codes[f"signal {end.signal}" if end.signal else end.code] += 1
         faults += [(k, *end.faults, (end.err or end.out)[-700:])] if end.faults else []
     print(f"\n{kind.name}: {count} inputs, exit codes {dict(codes)}, {len(faults)} faults")
-    assert not faults, "\n\n".join(" | ".join(map(str, fault)) for fault in faults[:5])
+    return "\n\n".join(" | ".join(map(str, fault)) for fault in faults[:5])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_damaged_file_is_one_sentence(kind, seeds, tmp_path):
+    faults = tried(kind, KINDS.index(kind), -(-INPUTS // len(KINDS)) or FAST, seeds, tmp_path)
+    assert not faults, faults
+
+
+@pytest.mark.parametrize("kind", SHIFTED, ids=lambda kind: kind.name)
+def test_lost_and_doubled_stretches_are_found_out(kind, seeds, tmp_path):
+    faults = tried(kind, 100 + SHIFTED.index(kind), -(-INPUTS // len(KINDS)) or FAST, seeds, tmp_path)
+    assert not faults, faults

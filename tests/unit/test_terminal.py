@@ -84,3 +84,26 @@ Commands("main", commands={"go": click.Command("go", callback=go)})(["go"])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+def test_a_name_that_no_file_can_have_is_bad_input():
+    for number in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP):
+        code, text = shown(OSError(number, os.strerror(number), "x" * 5000))
+        assert code == 2
+        assert text.count("\n") == 1 and len(text) < 300 and os.strerror(number) in text
+
+
+def test_ctrl_c_is_one_sentence_also_where_compiled_code_hides_it():
+    inside = SystemError("<function unpickle> returned a result with an exception set")
+    inside.__cause__ = KeyboardInterrupt()
+    hidden = SystemError("CPUDispatcher returned a result with an exception set")
+    for error, cause in ((KeyboardInterrupt(), None), (hidden, inside)):
+        code, text = shown(error, cause)
+        assert code == 1
+        assert text.startswith("interrupted; ") and text.count("\n") == 1
+    result = CliRunner().invoke(Commands("main", commands={"go": click.Command("go", callback=fails)}), ["go"])
+    assert isinstance(result.exception, SystemError)  # of anything else, the traceback is wanted
+
+
+def fails():
+    raise SystemError("something else")

@@ -111,8 +111,14 @@ def test_arrays_are_real_finite_and_of_their_shape():
 
 
 def test_a_long_message_loses_its_middle():
-    text = str(CellsimError("a" * 5000 + "b" * 5000))
+    text = str(CellsimError("a " * 2500 + "b " * 2500))
     assert len(text) <= 1200
-    assert text.startswith("a" * 500)
-    assert text.endswith("b" * 300)
+    assert text.startswith("a " * 250)
+    assert text.endswith("b " * 150)
     assert "10000 characters" in text
+
+
+def test_a_word_longer_than_any_path_loses_its_middle():
+    text = str(CellsimError(f"case.toml: {'x' * 5000} is no key; allowed: {'y' * 299}"))
+    assert "xxx ... (5000 characters) ... xxx" in text and text.endswith("y" * 299)
+    assert len(text) < 500

@@ -5,6 +5,9 @@ import pytest
 from fit_toys import linear, toy, with_observation
 
 from cellsim.base import InputError
+from cellsim.files.folder import write_arrays
+from cellsim.files.reading import read_arrays
+from cellsim.fit import posterior
 from cellsim.fit.estimate import estimate
 from cellsim.fit.parameters import Parameter
 from cellsim.fit.posterior import log_posterior, sample
@@ -38,27 +41,66 @@ def test_too_short_a_chain_says_so():
 
 
 def test_a_chain_goes_on_from_its_file(tmp_path):
-    import emcee
-
-    found, file = fit(), tmp_path / "chain.h5"
+    found, file = fit(), tmp_path / "chain.npz"
     sample(found, steps=150, seed=1, file=file)
-    first = emcee.backends.HDFBackend(str(file)).get_chain()
+    first = read_arrays(file)["chain"]
     post = sample(found, steps=300, seed=1, file=file)
-    both = emcee.backends.HDFBackend(str(file)).get_chain()
+    both = read_arrays(file)["chain"]
     assert post.steps == len(both) == 300 and np.array_equal(both[:150], first)
     assert np.all(np.any(both[150] != both[149], axis=1).mean() > 0.2)  # it moves on, it does not stand still
+    whole = sample(found, steps=300, seed=1)
+    assert np.array_equal(whole.draws, post.draws)  # as if it had never stopped
     again = sample(found, steps=300, seed=1, file=file)  # nothing left to do: the same draws
     assert np.array_equal(again.draws, post.draws)
     assert json.dumps({"steps": again.steps}) == '{"steps": 300}'  # the file counts in numpy's integers
 
 
 def test_the_file_of_another_fit_is_refused(tmp_path):
-    file = tmp_path / "chain.h5"
+    file = tmp_path / "chain.npz"
     sample(fit(), steps=20, file=file)
     with pytest.raises(InputError, match="holds a chain of 16 walkers in 2 dimensions, not 20 in 2"):
         sample(fit(), steps=20, walkers=20, file=file)
     with pytest.raises(InputError, match="belongs to another fit"):
         sample(fit(seed=1), steps=40, file=file)
+
+
+def test_an_interrupted_chain_goes_on_to_the_same_draws(tmp_path, monkeypatch):
+    found, file = fit(), tmp_path / "chain.npz"
+    asked = []
+
+    def stop(fit):
+        asked.append(1)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return mark(fit)
+
+    mark = posterior._mark
+    monkeypatch.setattr(posterior, "EVERY", -1.0)  # a state after every step
+    monkeypatch.setattr(posterior, "_mark", stop)
+    with pytest.raises(KeyboardInterrupt):
+        sample(found, steps=40, seed=1, file=file)
+    monkeypatch.setattr(posterior, "_mark", mark)
+    assert 1 <= len(read_arrays(file)["chain"]) <= 2
+    assert np.array_equal(sample(found, steps=40, seed=1, file=file).draws, sample(found, steps=40, seed=1).draws)
+
+
+def test_a_damaged_chain_is_one_sentence(tmp_path):
+    found, file = fit(), tmp_path / "chain.npz"
+    sample(found, steps=20, file=file)
+    arrays = read_arrays(file)
+    for name, value in (
+        ("chain", arrays["chain"][..., None]),
+        ("chain", arrays["chain"] * np.nan),
+        ("accepted", arrays["accepted"][1:]),
+        ("random_keys", -arrays["random_keys"].astype(float)),
+        ("random_numbers", np.array([1e9, 0.0, 0.0])),
+    ):
+        write_arrays(file, {**arrays, name: value})
+        with pytest.raises(InputError, match=r"chain\.npz"):
+            sample(found, steps=40, file=file)
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(InputError, match="cannot be read as the chain of a posterior"):
+        sample(found, steps=40, file=file)
 
 
 def test_bounds_and_missing_predictions_have_no_probability():

@@ -15,6 +15,7 @@ from cellsim.cell.protocol import Protocol, rest
 from cellsim.electrolyte.set_file import load_set
 from cellsim.files.folder import check_writable
 from cellsim.run import folder as run_folder
+from cellsim.run import simulation
 from cellsim.run.case import Case, parse_case
 from cellsim.run.folder import REPORT, predict, read_run, summarise, wanted_times, write_run
 from cellsim.run.simulation import output_times
@@ -254,3 +255,13 @@ def test_deriving_needs_little_more_than_its_result(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(solution_module, "AT_ONCE", states)
     for name, values in derive(columns, Cell(1e-3, 363.15), transport).items():
         np.testing.assert_array_equal(arrays[name], values)
+
+
+def test_who_runs_many_is_ended_by_an_interruption(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(share: float) -> None:
+        raise KeyboardInterrupt
+
+    arguments = (case.cell, case.transport, case.protocol)
+    assert simulation.simulate(*arguments, c0=case.c0, progress=stop).status == "interrupted"
+    with pytest.raises(KeyboardInterrupt):  # no failed member, no bad point of a fit
+        simulation.simulate_whole(*arguments, c0=case.c0, progress=stop)
