@@ -80,6 +80,8 @@ _STOPS = {
     "c_above": kernels.WALL_MAX,
     "voltage_above": kernels.V_ABOVE,
     "voltage_below": kernels.V_BELOW,
+    "current_density_below": kernels.CURRENT,
+    "charge_above": kernels.CHARGE_ABOVE,
 }
 
 
@@ -279,7 +281,7 @@ class _Integration:
         self.run = Trajectory(grid, options)
         self.law = VoltageLaw(grid.physics.cell, grid.physics.transport.with_extrapolation("clamp"))
         self.atol = np.append(grid.absolute_tolerance(0.3 * options.rtol), options.rtol)
-        self.change, self.tolerances = 1.0, (LEAST_RTOL, 1.0)
+        self.change, self.tolerances, self.charge_start = 1.0, (LEAST_RTOL, 1.0), 0.0
 
     def go(self) -> Trajectory:
         """Step after step."""
@@ -308,7 +310,8 @@ class _Integration:
         stamp = t_start if index == 0 else float(np.nextafter(t_start, np.inf))
         run.add(index, np.array([stamp]), state[None], first)
         events = self._events(step, float(first.i[0]))
-        met = self._met(t_start, state, grid.data(step, t_start, events), events)
+        self.charge_start = float(state[-1])
+        met = self._met(t_start, state, self._watching(step, t_start, events), events)
         if met:
             return state, stamp, met
         self._set_tolerance(step, float(np.ptp(first.extremes)))
@@ -367,7 +370,7 @@ class _Integration:
                     observed = self.grid.observe(times, states, data)
                     if self._clear(observed):
                         return times[1:], states[1:], observed.subset(slice(1, None)), "duration"
-        watched = self.grid.data(step, t_start, events)
+        watched = self._watching(step, t_start, events)
         times, states, flag, message = self._solve(tspan, state, watched, events)
         observed = self.grid.observe(times, states, watched)
         ended_by = "duration"
@@ -394,6 +397,12 @@ class _Integration:
         if times.size > 1:
             times, states, observed = times[1:], states[1:], observed.subset(slice(1, None))
         return times, states, observed, ended_by
+
+    def _watching(self, step: Step, t_start: float, events: tuple[Event, ...]) -> Any:
+        """What the kernels read where events are watched, the charge from which a step counts its own with it."""
+        data = self.grid.data(step, t_start, events)
+        data[0][kernels.CHARGE_START] = self.charge_start
+        return data
 
     def _clear(self, observed: Observed) -> bool:
         """Whether no fatal limit can have been met between the kept states: all stay away by more than they move."""
