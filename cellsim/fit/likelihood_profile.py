@@ -243,6 +243,11 @@ def _outward(fit: Estimate, k: int, sign: int, threshold: float, end: float, bra
     # The root of delta is nearly linear in u, so four points up to sqrt(3.84) = 1.96 standard errors, 0.7 apart, draw
     # it well enough for a parabola; the standard error is clipped, because that of a flat direction is 1e6.
     step, halvings = 0.7 * float(np.clip(fit.sd[k], 1e-6, 0.5)), 0
+
+    def too_far(new: _Refit, last: _Refit) -> bool:
+        rise = _root(fit, new) - _root(fit, last)
+        return new.chi2 - fit.chi2 > STEEP * threshold or rise > DOUBT + 0.7
+
     slope, steepness = _slope(fit, k), 1 / float(fit.sd[k])
     if len(refits) > 1:
         slope, steepness = _along(refits[-2], refits[-1], k), _steepness(fit, refits[-2], refits[-1], k)
@@ -260,10 +265,12 @@ def _outward(fit: Estimate, k: int, sign: int, threshold: float, end: float, bra
             # Lost where nothing depends on anything, or stopped short: D went from 0.58 to 8.0 in one step where its
             # other side went 0.49, 1.96, 4.4. The neighbour, the path that the covariance predicts, and the start.
             predicted = fit.u + _slope(fit, k) * (here - fit.u[k])
-            new = _agreed(fit, k, new, (last.point, predicted, fit.u, fit.space.start))
+            pair = sorted([new, _refit(fit, k, here, last.point)], key=lambda refit: refit.chi2)
+            # a point that will be taken again, nearer, needs no confirming: half of all refits went into that
+            again = halvings < 8 and too_far(pair[0], last)
+            new = pair[0] if again else _agreed(fit, k, pair, (predicted, fit.u, fit.space.start))
         rise = _root(fit, new) - _root(fit, last)
-        too_far = new.chi2 - fit.chi2 > STEEP * threshold or rise > DOUBT + 0.7
-        if too_far and halvings < 8:  # for an interpolation
+        if too_far(new, last) and halvings < 8:  # for an interpolation
             halvings, step = halvings + 1, 0.4 * abs(here - last.point[k])
             continue
         refits.append(new)
@@ -274,19 +281,19 @@ def _outward(fit: Estimate, k: int, sign: int, threshold: float, end: float, bra
     return refits
 
 
-def _agreed(fit: Estimate, k: int, new: _Refit, guesses: Sequence[Array]) -> _Refit:
-    """The lowest of refits from several places, which are tried until two came to one end, and no lower one, there.
+def _agreed(fit: Estimate, k: int, pair: Sequence[_Refit], guesses: Sequence[Array]) -> _Refit:
+    """The lowest of two refits and of more from other places, tried until the two lowest came to one end.
 
-    An end that nothing depends on (chi2 a thousandfold) is flat and found again from anywhere: it does not count.
+    An end that nothing depends on (chi2 many times the fit's) is flat and found again from anywhere: it does not count.
     """
-    refits = [new]
+    refits = list(pair)
     for guess in guesses:
-        refits.append(_refit(fit, k, float(new.point[k]), guess))
-        refits.sort(key=lambda refit: refit.chi2)
-        lowest, next_one = refits[:2]
-        same = lowest.ended and next_one.ended and next_one.chi2 - lowest.chi2 < SAME_END
+        lowest, second = refits[:2]
+        same = lowest.ended and second.ended and second.chi2 - lowest.chi2 < SAME_END
         if same and lowest.chi2 < LOST * max(fit.chi2, 1.0):
             break
+        refits.append(_refit(fit, k, float(lowest.point[k]), guess, most=(RUNS[0],)))
+        refits.sort(key=lambda refit: refit.chi2)
     return refits[0]
 
 
