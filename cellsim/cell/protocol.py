@@ -25,6 +25,10 @@ class StopConditions:
         Fraction of the step's initial |i|, below 1; without effect where that is zero [1].
     current_rate_below : float, optional
         |di/dt|, once it has been above [A/m^2/s].
+    current_density_below : float, optional
+        |i| itself [A/m^2].
+    charge_above : float, optional
+        |charge| passed within the step [C/m^2].
     c_below, c_above : float, optional
         Limits on the face concentrations [mol/m^3].
     voltage_above, voltage_below : float, optional
@@ -37,6 +41,8 @@ class StopConditions:
     c_above: float | None = None
     voltage_above: float | None = None
     voltage_below: float | None = None
+    current_density_below: float | None = None
+    charge_above: float | None = None
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -155,6 +161,40 @@ class Step:
         return np.asarray(total[k] + within * (y[k] + 0.5 * slope * within))
 
 
+JUMP = 1e-6
+"""A jump of a followed table is a straight line over this fraction of the time to the row before it."""
+
+
+def with_jumps(time: Array, value: Array, *, held: bool = False) -> tuple[Array, Array]:
+    """A table with jumps as one of strictly increasing times, which every solver can follow.
+
+    Parameters
+    ----------
+    time, value : ndarray, shape (n,)
+        Times that do not fall [s], and values; two rows at one time are a jump from the first to the last of them.
+    held : bool
+        Whether each value holds until the next time (a zero-order hold); else the values are joined by straight lines.
+
+    Returns
+    -------
+    time, value : ndarray, shape (m,)
+        Linear between; a jump takes the last :data:`JUMP` of the time since the row before it.
+    """
+    if held:
+        time, value = np.repeat(time, 2)[1:], np.repeat(value, 2)[:-1]
+    first = np.append(True, np.diff(time) > 0)
+    last = np.append(np.diff(time) > 0, True)
+    keep = first | last
+    time, value, first, last = time[keep], value[keep], first[keep], last[keep]
+    if time.size > 1 and time[1] == time[0]:  # nothing lies before the first row to jump from
+        time, value, first, last = time[1:], value[1:], np.append(True, first[2:]), last[1:]
+    before = np.flatnonzero(first & ~last)  # the earlier of two rows at one time
+    moved = time.copy()
+    # longer than what tells two moments apart at the end of the table
+    moved[before] -= np.maximum(JUMP * (time[before] - time[before - 1]), 1e2 * COINCIDENT * time[-1])
+    return moved, value
+
+
 def corners(x: Array, y: Array, tolerance: float) -> Ints:
     """Places kept by the Ramer-Douglas-Peucker simplification of y(x).
 
@@ -185,6 +225,23 @@ def corners(x: Array, y: Array, tolerance: float) -> Ints:
             keep[middle] = True
             stack += [(a, middle), (middle, b)]
     return np.flatnonzero(keep)
+
+
+LISTED = 12
+"""So many steps are listed one by one; of more, every kind is listed once."""
+
+
+def numbered(numbers: Sequence[int]) -> str:
+    """Which steps, in words.
+
+    Examples
+    --------
+    >>> numbered([3]), numbered([1, 3]), numbered([1, 3, 5, 7, 9])
+    ('step 3', 'steps 1, 3', 'steps 1, 3, ... 9 (5)')
+    """
+    if len(numbers) < 4:
+        return f"step{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+    return f"steps {numbers[0]}, {numbers[1]}, ... {numbers[-1]} ({len(numbers)})"
 
 
 @dataclass(frozen=True)
@@ -256,6 +313,25 @@ def hold_voltage(voltage: float, duration: float, stop: StopConditions | None = 
 def hold_current(i: float, duration: float, stop: StopConditions | None = None) -> Step:
     """Hold the current density `i` [A/m^2] for `duration` [s]."""
     return Step("current", np.array([i]), duration, stop=stop or StopConditions(), label="hold current")
+
+
+def ramp(
+    drive: Literal["voltage", "current"], begin: float, end: float, rate: float, stop: StopConditions | None = None
+) -> Step:
+    """Sweep linearly from `begin` to `end` [V or A/m^2] at `rate` [V/s or A/m^2/s], positive whichever way it goes.
+
+    Raises
+    ------
+    InputError
+        No way to go, or a rate that is not positive.
+    """
+    if not (np.isfinite(rate) and rate > 0):
+        raise InputError(f"ramp {drive}: rate = {rate!r} must be positive, also for a sweep downwards")
+    if begin == end:
+        raise InputError(f"ramp {drive}: it begins and ends at {begin:.4g}; hold that value instead")
+    time = np.array([0.0, abs(end - begin) / rate])
+    label = f"ramp {drive}"
+    return Step(drive, np.array([begin, end]), float(time[1]), time, stop=stop or StopConditions(), label=label)
 
 
 def rest(duration: float, stop: StopConditions | None = None) -> Step:

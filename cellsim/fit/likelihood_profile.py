@@ -33,6 +33,12 @@ DOUBT = 0.5
 """A root of delta chi2 far above the line through the two points before is doubted: it is refitted from elsewhere."""
 SAME_END = 0.05
 """Two refits this close in chi2 came to one end."""
+RUNS = (25, 75)
+"""After how many runs a refit is looked at, and how many more it may take then."""
+FINE = 1e-6
+"""Relative change of chi2 at which a refit ends: 4e-5 of the 3.84 that it is compared with."""
+LOST = 30
+"""A refit with so many times the chi2 of the fit has lost the data altogether."""
 AGAIN = 4
 """How often a branch is walked out and back before it is said not to have settled."""
 PULL, LEANING = 0.2, 0.01
@@ -237,6 +243,11 @@ def _outward(fit: Estimate, k: int, sign: int, threshold: float, end: float, bra
     # The root of delta is nearly linear in u, so four points up to sqrt(3.84) = 1.96 standard errors, 0.7 apart, draw
     # it well enough for a parabola; the standard error is clipped, because that of a flat direction is 1e6.
     step, halvings = 0.7 * float(np.clip(fit.sd[k], 1e-6, 0.5)), 0
+
+    def too_far(new: _Refit, last: _Refit) -> bool:
+        rise = _root(fit, new) - _root(fit, last)
+        return new.chi2 - fit.chi2 > STEEP * threshold or rise > DOUBT + 0.7
+
     slope, steepness = _slope(fit, k), 1 / float(fit.sd[k])
     if len(refits) > 1:
         slope, steepness = _along(refits[-2], refits[-1], k), _steepness(fit, refits[-2], refits[-1], k)
@@ -254,11 +265,12 @@ def _outward(fit: Estimate, k: int, sign: int, threshold: float, end: float, bra
             # Lost where nothing depends on anything, or stopped short: D went from 0.58 to 8.0 in one step where its
             # other side went 0.49, 1.96, 4.4. The neighbour, the path that the covariance predicts, and the start.
             predicted = fit.u + _slope(fit, k) * (here - fit.u[k])
-            guesses = (last.point, predicted, fit.u, fit.space.start)
-            new = min([new, *(_refit(fit, k, here, guess) for guess in guesses)], key=lambda refit: refit.chi2)
+            pair = sorted([new, _refit(fit, k, here, last.point)], key=lambda refit: refit.chi2)
+            # a point that will be taken again, nearer, needs no confirming: half of all refits went into that
+            again = halvings < 8 and too_far(pair[0], last)
+            new = pair[0] if again else _agreed(fit, k, pair, (predicted, fit.u, fit.space.start))
         rise = _root(fit, new) - _root(fit, last)
-        too_far = new.chi2 - fit.chi2 > STEEP * threshold or rise > DOUBT + 0.7
-        if too_far and halvings < 8:  # for an interpolation
+        if too_far(new, last) and halvings < 8:  # for an interpolation
             halvings, step = halvings + 1, 0.4 * abs(here - last.point[k])
             continue
         refits.append(new)
@@ -267,6 +279,22 @@ def _outward(fit: Estimate, k: int, sign: int, threshold: float, end: float, bra
         # MOST points that steps of one length would spend on the first few standard errors.
         step *= float(np.clip(0.7 / max(rise, 0.1), 1.0, 2.5)) if rise < 0.6 else 1.0
     return refits
+
+
+def _agreed(fit: Estimate, k: int, pair: Sequence[_Refit], guesses: Sequence[Array]) -> _Refit:
+    """The lowest of two refits and of more from other places, tried until the two lowest came to one end.
+
+    An end that nothing depends on (chi2 many times the fit's) is flat and found again from anywhere: it does not count.
+    """
+    refits = list(pair)
+    for guess in guesses:
+        lowest, second = refits[:2]
+        same = lowest.ended and second.ended and second.chi2 - lowest.chi2 < SAME_END
+        if same and lowest.chi2 < LOST * max(fit.chi2, 1.0):
+            break
+        refits.append(_refit(fit, k, float(lowest.point[k]), guess, most=(RUNS[0],)))
+        refits.sort(key=lambda refit: refit.chi2)
+    return refits[0]
 
 
 def _along(one: _Refit, two: _Refit, k: int) -> Array:
@@ -295,7 +323,8 @@ def _inward(fit: Estimate, k: int, branch: Sequence[_Refit]) -> tuple[list[_Refi
     if len(branch) < 2:
         return list(branch), False
     mended = list(branch)
-    again = _refit(fit, k, float(branch[-1].point[k]), fit.u)
+    # along a flat line that search may creep for hundreds of runs, and what it has not found by then is no lower
+    again = _refit(fit, k, float(branch[-1].point[k]), fit.u, most=(RUNS[0],))
     changed = again.chi2 < branch[-1].chi2 - SAME_END
     if changed:
         mended[-1] = again
@@ -304,7 +333,9 @@ def _inward(fit: Estimate, k: int, branch: Sequence[_Refit]) -> tuple[list[_Refi
     for j in range(len(branch) - 2, 0, -1):
         here, outer = float(branch[j].point[k]), mended[j + 1]
         path = outer.point + _along(mended[0], outer, k) * (here - outer.point[k])
-        other = min((_refit(fit, k, here, guess) for guess in (path, mended[j - 1].point)), key=lambda r: r.chi2)
+        other = _refit(fit, k, here, path)
+        if abs(other.chi2 - branch[j].chi2) > SAME_END:  # else two refits came to one end
+            other = min(other, _refit(fit, k, here, mended[j - 1].point), key=lambda refit: refit.chi2)
         if other.chi2 < branch[j].chi2 - SAME_END:
             mended[j], changed = other, True
     return mended, changed
@@ -356,7 +387,9 @@ def _cross(u: list[float], delta: list[float], threshold: float) -> float:
     return float(np.clip(a * target**2 + b * target + c, min(x[-2:]), max(x[-2:])))
 
 
-def _refit(fit: Estimate, k: int, fixed: float, guess: Array, also: tuple[int, ...] = ()) -> _Refit:
+def _refit(
+    fit: Estimate, k: int, fixed: float, guess: Array, also: tuple[int, ...] = (), most: Sequence[int] = RUNS
+) -> _Refit:
     """The other parameters at their best with u[k] fixed, and those of `also` where `guess` has them."""
     free = np.array([j for j in range(guess.size) if j != k and j not in also], dtype=np.int64)
     low, high = (b[free] for b in fit.space.bounds)
@@ -369,13 +402,13 @@ def _refit(fit: Estimate, k: int, fixed: float, guess: Array, also: tuple[int, .
     if not free.size:
         return _Refit(whole(np.empty(0)), _chi2(fit, whole(np.empty(0))), True)
     at = np.clip(guess[free], low, high)
-    for runs in (25, 75):  # few refits need more than ten; one that has not ended is not believed, but goes on
+    for runs in most:  # few refits need more than ten; one that has not ended is not believed, but goes on
         solution = least_squares(
             lambda v: fit.problem.residuals(whole(v), fit.levels),
             at,
             jac=lambda v: fit.problem.jacobian(whole(v), fit.levels, free),
             bounds=(low, high),
-            ftol=1e-7,
+            ftol=FINE,
             xtol=1e-6,
             gtol=1e-8,
             max_nfev=runs,

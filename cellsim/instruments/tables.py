@@ -378,21 +378,21 @@ class DataTable:
             raise InputError(f"{where}: {shown(text)} is not a finite number; fill it or take the row out")
         return number
 
-    def increasing(self, values: Array, heading: str) -> None:
-        """Refuse `values` of the column `heading` unless they increase strictly.
+    def increasing(self, values: Array, heading: str, *, strictly: bool = True) -> None:
+        """Refuse `values` of the column `heading` unless they increase, `strictly` or with repeats.
 
         Raises
         ------
         InputError
             With the first row that does not.
         """
-        bad = np.flatnonzero(np.diff(values) <= 0)
+        bad = np.flatnonzero(np.diff(values) <= 0 if strictly else np.diff(values) < 0)
         if bad.size:
             k = int(bad[0]) + 1
             how = "repeats" if values[k] == values[k - 1] else "falls below"
             raise InputError(
                 f'{self.path}: row {self.lines[k]}: "{heading}" {how} the value of row {self.lines[k - 1]}; '
-                "it must increase strictly, take one of the rows out"
+                + ("it must increase strictly, take one of the rows out" if strictly else "it must not fall")
             )
 
 

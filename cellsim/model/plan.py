@@ -10,7 +10,7 @@ import numpy as np
 
 from cellsim.base import ConvergenceError, InputError, RangeError
 from cellsim.cell.geometry import Cell
-from cellsim.cell.protocol import Protocol, Step
+from cellsim.cell.protocol import LISTED, Protocol, Step, numbered
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import closed_forms as analytic
 from cellsim.model import equations
@@ -33,7 +33,11 @@ class StepPlan:
     label, drive : str
         Name, and "voltage" or "current".
     value, duration : float
-        Drive, of a followed table the value of largest magnitude [V or A/m^2]; how long [s].
+        Drive, of a followed table or a ramp the value of largest magnitude [V or A/m^2]; how long [s].
+    first : float or None
+        Drive at the start of a followed table or a ramp; None where the drive is held [V or A/m^2].
+    course : str
+        The drive in words.
     i_0, V_0 : float
         Current density [A/m^2] and voltage [V] at the start, before any salt has moved.
     i_steady, V_steady : float
@@ -65,6 +69,8 @@ class StepPlan:
     drive: str
     value: float
     duration: float
+    first: float | None
+    course: str
     i_0: float
     V_0: float
     i_steady: float
@@ -186,9 +192,14 @@ class Plan:
         text = [f"{self.transport}, before any run"]
         text += [_line(*row) for row in self.table()]
         text += [f"  {sentence}" for sentence in self.assumptions]
+        # of many steps those that are alike stand once; by their text, since NaN does not equal itself
+        alike: dict[str, list[int]] = {}
         for number, step in enumerate(self.steps, 1):
-            unit = "V" if step.drive == "voltage" else "A/m^2"
-            text += ["", f"step {number}: {step.label}, {step.value:.4g} {unit} for {_duration(step.duration)}"]
+            kind = repr(step) if len(self.steps) > LISTED else str(number)
+            alike.setdefault(kind, []).append(number)
+        for numbers in alike.values():
+            step = self.steps[numbers[0] - 1]
+            text += ["", f"{numbered(numbers)}: {step.label}, {step.course} for {_duration(step.duration)}"]
             text += [_line(*row) for row in step_table(step)]
             text.append(f"  {step.outcome}")
         if len(self.steps) > 1:
@@ -198,6 +209,8 @@ class Plan:
 
 def step_table(step: StepPlan) -> tuple[tuple[str, float, str, str], ...]:
     """Rows of (what, value, SI unit, remark) for one step; no rows for a rest.
+
+    What a followed table or a ramp gives is that of its largest value, held from a uniform start.
 
     Parameters
     ----------
@@ -215,15 +228,33 @@ def step_table(step: StepPlan) -> tuple[tuple[str, float, str, str], ...]:
     caveat = f"constants at c0; towards depletion {' and '.join(swings)}" if swings else ""
     when = "at the earliest" if step.drive == "voltage" else "constants at c0"
     beyond = " (beyond this step)" if step.settling_time > step.duration else ""
-    remark = f"from a uniform start{beyond}"
-    settling = [("current within 1 % of steady after", step.settling_time, "s", remark)]
+    settling = [("current within 1 % of steady after", step.settling_time, "s", f"from a uniform start{beyond}")]
     settling = settling if np.isfinite(step.settling_time) else []
+    if step.first is not None:
+        drive, unit, other = ("V", "V", "i") if step.drive == "voltage" else ("i", "A/m^2", "V")
+        size = f"{step.value:.4g} {unit}"
+        remark = f"if {drive} = {size} were held"
+        begins: tuple[tuple[str, float, str, str], ...] = (
+            (f"{drive} at the start", step.first, unit, ""),
+            (f"largest {drive}", step.value, unit, ""),
+            (
+                f"{other} there, uniform salt",
+                step.i_0 if other == "i" else step.V_0,
+                "A/m^2" if other == "i" else "V",
+                "as if no salt had moved till then",
+            ),
+        )
+    else:
+        begins = (
+            ("i_0", step.i_0, "A/m^2", "before any salt has moved"),
+            ("V at the start", step.V_0, "V", ""),
+        )
+        remark = ""
     late, fades = step.i_steady / step.i_0, "the same, until the gradient gets there and stops it"
     return (
-        ("i_0", step.i_0, "A/m^2", "before any salt has moved"),
-        ("V at the start", step.V_0, "V", ""),
-        ("steady current", step.i_steady, "A/m^2", ""),
-        ("steady voltage", step.V_steady, "V", ""),
+        *begins,
+        ("steady current", step.i_steady, "A/m^2", remark),
+        ("steady voltage", step.V_steady, "V", remark),
         *settling,
         ("c at the positive face, steady", step.c_positive, "mol/m^3", ""),
         ("c at the negative face, steady", step.c_negative, "mol/m^3", ""),
@@ -394,6 +425,7 @@ def _step(
             settling = _settling(cell, transport, layer, state, t_end)
         if i_0:
             outcome = f"tends to i_ss/i_0 = {i_ss / i_0:.4g}" if by_voltage else f"tends to {V_ss:.4g} V"
+            outcome = outcome if step.time is None else f"held at its largest value, it {outcome}"
     t_depleted = analytic.depletion_time(layer, i_0, c_stop) if depletes else float("inf")
     if t_depleted > step.duration:
         outcome += "; but not within this step" if depletes else ""
@@ -405,6 +437,8 @@ def _step(
         drive=step.drive,
         value=value,
         duration=step.duration,
+        first=None if step.time is None else float(step.value[0]),
+        course=_course(step),
         i_0=i_0,
         V_0=V_0,
         i_steady=i_ss,
@@ -424,6 +458,16 @@ def _step(
         interface_shift=_shift(cell, transport, step, layer, i_0, i_ss),
         outcome=outcome,
     )
+
+
+def _course(step: Step) -> str:
+    unit = "V" if step.drive == "voltage" else "A/m^2"
+    if step.time is None:
+        return f"{step.value[0]:.4g} {unit}"
+    if step.value.size == 2:
+        rate = (step.value[1] - step.value[0]) / step.time[1]
+        return f"{step.value[0]:.4g} to {step.value[1]:.4g} {unit} at {rate:.4g} {unit}/s"
+    return f"{step.value.min():.4g} to {step.value.max():.4g} {unit}"
 
 
 def _change(of: Callable[[float], Any], c0: float, c_stop: float) -> float:

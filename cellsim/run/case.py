@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -12,7 +13,7 @@ import numpy as np
 from cellsim.base import V_LITHIUM, InputError
 from cellsim.cell.geometry import Cell, Separator
 from cellsim.cell.kinetics import LAWS, ButlerVolmer, Electrode, Kinetics, Resistance
-from cellsim.cell.protocol import Protocol, Step, StopConditions
+from cellsim.cell.protocol import LISTED, Protocol, Step, StopConditions, numbered, ramp, with_jumps
 from cellsim.electrolyte.set_file import load_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import file_hash, text_hash
@@ -62,12 +63,37 @@ def read_protocol(top: Table, cell: Cell, inputs: dict[str, str]) -> Protocol:
         With one sentence: file, key or row, value, what is allowed.
     """
     with top.located():
-        return Protocol(tuple(_step(entry, cell, inputs) for entry in top.tables("step")))
+        return Protocol(tuple(_steps(top.tables("step"), cell, inputs)))
+
+
+MOST_REPEATED = 10_000
+"""Steps that a case may come to with its repeats written out."""
+
+
+def _steps(tables: list[Table], cell: Cell, inputs: dict[str, str]) -> list[Step]:
+    """Steps in order, groups that repeat written out."""
+    steps: list[Step] = []
+    for table in tables:
+        if "repeat" not in table:
+            steps.append(_step(table, cell, inputs))
+            continue
+        table.only("repeat", "step")
+        times = table.integer("repeat", least=1)
+        group = _steps(table.tables("step"), cell, inputs)
+        if not group:
+            raise table.error("repeat", "has no [[step.step]] below it that it could repeat")
+        if len(steps) + times * len(group) > MOST_REPEATED:
+            raise table.error("repeat", f"makes more than {MOST_REPEATED} steps; take fewer")
+        steps += times * group
+    return steps
 
 
 def _step(table: Table, cell: Cell, inputs: dict[str, str]) -> Step:
-    if table.exactly_one("hold", "follow") == "follow":
-        return _follow(table, cell, inputs)
+    match table.exactly_one("hold", "ramp", "follow"):
+        case "follow":
+            return _follow(table, cell, inputs)
+        case "ramp":
+            return _ramp(table, cell)
     table.only("hold", "value", "duration", "stop")
     hold = table.choice("hold", ["voltage", "current", "rest"])
     if hold == "rest" and "value" in table:
@@ -78,41 +104,71 @@ def _step(table: Table, cell: Cell, inputs: dict[str, str]) -> Step:
     if hold != "rest":
         value = table.quantity("value", "V") if drive == "voltage" else _current(table, cell.area)
     return Step(
-        drive, np.array([value]), duration, stop=_stop(table, drive), label=hold if hold == "rest" else f"hold {hold}"
+        drive,
+        np.array([value]),
+        duration,
+        stop=_stop(table, drive, cell.area),
+        label=hold if hold == "rest" else f"hold {hold}",
     )
 
 
 def _current(table: Table, area: float | None) -> float:
     """A current density, or a total current divided by the area [A/m^2]."""
-    value = table.data.get("value")
+    return _per_area(table, "value", "A/m^2", "A", area)
+
+
+def _per_area(table: Table, key: str, unit: str, total_unit: str, area: float | None) -> float:
+    """A quantity per electrode area in `unit`, or one of the whole cell in `total_unit` divided by the area."""
+    value = table.data.get(key)
     try:
-        return table.quantity("value", "A/m^2")
+        return table.quantity(key, unit)
     except InputError as error:
         if not isinstance(value, str):
             raise
         try:
-            total = table.quantity("value", "A")
+            total = table.quantity(key, total_unit)
         except InputError:
             raise error from None
-    return total / per_area(area, f"{table.where('value')} = {value!r}")
+    return total / per_area(area, f"{table.where(key)} = {value!r}")
 
 
-def _stop(table: Table, drive: Drive) -> StopConditions:
+def _ramp(table: Table, cell: Cell) -> Step:
+    table.only("ramp", "from", "to", "rate", "stop")
+    drive = cast(Drive, table.choice("ramp", ["voltage", "current"]))
+    unit, total = ("V", None) if drive == "voltage" else ("A/m^2", "A")
+    begin, end, rate = (
+        table.quantity(key, per) if total is None else _per_area(table, key, per, total + more, cell.area)
+        for key, per, more in (("from", unit, ""), ("to", unit, ""), ("rate", f"{unit}/s", "/s"))
+    )
+    if rate <= 0:
+        raise table.error("rate", "must be positive, also for a sweep downwards")
+    if begin == end:
+        raise table.error("to", "is where the ramp begins; hold that value instead")
+    return ramp(drive, begin, end, rate, _stop(table, drive, cell.area))
+
+
+def _stop(table: Table, drive: Drive, area: float | None) -> StopConditions:
     stop = table.table("stop", {})
     units = {"current_below": "", "current_rate_below": "A/m^2/s", "c_below": "mol/m^3", "c_above": "mol/m^3"}
     limits = {"voltage_above": "V", "voltage_below": "V"}
-    stop.only(*units, *limits)
+    per_area = {"current_density_below": ("A/m^2", "A"), "charge_above": ("C/m^2", "C")}
+    stop.only(*units, *limits, *per_area)
     for key in stop:
         if drive == "current" and key.startswith("current"):
             raise stop.error(key, "has no place in a step whose current is imposed")
         if drive == "voltage" and key in limits:
             raise stop.error(key, "has no place in a step whose voltage is imposed")
     given = {key: stop.quantity(key, unit, None, above=0) for key, unit in units.items()}
-    return StopConditions(**given, **{key: stop.quantity(key, unit, None) for key, unit in limits.items()})
+    given |= {key: stop.quantity(key, unit, None) for key, unit in limits.items()}
+    for key, (unit, total) in per_area.items():
+        if key in stop and (value := _per_area(stop, key, unit, total, area)) <= 0:
+            raise stop.error(key, "must be positive; it is compared with the magnitude")
+        given[key] = value if key in stop else None
+    return StopConditions(**given)
 
 
 def _follow(table: Table, cell: Cell, inputs: dict[str, str]) -> Step:
-    table.only("follow", "file", "time", "value", "duration", "other", "stop")
+    table.only("follow", "file", "time", "value", "between", "duration", "other", "stop")
     drive = cast(Drive, table.choice("follow", ["current", "voltage"]))
     data, clock = read_table(named_file(table, inputs)), read_column(table, "time")
     time, value = read_drive(
@@ -128,7 +184,10 @@ def _follow(table: Table, cell: Cell, inputs: dict[str, str]) -> Step:
     if duration > end * (1 + 1e-9):
         raise table.error("duration", f"is longer than its table, which ends after {end:.6g} s")
     began = first_time(data, clock, field=table.where("time.unit"))
-    return Step(drive, value, duration, time, _stop(table, drive), other, f"follow {drive}", began)
+    if end == 0:
+        raise table.error("file", "has all its rows at one time")
+    time, value = with_jumps(time, value, held=table.choice("between", ["linear", "hold"], "linear") == "hold")
+    return Step(drive, value, duration, time, _stop(table, drive, cell.area), other, f"follow {drive}", began)
 
 
 @dataclass(frozen=True)
@@ -429,6 +488,8 @@ STOP_UNITS = {
     "c_above": "mol/m^3",
     "voltage_above": "V",
     "voltage_below": "V",
+    "current_density_below": "A/m^2",
+    "charge_above": "C/m^2",
 }
 
 
@@ -476,16 +537,31 @@ def describe(case: Case) -> list[str]:
         f"salt          c = {case.c0 / 1e3:.4g} mol/L, m = {float(transport.m(case.c0)):.4g} mol/kg, "
         f"r = {float(transport.r(case.c0)):.4g}; solvent motion: {transport.solvent_motion}",
         f"electrodes    positive: {cell.positive.describe()}; negative: {cell.negative.describe()}",
-        *(f"step {k}        {_step_words(step)}" for k, step in enumerate(case.protocol.steps, 1)),
+        *_step_lines(case.protocol.steps),
         *(f"measured      {data.kind}: {data.label}" for data in case.measured),
         f"solver        {choose_solver(case.solver.name, transport)}, {case.solver.cells} cells, "
         f"rtol {case.solver.rtol:g}",
     ]
 
 
+def _step_lines(steps: Sequence[Step]) -> list[str]:
+    """One line per step, or, of many, one per kind of step with the numbers of all that are alike."""
+    words = [_step_words(step) for step in steps]
+    if len(steps) <= LISTED:
+        return [f"step {k}        {text}" for k, text in enumerate(words, 1)]
+    numbers: dict[str, list[int]] = {}
+    for k, text in enumerate(words, 1):
+        numbers.setdefault(text, []).append(k)
+    lines = [f"steps         {len(steps)} in all, {len(numbers)} different"]
+    lines += [f"{numbered(k):<13} {text}" for text, k in islice(numbers.items(), LISTED)]
+    return lines + ([f"              and {len(numbers) - LISTED} more kinds"] if len(numbers) > LISTED else [])
+
+
 def _step_words(step: Step) -> str:
     unit = "V" if step.drive == "voltage" else "A/m^2"
-    if step.time is not None:
+    if step.label.startswith("ramp"):
+        text = f"ramp from {step.value[0]:.4g} to {step.value[-1]:.4g} {unit}"
+    elif step.time is not None:
         text = f"follow a {step.drive} of {step.value.min():.4g} to {step.value.max():.4g} {unit}"
         text += f", {step.value.size} points"
         if step.began:

@@ -48,6 +48,7 @@ from cellsim.solvers.kernels import (
     interp,
     judge,
     locate,
+    passed,
     salt_flux,
     salt_flux_slope,
     slope,
@@ -220,7 +221,7 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
             d_0, d_L = cells(par, ops, s + dt * ds, after)
             rate_of_i = (close(par, tab, t + dt, resistance_of(par, ops, tab, after), d_0, d_L)[0] - i) / dt
     c[0], c[m] = min(c[0], c_0) if c_0 < c[1] else max(c[0], c_0), min(c[m], c_L) if c_L < c[m - 1] else max(c[m], c_L)
-    judge(par, tab, i, V, rate_of_i, c, c_0, c_L, g)
+    judge(par, tab, i, V, rate_of_i, passed(par, s, m), c, c_0, c_L, g)
 
 
 @compiled

@@ -526,7 +526,7 @@ class CompiledRun(Integration):
         """As :meth:`Integration.over`."""
         grid, run = self.grid, self.run
         dense, n = isinstance(grid, Spectral), state.size
-        data = grid.data(step, t_start, events)
+        data = self.watching(step, t_start, events)
         asked = _looked_at(t_start, wanted, edges)
         numbers, D, states = np.zeros(NUMBERS), np.zeros((MOST_ORDER + 3, n)), np.empty((asked.size + 1, n))
         J, lu = (np.empty((n, n)), np.empty((n, n))) if dense else (np.empty((3, n - 1)), np.empty((1, 1)))

@@ -22,11 +22,11 @@ M, Q, FINE, C_INIT, RATE, SLOPE, FACTOR, R_SCALE, K_T, VOLTAGE, T_START = range(
 TAB_START, TAB_PER_PITCH, TAB_N = range(11, 14)
 DRIVE, DRIVE_N, R_POS, R_POS_N, R_NEG, R_NEG_N = range(14, 20)
 BV_POS, BV_POS_ETA_N, BV_NEG, BV_NEG_ETA_N, U_MAX, EVENTS, EVENTS_N = range(20, 27)
-CHARGE, DIFFUSED = 27, 28
+CHARGE, DIFFUSED, CHARGE_START = 27, 28, 29
 HEADER = 32
 
 # event codes
-C_MIN, C_MAX, CURRENT, CURRENT_RATE, WALL_MIN, WALL_MAX, V_ABOVE, V_BELOW = range(8)
+C_MIN, C_MAX, CURRENT, CURRENT_RATE, WALL_MIN, WALL_MAX, V_ABOVE, V_BELOW, CHARGE_ABOVE = range(9)
 
 D, MIGRATION, RESISTIVITY, POTENTIAL = range(4)
 
@@ -275,7 +275,7 @@ def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def judge(par, tab, i, V, rate_of_i, c, c_0, c_L, g):  # type: ignore[no-untyped-def]
+def judge(par, tab, i, V, rate_of_i, charge, c, c_0, c_L, g):  # type: ignore[no-untyped-def]
     """The events of a run, each positive while all is well."""
     offset = int(par[EVENTS])
     low, high = c[0], c[0]
@@ -297,8 +297,16 @@ def judge(par, tab, i, V, rate_of_i, c, c_0, c_L, g):  # type: ignore[no-untyped
             g[e] = (level - max(c_0, c_L)) / size
         elif code == V_ABOVE:
             g[e] = (level - V) / size
-        else:
+        elif code == V_BELOW:
             g[e] = (V - level) / size
+        else:
+            g[e] = (level - abs(charge)) / size
+
+
+@compiled
+def passed(par, s, m):  # type: ignore[no-untyped-def]
+    """Charge passed since the step began, of a state of `m` unknowns and perhaps the charge [C/m^2]."""
+    return (s[m] - par[CHARGE_START]) / par[CHARGE] if s.size > m else 0.0
 
 
 @compiled
@@ -312,7 +320,7 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
     for e in range(int(par[EVENTS_N])):
         extremes_only &= par[int(par[EVENTS]) + 3 * e] <= C_MAX
     if extremes_only:
-        judge(par, tab, 0.0, 0.0, 0.0, c, c[0], c[q - 1], g)
+        judge(par, tab, 0.0, 0.0, 0.0, 0.0, c, c[0], c[q - 1], g)
         return
     places(par, c, u)
     i, V, _a, _b, _c = close(par, tab, t, resistance_of(par, ops, tab, u), c[0], c[q - 1])
@@ -327,7 +335,7 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
             places(par, after, u)
             later = close(par, tab, t + dt, resistance_of(par, ops, tab, u), after[0], after[q - 1])[0]
             rate_of_i = (later - i) / dt
-    judge(par, tab, i, V, rate_of_i, c, c[0], c[q - 1], g)
+    judge(par, tab, i, V, rate_of_i, passed(par, s, int(par[M])), c, c[0], c[q - 1], g)
 
 
 @compiled

@@ -259,7 +259,7 @@ def _march_step(
     first = stepper.snapshot(t_start)
     passed = _Charge(t_start, first.i, run.charge[-1] if run.charge else 0.0)
     run.add(_stamp(first, t_start if index == 0 else np.nextafter(t_start, np.inf)), index, passed.total)
-    stop = dict(_stop_conditions(step, first, stepper))
+    stop = dict(_stop_conditions(step, first, stepper, passed))
     met = [name for name, condition in stop.items() if name != "current_rate_below" and condition(first) <= 0]
     if met:
         return met[0]
@@ -397,8 +397,16 @@ def explain(name: str, s: CellState, index: int) -> tuple[str, str]:
     )
 
 
-def _stop_conditions(step: Step, first: CellState, stepper: Stepper) -> Iterator[tuple[str, Condition]]:
+def _stop_conditions(
+    step: Step, first: CellState, stepper: Stepper, passed: _Charge
+) -> Iterator[tuple[str, Condition]]:
     given = step.stop.given
+    if "current_density_below" in given:
+        i_below = given["current_density_below"]
+        yield "current_density_below", lambda s: abs(s.i) - i_below
+    if "charge_above" in given:
+        charge, before = given["charge_above"], passed.total
+        yield "charge_above", lambda s: charge - abs(passed.at(s.time) - before)
     if "current_below" in given and first.i != 0:
         level = given["current_below"] * abs(first.i)
         yield "current_below", lambda s: abs(s.i) - level

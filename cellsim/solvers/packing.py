@@ -134,8 +134,8 @@ def _make(transport: TransportSet, c_low: float, c_high: float, tolerance: float
         scale = np.maximum(np.abs(exact), 1e-6 * np.max(np.abs(exact), axis=1, keepdims=True) + 1e-300)
         scale[W_ROW] = 1.0
         miss = np.abs(cubics @ (0.5 ** np.arange(4)) - exact) / scale
-        # Where the range ends the values are held, a corner that fell into one interval and called for most nodes of all:
-        # 8192 for 2048, although a run stays inside, or passes through that interval, 0.1 % of c wide, at once.
+        # Where the range ends the values are held: a corner in one interval that called for most nodes of all, 8192 in
+        # place of 2048, although a run stays inside, or passes through that interval, 0.4 % of c wide, at once.
         inside = np.all(np.abs(middle - np.log(np.clip(transport.c_range, 1e-300, None))[:, None]) > pitch, axis=0)
         error, mean_error = float(miss.max()), float(miss[:, inside].mean(axis=1).max())
         if mean_error <= tolerance or intervals >= MOST:

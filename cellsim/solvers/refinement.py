@@ -72,6 +72,8 @@ _STOPS = {
     "c_above": kernels.WALL_MAX,
     "voltage_above": kernels.V_ABOVE,
     "voltage_below": kernels.V_BELOW,
+    "current_density_below": kernels.CURRENT,
+    "charge_above": kernels.CHARGE_ABOVE,
 }
 
 
@@ -279,7 +281,7 @@ class Integration:
         self.grid, self.protocol, self.times = grid, protocol, times
         self.limits, self.options, self.progress = limits, options, progress
         self.run = Trajectory(grid, options)
-        self.change, self.tolerances = 1.0, (LEAST_RTOL, 1.0, options.rtol)
+        self.change, self.tolerances, self.charge_start = 1.0, (LEAST_RTOL, 1.0, options.rtol), 0.0
 
     def over(
         self,
@@ -336,13 +338,20 @@ class Integration:
         stamp = t_start if index == 0 else float(np.nextafter(t_start, np.inf))
         run.add(index, np.array([stamp]), state[None], first)
         events = self._events(step, float(first.i[0]))
-        met = self._met(t_start, state, grid.data(step, t_start, events), events)
+        self.charge_start = float(state[-1])
+        met = self._met(t_start, state, self.watching(step, t_start, events), events)
         if met:
             return state, stamp, met
         self._set_tolerance(step, float(first.extremes[0, 1] - first.extremes[0, 0]))
         # a followed table has kinks, and an order above one across a kink costs more than a fresh start at each
         wanted, edges = moments(step, t_start, self.times, self.options.rtol)
         return self.over(index, step, t_start, state, events, wanted, edges)
+
+    def watching(self, step: Step, t_start: float, events: tuple[Event, ...]) -> Any:
+        """What the kernels read where events are watched, the charge from which a step counts its own with it."""
+        data = self.grid.data(step, t_start, events)
+        data[0][kernels.CHARGE_START] = self.charge_start
+        return data
 
     def judge(self, times: Array, observed: Observed, step: Step, t_start: float, ended_by: str) -> None:
         """Note how well these states of a step, the last of them at its end where something ended it, are resolved."""

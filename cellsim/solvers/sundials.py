@@ -105,7 +105,7 @@ class CvodeRun(Integration):
                     observed = self.grid.observe(times, states, data)
                     if self._clear(observed):
                         return times[1:], states[1:], observed.subset(slice(1, None)), "duration"
-        watched = self.grid.data(step, t_start, events)
+        watched = self.watching(step, t_start, events)
         times, states, flag, message = self._solve(tspan, state, watched, events)
         observed = self.grid.observe(times, states, watched)
         ended_by = "duration"

@@ -130,6 +130,15 @@ def _case(block: Block, folder: Path) -> None:
     assert "done" in done(f"cellsim run {folder}/case.toml -o {folder}/whole_case --solver sundials --no-figures")
 
 
+def _protocol(block: Block, folder: Path) -> None:
+    _table(folder / "staircase.csv", "t (s),i (A/m^2)", [[0, 1], [600, 1], [600, -1], [1200, 0], [1800, 0]])
+    (folder / "protocol.toml").write_text(block.text)
+    case = load_case(folder / "protocol.toml")
+    assert len(case.protocol.steps) == 42 and case.protocol.steps[-1].duration == 1800
+    assert "done" in done(f"cellsim run {folder}/protocol.toml -o {folder}/whole_protocol --no-figures")
+    assert "steps 2, 4, ... 40 (20)" in done(f"cellsim plan {folder}/protocol.toml")
+
+
 def _set(block: Block, folder: Path) -> None:
     (folder / "set.toml").write_text(block.text)
     assert load_set(folder / "set.toml").kappa(1000.0) > 0
@@ -202,6 +211,7 @@ def _own_file(block: Block, folder: Path) -> None:
 
 TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/schema.md", 'title = "PEO-LiTFSI, 0.3 V, 90 degC"'): _case,
+    ("docs/schema.md", 'title = "ramp, cycles, staircase"'): _protocol,
     ("docs/schema.md", 'name = "my_set"'): _set,
     ("docs/schema.md", "[covariance]"): _covariance,
     ("docs/sets.md", "[kappa]"): _kappa,

@@ -86,7 +86,7 @@ class Run:
 
 
 def run_all() -> dict[str, Run]:
-    """The three sets and the trial pair through the experiment; milliseconds each but for RS volume, whose volumes vary."""
+    """The three sets and the trial pair through the experiment; milliseconds each, RS volume two seconds."""
     runs = {name: _run(name, load_case(CASES / f"{name}.toml")) for name in SETS}
     for name in TRIAL:
         case = runs[name.removeprefix("trial_")].case

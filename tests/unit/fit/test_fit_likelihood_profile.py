@@ -150,8 +150,8 @@ def test_refits_that_stop_short_are_made_again(monkeypatch, excess):
     found = estimate(linear(A, TRUTH, sd=0.1), starts=1)
     honest, seen = module._refit, []
 
-    def lost(fit, k, fixed, guess, also=()):
-        refit = honest(fit, k, fixed, guess, also)
+    def lost(fit, k, fixed, guess, also=(), **most):
+        refit = honest(fit, k, fixed, guess, also, **most)
         if fixed in seen:
             return refit
         seen.append(fixed)
@@ -168,5 +168,5 @@ def test_refits_that_stop_short_are_made_again(monkeypatch, excess):
 def test_a_search_that_does_not_end_is_no_profile(monkeypatch):
     found = estimate(linear(A, TRUTH, sd=0.1), starts=1)
     honest = module._refit
-    monkeypatch.setattr(module, "_refit", lambda *arguments: replace(honest(*arguments), ended=False))
+    monkeypatch.setattr(module, "_refit", lambda *arguments, **most: replace(honest(*arguments, **most), ended=False))
     assert not profile(found, "p0").checked

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellsim.base import V_LITHIUM
-from cellsim.run.case import Case, load_case, parse_case
+from cellsim.base import V_LITHIUM, InputError
+from cellsim.model.plan import plan
+from cellsim.run.case import Case, describe, load_case, parse_case
 from cellsim.solvers.march import Options
 
 MINIMAL = """
@@ -219,3 +220,70 @@ def test_clamp_admits_an_initial_state_outside_the_range(tmp_path: Path) -> None
 
 def test_a_case_can_be_read_from_text() -> None:
     assert parse_case(MINIMAL, "somewhere.toml").title == "somewhere"
+
+
+CYCLE = """
+[[step]]
+repeat = 20
+
+[[step.step]]
+hold = "current"
+value = "0.05 mA"
+duration = "2 h"
+stop = { charge_above = "0.05 mA h", current_density_below = "1 uA" }
+
+[[step.step]]
+ramp = "voltage"
+from = "0.1 V"
+to = "-0.1 V"
+rate = "1 mV/s"
+"""
+
+
+def test_a_group_of_steps_repeats(tmp_path: Path) -> None:
+    cycle = CYCLE.replace(', current_density_below = "1 uA"', "")
+    text = MINIMAL[: MINIMAL.index("[[step]]")].replace("[cell]", '[cell]\narea = "1 cm^2"') + cycle
+    case = read(tmp_path, text)
+    steps = case.protocol.steps
+    assert len(steps) == 40 and steps[0] is steps[38] and steps[1] is steps[39]
+    assert steps[0].at(0) == pytest.approx(0.5, rel=1e-12)
+    assert steps[0].stop.charge_above == pytest.approx(0.05e-3 * 3600 / 1e-4, rel=1e-12)
+    assert steps[1].duration == pytest.approx(200.0, rel=1e-12) and steps[1].at(150) == pytest.approx(-0.05, rel=1e-12)
+    words = describe(case)
+    assert len(words) < 12 and any(line.startswith("steps 1, 3, ... 39 (20) hold 0.5 A/m^2") for line in words)
+    told = plan(case.cell, case.transport, case.protocol, case.c0).lines()
+    assert len(told) < 70
+    assert any("steps 2, 4, ... 40 (20): ramp voltage, 0.1 to -0.1 V at -0.001 V/s" in line for line in told)
+    assert any(line.split()[:5] == ["V", "at", "the", "start", "0.1"] for line in told)
+
+
+def test_a_followed_table_may_jump_and_may_hold(folder: Path) -> None:
+    (folder / "steps.csv").write_text("t (s),i (A/m^2)\n0,1\n10,1\n10,2\n20,2\n")
+    follow = '[[step]]\nfollow = "current"\nfile = "steps.csv"\ntime = "t (s)"\nvalue = "i (A/m^2)"\n'
+    head = MINIMAL[: MINIMAL.index("[[step]]")]
+    (step,) = read(folder, head + follow).protocol.steps
+    assert (step.at(9.9), step.at(10.0), step.at(15.0)) == (1.0, 2.0, 2.0) and step.duration == 20.0
+    (folder / "steps.csv").write_text("t (s),i (A/m^2)\n0,1\n10,3\n20,2\n")
+    (step,) = read(folder, head + follow + 'between = "hold"\n').protocol.steps
+    assert (step.at(9.9), step.at(10.0), step.at(19.9), step.at(20.0)) == (1.0, 3.0, 3.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("repeat = 20", "repeat = 0", "step[0].repeat"),
+        ("repeat = 20", "repeat = 6000", "more than 10000 steps"),
+        ('rate = "1 mV/s"', 'rate = "-1 mV/s"', "rate = '-1 mV/s' must be positive"),
+        ('to = "-0.1 V"', 'to = "0.1 V"', "to = '0.1 V' is where the ramp begins"),
+        ('rate = "1 mV/s"', 'rate = "1 mV"', "step[0].step[1].rate"),
+        ('charge_above = "0.05 mA h"', 'charge_above = "-1 C/m^2"', "charge_above"),
+        ("", "", "has no place in a step whose current is imposed"),
+    ],
+)
+def test_repeats_and_ramps_are_refused_in_a_sentence(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    text = MINIMAL[: MINIMAL.index("[[step]]")].replace("[cell]", '[cell]\narea = "1 cm^2"') + CYCLE
+    if old:
+        text = text.replace(old, new).replace(', current_density_below = "1 uA"', "")
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, text)
+    assert expected in str(caught.value)

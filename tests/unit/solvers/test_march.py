@@ -8,7 +8,7 @@ import pytest
 import cellsim
 from cellsim import Cell, Electrode, Options, Protocol, Resistance, StopConditions, TransportSet
 from cellsim.base import ConvergenceError, F, InputError
-from cellsim.cell.protocol import Step, hold_current, hold_voltage, rest
+from cellsim.cell.protocol import Step, hold_current, hold_voltage, ramp, rest, with_jumps
 from cellsim.solvers.fipy import FipyStepper
 from cellsim.solvers.march import spatial_doubt
 
@@ -329,3 +329,77 @@ def test_interface_shift_does_not_depend_on_output_times(solver):
     many = run(hold_voltage(0.05, 100.0), cell=THIN, transport=FAST_SET, solver=solver, times=np.linspace(0, 100, 51))
     assert few["interface_shift"][-1] == pytest.approx(many["interface_shift"][-1], rel=1e-9)
     assert few["interface_shift"][-1] == pytest.approx(-1.72e-6, rel=3e-3)
+
+
+EVERY = pytest.mark.parametrize("solver", ["sundials", "fipy", pytest.param("material", marks=pytest.mark.slow)])
+STILL = TransportSet.constant(kappa=1.0, D=1e-10, t_plus=0.3)  # no salt volume: the closed forms are exact
+FINE, THICK = Options(cells=120, rtol=1e-5), Cell(1e-3, 298.15)  # a half space for the first minute
+
+
+def face(t, jumps):
+    """c at the positive face less c0 in a half space, for the current that jumps by each of (time, A/m^2)."""
+    M = float(STILL.migration(1000.0))
+    return sum(2 * M * i * np.sqrt(np.maximum(t - at, 0) / (np.pi * 1e-10)) for at, i in jumps)
+
+
+@EVERY
+def test_a_ramp_of_the_current_moves_the_face_as_the_integral_of_steps(solver):
+    """i = a t: 2 M a integral of sqrt((t - s)/(pi D)) ds = (4/3) M a t^1.5/sqrt(pi D). Measured: 2e-5 to 1e-3."""
+    s = run(
+        ramp("current", 0.0, 2.0, 0.05), transport=STILL, cell=THICK, times=[10.0, 40.0], solver=solver, options=FINE
+    )
+    t = s["time"][[1, 2]]
+    exact = 4 / 3 * float(STILL.migration(1000.0)) * 0.05 * t**1.5 / np.sqrt(np.pi * 1e-10)
+    np.testing.assert_allclose(s["c_face"][[1, 2], 0] - 1000.0, exact, rtol=3e-3)
+    assert s["i"][-1] == pytest.approx(2.0, rel=1e-12)
+
+
+@EVERY
+@pytest.mark.parametrize("held", [True, False])
+def test_a_followed_table_that_jumps(solver, held):
+    """Held values, and two rows at one time, are the same staircase: the sum of the responses to its jumps."""
+    table = ([0.0, 10.0, 20.0, 30.0], [2.0, -1.0, 3.0, 3.0])
+    if not held:
+        table = ([0.0, 10.0, 10.0, 20.0, 20.0, 30.0], [2.0, 2.0, -1.0, -1.0, 3.0, 3.0])
+    time, value = with_jumps(np.array(table[0]), np.array(table[1]), held=held)
+    step = Step("current", value, 30.0, time)
+    s = run(step, transport=STILL, cell=THICK, times=[9.0, 19.0, 29.0], solver=solver, options=FINE)
+    at = np.searchsorted(s["time"], [9.0, 19.0, 29.0])
+    np.testing.assert_allclose(s["i"][at], [2.0, -1.0, 3.0], rtol=1e-9)
+    exact = face(s["time"][at], [(0.0, 2.0), (10.0, -3.0), (20.0, 4.0)])
+    np.testing.assert_allclose(s["c_face"][at, 0] - 1000.0, exact, rtol=0, atol=5e-3 * np.max(np.abs(exact)))
+    # 20 - 10 + 30 C/m^2 have passed
+    assert s["interface_shift"][-1] == pytest.approx(-40.0 * CELL.V_metal / F, rel=1e-5)
+
+
+def test_jumps_are_short_lines_and_the_first_row_has_nothing_to_jump_from():
+    time, value = with_jumps(np.array([0.0, 0.0, 5.0, 5.0, 5.0, 8.0]), np.array([9.0, 1.0, 2.0, 7.0, 3.0, 4.0]))
+    assert np.all(np.diff(time) > 0)
+    np.testing.assert_allclose(time, [0.0, 5.0, 5.0, 8.0], rtol=2e-6)
+    assert list(value) == [1.0, 2.0, 3.0, 4.0] and time[1] == pytest.approx(5.0 - 5e-6, rel=1e-12)
+
+
+@EVERY
+def test_a_step_ends_on_the_charge_passed_within_it(solver):
+    """At 2 A/m^2 30 C/m^2 have passed after 15 s; a second step counts its own charge, whatever its sign."""
+    stop = StopConditions(charge_above=30.0)
+    s = run(hold_current(2.0, 50.0, stop), hold_current(-3.0, 50.0, stop), hold_voltage(0.02, 500.0, stop),
+            solver=solver, times=np.linspace(0, 30, 61))  # fmt: skip
+    assert [entry["ended_by"] for entry in s.log] == ["charge_above"] * 3
+    assert [e["t_end"] - e["t_start"] for e in s.log[:2]] == pytest.approx([15.0, 10.0], rel=1e-5)
+    last = s["step"] == 2
+    assert np.trapezoid(s["i"][last], s["time"][last]) == pytest.approx(30.0, rel=3e-3)
+    assert s["interface_shift"][-1] == pytest.approx(-30.0 * CELL.V_metal / F, rel=2e-4)
+
+
+@EVERY
+def test_a_step_ends_on_its_current_density(solver):
+    s = run(hold_voltage(0.02, 500.0, StopConditions(current_density_below=6.4)), solver=solver)
+    assert s.log[0]["ended_by"] == "current_density_below" and s["i"][0] > 6.4
+    assert s["i"][-1] == pytest.approx(6.4, rel=1e-4)
+
+
+@pytest.mark.parametrize("bad", [{"begin": 1.0, "end": 1.0, "rate": 1.0}, {"begin": 0.0, "end": 1.0, "rate": -1.0}])
+def test_a_ramp_that_goes_nowhere_is_refused(bad):
+    with pytest.raises(InputError, match="ramp voltage"):
+        ramp("voltage", **bad)
