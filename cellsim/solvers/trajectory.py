@@ -112,7 +112,7 @@ class LazyArrays(Mapping[str, Array]):
             elif name in PARTS:
                 self._arrays |= self._voltage()
             else:
-                self._derive()
+                self._arrays = derive(self._columns, self._cell, self._transport, name) | self._arrays
         return self._arrays[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -147,13 +147,14 @@ class LazyArrays(Mapping[str, Array]):
         parts = self._parts()
         return {"V": parts.sum(axis=1)} | {name: parts[:, k] for k, name in enumerate(PARTS[1:])}
 
-    def _derive(self) -> None:
+    @cached_property
+    def _columns(self) -> Columns:
         fields, clamped, i = self.fields, self._transport.with_extrapolation("clamp"), self._arrays["i"]
         factor = self._cell.separator.transport_factor
         D, M = factor * clamped.D(fields.c_face), clamped.migration(fields.c_face)
         N_salt = equations.salt_flux(D, M, fields.slope, i[:, None])
         N_salt[:, [0, -1]] = 0.0  # no anion crosses an interface
-        columns = Columns(
+        return Columns(
             time=self.coordinates["time"],
             step=self._arrays["step"],
             i=i,
@@ -165,7 +166,6 @@ class LazyArrays(Mapping[str, Array]):
             N_0=equations.solvent_flux(N_salt, clamped.volume_ratio(fields.c_face)),
             charge=self._charge,
         )
-        self._arrays = derive(columns, self._cell, self._transport) | self._arrays
 
 
 class LazyCoordinates(Mapping[str, Array]):
