@@ -129,6 +129,7 @@ def factorise(lu, pivots):  # type: ignore[no-untyped-def]
 
 @compiled
 def substitute(lu, pivots, x):  # type: ignore[no-untyped-def]
+    """Solve with the factors of :func:`factorise`, in place."""
     n = pivots.size
     for k in range(n):
         at = pivots[k]
@@ -182,6 +183,7 @@ def interpolate(D, order, x, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def norm(x, inverse):  # type: ignore[no-untyped-def]
+    """Root of the mean square of x over its tolerances, of which the inverses are given."""
     total = 0.0
     for p in range(x.size):
         e = x[p] * inverse[p]
