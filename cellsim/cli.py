@@ -79,7 +79,9 @@ def plan(case: Path) -> None:
 @main.command()
 @click.argument("case", type=FILE)
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="The run folder; default runs/<name of the case>.")
-@click.option("--solver", metavar="NAME", help="Instead of the solver the case names: auto, fipy, material, sundials.")
+@click.option(
+    "--solver", metavar="NAME", help="Instead of the solver the case names: auto, compiled, fipy, material, sundials."
+)
 @click.option("--no-figures", is_flag=True, help="Leave the figures and the report out.")
 @click.option(
     "--bands",

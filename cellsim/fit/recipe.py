@@ -413,7 +413,7 @@ def _experiment(table: Table, case: Case, name: str, nuisances: Sequence[Nuisanc
 
 def _solver(table: Table, case: Case) -> str:
     fallback = "material" if case.transport.volumes.varies else "sundials"
-    return table.choice("solver", ["sundials", "material", "fipy"], fallback)
+    return table.choice("solver", ["sundials", "compiled", "material", "fipy"], fallback)
 
 
 def _data_tables(table: Table) -> list[Table]:

@@ -218,7 +218,7 @@ class SolverChoice:
 
     Parameters
     ----------
-    name : {"auto", "fipy", "material", "sundials"}
+    name : {"auto", "compiled", "fipy", "material", "sundials"}
         The solver; "auto" picks one.
     cells : int
         Number of cells of the grid.

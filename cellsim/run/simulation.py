@@ -61,7 +61,7 @@ def simulate(
         Initial, uniform salt concentration [mol/m^3].
     times : array_like, shape (n,), optional
         Times at which the result is wanted [s]; default :func:`output_times`. Starts and ends of steps are always kept.
-    solver : {"auto", "fipy", "material", "sundials"}
+    solver : {"auto", "compiled", "fipy", "material", "sundials"}
         "auto": sundials, or material where the partial molar volumes vary with concentration.
     options : Options, optional
         Grid and tolerances.

@@ -118,7 +118,7 @@ class Options:
     max_steps : int
         Time steps after which the run ends as not converged.
     unknowns : int, optional
-        Unknowns of the sundials solver, which otherwise chooses and refines them itself; `cells` is its output grid.
+        Unknowns of sundials and compiled, which otherwise choose and refine them; `cells` is their output grid.
     """
 
     cells: int = 160

@@ -293,8 +293,8 @@ class Columns:
         return Columns(**pieces)
 
 
-def derive(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, Array]:
-    """Every variable of docs/schema.md section 3, by name.
+def derive(columns: Columns, cell: Cell, transport: TransportSet, name: str | None = None) -> dict[str, Array]:
+    """Every variable of docs/schema.md section 3, by name, or one of them with those that come along.
 
     Parameters
     ----------
@@ -304,6 +304,8 @@ def derive(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, A
         Geometry and electrodes.
     transport : TransportSet
         Properties.
+    name : str, optional
+        Only this one: a fit to velocities has no use for the potential, which takes ten times as long.
 
     Returns
     -------
@@ -316,11 +318,11 @@ def derive(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, A
     # piece by piece: evaluating a set leaves dozens of temporary arrays, which for all states at once are most of a run
     for begin in range(0, states, AT_ONCE):
         piece = slice(begin, begin + AT_ONCE)
-        for name, values in _derive(columns.subset(piece), cell, transport).items():
-            axis = VARIABLES[name][0].index("time")
-            if name not in arrays:
-                arrays[name] = np.empty((*values.shape[:axis], states, *values.shape[axis + 1 :]), values.dtype)
-            arrays[name][(slice(None),) * axis + (piece,)] = values
+        for each, values in _derive(columns.subset(piece), cell, transport, name).items():
+            axis = VARIABLES[each][0].index("time")
+            if each not in arrays:
+                arrays[each] = np.empty((*values.shape[:axis], states, *values.shape[axis + 1 :]), values.dtype)
+            arrays[each][(slice(None),) * axis + (piece,)] = values
     return arrays
 
 
@@ -328,56 +330,85 @@ AT_ONCE = 256
 """States that are derived at a time."""
 
 
-def _derive(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, Array]:
-    clamped = transport.with_extrapolation("clamp")
-    porosity = cell.separator.porosity
-    i, c, c_face, parts = columns.i, columns.c, columns.c_face, columns.parts
-    faces, N_salt, N_0 = columns.faces, columns.N_salt, columns.N_0
-    wall, widths = c_face[:, [0, -1]], np.diff(faces, axis=1)
-    N_plus = equations.cation_flux(N_salt, i[:, None], clamped)
-    v_s = equations.interface_velocity(i, cell.V_metal, transport.z_plus)
+def _derive(columns: Columns, cell: Cell, transport: TransportSet, name: str | None) -> dict[str, Array]:
+    clamped, made = transport.with_extrapolation("clamp"), dict[str, Array]()
+    for names, group in GROUPS:
+        if name is None or name in names:
+            made |= group(columns, cell, clamped)
+    return {each: made[each] for each in VARIABLES if each in made}
+
+
+def _cell_and_profile(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, Array]:
+    faces, parts, c = columns.faces, columns.parts, columns.c
     assert columns.charge is not None
-    v_plus, v_minus, v_0 = (
-        _in_frames(N / (porosity * concentration), N_0 / (porosity * clamped.c_0(c_face)), v_s)
-        for N, concentration in (
-            (N_plus, transport.nu_plus * c_face),
-            (transport.nu_minus * N_salt, transport.nu_minus * c_face),
-            (N_0, clamped.c_0(c_face)),
-        )
-    )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        chi = clamped.chi(c)
     return {
         "step": columns.step,
-        "i": i,
+        "i": columns.i,
         "V": parts.sum(axis=1),
         "V_ohmic": parts[:, 0],
         "V_concentration": parts[:, 1],
         "V_positive": parts[:, 2],
         "V_negative": parts[:, 3],
         "c": c,
-        "m": clamped.m(c),
-        "r": clamped.r(c),
-        "phi": _potential(clamped, cell, c, wall, widths, i, parts),
-        "c_face": c_face,
-        "t_plus": clamped.t_plus(c),
-        "kappa": clamped.kappa(c),
-        "D": clamped.D(c),
-        "chi": chi,
-        "Ne": clamped.newman_number(c),
-        "N_plus": N_plus,
-        "N_minus": transport.nu_minus * N_salt,
-        "N_0": N_0,
-        "v_plus": v_plus,
-        "v_minus": v_minus,
-        "v_0": v_0,
-        "v_interface": v_s,
+        "c_face": columns.c_face,
+        "v_interface": equations.interface_velocity(columns.i, cell.V_metal, transport.z_plus),
         "interface_shift": equations.interface_velocity(columns.charge, cell.V_metal, transport.z_plus),
         "position": 0.5 * (faces[:, 1:] + faces[:, :-1]),
         "position_face": faces,
         "thickness": faces[:, -1],
-        "salt_inventory": porosity * np.sum(c * widths, axis=1),
+        "salt_inventory": cell.separator.porosity * np.sum(c * np.diff(faces, axis=1), axis=1),
     }
+
+
+def _properties(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, Array]:
+    c = columns.c
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chi = transport.chi(c)
+    return {
+        "m": transport.m(c),
+        "r": transport.r(c),
+        "t_plus": transport.t_plus(c),
+        "kappa": transport.kappa(c),
+        "D": transport.D(c),
+        "chi": chi,
+        "Ne": transport.newman_number(c),
+    }
+
+
+def _fluxes_and_velocities(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, Array]:
+    porosity, c_face = cell.separator.porosity, columns.c_face
+    i, N_salt, N_0 = columns.i, columns.N_salt, columns.N_0
+    N_plus = equations.cation_flux(N_salt, i[:, None], transport)
+    v_s = equations.interface_velocity(i, cell.V_metal, transport.z_plus)
+    v_plus, v_minus, v_0 = (
+        _in_frames(N / (porosity * concentration), N_0 / (porosity * transport.c_0(c_face)), v_s)
+        for N, concentration in (
+            (N_plus, transport.nu_plus * c_face),
+            (transport.nu_minus * N_salt, transport.nu_minus * c_face),
+            (N_0, transport.c_0(c_face)),
+        )
+    )
+    fluxes = {"N_plus": N_plus, "N_minus": transport.nu_minus * N_salt, "N_0": N_0}
+    return fluxes | {"v_plus": v_plus, "v_minus": v_minus, "v_0": v_0}
+
+
+def _potential_of(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, Array]:
+    wall, widths = columns.c_face[:, [0, -1]], np.diff(columns.faces, axis=1)
+    return {"phi": _potential(transport, cell, columns.c, wall, widths, columns.i, columns.parts)}
+
+
+_OWN = (
+    ("m", "r", "t_plus", "kappa", "D", "chi", "Ne"),
+    ("N_plus", "N_minus", "N_0", "v_plus", "v_minus", "v_0"),
+    ("phi",),
+)
+GROUPS = (
+    (tuple(name for name in VARIABLES if not any(name in own for own in _OWN)), _cell_and_profile),
+    (_OWN[0], _properties),
+    (_OWN[1], _fluxes_and_velocities),
+    (_OWN[2], _potential_of),
+)
+"""Variables that are made together, and by what."""
 
 
 def _in_frames(v: Array, v_0: Array, v_s: Array) -> Array:

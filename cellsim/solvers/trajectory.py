@@ -113,7 +113,7 @@ class LazyArrays(Mapping[str, Array]):
             elif name in PARTS:
                 self._arrays |= self._voltage()
             else:
-                self._derive()
+                self._arrays = derive(self._columns, self._cell, self._transport, name) | self._arrays
         return self._arrays[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -148,10 +148,10 @@ class LazyArrays(Mapping[str, Array]):
         parts = self._parts()
         return {"V": parts.sum(axis=1)} | {name: parts[:, k] for k, name in enumerate(PARTS[1:])}
 
-    def _derive(self) -> None:
+    @cached_property
+    def _columns(self) -> Columns:
         fields, clamped, i = self.fields, self._transport.with_extrapolation("clamp"), self._arrays["i"]
-        N_salt = fields.N_salt
-        columns = Columns(
+        return Columns(
             time=self.coordinates["time"],
             step=self._arrays["step"],
             i=i,
@@ -159,11 +159,10 @@ class LazyArrays(Mapping[str, Array]):
             c_face=fields.c_face,
             parts=self._parts(),
             faces=np.broadcast_to(fields.faces, fields.c_face.shape),
-            N_salt=N_salt,
-            N_0=equations.solvent_flux(N_salt, clamped.volume_ratio(fields.c_face)),
+            N_salt=fields.N_salt,
+            N_0=equations.solvent_flux(fields.N_salt, clamped.volume_ratio(fields.c_face)),
             charge=self._charge,
         )
-        self._arrays = derive(columns, self._cell, self._transport) | self._arrays
 
 
 class LazyCoordinates(Mapping[str, Array]):
