@@ -50,7 +50,8 @@ draws = 20
 draws = 20
 """
 CHANGES = ("wall_time", "seconds", "steps_per_second", "created", "evaluations", "time_steps", "versions", "path")
-"""Keys whose values tell of the machine and the day, or of how often the work was begun."""
+CHANGES += ("case", "files", "inputs")  # of a stage: hashes of files that hold such values
+"""Keys whose values tell of the place, the machine and the day, or of how often the work was begun."""
 
 
 @dataclass(frozen=True)

@@ -343,7 +343,7 @@ def _trajectories(folder):
         stream.write(f"toy\n{N:5d}\n")
         for k, (x, y, z) in enumerate(wrapped[0] / 10):
             name = kinds[k].upper()
-            stream.write(f"{k + 1:5d}{name:<5s}{name:>5s}{k + 1:5d}{x:8.3f}{y:8.3f}{z:8.3f}\n")
+            stream.write(f"{k + 1:5d}{name:<5s}    C{k + 1:5d}{x:8.3f}{y:8.3f}{z:8.3f}\n")
         stream.write("   1.60000   1.60000   1.60000\n")
     np.save(folder / "truth.npy", wrapped)
     for name in ("npz", "h5"):
