@@ -23,6 +23,8 @@ from cellsim.model.equations import VoltageLaw
 from cellsim.solvers import kernels as k
 
 FEWEST, MOST = 512, 16384
+STEP = 1e-5
+"""Of the differences that give slopes, in ln c."""
 W_ROW = 3
 """Place of W among the four functions."""
 U_MAX = 60.0
@@ -42,8 +44,7 @@ class PropertyTables:
     error : float
         Largest difference from the set's functions, relative to the value (W: absolute), between the nodes.
     mean_error : float
-        The same, averaged over ln c: what is left at the corners of a piecewise table hardly counts, and at the ends
-        of the range not at all.
+        The same, averaged over ln c: what is left at the corners of a piecewise table hardly counts.
     """
 
     start: float
@@ -121,28 +122,51 @@ def functions(transport: TransportSet) -> tuple[Callable[[Array], Array], ...]:
 
 
 def _make(transport: TransportSet, c_low: float, c_high: float, tolerance: float) -> PropertyTables:
-    low, high = np.log(c_low), np.log(c_high)
-    intervals, pitch = FEWEST, (high - low) / FEWEST
-    x = low + pitch * np.arange(intervals + 1)
+    low, pitch, intervals, corners = _nodes(transport, c_low, c_high)
+    x: Array = low + pitch * np.arange(intervals + 1, dtype=np.float64)
     values, slopes = _values(transport, x), _slopes(transport, x)
+    sides = [[_slopes(transport, x[[corner]] + side * 2 * STEP)[:, 0] for side in (-1, 1)] for corner in corners]
     while True:
         # The middles that judge one grid are nodes of the next: no function is evaluated twice at one place. A fit
         # makes tables anew for every trial set, and a set with measured points inside takes five grids.
-        middle = low + 0.5 * pitch * np.arange(1, 2 * intervals, 2)
+        middle: Array = low + 0.5 * pitch * np.arange(1, 2 * intervals, 2, dtype=np.float64)
         exact = _values(transport, middle)
-        cubics = _hermite(values, slopes * pitch)
+        after, before = slopes[:, :-1].copy(), slopes[:, 1:].copy()  # at the beginning and the end of every interval
+        for corner, (left, right) in zip(corners, sides, strict=True):
+            if corner > 0:
+                before[:, corner - 1] = left
+            if corner < intervals:
+                after[:, corner] = right
+        cubics = _cubics(values, after * pitch, before * pitch)
         scale = np.maximum(np.abs(exact), 1e-6 * np.max(np.abs(exact), axis=1, keepdims=True) + 1e-300)
         scale[W_ROW] = 1.0
         miss = np.abs(cubics @ (0.5 ** np.arange(4)) - exact) / scale
-        # Where the range ends the values are held: a corner in one interval that called for most nodes of all, 8192 in
-        # place of 2048, although a run stays inside, or passes through that interval, 0.4 % of c wide, at once.
-        inside = np.all(np.abs(middle - np.log(np.clip(transport.c_range, 1e-300, None))[:, None]) > pitch, axis=0)
-        error, mean_error = float(miss.max()), float(miss[:, inside].mean(axis=1).max())
+        error, mean_error = float(miss.max()), float(miss.mean(axis=1).max())
         if mean_error <= tolerance or intervals >= MOST:
             return PropertyTables(low, pitch, cubics, error, mean_error)
         values = _interleaved(values, exact)
         slopes = _interleaved(slopes, _slopes(transport, middle))
-        intervals, pitch = 2 * intervals, 0.5 * pitch
+        intervals, pitch, corners = 2 * intervals, 0.5 * pitch, [2 * corner for corner in corners]
+
+
+def _nodes(transport: TransportSet, c_low: float, c_high: float) -> tuple[float, float, int, list[int]]:
+    """First node [ln c], pitch, number of intervals, and the nodes at which the range of the set ends.
+
+    Beyond its range the values of a set are held: a corner, which no cubic follows. Within an interval it called for
+    8192 nodes in place of 2048, and where a cell is filled to the end of the range the smallest change of concentration
+    saw its smoothing. So the ends of the range are nodes, where cubics of two slopes meet.
+    """
+    low, high = np.log(c_low), np.log(c_high)
+    begin, end = (np.log(max(c, 1e-300)) for c in transport.c_range)
+    inner = max(low, begin), min(high, end)
+    coarse = (high - low) / FEWEST
+    if inner[1] - inner[0] < coarse / 4:  # a range narrower than that would make all intervals as narrow
+        return float(low), float(coarse), FEWEST, []
+    number = int(np.ceil((inner[1] - inner[0]) / coarse - 1e-9))
+    pitch = (inner[1] - inner[0]) / number
+    below, above = int(np.ceil((inner[0] - low) / pitch - 1e-9)), int((high - inner[1]) / pitch + 1e-9)
+    corners = ([below] if begin >= low else []) + ([below + number] if end <= high else [])
+    return float(inner[0] - below * pitch), float(pitch), below + number + above, corners
 
 
 def _values(transport: TransportSet, x: Array) -> Array:
@@ -153,11 +177,10 @@ def _values(transport: TransportSet, x: Array) -> Array:
 
 def _slopes(transport: TransportSet, x: Array) -> Array:
     """d(function)/d(ln c) at `x`, shape (4, n): by central differences, but for W, whose slope is known."""
-    h = 1e-5
-    both = np.exp(np.concatenate([x - h, x + h]))
+    both = np.exp(np.concatenate([x - STEP, x + STEP]))
     differences = [function(both).reshape(2, -1) for function in functions(transport)[:W_ROW]]
     return np.stack(
-        [*((above - below) / (2 * h) for below, above in differences), transport.potential_slope(np.exp(x))]
+        [*((above - below) / (2 * STEP) for below, above in differences), transport.potential_slope(np.exp(x))]
     )
 
 
@@ -170,7 +193,12 @@ def _interleaved(nodes: Array, middles: Array) -> Array:
 
 def _hermite(y: Array, slope: Array) -> Array:
     """Coefficients of the cubics through values and slopes (per interval) at both ends, shape (..., n, 4)."""
-    y_0, y_1, s_0, s_1 = y[..., :-1], y[..., 1:], slope[..., :-1], slope[..., 1:]
+    return _cubics(y, slope[..., :-1], slope[..., 1:])
+
+
+def _cubics(y: Array, s_0: Array, s_1: Array) -> Array:
+    """The same with slopes of their own at the beginning and at the end of every interval."""
+    y_0, y_1 = y[..., :-1], y[..., 1:]
     return np.stack([y_0, s_0, 3 * (y_1 - y_0) - 2 * s_0 - s_1, 2 * (y_0 - y_1) + s_0 + s_1], axis=-1)
 
 

@@ -315,3 +315,19 @@ def test_saturation_ends_no_run_without_a_volume_balance(solver: str) -> None:
     assert [s.status for s in runs] == ["out_of_range", "done"]
     rise = 300.0 * 0.7 * 2e-4 / (2 * F * 3e-10)  # of the linear steady profile, 725 mol/m^3
     assert runs[1]["c_face"][-1].max() == pytest.approx(1900.0 + rise, rel=1e-4)  # saturation would be 2000
+
+
+@pytest.mark.parametrize("high", [2000.0, 40_000.0])
+def test_tables_have_their_corners_where_the_range_of_a_set_ends(high: float) -> None:
+    """Beyond the range values are held; a cubic across that corner had 6e-4 of D on 4096 intervals."""
+    base = TransportSet.constant(kappa=1.0, D=1e-10, t_plus=0.3, T=298.15, c_range=(200.0, 2000.0))
+    transport = replace(base, D_source=lambda c, m, r: 1e-10 * (c / 1000.0) ** -1.5)
+    tables = property_tables(transport, 1.0, high, 1e-6)
+    ends = [c * np.exp(x) for c in (200.0, 2000.0) for x in (-3e-3, -1e-4, 0.0, 1e-4, 3e-3)]
+    inside = np.array([c for c in ends if c < high])
+    u = (np.log(inside) - tables.start) / tables.pitch
+    k = np.minimum(u.astype(int), tables.cubics.shape[1] - 1)
+    found = np.einsum("kj,kj->k", tables.cubics[0, k], (u - k)[:, None] ** np.arange(4))
+    exact = 1e-10 * (np.clip(inside, 200.0, 2000.0) / 1000.0) ** -1.5
+    assert found == pytest.approx(exact, rel=2e-7)
+    assert tables.cubics.shape[1] < 1200
