@@ -49,7 +49,17 @@ draws = 20
 [consistency]
 draws = 20
 """
-CHANGES = ("wall_time", "seconds", "steps_per_second", "created", "evaluations", "time_steps", "versions", "path")
+CHANGES = (
+    "wall_time",
+    "seconds",
+    "steps_per_second",
+    "created",
+    "evaluations",
+    "time_steps",
+    "versions",
+    "path",
+    "key",
+)
 CHANGES += ("case", "files", "inputs")  # of a stage: hashes of files that hold such values
 """Keys whose values tell of the place, the machine and the day, or of how often the work was begun."""
 

@@ -104,7 +104,7 @@ def test_every_command_on_a_read_only_disk(command, cases):
 def test_kills_and_interruptions_change_no_number(command, cases):
     """As many as CELLSIM_KILLS says, two in the suite: after up to five of them the command is let end."""
     rng = np.random.default_rng([7, len(command.name)])
-    place = cases / "kills"
+    place = cases.parent / f"kills-{command.name}"  # as deep as the seeds' paths are written for
     interrupted.run(command, place / "first")  # compiled here
     begun = time.monotonic()
     assert not interrupted.wrong(interrupted.run(command, place / "whole"), command, None)
