@@ -289,6 +289,12 @@ def _study(found: re.Match[str], folder: Path) -> None:
     assert code in (0, 1) and ("| all | " in said or "| plain | 2 | " in said) and "Traceback" not in said, said
 
 
+def _collected(found: re.Match[str], folder: Path) -> None:
+    """Hours of mutated files and kills: the tests that the line names are there."""
+    said, code = call(f"python -m pytest --collect-only -q {ROOT / found['file']} -k {found['which']}".split())
+    assert code == 0 and "::" in said, said
+
+
 def _tested(name: str, *calls: str) -> Callable[[re.Match[str], Path], None]:
     """A script whose work another test does: that test is there, and does it."""
 
@@ -305,6 +311,11 @@ LINES = (
     (r"pip install '?cellsim\[(?P<extra>\w+)\]'?", _extra, "no installation in a test: the extra exists"),
     (r"(python benchmarks/\w+\.py.*?) --n \d+(.*)", _study, "hours: two systems, whose verdict means nothing"),
     (r"(python benchmarks/mdcoeffs_dask\.py).*", r"\1 --trajectories 2 --frames 100 --rounds 1", "minutes"),
+    (
+        r"(CELLSIM_\w+=\d+ )*python -m pytest -n0 (-s )?(?P<file>tests/fuzz/\w+\.py) -k (?P<which>\w+)",
+        _collected,
+        "hours: the tests named are there",
+    ),
     (r"python validation/thienenkamp2022/run\.py", None, "five minutes; the line with --quick is the same script"),
     (
         r"python validation/thienenkamp2022/run\.py --quick",
@@ -334,6 +345,7 @@ LINES = (
 SLOW = (
     (".*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design)", "simulations and fits of 5 to 60 s"),
     (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "FiPy, 5 to 10 s each"),
+    (".*", r"(CELLSIM_\w+=\d+ )*python -m pytest -n0", "all tests are collected, ten seconds a line"),
     (".*", r"python3 start\.py run", "FiPy; the Python block of the README runs the same case"),
     ("README.md|docs/mdcoeffs.md", r"mdcoeffs (structure|residence|activity|interface|mobility)", "each has its page"),
     ("cases/coarse_grained/README.md", r"mdcoeffs", "the fast test of docs/howto/md.md has the same"),
