@@ -191,9 +191,11 @@ def accuracy(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
                 them = at_error(rows, other, error)
                 if us and them:
                     ratio = them["repeated"] / us["repeated"]
-                    lines.append(f"\nError <= {error:g}: {name} {1e3 * us['repeated']:.2f} ms, {other} "
-                                 f"{1e3 * them['repeated']:.2f} ms, {ratio:.1f} times "
-                                 f"(processor time {them['processor'] / us['processor']:.1f} times).")  # fmt: skip
+                    lines.append(
+                        f"\nError <= {error:g}: {name} {1e3 * us['repeated']:.2f} ms, {other} "
+                        f"{1e3 * them['repeated']:.2f} ms, {ratio:.1f} times "
+                        f"(processor time {them['processor'] / us['processor']:.1f} times)."
+                    )
     (folder / "accuracy.md").write_text("\n".join(lines) + "\n")
     (folder / "accuracy.json").write_text(json.dumps(rows, indent=1))
     print("\n".join(line for line in lines if "Error" in line))

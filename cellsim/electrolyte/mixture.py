@@ -8,7 +8,7 @@ from any frame to the one of w.
 References
 ----------
 doi:10.1063/5.0155301 (Shao & Zhang 2023), Eqs. 6, 14 and 24; Newman & Balsara, *Electrochemical Systems*, 4th ed., ch.
-12; doi:10.48550/arXiv.2211.13505 (Van-Brunt, Farrell & Monroe 2022) for n species.
+12; doi:10.48550/arXiv.2211.13505 for n species.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cellsim.base import Array, F, InputError, R
-from cellsim.electrolyte.relations import conductivity
+from cellsim.electrolyte.relations import conductivity, friction
 
 SINGULAR = 1e-9
 """How far Omega w may be from 0, relative to what it is made of."""
@@ -167,16 +167,13 @@ class SpeciesMatrix:
         return np.asarray(1 / np.linalg.inv(M)[..., place, place])
 
     def _friction(self, O: Array) -> Array:
-        """RT/D_ij of Stefan and Maxwell, (..., n, n), infinite on the diagonal's place: 0 there."""
+        """RT/D_ij of Stefan and Maxwell, (..., n, n) [J s/m^2]; 0 on the diagonal."""
         reference = self._reference()
         M, rest = self._of(O, reference)
-        c, H = np.array(self.c), np.linalg.inv(M)
+        c = np.array(self.c)
+        order = [*rest, reference]
         K = np.zeros(O.shape)
-        K[..., np.array(rest)[:, None], np.array(rest)[None, :]] = -c.sum() * H
-        to_reference = c.sum() * np.einsum("...ij,j->...i", H, c[rest]) / c[reference]
-        K[..., rest, reference] = to_reference
-        K[..., reference, rest] = to_reference
-        K[..., range(c.size), range(c.size)] = 0
+        K[..., np.array(order)[:, None], np.array(order)] = friction(M, c[rest], float(c[reference]))
         return K
 
     def stefan_maxwell(self) -> Array:

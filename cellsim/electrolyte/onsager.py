@@ -20,6 +20,7 @@ from cellsim.electrolyte.relations import (
     conductivity,
     current_fraction,
     frame_matrix,
+    friction,
     salt_diffusion,
     transference,
 )
@@ -285,11 +286,8 @@ class OnsagerMatrix:
         self._solvent_frame("stefan_maxwell")
         if not c_solvent > 0:
             raise InputError(f"c_solvent = {c_solvent!r} mol/m^3 must be positive")
-        H = np.linalg.inv(self.Omega)
-        c = self.c_ions
-        c_T = c_solvent + float(c.sum())
-        to_solvent = R * self.T * c_solvent / (c_T * (H @ c))
-        return StefanMaxwell(float(to_solvent[0]), float(to_solvent[1]), float(-R * self.T / (c_T * H[0, 1])))
+        D = R * self.T / friction(self.Omega, self.c_ions, c_solvent)[[0, 1, 0], [2, 2, 1]]
+        return StefanMaxwell(float(D[0]), float(D[1]), float(D[2]))
 
     def wohde_roling(self) -> WohdeRoling:
         """Wohde-Roling alpha and beta of a z:z salt, and the anion-blocking transference they give.

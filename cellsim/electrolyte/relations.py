@@ -136,6 +136,38 @@ def current_fraction(Omega: ArrayLike, z: ArrayLike) -> Any:
     return q[0] ** 2 * free / np.einsum("i,...ij,j->...", q, O, q)
 
 
+def friction(Omega: ArrayLike, c: ArrayLike, c_reference: float) -> Array:
+    """RT over the Stefan-Maxwell coefficients, from a matrix in the frame of one species.
+
+    RT/D_ij = -c_T (Omega^-1)_ij between the others, RT/D_i0 = c_T sum_j c_j (Omega^-1)_ij / c_0 with the reference 0.
+
+    Parameters
+    ----------
+    Omega : array (..., n, n)
+        Of all species but the reference, in its frame [mol^2/(J m s)].
+    c : array (n,)
+        Their concentrations [mol/m^3].
+    c_reference : float
+        That of the reference [mol/m^3].
+
+    Returns
+    -------
+    array (..., n + 1, n + 1)
+        The reference last, 0 on the diagonal; negative values are physical [J s/m^2].
+
+    References
+    ----------
+    Newman & Balsara, Electrochemical Systems, 4th ed., Eq. 12.1.
+    """
+    H, others = np.linalg.inv(np.asarray(Omega, dtype=float)), np.asarray(c, dtype=float)
+    n, total = others.size, float(others.sum()) + c_reference
+    K = np.zeros((*H.shape[:-2], n + 1, n + 1))
+    K[..., :n, :n] = -total * H
+    K[..., :n, n] = K[..., n, :n] = total * (H @ others) / c_reference
+    K[..., range(n), range(n)] = 0.0
+    return K
+
+
 def salt_diffusion(Omega: ArrayLike, nu: ArrayLike, c: float, T: float, chi: ArrayLike) -> Any:
     """Salt diffusion coefficient D = nu R T chi / (c n^T Omega^-1 n), n = (nu_+, nu_-).
 

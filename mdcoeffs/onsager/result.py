@@ -12,6 +12,7 @@ import numpy as np
 from cellsim.base import Array, F, InputError, R, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.electrolyte.onsager import Composition, Ideal, OnsagerMatrix
+from cellsim.electrolyte.relations import friction
 from cellsim.files.folder import Rows, plain
 from cellsim.files.reading import Shape, numbers, read_netcdf
 from mdcoeffs.analysis import LEVEL
@@ -382,11 +383,9 @@ def _ends(draws: Array) -> list[Any]:
 
 
 def _friction(Omega: Array, m: OnsagerMatrix, c_solvent: float) -> dict[str, Array]:
-    """RT over the Stefan-Maxwell coefficients of matrices (..., 2, 2) [J s/m^2]; Newman & Balsara, Eq. 12.1."""
-    H, c = np.asarray(np.linalg.inv(Omega), dtype=np.float64), m.c_ions
-    c_T = c_solvent + float(c.sum())
-    to_solvent = c_T * (H @ c) / c_solvent
-    return {"D_plus_0": to_solvent[..., 0], "D_minus_0": to_solvent[..., 1], "D_plus_minus": -c_T * H[..., 0, 1]}
+    """RT over the Stefan-Maxwell coefficients of matrices (..., 2, 2), by name [J s/m^2]."""
+    K = friction(Omega, m.c_ions, c_solvent)
+    return {"D_plus_0": K[..., 0, 2], "D_minus_0": K[..., 1, 2], "D_plus_minus": K[..., 0, 1]}
 
 
 def _by_pair(M: Array) -> dict[str, float]:

@@ -77,8 +77,15 @@ def test_a_rate_that_falls_below_its_limit_for_a_moment_ends_the_step(solver: st
     grows = Resistance(np.array([2e-3, 2e-3, 1e-3, 1e-3]), np.array([0.0, 300.0, 2300.0, 1e5]))
     cell = Cell(3e-4, 298.15, positive=Electrode(grows))
     times = np.linspace(0.0, 4000.0, 20001)
-    free = simulate(cell, transport, Protocol((hold_voltage(0.02, 4000.0),)), c0=1000.0, times=times, solver="sundials",
-                    options=Options(rtol=1e-8))  # fmt: skip
+    free = simulate(
+        cell,
+        transport,
+        Protocol((hold_voltage(0.02, 4000.0),)),
+        c0=1000.0,
+        times=times,
+        solver="sundials",
+        options=Options(rtol=1e-8),
+    )
     slope = np.abs(np.diff(free["i"])) / np.diff(times)
     limit = 1e-4
     moment = times[int(np.argmax(slope < limit))]

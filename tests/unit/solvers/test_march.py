@@ -383,8 +383,13 @@ def test_jumps_are_short_lines_and_the_first_row_has_nothing_to_jump_from():
 def test_a_step_ends_on_the_charge_passed_within_it(solver):
     """At 2 A/m^2 30 C/m^2 have passed after 15 s; a second step counts its own charge, whatever its sign."""
     stop = StopConditions(charge_above=30.0)
-    s = run(hold_current(2.0, 50.0, stop), hold_current(-3.0, 50.0, stop), hold_voltage(0.02, 500.0, stop),
-            solver=solver, times=np.linspace(0, 30, 61))  # fmt: skip
+    s = run(
+        hold_current(2.0, 50.0, stop),
+        hold_current(-3.0, 50.0, stop),
+        hold_voltage(0.02, 500.0, stop),
+        solver=solver,
+        times=np.linspace(0, 30, 61),
+    )
     assert [entry["ended_by"] for entry in s.log] == ["charge_above"] * 3
     assert [e["t_end"] - e["t_start"] for e in s.log[:2]] == pytest.approx([15.0, 10.0], rel=1e-5)
     last = s["step"] == 2
