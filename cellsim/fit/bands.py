@@ -27,6 +27,7 @@ from cellsim.fit.set_model import SetModel, own_numbers
 from cellsim.instruments.looks import SetLook
 from cellsim.run.case import Case
 from cellsim.run.ensemble import Member, simulate_many
+from cellsim.run.simulation import FASTEST
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 
@@ -175,7 +176,7 @@ def bands(
     c0: float,
     times: Array,
     positions: Array,
-    solver: str = "sundials",
+    solver: str = FASTEST,
     options: Options | None = None,
     quantiles: Sequence[float] = QUANTILES,
     workers: int = 1,

@@ -21,7 +21,7 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.instruments.data import Setup
 from cellsim.instruments.looks import ROLES
 from cellsim.instruments.measurement import Measurement, Spans, left_out, what_would_fit, where_inside
-from cellsim.run.simulation import simulate_whole
+from cellsim.run.simulation import FASTEST, simulate_whole
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 
@@ -290,7 +290,7 @@ class Experiment:
     nuisance : mapping
         Role (:data:`CELL_ROLES`) -> name of the parameter that plays it.
     solver : str
-        "sundials" or "material".
+        As :func:`cellsim.simulate`.
     options : Options
         Its tolerances.
     driven_by_total : bool
@@ -310,7 +310,7 @@ class Experiment:
     c0: float
     observations: tuple[Observation, ...]
     nuisance: Mapping[str, str] = field(default_factory=dict)
-    solver: str = "sundials"
+    solver: str = FASTEST
     options: Options = field(default_factory=lambda: Options(rtol=1e-5, cells=320))
     driven_by_total: bool = False
     notes: tuple[str, ...] = ()

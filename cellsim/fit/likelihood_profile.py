@@ -6,7 +6,7 @@ that stays below on one side bounds nothing there. Raue et al., doi:10.1093/bioi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from scipy.stats import chi2 as chi2_distribution
 from cellsim.base import Array, InputError, Progress
 from cellsim.files.folder import write_values
 from cellsim.files.reading import read_values
-from cellsim.fit.estimate import Estimate, settled
+from cellsim.fit.estimate import SETTLED, Estimate, settled
 from cellsim.fit.parameters import Parameter
 from cellsim.workers import mapped
 
@@ -35,6 +35,8 @@ SAME_END = 0.05
 """Two refits this close in chi2 came to one end."""
 RUNS = (25, 75)
 """After how many runs a refit is looked at, and how many more it may take then."""
+ROUNDS = 4
+"""How often a refit goes on from derivatives made anew before it takes central differences at every step."""
 FINE = 1e-6
 """Relative change of chi2 at which a refit ends: 4e-5 of the 3.84 that it is compared with."""
 LOST = 30
@@ -180,11 +182,15 @@ def delta_at(fit: Estimate, name: str, value: float) -> float:
 
 @dataclass(frozen=True)
 class _Refit:
-    """The other parameters at their best with one fixed: the whole point u, chi2, and whether the search ended."""
+    """The other parameters at their best with one fixed: the whole point u, chi2, and whether the search ended.
+
+    `jacobian` is that of all residuals near the point, shape (n, p), for the next refit to begin with.
+    """
 
     point: Array
     chi2: float
     ended: bool
+    jacobian: Array
 
 
 @dataclass(frozen=True)
@@ -219,7 +225,7 @@ def _walk(fit: Estimate, k: int, sign: int, threshold: float, bound: float) -> _
     """Away from the best point until the threshold is passed, a bound is met, or it is far; then back where need be."""
     far = fit.u[k] + sign * FAR[fit.space.parameters[k].logarithmic]
     end = max(bound, far) if sign < 0 else min(bound, far)
-    branch, changed = [_Refit(fit.u, fit.chi2, True)], True
+    branch, changed = [_Refit(fit.u, fit.chi2, True, fit.jacobian)], True
     for _ in range(AGAIN):
         branch = _outward(fit, k, sign, threshold, end, branch)
         branch, changed = _inward(fit, k, branch)
@@ -259,13 +265,14 @@ def _outward(fit: Estimate, k: int, sign: int, threshold: float, end: float, bra
         here = last.point[k] + sign * min(step, room)
         # Each refit begins on the straight line through the last two, so that a profile that bends is followed in the
         # valley it began in; D and chi of cases/fit_example took 54 Jacobians that way, from the best point 79.
-        new = _refit(fit, k, here, last.point + slope * (here - last.point[k]))
+        new = _refit(fit, k, here, last.point + slope * (here - last.point[k]), jacobian=last.jacobian)
         expected = _root(fit, last) + steepness * abs(here - last.point[k])
         if not new.ended or _root(fit, new) > expected + DOUBT:
             # Lost where nothing depends on anything, or stopped short: D went from 0.58 to 8.0 in one step where its
             # other side went 0.49, 1.96, 4.4. The neighbour, the path that the covariance predicts, and the start.
             predicted = fit.u + _slope(fit, k) * (here - fit.u[k])
-            pair = sorted([new, _refit(fit, k, here, last.point)], key=lambda refit: refit.chi2)
+            beside = _refit(fit, k, here, last.point, jacobian=last.jacobian)
+            pair = sorted([new, beside], key=lambda refit: refit.chi2)
             # a point that will be taken again, nearer, needs no confirming: half of all refits went into that
             again = halvings < 8 and too_far(pair[0], last)
             new = pair[0] if again else _agreed(fit, k, pair, (predicted, fit.u, fit.space.start))
@@ -387,36 +394,90 @@ def _cross(u: list[float], delta: list[float], threshold: float) -> float:
     return float(np.clip(a * target**2 + b * target + c, min(x[-2:]), max(x[-2:])))
 
 
+class _Secants:
+    """Derivatives that learn from the runs of a search: Broyden's update of rank one at every accepted step.
+
+    Parameters
+    ----------
+    residuals : callable
+        Of the free parameters.
+    jacobian : ndarray, shape (n, free)
+        To begin with.
+    """
+
+    def __init__(self, residuals: Callable[[Array], Array], jacobian: Array) -> None:
+        self._residuals, self.J = residuals, jacobian
+        self._run: tuple[Array, Array] | None = None
+        self._last: tuple[Array, Array] | None = None
+
+    def residuals(self, v: Array) -> Array:
+        """Those at `v`, remembered."""
+        self._run = v.copy(), self._residuals(v)
+        return self._run[1]
+
+    def jacobian(self, v: Array) -> Array:
+        """The derivatives at the point whose residuals were asked for last."""
+        assert self._run is not None
+        r = self._run[1]
+        if self._last is not None:
+            step = v - self._last[0]
+            if length := float(step @ step):
+                self.J = self.J + np.outer(r - self._last[1] - self.J @ step, step) / length
+        self._last = v.copy(), r
+        return self.J
+
+
 def _refit(
-    fit: Estimate, k: int, fixed: float, guess: Array, also: tuple[int, ...] = (), most: Sequence[int] = RUNS
+    fit: Estimate,
+    k: int,
+    fixed: float,
+    guess: Array,
+    also: tuple[int, ...] = (),
+    most: Sequence[int] = RUNS,
+    jacobian: Array | None = None,
 ) -> _Refit:
-    """The other parameters at their best with u[k] fixed, and those of `also` where `guess` has them."""
+    """The other parameters at their best with u[k] fixed, and those of `also` where `guess` has them.
+
+    The search begins with the derivatives of a neighbour (`jacobian`, default the fit's) and corrects them by what its
+    own runs show. Where it ends they are made once, by one-sided differences: the end is believed if by them nothing
+    is left to be gained, or if a search that goes on with them gains nothing.
+    """
     free = np.array([j for j in range(guess.size) if j != k and j not in also], dtype=np.int64)
     low, high = (b[free] for b in fit.space.bounds)
+    problem, levels = fit.problem, fit.levels
+    near = (fit.jacobian if jacobian is None else jacobian).copy()
 
     def whole(v: Array) -> Array:
         u = guess.copy()
         u[free], u[k] = v, fixed
         return u
 
+    def residuals(v: Array) -> Array:
+        return problem.residuals(whole(v), levels)
+
     if not free.size:
-        return _Refit(whole(np.empty(0)), _chi2(fit, whole(np.empty(0))), True)
-    at = np.clip(guess[free], low, high)
+        return _Refit(whole(np.empty(0)), _chi2(fit, whole(np.empty(0))), True, near)
+    search = partial(least_squares, bounds=(low, high), ftol=FINE, xtol=1e-6, gtol=1e-8)
+    at, chi2 = np.clip(guess[free], low, high), np.inf
+    for _ in range(ROUNDS):
+        secants = _Secants(residuals, near[:, free])
+        solution = search(secants.residuals, at, jac=secants.jacobian, max_nfev=RUNS[0])
+        at, gained, chi2 = solution.x, chi2 - 2 * solution.cost, float(2 * solution.cost)
+        near[:, free] = secants.J
+        ended = solution.status > 0 and gained < SETTLED
+        if not ended:
+            solution.jac = near[:, free] = problem.jacobian(whole(at), levels, free, rough=True)
+            solution.grad = solution.jac.T @ solution.fun
+            ended = settled(solution)
+        if ended:
+            return _Refit(whole(at), chi2, True, near)
     for runs in most:  # few refits need more than ten; one that has not ended is not believed, but goes on
-        solution = least_squares(
-            lambda v: fit.problem.residuals(whole(v), fit.levels),
-            at,
-            jac=lambda v: fit.problem.jacobian(whole(v), fit.levels, free),
-            bounds=(low, high),
-            ftol=FINE,
-            xtol=1e-6,
-            gtol=1e-8,
-            max_nfev=runs,
-        )
-        at, ended = solution.x, solution.status > 0 or settled(solution)
+        solution = search(residuals, at, jac=lambda v: problem.jacobian(whole(v), levels, free), max_nfev=runs)
+        at, ended = solution.x, bool(solution.status > 0 or settled(solution))
         if ended:
             break
-    return _Refit(whole(at), float(2 * solution.cost), bool(ended))
+    near[:, free] = solution.jac
+    return _Refit(whole(at), float(2 * solution.cost), ended, near)
 
 
 def profiles(

@@ -35,7 +35,7 @@ from cellsim.instruments.data import POINT_KINDS, Setup, read_measurements, read
 from cellsim.instruments.measurement import QUANTITIES, Measurement, Spans
 from cellsim.run.case import Case, load_case
 from cellsim.run.folder import predict
-from cellsim.run.simulation import check_initial_state, choose_solver
+from cellsim.run.simulation import FASTEST, check_initial_state, choose_solver
 
 DATA_ROLES = {
     "gain": "",
@@ -412,8 +412,8 @@ def _experiment(table: Table, case: Case, name: str, nuisances: Sequence[Nuisanc
 
 
 def _solver(table: Table, case: Case) -> str:
-    fallback = "material" if case.transport.volumes.varies else "sundials"
-    return table.choice("solver", ["sundials", "compiled", "material", "fipy"], fallback)
+    fallback = "material" if case.transport.volumes.varies else FASTEST
+    return table.choice("solver", ["compiled", "sundials", "material", "fipy"], fallback)
 
 
 def _data_tables(table: Table) -> list[Table]:

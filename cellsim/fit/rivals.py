@@ -22,6 +22,7 @@ from cellsim.fit.recipe import DATA_ROLES, LINEAR_ROLES, ROLE_UNITS, default_sta
 from cellsim.fit.set_model import SetModel
 from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case
+from cellsim.run.simulation import FASTEST
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> 
         case.c0,
         tuple(observations),
         cell_roles,
-        "material" if case.transport.volumes.varies else "sundials",
+        "material" if case.transport.volumes.varies else FASTEST,
         driven_by_total="area" in cell_roles,
     )
     base = parse_set(case.transport.text, case.transport.name)

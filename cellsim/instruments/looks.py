@@ -186,10 +186,10 @@ class ProfileLook(Clocked):
         offsets = np.linspace(-0.5, 0.5, BEAM_POINTS) * self.beam_width if self.beam_width else np.zeros(1)
         places = (self.position + values["position_offset"])[:, None] + offsets
         rows = [
-            np.interp(places - shift, faces, c, left=np.nan, right=np.nan).mean(axis=1)
+            np.interp(places - shift, faces, c, left=np.nan, right=np.nan)
             for faces, c, shift in profiles_at(solution, self.times(values))
         ]
-        return np.asarray(rows)[self.keep]
+        return np.asarray(np.stack(rows).mean(axis=2)[self.keep])
 
     def subset(self, keep: Bools, end: float = np.inf) -> ProfileLook:
         """See :class:`Look`."""
@@ -211,11 +211,12 @@ def profiles_at(solution: Solution, times: Array) -> list[tuple[Array, Array, fl
     """Faces [m], c there [mol/m^3] and interface shift [m] at each of `times` [s]; NaN after the end of the run."""
     t, faces, c = solution["time"], solution["position_face"], solution["c_face"]
     shift = solution["interface_shift"]
+    after = np.clip(np.searchsorted(t, times), 1, t.size - 1)
+    weights = np.clip((times - t[after - 1]) / (t[after] - t[after - 1]), 0.0, 1.0)
+    beyond = times > t[-1] * (1 + 1e-9)
     states = []
-    for time in times:
-        k = int(np.clip(np.searchsorted(t, time), 1, t.size - 1))
-        w = float(np.clip((time - t[k - 1]) / (t[k] - t[k - 1]), 0.0, 1.0))
-        if time > t[-1] * (1 + 1e-9):
+    for k, w, ended in zip(after.tolist(), weights.tolist(), beyond.tolist(), strict=True):
+        if ended:
             states.append((faces[-1], np.full(c.shape[1], np.nan), float(shift[-1])))
         elif w in (0.0, 1.0):  # a run of a fit is kept at the times asked for: nothing to mix
             j = k - 1 + int(w)

@@ -31,6 +31,8 @@ SOLVERS = {
 """Name of a solver -> the module whose `solve` runs it; imported when first asked for, FiPy alone takes a second."""
 DEFAULT = "sundials"
 """What "auto" stands for: it refines its grid until the tolerance is met, in a thousandth of FiPy's time."""
+FASTEST = "compiled"
+"""What fits, bands and designs take, which run a cell a hundred times, where volumes do not vary."""
 VARYING_VOLUMES = ("material",)
 """The solvers that carry partial molar volumes which vary with concentration."""
 

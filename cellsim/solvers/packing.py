@@ -124,15 +124,17 @@ def functions(transport: TransportSet) -> tuple[Callable[[Array], Array], ...]:
 def _make(transport: TransportSet, c_low: float, c_high: float, tolerance: float) -> PropertyTables:
     low, pitch, intervals, corners = _nodes(transport, c_low, c_high)
     x: Array = low + pitch * np.arange(intervals + 1, dtype=np.float64)
-    values, slopes = _values(transport, x), _slopes(transport, x)
-    sides = [[_slopes(transport, x[[corner]] + side * 2 * STEP)[:, 0] for side in (-1, 1)] for corner in corners]
+    middle: Array = x[:-1] + 0.5 * pitch
+    sides = x[corners] + 2 * STEP * np.array([[-1.0], [1.0]])
+    # A fit makes tables anew for every trial set, and there the calls cost more than what is computed in them: the
+    # nodes, both sides of the corners and the middles, which judge the grid, are evaluated together.
+    parts = np.cumsum([x.size, sides.size])
+    (values, _, exact), (slopes, at_sides, between) = (
+        np.split(rows, parts, axis=1) for rows in _evaluated(transport, np.concatenate([x, sides.ravel(), middle]))
+    )
     while True:
-        # The middles that judge one grid are nodes of the next: no function is evaluated twice at one place. A fit
-        # makes tables anew for every trial set, and a set with measured points inside takes five grids.
-        middle: Array = low + 0.5 * pitch * np.arange(1, 2 * intervals, 2, dtype=np.float64)
-        exact = _values(transport, middle)
         after, before = slopes[:, :-1].copy(), slopes[:, 1:].copy()  # at the beginning and the end of every interval
-        for corner, (left, right) in zip(corners, sides, strict=True):
+        for corner, (left, right) in zip(corners, at_sides.reshape(4, 2, -1).transpose(2, 1, 0), strict=True):
             if corner > 0:
                 before[:, corner - 1] = left
             if corner < intervals:
@@ -144,9 +146,10 @@ def _make(transport: TransportSet, c_low: float, c_high: float, tolerance: float
         error, mean_error = float(miss.max()), float(miss.mean(axis=1).max())
         if mean_error <= tolerance or intervals >= MOST:
             return PropertyTables(low, pitch, cubics, error, mean_error)
-        values = _interleaved(values, exact)
-        slopes = _interleaved(slopes, _slopes(transport, middle))
+        # the middles that judged one grid are nodes of the next: no function is evaluated twice at one place
+        values, slopes = _interleaved(values, exact), _interleaved(slopes, between)
         intervals, pitch, corners = 2 * intervals, 0.5 * pitch, [2 * corner for corner in corners]
+        exact, between = _evaluated(transport, low + 0.5 * pitch * np.arange(1, 2 * intervals, 2, dtype=np.float64))
 
 
 def _nodes(transport: TransportSet, c_low: float, c_high: float) -> tuple[float, float, int, list[int]]:
@@ -169,19 +172,17 @@ def _nodes(transport: TransportSet, c_low: float, c_high: float) -> tuple[float,
     return float(inner[0] - below * pitch), float(pitch), below + number + above, corners
 
 
-def _values(transport: TransportSet, x: Array) -> Array:
-    """The four functions at ln c = `x`, shape (4, n)."""
-    c = np.exp(x)
-    return np.stack([function(c) for function in functions(transport)])
+def _evaluated(transport: TransportSet, x: Array) -> tuple[Array, Array]:
+    """The four functions at ln c = `x` and their slopes there, each of shape (4, n).
 
-
-def _slopes(transport: TransportSet, x: Array) -> Array:
-    """d(function)/d(ln c) at `x`, shape (4, n): by central differences, but for W, whose slope is known."""
-    both = np.exp(np.concatenate([x - STEP, x + STEP]))
-    differences = [function(both).reshape(2, -1) for function in functions(transport)[:W_ROW]]
-    return np.stack(
-        [*((above - below) / (2 * STEP) for below, above in differences), transport.potential_slope(np.exp(x))]
-    )
+    The slopes are central differences, but for W, whose slope is known.
+    """
+    c = np.exp(np.concatenate([x, x - STEP, x + STEP]))
+    *three, W = functions(transport)
+    here, below, above = np.stack([function(c).reshape(3, -1) for function in three], axis=1)
+    at_x = c[: x.size]
+    values = np.concatenate([here, W(at_x)[None]])
+    return values, np.concatenate([(above - below) / (2 * STEP), transport.potential_slope(at_x)[None]])
 
 
 def _interleaved(nodes: Array, middles: Array) -> Array:
