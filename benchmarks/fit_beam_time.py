@@ -1,4 +1,4 @@
-"""How long `cellsim fit` takes in a fresh process for a beam time: 60 currents, 60 profiles of 50 points, 300 velocities.
+"""How long `cellsim fit` takes for a beam time: 60 currents, 60 profiles of 50 points, 300 velocities.
 
     python benchmarks/fit_beam_time.py [--keep FOLDER]
 

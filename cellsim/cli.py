@@ -48,9 +48,25 @@ def new(file: Path, force: bool) -> None:
     click.echo(f"{file} written; next: cellsim run {file}")
 
 
+SET = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help='A value in place of the case\'s, such as "thickness=1 mm", "step[0].value=0.2 V"; repeatable.',
+)
+
+
+def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
+    from cellsim.files.schema import assignment
+
+    return dict(assignment(text) for text in settings)
+
+
 @main.command()
 @click.argument("case", type=FILE)
-def check(case: Path) -> None:
+@SET
+def check(case: Path, settings: tuple[str, ...]) -> None:
     """Read a case and say what will be run.
 
     \b
@@ -58,12 +74,13 @@ def check(case: Path) -> None:
     """
     from cellsim.run.case import describe, load_case
 
-    say(describe(load_case(case)))
+    say(describe(load_case(case, changes=_changes(settings))))
 
 
 @main.command()
 @click.argument("case", type=FILE)
-def plan(case: Path) -> None:
+@SET
+def plan(case: Path, settings: tuple[str, ...]) -> None:
     """Answer what can be answered before any run: currents, times, voltages, velocities.
 
     \b
@@ -72,7 +89,7 @@ def plan(case: Path) -> None:
     from cellsim.model.plan import plan as make_plan
     from cellsim.run.case import load_case
 
-    read = load_case(case)
+    read = load_case(case, changes=_changes(settings))
     say(make_plan(read.cell, read.transport, read.protocol, read.c0).lines())
 
 
@@ -90,7 +107,15 @@ def plan(case: Path) -> None:
     metavar="N",
     help="Also bands by N draws of the set's own covariance, as `mdcoeffs to-set` states it.",
 )
-def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, draws: int | None) -> None:
+@SET
+def run(
+    case: Path,
+    output: Path | None,
+    solver: str | None,
+    no_figures: bool,
+    draws: int | None,
+    settings: tuple[str, ...],
+) -> None:
     """Predict: current, voltage, profiles, velocities, into a folder with figures and a report.
 
     Exit code 0: done. 1: ended early, the partial result is kept. 2: bad input, nothing written.
@@ -102,7 +127,7 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
     from cellsim.run.case import load_case
     from cellsim.run.folder import drawer, predict, write_run
 
-    read = load_case(case)
+    read = load_case(case, changes=_changes(settings))
     directory = check_writable(output or Path("runs") / case.stem)
     try:
         with progress_bar(case.stem) as progress:
@@ -127,6 +152,51 @@ def run(case: Path, output: Path | None, solver: str | None, no_figures: bool, d
             found = bands_of_case(read, draws, progress=partial(stage, "bands"))
         say(write_bands(read, found, kept.directory))
     click.echo(f"written to {kept.directory}")
+
+
+@main.command()
+@click.argument("file", type=FILE, metavar="CASE")
+@click.option(
+    "--over",
+    multiple=True,
+    metavar="KEY=VALUES",
+    help='What to sweep: "thickness=0.5, 1, 2 mm", "voltage=0.1 V to 0.5 V in 5", "current=0.1 to 10 A/m^2 in 7 log".',
+)
+@SET
+@click.option("--paired", is_flag=True, help="The values go together one by one, in place of every combination.")
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the case>-sweep.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes; default as many as serve.")
+@click.option("--scheduler", metavar="ADDRESS", help="A dask scheduler that does the work.")
+@click.option("--no-figures", is_flag=True, help="Leave the figures out.")
+def sweep(
+    file: Path,
+    over: tuple[str, ...],
+    settings: tuple[str, ...],
+    paired: bool,
+    output: Path | None,
+    workers: int | None,
+    scheduler: str | None,
+    no_figures: bool,
+) -> None:
+    """Run a case over lists of values of any of its keys: one table, one NetCDF file, figures.
+
+    CASE is a case, or a file that names a case and what to sweep (docs/sweep.md). An interrupted call goes on where it
+    was. Exit code 1 where some of the runs could not be made; 2 where none could.
+
+    \b
+    Example:  cellsim sweep cases/steinruck2020/rs.toml --over "voltage=0.1, 0.2, 0.3 V" --over "thickness=1, 2, 3 mm"
+    """
+    from cellsim.files.folder import work_folder
+    from cellsim.run.sweep import read_sweep, run_sweep, write_sweep
+
+    asked = read_sweep(file, over, settings, paired=paired)
+    with work_folder(output or Path("runs") / f"{file.stem}-sweep") as directory, progress_line() as progress:
+        result = run_sweep(asked, directory, workers=workers, scheduler=scheduler, progress=partial(progress, "runs"))
+        written = write_sweep(result, directory, figures=not no_figures)
+    say(result.lines())
+    click.echo(f"written to {written[0].parent}")
+    if result.refused:
+        sys.exit(1)
 
 
 def _expected(summary: dict[str, Any]) -> str:

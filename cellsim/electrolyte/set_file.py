@@ -27,7 +27,7 @@ from cellsim.electrolyte.properties import (
 )
 from cellsim.electrolyte.transport import STATUSES, TransportSet
 from cellsim.electrolyte.volumes import ConstantVolumes, DensityVolumes, Volumes
-from cellsim.files.schema import Table, did_you_mean, parse_toml, read_toml
+from cellsim.files.schema import Table, did_you_mean, parse_toml, read_toml, with_values
 
 _PARAMETER = re.compile(r"(\w+(?:\.\w+)*)(?:\[(\d+)\])?")
 
@@ -414,8 +414,18 @@ def list_sets() -> tuple[str, ...]:
     return tuple(sorted(entry.name[:-5] for entry in library.iterdir() if entry.name.endswith(".toml")))
 
 
-def read_set(name_or_path: str | Path, *, folder: str | Path = ".") -> SetFile:
+def read_set(
+    name_or_path: str | Path, *, folder: str | Path = ".", changes: Mapping[str, Any] | None = None
+) -> SetFile:
     """A transport set as its file states it; parameters as for :func:`load_set`.
+
+    Parameters
+    ----------
+    name_or_path, folder
+        As of :func:`load_set`.
+    changes : mapping, optional
+        Key of the file (``D.value``, ``kappa.y[0]``) -> value that takes the place of the file's; the name of a
+        property alone makes it a constant. The set's name and note tell of it.
 
     Raises
     ------
@@ -426,11 +436,29 @@ def read_set(name_or_path: str | Path, *, folder: str | Path = ".") -> SetFile:
     names = list_sets()
     if isinstance(name_or_path, str) and text in names:
         entry = resources.files("cellsim.electrolyte") / "library" / f"{text}.toml"
-        return parse_set(entry.read_text(encoding="utf-8"), f"{text}.toml")
+        return _changed(parse_toml(entry.read_text(encoding="utf-8"), f"{text}.toml"), changes or {})
     path = Path(folder) / text
     if not path.is_file() and not text.endswith(".toml") and len(path.parts) <= len(Path(folder).parts) + 1:
         raise InputError(f'transport = "{text}" is neither a shipped set nor a file{did_you_mean(text, names)}')
-    return _parse(read_toml(path))
+    return _changed(read_toml(path), changes or {})
+
+
+def _changed(top: Table, changes: Mapping[str, Any]) -> SetFile:
+    """The set with the values of `changes` in place of its own."""
+    if not changes:
+        return _parse(top)
+    values: dict[str, Any] = {}
+    for key, value in changes.items():
+        if key in PROPERTIES:
+            kept = {k: v for k, v in top.table(key).data.items() if k in ("source", *PROPERTIES[key].extra)}
+            values[key] = {**kept, "value": value}
+        elif re.split(r"[.\[]", key)[0] not in top.data:
+            raise InputError(f"{top.file}: {key} is no key of this set{did_you_mean(key, top.data)}")
+        else:
+            values[key] = value
+    told = ", ".join(f"{key} = {value}" for key, value in changes.items())
+    note = f"{top.string('note', '')}; changed: {told}".removeprefix("; ")
+    return _parse(with_values(top, values | {"name": f"{top.string('name')}, changed", "note": note}))
 
 
 def parse_set(text: str, path: str | Path = "<text>") -> SetFile:

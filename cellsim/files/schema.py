@@ -12,8 +12,10 @@ A message names file, key, value and what is allowed. `Table` is a view of one T
 
 from __future__ import annotations
 
+import copy
 import difflib
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -97,6 +99,88 @@ def _check_integers(data: Mapping[str, Any], path: str | Path) -> None:
             waiting += [(f"{name}[{k}]", inner) for k, inner in enumerate(value)]
         elif isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise InputError(f"{path}: {name} = {shown(value)} must be a whole number of at most 19 digits")
+
+
+_STEP = re.compile(r"\.?([^.\[\]\s=]+)|\[(\d+)\]")
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """A key and its value from ``key=value`` of a command line; a value that is no TOML is taken as a string.
+
+    Raises
+    ------
+    InputError
+        No "=", or nothing before it.
+
+    Examples
+    --------
+    >>> assignment("cell.thickness = 1 mm"), assignment("step[0].value='0.1 V'"), assignment("solver.cells=80")
+    (('cell.thickness', '1 mm'), ('step[0].value', '0.1 V'), ('solver.cells', 80))
+    """
+    key, sign, value = (part.strip() for part in text.partition("="))
+    if not sign or not key or not value:
+        raise InputError(f'{shown(text)} must be KEY=VALUE, such as cell.thickness="1 mm"')
+    return key, toml_value(value)
+
+
+def toml_value(text: str) -> Any:
+    """What a text means as a TOML value, or the text itself: ``80`` -> 80, ``1 mm`` -> "1 mm"."""
+    try:
+        found = tomllib.loads(f"x = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return found["x"] if list(found) == ["x"] else text
+
+
+def with_values(top: Table, values: Mapping[str, Any]) -> Table:
+    """A file with some of its values changed.
+
+    Parameters
+    ----------
+    top : Table
+        The file.
+    values : mapping
+        Dotted key -> value as TOML has it: ``cell.thickness``, ``step[0].value``. Tables that are missing are made.
+
+    Returns
+    -------
+    Table
+        With the changed file as its text; the same Table where nothing changes.
+
+    Raises
+    ------
+    InputError
+        A key that is none, an entry of a list that does not exist, a value where a table stands.
+    """
+    if not values:
+        return top
+    import tomli_w
+
+    data: dict[str, Any] = copy.deepcopy(dict(top.data))
+    for key, value in values.items():
+        steps = [name or int(place) for name, place in _STEP.findall(key)]
+        if not steps or not isinstance(steps[0], str) or _STEP.sub("", key):
+            raise InputError(f"{top.file}: {shown(key)} is no key; write one such as cell.thickness or step[0].value")
+        holder: Any = data
+        for here, following in zip(steps, [*steps[1:], None], strict=True):
+            if isinstance(here, int):
+                if not isinstance(holder, list) or here >= len(holder):
+                    many = len(holder) if isinstance(holder, list) else 0
+                    raise InputError(f"{top.file}: {key} names entry [{here}], but there are {many}, counted from [0]")
+            elif isinstance(holder, list):
+                raise InputError(f"{top.file}: {key} needs an entry, [0] to [{len(holder) - 1}], before {here}")
+            elif not isinstance(holder, dict):
+                raise InputError(f"{top.file}: {key} looks for {here} in {shown(holder)}, which is a value")
+            if following is None:
+                holder[here] = value
+            else:
+                holder = holder[here] if isinstance(here, int) else holder.setdefault(here, {})
+    changes = "".join(f"# changed: {key} = {shown(value)}\n" for key, value in values.items())
+    try:
+        text = changes + tomli_w.dumps(data)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{top.file}: a changed value cannot be written as TOML ({error})") from None
+    return Table(data, top.file, top.name, text)
 
 
 def read_json_table(path: str | Path, *, what: str = "the file") -> Table:

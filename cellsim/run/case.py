@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,10 +15,10 @@ from cellsim.base import V_LITHIUM, InputError
 from cellsim.cell.geometry import Cell, Separator
 from cellsim.cell.kinetics import LAWS, ButlerVolmer, Electrode, Kinetics, Resistance
 from cellsim.cell.protocol import LISTED, Protocol, Step, StopConditions, numbered, ramp, with_jumps
-from cellsim.electrolyte.set_file import load_set
+from cellsim.electrolyte.set_file import read_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import file_hash, text_hash
-from cellsim.files.schema import REQUIRED, Table, parse_toml, read_toml
+from cellsim.files.schema import REQUIRED, Table, did_you_mean, parse_toml, read_toml, with_values
 from cellsim.instruments.data import Setup, read_sheet
 from cellsim.instruments.measurement import Measurement
 from cellsim.instruments.potentiostat import first_time, per_area, read_drive, read_resistance
@@ -282,7 +283,7 @@ class Case:
         return Setup(self.cell, self.transport, self.protocol, self.c0)
 
 
-def load_case(path: str | Path, *, folder: str | Path | None = None) -> Case:
+def load_case(path: str | Path, *, folder: str | Path | None = None, changes: Mapping[str, Any] | None = None) -> Case:
     """Read and check a case.
 
     Parameters
@@ -291,6 +292,8 @@ def load_case(path: str | Path, *, folder: str | Path | None = None) -> Case:
         The TOML file.
     folder : str or Path, optional
         What the paths inside it are relative to; default: the folder it lies in.
+    changes : mapping, optional
+        Key (see :func:`changed`) -> value that takes the place of the file's.
 
     Returns
     -------
@@ -302,7 +305,8 @@ def load_case(path: str | Path, *, folder: str | Path | None = None) -> Case:
         Anything unknown, missing, of the wrong dimension or out of bounds in the case or in a file it names.
     """
     top = read_toml(path)
-    return _read(top if folder is None else Table(top.data, Path(folder) / Path(path).name, "", top.text))
+    top = top if folder is None else Table(top.data, Path(folder) / Path(path).name, "", top.text)
+    return read_case(changed(top, changes or {}))
 
 
 def parse_case(text: str, path: str | Path = "case.toml") -> Case:
@@ -313,11 +317,89 @@ def parse_case(text: str, path: str | Path = "case.toml") -> Case:
     InputError
         As :func:`load_case`.
     """
-    return _read(parse_toml(text, path))
+    return read_case(parse_toml(text, path))
 
 
-def _read(top: Table) -> Case:
-    top.only("title", "cell", "electrolyte", "electrodes", "step", "measured", "output", "solver")
+NAMES = {
+    "thickness": "cell.thickness",
+    "area": "cell.area",
+    "temperature": "cell.temperature",
+    "set": "electrolyte.transport",
+    "solver": "solver.name",
+    "rtol": "solver.rtol",
+}
+"""Short names of keys, for command lines; the drive, the salt and the interfaces have more than one key behind them."""
+SALT = ("c", "m", "r")
+
+
+def changed(top: Table, changes: Mapping[str, Any]) -> Table:
+    """A case's file with some of its values changed.
+
+    Parameters
+    ----------
+    top : Table
+        The file.
+    changes : mapping
+        Key -> value as TOML has it. Keys are those of the file (``cell.thickness``, ``step[0].value``), those of the
+        transport set behind ``set.`` (``set.t_plus.value``), and short names: ``voltage``, ``current`` and ``duration``
+        of the only step, ``resistance`` of each interface, the salt's ``c``, ``m`` or ``r``, and :data:`NAMES`.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    InputError
+        A key that is none; a drive where there are several steps.
+    """
+    values: dict[str, Any] = {}
+    for key, value in changes.items():
+        if key in NAMES:
+            values[NAMES[key]] = value
+        elif key in SALT:
+            values["electrolyte.salt"] = {key: value}
+        elif key == "resistance":
+            values |= {f"electrodes.{side}.resistance": value for side in ("positive", "negative")}
+        elif key in ("voltage", "current", "duration"):
+            place = _only_step(top, key)
+            values |= (
+                {f"{place}.duration": value}
+                if key == "duration"
+                else {
+                    f"{place}.hold": key,
+                    f"{place}.value": value,
+                }
+            )
+        elif key.startswith("set."):
+            own = top.table("electrolyte").table("change", {})
+            values.setdefault("electrolyte.change", dict(own.data))[key.removeprefix("set.")] = value
+        elif re.split(r"[.\[]", key)[0] not in KEYS:
+            known = (*KEYS, *NAMES, *SALT, "resistance", "voltage", "current", "duration", "set")
+            raise InputError(f"{top.file}: {key} is no key of a case{did_you_mean(key, known)}")
+        else:
+            values[key] = value
+    return with_values(top, values)
+
+
+def _only_step(top: Table, key: str) -> str:
+    """The one step a short name can mean: the only one, or the only one that holds what is named."""
+    steps = [entry for entry in top.data.get("step", []) if isinstance(entry, dict)]
+    alike = [k for k, entry in enumerate(steps) if entry.get("hold") == key] if key != "duration" else []
+    if len(steps) == 1 and "hold" in steps[0]:
+        return "step[0]"
+    if len(alike) == 1:
+        return f"step[{alike[0]}]"
+    what = "a duration" if key == "duration" else f"a {key} held"
+    raise InputError(f"{top.file}: {key} is clear where one step has {what}; name the step, such as step[0].value")
+
+
+KEYS = ("title", "cell", "electrolyte", "electrodes", "step", "measured", "output", "solver")
+
+
+def read_case(top: Table) -> Case:
+    """A case from its file as read; see :func:`load_case`."""
+    top.only(*KEYS)
     inputs = {top.file.name: text_hash(top.text)}
     title = top.string("title", top.file.stem)
     cell = _cell(top, inputs)
@@ -394,7 +476,7 @@ def _kinetics(table: Table) -> Kinetics:
 
 
 def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> tuple[TransportSet, float]:
-    table.only("transport", "salt", "solvent_motion", "extrapolate")
+    table.only("transport", "change", "salt", "solvent_motion", "extrapolate")
     transport = _transport(table, cell.temperature)
     inputs[table.string("transport")] = text_hash(transport.text)
     with table.located():
@@ -407,7 +489,7 @@ def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> tuple[Tran
 def _transport(table: Table, temperature: float) -> TransportSet:
     name = table.string("transport")
     try:
-        return load_set(name, T=temperature, folder=table.file.parent)
+        return read_set(name, folder=table.file.parent, changes=table.table("change", {}).data).bind(temperature)
     except InputError as error:
         raise InputError(f"{table.where('transport')}: {error}") from error
 

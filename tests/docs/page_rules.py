@@ -18,6 +18,7 @@ from cellsim.electrolyte.set_file import load_set, read_set
 from cellsim.fit.recipe import read_recipe
 from cellsim.instruments.data import read_measurements
 from cellsim.run.case import load_case
+from cellsim.run.sweep import read_sweep
 from mdcoeffs.activity import read_activity
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.interface.settings import read_interface
@@ -179,6 +180,13 @@ def _recipe(block: Block, folder: Path) -> None:
     assert len(read.cases) == 1 and len(read.problem.experiments) == 2, "the cell and its potentials"
 
 
+def _sweep(block: Block, folder: Path) -> None:
+    where = folder / "cases/fit_example"
+    (where / "sweep.toml").write_text(block.text)
+    sweep = read_sweep(where / "sweep.toml")
+    assert sweep.shape == (3, 7) and "60 degC" in sweep.top.text
+
+
 def _analysis(molecules: tuple[Molecules, ...], check: Callable[..., object], run: str = "", **how: object):
     """The reader of a table that stands in a SPECIES.toml; with `run`, the command is run with it too."""
 
@@ -217,6 +225,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/sets.md", "[kappa]"): _kappa,
     ("docs/compare.md", 'kind = "xam"'): _sheet,
     ("docs/fit.md", 'title = "what it says above the figures"'): _recipe,
+    ("docs/sweep.md", 'case = "cell.toml"'): _sweep,
     ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, r = 0.1"'): _own_file,
     ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, from MD"'): _own_file,
     ("docs/activity.md", "[activity]"): _analysis(
@@ -344,9 +353,9 @@ LINES = (
 
 SLOW = (
     (".*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design)", "simulations and fits of 5 to 60 s"),
-    (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "FiPy, 5 to 10 s each"),
+    (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "with figures, 3 to 10 s each"),
     (".*", r"(CELLSIM_\w+=\d+ )*python -m pytest -n0", "all tests are collected, ten seconds a line"),
-    (".*", r"python3 start\.py run", "FiPy; the Python block of the README runs the same case"),
+    (".*", r"python3 start\.py run", "the Python block of the README runs the same case"),
     ("README.md|docs/mdcoeffs.md", r"mdcoeffs (structure|residence|activity|interface|mobility)", "each has its page"),
     ("cases/coarse_grained/README.md", r"mdcoeffs", "the fast test of docs/howto/md.md has the same"),
     (".*", r"python (cases|benchmarks|validation|docs/notebooks)/", "scripts of 5 s to half a minute"),

@@ -1,0 +1,688 @@
+"""Sweeps: one case over lists of values of any of its keys, or of its transport set's (docs/sweep.md).
+
+Every combination is a case of its own, read and checked like one; the runs are members of an ensemble. What is kept of
+each is a few numbers and its current and voltage over time, and beside them the limiting current by quadrature.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellsim.base import Array, ConvergenceError, InputError, RangeError, factor_to_si, shown, to_si
+from cellsim.drawing import figstyle
+from cellsim.files.folder import result_folder, text_hash, write_netcdf, write_rows
+from cellsim.files.schema import Table, assignment, read_toml, toml_value
+from cellsim.model.steady import LimitingCurrent, limiting_current
+from cellsim.run.case import Case, changed, read_case
+from cellsim.run.ensemble import Member, simulate_many
+from cellsim.run.simulation import output_times
+from cellsim.solvers.march import Options
+from cellsim.solvers.solution import Solution
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SAMPLES = 200
+"""Times at which current and voltage of each run are kept."""
+CURVES = 8
+"""Curves in one panel; more are drawn with a colour bar in place of a legend."""
+MOST = 100_000
+"""Runs of one sweep."""
+HERE = 300
+"""Up to so many runs of a fast solver are made in this process: starting others takes longer."""
+
+MEMBERS = "members"
+"""Folder in that of the sweep, where single results wait until all are there."""
+
+QUANTITIES = {
+    "i_0": ("A/m^2", "current density at the start"),
+    "i_end": ("A/m^2", "current density at the end"),
+    "V_0": ("V", "voltage at the start"),
+    "V_end": ("V", "voltage at the end"),
+    "V_bulk_end": ("V", "voltage at the end without the interfaces"),
+    "c_min": ("mol/m^3", "least salt concentration of the run"),
+    "c_max": ("mol/m^3", "largest salt concentration of the run"),
+    "charge": ("C/m^2", "charge passed per area"),
+    "time_end": ("s", "end of the run"),
+    "time_to_1_percent": ("s", "time in the last step after which its current, or an imposed current's voltage, stays "
+                          "within 1 % of the end"),
+    "time_to_depletion": ("s", "time at which a face ran empty, where one did"),
+    "salt_drift": ("1", "relative change of the salt inventory"),
+}  # fmt: skip
+"""What is kept of every run: name -> unit and meaning."""
+
+
+# ---- what is swept -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One key and its values.
+
+    Parameters
+    ----------
+    key : str
+        As :func:`.changed` takes it.
+    values : tuple
+        As TOML has them: "1 mm", 0.3, "steinruck2020_rs".
+    """
+
+    key: str
+    values: tuple[Any, ...]
+
+    @property
+    def unit(self) -> str | None:
+        """The unit of the first value, "" for bare numbers; None where the values are no numbers."""
+        return _split(self.values[0])[1] if self.numbers is not None else None
+
+    @property
+    def numbers(self) -> Array | None:
+        """The values in the unit of the first, None where they are no numbers."""
+        parts = [_split(value) for value in self.values]
+        if any(number is None for number, _ in parts):
+            return None
+        unit, numbers = parts[0][1], []
+        for number, own in parts:
+            if own != unit:
+                try:
+                    number = to_si(f"{number!r} {own}", unit, field=self.key)
+                except InputError:
+                    return None
+            numbers.append(number)
+        return np.array(numbers, dtype=float)
+
+    @property
+    def label(self) -> str:
+        """Name and unit, for figures."""
+        return figstyle.label(self.key.rsplit(".", 1)[-1] if "[" not in self.key else self.key, self.unit or "")
+
+    def texts(self) -> list[str]:
+        """The values as people write them."""
+        return [_words(value) for value in self.values]
+
+
+def _words(value: Any) -> str:
+    """A value as people write it, numbers with five digits."""
+    number, unit = _split(value)
+    return str(value) if number is None else f"{number:.5g} {unit}".rstrip()
+
+
+def _split(value: Any) -> tuple[float | None, str]:
+    """Number and unit of a value; None where it is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None, ""
+    if not isinstance(value, str):
+        return float(value), ""
+    match = re.fullmatch(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*", value)
+    return (float(match[1]), match[2]) if match else (None, "")
+
+
+_RANGE = re.compile(r"(?P<begin>.+?)\s+to\s+(?P<end>.+?)\s+in\s+(?P<number>\d+)(?P<log>\s+log)?\s*")
+
+
+def read_axis(text: str) -> Axis:
+    """An axis from a command line.
+
+    ``thickness=0.5 mm, 1 mm, 2 mm`` (a unit at the last value serves those before it), ``voltage=0.1 V to 0.5 V in 5``,
+    ``current=0.1 to 10 A/m^2 in 7 log``.
+
+    Raises
+    ------
+    InputError
+        No "=", no values, a range whose ends are no numbers.
+    """
+    key, value = assignment(text)
+    if isinstance(value, list):
+        return Axis(key, tuple(value))
+    value = text.partition("=")[2].strip()
+    if match := _RANGE.fullmatch(value):
+        return Axis(key, _range(key, match["begin"], match["end"], int(match["number"]), bool(match["log"])))
+    parts = [part.strip() for part in value.split(",")]
+    if not all(parts):
+        raise InputError(f"{key}: {shown(value)} has an empty value; separate values by commas")
+    unit = _split(parts[-1])[1]
+    if unit and all(_split(part)[0] is not None and not _split(part)[1] for part in parts[:-1]):
+        parts = [*(f"{part} {unit}" for part in parts[:-1]), parts[-1]]
+    return Axis(key, tuple(toml_value(part) for part in parts))
+
+
+def _range(key: str, begin: Any, end: Any, number: int, log: bool) -> tuple[Any, ...]:
+    (a, unit_a), (b, unit_b) = _split(begin), _split(end)
+    unit_a = unit_a or unit_b
+    if a is None or b is None:
+        raise InputError(f"{key}: a range goes from a number to a number, such as 0.1 V to 0.5 V in 5")
+    if unit_a != unit_b:
+        b = b * factor_to_si(unit_b, unit_a, field=key)
+    if not 2 <= number <= MOST:
+        raise InputError(f"{key}: a range needs 2 to {MOST} values, not {number}")
+    if log and a * b <= 0:
+        raise InputError(f"{key}: a logarithmic range needs ends of one sign that are not zero")
+    values = np.geomspace(a, b, number) if log else np.linspace(a, b, number)
+    return tuple(f"{value:.12g} {unit_a}" if unit_a else float(f"{value:.12g}") for value in values)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A case and what is swept.
+
+    Parameters
+    ----------
+    top : Table
+        The case's file, changed where asked.
+    axes : tuple of Axis
+        At least one.
+    paired : bool
+        The values of all axes go together, one by one, in place of every combination.
+    """
+
+    top: Table
+    axes: tuple[Axis, ...]
+    paired: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.axes:
+            raise InputError(f"{self.top.file}: nothing to sweep; say --over KEY=VALUES")
+        names = [axis.key for axis in self.axes]
+        if len(set(names)) < len(names):
+            raise InputError(f"{self.top.file}: {names} names a key twice; sweep each key once")
+        for axis in self.axes:
+            if not axis.values:
+                raise InputError(f"{self.top.file}: {axis.key} has no values")
+        if self.paired and len({len(axis.values) for axis in self.axes}) > 1:
+            sizes = ", ".join(f"{axis.key}: {len(axis.values)}" for axis in self.axes)
+            raise InputError(f"{self.top.file}: paired axes need as many values each ({sizes})")
+        if np.prod(self.shape) > MOST:
+            raise InputError(f"{self.top.file}: {np.prod(self.shape)} runs; at most {MOST} are made in one sweep")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the results: one dimension per axis, or one where they are paired."""
+        sizes = tuple(len(axis.values) for axis in self.axes)
+        return sizes[:1] if self.paired else sizes
+
+    def points(self) -> list[dict[str, Any]]:
+        """Key -> value of every run, in the order of the results."""
+        columns = [axis.values for axis in self.axes]
+        rows = zip(*columns, strict=True) if self.paired else itertools.product(*columns)
+        return [dict(zip((axis.key for axis in self.axes), row, strict=True)) for row in rows]
+
+    def words(self, point: Mapping[str, Any]) -> str:
+        """The values of one run, for people."""
+        return ", ".join(f"{key} = {_words(value)}" for key, value in point.items())
+
+
+def read_sweep(
+    path: str | Path, over: Sequence[str] = (), settings: Sequence[str] = (), *, paired: bool = False
+) -> Sweep:
+    """A sweep from a command line: a case, or a file that names a case and what to sweep.
+
+    Parameters
+    ----------
+    path : str or Path
+        A case, or a TOML file with ``case``, ``[over]``, and if wanted ``paired`` and ``[set]``.
+    over : sequence of str
+        Axes, see :func:`read_axis`.
+    settings : sequence of str
+        ``KEY=VALUE`` that hold for all runs.
+    paired : bool
+        See :class:`Sweep`.
+
+    Returns
+    -------
+    Sweep
+
+    Raises
+    ------
+    InputError
+        Anything wrong in what is named.
+    """
+    top = read_toml(path)
+    axes = [read_axis(text) for text in over]
+    changes = dict(assignment(text) for text in settings)
+    if "over" in top:
+        top.only("case", "over", "paired", "set")
+        table = top.table("over")
+        axes = [*(_axis(table, key) for key in table), *axes]
+        changes = {**top.table("set", {}).data, **changes}
+        paired = paired or top.boolean("paired", False)
+        top = read_toml(top.path("case"))
+    # what is drawn of one run, and what was measured in it, has no place in many
+    bare = Table({k: v for k, v in top.data.items() if k not in ("output", "measured")}, top.file, "", top.text)
+    return Sweep(changed(bare, changes), tuple(axes), paired)
+
+
+def _axis(table: Table, key: str) -> Axis:
+    value = table.data[key]
+    if isinstance(value, str):
+        return read_axis(f"{key}={value}")
+    if not isinstance(value, list):
+        raise table.error(key, 'must be a list of values or a text such as "0.1 V to 0.5 V in 5"')
+    return Axis(key, tuple(value))
+
+
+# ---- running ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What came of a sweep.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        What was asked.
+    title : str
+        Of the case.
+    drive : str
+        "voltage" or "current": what the first step that is no rest imposes.
+    status : ndarray of str, shape (n,)
+        Of each run; "refused" where it could not be made.
+    message : list of str
+        What went wrong, "" where nothing did.
+    values : mapping
+        Name (:data:`QUANTITIES`) -> values, shape (n,) [SI]; NaN where there is none.
+    curves : ndarray, shape (n, 3, SAMPLES)
+        Time [s], i [A/m^2] and V [V] of each run.
+    limits : list of LimitingCurrent or None
+        By quadrature.
+    """
+
+    sweep: Sweep
+    title: str
+    drive: str
+    status: Array
+    message: list[str]
+    values: Mapping[str, Array]
+    curves: Array
+    limits: list[LimitingCurrent | None]
+
+    @property
+    def refused(self) -> list[int]:
+        """Runs that could not be made."""
+        return [k for k, status in enumerate(self.status) if status == "refused"]
+
+    def limit(self) -> Array:
+        """Limiting current of each run's cell [A/m^2]."""
+        return np.array([np.nan if limit is None else limit.i for limit in self.limits])
+
+    def lines(self) -> list[str]:
+        """What to print: how many, what ended early, and a table where it is short."""
+        n = self.status.size
+        ended = [f"{int(np.sum(self.status == s))} {s}" for s in dict.fromkeys(self.status)]
+        lines = [f"{self.title}: {n} runs ({', '.join(ended)})"]
+        points = self.sweep.points()
+        rows = [["", "status", "i_0", "i_end", "V_end", "c_min", "c_max", "i_limit"]]
+        rows.append(["", "", "A/m^2", "A/m^2", "V", "mol/L", "mol/L", "A/m^2"])
+        for k in range(min(n, 40)):
+            v = {name: values[k] for name, values in self.values.items()}
+            numbers = (v["i_0"], v["i_end"], v["V_end"], v["c_min"] / 1e3, v["c_max"] / 1e3, self.limit()[k])
+            rows.append(
+                [self.sweep.words(points[k]), self.status[k], *("-" if np.isnan(x) else f"{x:.4g}" for x in numbers)]
+            )
+        widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
+        lines += [
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        ]
+        if n > 40:
+            lines.append(f"and {n - 40} more in sweep.csv")
+        return lines + [f"{self.sweep.words(points[k])}: {self.message[k]}" for k in self.refused[:5]]
+
+
+def run_sweep(
+    sweep: Sweep,
+    directory: str | Path,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> SweepResult:
+    """Make the runs; those that an interrupted call has made are read from `directory`.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        What to run.
+    directory : str or Path
+        Where results are kept until all are there.
+    workers, scheduler
+        As :func:`.simulate_many`; default: this process where that is faster, else one per core.
+    progress : callable, optional
+        Called with the number done and of all.
+
+    Returns
+    -------
+    SweepResult
+
+    Raises
+    ------
+    InputError
+        If not a single one of the runs can be made; then the first one's reason.
+    """
+    points = sweep.points()
+    cases: list[Case | InputError] = []
+    for point in points:
+        try:
+            cases.append(read_case(changed(sweep.top, point)))
+        except InputError as error:
+            cases.append(error)
+    made = [k for k, case in enumerate(cases) if isinstance(case, Case)]
+    if not made:
+        assert isinstance(cases[0], InputError)
+        raise InputError(f"none of the {len(points)} runs can be made; of {sweep.words(points[0])}: {cases[0]}")
+    members = [_member(cases[k], sweep.words(points[k])) for k in made]  # type: ignore[arg-type]
+    slow = {member.solver for member in members} & {"fipy", "material"}
+    if workers is None and scheduler is None and len(members) <= HERE and not slow:
+        workers = 1
+    folder = Path(directory) / MEMBERS
+    outcomes = simulate_many(members, workers=workers, scheduler=scheduler, keep=kept, folder=folder, progress=progress)
+    n = len(points)
+    status, message = np.full(n, "refused", dtype=object), [""] * n
+    values = {name: np.full(n, np.nan) for name in QUANTITIES}
+    curves = np.full((n, 3, SAMPLES), np.nan)
+    limits: list[LimitingCurrent | None] = [None] * n
+    for k, case in enumerate(cases):
+        if isinstance(case, InputError):
+            message[k] = str(case)
+    for k, outcome in zip(made, outcomes, strict=True):
+        case = cases[k]
+        assert isinstance(case, Case)
+        limits[k] = _limit(case)
+        if not outcome.succeeded:
+            message[k] = outcome.error.partition(": ")[2] or outcome.error
+            continue
+        status[k], message[k] = str(outcome.value["status"]), str(outcome.value["message"])
+        for name in QUANTITIES:
+            values[name][k] = outcome.value[name]
+        curves[k] = outcome.value["curves"]
+    first = cases[made[0]]
+    assert isinstance(first, Case)
+    drive = next((step.drive for step in first.protocol.steps if not step.is_rest), "current")
+    title = f"{first.title}: over {', '.join(axis.key for axis in sweep.axes)}"
+    return SweepResult(sweep, title, drive, status, message, values, curves, limits)
+
+
+def _member(case: Case, label: str) -> Member:
+    options = Options(cells=case.solver.cells, rtol=case.solver.rtol, c_min=case.solver.c_min)
+    times = output_times(case.protocol)
+    return Member(case.cell, case.transport, case.protocol, case.c0, times, case.solver.name, options, label)
+
+
+def kept(solution: Solution) -> dict[str, Any]:
+    """What is kept of one run: :data:`QUANTITIES`, status, and curves.
+
+    Parameters
+    ----------
+    solution : Solution
+        The run.
+
+    Returns
+    -------
+    dict
+    """
+    t, i, V = solution["time"], solution["i"], solution["V"]
+    interfaces = solution["V_positive"] + solution["V_negative"]
+    c, c_face = solution["c"], solution["c_face"]
+    last = solution.log[-1]
+    response = i if "voltage" in str(last["drive"]) else V
+    even = np.linspace(0.0, 1.0, SAMPLES)
+    spread = np.interp(even, np.linspace(0, 1, t.size), t)  # as dense as the solver's own output: early times are kept
+    return {
+        "status": solution.status,
+        "message": solution.message,
+        "i_0": float(i[0]),
+        "i_end": float(i[-1]),
+        "V_0": float(V[0]),
+        "V_end": float(V[-1]),
+        "V_bulk_end": float(V[-1] - interfaces[-1]),
+        "c_min": float(min(c.min(), c_face.min())),
+        "c_max": float(max(c.max(), c_face.max())),
+        "charge": float(np.trapezoid(i, t)),
+        "time_end": float(t[-1]),
+        "time_to_1_percent": _settled(t - last["t_start"], response, t >= last["t_start"]),
+        "time_to_depletion": float(t[-1]) if solution.status == "depleted" else np.nan,
+        "salt_drift": float(solution.salt_drift),
+        "curves": np.array([spread, np.interp(spread, t, i), np.interp(spread, t, V)]),
+    }
+
+
+def _settled(t: Array, y: Array, here: Array) -> float:
+    """Time after which y stays within 1 % of its last value; NaN where that is zero."""
+    t, y = t[here], y[here]
+    if y[-1] == 0:
+        return np.nan
+    out = np.flatnonzero(np.abs(y / y[-1] - 1) > 0.01)
+    if not out.size:
+        return 0.0
+    k = int(out[-1])
+    if k + 1 >= t.size:
+        return np.nan
+    a, b = np.abs(y[[k, k + 1]] / y[-1] - 1)
+    return float(t[k] + (t[k + 1] - t[k]) * (a - 0.01) / max(a - b, 1e-300))
+
+
+def _limit(case: Case) -> LimitingCurrent | None:
+    values = [value for step in case.protocol.steps for value in step.value if value]
+    try:
+        return limiting_current(case.cell, case.transport, case.c0, direction=-1 if values and values[0] < 0 else 1)
+    except (ConvergenceError, RangeError):
+        return None
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------------
+
+
+def write_sweep(result: SweepResult, directory: str | Path, *, figures: bool = True) -> list[Path]:
+    """Write ``sweep.nc`` (the swept keys as dimensions), ``sweep.csv`` (a row per run) and the figures.
+
+    Parameters
+    ----------
+    result : SweepResult
+        What :func:`run_sweep` gave.
+    directory : str or Path
+        The folder.
+    figures : bool
+        Whether to draw.
+
+    Returns
+    -------
+    list of Path
+    """
+    names = ["sweep.csv", "sweep.nc", *(["sweep.png", "sweep_curves.png"] if figures else [])]
+    with result_folder(directory, last="sweep.nc", stale=("sweep.png", "sweep_curves.png")) as fresh:
+        if figures:
+            draw(result, fresh / "sweep.png")
+            draw_curves(result, fresh / "sweep_curves.png")
+        write_rows(fresh / "sweep.csv", table(result))
+        write_netcdf(fresh / "sweep.nc", dataset(result))
+    shutil.rmtree(Path(directory) / MEMBERS, ignore_errors=True)
+    return [Path(directory) / name for name in names]
+
+
+def table(result: SweepResult) -> list[list[str]]:
+    """A row per run, units in the header."""
+    axes, points = result.sweep.axes, result.sweep.points()
+    heads = [f"{axis.key} ({axis.unit})" if axis.unit else axis.key for axis in axes]
+    heads += ["status", *(f"{name} ({unit})" for name, (unit, _) in QUANTITIES.items())]
+    rows = [[*heads, "limiting_current (A/m^2)", "limited_by", "message"]]
+    for k, point in enumerate(points):
+        own = []
+        for axis in axes:
+            place = axis.values.index(point[axis.key])
+            own.append(f"{axis.numbers[place]:.12g}" if axis.numbers is not None else axis.texts()[place])
+        numbers = [_number(result.values[name][k]) for name in QUANTITIES]
+        limit = result.limits[k]
+        tail = ["", ""] if limit is None else [_number(limit.i), limit.limited_by]
+        rows.append([*own, result.status[k], *numbers, *tail, result.message[k]])
+    return rows
+
+
+def _number(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.10g}"
+
+
+def dataset(result: SweepResult) -> xr.Dataset:
+    """The result with the swept keys as dimensions."""
+    import xarray as xr
+
+    sweep, shape = result.sweep, result.sweep.shape
+    names = [re.sub(r"\W+", "_", axis.key).strip("_") for axis in sweep.axes]
+    dims = ["run"] if sweep.paired else names
+    coordinates: dict[str, Any] = {}
+    for name, axis in zip(names, sweep.axes, strict=True):
+        numbers = axis.numbers
+        values = numbers if numbers is not None else np.array(axis.texts(), dtype=str)
+        coordinates[name] = (
+            "run" if sweep.paired else name,
+            values,
+            {"units": axis.unit or "1", "long_name": axis.key},
+        )
+    variables: dict[str, Any] = {"status": (dims, result.status.astype(str).reshape(shape))}
+    for name, (unit, meaning) in QUANTITIES.items():
+        variables[name] = (dims, result.values[name].reshape(shape), {"units": unit, "long_name": meaning})
+    limited = [("" if limit is None else limit.limited_by) for limit in result.limits]
+    about = {"units": "A/m^2", "long_name": "largest steady current density, by quadrature"}
+    variables["limiting_current"] = (dims, result.limit().reshape(shape), about)
+    variables["limited_by"] = (dims, np.array(limited, dtype=str).reshape(shape))
+    variables["message"] = (dims, np.array(result.message, dtype=str).reshape(shape))
+    for k, (name, unit) in enumerate((("time", "s"), ("i", "A/m^2"), ("V", "V"))):
+        variables[f"curve_{name}"] = ([*dims, "sample"], result.curves[:, k].reshape(*shape, SAMPLES), {"units": unit})
+    case = {"case_toml": sweep.top.text, "case": sweep.top.file.name, "digest": text_hash(sweep.top.text)}
+    return xr.Dataset(variables, coordinates, {"title": result.title, "paired": int(sweep.paired), **case})
+
+
+# ---- figures -------------------------------------------------------------------------------------------------------
+
+
+def _families(result: SweepResult) -> tuple[Array, list[tuple[str, list[int]]], bool]:
+    """Abscissa, the runs of each curve with its name, and whether the abscissa is logarithmic."""
+    sweep = result.sweep
+    first = sweep.axes[0]
+    numbers = first.numbers
+    x = numbers if numbers is not None else np.arange(len(first.values), dtype=float)
+    log = numbers is not None and x.size > 2 and bool(x.min() > 0) and _even(np.log(x)) and not _even(x)
+    if sweep.paired or len(sweep.axes) == 1:
+        return x, [("", list(range(x.size)))], log
+    places = np.arange(int(np.prod(sweep.shape))).reshape(x.size, -1)
+    values = itertools.product(*(axis.values for axis in sweep.axes[1:]))
+    others = [dict(zip((axis.key for axis in sweep.axes[1:]), row, strict=True)) for row in values]
+    names = [sweep.words(other) if len(other) > 1 else _words(next(iter(other.values()))) for other in others]
+    named = [(name, places[:, j].tolist()) for j, name in enumerate(names)]
+    return x, named, log
+
+
+def _even(x: Array) -> bool:
+    """Whether values are equally spaced, to a thousandth of their span."""
+    return bool(np.ptp(np.diff(x)) < 1e-3 * np.ptp(x))
+
+
+def draw(result: SweepResult, path: str | Path) -> Path:
+    """What a sweep shows at a glance: the response at the end, the walls, the time it took, the limiting current.
+
+    Parameters
+    ----------
+    result : SweepResult
+        What :func:`run_sweep` gave.
+    path : str or Path
+        PNG, PDF or SVG.
+
+    Returns
+    -------
+    Path
+    """
+    x, families, log = _families(result)
+    axis, ended = result.sweep.axes[0], result.status != "done"
+    colours = figstyle.COLOURS if len(families) <= len(figstyle.COLOURS) else figstyle.shades(len(families))
+    note = "Crosses: runs that ended early (depleted, out of range or stopped)." if np.any(ended) else ""
+    size = {"width": figstyle.TWO_COLUMNS, "height": 2.0}
+    with figstyle.drawing(path, 2, 2, title=result.title, note=note, sharex=True, **size) as (_, axes):
+        for panel, (values, label) in zip(axes, _panels(result), strict=True):
+            for j, (name, runs) in enumerate(families):
+                y = values[runs]
+                look: Any = {"color": colours[j], "marker": figstyle.MARKERS[j % len(figstyle.MARKERS)]}
+                panel.plot(x, y, label=name, linestyle=figstyle.DASHES[j % len(figstyle.DASHES)], **look)
+                early = ended[runs] & np.isfinite(y)
+                panel.plot(x[early], y[early], "x", color="black", markersize=6, zorder=4)
+            panel.set_ylabel(label)
+            if log:
+                panel.set_xscale("log")
+            if axis.numbers is None:
+                panel.set_xticks(x, axis.texts(), rotation=20, ha="right")
+        for panel in axes[2:]:
+            panel.set_xlabel(axis.label)
+        if 1 < len(families) <= CURVES:
+            others = result.sweep.axes[1:]
+            figstyle.legend_above(axes[0], title=others[0].key if len(others) == 1 else "", columns=4)
+    return Path(path)
+
+
+def _panels(result: SweepResult) -> list[tuple[Array, str]]:
+    """Values and axis label of the four panels."""
+    values, i, V = result.values, "$i$ at the end", "$V$ at the end"
+    empty = values["time_to_depletion"]
+    name, words = "time_to_1_percent", "$t$ to within 1 %"
+    if np.sum(np.isfinite(empty)) > 0.5 * empty.size:
+        name, words = "time_to_depletion", "$t$ to depletion"
+    factor, unit = _time_unit(float(np.nanmax(values[name])) if np.any(np.isfinite(values[name])) else 1.0)
+    held = result.drive == "voltage"
+    return [
+        (values["i_end" if held else "V_end"], figstyle.label(i if held else V, figstyle.CURRENT if held else "V")),
+        (result.limit(), figstyle.label("limiting $i$", figstyle.CURRENT)),
+        (1e-3 * values["c_min"], figstyle.label("least $c$", figstyle.CONCENTRATION)),
+        (factor * values[name], figstyle.label(words, unit)),
+    ]
+
+
+def _time_unit(longest: float) -> tuple[float, str]:
+    """Factor and unit of a time axis that reaches to `longest` [s]."""
+    return (1.0, "s") if longest < 600 else (1 / 60, "min") if longest < 60_000 else (1 / 3600, "h")
+
+
+def draw_curves(result: SweepResult, path: str | Path) -> Path:
+    """What was not imposed, current or voltage, of all runs over time; and the times of depletion against i^-2.
+
+    Parameters
+    ----------
+    result : SweepResult
+        What :func:`run_sweep` gave.
+    path : str or Path
+        PNG, PDF or SVG.
+
+    Returns
+    -------
+    Path
+    """
+    points, curves = result.sweep.points(), result.curves
+    runs = [k for k in range(len(points)) if np.any(np.isfinite(curves[k]))]
+    colours = dict(zip(runs, figstyle.shades(len(runs)), strict=True)) if runs else {}
+    factor, unit = _time_unit(max((float(np.nanmax(curves[k, 0])) for k in runs), default=1.0))
+    row, name, of = (1, "$i$", figstyle.CURRENT) if result.drive == "voltage" else (2, "$V$", "V")
+    empty = result.values["time_to_depletion"]
+    sand = result.drive == "current" and np.sum(np.isfinite(empty)) > 1
+    size = {"width": figstyle.TWO_COLUMNS, "height": 2.6}
+    with figstyle.drawing(path, 1, 2 if sand else 1, title=result.title, **size) as (figure, axes):
+        for k in runs:
+            label = ", ".join(_words(value) for value in points[k].values())
+            axes[0].plot(factor * curves[k, 0], curves[k, row], color=colours[k], label=label)
+        axes[0].set_xlabel(figstyle.label("$t$", unit))
+        axes[0].set_ylabel(figstyle.label(name, of))
+        if 1 < len(runs) <= 2 * CURVES:
+            keys = ", ".join(axis.key for axis in result.sweep.axes)
+            figure.legend(title=keys, loc="outside right upper")
+        if sand:
+            factor, unit = _time_unit(float(np.nanmax(empty)))
+            inverse = 1 / result.values["i_0"] ** 2
+            for k in runs:
+                axes[1].plot(inverse[k], factor * empty[k], "o", color=colours[k])
+            axes[1].set_xlim(left=0)
+            axes[1].set_ylim(bottom=0)
+            axes[1].set_xlabel(figstyle.label("$i^{-2}$", "m$^4$ A$^{-2}$"))
+            axes[1].set_ylabel(figstyle.label("$t$ to depletion", unit))
+    return Path(path)
