@@ -304,6 +304,35 @@ def compare(
 
 
 @main.command()
+@click.argument("files", nargs=-1, type=FILE, metavar="LIST.toml | FILE...")
+@click.option("--position", metavar="X", help='Of a single file, such as "0.65 mm".')
+@click.option("--time", metavar="T", help='Of a single file, such as "120 min".')
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the first file>-xpcs.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+def xpcs(files: tuple[Path, ...], position: str | None, time: str | None, output: Path | None, workers: int) -> None:
+    """Velocities from heterodyne XPCS correlation functions, for `compare` and `fit`.
+
+    A LIST names files with their positions and times; FILEs are HDF5 results of 8-ID, tables or .npz (docs/xpcs.md).
+    Writes velocities.csv, xpcs.json, xpcs.nc, figures and a page. Exit code 1 where some series could not be fitted.
+
+    \b
+    Example:  cellsim xpcs beamtime.toml -o velocities
+    """
+    from cellsim.files.folder import check_writable
+    from cellsim.instruments.xpcs.series import fit_list, read_list, with_place, write_series
+
+    asked = with_place(read_list(files), position, time)
+    directory = check_writable(output or Path("runs") / f"{files[0].stem}-xpcs")
+    with progress_line() as progress:
+        result = fit_list(asked, workers=workers, progress=partial(progress, "series"))
+    written = write_series(result, directory)
+    say(result.lines())
+    click.echo(f"written to {written[-1]}")
+    if result.failed:
+        sys.exit(1)
+
+
+@main.command()
 @click.argument("recipe", type=FILE, metavar="FIT.toml")
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the file>.")
 @click.option("--starts", type=click.IntRange(min=1), default=3, show_default=True, help="Searches for the best point.")

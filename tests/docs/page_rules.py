@@ -17,6 +17,8 @@ from page_runner import Rules, call, compare
 from cellsim.electrolyte.set_file import load_set, read_set
 from cellsim.fit.recipe import read_recipe
 from cellsim.instruments.data import read_measurements
+from cellsim.instruments.xpcs.files import read_xpcs, write_npz
+from cellsim.instruments.xpcs.series import read_list
 from cellsim.run.case import load_case
 from cellsim.run.sweep import read_sweep
 from mdcoeffs.activity import read_activity
@@ -88,6 +90,9 @@ def done(command: str) -> str:
 
 def _xpcs(folder: Path, found: list[Block]) -> None:
     series_hdf(folder / "series_017.hdf")
+    for name in ("g2_0012.npz", "g2_0013.npz"):
+        write_npz(read_xpcs(folder / "series_017.hdf"), folder / name)
+    (folder / "beamtime.toml").write_text(first_block(found, "toml", 'title = "cell 3, 0.3 V"'))
 
 
 def _many_machines(folder: Path, found: list[Block]) -> None:
@@ -187,6 +192,11 @@ def _sweep(block: Block, folder: Path) -> None:
     assert sweep.shape == (3, 7) and "60 degC" in sweep.top.text
 
 
+def _series(block: Block, folder: Path) -> None:
+    """Written by the page's own fixture, and used by its commands."""
+    assert len(read_list([folder / "beamtime.toml"]).series) == 2
+
+
 def _analysis(molecules: tuple[Molecules, ...], check: Callable[..., object], run: str = "", **how: object):
     """The reader of a table that stands in a SPECIES.toml; with `run`, the command is run with it too."""
 
@@ -226,6 +236,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/compare.md", 'kind = "xam"'): _sheet,
     ("docs/fit.md", 'title = "what it says above the figures"'): _recipe,
     ("docs/sweep.md", 'case = "cell.toml"'): _sweep,
+    ("docs/xpcs.md", 'title = "cell 3, 0.3 V"'): _series,
     ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, r = 0.1"'): _own_file,
     ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, from MD"'): _own_file,
     ("docs/activity.md", "[activity]"): _analysis(

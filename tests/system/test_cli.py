@@ -24,7 +24,22 @@ CASES = sorted(
     for path in (ROOT / "cases").rglob("*.toml")
     if "\n[cell]" in (text := path.read_text()) and "\ntransport = " in text  # not sets, nor what other commands read
 )
-COMMANDS = ["new", "check", "plan", "run", "plot", "compare", "fit", "design", "lab", "sets", "app", "export", "sweep"]
+COMMANDS = [
+    "new",
+    "check",
+    "plan",
+    "run",
+    "sweep",
+    "plot",
+    "compare",
+    "xpcs",
+    "fit",
+    "design",
+    "lab",
+    "sets",
+    "app",
+    "export",
+]
 SMALL = """
 title = "small"
 [cell]
