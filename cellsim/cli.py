@@ -257,6 +257,13 @@ def plot(directory: Path, case_path: Path | None) -> None:
     metavar="NAME",
     help="Judge the sets by evidence, a nuisance (R_int, area, gain) refitted; repeatable.",
 )
+@click.option(
+    "--bands",
+    "draws",
+    type=click.IntRange(min=20),
+    metavar="N",
+    help="Also bands by N draws of the set's covariance, and chi squared with the error of the set.",
+)
 def compare(
     case: Path,
     data: tuple[Path, ...],
@@ -266,6 +273,7 @@ def compare(
     window: tuple[str, str] | None,
     profile_at: str | None,
     refit: tuple[str, ...],
+    draws: int | None,
 ) -> None:
     """Set a prediction beside data; nothing is fitted without --refit. CASE is a case or the folder of a run.
 
@@ -294,8 +302,18 @@ def compare(
 
         measured = [(c.case, [item.measurement for item in c.items]) for c in result.comparisons]
         with progress_line() as progress:
-            judged = evidence(rivals(measured, refit), progress=partial(progress, "refitting"))
-        say(verdict(judged))
+            weighed = evidence(rivals(measured, refit), progress=partial(progress, "refitting"))
+        say(verdict(weighed))
+    if draws:
+        from cellsim.files.folder import write_json
+        from cellsim.fit.bands import bands_of_case, with_set_error, write_bands
+
+        first = result.comparisons[0]
+        with progress_line() as progress:
+            judged = with_set_error(first.case, first.items, draws, progress=partial(progress, "draws"))
+            found = bands_of_case(first.case, draws, progress=partial(progress, "bands"))
+        say([*judged.lines(), *write_bands(first.case, found, directory)])
+        write_json(directory / "bands.json", judged.numbers())
     early = [c for c in result.comparisons if not c.solution.succeeded]
     for c in early:
         click.echo(f"{c.case.title}: {c.solution.status}: {c.solution.message}", err=True)

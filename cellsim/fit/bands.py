@@ -6,8 +6,9 @@ that no cell can be run with are counted, never passed over in silence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +17,23 @@ import numpy as np
 from cellsim.base import Array, CellsimError, ConvergenceError, InputError, Progress
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
+from cellsim.compare.comparison import Compared
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CURRENT, SPEED
 from cellsim.electrolyte.properties import PRODUCT, PROPERTIES
 from cellsim.electrolyte.set_file import parse_set
-from cellsim.files.folder import replacing
+from cellsim.electrolyte.transport import TransportSet
+from cellsim.files.folder import replacing, write_netcdf
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import SetModel, own_numbers
-from cellsim.instruments.looks import SetLook
+from cellsim.instruments.looks import ROLES, SetLook
+from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case
 from cellsim.run.ensemble import Member, simulate_many
-from cellsim.run.simulation import FASTEST
+from cellsim.run.simulation import FASTEST, VARYING_VOLUMES
 from cellsim.solvers.march import Options
+from cellsim.solvers.solution import FRAMES as KNOWN_FRAMES
 from cellsim.solvers.solution import Solution
 
 if TYPE_CHECKING:
@@ -43,6 +48,13 @@ FUNCTIONS = tuple("one_minus_t_plus_chi" if name == "chi" else name for name in 
 """What is drawn of a set: its properties, chi times (1 - t+), which is what the equations and so the data see of it."""
 
 
+SPECIES = ("v_0", "v_minus", "v_plus")
+FRAMES = ("interface", "lab")
+"""Velocities that get bands: of these species, in these frames."""
+LEVEL = 0.95
+"""Of the bands that hold everywhere at once."""
+
+
 @dataclass(frozen=True)
 class Bands:
     """Quantiles of a prediction over draws of the set, a :class:`.Result` like any other.
@@ -54,11 +66,16 @@ class Bands:
     position : ndarray, shape (k,)
         From the positive interface [m].
     quantiles : tuple of float
-        Which.
+        Which, point by point.
     i, V : ndarray, shape (q, t)
         Current density and voltage [A/m^2, V].
-    c, v_minus : ndarray, shape (q, t, k)
-        Concentration and anion velocity, interface frame [mol/m^3, m/s].
+    c : ndarray, shape (q, t, k)
+        Concentration [mol/m^3].
+    velocities : mapping
+        (species, frame) of :data:`SPECIES` and :data:`FRAMES` -> quantiles, shape (q, t, k) [m/s].
+    everywhere : mapping
+        "i", "V", "c" and every (species, frame) -> lower and upper end of the band that holds 95 % of the draws at all
+        times and places at once, shape (2, t) or (2, t, k) [SI].
     draws : int
         How many runs they rest on.
     failed : int
@@ -71,14 +88,30 @@ class Bands:
     i: Array
     V: Array
     c: Array
-    v_minus: Array
+    velocities: Mapping[tuple[str, str], Array]
+    everywhere: Mapping[str | tuple[str, str], Array]
     draws: int
     failed: int
 
+    @property
+    def v_minus(self) -> Array:
+        """Anion velocity, interface frame, shape (q, t, k) [m/s]."""
+        return self.velocities["v_minus", "interface"]
+
+    @property
+    def _answer(self) -> tuple[str, Array]:
+        """The current, or the voltage where the current is imposed at the end."""
+        imposed = bool(np.ptp(self.i[:, -1]) <= 1e-9 * np.max(np.abs(self.i)))
+        return ("V", self.V) if imposed else ("i", self.i)
+
     def lines(self) -> list[str]:
         """What the terminal shows."""
-        low, middle, high = (float(self.i[k, -1]) for k in (0, 2, 4))
-        lines = [f"i at the end: {middle:.4g} A/m^2, 95 % {low:.4g} to {high:.4g} ({self.draws} draws of the set)"]
+        name, values = self._answer
+        unit = {"i": "A/m^2", "V": "V"}[name]
+        low, middle, high = (float(values[k, -1]) for k in (0, 2, 4))
+        lines = [
+            f"{name} at the end: {middle:.4g} {unit}, 95 % {low:.4g} to {high:.4g} ({self.draws} draws of the set)"
+        ]
         if self.failed:
             lines.append(f"{self.failed} draws could not be run and are left out: the bands are too narrow")
         return lines
@@ -92,22 +125,29 @@ class Bands:
         """All of them, with units and dimensions."""
         import xarray as xr
 
-        over_time, maps = ("quantile", "time"), ("quantile", "time", "position")
-        variables = {
-            "i": (over_time, self.i, {"units": "A/m^2"}),
-            "V": (over_time, self.V, {"units": "V"}),
-            "c": (maps, self.c, {"units": "mol/m^3"}),
-            "v_minus": (maps, self.v_minus, {"units": "m/s", "long_name": "anion velocity, interface frame"}),
-        }
+        variables: dict[str, Any] = {}
+        units = {"i": "A/m^2", "V": "V", "c": "mol/m^3"}
+        for name, unit in units.items():
+            values = getattr(self, name)
+            dims = ("time", "position")[: values.ndim - 1]
+            variables[name] = (("quantile", *dims), values, {"units": unit})
+            variables[f"{name}_everywhere"] = (("end", *dims), self.everywhere[name], {"units": unit})
+        for species in SPECIES:
+            both = np.stack([self.velocities[species, frame] for frame in FRAMES])
+            ends = np.stack([self.everywhere[species, frame] for frame in FRAMES])
+            variables[species] = (("frame", "quantile", "time", "position"), both, {"units": "m/s"})
+            variables[f"{species}_everywhere"] = (("frame", "end", "time", "position"), ends, {"units": "m/s"})
         coords = {
             "quantile": list(self.quantiles),
+            "end": ["low", "high"],
+            "frame": list(FRAMES),
             "time": ("time", self.time, {"units": "s"}),
             "position": ("position", self.position, {"units": "m"}),
         }
-        return xr.Dataset(variables, coords, {"draws": self.draws, "failed": self.failed})
+        return xr.Dataset(variables, coords, {"draws": self.draws, "failed": self.failed, "level_everywhere": LEVEL})
 
     def draw(self, path: str | Path, *, title: str = "", note: str = "") -> Path:
-        """Median, 68 % and 95 % of i(t), and 95 % of c(x) and v-(x) at four times of the run.
+        """Median, 68 % and 95 % of i(t), and 95 % of c(x), v-(x) and the solvent's velocity at four times of the run.
 
         Parameters
         ----------
@@ -122,23 +162,30 @@ class Bands:
         """
         unit, scale = ("min", 60.0) if self.time[-1] > 1200 else ("s", 1.0)
         t, mm, blue = self.time / scale, 1e3 * self.position, figstyle.COLOURS[0]
-        text = f"{self.draws} draws; shaded: 95 % (dark: 68 %)."
+        text = f"{self.draws} draws; shaded: 95 % (dark: 68 %); dashed: 95 % at all times at once."
         if self.failed:
             text += f" {self.failed} draws could not be run and are left out."
-        layout = {"title": title, "note": f"{text} {note}".strip(), "width": figstyle.TWO_COLUMNS, "height": 2.3}
-        with figstyle.drawing(path, 1, 3, **layout) as (_, axes):
+        layout = {"title": title, "note": f"{text} {note}".strip(), "width": figstyle.TWO_COLUMNS, "height": 2.0}
+        with figstyle.drawing(path, 2, 2, **layout) as (_, axes):
+            name, values = self._answer
             for low, high, alpha in ((0, 4, 0.2), (1, 3, 0.3)):
-                axes[0].fill_between(t, self.i[low], self.i[high], color=blue, alpha=alpha, linewidth=0)
-            axes[0].plot(t, self.i[2], color=blue)
+                axes[0].fill_between(t, values[low], values[high], color=blue, alpha=alpha, linewidth=0)
+            axes[0].plot(t, values[2], color=blue)
+            for end in self.everywhere[name]:
+                axes[0].plot(t, end, color=blue, linestyle="--", linewidth=0.7)
             axes[0].set_xlabel(figstyle.label("$t$", unit))
-            axes[0].set_ylabel(figstyle.label("$i$", CURRENT))
+            axes[0].set_ylabel(figstyle.label(f"${name}$", {"i": CURRENT, "V": "V"}[name]))
             shown = np.unique(np.searchsorted(self.time, np.array(FRACTIONS) * self.time[-1]))
+            maps = (
+                (1e-3 * self.c, figstyle.label("$c$", "mol L$^{-1}$")),
+                (ANGSTROM * self.v_minus, figstyle.label("$v_-$", SPEED)),
+                (ANGSTROM * self.velocities["v_0", "lab"], figstyle.label("$v_0$", SPEED, "lab")),
+            )
             for k, colour in zip(np.minimum(shown, t.size - 1), figstyle.shades(shown.size), strict=True):
-                for panel, values in ((axes[1], 1e-3 * self.c), (axes[2], ANGSTROM * self.v_minus)):
+                for panel, (values, label) in zip(axes[1:], maps, strict=True):
                     panel.fill_between(mm, values[0, k], values[4, k], color=colour, alpha=0.25, linewidth=0)
                     panel.plot(mm, values[2, k], color=colour, label=f"{t[k]:.3g} {unit}")
-            axes[1].set_ylabel(figstyle.label("$c$", "mol L$^{-1}$"))
-            axes[2].set_ylabel(figstyle.label("$v_-$", SPEED))
+                    panel.set_ylabel(label)
             axes[1].legend(fontsize=6)
             for panel in axes[1:]:
                 panel.set_xlabel(figstyle.label("$x$", "mm"))
@@ -223,27 +270,64 @@ def bands(
             continue
         members.append(Member(cell, transport, protocol, c0, times, solver, options or Options(rtol=1e-5)))
 
-    def keep(s: Solution) -> Array | None:
-        if not s.succeeded:
-            return None
-        columns = [np.interp(times, s["time"], s[name]) for name in ("i", "V")]
-        maps = []
-        for values in (s["c_face"], s["v_minus"][0]):
-            rows = [np.interp(positions, f, row) for f, row in zip(s["position_face"], values, strict=True)]
-            grid = np.array(rows)
-            maps += [np.interp(times, s["time"], column) for column in grid.T]
-        return np.array(columns + maps)
-
-    runs = simulate_many(members, keep=keep, workers=workers, progress=progress)
+    runs = simulate_many(members, keep=partial(_kept, times, positions), workers=workers, progress=progress)
     good = [o.value for o in runs if o.succeeded and o.value is not None]
     failed = len(draws) - len(good)
     if len(good) < max(2, len(draws) // 2):
         why = next((o.error for o in runs if o.error), "they end early")
         raise ConvergenceError(f"{failed} of {len(draws)} draws of the set could not be run to the end: {why}")
-    q = np.quantile(np.array(good), list(quantiles), axis=0)
-    k = positions.size
-    c, v = q[:, 2 : 2 + k].transpose(0, 2, 1), q[:, 2 + k :].transpose(0, 2, 1)
-    return Bands(times, positions, tuple(quantiles), q[:, 0], q[:, 1], c, v, len(good), failed)
+    names: list[Any] = ["i", "V", "c", *((species, frame) for species in SPECIES for frame in FRAMES)]
+    found: dict[Any, Array] = {}
+    whole: dict[Any, Array] = {}
+    for k, name in enumerate(names):
+        values = np.array([run[k] for run in good])
+        found[name] = np.quantile(values, list(quantiles), axis=0)
+        whole[name] = everywhere(values)
+    i, V, c = (found.pop(name) for name in ("i", "V", "c"))
+    return Bands(times, positions, tuple(quantiles), i, V, c, found, whole, len(good), failed)
+
+
+def _kept(times: Array, positions: Array, s: Solution) -> list[Array] | None:
+    """i, V, c and the velocities of a run at `times` and `positions`; None of one that ends early."""
+    if not s.succeeded:
+        return None
+    t = s["time"]
+
+    def at_places(values: Array) -> Array:
+        rows = [np.interp(positions, faces, row) for faces, row in zip(s["position_face"], values, strict=True)]
+        return np.stack([np.interp(times, t, column) for column in np.array(rows).T], axis=1)
+
+    places = [KNOWN_FRAMES.index(frame) for frame in FRAMES]
+    maps = [s["c_face"], *(s[species][place] for species in SPECIES for place in places)]
+    return [np.interp(times, t, s["i"]), np.interp(times, t, s["V"]), *(at_places(values) for values in maps)]
+
+
+def everywhere(values: Array, level: float = LEVEL) -> Array:
+    """The band that holds `level` of all curves as a whole, in the proportions of the band that holds it pointwise.
+
+    The 95 % quantiles at every point, about the median, are widened by one factor until that share of the curves lies
+    inside everywhere.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, ...)
+        Curves or maps.
+    level : float
+        Share of them to be held [1].
+
+    Returns
+    -------
+    ndarray, shape (2, ...)
+        Lower and upper end.
+    """
+    low, middle, high = np.quantile(values, [0.5 - level / 2, 0.5, 0.5 + level / 2], axis=0)
+    size = np.maximum(np.max(np.abs(middle)), 1e-300)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        off = np.where(values >= middle, (values - middle) / (high - middle), (middle - values) / (middle - low))
+    # where nothing varies, such as the voltage that is held, round-off is no excursion
+    off = np.where((high - low) > 1e-12 * size, off, 0.0)
+    factor = max(float(np.quantile(off.reshape(len(values), -1).max(axis=1), level)), 1.0)
+    return np.stack([middle - factor * (middle - low), middle + factor * (high - middle)])
 
 
 def bands_of_case(
@@ -271,10 +355,8 @@ def bands_of_case(
     Raises
     ------
     InputError
-        A set without a covariance, or with volumes that vary.
+        A set without a covariance.
     """
-    if case.transport.volumes.varies:
-        raise InputError(f"{case.path}: bands need constant partial molar volumes")
     model, mean, covariance = own_numbers(
         parse_set(case.transport.text, case.transport.name), case.transport.solvent_motion
     )
@@ -290,19 +372,154 @@ def bands_of_case(
         c0=case.c0,
         times=times,
         positions=positions,
+        solver=solver_of(case),
         workers=workers,
         progress=progress,
     )
 
 
+def solver_of(case: Case) -> str:
+    """What runs a case a hundred times: the fastest solver that carries its volumes."""
+    breathing = case.transport.volumes.varies and case.transport.solvent_motion == "volume"
+    return VARYING_VOLUMES[0] if breathing else FASTEST
+
+
+# ---- beside data ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WithSetError:
+    """A comparison judged with the error of its transport set, measurement by measurement.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        Of the measurements.
+    points : tuple of int
+        Compared, of each.
+    chi2, chi2_data : tuple of float
+        Per point, with the covariance of the prediction and without; NaN without errors of the data [1].
+    share : tuple of float
+        Standard deviation of the prediction over that of the data, in the mean square [1].
+    draws, failed : int
+        Runs it rests on, and draws that could not be run.
+    """
+
+    labels: tuple[str, ...]
+    points: tuple[int, ...]
+    chi2: tuple[float, ...]
+    chi2_data: tuple[float, ...]
+    share: tuple[float, ...]
+    draws: int
+    failed: int
+
+    def lines(self) -> list[str]:
+        """What the terminal shows."""
+        lines = [f"with the error of the transport set ({self.draws} draws of its covariance):"]
+        for label, n, chi2, plain, share in zip(
+            self.labels, self.points, self.chi2, self.chi2_data, self.share, strict=True
+        ):
+            said = "states no errors" if np.isnan(chi2) else f"chi^2 per point {chi2:.3g} (without: {plain:.3g})"
+            more = "" if np.isnan(share) else f"; the set's error is {share:.2g} times that of the data"
+            lines.append(f"  {label}: {n} points, {said}{more}")
+        if self.failed:
+            lines.append(f"  {self.failed} draws could not be run and are left out")
+        return lines
+
+    def numbers(self) -> list[dict[str, Any]]:
+        """The same for JSON."""
+        names = ("label", "points", "chi2_per_point", "chi2_per_point_of_data_alone", "set_over_data")
+        rows = zip(self.labels, self.points, self.chi2, self.chi2_data, self.share, strict=True)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def with_set_error(
+    case: Case,
+    items: Sequence[Compared],
+    draws: int,
+    *,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> WithSetError:
+    """Chi squared of a comparison when the set's own covariance is counted as an error of the prediction.
+
+    r^T (C_data + C_prediction)^-1 r, C_prediction from draws of the set's numbers, each run through the cell. Points of
+    one prediction err together: one shift of all of them counts once, not once per point.
+
+    Parameters
+    ----------
+    case : Case
+        Its set must have a [covariance].
+    items : sequence of Compared
+        Measurements with their predictions.
+    draws : int
+        How many.
+    seed, workers, progress
+        As of :func:`bands_of_case`.
+
+    Returns
+    -------
+    WithSetError
+
+    Raises
+    ------
+    InputError
+        A set without a covariance.
+    ConvergenceError
+        Fewer than half the draws could be run.
+    """
+    model, mean, covariance = own_numbers(
+        parse_set(case.transport.text, case.transport.name), case.transport.solvent_motion
+    )
+    space = Space(model.parameters)
+    measured = [item.measurement for item in items]
+    times = np.unique(np.concatenate([[0.0], *(m.look.times(ROLES) for m in measured)]))
+    times = times[(times >= 0) & (times <= case.protocol.duration)]
+    members, sets = [], []
+    for u in normal_draws(space, mean, covariance, draws, seed):
+        try:
+            sets.append(model.at(space.values(u), case.cell.temperature))
+        except InputError:
+            continue
+        options = Options(rtol=1e-5)
+        members.append(Member(case.cell, sets[-1], case.protocol, case.c0, times, solver_of(case), options))
+    runs = simulate_many(members, keep=partial(_seen, measured, case.transport), workers=workers, progress=progress)
+    good = [o.value for o in runs if o.succeeded and o.value is not None]
+    if len(good) < max(2, draws // 2):
+        why = next((o.error for o in runs if o.error), "they end early")
+        raise ConvergenceError(f"{draws - len(good)} of {draws} draws of the set could not be run to the end: {why}")
+    columns: list[tuple[float, float, float]] = []
+    for k, item in enumerate(items):
+        seen = np.array([run[k] for run in good])
+        used = item.used & np.all(np.isfinite(seen), axis=0)
+        if item.error is None or not used.any():
+            columns.append((np.nan, np.nan, np.nan))
+            continue
+        r = ((item.measured - item.predicted) / item.error)[used]
+        A = ((seen - seen.mean(axis=0)) / item.error)[:, used] / np.sqrt(len(good) - 1)
+        y = A @ r  # by Woodbury: as many unknowns as draws
+        chi2 = float(r @ r - y @ np.linalg.solve(np.eye(len(good)) + A @ A.T, y))
+        columns.append((chi2 / r.size, float(r @ r) / r.size, float(np.sqrt(np.mean(np.sum(A**2, axis=0))))))
+    chi2s, plain, share = zip(*columns, strict=True)
+    labels, points = tuple(m.label for m in measured), tuple(item.count for item in items)
+    return WithSetError(labels, points, chi2s, plain, share, len(good), draws - len(good))
+
+
+def _seen(measured: Sequence[Measurement], transport: TransportSet, s: Solution) -> list[Array] | None:
+    """Predictions of all measurements by a run, None of one that ends early; what is measured in a cell needs no set."""
+    return [m.predict(transport, s, ROLES) for m in measured] if s.succeeded else None
+
+
 def write_bands(case: Case, bands: Bands, directory: str | Path) -> list[str]:
-    """Write ``bands.csv`` (i and V with their quantiles) and ``bands.png``; what was found, in lines."""
+    """Write ``bands.csv`` (i and V with their quantiles), ``bands.nc`` and ``bands.png``; what was found, in lines."""
     directory = Path(directory)
     names = [f"{100 * q:g}%" for q in bands.quantiles]
     head = ["time (s)", *(f"i {n} (A/m^2)" for n in names), *(f"V {n} (V)" for n in names)]
     table = np.column_stack([bands.time, bands.i.T, bands.V.T])
     with replacing(directory / "bands.csv") as partial:
         np.savetxt(partial, table, delimiter=",", header=",".join(head), comments="", fmt="%.9g")
+    write_netcdf(directory / "bands.nc", bands.dataset())
     bands.draw(directory / "bands.png", title=case.title, note=case.transport.note)
     return bands.lines()
 

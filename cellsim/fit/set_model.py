@@ -33,9 +33,11 @@ from cellsim.electrolyte.properties import (
 )
 from cellsim.electrolyte.set_file import SetFile
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.volumes import ConstantVolumes
 from cellsim.files.schema import Table
 from cellsim.fit.parameters import Parameter
 
+VOLUMES = ("volumes.V_e", "volumes.V_0")
 FORMS = ("constant", "polynomial", "spline", "scaled")
 FITTED = "fitted"
 FACTOR = "factor_of_the_fit"
@@ -368,7 +370,9 @@ def _number(name: str, base: Mapping[str, Any], path: str) -> Parameter:
     elif "y[" in path:
         unit = str(base.get("unit", ""))
     plain = float(value)
-    positive = PROPERTIES[name].positive and ("y[" in path or path.endswith(".value")) and plain > 0
+    positive = (
+        name in PROPERTIES and PROPERTIES[name].positive and ("y[" in path or path.endswith(".value")) and plain > 0
+    )
     typical = max(abs(plain), 1.0 if name == "t_plus" else 1e-300)
     return Parameter(path, plain, unit, positive, typical=typical, path=path)
 
@@ -405,16 +409,19 @@ class SetModel:
         The properties that are fitted.
     solvent_motion : {"volume", "none"}
         As in the case.
+    volumes : tuple of Parameter
+        Constant partial molar volumes that are not certain; their `path` is ``volumes.V_e`` or ``volumes.V_0``.
     """
 
     base: SetFile
     forms: tuple[PropertyForm, ...] = ()
     solvent_motion: str = "volume"
+    volumes: tuple[Parameter, ...] = ()
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Of all forms."""
-        return tuple(p for form in self.forms for p in form.parameters)
+        return tuple(p for form in self.forms for p in form.parameters) + self.volumes
 
     def at(self, values: Mapping[str, float], T: float) -> TransportSet:
         """The set at parameter values and temperature `T` [K], clamped to its range.
@@ -427,8 +434,16 @@ class SetModel:
         properties = dict(self.base.properties)
         for form in self.forms:
             properties[form.name] = replace(properties[form.name], law=form.law(values))
-        bound = replace(self.base, properties=properties, **self._conventions).bind(T)
+        base = self.base
+        if self.volumes:
+            moved = {p.path.removeprefix("volumes."): values[p.name] * self._volume_factor(p) for p in self.volumes}
+            base = replace(base, volumes=replace(cast(ConstantVolumes, base.volumes), **moved))
+        bound = replace(base, properties=properties, **self._conventions).bind(T)
         return bound.with_motion(cast(Any, self.solvent_motion)).with_extrapolation("clamp")
+
+    @staticmethod
+    def _volume_factor(p: Parameter) -> float:
+        return factor_to_si(p.unit, "m^3/mol")
 
     @cached_property
     def _conventions(self) -> dict[str, Any]:
@@ -510,7 +525,7 @@ def own_numbers(base: SetFile, solvent_motion: str = "volume") -> tuple[SetModel
     Raises
     ------
     InputError
-        No covariance, or one of numbers outside the four properties.
+        No covariance, or one of numbers that are neither of the four properties nor constant volumes.
     """
     stated = base.covariance
     if stated is None:
@@ -521,11 +536,17 @@ def own_numbers(base: SetFile, solvent_motion: str = "volume") -> tuple[SetModel
         paths = [path for path in stated.parameters if path.split(".", 1)[0].split("[")[0] == name]
         if paths:
             forms.append(numbers_form(name, data[name], paths))
-    model = SetModel(base, tuple(forms), solvent_motion)
+    held = isinstance(base.volumes, ConstantVolumes)
+    sizes = [path for path in stated.parameters if path in VOLUMES and held]
+    volumes = tuple(replace(_number("volumes", data["volumes"], path), logarithmic=True) for path in sizes)
+    model = SetModel(base, tuple(forms), solvent_motion, volumes)
     order = [p.path for p in model.parameters]
     for path in stated.parameters:
         if path not in order:
-            raise InputError(f"{base.file}: covariance.parameters names {path}, which is not a transport property")
+            raise InputError(
+                f"{base.file}: covariance.parameters names {path}, which is neither a number of a transport property "
+                "nor volumes.V_e or volumes.V_0 of a set with constant volumes"
+            )
     places = [stated.parameters.index(path) for path in order]
     matrix = stated.matrix[np.ix_(places, places)]
     slope = np.array([1 / p.start if p.logarithmic else 1 / p.typical for p in model.parameters])
