@@ -507,7 +507,7 @@ def with_set_error(
 
 
 def _seen(measured: Sequence[Measurement], transport: TransportSet, s: Solution) -> list[Array] | None:
-    """Predictions of all measurements by a run, None of one that ends early; what is measured in a cell needs no set."""
+    """Predictions of all measurements by a run, None of one that ends early; a cell needs no set."""
     return [m.predict(transport, s, ROLES) for m in measured] if s.succeeded else None
 
 
