@@ -1,7 +1,7 @@
 """The FiPy solver: cell-centred finite volumes on a graded grid, second order in space and time.
 
 Time: variable-step BDF2 with an error estimate from the third divided difference. Each time step is a Newton iteration
-whose linear system FiPy assembles and solves,
+whose linear system is FiPy's,
 
     d/dx(D d(delta)/dx) + d/dx(u delta) - (a_0/dt) delta + residual = 0,   u = D' dc/dx + M' i,
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class FipyStepper:
         self.c_scale = float(np.mean(c))
         self._wall_start = c[[0, -1]] if np.ptp(c) == 0 else None
         self.D_scale = self.factor * float(self.transport.D(self.c_scale))
-        self.system = _LinearSystem(self.widths / cell.thickness)
+        self.system = LinearSystem(self.widths / cell.thickness)
         self.time_scale = cell.thickness**2 / self.D_scale
         self.time = 0.0
         self.count = 0
@@ -286,8 +287,90 @@ class FipyStepper:
         return np.asarray(_extrapolate(self._history, time))
 
 
-class _LinearSystem:
-    """FiPy's part: assembles and solves the linearised balance on a mesh of unit length.
+class LinearSystem:
+    """FiPy's part: the linearised balance on a mesh of unit length, as FiPy's terms discretise it.
+
+    On a mesh that stays, the matrix of a term is linear in the term's coefficients, and a coefficient at a face enters
+    the rows and columns of the two cells beside it alone. So FiPy assembles its equation five times when the mesh is
+    made, and every later matrix is the sum of those blocks times the coefficients, to the last bits the one FiPy would
+    assemble: that took it 20 ms a time step, 80 % of a run.
+
+    Parameters
+    ----------
+    widths : ndarray, shape (n,)
+        Cell widths over the electrolyte's thickness [1].
+    """
+
+    def __init__(self, widths: Array) -> None:
+        self.widths = widths
+        self.diffusion, self.convection, self.decay = _blocks(widths.tobytes())
+
+    def bands(self, diffusion: Array, convection: Array, decay: float) -> Array:
+        """The matrix by its upper, middle and lower band, shape (3, n).
+
+        Parameters
+        ----------
+        diffusion, convection : ndarray, shape (n - 1,)
+            Coefficients at the interior faces; at both walls there is no flux.
+        decay : float
+            Of the change itself.
+        """
+        block = self.diffusion * diffusion[:, None, None] + self.convection * convection[:, None, None]
+        bands = np.zeros((3, self.widths.size))
+        bands[1] = decay * self.decay
+        bands[1, :-1] += block[:, 0, 0]
+        bands[1, 1:] += block[:, 1, 1]
+        bands[0, 1:], bands[2, :-1] = block[:, 0, 1], block[:, 1, 0]
+        return bands
+
+    def solve(
+        self, *, diffusion: Array, convection: Array, decay: float, sources: tuple[Array, Array]
+    ) -> tuple[Array, Array]:
+        """Solve for two right-hand sides; coefficients at interior faces, zero flux at both walls."""
+        from scipy.linalg import solve_banded
+
+        bands = self.bands(diffusion, convection, decay)
+        if not np.all(np.isfinite(bands)):
+            raise ConvergenceError("a trial profile has properties that are no numbers")
+        right = -np.stack(sources, axis=1) * self.widths[:, None]
+        try:
+            solved = solve_banded((1, 1), bands, right, check_finite=False)
+        except np.linalg.LinAlgError as error:
+            raise ConvergenceError("the linear system of a time step is singular") from error
+        return solved[:, 0], solved[:, 1]
+
+
+@lru_cache(maxsize=16)
+def _blocks(widths: bytes) -> tuple[Array, Array, Array]:
+    """What a coefficient of one does in FiPy's matrix: of diffusion and convection at every interior face, shape
+    (n - 1, 2, 2), of the decay in every cell, shape (n,); faces of even and of odd number apart, which share no entry.
+    """
+    equation = FipyEquation(np.frombuffer(widths))
+    n = equation.widths.size
+    faces, none = np.arange(n - 1), np.zeros(n - 1)
+    # not quite none: of a decay without diffusion FiPy cannot tell which side of the equation it belongs to
+    least = np.full(n - 1, 1e-30)
+    base = equation.matrix(least, none, 1.0)
+
+    def blocks(of: Callable[[Array], Array]) -> Array:
+        found = np.empty((n - 1, 2, 2))
+        for parity in (0, 1):
+            some = faces[faces % 2 == parity]
+            matrix = of((faces % 2 == parity).astype(float)) - base
+            for row in (0, 1):
+                for column in (0, 1):
+                    found[some, row, column] = matrix[some + row, some + column]
+        return found
+
+    return (
+        blocks(lambda on: equation.matrix(least + on, none, 1.0)),
+        blocks(lambda on: equation.matrix(least, on, 1.0)),
+        np.diagonal(base).copy(),
+    )
+
+
+class FipyEquation:
+    """The linearised balance as FiPy states, assembles and solves it.
 
     Parameters
     ----------
@@ -315,21 +398,20 @@ class _LinearSystem:
         self.equation.cacheMatrix()
         self.solver = fipy.solvers.scipy.LinearLUSolver()
 
-    def solve(
-        self, *, diffusion: Array, convection: Array, decay: float, sources: tuple[Array, Array]
-    ) -> tuple[Array, Array]:
-        """Solve for two right-hand sides; coefficients at interior faces, zero flux at both walls."""
-        from scipy.sparse.linalg import splu
-
+    def sweep(self, diffusion: Array, convection: Array, decay: float, source: Array) -> Array:
+        """The change that FiPy's own solver finds; arguments as :meth:`LinearSystem.solve`."""
         self.diffusion[1:-1] = diffusion
         self.convection[0, 1:-1] = convection
         self.decay.setValue(decay)
-        self.source.setValue(sources[0])
+        self.source.setValue(source)
         self.delta.setValue(0.0)
         self.equation.sweep(var=self.delta, solver=self.solver)
-        matrix: Any = self.equation.matrix.matrix
-        gain = splu(matrix.tocsc()).solve(-sources[1] * self.widths)
-        return np.array(self.delta.value), gain
+        return np.array(self.delta.value)
+
+    def matrix(self, diffusion: Array, convection: Array, decay: float) -> Array:
+        """The matrix that FiPy assembles, shape (n, n)."""
+        self.sweep(diffusion, convection, decay, np.zeros(self.widths.size))
+        return np.asarray(self.equation.matrix.matrix.toarray())
 
 
 def _with_slope(function: Callable[[Array], Array], c: Array) -> tuple[Array, Array]:
