@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsim.base import Array, CellsimError, ConvergenceError, InputError, Progress
-from cellsim.cell.geometry import Cell
+from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CURRENT, SPEED
@@ -172,7 +172,7 @@ def bands(
     cell: Cell,
     protocol: Protocol,
     *,
-    c0: float,
+    c0: float | InitialProfile,
     times: Array,
     positions: Array,
     solver: str = "sundials",
@@ -190,7 +190,7 @@ def bands(
     draws : ndarray, shape (n, p)
         Points u of the model's parameters.
     cell, protocol, c0
-        As :func:`cellsim.simulate`; c0 in mol/m^3.
+        As :func:`cellsim.simulate`.
     times : ndarray, shape (t,)
         [s]
     positions : ndarray, shape (k,)
@@ -286,7 +286,7 @@ def bands_of_case(
         points,
         case.cell,
         case.protocol,
-        c0=case.c0,
+        c0=case.start,
         times=times,
         positions=positions,
         workers=workers,

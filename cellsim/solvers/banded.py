@@ -269,6 +269,11 @@ class Banded:
         return graded_faces(self.cells, 2.0, self.stretch) - 1
 
     @cached_property
+    def initial(self) -> Array:
+        """The unknowns at the start of a run."""
+        return self.physics.excess(self._xi[1:-1])
+
+    @cached_property
     def _operators(self) -> Array:
         widths = np.diff(self._xi)
         return np.concatenate([widths, 2 / (widths[:-1] + widths[1:]), wall_weights(widths[:3])])

@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from cellsim.base import Array, interrupted
-from cellsim.cell.geometry import Cell
+from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model.equations import compiled
@@ -505,7 +505,7 @@ def solve(
     transport: TransportSet,
     protocol: Protocol,
     times: Array,
-    c0: float,
+    c0: float | InitialProfile,
     options: Options,
     progress: Progress | None = None,
 ) -> SolverRun:
@@ -515,8 +515,6 @@ def solve(
 
 class CompiledRun(Integration):
     """By backward differences, one call for a whole protocol step."""
-
-    steps = 0
 
     def over(
         self,
@@ -541,7 +539,7 @@ class CompiledRun(Integration):
         watched[0] = [e.fatal for e in events]
         D[0], numbers[T] = state, t_start
         times = np.append(asked, t_start)
-        rtol, atol, most = self.tolerances[0], self.atol, self.options.max_steps - self.steps
+        rtol, atol, most = self.tolerances[0], self.atol, self.options.max_steps
         if dense and self.options.unknowns is None:
             most = min(most, MOST_STEPS * (asked.size + 1))
         pause = AT_ONCE if self.progress is None else WITH_PROGRESS
@@ -555,7 +553,6 @@ class CompiledRun(Integration):
             if not interrupted(error):
                 raise
             flag = INTERRUPTED
-        self.steps += int(numbers[STEPS])
         run.evaluations += int(numbers[EVALUATIONS])
         t, written = float(numbers[T]), int(numbers[WRITTEN])
         ended_by = "duration"

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import Array, ConvergenceError
-from cellsim.cell.geometry import Cell
+from cellsim.cell.geometry import Cell, InitialProfile, average_of
 from cellsim.cell.protocol import COINCIDENT, Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
@@ -48,7 +48,7 @@ class FipyStepper:
         Geometry and electrodes.
     transport : TransportSet
         Properties; held at the ends of their range inside the iteration, the march checks the range.
-    c0 : float or ndarray, shape (cells,)
+    c0 : float, ndarray, shape (cells,), or InitialProfile
         Initial concentration [mol/m^3].
     options : Options
         Grid and tolerances.
@@ -60,7 +60,7 @@ class FipyStepper:
         self,
         cell: Cell,
         transport: TransportSet,
-        c0: float | Array,
+        c0: float | Array | InitialProfile,
         options: Options,
         source: Source | None = None,
     ) -> None:
@@ -72,9 +72,13 @@ class FipyStepper:
         self.source = source
         self.faces = graded_faces(options.cells, cell.thickness, options.stretch)
         self.widths = np.diff(self.faces)
-        c = np.array(np.broadcast_to(np.asarray(c0, dtype=float), self.widths.shape))
-        self.c_scale = float(np.mean(c))
-        self._wall_start = c[[0, -1]] if np.ptp(c) == 0 else None
+        if isinstance(c0, InitialProfile):
+            c, self.c_scale = c0.averages(self.faces), c0.average
+            self._wall_start: Array | None = c0.wall
+        else:
+            c = np.array(np.broadcast_to(np.asarray(c0, dtype=float), self.widths.shape))
+            self.c_scale = float(np.mean(c))
+            self._wall_start = c[[0, -1]] if np.ptp(c) == 0 else None
         self.D_scale = self.factor * float(self.transport.D(self.c_scale))
         self.system = LinearSystem(self.widths / cell.thickness)
         self.time_scale = cell.thickness**2 / self.D_scale
@@ -440,10 +444,12 @@ def solve(
     transport: TransportSet,
     protocol: Protocol,
     times: Array,
-    c0: float,
+    c0: float | InitialProfile,
     options: Options,
     progress: Callable[[float], None] | None = None,
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
-    run = march(FipyStepper(cell, transport, c0, options), protocol, transport, times, c0, options, progress)
+    run = march(
+        FipyStepper(cell, transport, c0, options), protocol, transport, times, average_of(c0), options, progress
+    )
     return assemble(run, cell, transport, options.rtol)

@@ -116,7 +116,7 @@ class Options:
     fixed_step : float, optional
         Constant time step without error control, for measuring the order of accuracy [s].
     max_steps : int
-        Time steps after which the run ends as not converged.
+        Time steps of one protocol step after which the run ends as not converged.
     unknowns : int, optional
         Unknowns of sundials and compiled, which otherwise choose and refine them; `cells` is their output grid.
     """
@@ -266,12 +266,12 @@ def _march_step(
     # a condition can end a step only once it has been clear of it: a current that starts below its limit has not met it
     armed = {name for name, condition in stop.items() if condition(first) > 0}
     wanted, edges = moments(step, t_start, times, options.rtol)
-    written = 0
+    written, taken = 0, stepper.count
     while stepper.time < t_end:
         t_old = stepper.time
         bound = float(edges[np.searchsorted(edges, t_old, side="right")])
         try:
-            if stepper.count >= options.max_steps:
+            if stepper.count - taken >= options.max_steps:
                 raise ConvergenceError(f"more than {options.max_steps} time steps; raise max_steps or rtol")
             stepper.advance(bound)
             newest = stepper.snapshot(stepper.time)
