@@ -151,13 +151,14 @@ def _ramp(table: Table, cell: Cell) -> Step:
 def _stop(table: Table, drive: Drive, area: float | None) -> StopConditions:
     stop = table.table("stop", {})
     units = {"current_below": "", "current_rate_below": "A/m^2/s", "c_below": "mol/m^3", "c_above": "mol/m^3"}
+    units |= {"voltage_rate_below": "V/s", "current_relative_rate_below": "1/s"}
     limits = {"voltage_above": "V", "voltage_below": "V"}
     per_area = {"current_density_below": ("A/m^2", "A"), "charge_above": ("C/m^2", "C")}
     stop.only(*units, *limits, *per_area)
     for key in stop:
         if drive == "current" and key.startswith("current"):
             raise stop.error(key, "has no place in a step whose current is imposed")
-        if drive == "voltage" and key in limits:
+        if drive == "voltage" and key.startswith("voltage"):
             raise stop.error(key, "has no place in a step whose voltage is imposed")
     given = {key: stop.quantity(key, unit, None, above=0) for key, unit in units.items()}
     given |= {key: stop.quantity(key, unit, None) for key, unit in limits.items()}
@@ -591,6 +592,8 @@ STOP_UNITS = {
     "voltage_below": "V",
     "current_density_below": "A/m^2",
     "charge_above": "C/m^2",
+    "voltage_rate_below": "V/s",
+    "current_relative_rate_below": "1/s",
 }
 
 

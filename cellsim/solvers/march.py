@@ -15,7 +15,7 @@ import numpy as np
 
 from cellsim.base import Array, ConvergenceError, InputError, interrupted
 from cellsim.cell.geometry import Cell
-from cellsim.cell.protocol import COINCIDENT, Protocol, Step, corners
+from cellsim.cell.protocol import COINCIDENT, RATES, Protocol, Step, corners
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model.equations import VoltageLaw
 from cellsim.solvers.solution import Columns, SolverRun, derive
@@ -260,7 +260,7 @@ def _march_step(
     passed = _Charge(t_start, first.i, run.charge[-1] if run.charge else 0.0)
     run.add(_stamp(first, t_start if index == 0 else np.nextafter(t_start, np.inf)), index, passed.total)
     stop = dict(_stop_conditions(step, first, stepper, passed))
-    met = [name for name, condition in stop.items() if name != "current_rate_below" and condition(first) <= 0]
+    met = [name for name, condition in stop.items() if name not in RATES and condition(first) <= 0]
     if met:
         return met[0]
     # a condition can end a step only once it has been clear of it: a current that starts below its limit has not met it
@@ -410,16 +410,7 @@ def _stop_conditions(
     if "current_below" in given and first.i != 0:
         level = given["current_below"] * abs(first.i)
         yield "current_below", lambda s: abs(s.i) - level
-    if "current_rate_below" in given:
-        rate = given["current_rate_below"]
-
-        def slow(s: CellState) -> float:
-            back = 1e-4 * (s.time - first.time)
-            if back <= 0:
-                return -1.0  # a jump of the drive is no rate; armed once it has been above
-            return abs(s.i - stepper.snapshot(s.time - back).i) / back - rate
-
-        yield "current_rate_below", slow
+    yield from ((name, _slower(name, given[name], first.time, stepper)) for name in RATES if name in given)
     if "c_below" in given:
         c_below = given["c_below"]
         yield "c_below", lambda s: float(s.wall.min()) - c_below
@@ -432,6 +423,22 @@ def _stop_conditions(
     if "voltage_below" in given:
         V_below = given["voltage_below"]
         yield "voltage_below", lambda s: s.voltage - V_below
+
+
+def _slower(name: str, level: float, begin: float, stepper: Stepper) -> Condition:
+    """Whether a rate is above `level`, from what the dense output says of the last 2e-4 of the step that began then."""
+    of = (lambda s: s.voltage) if name.startswith("voltage") else (lambda s: s.i)
+
+    def left(s: CellState) -> float:
+        back = 1e-4 * (s.time - begin)
+        if back <= 0:
+            return -1.0  # a jump of the drive is no rate; armed once it has been above
+        # of second order: the first was 5e-5 t/tau off, so that a tail was cut off by that much too late
+        before, earlier = (of(stepper.snapshot(s.time - k * back)) for k in (1, 2))
+        rate = abs(3 * of(s) - 4 * before + earlier) / (2 * back)
+        return rate / level - (max(abs(s.i), 1e-300) if name == "current_relative_rate_below" else 1.0)
+
+    return left
 
 
 def _locate(condition: Condition, stepper: Stepper, t_old: float, t_new: float) -> float:

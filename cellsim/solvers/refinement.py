@@ -18,7 +18,7 @@ import numpy as np
 
 from cellsim.base import Array, interrupted
 from cellsim.cell.geometry import Cell, InitialProfile, average_of
-from cellsim.cell.protocol import Protocol, Step
+from cellsim.cell.protocol import RATES, Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers import kernels
 from cellsim.solvers.banded import Banded
@@ -74,6 +74,8 @@ _STOPS = {
     "voltage_below": kernels.V_BELOW,
     "current_density_below": kernels.CURRENT,
     "charge_above": kernels.CHARGE_ABOVE,
+    "voltage_rate_below": kernels.VOLTAGE_RATE,
+    "current_relative_rate_below": kernels.CURRENT_RELATIVE_RATE,
 }
 
 
@@ -416,7 +418,7 @@ class Integration:
         g = np.empty(len(events))
         self.grid.events(time, state, g, data)
         met = [e.name for e, left in zip(events, g, strict=True) if left <= MET and not e.fatal]
-        return next((name for name in met if name != "current_rate_below"), "")
+        return next((name for name in met if name not in RATES), "")
 
 
 def _rounded(x: float) -> float:

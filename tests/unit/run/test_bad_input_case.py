@@ -53,6 +53,13 @@ CHANGES = [
     ("salt = { c", "salt = { molality", ["electrolyte.salt.molality", "c, m, r"]),
     ("duration =", "time =", ["step[0].time is not a key"]),
     ('"10 min"', '"10 min"\nstop = { c_under = "1 mol/L" }', ["step[0].stop.c_under", "c_below"]),
+    (
+        '"10 min"',
+        '"10 min"\nstop = { voltage_rate_below = "1 mV/h" }',
+        ["stop.voltage_rate_below", "voltage is imposed"],
+    ),
+    ('"10 min"', '"10 min"\nstop = { current_relative_rate_below = "0 1/h" }', ["relative_rate_below", "positive"]),
+    ('"10 min"', '"10 min"\nstop = { current_relative_rate_below = "1 A/h" }', ["relative_rate_below", "1/s"]),
     ('"10 min"', '"10 min"\n[solver]\ncell = 3', ["solver.cell", 'did you mean "cells"']),
     ('"10 min"', '"10 min"\n[output]\ntime = []', ["output.time", 'did you mean "times"']),
     ('"10 min"', '"10 min"\n[electrodes.postive]', ["electrodes.postive", 'did you mean "positive"']),
