@@ -86,6 +86,8 @@ class FipyStepper:
         self.count = 0
         self._history: list[tuple[float, Array]] = [(0.0, c)]  # newest first
         self._i: list[tuple[float, float]] = []
+        self._slope: float | None = None  # of the voltage with the current, where it was last solved for
+        self._newest = np.nan, np.empty(0)  # a time, and the wall values of the step that was tried up to it
         self._step: Step | None = None
         self._t_start = 0.0
         self._dt = 0.0
@@ -145,6 +147,22 @@ class FipyStepper:
         """The cell at `time`; concentrations from the BDF2 parabola, current and walls made consistent with them."""
         c = self._dense(time)
         i, wall = self._observe(c, time)
+
+        def parts() -> tuple[float, ...]:
+            return self.law.parts(i, self._resistance(c, wall), float(wall[0]), float(wall[1]), time)
+
+        return CellState(time, i, c, wall, self.faces, (parts, lambda: self._fluxes(c, i)))
+
+    def current(self, time: float) -> float:
+        """The current density at `time`."""
+        step = self._step
+        assert step is not None
+        if step.drive == "current":
+            return step.at(time - self._t_start)
+        return self._observe(self._dense(time), time)[0]
+
+    def _fluxes(self, c: Array, i: float) -> tuple[Array, Array]:
+        """Of salt and solvent at all faces, none at the walls."""
         N_salt = np.zeros(c.size + 1)
         slope = face_slopes(self.widths, c)
         c_face = pair_means(c)
@@ -152,8 +170,7 @@ class FipyStepper:
         N_salt[1:-1] = equations.salt_flux(D, self.transport.migration(c_face), slope, i)
         N_0 = np.zeros_like(N_salt)
         N_0[1:-1] = equations.solvent_flux(N_salt[1:-1], self.transport.volume_ratio(face_values(self.widths, c)))
-        parts = self.law.parts(i, self._resistance(c, wall), float(wall[0]), float(wall[1]), time)
-        return CellState(time, i, c, wall, parts, N_salt, N_0, self.faces)
+        return N_salt, N_0
 
     # ---- one time step ----
 
@@ -189,8 +206,10 @@ class FipyStepper:
                 break
         else:
             return None
-        if min(float(c.min()), float(self._walls(c, i).min())) <= 0:
+        wall = self._walls(c, i)
+        if min(float(c.min()), float(wall.min())) <= 0:
             return None  # a step beyond depletion: come closer first
+        self._newest = t_new, wall
         return c, i, self._error(c, t_new, dt, a_0)
 
     def _error(self, c: Array, t_new: float, dt: float, a_0: float) -> float:
@@ -254,7 +273,8 @@ class FipyStepper:
             return self.law.voltage(x, self._resistance(c, wall), float(wall[0]), float(wall[1]), time) - voltage
 
         scale = max(abs(i), abs(i_0)) or 1e-6
-        return find_current(miss, i, scale, max(abs(voltage), 1e-3 * thermal))
+        found, self._slope = find_current(miss, i, scale, max(abs(voltage), 1e-3 * thermal), self._slope)
+        return found
 
     # ---- observation ----
 
@@ -276,6 +296,8 @@ class FipyStepper:
         else:
             guess = self._i[0][1] if np.isnan(self._i[0][0]) else float(_extrapolate(self._i, time))
             i = self._balance(lambda _: c, guess, drive, time)
+        if time == self._newest[0] == self.time and i == self._i[0][1]:
+            return i, self._newest[1]  # those of the time step just taken
         return i, self._walls(c, i)
 
     def _walls(self, c: Array, i: float) -> Array:

@@ -9,7 +9,8 @@ import logging
 import math
 import typing
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -37,24 +38,28 @@ class CellState:
         Cell averages [mol/m^3].
     wall : ndarray, shape (2,)
         c at x = 0 and x = L [mol/m^3].
-    parts : tuple of float
-        Ohmic, concentration, positive and negative part of the voltage [V].
-    N_salt : ndarray, shape (n + 1,)
-        N-/nu- at all faces, interface frame [mol/(m^2 s)].
-    N_0 : ndarray, shape (n + 1,)
-        Solvent flux at all faces, interface frame [mol/(m^2 s)].
     faces : ndarray, shape (n + 1,)
         Positions of the faces from the positive interface [m].
+    further : callable
+        Gives `parts` and `fluxes`, which a time step that is not kept has no use for and which cost half of it.
     """
 
     time: float
     i: float
     c: Array
     wall: Array
-    parts: tuple[float, ...]
-    N_salt: Array
-    N_0: Array
     faces: Array
+    further: tuple[Callable[[], tuple[float, ...]], Callable[[], tuple[Array, Array]]] = field(repr=False)
+
+    @cached_property
+    def parts(self) -> tuple[float, ...]:
+        """Ohmic, concentration, positive and negative part of the voltage [V]."""
+        return self.further[0]()
+
+    @cached_property
+    def fluxes(self) -> tuple[Array, Array]:
+        """Salt N-/nu- and solvent at all faces, shape (n + 1,) each, interface frame [mol/(m^2 s)]."""
+        return self.further[1]()
 
     @property
     def voltage(self) -> float:
@@ -94,6 +99,10 @@ class Stepper(typing.Protocol):
 
     def snapshot(self, time: float) -> CellState:
         """The cell at `time` [s], within the last accepted time step."""
+        ...
+
+    def current(self, time: float) -> float:
+        """Its current density [A/m^2], for less than the rest of it where the current is imposed."""
         ...
 
 
@@ -276,13 +285,13 @@ def _march_step(
             stepper.advance(bound)
             newest = stepper.snapshot(stepper.time)
             # the charge needs the middle of every time step: Simpson's rule is as accurate as the steps themselves
-            middle = stepper.snapshot(0.5 * (t_old + stepper.time))
+            middle = stepper.current(0.5 * (t_old + stepper.time))
         except ConvergenceError as error:
             run.status, run.message = "not_converged", f"step {index + 1} at t = {t_old:.6g} s: {error}"
             if run.snapshots[-1].time < t_old:
                 run.add(stepper.snapshot(t_old), index, passed.total)
             return "not_converged"
-        passed.extend(stepper.time, middle.i, newest.i)
+        passed.extend(stepper.time, middle, newest.i)
         hits = []
         for name, condition in [*fatal.items(), *stop.items()]:
             if condition(newest) <= 0 and (name in armed or name in fatal):
@@ -324,7 +333,7 @@ class _Charge:
     def extend(self, time: float, i_middle: float, i: float) -> None:
         """Over one more time step, to `time` [s]."""
         self.begin, self.end, self.before = self.end, time, self.total
-        self.parabola = np.polyfit([0.0, 0.5, 1.0], [self.i, i_middle, i], 2)
+        self.parabola = np.array([2 * (self.i - 2 * i_middle + i), 4 * i_middle - 3 * self.i - i, self.i])
         self.i = i
         self.total = self.at(time)
 
@@ -338,8 +347,6 @@ class _Charge:
 
 
 def _stamp(snapshot: CellState, time: float) -> CellState:
-    from dataclasses import replace
-
     return snapshot if time == snapshot.time else replace(snapshot, time=float(time))
 
 
@@ -633,7 +640,7 @@ def _stack(run: Run) -> Columns:
         c_face=np.concatenate([wall[:, :1], inner, wall[:, 1:]], axis=1),
         parts=np.array([s.parts for s in run.snapshots]),
         faces=faces,
-        N_salt=np.array([s.N_salt for s in run.snapshots]),
-        N_0=np.array([s.N_0 for s in run.snapshots]),
+        N_salt=np.array([s.fluxes[0] for s in run.snapshots]),
+        N_0=np.array([s.fluxes[1] for s in run.snapshots]),
         charge=np.array(run.charge),
     )

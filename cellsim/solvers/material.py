@@ -76,6 +76,7 @@ class MaterialStepper:
         self._t_start = 0.0
         self._first_dt = 0.0
         self._i_last = 0.0
+        self._slope: float | None = None  # of the voltage with the current, where it was last solved for
         self._i_scale = 0.0
 
     def _of_profile(self, profile: InitialProfile, parts: Array) -> tuple[Array, Array]:
@@ -153,16 +154,30 @@ class MaterialStepper:
         """The cell at `time`, within the last accepted step."""
         c, widths = self._profile(self._state(time))
         i, wall = self._current(c, widths, time)
+        faces = np.concatenate([[0.0], np.cumsum(widths)])
+
+        def parts() -> tuple[float, ...]:
+            return self.law.parts(i, self._resistance(c, widths, wall), float(wall[0]), float(wall[1]), time)
+
+        return CellState(time, i, c, wall, faces, (parts, lambda: self._fluxes(c, widths, wall, i)))
+
+    def current(self, time: float) -> float:
+        """The current density at `time`."""
+        step = self._step
+        assert step is not None
+        if step.drive == "current":
+            return step.at(time - self._t_start)
+        return self._current(*self._profile(self._state(time)), time)[0]
+
+    def _fluxes(self, c: Array, widths: Array, wall: Array, i: float) -> tuple[Array, Array]:
+        """Of salt and solvent at all faces, none at the walls."""
         J = self._salt_flux(c, widths, i)
         c_cells_V_e = self.transport.V_e(c) if self.moves else np.zeros_like(c)
         v_0 = np.concatenate([[0.0], -np.cumsum(c_cells_V_e * np.diff(J))])
         c_face = np.concatenate([wall[:1], face_values(widths, c), wall[1:]])
         N_salt = J + c_face * v_0
         N_salt[0] = 0.0
-        N_0 = self.transport.c_0(c_face) * v_0
-        faces = np.concatenate([[0.0], np.cumsum(widths)])
-        parts = self.law.parts(i, self._resistance(c, widths, wall), float(wall[0]), float(wall[1]), time)
-        return CellState(time, i, c, wall, parts, N_salt, N_0, faces)
+        return N_salt, self.transport.c_0(c_face) * v_0
 
     # ---- the balance ----
 
@@ -255,7 +270,7 @@ class MaterialStepper:
 
         scale = max(abs(self._i_last), abs(self._i_scale), 1e-3 * self._thermal_current())
         voltage_scale = max(abs(drive), 1e-3 * self.transport.thermal_voltage)
-        i = find_current(miss, self._i_last, scale, voltage_scale)
+        i, self._slope = find_current(miss, self._i_last, scale, voltage_scale, self._slope)
         return i, self._walls(c, widths, i)
 
     def _thermal_current(self) -> float:

@@ -368,9 +368,8 @@ class Integration:
 
     def fail_at(self, time: float, observed: Observed, ended_by: str, index: int) -> None:
         """End the run at a fatal limit, met where `observed` ends."""
-        nothing = np.empty(0)
         wall, extremes = observed.wall[-1], observed.extremes[-1]
-        last = CellState(time, float(observed.i[-1]), extremes, wall, (), nothing, nothing, nothing)
+        last = CellState(time, float(observed.i[-1]), extremes, wall, np.empty(0), (tuple, lambda: (np.empty(0),) * 2))
         self.run.fail(*explain(ended_by, last, index))
 
     def _set_tolerance(self, step: Step, spread: float) -> None:
