@@ -23,8 +23,10 @@ _PUBLIC = {
     "load_set": "cellsim.electrolyte.set_file",
     "list_sets": "cellsim.electrolyte.set_file",
     "load_case": "cellsim.run.case",
+    "last_profile": "cellsim.run.case",
     "Case": "cellsim.run.case",
     "Cell": "cellsim.cell.geometry",
+    "InitialProfile": "cellsim.cell.geometry",
     "Separator": "cellsim.cell.geometry",
     "Electrode": "cellsim.cell.kinetics",
     "Resistance": "cellsim.cell.kinetics",
@@ -41,6 +43,7 @@ __all__ = [
     "Case",
     "Cell",
     "Electrode",
+    "InitialProfile",
     "Member",
     "OnsagerMatrix",
     "Options",
@@ -54,6 +57,7 @@ __all__ = [
     "__version__",
     "hold_current",
     "hold_voltage",
+    "last_profile",
     "list_sets",
     "load_case",
     "load_set",
@@ -64,13 +68,13 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from cellsim.cell.geometry import Cell, Separator
+    from cellsim.cell.geometry import Cell, InitialProfile, Separator
     from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
     from cellsim.cell.protocol import Protocol, StopConditions, hold_current, hold_voltage, rest
     from cellsim.electrolyte.onsager import OnsagerMatrix
     from cellsim.electrolyte.set_file import list_sets, load_set
     from cellsim.electrolyte.transport import TransportSet
-    from cellsim.run.case import Case, load_case
+    from cellsim.run.case import Case, last_profile, load_case
     from cellsim.run.ensemble import Member, sensitivities, simulate_many
     from cellsim.run.simulation import simulate
     from cellsim.solvers.march import Options

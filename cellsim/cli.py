@@ -90,7 +90,7 @@ def plan(case: Path, settings: tuple[str, ...]) -> None:
     from cellsim.run.case import load_case
 
     read = load_case(case, changes=_changes(settings))
-    say(make_plan(read.cell, read.transport, read.protocol, read.c0).lines())
+    say(make_plan(read.cell, read.transport, read.protocol, read.start).lines())
 
 
 @main.command()
@@ -214,7 +214,8 @@ def _told(summary: dict[str, Any]) -> list[str]:
     """The few numbers of a summary that one wants to see at once."""
     minutes = summary["time_end"] / 60
     drives = [entry["drive"] for entry in summary["steps"]]
-    held = len(drives) == 1 and "hold voltage" in drives[0]  # else the ratio is no current fraction
+    # else the ratio is no current fraction
+    held = len(drives) == 1 and "hold voltage" in drives[0] and summary["initial"] is None
     ratio = summary["i_end_over_i_0"] if held else None
     return [
         f"{summary['title']}: {minutes:.4g} min in {summary['wall_time']:.2f} s, {summary['status']}",

@@ -29,6 +29,10 @@ class StopConditions:
         |i| itself [A/m^2].
     charge_above : float, optional
         |charge| passed within the step [C/m^2].
+    voltage_rate_below : float, optional
+        |dV/dt|, once it has been above [V/s].
+    current_relative_rate_below : float, optional
+        |di/dt|/|i|, once it has been above [1/s].
     c_below, c_above : float, optional
         Limits on the face concentrations [mol/m^3].
     voltage_above, voltage_below : float, optional
@@ -43,13 +47,15 @@ class StopConditions:
     voltage_below: float | None = None
     current_density_below: float | None = None
     charge_above: float | None = None
+    voltage_rate_below: float | None = None
+    current_relative_rate_below: float | None = None
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
             if value is not None and not np.isfinite(value):
                 raise InputError(f"stop.{f.name} = {value!r} must be finite")
-            if value is not None and not f.name.startswith("voltage") and value <= 0:
+            if value is not None and f.name not in ("voltage_above", "voltage_below") and value <= 0:
                 raise InputError(f"stop.{f.name} = {value!r} must be positive")
         if self.current_below is not None and self.current_below >= 1:
             raise InputError(
@@ -60,6 +66,10 @@ class StopConditions:
     def given(self) -> dict[str, float]:
         """The conditions that are set, by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+
+
+RATES = ("current_rate_below", "current_relative_rate_below", "voltage_rate_below")
+"""Conditions on a rate: where a step begins the drive jumps, and what jumps has none."""
 
 
 @dataclass(frozen=True)

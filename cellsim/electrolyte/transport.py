@@ -398,12 +398,17 @@ class TransportSet:
         inside = np.clip(x, edges[0], edges[-1])
         panel = np.clip(np.searchsorted(edges, inside, side="right") - 1, 0, edges.size - 2)
         value = cumulated[panel] + self._gauss(edges[panel], inside)
-        below, above = self.potential_slope(np.exp(edges[[0, -1]]))
+        below, above = self._potential_ends
         return (
             value
             + np.where(x < edges[0], below * (x - edges[0]), 0.0)
             + np.where(x > edges[-1], above * (x - edges[-1]), 0.0)
         )
+
+    @cached_property
+    def _potential_ends(self) -> Array:
+        """The slope at both ends of the range, shape (2,)."""
+        return self.potential_slope(np.exp(self._potential_panels[0][[0, -1]]))
 
     def _gauss(self, low: Array, high: Array) -> Array:
         """Integral of the slope over ln c from `low` to `high`, 4-point Gauss-Legendre."""

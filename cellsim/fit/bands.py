@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsim.base import Array, CellsimError, ConvergenceError, InputError, Progress
-from cellsim.cell.geometry import Cell
+from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol
 from cellsim.compare.comparison import Compared
 from cellsim.drawing import figstyle
@@ -220,7 +220,7 @@ def bands(
     cell: Cell,
     protocol: Protocol,
     *,
-    c0: float,
+    c0: float | InitialProfile,
     times: Array,
     positions: Array,
     solver: str = FASTEST,
@@ -238,7 +238,7 @@ def bands(
     draws : ndarray, shape (n, p)
         Points u of the model's parameters.
     cell, protocol, c0
-        As :func:`cellsim.simulate`; c0 in mol/m^3.
+        As :func:`cellsim.simulate`.
     times : ndarray, shape (t,)
         [s]
     positions : ndarray, shape (k,)
@@ -369,7 +369,7 @@ def bands_of_case(
         points,
         case.cell,
         case.protocol,
-        c0=case.c0,
+        c0=case.start,
         times=times,
         positions=positions,
         solver=solver_of(case),
@@ -483,7 +483,7 @@ def with_set_error(
         except InputError:
             continue
         options = Options(rtol=1e-5)
-        members.append(Member(case.cell, sets[-1], case.protocol, case.c0, times, solver_of(case), options))
+        members.append(Member(case.cell, sets[-1], case.protocol, case.start, times, solver_of(case), options))
     runs = simulate_many(members, keep=partial(_seen, measured, case.transport), workers=workers, progress=progress)
     good = [o.value for o in runs if o.succeeded and o.value is not None]
     if len(good) < max(2, draws // 2):

@@ -528,5 +528,5 @@ def _observation(table: Table, kind: str, cell: Cell, case: Case, end: float) ->
 def _typical_current(cell: Cell, case: Case) -> float:
     """Mean current of the case as it stands, scaled to another thickness [A/m^2]."""
     transport, coarse = case.transport.with_extrapolation("clamp"), Options(rtol=1e-4)
-    run = simulate_whole(case.cell, transport, case.protocol, c0=case.c0, solver=FASTEST, options=coarse)
+    run = simulate_whole(case.cell, transport, case.protocol, c0=case.start, solver=FASTEST, options=coarse)
     return float(np.mean(np.abs(run["i"]))) * case.cell.thickness / cell.thickness

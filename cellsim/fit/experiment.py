@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 
 from cellsim.base import Array, Bools, InputError
-from cellsim.cell.geometry import Cell
+from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
@@ -284,7 +284,7 @@ class Experiment:
     protocol : Protocol
         The steps; None where only the set itself is looked at (concentration cells, conductivities).
     c0 : float
-        Initial salt concentration [mol/m^3].
+        Average salt concentration [mol/m^3].
     observations : tuple of Observation
         At least one.
     nuisance : mapping
@@ -297,6 +297,8 @@ class Experiment:
         Whether the imposed current was measured in A, so that the area divides it.
     notes : tuple of str
         What of its data is left aside, and why.
+    initial : InitialProfile, optional
+        The profile it begins with, scaled to the nuisances `c0` and `thickness`; None: uniform.
 
     Raises
     ------
@@ -314,6 +316,7 @@ class Experiment:
     options: Options = field(default_factory=lambda: Options(rtol=1e-5, cells=320))
     driven_by_total: bool = False
     notes: tuple[str, ...] = ()
+    initial: InitialProfile | None = None
 
     def __post_init__(self) -> None:
         if not self.observations:
@@ -361,6 +364,9 @@ class Experiment:
             protocol = Protocol(steps)
         return cell, protocol, role.get("c0", self.c0)
 
+    def _start(self, cell: Cell, c0: float) -> float | InitialProfile:
+        return c0 if self.initial is None else self.initial.scaled(c0, cell.thickness)
+
     def resistance(self, transport: TransportSet, values: Mapping[str, float]) -> float:
         """That of the fresh cell, thickness/kappa and both interfaces, as a first current sees it [ohm m^2]."""
         cell, _, c0 = self.build(values)
@@ -378,12 +384,13 @@ class Experiment:
         cell, protocol, c0 = self.build(values)
         if protocol is None:
             return None
+        start = self._start(cell, c0)
         wanted = [o.look.times(o.roles(values)) for o in self.observations]
         times = np.unique(np.concatenate([*wanted, [0.0]]))
         times = times[(times >= 0) & (times <= protocol.duration)]
         with _quiet_solver():
             return simulate_whole(
-                cell, transport, protocol, c0=c0, times=times, solver=self.solver, options=self.options
+                cell, transport, protocol, c0=start, times=times, solver=self.solver, options=self.options
             )
 
     def hints(self, transport: TransportSet, values: Mapping[str, float]) -> tuple[str, ...]:
@@ -392,7 +399,8 @@ class Experiment:
         if protocol is None:
             return ("",) * len(self.observations)
         with _quiet_solver():
-            run = simulate_whole(cell, transport, protocol, c0=c0, solver=self.solver, options=self.options)
+            start = self._start(cell, c0)
+            run = simulate_whole(cell, transport, protocol, c0=start, solver=self.solver, options=self.options)
         return tuple(what_would_fit(o, transport, run) for o in self.observations)
 
     def look(self, transport: TransportSet, solution: Solution | None, values: Mapping[str, float]) -> list[Array]:

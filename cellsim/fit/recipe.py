@@ -403,11 +403,12 @@ def _experiment(table: Table, case: Case, name: str, nuisances: Sequence[Nuisanc
     cell = {n.role: n.parameter.name for n in own if n.role in CELL_ROLES}
     with table.located():
         solver = choose_solver(_solver(table, case), case.transport)
-        check_initial_state(case.cell, case.transport.with_extrapolation("clamp"), case.c0)
+        check_initial_state(case.cell, case.transport.with_extrapolation("clamp"), case.start)
         return Experiment(
             *(name, case.cell, case.protocol, case.c0, tuple(observations), cell, solver),
             driven_by_total="area" in cell,
             notes=notes,
+            initial=case.initial,
         )
 
 

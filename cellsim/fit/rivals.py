@@ -202,6 +202,7 @@ def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> 
         cell_roles,
         "material" if case.transport.volumes.varies else FASTEST,
         driven_by_total="area" in cell_roles,
+        initial=case.initial,
     )
     base = parse_set(case.transport.text, case.transport.name)
     return Problem(Space(parameters), SetModel(base, (), case.transport.solvent_motion), (e,))

@@ -50,13 +50,16 @@ class Setup:
     protocol : Protocol
         Which of current and voltage is imposed.
     c0 : float
-        Initial, uniform salt concentration [mol/m^3].
+        Average salt concentration [mol/m^3].
+    uniform : bool
+        Whether the run begins with it everywhere.
     """
 
     cell: Cell
     transport: TransportSet
     protocol: Protocol
     c0: float
+    uniform: bool = True
 
     @property
     def origin(self) -> float:
@@ -416,6 +419,7 @@ def _xam(sheet: Table, label: str, setup: Setup) -> Measurement:
     from cellsim.instruments.attenuation import attenuation
     from cellsim.instruments.xam import concentration, read_intensity, read_spec
 
+    _needs_uniform(sheet, setup)
     path, counted = sheet.path("file"), sheet.boolean("counted", None)
     if "start_scan" in sheet:
         intensities = read_spec(
@@ -453,6 +457,15 @@ def _xam(sheet: Table, label: str, setup: Setup) -> Measurement:
     return data.measurement(setup.c0, beam_width=beam)
 
 
+def _needs_uniform(sheet: Table, setup: Setup) -> None:
+    """Refuse raw intensities, counted from a first profile taken as uniform, where the run begins otherwise."""
+    if not setup.uniform:
+        raise InputError(
+            f"{sheet.where('file')}: raw intensities are counted from the first profile as that of uniform salt, and "
+            '[initial] of the case says otherwise; give concentrations instead (kind = "profile")'
+        )
+
+
 def _order(harmonics: Table, key: str) -> int:
     if not key.isdigit() or int(key) < 2:
         raise harmonics.error(key, "must be headed by the order of the harmonic, 2 or more")
@@ -462,6 +475,7 @@ def _order(harmonics: Table, key: str) -> int:
 def _mri(sheet: Table, label: str, setup: Setup) -> Measurement:
     from cellsim.instruments.mri import normalised, read_mri
 
+    _needs_uniform(sheet, setup)
     profiles = read_mri(sheet.path("file"), label=label)
     return normalised(
         profiles.first(sheet.integer("profiles", profiles.time.size, least=2)),

@@ -83,8 +83,10 @@ def left_aside(source: str | Path) -> list[str]:
     """What a case states that the bench does not take over, a sentence each; nothing for a set."""
     if not _is_case(source):
         return []
-    cell = load_case(source).cell
-    told = []
+    case = load_case(source)
+    cell, told = case.cell, []
+    if case.initial is not None:
+        told.append(f"{source}: the profile of [initial] is left aside; the bench begins with its average everywhere")
     if (cell.separator.porosity, cell.separator.macmullin) != (1.0, 1.0):
         told.append(
             f"{source}: the separator (porosity {cell.separator.porosity:.3g}, MacMullin number "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import ConvergenceError, InputError, RangeError
-from cellsim.cell.geometry import Cell
+from cellsim.cell.geometry import Cell, InitialProfile, average_of
 from cellsim.cell.protocol import LISTED, Protocol, Step, numbered
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import closed_forms as analytic
@@ -92,6 +92,49 @@ class StepPlan:
 
 
 @dataclass(frozen=True)
+class StartPlan:
+    """What is known of a run that begins with a profile.
+
+    Attributes
+    ----------
+    c_positive, c_negative : float
+        Salt concentration at both walls [mol/m^3].
+    resistance : float
+        Integral of dx/kappa over the profile, separator included [ohm m^2].
+    rest_voltage : float
+        The concentration potential between the walls: the voltage while no current flows [V].
+    i, V : float
+        Current density [A/m^2] and voltage [V] at the very start of the first step.
+    """
+
+    c_positive: float
+    c_negative: float
+    resistance: float
+    rest_voltage: float
+    i: float
+    V: float
+
+    def lines(self) -> list[str]:
+        """As text, with what else of the plan holds for such a start."""
+        rows = (
+            ("c at the positive face, start", self.c_positive, "mol/m^3", ""),
+            ("c at the negative face, start", self.c_negative, "mol/m^3", ""),
+            ("bulk resistance of the profile", self.resistance, "ohm m^2", "separator included"),
+            ("voltage at rest", self.rest_voltage, "V", "concentration potential between the faces"),
+            ("first current", self.i, "A/m^2", "step 1, on this profile"),
+            ("first voltage", self.V, "V", "step 1, on this profile"),
+        )
+        return [
+            "",
+            "the run begins with a profile",
+            *(_line(*row) for row in rows),
+            "  Steady states, the limiting current and the depleting voltage do not depend on how a run begins.",
+            "  All else is that of a uniform start at the average: i_0, Sand's time, when a face is depleted, when a",
+            "  current settles, velocities and shifts; only a run tells these for this profile.",
+        ]
+
+
+@dataclass(frozen=True)
 class Plan:
     """What is known of a case before it runs.
 
@@ -125,6 +168,8 @@ class Plan:
         One per protocol step.
     assumptions : tuple of str
         What the electrodes' kinetics assume, where it is not the usual.
+    start : StartPlan or None
+        Of a run that begins with a profile; None: uniform.
     """
 
     transport: str
@@ -143,6 +188,7 @@ class Plan:
     depleting_voltage: float
     steps: tuple[StepPlan, ...]
     assumptions: tuple[str, ...] = ()
+    start: StartPlan | None = None
 
     def table(self) -> tuple[tuple[str, float, str, str], ...]:
         """Rows of (what, value, SI unit, remark) for the cell as a whole."""
@@ -192,6 +238,7 @@ class Plan:
         text = [f"{self.transport}, before any run"]
         text += [_line(*row) for row in self.table()]
         text += [f"  {sentence}" for sentence in self.assumptions]
+        text += [] if self.start is None else self.start.lines()
         # of many steps those that are alike stand once; by their text, since NaN does not equal itself
         alike: dict[str, list[int]] = {}
         for number, step in enumerate(self.steps, 1):
@@ -202,7 +249,7 @@ class Plan:
             text += ["", f"{numbered(numbers)}: {step.label}, {step.course} for {_duration(step.duration)}"]
             text += [_line(*row) for row in step_table(step)]
             text.append(f"  {step.outcome}")
-        if len(self.steps) > 1:
+        if len(self.steps) > 1 or self.start is not None:
             text += ["", "every step as if it began on the uniform initial concentration"]
         return text
 
@@ -269,7 +316,7 @@ def step_table(step: StepPlan) -> tuple[tuple[str, float, str, str], ...]:
     )
 
 
-def plan(cell: Cell, transport: TransportSet, protocol: Protocol, c0: float) -> Plan:
+def plan(cell: Cell, transport: TransportSet, protocol: Protocol, c0: float | InitialProfile) -> Plan:
     """What a protocol will do, before any run.
 
     Parameters
@@ -280,8 +327,8 @@ def plan(cell: Cell, transport: TransportSet, protocol: Protocol, c0: float) -> 
         Properties.
     protocol : Protocol
         Steps in order.
-    c0 : float
-        Initial salt concentration [mol/m^3].
+    c0 : float or InitialProfile
+        Initial salt concentration [mol/m^3]; of a profile its average is planned with, but for :class:`StartPlan`.
 
     Returns
     -------
@@ -292,6 +339,8 @@ def plan(cell: Cell, transport: TransportSet, protocol: Protocol, c0: float) -> 
     InputError
         If `c0` lies outside the range of the set.
     """
+    start = _start(cell, transport, protocol.steps[0], c0) if isinstance(c0, InitialProfile) else None
+    c0 = average_of(c0)
     try:
         layer = layer_of(cell, transport, c0)
     except RangeError as error:
@@ -320,6 +369,25 @@ def plan(cell: Cell, transport: TransportSet, protocol: Protocol, c0: float) -> 
         depleting_voltage=depleting_voltage(cell, transport, c0, c_min=c_stop, direction=direction),
         steps=_steps(cell, transport, protocol, float(c0), layer, c_stop),
         assumptions=_assumptions(cell),
+        start=start,
+    )
+
+
+def _start(cell: Cell, transport: TransportSet, step: Step, profile: InitialProfile) -> StartPlan:
+    law, x = VoltageLaw(cell, transport), profile.cumulated.x
+    nodes, weights = np.polynomial.legendre.leggauss(5)
+    inside = x[:-1, None] + 0.5 * np.diff(x)[:, None] * (nodes + 1)
+    R = float(0.5 * np.diff(x) @ ((1 / transport.kappa(profile.at(inside))) @ weights)) * cell.separator.macmullin
+    left, right = (float(c) for c in profile.wall)
+    drive = step.at(0.0)
+    i = law.current(drive, R, left, right, 0.0) if step.drive == "voltage" else drive
+    return StartPlan(
+        left,
+        right,
+        R,
+        float(transport.concentration_voltage(left, right)),
+        i,
+        law.voltage(i, R, left, right, 0.0),
     )
 
 

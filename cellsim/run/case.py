@@ -11,8 +11,8 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from cellsim.base import V_LITHIUM, InputError
-from cellsim.cell.geometry import Cell, Separator
+from cellsim.base import V_LITHIUM, InputError, factor_to_si
+from cellsim.cell.geometry import Cell, InitialProfile, Separator
 from cellsim.cell.kinetics import LAWS, ButlerVolmer, Electrode, Kinetics, Resistance
 from cellsim.cell.protocol import LISTED, Protocol, Step, StopConditions, numbered, ramp, with_jumps
 from cellsim.electrolyte.set_file import read_set
@@ -23,8 +23,9 @@ from cellsim.instruments.data import Setup, read_sheet
 from cellsim.instruments.measurement import Measurement
 from cellsim.instruments.potentiostat import first_time, per_area, read_drive, read_resistance
 from cellsim.instruments.tables import read_column, read_table
-from cellsim.run.simulation import SOLVERS, choose_solver
+from cellsim.run.simulation import SOLVERS, check_initial_state, choose_solver
 from cellsim.solvers.march import Options
+from cellsim.solvers.solution import Solution
 
 Drive = Literal["voltage", "current"]
 
@@ -151,13 +152,14 @@ def _ramp(table: Table, cell: Cell) -> Step:
 def _stop(table: Table, drive: Drive, area: float | None) -> StopConditions:
     stop = table.table("stop", {})
     units = {"current_below": "", "current_rate_below": "A/m^2/s", "c_below": "mol/m^3", "c_above": "mol/m^3"}
+    units |= {"voltage_rate_below": "V/s", "current_relative_rate_below": "1/s"}
     limits = {"voltage_above": "V", "voltage_below": "V"}
     per_area = {"current_density_below": ("A/m^2", "A"), "charge_above": ("C/m^2", "C")}
     stop.only(*units, *limits, *per_area)
     for key in stop:
         if drive == "current" and key.startswith("current"):
             raise stop.error(key, "has no place in a step whose current is imposed")
-        if drive == "voltage" and key in limits:
+        if drive == "voltage" and key.startswith("voltage"):
             raise stop.error(key, "has no place in a step whose voltage is imposed")
     given = {key: stop.quantity(key, unit, None, above=0) for key, unit in units.items()}
     given |= {key: stop.quantity(key, unit, None) for key, unit in limits.items()}
@@ -250,7 +252,7 @@ class Case:
     protocol : Protocol
         The steps.
     c0 : float
-        Initial, uniform salt concentration [mol/m^3].
+        Average salt concentration; where no `initial` is given, that of every place at the start [mol/m^3].
     output : Output
         What to keep and draw.
     solver : SolverChoice
@@ -263,6 +265,8 @@ class Case:
         Where it was read.
     inputs : mapping
         File named by the case (and the case itself), as written there -> SHA-256.
+    initial : InitialProfile, optional
+        The salt profile that the run begins with; None: uniform.
     """
 
     title: str
@@ -276,11 +280,17 @@ class Case:
     text: str = ""
     path: Path = Path("case.toml")
     inputs: Mapping[str, str] = field(default_factory=dict)
+    initial: InitialProfile | None = None
+
+    @property
+    def start(self) -> float | InitialProfile:
+        """What :func:`cellsim.simulate` takes as `c0`: the uniform concentration [mol/m^3], or the profile."""
+        return self.c0 if self.initial is None else self.initial
 
     @property
     def setup(self) -> Setup:
         """What data measured on it need to know."""
-        return Setup(self.cell, self.transport, self.protocol, self.c0)
+        return Setup(self.cell, self.transport, self.protocol, self.c0, self.initial is None)
 
 
 def load_case(path: str | Path, *, folder: str | Path | None = None, changes: Mapping[str, Any] | None = None) -> Case:
@@ -394,7 +404,7 @@ def _only_step(top: Table, key: str) -> str:
     raise InputError(f"{top.file}: {key} is clear where one step has {what}; name the step, such as step[0].value")
 
 
-KEYS = ("title", "cell", "electrolyte", "electrodes", "step", "measured", "output", "solver")
+KEYS = ("title", "cell", "electrolyte", "initial", "electrodes", "step", "measured", "output", "solver")
 
 
 def read_case(top: Table) -> Case:
@@ -403,13 +413,20 @@ def read_case(top: Table) -> Case:
     inputs = {top.file.name: text_hash(top.text)}
     title = top.string("title", top.file.stem)
     cell = _cell(top, inputs)
-    transport, c0 = _electrolyte(top.table("electrolyte"), cell, inputs)
+    transport = _electrolyte(top.table("electrolyte"), cell, inputs)
+    initial = _initial_profile(top.table("initial", None), cell, transport, inputs)
+    if initial is None:
+        c0 = _initial(top.table("electrolyte").table("salt"), transport)
+    elif "salt" in top.table("electrolyte"):
+        raise top.table("electrolyte").error("salt", "has no place beside [initial], whose profile says how much salt")
+    else:
+        c0 = initial.average
     protocol = read_protocol(top, cell, inputs)
-    setup = Setup(cell, transport, protocol, c0)
+    setup = Setup(cell, transport, protocol, c0, initial is None)
     measured = tuple(m for entry in top.tables("measured") for m in _measured(entry, setup, inputs))
     output = _output(top.table("output", {}), cell, protocol)
     solver = _solver(top.table("solver", {}))
-    return Case(title, cell, transport, protocol, c0, output, solver, measured, top.text, top.file, inputs)
+    return Case(title, cell, transport, protocol, c0, output, solver, measured, top.text, top.file, inputs, initial)
 
 
 # ---- cell ---------------------------------------------------------------------------------------------------------
@@ -475,15 +492,14 @@ def _kinetics(table: Table) -> Kinetics:
 # ---- electrolyte --------------------------------------------------------------------------------------------------
 
 
-def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> tuple[TransportSet, float]:
+def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> TransportSet:
     table.only("transport", "change", "salt", "solvent_motion", "extrapolate")
     transport = _transport(table, cell.temperature)
     inputs[table.string("transport")] = text_hash(transport.text)
     with table.located():
-        transport = transport.with_motion(
+        return transport.with_motion(
             cast(Any, table.choice("solvent_motion", ["volume", "none"], "volume"))
         ).with_extrapolation(cast(Any, table.choice("extrapolate", ["error", "clamp"], "error")))
-    return transport, _initial(table.table("salt"), transport)
 
 
 def _transport(table: Table, temperature: float) -> TransportSet:
@@ -510,6 +526,92 @@ def _initial(table: Table, transport: TransportSet) -> float:
             + f' of {transport.name}; choose another set or extrapolate = "clamp"',
         )
     return c0
+
+
+def _initial_profile(
+    table: Table | None, cell: Cell, transport: TransportSet, inputs: dict[str, str]
+) -> InitialProfile | None:
+    """What ``[initial]`` says: the profile of a table, or the last one of a former run; None where there is no such."""
+    if table is None:
+        return None
+    if table.exactly_one("file", "from") == "file":
+        profile = _tabulated(table, cell, inputs)
+    else:
+        table.only("from")
+        folder = table.file.parent / table.string("from")
+        path = folder / "solution.nc" if folder.is_dir() else folder
+        if not path.is_file():
+            raise table.error(
+                "from", "is no folder of a run; name the folder that cellsim run wrote, or its solution.nc"
+            )
+        inputs[table.string("from")] = file_hash(path)
+        profile = last_profile(Solution.from_netcdf(path), cell, transport, source=_stated(table, "from"))
+    with table.located():
+        check_initial_state(cell, transport, profile)
+    return profile
+
+
+def _stated(table: Table, key: str) -> str:
+    return f'{table.where(key)} = "{table.string(key)}"'
+
+
+def _tabulated(table: Table, cell: Cell, inputs: dict[str, str]) -> InitialProfile:
+    table.only("file", "position", "concentration")
+    data = read_table(named_file(table, inputs))
+    columns = {key: read_column(table, key) for key in ("position", "concentration")}
+    x, c = (
+        data.column(column.heading, factor_to_si(column.unit, unit, field=table.where(key)))
+        for (key, column), unit in zip(columns.items(), ("m", "mol/m^3"), strict=True)
+    )
+    return InitialProfile.from_points(
+        x + cell.from_origin(0.0), c, cell.thickness, source=f'{table.where("file")} = "{table.string("file")}"'
+    )
+
+
+def last_profile(
+    solution: Solution, cell: Cell, transport: TransportSet, *, source: str = "the former run"
+) -> InitialProfile:
+    """The profile that a run ended with, for another one to begin with.
+
+    Parameters
+    ----------
+    solution : Solution
+        The former run, also one that ended early.
+    cell, transport
+        Of the run that is to begin; the former one must have had the same thickness, porosity and set.
+    source : str
+        What to call it in messages.
+
+    Returns
+    -------
+    InitialProfile
+        Distances from the positive interface, wherever that has moved; its time is that of the former run's end.
+
+    Raises
+    ------
+    InputError
+        Another thickness, porosity or transport set, or a profile that is none.
+    """
+    before = str(solution.attributes.get("transport_toml", ""))
+    if (before and before != transport.text) or str(solution.attributes.get("transport")) != transport.name:
+        raise InputError(
+            f"{source}: that run had another transport set or another version of it, "
+            f"{solution.attributes.get('transport')}; name the one it had, or give its last profile as a table"
+        )
+    thickness = float(solution.attributes.get("cell_thickness", solution["thickness"][0]))
+    if not abs(thickness / cell.thickness - 1) <= 1e-9:
+        raise InputError(
+            f"{source}: that run had a cell of {1e3 * thickness:.6g} mm, cell.thickness is "
+            f"{1e3 * cell.thickness:.6g} mm; the two must agree"
+        )
+    faces, c, wall = solution["position_face"][-1], solution["c"][-1], solution["c_face"][-1][[0, -1]]
+    porosity = float(solution["salt_inventory"][-1]) / float(np.sum(c * np.diff(faces)))
+    if not abs(porosity / cell.separator.porosity - 1) <= 1e-6:
+        raise InputError(
+            f"{source}: that run had a porosity of {porosity:.4g}, cell.separator.porosity is "
+            f"{cell.separator.porosity:.4g}; the two must agree"
+        )
+    return InitialProfile.from_cells(faces, c, wall, source=source, time=float(solution["time"][-1]))
 
 
 def _in_terms_of(key: str, c: float, transport: TransportSet) -> float:
@@ -572,6 +674,8 @@ STOP_UNITS = {
     "voltage_below": "V",
     "current_density_below": "A/m^2",
     "charge_above": "C/m^2",
+    "voltage_rate_below": "V/s",
+    "current_relative_rate_below": "1/s",
 }
 
 
@@ -616,13 +720,27 @@ def describe(case: Case) -> list[str]:
         f"cell          {1e3 * cell.thickness:.4g} mm{area}, {cell.temperature:.2f} K"
         + (pores if separator.porosity < 1 or separator.macmullin > 1 else ""),
         f"electrolyte   {transport.name} ({transport.status}){clamp}",
-        f"salt          c = {case.c0 / 1e3:.4g} mol/L, m = {float(transport.m(case.c0)):.4g} mol/kg, "
-        f"r = {float(transport.r(case.c0)):.4g}; solvent motion: {transport.solvent_motion}",
+        f"salt          {'average ' if case.initial else ''}c = {case.c0 / 1e3:.4g} mol/L, "
+        f"m = {float(transport.m(case.c0)):.4g} mol/kg, r = {float(transport.r(case.c0)):.4g}; "
+        f"solvent motion: {transport.solvent_motion}",
+        *_initial_line(case.initial),
         f"electrodes    positive: {cell.positive.describe()}; negative: {cell.negative.describe()}",
         *_step_lines(case.protocol.steps),
         *(f"measured      {data.kind}: {data.label}" for data in case.measured),
         f"solver        {choose_solver(case.solver.name, transport)}, {case.solver.cells} cells, "
         f"rtol {case.solver.rtol:g}",
+    ]
+
+
+def _initial_line(initial: InitialProfile | None) -> list[str]:
+    if initial is None:
+        return []
+    (low, high), (left, right) = initial.extremes, initial.wall
+    source = initial.source.partition(": ")[2] or initial.source
+    after = f", which ended at {duration(initial.time)}" if initial.time else ""
+    return [
+        f"begins with   {left / 1e3:.4g} mol/L at the positive and {right / 1e3:.4g} mol/L at the negative electrode, "
+        f"{low / 1e3:.4g} to {high / 1e3:.4g} mol/L in all; {source}{after}"
     ]
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsim.base import Array, ConvergenceError, InputError
-from cellsim.cell.geometry import Cell
+from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import write_values
@@ -44,7 +44,7 @@ class Member:
     cell : Cell
     transport : TransportSet
     protocol : Protocol
-    c0 : float
+    c0 : float or InitialProfile
         Initial salt concentration [mol/m^3].
     times : array_like, optional
         Output times [s].
@@ -59,7 +59,7 @@ class Member:
     cell: Cell
     transport: TransportSet
     protocol: Protocol
-    c0: float
+    c0: float | InitialProfile
     times: ArrayLike | None = None
     solver: str = "auto"
     options: Options | None = None

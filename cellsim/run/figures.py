@@ -263,7 +263,7 @@ def small_signal_limit(solution: Solution) -> float | None:
     not the response to one voltage, or where the interfaces are not resistances.
     """
     i = solution["i"]
-    if len(solution.log) > 1 or i[0] == 0 or i[-1] == 0:
+    if len(solution.log) > 1 or "initial" in solution.attributes or i[0] == 0 or i[-1] == 0:
         return None
     interfaces = (solution["V_positive"] + solution["V_negative"]) / i
     if abs(interfaces[-1] - interfaces[0]) > 1e-6 * abs(interfaces[0]):

@@ -88,7 +88,7 @@ def predict(case: Case, *, solver: str | None = None, progress: Callable[[float]
         case.cell,
         case.transport,
         case.protocol,
-        c0=case.c0,
+        c0=case.start,
         times=wanted_times(case),
         solver=solver or case.solver.name,
         options=Options(cells=case.solver.cells, rtol=case.solver.rtol, c_min=case.solver.c_min),
@@ -120,6 +120,7 @@ def _with_interfaces(case: Case, solution: Solution) -> dict[str, float | None]:
     R = np.array([solution[name][[0, -1]] for name in ("V_positive", "V_negative")]).sum(axis=0)
     if (
         len(solution.log) > 1
+        or case.initial is not None
         or step.drive != "voltage"
         or step.time is not None
         or not (np.all(i[[0, -1]]) and R.any())
@@ -178,6 +179,7 @@ def summarise(case: Case, solution: Solution) -> dict[str, Any]:
         "V_0": V[0],
         "V_end": V[-1],
         "limiting_current": _limiting_current(case),
+        "initial": None if case.initial is None else case.initial.source,
         "c_average": case.c0,
         "c_min": low,
         "c_max": high,

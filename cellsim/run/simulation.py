@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cellsim.base import InputError, RangeError
-from cellsim.cell.geometry import Cell
+from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.march import Options
@@ -42,7 +42,7 @@ def simulate(
     transport: TransportSet,
     protocol: Protocol,
     *,
-    c0: float,
+    c0: float | InitialProfile,
     times: ArrayLike | None = None,
     solver: str = "auto",
     options: Options | None = None,
@@ -59,8 +59,8 @@ def simulate(
         Properties at the cell's temperature.
     protocol : Protocol
         Steps in order.
-    c0 : float
-        Initial, uniform salt concentration [mol/m^3].
+    c0 : float or InitialProfile
+        Initial salt concentration: uniform [mol/m^3], or a profile.
     times : array_like, shape (n,), optional
         Times at which the result is wanted [s]; default :func:`output_times`. Starts and ends of steps are always kept.
     solver : {"auto", "compiled", "fipy", "material", "sundials"}
@@ -85,9 +85,10 @@ def simulate(
     options = options or Options()
     chosen = choose_solver(solver, transport)
     check_initial_state(cell, transport, c0)
-    if options.c_min is not None and options.c_min >= c0:
+    lowest = c0.extremes[0] if isinstance(c0, InitialProfile) else c0
+    if options.c_min is not None and options.c_min >= lowest:
         raise InputError(
-            f"solver.c_min = {options.c_min:.4g} mol/m^3 is not below the initial concentration, {c0:.4g} mol/m^3"
+            f"solver.c_min = {options.c_min:.4g} mol/m^3 is not below the initial concentration, {lowest:.4g} mol/m^3"
         )
     wanted = output_times(protocol) if times is None else np.unique(np.asarray(times, dtype=float))
     if not np.all(np.isfinite(wanted)) or np.any(wanted < 0):
@@ -96,7 +97,9 @@ def simulate(
     run = import_module(SOLVERS[chosen]).solve(cell, transport, protocol, wanted, c0, options, progress)
     elapsed = clock.perf_counter() - begun
     clamped = transport.extrapolate == "clamp" and not transport.contains(run.extremes)
-    provenance = _provenance(chosen, transport, options, clamped, elapsed)
+    provenance = _provenance(chosen, transport, options, clamped, elapsed) | {"cell_thickness": cell.thickness}
+    if isinstance(c0, InitialProfile):
+        provenance |= {"initial": c0.source, "initial_time": c0.time}
     return Solution(
         run.arrays,
         run.coordinates,
@@ -167,32 +170,47 @@ def choose_solver(solver: str, transport: TransportSet) -> str:
     return solver
 
 
-def check_initial_state(cell: Cell, transport: TransportSet, c0: float) -> None:
+def check_initial_state(cell: Cell, transport: TransportSet, c0: float | InitialProfile) -> None:
     """Refuse an initial concentration [mol/m^3] the set cannot carry, or a set bound to another temperature.
 
     Raises
     ------
     InputError
     """
-    if isinstance(c0, str) or not (np.isfinite(c0) and c0 > 0):
+    name, values = "electrolyte.salt", np.array([])
+    if isinstance(c0, InitialProfile):
+        name, values = c0.source, np.array(c0.extremes)
+        if not (np.all(np.isfinite(values)) and values[0] > 0):
+            raise InputError(f"{name}: c = {values[0]:.4g} mol/m^3 must be positive")
+        breathes = transport.volumes.varies and transport.solvent_motion == "volume"
+        if abs(c0.thickness / cell.thickness - 1) > (BREATHING if breathes else 1e-6):
+            raise InputError(
+                f"{name}: the profile is {1e3 * c0.thickness:.6g} mm thick, cell.thickness is "
+                f"{1e3 * cell.thickness:.6g} mm; the two must agree"
+            )
+    elif isinstance(c0, str) or not (np.isfinite(c0) and c0 > 0):
         raise InputError(f"electrolyte.salt: c = {c0!r} mol/m^3 must be positive")
+    else:
+        values = np.array([c0])
     if abs(transport.T - cell.temperature) > 0.01:
         raise InputError(
             f"cell.temperature = {cell.temperature:.2f} K, but the transport set {transport.name} was loaded at "
             f"{transport.T:.2f} K"
         )
-    if c0 >= transport.volumes.c_saturation:
+    if values[-1] >= transport.volumes.c_saturation:
         raise InputError(
-            f"electrolyte.salt: c = {c0 / 1e3:.4g} mol/L lies beyond saturation of the volume balance of "
+            f"{name}: c = {values[-1] / 1e3:.4g} mol/L lies beyond saturation of the volume balance of "
             f"{transport.name} ({transport.volumes.c_saturation / 1e3:.4g} mol/L); no room is left for solvent"
         )
     if transport.extrapolate == "error":
         try:
-            transport.check(c0, what="electrolyte.salt: c")
+            transport.check(values, what=f"{name}: c")
         except RangeError as error:
             raise InputError(str(error)) from error
 
 
+BREATHING = 0.05
+"""Where the volumes vary the electrolyte's thickness is that of its state; a profile's may differ by this part."""
 MOST_STATES = 4000
 """Default output times of a run: a state with all that is derived from it takes 31 kB, 18 kB of them in a file."""
 

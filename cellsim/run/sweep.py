@@ -412,7 +412,7 @@ def run_sweep(
 def _member(case: Case, label: str) -> Member:
     options = Options(cells=case.solver.cells, rtol=case.solver.rtol, c_min=case.solver.c_min)
     times = output_times(case.protocol)
-    return Member(case.cell, case.transport, case.protocol, case.c0, times, case.solver.name, options, label)
+    return Member(case.cell, case.transport, case.protocol, case.start, times, case.solver.name, options, label)
 
 
 def kept(solution: Solution) -> dict[str, Any]:

@@ -27,12 +27,9 @@ from cellsim.solvers.grid import graded_faces
 from cellsim.solvers.kernels import (
     C_INIT,
     CHARGE,
-    CURRENT_RATE,
     DIFFUSED,
     DRIVE,
     DRIVE_N,
-    EVENTS,
-    EVENTS_N,
     FACTOR,
     MIGRATION,
     R_SCALE,
@@ -53,6 +50,7 @@ from cellsim.solvers.kernels import (
     salt_flux_slope,
     slope,
     value,
+    watches_rate,
 )
 from cellsim.solvers.march import Options
 from cellsim.solvers.packing import Event, Physics
@@ -205,23 +203,30 @@ def solve(bands, per_i, per_s, charge, gamma, r, out):  # type: ignore[no-untype
 
 @compiled
 def events(t, s, g, data):  # type: ignore[no-untyped-def]
-    """Stop conditions and limits, by `judge`."""
+    """Stop conditions and limits, by `judge`; the state moves as the right-hand side says."""
+    ds = np.empty(s.size)
+    if watches_rate(data[0]):
+        rate(t, s, ds, data)
+    events_along(t, s, ds, g, data)
+
+
+@compiled
+def events_along(t, s, ds, g, data):  # type: ignore[no-untyped-def]
+    """The same for a state that moves as `ds` says, which is read only where a rate is watched."""
     par, ops, tab = data
     m = int(par[M])
     c = np.empty(m + 1)
     c_0, c_L = cells(par, ops, s, c)
     i, V, _a, _b, _c = close(par, tab, t, resistance_of(par, ops, tab, c), c_0, c_L)
-    rate_of_i = 0.0
-    for e in range(int(par[EVENTS_N])):
-        if par[int(par[EVENTS]) + 3 * e] == CURRENT_RATE:
-            ds = np.empty(s.size)
-            rate(t, s, ds, data)
-            dt = 1e-6 * (t - par[T_START]) + 1e-9
-            after = np.empty(m + 1)
-            d_0, d_L = cells(par, ops, s + dt * ds, after)
-            rate_of_i = (close(par, tab, t + dt, resistance_of(par, ops, tab, after), d_0, d_L)[0] - i) / dt
+    rate_of_i, rate_of_V = 0.0, 0.0
+    if watches_rate(par):
+        dt = 1e-6 * (t - par[T_START]) + 1e-9
+        after = np.empty(m + 1)
+        d_0, d_L = cells(par, ops, s + dt * ds, after)
+        later = close(par, tab, t + dt, resistance_of(par, ops, tab, after), d_0, d_L)
+        rate_of_i, rate_of_V = (later[0] - i) / dt, (later[1] - V) / dt
     c[0], c[m] = min(c[0], c_0) if c_0 < c[1] else max(c[0], c_0), min(c[m], c_L) if c_L < c[m - 1] else max(c[m], c_L)
-    judge(par, tab, i, V, rate_of_i, passed(par, s, m), c, c_0, c_L, g)
+    judge(par, tab, i, V, rate_of_i, rate_of_V, passed(par, s, m), c, c_0, c_L, g)
 
 
 @compiled
@@ -267,6 +272,11 @@ class Banded:
     @cached_property
     def _xi(self) -> Array:
         return graded_faces(self.cells, 2.0, self.stretch) - 1
+
+    @cached_property
+    def initial(self) -> Array:
+        """The unknowns at the start of a run."""
+        return self.physics.excess(self._xi[1:-1])
 
     @cached_property
     def _operators(self) -> Array:

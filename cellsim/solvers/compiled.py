@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from cellsim.base import Array, interrupted
-from cellsim.cell.geometry import Cell
+from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model.equations import compiled
@@ -76,12 +76,19 @@ def rate(dense, t, s, ds, data):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def watch(dense, t, s, g, data):  # type: ignore[no-untyped-def]
-    """Stop conditions and limits, each positive while all is well, on either grid."""
+def watch(dense, D, order, x, t, h, s, ds, g, data):  # type: ignore[no-untyped-def]
+    """Stop conditions and limits, each positive while all is well, on either grid, `x` steps after the newest point.
+
+    Rates are those of the polynomial: of its states the right-hand side, which is stiff, makes noise, and a step ended
+    by a rate that was noise after a hundredth of a second.
+    """
+    interpolate(D, order, x, s)
+    if kernels.watches_rate(data[0]):
+        differentiate(D, order, x, h, ds)
     if dense:
-        kernels.events(t, s, g, data)
+        kernels.events_along(t + x * h, s, ds, g, data)
     else:
-        banded.events(t, s, g, data)
+        banded.events_along(t + x * h, s, ds, g, data)
 
 
 @compiled
@@ -182,6 +189,19 @@ def interpolate(D, order, x, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def differentiate(D, order, x, h, out):  # type: ignore[no-untyped-def]
+    """The slope of that polynomial in time."""
+    for p in range(out.size):
+        out[p] = 0.0
+    weight, slope = 1.0, 0.0
+    for i in range(1, order + 1):
+        slope = (slope * (x + i - 1) + weight) / i
+        weight *= (x + i - 1) / i
+        for p in range(out.size):
+            out[p] += slope / h * D[i, p]
+
+
+@compiled
 def norm(x, inverse):  # type: ignore[no-untyped-def]
     """Root of the mean square of x over its tolerances, of which the inverses are given."""
     total = 0.0
@@ -192,7 +212,7 @@ def norm(x, inverse):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def crossing(dense, data, D, order, t, h, event, low, high, g_low, g_high, s):  # type: ignore[no-untyped-def]
+def crossing(dense, data, D, order, t, h, event, low, high, g_low, g_high, s, ds):  # type: ignore[no-untyped-def]
     """Where an event is met in the newest step, in steps from its end, from `low` to `high`: the Illinois method."""
     g = np.empty(int(data[0][EVENTS_N]))
     if g_low <= 0:
@@ -206,8 +226,7 @@ def crossing(dense, data, D, order, t, h, event, low, high, g_low, g_high, s):  
         if not (low < x < high) or tries % 4 == 3:
             x = 0.5 * (low + high)
             side = 0
-        interpolate(D, order, x, s)
-        watch(dense, t + x * h, s, g, data)
+        watch(dense, D, order, x, t, h, s, ds, g, data)
         if g[event] > 0:
             low, g_low = x, g[event]
             if side == 1:
@@ -399,18 +418,17 @@ def look(dense, data, memory, watched, looks, g):  # type: ignore[no-untyped-def
 
     `watched`: which events can be met, since they have been clear of it, and their values at the last look.
     """
-    numbers, D, s = memory[0], memory[1], memory[2][Y]
+    numbers, D, s, ds = memory[0], memory[1], memory[2][Y], memory[2][SLOPE]
     t, h, order = numbers[T], numbers[H], int(numbers[ORDER])
     x = -1.0
     for k in range(looks):
         x_before, x, first = x, -1.0 + (k + 1) / looks, 1.0
-        interpolate(D, order, x, s)
-        watch(dense, t + x * h, s, g, data)
+        watch(dense, D, order, x, t, h, s, ds, g, data)
         for e in range(g.size):
             if g[e] > 0:
                 watched[0, e] = 1.0
             elif watched[0, e] > 0:
-                met = crossing(dense, data, D, order, t, h, e, x_before, x, watched[1, e], g[e], s)
+                met = crossing(dense, data, D, order, t, h, e, x_before, x, watched[1, e], g[e], s, ds)
                 if met < first:
                     first, numbers[MET] = met, e
             watched[1, e] = g[e]
@@ -456,7 +474,10 @@ def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, m
         if par[int(par[EVENTS]) + 3 * e] > C_MAX:
             looks = LOOKS
     if g.size > 0 and numbers[STEPS] == 0:
-        watch(dense, numbers[T], D[0], g, data)
+        if dense:
+            kernels.events(numbers[T], D[0], g, data)
+        else:
+            banded.events(numbers[T], D[0], g, data)
         for e in range(g.size):
             watched[1, e] = g[e]
             if g[e] > 0:
@@ -505,7 +526,7 @@ def solve(
     transport: TransportSet,
     protocol: Protocol,
     times: Array,
-    c0: float,
+    c0: float | InitialProfile,
     options: Options,
     progress: Progress | None = None,
 ) -> SolverRun:
@@ -515,8 +536,6 @@ def solve(
 
 class CompiledRun(Integration):
     """By backward differences, one call for a whole protocol step."""
-
-    steps = 0
 
     def over(
         self,
@@ -541,7 +560,7 @@ class CompiledRun(Integration):
         watched[0] = [e.fatal for e in events]
         D[0], numbers[T] = state, t_start
         times = np.append(asked, t_start)
-        rtol, atol, most = self.tolerances[0], self.atol, self.options.max_steps - self.steps
+        rtol, atol, most = self.tolerances[0], self.atol, self.options.max_steps
         if dense and self.options.unknowns is None:
             most = min(most, MOST_STEPS * (asked.size + 1))
         pause = AT_ONCE if self.progress is None else WITH_PROGRESS
@@ -555,7 +574,6 @@ class CompiledRun(Integration):
             if not interrupted(error):
                 raise
             flag = INTERRUPTED
-        self.steps += int(numbers[STEPS])
         run.evaluations += int(numbers[EVALUATIONS])
         t, written = float(numbers[T]), int(numbers[WRITTEN])
         ended_by = "duration"

@@ -27,6 +27,7 @@ HEADER = 32
 
 # event codes
 C_MIN, C_MAX, CURRENT, CURRENT_RATE, WALL_MIN, WALL_MAX, V_ABOVE, V_BELOW, CHARGE_ABOVE = range(9)
+VOLTAGE_RATE, CURRENT_RELATIVE_RATE = 9, 10
 
 D, MIGRATION, RESISTIVITY, POTENTIAL = range(4)
 
@@ -275,7 +276,7 @@ def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def judge(par, tab, i, V, rate_of_i, charge, c, c_0, c_L, g):  # type: ignore[no-untyped-def]
+def judge(par, tab, i, V, rate_of_i, rate_of_V, charge, c, c_0, c_L, g):  # type: ignore[no-untyped-def]
     """The events of a run, each positive while all is well."""
     offset = int(par[EVENTS])
     low, high = c[0], c[0]
@@ -299,8 +300,48 @@ def judge(par, tab, i, V, rate_of_i, charge, c, c_0, c_L, g):  # type: ignore[no
             g[e] = (level - V) / size
         elif code == V_BELOW:
             g[e] = (V - level) / size
+        elif code == VOLTAGE_RATE:
+            g[e] = (abs(rate_of_V) - level) / size
+        elif code == CURRENT_RELATIVE_RATE:
+            g[e] = (abs(rate_of_i) / max(abs(i), 1e-300) - level) / size
         else:
             g[e] = (level - abs(charge)) / size
+
+
+@compiled
+def events_along(t, s, ds, g, data):  # type: ignore[no-untyped-def]
+    """The same for a state that moves as `ds` says, which is read only where a rate is watched."""
+    par, ops, tab = data
+    q = int(par[Q])
+    c, u = np.empty(q), np.empty(q)
+    profile(par, ops, s, c)
+    extremes_only = True
+    for e in range(int(par[EVENTS_N])):
+        extremes_only &= par[int(par[EVENTS]) + 3 * e] <= C_MAX
+    if extremes_only:
+        judge(par, tab, 0.0, 0.0, 0.0, 0.0, 0.0, c, c[0], c[q - 1], g)
+        return
+    places(par, c, u)
+    i, V, _a, _b, _c = close(par, tab, t, resistance_of(par, ops, tab, u), c[0], c[q - 1])
+    rate_of_i, rate_of_V = 0.0, 0.0
+    if watches_rate(par):
+        dt = 1e-6 * (t - par[T_START]) + 1e-9
+        after = np.empty(q)
+        profile(par, ops, s + dt * ds, after)
+        places(par, after, u)
+        later = close(par, tab, t + dt, resistance_of(par, ops, tab, u), after[0], after[q - 1])
+        rate_of_i, rate_of_V = (later[0] - i) / dt, (later[1] - V) / dt
+    judge(par, tab, i, V, rate_of_i, rate_of_V, passed(par, s, int(par[M])), c, c[0], c[q - 1], g)
+
+
+@compiled
+def watches_rate(par):  # type: ignore[no-untyped-def]
+    """Whether an event is one of a rate, which costs an evaluation of the right-hand side."""
+    for e in range(int(par[EVENTS_N])):
+        code = par[int(par[EVENTS]) + 3 * e]
+        if code == CURRENT_RATE or code >= VOLTAGE_RATE:
+            return True
+    return False
 
 
 @compiled
@@ -311,31 +352,11 @@ def passed(par, s, m):  # type: ignore[no-untyped-def]
 
 @compiled
 def events(t, s, g, data):  # type: ignore[no-untyped-def]
-    """Stop conditions and limits, by `judge`."""
-    par, ops, tab = data
-    q = int(par[Q])
-    c, u = np.empty(q), np.empty(q)
-    profile(par, ops, s, c)
-    extremes_only = True
-    for e in range(int(par[EVENTS_N])):
-        extremes_only &= par[int(par[EVENTS]) + 3 * e] <= C_MAX
-    if extremes_only:
-        judge(par, tab, 0.0, 0.0, 0.0, 0.0, c, c[0], c[q - 1], g)
-        return
-    places(par, c, u)
-    i, V, _a, _b, _c = close(par, tab, t, resistance_of(par, ops, tab, u), c[0], c[q - 1])
-    rate_of_i = 0.0
-    for e in range(int(par[EVENTS_N])):
-        if par[int(par[EVENTS]) + 3 * e] == CURRENT_RATE:
-            ds = np.empty(s.size)
-            rate(t, s, ds, data)
-            dt = 1e-6 * (t - par[T_START]) + 1e-9
-            after = np.empty(q)
-            profile(par, ops, s + dt * ds, after)
-            places(par, after, u)
-            later = close(par, tab, t + dt, resistance_of(par, ops, tab, u), after[0], after[q - 1])[0]
-            rate_of_i = (later - i) / dt
-    judge(par, tab, i, V, rate_of_i, passed(par, s, int(par[M])), c, c[0], c[q - 1], g)
+    """Stop conditions and limits, by `judge`; the state moves as the right-hand side says."""
+    ds = np.empty(s.size)
+    if watches_rate(data[0]):
+        rate(t, s, ds, data)
+    events_along(t, s, ds, g, data)
 
 
 @compiled

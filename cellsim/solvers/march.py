@@ -9,13 +9,14 @@ import logging
 import math
 import typing
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from cellsim.base import Array, ConvergenceError, InputError, interrupted
 from cellsim.cell.geometry import Cell
-from cellsim.cell.protocol import COINCIDENT, Protocol, Step, corners
+from cellsim.cell.protocol import COINCIDENT, RATES, Protocol, Step, corners
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model.equations import VoltageLaw
 from cellsim.solvers.solution import Columns, SolverRun, derive
@@ -37,24 +38,28 @@ class CellState:
         Cell averages [mol/m^3].
     wall : ndarray, shape (2,)
         c at x = 0 and x = L [mol/m^3].
-    parts : tuple of float
-        Ohmic, concentration, positive and negative part of the voltage [V].
-    N_salt : ndarray, shape (n + 1,)
-        N-/nu- at all faces, interface frame [mol/(m^2 s)].
-    N_0 : ndarray, shape (n + 1,)
-        Solvent flux at all faces, interface frame [mol/(m^2 s)].
     faces : ndarray, shape (n + 1,)
         Positions of the faces from the positive interface [m].
+    further : callable
+        Gives `parts` and `fluxes`, which a time step that is not kept has no use for and which cost half of it.
     """
 
     time: float
     i: float
     c: Array
     wall: Array
-    parts: tuple[float, ...]
-    N_salt: Array
-    N_0: Array
     faces: Array
+    further: tuple[Callable[[], tuple[float, ...]], Callable[[], tuple[Array, Array]]] = field(repr=False)
+
+    @cached_property
+    def parts(self) -> tuple[float, ...]:
+        """Ohmic, concentration, positive and negative part of the voltage [V]."""
+        return self.further[0]()
+
+    @cached_property
+    def fluxes(self) -> tuple[Array, Array]:
+        """Salt N-/nu- and solvent at all faces, shape (n + 1,) each, interface frame [mol/(m^2 s)]."""
+        return self.further[1]()
 
     @property
     def voltage(self) -> float:
@@ -96,6 +101,10 @@ class Stepper(typing.Protocol):
         """The cell at `time` [s], within the last accepted time step."""
         ...
 
+    def current(self, time: float) -> float:
+        """Its current density [A/m^2], for less than the rest of it where the current is imposed."""
+        ...
+
 
 @dataclass(frozen=True)
 class Options:
@@ -116,7 +125,7 @@ class Options:
     fixed_step : float, optional
         Constant time step without error control, for measuring the order of accuracy [s].
     max_steps : int
-        Time steps after which the run ends as not converged.
+        Time steps of one protocol step after which the run ends as not converged.
     unknowns : int, optional
         Unknowns of sundials and compiled, which otherwise choose and refine them; `cells` is their output grid.
     """
@@ -260,29 +269,29 @@ def _march_step(
     passed = _Charge(t_start, first.i, run.charge[-1] if run.charge else 0.0)
     run.add(_stamp(first, t_start if index == 0 else np.nextafter(t_start, np.inf)), index, passed.total)
     stop = dict(_stop_conditions(step, first, stepper, passed))
-    met = [name for name, condition in stop.items() if name != "current_rate_below" and condition(first) <= 0]
+    met = [name for name, condition in stop.items() if name not in RATES and condition(first) <= 0]
     if met:
         return met[0]
     # a condition can end a step only once it has been clear of it: a current that starts below its limit has not met it
     armed = {name for name, condition in stop.items() if condition(first) > 0}
     wanted, edges = moments(step, t_start, times, options.rtol)
-    written = 0
+    written, taken = 0, stepper.count
     while stepper.time < t_end:
         t_old = stepper.time
         bound = float(edges[np.searchsorted(edges, t_old, side="right")])
         try:
-            if stepper.count >= options.max_steps:
+            if stepper.count - taken >= options.max_steps:
                 raise ConvergenceError(f"more than {options.max_steps} time steps; raise max_steps or rtol")
             stepper.advance(bound)
             newest = stepper.snapshot(stepper.time)
             # the charge needs the middle of every time step: Simpson's rule is as accurate as the steps themselves
-            middle = stepper.snapshot(0.5 * (t_old + stepper.time))
+            middle = stepper.current(0.5 * (t_old + stepper.time))
         except ConvergenceError as error:
             run.status, run.message = "not_converged", f"step {index + 1} at t = {t_old:.6g} s: {error}"
             if run.snapshots[-1].time < t_old:
                 run.add(stepper.snapshot(t_old), index, passed.total)
             return "not_converged"
-        passed.extend(stepper.time, middle.i, newest.i)
+        passed.extend(stepper.time, middle, newest.i)
         hits = []
         for name, condition in [*fatal.items(), *stop.items()]:
             if condition(newest) <= 0 and (name in armed or name in fatal):
@@ -324,7 +333,7 @@ class _Charge:
     def extend(self, time: float, i_middle: float, i: float) -> None:
         """Over one more time step, to `time` [s]."""
         self.begin, self.end, self.before = self.end, time, self.total
-        self.parabola = np.polyfit([0.0, 0.5, 1.0], [self.i, i_middle, i], 2)
+        self.parabola = np.array([2 * (self.i - 2 * i_middle + i), 4 * i_middle - 3 * self.i - i, self.i])
         self.i = i
         self.total = self.at(time)
 
@@ -338,8 +347,6 @@ class _Charge:
 
 
 def _stamp(snapshot: CellState, time: float) -> CellState:
-    from dataclasses import replace
-
     return snapshot if time == snapshot.time else replace(snapshot, time=float(time))
 
 
@@ -410,16 +417,7 @@ def _stop_conditions(
     if "current_below" in given and first.i != 0:
         level = given["current_below"] * abs(first.i)
         yield "current_below", lambda s: abs(s.i) - level
-    if "current_rate_below" in given:
-        rate = given["current_rate_below"]
-
-        def slow(s: CellState) -> float:
-            back = 1e-4 * (s.time - first.time)
-            if back <= 0:
-                return -1.0  # a jump of the drive is no rate; armed once it has been above
-            return abs(s.i - stepper.snapshot(s.time - back).i) / back - rate
-
-        yield "current_rate_below", slow
+    yield from ((name, _slower(name, given[name], first.time, stepper)) for name in RATES if name in given)
     if "c_below" in given:
         c_below = given["c_below"]
         yield "c_below", lambda s: float(s.wall.min()) - c_below
@@ -432,6 +430,22 @@ def _stop_conditions(
     if "voltage_below" in given:
         V_below = given["voltage_below"]
         yield "voltage_below", lambda s: s.voltage - V_below
+
+
+def _slower(name: str, level: float, begin: float, stepper: Stepper) -> Condition:
+    """Whether a rate is above `level`, from what the dense output says of the last 2e-4 of the step that began then."""
+    of = (lambda s: s.voltage) if name.startswith("voltage") else (lambda s: s.i)
+
+    def left(s: CellState) -> float:
+        back = 1e-4 * (s.time - begin)
+        if back <= 0:
+            return -1.0  # a jump of the drive is no rate; armed once it has been above
+        # of second order: the first was 5e-5 t/tau off, so that a tail was cut off by that much too late
+        before, earlier = (of(stepper.snapshot(s.time - k * back)) for k in (1, 2))
+        rate = abs(3 * of(s) - 4 * before + earlier) / (2 * back)
+        return rate / level - (max(abs(s.i), 1e-300) if name == "current_relative_rate_below" else 1.0)
+
+    return left
 
 
 def _locate(condition: Condition, stepper: Stepper, t_old: float, t_new: float) -> float:
@@ -626,7 +640,7 @@ def _stack(run: Run) -> Columns:
         c_face=np.concatenate([wall[:, :1], inner, wall[:, 1:]], axis=1),
         parts=np.array([s.parts for s in run.snapshots]),
         faces=faces,
-        N_salt=np.array([s.N_salt for s in run.snapshots]),
-        N_0=np.array([s.N_0 for s in run.snapshots]),
+        N_salt=np.array([s.fluxes[0] for s in run.snapshots]),
+        N_0=np.array([s.fluxes[1] for s in run.snapshots]),
         charge=np.array(run.charge),
     )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import Array, ConvergenceError
-from cellsim.cell.geometry import Cell
+from cellsim.cell.geometry import Cell, InitialProfile, average_of
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
@@ -37,16 +37,16 @@ class MaterialStepper:
     Parameters
     ----------
     cell : Cell
-        Geometry and electrodes; `thickness` is that of the initial, uniform state.
+        Geometry and electrodes; `thickness` is that of the initial state.
     transport : TransportSet
         Properties; held at the ends of their range inside the iteration, the march checks the range.
-    c0 : float
-        Initial concentration, uniform [mol/m^3].
+    c0 : float or InitialProfile
+        Initial concentration [mol/m^3].
     options : Options
         Grid and tolerances.
     """
 
-    def __init__(self, cell: Cell, transport: TransportSet, c0: float, options: Options) -> None:
+    def __init__(self, cell: Cell, transport: TransportSet, c0: float | InitialProfile, options: Options) -> None:
         self.cell = cell
         self.transport = transport.with_extrapolation("clamp")
         self.moves = transport.solvent_motion == "volume"
@@ -54,15 +54,21 @@ class MaterialStepper:
         self.factor = cell.separator.transport_factor
         self.porosity = cell.separator.porosity
         self.options = options
-        self.c_scale = float(c0)
-        self.c_0_initial = float(transport.c_0(c0)) if self.moves else 1.0
-        self.widths_xi = np.diff(graded_faces(options.cells, cell.thickness, options.stretch)) * self.c_0_initial
+        self.c_scale = average_of(c0)
+        self.c_0_initial = float(transport.c_0(self.c_scale)) if self.moves else 1.0
         self.r_scale = self._r_of_c(np.array([self.c_scale]))[0]
-        cumulated = np.concatenate([[0.0], np.cumsum(self.widths_xi * self.r_scale)])
+        faces = graded_faces(options.cells, cell.thickness, options.stretch)
+        if isinstance(c0, InitialProfile):
+            self.widths_xi, cumulated = self._of_profile(c0, faces / cell.thickness)
+            self.c_0_initial = float(self.widths_xi.sum()) / c0.thickness
+            self._wall_start = c0.wall
+        else:
+            self.widths_xi = np.diff(faces) * self.c_0_initial
+            cumulated = np.concatenate([[0.0], np.cumsum(self.widths_xi * self.r_scale)])
+            self._wall_start = np.array([self.c_scale, self.c_scale])
         self.total = float(cumulated[-1])
         self.time = 0.0
         self.count = 0
-        self._wall_start = np.array([self.c_scale, self.c_scale])
         self._S = cumulated[1:-1]
         self._solver: Any = None
         self._dense: Any = None
@@ -70,7 +76,37 @@ class MaterialStepper:
         self._t_start = 0.0
         self._first_dt = 0.0
         self._i_last = 0.0
+        self._slope: float | None = None  # of the voltage with the current, where it was last solved for
         self._i_scale = 0.0
+
+    def _of_profile(self, profile: InitialProfile, parts: Array) -> tuple[Array, Array]:
+        """Cells with the same parts of the solvent as those of a uniform start, and the salt up to their faces.
+
+        Parameters
+        ----------
+        profile : InitialProfile
+            Salt to begin with.
+        parts : ndarray, shape (n + 1,)
+            Of the solvent up to each face, from 0 to 1.
+
+        Returns
+        -------
+        widths : ndarray, shape (n,)
+            Solvent of each cell, or its width where nothing moves [mol/m^2, m].
+        salt : ndarray, shape (n + 1,)
+            Up to each face [mol/m^2].
+        """
+        faces = parts * profile.thickness
+        if not self.moves:
+            return np.diff(faces), profile.salt(faces)
+        x = np.unique(np.concatenate([profile.cumulated.x, faces]))
+        nodes, weights = np.polynomial.legendre.leggauss(5)
+        inside = x[:-1, None] + 0.5 * np.diff(x)[:, None] * (nodes + 1)
+        pieces = 0.5 * np.diff(x) * (self.transport.c_0(profile.at(inside)) @ weights)
+        solvent = np.concatenate([[0.0], np.cumsum(pieces)])
+        faces[1:-1] = np.interp(parts[1:-1] * solvent[-1], solvent, x)
+        # of each cell what its average says, as later on: so the cell begins with the thickness of the profile
+        return self.transport.c_0(profile.averages(faces)) * np.diff(faces), profile.salt(faces)
 
     # ---- the Stepper contract ----
 
@@ -118,16 +154,30 @@ class MaterialStepper:
         """The cell at `time`, within the last accepted step."""
         c, widths = self._profile(self._state(time))
         i, wall = self._current(c, widths, time)
+        faces = np.concatenate([[0.0], np.cumsum(widths)])
+
+        def parts() -> tuple[float, ...]:
+            return self.law.parts(i, self._resistance(c, widths, wall), float(wall[0]), float(wall[1]), time)
+
+        return CellState(time, i, c, wall, faces, (parts, lambda: self._fluxes(c, widths, wall, i)))
+
+    def current(self, time: float) -> float:
+        """The current density at `time`."""
+        step = self._step
+        assert step is not None
+        if step.drive == "current":
+            return step.at(time - self._t_start)
+        return self._current(*self._profile(self._state(time)), time)[0]
+
+    def _fluxes(self, c: Array, widths: Array, wall: Array, i: float) -> tuple[Array, Array]:
+        """Of salt and solvent at all faces, none at the walls."""
         J = self._salt_flux(c, widths, i)
         c_cells_V_e = self.transport.V_e(c) if self.moves else np.zeros_like(c)
         v_0 = np.concatenate([[0.0], -np.cumsum(c_cells_V_e * np.diff(J))])
         c_face = np.concatenate([wall[:1], face_values(widths, c), wall[1:]])
         N_salt = J + c_face * v_0
         N_salt[0] = 0.0
-        N_0 = self.transport.c_0(c_face) * v_0
-        faces = np.concatenate([[0.0], np.cumsum(widths)])
-        parts = self.law.parts(i, self._resistance(c, widths, wall), float(wall[0]), float(wall[1]), time)
-        return CellState(time, i, c, wall, parts, N_salt, N_0, faces)
+        return N_salt, self.transport.c_0(c_face) * v_0
 
     # ---- the balance ----
 
@@ -220,7 +270,7 @@ class MaterialStepper:
 
         scale = max(abs(self._i_last), abs(self._i_scale), 1e-3 * self._thermal_current())
         voltage_scale = max(abs(drive), 1e-3 * self.transport.thermal_voltage)
-        i = find_current(miss, self._i_last, scale, voltage_scale)
+        i, self._slope = find_current(miss, self._i_last, scale, voltage_scale, self._slope)
         return i, self._walls(c, widths, i)
 
     def _thermal_current(self) -> float:
@@ -273,10 +323,12 @@ def solve(
     transport: TransportSet,
     protocol: Protocol,
     times: Array,
-    c0: float,
+    c0: float | InitialProfile,
     options: Options,
     progress: Callable[[float], None] | None = None,
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
-    run = march(MaterialStepper(cell, transport, c0, options), protocol, transport, times, c0, options, progress)
+    run = march(
+        MaterialStepper(cell, transport, c0, options), protocol, transport, times, average_of(c0), options, progress
+    )
     return assemble(run, cell, transport, options.rtol)

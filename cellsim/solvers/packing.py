@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from cellsim.base import Array, F
-from cellsim.cell.geometry import Cell
+from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.kinetics import Kinetics
 from cellsim.cell.protocol import Step
 from cellsim.electrolyte.transport import TransportSet
@@ -263,11 +263,13 @@ class Physics:
     transport : TransportSet
         Properties.
     c0 : float
-        Initial, uniform concentration [mol/m^3].
+        Average concentration [mol/m^3].
     c_floor : float
         Lowest concentration that has to be told from zero [mol/m^3].
     tolerance : float
         Mean relative error allowed to the tables.
+    initial : InitialProfile, optional
+        What the run begins with; None: `c0` everywhere.
     """
 
     cell: Cell
@@ -275,6 +277,14 @@ class Physics:
     c0: float
     c_floor: float
     tolerance: float
+    initial: InitialProfile | None = None
+
+    def excess(self, xi: Array) -> Array:
+        """Salt between x = 0 and the points `xi` = 2x/L - 1 at the start beyond that of `c0`, over half the cell's."""
+        if self.initial is None:
+            return np.zeros(xi.size)
+        L = self.initial.thickness
+        return np.asarray(2 * self.initial.salt(0.5 * L * (xi + 1)) / (self.c0 * L) - (xi + 1))
 
     @property
     def per_charge(self) -> float:

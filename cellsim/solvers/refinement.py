@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import Array, interrupted
-from cellsim.cell.geometry import Cell
-from cellsim.cell.protocol import Protocol, Step
+from cellsim.cell.geometry import Cell, InitialProfile, average_of
+from cellsim.cell.protocol import RATES, Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers import kernels
 from cellsim.solvers.banded import Banded
@@ -74,6 +74,8 @@ _STOPS = {
     "voltage_below": kernels.V_BELOW,
     "current_density_below": kernels.CURRENT,
     "charge_above": kernels.CHARGE_ABOVE,
+    "voltage_rate_below": kernels.VOLTAGE_RATE,
+    "current_relative_rate_below": kernels.CURRENT_RELATIVE_RATE,
 }
 
 
@@ -83,7 +85,7 @@ def refined(
     transport: TransportSet,
     protocol: Protocol,
     times: Array,
-    c0: float,
+    c0: float | InitialProfile,
     options: Options,
     progress: Progress | None = None,
 ) -> Trajectory:
@@ -95,13 +97,14 @@ def refined(
         Resolved in space to ten times `options.rtol` from a thousandth of each step on, or the finest grid's; the
         moment of a limit or stop condition to about a hundredth.
     """
-    limits = fatal_limits(transport, c0, options)
+    limits = fatal_limits(transport, average_of(c0), options)
     physics = Physics(
         cell,
         transport,
-        c0,
+        average_of(c0),
         min(limits.get(n, np.inf) for n in LOWER),
         min(max(0.02 * options.rtol, 1e-8), 1e-5),
+        c0 if isinstance(c0, InitialProfile) else None,
     )
     # each time step is kept to rtol; what adds up over a run is about ten times that, so space need not be finer
     target = 10 * options.rtol
@@ -145,8 +148,9 @@ MOST_GRIDS = 8
 
 def _spectral(physics: Physics, n: int, fine: int) -> Spectral:
     """The grid of an earlier run of the same cell and set, with what it packed, or a new one: a tenth of a run."""
-    key = (id(physics.cell), id(physics.transport), physics.c0, physics.c_floor, physics.tolerance, n, fine)
-    grid = _GRIDS.get(key)  # it keeps cell and set alive, so that nothing else can have their identities
+    ids = id(physics.cell), id(physics.transport), id(physics.initial)
+    key = (*ids, physics.c0, physics.c_floor, physics.tolerance, n, fine)
+    grid = _GRIDS.get(key)  # it keeps all three alive, so that nothing else can have their identities
     if grid is None:
         if len(_GRIDS) >= MOST_GRIDS:
             _GRIDS.pop(list(_GRIDS)[0], None)  # noqa: RUF015 - another thread may change it while it is iterated
@@ -313,7 +317,7 @@ class Integration:
 
     def go(self) -> Trajectory:
         """Step after step."""
-        run, state, t_start = self.run, np.zeros(self.grid.unknowns + 1), 0.0
+        run, state, t_start = self.run, np.append(self.grid.initial, 0.0), 0.0
         steps = self.protocol.steps
         try:
             for index, step in enumerate(steps):
@@ -364,9 +368,8 @@ class Integration:
 
     def fail_at(self, time: float, observed: Observed, ended_by: str, index: int) -> None:
         """End the run at a fatal limit, met where `observed` ends."""
-        nothing = np.empty(0)
         wall, extremes = observed.wall[-1], observed.extremes[-1]
-        last = CellState(time, float(observed.i[-1]), extremes, wall, (), nothing, nothing, nothing)
+        last = CellState(time, float(observed.i[-1]), extremes, wall, np.empty(0), (tuple, lambda: (np.empty(0),) * 2))
         self.run.fail(*explain(ended_by, last, index))
 
     def _set_tolerance(self, step: Step, spread: float) -> None:
@@ -414,7 +417,7 @@ class Integration:
         g = np.empty(len(events))
         self.grid.events(time, state, g, data)
         met = [e.name for e, left in zip(events, g, strict=True) if left <= MET and not e.fatal]
-        return next((name for name in met if name != "current_rate_below"), "")
+        return next((name for name in met if name not in RATES), "")
 
 
 def _rounded(x: float) -> float:

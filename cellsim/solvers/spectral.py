@@ -203,6 +203,11 @@ class Spectral:
         return spectral_grid(self.n, self.fine)
 
     @cached_property
+    def initial(self) -> Array:
+        """The unknowns at the start of a run."""
+        return self.physics.excess(self._grid.xi[1:-1])
+
+    @cached_property
     def _tables(self) -> Array:
         return self.physics.pack_tables()
 

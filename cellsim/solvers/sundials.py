@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import Array, interrupted
-from cellsim.cell.geometry import Cell
+from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.march import LOWER, Options, interruption
@@ -37,7 +37,7 @@ def solve(
     transport: TransportSet,
     protocol: Protocol,
     times: Array,
-    c0: float,
+    c0: float | InitialProfile,
     options: Options,
     progress: Progress | None = None,
 ) -> SolverRun:

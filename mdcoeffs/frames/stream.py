@@ -118,6 +118,7 @@ class Stream:
         """What a checkpoint must agree with."""
         f = self.file
         options = [f.coordinates, f.timestep, f.frame_interval, f.start, f.stop, f.stride, f.ignore, dict(f.units)]
+        options += [True] if f.drop_repeated else []
         species, files = [repr(each) for each in f.species], [_fingerprint(path) for path in self.paths]
         return {"species": species, "trajectory": files, "options": options}
 
@@ -349,17 +350,18 @@ def stream_of_universe(
     InputError
         Files that cannot be read, selections that do not fit.
     """
-    from mdcoeffs.frames.trajectory import convention, count_snapshots, molecules_of, stored_snapshots
+    from mdcoeffs.frames.trajectory import convention, count_snapshots, molecules_of, repeated, stored_snapshots
 
     files = tuple(files) or ((None, {}),)
     molecules = molecules_of(universe, file.species, ignore=file.ignore)
     check_counts(file, molecules.counts, "the selections")
     check_masses(file, molecules.masses * DALTON, "the masses of the topology")
-    total = count_snapshots(universe, files, file)
+    skipped = repeated(universe, files, file) if file.drop_repeated else (0,) * len(files)
+    total = count_snapshots(universe, files, file, skipped)
     unwrapped, images = convention(universe, files[0][0], file.coordinates)
 
     def source(begin: int) -> Iterator[Stored]:
-        return _used(stored_snapshots(universe, files, file, begin, images), file)
+        return _used(stored_snapshots(universe, files, file, begin, images, skipped), file)
 
     return Stream(
         label=label,

@@ -7,6 +7,7 @@ file, `mdcoeffs.frames.file_bytes` looks for first.
 from __future__ import annotations
 
 import gc
+import hashlib
 import logging
 import re
 import struct
@@ -175,7 +176,9 @@ def _describe(universe: Any, atom: int) -> str:
 # ---- snapshots ------------------------------------------------------------------------------------------------------
 
 
-def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int, images: bool) -> Iterator[Stored]:
+def stored_snapshots(
+    universe: Any, files: Files, file: SpeciesFile, begin: int, images: bool, skipped: Sequence[int] = ()
+) -> Iterator[Stored]:
     """Snapshot after snapshot, from running number `begin` on.
 
     Positions are copied into two buffers in turn: one is worked on while the other is filled.
@@ -192,6 +195,8 @@ def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int,
         Running number of the first snapshot wanted.
     images : bool
         Read the image flags too.
+    skipped : sequence of int
+        Frames left out at the beginning of each file, as :func:`repeated` gives them; default none.
 
     Yields
     ------
@@ -205,7 +210,7 @@ def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int,
     buffers = [np.empty((len(universe.atoms), 3), dtype=np.float32) for _ in range(2)]
     reader, clock, account = None, None, _Account(file)
     same: dict[str, Any] = {}
-    for number, label, ts in _frames(universe, files, file.stride, begin):
+    for number, label, ts in _frames(universe, files, file.stride, begin, skipped):
         if clock is None or universe.trajectory is not reader:  # the next file
             reader = universe.trajectory
             clock = _clock(reader, file, label)
@@ -234,17 +239,17 @@ def stored_snapshots(universe: Any, files: Files, file: SpeciesFile, begin: int,
         yield Stored(number, name, clock(ts, frame), buffers[0], box, flags)
 
 
-def count_snapshots(universe: Any, files: Files, file: SpeciesFile) -> int:
+def count_snapshots(universe: Any, files: Files, file: SpeciesFile, skipped: Sequence[int] = ()) -> int:
     """Snapshots that the stride leaves, an upper bound: start and stop may leave some out.
 
     Files whose frames have no certain time are refused here, before anything is read.
     """
     before, used, stride = 0, 0, file.stride
-    for path, options in files:
+    for (path, options), skip in zip(files, skipped or (0,) * len(files), strict=True):
         if path is not None and len(files) > 1:
             _load(universe, path, options)
         _clock(universe.trajectory, file, _label(universe, path))
-        length = len(universe.trajectory)
+        length = len(universe.trajectory) - skip
         used += len(range(-before % stride, length, stride))
         before += length
     path, options = files[0]
@@ -323,18 +328,20 @@ def _label(universe: Any, path: Path | None) -> str:
     return Path(path or universe.trajectory.filename or "trajectory").name
 
 
-def _frames(universe: Any, files: Files, stride: int, begin: int) -> Iterator[tuple[int, str, Any]]:
+def _frames(
+    universe: Any, files: Files, stride: int, begin: int, skipped: Sequence[int] = ()
+) -> Iterator[tuple[int, str, Any]]:
     """(running number of the used frame, file name, timestep), from number `begin` on."""
     number = 0
     before = 0
-    for path, options in files:
+    for (path, options), left_out in zip(files, skipped or (0,) * len(files), strict=True):
         if path is not None and len(files) > 1:
             _load(universe, path, options)
         trajectory = universe.trajectory
         label = _label(universe, path)
         places = None if path is None else check_complete(path, trajectory)
-        used = range(-before % stride, len(trajectory), stride)
-        before += len(trajectory)
+        used = range(left_out + -before % stride, len(trajectory), stride)
+        before += len(trajectory) - left_out
         skip = min(max(begin - number, 0), len(used))
         number += skip
         if skip == len(used):
@@ -357,6 +364,138 @@ def _frames(universe: Any, files: Files, stride: int, begin: int) -> Iterator[tu
             raise InputError(
                 f"{label}: frame {frame} cannot be read ({_brief(error)}): the file is cut short or damaged"
             ) from error
+
+
+# ---- joins of files -------------------------------------------------------------------------------------------------
+
+
+def repeated(universe: Any, files: Files, file: SpeciesFile) -> tuple[int, ...]:
+    """How many frames at the beginning of each file the file before it ends with: the same times, the same atoms.
+
+    A run that is restarted often writes the frame it starts from once more, or all since its last checkpoint.
+
+    Parameters
+    ----------
+    universe : MDAnalysis.Universe
+        Topology.
+    files : sequence
+        As :func:`open_replica` gives them.
+    file : SpeciesFile
+        With ``drop_repeated``.
+
+    Returns
+    -------
+    tuple of int
+        As many as files, the first 0.
+
+    Raises
+    ------
+    InputError
+        Frames that carry neither time nor step, that have the time of an earlier one and other positions, or that
+        lie before what the file before them ends with; a file that holds nothing new.
+    """
+    if len(files) < 2:
+        return (0,) * len(files)
+    ends = [_first_and_last(universe, path, options) for path, options in files]
+    skipped = [0]
+    for k in range(1, len(files)):
+        (first, last, step), begin = ends[k - 1], ends[k][0]
+        near = 1e-3 * step
+        if begin > last + near:
+            skipped.append(0)
+            continue
+        # under frame_interval a continuation may count its times anew; then its first frame may be the last one before
+        anew = file.frame_interval is not None and begin < last - near and begin <= first + 1.5 * step
+        since = last if anew else begin
+        tail = _states(universe, *files[k - 1], since - near)
+        head = _states(universe, *files[k], -np.inf, len(tail) if tail else 1)
+        names = [_label(universe, path) for path, _ in (files[k - 1], files[k])]
+        if anew:
+            skipped.append(int(bool(head) and head[0][1] == tail[-1][1]))
+        else:
+            _check_same(tail, head, near, *names)
+            skipped.append(len(tail))
+        if skipped[-1] >= _length(universe):
+            raise InputError(f"{names[1]}: holds only frames that {names[0]} ends with; leave it out")
+    path, options = files[0]
+    if path is not None:
+        _load(universe, path, options)
+    return tuple(skipped)
+
+
+def _check_same(
+    tail: Sequence[tuple[float, bytes]], head: Sequence[tuple[float, bytes]], near: float, before: str, name: str
+) -> None:
+    """Refuse frames at the beginning of a file that are not, one by one, those at the end of the file before it."""
+    for frame, ((t, state), (t_before, state_before)) in enumerate(zip(head, tail, strict=False)):
+        if abs(t - t_before) > near:
+            raise InputError(
+                f"{name}: frame {frame} is earlier than the end of {before} and has the time of none of its frames, so "
+                "it is no repeated frame; give the parts as replicas, or cut one of them"
+            )
+        if state != state_before:
+            raise InputError(
+                f"{name}: frame {frame} has the time of a frame at the end of {before} and other positions, so the two "
+                "are no parts of one run; give them as replicas, or cut one of them"
+            )
+
+
+def _length(universe: Any) -> int:
+    return len(universe.trajectory)
+
+
+def _account(trajectory: Any, label: str) -> Callable[[Any], float]:
+    """Time [ps] or step [1] of a frame by the file's own account."""
+    own = _stated(trajectory) or _steps(trajectory)
+    if own is None:
+        raise InputError(
+            f"{label}: {_format(trajectory)} files do not say when their frames were, so that drop_repeated cannot "
+            "tell a repeated frame; remove the repeated frames and leave drop_repeated out"
+        )
+    return own
+
+
+def _first_and_last(universe: Any, path: Path | None, options: dict[str, Any]) -> tuple[float, float, float]:
+    """First and last time or step of a file, and the distance of its frames."""
+    _load(universe, path, options)
+    trajectory = universe.trajectory
+    own = _account(trajectory, _label(universe, path))
+    first = own(_frame(universe, path, 0))
+    last = own(_frame(universe, path, len(trajectory) - 1))
+    return first, last, (last - first) / max(len(trajectory) - 1, 1)
+
+
+def _frame(universe: Any, path: Path | None, frame: int) -> Any:
+    """One frame, after a look at whether it is whole."""
+    places = None if path is None else check_complete(path, universe.trajectory)
+    if places is not None:
+        check_packed(Path(path or ""), places[frame])
+    with _reading(path, "trajectory"):
+        return universe.trajectory[frame]
+
+
+def _states(
+    universe: Any, path: Path | None, options: dict[str, Any], since: float, most: int | None = None
+) -> list[tuple[float, bytes]]:
+    """Time or step, and a digest of box, positions and image flags, of the frames at the end of a file from `since` on.
+
+    With `most` of the first frames of the file, so many.
+    """
+    _load(universe, path, options)
+    own, length = _account(universe.trajectory, _label(universe, path)), len(universe.trajectory)
+    found: list[tuple[float, bytes]] = []
+    for frame in range(min(most, length)) if most is not None else range(length - 1, -1, -1):
+        ts = _frame(universe, path, frame)
+        t = own(ts)
+        if t < since:
+            break
+        state = hashlib.sha256(np.ascontiguousarray(ts.positions).tobytes())
+        state.update(b"" if ts.dimensions is None else np.asarray(ts.dimensions, dtype=np.float64).tobytes())
+        for key in ("ix", "iy", "iz"):
+            if key in ts.data:
+                state.update(np.asarray(ts.data[key], dtype=np.float64).tobytes())
+        found.append((t, state.digest()))
+    return found if most is not None else found[::-1]
 
 
 # ---- time -----------------------------------------------------------------------------------------------------------

@@ -33,9 +33,12 @@ REPLICA_KEYS = ("topology", "topology_format", "trajectory_format", "atom_style"
 UNITS = {"position": "m", "time": "s", "volume": "m^3"}
 """Quantities of array files, and their units where [units] says nothing."""
 TOP_KEYS = ("title", "temperature", "volume", "self", "species", "replica", "units")
-READING_KEYS = ("coordinates", "timestep", "frame_interval", "start", "stop", "stride", "ignore", "memory", "scratch")
+READING_KEYS = (
+    *("coordinates", "timestep", "frame_interval", "start", "stop", "stride", "drop_repeated"),
+    *("ignore", "memory", "scratch"),
+)
 SERVES = {
-    **dict.fromkeys(("timestep", "ignore"), ("trajectory",)),
+    **dict.fromkeys(("timestep", "ignore", "drop_repeated"), ("trajectory",)),
     **dict.fromkeys(
         ("coordinates", "frame_interval", "start", "stop", "stride", "memory", "scratch"), ("trajectory", "arrays")
     ),
@@ -153,6 +156,8 @@ class SpeciesFile:
         Part of the run that is used [s].
     stride : int
         Use every stride-th frame.
+    drop_repeated : bool
+        Leave out the frames at the beginning of a trajectory file that the file before it ends with.
     ignore : str
         Selection of atoms left out on purpose (massless sites).
     memory : float
@@ -177,6 +182,7 @@ class SpeciesFile:
     start: float | None = None
     stop: float | None = None
     stride: int = 1
+    drop_repeated: bool = False
     ignore: str = ""
     memory: float = 1e9
     scratch: Path | None = None
@@ -242,6 +248,7 @@ def read_species(path: str | Path) -> SpeciesFile:
         start=top.quantity("start", "s", None),
         stop=top.quantity("stop", "s", None),
         stride=top.integer("stride", 1, least=1),
+        drop_repeated=top.boolean("drop_repeated", False),
         ignore=top.string("ignore", ""),
         memory=top.quantity("memory", "byte", 1e9, above=0),
         scratch=top.file.parent / top.string("scratch") if "scratch" in top else None,

@@ -15,9 +15,10 @@ import numpy as np
 from cellsim.base import N_A, InputError, Progress
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from cellsim.files.schema import Table
-from mdcoeffs.analysis import Analysis, analyse
+from mdcoeffs.analysis import Analysis, First, analyse
 from mdcoeffs.frames.molecules import check_density
-from mdcoeffs.frames.stream import Accumulator, Stream
+from mdcoeffs.frames.stream import Accumulator, Stream, open_stream
+from mdcoeffs.inputs.arrays import array_names
 from mdcoeffs.inputs.species import ROLES, SpeciesFile, analysis_table
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD
 from mdcoeffs.onsager.estimate import MIN_STEPS, OnsagerEstimate, SelfDiffusion, estimate_onsager, self_diffusion
@@ -145,6 +146,24 @@ def _window(table: Table) -> tuple[float, float] | None:
 
 
 # ---- replicas -------------------------------------------------------------------------------------------------------
+
+
+def _prepare(file: SpeciesFile, settings: OnsagerSettings, first: First) -> OnsagerSettings:
+    """Refuse several replicas that together hold too few frames by what their headers say, before a pass of hours."""
+    steps = 0
+    if len(file.replicas) == 1:
+        return settings  # of one it is said where it is opened
+    for number, replica in enumerate(file.replicas):
+        if replica.octp is not None or (replica.arrays is not None and "R" in array_names(replica.arrays)):
+            return settings  # nothing to pass over
+        steps += max(open_stream(file, number).n_frames - 1, 0)
+        if steps >= MIN_STEPS:
+            return settings
+    raise InputError(
+        f"{file.path}: the {len(file.replicas)} replicas hold {steps + len(file.replicas)} frames in all, which are "
+        f"too few: at least {MIN_STEPS} steps between frames are needed for an Onsager coefficient; use longer runs "
+        "or more replicas"
+    )
 
 
 def _accumulators(stream: Stream, settings: OnsagerSettings) -> dict[str, Accumulator]:
@@ -406,6 +425,7 @@ ANALYSIS = Analysis(
     accumulators=_accumulators,
     result=_result,
     reduce=_motion,
+    prepare=_prepare,
     tabulated=_without_snapshots,
     depends_on=_self_part,
 )

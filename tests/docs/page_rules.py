@@ -145,6 +145,17 @@ def _protocol(block: Block, folder: Path) -> None:
     assert "steps 2, 4, ... 40 (20)" in done(f"cellsim plan {folder}/protocol.toml")
 
 
+def _initial(block: Block, folder: Path) -> None:
+    page = next(one.text for one in blocks_of("docs/schema.md") if one.first.startswith('title = "ramp, cycles'))
+    head = page[: page.index("[[step]]")]
+    step = '[[step]]\nhold = "rest"\nduration = "1 min"\n'
+    (folder / "first.toml").write_text(head + step)
+    assert "done" in done(f"cellsim run {folder}/first.toml -o {folder}/runs/first --no-figures")
+    _table(folder / "start.csv", "x (mm),c (mol/L)", [[0.01, 1.6], [0.1, 1.5], [0.24, 1.4]])
+    (folder / "initial.toml").write_text(head.replace("salt = { r = 0.1 }\n", "") + step + block.text)
+    assert load_case(folder / "initial.toml").initial is not None
+
+
 def _set(block: Block, folder: Path) -> None:
     (folder / "set.toml").write_text(block.text)
     assert load_set(folder / "set.toml").kappa(1000.0) > 0
@@ -230,6 +241,7 @@ def _own_file(block: Block, folder: Path) -> None:
 TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/schema.md", 'title = "PEO-LiTFSI, 0.3 V, 90 degC"'): _case,
     ("docs/schema.md", 'title = "ramp, cycles, staircase"'): _protocol,
+    ("docs/schema.md", "[initial]"): _initial,
     ("docs/schema.md", 'name = "my_set"'): _set,
     ("docs/schema.md", "[covariance]"): _covariance,
     ("docs/sets.md", "[kappa]"): _kappa,
@@ -364,9 +376,9 @@ LINES = (
 
 SLOW = (
     (".*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design)", "simulations and fits of 5 to 60 s"),
-    (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "with figures, 3 to 10 s each"),
+    (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "figures and a report, 3 to 10 s each"),
     (".*", r"(CELLSIM_\w+=\d+ )*python -m pytest -n0", "all tests are collected, ten seconds a line"),
-    (".*", r"python3 start\.py run", "the Python block of the README runs the same case"),
+    (".*", r"python3 start\.py run", "an environment of its own; the Python block of the README runs the same case"),
     ("README.md|docs/mdcoeffs.md", r"mdcoeffs (structure|residence|activity|interface|mobility)", "each has its page"),
     ("cases/coarse_grained/README.md", r"mdcoeffs", "the fast test of docs/howto/md.md has the same"),
     (".*", r"python (cases|benchmarks|validation|docs/notebooks)/", "scripts of 5 s to half a minute"),

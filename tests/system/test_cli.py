@@ -17,6 +17,7 @@ from cellsim.electrolyte.set_file import list_sets
 from cellsim.run.case import load_case
 from cellsim.run.figures import FIGURES
 from cellsim.run.folder import REPORT
+from cellsim.solvers.solution import Solution
 
 ROOT = Path(__file__).parents[2]
 CASES = sorted(
@@ -232,6 +233,37 @@ def test_the_solver_can_be_named(here: Path) -> None:
     assert wrong.exit_code == 2
     assert "solver" in wrong.stderr
     assert not (here / "other").exists()
+
+
+def test_a_second_run_begins_with_what_the_first_ended_with(here: Path) -> None:
+    """check, plan, run and compare take [initial]; the first current of a rest is none, its voltage that of the end."""
+    assert cellsim("run", "small.toml", "--no-figures").exit_code == 0
+    later = SMALL.replace('salt = { c = "10 mol/m^3" }\n', "").replace(
+        'hold = "voltage"\nvalue = "50 mV"', 'hold = "rest"'
+    )
+    (here / "later.toml").write_text(later + '[initial]\nfrom = "runs/small"\n')
+    checked, planned = cellsim("check", "later.toml"), cellsim("plan", "later.toml")
+    assert 'initial.from = "runs/small", which ended at 20 s' in checked.output, checked.output
+    assert "voltage at rest" in planned.output and "do not depend on how a run begins" in planned.output
+    assert cellsim("run", "later.toml", "--no-figures").exit_code == 0
+    first, second = (Solution.from_netcdf(here / "runs" / name / "solution.nc") for name in ("small", "later"))
+    rest_voltage = first["V_concentration"][-1]
+    assert second["V"][0] == pytest.approx(rest_voltage, rel=1e-5) and second["i"][0] == 0.0
+    (row,) = [line for line in planned.output.splitlines() if line.startswith("  voltage at rest")]
+    assert float(row.split()[3]) == pytest.approx(rest_voltage, rel=1e-3)
+    summary = json.loads((here / "runs" / "later" / "summary.json").read_text())
+    assert summary["initial"].endswith('initial.from = "runs/small"') and "runs/small" in summary["inputs"]
+
+    rows = zip(second["time"], second["V"], strict=True)
+    (here / "V.csv").write_text("t (s),U (V)\n" + "".join(f"{t},{V}\n" for t, V in rows))
+    compared = cellsim("compare", "later.toml", "V.csv", "-o", "compared")
+    assert compared.exit_code == 0, compared.output
+    numbers = json.loads((here / "compared" / "comparison.json").read_text())
+    assert "V.csv" in json.dumps(numbers)
+
+    (here / "other.toml").write_text((here / "later.toml").read_text().replace('"100 um"', '"90 um"'))
+    refused = cellsim("run", "other.toml")
+    assert refused.exit_code == 2 and "a cell of 0.1 mm, cell.thickness is 0.09 mm" in refused.output
 
 
 def test_a_run_that_depletes_keeps_its_part_and_says_so(here: Path) -> None:

@@ -42,7 +42,7 @@ def test_second_order_in_space_cells_faces_current_and_flux(drive, stretch, size
         exact, faces, s = run(cells, t_end, drive=drive, fixed_step=t_end / 300, stretch=stretch)
         errors["cells"].append(np.max(np.abs(s.c - exact.average(faces, t_end))) / 1000)
         errors["walls"].append(np.max(np.abs(s.wall - exact.walls(t_end))) / 1000)
-        errors["flux"].append(np.max(np.abs(s.N_salt - exact.flux(faces, t_end))) / 1e-6)
+        errors["flux"].append(np.max(np.abs(s.fluxes[0] - exact.flux(faces, t_end))) / 1e-6)
         errors["i"].append(abs(s.i / exact.current(t_end) - 1))
         errors["V"].append(abs(s.voltage / exact.voltage(t_end) - 1))
     errors.pop("V" if drive == "voltage" else "i")

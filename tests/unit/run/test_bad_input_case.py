@@ -53,6 +53,13 @@ CHANGES = [
     ("salt = { c", "salt = { molality", ["electrolyte.salt.molality", "c, m, r"]),
     ("duration =", "time =", ["step[0].time is not a key"]),
     ('"10 min"', '"10 min"\nstop = { c_under = "1 mol/L" }', ["step[0].stop.c_under", "c_below"]),
+    (
+        '"10 min"',
+        '"10 min"\nstop = { voltage_rate_below = "1 mV/h" }',
+        ["stop.voltage_rate_below", "voltage is imposed"],
+    ),
+    ('"10 min"', '"10 min"\nstop = { current_relative_rate_below = "0 1/h" }', ["relative_rate_below", "positive"]),
+    ('"10 min"', '"10 min"\nstop = { current_relative_rate_below = "1 A/h" }', ["relative_rate_below", "1/s"]),
     ('"10 min"', '"10 min"\n[solver]\ncell = 3', ["solver.cell", 'did you mean "cells"']),
     ('"10 min"', '"10 min"\n[output]\ntime = []', ["output.time", 'did you mean "times"']),
     ('"10 min"', '"10 min"\n[electrodes.postive]', ["electrodes.postive", 'did you mean "positive"']),
@@ -184,3 +191,43 @@ def test_a_followed_step_is_refused_with_its_key(tmp_path: Path, old: str, new: 
     message = complaint(tmp_path, GOOD.replace(HOLD, FOLLOW.replace(old, new)))
     for part in expected:
         assert part in message, message
+
+
+# ---- [initial] ------------------------------------------------------------------------------------------------------
+
+NO_SALT = GOOD.replace('salt = { c = "1 mol/L" }\n', "")
+TABLE = """[initial]
+file = "start.csv"
+position = "x (um)"
+concentration = "c (mol/L)"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "words"),
+    [
+        (GOOD + TABLE, "0,1\n250,1.1\n", ["electrolyte.salt", "no place beside [initial]"]),
+        (
+            NO_SALT + TABLE,
+            "0,1\n260,1.1\n",
+            ["initial.file", "0.26 mm from the positive", "outside the cell"],
+        ),
+        (NO_SALT + TABLE, "0,1\n250,-1.1\n", ["initial.file", "point 2", "must be positive"]),
+        (NO_SALT + TABLE, "0,1\n250,nan\n", ["start.csv", "row 3"]),
+        (NO_SALT + TABLE, "0,1\n250,9\n", ["initial.file", "c = 9 mol/L lies outside", "clamp"]),
+        (NO_SALT + TABLE, "0,1\n250,1\n100,1\n", ["initial.file", "run one way"]),
+        (NO_SALT + TABLE, "0,1\n100,1\n", ["initial.file", "without points", "10% of the thickness"]),
+        (NO_SALT + TABLE.replace("(um)", "(V)"), "0,1\n", ["initial.position", "V"]),
+        (NO_SALT + TABLE.replace("x (um)", "y (um)"), "0,1\n", ["start.csv", 'no column "y (um)"', "x (um)"]),
+        (NO_SALT + TABLE.replace("concentration", "c"), "0,1\n", ["initial.c is not a key", "concentration"]),
+        (NO_SALT + '[initial]\nfrom = "nowhere"\n', "", ["initial.from", "no folder of a run"]),
+        (NO_SALT + '[initial]\nfrom = "start.csv"\n', "0,1\n", ["start.csv"]),
+        (NO_SALT + "[initial]\n", "", ["initial needs exactly one of file, from"]),
+        (NO_SALT + TABLE + 'from = "a"\n', "0,1\n", ["exactly one of file, from", "found file and from"]),
+    ],
+)
+def test_an_initial_profile_that_is_none(tmp_path, text, rows, words):
+    heading = "x (V),c (mol/L)\n" if "(V)" in text else "x (um),c (mol/L)\n"
+    (tmp_path / "start.csv").write_text(heading + rows)
+    message = complaint(tmp_path, text)
+    assert all(word in message for word in words), message

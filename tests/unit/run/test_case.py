@@ -175,6 +175,15 @@ def test_a_followed_table_starts_at_its_first_time(folder: Path) -> None:
     assert step.stop.given == {"current_below": 0.05, "current_rate_below": 1e-4}
 
 
+def test_rates_that_end_a_step_are_read_in_their_units(folder: Path) -> None:
+    text = FULL.replace('duration = "5 min"', 'duration = "5 min"\nstop = { voltage_rate_below = "1.8 mV/h" }')
+    text = text.replace("current_below = 0.05,", 'current_relative_rate_below = "3.6 percent/h",')
+    steps = read(folder, text).protocol.steps
+    assert steps[1].stop.given == {"voltage_rate_below": pytest.approx(5e-7, rel=1e-12)}
+    assert steps[2].stop.given["current_relative_rate_below"] == pytest.approx(1e-5, rel=1e-12)
+    assert "stop when voltage rate below 5e-07 V/s" in "\n".join(describe(read(folder, text)))
+
+
 def test_measured_data_count_positions_from_the_case_origin(folder: Path) -> None:
     profile, current = read(folder, FULL).measured
     assert profile.position is not None

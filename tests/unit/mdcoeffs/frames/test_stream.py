@@ -1,6 +1,7 @@
 """The shared pass over frames: the same frames from every source, and a killed pass goes on bit for bit."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -225,3 +226,100 @@ def test_bad_frames_are_refused_in_one_sentence(tmp_path):
     np.savez(tmp_path / "run.npz", time=np.arange(6), R=np.zeros((6, 3, 3)))
     with pytest.raises(InputError, match="needs positions and labels, not summed displacements R"):
         open_stream(read_species(tmp_path / "arrays.toml"))
+
+
+# ---- joins of trajectory files --------------------------------------------------------------------------------------
+
+
+def split(folder, *parts, changed=None):
+    """The run of `write` in several XTC files; `changed`: (part, its frame) whose first atom is moved by 1 angstrom."""
+    universe, whole = mda.Universe(str(folder / "top.data"), atom_style="id resid type charge x y z"), []
+    universe.load_new(str(folder / "run.xtc"))
+    for number, (begin, end) in enumerate(parts):
+        with mda.Writer(str(folder / f"part{number}.xtc"), N, precision=4) as writer:
+            for frame in range(begin, end):
+                ts = universe.trajectory[frame]
+                if changed == (number, frame - begin):
+                    ts.positions[0] += 1.0
+                writer.write(universe.atoms)
+        whole.append(f"part{number}.xtc")
+    return whole
+
+
+def stream_of_parts(folder, names, more=""):
+    text = TOML.format(source=f'topology = "top.data"\ntrajectory = {names!r}\n{more}'.replace("'", '"'))
+    (folder / "parts.toml").write_text(text)
+    return open_stream(read_species(folder / "parts.toml"))
+
+
+def taken(stream):
+    return [(s.time, s.positions.copy()) for s in stream.snapshots("unwrap")]
+
+
+@pytest.mark.parametrize("more", ["", "stride = 3", 'start = "1.5 ps"\nstop = "5 ps"', 'frame_interval = "0.1 ps"'])
+def test_repeated_frames_at_joins_are_left_out_bit_for_bit(tmp_path, more):
+    """A run in three files whose joins repeat one and five frames is the unbroken run."""
+    write(tmp_path)
+    names = split(tmp_path, (0, 20), (19, 40), (35, 60))
+    whole = taken(stream_of_parts(tmp_path, ["run.xtc"], more))
+    stream = stream_of_parts(tmp_path, names, f"drop_repeated = true\n{more}")
+    parts = taken(stream)
+    assert len(parts) == len(whole) and stream.n_frames == {"stride = 3": 20}.get(more, 60)
+    for (t, positions), (t_whole, positions_whole) in zip(parts, whole, strict=True):
+        assert t == t_whole
+        np.testing.assert_array_equal(positions, positions_whole)
+
+
+def test_a_pass_over_joined_files_goes_on_where_it_was_killed(tmp_path):
+    write(tmp_path)
+    stream = stream_of_parts(tmp_path, split(tmp_path, (0, 20), (19, 40), (35, 60)), "drop_repeated = true")
+    whole = [(s.number, s.positions.copy()) for s in stream.source(0)]
+    for begin in (5, 20, 21, 40, 59):
+        number, positions = next((s.number, s.positions.copy()) for s in stream.source(begin))
+        assert number == begin
+        np.testing.assert_array_equal(positions, whole[begin][1])
+
+
+@pytest.mark.parametrize("changed", [(1, 0), (2, 3)])
+def test_frames_of_one_time_and_other_positions_are_no_repeated_ones(tmp_path, changed):
+    write(tmp_path)
+    names = split(tmp_path, (0, 20), (19, 40), (35, 60), changed=changed)
+    words = f"part{changed[0]}.xtc: frame {changed[1]} has the time of a frame at the end of .* other positions"
+    with pytest.raises(InputError, match=words):
+        stream_of_parts(tmp_path, names, "drop_repeated = true")
+
+
+def test_files_that_join_need_no_word_and_others_are_refused(tmp_path):
+    write(tmp_path)
+    joined = taken(stream_of_parts(tmp_path, split(tmp_path, (0, 20), (20, 60)), "drop_repeated = true"))
+    assert len(joined) == 60
+
+
+@pytest.mark.parametrize(
+    ("parts", "more", "words"),
+    [
+        (((0, 20), (19, 60)), "", "repeated frames"),  # not asked for
+        (((0, 60), (50, 58)), "drop_repeated = true", "part1.xtc: holds only frames that part0.xtc ends with"),
+    ],
+)
+def test_what_repeats_and_is_not_to_be_left_out_is_refused(tmp_path, parts, more, words):
+    write(tmp_path)
+    with pytest.raises(InputError, match=re.escape(words)):
+        taken(stream_of_parts(tmp_path, split(tmp_path, *parts), more))
+
+
+def test_frames_without_times_cannot_be_told_as_repeated(tmp_path):
+    write(tmp_path)
+    path = walk(40)
+    for name, frames in (("a.xyz", range(20)), ("b.xyz", range(19, 40))):
+        rows = [[f"{N}", name, *(f"X {x} {y} {z}" for x, y, z in path[frame])] for frame in frames]
+        (tmp_path / name).write_text("\n".join(line for frame in rows for line in frame) + "\n")
+    with pytest.raises(InputError, match="do not say when their frames were, so that drop_repeated cannot"):
+        stream_of_parts(tmp_path, ["a.xyz", "b.xyz"], 'drop_repeated = true\nframe_interval = "0.1 ps"')
+
+
+def test_drop_repeated_says_nothing_of_arrays(tmp_path):
+    write(tmp_path)
+    (tmp_path / "arrays.toml").write_text(TOML.format(source=ARRAYS + "\ndrop_repeated = true"))
+    with pytest.raises(InputError, match="drop_repeated goes with trajectory"):
+        read_species(tmp_path / "arrays.toml")

@@ -7,6 +7,7 @@ import pytest
 from md_toys import WALK, walk_arrays, walkers
 
 from cellsim.base import N_A, InputError
+from mdcoeffs.analysis import analyse
 from mdcoeffs.frames.molecules import check_density
 from mdcoeffs.frames.stream import feed, open_stream
 from mdcoeffs.inputs.arrays import read_published
@@ -151,6 +152,26 @@ def test_net_charge_and_too_few_frames_are_said_before_anything_is_read(tmp_path
     short = write(tmp_path, WALK.replace("[units]", 'stop = "49 ps"\n[units]'))
     with pytest.raises(InputError, match=r"run.npz: 50 frames are too few, more than 50 are needed"):
         ANALYSIS.accumulators(open_stream(short, scratch=tmp_path), read_estimate(short))
+
+
+@pytest.mark.parametrize(("frames", "enough"), [(20, False), (40, True)])
+def test_too_few_frames_of_several_replicas_are_said_before_any_is_read(tmp_path, monkeypatch, frames, enough):
+    write(tmp_path)
+    run = dict(np.load(tmp_path / "run.npz"))
+    other = {"positions": run["positions"][:, ::-1], "labels": run["labels"][::-1], "masses": run["masses"][::-1]}
+    np.savez(tmp_path / "second.npz", **(run | other))
+    text = (tmp_path / "SPECIES.toml").read_text().replace('arrays = "run.npz"', f'stop = "{frames - 1} ps"')
+    text += '\n[[replica]]\narrays = "run.npz"\n[[replica]]\narrays = "second.npz"\n'
+    (tmp_path / "two.toml").write_text(text)
+    read = []
+    monkeypatch.setattr("mdcoeffs.analysis.feed", lambda *_, **__: read.append(1))
+    two = read_species(tmp_path / "two.toml")
+    if enough:
+        assert ANALYSIS.prepare(two, read_estimate(two), None) == read_estimate(two)
+        return
+    with pytest.raises(InputError, match=f"the 2 replicas hold {2 * frames} frames in all, which are too few"):
+        analyse(ANALYSIS, two)
+    assert not read
 
 
 def with_stated(key, li, x, s):
