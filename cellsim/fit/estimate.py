@@ -256,7 +256,8 @@ def inverse(information: Array) -> Array:
     scaled = information / np.outer(scale, scale)
     weight, directions = np.linalg.eigh(0.5 * (scaled + scaled.T))
     weight = np.maximum(weight, 1e-12)
-    covariance = (directions / weight) @ directions.T / np.outer(scale, scale)
+    with np.errstate(over="ignore", invalid="ignore"):  # where all predictions are lost nothing is known of anything
+        covariance = (directions / weight) @ directions.T / np.outer(scale, scale)
     return np.asarray(np.where(np.isfinite(covariance), covariance, 1e12))
 
 
