@@ -345,7 +345,8 @@ class MixtureSet:
         if not plus > 0 or (self.cation in given and abs(plus - given[self.cation]) > 1e-6 * plus):
             raise InputError(
                 f"{where}: the charges do not balance: the anions less the other cations ask for {self.cation} = "
-                f"{plus:.6g}" + (f", not {given[self.cation]:.6g}" if self.cation in given else ", which must be positive")
+                f"{plus:.6g}"
+                + (f", not {given[self.cation]:.6g}" if self.cation in given else ", which must be positive")
             )
         found = amounts if c is None else self._r_of_c(amounts, where)
         if self.extrapolate == "error":
@@ -354,6 +355,21 @@ class MixtureSet:
             except RangeError as error:
                 raise InputError(str(error)) from error
         return found
+
+    def initial(self, c0: Mapping[str, float] | ArrayLike) -> Array:
+        """A composition as :func:`cellsim.simulate` takes it: concentrations by name [mol/m^3], or r (K,) [1].
+
+        Raises
+        ------
+        InputError
+            As :meth:`r_of`, or an array of another length.
+        """
+        if isinstance(c0, Mapping):
+            return self.r_of(c=c0, where="c0")
+        r = np.atleast_1d(np.asarray(c0, dtype=float))
+        if r.shape != (len(self.components),):
+            raise InputError(f"c0: {self.name} needs r of {', '.join(self.components)}, got {r.size} numbers")
+        return self.r_of(r=dict(zip(self.components, r.tolist(), strict=True)), where="c0")
 
     def _r_of_c(self, c: Array, where: str) -> Array:
         """r of concentrations: c_0 = 1/volume(c/c_0), by a root in one unknown."""
@@ -431,7 +447,9 @@ class MixtureSet:
         r = self.samples
         r = r[self.r_plus(r) > 0]
         if not r.size:
-            raise InputError(f"{self.name}: nowhere in its range do the charges leave a positive amount of {self.cation}")
+            raise InputError(
+                f"{self.name}: nowhere in its range do the charges leave a positive amount of {self.cation}"
+            )
         with np.errstate(all="ignore"):
             matrices = {"Omega": (self.Omega(r), (self.cation, *self.components)), "G": (self.G(r), self.components)}
             volume = np.broadcast_to(self.volume(r), r.shape[:1])
@@ -439,7 +457,9 @@ class MixtureSet:
             self._verify(name, matrix, rows, r)
         if not np.all(np.isfinite(volume) & (volume > 0)):
             k = int(np.argmin(np.where(np.isfinite(volume), volume, -np.inf)))
-            raise InputError(f"{self.name}: the volume per mole of {self.solvent} must be positive at {self._words(r[k])}")
+            raise InputError(
+                f"{self.name}: the volume per mole of {self.solvent} must be positive at {self._words(r[k])}"
+            )
 
     def _verify(self, name: str, matrix: Array, rows: Sequence[str], r: Array) -> None:
         if not np.all(np.isfinite(matrix)):
@@ -449,7 +469,7 @@ class MixtureSet:
         size = np.sqrt(np.abs(diagonal[:, :, None] * diagonal[:, None, :])) + 1e-300
         skew = np.abs(matrix - np.swapaxes(matrix, 1, 2)) / size
         if skew.max() > SYMMETRY:
-            k, a, b = np.unravel_index(int(np.argmax(skew)), skew.shape)
+            k, a, b = (int(place) for place in np.unravel_index(int(np.argmax(skew)), skew.shape))
             raise InputError(
                 f"{self.name}: {name} is not symmetric: at {self._words(r[k])} its entry {rows[a]}, {rows[b]} is "
                 f"{matrix[k, a, b]:.6g} and its entry {rows[b]}, {rows[a]} is {matrix[k, b, a]:.6g}"
@@ -533,7 +553,9 @@ def parse_mixture(top: Table, T: float | None = None) -> MixtureSet:
     species = _read_species(top)
     cation, solvent = top.choice("cation", list(species)), top.choice("solvent", list(species))
     if species[cation].z <= 0:
-        raise top.error("cation", f"has charge {species[cation].z}; the species that crosses the interfaces is a cation")
+        raise top.error(
+            "cation", f"has charge {species[cation].z}; the species that crosses the interfaces is a cation"
+        )
     if species[solvent].z != 0:
         raise top.error("solvent", f"has charge {species[solvent].z}; the reference solvent is neutral")
     components = tuple(each for each in species if each not in (cation, solvent))
@@ -672,7 +694,9 @@ class _Entries:
             raise InputError(f"{table.where('matrix')} must have {wanted}; it has {number}")
         for name, row in zip(order, rows, strict=True):
             if not isinstance(row, list) or len(row) != n:
-                raise InputError(f"{table.where('matrix')}: the row of {name} is not {n} entries; there must be {wanted}")
+                raise InputError(
+                    f"{table.where('matrix')}: the row of {name} is not {n} entries; there must be {wanted}"
+                )
         return [
             [self.entry(rows[a][b], table, f"{table.name}.matrix[{a}][{b}]", factor) for b in range(n)]
             for a in range(n)
@@ -714,7 +738,7 @@ class _Entries:
     def stefan_maxwell(
         self, table: Table, listed: Sequence[str], order: Sequence[str], volume: Composition
     ) -> Composition:
-        """Omega from a diffusion coefficient of every pair of species; `order` has the cation first, the solvent last."""
+        """Omega from a coefficient of every pair of species; `order` has the cation first, the solvent last."""
         table.only("pairs", "unit", "source")
         factor, n = self._factor(table, "m^2/s"), len(order)
         laws: dict[tuple[int, int], Law] = {}
@@ -747,15 +771,15 @@ class _Entries:
 
         return Omega
 
-    def thermodynamics(
-        self, table: Table, components: Sequence[str], z: Sequence[int], z_plus: int
-    ) -> Composition:
+    def thermodynamics(self, table: Table, components: Sequence[str], z: Sequence[int], z_plus: int) -> Composition:
         """G: a matrix, the ideal mixture's, or the ideal mixture's with the matrix added to it."""
         table.only("ideal", "matrix", "source")
         ideal = table.boolean("ideal", False)
         if "matrix" not in table:
             if not ideal:
-                raise InputError(f"{table.where()} needs ideal = true, or a matrix, or both: an excess over the ideal one")
+                raise InputError(
+                    f"{table.where()} needs ideal = true, or a matrix, or both: an excess over the ideal one"
+                )
             return _ideal(z, z_plus)
         given = self._function(self._table_of_laws(table, components, 1.0))
         if not ideal:

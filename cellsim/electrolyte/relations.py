@@ -335,7 +335,7 @@ def onsager_of_components(kappa: Array, tau: Array, L: Array, z: ArrayLike) -> A
 
 
 def onsager_of_stefan_maxwell(D: ArrayLike, c: ArrayLike, c_reference: ArrayLike, T: float) -> Array:
-    """The Onsager matrix of Stefan-Maxwell coefficients, in the frame of the reference; the inverse of :func:`friction`.
+    """The Onsager matrix of Stefan-Maxwell coefficients in the frame of the reference; inverse of :func:`friction`.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ from cellsim.solvers.grid import (
     pair_means,
     wall_values,
 )
-from cellsim.solvers.march import CellState, Options, assemble, march
+from cellsim.solvers.march import CellState, Options, assemble, march, salt_limits
 from cellsim.solvers.solution import SolverRun
 
 
@@ -261,5 +261,12 @@ def solve(
     progress: Callable[[float], None] | None = None,
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
-    run = march(MaterialStepper(cell, transport, c0, options), protocol, transport, times, c0, options, progress)
+    run = march(
+        MaterialStepper(cell, transport, c0, options),
+        protocol,
+        salt_limits(transport, c0, options),
+        times,
+        options,
+        progress,
+    )
     return assemble(run, cell, transport, options.rtol)
