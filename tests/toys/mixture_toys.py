@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import Array, R
-from cellsim.electrolyte.mixture import frame_change
 from cellsim.electrolyte.mixture_set import MixtureSet
 
 
@@ -40,12 +39,11 @@ def labelled_solvent(binary: MixtureSet, D_tracer: float, r_range: Any) -> Mixtu
         label = c_s * r_b / (1 + r_b) ** 2 * D_tracer / (R * binary.T)
         flat[..., 2, 2] = flat[..., 3, 3] = label
         flat[..., 2, 3] = flat[..., 3, 2] = -label
-        out = np.empty((*r_b.shape, 3, 3))
-        for place in np.ndindex(r_b.shape):
-            m, b = float(salt[(*place, 0)]), float(r_b[place])
-            amounts = np.array([m, m, b / (1 + b), 1 / (1 + b)])
-            A = frame_change(amounts, [0, 0, 0, 1])
-            out[place] = (A @ flat[place] @ A.T)[:3, :3]
+        share = 1 / (1 + r_b)  # of a in the solvent
+        amounts = np.stack([salt[..., 0], salt[..., 0], r_b * share, share], axis=-1)
+        A = np.broadcast_to(np.eye(4), flat.shape).copy()
+        A[..., :, 3] -= amounts / share[..., None]  # relative to a: frame_change for many compositions at once
+        out = (A @ flat @ np.swapaxes(A, -1, -2))[..., :3, :3]
         return out
 
     def G(r: Array) -> Array:
