@@ -37,6 +37,8 @@ from cellsim.files.schema import Table, did_you_mean, read_toml
 Composition = Callable[[Array], Array]
 """A property of composition: called with r, shape (..., K) [1], returns SI values, shape (..., more)."""
 
+_FORMS = ("Omega", "stefan_maxwell", "components")
+_BLOCKS = ("G", "constants", "covariance")
 SAMPLES = 64
 """Compositions inside the range at which a set is checked, besides its corners and its middle."""
 SYMMETRY = 1e-6
@@ -545,10 +547,7 @@ def parse_mixture(top: Table, T: float | None = None) -> MixtureSet:
     InputError
         With one sentence: file, key, value, what is allowed.
     """
-    top.only(
-        "name", "title", "status", "note", "cation", "solvent", "species", "range", "Omega", "stefan_maxwell", "G",
-        "constants", "covariance",
-    )  # fmt: skip
+    top.only("name", "title", "status", "note", "cation", "solvent", "species", "range", *_FORMS, *_BLOCKS)
     name, status = top.string("name"), top.choice("status", STATUSES)
     species = _read_species(top)
     cation, solvent = top.choice("cation", list(species)), top.choice("solvent", list(species))
@@ -565,18 +564,20 @@ def parse_mixture(top: Table, T: float | None = None) -> MixtureSet:
     T = float(np.clip(T_DEFAULT, *T_range)) if T is None else float(T)
     if not T_range[0] - 1e-3 <= T <= T_range[1] + 1e-3:
         raise InputError(f"{top.file}: T = {T:.6g} K lies outside {T_range[0]:.6g}-{T_range[1]:.6g} K of {name}")
-    entries = _Entries(top, components, cation, T)
     z, z_plus = tuple(species[each].z for each in components), species[cation].z
     V, V_0 = np.array([species[each].V for each in components]), species[solvent].V
     volume = _linear_volume(V_0, V)
+    entries = _Entries(top, components, cation, z, z_plus, T, volume)
     source = {each: s.source for each, s in species.items() if s.source}
-    if top.exactly_one("Omega", "stefan_maxwell") == "Omega":
-        table = top.table("Omega")
+    form = top.exactly_one(*_FORMS)
+    table = top.table(form)
+    if form == "Omega":
         order = [each for each in species if each != solvent]
         Omega = entries.matrix(table, order, (cation, *components), "mol^2/(J m s)")
+    elif form == "components":
+        Omega = entries.by_components(table)
     else:
-        table = top.table("stefan_maxwell")
-        Omega = entries.stefan_maxwell(table, list(species), (cation, *components, solvent), volume)
+        Omega = entries.stefan_maxwell(table, list(species), (cation, *components, solvent))
     source[table.name] = table.string("source")
     thermodynamics = top.table("G")
     G = entries.thermodynamics(thermodynamics, components, z, z_plus)
@@ -624,8 +625,8 @@ def _read_species(top: Table) -> dict[str, _Species]:
             raise table.error("name", "is there twice")
         cation = name == top.data.get("cation")
         if cation and table.data.get("V", "0 m^3/mol") not in ("0 m^3/mol", "0 cm^3/mol"):
-            raise table.error("V", "must be left out for the cation: only volumes of whole salts are measurable, and the "
-                              "anion carries them")  # fmt: skip
+            remedy = "only volumes of whole salts are measurable, and the anion carries them"
+            raise table.error("V", f"must be left out for the cation: {remedy}")
         V = 0.0 if cation else table.quantity("V", "m^3/mol", above=0)
         species[name] = _Species(z, V, table.string("source", ""))
     if len(species) < 3:
@@ -651,12 +652,15 @@ def _read_range(table: Table, components: Sequence[str]) -> tuple[Array, tuple[f
 
 @dataclass(frozen=True)
 class _Entries:
-    """Reads the entries of matrices: numbers, expressions in r_NAME and T, tables of one r_NAME."""
+    """Reads the entries of matrices: numbers, expressions in r_NAME, c_0 and T, tables of one r_NAME."""
 
     top: Table
     components: tuple[str, ...]
     cation: str
+    z: tuple[int, ...]
+    z_plus: int
     T: float
+    volume: Composition
 
     def entry(self, value: Any, table: Table, where: str, factor: float) -> Law:
         """One entry as a law that gives SI values."""
@@ -667,8 +671,8 @@ class _Entries:
             constants = self.top.table("constants", {})
             numbers = {key: constants.number(key) for key in constants}
             with table.located():
-                expression = parse_expression(value, (*names, "T"), numbers, field=where)
-            return Formula(expression, factor, dict.fromkeys((*names, "T"), 1.0))
+                expression = parse_expression(value, (*names, "c_0", "T"), numbers, field=where)
+            return Formula(expression, factor, dict.fromkeys((*names, "c_0", "T"), 1.0))
         if isinstance(value, dict):
             curve = Table(value, table.file, where)
             curve.only("variable", "x", "y", "log", "below")
@@ -681,10 +685,15 @@ class _Entries:
             raise InputError(f"{table.file}: {where} must be finite")
         return Constant(float(value) * factor)
 
-    def values(self, r: Array, z: Array) -> dict[str, Array]:
+    def values(self, r: Array) -> dict[str, Array]:
         """What laws are called with."""
         named = {f"r_{name}": r[..., k] for k, name in enumerate(self.components)}
-        return named | {f"r_{self.cation}": -(r @ z), "T": np.full(r.shape[:-1], self.T), "c": r[..., 0]}
+        named |= {f"r_{self.cation}": self.r_plus(r), "c_0": 1 / self.volume(r), "T": np.full(r.shape[:-1], self.T)}
+        return named | {"c": r[..., 0]}
+
+    def r_plus(self, r: Array) -> Array:
+        """As :meth:`MixtureSet.r_plus`."""
+        return np.asarray(-(r @ np.array(self.z, dtype=float)) / self.z_plus)
 
     def _table_of_laws(self, table: Table, order: Sequence[str], factor: float) -> list[list[Law]]:
         rows, n = table.data.get("matrix"), len(order)
@@ -715,7 +724,6 @@ class _Entries:
 
     def _function(self, laws: Sequence[Sequence[Law]]) -> Composition:
         n = len(laws)
-        z = np.array(self._charges, dtype=float)
         fixed = np.array([[law.value if isinstance(law, Constant) else 0.0 for law in row] for row in laws])
         moving = [(a, b, laws[a][b]) for a in range(n) for b in range(n) if not isinstance(laws[a][b], Constant)]
 
@@ -723,21 +731,43 @@ class _Entries:
             r = np.asarray(r, dtype=float)
             found = np.empty((*r.shape[:-1], n, n))
             found[...] = fixed
-            values = self.values(r, z) if moving else {}
+            values = self.values(r) if moving else {}
             for a, b, law in moving:
                 found[..., a, b] = law(values)
             return found
 
         return evaluate
 
-    @cached_property
-    def _charges(self) -> tuple[float, ...]:
-        species = {table.data.get("name"): table.integer("z", 0) for table in self.top.tables("species")}
-        return tuple(species[name] / species[self.cation] for name in self.components)
+    def by_components(self, table: Table) -> Composition:
+        """Omega from what experiments give: the conductivity, the moles carried per faraday, and L."""
+        table.only("kappa", "kappa_unit", "tau", "L", "L_unit", "source")
+        with table.located():
+            per = [
+                factor_to_si(table.string(key), unit, field=f"{table.name}.{key}")
+                for key, unit in (("kappa_unit", "S/m"), ("L_unit", "mol^2/(J m s)"))
+            ]
+        if "kappa" not in table:
+            raise InputError(f"{table.where('kappa')} is missing; write a number, an expression or a table")
+        kappa = self.entry(table.data["kappa"], table, f"{table.name}.kappa", per[0])
+        given = table.table("tau")
+        given.only(*self.components)
+        missing = [name for name in self.components if name not in given]
+        if missing:
+            raise InputError(f"{given.where()} lacks {', '.join(missing)}; every component needs a row")
+        tau = [self.entry(given.data[name], given, f"{given.name}.{name}", 1.0) for name in self.components]
+        rows = Table({"matrix": table.data.get("L")}, table.file, table.name)
+        L = self._function(self._table_of_laws(rows, self.components, per[1]))
+        charges = (self.z_plus, *self.z)
 
-    def stefan_maxwell(
-        self, table: Table, listed: Sequence[str], order: Sequence[str], volume: Composition
-    ) -> Composition:
+        def Omega(r: Array) -> Array:
+            r = np.asarray(r, dtype=float)
+            values = self.values(r)
+            carried = np.stack([law(values) for law in tau], axis=-1)
+            return onsager_of_components(kappa(values), carried, L(r), charges)
+
+        return Omega
+
+    def stefan_maxwell(self, table: Table, listed: Sequence[str], order: Sequence[str]) -> Composition:
         """Omega from a coefficient of every pair of species; `order` has the cation first, the solvent last."""
         table.only("pairs", "unit", "source")
         factor, n = self._factor(table, "m^2/s"), len(order)
@@ -761,13 +791,12 @@ class _Entries:
         D = self._function(
             [[laws.get(cast(tuple[int, int], tuple(sorted((a, b)))), nothing) for b in range(n)] for a in range(n)]
         )
-        z, T = np.array(self._charges), self.T
 
         def Omega(r: Array) -> Array:
             r = np.asarray(r, dtype=float)
-            c_0 = 1 / volume(r)
-            c = c_0[..., None] * np.concatenate([-(r @ z)[..., None], r], axis=-1)
-            return onsager_of_stefan_maxwell(D(r), c, c_0, T)
+            c_0 = 1 / self.volume(r)
+            c = c_0[..., None] * np.concatenate([self.r_plus(r)[..., None], r], axis=-1)
+            return onsager_of_stefan_maxwell(D(r), c, c_0, self.T)
 
         return Omega
 

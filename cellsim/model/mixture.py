@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsim.base import Array, F, R
+from cellsim.cell.geometry import Cell
+from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.mixture_set import Coefficients, MixtureSet
 
 
@@ -187,3 +189,92 @@ def voltage_shares(at: Coefficients) -> Array:
     """
     parts = at.tau * np.linalg.solve(at.L, at.tau[..., None])[..., 0]
     return np.asarray(parts / parts.sum(axis=-1, keepdims=True))
+
+
+# ---- before any run -----------------------------------------------------------------------------------------------
+
+
+def plan(cell: Cell, transport: MixtureSet, protocol: Protocol, r0: ArrayLike) -> list[str]:
+    """What can be said of a cell of n components before any run, in words.
+
+    Parameters
+    ----------
+    cell : Cell
+        Geometry and electrodes.
+    transport : MixtureSet
+        The set.
+    protocol : Protocol
+        Steps in order.
+    r0 : array_like, shape (K,)
+        Initial composition [1].
+
+    Returns
+    -------
+    list of str
+        Lines to print.
+    """
+    r, names = np.asarray(r0, dtype=float), transport.components
+    at, factor = transport.at(r), cell.separator.transport_factor
+    Ne, rho = float(newman_number(at)), float(current_fraction(transport, r))
+    bulk = cell.thickness / (factor * float(at.kappa))
+    salt = float(transport.r_plus(r) * at.c_0)
+    interfaces = sum(e.small_signal(salt, cell.temperature, 0.0) for e in (cell.positive, cell.negative))
+    D, modes = relaxation_modes(at)
+    rates = factor * D * (np.pi / cell.thickness) ** 2 / cell.separator.porosity
+    shares = voltage_shares(at)
+    lines = [
+        f"{transport.name}: {', '.join(names)} in {transport.solvent}, {transport.cation} crosses the interfaces",
+        f"  conductivity                            {float(at.kappa):.4g} S/m",
+        f"  bulk resistance                         {1e4 * bulk:.4g} ohm cm^2",
+        f"  interfacial resistance                  {1e4 * interfaces:.4g} ohm cm^2",
+        f"  current fraction rho+ of small voltages {rho:.4g}   1/(1 + Ne), Ne = {Ne:.4g}, any number of components",
+        f"  with the interfaces                     {(bulk + interfaces) / (bulk * (1 + Ne) + interfaces):.4g}",
+    ]
+    for name, tau, z in zip(names, at.tau, transport.z, strict=True):
+        what = f"transference number {z * tau:.4g}" if z else "electro-osmotic drag"
+        carried = f"moles of {name} carried per faraday"
+        lines.append(f"  {carried:<39} {tau:.4g}   {what}, relative to {transport.solvent}")
+    lines.append(f"  relaxation between blocking walls       {len(D)} mode{'s' * (len(D) > 1)}:")
+    for rate, D_mode, mode in zip(rates, D, modes.T, strict=True):
+        mix = ", ".join(f"{part:+.2g} {name}" for name, part in zip(names, mode, strict=True))
+        lines.append(f"    {_duration(1 / rate):<12} D = {D_mode:.4g} m^2/s   of r: {mix}")
+    if Ne > 0:
+        lines.append("  share in the steady voltage that is not ohmic, of a small signal:")
+        for k, (name, share) in enumerate(zip(names, shares, strict=True)):
+            kind = "cosolvent" if k in transport.neutral else f"{transport.cation} salt"
+            lines.append(f"    {name:<12} {100 * share:.3g} %   {kind}")
+        lines.append(f"  {_in_words(transport, shares)}")
+    for number, step in enumerate(protocol.steps, 1):
+        peak = float(step.value[np.argmax(np.abs(step.value))])
+        if step.drive == "voltage":
+            i_0 = peak / (bulk + interfaces)
+            i_ss = peak / (bulk * (1 + Ne) + interfaces)
+            text = f"{peak:.4g} V: i_0 = {i_0:.4g} A/m^2; were it small, it would end at {i_ss:.4g} A/m^2"
+        elif peak:
+            text = f"{peak:.4g} A/m^2: begins at {peak * (bulk + interfaces):.4g} V; linear response ends at "
+            text += f"{peak * (bulk * (1 + Ne) + interfaces):.4g} V"
+        else:
+            text = "rest"
+        lines.append(f"step {number}: {text}, for {_duration(step.duration)}")
+    if any(e.kinetics is not None for e in (cell.positive, cell.negative)):
+        lines.append("kinetics enter by their small-signal resistance")
+    return lines
+
+
+def _in_words(transport: MixtureSet, shares: Array) -> str:
+    """What the cosolvents do to the steady voltage."""
+    if not transport.neutral:
+        return "there is no cosolvent: what is not ohmic is the salts'"
+    share = float(shares[list(transport.neutral)].sum())
+    names = " and ".join(transport.components[k] for k in transport.neutral)
+    if abs(share) < 0.01:
+        return f"that {names} is dragged along hardly shows in the voltage"
+    verb = "adds" if share > 0 else "takes"
+    return f"the gradient of {names} {verb} {100 * abs(share):.3g} % of it; a binary set would count that to the salt"
+
+
+def _duration(seconds: float) -> str:
+    for size, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 3 * size:
+            return f"{seconds / size:.4g} {name}"
+    return f"{seconds:.4g} s"

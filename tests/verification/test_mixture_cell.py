@@ -185,7 +185,9 @@ def test_free_energy_falls_at_rest_and_no_more_is_stored_than_was_spent():
         return float(every @ np.log(every / every.sum()))
 
     steps = h * np.eye(3)
-    curvature = [[(density(r + a + b) - density(r + a) - density(r + b) + density(r)) / h**2 for a in steps] for b in steps]
+    curvature = [
+        [(density(r + a + b) - density(r + a) - density(r + b) + density(r)) / h**2 for a in steps] for b in steps
+    ]
     assert np.array(curvature) == pytest.approx(ideal_thermodynamic_matrix(r + 0.5 * h, transport.z, 1), rel=1e-2)
 
 
