@@ -72,9 +72,11 @@ def check(case: Path, settings: tuple[str, ...]) -> None:
     \b
     Example:  cellsim check cases/steinruck2020/rs.toml
     """
-    from cellsim.run.case import describe, load_case
+    from cellsim.run import mixture
+    from cellsim.run.case import describe
 
-    say(describe(load_case(case, changes=_changes(settings))))
+    read = mixture.read_case(case, changes=_changes(settings))
+    say(mixture.describe(read) if isinstance(read, mixture.MixtureCase) else describe(read))
 
 
 @main.command()
@@ -86,10 +88,14 @@ def plan(case: Path, settings: tuple[str, ...]) -> None:
     \b
     Example:  cellsim plan cases/steinruck2020/rs.toml
     """
+    from cellsim.model.mixture import plan as plan_mixture
     from cellsim.model.plan import plan as make_plan
-    from cellsim.run.case import load_case
+    from cellsim.run.mixture import MixtureCase, read_case
 
-    read = load_case(case, changes=_changes(settings))
+    read = read_case(case, changes=_changes(settings))
+    if isinstance(read, MixtureCase):
+        say(plan_mixture(read.cell, read.transport, read.protocol, read.r0))
+        return
     say(make_plan(read.cell, read.transport, read.protocol, read.start).lines())
 
 
@@ -124,28 +130,38 @@ def run(
     Example:  cellsim run cases/steinruck2020/rs.toml -o runs/rs
     """
     from cellsim.files.folder import check_writable
-    from cellsim.run.case import load_case
+    from cellsim.run import mixture
     from cellsim.run.folder import drawer, predict, write_run
 
-    read = load_case(case, changes=_changes(settings))
+    read = mixture.read_case(case, changes=_changes(settings))
+    if draws and isinstance(read, mixture.MixtureCase):
+        raise InputError(f"{case}: --bands draws from the covariance of a binary set; this one has n components")
     directory = check_writable(output or Path("runs") / case.stem)
     try:
         with progress_bar(case.stem) as progress:
-            solution = predict(read, solver=solver, progress=progress)
+            if isinstance(read, mixture.MixtureCase):
+                solution: Any = mixture.predict(read, solver=solver, progress=progress)
+            else:
+                solution = predict(read, solver=solver, progress=progress)
     except (KeyboardInterrupt, SystemError) as error:
         if not interrupted(error):
             raise
         click.echo("interrupted before the first time step; nothing was kept", err=True)
         sys.exit(1)
-    kept = write_run(directory, read, solution, draw=None if no_figures else drawer(read, solution))
-    say(_told(kept.summary))
+    if isinstance(read, mixture.MixtureCase):
+        draw = None if no_figures else mixture.drawer(read, solution)
+        kept = write_run(directory, read, solution, draw=draw, summary=mixture.summarise(read, solution))
+        say(mixture.told(kept.summary))
+    else:
+        kept = write_run(directory, read, solution, draw=None if no_figures else drawer(read, solution))
+        say(_told(kept.summary))
     if not solution.succeeded:
         click.echo(f"{solution.status}: {solution.message}", err=True)
         click.echo(f"the partial result is kept in {kept.directory}", err=True)
         if kept.beside:
             click.echo(f"{directory} holds a finished run and was left as it is", err=True)
         sys.exit(1)
-    if draws:
+    if draws and not isinstance(read, mixture.MixtureCase):
         from cellsim.fit.bands import bands_of_case, write_bands
 
         with progress_line() as stage:
@@ -237,10 +253,12 @@ def plot(directory: Path, case_path: Path | None) -> None:
     \b
     Example:  cellsim plot runs/rs
     """
+    from cellsim.run import mixture
     from cellsim.run.folder import drawer, read_run
 
-    case, solution = read_run(directory, case_path)
-    drawer(case, solution)(directory)
+    mixed = mixture.read_kept(directory, case_path)
+    draw = drawer(*read_run(directory, case_path)) if mixed is None else mixture.drawer(*mixed)
+    draw(directory)
     click.echo(f"figures and report written in {directory}")
 
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import CONCENTRATION
+from cellsim.electrolyte.mixture_set import MixtureSet, is_mixture, parse_mixture
 from cellsim.electrolyte.properties import PRODUCT, PROPERTIES
 from cellsim.electrolyte.set_file import SetFile, list_sets, read_set
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.files.schema import read_toml
 
 if TYPE_CHECKING:
     from cellsim.electrolyte.transport import TransportSet
@@ -53,6 +55,10 @@ def describe(name: str, T: float | None = None) -> list[str]:
     InputError
         If there is no such set, or it is not valid.
     """
+    if Path(name).suffix == ".toml" and Path(name).is_file():
+        top = read_toml(name)
+        if is_mixture(top):
+            return describe_mixture(parse_mixture(top, T))
     entry = read_set(name)
     bound = entry.bind(T)
     salt = entry.salt
@@ -77,6 +83,49 @@ def describe(name: str, T: float | None = None) -> list[str]:
         f"values at {bound.T:.6g} K, all checked to be finite, kappa, D and chi to be positive",
         *_table(bound),
     ]
+
+
+def describe_mixture(transport: MixtureSet) -> list[str]:
+    """A set of n components in words: species, sources, coefficients at the middle and the corners of its range.
+
+    Parameters
+    ----------
+    transport : MixtureSet
+        The set.
+
+    Returns
+    -------
+    list of str
+        Lines to print.
+    """
+    names = transport.components
+    spans = (f"{low:.4g}-{high:.4g}" for low, high in transport.r_range)
+    lines = [
+        f"{transport.name}: {transport.title}",
+        f"status        {transport.status}" + (f": {transport.note}" if transport.note else ""),
+        f"cation        {transport.cation}, z = {transport.z_plus}; it alone crosses the interfaces",
+        f"components    {', '.join(f'{name} (z = {z})' for name, z in zip(names, transport.z, strict=True))}",
+        f"solvent       {transport.solvent}: composition is r = moles per mole of it, and the frame is its own",
+        f"temperature   {transport.T:.6g} K",
+        f"range         {', '.join(f'r_{name} = {span}' for name, span in zip(names, spans, strict=True))}",
+        "sources",
+        *(f"  {key:14}  {text}" for key, text in transport.source.items()),
+        "Omega and G symmetric and positive definite at every composition looked at; values at some of them:",
+    ]
+    columns = [
+        *(f"r_{name}" for name in names),
+        "kappa (S/m)",
+        *(f"tau_{name}" for name in names),
+        "D (m^2/s) of modes",
+    ]
+    lines.append("".join(f"{name:>13}" for name in columns))
+    rows = transport.samples[: 1 + 2 ** min(len(names), 3)]
+    for r in rows[transport.r_plus(rows) > 0]:
+        at = transport.at(r)
+        # L G is similar to a symmetric matrix; its eigenvalues are those of the modes of diffusion
+        D = np.sort(np.linalg.eigvals(at.diffusion / at.c_0**2).real)
+        lines.append("".join(f"{value:13.4g}" for value in (*r, float(at.kappa), *at.tau, *D)))
+    return lines
 
 
 def _range(bound: TransportSet) -> str:

@@ -265,3 +265,132 @@ def frame_matrix(c_ions: ArrayLike, frame: str, composition: Composition) -> Arr
             raise InputError("the volume frame needs partial_volumes in the composition")
         return identity - np.outer(c, composition.partial_volumes)
     raise InputError(f"frame = {frame!r} is unknown; allowed are {', '.join(FRAMES)}")
+
+
+# ---- n components, in the frame of one solvent --------------------------------------------------------------------
+
+
+def component_transport(Omega: ArrayLike, z: ArrayLike) -> tuple[Array, Array, Array]:
+    """What carries the current and what diffuses, by neutral components counted at the cation.
+
+    With (Omega z)_k the flux per electrochemical force: kappa = F^2 z^T Omega z, tau_k = F^2 (Omega z)_k/kappa,
+    L_kl = Omega_kl - F^2 (Omega z)_k (Omega z)_l/kappa, k and l not the cation.
+
+    Parameters
+    ----------
+    Omega : array (..., n, n)
+        Onsager matrix in the frame of the reference solvent, the cation first [mol^2/(J m s)].
+    z : array (n,)
+        Charge numbers.
+
+    Returns
+    -------
+    kappa : array (...)
+        Conductivity [S/m].
+    tau : array (..., n - 1)
+        Moles of each component carried per faraday at uniform composition [1].
+    L : array (..., n - 1, n - 1)
+        Flux of k per gradient of the chemical potential of l without current; symmetric, positive definite
+        [mol^2/(J m s)].
+
+    References
+    ----------
+    doi:10.48550/arXiv.2211.13505 (the salt-charge basis); Newman & Balsara, Electrochemical Systems, 4th ed., ch. 12.
+    """
+    O, q = np.asarray(Omega, dtype=float), np.asarray(z, dtype=float)
+    flow = O @ q
+    charge = flow @ q
+    tau = flow[..., 1:] / charge[..., None]
+    L = O[..., 1:, 1:] - tau[..., :, None] * flow[..., None, 1:]
+    return np.asarray(F**2 * charge), tau, L
+
+
+def onsager_of_components(kappa: Array, tau: Array, L: Array, z: ArrayLike) -> Array:
+    """The Onsager matrix of conductivity, tau and L: the inverse of :func:`component_transport`.
+
+    Parameters
+    ----------
+    kappa : array (...)
+        Conductivity [S/m].
+    tau : array (..., n - 1)
+        Moles of each component carried per faraday [1].
+    L : array (..., n - 1, n - 1)
+        As :func:`component_transport` gives it [mol^2/(J m s)].
+    z : array (n,)
+        Charge numbers, the cation first.
+
+    Returns
+    -------
+    array (..., n, n)
+        [mol^2/(J m s)]
+    """
+    q, per = np.asarray(z, dtype=float), np.asarray(kappa)[..., None] / F**2
+    n = q.size
+    O = np.zeros((*np.shape(kappa), n, n))
+    O[..., 1:, 1:] = L + per[..., None] * tau[..., :, None] * tau[..., None, :]
+    O[..., 0, 1:] = O[..., 1:, 0] = (per * tau - O[..., 1:, 1:] @ q[1:]) / q[0]
+    first = per[..., 0] * (1 - tau @ q[1:]) / q[0]
+    O[..., 0, 0] = (first - O[..., 0, 1:] @ q[1:]) / q[0]
+    return O
+
+
+def onsager_of_stefan_maxwell(D: ArrayLike, c: ArrayLike, c_reference: ArrayLike, T: float) -> Array:
+    """The Onsager matrix of Stefan-Maxwell coefficients in the frame of the reference; inverse of :func:`friction`.
+
+    Parameters
+    ----------
+    D : array (..., n + 1, n + 1)
+        Symmetric, the reference last; its diagonal is not used [m^2/s].
+    c : array (..., n)
+        Concentrations of all others [mol/m^3].
+    c_reference : array (...)
+        That of the reference [mol/m^3].
+    T : float
+        Temperature [K].
+
+    Returns
+    -------
+    array (..., n, n)
+        [mol^2/(J m s)]
+
+    References
+    ----------
+    Newman & Balsara, Electrochemical Systems, 4th ed., Eq. 12.1.
+    """
+    others = np.asarray(c, dtype=float)
+    every = np.concatenate([others, np.asarray(c_reference, dtype=float)[..., None]], axis=-1)
+    n = others.shape[-1]
+    # the friction of a pair, RT/(c_T D_ij); its diagonal is met by the sum over all partners
+    pair = R * T / (every.sum(axis=-1)[..., None, None] * np.asarray(D, dtype=float))
+    pair = np.where(np.eye(n + 1, dtype=bool), 0.0, pair)
+    H = -pair[..., :n, :n]
+    H[..., range(n), range(n)] = (pair @ every[..., None])[..., :n, 0] / others
+    return np.asarray(np.linalg.inv(H))
+
+
+def ideal_thermodynamic_matrix(r: ArrayLike, z: ArrayLike, z_plus: float) -> Array:
+    """G of an ideal mixture by particle fraction, every particle counted alike.
+
+    G_lm = delta_lm/r_l + z_l z_m/(z_+^2 r_+) - nu_l nu_m/(1 + r_+ + sum r), nu_l = 1 - z_l/z_+,
+    r_+ = -sum z_l r_l/z_+.
+
+    Parameters
+    ----------
+    r : array (..., K)
+        Moles of each component per mole of the reference solvent, cation and reference left out [1].
+    z : array (K,)
+        Charge numbers.
+    z_plus : float
+        That of the cation.
+
+    Returns
+    -------
+    array (..., K, K)
+        Slope of the chemical potentials over RT [1].
+    """
+    r, q = np.asarray(r, dtype=float), np.asarray(z, dtype=float) / z_plus
+    r_plus = -(r @ q)
+    nu = 1 - q
+    with np.errstate(divide="ignore"):
+        G = np.eye(q.size) / r[..., None, :] + np.outer(q, q) / r_plus[..., None, None]
+    return np.asarray(G - np.outer(nu, nu) / (1 + r_plus + r.sum(axis=-1))[..., None, None])

@@ -274,6 +274,23 @@ class TransportSet:
             )
         return float(brentq(lambda x: float(self.r(x)) - ratio, 0.0, high, xtol=1e-12 * high, rtol=1e-14))
 
+    def c_of_r(self, r: ArrayLike) -> Array:
+        """Concentrations of salt [mol/m^3] from many r [1], of the same shape; r must be one that the volumes allow.
+
+        Exact where the volumes are constant, else by Newton's method on c = r c_0(c), d(ln r)/d(ln c) = 1/phi_0.
+        """
+        r = np.asarray(r, dtype=float)
+        if isinstance(self.volumes, ConstantVolumes):
+            return np.asarray(r / (self.volumes.V_0 + self.volumes.V_e * r))
+        c = r / (self.V_0(0.0) + self.V_e(0.0) * r)
+        for _ in range(60):
+            c_0, slope = self.volumes.c_0(c), self.volumes.dc_0(c)
+            step = (c - r * c_0) / (1 - r * slope)
+            c = c - step
+            if np.all(np.abs(step) <= 1e-13 * np.abs(c)):
+                break
+        return np.asarray(c)
+
     # ---- properties -----------------------------------------------------------------------------------------------
 
     def contains(self, c: ArrayLike) -> bool:

@@ -110,6 +110,58 @@ def compiled(function: Any) -> Any:
     return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "arcp"})(function)
 
 
+def interface_losses(cell: Cell, i: float, walls: tuple[float, float], time: float) -> tuple[float, float]:
+    """What the positive and the negative interface add to the cell voltage [V].
+
+    Parameters
+    ----------
+    cell : Cell
+        Electrodes and temperature.
+    i : float
+        Current density [A/m^2].
+    walls : tuple of float
+        Salt concentrations at x = 0 and x = L [mol/m^3].
+    time : float
+        For interfacial resistances that change [s].
+    """
+    T = cell.temperature
+    return cell.positive.loss(i, walls[0], T, time), -cell.negative.loss(-i, walls[1], T, time)
+
+
+def balanced_current(
+    cell: Cell, voltage: float, resistance: float, concentration: float, walls: tuple[float, float], time: float
+) -> float:
+    """The current density [A/m^2] at which the cell shows `voltage` [V] with the profile it has.
+
+    The voltage rises strictly with i; for resistances alone it is linear, with kinetics the root is found by
+    bracketing.
+
+    Parameters
+    ----------
+    cell : Cell
+        Electrodes and temperature.
+    voltage : float
+        [V]
+    resistance, concentration : float
+        Integral of dx/kappa over the electrolyte [ohm m^2], and the voltage it has without current [V].
+    walls, time
+        As in :func:`interface_losses`.
+    """
+    total = resistance + cell.positive.resistance.at(time) + cell.negative.resistance.at(time)
+    i_ohmic = held_current(voltage, total, concentration)
+    if (cell.positive.kinetics is None and cell.negative.kinetics is None) or i_ohmic == 0:
+        return float(i_ohmic)
+    from scipy.optimize import brentq
+
+    def miss(fraction: float) -> float:
+        # kinetics only takes from the current, so that the root lies between none of the ohmic current and all
+        i = fraction * i_ohmic
+        found = sum((i * resistance, concentration, *interface_losses(cell, i, walls, time)))
+        return float(found - voltage) / (voltage - concentration)
+
+    return float(i_ohmic * brentq(miss, 0.0, 1.0, xtol=1e-15, rtol=1e-13))
+
+
 @dataclass(frozen=True)
 class VoltageLaw:
     """The cell voltage as a function of current and of what the profile adds up to.
@@ -157,38 +209,17 @@ class VoltageLaw:
         tuple of float
             Four voltages [V].
         """
-        cell, T = self.cell, self.cell.temperature
-        return (
-            i * resistance,
-            float(self.transport.concentration_voltage(c_positive, c_negative)),
-            cell.positive.loss(i, c_positive, T, time),
-            -cell.negative.loss(-i, c_negative, T, time),
-        )
+        concentration = float(self.transport.concentration_voltage(c_positive, c_negative))
+        return i * resistance, concentration, *interface_losses(self.cell, i, (c_positive, c_negative), time)
 
     def voltage(self, i: float, resistance: float, c_positive: float, c_negative: float, time: float) -> float:
         """The cell voltage [V]; arguments as in :meth:`parts`."""
         return float(sum(self.parts(i, resistance, c_positive, c_negative, time)))
 
     def current(self, voltage: float, resistance: float, c_positive: float, c_negative: float, time: float) -> float:
-        """The current density [A/m^2] at which the cell shows `voltage` [V] with this profile.
-
-        The voltage rises strictly with i; for resistances alone it is linear, with kinetics the root is found by
-        bracketing.
-        """
-        cell = self.cell
-        total = resistance + cell.positive.resistance.at(time) + cell.negative.resistance.at(time)
+        """The current density [A/m^2] at which the cell shows `voltage` [V]; see :func:`balanced_current`."""
         concentration = float(self.transport.concentration_voltage(c_positive, c_negative))
-        i_ohmic = held_current(voltage, total, concentration)
-        if (cell.positive.kinetics is None and cell.negative.kinetics is None) or i_ohmic == 0:
-            return float(i_ohmic)
-        from scipy.optimize import brentq
-
-        def miss(fraction: float) -> float:
-            # kinetics only takes from the current, so that the root lies between none of the ohmic current and all
-            free = voltage - concentration
-            return (self.voltage(fraction * i_ohmic, resistance, c_positive, c_negative, time) - voltage) / free
-
-        return float(i_ohmic * brentq(miss, 0.0, 1.0, xtol=1e-15, rtol=1e-13))
+        return balanced_current(self.cell, voltage, resistance, concentration, (c_positive, c_negative), time)
 
     def initial_current(self, voltage: float, c: float, time: float = 0.0) -> float:
         """i_0 [A/m^2] of `voltage` [V] on a uniform salt concentration `c` [mol/m^3]: before any time step."""

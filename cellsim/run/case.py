@@ -15,6 +15,7 @@ from cellsim.base import V_LITHIUM, InputError, factor_to_si
 from cellsim.cell.geometry import Cell, InitialProfile, Separator
 from cellsim.cell.kinetics import LAWS, ButlerVolmer, Electrode, Kinetics, Resistance
 from cellsim.cell.protocol import LISTED, Protocol, Step, StopConditions, numbered, ramp, with_jumps
+from cellsim.electrolyte.mixture_set import is_mixture
 from cellsim.electrolyte.set_file import read_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import file_hash, text_hash
@@ -412,7 +413,7 @@ def read_case(top: Table) -> Case:
     top.only(*KEYS)
     inputs = {top.file.name: text_hash(top.text)}
     title = top.string("title", top.file.stem)
-    cell = _cell(top, inputs)
+    cell = read_cell(top, inputs)
     transport = _electrolyte(top.table("electrolyte"), cell, inputs)
     initial = _initial_profile(top.table("initial", None), cell, transport, inputs)
     if initial is None:
@@ -424,15 +425,16 @@ def read_case(top: Table) -> Case:
     protocol = read_protocol(top, cell, inputs)
     setup = Setup(cell, transport, protocol, c0, initial is None)
     measured = tuple(m for entry in top.tables("measured") for m in _measured(entry, setup, inputs))
-    output = _output(top.table("output", {}), cell, protocol)
-    solver = _solver(top.table("solver", {}))
+    output = read_output(top.table("output", {}), cell, protocol)
+    solver = read_solver(top.table("solver", {}))
     return Case(title, cell, transport, protocol, c0, output, solver, measured, top.text, top.file, inputs, initial)
 
 
 # ---- cell ---------------------------------------------------------------------------------------------------------
 
 
-def _cell(top: Table, inputs: dict[str, str]) -> Cell:
+def read_cell(top: Table, inputs: dict[str, str]) -> Cell:
+    """The cell of a case, ``[cell]`` and ``[electrodes]``; checksums of the files read go to `inputs`."""
     table = top.table("cell")
     table.only("thickness", "area", "temperature", "position_origin", "separator")
     electrodes = top.table("electrodes", {})
@@ -505,6 +507,9 @@ def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> TransportS
 def _transport(table: Table, temperature: float) -> TransportSet:
     name = table.string("transport")
     try:
+        path = table.file.parent / name
+        if path.is_file() and path.suffix == ".toml" and is_mixture(read_toml(path)):
+            raise InputError(f"{name} is a set of n species, which run, plan, check and plot take")
         return read_set(name, folder=table.file.parent, changes=table.table("change", {}).data).bind(temperature)
     except InputError as error:
         raise InputError(f"{table.where('transport')}: {error}") from error
@@ -632,7 +637,8 @@ def _auto(table: Table, key: str, unit: str) -> float | None:
     return None if table.data.get(key, "auto") == "auto" else table.quantity(key, unit, above=0)
 
 
-def _output(table: Table, cell: Cell, protocol: Protocol) -> Output:
+def read_output(table: Table, cell: Cell, protocol: Protocol) -> Output:
+    """What to keep and to draw, ``[output]``."""
     table.only("interval", "times", "profiles_at", "positions")
     times = {}
     for key in ("times", "profiles_at"):
@@ -655,7 +661,8 @@ def _output(table: Table, cell: Cell, protocol: Protocol) -> Output:
     return Output(_auto(table, "interval", "s"), times["times"], times["profiles_at"], tuple(positions))
 
 
-def _solver(table: Table) -> SolverChoice:
+def read_solver(table: Table) -> SolverChoice:
+    """How to solve it, ``[solver]``."""
     table.only("name", "cells", "rtol", "c_min")
     return SolverChoice(
         name=table.choice("name", ("auto", *SOLVERS), "auto"),
@@ -711,21 +718,18 @@ def describe(case: Case) -> list[str]:
         If the solver named cannot run this case.
     """
     cell, transport = case.cell, case.transport
-    separator = cell.separator
-    pores = f", separator: porosity {separator.porosity:g}, MacMullin number {separator.macmullin:.4g}"
-    area = "" if cell.area is None else f", {1e4 * cell.area:.4g} cm^2"
     clamp = ', held at the ends of its range (extrapolate = "clamp")' if transport.extrapolate == "clamp" else ""
+    before, after = electrode_lines(cell)
     return [
         case.title,
-        f"cell          {1e3 * cell.thickness:.4g} mm{area}, {cell.temperature:.2f} K"
-        + (pores if separator.porosity < 1 or separator.macmullin > 1 else ""),
+        before,
         f"electrolyte   {transport.name} ({transport.status}){clamp}",
         f"salt          {'average ' if case.initial else ''}c = {case.c0 / 1e3:.4g} mol/L, "
         f"m = {float(transport.m(case.c0)):.4g} mol/kg, r = {float(transport.r(case.c0)):.4g}; "
         f"solvent motion: {transport.solvent_motion}",
         *_initial_line(case.initial),
-        f"electrodes    positive: {cell.positive.describe()}; negative: {cell.negative.describe()}",
-        *_step_lines(case.protocol.steps),
+        after,
+        *step_lines(case.protocol.steps),
         *(f"measured      {data.kind}: {data.label}" for data in case.measured),
         f"solver        {choose_solver(case.solver.name, transport)}, {case.solver.cells} cells, "
         f"rtol {case.solver.rtol:g}",
@@ -744,7 +748,19 @@ def _initial_line(initial: InitialProfile | None) -> list[str]:
     ]
 
 
-def _step_lines(steps: Sequence[Step]) -> list[str]:
+def electrode_lines(cell: Cell) -> tuple[str, str]:
+    """The cell and its electrodes, one line each."""
+    separator = cell.separator
+    pores = f", separator: porosity {separator.porosity:g}, MacMullin number {separator.macmullin:.4g}"
+    area = "" if cell.area is None else f", {1e4 * cell.area:.4g} cm^2"
+    return (
+        f"cell          {1e3 * cell.thickness:.4g} mm{area}, {cell.temperature:.2f} K"
+        + (pores if separator.porosity < 1 or separator.macmullin > 1 else ""),
+        f"electrodes    positive: {cell.positive.describe()}; negative: {cell.negative.describe()}",
+    )
+
+
+def step_lines(steps: Sequence[Step]) -> list[str]:
     """One line per step, or, of many, one per kind of step with the numbers of all that are alike."""
     words = [_step_words(step) for step in steps]
     if len(steps) <= LISTED:

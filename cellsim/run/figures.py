@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from cellsim.instruments.measurement import Measurement
     from cellsim.run.case import Case
+    from cellsim.run.mixture import MixtureCase
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class View:
         return [data for data in self.measured if data.kind == kind]
 
 
-def make_view(solution: Solution, case: Case | None = None) -> View:
+def make_view(solution: Solution, case: Case | MixtureCase | None = None) -> View:
     """Decide what the figures of a run show.
 
     Parameters

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ from cellsim.solvers.solution import Solution
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from cellsim.run.mixture import MixtureCase
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +100,7 @@ def predict(case: Case, *, solver: str | None = None, progress: Callable[[float]
     )
 
 
-def wanted_times(case: Case) -> NDArray[np.float64]:
+def wanted_times(case: Case | MixtureCase) -> NDArray[np.float64]:
     """The times a case wants its result at: those of its interval, the extra ones and those of its figures [s]."""
     end, interval = case.protocol.duration, case.output.interval
     if interval is not None and end / interval > 100_000:
@@ -213,7 +216,12 @@ def _limiting_current(case: Case) -> float | None:
 
 
 def write_run(
-    directory: str | Path, case: Case, solution: Solution, *, draw: Callable[[Path], object] | None = None
+    directory: str | Path,
+    case: Case | MixtureCase,
+    solution: Solution,
+    *,
+    draw: Callable[[Path], object] | None = None,
+    summary: Mapping[str, Any] | None = None,
 ) -> Kept:
     """Keep a run.
 
@@ -227,6 +235,8 @@ def write_run(
         What came out.
     draw : callable, optional
         Draws the figures, and writes the report, into the folder it is given.
+    summary : mapping, optional
+        What summary.json holds; left out, it is made from a binary case.
 
     Returns
     -------
@@ -243,14 +253,17 @@ def write_run(
     beside = not solution.succeeded and is_finished(directory)
     if beside:
         directory = directory.with_name(f"{directory.name}-partial")
-    summary = plain(summarise(case, solution))
+    if summary is None:
+        assert isinstance(case, Case)
+        summary = summarise(case, solution)
+    kept: dict[str, Any] = plain(dict(summary))
     with result_folder(directory, last=SUMMARY, stale=(*FIGURES, REPORT)) as fresh:
         write_text(fresh / CASE, case.text)
         solution.to_netcdf(fresh / SOLUTION)
         if draw is not None:
             draw(fresh)
-        write_json(fresh / SUMMARY, summary)
-    return Kept(directory, summary, beside)
+        write_json(fresh / SUMMARY, kept)
+    return Kept(directory, kept, beside)
 
 
 def drawer(case: Case, solution: Solution) -> Callable[[Path], None]:
@@ -368,11 +381,14 @@ def _write_csv(solution: Solution, directory: Path) -> list[Path]:
     for group, dims in groups.items():
         columns = {_heading(data[dim]): grid for dim, grid in zip(dims, _grid(data, dims), strict=True)}
         for name, variable in data.data_vars.items():
-            if group != "velocities" and variable.dims == dims:
-                columns[_heading(variable)] = variable.values.ravel()
-            if group == "velocities" and variable.dims == ("frame", *dims):
-                for frame in data["frame"].values:
-                    columns[_heading(variable, f"{name}_{frame}")] = variable.sel(frame=frame).values.ravel()
+            named = [dim for dim in variable.dims if dim in ("frame", "species", "component")]
+            if (group == "velocities") != ("frame" in named) or tuple(variable.dims[len(named) :]) != dims:
+                continue
+            # the species before the frame, v_EC_lab, as it is v_minus_lab of a binary salt
+            for labels in product(*(data[dim].values for dim in named)):
+                words = [name, *(labels[::-1])]
+                chosen = variable.sel(dict(zip(named, labels, strict=True)))
+                columns[_heading(variable, "_".join(map(str, words)))] = chosen.values.ravel()
         path = directory / f"{group}.csv"
         np.savetxt(
             path,
@@ -399,7 +415,12 @@ def _heading(variable: xr.DataArray, name: str | None = None) -> str:
 
 
 def write_report(
-    solution: Solution, directory: str | Path, case: Case, *, figures: Sequence[Path] | None = None
+    solution: Solution,
+    directory: str | Path,
+    case: Case | MixtureCase,
+    *,
+    figures: Sequence[Path] | None = None,
+    rows: Sequence[tuple[str, str, str]] | None = None,
 ) -> Path:
     """Write ``report.html`` into a folder.
 
@@ -413,6 +434,8 @@ def write_report(
         What was run.
     figures : sequence of Path, optional
         Its figures, where they are drawn already.
+    rows : sequence of tuple, optional
+        What is said first, as (what, value, unit); left out, it is made from a binary run.
 
     Returns
     -------
@@ -420,6 +443,7 @@ def write_report(
         The file: figures and texts are inside it, nothing is fetched when it is opened.
     """
     if figures is None:
+        assert isinstance(case, Case)
         with tempfile.TemporaryDirectory() as name:
             shown = page.figures(write_figures(solution, name, case=case))
     else:
@@ -429,7 +453,7 @@ def write_report(
         case.title,
         *(page.warning(text) for text in _warnings(solution)),
         page.heading("Result"),
-        page.table(None, summary_rows(solution), numeric=(1,)),
+        page.table(None, summary_rows(solution) if rows is None else list(rows), numeric=(1,)),
         page.heading("Figures"),
         shown,
         page.heading("Steps"),

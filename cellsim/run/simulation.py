@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from importlib import import_module, metadata
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,9 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from cellsim.base import InputError, RangeError
 from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol
+from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.march import Options
-from cellsim.solvers.solution import Solution
+from cellsim.solvers.solution import MixtureSolution, Solution
 
 SOLVERS = {
     "compiled": "cellsim.solvers.compiled",
@@ -37,12 +38,42 @@ VARYING_VOLUMES = ("material",)
 """The solvers that carry partial molar volumes which vary with concentration."""
 
 
+MIXTURE_SOLVERS = ("fipy", "sundials")
+"""The solvers that carry n components."""
+
+
+@overload
+def simulate(
+    cell: Cell,
+    transport: MixtureSet,
+    protocol: Protocol,
+    *,
+    c0: Mapping[str, float] | ArrayLike,
+    times: ArrayLike | None = ...,
+    solver: str = ...,
+    options: Options | None = ...,
+    attributes: Mapping[str, Any] | None = ...,
+    progress: Callable[[float], None] | None = ...,
+) -> MixtureSolution: ...
+@overload
 def simulate(
     cell: Cell,
     transport: TransportSet,
     protocol: Protocol,
     *,
     c0: float | InitialProfile,
+    times: ArrayLike | None = ...,
+    solver: str = ...,
+    options: Options | None = ...,
+    attributes: Mapping[str, Any] | None = ...,
+    progress: Callable[[float], None] | None = ...,
+) -> Solution: ...
+def simulate(
+    cell: Cell,
+    transport: TransportSet | MixtureSet,
+    protocol: Protocol,
+    *,
+    c0: Any,
     times: ArrayLike | None = None,
     solver: str = "auto",
     options: Options | None = None,
@@ -55,16 +86,18 @@ def simulate(
     ----------
     cell : Cell
         Geometry, temperature and electrodes.
-    transport : TransportSet
+    transport : TransportSet or MixtureSet
         Properties at the cell's temperature.
     protocol : Protocol
         Steps in order.
     c0 : float or InitialProfile
-        Initial salt concentration: uniform [mol/m^3], or a profile.
+        Initial salt concentration: uniform [mol/m^3], or a profile. Of n components the concentrations by name
+        [mol/m^3], or r, the moles per mole of the reference solvent, as an array in the order of the components [1].
     times : array_like, shape (n,), optional
         Times at which the result is wanted [s]; default :func:`output_times`. Starts and ends of steps are always kept.
     solver : {"auto", "compiled", "fipy", "material", "sundials"}
-        "auto": sundials, or material where the partial molar volumes vary with concentration.
+        "auto": sundials, or material where the partial molar volumes vary with concentration. Fipy and sundials carry
+        n components.
     options : Options, optional
         Grid and tolerances.
     attributes : mapping, optional
@@ -75,7 +108,7 @@ def simulate(
     Returns
     -------
     Solution
-        With a status; a run that ends early keeps what it reached.
+        With a status; a run that ends early keeps what it reached. Of n components a :class:`.MixtureSolution`.
 
     Raises
     ------
@@ -84,28 +117,41 @@ def simulate(
     """
     options = options or Options()
     chosen = choose_solver(solver, transport)
-    check_initial_state(cell, transport, c0)
-    lowest = c0.extremes[0] if isinstance(c0, InitialProfile) else c0
-    if options.c_min is not None and options.c_min >= lowest:
-        raise InputError(
-            f"solver.c_min = {options.c_min:.4g} mol/m^3 is not below the initial concentration, {lowest:.4g} mol/m^3"
-        )
     wanted = output_times(protocol) if times is None else np.unique(np.asarray(times, dtype=float))
     if not np.all(np.isfinite(wanted)) or np.any(wanted < 0):
         raise InputError("output times must be finite and not negative")
-    begun = clock.perf_counter()
-    run = import_module(SOLVERS[chosen]).solve(cell, transport, protocol, wanted, c0, options, progress)
+    kind: type[Solution] = Solution
+    if isinstance(transport, MixtureSet):
+        _check_temperature(cell, transport)
+        r0 = transport.initial(c0)
+        begun = clock.perf_counter()
+        from cellsim.solvers.mixture import solve as solve_mixture
+
+        run = solve_mixture(chosen, cell, transport, protocol, wanted, r0, options, progress)
+        kind, motion = MixtureSolution, {"species": ",".join(transport.species)}
+    else:
+        check_initial_state(cell, transport, c0)
+        lowest = c0.extremes[0] if isinstance(c0, InitialProfile) else c0
+        if options.c_min is not None and options.c_min >= lowest:
+            raise InputError(
+                f"solver.c_min = {options.c_min:.4g} mol/m^3 is not below the initial concentration, "
+                f"{lowest:.4g} mol/m^3"
+            )
+        begun = clock.perf_counter()
+        run = import_module(SOLVERS[chosen]).solve(cell, transport, protocol, wanted, c0, options, progress)
+        motion = {"solvent_motion": transport.solvent_motion}
     elapsed = clock.perf_counter() - begun
     clamped = transport.extrapolate == "clamp" and not transport.contains(run.extremes)
-    provenance = _provenance(chosen, transport, options, clamped, elapsed) | {"cell_thickness": cell.thickness}
+    provenance = _provenance(chosen, transport, options, clamped, elapsed) | motion
+    provenance |= {"cell_thickness": cell.thickness}
     if isinstance(c0, InitialProfile):
         provenance |= {"initial": c0.source, "initial_time": c0.time}
-    return Solution(
+    return kind(
         run.arrays,
         run.coordinates,
         run.status,
         run.message,
-        provenance | run.attributes | dict(attributes or {}),
+        provenance | dict(run.attributes) | dict(attributes or {}),
         run.log,
     )
 
@@ -132,7 +178,7 @@ def _options_text(options: Options) -> str:
 
 
 def _provenance(
-    solver: str, transport: TransportSet, options: Options, clamped: bool, elapsed: float
+    solver: str, transport: TransportSet | MixtureSet, options: Options, clamped: bool, elapsed: float
 ) -> dict[str, Any]:
     return {
         "solver": solver,
@@ -141,7 +187,6 @@ def _provenance(
         "transport_status": transport.status,
         "transport_note": transport.note,
         "transport_toml": transport.text,
-        "solvent_motion": transport.solvent_motion,
         "clamped": int(clamped),
         "versions": _versions_text(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -149,7 +194,7 @@ def _provenance(
     }
 
 
-def choose_solver(solver: str, transport: TransportSet) -> str:
+def choose_solver(solver: str, transport: TransportSet | MixtureSet) -> str:
     """The solver that "auto" stands for, or the one named.
 
     Raises
@@ -159,6 +204,13 @@ def choose_solver(solver: str, transport: TransportSet) -> str:
     """
     if solver not in ("auto", *SOLVERS):
         raise InputError(f"solver.name = {solver!r} must be one of auto, {', '.join(SOLVERS)}")
+    if isinstance(transport, MixtureSet):
+        if solver not in ("auto", *MIXTURE_SOLVERS):
+            raise InputError(
+                f"solver.name = {solver!r}: {transport.name} has {len(transport.species)} species, which only "
+                f"{' and '.join(MIXTURE_SOLVERS)} carry"
+            )
+        return DEFAULT if solver == "auto" else solver
     breathing = transport.volumes.varies and transport.solvent_motion == "volume"
     if solver == "auto":
         return VARYING_VOLUMES[0] if breathing else DEFAULT
@@ -168,6 +220,14 @@ def choose_solver(solver: str, transport: TransportSet) -> str:
             'only the material coordinate carries exactly; use solver.name = "material" or "auto"'
         )
     return solver
+
+
+def _check_temperature(cell: Cell, transport: TransportSet | MixtureSet) -> None:
+    if abs(transport.T - cell.temperature) > 0.01:
+        raise InputError(
+            f"cell.temperature = {cell.temperature:.2f} K, but the transport set {transport.name} was loaded at "
+            f"{transport.T:.2f} K"
+        )
 
 
 def check_initial_state(cell: Cell, transport: TransportSet, c0: float | InitialProfile) -> None:
@@ -192,11 +252,7 @@ def check_initial_state(cell: Cell, transport: TransportSet, c0: float | Initial
         raise InputError(f"electrolyte.salt: c = {c0!r} mol/m^3 must be positive")
     else:
         values = np.array([c0])
-    if abs(transport.T - cell.temperature) > 0.01:
-        raise InputError(
-            f"cell.temperature = {cell.temperature:.2f} K, but the transport set {transport.name} was loaded at "
-            f"{transport.T:.2f} K"
-        )
+    _check_temperature(cell, transport)
     if values[-1] >= transport.volumes.c_saturation:
         raise InputError(
             f"{name}: c = {values[-1] / 1e3:.4g} mol/L lies beyond saturation of the volume balance of "

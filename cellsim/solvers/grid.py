@@ -70,28 +70,28 @@ def wall_values(
     ----------
     widths : ndarray, shape (n,)
         Cell widths [m].
-    c : ndarray, shape (n,)
+    c : ndarray, shape (n, ...)
         Cell averages [mol/m^3].
     slope : callable
-        dc/dx at x = 0 and x = L [mol/m^4] as a function of the two wall values, shape (2,).
+        dc/dx at x = 0 and x = L [mol/m^4] as a function of the two wall values, shape (2, ...).
     tolerance, iterations : float, int
         Relative change at which the fixed point is reached, and how often it is tried.
 
     Returns
     -------
-    ndarray, shape (2,)
+    ndarray, shape (2, ...)
         c(0) and c(L) [mol/m^3].
     """
     left = WallFit(widths[0], widths[1]).coefficients(c[0], c[1])
     right = WallFit(widths[-1], widths[-2]).coefficients(c[-1], c[-2])
     base = np.array([left[0], right[0]])
-    weight = np.array([left[1], -right[1]])
-    scale = float(np.mean(np.abs(c)))
+    weight = np.array([left[1], -right[1]]).reshape(2, *(1,) * (c.ndim - 1))
+    scale = np.mean(np.abs(c), axis=0)
     wall = base + weight * slope(c[[0, -1]])
     for _ in range(iterations):
         previous = wall
         wall = base + weight * slope(previous)
-        if np.max(np.abs(wall - previous)) <= tolerance * scale:
+        if np.all(np.abs(wall - previous) <= tolerance * scale):
             break
     return wall
 

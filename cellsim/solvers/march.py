@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 
@@ -77,35 +77,6 @@ class CellState:
         return float(max(self.c.max(), self.wall.max()))
 
 
-class Stepper(typing.Protocol):
-    """A time stepper in the manner of scipy's OdeSolver: one accepted step at a time, dense output within it."""
-
-    time: float
-    count: int
-
-    def start(self, step: Step, t_start: float) -> None:
-        """Begin a protocol step at `t_start` [s], within the last time step, from the state there."""
-        ...
-
-    def advance(self, t_bound: float) -> None:
-        """Take one accepted time step, not beyond `t_bound` [s].
-
-        Raises
-        ------
-        ConvergenceError
-            If no step, however small, converges.
-        """
-        ...
-
-    def snapshot(self, time: float) -> CellState:
-        """The cell at `time` [s], within the last accepted time step."""
-        ...
-
-    def current(self, time: float) -> float:
-        """Its current density [A/m^2], for less than the rest of it where the current is imposed."""
-        ...
-
-
 @dataclass(frozen=True)
 class Options:
     """How finely to solve.
@@ -153,8 +124,79 @@ class Options:
             raise InputError(f"solver.stretch = {self.stretch!r} lies outside 0-5")
 
 
-Condition = Callable[[CellState], float]
+class Observable(typing.Protocol):
+    """What the march asks of a state, whatever the electrolyte."""
+
+    @property
+    def time(self) -> float:
+        """[s]"""
+        ...
+
+    @property
+    def i(self) -> float:
+        """Current density [A/m^2]."""
+        ...
+
+    @property
+    def voltage(self) -> float:
+        """Cell voltage [V]."""
+        ...
+
+    @property
+    def wall(self) -> Array:
+        """Salt concentrations at x = 0 and x = L, shape (2,) [mol/m^3]."""
+        ...
+
+
+S = typing.TypeVar("S", bound=Observable)
+S_co = typing.TypeVar("S_co", bound=Observable, covariant=True)
+Condition = Callable[[S], float]
 """Positive while all is well, negative once the condition is met."""
+
+
+@dataclass(frozen=True)
+class Limits(typing.Generic[S]):
+    """What ends a run for good.
+
+    Parameters
+    ----------
+    conditions : mapping
+        By name.
+    explain : callable
+        Of a name, the state where it was met and the index of the step: status and message.
+    """
+
+    conditions: Mapping[str, Condition[S]]
+    explain: Callable[[str, S, int], tuple[str, str]]
+
+
+class Stepper(typing.Protocol[S_co]):
+    """A time stepper in the manner of scipy's OdeSolver: one accepted step at a time, dense output within it."""
+
+    time: float
+    count: int
+
+    def start(self, step: Step, t_start: float) -> None:
+        """Begin a protocol step at `t_start` [s], within the last time step, from the state there."""
+        ...
+
+    def advance(self, t_bound: float) -> None:
+        """Take one accepted time step, not beyond `t_bound` [s].
+
+        Raises
+        ------
+        ConvergenceError
+            If no step, however small, converges.
+        """
+        ...
+
+    def snapshot(self, time: float) -> S_co:
+        """The cell at `time` [s], within the last accepted time step."""
+        ...
+
+    def current(self, time: float) -> float:
+        """Its current density [A/m^2], for less than the rest of it where the current is imposed."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -169,10 +211,10 @@ class StepLog:
 
 
 @dataclass
-class Run:
+class Run(typing.Generic[S]):
     """What came out of a march: snapshots in time order, with the index of their protocol step."""
 
-    snapshots: list[CellState] = field(default_factory=list)
+    snapshots: list[S] = field(default_factory=list)
     step_index: list[int] = field(default_factory=list)
     charge: list[float] = field(default_factory=list)  # passed since t = 0 [C/m^2], integrated over every time step
     log: list[StepLog] = field(default_factory=list)
@@ -180,7 +222,7 @@ class Run:
     message: str = "the protocol ran to its end"
     time_steps: int = 0
 
-    def add(self, snapshot: CellState, index: int, charge: float) -> None:
+    def add(self, snapshot: S, index: int, charge: float) -> None:
         """Keep a snapshot."""
         self.snapshots.append(snapshot)
         self.step_index.append(index)
@@ -188,14 +230,13 @@ class Run:
 
 
 def march(
-    stepper: Stepper,
+    stepper: Stepper[S],
     protocol: Protocol,
-    transport: TransportSet,
+    limits: Limits[S],
     times: Array,
-    c0: float,
     options: Options,
     progress: Callable[[float], None] | None = None,
-) -> Run:
+) -> Run[S]:
     """Run the protocol and collect snapshots.
 
     Parameters
@@ -204,14 +245,12 @@ def march(
         At t = 0, holding the initial state.
     protocol : Protocol
         Steps in order.
-    transport : TransportSet
-        For the validity range; with ``extrapolate = "clamp"`` only depletion ends the run.
+    limits : Limits
+        What ends the run for good, such as depletion: :func:`salt_limits`.
     times : ndarray, shape (n,)
         Increasing times at which snapshots are wanted [s]; starts and ends of steps are always kept.
-    c0 : float
-        Average concentration [mol/m^3].
     options : Options
-        Depletion limit and step limit.
+        Tolerance and step limit.
     progress : callable, optional
         Called with the fraction of the protocol's longest duration that is done.
 
@@ -221,14 +260,13 @@ def march(
         With status "done", "stopped", "depleted", "out_of_range", "not_converged" or "interrupted"; whatever was
         reached is kept.
     """
-    run = Run()
-    fatal = _fatal_conditions(transport, c0, options)
+    run = Run[S]()
     t_start = 0.0
     try:
         for index, step in enumerate(protocol.steps):
             try:
                 stepper.start(step, t_start)
-                ended_by = _march_step(run, stepper, step, index, t_start, times, fatal, options, protocol, progress)
+                ended_by = _march_step(run, stepper, step, index, t_start, times, limits, options, protocol, progress)
             except ConvergenceError as error:  # at an output time within a time step, or where a step begins
                 if not run.snapshots:
                     raise
@@ -251,18 +289,18 @@ def march(
 
 
 def _march_step(
-    run: Run,
-    stepper: Stepper,
+    run: Run[S],
+    stepper: Stepper[S],
     step: Step,
     index: int,
     t_start: float,
     times: Array,
-    fatal: dict[str, Condition],
+    limits: Limits[S],
     options: Options,
     protocol: Protocol,
     progress: Callable[[float], None] | None,
 ) -> str:
-    t_end = t_start + step.duration
+    t_end, fatal = t_start + step.duration, limits.conditions
     # the end of the step before and the start of this one are the same moment; the later one is moved by one ulp, so
     # that times increase strictly and both currents are kept
     first = stepper.snapshot(t_start)
@@ -307,7 +345,7 @@ def _march_step(
             last = stepper.snapshot(t_hit)
             run.add(last, index, passed.at(t_hit))
             if name in fatal:
-                run.status, run.message = explain(name, last, index)
+                run.status, run.message = limits.explain(name, last, index)
             return name
         if progress is not None:
             progress(stepper.time / protocol.duration)
@@ -346,8 +384,8 @@ class _Charge:
         return float(self.before + length * np.polyval(np.polyint(self.parabola), s))
 
 
-def _stamp(snapshot: CellState, time: float) -> CellState:
-    return snapshot if time == snapshot.time else replace(snapshot, time=float(time))
+def _stamp(snapshot: S, time: float) -> S:
+    return snapshot if time == snapshot.time else replace(snapshot, time=float(time))  # type: ignore[type-var]
 
 
 def interruption(time: float) -> str:
@@ -374,13 +412,26 @@ LOWER = ("depleted", "below_range")
 """Limits on the smallest concentration; the other fatal ones are on the largest."""
 
 
-def _fatal_conditions(transport: TransportSet, c0: float, options: Options) -> dict[str, Condition]:
-    def condition(name: str, limit: float) -> Condition:
+def salt_limits(transport: TransportSet, c0: float, options: Options) -> Limits[CellState]:
+    """What ends the run of a binary salt; with ``extrapolate = "clamp"`` only depletion and saturation.
+
+    Parameters
+    ----------
+    transport : TransportSet
+        For the validity range.
+    c0 : float
+        Average concentration [mol/m^3].
+    options : Options
+        Depletion limit.
+    """
+
+    def condition(name: str, limit: float) -> Condition[CellState]:
         if name in LOWER:
             return lambda s: (s.c_min - limit) / c0
         return lambda s: (limit - s.c_max) / c0
 
-    return {name: condition(name, limit) for name, limit in fatal_limits(transport, c0, options).items()}
+    limits = fatal_limits(transport, c0, options)
+    return Limits({name: condition(name, limit) for name, limit in limits.items()}, explain)
 
 
 def explain(name: str, s: CellState, index: int) -> tuple[str, str]:
@@ -404,9 +455,7 @@ def explain(name: str, s: CellState, index: int) -> tuple[str, str]:
     )
 
 
-def _stop_conditions(
-    step: Step, first: CellState, stepper: Stepper, passed: _Charge
-) -> Iterator[tuple[str, Condition]]:
+def _stop_conditions(step: Step, first: S, stepper: Stepper[S], passed: _Charge) -> Iterator[tuple[str, Condition[S]]]:
     given = step.stop.given
     if "current_density_below" in given:
         i_below = given["current_density_below"]
@@ -432,11 +481,11 @@ def _stop_conditions(
         yield "voltage_below", lambda s: s.voltage - V_below
 
 
-def _slower(name: str, level: float, begin: float, stepper: Stepper) -> Condition:
+def _slower(name: str, level: float, begin: float, stepper: Stepper[S]) -> Condition[S]:
     """Whether a rate is above `level`, from what the dense output says of the last 2e-4 of the step that began then."""
-    of = (lambda s: s.voltage) if name.startswith("voltage") else (lambda s: s.i)
+    of: Callable[[S], float] = (lambda s: s.voltage) if name.startswith("voltage") else (lambda s: s.i)
 
-    def left(s: CellState) -> float:
+    def left(s: S) -> float:
         back = 1e-4 * (s.time - begin)
         if back <= 0:
             return -1.0  # a jump of the drive is no rate; armed once it has been above
@@ -448,7 +497,7 @@ def _slower(name: str, level: float, begin: float, stepper: Stepper) -> Conditio
     return left
 
 
-def _locate(condition: Condition, stepper: Stepper, t_old: float, t_new: float) -> float:
+def _locate(condition: Condition[S], stepper: Stepper[S], t_old: float, t_new: float) -> float:
     """First time in (t_old, t_new] at which the condition is met, by bisection on the dense output."""
     low, high = t_old, t_new
     for _ in range(40):
@@ -590,7 +639,7 @@ def spatial_doubt(c: Array, transport: TransportSet) -> float:
     return float(np.max(miss[moved] / total[moved], initial=0.0))
 
 
-def assemble(run: Run, cell: Cell, transport: TransportSet, rtol: float) -> SolverRun:
+def assemble(run: Run[CellState], cell: Cell, transport: TransportSet, rtol: float) -> SolverRun:
     """What a march found, every derived quantity with it.
 
     Parameters
@@ -625,7 +674,7 @@ def assemble(run: Run, cell: Cell, transport: TransportSet, rtol: float) -> Solv
     return SolverRun(arrays, coordinates, run.status, run.message, log, extremes, attributes)
 
 
-def _stack(run: Run) -> Columns:
+def _stack(run: Run[CellState]) -> Columns:
     c = np.array([s.c for s in run.snapshots])
     wall = np.array([s.wall for s in run.snapshots])
     faces = np.array([s.faces for s in run.snapshots])

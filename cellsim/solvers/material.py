@@ -27,7 +27,7 @@ from cellsim.solvers.grid import (
     pair_means,
     wall_values,
 )
-from cellsim.solvers.march import CellState, Options, assemble, march
+from cellsim.solvers.march import CellState, Options, assemble, march, salt_limits
 from cellsim.solvers.solution import SolverRun
 
 
@@ -294,28 +294,11 @@ class MaterialStepper:
     def _profile(self, S: Array) -> tuple[Array, Array]:
         """Cell concentrations [mol/m^3] and their present widths [m]."""
         r = np.diff(np.concatenate([[0.0], S, [self.total]])) / self.widths_xi
-        c = self._c_of_r(r)
+        c = self.transport.c_of_r(r) if self.moves else r
         return c, (self.widths_xi / self.transport.c_0(c) if self.moves else self.widths_xi)
 
     def _r_of_c(self, c: Array) -> Array:
         return self.transport.r(c) if self.moves else c
-
-    def _c_of_r(self, r: Array) -> Array:
-        """Invert r = c/c0(c) by Newton, d(ln r)/d(ln c) = 1/phi_0; exact where the volumes are constant."""
-        if not self.moves:
-            return r
-        volumes = self.transport.volumes
-        if not volumes.varies:
-            V_0, V_e = float(self.transport.V_0(0.0)), float(self.transport.V_e(0.0))
-            return r / (V_0 + V_e * r)
-        c = r * self.c_0_initial * 0.5 + 0.5 * self.c_scale * r / self.r_scale
-        for _ in range(60):
-            c_0, slope = volumes.c_0(c), volumes.dc_0(c)
-            step = (c - r * c_0) / (1 - r * slope)
-            c = c - step
-            if np.max(np.abs(step)) <= 1e-13 * self.c_scale:
-                break
-        return c
 
 
 def solve(
@@ -329,6 +312,11 @@ def solve(
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
     run = march(
-        MaterialStepper(cell, transport, c0, options), protocol, transport, times, average_of(c0), options, progress
+        MaterialStepper(cell, transport, c0, options),
+        protocol,
+        salt_limits(transport, average_of(c0), options),
+        times,
+        options,
+        progress,
     )
     return assemble(run, cell, transport, options.rtol)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,6 +125,26 @@ class Solution:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     log: tuple[Mapping[str, Any], ...] = ()
 
+    variables: ClassVar[Mapping[str, tuple[tuple[str, ...], str, str]]] = VARIABLES
+    always_finite: ClassVar[tuple[str, ...]] = ALWAYS_FINITE
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Names along the dimensions that have names."""
+        return {"frame": FRAMES}
+
+    def dimensions(self, name: str) -> tuple[str, ...]:
+        """Of a variable, by name.
+
+        Raises
+        ------
+        InputError
+            Unknown name.
+        """
+        if name not in self.variables:
+            raise InputError(f"{name!r} is not a variable of a result; see docs/schema.md section 3")
+        return self.variables[name][0]
+
     def __getitem__(self, name: str) -> Array:
         """A variable or coordinate as a plain array [SI]."""
         return self.arrays[name] if name in self.arrays else self.coordinates[name]
@@ -147,14 +167,15 @@ class Solution:
 
         variables = {
             name: (dims, self.arrays[name], {"units": unit, "long_name": text})
-            for name, (dims, unit, text) in VARIABLES.items()
+            for name, (dims, unit, text) in self.variables.items()
             if name in self.arrays
         }
-        coords = {
+        words = {"frame": "frame of reference", "species": "species", "component": "neutral component"}
+        coords: dict[str, Any] = {
             "time": ("time", self.coordinates["time"], {"units": "s", "long_name": "time"}),
             "x": ("x", self.coordinates["x"], {"units": "m", "long_name": "distance from the positive electrode"}),
             "face": ("face", self.coordinates["face"], {"units": "m", "long_name": "faces between cells"}),
-            "frame": ("frame", list(FRAMES), {"long_name": "frame of reference"}),
+            **{name: (name, list(values), {"long_name": words[name]}) for name, values in self.labels.items()},
         }
         attributes = dict(self.attributes) | {
             "status": self.status,
@@ -185,7 +206,8 @@ class Solution:
         status, message = (str(attributes.pop(name, "")) for name in ("status", "status_message"))
         if status not in STATUSES:
             raise InputError(f"{path}: not a result of cellsim run: its status is {shown(status)}")
-        lengths = {"frame": len(FRAMES)}
+        kind = MixtureSolution if "species" in attributes else Solution
+        lengths = {name: len(values) for name, values in kind({}, {}, status, message, attributes).labels.items()}
         found: dict[str, Any] = {str(name): data[name].values for name in data.variables}
         coordinates = {
             name: numbers(found, name, (name,), where=str(path), lengths=lengths) for name in ("time", "x", "face")
@@ -193,10 +215,14 @@ class Solution:
         if not lengths["time"] or np.any(np.diff(coordinates["time"]) < 0):
             raise InputError(f"{path}: its times must be there and must not run backwards")
         arrays = {
-            name: numbers(found, name, dims, where=str(path), lengths=lengths, finite=name in ALWAYS_FINITE)
-            for name, (dims, _, _) in VARIABLES.items()
+            name: numbers(found, name, dims, where=str(path), lengths=lengths, finite=name in kind.always_finite)
+            for name, (dims, _, _) in kind.variables.items()
         }
-        return cls(arrays, coordinates, status, message, attributes, _steps(attributes.pop("steps", "[]"), path))
+        return kind(arrays, coordinates, status, message, attributes, _steps(attributes.pop("steps", "[]"), path))
+
+    def at_faces(self, name: str) -> str:
+        """The variable that has at the faces what `name` has in the cells."""
+        return "c_face" if name == "c" else name
 
     def at(self, name: str, positions: Array, *, frame: str = "lab", origin_shift: float = 0.0) -> Array:
         """A velocity or concentration against time at fixed positions.
@@ -218,13 +244,11 @@ class Solution:
         ndarray, shape (time, p)
             SI; NaN where a position lies outside the electrolyte.
         """
-        if name != "c" and name not in VARIABLES:
-            raise InputError(f"{name!r} is not a variable of a result; see docs/schema.md section 3")
         if frame not in FRAMES:
             raise InputError(f"frame = {frame!r} must be one of {', '.join(FRAMES)}")
-        source = "c_face" if name == "c" else name
-        values = self.arrays[source]
-        if VARIABLES[source][0][0] == "frame":
+        source = self.at_faces(name)
+        dims, values = self.dimensions(source), self[source]
+        if dims[0] == "frame":
             values = values[FRAMES.index(frame)]
         shift = self.arrays["interface_shift"] if frame == "lab" else np.zeros(values.shape[0])
         wanted = np.asarray(positions, dtype=float) + origin_shift
@@ -234,6 +258,74 @@ class Solution:
             for s, g, row in zip(shift, grid, values, strict=True)
         ]
         return np.array(rows)
+
+
+MIXTURE_VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
+    **{name: VARIABLES[name] for name in ("step", "i", "V", "V_ohmic", "V_positive", "V_negative")},
+    "V_component": (("component", "time"), "V", "part of the voltage that each component adds along the profile"),
+    "c": (("species", "time", "x"), "mol/m^3", "concentration, cell average"),
+    "c_face": (("species", "time", "face"), "mol/m^3", "concentration at the faces"),
+    "r": (("component", "time", "x"), "1", "moles per mole of the reference solvent"),
+    "kappa": VARIABLES["kappa"],
+    "tau": (("component", "time", "x"), "1", "moles carried per faraday at uniform composition, solvent frame"),
+    "N": (("species", "time", "face"), "mol/(m^2 s)", "flux, interface frame"),
+    "v": (("frame", "species", "time", "face"), "m/s", "velocity"),
+    **{name: VARIABLES[name] for name in ("v_interface", "interface_shift", "position", "position_face", "thickness")},
+    "inventory": (("species", "time"), "mol/m^2", "amount per electrode area"),
+}
+"""Variables of a result of n components; the reference solvent of its frame is the last species."""
+
+
+@dataclass(frozen=True)
+class MixtureSolution(Solution):
+    """What a run of n components found; parameters as of :class:`Solution`.
+
+    ``solution["c_EMC"]``, ``["v_EMC"]`` and so on are the rows of one species or component; a velocity is then
+    (frame, time, face).
+    """
+
+    variables: ClassVar[Mapping[str, tuple[tuple[str, ...], str, str]]] = MIXTURE_VARIABLES
+    always_finite: ClassVar[tuple[str, ...]] = tuple(MIXTURE_VARIABLES)
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """As :attr:`Solution.labels`: species, cation first and reference last, and components, those between."""
+        species = tuple(str(self.attributes["species"]).split(","))
+        return {"frame": FRAMES, "species": species, "component": species[1:-1]}
+
+    def _row(self, name: str) -> tuple[str, str, int] | None:
+        """Variable, named dimension and place of such a name as ``v_EMC``."""
+        stem, _, label = name.rpartition("_")
+        for along in ("species", "component"):
+            names = self.labels[along]
+            if stem in self.variables and along in self.variables[stem][0] and label in names:
+                return stem, along, names.index(label)
+        return None
+
+    def dimensions(self, name: str) -> tuple[str, ...]:
+        """As :meth:`Solution.dimensions`, of the rows of one species too."""
+        row = self._row(name)
+        if row is None:
+            return Solution.dimensions(self, name)
+        return tuple(dim for dim in self.variables[row[0]][0] if dim != row[1])
+
+    def __getitem__(self, name: str) -> Array:
+        """A variable, a row of one or a coordinate as a plain array [SI]."""
+        row = self._row(name)
+        if row is None:
+            return Solution.__getitem__(self, name)
+        stem, along, place = row
+        return np.take(self.arrays[stem], place, axis=self.variables[stem][0].index(along))
+
+    def at_faces(self, name: str) -> str:
+        """As :meth:`Solution.at_faces`."""
+        return f"c_face{name[1:]}" if name.startswith("c_") and not name.startswith("c_face") else name
+
+    @property
+    def salt_drift(self) -> float:
+        """Largest relative change of the amount of any species over the run [1]."""
+        inventory = self.arrays["inventory"]
+        return float(np.max(np.abs(inventory / inventory[:, :1] - 1)))
 
 
 def _steps(text: object, path: str | Path) -> tuple[dict[str, Any], ...]:

@@ -99,17 +99,18 @@ def spectral_grid(n: int, fine: int = 2) -> SpectralGrid:
     -------
     SpectralGrid
     """
-    xi = _lobatto(n)
+    xi = lobatto(n)
     k = np.arange(n + 1)
     to_values = np.cos(np.outer(np.pi - np.pi * k / n, k))  # T_j(xi_k), without the rounding of powers
     to_coefficients = np.linalg.inv(to_values)[:, 1:-1]
     grid = SpectralGrid(n, xi, fine, np.empty(0), np.empty(0), clenshaw_curtis(fine * n), to_coefficients)
-    to_c = grid.differentiate(_lobatto(fine * n), 1)
+    to_c = grid.differentiate(lobatto(fine * n), 1)
     to_slope = grid.differentiate(xi[1:-1], 2)
     return SpectralGrid(n, xi, fine, to_c, to_slope, grid.weights, to_coefficients)
 
 
-def _lobatto(n: int) -> Array:
+def lobatto(n: int) -> Array:
+    """The n + 1 Chebyshev-Lobatto points, -1 to 1."""
     return np.sin(0.5 * np.pi * np.arange(-n, n + 1, 2) / n)
 
 

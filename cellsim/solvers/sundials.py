@@ -45,7 +45,24 @@ def solve(
     return refined(CvodeRun, cell, transport, protocol, times, c0, options, progress).solver_run(cell, transport)
 
 
-def _quiet() -> contextlib.AbstractContextManager[Any]:
+def cvode(rate: Any, jacobian: Any, rtol: float, atol: Array) -> Any:
+    """A CVODE of variable order with a dense Jacobian, to be stepped by :meth:`CVODE.init_step` and ``step``.
+
+    Parameters
+    ----------
+    rate : callable
+        (time, y, out), fills `out` with dy/dt.
+    jacobian : callable
+        (time, y, dy/dt, out), fills `out` with its slopes.
+    rtol, atol : float, ndarray
+        Tolerances of y.
+    """
+    from sksundae.cvode import CVODE
+
+    return CVODE(rate, jacfn=jacobian, linsolver="dense", rtol=rtol, atol=atol)
+
+
+def quiet() -> contextlib.AbstractContextManager[Any]:
     """CVODE announces failures on stdout; its flag says so too. Other threads' output is left alone."""
     if threading.current_thread() is threading.main_thread():
         return contextlib.redirect_stdout(io.StringIO())
@@ -145,7 +162,7 @@ class CvodeRun(Integration):
             solver = self._kept_solver(data)
         else:
             solver = self._solver([data], events)
-        with _quiet():
+        with quiet():
             if self.progress is None:
                 try:
                     result = solver.solve(tspan, state)

@@ -1,0 +1,280 @@
+"""The physics of n components, once: mixed solvents and several salts between two lithium electrodes.
+
+Material coordinate of the reference solvent 0, d xi = c_0 dx, exact for any density; r_k = c_k/c_0::
+
+    porosity dr_k/dt = -dJ_k/dxi,   J_k = tau_k i/F - RT c_0 sum_lm L_kl G_lm dr_m/dxi,   J_k = 0 at both walls
+    V = i integral dx/kappa + (RT/F) sum_k integral tau_k sum_m G_km dr_m + eta_0 - eta_L
+
+The second integral runs along the profile and depends in general on the path. kappa and L carry the separator's factor
+1/MacMullin. Functions of values, for any number of points; solvers bring the grid and the time stepping.
+
+References
+----------
+doi:10.48550/arXiv.2211.13505; Newman & Balsara, *Electrochemical Systems*, 4th ed., ch. 12.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cellsim.base import Array, F, R
+from cellsim.cell.geometry import Cell
+from cellsim.cell.protocol import Protocol
+from cellsim.electrolyte.mixture_set import Coefficients, MixtureSet
+
+
+def component_flux(tau: Array, A: Array, slope: Array, i: Any) -> Array:
+    """J_k = tau_k i/F - sum_m A_km dr_m/dxi, in the frame of the reference solvent.
+
+    Parameters
+    ----------
+    tau : ndarray, shape (..., K)
+        Moles of each component carried per faraday [1].
+    A : ndarray, shape (..., K, K)
+        RT c_0 L G, the separator's factor in it [mol^2/(m^4 s)].
+    slope : ndarray, shape (..., K)
+        dr/dxi [m^2/mol].
+    i : float or ndarray, shape (...)
+        Current density [A/m^2].
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+        [mol/(m^2 s)]
+    """
+    drift = tau * (np.asarray(i, dtype=float)[..., None] / F)
+    return np.asarray(drift - (A @ slope[..., None])[..., 0])
+
+
+def wall_slope(tau: Array, A: Array, i: Any) -> Array:
+    """dr/dxi at a wall, where no component crosses, shape (..., K) [m^2/mol]; arguments as :func:`component_flux`."""
+    drift = tau * (np.asarray(i, dtype=float)[..., None] / F)
+    return np.asarray(np.linalg.solve(A, drift[..., None])[..., 0])
+
+
+def potential_slopes(at: Coefficients, slope: Array) -> Array:
+    """(RT/F) tau_k sum_m G_km dr_m, the potential that each component adds, per whatever `slope` is per.
+
+    Parameters
+    ----------
+    at : Coefficients
+        At the points.
+    slope : ndarray, shape (..., K)
+        dr/dxi, or the change of r along a piece of the profile.
+
+    Returns
+    -------
+    ndarray, shape (..., K)
+        [V] per the same.
+    """
+    return np.asarray(R * at.T / F * at.tau * (at.G @ slope[..., None])[..., 0])
+
+
+def solvent_velocity(J: Array, partial_volumes: Array) -> Array:
+    """Velocity of the reference solvent times the porosity, interface frame, at the faces of cells [m/s].
+
+    The volume of what lies between the positive interface and a face that moves with the solvent changes by what the
+    components carry across: porosity v_0 = -integral sum_k V_k dJ_k; with constant volumes no net volume moves.
+
+    Parameters
+    ----------
+    J : ndarray, shape (..., cells + 1, K)
+        Fluxes at the faces [mol/(m^2 s)].
+    partial_volumes : ndarray, shape (..., cells, K)
+        In the cells [m^3/mol].
+    """
+    filled = np.sum(partial_volumes * np.diff(J, axis=-2), axis=-1)
+    return np.concatenate([np.zeros((*filled.shape[:-1], 1)), -np.cumsum(filled, axis=-1)], axis=-1)
+
+
+def species_fluxes(J: Array, v_0: Array, c: Array, c_0: Array, i: Any, z: ArrayLike, z_plus: float) -> Array:
+    """Fluxes of all species in the interface frame, the cation first and the reference solvent last.
+
+    N_k = J_k + c_k v_0, N_0 = c_0 v_0 and N_+ = (i/F - sum_k z_k N_k)/z_+.
+
+    Parameters
+    ----------
+    J, c : ndarray, shape (..., K)
+        Fluxes against the reference [mol/(m^2 s)] and concentrations of the components [mol/m^3].
+    v_0, c_0 : ndarray, shape (...)
+        Velocity of the reference times the porosity [m/s], and its concentration [mol/m^3].
+    i : float or ndarray, shape (...)
+        Current density [A/m^2].
+    z, z_plus : array_like (K,), float
+        Charge numbers.
+
+    Returns
+    -------
+    ndarray, shape (..., K + 2)
+        [mol/(m^2 s)]
+    """
+    N = J + c * v_0[..., None]
+    N_plus = (np.asarray(i) / F - N @ np.asarray(z, dtype=float)) / z_plus
+    return np.concatenate([N_plus[..., None], N, (c_0 * v_0)[..., None]], axis=-1)
+
+
+# ---- closed forms of small signals --------------------------------------------------------------------------------
+
+
+def newman_number(at: Coefficients) -> Array:
+    """Ne of n components, (kappa/F^2) tau^T L^-1 tau [1].
+
+    For one salt in one solvent it is nu/(z+ nu+)^2 kappa RT (1 - t+0)^2 chi/(F^2 D c).
+
+    Parameters
+    ----------
+    at : Coefficients
+        At compositions of shape (...).
+
+    Returns
+    -------
+    ndarray, shape (...)
+    """
+    back = np.linalg.solve(at.L, at.tau[..., None])[..., 0]
+    return np.asarray(at.kappa / F**2 * np.sum(at.tau * back, axis=-1))
+
+
+def current_fraction(transport: MixtureSet, r: ArrayLike) -> Array:
+    """rho_+ = z_+^2/[(Omega^-1)_++ z^T Omega z] = 1/(1 + Ne), i_ss/i_0 of a small voltage without interfaces [1].
+
+    Parameters
+    ----------
+    transport : MixtureSet
+        The set.
+    r : array_like, shape (..., K)
+        Compositions [1].
+
+    Returns
+    -------
+    ndarray, shape (...)
+    """
+    z = np.array(transport.charges[:-1], dtype=float)
+    Omega = transport.Omega(np.asarray(r, dtype=float))
+    charge = np.einsum("i,...ij,j->...", z, Omega, z)
+    return np.asarray(z[0] ** 2 / (np.linalg.inv(Omega)[..., 0, 0] * charge))
+
+
+def relaxation_modes(at: Coefficients) -> tuple[Array, Array]:
+    """Diffusion coefficients of the modes of RT L G/c_0, slowest first, and what each is made of.
+
+    Between blocking walls a mode decays with D (pi/thickness)^2, with constant properties.
+
+    Parameters
+    ----------
+    at : Coefficients
+        At one composition.
+
+    Returns
+    -------
+    D : ndarray, shape (K,)
+        [m^2/s]
+    modes : ndarray, shape (K, K)
+        Columns: the change of r in each mode, largest entry 1 [1].
+    """
+    # L G is similar to a symmetric matrix, by the root of G: real and positive for every stable mixture
+    root = np.linalg.cholesky(at.G)
+    values, vectors = np.linalg.eigh(root.T @ at.L @ root)
+    modes = np.linalg.solve(root.T, vectors)
+    largest = np.take_along_axis(modes, np.argmax(np.abs(modes), axis=0)[None], axis=0)
+    return np.asarray(R * at.T / at.c_0 * values), modes / largest
+
+
+def voltage_shares(at: Coefficients) -> Array:
+    """The share of each component in the steady potential that is not ohmic, of a small signal, shape (K,); sum 1.
+
+    At the steady state L grad mu = tau i/F, so that the part of k is tau_k (L^-1 tau)_k over the sum of all.
+    """
+    parts = at.tau * np.linalg.solve(at.L, at.tau[..., None])[..., 0]
+    return np.asarray(parts / parts.sum(axis=-1, keepdims=True))
+
+
+# ---- before any run -----------------------------------------------------------------------------------------------
+
+
+def plan(cell: Cell, transport: MixtureSet, protocol: Protocol, r0: ArrayLike) -> list[str]:
+    """What can be said of a cell of n components before any run, in words.
+
+    Parameters
+    ----------
+    cell : Cell
+        Geometry and electrodes.
+    transport : MixtureSet
+        The set.
+    protocol : Protocol
+        Steps in order.
+    r0 : array_like, shape (K,)
+        Initial composition [1].
+
+    Returns
+    -------
+    list of str
+        Lines to print.
+    """
+    r, names = np.asarray(r0, dtype=float), transport.components
+    at, factor = transport.at(r), cell.separator.transport_factor
+    Ne, rho = float(newman_number(at)), float(current_fraction(transport, r))
+    bulk = cell.thickness / (factor * float(at.kappa))
+    salt = float(transport.r_plus(r) * at.c_0)
+    interfaces = sum(e.small_signal(salt, cell.temperature, 0.0) for e in (cell.positive, cell.negative))
+    D, modes = relaxation_modes(at)
+    rates = factor * D * (np.pi / cell.thickness) ** 2 / cell.separator.porosity
+    shares = voltage_shares(at)
+    lines = [
+        f"{transport.name}: {', '.join(names)} in {transport.solvent}, {transport.cation} crosses the interfaces",
+        f"  conductivity                            {float(at.kappa):.4g} S/m",
+        f"  bulk resistance                         {1e4 * bulk:.4g} ohm cm^2",
+        f"  interfacial resistance                  {1e4 * interfaces:.4g} ohm cm^2",
+        f"  current fraction rho+ of small voltages {rho:.4g}   1/(1 + Ne), Ne = {Ne:.4g}, any number of components",
+        f"  with the interfaces                     {(bulk + interfaces) / (bulk * (1 + Ne) + interfaces):.4g}",
+    ]
+    for name, tau, z in zip(names, at.tau, transport.z, strict=True):
+        what = f"transference number {z * tau:.4g}" if z else "electro-osmotic drag"
+        carried = f"moles of {name} carried per faraday"
+        lines.append(f"  {carried:<39} {tau:.4g}   {what}, relative to {transport.solvent}")
+    lines.append(f"  relaxation between blocking walls       {len(D)} mode{'s' * (len(D) > 1)}:")
+    for rate, D_mode, mode in zip(rates, D, modes.T, strict=True):
+        mix = ", ".join(f"{part:+.2g} {name}" for name, part in zip(names, mode, strict=True))
+        lines.append(f"    {_duration(1 / rate):<12} D = {D_mode:.4g} m^2/s   of r: {mix}")
+    if Ne > 0:
+        lines.append("  share in the steady voltage that is not ohmic, of a small signal:")
+        for k, (name, share) in enumerate(zip(names, shares, strict=True)):
+            kind = "cosolvent" if k in transport.neutral else f"{transport.cation} salt"
+            lines.append(f"    {name:<12} {100 * share:.3g} %   {kind}")
+        lines.append(f"  {_in_words(transport, shares)}")
+    for number, step in enumerate(protocol.steps, 1):
+        peak = float(step.value[np.argmax(np.abs(step.value))])
+        if step.drive == "voltage":
+            i_0 = peak / (bulk + interfaces)
+            i_ss = peak / (bulk * (1 + Ne) + interfaces)
+            text = f"{peak:.4g} V: i_0 = {i_0:.4g} A/m^2; were it small, it would end at {i_ss:.4g} A/m^2"
+        elif peak:
+            text = f"{peak:.4g} A/m^2: begins at {peak * (bulk + interfaces):.4g} V; linear response ends at "
+            text += f"{peak * (bulk * (1 + Ne) + interfaces):.4g} V"
+        else:
+            text = "rest"
+        lines.append(f"step {number}: {text}, for {_duration(step.duration)}")
+    if any(e.kinetics is not None for e in (cell.positive, cell.negative)):
+        lines.append("kinetics enter by their small-signal resistance")
+    return lines
+
+
+def _in_words(transport: MixtureSet, shares: Array) -> str:
+    """What the cosolvents do to the steady voltage."""
+    if not transport.neutral:
+        return "there is no cosolvent: what is not ohmic is the salts'"
+    share = float(shares[list(transport.neutral)].sum())
+    names = " and ".join(transport.components[k] for k in transport.neutral)
+    if abs(share) < 0.01:
+        return f"that {names} is dragged along hardly shows in the voltage"
+    verb = "adds" if share > 0 else "takes"
+    return f"the gradient of {names} {verb} {100 * abs(share):.3g} % of it; a binary set would count that to the salt"
+
+
+def _duration(seconds: float) -> str:
+    for size, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 3 * size:
+            return f"{seconds / size:.4g} {name}"
+    return f"{seconds:.4g} s"
