@@ -236,7 +236,7 @@ def plan(cell: Cell, transport: MixtureSet, protocol: Protocol, r0: ArrayLike) -
         lines.append(f"  {carried:<39} {tau:.4g}   {what}, relative to {transport.solvent}")
     lines.append(f"  relaxation between blocking walls       {len(D)} mode{'s' * (len(D) > 1)}:")
     for rate, D_mode, mode in zip(rates, D, modes.T, strict=True):
-        mix = ", ".join(f"{part:+.2g} {name}" for name, part in zip(names, mode, strict=True))
+        mix = ", ".join(f"{part:+.2g} {name}" for name, part in zip(names, mode, strict=True) if abs(part) > 1e-6)
         lines.append(f"    {_duration(1 / rate):<12} D = {D_mode:.4g} m^2/s   of r: {mix}")
     if Ne > 0:
         lines.append("  share in the steady voltage that is not ohmic, of a small signal:")

@@ -17,6 +17,7 @@ from cellsim.electrolyte.set_file import list_sets
 from cellsim.run.case import load_case
 from cellsim.run.figures import FIGURES
 from cellsim.run.folder import REPORT
+from cellsim.run.mixture import read_case
 from cellsim.solvers.solution import Solution
 
 ROOT = Path(__file__).parents[2]
@@ -151,7 +152,7 @@ def test_check_says_what_a_shipped_case_will_do(case: str) -> None:
     result = cellsim("check", ROOT / case)
     assert result.exit_code == 0, result.output
     assert len(result.output.splitlines()) <= 12
-    read = load_case(ROOT / case)
+    read = read_case(ROOT / case)
     assert read.title in result.output
     assert f"{read.transport.name} ({read.transport.status})" in result.output
 
@@ -223,6 +224,22 @@ def test_every_shipped_case_runs_to_its_end_with_figures(here: Path, case: str) 
     assert summary["salt_drift"] < 1e-12
     assert not summary["clamped"]
     assert all((here / "out" / name).is_file() for name in FIGURES)
+
+
+@pytest.mark.parametrize("case", ["segregation", "two_salts"])
+def test_a_cell_of_n_components_goes_through_the_same_commands(here: Path, case: str) -> None:
+    file = ROOT / f"cases/mixed_solvent/{case}.toml"
+    plan = cellsim("plan", file, "--set", "thickness=0.5 mm")
+    assert plan.exit_code == 0, plan.output
+    result = cellsim("run", file, "--no-figures", "-o", "out", "--set", "rtol=1e-4")
+    assert result.exit_code == 0, result.output
+    summary = json.loads((here / "out/summary.json").read_text())
+    assert summary["status"] == "done" and summary["salt_drift"] < 1e-12
+    assert cellsim("plot", "out").exit_code == 0
+    assert (here / "out" / REPORT).is_file()
+    for command in (["compare", file, "x.csv"], ["sweep", file, "--over", "thickness=1, 2 mm"], ["fit", file]):
+        refused = cellsim(*command)
+        assert refused.exit_code == 2 and refused.stderr.count("\n") == 1, refused.output
 
 
 def test_the_solver_can_be_named(here: Path) -> None:

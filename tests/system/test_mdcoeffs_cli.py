@@ -198,7 +198,7 @@ def test_bad_input_is_one_line_and_exit_code_2(folder):
     (folder / "short.toml").write_text(short)
     result = call("onsager", folder / "short.toml", "-o", folder / "short")
     assert result.exit_code == 2
-    assert "independent origins" in result.output.splitlines()[-1]
+    assert "2 replicas hold 42 frames in all, which are too few" in result.output.splitlines()[-1]
     two = TOML + '[species.Na]\ncharge = 1\nrole = "cation"\n[estimate]\nmatrix = "salt"\n'
     (folder / "two.toml").write_text(two)
     result = call("onsager", folder / "two.toml", "-o", folder / "two")

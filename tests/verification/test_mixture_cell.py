@@ -59,7 +59,7 @@ def test_small_signal_current_fraction_of_random_sets(case):
     assert found.salt_drift < 1e-12
 
 
-@pytest.mark.parametrize("case", [0, 3])
+@pytest.mark.parametrize("case", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_small_signal_current_fraction_by_finite_volumes(case):
     # l: measured 2e-6 on 24 cells; the second set has a negative diagonal entry of L G
     rng, z = np.random.default_rng(case), CHARGES[case]
@@ -71,6 +71,7 @@ def test_small_signal_current_fraction_by_finite_volumes(case):
     assert found.salt_drift < 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("solver", "options", "tolerance"),
     [("sundials", Options(rtol=1e-6), 5e-8), ("fipy", COARSE, 1e-4)],
@@ -114,6 +115,7 @@ def stefan_maxwell(r_b):
     return replace(empty, Omega=Omega), np.array([0.1] if r_b is None else [0.1, r_b])
 
 
+@pytest.mark.slow
 def test_a_vanishing_cosolvent_leaves_the_binary_electrolyte():
     # n: the current differs by 2.4 r_b at most, and linearly
     protocol, times = Protocol((hold_voltage(0.05, 60.0),)), np.linspace(0, 60, 7)
@@ -130,7 +132,9 @@ def test_a_vanishing_cosolvent_leaves_the_binary_electrolyte():
     assert miss[-1] < 1e-3
 
 
-@pytest.mark.parametrize(("solver", "options"), [("sundials", None), ("fipy", Options(cells=60))])
+@pytest.mark.parametrize(
+    ("solver", "options"), [("sundials", None), pytest.param("fipy", Options(cells=60), marks=pytest.mark.slow)]
+)
 def test_both_modes_relax_with_their_eigenvalues(solver, options):
     # o: the amplitudes of cos(pi x/L) in each mode fall with exactly D_mode (pi/L)^2, for small signals
     # (constant Omega, G and volume of the solvent, none of the others: linear at any amplitude)
@@ -205,7 +209,10 @@ def test_two_salts_with_equal_coefficients_behave_as_one():
     assert np.ptp(found["r_X"] / found["r_Y"]) < 1e-7
 
 
-@pytest.mark.parametrize(("solver", "options"), [("sundials", None), ("fipy", Options(cells=100, rtol=5e-6))])
+@pytest.mark.parametrize(
+    ("solver", "options"),
+    [("sundials", None), pytest.param("fipy", Options(cells=100, rtol=5e-6), marks=pytest.mark.slow)],
+)
 def test_a_binary_salt_by_this_road_is_that_of_the_binary_solvers(solver, options):
     # i, c and v within 1e-4; measured 2e-7, 2e-8, 2e-6 and, of finite volumes, 8e-5, 2e-5, 8e-5
     transport = binary()
