@@ -138,7 +138,7 @@ def newman_number(at: Coefficients) -> Array:
 
 
 def current_fraction(transport: MixtureSet, r: ArrayLike) -> Array:
-    """rho_+ = z_+^2/[(Omega^-1)_++ z^T Omega z] = 1/(1 + Ne), i_ss/i_0 of a small voltage without interfaces [1].
+    """rho_+ = z_+^2/((Omega^-1)_++ z^T Omega z) = 1/(1 + Ne), i_ss/i_0 of a small voltage without interfaces [1].
 
     Parameters
     ----------

@@ -495,6 +495,8 @@ def _kinetics(table: Table) -> Kinetics:
 
 
 def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> TransportSet:
+    if "composition" in table:
+        raise table.error("composition", "belongs to a set of n species, which check, plan, run and plot take")
     table.only("transport", "change", "salt", "solvent_motion", "extrapolate")
     transport = _transport(table, cell.temperature)
     inputs[table.string("transport")] = text_hash(transport.text)
