@@ -294,7 +294,7 @@ TEXT: dict[tuple[str, str], Callable[[Block, Path], object] | str] = {
     (
         "docs/compare.md",
         "cellsim compare CASE DATA... [-o DIR] [--also CASE] [--leave-out X] [--window FROM TO] "
-        "[--profile-at T] [--refit NAME]",
+        "[--profile-at T] [--bands N] [--refit NAME]",
     ): _synopsis,
     (
         "docs/architecture.md",
