@@ -139,10 +139,7 @@ def run(
     directory = check_writable(output or Path("runs") / case.stem)
     try:
         with progress_bar(case.stem) as progress:
-            if isinstance(read, mixture.MixtureCase):
-                solution: Any = mixture.predict(read, solver=solver, progress=progress)
-            else:
-                solution = predict(read, solver=solver, progress=progress)
+            solution = predict(read, solver=solver, progress=progress)
     except (KeyboardInterrupt, SystemError) as error:
         if not interrupted(error):
             raise

@@ -347,3 +347,19 @@ def ramp(
 def rest(duration: float, stop: StopConditions | None = None) -> Step:
     """No current for `duration` [s]."""
     return Step("current", np.zeros(1), duration, stop=stop or StopConditions(), label="rest")
+
+
+def lasting(seconds: float) -> str:
+    """A time in the largest unit of which it is three or more; "never" where it is not finite.
+
+    Examples
+    --------
+    >>> lasting(120.0), lasting(3 * 3600.0), lasting(np.inf)
+    ('120 s', '3 h', 'never')
+    """
+    if not np.isfinite(seconds):
+        return "never"
+    for size, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 3 * size:
+            return f"{seconds / size:.4g} {name}"
+    return f"{seconds:.4g} s"

@@ -9,7 +9,8 @@ import numpy as np
 
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import CONCENTRATION
-from cellsim.electrolyte.mixture_set import MixtureSet, is_mixture, parse_mixture
+from cellsim.electrolyte.mixture_file import is_mixture, parse_mixture
+from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.properties import PRODUCT, PROPERTIES
 from cellsim.electrolyte.set_file import SetFile, list_sets, read_set
 from cellsim.electrolyte.transport import TransportSet

@@ -6,7 +6,7 @@ that no cell can be run with are counted, never passed over in silence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -261,21 +261,20 @@ def bands(
     ConvergenceError
         Fewer than half the draws could be run.
     """
-    space = Space(model.parameters)
-    members = []
-    for u in draws:
-        try:
-            transport = model.at(space.values(u), cell.temperature)
-        except InputError:  # counted as failed below, like a run that does not end
-            continue
-        members.append(Member(cell, transport, protocol, c0, times, solver, options or Options(rtol=1e-5)))
-
-    runs = simulate_many(members, keep=partial(_kept, times, positions), workers=workers, progress=progress)
-    good = [o.value for o in runs if o.succeeded and o.value is not None]
-    failed = len(draws) - len(good)
-    if len(good) < max(2, len(draws) // 2):
-        why = next((o.error for o in runs if o.error), "they end early")
-        raise ConvergenceError(f"{failed} of {len(draws)} draws of the set could not be run to the end: {why}")
+    keep = partial(_kept, times, positions)
+    good, failed = _runs(
+        model,
+        draws,
+        cell,
+        protocol,
+        c0,
+        times,
+        keep,
+        solver=solver,
+        options=options,
+        workers=workers,
+        progress=progress,
+    )
     names: list[Any] = ["i", "V", "c", *((species, frame) for species in SPECIES for frame in FRAMES)]
     found: dict[Any, Array] = {}
     whole: dict[Any, Array] = {}
@@ -285,6 +284,44 @@ def bands(
         whole[name] = everywhere(values)
     i, V, c = (found.pop(name) for name in ("i", "V", "c"))
     return Bands(times, positions, tuple(quantiles), i, V, c, found, whole, len(good), failed)
+
+
+def _runs(
+    model: SetModel,
+    draws: Array,
+    cell: Cell,
+    protocol: Protocol,
+    c0: float | InitialProfile,
+    times: Array,
+    keep: Callable[[Solution], list[Array] | None],
+    *,
+    solver: str,
+    options: Options | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> tuple[list[list[Array]], int]:
+    """What `keep` makes of the run of each draw that comes to its end, and how many do not.
+
+    Raises
+    ------
+    ConvergenceError
+        Fewer than half the draws could be run.
+    """
+    space = Space(model.parameters)
+    members = []
+    for u in draws:
+        try:
+            transport = model.at(space.values(u), cell.temperature)
+        except InputError:  # counted as failed below, like a run that does not end
+            continue
+        members.append(Member(cell, transport, protocol, c0, times, solver, options or Options(rtol=1e-5)))
+    runs = simulate_many(members, keep=keep, workers=workers, progress=progress)
+    good = [o.value for o in runs if o.succeeded and o.value is not None]
+    failed = len(draws) - len(good)
+    if len(good) < max(2, len(draws) // 2):
+        why = next((o.error for o in runs if o.error), "they end early")
+        raise ConvergenceError(f"{failed} of {len(draws)} draws of the set could not be run to the end: {why}")
+    return good, failed
 
 
 def _kept(times: Array, positions: Array, s: Solution) -> list[Array] | None:
@@ -333,7 +370,7 @@ def everywhere(values: Array, level: float = LEVEL) -> Array:
 def bands_of_case(
     case: Case, draws: int, *, seed: int = 0, workers: int = 1, progress: Progress | None = None
 ) -> Bands:
-    """Bands on i(t), c(x, t), v-(x, t) by draws of the set's own covariance.
+    """Bands on i(t), V(t), c(x, t) and the velocities by draws of the set's own covariance.
 
     Parameters
     ----------
@@ -357,10 +394,7 @@ def bands_of_case(
     InputError
         A set without a covariance.
     """
-    model, mean, covariance = own_numbers(
-        parse_set(case.transport.text, case.transport.name), case.transport.solvent_motion
-    )
-    points = normal_draws(Space(model.parameters), mean, covariance, draws, seed)
+    model, points = _own_draws(case, draws, seed)
     end = case.protocol.duration
     times = np.union1d(np.geomspace(1e-3 * end, end, TIMES // 2), np.linspace(0, end, TIMES // 2))
     positions = np.linspace(0, case.cell.thickness, POSITIONS)
@@ -376,6 +410,19 @@ def bands_of_case(
         workers=workers,
         progress=progress,
     )
+
+
+def _own_draws(case: Case, count: int, seed: int) -> tuple[SetModel, Array]:
+    """The set of a case as a model of the numbers its [covariance] names, and draws of them.
+
+    Raises
+    ------
+    InputError
+        A set without a covariance.
+    """
+    transport = case.transport
+    model, mean, covariance = own_numbers(parse_set(transport.text, transport.name), transport.solvent_motion)
+    return model, normal_draws(Space(model.parameters), mean, covariance, count, seed)
 
 
 def solver_of(case: Case) -> str:
@@ -469,26 +516,23 @@ def with_set_error(
     ConvergenceError
         Fewer than half the draws could be run.
     """
-    model, mean, covariance = own_numbers(
-        parse_set(case.transport.text, case.transport.name), case.transport.solvent_motion
-    )
-    space = Space(model.parameters)
+    model, drawn = _own_draws(case, draws, seed)
     measured = [item.measurement for item in items]
     times = np.unique(np.concatenate([[0.0], *(m.look.times(ROLES) for m in measured)]))
     times = times[(times >= 0) & (times <= case.protocol.duration)]
-    members, sets = [], []
-    for u in normal_draws(space, mean, covariance, draws, seed):
-        try:
-            sets.append(model.at(space.values(u), case.cell.temperature))
-        except InputError:
-            continue
-        options = Options(rtol=1e-5)
-        members.append(Member(case.cell, sets[-1], case.protocol, case.start, times, solver_of(case), options))
-    runs = simulate_many(members, keep=partial(_seen, measured, case.transport), workers=workers, progress=progress)
-    good = [o.value for o in runs if o.succeeded and o.value is not None]
-    if len(good) < max(2, draws // 2):
-        why = next((o.error for o in runs if o.error), "they end early")
-        raise ConvergenceError(f"{draws - len(good)} of {draws} draws of the set could not be run to the end: {why}")
+    keep, solver = partial(_seen, measured, case.transport), solver_of(case)
+    good, failed = _runs(
+        model,
+        drawn,
+        case.cell,
+        case.protocol,
+        case.start,
+        times,
+        keep,
+        solver=solver,
+        workers=workers,
+        progress=progress,
+    )
     columns: list[tuple[float, float, float]] = []
     for k, item in enumerate(items):
         seen = np.array([run[k] for run in good])
@@ -503,7 +547,7 @@ def with_set_error(
         columns.append((chi2 / r.size, float(r @ r) / r.size, float(np.sqrt(np.mean(np.sum(A**2, axis=0))))))
     chi2s, plain, share = zip(*columns, strict=True)
     labels, points = tuple(m.label for m in measured), tuple(item.count for item in items)
-    return WithSetError(labels, points, chi2s, plain, share, len(good), draws - len(good))
+    return WithSetError(labels, points, chi2s, plain, share, len(good), failed)
 
 
 def _seen(measured: Sequence[Measurement], transport: TransportSet, s: Solution) -> list[Array] | None:

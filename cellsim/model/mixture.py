@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from cellsim.base import Array, F, R
 from cellsim.cell.geometry import Cell
-from cellsim.cell.protocol import Protocol
+from cellsim.cell.protocol import Protocol, lasting
 from cellsim.electrolyte.mixture_set import Coefficients, MixtureSet
 
 
@@ -237,7 +237,7 @@ def plan(cell: Cell, transport: MixtureSet, protocol: Protocol, r0: ArrayLike) -
     lines.append(f"  relaxation between blocking walls       {len(D)} mode{'s' * (len(D) > 1)}:")
     for rate, D_mode, mode in zip(rates, D, modes.T, strict=True):
         mix = ", ".join(f"{part:+.2g} {name}" for name, part in zip(names, mode, strict=True) if abs(part) > 1e-6)
-        lines.append(f"    {_duration(1 / rate):<12} D = {D_mode:.4g} m^2/s   of r: {mix}")
+        lines.append(f"    {lasting(1 / rate):<12} D = {D_mode:.4g} m^2/s   of r: {mix}")
     if Ne > 0:
         lines.append("  share in the steady voltage that is not ohmic, of a small signal:")
         for k, (name, share) in enumerate(zip(names, shares, strict=True)):
@@ -255,7 +255,7 @@ def plan(cell: Cell, transport: MixtureSet, protocol: Protocol, r0: ArrayLike) -
             text += f"{peak * (bulk * (1 + Ne) + interfaces):.4g} V"
         else:
             text = "rest"
-        lines.append(f"step {number}: {text}, for {_duration(step.duration)}")
+        lines.append(f"step {number}: {text}, for {lasting(step.duration)}")
     if any(e.kinetics is not None for e in (cell.positive, cell.negative)):
         lines.append("kinetics enter by their small-signal resistance")
     return lines
@@ -271,10 +271,3 @@ def _in_words(transport: MixtureSet, shares: Array) -> str:
         return f"that {names} is dragged along hardly shows in the voltage"
     verb = "adds" if share > 0 else "takes"
     return f"the gradient of {names} {verb} {100 * abs(share):.3g} % of it; a binary set would count that to the salt"
-
-
-def _duration(seconds: float) -> str:
-    for size, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= 3 * size:
-            return f"{seconds / size:.4g} {name}"
-    return f"{seconds:.4g} s"

@@ -10,7 +10,7 @@ import numpy as np
 
 from cellsim.base import ConvergenceError, InputError, RangeError
 from cellsim.cell.geometry import Cell, InitialProfile, average_of
-from cellsim.cell.protocol import LISTED, Protocol, Step, numbered
+from cellsim.cell.protocol import LISTED, Protocol, Step, lasting, numbered
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import closed_forms as analytic
 from cellsim.model import equations
@@ -246,7 +246,7 @@ class Plan:
             alike.setdefault(kind, []).append(number)
         for numbers in alike.values():
             step = self.steps[numbers[0] - 1]
-            text += ["", f"{numbered(numbers)}: {step.label}, {step.course} for {_duration(step.duration)}"]
+            text += ["", f"{numbered(numbers)}: {step.label}, {step.course} for {lasting(step.duration)}"]
             text += [_line(*row) for row in step_table(step)]
             text.append(f"  {step.outcome}")
         if len(self.steps) > 1 or self.start is not None:
@@ -590,7 +590,7 @@ def _line(what: str, value: float, unit: str, remark: str) -> str:
     if np.isnan(value):
         number = "none"
     elif unit == "s":
-        number = _duration(value)
+        number = lasting(value)
     elif unit == "m/s":
         number = f"{value * 1e10:.4g} angstrom/s"
     elif unit == "m":
@@ -600,12 +600,3 @@ def _line(what: str, value: float, unit: str, remark: str) -> str:
     else:
         number = f"{value:.4g} {unit}".removesuffix(" 1") if np.isfinite(value) else "unlimited"
     return f"  {what:<39} {number:<19} {remark}".rstrip()
-
-
-def _duration(seconds: float) -> str:
-    if not np.isfinite(seconds):
-        return "never"
-    for size, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= 3 * size:
-            return f"{seconds / size:.4g} {name}"
-    return f"{seconds:.4g} s"

@@ -99,6 +99,11 @@ class View:
         return [data for data in self.measured if data.kind == kind]
 
 
+def time_scale(longest: float) -> tuple[float, str]:
+    """Seconds in the unit of a time axis that reaches to `longest` [s], and its name."""
+    return (1.0, "s") if longest < 300 else (60.0, "min") if longest <= 50 * 3600 else (3600.0, "h")
+
+
 def make_view(solution: Solution, case: Case | MixtureCase | None = None) -> View:
     """Decide what the figures of a run show.
 
@@ -115,7 +120,7 @@ def make_view(solution: Solution, case: Case | MixtureCase | None = None) -> Vie
     """
     attributes = solution.attributes
     end = float(solution["time"][-1])
-    scale, unit = (1.0, "s") if end < 300 else (60.0, "min") if end <= 50 * 3600 else (3600.0, "h")
+    scale, unit = time_scale(end)
     thickness = float(solution["thickness"][0])
     view = View(
         solution,

@@ -29,7 +29,6 @@ from cellsim.model.steady import limiting_current
 from cellsim.run.case import Case, load_case
 from cellsim.run.figures import FIGURES, small_signal_limit, write_figures
 from cellsim.run.simulation import output_times, simulate
-from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 
 if TYPE_CHECKING:
@@ -65,12 +64,14 @@ class Kept:
 # ---- running ------------------------------------------------------------------------------------------------------
 
 
-def predict(case: Case, *, solver: str | None = None, progress: Callable[[float], None] | None = None) -> Solution:
+def predict(
+    case: Case | MixtureCase, *, solver: str | None = None, progress: Callable[[float], None] | None = None
+) -> Solution:
     """Run a case.
 
     Parameters
     ----------
-    case : Case
+    case : Case or MixtureCase
         What to run.
     solver : str, optional
         Instead of the solver the case names.
@@ -94,7 +95,7 @@ def predict(case: Case, *, solver: str | None = None, progress: Callable[[float]
         c0=case.start,
         times=wanted_times(case),
         solver=solver or case.solver.name,
-        options=Options(cells=case.solver.cells, rtol=case.solver.rtol, c_min=case.solver.c_min),
+        options=case.solver.options,
         attributes={"title": case.title, "case_toml": case.text, "inputs": json.dumps(dict(case.inputs))},
         progress=progress,
     )

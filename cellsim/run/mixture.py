@@ -18,7 +18,8 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
-from cellsim.electrolyte.mixture_set import MixtureSet, load_electrolyte
+from cellsim.electrolyte.mixture_file import load_electrolyte
+from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.files.folder import text_hash
 from cellsim.files.schema import Table, read_json_table, read_toml
 from cellsim.model import mixture
@@ -26,19 +27,17 @@ from cellsim.run.case import (
     Case,
     Output,
     SolverChoice,
+    case_of,
     changed,
     electrode_lines,
     read_cell,
     read_output,
-    read_protocol,
     read_solver,
-    step_lines,
 )
-from cellsim.run.case import read_case as read_binary
 from cellsim.run.figures import View, make_view, position_axis, time_text
-from cellsim.run.folder import CASE, SUMMARY, read_solution, wanted_times, write_report
-from cellsim.run.simulation import choose_solver, simulate
-from cellsim.solvers.march import Options
+from cellsim.run.folder import CASE, SUMMARY, read_solution, write_report
+from cellsim.run.simulation import choose_solver
+from cellsim.run.steps import read_protocol, step_lines
 from cellsim.solvers.solution import MixtureSolution, Solution
 
 if TYPE_CHECKING:
@@ -79,6 +78,11 @@ class MixtureCase:
     inputs: Mapping[str, str] = field(default_factory=dict)
     measured: tuple[Measurement, ...] = ()
 
+    @property
+    def start(self) -> Array:
+        """What :func:`cellsim.simulate` takes as `c0`."""
+        return self.r0
+
 
 def read_case(
     path: str | Path, *, folder: str | Path | None = None, changes: Mapping[str, Any] | None = None
@@ -111,7 +115,7 @@ def read_case(
     name = table.get("transport") if isinstance(table, dict) else None
     chosen = top.file.parent / str(name)
     if not (isinstance(name, str) and chosen.is_file() and "species" in read_toml(chosen)):
-        return read_binary(top)
+        return case_of(top)
     top.only("title", "cell", "electrolyte", "electrodes", "step", "output", "solver")
     inputs = {top.file.name: text_hash(top.text)}
     cell = read_cell(top, inputs)
@@ -167,23 +171,6 @@ def describe(case: MixtureCase) -> list[str]:
         f"solver        {choose_solver(case.solver.name, transport)}, {case.solver.cells} cells, "
         f"rtol {case.solver.rtol:g}",
     ]
-
-
-def predict(
-    case: MixtureCase, *, solver: str | None = None, progress: Callable[[float], None] | None = None
-) -> MixtureSolution:
-    """Run a case of n components; arguments and errors as :func:`cellsim.run.folder.predict`."""
-    return simulate(
-        case.cell,
-        case.transport,
-        case.protocol,
-        c0=case.r0,
-        times=wanted_times(case),
-        solver=solver or case.solver.name,
-        options=Options(cells=case.solver.cells, rtol=case.solver.rtol, c_min=case.solver.c_min),
-        attributes={"title": case.title, "case_toml": case.text, "inputs": json.dumps(dict(case.inputs))},
-        progress=progress,
-    )
 
 
 def summarise(case: MixtureCase, solution: Solution) -> dict[str, Any]:

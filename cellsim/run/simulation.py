@@ -68,6 +68,19 @@ def simulate(
     attributes: Mapping[str, Any] | None = ...,
     progress: Callable[[float], None] | None = ...,
 ) -> Solution: ...
+@overload
+def simulate(
+    cell: Cell,
+    transport: TransportSet | MixtureSet,
+    protocol: Protocol,
+    *,
+    c0: Any,
+    times: ArrayLike | None = ...,
+    solver: str = ...,
+    options: Options | None = ...,
+    attributes: Mapping[str, Any] | None = ...,
+    progress: Callable[[float], None] | None = ...,
+) -> Solution: ...
 def simulate(
     cell: Cell,
     transport: TransportSet | MixtureSet,

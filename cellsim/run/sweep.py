@@ -21,10 +21,10 @@ from cellsim.drawing import figstyle
 from cellsim.files.folder import result_folder, text_hash, write_netcdf, write_rows
 from cellsim.files.schema import Table, assignment, read_toml, toml_value
 from cellsim.model.steady import LimitingCurrent, limiting_current
-from cellsim.run.case import Case, changed, read_case
+from cellsim.run.case import Case, case_of, changed
 from cellsim.run.ensemble import Member, simulate_many
+from cellsim.run.figures import time_scale
 from cellsim.run.simulation import output_times
-from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 
 if TYPE_CHECKING:
@@ -52,11 +52,13 @@ QUANTITIES = {
     "c_max": ("mol/m^3", "largest salt concentration of the run"),
     "charge": ("C/m^2", "charge passed per area"),
     "time_end": ("s", "end of the run"),
-    "time_to_1_percent": ("s", "time in the last step after which its current, or an imposed current's voltage, stays "
-                          "within 1 % of the end"),
+    "time_to_1_percent": (
+        "s",
+        "time in the last step after which its current, or an imposed current's voltage, stays within 1 % of the end",
+    ),
     "time_to_depletion": ("s", "time at which a face ran empty, where one did"),
     "salt_drift": ("1", "relative change of the salt inventory"),
-}  # fmt: skip
+}
 """What is kept of every run: name -> unit and meaning."""
 
 
@@ -370,7 +372,7 @@ def run_sweep(
     cases: list[Case | InputError] = []
     for point in points:
         try:
-            cases.append(read_case(changed(sweep.top, point)))
+            cases.append(case_of(changed(sweep.top, point)))
         except InputError as error:
             cases.append(error)
     made = [k for k, case in enumerate(cases) if isinstance(case, Case)]
@@ -410,9 +412,10 @@ def run_sweep(
 
 
 def _member(case: Case, label: str) -> Member:
-    options = Options(cells=case.solver.cells, rtol=case.solver.rtol, c_min=case.solver.c_min)
     times = output_times(case.protocol)
-    return Member(case.cell, case.transport, case.protocol, case.start, times, case.solver.name, options, label)
+    return Member(
+        case.cell, case.transport, case.protocol, case.start, times, case.solver.name, case.solver.options, label
+    )
 
 
 def kept(solution: Solution) -> dict[str, Any]:
@@ -630,19 +633,14 @@ def _panels(result: SweepResult) -> list[tuple[Array, str]]:
     name, words = "time_to_1_percent", "$t$ to within 1 %"
     if np.sum(np.isfinite(empty)) > 0.5 * empty.size:
         name, words = "time_to_depletion", "$t$ to depletion"
-    factor, unit = _time_unit(float(np.nanmax(values[name])) if np.any(np.isfinite(values[name])) else 1.0)
+    scale, unit = time_scale(float(np.nanmax(values[name])) if np.any(np.isfinite(values[name])) else 1.0)
     held = result.drive == "voltage"
     return [
         (values["i_end" if held else "V_end"], figstyle.label(i if held else V, figstyle.CURRENT if held else "V")),
         (result.limit(), figstyle.label("limiting $i$", figstyle.CURRENT)),
         (1e-3 * values["c_min"], figstyle.label("least $c$", figstyle.CONCENTRATION)),
-        (factor * values[name], figstyle.label(words, unit)),
+        (values[name] / scale, figstyle.label(words, unit)),
     ]
-
-
-def _time_unit(longest: float) -> tuple[float, str]:
-    """Factor and unit of a time axis that reaches to `longest` [s]."""
-    return (1.0, "s") if longest < 600 else (1 / 60, "min") if longest < 60_000 else (1 / 3600, "h")
 
 
 def draw_curves(result: SweepResult, path: str | Path) -> Path:
@@ -662,7 +660,7 @@ def draw_curves(result: SweepResult, path: str | Path) -> Path:
     points, curves = result.sweep.points(), result.curves
     runs = [k for k in range(len(points)) if np.any(np.isfinite(curves[k]))]
     colours = dict(zip(runs, figstyle.shades(len(runs)), strict=True)) if runs else {}
-    factor, unit = _time_unit(max((float(np.nanmax(curves[k, 0])) for k in runs), default=1.0))
+    scale, unit = time_scale(max((float(np.nanmax(curves[k, 0])) for k in runs), default=1.0))
     row, name, of = (1, "$i$", figstyle.CURRENT) if result.drive == "voltage" else (2, "$V$", "V")
     empty = result.values["time_to_depletion"]
     sand = result.drive == "current" and np.sum(np.isfinite(empty)) > 1
@@ -670,17 +668,17 @@ def draw_curves(result: SweepResult, path: str | Path) -> Path:
     with figstyle.drawing(path, 1, 2 if sand else 1, title=result.title, **size) as (figure, axes):
         for k in runs:
             label = ", ".join(_words(value) for value in points[k].values())
-            axes[0].plot(factor * curves[k, 0], curves[k, row], color=colours[k], label=label)
+            axes[0].plot(curves[k, 0] / scale, curves[k, row], color=colours[k], label=label)
         axes[0].set_xlabel(figstyle.label("$t$", unit))
         axes[0].set_ylabel(figstyle.label(name, of))
         if 1 < len(runs) <= 2 * CURVES:
             keys = ", ".join(axis.key for axis in result.sweep.axes)
             figure.legend(title=keys, loc="outside right upper")
         if sand:
-            factor, unit = _time_unit(float(np.nanmax(empty)))
+            scale, unit = time_scale(float(np.nanmax(empty)))
             inverse = 1 / result.values["i_0"] ** 2
             for k in runs:
-                axes[1].plot(inverse[k], factor * empty[k], "o", color=colours[k])
+                axes[1].plot(inverse[k], empty[k] / scale, "o", color=colours[k])
             axes[1].set_xlim(left=0)
             axes[1].set_ylim(bottom=0)
             axes[1].set_xlabel(figstyle.label("$i^{-2}$", "m$^4$ A$^{-2}$"))

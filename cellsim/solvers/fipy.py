@@ -33,7 +33,7 @@ from cellsim.solvers.grid import (
     pair_means,
     wall_values,
 )
-from cellsim.solvers.march import SMALLEST_CHANGE, CellState, Options, S, assemble, expected_change, march, salt_limits
+from cellsim.solvers.march import SMALLEST_CHANGE, CellState, Options, S, expected_change, solved
 from cellsim.solvers.solution import SolverRun
 
 Source = Callable[[float], Array]
@@ -622,12 +622,5 @@ def solve(
     progress: Callable[[float], None] | None = None,
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
-    run = march(
-        FipyStepper(cell, transport, c0, options),
-        protocol,
-        salt_limits(transport, average_of(c0), options),
-        times,
-        options,
-        progress,
-    )
-    return assemble(run, cell, transport, options.rtol)
+    stepper = FipyStepper(cell, transport, c0, options)
+    return solved(stepper, cell, transport, protocol, times, average_of(c0), options, progress)

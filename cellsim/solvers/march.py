@@ -639,6 +639,21 @@ def spatial_doubt(c: Array, transport: TransportSet) -> float:
     return float(np.max(miss[moved] / total[moved], initial=0.0))
 
 
+def solved(
+    stepper: Stepper[CellState],
+    cell: Cell,
+    transport: TransportSet,
+    protocol: Protocol,
+    times: Array,
+    c0: float,
+    options: Options,
+    progress: Callable[[float], None] | None = None,
+) -> SolverRun:
+    """A protocol on the cell of a binary salt by any stepper; `c0` is the average concentration [mol/m^3]."""
+    run = march(stepper, protocol, salt_limits(transport, c0, options), times, options, progress)
+    return assemble(run, cell, transport, options.rtol)
+
+
 def assemble(run: Run[CellState], cell: Cell, transport: TransportSet, rtol: float) -> SolverRun:
     """What a march found, every derived quantity with it.
 

@@ -27,7 +27,7 @@ from cellsim.solvers.grid import (
     pair_means,
     wall_values,
 )
-from cellsim.solvers.march import CellState, Options, assemble, march, salt_limits
+from cellsim.solvers.march import CellState, Options, solved
 from cellsim.solvers.solution import SolverRun
 
 
@@ -311,12 +311,5 @@ def solve(
     progress: Callable[[float], None] | None = None,
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
-    run = march(
-        MaterialStepper(cell, transport, c0, options),
-        protocol,
-        salt_limits(transport, average_of(c0), options),
-        times,
-        options,
-        progress,
-    )
-    return assemble(run, cell, transport, options.rtol)
+    stepper = MaterialStepper(cell, transport, c0, options)
+    return solved(stepper, cell, transport, protocol, times, average_of(c0), options, progress)

@@ -7,7 +7,8 @@ import pytest
 
 from cellsim.base import F, InputError, R
 from cellsim.electrolyte import relations
-from cellsim.electrolyte.mixture_set import MixtureSet, load_electrolyte, parse_mixture
+from cellsim.electrolyte.mixture_file import load_electrolyte, parse_mixture
+from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.set_file import list_sets, load_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import parse_toml
