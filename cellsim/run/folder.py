@@ -29,7 +29,7 @@ from cellsim.model.steady import limiting_current
 from cellsim.run.case import Case, load_case
 from cellsim.run.figures import FIGURES, small_signal_limit, write_figures
 from cellsim.run.simulation import output_times, simulate
-from cellsim.solvers.solution import Solution
+from cellsim.solvers.solution import MixtureSolution, Solution
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -324,6 +324,8 @@ def read_run(directory: str | Path, case_path: str | Path | None = None) -> tupl
     """
     directory = Path(directory)
     solution = read_solution(directory)
+    if isinstance(solution, MixtureSolution):
+        raise InputError(f"{directory}: holds a run of n components, which only plot and export take")
     if case_path is None:
         try:
             case_path = read_json_table(directory / SUMMARY, what="the summary of a run").string("case")

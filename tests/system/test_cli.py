@@ -239,7 +239,12 @@ def test_a_cell_of_n_components_goes_through_the_same_commands(here: Path, case:
     assert summary["status"] == "done" and summary["salt_drift"] < 1e-12
     assert cellsim("plot", "out").exit_code == 0
     assert (here / "out" / REPORT).is_file()
-    for command in (["compare", file, "x.csv"], ["sweep", file, "--over", "thickness=1, 2 mm"], ["fit", file]):
+    for command in (
+        ["compare", file, "x.csv"],
+        ["compare", "out"],
+        ["sweep", file, "--over", "thickness=1, 2 mm"],
+        ["fit", file],
+    ):
         refused = cellsim(*command)
         assert refused.exit_code == 2 and refused.stderr.count("\n") == 1, refused.output
 
