@@ -34,7 +34,7 @@ from cellsim.instruments.potentiostat import (
 from cellsim.instruments.tables import Column, DataTable, agreed_unit, axes, grid, is_error, parse_number, read_table
 from cellsim.solvers.solution import Solution
 
-KINDS = ("current", "voltage", "profile", "velocity", "xam", "mri")
+KINDS = ("current", "voltage", "profile", "velocity", "xam", "mri", "xpcs")
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,10 @@ def read_measurements(path: str | Path, setup: Setup) -> tuple[Measurement, ...]
     ending = path.suffix.lower()
     if ending == ".toml":
         return read_sheet(read_toml(path), setup)
+    if ending == ".nc":
+        from cellsim.instruments.xpcs.likelihood import read_speeds
+
+        return (read_speeds(path).measurement(origin=setup.origin),)
     if ending in ENDINGS:
         return recorded(read_potentiostat(path), setup)
     if ending in (".npz", ".spec"):
@@ -261,6 +265,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "mri": ("positive", "normalise", "profiles", "margin"),
 }
+_XPCS = ("label", "time_offset", "position_error", "beam_width")
 
 
 def read_sheet(sheet: Table, setup: Setup) -> tuple[Measurement, ...]:
@@ -282,7 +287,9 @@ def read_sheet(sheet: Table, setup: Setup) -> tuple[Measurement, ...]:
     InputError
         Anything unknown, missing or out of bounds in it or in the file it names.
     """
-    kind = sheet.choice("kind", KINDS)
+    kind = "xpcs" if "series" in sheet and "kind" not in sheet else sheet.choice("kind", KINDS)
+    if kind == "xpcs":
+        return (_correlations(sheet, setup),)
     sheet.only(*_COMMON, *_KEYS[kind])
     readers: Mapping[str, Callable[[Table, str, Setup], Measurement]] = {
         "current": _series,
@@ -455,6 +462,26 @@ def _xam(sheet: Table, label: str, setup: Setup) -> Measurement:
         inside=(margin, setup.cell.thickness - margin),
     )
     return data.measurement(setup.c0, beam_width=beam)
+
+
+def _correlations(sheet: Table, setup: Setup) -> Measurement:
+    """Correlation functions: a list of series, in the sheet itself or named by it, or the result of `cellsim xpcs`."""
+    from cellsim.instruments.xpcs.likelihood import read_speeds
+    from cellsim.instruments.xpcs.series import list_of, read_list, speeds_of
+
+    if "file" in sheet:
+        sheet.only("kind", "file", *_XPCS)
+        path = sheet.path("file")
+        speeds = read_speeds(path) if path.suffix.lower() == ".nc" else speeds_of(read_list([path]))
+    else:
+        speeds = speeds_of(list_of(sheet, *_XPCS))
+    with sheet.located():
+        return replace(speeds, label=sheet.string("label", speeds.label)).measurement(
+            origin=setup.origin,
+            time_offset=_offset(sheet),
+            beam_width=sheet.quantity("beam_width", "m", 0.0, least=0),
+            position_error=sheet.quantity("position_error", "m", 0.0, least=0),
+        )
 
 
 def _needs_uniform(sheet: Table, setup: Setup) -> None:

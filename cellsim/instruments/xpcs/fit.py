@@ -34,6 +34,7 @@ from cellsim.instruments.xpcs.engine import (
     score_scatter,
     variances,
 )
+from cellsim.instruments.xpcs.likelihood import SpeedLikelihood, speed_likelihood
 from cellsim.instruments.xpcs.search import (
     FringeChoice,
     Profile,
@@ -124,6 +125,8 @@ class VelocityFit:
         Highest velocity searched and the number of independent fringes up to it [m/s], [1].
     warnings : tuple of str
         One sentence each.
+    likelihood : SpeedLikelihood, optional
+        The whole profile likelihood of the speed, where it was asked for and the curves limit the speed.
     """
 
     v: float
@@ -153,6 +156,7 @@ class VelocityFit:
     spread: float
     scanned: tuple[float, float]
     warnings: tuple[str, ...] = ()
+    likelihood: SpeedLikelihood | None = None
 
     @property
     def ambiguous(self) -> bool:
@@ -238,6 +242,7 @@ def fit_velocity(
     v_max: float | None = None,
     spread: float = 0.0,
     errors: Literal["given", "robust"] = "given",
+    likelihood: bool = False,
 ) -> VelocityFit:
     """All curves at once, |v| shared.
 
@@ -259,6 +264,8 @@ def fit_velocity(
     errors : {"given", "robust"}
         "given": the errors of the points are independent and right. "robust": scaled by the scatter between curves
         (errors of unknown size, or correlated along a curve; curves are taken as independent).
+    likelihood : bool
+        Also follow the profile likelihood of the speed to seven standard errors: what a fit of cells takes.
 
     Returns
     -------
@@ -276,11 +283,12 @@ def fit_velocity(
     levels = _levels(contrast, h, tau0, stretch, baseline)
     if errors not in ("given", "robust"):
         raise InputError(f"errors = {errors!r} must be given or robust")
-    fit = _joint_fit(data, levels, baseline is not None, v_max, spread, errors)
+    options = (levels, baseline is not None, v_max, spread, errors, likelihood)
+    fit = _joint_fit(data, *options)
     for _ in range(SECTOR_ROUNDS if data.sector else 0):  # how far a sector blurs the fringes follows from the speed
         if not fit.resolved:
             break
-        fit = _joint_fit(data, levels, baseline is not None, v_max, spread, errors, blur=fit.v)
+        fit = _joint_fit(data, *options, blur=fit.v)
     return fit
 
 
@@ -291,6 +299,7 @@ def _joint_fit(
     v_max: float | None,
     spread: float,
     errors: str,
+    likelihood: bool,
     blur: float = 0.0,
 ) -> VelocityFit:
     """The fit at one blur of the sectors, that of the speed `blur` [m/s]."""
@@ -330,6 +339,9 @@ def _joint_fit(
     tries = None if u <= choice.near else (fringes, rings)
     rest = _at_rest(least + problem.constant + drop, drop / factor, problem.points, tries)
     v = u * problem.scale
+    followed = None
+    if likelihood and np.isfinite(high):
+        followed = speed_likelihood(profile, result, factor, float(grid[1]), float(grid[-1]))
     bias = float(relative_bias(problem, theta, levels, free)[0]) if u > 0 else np.nan
     return VelocityFit(
         v=v,
@@ -354,6 +366,7 @@ def _joint_fit(
             *_wide_sectors(data, v, width * problem.scale),
             *_warnings(inflation, factor, bias, v, top),
         ),
+        likelihood=followed,
         **_of_curves(full, theta, levels, variance, factor),
     )
 

@@ -2,13 +2,16 @@
 
 A list (docs/xpcs.md) names the files; every series is fitted by :func:`.fit_velocity`. A speed that is not told from
 rest is written as 0 with a standard error of its upper limit over 1.96, so that nothing is lost and nothing is claimed.
+Beside it xpcs.nc keeps the profile likelihood of every speed, with which a comparison or a fit uses the correlation
+functions themselves (:mod:`.likelihood`); it may also name the list and have the series fitted on the spot.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +25,15 @@ from cellsim.files.schema import Table, read_toml
 from cellsim.instruments.xpcs.correlation import CorrelationSet
 from cellsim.instruments.xpcs.files import read_xpcs
 from cellsim.instruments.xpcs.fit import ANGSTROM, VelocityFit, fit_velocity
+from cellsim.instruments.xpcs.likelihood import Speeds, padded
 from cellsim.instruments.xpcs.window import master_curve
 from cellsim.workers import mapped
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
+
+logger = logging.getLogger(__name__)
 
 TO_SD = 1.96
 """95 % upper limit of half a normal distribution's two-sided interval over its standard deviation."""
@@ -85,7 +91,7 @@ class SeriesList:
 
     def fit(self, series: Series) -> VelocityFit:
         """One series read and fitted."""
-        return fit_velocity(self.read(series), **dict(self.options))
+        return fit_velocity(self.read(series), **dict(self.options), likelihood=True)
 
     def read(self, series: Series) -> CorrelationSet:
         """The curves of one series."""
@@ -123,8 +129,27 @@ def read_list(paths: Sequence[str | Path]) -> SeriesList:
         return SeriesList(files[0].stem, tuple(Series(file) for file in files))
     if len(files) > 1:
         raise InputError(f"{lists[0]}: a list stands alone; name the other files in it")
-    top = read_toml(lists[0])
-    top.only("title", "velocity_axis", "sector", "errors", "v_max", *_SHARED, "baseline", "series")
+    return list_of(read_toml(lists[0]))
+
+
+def list_of(top: Table, *others: str) -> SeriesList:
+    """A list that was read already.
+
+    Parameters
+    ----------
+    top : Table
+        The list.
+    *others : str
+        Keys that it may have beside its own.
+
+    Raises
+    ------
+    InputError
+        See :func:`read_list`.
+    """
+    top.only("kind", "title", "velocity_axis", "sector", "errors", "v_max", *_SHARED, "baseline", "series", *others)
+    if "kind" in top:
+        top.choice("kind", ("xpcs",))
     options: dict[str, Any] = {}
     for key in _SHARED:
         options[key] = top.choice(key, _LEVELS, "ring")
@@ -250,11 +275,25 @@ class SeriesResult:
             rows.append([*(f"{x:.7g}" for x in numbers), str(int(fit.resolved)), one.file.name])
         return rows
 
+    def speeds(self) -> Speeds:
+        """The velocities with their likelihoods, as data of a comparison or a fit."""
+        v, error = self.values()
+        places = np.array([(one.time, one.position) for one in self.asked.series])
+        found = tuple(None if fit is None else fit.likelihood for fit in self.fits)
+        warned = [
+            f"{one.file.name}: {' '.join(fit.warnings)}"
+            for one, fit in zip(self.asked.series, self.fits, strict=True)
+            if fit is not None and fit.warnings
+        ]
+        return Speeds(places[:, 0], places[:, 1], v, error, found, self.asked.title, tuple(warned))
+
     def dataset(self) -> xr.Dataset:
         """The velocities with units, a series along the dimension ``series``."""
         import xarray as xr
 
         v, error = self.values()
+        nodes, roots = padded(self.speeds().likelihoods)
+        table, root = ("series", "node"), {"units": "1", "long_name": "signed root of chi^2 over its minimum"}
         ends = np.array([(np.nan, np.nan) if fit is None else fit.interval for fit in self.fits])
         resolved = np.array([fit is not None and fit.resolved for fit in self.fits])
         of = {"units": "m/s"}
@@ -264,6 +303,8 @@ class SeriesResult:
                 "v_0_error": ("series", error, of | {"long_name": "standard error"}),
                 "v_0_low": ("series", ends[:, 0], of | {"long_name": "lower end of the 95 % interval"}),
                 "v_0_high": ("series", ends[:, 1], of | {"long_name": "upper end of the 95 % interval"}),
+                "likelihood_speed": (table, nodes, of | {"long_name": "speeds of the profile likelihood"}),
+                "likelihood_root": (table, roots, root),
                 "resolved": ("series", resolved.astype(np.int8), {"units": "1", "long_name": "told from rest"}),
                 "position": ("series", np.array([s.position for s in self.asked.series]), {"units": "m"}),
                 "time": ("series", np.array([s.time for s in self.asked.series]), {"units": "s"}),
@@ -433,6 +474,39 @@ def fit_list(asked: SeriesList, *, workers: int | None = 1, progress: Progress |
 
 def _fit(asked: SeriesList, series: Series) -> VelocityFit:
     return asked.fit(series)
+
+
+def speeds_of(asked: SeriesList) -> Speeds:
+    """The speeds of all series of a list with their likelihoods, fitted once as long as the files stay as they are.
+
+    Parameters
+    ----------
+    asked : SeriesList
+        What to fit.
+
+    Returns
+    -------
+    Speeds
+
+    Raises
+    ------
+    InputError
+        A series that cannot be read or fitted: data of a fit are used whole, or not at all.
+    """
+    for one in asked.series:
+        if not one.file.is_file():
+            raise InputError(f"{one.file}: no such file")
+    return _speeds_of(asked, tuple((one.file.stat().st_mtime_ns, one.file.stat().st_size) for one in asked.series))
+
+
+@lru_cache(maxsize=8)
+def _speeds_of(asked: SeriesList, state: tuple[tuple[int, int], ...]) -> Speeds:
+    """The same, kept while the files have the times and sizes of `state`: a comparison reads its data for each case."""
+    logger.info("%s: fitting the correlation functions of %d series, about a second each", asked.title, len(state))
+    result = fit_list(asked)
+    if result.failed:
+        raise InputError(f"{result.failed[0]}; mend it, or take the series out of the list")
+    return result.speeds()
 
 
 def write_series(result: SeriesResult, directory: str | Path) -> list[Path]:
