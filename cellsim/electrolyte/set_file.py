@@ -450,7 +450,9 @@ def _changed(top: Table, changes: Mapping[str, Any]) -> SetFile:
     values: dict[str, Any] = {}
     for key, value in changes.items():
         if key in PROPERTIES:
-            kept = {k: v for k, v in top.table(key).data.items() if k in ("source", *PROPERTIES[key].extra)}
+            # "gives" goes: whoever writes chi = 1.5 means chi, not (1 - t+0) chi, of which the set may hold a table
+            own = set(PROPERTIES[key].extra) - {"gives"}
+            kept = {k: v for k, v in top.table(key).data.items() if k in ("source", *own)}
             values[key] = {**kept, "value": value}
         elif re.split(r"[.\[]", key)[0] not in top.data:
             raise InputError(f"{top.file}: {key} is no key of this set{did_you_mean(key, top.data)}")

@@ -1,0 +1,238 @@
+"""Beam times with a hidden truth: current, raw g2 at five positions, raw transmission; do the intervals hold?
+
+    python benchmarks/joint_coverage.py --n 200 --jobs 2
+
+Beam time k has the random stream (seed, k), fixed before anything is run. Its truth is drawn (D, t+0, chi, R_int); its
+files are written as instruments would (a table of currents, photon counts of X-ray absorption, correlation functions
+at five positions and four times) and a fit's file names them, as a user would write it; what is fitted starts from
+other values. The correlation functions are averaged over the beam and over the series, velocity gradient and drift
+included, which the fit's look leaves out. SYNTHETIC throughout.
+
+Cell: 2.6 mm of PEO-LiTFSI, r = 0.1, 363.15 K, 0.3 V, volumes and conductivity of steinruck2020_rs, known.
+
+Resumable: every finished beam time is a line of the store; run the same command again to go on. Rules: exact two-sided
+binomial test of the coverage of every parameter by curvature and by the likelihood ratio at the truth, 1 % over all of
+them (Bonferroni). Pulls are given beside their mean and spread; the spread over what the fit states says the same as
+the scatter over the Cramer-Rao bound, which the fit states to first order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import partial
+from multiprocessing import Pool
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+from scipy.stats import chi2 as chi2_distribution
+
+from cellsim.base import to_si
+from cellsim.fit.estimate import estimate
+from cellsim.fit.likelihood_profile import delta_at
+from cellsim.fit.recipe import read_recipe
+from cellsim.instruments.attenuation import attenuation
+from cellsim.instruments.xam import Raster, counted, transmitted
+from cellsim.instruments.xpcs.correlation import CorrelationSet, add_noise, g2_of_solution, geometry
+from cellsim.instruments.xpcs.files import write_npz
+from cellsim.run.case import load_case
+from cellsim.run.simulation import simulate
+from cellsim.solvers.march import Options
+
+LEVEL, ALPHA = 0.95, 0.01
+RANGES = {"D": (0.7e-11, 1.4e-11), "t_plus": (0.0, 0.35), "chi": (1.1, 2.0), "R_int": (0.02, 0.08)}
+START = {"D": 1e-11, "t_plus": 0.2, "chi": 1.5, "R_int": 0.04}
+THICKNESS, LENGTH_OF_RUN = 2.6e-3, 40000.0
+CURRENT_AT = np.linspace(600.0, 39000.0, 40)
+CURRENT_ERROR, XAM_ERROR = 0.01, 0.02
+SCANS = np.array([-1200.0, -600.0, 2000.0, 6000.0, 15000.0, 38000.0])
+ENERGY, PATH, BEAM = "7.35 keV", "1 mm", 15e-6
+RASTER = np.arange(0.05e-3, THICKNESS, 0.05e-3)
+BEAMS = np.array([0.12, 0.32, 0.5, 0.68, 0.88]) * THICKNESS
+SERIES_AT, SERIES = np.array([3000.0, 8000.0, 16000.0, 36000.0]), 600.0
+DELAYS = np.geomspace(1.0, 300.0, 30)
+RINGS, AZIMUTHS = np.geomspace(0.004, 0.015, 5), np.deg2rad(5 + 30.0 * np.arange(6))
+G2_ERROR, CONTRAST, MOVING, TAU_0 = 0.01, 0.15, 0.3, 40.0
+
+CELL = """
+title = "SYNTHETIC beam time"
+
+[cell]
+thickness = "{thickness} mm"
+area = "1 cm^2"
+temperature = "363.15 K"
+
+[electrolyte]
+transport = "steinruck2020_rs"
+salt = {{ r = 0.1 }}
+extrapolate = "clamp"
+
+[electrolyte.change]
+D = "{D} m^2/s"
+t_plus = "{t_plus}"
+chi = "{chi}"
+
+[electrodes.positive]
+resistance = "{half} ohm m^2"
+
+[electrodes.negative]
+resistance = "{half} ohm m^2"
+
+[[step]]
+hold = "voltage"
+value = "0.3 V"
+duration = "{duration} s"
+"""
+FIT = """
+title = "SYNTHETIC beam time"
+
+[[experiment]]
+case = "cell.toml"
+data = [{ file = "current.csv", error = "1 %" }, "xam.toml", "xpcs.toml"]
+
+[fit.D]
+form = "constant"
+
+[fit.t_plus]
+form = "constant"
+
+[fit.chi]
+form = "constant"
+
+[nuisance.R_int]
+start = "0.04 ohm m^2"
+"""
+
+
+def case_text(values: dict[str, float]) -> str:
+    """A case of the cell with these properties."""
+    return CELL.format(
+        thickness=1e3 * THICKNESS, duration=LENGTH_OF_RUN, half=0.5 * values["R_int"],
+        D=values["D"], t_plus=values["t_plus"], chi=values["chi"],
+    )  # fmt: skip
+
+
+def make(k: int, seed: int, folder: Path) -> dict[str, float]:
+    """Write the files of beam time k; returns its truth."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, k]))
+    truth = {name: float(rng.uniform(*ends)) for name, ends in RANGES.items()}
+    hidden = folder / "truth.toml"
+    hidden.write_text(case_text(truth))
+    case = load_case(hidden)
+    hidden.unlink()
+    (folder / "cell.toml").write_text(case_text(START))
+    (folder / "fit.toml").write_text(FIT)
+    times = np.unique(np.concatenate([np.linspace(0.0, LENGTH_OF_RUN, 401), CURRENT_AT]))
+    run = simulate(
+        *(case.cell, case.transport, case.protocol),
+        c0=case.c0, times=times, solver="compiled", options=Options(rtol=1e-6, cells=320),
+    )  # fmt: skip
+    i = np.interp(CURRENT_AT, run["time"], run["i"]) * (1 + CURRENT_ERROR * rng.standard_normal(CURRENT_AT.size))
+    rows = [f"{t:.6g},{0.1 * x:.8g}" for t, x in zip(CURRENT_AT, i, strict=True)]
+    (folder / "current.csv").write_text("time (s),j (mA/cm^2)\n" + "\n".join(rows) + "\n")
+    light, path = attenuation(to_si(ENERGY, "J"), salt="LiTFSI", solvent="EO"), to_si(PATH, "m")
+    slope = float(light.depth_slope(case.transport, case.c0, path))
+    photons = 1.5 / (XAM_ERROR * case.c0 * slope) ** 2 * float(np.exp(light.optical_depth(case.transport, case.c0, path)))
+    seen = counted(transmitted(run, case.transport, light, Raster(RASTER, path, BEAM, photons), SCANS), rng)
+    np.savez(
+        folder / "xam.npz", time=SCANS, time_unit="s", position=RASTER, position_unit="m", intensity=seen.intensity
+    )
+    (folder / "xam.toml").write_text(
+        f'kind = "xam"\nfile = "xam.npz"\nenergy = "{ENERGY}"\npath_length = "{PATH}"\nsalt = "LiTFSI"\n'
+        f'solvent = "EO"\nbeam_width = "{BEAM} m"\ncounted = true\n'
+    )
+    q, azimuth = geometry(RINGS * 1e10, AZIMUTHS)
+    listed = [f'kind = "xpcs"\ntitle = "SYNTHETIC XPCS"\nbeam_width = "{BEAM} m"\n']
+    for n, (start, place) in enumerate((t, x) for t in SERIES_AT for x in BEAMS):
+        g2 = g2_of_solution(
+            run, q, azimuth, DELAYS, position=place, start=start - 0.5 * (SERIES - DELAYS[-1]), duration=SERIES,
+            contrast=CONTRAST, h=MOVING, tau0=TAU_0 * 0.004e10 / q, beam=BEAM,
+        )  # fmt: skip
+        write_npz(
+            add_noise(CorrelationSet(q, azimuth, DELAYS, g2, np.full(g2.shape, G2_ERROR)), rng), folder / f"g2_{n}.npz"
+        )
+        listed.append(f'[[series]]\nfile = "g2_{n}.npz"\nposition = "{place} m"\ntime = "{start} s"\n')
+    (folder / "xpcs.toml").write_text("\n".join(listed))
+    return truth
+
+
+def run_one(k: int, seed: int) -> dict[str, Any]:
+    """Make, fit and judge beam time k."""
+    with tempfile.TemporaryDirectory() as scratch:
+        truth = make(k, seed, Path(scratch))
+        began = time.process_time()
+        problem = read_recipe(Path(scratch) / "fit.toml").problem
+        read = time.process_time() - began
+        found = estimate(problem, starts=1)
+        used = time.process_time() - began
+        row: dict[str, Any] = {"k": k, "chi2": found.chi2, "points": sum(o.size for o in problem.observations)}
+        for j, name in enumerate(found.space.names):
+            p = found.space.parameters[j]
+            low, high = found.interval(name, LEVEL)
+            row[name] = {
+                "true": truth[name], "held": bool(low <= truth[name] <= high),
+                "pull": float((found.u[j] - p.u(truth[name])) / found.sd[j]), "sd": float(found.sd[j]),
+                "delta": delta_at(found, name, truth[name]),
+            }  # fmt: skip
+    return row | {"read_s": read, "s": used}
+
+
+def report(rows: Sequence[dict[str, Any]]) -> tuple[str, bool]:
+    """The table (Markdown) and whether the rules hold."""
+    threshold, n = float(chi2_distribution.ppf(LEVEL, 1)), len(rows)
+    lines = [
+        f"{n} beam times; coverage of 95 % intervals, p of the exact binomial test.", "",
+        "| parameter | curvature | p | likelihood ratio | p | mean pull | sd of pulls |", "|" + "---|" * 7,
+    ]  # fmt: skip
+    smallest = 1.0
+    for name in RANGES:
+        own = [row[name] for row in rows]
+        held, inside = [one["held"] for one in own], [one["delta"] <= threshold for one in own]
+        p, p_inside = (float(binomtest(int(np.sum(x)), n, LEVEL).pvalue) for x in (held, inside))
+        smallest = min(smallest, p, p_inside)
+        pulls = np.array([one["pull"] for one in own])
+        lines.append(
+            f"| {name} | {np.mean(held):.3f} | {p:.3f} | {np.mean(inside):.3f} | {p_inside:.3f} | {pulls.mean():+.2f} "
+            f"| {pulls.std():.2f} |"
+        )
+    seconds = np.array([row["s"] for row in rows])
+    read = np.median([row["read_s"] for row in rows])
+    good = smallest >= ALPHA / (2 * len(RANGES))
+    lines += [
+        "",
+        f"Processor time of a beam time: median {np.median(seconds):.1f} s, largest {seconds.max():.1f} s, of which "
+        f"the correlation functions {read:.1f} s. Error of a spread {1 / np.sqrt(2 * n):.2f}.",
+        f"Smallest p {smallest:.4f} (needed {ALPHA / (2 * len(RANGES)):.5f}): {'PASS' if good else 'FAIL'}",
+    ]
+    return "\n".join(lines), good
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run or resume the study, print the table; exit code 0 when the rules hold."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=200, help="number of beam times")
+    parser.add_argument("--seed", type=int, default=20261201)
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--out", type=Path, default=Path("build/joint_coverage.jsonl"))
+    options = parser.parse_args(argv)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    lines = options.out.read_text().splitlines() if options.out.exists() else []
+    done = {row["k"]: row for row in map(json.loads, lines)}
+    wanted = [k for k in range(options.n) if k not in done]
+    with options.out.open("a") as store, Pool(options.jobs) as pool:
+        for row in pool.imap_unordered(partial(run_one, seed=options.seed), wanted):
+            done[row["k"]] = row
+            store.write(json.dumps(row) + "\n")
+            store.flush()
+    text, good = report([done[k] for k in range(options.n)])
+    print(text)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
