@@ -137,7 +137,9 @@ def make(k: int, seed: int, folder: Path) -> dict[str, float]:
     (folder / "current.csv").write_text("time (s),j (mA/cm^2)\n" + "\n".join(rows) + "\n")
     light, path = attenuation(to_si(ENERGY, "J"), salt="LiTFSI", solvent="EO"), to_si(PATH, "m")
     slope = float(light.depth_slope(case.transport, case.c0, path))
-    photons = 1.5 / (XAM_ERROR * case.c0 * slope) ** 2 * float(np.exp(light.optical_depth(case.transport, case.c0, path)))
+    photons = (
+        1.5 / (XAM_ERROR * case.c0 * slope) ** 2 * float(np.exp(light.optical_depth(case.transport, case.c0, path)))
+    )
     seen = counted(transmitted(run, case.transport, light, Raster(RASTER, path, BEAM, photons), SCANS), rng)
     np.savez(
         folder / "xam.npz", time=SCANS, time_unit="s", position=RASTER, position_unit="m", intensity=seen.intensity

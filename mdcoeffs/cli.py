@@ -80,14 +80,13 @@ def to_set(recipe: Path, output: Path, force: bool) -> None:
     \b
     Example:  mdcoeffs to-set SET.toml -o my_set.toml
     """
-    from cellsim.files.folder import write_text
     from mdcoeffs.chain.to_set import set_from_recipe
 
     if output.exists() and not force:
         raise InputError(f"{output}: exists; choose another name or say --force")
     made = set_from_recipe(recipe, name=output.stem)
     with _writing(output):
-        write_text(output, made.text)
+        made.write(output)
     say([*made.notes, f'{output} written; a case uses it with transport = "{output.name}"'])
 
 

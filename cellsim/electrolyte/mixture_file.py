@@ -14,7 +14,8 @@ from cellsim.electrolyte.expression import parse_expression
 from cellsim.electrolyte.mixture_set import Composition, MixtureSet, everywhere, ideal_G, linear_volume
 from cellsim.electrolyte.properties import Constant, Curve, Formula, Law
 from cellsim.electrolyte.relations import ideal_thermodynamic_matrix, onsager_of_components, onsager_of_stefan_maxwell
-from cellsim.electrolyte.set_file import T_DEFAULT, load_set, read_covariance
+from cellsim.electrolyte.set_covariance import read_covariance
+from cellsim.electrolyte.set_file import T_DEFAULT, load_set
 from cellsim.electrolyte.transport import STATUSES, TransportSet
 from cellsim.files.schema import Table, did_you_mean, read_toml
 

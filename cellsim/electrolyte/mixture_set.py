@@ -26,7 +26,7 @@ from cellsim.electrolyte.relations import (
     ideal_thermodynamic_matrix,
     onsager_of_components,
 )
-from cellsim.electrolyte.set_file import ParameterCovariance
+from cellsim.electrolyte.set_covariance import ParameterCovariance
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import did_you_mean
 

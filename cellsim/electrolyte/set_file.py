@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from math import gcd
 from pathlib import Path
@@ -25,89 +25,10 @@ from cellsim.electrolyte.properties import (
     PropertyKind,
     read_property,
 )
+from cellsim.electrolyte.set_covariance import ParameterCovariance, read_covariance
 from cellsim.electrolyte.transport import STATUSES, TransportSet
 from cellsim.electrolyte.volumes import ConstantVolumes, DensityVolumes, Volumes
 from cellsim.files.schema import Table, did_you_mean, parse_toml, read_toml, with_values
-
-_PARAMETER = re.compile(r"(\w+(?:\.\w+)*)(?:\[(\d+)\])?")
-
-
-@dataclass(frozen=True)
-class ParameterCovariance:
-    """Joint uncertainty of numbers in a set's file, as an estimate from simulation or a fit states it.
-
-    It is carried along and changes no property; whoever draws ensembles reads it.
-
-    Parameters
-    ----------
-    parameters : tuple of str
-        Numbers of the file, ``"kappa.y[0]"``, ``"D.value"``, ``"t_plus.constants.a"``, in the unit they stand there.
-    matrix : ndarray, shape (n, n)
-        Covariance, symmetric and positive semi-definite.
-    source : str
-        Where it comes from.
-    """
-
-    parameters: tuple[str, ...]
-    matrix: Array
-    source: str = ""
-
-
-def read_covariance(top: Table) -> ParameterCovariance | None:
-    """The [covariance] block of a set's file, None where there is none.
-
-    Parameters
-    ----------
-    top : Table
-        The whole file.
-
-    Returns
-    -------
-    ParameterCovariance or None
-
-    Raises
-    ------
-    InputError
-        A parameter that names no number of the file, a matrix that is not square, symmetric and positive
-        semi-definite (correlations to 1e-6).
-    """
-    table = top.table("covariance", None)
-    if table is None:
-        return None
-    table.only("parameters", "matrix", "source")
-    parameters = table.strings("parameters")
-    for k, parameter in enumerate(parameters):
-        if not _names_a_number(top.data, parameter):
-            raise InputError(f'{table.where("parameters")}[{k}] = "{parameter}" names no number of this file')
-    if not parameters or len(set(parameters)) != len(parameters):
-        raise InputError(f"{table.where('parameters')} must name at least one number, each once")
-    rows = table.data.get("matrix")
-    n = len(parameters)
-    if not isinstance(rows, list) or len(rows) != n or any(not isinstance(row, list) or len(row) != n for row in rows):
-        raise InputError(f"{table.where('matrix')} must be {n} rows of {n} numbers, one for each of parameters")
-    matrix = np.array([Table({"matrix": row}, table.file, table.name).array("matrix") for row in rows])
-    variance = np.diag(matrix)
-    if np.any(variance < 0):
-        raise InputError(f"{table.where('matrix')} has a negative variance")
-    scale = np.sqrt(np.where(variance > 0, variance, 1.0))
-    correlation = matrix / np.outer(scale, scale)
-    symmetric = np.all(np.abs(correlation - correlation.T) <= 1e-6)
-    if not symmetric or np.linalg.eigvalsh(correlation)[0] < -1e-6 * n:
-        raise InputError(f"{table.where('matrix')} is no covariance: it must be symmetric and positive semi-definite")
-    return ParameterCovariance(tuple(parameters), matrix, table.string("source", ""))
-
-
-def _names_a_number(data: Mapping[str, Any], parameter: str) -> bool:
-    match = _PARAMETER.fullmatch(parameter)
-    value: Any = data
-    for key in match.group(1).split(".") if match else ():
-        value = value.get(key) if isinstance(value, dict) else None
-    if match and match.group(2) is not None:
-        value = value[int(match.group(2))] if isinstance(value, list) and int(match.group(2)) < len(value) else None
-    if isinstance(value, str):  # "1e-11 m^2/s"
-        return bool(re.match(r"\s*[-+]?\.?\d", value))
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
 
 T_DEFAULT = 298.15
 """Temperature of a set that is valid there and is loaded without one [K]."""
@@ -223,6 +144,7 @@ class SetFile:
                 note=self.note,
                 source=self.source,
                 text=self.text,
+                draws=None if self.covariance is None else self.covariance.draws,
             )
         except InputError as error:
             raise InputError(f"{self.file}: {error}") from error
@@ -446,7 +368,7 @@ def read_set(
 def _changed(top: Table, changes: Mapping[str, Any]) -> SetFile:
     """The set with the values of `changes` in place of its own."""
     if not changes:
-        return _parse(top)
+        return _parse(top, beside=True)
     values: dict[str, Any] = {}
     for key, value in changes.items():
         if key in PROPERTIES:
@@ -466,6 +388,8 @@ def _changed(top: Table, changes: Mapping[str, Any]) -> SetFile:
 def parse_set(text: str, path: str | Path = "<text>") -> SetFile:
     """The same for TOML text in memory, such as the copy a result keeps; `path` stands in messages.
 
+    Draws in a file beside the set are not read: a copy has no neighbours.
+
     Raises
     ------
     InputError
@@ -474,7 +398,25 @@ def parse_set(text: str, path: str | Path = "<text>") -> SetFile:
     return _parse(parse_toml(text, path))
 
 
-def _parse(top: Table) -> SetFile:
+def file_of(transport: TransportSet) -> SetFile:
+    """The file that a bound set was read from, as it was: its text, and the draws that stood beside it.
+
+    Parameters
+    ----------
+    transport : TransportSet
+        The set.
+
+    Returns
+    -------
+    SetFile
+    """
+    file = parse_set(transport.text, transport.name)
+    if file.covariance is None or transport.draws is None:
+        return file
+    return replace(file, covariance=replace(file.covariance, draws=transport.draws))
+
+
+def _parse(top: Table, *, beside: bool = False) -> SetFile:
     top.only("name", "title", "status", "note", "salt", "solvent", "volumes", "range", *PROPERTIES, "covariance")
     name = top.string("name")
     status = top.choice("status", STATUSES)
@@ -504,7 +446,7 @@ def _parse(top: Table) -> SetFile:
         chi_is_product=chi.choice("gives", ("chi", "(1-t_plus)*chi"), "chi") != "chi",
         source={key: block.source for key, block in properties.items()} | {"volumes": volume_source},
         uncertainty={key: block.uncertainty for key, block in properties.items() if block.uncertainty},
-        covariance=read_covariance(top),
+        covariance=read_covariance(top, beside=beside),
     )
 
 

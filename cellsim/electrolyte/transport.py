@@ -70,6 +70,8 @@ class TransportSet:
         Property name -> where it comes from.
     text : str
         The TOML the set was read from, verbatim.
+    draws : ndarray, shape (k, n), optional
+        Joint draws of the numbers that the file's [covariance] names, where a file beside the set holds them.
 
     Raises
     ------
@@ -101,6 +103,7 @@ class TransportSet:
     note: str = ""
     source: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
+    draws: Array | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (self.z_plus > 0 > self.z_minus and self.nu_plus > 0 and self.nu_minus > 0):

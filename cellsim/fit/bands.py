@@ -21,11 +21,11 @@ from cellsim.compare.comparison import Compared
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CURRENT, SPEED
 from cellsim.electrolyte.properties import PRODUCT, PROPERTIES
-from cellsim.electrolyte.set_file import parse_set
+from cellsim.electrolyte.set_file import file_of
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import replacing, write_netcdf
 from cellsim.fit.estimate import Estimate
-from cellsim.fit.parameters import Space
+from cellsim.fit.parameters import JointPrior, Space
 from cellsim.fit.set_model import SetModel, own_numbers
 from cellsim.instruments.looks import ROLES, SetLook
 from cellsim.instruments.measurement import Measurement
@@ -212,6 +212,24 @@ def normal_draws(space: Space, mean: Array, covariance: Array, count: int, seed:
         elif tried > 50 and len(draws) < 0.2 * tried:
             raise InputError("most draws of the set's covariance leave the bounds of its parameters; it is too wide")
     return np.array(draws)
+
+
+def prior_draws(space: Space, prior: JointPrior, count: int, seed: int = 0) -> Array:
+    """Draws u of a set's numbers, shape (count, p): of those it brought along, or else of its normal distribution.
+
+    Raises
+    ------
+    InputError
+        As :func:`normal_draws`, or draws of which most lie outside the bounds.
+    """
+    if prior.draws is None:
+        return normal_draws(space, prior.mean, prior.covariance, count, seed)
+    low, high = space.bounds
+    inside = prior.draws[np.all((prior.draws > low) & (prior.draws < high), axis=1)]
+    if len(inside) < 0.2 * len(prior.draws):
+        raise InputError("most draws of the set leave the bounds of its parameters; they are too wide")
+    rows = np.random.default_rng(seed).choice(len(inside), count, replace=count > len(inside))
+    return np.asarray(inside[rows])
 
 
 def bands(
@@ -421,8 +439,8 @@ def _own_draws(case: Case, count: int, seed: int) -> tuple[SetModel, Array]:
         A set without a covariance.
     """
     transport = case.transport
-    model, mean, covariance = own_numbers(parse_set(transport.text, transport.name), transport.solvent_motion)
-    return model, normal_draws(Space(model.parameters), mean, covariance, count, seed)
+    model, prior = own_numbers(file_of(transport), transport.solvent_motion)
+    return model, prior_draws(Space(model.parameters), prior, count, seed)
 
 
 def solver_of(case: Case) -> str:

@@ -235,8 +235,8 @@ class Estimate:
         known = self.space.parameters[k].prior_u
         if known is not None:
             return known[1]
-        if self.space.joint_covariance is not None and k < len(self.space.joint_covariance):
-            return float(np.sqrt(self.space.joint_covariance[k, k]))
+        if self.space.joint is not None and k < self.space.joint.mean.size:
+            return float(self.space.joint.sd[k])
         return np.inf
 
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
+from scipy.linalg import solve_triangular
+from scipy.special import ndtr, ndtri
 
 from cellsim.base import Array, InputError
 
@@ -112,6 +115,95 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class JointPrior:
+    """What a set's own file says of its numbers together: a normal distribution, or draws of any shape.
+
+    Draws are taken by their normal scores: z_j(u_j) turns the ranks of each parameter's draws into a standard normal
+    variable (monotone cubics between quantiles, straight lines beyond them), and z is taken as jointly normal with the
+    correlation of the scores (a Gaussian copula). Every parameter then keeps its own distribution, long tails included.
+
+    Parameters
+    ----------
+    mean : ndarray, shape (k,)
+        In u.
+    covariance : ndarray, shape (k, k)
+        In u.
+    draws : ndarray, shape (n, k), optional
+        In u.
+
+    References
+    ----------
+    Normal scores and the Gaussian copula: Liu, Lafferty & Wasserman 2009, J. Mach. Learn. Res. 10, 2295.
+    """
+
+    mean: Array
+    covariance: Array
+    draws: Array | None = None
+
+    @cached_property
+    def _root(self) -> Array:
+        if self.draws is None:
+            return np.asarray(np.linalg.cholesky(self.covariance))
+        ranks = np.argsort(np.argsort(self.draws, axis=0), axis=0)
+        scores = ndtri((ranks + 0.5) / len(self.draws))
+        correlation = np.corrcoef(scores.T).reshape(self.mean.size, self.mean.size)
+        return np.asarray(np.linalg.cholesky(correlation + ROUNDING * np.eye(self.mean.size)))
+
+    @cached_property
+    def _scores(self) -> tuple[PchipInterpolator, ...]:
+        """z_j as a function of u_j, between quantiles that the draws resolve."""
+        assert self.draws is not None
+        ends = ndtri(0.5 - np.array([-0.5, 0.5]) * (1 - TAIL / len(self.draws)))
+        z = np.linspace(float(ends.min()), float(ends.max()), KNOTS)
+        curves = []
+        for own in self.draws.T:
+            # two draws may be equal to the last bit; the curve must rise
+            u = np.maximum.accumulate(np.quantile(own, ndtr(z)))
+            u = u + np.arange(KNOTS) * 1e-12 * max(float(np.ptp(u)), 1e-12)
+            curves.append(PchipInterpolator(u, z))
+        return tuple(curves)
+
+    def _score(self, u: Array) -> tuple[Array, Array]:
+        """z of every parameter and dz/du, beyond the outermost quantiles on a straight line."""
+        z, slope = np.empty((2, u.size))
+        for j, (curve, x) in enumerate(zip(self._scores, u, strict=True)):
+            low, high = float(curve.x[0]), float(curve.x[-1])
+            inside = min(max(float(x), low), high)
+            if inside == x:
+                slope[j] = float(curve(x, 1))
+            else:  # that of the tail's last sixth
+                a, b = (curve.x[0], curve.x[KNOTS // 6]) if x < low else (curve.x[-1 - KNOTS // 6], curve.x[-1])
+                slope[j] = float((curve(b) - curve(a)) / (b - a))
+            z[j] = float(curve(inside)) + (float(x) - inside) * slope[j]
+        return z, slope
+
+    def residuals(self, u: Array) -> Array:
+        """Independent standard normal numbers if the first k of `u` are as the prior has them, shape (k,)."""
+        own = u[: self.mean.size]
+        centred = own - self.mean if self.draws is None else self._score(own)[0]
+        return np.asarray(solve_triangular(self._root, centred, lower=True))
+
+    def log_jacobian(self, u: Array) -> float:
+        """ln |d residuals/du|: the density of u is that of the residuals times this slope; 0 for a normal prior."""
+        if self.draws is None:
+            return 0.0
+        return float(np.sum(np.log(np.maximum(self._score(u[: self.mean.size])[1], 1e-300))))
+
+    @property
+    def sd(self) -> Array:
+        """Standard deviations in u, shape (k,)."""
+        return np.asarray(np.sqrt(np.diag(self.covariance)))
+
+
+KNOTS = 37
+"""Quantiles between which normal scores are interpolated: every sixth of a standard deviation."""
+TAIL = 10.0
+"""Draws beyond the outermost quantiles, on each side half of it: fewer do not tell where a quantile lies."""
+ROUNDING = 1e-6
+"""Added to correlations of scores: numbers that follow from one another make them singular."""
+
+
+@dataclass(frozen=True)
 class Space:
     """All parameters of a fit, in their order.
 
@@ -119,8 +211,8 @@ class Space:
     ----------
     parameters : tuple of Parameter
         With names that differ.
-    joint_mean, joint_covariance : ndarray, optional
-        A joint normal prior of the first parameters, in u, shapes (k,) and (k, k): a set's own covariance.
+    joint : JointPrior, optional
+        A joint prior of the first parameters: a set's own covariance or draws.
 
     Raises
     ------
@@ -129,8 +221,7 @@ class Space:
     """
 
     parameters: tuple[Parameter, ...]
-    joint_mean: Array | None = None
-    joint_covariance: Array | None = None
+    joint: JointPrior | None = None
 
     def __post_init__(self) -> None:
         if not self.parameters:
@@ -188,11 +279,9 @@ class Space:
             for p, x in zip(self.parameters, u, strict=True)
             if (known := p.prior_u) is not None
         ]
-        if self.joint_mean is None or self.joint_covariance is None:
+        if self.joint is None:
             return np.array(single)
-        k = self.joint_mean.size
-        joint = np.linalg.solve(np.linalg.cholesky(self.joint_covariance), u[:k] - self.joint_mean)
-        return np.concatenate([single, joint])
+        return np.concatenate([single, self.joint.residuals(u)])
 
     def without_priors(self) -> Space:
         """The same parameters, nothing known beforehand."""

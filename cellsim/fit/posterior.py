@@ -101,8 +101,8 @@ def log_posterior(problem: Problem, u: Array, levels: Array) -> float:
             total -= 0.5 * (o.size - own) * np.log(chi2)
         else:
             total -= 0.5 * chi2 / level**2
-    prior = problem.space.prior_residuals(u)
-    return total - 0.5 * float(prior @ prior)
+    prior, joint = problem.space.prior_residuals(u), problem.space.joint
+    return total - 0.5 * float(prior @ prior) + (0.0 if joint is None else joint.log_jacobian(u))
 
 
 def sample(

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from cellsim.base import Array, InputError, factor_to_si, to_si
+from cellsim.base import InputError, factor_to_si, to_si
 from cellsim.electrolyte.properties import DEFAULT_UNITS, PROPERTIES, SI_UNITS
-from cellsim.electrolyte.set_file import SetFile, parse_set, read_set
+from cellsim.electrolyte.set_file import SetFile, file_of, read_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import Table, read_toml
 from cellsim.fit.experiment import CELL_ROLES, Experiment, Observation, Selection, observe
-from cellsim.fit.parameters import Parameter, Prior, Space
+from cellsim.fit.parameters import JointPrior, Parameter, Prior, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.set_model import (
     FORMS,
@@ -245,7 +245,7 @@ def read_recipe(path: str | Path) -> Recipe:
     if point_tables:
         points = tuple(_points(t, transport, cases[0].setup) for t in point_tables)
         experiments.append(Experiment("points", cases[0].cell, None, cases[0].c0, points))
-    space = Space((*model.parameters, *(n.parameter for n in nuisances)), *(joint or (None, None)))
+    space = Space((*model.parameters, *(n.parameter for n in nuisances)), joint)
     title = top.string("title", top.file.stem)
     return Recipe(title, top.file, Problem(space, model, tuple(experiments)), tuple(cases), top.text)
 
@@ -260,11 +260,11 @@ def _case(table: Table) -> Case:
 
 def _base(top: Table, case: Case) -> SetFile:
     if "set" not in top:
-        return parse_set(case.transport.text, case.transport.name)
+        return file_of(case.transport)
     return read_set(top.string("set"), folder=top.file.parent)
 
 
-def read_set_model(top: Table, case: Case) -> tuple[SetModel, tuple[Array, Array] | None]:
+def read_set_model(top: Table, case: Case) -> tuple[SetModel, JointPrior | None]:
     """The set of a fit or design, with the forms of what is unknown, and the joint prior of its own covariance.
 
     Parameters
@@ -277,8 +277,8 @@ def read_set_model(top: Table, case: Case) -> tuple[SetModel, tuple[Array, Array
     Returns
     -------
     model : SetModel
-    joint : tuple of ndarray or None
-        Mean and covariance in u, for ``prior = "set"``.
+    joint : JointPrior or None
+        For ``prior = "set"``.
     """
     base = _base(top, case)
     transport = base.bind(case.cell.temperature).with_motion(case.transport.solvent_motion)
@@ -289,8 +289,7 @@ def read_set_model(top: Table, case: Case) -> tuple[SetModel, tuple[Array, Array
         table.choice("prior", ["set"])
         if len(table.data) > 1:
             raise table.error("prior", '= "set" fits the numbers of the set\'s own covariance; no other form beside it')
-        model, mean, covariance = own_numbers(base, motion)
-        return model, (mean, covariance)
+        return own_numbers(base, motion)
     forms = [_form(name, table.table(name), base, transport, case) for name in PROPERTIES if name in table]
     return SetModel(base, tuple(forms), motion), None
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from cellsim.base import Array, CellsimError
 from cellsim.drawing import page
+from cellsim.electrolyte.set_covariance import LEAST_DRAWS, write_draws
 from cellsim.files.folder import result_folder, write_json, write_text
 from cellsim.fit.bands import draw_properties, property_bands, visited
 from cellsim.fit.estimate import DOUBTFUL, IDENTIFIED, Direction, Estimate, describe, directions, estimate
@@ -25,6 +26,9 @@ from cellsim.fit.recipe import Recipe
 if TYPE_CHECKING:
     import xarray as xr
 
+SET_DRAWS = "fitted_set.draws.nc"
+KEPT_DRAWS = 4000
+"""Draws of the posterior that are written beside the set, at most."""
 NUMBERS, SET, REPORT, CHAIN, KEPT = "fit.json", "fitted_set.toml", "fit.html", "posterior.npz", "profiles"
 PROPERTIES_FIGURE = "fit_properties.png"
 MARGIN = 0.05
@@ -324,15 +328,29 @@ class FitResult:
             drawn.append(draw_properties(bands, path, fitted=fitted, title=title, note=note))
         return drawn
 
-    def set(self) -> str | None:
-        """The fitted set as TOML; None where no property was fitted."""
+    def set(self) -> FittedSet | None:
+        """The fitted set; None where no property was fitted."""
         fit = self.estimate
         if not fit.problem.model.forms:
             return None
         of_the_set = {p.name for p in fit.space.parameters if p.path}
         unknown = tuple(name for name in self.unknown if name in of_the_set)
         source = f"the fit {self.recipe.path.name}"
-        return fitted_set(fit, name=self.recipe.path.stem, title=self.recipe.title, source=source, unknown=unknown)
+        return fitted_set(
+            fit,
+            name=self.recipe.path.stem,
+            title=self.recipe.title,
+            source=source,
+            unknown=unknown,
+            draws=self._drawn,
+        )
+
+    @property
+    def _drawn(self) -> Array | None:
+        """Draws of the posterior in u, shape (n, p), where it converged; no more than a set needs."""
+        if self.posterior is None or not self.posterior.converged:
+            return None
+        return self.posterior.draws[:: max(1, len(self.posterior.draws) // KEPT_DRAWS)]
 
 
 def run_fit(
@@ -411,18 +429,44 @@ def write_fit(result: FitResult, directory: str | Path) -> list[Path]:
         The files written, the page last.
     """
     directory = Path(directory)
-    with result_folder(directory, last=NUMBERS, stale=(DATA, PROFILES, PROPERTIES_FIGURE, SET, REPORT)) as fresh:
-        drawn, text = result.figures(fresh), result.set()
+    with result_folder(
+        directory, last=NUMBERS, stale=(DATA, PROFILES, PROPERTIES_FIGURE, SET, SET_DRAWS, REPORT)
+    ) as fresh:
+        drawn, fitted = result.figures(fresh), result.set()
         written = [*drawn]
-        if text is not None:
-            written.append(write_text(fresh / SET, text))
+        if fitted is not None:
+            if fitted.draws is not None:
+                told = "posterior of a fit"
+                written.append(write_draws(fresh / SET_DRAWS, fitted.numbers, fitted.draws, source=told))
+            written.append(write_text(fresh / SET, fitted.text))
         written.append(write_json(fresh / NUMBERS, result.numbers()))
         written.append(write_text(fresh / REPORT, result.page(drawn)))
     return [directory / path.name for path in written]
 
 
-def fitted_set(fit: Estimate, *, name: str, title: str, source: str, unknown: tuple[str, ...] = ()) -> str:
-    """The best set as TOML, its range what was visited, its covariance the fit's.
+@dataclass(frozen=True)
+class FittedSet:
+    """A set from a fit.
+
+    Parameters
+    ----------
+    text : str
+        The TOML.
+    numbers : tuple of str
+        Numbers of the file that its covariance is of.
+    draws : ndarray, shape (n, numbers), optional
+        Draws of them from the posterior, in the units of the file.
+    """
+
+    text: str
+    numbers: tuple[str, ...]
+    draws: Array | None = None
+
+
+def fitted_set(
+    fit: Estimate, *, name: str, title: str, source: str, unknown: tuple[str, ...] = (), draws: Array | None = None
+) -> FittedSet:
+    """The best set, its range what was visited, its covariance the fit's, or that of draws of the posterior.
 
     Parameters
     ----------
@@ -434,10 +478,12 @@ def fitted_set(fit: Estimate, *, name: str, title: str, source: str, unknown: tu
         What the fitted properties rest on.
     unknown : tuple of str
         Parameters that are not identified: named in the set's note, and left out of its covariance.
+    draws : ndarray, shape (n, p), optional
+        Of the posterior, in u.
 
     Returns
     -------
-    str
+    FittedSet
     """
     model, space = fit.problem.model, fit.space
     note = f"Fitted to {source}; valid over the concentrations visited."
@@ -450,15 +496,21 @@ def fitted_set(fit: Estimate, *, name: str, title: str, source: str, unknown: tu
         k for k, p in enumerate(space.parameters) if p.path and not p.path.endswith(".factor") and p.name not in unknown
     ]
     slope = np.array([space.parameters[k].error(fit.values[space.names[k]], 1.0) for k in covered])
-    matrix = fit.covariance[np.ix_(covered, covered)] * np.outer(slope, slope)
+    matrix, values = fit.covariance[np.ix_(covered, covered)] * np.outer(slope, slope), None
+    if draws is not None and covered and len(draws) >= LEAST_DRAWS:
+        values = np.array([[space.parameters[k].value(float(u[k])) for k in covered] for u in draws])
+        matrix = np.atleast_2d(np.cov(values.T))
     low, high = visited(fit)
     first, last = fit.problem.transport(fit.values, fit.problem.experiments[0].cell.temperature).c_range
-    return model.document(
+    numbers = tuple(space.parameters[k].path for k in covered)
+    text = model.document(
         fit.values,
         name=name,
         title=title,
         note=note,
         source=source,
         span=(max(low * (1 - MARGIN), first), min(high * (1 + MARGIN), last)),
-        covariance=([space.parameters[k].path for k in covered], matrix),
+        covariance=(numbers, matrix),
+        draws=None if values is None else SET_DRAWS,
     )
+    return FittedSet(text, numbers, values)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, ConvergenceError, InputError
-from cellsim.electrolyte.set_file import parse_set
+from cellsim.electrolyte.set_file import file_of
 from cellsim.fit.estimate import Estimate, estimate
 from cellsim.fit.experiment import CELL_ROLES, Experiment, Selection, observe
 from cellsim.fit.parameters import Parameter, Space
@@ -204,7 +204,7 @@ def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> 
         driven_by_total="area" in cell_roles,
         initial=case.initial,
     )
-    base = parse_set(case.transport.text, case.transport.name)
+    base = file_of(case.transport)
     return Problem(Space(parameters), SetModel(base, (), case.transport.solvent_motion), (e,))
 
 

@@ -35,7 +35,7 @@ from cellsim.electrolyte.set_file import SetFile
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.electrolyte.volumes import ConstantVolumes
 from cellsim.files.schema import Table
-from cellsim.fit.parameters import Parameter
+from cellsim.fit.parameters import JointPrior, Parameter
 
 VOLUMES = ("volumes.V_e", "volumes.V_0")
 FORMS = ("constant", "polynomial", "spline", "scaled")
@@ -467,6 +467,7 @@ class SetModel:
         source: str,
         span: tuple[float, float] | None = None,
         covariance: tuple[Sequence[str], Array] | None = None,
+        draws: str | None = None,
     ) -> str:
         """The set at parameter values as the text of a TOML file.
 
@@ -482,6 +483,8 @@ class SetModel:
             Range in which it holds [mol/m^3]; default the base's.
         covariance : tuple, optional
             Paths of numbers in the file and their covariance, shape (k, k).
+        draws : str, optional
+            Name of a file beside the set that holds draws of these numbers.
 
         Returns
         -------
@@ -500,10 +503,12 @@ class SetModel:
         if covariance is not None and len(covariance[0]):
             paths, matrix = covariance
             data["covariance"] = {"parameters": list(paths), "matrix": matrix.tolist(), "source": source}
+            if draws is not None:
+                data["covariance"]["draws"] = draws
         return tomli_w.dumps(data)
 
 
-def own_numbers(base: SetFile, solvent_motion: str = "volume") -> tuple[SetModel, Array, Array]:
+def own_numbers(base: SetFile, solvent_motion: str = "volume") -> tuple[SetModel, JointPrior]:
     """A set with a [covariance] block as a model of its own numbers.
 
     Parameters
@@ -517,10 +522,9 @@ def own_numbers(base: SetFile, solvent_motion: str = "volume") -> tuple[SetModel
     -------
     model : SetModel
         Its parameters are the numbers of the covariance.
-    mean : ndarray, shape (k,)
-        The file's values, in the fit's coordinates u.
-    covariance : ndarray, shape (k, k)
-        In u, directions of no uncertainty kept at a thousandth of the mean variance.
+    prior : JointPrior
+        The file's values and covariance in the fit's coordinates u, directions of no uncertainty kept at a thousandth
+        of the mean spread; and the draws, where there are any.
 
     Raises
     ------
@@ -553,4 +557,10 @@ def own_numbers(base: SetFile, solvent_motion: str = "volume") -> tuple[SetModel
     scaled = matrix * np.outer(slope, slope)
     floor = 1e-6 * float(np.trace(scaled)) / len(order)
     mean = np.array([p.u(p.start) for p in model.parameters])
-    return model, mean, scaled + floor * np.eye(len(order))
+    chosen = stated.draws
+    if chosen is not None:
+        chosen = chosen[:, places]
+        positive = np.array([p.logarithmic for p in model.parameters])
+        chosen = chosen[np.all((chosen > 0) | ~positive, axis=1)]
+        chosen = np.array([[p.u(x) for p, x in zip(model.parameters, row, strict=True)] for row in chosen.tolist()])
+    return model, JointPrior(mean, scaled + floor * np.eye(len(order)), chosen)

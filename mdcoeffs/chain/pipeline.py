@@ -30,11 +30,11 @@ import tomli_w
 from cellsim.base import Array, ConvergenceError, InputError, Progress
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
-from cellsim.electrolyte.set_file import parse_set
+from cellsim.electrolyte.set_file import file_of
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import file_hash, keep, text_hash, write_json, write_text
 from cellsim.files.reading import read_json
-from cellsim.fit.bands import bands_of_case, normal_draws, write_bands
+from cellsim.fit.bands import bands_of_case, prior_draws, write_bands
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import own_numbers
 from cellsim.run.case import load_case
@@ -329,7 +329,7 @@ def _set(chain: Chain, matrices: Mapping[str, Done], activities: Mapping[str, Do
     def work(folder: Path) -> None:
         write_text(folder / "SET.toml", text)
         made = set_from_recipe(folder / "SET.toml", name="transport")
-        write_text(folder / "transport.toml", made.text)
+        made.write(folder / "transport.toml")
         write_text(folder / "notes.txt", "\n".join(made.notes) + "\n")
 
     return chain.take("set", make(Stage(chain.output / "set", inputs, {}, ("mdcoeffs.chain.to_set",)), work))
@@ -379,7 +379,7 @@ def _polarize(chain: Chain, cell: Path, made: Done) -> Done:
 
 
 def _has_covariance(transport: TransportSet) -> bool:
-    return parse_set(transport.text, transport.name).covariance is not None
+    return file_of(transport).covariance is not None
 
 
 def _consistency(chain: Chain, cell: Path, made: Done, matrices: Mapping[str, Done]) -> Done:
@@ -440,11 +440,11 @@ def current_fraction_of_cell(
         The cell cannot be run, or half of the draws cannot.
     """
     T = transport.T
-    sets, file = [transport.with_extrapolation("clamp")], parse_set(transport.text, transport.name)
+    sets, file = [transport.with_extrapolation("clamp")], file_of(transport)
     if file.covariance is not None:
-        model, mean, covariance = own_numbers(file, transport.solvent_motion)
+        model, prior = own_numbers(file, transport.solvent_motion)
         space = Space(model.parameters)
-        sets += [model.at(space.values(u), T) for u in normal_draws(space, mean, covariance, draws, seed)]
+        sets += [model.at(space.values(u), T) for u in prior_draws(space, prior, draws, seed)]
     members = []
     for each in sets:
         duration = STEADY * thickness**2 / float(each.D(c))

@@ -19,7 +19,9 @@ from scipy.interpolate import PchipInterpolator
 
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
+from cellsim.electrolyte.set_covariance import write_draws
 from cellsim.electrolyte.set_file import parse_set
+from cellsim.files.folder import write_text
 from cellsim.files.schema import Table, read_toml
 from mdcoeffs.inputs.arrays import read_published
 from mdcoeffs.onsager.result import read_onsager
@@ -32,6 +34,9 @@ FILLED = 0.1
 LIQUID = (500.0, 20e3)
 """Densities of solvent of a box that is one of a liquid [kg/m^3]."""
 _DRAWS = 2000
+DRAWS = ".draws.nc"
+"""What the file of a set's draws adds to the stem of the set's."""
+SOURCE_OF_DRAWS = "posterior samples of the Onsager matrices"
 
 Block = dict[str, Any]
 """A table of a transport set, as TOML has it."""
@@ -47,10 +52,35 @@ class MadeSet:
         The TOML.
     notes : tuple of str
         What the user must know.
+    numbers : tuple of str
+        Numbers of the set that have draws.
+    draws : ndarray, shape (draws, numbers), optional
+        Joint draws of them, in the units of the file.
     """
 
     text: str
     notes: tuple[str, ...]
+    numbers: tuple[str, ...] = ()
+    draws: Array | None = None
+
+    def write(self, path: str | Path) -> list[Path]:
+        """Write the set, and its draws beside it under the same name with the ending .nc.
+
+        Parameters
+        ----------
+        path : str or Path
+            Of the TOML; its stem must be the name the set was made with.
+
+        Returns
+        -------
+        list of Path
+        """
+        path = Path(path)
+        written = []
+        if self.draws is not None:  # first: a set never names draws that are not there
+            beside = path.with_name(f"{path.stem}{DRAWS}")
+            written.append(write_draws(beside, self.numbers, self.draws, source=SOURCE_OF_DRAWS))
+        return [write_text(path, self.text), *written]
 
 
 def set_from_recipe(path: str | Path, *, name: str) -> MadeSet:
@@ -138,9 +168,12 @@ def transport_set(matrices: Sequence[OnsagerMatrix], recipe: Table, *, name: str
     chi = chi_at(chi_block)
     values, draws = _properties(moved, chi)
     covariance = None if draws is None else _covariance(draws, len(moved))
+    drawn = None if draws is None else _independent(draws)
     if covariance is not None and spread is not None:
         slopes = np.array([(chi_at(moved_block) - chi) / step for moved_block, step in spread.steps()]).T
         covariance = _with_chi(covariance, values[1] / chi, slopes, spread.error)
+        assert drawn is not None
+        drawn = _drawn_with_chi(drawn, chi, slopes, spread)
     document = dict(head)
     n = len(moved)
     for k, (key, unit) in enumerate((("kappa", "S/m"), ("D", "m^2/s"), ("t_plus", ""))):
@@ -149,13 +182,14 @@ def transport_set(matrices: Sequence[OnsagerMatrix], recipe: Table, *, name: str
     document["t_plus"]["frame"] = "solvent"
     document["chi"] = chi_block
     if covariance is not None:
-        document["covariance"] = _covariance_block(covariance, n, spread)
+        document["covariance"] = _covariance_block(covariance, n, spread) | {"draws": f"{name}{DRAWS}"}
     if covariance is None:
         notes.append("the matrices have neither samples nor covariance, so the set has no [covariance]")
     text = tomli_w.dumps(document)
     parse_set(text, f"{name}.toml").bind(first.T)
     carried = "and carries its error" if covariance is not None and spread else "and carries no error of it"
-    return MadeSet(text, (*notes, f"chi on the {basis} basis; D follows from it {carried}"))
+    told = (*notes, f"chi on the {basis} basis; D follows from it {carried}")
+    return MadeSet(text, told, tuple(_numbers_of(n, spread)), drawn)
 
 
 def _check_together(matrices: Sequence[OnsagerMatrix]) -> OnsagerMatrix:
@@ -422,9 +456,46 @@ def _with_chi(covariance: Array, D_over_chi: Array, slopes: Array, error: Array)
     return whole
 
 
-def _covariance_block(matrix: Array, n: int, chi: _ChiSpread | None) -> Block:
+def _independent(draws: Array) -> Array:
+    """Draws of kappa, D and t+0 at n concentrations side by side, (draws, 3 n); (draws, 3, n) come in.
+
+    Draws of different runs are independent, also where their samples come from the same random numbers: they are
+    shuffled against one another.
+    """
+    rng = np.random.default_rng(len(draws))
+    shuffled = np.stack([rng.permutation(draws[:, :, k]) for k in range(draws.shape[2])], axis=2)
+    return shuffled.reshape(len(draws), -1)
+
+
+def _drawn_with_chi(drawn: Array, chi: Array, slopes: Array, spread: _ChiSpread) -> Array:
+    """The same with the numbers of chi, (draws, 3 n + p): D = (D/chi) chi in every draw.
+
+    chi is given with a standard error, so its draws are normal; draws of a chi that would not be positive at one of the
+    concentrations are made again, as a stable solution has none.
+    """
+    n = len(chi)
+    rng = np.random.default_rng(len(drawn) + 1)
+    own = np.array([float(spread.table.data["value"])]) if spread.paths == ("chi.value",) else None
+    if own is None:
+        table = spread.table.array("y")
+        own = np.array([table[int(path[6:-1])] for path in spread.paths])
+    numbers = np.empty((0, len(own)))
+    while len(numbers) < len(drawn):
+        more = own + spread.error * rng.standard_normal((len(drawn), len(own)))
+        good = np.all(chi + (more - own) @ slopes.T > 0.01 * chi, axis=1) & np.all(more > 0, axis=1)
+        numbers = np.concatenate([numbers, more[good]])
+    numbers = numbers[: len(drawn)]
+    at = chi + (numbers - own) @ slopes.T
+    return np.hstack([drawn[:, :n], drawn[:, n : 2 * n] * at / chi, drawn[:, 2 * n :], numbers])
+
+
+def _numbers_of(n: int, chi: _ChiSpread | None) -> list[str]:
+    """The numbers of the set that the covariance and the draws are of, as paths in its file."""
     names = [f"{key}.value" if n == 1 else f"{key}.y[{k}]" for key in ("kappa", "D", "t_plus") for k in range(n)]
-    names += chi.paths if chi is not None else ()
+    return [*names, *(chi.paths if chi is not None else ())]
+
+
+def _covariance_block(matrix: Array, n: int, chi: _ChiSpread | None) -> Block:
     carried = "with the standard error of chi" if chi is not None else "chi taken as exact"
-    source = f"posterior samples of the Onsager matrices; {carried}"
-    return {"parameters": names, "matrix": [_rounded(row) for row in matrix], "source": source}
+    source = f"{SOURCE_OF_DRAWS}; {carried}"
+    return {"parameters": _numbers_of(n, chi), "matrix": [_rounded(row) for row in matrix], "source": source}

@@ -154,7 +154,8 @@ def test_the_numbers_of_a_covariance_become_parameters():
     matrix = np.outer(sd, sd) * (0.5 + 0.5 * np.eye(6))
     text = model.document(values, name="mine", title="fitted", note="a note", source="fit", covariance=(paths, matrix))
     read = parse_set(text, "mine.toml")
-    own, mean, covariance = own_numbers(read)
+    own, prior = own_numbers(read)
+    mean, covariance = prior.mean, prior.covariance
     assert sorted(p.path for p in own.parameters) == sorted(paths)
     point = {p.name: p.value(float(u)) for p, u in zip(own.parameters, mean, strict=True)}
     assert own.at(point, T).kappa(C) == pytest.approx(model.at(values, T).kappa(C), rel=1e-12)

@@ -216,7 +216,7 @@ def test_the_fitted_set_reads_back_as_what_was_fitted() -> None:
     u = problem.space.start
     J, r = problem.jacobian(u), problem.residuals(u)
     found = Estimate(problem, u, J, r, problem.levels)
-    text = fitted_set(found, name="mine", title="t", source="s", unknown=("D.a1",))
+    text = fitted_set(found, name="mine", title="t", source="s", unknown=("D.a1",)).text
     T = problem.experiments[0].cell.temperature
     read = parse_set(text, "mine.toml").bind(T)
     direct = problem.transport(found.values, T)
@@ -380,13 +380,14 @@ def test_a_set_from_simulation_and_a_current_give_a_posterior_set(tmp_path: Path
     problem = synthetic(problem, problem.space.start, None)
     found = estimate(problem, starts=1)
     assert found.u == pytest.approx(problem.space.start, abs=1e-6)  # the data say what the prior says
-    before = problem.space.joint_covariance
+    assert problem.space.joint is not None
+    before = problem.space.joint.covariance
     assert before is not None
     expected = np.linalg.inv(np.linalg.inv(before) + found.data_information)
     assert found.covariance == pytest.approx(expected, rel=1e-6)
     assert np.all(found.sd < np.sqrt(np.diag(before)))
     assert found.sd[0] < 0.1 * np.sqrt(before[0, 0])  # kappa: the first current holds it
-    read = parse_set(fitted_set(found, name="mine", title="t", source="s"), "mine.toml")
+    read = parse_set(fitted_set(found, name="mine", title="t", source="s").text, "mine.toml")
     assert read.covariance is not None and read.covariance.parameters == ("kappa.value", "D.value", "t_plus.value")
     k = float(read.bind().kappa(10.0))
     assert read.covariance.matrix[0, 0] == pytest.approx((k * found.sd[0]) ** 2, rel=1e-6)

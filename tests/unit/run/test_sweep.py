@@ -112,7 +112,9 @@ def test_short_names_and_keys_of_the_set(case):
 
 def test_a_changed_chi_is_chi_where_the_set_tabulates_a_product():
     # steinruck2020_rs holds (1 - t+0) chi, t+0 = 0.2; who writes chi = 1.5 means chi
-    rs = load_case(ROOT / "cases/steinruck2020/rs.toml", changes={"set.chi": 1.5, "set.t_plus": 0.4})
+    rs = load_case(
+        Path(__file__).parents[3] / "cases/steinruck2020/rs.toml", changes={"set.chi": 1.5, "set.t_plus": 0.4}
+    )
     c = float(rs.c0)
     assert float(rs.transport.chi(c)) == pytest.approx(1.5, rel=1e-12)
     assert float(rs.transport.one_minus_t_plus_chi(c)) == pytest.approx(0.9, rel=1e-12)

@@ -1,0 +1,188 @@
+"""How the numbers of a transport set vary together: their covariance, and draws of them, beside the set.
+
+The [covariance] block stands in docs/schema.md, section 2. A matrix says all of a normal distribution; where one has a
+long tail, as a ratio of estimates has, draws in a NetCDF file beside the set carry it whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cellsim.base import Array, InputError, shortened
+from cellsim.files.folder import write_netcdf
+from cellsim.files.reading import read_netcdf
+from cellsim.files.schema import Table
+
+_PARAMETER = re.compile(r"(\w+(?:\.\w+)*)(?:\[(\d+)\])?")
+
+
+@dataclass(frozen=True)
+class ParameterCovariance:
+    """Joint uncertainty of numbers in a set's file, as an estimate from simulation or a fit states it.
+
+    It is carried along and changes no property; whoever draws ensembles reads it.
+
+    Parameters
+    ----------
+    parameters : tuple of str
+        Numbers of the file, ``"kappa.y[0]"``, ``"D.value"``, ``"t_plus.constants.a"``, in the unit they stand there.
+    matrix : ndarray, shape (n, n)
+        Covariance, symmetric and positive semi-definite.
+    source : str
+        Where it comes from.
+    draws : ndarray, shape (k, n), optional
+        Draws of the same numbers, where the file names them: the whole distribution, of which the matrix is the second
+        moment.
+    """
+
+    parameters: tuple[str, ...]
+    matrix: Array
+    source: str = ""
+    draws: Array | None = None
+
+
+def read_covariance(top: Table, *, beside: bool = False) -> ParameterCovariance | None:
+    """The [covariance] block of a set's file, None where there is none.
+
+    Parameters
+    ----------
+    top : Table
+        The whole file.
+    beside : bool
+        Whether the draws that it names are read from their file.
+
+    Returns
+    -------
+    ParameterCovariance or None
+
+    Raises
+    ------
+    InputError
+        A parameter that names no number of the file, a matrix that is not square, symmetric and positive
+        semi-definite (correlations to 1e-6).
+    """
+    table = top.table("covariance", None)
+    if table is None:
+        return None
+    table.only("parameters", "matrix", "source", "draws")
+    parameters = table.strings("parameters")
+    for k, parameter in enumerate(parameters):
+        if not _names_a_number(top.data, parameter):
+            raise InputError(f'{table.where("parameters")}[{k}] = "{parameter}" names no number of this file')
+    if not parameters or len(set(parameters)) != len(parameters):
+        raise InputError(f"{table.where('parameters')} must name at least one number, each once")
+    rows = table.data.get("matrix")
+    n = len(parameters)
+    if not isinstance(rows, list) or len(rows) != n or any(not isinstance(row, list) or len(row) != n for row in rows):
+        raise InputError(f"{table.where('matrix')} must be {n} rows of {n} numbers, one for each of parameters")
+    matrix = np.array([Table({"matrix": row}, table.file, table.name).array("matrix") for row in rows])
+    variance = np.diag(matrix)
+    if np.any(variance < 0):
+        raise InputError(f"{table.where('matrix')} has a negative variance")
+    scale = np.sqrt(np.where(variance > 0, variance, 1.0))
+    correlation = matrix / np.outer(scale, scale)
+    symmetric = np.all(np.abs(correlation - correlation.T) <= 1e-6)
+    if not symmetric or np.linalg.eigvalsh(correlation)[0] < -1e-6 * n:
+        raise InputError(f"{table.where('matrix')} is no covariance: it must be symmetric and positive semi-definite")
+    stated = ParameterCovariance(tuple(parameters), matrix, table.string("source", ""))
+    if "draws" not in table:
+        return stated
+    path = table.file.parent / table.string("draws")
+    if not beside:
+        return stated
+    if not path.is_file():
+        raise table.error("draws", "names no file that exists; put it beside the set, or take the line out of it")
+    return replace(stated, draws=read_draws(path, stated))
+
+
+def write_draws(path: str | Path, parameters: Sequence[str], draws: Array, *, source: str = "") -> Path:
+    """Draws of the numbers of a set as a NetCDF file, which its [covariance] names as `draws`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    parameters : sequence of str, length n
+        Numbers of the set's file.
+    draws : ndarray, shape (k, n)
+        In the unit they stand there.
+    source : str
+        Where they come from.
+
+    Returns
+    -------
+    Path
+    """
+    import xarray as xr
+
+    about = {"title": "joint draws of the numbers of a transport set", "source": source}
+    return write_netcdf(
+        path, xr.Dataset({"draws": (("draw", "parameter"), draws)}, {"parameter": list(parameters)}, about)
+    )
+
+
+def read_draws(path: Path, of: ParameterCovariance) -> Array:
+    """The draws of a set's numbers, in the order of its covariance.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    of : ParameterCovariance
+        What they are draws of.
+
+    Returns
+    -------
+    ndarray, shape (k, n)
+
+    Raises
+    ------
+    InputError
+        No such file, other parameters, too few draws, values that are not numbers, or a spread that is not the
+        covariance's.
+    """
+    with read_netcdf(path, what="draws of a transport set") as data:
+        if "draws" not in data or data["draws"].dims != ("draw", "parameter") or "parameter" not in data.coords:
+            raise InputError(f"{path}: holds no draws of a set's numbers (draw, parameter)")
+        names = [str(name) for name in data["parameter"].values]
+        values = np.asarray(data["draws"].values)
+    if sorted(names) != sorted(of.parameters):
+        raise InputError(f"{path}: holds draws of {shortened(', '.join(names), 200)}, not of the covariance's numbers")
+    if values.dtype.kind != "f" or not np.all(np.isfinite(values)):
+        raise InputError(f"{path}: holds draws that are not numbers")
+    if len(values) < LEAST_DRAWS:
+        raise InputError(f"{path}: holds {len(values)} draws; {LEAST_DRAWS} are needed")
+    values = values[:, [names.index(name) for name in of.parameters]]
+    spread, stated = values.std(axis=0), np.sqrt(np.diag(of.matrix))
+    wrong = np.flatnonzero(np.abs(spread - stated) > WIDTH * np.maximum(spread, stated))
+    if wrong.size:
+        k = int(wrong[0])
+        raise InputError(
+            f"{path}: the draws of {of.parameters[k]} scatter by {spread[k]:.4g}, but [covariance] says "
+            f"{stated[k]:.4g}; they belong to another set"
+        )
+    return values
+
+
+LEAST_DRAWS = 100
+"""Fewer give no 95 % interval."""
+WIDTH = 0.3
+"""How far the spread of draws may be from the stated one, relative: a hundred of a long tail scatter by so much."""
+
+
+def _names_a_number(data: Mapping[str, Any], parameter: str) -> bool:
+    match = _PARAMETER.fullmatch(parameter)
+    value: Any = data
+    for key in match.group(1).split(".") if match else ():
+        value = value.get(key) if isinstance(value, dict) else None
+    if match and match.group(2) is not None:
+        value = value[int(match.group(2))] if isinstance(value, list) and int(match.group(2)) < len(value) else None
+    if isinstance(value, str):  # "1e-11 m^2/s"
+        return bool(re.match(r"\s*[-+]?\.?\d", value))
+    return isinstance(value, int | float) and not isinstance(value, bool)
