@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellsim.base import InputError
-from cellsim.fit.parameters import Parameter, Prior, Space
+from cellsim.fit.parameters import JointPrior, Parameter, Prior, Space
 
 
 @given(st.floats(1e-13, 1e3), st.floats(-50, 50), st.floats(1e-3, 1e3))
@@ -50,7 +50,7 @@ def test_priors_are_residuals_single_and_joint():
         Parameter("area", 1e-4, "m^2", logarithmic=True, prior=Prior(1e-4, 0.1)),
         Parameter("offset", 0.0, typical=10.0, prior=Prior(5.0, 20.0)),
     )
-    space = Space(parameters, np.array([0.1, -0.2]), C)
+    space = Space(parameters, JointPrior(np.array([0.1, -0.2]), C))
     u = np.array([0.3, 0.4, np.log(1.2e-4), 4.5])
     r = space.prior_residuals(u)
     assert r[:2] == pytest.approx([np.log(1.2) / 0.1, (45.0 - 5.0) / 20.0], rel=1e-12)
