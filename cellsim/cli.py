@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from functools import partial
 from pathlib import Path
@@ -409,6 +410,51 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
     click.echo(f"written to {written[-1]}")
     if result.estimate.early or (result.posterior is not None and not result.posterior.converged):
         sys.exit(1)
+
+
+@main.command()
+@click.argument("recipe", type=FILE, metavar="FIT.toml")
+@click.argument("folder", type=FILE)
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the file>-watch.")
+@click.option("--target", "targets", multiple=True, metavar="NAME=ERROR", help='Such as t_plus=0.05 or "D=5 %".')
+@click.option("--every", default="2 s", show_default=True, metavar="T", help="Between two looks at the folder.")
+@click.option("--for", "lasting", metavar="T", help='How long, such as "8 h"; default until Ctrl-C. "0 s": once.')
+@click.option("--until-met", is_flag=True, help="End when every target is met.")
+def watch(
+    recipe: Path,
+    folder: Path,
+    output: Path | None,
+    targets: tuple[str, ...],
+    every: str,
+    lasting: str | None,
+    until_met: bool,
+) -> None:
+    """Fit while the scan runs: take in files as they appear in FOLDER, and say what the next hour would add.
+
+    FIT.toml names its data by patterns (files = "*.csv", docs/fit.md). watch.html in DIR is kept up to date.
+
+    \b
+    Example:  cellsim watch fit.toml /data/today --target t_plus=0.05
+    """
+    from cellsim.base import to_si
+    from cellsim.files.folder import check_writable
+    from cellsim.fit.watch import REPORT
+    from cellsim.fit.watch import watch as follow
+
+    directory = check_writable(output or Path("runs") / f"{recipe.stem}-watch")
+    period = to_si(every, "s", field="--every")
+    if period <= 0:
+        raise InputError(f"--every {every} must be positive")
+    time = math.inf if lasting is None else to_si(lasting, "s", field="--for")
+    click.echo(f"watching {folder}; the page is {directory / REPORT}; Ctrl-C ends", err=True)
+    follow(
+        *(recipe, folder, directory),
+        targets=targets,
+        every=period,
+        lasting=time,
+        until_met=until_met,
+        told=lambda state: say(state.lines()),
+    )
 
 
 @main.command()

@@ -273,7 +273,7 @@ class Table:
         except InputError as error:
             if str(error).startswith(str(self.file)):
                 raise
-            raise InputError(f"{self.file}: {error}") from error
+            raise type(error)(f"{self.file}: {error}") from error
         except RangeError as error:
             raise RangeError(f"{self.file}: {error}", error.variable, error.value) from error
 

@@ -35,6 +35,10 @@ GUESS = 0.01
 """First guess of a free noise level, relative to the mean magnitude of the data."""
 
 
+class NothingMeasured(InputError):
+    """No data yet, or none that a parameter acts on: more of them would mend it."""
+
+
 @dataclass(frozen=True)
 class Observation(Measurement):
     """A measurement as a fit uses it: every point has an error, and its nuisances have names.
@@ -320,7 +324,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         if not self.observations:
-            raise InputError(f"experiment {self.name}: nothing was measured; name data")
+            raise NothingMeasured(f"experiment {self.name}: nothing was measured; name data")
         for role in self.nuisance:
             if role not in CELL_ROLES:
                 raise InputError(f"experiment {self.name}: {role!r} is no nuisance of a cell: {', '.join(CELL_ROLES)}")

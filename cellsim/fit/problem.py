@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, CellsimError, InputError
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.fit.experiment import Experiment, Observation
+from cellsim.fit.experiment import Experiment, NothingMeasured, Observation
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import SetModel
 from cellsim.solvers.solution import Solution
@@ -61,7 +61,7 @@ class Problem:
             self.space.index(name)
         idle = [name for name in self.space.names if name not in used]
         if idle:
-            raise InputError(f"the parameter {idle[0]} changes nothing that was measured; take it out")
+            raise NothingMeasured(f"the parameter {idle[0]} changes nothing that was measured; take it out")
 
     @property
     def observations(self) -> tuple[Observation, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -211,13 +211,35 @@ class Recipe:
     text: str = ""
 
 
-def read_recipe(path: str | Path) -> Recipe:
+@dataclass
+class Arriving:
+    """Files of a measurement that goes on: those that match a pattern now, and those that cannot be read yet.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they appear.
+    taken : list of str
+        Filled with the names of the files used.
+    refused : dict
+        Filled with the names of those that could not be read, and why.
+    """
+
+    folder: Path
+    taken: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def read_recipe(path: str | Path, *, arriving: Arriving | None = None) -> Recipe:
     """Read and check a fit's file.
 
     Parameters
     ----------
     path : str or Path
         The TOML file.
+    arriving : Arriving, optional
+        Where patterns (``files = "*.csv"``) are looked up, and where a file that cannot be read is kept with its reason
+        instead of ending everything; default the folder of the fit's file, and no mercy.
 
     Returns
     -------
@@ -229,7 +251,7 @@ def read_recipe(path: str | Path) -> Recipe:
         Anything unknown, missing or out of bounds in it or in a file it names.
     """
     top = read_toml(path)
-    top.only("title", "set", "experiment", "points", "fit", "nuisance")
+    top.only("title", "set", "experiment", "points", "fit", "nuisance", "watch")
     tables = top.tables("experiment")
     if not tables:
         raise InputError(f"{top.file}: a fit needs at least one [[experiment]] with its case")
@@ -238,7 +260,9 @@ def read_recipe(path: str | Path) -> Recipe:
     transport = model.base.bind(cases[0].cell.temperature).with_motion(cases[0].transport.solvent_motion)
     nuisances = [Nuisance.read(t, name, cases[0]) for name, t in named(top, "nuisance")]
     names = [_name(t, k, case) for k, (t, case) in enumerate(zip(tables, cases, strict=True))]
-    experiments = [_experiment(t, case, name, nuisances) for t, case, name in zip(tables, cases, names, strict=True)]
+    experiments = [
+        _experiment(t, case, name, nuisances, arriving) for t, case, name in zip(tables, cases, names, strict=True)
+    ]
     for nuisance in nuisances:
         nuisance.check(names)
     point_tables = top.tables("points")
@@ -386,16 +410,27 @@ def _name(table: Table, k: int, case: Case) -> str:
     return table.string("name", f"{k + 1} {case.path.stem}")
 
 
-def _experiment(table: Table, case: Case, name: str, nuisances: Sequence[Nuisance]) -> Experiment:
+def _experiment(
+    table: Table, case: Case, name: str, nuisances: Sequence[Nuisance], arriving: Arriving | None
+) -> Experiment:
     own = [n for n in nuisances if n.acts_on(name)]
-    pairs = [(m, entry) for entry in _data_tables(table) for m in read_measurements(entry.path("file"), case.setup)]
+    pairs = [pair for entry in _data_tables(table) for pair in _measured(entry, case, arriving)]
     if table.boolean("measured", True):
         pairs += [(m, Table({}, table.file, table.name)) for m in case.measured]
     spans = case.protocol.spans()
     if case.protocol.may_end_early and any(m.kind in ("current", "voltage") for m, _ in pairs):
         spans = case.protocol.spans(predict(case, solver=_solver(table, case)).log)
     delayed = [(m.delayed(entry.quantity("time_offset", "s", 0.0)), entry) for m, entry in pairs]
-    observations = [_observation(m, entry, case, own, spans) for m, entry in delayed if not m.imposed(spans).all()]
+    observations = []
+    for m, entry in delayed:
+        if m.imposed(spans).all():
+            continue
+        try:
+            observations.append(_observation(m, entry, case, own, spans))
+        except InputError as error:
+            if arriving is None or "files" not in entry:
+                raise
+            arriving.refused[m.label] = str(error)
     notes = tuple(
         f"{m.label}: the {m.kind} is what the case imposes; it is no data" for m, _ in delayed if m.imposed(spans).all()
     )
@@ -411,6 +446,30 @@ def _experiment(table: Table, case: Case, name: str, nuisances: Sequence[Nuisanc
         )
 
 
+def _measured(entry: Table, case: Case, arriving: Arriving | None) -> list[tuple[Measurement, Table]]:
+    """What the file of an entry holds, or all the files that its pattern matches."""
+    if entry.exactly_one("file", "files") == "file":
+        return [(m, entry) for m in read_measurements(entry.path("file"), case.setup)]
+    pattern = entry.string("files")
+    folder = entry.file.parent if arriving is None else arriving.folder
+    if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        raise entry.error("files", 'must be a pattern inside the folder, such as "*.csv" or "scans/*.toml"')
+    paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+    if arriving is None:
+        if not paths:
+            raise entry.error("files", f"matches no file in {folder}")
+        return [(m, entry) for path in paths for m in read_measurements(path, case.setup)]
+    found: list[tuple[Measurement, Table]] = []
+    for path in paths:
+        try:
+            found += [(m, entry) for m in read_measurements(path, case.setup)]
+        except InputError as error:  # half written, or not what it should be: the others are worth a fit
+            arriving.refused[path.name] = str(error)
+        else:
+            arriving.taken.append(path.name)
+    return found
+
+
 def _solver(table: Table, case: Case) -> str:
     fallback = "material" if case.transport.volumes.varies else FASTEST
     return table.choice("solver", ["compiled", "sundials", "material", "fipy"], fallback)
@@ -423,7 +482,7 @@ def _data_tables(table: Table) -> list[Table]:
     for k, entry in enumerate(entries):
         where = f"{table.name}.data[{k}]"
         if not isinstance(entry, str | dict):
-            raise InputError(f"{table.file}: {where} must be the name of a file, or a table with file = ...")
+            raise InputError(f"{table.file}: {where} must be the name of a file, or a table with file or files = ...")
         tables.append(Table({"file": entry} if isinstance(entry, str) else entry, table.file, where))
     return tables
 
@@ -431,7 +490,9 @@ def _data_tables(table: Table) -> list[Table]:
 def _observation(
     measurement: Measurement, entry: Table, case: Case, nuisances: Sequence[Nuisance], spans: Spans
 ) -> Observation:
-    entry.only("file", "error", "noise", "correlation", "from", "to", "every", "free_in_each_profile", "time_offset")
+    entry.only(
+        "file", "files", "error", "noise", "correlation", "from", "to", "every", "free_in_each_profile", "time_offset"
+    )
     profiled = tuple(entry.strings("free_in_each_profile")) if "free_in_each_profile" in entry else ()
     for role in profiled:
         if role not in ("gain", "background"):

@@ -14,7 +14,8 @@ from page_blocks import ROOT, Block, blocks_of
 from page_files import Molecules, series_hdf, species_toml, walkers
 from page_runner import Rules, call, compare
 
-from cellsim.electrolyte.set_file import load_set, read_set
+from cellsim.electrolyte.set_covariance import write_draws
+from cellsim.electrolyte.set_file import load_set, parse_set, read_set
 from cellsim.fit.recipe import read_recipe
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.xpcs.files import read_xpcs, write_npz
@@ -105,6 +106,15 @@ def _rivals(folder: Path, found: list[Block]) -> None:
     (folder / "A.toml").write_text(text, encoding="utf-8")
     (folder / "B.toml").write_text(text.replace('"steinruck2020_rs"', '"steinruck2020_pnb"'), encoding="utf-8")
     (folder / "data.csv").write_bytes((ROOT / "cases/fit_example/profiles.csv").read_bytes())
+    # fit.toml takes in what appears in beamtime/today
+    today = folder / "beamtime" / "today"
+    today.mkdir(parents=True)
+    (folder / "cell.toml").write_text(text, encoding="utf-8")
+    fit = (ROOT / "cases/fit_example/fit.toml").read_text(encoding="utf-8")
+    for name in ("current.csv", "profiles.csv"):
+        fit = fit.replace(f'file = "{name}"', f'files = "{name}"')
+        (today / name).write_bytes((ROOT / "cases/fit_example" / name).read_bytes())
+    (folder / "fit.toml").write_text(fit, encoding="utf-8")
 
 
 FILES: dict[str, Callable[[Path, list[Block]], None]] = {
@@ -164,8 +174,12 @@ def _set(block: Block, folder: Path) -> None:
 def _covariance(block: Block, folder: Path) -> None:
     """A part of the set above it on the page."""
     (folder / "with_covariance.toml").write_text((folder / "set.toml").read_text() + block.text)
+    stated = parse_set((folder / "with_covariance.toml").read_text()).covariance
+    assert stated is not None
+    draws = np.random.default_rng(1).multivariate_normal(np.zeros(3), stated.matrix, 1000, method="eigh")
+    write_draws(folder / "my_set.draws.nc", stated.parameters, draws)
     found = read_set(folder / "with_covariance.toml").covariance
-    assert found is not None and len(found.parameters) == 3
+    assert found is not None and len(found.parameters) == 3 and found.draws is not None
 
 
 def _kappa(block: Block, folder: Path) -> None:
@@ -370,12 +384,17 @@ LINES = (
         r"\1 --no-profiles",
         "minutes of profile likelihoods",
     ),
+    (
+        r"(cellsim watch [^#]*)(?:#.*)?",
+        r'\1 --for "0 s"',
+        "once: it would watch until Ctrl-C",
+    ),
     (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
     (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
 )
 
 SLOW = (
-    (".*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design)", "simulations and fits of 5 to 60 s"),
+    (".*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design|watch)", "simulations and fits of 5 to 60 s"),
     (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "figures and a report, 3 to 10 s each"),
     (".*", r"(CELLSIM_\w+=\d+ )*python -m pytest -n0", "all tests are collected, ten seconds a line"),
     (".*", r"python3 start\.py run", "an environment of its own; the Python block of the README runs the same case"),
