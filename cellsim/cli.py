@@ -368,6 +368,34 @@ def xpcs(files: tuple[Path, ...], position: str | None, time: str | None, output
 
 
 @main.command()
+@click.argument("table", type=FILE, metavar="DENSITIES.csv")
+@click.option("--salt", required=True, metavar="M", help='Molar mass of the salt, such as "287.09 g/mol".')
+@click.option("--solvent", required=True, metavar="M", help="Of the solvent; of a polymer, its repeat unit.")
+@click.option("--json", "as_json", type=FILE, metavar="FILE", help="Also write the numbers there.")
+def volumes(table: Path, salt: str, solvent: str, as_json: Path | None) -> None:
+    """Partial molar volumes of salt and solvent from densities at several concentrations, with errors.
+
+    DENSITIES.csv: the column r, m (mol/kg) or c (mol/L), the column density (g/cm^3), and, if known, its error.
+    Prints the volumes and the [volumes] block of a transport set.
+
+    \b
+    Example:  cellsim volumes densities.csv --salt "287.09 g/mol" --solvent "44.05 g/mol"
+    """
+    from cellsim.base import to_si
+    from cellsim.files.folder import write_json
+    from cellsim.instruments.densities import volumes_of_densities
+
+    masses = [to_si(text, "kg/mol", field=name) for text, name in ((salt, "--salt"), (solvent, "--solvent"))]
+    for mass, name in zip(masses, ("--salt", "--solvent"), strict=True):
+        if not 1e-3 < mass < 10:
+            raise InputError(f"{name} = {mass:.4g} kg/mol must lie between 1 g/mol and 10 kg/mol")
+    found = volumes_of_densities(table, M_e=masses[0], M_0=masses[1])
+    say(found.lines())
+    if as_json is not None:
+        write_json(as_json, found.numbers())
+
+
+@main.command()
 @click.argument("recipe", type=FILE, metavar="FIT.toml")
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the file>.")
 @click.option("--starts", type=click.IntRange(min=1), default=3, show_default=True, help="Searches for the best point.")

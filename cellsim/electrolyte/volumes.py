@@ -14,8 +14,92 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import chi2 as chi2_distribution
 
 from cellsim.base import Array, InputError
+
+
+@dataclass(frozen=True)
+class PartialVolumes:
+    """Constant partial molar volumes from the volumes of several solutions, with errors.
+
+    Parameters
+    ----------
+    V_e, V_0 : float
+        Partial molar volumes of salt and solvent [m^3/mol].
+    covariance : ndarray, shape (2, 2)
+        Of V_e and V_0 [m^6/mol^2]; NaN where two solutions without errors leave nothing to judge by.
+    chi2 : float
+        Of the straight line, by the stated errors [1]; NaN where none are stated.
+    points : int
+        Number of solutions.
+    """
+
+    V_e: float
+    V_0: float
+    covariance: Array
+    chi2: float
+    points: int
+
+    @property
+    def error(self) -> tuple[float, float]:
+        """Standard errors of V_e and V_0 [m^3/mol]."""
+        return float(np.sqrt(self.covariance[0, 0])), float(np.sqrt(self.covariance[1, 1]))
+
+    @property
+    def curved(self) -> bool:
+        """Whether the solutions miss the straight line by more than their errors: the volumes vary with composition."""
+        freedom = self.points - 2
+        return bool(freedom > 0 and self.chi2 > float(chi2_distribution.isf(0.01, freedom)))
+
+
+def partial_volumes(r: ArrayLike, volume: ArrayLike, error: ArrayLike | None = None) -> PartialVolumes:
+    """V_0 and V_e by the straight line V = V_0 + r V_e through the volumes of solutions per mole of solvent.
+
+    Parameters
+    ----------
+    r : array_like, shape (n,)
+        Moles of salt per mole of solvent [1].
+    volume : array_like, shape (n,)
+        Volume of the solution per mole of solvent [m^3/mol].
+    error : array_like, shape (n,), optional
+        Standard errors of `volume` [m^3/mol]; without them the scatter about the line gives the errors, the same
+        relative one for all.
+
+    Returns
+    -------
+    PartialVolumes
+        Errors are widened by the misfit where the line misses the points by more than chance (chi^2 per degree of
+        freedom above 1).
+
+    Raises
+    ------
+    InputError
+        Fewer than two different solutions, volumes or errors that are not positive, a V_0 that would not be.
+
+    References
+    ----------
+    doi:10.1039/D0EE02193H, Eq. 4, which is this line in terms of densities.
+    """
+    x, y = np.asarray(r, dtype=float), np.asarray(volume, dtype=float)
+    if x.size < 2 or np.ptp(x) <= 1e-9 * np.max(np.abs(x)):
+        raise InputError(f"partial volumes need solutions of two concentrations or more, not {np.unique(x).size}")
+    sigma = y.copy() if error is None else np.asarray(error, dtype=float)
+    if np.any(x < 0) or not (np.all(np.isfinite(x)) and np.all(y > 0) and np.all(np.isfinite(y)) and np.all(sigma > 0)):
+        raise InputError("partial volumes need concentrations from 0 on, and volumes and errors that are positive")
+    A = np.column_stack([x, np.ones(x.size)]) / sigma[:, None]
+    scale = np.linalg.norm(A, axis=0)
+    inverse = np.linalg.inv((A / scale).T @ (A / scale)) / np.outer(scale, scale)
+    V_e, V_0 = inverse @ A.T @ (y / sigma)
+    chi2, freedom = float(np.sum((y / sigma - A @ [V_e, V_0]) ** 2)), x.size - 2
+    if error is None:
+        covariance = inverse * (chi2 / freedom if freedom else np.nan)
+        chi2 = np.nan
+    else:
+        covariance = inverse * (max(1.0, chi2 / freedom) if freedom else 1.0)
+    if V_0 <= 0:
+        raise InputError(f"the solutions give V_0 = {1e6 * V_0:.4g} cm^3/mol; check their units")
+    return PartialVolumes(float(V_e), float(V_0), np.asarray(covariance), float(chi2), x.size)
 
 
 class Volumes(Protocol):

@@ -21,6 +21,7 @@ from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from cellsim.electrolyte.set_covariance import write_draws
 from cellsim.electrolyte.set_file import parse_set
+from cellsim.electrolyte.volumes import PartialVolumes, partial_volumes
 from cellsim.files.folder import write_text
 from cellsim.files.schema import Table, read_toml
 from mdcoeffs.inputs.arrays import read_published
@@ -31,6 +32,8 @@ WIDTH = 0.2
 """A set from one concentration is valid within this fraction of it, unless [range] says otherwise."""
 FILLED = 0.1
 """How far the volumes may be from filling the box simulated [1]; force fields miss densities by less."""
+MASSES = 0.01
+"""How far the molar mass of a salt may be from that of the ions simulated: force fields round masses to 1e-3 [1]."""
 LIQUID = (500.0, 20e3)
 """Densities of solvent of a box that is one of a liquid [kg/m^3]."""
 _DRAWS = 2000
@@ -142,7 +145,12 @@ def transport_set(matrices: Sequence[OnsagerMatrix], recipe: Table, *, name: str
     """
     blocks = {key: recipe.table(key) for key in ("salt", "solvent", "volumes")}
     first = _check_together(matrices)
+    boxes = None
+    if "from" in blocks["volumes"]:
+        boxes = _volumes_of_boxes(matrices, blocks)
+        blocks["volumes"] = _volumes_block(boxes, blocks["volumes"])
     for matrix in matrices:
+        _check_masses(matrix, blocks["salt"])
         _check_box(matrix, blocks)
     moved = sorted((_solvent_frame(m, blocks) for m in matrices), key=lambda m: m.c)
     c = np.array([m.c for m in moved])
@@ -174,22 +182,27 @@ def transport_set(matrices: Sequence[OnsagerMatrix], recipe: Table, *, name: str
         covariance = _with_chi(covariance, values[1] / chi, slopes, spread.error)
         assert drawn is not None
         drawn = _drawn_with_chi(drawn, chi, slopes, spread)
+    sized = boxes is not None and bool(np.all(np.isfinite(boxes.covariance)))
+    if covariance is not None and drawn is not None and boxes is not None and sized:
+        covariance, drawn = _with_volumes(covariance, drawn, boxes)
+    numbers = _numbers_of(n := len(moved), spread, sized)
     document = dict(head)
-    n = len(moved)
     for k, (key, unit) in enumerate((("kappa", "S/m"), ("D", "m^2/s"), ("t_plus", ""))):
         errors = None if covariance is None else np.sqrt(np.diag(covariance)[k * n : (k + 1) * n])
         document[key] = _property(unit, c / 1000, values[k], errors) | {"source": origin}
     document["t_plus"]["frame"] = "solvent"
     document["chi"] = chi_block
     if covariance is not None:
-        document["covariance"] = _covariance_block(covariance, n, spread) | {"draws": f"{name}{DRAWS}"}
+        document["covariance"] = _covariance_block(covariance, numbers, spread) | {"draws": f"{name}{DRAWS}"}
     if covariance is None:
         notes.append("the matrices have neither samples nor covariance, so the set has no [covariance]")
     text = tomli_w.dumps(document)
     parse_set(text, f"{name}.toml").bind(first.T)
     carried = "and carries its error" if covariance is not None and spread else "and carries no error of it"
+    if boxes is not None:
+        notes.append(_told_of_boxes(boxes))
     told = (*notes, f"chi on the {basis} basis; D follows from it {carried}")
-    return MadeSet(text, told, tuple(_numbers_of(n, spread)), drawn)
+    return MadeSet(text, told, tuple(numbers), drawn)
 
 
 def _check_together(matrices: Sequence[OnsagerMatrix]) -> OnsagerMatrix:
@@ -227,6 +240,64 @@ def _check_box(m: OnsagerMatrix, blocks: dict[str, Table]) -> None:
             f"{filled:.3f} of the box simulated ({m.c / 1e3:.4g} mol/L of salt, {c_0 / 1e3:.4g} mol/L of solvent), "
             f"allowed is {1 - FILLED:g}-{1 + FILLED:g}; take the volumes from the densities of the simulation"
         )
+
+
+def _check_masses(m: OnsagerMatrix, salt: Table) -> None:
+    """Refuse a molar mass of the salt that is not that of the ions simulated, where a box is one of a liquid."""
+    if m.composition is None or not LIQUID[0] < m.composition.solvent_density < LIQUID[1]:
+        return
+    simulated = float(np.dot(m.nu, m.composition.molar_masses))
+    stated = salt.quantity("M", "kg/mol", above=0)
+    if abs(stated / simulated - 1) > MASSES:
+        raise InputError(
+            f"{salt.where('M')} = {1e3 * stated:.5g} g/mol, but the ions simulated weigh {1e3 * simulated:.5g} g/mol "
+            "per formula; give the mass of the force field, or mend the masses of the trajectory"
+        )
+
+
+def _volumes_of_boxes(matrices: Sequence[OnsagerMatrix], blocks: dict[str, Table]) -> PartialVolumes:
+    """V_e and V_0 that fill the boxes of all concentrations; their errors by the scatter about the straight line."""
+    table = blocks["volumes"]
+    table.only("from", "source")
+    table.choice("from", ("boxes",))
+    known = [(m.c, m.composition) for m in matrices if m.composition is not None]
+    if len(known) < len(matrices):
+        raise table.error("from", '= "boxes" needs results that know their box: made from masses, in one frame of all')
+    c = np.array([each for each, _ in known])
+    M_0 = blocks["solvent"].quantity("M", "kg/mol", above=0)
+    solvent = np.array([composition.solvent_density for _, composition in known]) / M_0
+    with table.located():
+        found = partial_volumes(c / solvent, 1 / solvent)
+        if found.V_e < 0:
+            raise InputError(f"{table.where()}: the boxes give V_e = {1e6 * found.V_e:.4g} cm^3/mol; give volumes")
+    return found
+
+
+def _volumes_block(boxes: PartialVolumes, table: Table) -> Table:
+    """The [volumes] of the set, in cm^3/mol."""
+    source = f"the boxes of {boxes.points} concentrations" + (
+        f"; {table.string('source')}" if "source" in table else ""
+    )
+    volumes = {"V_e": f"{1e6 * boxes.V_e:.10g} cm^3/mol", "V_0": f"{1e6 * boxes.V_0:.10g} cm^3/mol"}
+    return Table({**volumes, "source": source}, table.file, table.name)
+
+
+def _told_of_boxes(boxes: PartialVolumes) -> str:
+    V = f"V_e = {1e6 * boxes.V_e:.4g}, V_0 = {1e6 * boxes.V_0:.4g} cm^3/mol from the boxes"
+    if not np.all(np.isfinite(boxes.covariance)):
+        return f"{V}; two concentrations do not tell their errors"
+    return f"{V}, standard errors {1e6 * boxes.error[0]:.2g} and {1e6 * boxes.error[1]:.2g}"
+
+
+def _with_volumes(covariance: Array, drawn: Array, boxes: PartialVolumes) -> tuple[Array, Array]:
+    """The same with V_e and V_0 [cm^3/mol], independent of what was estimated from the motion."""
+    own = boxes.covariance * 1e12
+    k = len(covariance)
+    whole = np.zeros((k + 2, k + 2))
+    whole[:k, :k], whole[k:, k:] = covariance, own
+    mean = 1e6 * np.array([boxes.V_e, boxes.V_0])
+    draws = np.random.default_rng(len(drawn) + 2).multivariate_normal(mean, own, len(drawn), method="eigh")
+    return whole, np.hstack([drawn, draws])
 
 
 def _solvent_frame(m: OnsagerMatrix, blocks: dict[str, Table]) -> OnsagerMatrix:
@@ -489,13 +560,13 @@ def _drawn_with_chi(drawn: Array, chi: Array, slopes: Array, spread: _ChiSpread)
     return np.hstack([drawn[:, :n], drawn[:, n : 2 * n] * at / chi, drawn[:, 2 * n :], numbers])
 
 
-def _numbers_of(n: int, chi: _ChiSpread | None) -> list[str]:
+def _numbers_of(n: int, chi: _ChiSpread | None, sized: bool) -> list[str]:
     """The numbers of the set that the covariance and the draws are of, as paths in its file."""
     names = [f"{key}.value" if n == 1 else f"{key}.y[{k}]" for key in ("kappa", "D", "t_plus") for k in range(n)]
-    return [*names, *(chi.paths if chi is not None else ())]
+    return [*names, *(chi.paths if chi is not None else ()), *(("volumes.V_e", "volumes.V_0") if sized else ())]
 
 
-def _covariance_block(matrix: Array, n: int, chi: _ChiSpread | None) -> Block:
+def _covariance_block(matrix: Array, names: list[str], chi: _ChiSpread | None) -> Block:
     carried = "with the standard error of chi" if chi is not None else "chi taken as exact"
     source = f"{SOURCE_OF_DRAWS}; {carried}"
-    return {"parameters": _numbers_of(n, chi), "matrix": [_rounded(row) for row in matrix], "source": source}
+    return {"parameters": names, "matrix": [_rounded(row) for row in matrix], "source": source}

@@ -96,6 +96,11 @@ def _xpcs(folder: Path, found: list[Block]) -> None:
     (folder / "beamtime.toml").write_text(first_block(found, "toml", 'title = "cell 3, 0.3 V"'))
 
 
+def _sets(folder: Path, found: list[Block]) -> None:
+    rows = [[r, (44.05 + r * 287.09) / (40.0 + 134.9 * r)] for r in (0.02, 0.06, 0.1, 0.2)]
+    _table(folder / "densities.csv", "r,density (g/cm^3)", rows)
+
+
 def _many_machines(folder: Path, found: list[Block]) -> None:
     page_cluster.cases(folder)
 
@@ -124,6 +129,7 @@ FILES: dict[str, Callable[[Path, list[Block]], None]] = {
     "docs/interface.md": _polymer,
     "docs/mdcoeffs.md": _mdcoeffs,
     "docs/mobility.md": _polymer,
+    "docs/sets.md": _sets,
     "docs/structure.md": _polymer,
     "docs/many_machines.md": _many_machines,
     "docs/xpcs.md": _xpcs,

@@ -26,7 +26,7 @@ from cellsim.run.case import load_case
 from mdcoeffs.chain.to_set import transport_set
 
 T = 300.0
-COUNT = 1500
+COUNT = 800
 RECIPE = """
 [salt]
 formula = "LiX"
@@ -71,7 +71,7 @@ def made(folder: Path, chi: str, *concentrations: float) -> list[OnsagerMatrix]:
     return found
 
 
-@pytest.mark.parametrize("concentrations", [(1000.0,), (500.0, 1000.0)])
+@pytest.mark.parametrize("concentrations", [(1000.0,), pytest.param((500.0, 1000.0), marks=pytest.mark.slow)])
 def test_rho_plus_of_a_set_has_the_interval_of_its_matrix(tmp_path, concentrations):
     matrices = made(tmp_path, 'value = 1.5\nsource = "x"', *concentrations)
     model, prior = own_numbers(read_set(tmp_path / "s.toml"))
@@ -86,7 +86,7 @@ def test_rho_plus_of_a_set_has_the_interval_of_its_matrix(tmp_path, concentratio
     for matrix, c in zip(matrices, concentrations, strict=True):
         own = np.quantile(matrix.draws("rho_plus"), [0.025, 0.975])
         width = float(np.ptp(own))
-        # 1500 of 1500: only the order of the draws changes, and PCHIP does not enter at a point of the table
+        # all of them: only the order of the draws changes, and PCHIP does not enter at a point of the table
         assert np.abs(interval(drawn, c) - own).max() < 0.01 * width  # asked: 5 %
     # the same numbers by mean and covariance miss it: that is why draws travel
     own = np.quantile(matrices[0].draws("rho_plus"), [0.025, 0.975])

@@ -86,7 +86,10 @@ def test_volumes_must_fill_the_box_simulated():
     for old, new, filled in (("100 cm", "310 cm", 1.21), ("40 cm", "48 cm", 1.18), ("40 cm", "4 cm", 0.19)):
         with pytest.raises(InputError, match=rf"volumes: V_e = .* fill {filled:.3f} of the box simulated"):
             transport_set([box], parse_toml(recipe.replace(old, new)), name="s", origin="test")
-    for old, new, message in (("287 g", "287 kg", "check their units"), ("44 g", "44 kg", "fill 0.101 of the box")):
+    for old, new, message in (
+        ("287 g", "287 kg", "the ions simulated weigh 287 g/mol"),
+        ("44 g", "44 kg", "fill 0.101 of the box"),
+    ):
         with pytest.raises(InputError, match=message):
             transport_set([box], parse_toml(recipe.replace(old, new)), name="s", origin="test")
 
@@ -106,3 +109,52 @@ def test_volumes_must_fill_the_box_simulated():
 def test_what_is_refused(chi, message):
     with pytest.raises(InputError, match=message):
         made(chi, 500.0)
+
+
+# ---- volumes from the boxes -----------------------------------------------------------------------------------------
+
+V_E, V_0, M_SOLVENT = 105e-6, 41e-6, 0.044
+BOXES = RECIPE.replace('V_e = "100 cm^3/mol"\nV_0 = "40 cm^3/mol"\nsource = "assumed"', 'from = "boxes"')
+CHI = 'value = 1.5\nsource = "x"'
+
+
+def boxed(noise, seed, *concentrations):
+    rng = np.random.default_rng(seed)
+    found = []
+    for m in matrices(*concentrations):
+        solvent = (1 - m.c * V_E) / V_0 * (1 + noise * rng.standard_normal())
+        found.append(replace(m, composition=Composition((0.007, 0.280), solvent * M_SOLVENT)))
+    return found
+
+
+def test_volumes_that_fill_the_boxes():
+    found = transport_set(boxed(0.0, 0, 500.0, 1000.0), parse_toml(BOXES + CHI), name="s", origin="test")
+    read = parse_set(found.text, "s.toml")
+    assert read.volumes.V_e == pytest.approx(V_E, rel=1e-6) and pytest.approx(V_0, rel=1e-6) == read.volumes.V_0
+    assert any("do not tell their errors" in note for note in found.notes)
+    noisy = transport_set(boxed(1e-3, 1, 250, 500.0, 1000.0, 1500.0), parse_toml(BOXES + CHI), name="s", origin="test")
+    stated = parse_set(noisy.text, "s.toml").covariance
+    assert stated.parameters[-2:] == ("volumes.V_e", "volumes.V_0") and noisy.numbers == stated.parameters
+    sd = np.sqrt(np.diag(stated.matrix))[-2:]
+    read = parse_set(noisy.text, "s.toml")
+    assert abs(read.volumes.V_e - V_E) * 1e6 < 4 * sd[0] and abs(read.volumes.V_0 - V_0) * 1e6 < 4 * sd[1]
+    assert noisy.draws[:, -2:].std(axis=0) == pytest.approx(sd, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "concentrations", "told"),
+    [
+        (BOXES, (1000.0,), "two concentrations"),
+        (BOXES.replace('"boxes"', '"box"'), (500.0, 1000.0), "from"),
+        (BOXES.replace('from = "boxes"', 'from = "boxes"\nV_e = "1 cm^3/mol"'), (500.0, 1000.0), "V_e"),
+        (BOXES.replace('M = "287 g/mol"', 'M = "187 g/mol"'), (500.0, 1000.0), "the ions simulated weigh 287 g/mol"),
+    ],
+)
+def test_boxes_that_do_not_tell_volumes(recipe, concentrations, told):
+    with pytest.raises(InputError, match=told):
+        transport_set(boxed(0.0, 0, *concentrations), parse_toml(recipe + CHI), name="s", origin="test")
+
+
+def test_results_that_do_not_know_their_box_give_no_volumes():
+    with pytest.raises(InputError, match="know their box"):
+        transport_set(matrices(500.0, 1000.0), parse_toml(BOXES + CHI), name="s", origin="test")
