@@ -230,6 +230,25 @@ class Estimate:
                 sources[p.name] = "nothing"
         return sources
 
+    @property
+    def without(self) -> dict[str, Array]:
+        """Standard errors in u if one data set were missing, by its label, shape (p,); data of one label go together.
+
+        From the information at the best point: what a data set holds that no other does. Next to infinite where without
+        it nothing is held.
+        """
+        labels = [o.label for o in self.problem.observations]
+        ends = np.cumsum([0, *(o.size for o in self.problem.observations)])
+        errors = {}
+        for label in dict.fromkeys(labels):
+            keep = np.ones(len(self.jacobian), dtype=bool)
+            for k, own in enumerate(labels):
+                if own == label:
+                    keep[ends[k] : ends[k + 1]] = False
+            rest = self.jacobian[keep]
+            errors[label] = np.asarray(np.sqrt(np.maximum(np.diag(inverse(rest.T @ rest)), 0.0)))
+        return errors
+
     def _before(self, k: int) -> float:
         """Standard deviation of u[k] by the priors alone."""
         known = self.space.parameters[k].prior_u

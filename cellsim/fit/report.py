@@ -36,6 +36,8 @@ MARGIN = 0.05
 Tell = Callable[[str, int, int], None]
 REFITS = 3
 """How often a fit begins again from a better point that a profile found."""
+HOLDERS, NOTICED = 3, 1.1
+"""Data sets named for each parameter at most, and how much wider its error must be without one that is named."""
 DRAWN = 300
 """Draws of the posterior that bands on the properties rest on, at most."""
 
@@ -93,6 +95,9 @@ class FitResult:
         weak = [d for d in self.directions if d.weak]
         if weak:
             lines += ["what the data alone do not tell:", *(f"  {d.text}" for d in weak)]
+        holders = self.holders()
+        if holders:
+            lines += ["which data hold what:", *(f"  {line}" for line in holders)]
         lines += [line for k in range(len(self.estimate.problem.experiments)) for line in self._resistance(k)]
         if self.posterior is not None:
             lines.append(f"posterior: {self.posterior.message}")
@@ -150,6 +155,25 @@ class FitResult:
             )
         return lines
 
+    def holders(self) -> list[str]:
+        """Of each parameter that is held, which data sets hold it: how much wider its error is without each."""
+        fit = self.estimate
+        without = fit.without
+        if len(without) < 2 or fit.early:
+            return []
+        lines = []
+        for k, p in enumerate(fit.space.parameters):
+            if p.name in self.unknown or fit.held_by[p.name] != "data":
+                continue
+            wider = sorted(((float(sd[k] / fit.sd[k]), label) for label, sd in without.items()), reverse=True)
+            told = []
+            for factor, label in wider[:HOLDERS]:
+                if factor > NOTICED:
+                    lost = without[label][k] > IDENTIFIED
+                    told.append(f"{label} (without it {'not held' if lost else f'{factor:.3g} times the error'})")
+            lines.append(f"{p.name}: {', '.join(told) if told else 'no single data set; several hold it alike'}")
+        return lines
+
     def _by_data_set(self) -> list[str]:
         """What became of each data set's points, and those whose own chi2 is no accident."""
         observations, sets = self.estimate.problem.observations, self.estimate.data_sets
@@ -205,6 +229,7 @@ class FitResult:
             self.recipe.title,
             *(page.paragraph(text) for text in self.agreement()),
             page.table(head, [self._row(k, p) for k, p in enumerate(self.estimate.space.parameters)]),
+            *((page.heading("Which data hold what"), page.bullets(holders)) if (holders := self.holders()) else ()),
             page.heading("What the data alone tell, weakest direction first"),
             page.bullets([d.text for d in self.directions]),
             warnings=warnings,
@@ -239,6 +264,9 @@ class FitResult:
             "chi2_with_priors": fit.chi2,
             "points": fit.problem.size,
             "degrees_of_freedom": fit.degrees_of_freedom,
+            "without": {
+                label: dict(zip(fit.space.names, sd.tolist(), strict=True)) for label, sd in fit.without.items()
+            },
             "data_sets": [vars(part) | {"p": part.p} for part in fit.data_sets],
             "noise_levels": {o.label: level for o, level in levels},
             "ended_early": fit.early,

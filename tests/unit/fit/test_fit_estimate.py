@@ -114,6 +114,21 @@ def test_what_the_data_do_not_hold_is_said_never_given_as_a_number():
     assert "correlations above 0.7" in text and "a ~ b" in text
 
 
+def test_an_error_without_a_data_set_is_that_of_a_fit_without_it():
+    B = np.zeros((60, 2))
+    B[:20, 0], B[20:, 0], B[20:, 1] = 1.0, 0.3, np.linspace(0, 1, 40)
+    p = linear(B, np.zeros(2), sd=1.0, seed=3)
+    e, o = p.experiments[0], p.experiments[0].observations[0]
+    first, second = np.arange(60) < 20, np.arange(60) >= 20
+    parts = tuple(replace(o.only(keep), label=label) for keep, label in ((first, "one"), (second, "two")))
+    fit = estimate(replace(p, experiments=(replace(e, observations=parts),)), starts=1)
+    alone = estimate(replace(p, experiments=(replace(e, observations=parts[1:]),)), starts=1)
+    assert fit.without["one"] == pytest.approx(alone.sd, rel=1e-6)
+    J = B[:20] / 1.0
+    assert fit.without["two"][0] == pytest.approx(1 / np.sqrt(np.sum(J[:, 0] ** 2)), rel=1e-3)
+    assert fit.without["two"][1] > 1e3 * fit.sd[1]  # nothing else knows of it
+
+
 def test_at_a_bound():
     x = np.linspace(0, 1, 20)
     p = toy(lambda v: v["b"] * x, -0.5 * x, [Parameter("b", 1.0, lower=0.0, upper=2.0)], sd=0.01)
