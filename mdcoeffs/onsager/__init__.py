@@ -28,11 +28,13 @@ from mdcoeffs.onsager.motion import ReplicaMotion, hashes, motion_accumulators, 
 from mdcoeffs.onsager.octp import OctpRun, fit_slopes, read_octp, read_octp_self
 from mdcoeffs.onsager.plateau import Beliefs
 from mdcoeffs.onsager.result import OnsagerResult
-from mdcoeffs.onsager.self_motion import moving_together, self_plateau
+from mdcoeffs.onsager.self_motion import Viscosity, moving_together, self_plateau, without_images
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 
 FRAMES = ("solvent", "barycentric", "volume")
-KEYS = ("matrix", "frame", "solvents", "framework", "window", "prior_flat", "seed")
+KEYS = ("matrix", "frame", "solvents", "framework", "window", "prior_flat", "seed", "viscosity", "viscosity_error")
+VISCOSITIES = (1e-6, 1e6)
+"""Viscosities that a liquid may have [Pa s]."""
 MATRICES = ("salt", "species")
 """Of which species: cation and anion of one salt in a solvent, or all that there are."""
 
@@ -60,6 +62,8 @@ class OnsagerSettings:
         Seed of the posterior samples.
     self_part : str
         Whose single-particle paths are kept, one of `mdcoeffs.inputs.species.SELF_PARTS`.
+    viscosity : Viscosity, optional
+        Of the liquid simulated, for self-diffusion in an unbounded one.
     """
 
     matrix: str = "salt"
@@ -70,6 +74,7 @@ class OnsagerSettings:
     prior_flat: float = 0.3
     seed: int = 0
     self_part: str = "ions"
+    viscosity: Viscosity | None = None
 
 
 def read_estimate(file: SpeciesFile) -> OnsagerSettings:
@@ -122,7 +127,19 @@ def read_estimate(file: SpeciesFile) -> OnsagerSettings:
         prior_flat=table.number("prior_flat", 0.3, least=0, most=0.99),
         seed=table.integer("seed", 0, least=0),
         self_part=file.self_part,
+        viscosity=_viscosity(table),
     )
+
+
+def _viscosity(table: Table) -> Viscosity | None:
+    if "viscosity" not in table:
+        if "viscosity_error" in table:
+            raise table.error("viscosity_error", "is of a viscosity, which is not given")
+        return None
+    value = table.quantity("viscosity", "Pa s", above=0)
+    if not VISCOSITIES[0] <= value <= VISCOSITIES[1]:
+        raise table.error("viscosity", f"must lie between {VISCOSITIES[0]:g} and {VISCOSITIES[1]:g} Pa s")
+    return Viscosity(value, table.quantity("viscosity_error", "", 0.0, least=0, most=1))
 
 
 def _chosen(table: Table, key: str, known: Sequence[str]) -> tuple[str, ...] | None:
@@ -235,6 +252,13 @@ def _of_species(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence[
     own = None if msd is None else _self_diffusion(motions, kept, msd, window, settings)
     if own is not None and first.frame == "lab":
         notes.append("self-diffusion is that in the box, whose centre of mass was not taken away")
+    if settings.viscosity is not None:
+        if own is None:
+            raise InputError(f"{file.path}: viscosity is for self-diffusion, of which nothing was kept; set self")
+        volume = float(np.average([run.volume for run in runs], weights=[run.duration for run in runs]))
+        T = first.temperature
+        unbounded = without_images(own, settings.viscosity, T=T, volume=volume, seed=settings.seed)
+        notes.append(_told_of_images(own, unbounded, [first.names[k] for k in kept]))
     return SpeciesResult(
         title=file.title,
         estimate=estimate,
@@ -247,6 +271,17 @@ def _of_species(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence[
         drift_velocity=np.array([motion.drift_velocity for motion in motions]),
         longest_step=max(motion.longest_step for motion in motions),
         notes=tuple(notes),
+    )
+
+
+def _told_of_images(own: SelfDiffusion, unbounded: SelfDiffusion, names: Sequence[str]) -> str:
+    each = ", ".join(
+        f"{name} {D:.4g} +- {error:.2g}"
+        for name, D, error in zip(names, unbounded.D, unbounded.standard_error, strict=True)
+    )
+    return (
+        "self-diffusion in an unbounded liquid (Yeh and Hummer, cubic box: "
+        f"{unbounded.D[0] - own.D[0]:.4g} m^2/s more): {each} m^2/s"
     )
 
 
@@ -270,10 +305,13 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
     lags = log_lags(min(run.n_frames for run in runs), per_decade=20)[1:]
     each = [collective_msd(run.R[:, ions], lags) for run in moved]
     msd = _self_msd(motions, ions)
-    own, ideal = None, None
+    own, ideal, unbounded = None, None, None
     notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.warnings]
+    volume = float(np.average([run.volume for run in runs], weights=[run.duration for run in runs]))
     if msd is not None and estimate.local_exponent is not None:
         own = _self_diffusion(motions, ions, msd, estimate.local_exponent.window, settings)
+        if settings.viscosity is not None:
+            unbounded = without_images(own, settings.viscosity, T=estimate.T, volume=volume, seed=settings.seed)
         ideal = estimate.ideal(float(own.D[0]), float(own.D[1]))
         if ideal.Omega_distinct is None:
             notes.append(
@@ -286,10 +324,11 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
         names=(first.names[ions[0]], first.names[ions[1]]),
         lag=np.asarray(lags * first.dt, dtype=np.float64),
         correlations=np.einsum("r,rlij->lij", weights / weights.sum(), np.array(each)),
-        volume=float(np.average([run.volume for run in runs], weights=[run.duration for run in runs])),
+        volume=volume,
         counts=(first.counts[ions[0]], first.counts[ions[1]]),
         self_part=msd,
         self_diffusion=own,
+        unbounded=unbounded,
         ideal=ideal,
         drift_velocity=np.array([motion.drift_velocity for motion in motions]),
         longest_step=max(motion.longest_step for motion in motions),

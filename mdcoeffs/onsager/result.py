@@ -52,6 +52,8 @@ class OnsagerResult:
         Single-particle mean-squared displacements of cation and anion.
     self_diffusion : SelfDiffusion, optional
         Their slopes over the window.
+    unbounded : SelfDiffusion, optional
+        The same in an unbounded liquid, where the viscosity is known.
     ideal : Ideal, optional
         Nernst-Einstein quantities and the self/distinct split.
     drift_velocity : array (replicas, 3)
@@ -81,6 +83,7 @@ class OnsagerResult:
     counts: tuple[int, int]
     self_part: SelfMSD | None = None
     self_diffusion: SelfDiffusion | None = None
+    unbounded: SelfDiffusion | None = None
     ideal: Ideal | None = None
     drift_velocity: Array = field(default_factory=lambda: np.zeros((0, 3)))
     longest_step: float = 0.0
@@ -149,6 +152,8 @@ class OnsagerResult:
                 "Omega_distinct": ideal.Omega_distinct,
             }
             numbers["self"] |= {f"{name}_interval": _ends(draws) for name, draws in self._ideal_draws().items()}
+            if self.unbounded is not None:
+                numbers["self"]["unbounded"] = self._of_unbounded(self.unbounded)
         numbers |= self._derived()
         ready: dict[str, Any] = plain(numbers)
         return ready
@@ -179,6 +184,13 @@ class OnsagerResult:
             barycentric = m.to_frame("barycentric").samples
             assert barycentric is not None
             found["Omega_distinct"] = np.diagonal(barycentric[:count], axis1=1, axis2=2) - part
+        return found
+
+    def _of_unbounded(self, D: SelfDiffusion) -> dict[str, Any]:
+        """Self-diffusion without the images of the box."""
+        found: dict[str, Any] = {"D_plus": D.D[0], "D_minus": D.D[1], "standard_error": D.standard_error}
+        if D.samples is not None:
+            found |= {"D_plus_interval": _ends(D.samples[:, 0]), "D_minus_interval": _ends(D.samples[:, 1])}
         return found
 
     def _derived(self) -> dict[str, Any]:
@@ -228,6 +240,15 @@ class OnsagerResult:
                 return " ({:.4g} to {:.4g})".format(*_ends(draws[name])) if name in draws else ""
 
             lines.append(f"  self     D+ {D[0]:.4g}{within('D_plus')}, D- {D[1]:.4g}{within('D_minus')} m^2/s")
+            if self.unbounded is not None:
+                ends = self._of_unbounded(self.unbounded)
+                plus, minus = (
+                    f"{ends[key]:.4g}" + (" ({:.4g} to {:.4g})".format(*ends[f"{key}_interval"]) if draws else "")
+                    for key in ("D_plus", "D_minus")
+                )
+                lines.append(
+                    f"  no box   D+ {plus}, D- {minus} m^2/s in an unbounded liquid (Yeh and Hummer, cubic box)"
+                )
             lines.append(f"  t_app    {self.ideal.t_app:.4g}{within('t_app')}")
             NE, ionicity = self.ideal.kappa_NE, self.ideal.ionicity
             lines.append(

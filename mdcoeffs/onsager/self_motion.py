@@ -9,15 +9,18 @@ how much less is read from their scatter, frequency by frequency, and from how f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import fft
 
-from cellsim.base import Array, InputError
+from cellsim.base import Array, InputError, k_B
+from mdcoeffs.onsager.estimate import SelfDiffusion
 from mdcoeffs.onsager.plateau import Beliefs, CurrentSpectrum, assembled, relaxing_plateau
 
+CUBIC = 2.837297
+"""Of the periodic images of a particle in a cubic box (Yeh & Hummer 2004) [1]."""
 CACHE = 4e6
 """Bytes of paths transformed at a time."""
 
@@ -168,3 +171,59 @@ def moving_together(collective: Sequence[Array], own: Sequence[SelfPower]) -> fl
         whole += float(self_power(R[None]).power[slow].sum())
         parts += float(run.power[slow].sum())
     return whole / parts - 1
+
+
+@dataclass(frozen=True)
+class Viscosity:
+    """Shear viscosity of the liquid simulated.
+
+    Parameters
+    ----------
+    value : float
+        [Pa s]
+    relative_error : float
+        Standard error over the value [1].
+    """
+
+    value: float
+    relative_error: float = 0.0
+
+
+def without_images(
+    own: SelfDiffusion, viscosity: Viscosity, *, T: float, volume: float, seed: int = 0
+) -> SelfDiffusion:
+    """Self-diffusion in an unbounded liquid: D + 2.837297 k_B T/(6 pi eta L), of a cubic box of the volume L^3.
+
+    A particle drags the liquid, and with it, in a periodic box, its own images. The correction is that of a particle
+    small against the box; that of collective coefficients is another one, and is not made.
+
+    Parameters
+    ----------
+    own : SelfDiffusion
+        In the box.
+    viscosity : Viscosity
+        Of the liquid; it depends on the box hardly at all.
+    T : float
+        Temperature [K].
+    volume : float
+        Of the box [m^3].
+    seed : int
+        Of the draws of the viscosity.
+
+    Returns
+    -------
+    SelfDiffusion
+        With the error of the viscosity, which all species share.
+
+    References
+    ----------
+    Yeh & Hummer 2004, doi:10.1021/jp0477147, Eq. 12.
+    """
+    added = CUBIC * k_B * T / (6 * np.pi * viscosity.value * volume ** (1 / 3))
+    error = np.hypot(own.standard_error, added * viscosity.relative_error)
+    samples = own.samples
+    if samples is not None:
+        # the viscosity is a positive number known to so many per cent: lognormal
+        drawn = np.exp(-viscosity.relative_error * np.random.default_rng([seed, 12]).standard_normal(len(samples)))
+        samples = samples + added * drawn[:, None]
+    return replace(own, D=own.D + added, standard_error=np.asarray(error), samples=samples)
