@@ -290,7 +290,7 @@ TEXT: dict[tuple[str, str], Callable[[Block, Path], object] | str] = {
         "docs/many_machines.md",
         "export DASK_DISTRIBUTED__COMM__TLS__CA_FILE=ca.pem",
     ): "needs certificates of your own",
-    ("README.md", 'error: my_cell.toml: cell.thicknes is not a key of [cell]; did you mean "thickness"?'): _misspelt,
+    ("docs/howto/plan.md", 'error: my_cell.toml: cell.thicknes is not a key of [cell]; did you mean "thickness"?'): _misspelt,
     (
         "docs/compare.md",
         "cellsim compare CASE DATA... [-o DIR] [--also CASE] [--leave-out X] [--window FROM TO] "
@@ -381,7 +381,7 @@ SLOW = (
     (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "figures and a report, 3 to 10 s each"),
     (".*", r"(CELLSIM_\w+=\d+ )*python -m pytest -n0", "all tests are collected, ten seconds a line"),
     (".*", r"python3 start\.py run", "an environment of its own; the Python block of the README runs the same case"),
-    ("README.md|docs/mdcoeffs.md", r"mdcoeffs (structure|residence|activity|interface|mobility)", "each has its page"),
+    ("docs/mdcoeffs.md", r"mdcoeffs (structure|residence|activity|interface|mobility)", "each has its page"),
     ("cases/coarse_grained/README.md", r"mdcoeffs", "the fast test of docs/howto/md.md has the same"),
     (".*", r"python (cases|benchmarks|validation|docs/notebooks)/", "scripts of 5 s to half a minute"),
     ("docs/laboratory.md", r"cellsim lab (all|misuse)", "all experiments: 5 to 10 s"),
