@@ -148,7 +148,7 @@ def field(folder: Path, output: Path | None, block: str | None) -> None:
 
 @main.command()
 @click.argument("case", type=FILE)
-@click.option("-o", "--output", type=FILE, required=True, help="Folder; what is there and current is taken as it is.")
+@click.option("-o", "--output", type=FILE, required=True, help="Folder; results in it that are up to date are reused.")
 @click.option("--scheduler", metavar="ADDRESS", help=_SCHEDULER)
 @click.option("--platform", help=f"Of the simulation: {_PLATFORM}")
 @click.option("--jobs", type=click.IntRange(min=1), help="Simulations side by side; one per core when left out.")

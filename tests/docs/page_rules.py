@@ -290,7 +290,10 @@ TEXT: dict[tuple[str, str], Callable[[Block, Path], object] | str] = {
         "docs/many_machines.md",
         "export DASK_DISTRIBUTED__COMM__TLS__CA_FILE=ca.pem",
     ): "needs certificates of your own",
-    ("docs/howto/plan.md", 'error: my_cell.toml: cell.thicknes is not a key of [cell]; did you mean "thickness"?'): _misspelt,
+    (
+        "docs/howto/plan.md",
+        'error: my_cell.toml: cell.thicknes is not a key of [cell]; did you mean "thickness"?',
+    ): _misspelt,
     (
         "docs/compare.md",
         "cellsim compare CASE DATA... [-o DIR] [--also CASE] [--leave-out X] [--window FROM TO] "

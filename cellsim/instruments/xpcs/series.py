@@ -122,7 +122,7 @@ def read_list(paths: Sequence[str | Path]) -> SeriesList:
                 raise InputError(f"{file}: no such file")
         return SeriesList(files[0].stem, tuple(Series(file) for file in files))
     if len(files) > 1:
-        raise InputError(f"{lists[0]}: a list stands alone; name the other files in it")
+        raise InputError(f"{lists[0]}: a list cannot be combined with other files; name them in the list")
     top = read_toml(lists[0])
     top.only("title", "velocity_axis", "sector", "errors", "v_max", *_SHARED, "baseline", "series")
     options: dict[str, Any] = {}
