@@ -34,7 +34,7 @@ def main(verbose: bool) -> None:
 
 # ---- analyses -------------------------------------------------------------------------------------------------------
 
-_CHECKPOINTS = "Seconds between checkpoints; a run that was killed goes on from the last one."
+_CHECKPOINTS = "Seconds between checkpoints; a run that was killed continues from the last one."
 _SCHEDULER = "Read the replicas on a dask cluster, such as tcp://host:8786."
 _PLATFORM = "CUDA, HIP, OpenCL, CPU or Reference; the fastest that works when left out."
 

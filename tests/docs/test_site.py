@@ -80,6 +80,20 @@ def test_every_theory_page_has_the_same_four_parts():
         assert "doi.org" in text, f"{page}: no source"
 
 
+READ = sorted((*PAGES, ROOT / "README.md", *ROOT.glob("cases/**/*.md"), *ROOT.glob("validation/**/*.md")))
+PRIVATE = ("mended", "at its word", "at their word", "is said to", "runs empty", "ran empty", "told apart", "to dear")
+
+
+@pytest.mark.parametrize("page", READ, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_sources_are_links_and_images_have_words(page):
+    """The rules of docs/style.md that a machine can check."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    assert not re.findall(r"(?<!\[)doi:10\.\S+", text), "a DOI that is no link"
+    assert all(len(words.split()) >= 6 for words in re.findall(r"!\[(.*?)\]\(", text)), "an image without a description"
+    if page.name != "style.md":
+        assert not [word for word in PRIVATE if word in text], "words in a private sense"
+
+
 def test_every_module_has_its_place_in_the_api():
     blocks = [block for page in (DOCS / "api").glob("*.md") for block in site_pages.MODULES.findall(page.read_text())]
     shown = [name for block in blocks for name in site_pages.named_modules(block)]
