@@ -246,7 +246,7 @@ def _(F, electrolyte, figstyle, ion_potentials, mo, np, x):
             strict=False,
         ):
             _axes[1].plot(1e3 * _L, 1e3 * _value * _L, linestyle=_dash, label=_name)
-        for _panel, _text in zip(_axes, ("moves with $x$: a convention", "stands still: measurable"), strict=True):
+        for _panel, _text in zip(_axes, ("moves with $x$: a convention", "does not move: measurable"), strict=True):
             _panel.set(title=_text, xlabel="distance from positive electrode (mm)", ylim=(-60, 20))
             _panel.legend(loc="lower left")
         _axes[0].set_ylabel("potential (mV)")
