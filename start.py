@@ -61,6 +61,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except subprocess.CalledProcessError as error:
-        sys.exit(f"set-up failed with exit code {error.returncode}; mend the cause above and run the command again")
+        sys.exit(f"set-up failed with exit code {error.returncode}; correct the cause above and run the command again")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -54,7 +54,7 @@ SET = click.option(
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help='A value in place of the case\'s, such as "thickness=1 mm", "step[0].value=0.2 V"; repeatable.',
+    help='Change a value of the case, such as "thickness=1 mm", "step[0].value=0.2 V"; repeatable.',
 )
 
 
@@ -84,7 +84,7 @@ def check(case: Path, settings: tuple[str, ...]) -> None:
 @click.argument("case", type=FILE)
 @SET
 def plan(case: Path, settings: tuple[str, ...]) -> None:
-    """Answer what can be answered before any run: currents, times, voltages, velocities.
+    """Compute currents, times, voltages and velocities from formulas, before any run.
 
     \b
     Example:  cellsim plan cases/steinruck2020/rs.toml
@@ -123,7 +123,7 @@ def run(
     draws: int | None,
     settings: tuple[str, ...],
 ) -> None:
-    """Predict: current, voltage, profiles, velocities, into a folder with figures and a report.
+    """Simulate current, voltage, profiles and velocities; write a folder with figures and a report.
 
     Exit code 0: done. 1: ended early, the partial result is kept. 2: bad input, nothing written.
 
@@ -192,10 +192,10 @@ def sweep(
     scheduler: str | None,
     no_figures: bool,
 ) -> None:
-    """Run a case over lists of values of any of its keys: one table, one NetCDF file, figures.
+    """Run a case over lists of values of its keys; write one table, one NetCDF file and figures.
 
-    CASE is a case, or a file that names a case and what to sweep (docs/sweep.md). An interrupted call goes on where it
-    was. Exit code 1 where some of the runs could not be made; 2 where none could.
+    CASE is a case, or a file that names a case and what to sweep (docs/sweep.md). An interrupted call continues
+    when it is repeated. Exit code 1: some of the runs could not be made. 2: none could.
 
     \b
     Example:  cellsim sweep cases/steinruck2020/rs.toml --over "voltage=0.1, 0.2, 0.3 V" --over "thickness=1, 2, 3 mm"
@@ -292,7 +292,7 @@ def compare(
     refit: tuple[str, ...],
     draws: int | None,
 ) -> None:
-    """Set a prediction beside data; nothing is fitted without --refit. CASE is a case or the folder of a run.
+    """Compare a prediction with data; nothing is fitted without --refit. CASE is a case or the folder of a run.
 
     DATA: potentiostat exports (.mpt, .DTA), tables with units in the header, data sheets (docs/compare.md); the
     [[measured]] tables of the case are used as well.
@@ -406,14 +406,14 @@ def volumes(table: Path, salt: str, solvent: str, as_json: Path | None) -> None:
     type=click.IntRange(min=0),
     default=0,
     metavar="STEPS",
-    help="Also sample the posterior, with at most so many steps; goes on from an earlier call.",
+    help="Also sample the posterior, with at most so many steps; continues an earlier call.",
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps: int, workers: int) -> None:
-    """Find a transport set from measurements, and say what they cannot tell.
+    """Fit a transport set to measurements, and report what the data do not determine.
 
-    Writes fit.json, fitted_set.toml, figures and fit.html (docs/fit.md). Profile likelihoods and the posterior go on
-    where an interrupted call left them.
+    Writes fit.json, fitted_set.toml, figures and fit.html (docs/fit.md). Profile likelihoods and the posterior
+    continue an interrupted call.
 
     \b
     Example:  cellsim fit cases/fit_example/fit.toml -o fitted
@@ -489,7 +489,7 @@ def watch(
 @click.argument("file", type=FILE, metavar="DESIGN.toml")
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the file>.")
 def design(file: Path, output: Path | None) -> None:
-    """Which experiment tells most per hour: voltage, thickness, duration, then single times and places.
+    """Find the experiment that determines a parameter best per hour: voltage, thickness, duration, times, places.
 
     \b
     Example:  cellsim design cases/fit_example/design.toml -o designed

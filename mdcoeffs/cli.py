@@ -34,7 +34,7 @@ def main(verbose: bool) -> None:
 
 # ---- analyses -------------------------------------------------------------------------------------------------------
 
-_CHECKPOINTS = "Seconds between checkpoints; a run that was killed goes on from the last one."
+_CHECKPOINTS = "Seconds between checkpoints; a run that was killed continues from the last one."
 _SCHEDULER = "Read the replicas on a dask cluster, such as tcp://host:8786."
 _PLATFORM = "CUDA, HIP, OpenCL, CPU or Reference; the fastest that works when left out."
 
@@ -147,7 +147,7 @@ def field(folder: Path, output: Path | None, block: str | None) -> None:
 
 @main.command()
 @click.argument("case", type=FILE)
-@click.option("-o", "--output", type=FILE, required=True, help="Folder; what is there and current is taken as it is.")
+@click.option("-o", "--output", type=FILE, required=True, help="Folder; results in it that are up to date are reused.")
 @click.option("--scheduler", metavar="ADDRESS", help=_SCHEDULER)
 @click.option("--platform", help=f"Of the simulation: {_PLATFORM}")
 @click.option("--jobs", type=click.IntRange(min=1), help="Simulations side by side; one per core when left out.")

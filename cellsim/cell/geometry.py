@@ -153,7 +153,7 @@ class InitialProfile:
             raise InputError(f"{source}: needs two points or more, as many positions as concentrations")
         bad = np.flatnonzero(~(np.isfinite(x) & np.isfinite(c)))
         if bad.size:
-            raise InputError(f"{source}: point {bad[0] + 1} is no number; mend it or take the row out")
+            raise InputError(f"{source}: point {bad[0] + 1} is not a number; correct it or remove the row")
         if not np.all(c > 0):
             k = int(np.argmax(c <= 0))
             raise InputError(f"{source}: c = {c[k]:.4g} mol/m^3 of point {k + 1} must be positive")

@@ -273,7 +273,7 @@ class Protocol:
         for number, step in enumerate(self.steps, 1):
             if step.duration <= 2 * COINCIDENT * begins:
                 raise InputError(
-                    f"step {number}: duration = {step.duration:.3g} s cannot be told from nothing {begins:.6g} s "
+                    f"step {number}: duration = {step.duration:.3g} s is too short to be resolved {begins:.6g} s "
                     f"after the start; make it longer than {2 * COINCIDENT * begins:.1g} s, or leave the step out"
                 )
             begins += step.duration

@@ -172,7 +172,7 @@ class ComparisonResult:
                 warnings.append(f"The run of {c.case.title} ended early ({solution.status}): {solution.message}")
         return page.report(
             self.heading,
-            page.paragraph("Nothing was fitted: the prediction is that of the case as it stands."),
+            page.paragraph("Nothing was fitted: the prediction is that of the case without changes."),
             *(_section(comparison) for comparison in self.comparisons),
             warnings=warnings,
             drawn=drawn,

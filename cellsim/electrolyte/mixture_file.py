@@ -300,7 +300,7 @@ class _Entries:
                     raise InputError(f"{table.file}: {where}: {name!r} is no species{did_you_mean(str(name), listed)}")
             pair = cast(tuple[int, int], tuple(sorted((order.index(a), order.index(b)))))
             if pair in laws or pair[0] == pair[1]:
-                raise InputError(f"{table.file}: {where}: {a}, {b} is no pair, or stands there twice")
+                raise InputError(f"{table.file}: {where}: {a}, {b} is not a pair of two species, or is listed twice")
             laws[pair] = self.entry(value, table, where, factor)
         missing = [f"{order[a]}-{order[b]}" for a in range(n) for b in range(a + 1, n) if (a, b) not in laws]
         if missing:

@@ -460,7 +460,7 @@ class MixtureSet:
     def _verify(self, name: str, matrix: Array, rows: Sequence[str], r: Array) -> None:
         if not np.all(np.isfinite(matrix)):
             k = int(np.argmax(~np.all(np.isfinite(matrix), axis=(1, 2))))
-            raise InputError(f"{self.name}: {name} is not finite at {self._words(r[k])}; mend it or narrow [range]")
+            raise InputError(f"{self.name}: {name} is not finite at {self._words(r[k])}; correct it or narrow [range]")
         diagonal = np.diagonal(matrix, axis1=1, axis2=2)
         size = np.sqrt(np.abs(diagonal[:, :, None] * diagonal[:, None, :])) + 1e-300
         skew = np.abs(matrix - np.swapaxes(matrix, 1, 2)) / size
@@ -475,7 +475,7 @@ class MixtureSet:
             k = int(np.argmin(np.where(np.any(diagonal <= 0, axis=1), -np.inf, lowest)))
             reason = "the second law is broken" if name == "Omega" else "the mixture would separate into two"
             raise InputError(
-                f"{self.name}: {name} is not positive definite at {self._words(r[k])}, so that {reason}; mend it or "
+                f"{self.name}: {name} is not positive definite at {self._words(r[k])}, so that {reason}; correct it or "
                 "narrow [range]"
             )
 

@@ -241,7 +241,7 @@ class SetFile:
                 raise InputError(
                     f"{self.file}: {name} = {value[k]:.4g} {PROPERTIES[name].unit} at c = {c[k] / 1e3:.4g} mol/L "
                     f"(r = {composition['r'][k]:.4g}), T = {bound.T:.6g} K must be {wanted}; "
-                    f"mend the property or narrow [range]".replace("  ", " ")
+                    f"correct the property or narrow [range]".replace("  ", " ")
                 )
             if positive:
                 self._check_dip(bound, name, c, value)
@@ -277,8 +277,8 @@ class SetFile:
         lowest = minimize_scalar(at, bounds=span, method="bounded", options={"xatol": 1e-9 * span[1]})
         if lowest.fun < 1e-6 * value.max():
             raise InputError(
-                f"{self.file}: {name} falls to zero at c = {lowest.x / 1e3:.4g} mol/L and must be positive; mend the "
-                "property or narrow [range]"
+                f"{self.file}: {name} falls to zero at c = {lowest.x / 1e3:.4g} mol/L and must be positive; correct "
+                "the property or narrow [range]"
             )
 
 

@@ -121,7 +121,7 @@ def check_memory(wanted: float, what: str) -> None:
     at_hand = memory_at_hand()
     if wanted > at_hand:
         raise InputError(
-            f"{what} would take {wanted / 1e9:.3g} GB of memory, and {at_hand / 1e9:.3g} GB are at hand; mend the file "
+            f"{what} would take {wanted / 1e9:.3g} GB of memory, and {at_hand / 1e9:.3g} GB are free; correct the file "
             f"where that is not its size, or use a larger machine"
         )
 
@@ -350,7 +350,9 @@ def numbers(
             )
     result: Array = values.astype(np.float64)
     if finite and not np.all(np.isfinite(result)):
-        raise InputError(f"{where}: {name} holds {int((~np.isfinite(result)).sum())} values that are no finite number")
+        raise InputError(
+            f"{where}: {name} holds {int((~np.isfinite(result)).sum())} values that are not finite numbers"
+        )
     return result
 
 

@@ -480,7 +480,7 @@ def describe(fit: Estimate, names: Sequence[str] | None = None) -> list[str]:
         if names is not None and p.name not in names:
             continue
         if held_by[p.name] == "nothing":
-            text = "not identified: these data hold no value for it"
+            text = "not identified: the data do not determine it"
         else:
             relative = f" ({100 * sd:.2g} %)" if p.logarithmic else ""
             text = f"{values[p.name]:.5g} +/- {errors[p.name]:.2g} {p.unit}{relative}".replace("  ", " ")

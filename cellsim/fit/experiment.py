@@ -324,7 +324,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         if not self.observations:
-            raise NothingMeasured(f"experiment {self.name}: nothing was measured; name data")
+            raise NothingMeasured(f"experiment {self.name}: it has no data; name some under data")
         for role in self.nuisance:
             if role not in CELL_ROLES:
                 raise InputError(f"experiment {self.name}: {role!r} is no nuisance of a cell: {', '.join(CELL_ROLES)}")

@@ -254,7 +254,7 @@ def _judge(space: Space, sampler: Any, done: int) -> tuple[bool, Array, Array, s
         if not long_enough
         else f"not converged after {done} steps: the halves of the chain differ ({np.max(split):.3f})"
     )
-    return False, tau, split, text + "; take more steps, or hold what is not identified by a prior"
+    return False, tau, split, text + "; take more steps, or state a prior for what is not identified"
 
 
 def _summary(space: Space, sampler: Any, done: int) -> Posterior:

@@ -67,7 +67,9 @@ def read_nuisances(top: Table, case: Case) -> tuple[tuple[Parameter, ...], dict[
     nuisances = [Nuisance.read(t, name, case) for name, t in named(top, "nuisance")]
     for n in nuisances:
         if n.role not in CELL_ROLES:
-            raise InputError(f"{n.where}: {n.role} belongs to a measurement; a design knows {', '.join(CELL_ROLES)}")
+            raise InputError(
+                f"{n.where}: {n.role} belongs to a measurement; in a design use one of {', '.join(CELL_ROLES)}"
+            )
     return tuple(n.parameter for n in nuisances), {n.role: n.parameter.name for n in nuisances}
 
 

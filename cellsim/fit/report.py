@@ -143,8 +143,8 @@ class FitResult:
                 lines.append(f"{o.label}: noise level {level:.3g} times the error it was given")
         if fit.edge:
             lines.append(
-                f"a little further in {', '.join(fit.edge)} the cell cannot be run to these data: the best point may "
-                "stand at that edge, and errors by curvature then mean nothing"
+                f"slightly beyond this value of {', '.join(fit.edge)} the cell cannot be simulated: the best point may "
+                "lie at that limit, and errors by curvature are then not valid"
             )
         freedom = max(fit.degrees_of_freedom, 1)
         stated = not any(o.noise.free for o in fit.problem.observations)
@@ -223,7 +223,7 @@ class FitResult:
         if base.status != "measured":
             warnings.append(f"Base set {base.name}: {base.status}. {base.note}")
         if self.unknown:
-            warnings.append(f"These data hold no value for {', '.join(self.unknown)}.")
+            warnings.append(f"The data do not determine {', '.join(self.unknown)}.")
         head = ("parameter", "value", "standard error", "95 % by profile likelihood", "prior (sd)")
         return page.report(
             self.recipe.title,

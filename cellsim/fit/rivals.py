@@ -210,7 +210,7 @@ def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> 
 
 def _parameter(role: str, case: Case) -> Parameter:
     if role not in ROLE_UNITS:
-        raise InputError(f"--refit {role}: is no nuisance; there are {', '.join(ROLE_UNITS)}")
+        raise InputError(f"--refit {role}: is not a nuisance parameter; choose one of {', '.join(ROLE_UNITS)}")
     start = default_start(role, case)
     if start is None and role.startswith("R_"):
         sides = {"R_positive": (case.cell.positive,), "R_negative": (case.cell.negative,)}
@@ -288,7 +288,7 @@ def verdict(judged: Sequence[Evidence]) -> list[str]:
             lines.append(f"{close[0]} is favoured over all others")
         else:
             others = "" if len(close) == len(judged) else "; the others are disfavoured"
-            lines.append(f"these data do not tell {' and '.join(close)} apart{others}")
+            lines.append(f"the data do not distinguish {' and '.join(close)}{others}")
         if free:
             lines.append("(chi2 of every set by the noise levels that the first one's fit found)")
         lines.append(f"(a difference of {STRONG:g} in AIC counts as strong evidence)")

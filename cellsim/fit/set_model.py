@@ -533,7 +533,7 @@ def own_numbers(base: SetFile, solvent_motion: str = "volume") -> tuple[SetModel
     """
     stated = base.covariance
     if stated is None:
-        raise InputError(f"{base.file}: has no [covariance], so nothing says how uncertain its numbers are")
+        raise InputError(f"{base.file}: has no [covariance], so the uncertainty of its numbers is not known")
     data = tomllib.loads(base.text)
     forms = []
     for name in PROPERTIES:

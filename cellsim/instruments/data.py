@@ -198,7 +198,7 @@ def concentrations(table: DataTable, *, origin: float = 0.0, label: str = "") ->
     if wrong.size:
         raise InputError(
             f"{table.path}: row {table.lines[int(wrong[0])]}: a concentration of {c[wrong[0]]:.4g} mol/m^3 is negative "
-            "beyond its error; give concentrations, not their changes, or take the row out"
+            "beyond its error; give concentrations, not their changes, or remove the row"
         )
     times, places, (values, errors) = grid(table.path, time, position, c, error)
     assert values is not None

@@ -180,7 +180,7 @@ class Measurement:
         if np.any((first >= starts - 1e-9) & (first <= starts + 2 * interval)):
             return ()
         return (
-            f"its first point stands at {first:.6g} s on the clock of the run, where no step begins; "
+            f"its first point is at {first:.6g} s on the clock of the run, where no step begins; "
             "if the clock of the file began elsewhere, time_offset in a data sheet or a fit's data says where",
         )
 

@@ -153,7 +153,7 @@ def find_edges(profiles: MriProfiles) -> Edges:
     low, high = np.quantile(signal, [0.2, 0.98])
     above = np.flatnonzero(signal > 0.5 * (low + high))
     if above.size < 8 or above.size > 0.8 * z.size:
-        raise InputError(f"{profiles.label}: no plateau stands out of the background in the first profile")
+        raise InputError(f"{profiles.label}: the first profile has no plateau above the background")
     scale, pixel = float(high - low), profiles.pixel
 
     def model(p: Array) -> Array:

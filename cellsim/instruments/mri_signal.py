@@ -145,7 +145,7 @@ def pixel_noise(profiles: MriProfiles) -> tuple[float, Array]:
         Fewer than three profiles.
     """
     if profiles.time.size < 3:
-        raise InputError(f"{profiles.label}: needs three profiles or more to tell noise from change")
+        raise InputError(f"{profiles.label}: needs three profiles or more to distinguish noise from change")
     signal = profiles.signal
     change = (signal[:-2] - 2 * signal[1:-1] + signal[2:]) / np.sqrt(6)
     change = change - change.mean(axis=1, keepdims=True)

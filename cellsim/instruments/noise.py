@@ -92,7 +92,7 @@ class Noise:
             if self.sigma.shape != self.group.shape:
                 raise InputError("every point needs the profile it belongs to and its error")
         if np.any(np.diff(self.group) < 0):
-            raise InputError("the points of a profile must stand together")
+            raise InputError("the points of a profile must follow one another")
         if self.length > 0 and self.position is None:
             raise InputError("a correlation length needs positions")
 

@@ -251,7 +251,7 @@ def _errors(table: DataTable, values: Mapping[str, Array | None], per_area: bool
             wanted = " or ".join(units[role][0] for role in units if values[role] is not None)
             raise InputError(
                 f'{table.path}: column "{column.heading}" names standard errors, but not in {wanted}, the unit of '
-                "what the table holds; mend its unit, or take the column out"
+                "what the table contains; correct its unit, or remove the column"
             )
     found = {role: table.errors(units[role]) for role in units if any(c.fits(units[role]) for c in named)}
     return {role: errors for role, errors in found.items() if errors is not None and values[role] is not None}

@@ -142,7 +142,7 @@ def agreed_unit(heading: str, unit: str, *, field: str) -> str:
     if not same:
         raise InputError(
             f'{field} = "{unit}", but the heading "{heading}" of the table says {headed}; '
-            f'state "{headed}", or mend the heading'
+            f'state "{headed}", or correct the heading'
         )
     return unit
 
@@ -318,7 +318,7 @@ class DataTable:
             row, text = self.lines[int(bad[0])], self.cells(k)[int(bad[0])]
             raise InputError(
                 f'{self.path}: row {row}: "{self.header[k]}" is {text or "empty"}; standard errors '
-                "must be positive, mend it or take the row out"
+                "must be positive; correct it or remove the row"
             )
         return values
 
@@ -368,14 +368,14 @@ class DataTable:
     def _number(self, text: str, k: int, line: int) -> float:
         where = f'{self.path}: row {line}, column "{self.header[k]}"'
         if not text:
-            raise InputError(f"{where} is empty; fill it or take the row out")
+            raise InputError(f"{where} is empty; fill it or remove the row")
         number = parse_number(text, self.delimiter)
         if number is None:
-            raise InputError(f"{where}: {shown(text)} is not a number; mend it or take the row out")
+            raise InputError(f"{where}: {shown(text)} is not a number; correct it or remove the row")
         if math.isfinite(number) and abs(number) >= BEYOND:
-            raise InputError(f"{where}: {shown(text)} is no number of a measurement; mend it or take the row out")
+            raise InputError(f"{where}: {shown(text)} is not a possible measured value; correct it or remove the row")
         if not math.isfinite(number):
-            raise InputError(f"{where}: {shown(text)} is not a finite number; fill it or take the row out")
+            raise InputError(f"{where}: {shown(text)} is not a finite number; fill it or remove the row")
         return number
 
     def increasing(self, values: Array, heading: str, *, strictly: bool = True) -> None:
@@ -504,7 +504,7 @@ def grid(path: Path, time: Array, position: Array, *columns: Array | None) -> tu
     if counts.max(initial=1) > 1:
         k = int(cells[int(np.argmax(counts))])
         raise InputError(
-            f"{path}: {counts.max()} rows stand for {times[k // places.size]:.6g} s and "
+            f"{path}: {counts.max()} rows have the time {times[k // places.size]:.6g} s and "
             f"{places[k % places.size]:.6g} m; every time may have a position once, take the others out"
         )
     arrays: list[Array | None] = []

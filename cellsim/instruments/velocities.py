@@ -47,8 +47,8 @@ def epsilon(transport: TransportSet, c: ArrayLike) -> Array:
     phi_0 = transport.phi_0(c)
     if np.any(phi_0 >= 1):
         raise InputError(
-            f"{transport.name}: the salt takes no volume here, so the solvent does not tell how the anion moves; "
-            'use solvent_motion = "volume" and a set with V_e > 0'
+            f"{transport.name}: the salt takes no volume here, so the velocity of the solvent does not "
+            'determine that of the anion; use solvent_motion = "volume" and a set with V_e > 0'
         )
     return phi_0 / (1 - phi_0)
 

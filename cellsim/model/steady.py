@@ -442,7 +442,7 @@ class _Curve:
         c = float(side.c(side.w_end))
         where = "positive" if (end.c_positive > end.c_negative) == (side.sign > 0) else "negative"
         if side.stop in ("depletion", "saturation"):
-            return f"the {where} face {'runs empty' if side.sign < 0 else 'has no room left for solvent'}"
+            return f"the {where} face {'has no salt left' if side.sign < 0 else 'has no solvent left'}"
         return f"the {where} face reaches the {side.stop} of {self.transport.name}, {c / 1e3:.4g} mol/L"
 
     def _refuse(self, wanted: float, end: SteadyState, unit: str) -> None:

@@ -56,7 +56,7 @@ QUANTITIES = {
         "s",
         "time in the last step after which its current, or an imposed current's voltage, stays within 1 % of the end",
     ),
-    "time_to_depletion": ("s", "time at which a face ran empty, where one did"),
+    "time_to_depletion": ("s", "time at which no salt was left at an electrode, if that happened"),
     "salt_drift": ("1", "relative change of the salt inventory"),
 }
 """What is kept of every run: name -> unit and meaning."""

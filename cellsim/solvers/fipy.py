@@ -444,7 +444,7 @@ class LinearSystem:
 
         bands = self.bands(diffusion, convection, decay)
         if not np.all(np.isfinite(bands)):
-            raise ConvergenceError("a trial profile has properties that are no numbers")
+            raise ConvergenceError("a trial profile has properties that are not numbers")
         right = -np.stack(sources, axis=1) * self.widths[:, None]
         try:
             solved = solve_banded((1, 1), bands, right, check_finite=False)

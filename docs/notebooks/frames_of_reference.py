@@ -32,13 +32,13 @@ def _(mo):
     # 3 Frames of reference
 
     "How fast do the anions move?" has no answer until you say relative to what. In a polymer electrolyte the salt takes
-    a quarter of the volume: when anions go one way, polymer must go the other. An X-ray experiment sees the polymer, in
-    the laboratory. A simulation knows fluxes relative to the polymer. An electrode is a wall that itself moves as lithium
-    is dissolved on one side and plated on the other. Three observers, three velocities, one motion.
+    a quarter of the volume: when anions go one way, polymer must go the other. An X-ray experiment measures the velocity of the polymer in
+    the laboratory. Theory states fluxes relative to the polymer. An electrode is a wall that itself moves as lithium
+    is dissolved on one side and plated on the other. Three observers see three different velocities of the same motion.
 
     You need notebook 1. Set aside 45 minutes.
 
-    | frame | what is at rest | who lives there |
+    | frame | what is at rest | used for |
     | --- | --- | --- |
     | **solvent** | the solvent, *here* | $t_+^0$, the Onsager matrix, molecular dynamics |
     | **interface** | the lithium surfaces | the boundary conditions: no anion, no solvent crosses |
@@ -53,7 +53,7 @@ def _(mo):
        \varepsilon = \frac{\varphi_0}{\varphi_\mathrm{e}}. $$
 
     $\varphi_0$ and $\varphi_\mathrm{e}$ are the volume fractions of solvent and salt (Steinrück 2020,
-    [doi:10.1039/D0EE02193H](https://doi.org/10.1039/D0EE02193H), Eq. 3). All of the salt's volume is put on the anion: only
+    [doi:10.1039/D0EE02193H](https://doi.org/10.1039/D0EE02193H), Eq. 3). All of the salt's volume is assigned to the anion: only
     $\bar V_\mathrm{e}$ is measurable, and this choice makes "no volume flux" mean "interfaces at rest".
 
     ## Lab frame: lithium has a volume too
@@ -66,7 +66,7 @@ def _(mo):
 
     ## Solvent frame
 
-    Take $v_0$ away, here and now: $v_- - v_0 = v_-\,(1 + 1/\varepsilon)$ with $v_-$ of the interface frame.
+    Subtract the local velocity $v_0$: $v_- - v_0 = v_-\,(1 + 1/\varepsilon)$ with $v_-$ of the interface frame.
 
     ## See it
 
@@ -167,7 +167,7 @@ def _(figstyle, mo, np, runs, under):
                 ## The mistake that is easily made
 
                 $\varepsilon$ relates velocities *in the interface frame*. XPCS gives $v_0$ *in the lab*. Multiply the lab velocity by
-                $\varepsilon$ and you have forgotten that the interfaces move, too: the right way is
+                $\varepsilon$ and you have forgotten that the interfaces move, too. The correct relation is
 
                 $$ v_-^\mathrm{{interface}} = -\varepsilon\,(v_0^\mathrm{{lab}} - v_\mathrm{{s}}). $$
 
@@ -185,13 +185,13 @@ def _(mo):
     mo.md(r"""
     ## Transference numbers have a frame, too
 
-    $t_+$ is the cations' share of the current *as seen by somebody*. The current itself is nobody's: add one velocity to
-    every species and, the solution being neutral, $F\sum z_i N_i$ does not change. Nor does κ. But $N_+$ does, so $t_+$ does:
+    $t_+$ is the cations' share of the current *relative to a frame*. The current itself does not depend on the frame: if one velocity is added to
+    every species, $F\sum z_i N_i$ does not change, because the solution is neutral. Nor does κ. But $N_+$ does, so $t_+$ does:
 
     $$ 1 - t_+^V = \varphi_0\,(1 - t_+^0) $$
 
     for the volume frame with $\bar V_+ = 0$, and for the centre of mass likewise with masses. Move the composition, and look
-    for a transference number that is positive for one observer and negative for another.
+    for a transference number that is positive in one frame and negative in another.
     """)
     return
 
@@ -260,7 +260,7 @@ def _(mo, np, runs):
         "faces": [float(np.ptp(s["c_face"][-1]) / s["c_face"][-1].mean()) for s in (_rs, _volume)],
     }
     mo.md(rf"""
-    **Does it matter?** A paper says $t_+ = 0.2$ and no frame. Read in the solvent frame it is 0.2. Read in the volume frame it
+    **Does it matter?** A paper states $t_+ = 0.2$ without a frame. In the solvent frame it is 0.2. If it refers to the volume frame, it
     means $t_+^0 = {same_number["t"]:.3f}$ here ($\varphi_0 = {phi_0:.3f}$). The two cells (`rs` and `rs_volume` above) end with currents in the
     ratio {same_number["current"]:.2f}, and salt that differs between the electrodes by {same_number["faces"][0]:.2f} and {same_number["faces"][1]:.2f}
     of its mean. A set file of `cellsim` must name the frame of its $t_+$; conversion is done once, on reading.
@@ -302,8 +302,8 @@ def _(mo):
     mo.md(r"""
     ## What to remember
 
-    1. A velocity, a flux and a transference number without a frame are not numbers.
-    2. Interface frame: $v_- = -\varepsilon v_0$, by volume balance. Lab: add $v_\mathrm{s}$, lithium's own volume. Solvent: take $v_0$ away.
+    1. A velocity, a flux and a transference number have a meaning only with a frame.
+    2. Interface frame: $v_- = -\varepsilon v_0$, by volume balance. Lab: add $v_\mathrm{s}$, lithium's own volume. Solvent: subtract $v_0$.
     3. $\varepsilon$ times a *lab* velocity is wrong by $v_\mathrm{s}$: a tenth to a quarter of $|v_-|$ in this cell.
     4. The current and κ have no frame. $t_+$ may be negative in one frame and positive in another.
     """)

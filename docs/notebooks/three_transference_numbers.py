@@ -41,7 +41,7 @@ def _(mo):
 
     Three laboratories measure "the lithium transference number" of one sample. One uses pulsed-field-gradient NMR, one
     holds a small voltage on a Li | electrolyte | Li cell until the current is steady, one watches ions and solvent move in
-    an electric field. They report 0.1, 0.7 and −1. All three are right.
+    an electric field. They report 0.1, 0.7 and −1. All three results are right.
 
     You need notebook 1. Set aside one hour.
 
@@ -55,7 +55,7 @@ def _(mo):
        \begin{bmatrix} \Omega_{+{+}} & \Omega_{+-} \\ \Omega_{+-} & \Omega_{-{-}} \end{bmatrix}
        \begin{bmatrix} \nabla\tilde\mu_+ \\ \nabla\tilde\mu_- \end{bmatrix}. $$
 
-    Three numbers at each concentration, no more. $\Omega_{+-} > 0$ means that pulling on the anions drags cations along.
+    So there are three numbers at each concentration. $\Omega_{+-} > 0$ means that pulling on the anions drags cations along.
     Everything below follows from this matrix (Shao & Zhang 2023,
     [doi:10.1063/5.0155301](https://doi.org/10.1063/5.0155301)); in code, `cellsim.OnsagerMatrix`.
 
@@ -192,7 +192,7 @@ def _(mo, spread, star, star_app, star_ratio):
       by it: $L_{{+{{+}}}} - L_{{+-}} < 0$.
     - $\rho_+$: with anions at rest nothing carries lithium backwards. And κ, the denominator, is a small difference
       of large coefficients, so the share that is left looks large.
-    - $t_\mathrm{{app}}$: NMR follows single ions over time. It does not know which way they are pulled.
+    - $t_\mathrm{{app}}$: NMR follows single ions over time. It does not show in which direction they are pulled.
 
     **A large $\rho_+$ is no proof of a good cation conductor**: here most of what might have conducted is cancelled before
     the ratio is taken. Report κ, $\rho_+$ and $t_+^0$; what a cell can carry at the steady state is $\kappa\rho_+$.
@@ -246,7 +246,7 @@ def _(F, electrolyte, figstyle, ion_potentials, mo, np, x):
             strict=False,
         ):
             _axes[1].plot(1e3 * _L, 1e3 * _value * _L, linestyle=_dash, label=_name)
-        for _panel, _text in zip(_axes, ("moves with $x$: a convention", "stands still: measurable"), strict=True):
+        for _panel, _text in zip(_axes, ("moves with $x$: a convention", "does not move: measurable"), strict=True):
             _panel.set(title=_text, xlabel="distance from positive electrode (mm)", ylim=(-60, 20))
             _panel.legend(loc="lower left")
         _axes[0].set_ylabel("potential (mV)")
@@ -342,8 +342,8 @@ def _(mo):
 
     1. Three coefficients make κ, $t_+^0$, $\rho_+$ (and, with χ, $D$). $t_\mathrm{app}$ is not among them: it is made of other motions.
     2. $\rho_+$ lies between 0 and 1. $t_+^0$ does not. They may disagree as much as 0.7 and −1.
-    3. A cell under blocked anions shows $\rho_+$; only a uniform salt, a field, and eyes on the solvent show $t_+^0$ directly.
-    4. $\phi$, $\mu_+$ and $\mu_-$ by themselves are conventions. Voltage, salt activity, fluxes are not.
+    3. A cell under blocked anions shows $\rho_+$; $t_+^0$ is measured directly only in a uniform salt, in a field, with the motion of the solvent observed too.
+    4. $\phi$, $\mu_+$ and $\mu_-$ by themselves are conventions. Voltage, salt activity and fluxes are measurable.
     """)
     return
 

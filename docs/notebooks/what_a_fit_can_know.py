@@ -47,8 +47,8 @@ def _(mo):
     mo.md(r"""
     # 5 What a fit can and cannot know
 
-    A fit always returns numbers. Whether the data *hold* those numbers is another question, and it has an answer before
-    any data are taken. This page asks it of the most common experiment, a voltage step, and of the same step with salt
+    A fit always returns numbers. Whether the data *determine* those numbers is another question, and it can be answered before
+    any data are taken. This page answers it for the most common experiment, a voltage step, and of the same step with salt
     profiles.
 
     You need notebook 1. Set aside one hour. **All data on this page are synthetic**, drawn from a known set, so that
@@ -122,8 +122,8 @@ def _(C, mo, np, twin):
     twin_Ne = [float(transport.newman_number(C)) for transport, _ in _sets.values()]
     mo.md(rf"""
     At 2 mV the currents of $t_+^0 = 0.2$ and $t_+^0 = -0.6$ differ by at most {twin_gap:.0e} of themselves, at all times. The profiles
-    differ by the factor {twin_swing:.2f}, the ratio of $1 - t_+^0$. No potentiostat tells these electrolytes apart; a camera does.
-    Larger voltages bend the current a little differently; whether that helps is a question of errors.
+    differ by the factor {twin_swing:.2f}, the ratio of $1 - t_+^0$. No potentiostat can distinguish these electrolytes; an image of the salt can.
+    At larger voltages the currents differ slightly; whether that helps depends on the errors.
 
     ## Information
 
@@ -132,7 +132,7 @@ def _(C, mo, np, twin):
 
     $$ \chi^2 \approx \chi^2_\mathrm{{min}} + \delta p^\mathsf{{T}} (J^\mathsf{{T}} J)\, \delta p . $$
 
-    The inverse of $J^\mathsf{{T}} J$ bounds the covariance of any honest fit (Cramér and Rao). It needs no data, only the model and the
+    The inverse of $J^\mathsf{{T}} J$ is the smallest possible covariance of an unbiased fit (Cramér and Rao). It needs no data, only the model and the
     errors. Below: a 3 mm cell at 0.3 V for 11 h, 46 currents and 15 profiles of 40 points (`cases/fit_example`). Parameters: κ and χ
     each by a factor, $D$ and its slope with concentration, $t_+^0$, the interfaces.
     """)
@@ -188,10 +188,10 @@ def _(both, current_error, directions, figstyle, information, inverse, mo, np, p
         _axes[0].legend(loc="lower left", ncols=3)
     _weak = {name: [d.text for d in directions(F, both.space) if d.sd > 0.05] for name, F in _found.items()}
     _say = "\n".join(
-        f"- **{name}**: " + ("; ".join(texts) if texts else "every direction is held to 5 % or better")
+        f"- **{name}**: " + ("; ".join(texts) if texts else "every direction is determined to 5 % or better")
         for name, texts in _weak.items()
     )
-    mo.vstack([_figure, mo.md("What the data see badly, in words:\n\n" + _say)])
+    mo.vstack([_figure, mo.md("The directions that the data determine badly, in words:\n\n" + _say)])
     return
 
 
@@ -207,9 +207,9 @@ def _(both, information, inverse, mo, np):
     mo.md(rf"""
     **Look for these.**
 
-    - $t_+^0$ from the current alone: ± {sd_t["current"]:.1f}. That spans most of what $t_+^0$ is ever found to be. With profiles:
+    - $t_+^0$ from the current alone: ± {sd_t["current"]:.1f}. This covers most of the values that have ever been measured. With profiles:
       ± {sd_t["both"]:.4f}.
-    - A potentiostat ten times better leaves ± {sd_t_precise:.2f} from the current. That is an answer only if the *model* is right to 0.1 %.
+    - With a potentiostat ten times better the error is ± {sd_t_precise:.2f} from the current. This is useful only if the *model* is right to 0.1 %.
     - κ and the interfaces are one resistance to this experiment (correlation {trade:.4f}). Better profiles do nothing for
       them; knowing the interfaces from impedance does.
 
@@ -258,10 +258,10 @@ def _(describe, fit_both, fit_current, mo, rise_both, rise_current):
         ```
 
         The fit of the current is *perfect*: χ² = {fit_current.chi2_data:.0f} for {fit_current.problem.size} points. A good fit is no evidence for its
-        numbers. The test is to hold a parameter where you do not believe it, refit everything else, and look at the rise of χ²,
-        the **profile likelihood**: 3.84 is the 95 % limit.
+        numbers. The test is to fix a parameter at another value, fit everything else again, and look at the rise of χ².
+        This is the **profile likelihood**; 3.84 is the 95 % limit.
 
-        | held at | data | rise of χ² |
+        | fixed at | data | rise of χ² |
         | --- | --- | --- |
         | t₊⁰ = 0.10 | current alone | {rise_current:.2f} |
         | t₊⁰ = 0.22 | current and profiles | {rise_both:.1f} |
@@ -307,7 +307,7 @@ def _(mo):
             ),
             "Exercise 3. You may measure a profile every 20 minutes or every 5, each point twice as noisy then. Which?": mo.md(
                 r"""Four times the profiles with twice the error hold the same information about anything that changes slowly. The faster
-                series also sees the early $\sqrt{t}$ part, which holds $D$. `cellsim design` computes such choices."""
+                series also records the early $\sqrt{t}$ part, which determines $D$. `cellsim design` computes such choices."""
             ),
             "Exercise 4. χ² is 900 for 646 points. May you multiply the error bars by $\\sqrt{900/646}$ and publish?": mo.md(
                 r"""Only if the excess is scatter. Look at the residuals: runs of one sign mean the *model* is wrong, and then no factor makes
@@ -323,8 +323,8 @@ def _(mo):
     mo.md(r"""
     ## What to remember
 
-    1. A perfect fit of the current leaves $t_+^0$ open: at small voltage $t_+^0$ and χ are one product, and $D$ trades with them.
-    2. Profiles hold $(1 - t_+^0)/D$ and with the current everything but κ against the interfaces.
+    1. A perfect fit of the current leaves $t_+^0$ open: at small voltage $t_+^0$ and χ enter as one product, and $D$ can compensate them.
+    2. Profiles determine $(1 - t_+^0)/D$, and together with the current everything except κ and the interfaces separately.
     3. Ask before measuring: $J^\mathsf{T} J$ needs no data.
     4. Report profile likelihoods and weak directions, and call "not identified" what is not identified.
     """)

@@ -52,7 +52,7 @@ def _(mo):
     # 4 What XAM and XPCS see
 
     Steinrück et al. 2020 ([doi:10.1039/D0EE02193H](https://doi.org/10.1039/D0EE02193H)) put a Li | PEO-LiTFSI | Li cell into an
-    X-ray beam, twice: absorption gave the salt concentration, the flicker of coherent scattering gave the velocity of the
+    X-ray beam and used it in two ways: absorption gave the salt concentration, the flicker of coherent scattering gave the velocity of the
     polymer. Neither instrument shows $c$ or $v$. One counts photons, the other correlates them. This page goes from a
     simulated cell to what the detectors report, *with noise*, and back.
 
@@ -63,7 +63,7 @@ def _(mo):
 
     $$ \frac{I}{I_\mathrm{in}} = e^{-d\,\mu(c)}, \qquad \mu = a_\mathrm{e}\,c + a_0\,c_0(c) $$
 
-    TFSI⁻ absorbs more than PEO, so a beam of known path $d$ tells the salt. Nobody knows $I_\mathrm{in}$ behind all the windows,
+    TFSI⁻ absorbs more than PEO, so a beam of known path $d$ measures the salt concentration. $I_\mathrm{in}$ behind all the windows is not known,
     but it is the same before and after:
 
     $$ c - c_\mathrm{before} = \frac{\ln(I_\mathrm{before}/I)}{d\;\mathrm d\mu/\mathrm d c}, \qquad
@@ -169,7 +169,7 @@ def _(absorb, case, light, mo, np, solution, state_at, xam):
 
     - A scan *before* the voltage is half of the result. Without it the left panel says nothing.
     - 100 times the photons, {photon_gain:.1f} times less error.
-    - Forget the displaced solvent, and every change of concentration comes out {100 * displaced:.1f} % too small. That looks like a
+    - If the displaced solvent is forgotten, every change of concentration comes out {100 * displaced:.1f} % too small. That looks like a
       different $t_+^0$.
     - A beam of 15 µm changes $c$ by at most {blur[15e-6]:.0e} of its average here; one of 0.2 mm
       by {blur[0.2e-3]:.2f} at the outermost point, where it touches the lithium.
@@ -189,7 +189,7 @@ def _(mo):
        E = e^{-(\tau/\tau_0)^\gamma}, \quad \omega = q\,v\cos\chi_\mathrm{az}. $$
 
     $h$ is the moving fraction of the field, $\tau_0$ the polymer's own relaxation, $\chi_\mathrm{az}$ the angle between
-    $\mathbf q$ and the velocity. What turns is the **solvent**, and $v$ is its velocity **in the lab**.
+    $\mathbf q$ and the velocity. The moving material is the **solvent**, and $v$ is its velocity **in the lab**.
     """)
     return
 
@@ -347,22 +347,22 @@ def _(at_beam, case, compared, figstyle, fits, mo, np, places, solution, upper):
                 r"""
                 **Look for these.**
 
-                - At 90° nothing turns: a motion across $\mathbf q$ is not seen. The three $q$ oscillate at frequencies in the ratio of $q$.
+                - At 90° the phase does not change: a motion perpendicular to $\mathbf q$ is invisible. The three $q$ oscillate at frequencies in the ratio of $q$.
                 - Shorten the relaxation, or raise the noise: the envelope dies before the phase has turned, and the answer becomes an *upper
                   limit*. An upper limit is a result. A best value next to zero is not.
                 - $h$ and $1 - h$ look alike as long as the envelope has not decayed.
-                - The cosine is even. $g_2$ gives $|v|$; the sign is the model's.
+                - The cosine is even, so $g_2$ gives $|v|$. The sign is taken from the model.
 
                 ## Back to the anions
 
                 The five beam positions at 300 min: the speed from the synthetic correlation functions (left), and the anion's velocity by
-                volume balance with the motion of the interfaces taken away (right; notebook 3).
+                volume balance with the motion of the interfaces subtracted (right; notebook 3).
                 """
             ),
             _figure,
             mo.md(
-                f"Measured over true, anions: {np.mean(compared.ratio):.3f} on average. The short cut of notebook 3 (one ε, interfaces taken to "
-                f"stand, solvent frame) gives {compared.ratio_published.min():.2f} to {compared.ratio_published.max():.2f} for the same data."
+                f"Measured over true, anions: {np.mean(compared.ratio):.3f} on average. The short cut of notebook 3 (one ε, interfaces assumed "
+                f"at rest, solvent frame) gives {compared.ratio_published.min():.2f} to {compared.ratio_published.max():.2f} for the same data."
             ),
             mo.md(f"With a relaxation of 3 s and noise of 0.02 the same place gives: *{upper.describe()}*"),
         ]
@@ -385,7 +385,7 @@ def _(displaced, mo):
                 r"""No. At 80° the frequency is $\cos 80°$, a sixth, of the full one: the phase hardly turns before the envelope decays. Fit all
                 directions at once with one $v$."""
             ),
-            "4. The reader's beam position is known to 0.04 mm. Which of the two instruments cares more?": mo.md(
+            "4. The beam position is known to 0.04 mm. For which of the two instruments does this matter more?": mo.md(
                 r"""Compare $\mathrm d c/\mathrm d x$ with the error of $c$, and $\mathrm d v/\mathrm d x$ with that of $v$, in the figures above. Near the
                 electrodes $v$ falls to zero within the diffusion layer at early times: there the position decides."""
             ),
@@ -400,9 +400,9 @@ def _(mo):
     ## What to remember
 
     1. XAM measures a *change* of concentration. Scan before the voltage; say which solvent volume was displaced.
-    2. XPCS measures the speed of the *solvent*, in the *lab*, along $\mathbf q$. Not the anion, not the sign.
+    2. XPCS measures the speed of the *solvent*, in the *lab*, along $\mathbf q$. It measures neither the anion nor the sign.
     3. Report an interval or an upper limit, from all curves at once.
-    4. Take the interfaces' motion away before you multiply by $\varepsilon$.
+    4. Subtract the motion of the interfaces before you multiply by $\varepsilon$.
     """)
     return
 

@@ -40,7 +40,7 @@ def _(mo):
     mo.md(r"""
     # 1 Why the current decays
 
-    A salt MX in a solvent stands between two lithium electrodes. At $t = 0$ a small voltage $V$ is applied and held. The
+    A salt MX in a solvent fills the space between two lithium electrodes. At $t = 0$ a small voltage $V$ is applied and held. The
     current jumps to $i_0$, then falls for minutes or hours to a steady value $i_\mathrm{ss}$. Nothing is consumed: what
     dissolves at one electrode plates at the other. So what slows the current down?
 
@@ -191,13 +191,13 @@ def _(mo):
 
     ## How fast?
 
-    At first the two electrodes do not know of each other, and the concentration at each changes with the square root of
+    At first the diffusion layers of the two electrodes do not overlap, and the concentration at each electrode changes with the square root of
     time. With $B$ the ratio of diffusion resistance to all other resistance,
 
     $$ \frac{i}{i_0} = e^{4 B^2 D t/L^2}\, \mathrm{erfc}\!\left(2 B \sqrt{D t}/L\right)
        \approx 1 - \frac{4 B}{L}\sqrt{\frac{D t}{\pi}}. $$
 
-    Later a single exponential is left. `cellsim.model.closed_forms.current_response` has both and everything between; below it is
+    Later the decay becomes a single exponential. `cellsim.model.closed_forms.current_response` has both and everything between; below it is
     drawn over the simulation. On the square-root axis the beginning is a straight line: do not read $i_0$ from the
     first point of a slow potentiostat, extrapolate on this axis.
     """)

@@ -52,7 +52,7 @@ def _(mo):
     beside the data. **Nothing is fitted.** It begins with a real cell that is shipped with the project, measured by
     Thienenkamp et al. (2022): the current was imposed, voltage and salt profiles (1-D MRI) were measured.
 
-    Set aside as long as you like.
+    Set aside about 45 minutes.
 
     1. Type the path of a case. `cellsim new my_cell.toml` writes one to edit, with every key explained.
     2. Type the path of a data file, or leave it empty: then the data that the case itself names are taken.
@@ -62,7 +62,7 @@ def _(mo):
     | potentiostat, `.mpt`, `.DTA`, CSV | `time (s)`, `U (V)`, `I (mA)` or `j (mA/cm^2)` |
     | profiles, CSV | `time (min),position (mm),c (mol/L),error (mol/L)` |
     | velocities, CSV | `time (min),position (mm),v_0 (angstrom/s),error (angstrom/s)` |
-    | data sheet, `.toml` | XAM counts, raw MRI, and whatever needs a word of explanation (`docs/compare.md`) |
+    | data sheet, `.toml` | XAM counts, raw MRI, and all data that need further information (`docs/compare.md`) |
 
     Relative paths count from the folder of the project. Try `cases/fit_example/cell.toml` with
     `cases/fit_example/profiles.csv` (synthetic), then a path that does not exist.
@@ -152,13 +152,13 @@ def _(made_up, mo, profile, root, share, wrong):
 
     - *Profiles.* χ² per point is {profile.chi2:.2f} with the stated error: the prediction is close to the noise, not within it. Its mean
       offset, {profile.bias:.0f} mol/m³, is under one per cent of the salt. Transport set and electrode area are
-      *assumed* in this case: the agreement says that the size is right, not why.
+      *assumed* in this case: the agreement shows that the size is right, but not why.
     - *Voltage.* At the end of the run the electrolyte accounts for {100 * share:.1f} % of the measured voltage. The rest is lost at the
       interfaces, which the case leaves out. Had we *fitted* κ to the voltage, we would have found a wrong conductivity and a fine
       agreement.
     - *The synthetic profiles* of `fit_example`, with the set the case starts from (here it is the true one): χ² per point
       {made_up.found.items[0].chi2:.2f}, where errors that are right give 1 ± {(2 / made_up.found.items[0].count) ** 0.5:.2f}. Their positions are fixed in the laboratory,
-      where a camera stands, while the interfaces move (notebook 3): even synthetic data have a frame.
+      where a camera is at rest, while the interfaces move (notebook 3): even synthetic data have a frame.
 
     ## When a file is wrong
 
@@ -168,12 +168,12 @@ def _(made_up, mo, profile, root, share, wrong):
 
     ## What to do next
 
-    1. **The voltage is far above the prediction, the profiles agree.** Interfaces. Put their resistance into `[electrodes]`, as a
+    1. **The voltage is far above the prediction, but the profiles agree.** The reason is the interfaces. Put their resistance into `[electrodes]`, as a
        number or a table in time, from impedance; do not fit κ.
-    2. **The voltage agrees at $t = 0$ and runs away later.** The concentration part: compare the profiles before anything else.
+    2. **The voltage agrees at $t = 0$ and deviates later.** The reason is the concentration part. Compare the profiles before anything else.
     3. **Profiles have the right shape and the wrong size.** Under an imposed current their size is $(1 - t_+^0)\varphi_0$ over the
        electrode *area*. Which of the two do you know?
-    4. **Profiles are not symmetric where the prediction is.** Position origin, tilt of the cell, convection in a liquid.
+    4. **Profiles are not symmetric, but the prediction is.** Check the position origin, a tilt of the cell, and convection in a liquid.
     5. **χ² per point far below 1.** Your errors are too large, or neighbouring points are not independent.
     6. **Now fit**: `cellsim fit` (`docs/fit.md`, notebook 5), and believe the profile likelihoods, not the best values.
     7. **Before the next beam time**: `cellsim design` says which voltage, thickness and duration tell most per hour.
@@ -188,15 +188,15 @@ def _(mo):
     mo.accordion(
         {
             "Exercise 1. Copy the shipped case, halve the electrode area, and run it here. What changes?": mo.md(
-                r"""The imposed current is a total current: the density doubles, and so does every change of concentration. The fit to the
-                profiles goes, although nothing about the electrolyte changed."""
+                r"""The imposed current is a total current: the density doubles, and so does every change of concentration. The agreement with the
+                profiles is lost, although nothing about the electrolyte changed."""
             ),
             "Exercise 2. Misspell a key or a unit in your copy. What do you get?": mo.md(
                 r"""One sentence with the file, the key, and what is allowed; often with the word you meant."""
             ),
             "Exercise 3. How would you show that the missing voltage belongs to the interfaces, without opening the cell?": mo.md(
                 r"""Interrupt the current: the ohmic part of electrolyte and interfaces vanishes at once, the concentration part relaxes with
-                $L^2/(\pi^2 D)$. What vanishes beyond $iL/\kappa$ is the interfaces'. A second thickness does it, too."""
+                $L^2/(\pi^2 D)$. The part of the drop beyond $iL/\kappa$ belongs to the interfaces. A second thickness shows it, too."""
             ),
         }
     )

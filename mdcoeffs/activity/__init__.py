@@ -174,7 +174,7 @@ def points_of(stream: Stream, settings: ActivitySettings) -> tuple[Ints, Ints, A
             if species.role != "solvent" and not np.array_equal(np.sort(stream.molecule_of(rows)), molecules):
                 raise InputError(
                     f"{where}: {rows.size} atoms for {molecules.size} ions; every ion needs exactly one atom that "
-                    f"stands for it"
+                    f"represents it"
                 )
         if species.role == "solvent":
             solvent.append(rows)

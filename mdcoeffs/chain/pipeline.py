@@ -303,8 +303,8 @@ def chi_block(c: Sequence[float], activities: Sequence[Mapping[str, Any]]) -> di
     for value, spread, each in zip(chi, error, activities, strict=True):
         if not (value and value > 0 and spread < value):
             raise InputError(
-                f"chi = {value} +- {spread} at {each['c'] / 1000:.4g} mol/L is not told from zero; use longer runs, or "
-                f"give [chi] in place of [kirkwood_buff]"
+                f"chi = {value} +- {spread} at {each['c'] / 1000:.4g} mol/L is compatible with zero; use longer runs, "
+                f"or give [chi] in place of [kirkwood_buff]"
             )
     source = f"fluctuations in the trajectories (Kirkwood-Buff), by {activities[0]['route']}"
     block = {"basis": "molal", "source": source}

@@ -34,7 +34,7 @@ WHAT = {
 }
 """First word of a stage's name -> what it does."""
 BANDS = (
-    "Bands: the cell run again with draws of the set's numbers from the covariance in its file, which holds the "
+    "Bands: the cell run again with draws of the set's numbers from the covariance in its file, which contains the "
     "posterior of Omega and, where it is given, the error of chi. They say nothing of what the force field leaves out, "
     "of the size of the box, or of the cell's electrodes."
 )

@@ -155,7 +155,7 @@ def transport_set(matrices: Sequence[OnsagerMatrix], recipe: Table, *, name: str
     moved = sorted((_solvent_frame(m, blocks) for m in matrices), key=lambda m: m.c)
     c = np.array([m.c for m in moved])
     if np.any(np.diff(c) <= 1e-6 * c[:-1]):
-        raise InputError("two Onsager matrices stand for the same concentration; combine them as replicas first")
+        raise InputError("two Onsager matrices have the same concentration; combine them as replicas first")
     notes = []
     low, high = _range(recipe, c)
     if len(moved) == 1:

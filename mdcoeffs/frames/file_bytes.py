@@ -234,7 +234,7 @@ def _check_pdb(path: Path) -> None:
                 found.append(line[12:26])
             elif record == b"MODEL ":
                 if inside or found:
-                    raise _damaged(path, models, "its atoms stand outside a model, or a model begins inside another")
+                    raise _damaged(path, models, "its atoms are outside of a model, or a model begins inside another")
                 text = line[6:].strip()
                 before, number, inside = number, int(text) if text.isdigit() else 0, True
                 step = number - before if models == 1 else step

@@ -167,7 +167,7 @@ def check_volume(stated: float, volume: float, source: str) -> None:
     if abs(stated - volume) > VOLUMES_DIFFER * volume:
         raise InputError(
             f"the volume stated is {stated * 1e27:.4g} nm^3, but {source} gives {volume * 1e27:.4g} nm^3; leave volume "
-            "out, or mend its unit"
+            "out, or correct its unit"
         )
 
 
@@ -271,8 +271,8 @@ def check_counts(file: SpeciesFile, counts: Sequence[int], source: str) -> None:
     for species, count in zip(file.species, counts, strict=True):
         if species.count is not None and species.count != count:
             raise InputError(
-                f"species.{species.name}.count = {species.count}, but {source} hold {count} of them; mend the count, "
-                "or leave it out"
+                f"species.{species.name}.count = {species.count}, but {source} contain {count} of them; correct "
+                "the count, or leave it out"
             )
 
 

@@ -307,7 +307,7 @@ def _replicas(top: Table) -> tuple[Replica, ...]:
     tables = top.tables("replica")
     sources = [key for key in SOURCES if key in top]
     if sources and tables:
-        raise InputError(f"{top.where(sources[0])} stands beside [[replica]] tables; give it in one place only")
+        raise InputError(f"{top.where(sources[0])} is given beside [[replica]] tables; give it in one place only")
     for_all = {key: top.data[key] for key in REPLICA_KEYS if key in top}
     replicas = []
     for table in tables or [Table({}, top.file)]:
@@ -348,7 +348,7 @@ def _check_sources(file: SpeciesFile, top: Table) -> None:
         # A key that changes nothing is taken for one that was heeded: a trajectory in bohr was read as in angstrom.
         if key in top and not kinds & set(serves):
             raise InputError(
-                f"{top.where(key)} goes with {' or '.join(serves)} and says nothing of {' or '.join(sorted(kinds))}, "
+                f"{top.where(key)} goes with {' or '.join(serves)} and not with {' or '.join(sorted(kinds))}, "
                 "whose format decides; leave it out"
             )
     if file.timestep is not None and file.frame_interval is not None:
@@ -375,7 +375,7 @@ def _check_runs_differ(file: SpeciesFile) -> None:
         if _same_content(first, second):
             where = f"replica {one}" if one == other else f"replicas {one} and {other}"
             raise InputError(
-                f"{file.path}: {first.name} and {second.name} of {where} hold the same run; give every run once"
+                f"{file.path}: {first.name} and {second.name} of {where} contain the same run; give every run once"
             )
 
 

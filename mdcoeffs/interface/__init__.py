@@ -71,8 +71,8 @@ def _interface(
     notes: list[str] = []
     if abs(runs[0].net_charge) > 1e-6:
         notes.append(
-            f"net charge: the species carry {runs[0].net_charge:+g} e together; unless electrodes hold the opposite, "
-            "check their charges and selections"
+            f"net charge: the species carry {runs[0].net_charge:+g} e together; unless electrodes carry the opposite "
+            "charge, check their charges and selections"
         )
     names, z = tuple(settings.profiles), 0.5 * (grid.edges[1:] + grid.edges[:-1])
     shape = (len(names), z.size)

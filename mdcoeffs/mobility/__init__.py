@@ -119,7 +119,7 @@ def _mobility(
             f"to {high:.3g}): M compares a transient, not the limit of long times that it is defined in"
         )
     if not plus.alpha.value > 2 * plus.alpha.error:
-        notes.append(f"M is not given: alpha_+ of {settings.cation} cannot be told from 0")
+        notes.append(f"M is not given: alpha_+ of {settings.cation} is compatible with 0")
     permittivity = settings.permittivity
     return MobilityResult(
         title=file.title,

@@ -378,7 +378,7 @@ def check_even_times(time: ArrayLike) -> None:
     """
     t = np.asarray(time, dtype=float)
     if t.size < 2:
-        raise InputError(f"{t.size} frame(s) hold no displacement; at least 2 are needed")
+        raise InputError(f"{t.size} frame(s) contain no displacement; at least 2 are needed")
     steps = np.diff(t)
     if np.any(steps == 0):
         raise InputError(f"frame {int(np.argmax(steps == 0)) + 1} has the same time as the one before (joined runs?)")

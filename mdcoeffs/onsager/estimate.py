@@ -592,7 +592,7 @@ def _doubts(
             EstimateWarning(
                 "few-origins",
                 f"{origins:.1f} independent origins, below {FEW_ORIGINS}: intervals are wide; "
-                f"{FEW_ORIGINS / origins:.2g} times as much simulation would mend that",
+                f"{FEW_ORIGINS / origins:.2g} times as much simulation would be enough",
             )
         )
     if plateau.effective_size < 0.05 * len(plateau.samples):

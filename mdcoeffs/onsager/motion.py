@@ -212,7 +212,7 @@ def motion_of_sums(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> Repli
     counts = []
     for species in file.species:
         if species.count is None:
-            raise InputError(f"species.{species.name} needs its count, since R does not tell it")
+            raise InputError(f"species.{species.name} needs its count, because R does not contain it")
         counts.append(species.count)
     used = np.flatnonzero(inside(time, file.start, file.stop))[:: file.stride]
     if used.size < 2:

@@ -159,7 +159,7 @@ def read_octp(path: str | Path, names: Sequence[str]) -> MeanDisplacements:
             )
         i, j = sorted(columns[title])
         if (i, j) in column_of:
-            raise InputError(f"{path.name}: the pair {names[i]}, {names[j]} stands in two columns")
+            raise InputError(f"{path.name}: the pair {names[i]}, {names[j]} is in two columns")
         column_of[i, j] = column
     for i in range(len(names)):
         for j in range(i, len(names)):

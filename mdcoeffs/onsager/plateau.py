@@ -383,8 +383,8 @@ def _cholesky(W: Array) -> Array:
     if np.linalg.eigvalsh(W / np.outer(d, d))[0] < TOGETHER:
         raise InputError(
             "the species move together, so that their Onsager matrix is singular: in a salt without solvent the centre "
-            "of mass stands still and the current of one ion is that of the other; ask for the matrix of all species "
-            '(estimate_species, or matrix = "species" in [estimate]), which knows it'
+            "of mass is at rest and the current of one ion determines that of the other; ask for the matrix of all "
+            'species (estimate_species, or matrix = "species" in [estimate]), which treats this case'
         )
     return np.asarray(np.linalg.cholesky(W), dtype=np.float64)
 

@@ -372,7 +372,7 @@ def read_onsager(path: str | Path) -> OnsagerMatrix:
     data = read_netcdf(path, what="an Onsager result of mdcoeffs")
     if "species" in data.dims:
         raise InputError(
-            f"{path} holds the matrix of all species ({', '.join(map(str, data['species'].values))}), not that of a "
+            f"{path} contains the matrix of all species ({', '.join(map(str, data['species'].values))}), not that of a "
             'binary salt; for one salt run mdcoeffs onsager with matrix = "salt" in [estimate]'
         )
     found: dict[str, Any] = {**{str(name): data[name].values for name in data.variables}, **data.attrs}

@@ -339,7 +339,7 @@ def first_shell(r: Array, g: Array, error: Array | None = None, *, within: float
     peaks, about = find_peaks(smooth, prominence=PROMINENCE)
     peaks = peaks[about["prominences"] > 4.0 * noise[peaks]]
     if not peaks.size:
-        raise InputError(f"g(r) of {name} has no first peak that stands out, so there is no shell: {advice}")
+        raise InputError(f"g(r) of {name} has no clear first peak, so there is no shell: {advice}")
     first = int(peaks[0])
     valleys = first + find_peaks(-smooth[first:], prominence=RISE)[0]
     deep = [v for v in valleys if smooth[first] - smooth[v] > max(PROMINENCE, 4.0 * (noise[v] + noise[first]))]

@@ -213,7 +213,7 @@ class Structure:
                 continue
             axis, pair = f"{kind}_r", f"{kind}_pair"
             coordinates |= {axis: (axis, radial[0].r, {"units": "m"}), pair: (pair, [each.name for each in radial])}
-            long_name = "running Kirkwood-Buff integral, Krueger-Vlugt weight, closed box mended"
+            long_name = "running Kirkwood-Buff integral, Krueger-Vlugt weight, corrected for the closed box"
             mended = {"units": "m^3", "long_name": long_name}
             curves = {
                 "g": ([each.g for each in radial], {"units": "1"}),

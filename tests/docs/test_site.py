@@ -69,15 +69,29 @@ def test_accents_take_their_index_beside_them():
     assert "munderover" in str(tex2mathml(mathml.prepared(r"\sum_{i=0}^n x_i"), as_block=True))
 
 
-def test_every_theory_page_goes_from_definition_to_misuse():
+def test_every_theory_page_has_the_same_four_parts():
     pages = [page for page in (DOCS / "theory").glob("*.md") if page.stem != "index"]
-    assert len(pages) == 9
+    assert len(pages) == 12
     for page in pages:
         text = page.read_text()
         heads = [head.split(":")[0] for head in re.findall(r"^## (.*)$", FENCE.sub("", text), re.MULTILINE)]
-        assert heads == ["Definition", "Derivation", "Code", "Misuse"], page
+        assert heads == ["Definition", "Derivation", "Code", "Common mistakes"], page
         assert re.search(r"^assert ", text, re.MULTILINE), f"{page}: no relation is asserted"
         assert "doi.org" in text, f"{page}: no source"
+
+
+READ = sorted((*PAGES, ROOT / "README.md", *ROOT.glob("cases/**/*.md"), *ROOT.glob("validation/**/*.md")))
+PRIVATE = ("mended", "at its word", "at their word", "is said to", "runs empty", "ran empty", "told apart", "to dear")
+
+
+@pytest.mark.parametrize("page", READ, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_sources_are_links_and_images_have_words(page):
+    """The rules of docs/style.md that a machine can check."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    assert not re.findall(r"(?<!\[)doi:10\.\S+", text), "a DOI that is no link"
+    assert all(len(words.split()) >= 6 for words in re.findall(r"!\[(.*?)\]\(", text)), "an image without a description"
+    if page.name != "style.md":
+        assert not [word for word in PRIVATE if word in text], "words in a private sense"
 
 
 def test_every_module_has_its_place_in_the_api():

@@ -111,4 +111,4 @@ def test_compare_refit_names_what_the_data_do_not_tell_apart(tmp_path: Path) -> 
         tmp_path / "out",
     )
     assert done.exit_code == 0, done.output
-    assert "dAIC" in done.output and "apart" in done.output
+    assert "dAIC" in done.output and "do not distinguish" in done.output

@@ -73,7 +73,7 @@ def test_files_that_arrive_are_taken_in(place):
         *(place / "fit.toml", place / "in", place / "out"), every=0.2, lasting=120, until_met=True, told=told
     )  # fmt: skip
     feeder.join()
-    assert "nothing was measured" in seen[0].waiting
+    assert "it has no data" in seen[0].waiting
     states = seen[1:]
     assert [len(state.files) for state in states] == [2, 4, 8][: len(states)] and len(states) >= 2  # until met
     assert last.met and last.error["t_plus"] <= 0.03

@@ -185,7 +185,7 @@ def test_a_front_between_two_cells_stays_positive():
         ([0.0, 1.1e-3], [1e3, 1e3], "1.1 mm from the positive electrode lies outside the cell of 1 mm"),
         ([-1e-5, 1e-3], [1e3, 1e3], "-0.01 mm from the positive electrode lies outside"),
         ([0.0, 0.5e-3, 1e-3], [1e3, -1.0, 1e3], "c = -1 mol/m^3 of point 2 must be positive"),
-        ([0.0, 0.5e-3, 1e-3], [1e3, np.nan, 1e3], "point 2 is no number"),
+        ([0.0, 0.5e-3, 1e-3], [1e3, np.nan, 1e3], "point 2 is not a number"),
         ([0.0, 0.5e-3, 0.4e-3, 1e-3], [1e3] * 4, "run one way"),
         ([0.0], [1e3], "two points or more"),
         ([0.2e-3, 1e-3], [1e3, 1e3], "0.2 mm next to a wall are without points"),

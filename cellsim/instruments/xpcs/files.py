@@ -110,7 +110,7 @@ def _correlation_set(
     q, azimuth, tau, g2, error, start = stored
     turned = azimuth[np.isfinite(azimuth)]
     if turned.size and np.abs(turned).max() > 2 * np.pi * (1 + 1e-9):
-        raise InputError(f"{path}: an azimuth of {np.abs(turned).max():.4g} rad is more than a turn; mend its unit")
+        raise InputError(f"{path}: an azimuth of {np.abs(turned).max():.4g} rad is more than a turn; correct its unit")
     if not (
         tau.ndim == 1 and g2.ndim == 2 and g2.shape == error.shape == (q.size, tau.size) and azimuth.size == q.size
     ):

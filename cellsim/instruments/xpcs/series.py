@@ -128,7 +128,7 @@ def read_list(paths: Sequence[str | Path]) -> SeriesList:
                 raise InputError(f"{file}: no such file")
         return SeriesList(files[0].stem, tuple(Series(file) for file in files))
     if len(files) > 1:
-        raise InputError(f"{lists[0]}: a list stands alone; name the other files in it")
+        raise InputError(f"{lists[0]}: a list cannot be combined with other files; name them in the list")
     return list_of(read_toml(lists[0]))
 
 

@@ -104,7 +104,7 @@ def test_arrays_are_real_finite_and_of_their_shape():
     for values, shape in ((np.ones((3, 3)), ("time", "x")), (np.ones(2), (3,)), (np.ones((2, 2)), ("n",))):
         with pytest.raises(InputError, match="must have shape"):
             numbers({"c": values}, "c", shape, where="f", lengths={"x": 2, "time": 3})
-    with pytest.raises(InputError, match="1 values that are no finite number"):
+    with pytest.raises(InputError, match="1 values that are not finite number"):
         numbers({"c": np.array([1.0, np.nan])}, "c", where="f")
     with pytest.raises(InputError, match='holds no array "d"'):
         numbers(good, "d", where="f")

@@ -109,7 +109,7 @@ def test_what_the_data_do_not_hold_is_said_never_given_as_a_number():
     found = estimate(p, starts=1)
     assert found.held_by == {"a": "nothing", "b": "nothing", "c": "data"}
     text = "\n".join(describe(found))
-    assert "a  not identified: these data hold no value for it" in text
+    assert "a  not identified: the data do not determine it" in text
     assert np.exp(found.u[0] + found.u[1]) == pytest.approx(2, rel=1e-3)
     assert "correlations above 0.7" in text and "a ~ b" in text
 

@@ -72,7 +72,7 @@ def test_free_levels_are_found_at_a_point():
             lambda: Problem(Space((Parameter("a", 1.0),)), SetModel(BASE), (look({"gain": "g"}),)),
             "'g' is no parameter of this fit; there are a",
         ),
-        (lambda: Experiment("cell", CELL, None, 1e3, ()), "experiment cell: nothing was measured; name data"),
+        (lambda: Experiment("cell", CELL, None, 1e3, ()), "experiment cell: it has no data; name some under data"),
         (
             lambda: Experiment("cell", CELL, None, 1e3, look().observations, {"width": "w"}),
             "'width' is no nuisance of a cell: area, R_int",

@@ -106,7 +106,7 @@ def test_scaled_expressions():
         (lambda: spline_form("D", [1e-11], [0.1], variable="r", covers=(0, 1)), "D: knots must be two or more"),
         (lambda: spline_form("D", [1e-11] * 2, [0.2, 0.1], variable="r", covers=(0, 1)), "increasing, inside 0 to 1"),
         (lambda: spline_form("D", [1e-11] * 2, [0.1, 2.0], variable="r", covers=(0, 1)), "inside 0 to 1"),
-        (lambda: own_numbers(BASE), "has no [covariance], so nothing says how uncertain its numbers are"),
+        (lambda: own_numbers(BASE), "has no [covariance], so the uncertainty of its numbers is not known"),
     ],
 )
 def test_bad_forms(make, says):

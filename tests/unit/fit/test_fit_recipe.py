@@ -307,7 +307,7 @@ def measured(folder: Path, name: str) -> tuple[Case, tuple[Measurement, ...]]:
 
 
 def test_an_unknown_nuisance_of_a_refit_is_refused(folder: Path) -> None:
-    with pytest.raises(InputError, match="is no nuisance"):
+    with pytest.raises(InputError, match="is not a nuisance parameter"):
         rivals([measured(folder, "cell.toml")], ["R_in"])
 
 

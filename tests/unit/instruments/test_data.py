@@ -47,7 +47,7 @@ def test_long_tables_in_any_order() -> None:
     np.testing.assert_allclose(found.c, [[1000, 1100], [800, 1200]], rtol=1e-12)
     assert found.error is not None
     np.testing.assert_allclose(found.error, 100, rtol=1e-12)
-    with pytest.raises(InputError, match="2 rows stand for 600 s"):
+    with pytest.raises(InputError, match="2 rows have the time 600 s"):
         concentrations(parse_table(text + rows[2] + "\n"))
     with pytest.raises(InputError, match="no column"):
         concentrations(parse_table("time (min),position (mm),g (mol/L)\n0,0,1\n"))

@@ -73,7 +73,7 @@ def test_some_of_the_points_have_the_same_covariance_between_them(name):
         (lambda: independent([1.0, 0.0]).own, "standard errors must be positive and finite"),
         (lambda: Noise(None, np.zeros(2, dtype=int)).own, "standard errors must be positive and finite"),
         (lambda: independent([1.0, np.nan]), "standard errors must be positive and finite"),
-        (lambda: Noise(np.ones(3), np.array([0, 1, 0])), "the points of a profile must stand together"),
+        (lambda: Noise(np.ones(3), np.array([0, 1, 0])), "the points of a profile must follow one another"),
         (lambda: Noise(np.ones(3), np.zeros(2, dtype=int)), "every point needs the profile it belongs to and its"),
         (lambda: Noise(np.ones(3), np.zeros(3, dtype=int), length=1e-4), "a correlation length needs positions"),
     ],

@@ -159,7 +159,7 @@ def test_limiting_current_says_what_limits_it() -> None:
     assert depleting_voltage(CELL, transport, C) == pytest.approx(lower.V, rel=1e-12)
     empty = limiting_current(CELL, transport.with_extrapolation("clamp"), C, direction=-1)
     assert empty.limited_by == "depletion"
-    assert empty.reason == "the positive face runs empty"
+    assert empty.reason == "the positive face has no salt left"
     assert empty.i == pytest.approx(-per_difference * 2000, rel=1e-8)
     assert np.isneginf(empty.V)
     upper = limiting_current(CELL, transport, 2000.0)

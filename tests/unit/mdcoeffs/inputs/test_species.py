@@ -195,7 +195,7 @@ def test_masses_and_counts_stated_twice_must_agree(tmp_path):
         with pytest.raises(InputError, match=r"\.mass = .* but the array masses give .* leave one of them out"):
             motion_of_replica(write(tmp_path, with_stated("mass", *wrong)))
     motion_of_replica(write(tmp_path, with_stated("count", 10, 10, 60)))
-    with pytest.raises(InputError, match=r"species.S.count = 66, but the labels hold 60 of them"):
+    with pytest.raises(InputError, match=r"species.S.count = 66, but the labels contain 60 of them"):
         motion_of_replica(write(tmp_path, with_stated("count", 10, 10, 66)))
 
 
@@ -229,8 +229,8 @@ def test_frame_interval_hides_no_joint_of_arrays(tmp_path, time):
         ("[units]", '[estimate]\nsolvents = ["Li"]\n[units]', "'Li' is not a solvent here; allowed: S"),
         ("[units]", '[estimate]\nframe = "lab"\n[units]', '"solvent" | "barycentric" | "volume"'),
         ('position = "angstrom"', 'position = "ps"', "units.position"),
-        ('title = "made up"', 'timestep = "2 fs"', "timestep goes with trajectory and says nothing of arrays"),
-        ('title = "made up"', 'ignore = "type 1"', "ignore goes with trajectory and says nothing of arrays"),
+        ('title = "made up"', 'timestep = "2 fs"', "timestep goes with trajectory and not with arrays"),
+        ('title = "made up"', 'ignore = "type 1"', "ignore goes with trajectory and not with arrays"),
     ],
 )
 def test_bad_species_file(tmp_path, old, new, message):
@@ -244,7 +244,7 @@ def test_bad_species_file(tmp_path, old, new, message):
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ('[units]\nposition = "bohr"', "units goes with arrays and says nothing of trajectory"),
+        ('[units]\nposition = "bohr"', "units goes with arrays and not with trajectory"),
         ('timestep = "2 fs"\nframe_interval = "1 ps"', "timestep and frame_interval both say"),
     ],
 )
@@ -299,7 +299,7 @@ def test_one_run_given_as_two_replicas(tmp_path, same):
     other = "run.npz" if same == "path" else "other.npz"
     replicas = f'[[replica]]\narrays = "run.npz"\n[[replica]]\narrays = "{other}"\n'
     (tmp_path / "SPECIES.toml").write_text(WALK.replace('arrays = "run.npz"', "") + replicas)
-    with pytest.raises(InputError, match=rf"run.npz and {other} of replicas 1 and 2 hold the same run"):
+    with pytest.raises(InputError, match=rf"run.npz and {other} of replicas 1 and 2 contain the same run"):
         read_species(tmp_path / "SPECIES.toml")
 
 
@@ -308,7 +308,7 @@ def test_one_file_twice_in_a_run(tmp_path):
     (tmp_path / "run.xtc").write_bytes(bytes(range(100)))
     toml = WALK.replace('arrays = "run.npz"', 'topology = "top.data"\ntrajectory = ["run.xtc", "run.xtc"]')
     (tmp_path / "SPECIES.toml").write_text(toml.replace(WALK[WALK.index("[units]") : WALK.index("[species.Li]")], ""))
-    with pytest.raises(InputError, match=r"run.xtc and run.xtc of replica 1 hold the same run"):
+    with pytest.raises(InputError, match=r"run.xtc and run.xtc of replica 1 contain the same run"):
         read_species(tmp_path / "SPECIES.toml")
 
 

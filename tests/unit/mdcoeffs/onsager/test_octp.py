@@ -70,7 +70,7 @@ def test_self_table(tmp_path):
     ("options", "message"),
     [
         ({"order": ("a_a", "a_b")}, "no column for the pair b, b"),
-        ({"order": ("a_a", "a_b", "b_a", "b_b")}, "the pair a, b stands in two columns"),
+        ({"order": ("a_a", "a_b", "b_a", "b_b")}, "the pair a, b is in two columns"),
         ({"lag": LAG[::-1]}, "lag times must be positive and increase"),
         ({"lag": LAG[:3]}, "3 lags are too few"),
     ],

@@ -127,10 +127,10 @@ def test_first_shell():
 
 def test_no_first_shell_is_said_in_a_sentence():
     r = (np.arange(200) + 0.5) * 0.05e-10
-    with pytest.raises(InputError, match="g\\(r\\) of Li-EC has no first peak that stands out"):
+    with pytest.raises(InputError, match="g\\(r\\) of Li-EC has no clear first peak"):
         first_shell(r, 1 / (1 + np.exp(-(r - 3e-10) / 0.2e-10)), name="Li-EC")
     noise = np.random.default_rng(3).normal(size=200) * 0.3
-    with pytest.raises(InputError, match="no first peak"):
+    with pytest.raises(InputError, match="no clear first peak"):
         first_shell(r, 1 + noise, np.full(200, 0.3))
     with pytest.raises(InputError, match="has a first peak but no minimum behind it"):
         first_shell(r, np.where(r < 2e-10, 0, 8 * np.exp(-(r - 2e-10) / 1e-10)))

@@ -241,7 +241,7 @@ def test_no_shell_is_an_error_and_a_cutoff_mends_it(tmp_path):
         box=np.eye(3) * 24e-10,
     )
     (tmp_path / "SPECIES.toml").write_text(EXCHANGE.replace("-0.5", "-1"))
-    with pytest.raises(InputError, match=r"g\(r\) of Li-X has no first peak that stands out"):
+    with pytest.raises(InputError, match=r"g\(r\) of Li-X has no clear first peak"):
         analyse(structure.ANALYSIS, tmp_path / "SPECIES.toml", folder=tmp_path)
     text = '[structure.cutoffs]\nX = "3 angstrom"\nS = "4 angstrom"\n'
     (tmp_path / "SPECIES.toml").write_text(EXCHANGE.replace("-0.5", "-1") + text)
