@@ -44,7 +44,7 @@ SYMBOLS = {"c": "$c$", "T": "$T$", "m": "$m$", "r": "$r$", "charge_scaling": "ch
 _UNITS = {
     "S/m": "S m$^{-1}$",
     "m^2/s": "m$^2$ s$^{-1}$",
-    OMEGA: "mol$^2$ J$^{-1}$ m$^{-1}$ s$^{-1}$",
+    OMEGA: "mol$^2$/(J m s)",
     "mol/L": "mol L$^{-1}$",
     "mol/kg": "mol kg$^{-1}$",
     "1": "",
@@ -173,8 +173,8 @@ def _draw_panel(axes: Axes, series: Series, panel: str) -> None:
             bars = np.nan_to_num([Z95 * value.error * factor for value in own])
             y = [value.value * factor for value in own]
             points(axes, [value.at for value in own], y, bars, **look | {"markersize": 4.5, "zorder": 2})
-    axes.set_ylabel(label(kind.label, unit))
-    _limits(axes, everything, factor)
+    axes.set_ylabel(_two_lines(kind.label, unit))
+    _limits(axes, everything, factor, log=bool(kind.sign))
     if len(names) > 1 or (names and legend_of(names[0]) != kind.label):
         legend_above(axes, columns=3 if max(len(legend_of(name)) for name in names) < 14 else 2)
 
@@ -186,10 +186,15 @@ def _bars(axes: Axes, at: Array, found: Sequence[Found], factor: float, **look: 
     points(axes, at, y, error, **look)
 
 
-def _limits(axes: Axes, values: Sequence[float], factor: float) -> None:
-    """A logarithmic axis for what spans more than a decade; else limits by the values, where bars are far longer."""
+def _two_lines(text: str, unit: str) -> str:
+    """A label, its unit in a line of its own where both together are longer than a panel is high."""
+    return f"{text}\n({unit})" if unit and len(text) + len(unit) > 30 else label(text, unit)
+
+
+def _limits(axes: Axes, values: Sequence[float], factor: float, *, log: bool) -> None:
+    """A logarithmic axis for rates that span more than a decade; else limits by the values, where bars are longer."""
     y = np.array([value for value in values if math.isfinite(value)]) * factor
-    if y.size and y.min() > 0 and y.max() > 12 * y.min():
+    if log and y.size and y.min() > 0 and y.max() > 10 * y.min():
         axes.set_yscale("log")
         return
     low, high = axes.get_ylim()
@@ -265,7 +270,7 @@ def _draw_laws(axes: Axes, series: Series, panel: str, names: Sequence[str]) -> 
         axes.fill_between(1e3 / grid, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.set_yscale("log")
     axes.set_xlabel(label("$1000/T$", "K$^{-1}$"))
-    axes.set_ylabel(label(kind.label, unit))
+    axes.set_ylabel(_two_lines(kind.label, unit))
     legend_above(axes, columns=3 if max(len(legend_of(name)) for name in names) < 14 else 2)
 
 

@@ -303,10 +303,23 @@ def _inverse(name: str, entry: Json) -> Found:
 
 
 def _onsager(folder: Path, data: Json) -> Iterator[Found]:
-    if "species" in data:
-        yield from _of_species(data)
-        return
-    m = read_onsager(folder)
+    return _of_species(data) if "species" in data else of_salt(read_onsager(folder), data)
+
+
+def of_salt(m: OnsagerMatrix, data: Json) -> Iterator[Found]:
+    """The quantities of an Onsager result of one salt.
+
+    Parameters
+    ----------
+    m : OnsagerMatrix
+        The matrix, with samples where there are intervals.
+    data : mapping
+        The numbers of the result, as in its summary.
+
+    Yields
+    ------
+    Found
+    """
     yield from _matrices(m)
     for name in ("kappa", "rho_plus"):
         if name in data["quantities"]:
@@ -431,7 +444,7 @@ _PLAIN = {
     "rho_plus": r"$\rho_+$",
     "chi": r"$\chi$",
 }
-_SIGNS = {"plus": "+", "minus": "-", "pp": "++", "pm": "+-", "mm": "--"}
+_SIGNS = {"plus": "+", "minus": "−", "pp": "++", "pm": "+−", "mm": "−−"}
 
 
 def legend_of(name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -237,10 +237,9 @@ def _jobs(recipe: Recipe, state: State, output: Path) -> list[Job]:
 
 def _made(
     stale: Mapping[tuple[str, str], Job], jobs: int | None, scheduler: str | None, progress: Progress | None
-) -> Sequence[tuple[tuple[str, str], Path | CellsimError]]:
-    """What came of each job: its folder, or what it complained of."""
+) -> Iterator[tuple[tuple[str, str], Path | CellsimError]]:
+    """What came of each job, as it is done: its folder, or what it complained of."""
     keys, items = list(stale), list(stale.values())
-    outcomes: list[tuple[tuple[str, str], Path | CellsimError]] = []
     if scheduler is None:
         runs = mapped(_here, items, workers=jobs, chunk=1)
     else:
@@ -248,24 +247,22 @@ def _made(
         if items:
             check_files(scheduler, list(dict.fromkeys(path for job in items for path in job.file.paths)))
         runs = mapped(_away, items, scheduler=scheduler, chunk=1)
-    for returned in runs:
-        job, outcome = items[returned.index], returned.error
-        if outcome is None:
-            place, result = job.stage.folder, returned.value
-            if scheduler is not None:
-
-                def write(folder: Path, job: Job = job, result: Any = result) -> None:
-                    keep(result, folder, job.analysis, tables=result.tables())
-
-                make(job.stage, write)
-            outcomes.append((keys[returned.index], place))
-        elif isinstance(outcome, CellsimError):
-            outcomes.append((keys[returned.index], outcome))
-        else:
-            raise outcome
+    for count, returned in enumerate(runs, 1):
+        job, error = items[returned.index], returned.error
         if progress is not None:
-            progress(len(outcomes), len(items))
-    return outcomes
+            progress(count, len(items))
+        if error is not None:
+            if not isinstance(error, CellsimError):
+                raise error
+            yield keys[returned.index], error
+            continue
+        if scheduler is not None:
+
+            def write(folder: Path, job: Job = job, result: Any = returned.value) -> None:
+                keep(result, folder, job.analysis, tables=result.tables())
+
+            make(job.stage, write)
+        yield keys[returned.index], job.stage.folder
 
 
 def _here(job: Job) -> None:
