@@ -40,6 +40,8 @@ TITLES = {
 """Figure -> what stands above it."""
 MOST = 6
 """Quantities drawn in a panel; the others are in the data of the figure."""
+SHIFT = 0.006
+"""Points of neighbouring quantities are drawn so far apart, of the span of the variable [1]."""
 SYMBOLS = {"c": "$c$", "T": "$T$", "m": "$m$", "r": "$r$", "charge_scaling": "charge scaling"}
 _UNITS = {
     "S/m": "S m$^{-1}$",
@@ -74,11 +76,25 @@ def _panels(series: Series, figure: str | None) -> list[str]:
     return [name for name in PANELS if name in names and (figure is None or PANELS[name].figure == figure)]
 
 
-def _drawn(series: Series, panel: str) -> list[str]:
-    """The quantities of a panel that are drawn: of several ways to count, the first."""
+def drawn(series: Series, panel: str) -> list[str]:
+    """The quantities of a panel that are drawn; the data of the figure hold them all.
+
+    Parameters
+    ----------
+    series : Series
+        What was found.
+    panel : str
+        A key of `PANELS`.
+
+    Returns
+    -------
+    list of str
+        Of several ways to count the first: molecules, not sites; continuous times; clusters of cations.
+    """
     names = [name for name in series.quantities if panel_of(name) == panel]
     if panel in ("residence", "linkers"):
         names = [name for name in names if "_continuous" in name]
+        names = [name for name in names if "-site(" not in name] or names
     elif panel == "coordination":
         names = [name for name in names if name.startswith("molecules_")]
     elif panel == "clusters":
@@ -141,7 +157,12 @@ def draw_figure(series: Series, figure: str, path: str | Path) -> Path:
     names = _panels(series, figure)
     columns = min(2 if len(names) in (1, 2, 4) else 3, len(names))
     rows = -(-len(names) // columns)
-    note = "Bars: 95 % intervals. No line is drawn between states: nothing was simulated there."
+    note = (
+        "Bars: 95 % intervals; points of one state are drawn a little apart. No line joins the states: nothing was "
+        "simulated between them."
+    )
+    if "residence" in names:
+        note += " Times: present in every frame (continuous)."
     if any(panel_of(value.quantity) in names for value in series.recipe.measured):
         note += " Open symbols: measured."
     title = f"{series.recipe.title}: {TITLES[figure]}"
@@ -160,14 +181,15 @@ def _measured(series: Series, quantity: str) -> list[Measured]:
 
 
 def _draw_panel(axes: Axes, series: Series, panel: str) -> None:
-    names, kind = _drawn(series, panel), PANELS[panel]
+    names, kind = drawn(series, panel), PANELS[panel]
     everything = [each.value for name in names for each in series.over(name)[1]]
     everything += [value.value for name in names for value in _measured(series, name)]
     factor, unit = _scale(kind.unit, everything)
     for k, name in enumerate(names):
         at, found = series.over(name)
         look: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]}
-        _bars(axes, np.array(at), found, factor, label=legend_of(name), markerfacecolor=look["color"], **look)
+        aside = SHIFT * (k - 0.5 * (len(names) - 1)) * max(float(np.ptp(at)), 0.01 * abs(at[0]))
+        _bars(axes, np.array(at) + aside, found, factor, label=legend_of(name), markerfacecolor=look["color"], **look)
         own = _measured(series, name)
         if own:
             bars = np.nan_to_num([Z95 * value.error * factor for value in own])
@@ -175,7 +197,7 @@ def _draw_panel(axes: Axes, series: Series, panel: str) -> None:
             points(axes, [value.at for value in own], y, bars, **look | {"markersize": 4.5, "zorder": 2})
     axes.set_ylabel(_two_lines(kind.label, unit))
     _limits(axes, everything, factor, log=bool(kind.sign))
-    if len(names) > 1 or (names and legend_of(names[0]) != kind.label):
+    if len(names) > 1:
         legend_above(axes, columns=3 if max(len(legend_of(name)) for name in names) < 14 else 2)
 
 
@@ -191,11 +213,26 @@ def _two_lines(text: str, unit: str) -> str:
     return f"{text}\n({unit})" if unit and len(text) + len(unit) > 30 else label(text, unit)
 
 
+def _logarithmic(axes: Axes) -> None:
+    """A logarithmic axis with plain numbers, also between the powers of ten where there are few of them."""
+    from matplotlib.ticker import FuncFormatter
+
+    axes.set_yscale("log")
+    few = np.ptp(np.log10(axes.get_ylim())) < 2
+
+    def between(value: float, _: int | None = None) -> str:
+        digit = round(value / 10 ** math.floor(math.log10(value)))
+        return f"{value:g}" if few and digit in (2, 5) else ""
+
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(FuncFormatter(between))
+
+
 def _limits(axes: Axes, values: Sequence[float], factor: float, *, log: bool) -> None:
     """A logarithmic axis for rates that span more than a decade; else limits by the values, where bars are longer."""
     y = np.array([value for value in values if math.isfinite(value)]) * factor
     if log and y.size and y.min() > 0 and y.max() > 10 * y.min():
-        axes.set_yscale("log")
+        _logarithmic(axes)
         return
     low, high = axes.get_ylim()
     span = max(float(np.ptp(y)), 0.25 * float(np.abs(y).max())) if y.size else 1.0
@@ -212,13 +249,25 @@ def _fitted_panels(series: Series) -> dict[str, list[str]]:
     for fit in series.fits:
         panel = panel_of(fit.quantity)
         names = found.setdefault(panel, [])
-        if fit.quantity not in names and fit.quantity in _drawn(series, panel):
+        if fit.quantity not in names and fit.quantity in drawn(series, panel):
             names.append(fit.quantity)
     return {panel: names for panel, names in found.items() if names}
 
 
-def _chosen(series: Series, quantity: str) -> Fit:
-    """The law that is drawn: the straight one, where it holds or is the only one."""
+def chosen_law(series: Series, quantity: str) -> Fit:
+    """The law that is drawn: the straight one where it holds, else the bent one.
+
+    Parameters
+    ----------
+    series : Series
+        What was found.
+    quantity : str
+        A quantity that was fitted.
+
+    Returns
+    -------
+    Fit
+    """
     own = [fit for fit in series.fits if fit.quantity == quantity]
     return next((fit for fit in own if fit.holds), own[-1])
 
@@ -259,19 +308,23 @@ def _draw_laws(axes: Axes, series: Series, panel: str, names: Sequence[str]) -> 
     factor, unit = _scale(kind.unit, [each.value for name in names for each in series.over(name)[1]])
     for k, name in enumerate(names):
         T, found = series.over(name)
-        colour, fit = COLOURS[k % len(COLOURS)], _chosen(series, name)
+        colour, fit = COLOURS[k % len(COLOURS)], chosen_law(series, name)
         look: dict[str, Any] = {"color": colour, "marker": MARKERS[k % len(MARKERS)], "markerfacecolor": colour}
         positive = [(t, each) for t, each in zip(T, found, strict=True) if each.value > 0]
         _bars(axes, 1e3 / np.array([t for t, _ in positive]), [each for _, each in positive], factor, **look)
         grid = _grid(fit)
         middle, low, high = (factor * line for line in fit.curve(grid))
-        dash = DASHES[0] if fit.law == "arrhenius" else DASHES[1]
-        axes.plot(1e3 / grid, middle, color=colour, linestyle=dash, label=legend_of(name), linewidth=1.0)
+        dash, text = (
+            (DASHES[0], f"{legend_of(name)}, {1e-3 * fit.parameters['E'][0]:.3g} kJ/mol")
+            if (fit.law == "arrhenius")
+            else (DASHES[1], legend_of(name))
+        )
+        axes.plot(1e3 / grid, middle, color=colour, linestyle=dash, label=text, linewidth=1.0)
         axes.fill_between(1e3 / grid, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.set_yscale("log")
+    _logarithmic(axes)
     axes.set_xlabel(label("$1000/T$", "K$^{-1}$"))
     axes.set_ylabel(_two_lines(kind.label, unit))
-    legend_above(axes, columns=3 if max(len(legend_of(name)) for name in names) < 14 else 2)
+    legend_above(axes, columns=2)
 
 
 def _grid(fit: Fit) -> Array:

@@ -20,7 +20,7 @@ from cellsim.base import __version__
 from cellsim.drawing import page
 from cellsim.files.folder import Rows, result_folder, write_json, write_netcdf, write_rows, write_text
 from mdcoeffs.analysis import LEVEL
-from mdcoeffs.series.figures import TITLES, draw_figure, figure_rows, figures_of, number
+from mdcoeffs.series.figures import TITLES, draw_figure, drawn, figure_rows, figures_of, number
 from mdcoeffs.series.quantities import PANELS, Z95, Found, panel_of
 from mdcoeffs.series.run import Series
 from mdcoeffs.series.temperature import Fit, compare_laws, unit_of_parameter
@@ -65,7 +65,7 @@ def write_series(series: Series, directory: str | Path, *, figures: bool = True)
             if figures:
                 draw_figure(series, name, fresh / f"{name}.png")
         if figures:
-            write_text(fresh / "report.html", report(series, directory, [fresh / f"{name}.png" for name in names]))
+            write_text(fresh / "report.html", report(series, [fresh / f"{name}.png" for name in names]))
         write_json(fresh / LAST, summary(series))
         written = sorted(path.name for path in fresh.iterdir())
     return [directory / name for name in written]
@@ -253,7 +253,7 @@ def lines(series: Series) -> list[str]:
     head = ["", variable_head(series), *(f"{name}{'' if (u := _unit(name)) == '1' else f' [{u}]'}" for name in names)]
     table = [head]
     for state in series.states:
-        cells = [shown(state.found[name]) if name in state.found else "-" for name in names]
+        cells = [with_interval(state.found[name]) if name in state.found else "-" for name in names]
         table.append([state.name, f"{state.value:.6g}", *cells])
     widths = [max(len(row[k]) for row in table) for k in range(len(head))]
     text = [f"{recipe.title}: {len(series.states)} states, 95 % intervals"]
@@ -269,7 +269,7 @@ def _unit(name: str) -> str:
     return PANELS[panel_of(name)].unit
 
 
-def shown(each: Found) -> str:
+def with_interval(each: Found) -> str:
     """A value with its interval.
 
     Parameters
@@ -286,7 +286,7 @@ def shown(each: Found) -> str:
 
 
 def fit_sentences(series: Series) -> list[str]:
-    """The laws of temperature in words, misfits named.
+    """The laws of the quantities that are drawn, in words, misfits named.
 
     Parameters
     ----------
@@ -299,11 +299,15 @@ def fit_sentences(series: Series) -> list[str]:
     """
     sentences = []
     for fit in series.fits:
+        if fit.quantity not in drawn(series, panel_of(fit.quantity)):
+            continue
+        straight = next((f for f in series.fits if f.law == "arrhenius" and f.quantity == fit.quantity), None)
+        if fit.law == "vft" and straight is not None and straight.holds:
+            continue  # the simpler law describes the values
         verdict = f"chi2 = {fit.chi2:.3g} with {fit.freedom} degrees of freedom, p = {fit.p:.2g}"
         if not fit.holds:
             verdict += ": the law misses the values"
         sentences.append(f"{fit.quantity}, {WORDS[fit.law]}: {_parameters(fit)}; {verdict}")
-        straight = next((f for f in series.fits if f.law == "arrhenius" and f.quantity == fit.quantity), None)
         if fit.law == "vft" and straight is not None and np.array_equal(straight.T, fit.T):
             p = compare_laws(straight, fit)
             if p < 0.01:
@@ -322,16 +326,14 @@ def _parameters(fit: Fit) -> str:
 # ---- the page -------------------------------------------------------------------------------------------------------
 
 
-def report(series: Series, output: Path, drawn: list[Path]) -> str:
+def report(series: Series, shown: list[Path]) -> str:
     """The page of a series.
 
     Parameters
     ----------
     series : Series
         What was found.
-    output : Path
-        Folder of the series, to which links to the states' own folders are relative.
-    drawn : list of Path
+    shown : list of Path
         Figures.
 
     Returns
@@ -343,7 +345,7 @@ def report(series: Series, output: Path, drawn: list[Path]) -> str:
     warnings = [f"{failure}" for failure in series.failures]
     warnings += [f"{fit.quantity}: {WORDS[fit.law]}'s law misses the values (p = {fit.p:.2g})" for fit in misfits]
     parts = [page.heading("States"), page.table(*_state_table(series), numeric=(1, 3))]
-    parts += [page.heading("Figures"), page.figures(drawn)]
+    parts += [page.heading("Figures"), page.figures(shown)]
     if series.fits or series.refused:
         parts += [page.heading("Laws of temperature"), page.paragraph(_LAWS)]
         parts += [page.table(*_fit_table(series)), page.bullets([*_bent(series), *series.refused, *_left_out(series)])]
@@ -383,7 +385,7 @@ def _state_table(series: Series) -> tuple[list[str], list[list[str]]]:
 def _quantity_table(series: Series) -> tuple[list[str], list[list[str]]]:
     rows = []
     for name in series.quantities:
-        cells = [shown(state.found[name]) if name in state.found else "" for state in series.states]
+        cells = [with_interval(state.found[name]) if name in state.found else "" for state in series.states]
         rows.append([name, "" if (unit := _unit(name)) == "1" else unit, *cells])
     return ["quantity", "unit", *(state.name for state in series.states)], rows
 

@@ -54,7 +54,7 @@ class Panel:
 PANELS = {
     "Omega_solvent": Panel("onsager", r"$\Omega$, solvent frame", OMEGA),
     "Omega_barycentric": Panel("onsager", r"$\Omega$, barycentric frame", OMEGA),
-    "parts": Panel("onsager", r"self and distinct $\Omega$, barycentric", OMEGA),
+    "parts": Panel("onsager", r"$\Omega$, self and distinct", OMEGA),
     "kappa": Panel("transport", r"$\kappa$", "S/m", 1),
     "ionicity": Panel("transport", "ionicity"),
     "transference": Panel("transport", r"$t_+$, $\rho_+$"),
@@ -63,7 +63,7 @@ PANELS = {
     "friction": Panel("", "$RT/D_{ij}$", "J s/m^2"),
     "share": Panel("transport", r"self share of $\Omega$"),
     "coordination": Panel("structure", "in the shell of a cation"),
-    "bound": Panel("structure", "share of cations"),
+    "bound": Panel("structure", "cations bound to an anion"),
     "clusters": Panel("structure", "share in clusters"),
     "cluster_size": Panel("structure", "ions in a cluster"),
     "residence": Panel("dynamics", "residence time", "s", -1),
@@ -471,7 +471,7 @@ def legend_of(name: str) -> str:
         shown = [_SIGNS.get(part, part) for part in parts[1:] if part != "self"]
         return f"$D_{{{''.join(shown)}}}$" if all(len(each) == 1 for each in shown) else f"D {' '.join(shown)}"
     if panel in ("residence", "linkers"):
-        return ", ".join([*parts[2:], parts[1]])
+        return "_".join(parts[2:]) or parts[1]
     if panel in ("exponent", "order"):
         return name.split("_", 1)[1].replace("theta_", "axis ")
     return name.replace("_", " ")
