@@ -3,6 +3,7 @@
     python cases/series/walkers.py runs/walkers
     mdcoeffs series runs/walkers/series.toml -o runs/series
 
+A second argument is the number of frames, 601 when left out.
 A salt LiX in S whose particles do not know of one another. Its Onsager coefficients follow Arrhenius' law with 25
 kJ/mol, the self-diffusion coefficients one with 22 kJ/mol, so the ionicity changes with temperature. Seeds are fixed.
 """
@@ -81,4 +82,4 @@ def make(folder: Path, *, frames: int = FRAMES) -> None:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/walkers"))
+    make(Path(sys.argv[1]), frames=int(sys.argv[2]) if len(sys.argv) > 2 else FRAMES)

@@ -27,6 +27,7 @@ from mdcoeffs.interface.settings import read_interface
 from mdcoeffs.mobility.settings import read_mobility
 from mdcoeffs.onsager import read_estimate
 from mdcoeffs.residence.bonds import read_residence
+from mdcoeffs.series.recipe import read_series
 from mdcoeffs.structure.shells import read_shells
 
 # ---- what pages presuppose ----------------------------------------------------------------------------------------
@@ -203,6 +204,24 @@ def _sweep(block: Block, folder: Path) -> None:
     assert sweep.shape == (3, 7) and "60 degC" in sweep.top.text
 
 
+def _family(block: Block, folder: Path) -> None:
+    """States of a polymer whose trajectories are empty: read, not run."""
+    where = folder / "family"
+    for name, T in (("T340", 340), ("run1", 350), ("run2", 350)):
+        (where / name).mkdir(parents=True)
+        text = species_toml(POLYMER).replace('topology = "system.psf"\ntrajectory = "run.xtc"', 'arrays = "run.npz"')
+        text = re.sub(r'temperature = ".*?"', f'temperature = "{T} K"', text)
+        (where / name / "SPECIES.toml").write_text(text)
+        (where / name / "run.npz").touch()
+    for name, key in (("T380_onsager", "quantities"), ("T380_structure", "partners")):
+        (where / "runs" / name).mkdir(parents=True)
+        (where / "runs" / name / "summary.json").write_text(f'{{"{key}": {{}}}}')
+    (where / "kappa.csv").write_text("T (K),quantity,value,error,unit\n340,kappa,0.9,0.05,mS/cm\n")
+    (where / "series.toml").write_text(block.text)
+    recipe = read_series(where / "series.toml")
+    assert [state.name for state in recipe.states] == ["T_340", "T_360", "warm"] and len(recipe.measured) == 1
+
+
 def _series(block: Block, folder: Path) -> None:
     """Written by the page's own fixture, and used by its commands."""
     assert len(read_list([folder / "beamtime.toml"]).series) == 2
@@ -248,6 +267,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/compare.md", 'kind = "xam"'): _sheet,
     ("docs/fit.md", 'title = "what it says above the figures"'): _recipe,
     ("docs/sweep.md", 'case = "cell.toml"'): _sweep,
+    ("docs/series.md", 'title = "LiTFSI in PEO, r = 0.1"'): _family,
     ("docs/xpcs.md", 'title = "cell 3, 0.3 V"'): _series,
     ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, r = 0.1"'): _own_file,
     ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, from MD"'): _own_file,
@@ -370,12 +390,14 @@ LINES = (
         r"\1 --no-profiles",
         "minutes of profile likelihoods",
     ),
+    (r"(python cases/series/walkers\.py runs/walkers)", r"\1 101", "a minute of analyses less: 101 frames for 601"),
+    (r"mdcoeffs series cases/coarse_grained/series\.toml.*", None, "minutes; the page of its own has a shorter family"),
     (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
     (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
 )
 
 SLOW = (
-    (".*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design)", "simulations and fits of 5 to 60 s"),
+    (".*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design|series)", "simulations and fits of 5 to 60 s"),
     (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "figures and a report, 3 to 10 s each"),
     (".*", r"(CELLSIM_\w+=\d+ )*python -m pytest -n0", "all tests are collected, ten seconds a line"),
     (".*", r"python3 start\.py run", "an environment of its own; the Python block of the README runs the same case"),
