@@ -35,6 +35,7 @@ TITLES = {
     "onsager": "Onsager coefficients in two frames",
     "structure": "Shells and clusters",
     "dynamics": "Residence and motion",
+    "interface": "Crossings of interfaces",
     "activity": "Thermodynamic factor",
 }
 """Figure -> what stands above it."""
@@ -47,6 +48,9 @@ _UNITS = {
     "S/m": "S m$^{-1}$",
     "m^2/s": "m$^2$ s$^{-1}$",
     OMEGA: "mol$^2$/(J m s)",
+    "1/s": "s$^{-1}$",
+    "A/m^2": "A m$^{-2}$",
+    "ohm m^2": "Ω m$^2$",
     "mol/L": "mol L$^{-1}$",
     "mol/kg": "mol kg$^{-1}$",
     "1": "",
@@ -127,7 +131,7 @@ def _scale(unit: str, values: Sequence[float]) -> tuple[float, str]:
         return time_unit(largest)
     if unit == "m":
         return 1e9, "nm"
-    if unit in ("m^2/s", OMEGA, "J s/m^2") and largest > 0:
+    if unit not in ("1", "S/m") and largest > 0:
         power = math.floor(math.log10(largest))
         return 10.0**-power, f"10$^{{{power}}}$ {_UNITS.get(unit, unit)}"
     return 1.0, _UNITS.get(unit, unit)

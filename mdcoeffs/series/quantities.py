@@ -1,6 +1,6 @@
 """What is taken from the result of each analysis: values with intervals, under names that hold for all states.
 
-A result folder is one that ``mdcoeffs onsager``, ``structure``, ``residence``, ``mobility`` or ``activity`` wrote.
+A result folder is one that the command of an analysis wrote, such as ``mdcoeffs onsager``.
 """
 
 from __future__ import annotations
@@ -71,6 +71,9 @@ PANELS = {
     "exponent": Panel("dynamics", r"diffusion exponent $\alpha$"),
     "order": Panel("dynamics", "order parameter $M$"),
     "rotation": Panel("dynamics", r"relaxation time $\tau$ of axes", "s", -1),
+    "crossing": Panel("interface", "rate of one ion", "1/s", 1),
+    "exchange": Panel("interface", "exchange current $i_0$", "A/m^2", 1),
+    "resistance": Panel("interface", "resistance $R$", "ohm m^2", -1),
     "chi": Panel("activity", r"$\chi$"),
     "screening": Panel("activity", "screening length", "m"),
 }
@@ -96,6 +99,9 @@ NAMES = (
     (r"alpha_.+", "exponent"),
     (r"M_.+", "order"),
     (r"tau_[12]_.+", "rotation"),
+    (r"(entry|exit)_rate_.+", "crossing"),
+    (r"exchange_current_.+", "exchange"),
+    (r"resistance_.+", "resistance"),
     (r"chi", "chi"),
     (r"screening_length", "screening"),
 )
@@ -425,12 +431,22 @@ def _activity(folder: Path, data: Json) -> Iterator[Found]:
     yield Found("screening_length", value, value - Z95 * spread, value + Z95 * spread)
 
 
+def _interface(folder: Path, data: Json) -> Iterator[Found]:
+    for name, region in data["regions"].items():
+        for way in ("entry_rate", "exit_rate"):
+            yield _entry(f"{way}_{name}", region[way])
+        exchange = region.get("exchange") or {}
+        yield _entry(f"exchange_current_{name}", exchange.get("exchange_current"))
+        yield _entry(f"resistance_{name}", exchange.get("resistance"))
+
+
 _READERS: dict[str, Callable[[Path, Json], Iterator[Found]]] = {
     "onsager": _onsager,
     "structure": _structure,
     "residence": _residence,
     "mobility": _mobility,
     "activity": _activity,
+    "interface": _interface,
 }
 
 

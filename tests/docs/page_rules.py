@@ -391,7 +391,6 @@ LINES = (
         "minutes of profile likelihoods",
     ),
     (r"(python cases/series/walkers\.py runs/walkers)", r"\1 101", "a minute of analyses less: 101 frames for 601"),
-    (r"mdcoeffs series cases/coarse_grained/series\.toml.*", None, "minutes; the page of its own has a shorter family"),
     (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
     (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
 )

@@ -112,6 +112,7 @@ def how(output):
     return re.findall(r"^(T_\d+) residence: (made|from cache|failed)", output, re.M)
 
 
+@pytest.mark.slow
 def test_states_are_analysed_as_the_command_does(analysed):
     folder, output = analysed
     assert how(output) == [("T_300", "made"), ("T_330", "made"), ("T_360", "made")]
@@ -125,6 +126,7 @@ def test_states_are_analysed_as_the_command_does(analysed):
     assert energy["parameter"] == "E" and float(energy["low"]) < 15e3 < float(energy["high"])
 
 
+@pytest.mark.slow
 def test_what_has_not_changed_is_not_repeated(analysed, tmp_path):
     folder, _ = analysed
     place = tmp_path / "copy"
@@ -145,6 +147,7 @@ def test_what_has_not_changed_is_not_repeated(analysed, tmp_path):
     assert rows_of(place / "other" / "series.csv") == rows_of(place / "out" / "series.csv")
 
 
+@pytest.mark.slow
 def test_a_state_that_fails_is_named_and_the_page_is_made_from_the_others(analysed, tmp_path):
     folder, _ = analysed
     place = tmp_path / "copy"
@@ -168,6 +171,7 @@ def test_a_state_that_fails_is_named_and_the_page_is_made_from_the_others(analys
     assert not (tmp_path / "none" / "series.csv").exists()
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_numbers(analysed, tmp_path):
     folder, _ = analysed
     recipe = read_series(folder / "series.toml")

@@ -62,6 +62,7 @@ def exchanged(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_structure_and_residence_are_those_of_the_analyses(exchanged):
     result = analyse(structure.ANALYSIS, exchanged / "SPECIES.toml")
     keep(result, exchanged / "structure", "structure", figure=False)
@@ -99,11 +100,24 @@ def test_every_name_has_a_panel_and_a_legend():
         "M_PEO",
         "tau_2_PF6",
         "cations_larger",
+        "entry_rate_slab",
+        "exchange_current_slab",
+        "resistance_slab",
         "chi",
     ):
         assert panel_of(name) in PANELS and legend_of(name)
     assert {panel for _, panel in NAMES} == set(PANELS)
     assert panel_of("D_self_Li") == "self_diffusion" and panel_of("D_Li_EC") == "stefan_maxwell"
+
+
+def test_an_interface_without_crossings_has_a_rate_and_no_resistance(tmp_path):
+    none = {"value": None, "interval": [1e-12, None], "level": 0.95}
+    rate = {"value": 2e9, "interval": [1e9, 3e9], "level": 0.95}
+    region = {"entry_rate": rate, "exit_rate": rate, "exchange": {"exchange_current": rate, "resistance": none}}
+    (tmp_path / "summary.json").write_text(json.dumps({"regions": {"slab": region}, "frames": [10]}))
+    found = by_name(tmp_path)
+    assert set(found) == {"entry_rate_slab", "exit_rate_slab", "exchange_current_slab"}
+    assert (found["entry_rate_slab"].value, found["entry_rate_slab"].high) == (2e9, 3e9)
 
 
 def test_an_unknown_name_is_refused_with_a_hint():
