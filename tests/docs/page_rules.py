@@ -357,6 +357,13 @@ def _tested(name: str, *calls: str) -> Callable[[re.Match[str], Path], None]:
     return check
 
 
+def _family_read(found: re.Match[str], folder: Path) -> None:
+    """The shipped family beside its trajectories: read with all settings of its analyses."""
+    recipe = read_series("runs/walkers/series.toml")
+    assert len(recipe.states) == 6 and len(recipe.analyses) == 4 and recipe.measured
+    assert all(len(state.species.replicas) == 3 for state in recipe.states if state.species is not None)
+
+
 LINES = (
     (r"python3 start\.py test", None, "the tests themselves; continuous integration begins with this line"),
     (r"python3 start\.py (.*)", r"cellsim \1", "the set-up is done: what it calls is run"),
@@ -390,7 +397,12 @@ LINES = (
         r"\1 --no-profiles",
         "minutes of profile likelihoods",
     ),
-    (r"(python cases/series/walkers\.py runs/walkers)", r"\1 101", "a minute of analyses less: 101 frames for 601"),
+    (r"(python cases/series/walkers\.py runs/walkers)", r"\1 31", "31 frames for 601: they are read by no analysis"),
+    (
+        r"mdcoeffs series runs/walkers/series\.toml.*",
+        _family_read,
+        "a minute: read whole; tests/system/test_series_cli.py runs smaller families",
+    ),
     (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
     (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
 )
