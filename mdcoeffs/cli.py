@@ -167,6 +167,36 @@ def pipeline(case: Path, output: Path, scheduler: str | None, platform: str | No
     say([*done.lines, f"{done.report} written"])
 
 
+@main.command()
+@click.argument("series", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, help="Folder; what is there and current is taken as it is.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Analyses side by side; one per core when left out.")
+@click.option("--scheduler", metavar="ADDRESS", help="Analyse the states on a dask cluster, such as tcp://host:8786.")
+@click.option("--no-figures", is_flag=True, help="Write tables only.")
+@click.pass_context
+def series(
+    ctx: click.Context, series: Path, output: Path, jobs: int | None, scheduler: str | None, no_figures: bool
+) -> None:
+    """Analyses over a family of states, concentrations or temperatures: one page, with laws of temperature.
+
+    \b
+    Example:  mdcoeffs series cases/coarse_grained/series.toml -o runs/series
+    """
+    from mdcoeffs.series.page import lines, write_series
+    from mdcoeffs.series.recipe import read_series
+    from mdcoeffs.series.run import run_series
+
+    if jobs is not None and scheduler is not None:
+        raise InputError("--jobs and --scheduler exclude each other: say where the analyses run once")
+    recipe = read_series(series)
+    with _progress("analysing") as step:
+        found = run_series(recipe, output, jobs=jobs, scheduler=scheduler, tell=click.echo, progress=step)
+    write_series(found, output, figures=not no_figures)
+    say([*lines(found), f"written to {output}" if no_figures else f"{output / 'report.html'} written"])
+    if found.failures:
+        ctx.exit(1)
+
+
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
     """A file that cannot be written is the user's to mend."""

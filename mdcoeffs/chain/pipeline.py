@@ -49,7 +49,7 @@ from mdcoeffs.analysis import Analysis, analyse_into, analyse_many
 from mdcoeffs.chain.field import field_result
 from mdcoeffs.chain.pipeline_file import PipelineFile, check_species
 from mdcoeffs.chain.report import write_report
-from mdcoeffs.chain.stage import Done, Stage, current, make
+from mdcoeffs.chain.stage import Done, Stage, contents, current, make
 from mdcoeffs.chain.to_set import set_from_recipe
 from mdcoeffs.frames.stream import with_positions
 from mdcoeffs.inputs.species import SpeciesFile, read_species
@@ -214,14 +214,6 @@ def _simulated(chain: Chain, platform: str | None, jobs: int | None, progress: P
     return species
 
 
-def _contents(file: SpeciesFile) -> dict[str, str]:
-    """Content hashes of a SPECIES.toml and of the files it names."""
-    hashes = {"SPECIES.toml": file_hash(file.path)}
-    for number, replica in enumerate(file.replicas):
-        hashes |= {f"replica-{number}-{k}": file_hash(path) for k, path in enumerate(replica.files)}
-    return hashes
-
-
 def _analysed(
     chain: Chain,
     analysis: Analysis,
@@ -235,7 +227,7 @@ def _analysed(
     stages, modules = {}, (f"mdcoeffs.{analysis.name}",)
     for state, file in species.items():
         options = {"settings": repr(settings[state])}
-        stages[state] = Stage(chain.output / folder / state, _contents(file), options, modules)
+        stages[state] = Stage(chain.output / folder / state, contents(file), options, modules)
     done = {state: valid for state, stage in stages.items() if (valid := current(stage)) is not None}
     stale = [state for state in stages if state not in done]
     if scheduler is None:

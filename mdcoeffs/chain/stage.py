@@ -15,11 +15,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cellsim.base import InputError
 from cellsim.files.folder import file_hash, values_hash, write_json, write_text
 from cellsim.files.reading import read_json
+
+if TYPE_CHECKING:
+    from mdcoeffs.inputs.species import SpeciesFile
 
 RECORD = "stage.json"
 PACKAGES = ("mdcoeffs", "cellsim")
@@ -76,6 +79,25 @@ class Done:
     def inputs(self, prefix: str) -> dict[str, str]:
         """Its files as inputs of another stage."""
         return {f"{prefix}/{name}": digest for name, digest in self.files.items()}
+
+
+def contents(file: SpeciesFile) -> dict[str, str]:
+    """Content hashes of a SPECIES.toml and of the files it names, as inputs of a stage.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        The file.
+
+    Returns
+    -------
+    dict
+        Name -> SHA-256.
+    """
+    hashes = {"SPECIES.toml": file_hash(file.path)}
+    for number, replica in enumerate(file.replicas):
+        hashes |= {f"replica-{number}-{k}": file_hash(path) for k, path in enumerate(replica.files)}
+    return hashes
 
 
 def current(stage: Stage) -> Done | None:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from cellsim.base import N_A, InputError, factor_to_si
-from cellsim.files.schema import Table, read_toml
+from cellsim.files.schema import Table, read_toml, with_values
 
 ANALYSES = {
     "onsager": "Trajectories, arrays or OCTP tables to Onsager coefficients.",
@@ -168,6 +169,8 @@ class SpeciesFile:
         One of `SELF_PARTS`.
     units : mapping
         Units of array files: position, time, volume.
+    changes : mapping
+        Dotted key -> value that took the place of the file's own.
     """
 
     path: Path
@@ -188,6 +191,7 @@ class SpeciesFile:
     scratch: Path | None = None
     self_part: str = "ions"
     units: Mapping[str, str] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     def scale(self, quantity: str) -> float:
         """Factor from an array file's unit to SI; ``position``, ``time`` or ``volume``."""
@@ -211,13 +215,15 @@ class SpeciesFile:
         return replace(self, path=self.path.resolve(), replicas=tuple(replicas), scratch=scratch)
 
 
-def read_species(path: str | Path) -> SpeciesFile:
+def read_species(path: str | Path, changes: Mapping[str, Any] | None = None) -> SpeciesFile:
     """Read a SPECIES.toml.
 
     Parameters
     ----------
     path : str or Path
         The file; paths in it are relative to it.
+    changes : mapping, optional
+        Dotted key -> value in place of the file's own, such as ``{"temperature": "350 K"}``.
 
     Returns
     -------
@@ -228,7 +234,7 @@ def read_species(path: str | Path) -> SpeciesFile:
     InputError
         Unreadable TOML, unknown keys, missing files, values of the wrong kind.
     """
-    top = read_toml(path)
+    top = with_values(read_toml(path), changes or {})
     top.only(*TOP_KEYS, *READING_KEYS, *REPLICA_KEYS, *TABLES.values())
     species = tuple(_species(top.table("species"), name) for name in top.table("species"))
     if not species:
@@ -254,6 +260,7 @@ def read_species(path: str | Path) -> SpeciesFile:
         scratch=top.file.parent / top.string("scratch") if "scratch" in top else None,
         self_part=top.choice("self", SELF_PARTS, "ions"),
         units={key: units.string(key) for key in units},
+        changes=dict(changes or {}),
     )
     for quantity in UNITS:
         result.scale(quantity)
@@ -275,7 +282,7 @@ def analysis_table(file: SpeciesFile, name: str) -> Table:
     -------
     Table
     """
-    return _table(read_toml(file.path), TABLES[name])
+    return _table(with_values(read_toml(file.path), file.changes), TABLES[name])
 
 
 def _table(top: Table, key: str) -> Table:
@@ -353,7 +360,7 @@ def _check_sources(file: SpeciesFile, top: Table) -> None:
             )
     if file.timestep is not None and file.frame_interval is not None:
         raise InputError(f"{top.where('timestep')} and frame_interval both say when the frames were; give one of them")
-    _check_runs_differ(file)
+    check_runs_differ(file)
     for replica in file.replicas:
         for species in file.species:
             name = species.name
@@ -363,8 +370,19 @@ def _check_sources(file: SpeciesFile, top: Table) -> None:
                 raise InputError(f"{file.path}: an OCTP table needs volume, and a count for species {name}")
 
 
-def _check_runs_differ(file: SpeciesFile) -> None:
-    """The same run given twice would be taken for two that agree, and every interval would narrow."""
+def check_runs_differ(file: SpeciesFile) -> None:
+    """Refuse the same run given twice: it would be taken for two that agree, and every interval would narrow.
+
+    Parameters
+    ----------
+    file : SpeciesFile
+        With its replicas.
+
+    Raises
+    ------
+    InputError
+        Two files of the same content.
+    """
     runs = [
         (number, path)
         for number, replica in enumerate(file.replicas, 1)

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtr
 
-from cellsim.base import Array, InputError
+from cellsim.base import Array, InputError, Ints
 from mdcoeffs.analysis import Analysis, First
 from mdcoeffs.frames.stream import Stream, open_stream
 from mdcoeffs.inputs.species import SpeciesFile
+from mdcoeffs.interface.exchange import Exchange, exchange_of, interfaces_crossed
 from mdcoeffs.interface.profiles import (
     barrier_between,
     barrier_missed,
@@ -25,10 +26,12 @@ from mdcoeffs.interface.profiles import (
     displacement_variance,
     free_energy_profile,
     long_blocks,
+    region_faces,
     sign_changes,
 )
 from mdcoeffs.interface.rates import (
     CountEstimate,
+    Verdict,
     judge,
     jump_rate,
     mean_barrier,
@@ -40,7 +43,7 @@ from mdcoeffs.interface.rates import (
     well_frequency,
 )
 from mdcoeffs.interface.result import BarrierResult, InterfaceResult, Predicted, Prospect, RegionResult
-from mdcoeffs.interface.settings import Barrier, InterfaceSettings, read_interface
+from mdcoeffs.interface.settings import Barrier, InterfaceSettings, Region, read_interface
 from mdcoeffs.interface.sums import InterfaceGrid, InterfaceSums, grid_of
 from mdcoeffs.statistics.blocks import Averaged, average
 
@@ -80,7 +83,7 @@ def _interface(
     blocks, lengths = long_blocks([run.density.sums for run in runs], weights)
     means = [each.reshape(-1, *shape) / n[:, None, None] for each, n in zip(blocks, lengths, strict=True)]
     density = average(means, weights=lengths)
-    regions = tuple(_region(settings, runs, k) for k in range(len(settings.regions)))
+    regions = tuple(_region(settings, runs, k, file.temperature) for k in range(len(settings.regions)))
     sums = {name: [run.density.sums.reshape(-1, *shape)[:, k] for run in runs] for k, name in enumerate(names)}
     barriers = tuple(
         _barrier(barrier, sums[barrier.points], weights, z, file.temperature, runs[0].masses, regions, notes)
@@ -147,7 +150,7 @@ def _correlation(
     return correlate_populations(x, y)
 
 
-def _region(settings: InterfaceSettings, runs: Sequence[InterfaceSums], k: int) -> RegionResult:
+def _region(settings: InterfaceSettings, runs: Sequence[InterfaceSums], k: int, T: float) -> RegionResult:
     region, late = settings.regions[k], [_late(settings, run) for run in runs]
     series = tuple(run.regions[k].population[: run.samples].astype(float) for run in runs)
     settled = [each[keep] for each, keep in zip(series, late, strict=True)]
@@ -184,6 +187,40 @@ def _region(settings: InterfaceSettings, runs: Sequence[InterfaceSums], k: int) 
         entry=jump_rate(entered, max(donors, tiny) * time),
         exit=jump_rate(left, max(float(population.value), tiny) * time),
         verdict=verdict,
+        exchange=_exchange(region, runs, crossings, verdict, donors, float(population.value), time, T),
+    )
+
+
+def _exchange(
+    region: Region,
+    runs: Sequence[InterfaceSums],
+    crossings: Ints,
+    verdict: Verdict,
+    outside: float,
+    inside: float,
+    time: float,
+    T: float,
+) -> Exchange | None:
+    """What crosses one interface at equilibrium; None of neutral points, and where the run is away from it."""
+    z = runs[0].charge_numbers.get(region.points, 0.0)
+    if not z or verdict.state in ("one-way", "drifting") or not (outside > 0 and time > 0):
+        return None
+    entered, left = ((int(way[0]), int(way[1])) for way in crossings)
+    length = float(np.ptp(runs[0].edges))
+    found = region_faces(region.edges, length)
+    if not sum(found):
+        return None
+    return exchange_of(
+        sum(entered),
+        sum(left),
+        outside=outside,
+        inside=inside,
+        time=time,
+        runs=len(runs),
+        faces=interfaces_crossed(entered, left, found),
+        area=sum(run.area for run in runs) / sum(run.density.frames for run in runs),
+        T=T,
+        z=z,
     )
 
 

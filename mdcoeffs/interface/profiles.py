@@ -377,6 +377,25 @@ def faces(z: Array, edges: Array, length: float) -> Ints:
     return (upper < lower).astype(np.int64)
 
 
+def region_faces(edges: ArrayLike, length: float) -> tuple[int, int]:
+    """Lower and upper faces of a region made of intervals; an end that touches another interval is none.
+
+    Parameters
+    ----------
+    edges : array (intervals, 2)
+        Lower and upper ends [m].
+    length : float
+        Length of the box, whose ends are one place [m].
+
+    Returns
+    -------
+    (int, int)
+    """
+    ends = np.asarray(edges, dtype=float)
+    apart = np.abs(wrap(ends[:, None, 0] - ends[None, :, 1], length)) > 1e-6 * length
+    return int(np.count_nonzero(apart.all(axis=1))), int(np.count_nonzero(apart.all(axis=0)))
+
+
 def correlate_populations(x: Sequence[Array], y: Sequence[Array], *, blocks: int = LONG_BLOCKS) -> Averaged:
     """How one population follows another: slope of y over x, and their correlation coefficient.
 

@@ -202,13 +202,13 @@ def jump_probability(rate: ArrayLike, particles: float, time: float) -> Array:
     return probability
 
 
-def jump_rate(jumps: int, exposure: float, *, level: float = 0.95) -> CountEstimate:
+def jump_rate(jumps: float, exposure: float, *, level: float = 0.95) -> CountEstimate:
     """Rate of one particle from counted jumps, with the interval that counting allows.
 
     Parameters
     ----------
-    jumps : int
-        Jumps seen.
+    jumps : float
+        Jumps seen; independent ones, whose number need not be whole.
     exposure : float
         Time during which they could have happened, added up over all particles [s].
     level : float

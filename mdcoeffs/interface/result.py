@@ -27,6 +27,7 @@ from cellsim.drawing.figstyle import (
 from cellsim.files.folder import Rows, plain
 from mdcoeffs.analysis import columns
 from mdcoeffs.frames.snapshot import ANGSTROM
+from mdcoeffs.interface.exchange import Exchange
 from mdcoeffs.interface.rates import CountEstimate, Verdict, duration
 from mdcoeffs.interface.settings import InterfaceSettings
 from mdcoeffs.statistics.blocks import Averaged
@@ -58,6 +59,8 @@ class RegionResult:
         Rates of one ion outside and inside [1/s].
     verdict : Verdict
         What the crossings say.
+    exchange : Exchange, optional
+        Exchange current and resistance of one interface; None without a charge, or away from equilibrium.
     """
 
     name: str
@@ -70,6 +73,7 @@ class RegionResult:
     entry: CountEstimate
     exit: CountEstimate
     verdict: Verdict
+    exchange: Exchange | None = None
 
     def summary(self) -> dict[str, Any]:
         """For ``summary.json``."""
@@ -86,6 +90,7 @@ class RegionResult:
             "state": verdict.state,
             "time_to_equilibrate": verdict.needed,
             "verdict": verdict.sentence,
+            "exchange": None if self.exchange is None else self.exchange.numbers(),
         }
 
 
@@ -282,6 +287,7 @@ class InterfaceResult:
                 f"    {what} {_pm(region.population)}; one ion enters at {entry.value:.3g} ({entry.low:.2g} to "
                 f"{entry.high:.2g}) /s"
             )
+            lines += [] if region.exchange is None else _exchange_lines(region.exchange)
         for barrier in self.barriers:
             height, curvature, well, top = (barrier.numbers[k] for k in range(4))
             lines.append(
@@ -397,6 +403,18 @@ class InterfaceResult:
 
 
 Panel = Callable[["Axes", InterfaceResult], None]
+
+
+def _exchange_lines(x: Exchange) -> list[str]:
+    i_0, R = x.current, x.resistance
+    faces = "one interface" if x.faces == 1 else f"{x.faces} interfaces"
+    if not x.crossings:
+        return [f"    exchange current of one interface below {i_0.high:.2g} A/m^2: R above {R.low:.3g} ohm m^2"]
+    return [
+        f"    {x.crossings} crossings of {faces}: i_0 = {i_0.value:.3g} ({i_0.low:.3g} to {i_0.high:.3g}) A/m^2, "
+        f"R = {R.value:.3g} ({R.low:.3g} to {R.high:.3g}) ohm m^2 each",
+        f"    for an electrode of a cell case: {x.line}",
+    ]
 
 
 def _pm(mean: Averaged) -> str:

@@ -197,7 +197,9 @@ class InterfaceSums:
         self.charges = _charges(stream) if settings.charge else None
         self.charge = BlockSums(self.charge_edges.size - 1 if settings.charge else 1)
         self.regions = [RegionCounts(region, self.points[region.points].count, frames) for region in settings.regions]
+        self.charge_numbers = {species.name: species.z for species in stream.species}
         self.times, self.samples = np.zeros(frames), 0
+        self.area = 0.0  # sum over the frames of the density
         self.layers: dict[str, Layers] = {}
         if settings.layers is not None:
             for lag, asked in zip(grid.lags, settings.lags, strict=True):
@@ -227,6 +229,7 @@ class InterfaceSums:
         if not settled:
             return
         area = snapshot.volume / length
+        self.area += area
         width = self.edges[1] - self.edges[0]
         counts = [np.histogram(heights, self.edges)[0] for heights in z.values()]
         self.density.add(np.concatenate(counts) / (area * width))
@@ -245,7 +248,7 @@ class InterfaceSums:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The whole state."""
-        state = {"times": self.times, "samples": np.array(self.samples)}
+        state = {"times": self.times, "samples": np.array(self.samples), "area": np.array(self.area)}
         for name, part in self._parts().items():
             state |= {f"{name}/{key}": value for key, value in part.arrays().items()}
         return state
@@ -253,6 +256,7 @@ class InterfaceSums:
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take the state up."""
         self.times, self.samples = arrays["times"].copy(), int(arrays["samples"])
+        self.area = float(arrays["area"])
         for name, part in self._parts().items():
             part.restore({k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith(f"{name}/")})
 

@@ -151,6 +151,9 @@ class OnsagerResult:
                 "Omega_self": ideal.Omega_self,
                 "Omega_distinct": ideal.Omega_distinct,
             }
+            if ideal.Omega_distinct is not None:
+                own_part = np.array(ideal.Omega_self)
+                numbers["self"]["self_share"] = own_part / (own_part + ideal.Omega_distinct)
             numbers["self"] |= {f"{name}_interval": _ends(draws) for name, draws in self._ideal_draws().items()}
             if self.unbounded is not None:
                 numbers["self"]["unbounded"] = self._of_unbounded(self.unbounded)
@@ -183,7 +186,8 @@ class OnsagerResult:
         if self.ideal is not None and self.ideal.Omega_distinct is not None:
             barycentric = m.to_frame("barycentric").samples
             assert barycentric is not None
-            found["Omega_distinct"] = np.diagonal(barycentric[:count], axis1=1, axis2=2) - part
+            total = np.diagonal(barycentric[:count], axis1=1, axis2=2)
+            found |= {"Omega_distinct": total - part, "self_share": part / total}
         return found
 
     def _of_unbounded(self, D: SelfDiffusion) -> dict[str, Any]:

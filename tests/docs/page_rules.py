@@ -28,6 +28,7 @@ from mdcoeffs.interface.settings import read_interface
 from mdcoeffs.mobility.settings import read_mobility
 from mdcoeffs.onsager import read_estimate
 from mdcoeffs.residence.bonds import read_residence
+from mdcoeffs.series.recipe import read_series
 from mdcoeffs.structure.shells import read_shells
 
 # ---- what pages presuppose ----------------------------------------------------------------------------------------
@@ -223,6 +224,24 @@ def _sweep(block: Block, folder: Path) -> None:
     assert sweep.shape == (3, 7) and "60 degC" in sweep.top.text
 
 
+def _family(block: Block, folder: Path) -> None:
+    """States of a polymer whose trajectories are empty: read, not run."""
+    where = folder / "family"
+    for name, T in (("T340", 340), ("run1", 350), ("run2", 350)):
+        (where / name).mkdir(parents=True)
+        text = species_toml(POLYMER).replace('topology = "system.psf"\ntrajectory = "run.xtc"', 'arrays = "run.npz"')
+        text = re.sub(r'temperature = ".*?"', f'temperature = "{T} K"', text)
+        (where / name / "SPECIES.toml").write_text(text)
+        (where / name / "run.npz").touch()
+    for name, key in (("T380_onsager", "quantities"), ("T380_structure", "partners")):
+        (where / "runs" / name).mkdir(parents=True)
+        (where / "runs" / name / "summary.json").write_text(f'{{"{key}": {{}}}}')
+    (where / "kappa.csv").write_text("T (K),quantity,value,error,unit\n340,kappa,0.9,0.05,mS/cm\n")
+    (where / "series.toml").write_text(block.text)
+    recipe = read_series(where / "series.toml")
+    assert [state.name for state in recipe.states] == ["T_340", "T_360", "warm"] and len(recipe.measured) == 1
+
+
 def _series(block: Block, folder: Path) -> None:
     """Written by the page's own fixture, and used by its commands."""
     assert len(read_list([folder / "beamtime.toml"]).series) == 2
@@ -268,6 +287,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/compare.md", 'kind = "xam"'): _sheet,
     ("docs/fit.md", 'title = "what it says above the figures"'): _recipe,
     ("docs/sweep.md", 'case = "cell.toml"'): _sweep,
+    ("docs/series.md", 'title = "LiTFSI in PEO, r = 0.1"'): _family,
     ("docs/xpcs.md", 'title = "cell 3, 0.3 V"'): _series,
     ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, r = 0.1"'): _own_file,
     ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, from MD"'): _own_file,
@@ -361,6 +381,13 @@ def _tested(name: str, *calls: str) -> Callable[[re.Match[str], Path], None]:
     return check
 
 
+def _family_read(found: re.Match[str], folder: Path) -> None:
+    """The shipped family beside its trajectories: read with all settings of its analyses."""
+    recipe = read_series("runs/walkers/series.toml")
+    assert len(recipe.states) == 6 and len(recipe.analyses) == 4 and recipe.measured
+    assert all(len(state.species.replicas) == 3 for state in recipe.states if state.species is not None)
+
+
 LINES = (
     (r"python3 start\.py test", None, "the tests themselves; continuous integration begins with this line"),
     (r"python3 start\.py (.*)", r"cellsim \1", "the set-up is done: what it calls is run"),
@@ -400,12 +427,18 @@ LINES = (
         r'\1 --for "0 s"',
         "once: it would watch until Ctrl-C",
     ),
+    (r"(python cases/series/walkers\.py runs/walkers)", r"\1 31", "31 frames for 601: they are read by no analysis"),
+    (
+        r"mdcoeffs series runs/walkers/series\.toml.*",
+        _family_read,
+        "a minute: read whole; tests/system/test_series_cli.py runs smaller families",
+    ),
     (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
     (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
 )
 
 SLOW = (
-    (".*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design|watch)", "simulations and fits of 5 to 60 s"),
+    (".*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design|watch|series)", "simulations and fits of 5 to 60 s"),
     (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "figures and a report, 3 to 10 s each"),
     (".*", r"(CELLSIM_\w+=\d+ )*python -m pytest -n0", "all tests are collected, ten seconds a line"),
     (".*", r"python3 start\.py run", "an environment of its own; the Python block of the README runs the same case"),
