@@ -8,6 +8,7 @@ import numpy as np
 
 from cellsim.base import Array
 from cellsim.drawing import figstyle
+from cellsim.laboratory import figures as lab_figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from cellsim.laboratory.measured.quantity import Finding
 
 BLUE, RED, GREEN = figstyle.COLOURS[:3]
+SYMBOLS = lab_figures.SYMBOLS
 SHOWN = 250
 """Recorded points drawn at most."""
 
@@ -125,3 +127,53 @@ def bode(axes: Axes, finding: Finding) -> None:
     axes.set_xlabel("frequency (Hz)")
     axes.set_ylabel("points less circuit (% of $|Z|$)")
     axes.legend(loc="upper right")
+
+
+def potentials(axes: Axes, finding: Finding) -> None:
+    """U against the logarithm of the composition, with the slope that is wanted."""
+    a = finding.arrays
+    figstyle.points(axes, np.exp(a["x"]), 1e3 * a["U"], 1e3 * finding.conditions["noise"], label="recorded")
+    axes.plot(np.exp(a["curve_x"]), 1e3 * a["curve_U"], color=BLUE, label=f"order {finding.conditions['order']}")
+    near = np.array([-0.35, 0.35]) * np.ptp(a["x"])
+    axes.plot(
+        np.exp(near), 1e3 * (float(a["zero"]) + float(a["slope"]) * near), color=RED, linestyle="--", label="slope"
+    )
+    axes.set_xscale("log")
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    symbol = finding.conditions["against"]
+    axes.set_xlabel(f"${symbol}$ over the one wanted")
+    axes.set_ylabel(figstyle.label("$U$", "mV"))
+    axes.legend(loc="upper left")
+
+
+def chain(axes: Axes, finding: Finding) -> None:
+    """The numbers of a chain with their intervals, relative to the value."""
+    shown = [one for one in finding.measured if one.value]
+    for k, one in enumerate(shown):
+        low, high = (100 * (end / one.value - 1) for end in one.interval)
+        absolute = one.quantity in ("t_plus", "rho_plus")
+        if absolute:
+            low, high = (100 * (end - one.value) for end in one.interval)
+        axes.plot(sorted((low, high)), [-k, -k], color=BLUE, linewidth=1.6)
+        axes.plot(0, -k, "o", color=BLUE, markersize=4)
+    axes.axvline(0, color=figstyle.GREY, linewidth=0.6, zorder=0)
+    axes.set_yticks([-k for k in range(len(shown))], [f"{SYMBOLS.get(one.quantity, one.quantity)}" for one in shown])
+    axes.set_ylim(0.6 - len(shown), 0.4)
+    axes.set_xlabel("95 % interval less the value (%; 0.01 of $t_+^0$, $\\rho_+$)")
+
+
+def correlations(axes: Axes, finding: Finding) -> None:
+    """How the four properties of the set err together."""
+    names, matrix = ("kappa", "D", "t_plus", "chi"), finding.arrays["correlation"]
+    axes.imshow(matrix, cmap="RdBu", vmin=-1, vmax=1)
+    for j in range(4):
+        for k in range(4):
+            colour = "white" if abs(matrix[j, k]) > 0.6 else "black"
+            axes.annotate(f"{matrix[j, k]:.2f}", (k, j), ha="center", va="center", color=colour)
+    axes.set_xticks(range(4), [SYMBOLS[name] for name in names])
+    axes.set_yticks(range(4), [SYMBOLS[name] for name in names])
+    axes.set_title("correlation of the errors")

@@ -9,8 +9,8 @@ from scipy.special import erfcx
 
 from cellsim.base import Array, InputError
 from cellsim.laboratory.measured import figures
-from cellsim.laboratory.measured.quantity import Assumption, Finding, Measured, Typed
-from cellsim.laboratory.measured.regression import DRAWS, Excess, Fit, averaged, excess, fit_course
+from cellsim.laboratory.measured.quantity import DRAWS, Assumption, Finding, Measured, Typed
+from cellsim.laboratory.measured.regression import Excess, Fit, averaged, excess, fit_course
 from cellsim.model.closed_forms import bruce_vincent, held_modes
 
 REFERENCE = "Evans, Vincent & Bruce, Polymer 28 (1987) 2324, doi:10.1016/0032-3861(87)90394-6"
@@ -27,8 +27,8 @@ FEWEST = 8
 STRUCTURE = 3.0
 """Standard errors at which a course that the model leaves out counts as seen."""
 CUBE, CURVED = 0.07, 0.15
-"""A concentration voltage of CUBE [V] may shift Ne by CURVED, relative, and a smaller one by the square of it: 20 mV held
-on five electrolytes shifted it by up to 0.5 %."""
+"""A concentration voltage of CUBE [V] may shift Ne by CURVED, relative, and a smaller one by the square of it:
+20 mV held on five electrolytes shifted it by up to 0.5 %."""
 SMALL = 0.02
 """Concentration voltage above which the linear theory is a question, about RT/F [V]."""
 
@@ -142,7 +142,7 @@ def _late(t: Array, i: Array, rate: float, rates: Array, weights: Array, seed: i
         return np.stack([np.ones_like(course.t), settling * np.exp(rate * course.t[0])], axis=1)
 
     middle = np.log(rate)
-    fit = fit_course(course, basis, (middle - 2.5, middle + 2.5), seed=seed)
+    fit = fit_course(course, basis, (middle - 2.5, middle + 2.5), seed=(seed, 21))
     x = np.exp(fit.best_u) * (course.t - course.t[0])
     structure = (excess(fit, basis, np.exp(-rates[1] * x)), excess(fit, basis, course.t - course.t[0]))
     return _End(fit, structure, (float(course.t[0]), float(course.t[-1])))
@@ -184,15 +184,15 @@ def first_current(t: Array, i: Array, B: float, rate: float, seed: int) -> _End:
         def basis(u: float, at: Array = course.t) -> Array:
             return np.asarray(erfcx(np.exp(u) * np.sqrt(at)))[:, None]
 
-        fit = fit_course(course, basis, (expected - 1.1, expected + 1.1), seed=seed)
+        fit = fit_course(course, basis, (expected - 1.1, expected + 1.1), seed=(seed, 22))
         charging = np.exp(-(course.t - course.t[0]) / max(0.1 * (last - course.t[0]), 1e-300))
         found = _End(fit, (excess(fit, basis, charging),), (float(course.t[0]), float(course.t[-1])))
         if found.sound:
             break
     if found is None:
         raise InputError(
-            f"fraction: fewer than {FEWEST} readings within the first {last:.3g} s, before the diffusion layers meet, so "
-            "that i_0 cannot be fitted; record faster at the start, or give R_b from impedance with --bulk or --before"
+            f"fraction: fewer than {FEWEST} readings within the first {last:.3g} s, before the diffusion layers meet, "
+            "so that i_0 cannot be fitted; record faster at the start, or give R_b from impedance (bulk, before)"
         )
     return found
 
@@ -238,7 +238,7 @@ def fraction(
     doi:10.1149/2.0651514jes.
     """
     t, i, V, sign = _oriented(t, i, voltage)
-    random = np.random.default_rng((seed, 2))
+    random = np.random.default_rng((seed, 23))
     drawn_V = V * (1 + voltage.error / abs(voltage.value) * random.standard_normal(DRAWS))
     R_0, R_ss = resistances.before, resistances.after
     n = max(5, t.size // 20)
@@ -250,7 +250,7 @@ def fraction(
     B = max(top / float(np.median(i_ss)) - 1, 0.02)
     early: _End | None = None
     if ohm is None:
-        early = first_current(t, i, B, rate, seed + 1)
+        early = first_current(t, i, B, rate, seed)
         i_0 = early.fit.b[:, 0]
     else:
         i_0 = ohm
@@ -273,7 +273,11 @@ def fraction(
             late.structure[1].seen < STRUCTURE,
             "the interfaces change; measure R_int again at the end",
         ),
-        Assumption("the residuals there are white once a wander is allowed for", late.fit.white, "the interval may be too narrow"),
+        Assumption(
+            "the residuals there are white once a wander is allowed for",
+            late.fit.white,
+            "the interval may be too narrow",
+        ),
         Assumption(
             f"the record lasts {lasts:.2g} slowest times from there; i_ss is {100 * away:.2g} % from the last readings",
             lasts > 2.5,
@@ -293,7 +297,7 @@ def fraction(
                 f"i_0 is fitted from {early.window[0]:.3g} s to {early.window[1]:.3g} s, where the current falls as "
                 "diffusion from a plane has it",
                 early.sound,
-                "give R_b from impedance with --bulk or --before",
+                "give R_b from impedance (bulk, before)",
             ),
         )
     notes = [] if early is not None else [f"i_0 is V/(R_b + R_0), and the first reading is {float(i[0]):.4g} {unit}"]
@@ -306,7 +310,9 @@ def fraction(
         "Current fraction (Bruce-Vincent)",
         files,
         (
-            Measured.of("rho_plus", "1", 1 / (1 + Ne), "Bruce-Vincent, i_0 " + ("by Ohm's law" if early is None else "fitted")),
+            Measured.of(
+                "rho_plus", "1", 1 / (1 + Ne), "Bruce-Vincent, i_0 " + ("by Ohm's law" if early is None else "fitted")
+            ),
             Measured.of("Ne", "1", Ne, "Newman number, 1/ρ₊ - 1"),
             Measured.of("i_0", unit, sign * i_0, "V/(R_b + R_0)" if early is None else "fit of the first seconds"),
             Measured.of("i_ss", unit, sign * i_ss, "extrapolated from the late decay"),
@@ -354,15 +360,15 @@ def _oriented(t: Array, i: Array, voltage: Typed) -> tuple[Array, Array, float, 
     mean = float(np.mean(i))
     if mean * sign <= 0:
         raise InputError(
-            f"fraction: the voltage held is {voltage.value:.4g} V and the average current {mean:.3g}, of the other sign or "
-            "none; both count working minus counter electrode, so turn the sign of one of them"
+            f"fraction: the voltage held is {voltage.value:.4g} V and the average current {mean:.3g}, of the other "
+            "sign or none; both count working minus counter electrode, so turn the sign of one of them"
         )
     i = sign * i
     head, tail = float(np.median(i[:5])), float(np.mean(i[-max(5, i.size // 20) :]))
     if tail >= head:
         raise InputError(
-            f"fraction: the current does not fall ({head:.4g} in the first readings, {tail:.4g} in the last), so there is no "
-            "steady state to read; the interfaces may still improve, or the columns may be exchanged"
+            f"fraction: the current does not fall ({head:.4g} in the first readings, {tail:.4g} in the last), so there "
+            "is no steady state to read; the interfaces may still improve, or the columns may be exchanged"
         )
     return t, i, abs(voltage.value), sign
 
@@ -372,8 +378,8 @@ def _plausible(V: Array, i_0: Array, i_ss: Array, R_0: Array) -> None:
     if lost >= 0.98:
         raise InputError(
             f"fraction: the interfaces alone would take i_0 R_0 = {float(np.median(i_0 * R_0)):.3g} V of "
-            f"{float(np.median(V)):.3g} V held, which leaves nothing for the electrolyte; check the units of current, area and "
-            "resistance"
+            f"{float(np.median(V)):.3g} V held, which leaves nothing for the electrolyte; check the units of current, "
+            "area and resistance"
         )
     if float(np.median(i_ss)) <= 0 or float(np.median(i_0)) <= 0:
         raise InputError("fraction: a fitted current is not positive; the record is too noisy or too short")

@@ -5,9 +5,9 @@ The model is linear but for one number, the logarithm u of a rate::
     y(t) = X(t; u) b + noise,    cov(noise) = s^2 [(1 - f)/n_j + f exp(-|t_j - t_k|/t_c)]
 
 white noise of the instrument beside a slow wander of correlation time t_c. A grid over f and t_c stands for what is not
-known of the noise: every point gets the weight of its restricted likelihood, and for each u the squares that the best b
-leaves give the density of u (an F statistic, exact in the linear case). All of it is drawn from, so that intervals carry
-the doubt about the noise as well.
+known of the noise: every point gets the weight of its restricted likelihood, and for each u the squares that the best
+b leaves give the density of u (an F statistic, exact in the linear case). All of it is drawn from, so that intervals
+carry the doubt about the noise as well.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from cellsim.base import Array, InputError
+from cellsim.laboratory.measured.quantity import DRAWS
 
 BINS = 120
 """Averages that a course is made into; more change no interval by 1 %, and the time of one goes with their cube."""
-DRAWS = 4000
-"""Of each quantity; the ends of a 95 % interval are then known to about 3 % of its half-width."""
 SHARES = (0.15, 0.5, 0.85, 1.0)
 """Parts f of the variance that may wander."""
 TIMES = 7
@@ -36,6 +35,7 @@ Basis = Callable[[float], Array]
 """Columns of X at a value of u, shape (n, p)."""
 Allowed = Callable[[Array, Array], NDArray[np.bool_]]
 """Which draws of u, shape (d,), and b, shape (d, p), physics allows."""
+Seed = int | tuple[int, ...]
 SPARE = 12
 """Draws made for each one that is wanted, where some are not allowed."""
 
@@ -171,7 +171,7 @@ def fit_course(
     basis: Basis,
     span: tuple[float, float],
     *,
-    seed: int,
+    seed: Seed,
     draws: int = DRAWS,
     allowed: Allowed | None = None,
 ) -> Fit:
@@ -185,7 +185,7 @@ def fit_course(
         u -> X at the times of the course, shape (n, p).
     span : tuple of float
         Lowest and highest u searched.
-    seed : int
+    seed : int or tuple of int
         Of the random numbers.
     draws : int
         How many.

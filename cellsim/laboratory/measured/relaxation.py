@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError
 from cellsim.laboratory.measured import figures
-from cellsim.laboratory.measured.quantity import Assumption, Finding, Measured, Typed
-from cellsim.laboratory.measured.regression import DRAWS, Excess, Fit, averaged, excess, fit_course
+from cellsim.laboratory.measured.quantity import DRAWS, Assumption, Finding, Measured, Typed
+from cellsim.laboratory.measured.regression import Excess, Fit, averaged, excess, fit_course
 
 REFERENCE = "Newman & Chapman, AIChE J. 19 (1973) 343, doi:10.1002/aic.690190220"
 STARTS = (0.25, 0.4, 0.6, 0.9, 1.3, 1.8)
-"""Where the window may begin, in relaxation times tau = L^2/(pi^2 D); the third mode is down to exp(-25 x) there [1]."""
+"""Where the window may begin, in tau = L^2/(pi^2 D); the third mode is down to exp(-25 x) there [1]."""
 LATEST = 8.0
 """Where it ends at the latest, in tau: what follows is baseline and its drift alone [1]."""
 SHORTEST = 1.0
@@ -61,7 +61,8 @@ def rough_rate(t: Array, U: Array) -> float:
 def relaxation(t: Array, U: Array, thickness: Typed, *, files: tuple[str, ...] = (), seed: int = 0) -> Finding:
     """D from the voltage at open circuit after a current, D = L^2/(pi^2 tau).
 
-    The course U_inf + A exp(-t/tau) + B exp(-9 t/tau) is fitted in a window that begins as early as the residuals allow.
+    The course U_inf + A exp(-t/tau) + B exp(-9 t/tau) is fitted in a window that begins as early as the residuals
+    allow.
 
     Parameters
     ----------
@@ -115,8 +116,8 @@ def relaxation(t: Array, U: Array, thickness: Typed, *, files: tuple[str, ...] =
             f"relaxation: a rest of {end:.4g} s{noise} does not tell the decay, of {1 / rate:.3g} s or more, from its "
             f"baseline; record a longer rest (at least {4 / rate:.2g} s) or use a larger current before it"
         )
-    random = np.random.default_rng((seed, 1))
-    fit, L = found.fit, thickness.draws(random, DRAWS)
+    random = np.random.default_rng((seed, 12))
+    fit, L = found.fit, thickness.draws()
     # the cube of a signal that is not small: what neither the readings nor its size exclude shifts the rate
     cubic, size = found.cubic, abs(fit.best_b[1]) * (fit.best_b[1] / CUBE) ** 2
     doubt = size**2 / (size**2 + cubic.error**2)
@@ -137,8 +138,8 @@ def relaxation(t: Array, U: Array, thickness: Typed, *, files: tuple[str, ...] =
         ),
         (
             Assumption(
-                f"the window from {used[0]:.4g} s to {used[-1]:.4g} s ({used[0] * rate:.2g} to {used[-1] * rate:.2g} τ) "
-                "holds two modes and a baseline, no more",
+                f"the window from {used[0]:.4g} s to {used[-1]:.4g} s, {used[0] * rate:.2g} to "
+                f"{used[-1] * rate:.2g} τ, holds two modes and a baseline, no more",
                 fit.allowed and cubic.seen < STRUCTURE,
                 "leave more of the start out with --from, or look for a slow process at the electrodes",
             ),
@@ -207,7 +208,7 @@ def _fitted(t: Array, U: Array, rate: float, seed: int) -> _Window:
         return np.asarray(np.abs(second - 0.5 * b[:, 1]) < 0.7 * np.abs(b[:, 1]))
 
     middle = np.log(rate)
-    fit = fit_course(course, basis, (middle - 2.5, middle + 2.5), seed=seed, allowed=allowed)
+    fit = fit_course(course, basis, (middle - 2.5, middle + 2.5), seed=(seed, 11), allowed=allowed)
     x = np.exp(fit.best_u) * (course.t - course.t[0])
     return _Window(fit, excess(fit, basis, np.exp(-3 * x)), excess(fit, basis, course.t - course.t[0]))
 
