@@ -36,7 +36,9 @@ def relaxation(axes: Axes, finding: Finding) -> None:
     scale, unit = _clock(float(a["time"][-1]))
     some = _thinned(a["time"].size)
     figstyle.points(axes, scale * a["time"][some], 1e3 * a["U"][some], color=figstyle.GREY, label="recorded")
-    axes.plot(scale * a["fit_time"], 1e3 * a["fit_U"], color=BLUE, label="fit in its window", zorder=4)
+    window = scale * a["fit_time"][0], scale * a["fit_time"][-1]
+    axes.axvspan(*window, color=figstyle.GREY, alpha=0.12, linewidth=0, label="window")
+    axes.plot(scale * a["fit_time"], 1e3 * a["fit_U"], color=BLUE, label="fit", zorder=4)
     axes.axhline(1e3 * float(a["baseline"]), color=RED, linestyle="--", linewidth=0.9, label="baseline")
     axes.set_xlabel(f"time since the current stopped ({unit})")
     axes.set_ylabel(figstyle.label("$U$", "mV"))
@@ -63,23 +65,29 @@ def fraction(axes: Axes, finding: Finding) -> None:
     """The current under a held voltage with what was fitted at both ends."""
     a = finding.arrays
     later = a["time"] > 0
-    t, i = a["time"][later], a["i"][later]
+    per_area, top = finding.conditions["per_area"], float(np.abs(a["i"]).max())
+    factor, unit = (
+        (1.0, "A m$^{-2}$")
+        if per_area
+        else next((f, u) for f, u in ((1.0, "A"), (1e3, "mA"), (1e6, "µA"), (1e9, "nA")) if top * f > 0.5 or u == "nA")
+    )
+    t, i = a["time"][later], factor * a["i"][later]
     some = np.unique(np.searchsorted(t, np.geomspace(t[0], t[-1], SHOWN)).clip(max=t.size - 1))
     figstyle.points(axes, t[some], i[some], color=figstyle.GREY, label="recorded")
     order = np.argsort(a["fit_time"])
-    time, fit = a["fit_time"][order], a["fit_i"][order]
+    time, fit = a["fit_time"][order], factor * a["fit_i"][order]
     early = finding.conditions["early_window"]
     parts = [time >= finding.conditions["late_window"][0]]
     parts += [time <= early[1]] if early is not None else []
     for part, label in zip(parts, ("fits", None), strict=False):
         axes.plot(time[part], fit[part], color=BLUE, label=label, zorder=4)
     axes.set_xscale("log")
-    low, high = sorted((0.0, 1.18 * float(a["i_0"])))
+    low, high = sorted((0.0, 1.18 * factor * float(a["i_0"])))
     axes.set_ylim(low, high)
-    figstyle.reference(axes, float(a["i_0"]), "$i_0$", above=True)
-    figstyle.reference(axes, float(a["i_ss"]), "$i_{ss}$")
+    figstyle.reference(axes, factor * float(a["i_0"]), "$i_0$", above=True)
+    figstyle.reference(axes, factor * float(a["i_ss"]), "$i_{ss}$")
     axes.set_xlabel("time since the step (s)")
-    axes.set_ylabel(figstyle.label("$i$", "A m$^{-2}$" if finding.conditions["per_area"] else "A"))
+    axes.set_ylabel(figstyle.label("$i$", unit))
     axes.legend(loc="best")
 
 
@@ -141,7 +149,7 @@ def potentials(axes: Axes, finding: Finding) -> None:
     axes.set_xscale("log")
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.2, 1.5, 2, 3, 5, 7, 8.5)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     symbol = finding.conditions["against"]
@@ -161,7 +169,10 @@ def chain(axes: Axes, finding: Finding) -> None:
         axes.plot(sorted((low, high)), [-k, -k], color=BLUE, linewidth=1.6)
         axes.plot(0, -k, "o", color=BLUE, markersize=4)
     axes.axvline(0, color=figstyle.GREY, linewidth=0.6, zorder=0)
-    axes.set_yticks([-k for k in range(len(shown))], [f"{SYMBOLS.get(one.quantity, one.quantity)}" for one in shown])
+    axes.set_yticks(
+        [-k for k in range(len(shown))],
+        [f"{SYMBOLS[one.quantity]} = {one.written()[0]}{one.written()[3]}" for one in shown],
+    )
     axes.set_ylim(0.6 - len(shown), 0.4)
     axes.set_xlabel("95 % interval less the value (%; 0.01 of $t_+^0$, $\\rho_+$)")
 

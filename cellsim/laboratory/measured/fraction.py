@@ -361,7 +361,7 @@ def _oriented(t: Array, i: Array, voltage: Typed) -> tuple[Array, Array, float, 
     if mean * sign <= 0:
         raise InputError(
             f"fraction: the voltage held is {voltage.value:.4g} V and the average current {mean:.3g}, of the other "
-            "sign or none; both count working minus counter electrode, so turn the sign of one of them"
+            f"sign or none; give the voltage as {-voltage.value:.4g} V where the current counts the other way"
         )
     i = sign * i
     head, tail = float(np.median(i[:5])), float(np.mean(i[-max(5, i.size // 20) :]))

@@ -113,7 +113,7 @@ def potentials(
             Assumption(
                 f"the curve is smooth: cells miss a polynomial of order {order} by {1e3 * noise:.2g} mV, "
                 f"{100 * noise / np.ptp(U):.2g} % of the span",
-                noise < 0.05 * np.ptp(U),
+                bool(noise < 0.05 * np.ptp(U)),
                 "look for cells that leak or were read too late",
             ),
             Assumption(

@@ -174,16 +174,22 @@ class Measured:
         """A quarter of the interval's width by 0.98: the standard error of a normal one [SI]."""
         return (self.interval[1] - self.interval[0]) / 3.92
 
-    def short(self) -> str:
-        """Symbol, value and interval."""
-        return self.line().partition("  (")[0].strip().replace(self.quantity, f"{self.quantity} =", 1)
-
-    def line(self) -> str:
-        """As the terminal shows it."""
+    def written(self) -> tuple[str, str, str, str]:
+        """Value, ends of the interval and unit, with the digits that the interval leaves."""
         unit = "" if self.unit == "1" else " " + self.unit.replace("^2", "²").replace("*", " ").replace("ohm", "Ω")
         relative = max(self.error, 1e-12 * abs(self.value)) / max(abs(self.value), 1e-300)
         digits = int(np.clip(np.ceil(-np.log10(relative)) + 1, 2, 7))
-        value, low, high = (f"{x:.{digits}g}" for x in (self.value, *self.interval))
+        value, low, high = (f"{x:#.{digits}g}".rstrip(".") for x in (self.value, *self.interval))
+        return value, low, high, unit
+
+    def short(self) -> str:
+        """Value and interval, for a figure."""
+        value, low, high, unit = self.written()
+        return f"{value}{unit} ({low} to {high})"
+
+    def line(self) -> str:
+        """As the terminal shows it."""
+        value, low, high, unit = self.written()
         return f"  {self.quantity:10} {value}{unit}, 95 %: {low} to {high}{unit}  ({self.method})"
 
     def numbers(self) -> dict[str, Any]:
@@ -198,8 +204,8 @@ class Measured:
         }
 
 
-MAIN = ("kappa", "D", "rho_plus", "t_plus", "chi", "dU/dlnm", "dU/dlnc")
-"""Quantities that stand above a figure."""
+MAIN = {"kappa": "κ", "D": "D", "rho_plus": "ρ₊", "dU/dlnm": "dU/dln m", "dU/dlnc": "dU/dln c"}
+"""Quantities that stand above a figure, and their symbols."""
 Panel = Callable[["Axes", "Finding"], None]
 
 
@@ -275,12 +281,14 @@ class Finding:
 
     def draw(self, path: str | Path) -> Path:
         """What was recorded, what was fitted, and the numbers; PNG, PDF or SVG."""
-        shown = [one.short() for one in self.measured if one.quantity in MAIN]
+        shown = [f"{MAIN[one.quantity]} = {one.short()}" for one in self.measured if one.quantity in MAIN]
         broken = [one for one in self.assumptions if not one.holds]
         note = " ".join([f"{self.reference}.", *(f"NOT MET: {one.what}." for one in broken)])
         columns = len(self.panels)
         width = figstyle.TWO_COLUMNS if columns > 1 else 4.6
-        title = "\n".join([f"{self.title}: {', '.join(self.files)}", "; ".join(shown)]).strip()
+        title = "\n".join(
+            [f"{self.title}: {', '.join(self.files)}", "; ".join(shown) if len(shown) < 4 else ""]
+        ).strip()
         with figstyle.drawing(path, 1, columns, title=title, note=note, width=width, height=2.6) as (_, axes):
             for panel, where in zip(self.panels, axes, strict=True):
                 panel(where, self)

@@ -164,7 +164,7 @@ def _relaxation(request: Request) -> Finding:
     thickness = request.required("thickness", "m", "D from a relaxation time")
     data = _read(request)
     if data.voltage is None:
-        raise InputError(f"{data.path}: has no column of voltage, and restricted diffusion is read from one")
+        raise InputError(f'{data.path}: has no column of voltage with a unit, such as "Ewe (V)"; D is read from one')
     begin, notes = _rest(data, request)
     last = request.time("to")
     window = (data.time > begin[0]) & (data.time <= (begin[1] if last is None else last))
@@ -212,7 +212,7 @@ def _rest(data: PotentiostatData, request: Request) -> tuple[tuple[float, float]
 def _fraction(request: Request) -> Finding:
     data = _read(request)
     if data.current is None:
-        raise InputError(f"{data.path}: has no column of current, and the current fraction is read from one")
+        raise InputError(f'{data.path}: has no column of current with a unit, such as "I (mA)"; ρ₊ is read from one')
     area = request.typed("area", "m^2")
     begin, voltage = _step(data, request)
     last = request.time("to")

@@ -153,16 +153,10 @@ def fit_spectrum(omega: Array, Z: Spectrum, *, seed: int = 0, draws: int = DRAWS
     -------
     CircuitFit
     """
-    best: CircuitFit | None = None
-    for arcs, diffusion in ((1, False), (1, True), (2, False), (2, True)):
-        circuit = Circuit(arcs, diffusion)
-        if 2 * omega.size < circuit.size + 4 or (best is not None and best.circuit.diffusion and not diffusion):
-            continue
-        fit = _fit(circuit, omega, Z)
-        # an arc or a tail more must pay for itself
-        if best is None or fit.criterion < best.criterion - GAIN:
-            best = fit
-    assert best is not None
+    circuits = [Circuit(arcs, diffusion) for arcs in (1, 2) for diffusion in (True, False)]
+    fits = [_fit(circuit, omega, Z) for circuit in circuits if 2 * omega.size >= circuit.size + 4]
+    # an arc or a tail more must pay for itself, and of a second arc and a tail that fit alike the tail is the likelier
+    best = min(fits, key=lambda fit: fit.criterion + GAIN * (1.5 * fit.circuit.arcs + fit.circuit.diffusion))
     return replace(best, draws=_draws(best, omega, Z, np.random.default_rng((seed, 31)), draws))
 
 
