@@ -141,7 +141,7 @@ def potentials(axes: Axes, finding: Finding) -> None:
     """U against the logarithm of the composition, with the slope that is wanted."""
     a = finding.arrays
     figstyle.points(axes, np.exp(a["x"]), 1e3 * a["U"], 1e3 * finding.conditions["noise"], label="recorded")
-    axes.plot(np.exp(a["curve_x"]), 1e3 * a["curve_U"], color=BLUE, label=f"order {finding.conditions['order']}")
+    axes.plot(np.exp(a["curve_x"]), 1e3 * a["curve_U"], color=BLUE, label="smooth curve")
     near = np.array([-0.35, 0.35]) * np.ptp(a["x"])
     axes.plot(
         np.exp(near), 1e3 * (float(a["zero"]) + float(a["slope"]) * near), color=RED, linestyle="--", label="slope"
