@@ -75,15 +75,13 @@ def read_chain(path: str | Path) -> Chain:
     T, c = cell.quantity("temperature", "K", above=0), cell.quantity("c", "mol/m^3", above=0)
     # volumes and salt are judged by the reader of sets, and give molalities and K
     transport = parse_set(_set_text(top, T, c, (1.0, 1e-10, 0.3, 1.0), None), top.file).bind(T)
-    parts = tuple(analyse(_request(top, kind, cell, transport)) for kind in EXPERIMENTS)
+    requests = [_request(top, kind, cell, transport) for kind in EXPERIMENTS]  # what is wrong is said before any work
+    needs = (requests[0], "thickness", "kappa"), (requests[0], "area", "kappa"), (requests[1], "thickness", "D")
+    for request, key, what in needs:
+        if key not in request.values:
+            raise InputError(f"{top.file}: {request.kind} gives no {what} without cell.{key}; state it with its error")
+    parts = tuple(analyse(request) for request in requests)
     spectrum, rest, steady, cells = parts
-    for found, quantity, needs in (
-        (spectrum, "kappa", "the thickness and the area of its cell"),
-        (rest, "D", "the thickness of its cell"),
-        (cells, "dU/dlnm", "a composition"),
-    ):
-        if all(one.quantity != quantity for one in found.measured):
-            raise InputError(f"{top.file}: {found.kind} gives no {quantity}, which needs {needs}")
     drawn = [found[name].draws for found, name in zip(parts, ("kappa", "D", "rho_plus", "dU/dlnm"), strict=True)]
     kappa, D, rho, slope = drawn
     t_plus, chi = solve_chain(

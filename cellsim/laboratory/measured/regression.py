@@ -360,7 +360,7 @@ def excess(fit: Fit, basis: Basis, extra: Array) -> Excess:
     amplitude = float(z @ y) / power
     squares = float(y @ y) - amplitude**2 * power
     error = np.sqrt(max(squares, 0.0) / (fit.course.t.size - X.shape[1] - 1) / power)
-    pull = np.linalg.solve(root, Q.T @ solved[:, 1])[-1]
+    pull = np.linalg.lstsq(root, Q.T @ solved[:, 1])[0][-1]  # singular where the readings say nothing of u
     return Excess(amplitude, float(error), float(pull))
 
 
