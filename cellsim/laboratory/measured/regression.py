@@ -106,7 +106,7 @@ class Fit:
     line : ndarray, shape (n,)
         The fitted course at the times of the averages.
     scatter : float
-        Standard deviation of the noise of one average [unit of y].
+        Standard deviation of the noise of one average, in the unit of y.
     wander : float
         Part of its variance that is correlated, averaged over the grid [1].
     whitened : ndarray, shape (n,)
@@ -315,9 +315,9 @@ class Excess:
     Parameters
     ----------
     amplitude, error : float
-        Of the column, and its standard error [unit of y].
+        Of the column, and its standard error, in the unit of y.
     pull : float
-        By how much u rises per amplitude that the model leaves out [1/unit of y].
+        By how much u rises per amplitude that the model leaves out, in its inverse.
     """
 
     amplitude: float

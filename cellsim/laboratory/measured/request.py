@@ -251,13 +251,14 @@ def _step(data: PotentiostatData, request: Request) -> tuple[float, Typed]:
         raise InputError(f"{data.path}: no readings after {begin:.6g} s; the file ends at {data.time[-1]:.6g} s")
     if given is not None:
         return begin, given
-    if float(np.std(after)) > STEADY * abs(held):
+    scatter = 1.4826 * float(np.median(np.abs(after - held)))  # the first readings may come before the voltage stands
+    if scatter > STEADY * abs(held):
         raise InputError(
-            f"{data.path}: the voltage is not held: it scatters by {1e3 * float(np.std(after)):.3g} mV about "
+            f"{data.path}: the voltage is not held: it scatters by {1e3 * scatter:.3g} mV about "
             f"{1e3 * held:.4g} mV; name the start of the step with {request.named('from')} or the voltage with "
             f"{request.named('voltage')}"
         )
-    return begin, Typed(float(np.mean(after)), float(np.std(after) / np.sqrt(after.size)))
+    return begin, Typed(held, scatter / float(np.sqrt(after.size)), "voltage held")
 
 
 def _resistances(request: Request, per_area: bool, area: Typed | None) -> tuple[Resistances, tuple[str, ...]]:
