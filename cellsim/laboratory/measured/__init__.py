@@ -15,6 +15,7 @@ from cellsim.laboratory.measured.relaxation import relaxation
 from cellsim.laboratory.measured.report import catalogue, write_chain, write_finding
 from cellsim.laboratory.measured.request import KINDS, Request, analyse
 from cellsim.laboratory.measured.spectrum import spectrum
+from cellsim.laboratory.measured.virtual import analyse_record
 
 __all__ = [
     "KINDS",
@@ -26,6 +27,7 @@ __all__ = [
     "Resistances",
     "Typed",
     "analyse",
+    "analyse_record",
     "catalogue",
     "fraction",
     "potentials",

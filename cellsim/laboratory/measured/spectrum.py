@@ -380,7 +380,27 @@ def spectrum(
 
 
 def usable(omega: Array, Z: Spectrum) -> tuple[Array, Spectrum, int]:
-    """Frequencies rising, the inductive points at the high end left out, and how many those were."""
+    """A spectrum as the fit takes it.
+
+    Parameters
+    ----------
+    omega : ndarray, shape (n,)
+        Angular frequencies, in any order [rad/s].
+    Z : ndarray, shape (n,)
+        Complex, [ohm] or [ohm m^2].
+
+    Returns
+    -------
+    omega, Z : ndarray, shape (m,)
+        Frequencies rising, inductive points left out.
+    left_out : int
+        How many those were.
+
+    Raises
+    ------
+    InputError
+        Too few points, a real part that is not positive, imaginary parts of the wrong sign.
+    """
     order = np.argsort(omega)
     omega, Z = omega[order], Z[order]
     if np.any(Z.real <= 0):

@@ -8,9 +8,22 @@ import numpy as np
 import pytest
 
 from cellsim.base import InputError
-from cellsim.laboratory.measured import Resistances, Typed, fraction, potentials, relaxation, spectrum, typed
+from cellsim.electrolyte.set_file import load_set
+from cellsim.laboratory import bench_of, concentration_cell, current_fraction, hittorf, restricted_diffusion
+from cellsim.laboratory import impedance as impedance_of
+from cellsim.laboratory.measured import (
+    Resistances,
+    Typed,
+    analyse_record,
+    fraction,
+    potentials,
+    relaxation,
+    spectrum,
+    typed,
+)
 from cellsim.laboratory.measured.regression import averaged, excess, fit_course
 from cellsim.laboratory.measured.spectrum import Circuit
+from cellsim.laboratory.report import ORDINARY
 from cellsim.model.closed_forms import Layer, current_response, held_modes, impedance
 
 LAYER = Layer(5e-4, 1000.0, 0.15, 1.4e-11, 0.2, chi=1.4, T=363.15, resistance=2e-3)
@@ -245,6 +258,28 @@ def test_the_slope_of_a_bent_curve():
     assert found["(1-t_plus)chi"].value == pytest.approx(0.07 / 0.06, rel=1e-3)
     turned = potentials(x, -U)
     assert turned["dU/dlnm"].value == pytest.approx(0.07, rel=1e-3) and "turned" in turned.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "quantities"),
+    [
+        (impedance_of, ("kappa", "rho_plus", "D")),
+        (restricted_diffusion, ("D",)),
+        (current_fraction, ("rho_plus",)),
+        (concentration_cell, ("dU/dlnm",)),
+    ],
+)
+def test_the_virtual_laboratory_goes_through_the_same_estimators(experiment, quantities):
+    record = experiment(bench_of(load_set("landesfeind2019_ec_dmc"), noise=ORDINARY))
+    found = analyse_record(record)
+    for quantity in quantities:
+        true, one = record[quantity].true, found[quantity]
+        assert abs(one.value - true) < 3 * one.error + 1e-3 * abs(true), one
+
+
+def test_hittorf_is_no_record_of_an_instrument():
+    with pytest.raises(InputError, match="no record"):
+        analyse_record(hittorf(bench_of(load_set("landesfeind2019_ec_dmc"))))
 
 
 def test_concentration_cells_that_tell_nothing_are_refused():
