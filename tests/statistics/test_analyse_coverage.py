@@ -15,7 +15,7 @@ study = importlib.util.module_from_spec(_SPEC)
 sys.modules["analyse_coverage"] = study
 _SPEC.loader.exec_module(study)
 
-NUMBERS = {"relaxation": 30, "fraction": 16, "impedance": 10, "concentration-cell": 200, "chain": 2}
+NUMBERS = {"relaxation": 24, "fraction": 10, "impedance": 6, "concentration-cell": 100, "chain": 1}
 
 
 @pytest.mark.slow

@@ -73,7 +73,7 @@ def _written(found: Finding, folder: Path) -> list[Path]:
     import xarray as xr
 
     variables = {
-        name: (tuple(f"points_{n}" for n in np.shape(values)), np.asarray(values))
+        name: (tuple(f"{'columns' if k else 'points'}_{n}" for k, n in enumerate(np.shape(values))), np.asarray(values))
         for name, values in found.arrays.items()
     }
     return [
