@@ -26,6 +26,8 @@ GAIN = 10.0
 """By which the criterion of Schwarz must fall for one more element to be taken; 10 is odds of 150 to 1."""
 APART = 0.1
 """Frequency of the diffusion arc over that of the interfaces' slowest, up to which they are told apart [1]."""
+FOREIGN = 0.2
+"""Misfit of what is no spectrum of such a cell, relative to |Z| [1]."""
 OPEN = 0.5
 """Relative standard error of R_d above which the arc counts as not recorded [1]."""
 
@@ -281,6 +283,11 @@ def spectrum(
     """
     omega, Z, left_out = usable(omega, Z)
     fit = fit_spectrum(omega, Z, seed=seed)
+    if fit.misfit > FOREIGN:
+        raise InputError(
+            f"impedance: no circuit of a symmetric cell describes these points; the best one misses them by "
+            f"{100 * fit.misfit:.2g} % of |Z|, so check that the columns are what their headings say"
+        )
     circuit = fit.circuit
     unit = "ohm m^2" if per_area else "ohm"
     R_b, R_int = fit.resistance("R_b"), fit.resistance("R_int")

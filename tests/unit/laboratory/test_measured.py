@@ -243,6 +243,7 @@ def test_a_circuit_is_the_closed_form():
         (lambda w, Z: (w, -Z), "real part"),
         (lambda w, Z: (w, Z.conj()), "-Im"),
         (lambda w, Z: (w[:8], Z[:8]), "at least 12"),
+        (lambda w, Z: (w, np.random.default_rng(1).permutation(Z)), "no circuit"),
     ],
 )
 def test_spectra_that_are_none_are_refused(change, said):
