@@ -573,6 +573,58 @@ def lab(
 
 
 @main.command()
+@click.argument("kind", required=False)
+@click.argument("files", nargs=-1, type=FILE, metavar="FILE...")
+@click.option("--thickness", metavar="L", help='Distance of the electrodes, with its standard error: "0.50 ± 0.01 mm".')
+@click.option("--area", metavar="A", help='Of an electrode, "1.13 ± 0.02 cm^2" or "1.13 cm^2 +- 2 %".')
+@click.option("--voltage", metavar="V", help="Voltage held, where the file does not record it.")
+@click.option("--r0", metavar="R", help='Both interfaces before the current, "50 ± 1 ohm" or "50 ohm cm^2".')
+@click.option("--rss", metavar="R", help="The same at the end of it; default: as before.")
+@click.option("--bulk", metavar="R", help="R_b, by impedance; without it i_0 is fitted to the first seconds.")
+@click.option("--before", type=FILE, metavar="FILE", help="Spectrum before the current, in place of --r0 and --bulk.")
+@click.option("--after", type=FILE, metavar="FILE", help="Spectrum at its end, in place of --rss.")
+@click.option("--from", "begin", metavar="T", help="Start of the rest or the step, on the clock of the file.")
+@click.option("--to", "end", metavar="T", help="Where the record is cut, on the clock of the file.")
+@click.option("--at", metavar="C", help='Of concentration cells: where the slope is wanted, "1 mol/kg" or "1 mol/L".')
+@click.option("-T", "--temperature", metavar="T", help="Of concentration cells of a 1:1 salt, for (1 - t+0) chi.")
+@click.option("--column", multiple=True, metavar="ROLE=NAME", help='A column by name, "voltage=Ewe/V"; repeatable.')
+@click.option(
+    "-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the first file>-<kind>."
+)
+def analyse(kind: str | None, files: tuple[Path, ...], output: Path | None, **given: Any) -> None:
+    """Numbers measured from real files, each with its 95 % interval and the assumptions that were checked.
+
+    KIND: relaxation, fraction, concentration-cell, impedance, chain; without arguments: the list (docs/analyse.md).
+    FILE is a potentiostat's export (.mpt, .DTA) or a table with units in the header; of a chain, a TOML file.
+
+    \b
+    Example:  cellsim analyse relaxation rest.mpt --thickness "0.50 ± 0.01 mm"
+    """
+    from cellsim.files.folder import check_writable
+    from cellsim.laboratory.measured import Request, catalogue, read_chain, write_chain, write_finding
+    from cellsim.laboratory.measured import analyse as analyse_files
+
+    if kind is None:
+        say(catalogue())
+        return
+    if not files:
+        raise InputError(f"analyse {kind}: name the file that was recorded, such as `relaxation rest.mpt`")
+    names = {"begin": "from", "end": "to"}
+    values = {names.get(key, key): value for key, value in given.items() if value not in (None, ())}
+    directory = check_writable(output or Path("runs") / f"{files[0].stem}-{kind}")
+    if kind == "chain":
+        if len(files) > 1 or values:
+            raise InputError("analyse chain: takes one TOML file, which states everything else (docs/analyse.md)")
+        chain = read_chain(files[0])
+        written, lines = write_chain(chain, directory), chain.finding.lines()
+    else:
+        found = analyse_files(Request(kind, files, values))
+        written, lines = write_finding(found, directory), found.lines()
+    say(lines)
+    click.echo(f"written to {written[-1].parent}")
+
+
+@main.command()
 @click.argument("name", required=False)
 @click.option("--plot", "picture", type=FILE, metavar="FILE.png", help="Draw the set's four functions.")
 @click.option("-T", "--temperature", metavar="T", help='Temperature of the values shown, such as "40 degC".')

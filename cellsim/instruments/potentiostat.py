@@ -130,11 +130,11 @@ def read_potentiostat(path: str | Path, *, columns: Mapping[str, str] | None = N
     path = Path(path)
     chosen = dict(columns or {})
     if path.suffix.lower() == ".mpr":
-        return from_table(_read_mpr(path), chosen, kind="mpr")
+        return from_table(read_mpr(path), chosen, kind="mpr")
     text = read_text(path, binary="is binary; export it as text, or name an EC-Lab binary .mpr")
     first = text.split("\n", 1)[0].strip()
     if first.startswith("EC-Lab ASCII FILE"):
-        return from_table(_parse_mpt(path, text), chosen, kind="mpt")
+        return from_table(parse_mpt(path, text), chosen, kind="mpt")
     if first.upper() == "EXPLAIN":
         table, area, notes = _parse_dta(path, text)
         return from_table(table, chosen, kind="dta", area=area, notes=notes)
@@ -293,7 +293,7 @@ def _counter(table: DataTable, voltage: int | None) -> int | None:
 # ---- EC-Lab -------------------------------------------------------------------------------------------------------
 
 
-def _parse_mpt(path: Path, text: str) -> DataTable:
+def parse_mpt(path: Path, text: str) -> DataTable:
     """EC-Lab ASCII: line 2 says how many lines the header has; its last names the columns."""
     lines = text.split("\n")
     announced = re.match(r"\s*Nb header lines\s*:\s*(\d+)\s*$", lines[1] if len(lines) > 1 else "")
@@ -308,7 +308,7 @@ def _parse_mpt(path: Path, text: str) -> DataTable:
     return make_table(path, headings, numbered, "\t")
 
 
-def _read_mpr(path: Path) -> DataTable:
+def read_mpr(path: Path) -> DataTable:
     """The binary file of EC-Lab, through a reader the user has installed (both are GPL)."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -353,12 +353,10 @@ def _parse_dta(path: Path, text: str) -> tuple[DataTable, float | None, tuple[st
     """Gamry Framework: lines of TAG, TYPE, value; tables begin with a line TAG, TABLE, rows. With area and notes."""
     lines = text.split("\n")
     area: float | None = None
-    begin: list[tuple[int, str, str]] = []
+    begin = dta_tables(text)
     for k, line in enumerate(lines):
         cells = line.split("\t")
-        if len(cells) > 1 and cells[1].strip().upper() == "TABLE":  # the number of rows may be missing
-            begin.append((k, cells[0].strip(), cells[2] if len(cells) > 2 else ""))
-        elif cells[0] == "AREA" and len(cells) > 2:
+        if cells[0] == "AREA" and len(cells) > 2:
             stated = cells[2].strip()
             number = parse_number(stated.replace(decimal_mark([stated], f"{path}: AREA"), "."))
             if number is None or not 0 < number < math.inf:
@@ -375,7 +373,32 @@ def _parse_dta(path: Path, text: str) -> tuple[DataTable, float | None, tuple[st
         raise InputError(f"{path}: no table CURVE in this Gamry file (tables: {listed})")
     if len(curves) > 1:
         raise InputError(f"{path}: holds {len(curves)} curves; export one run per file")
-    start, name, announced = curves[0]
+    table, notes = dta_table(path, text, curves[0])
+    if "EXPERIMENTABORTED" in text:
+        notes = (*notes, "the experiment was aborted")
+    return table, area, notes
+
+
+def dta_tables(text: str) -> list[tuple[int, str, str]]:
+    """The tables of a Gamry file: line, counted from 0, name and number of rows as it is announced."""
+    begin = []
+    for k, line in enumerate(text.split("\n")):
+        cells = line.split("\t")
+        if len(cells) > 1 and cells[1].strip().upper() == "TABLE":  # the number of rows may be missing
+            begin.append((k, cells[0].strip(), cells[2] if len(cells) > 2 else ""))
+    return begin
+
+
+def dta_table(path: Path, text: str, entry: tuple[int, str, str]) -> tuple[DataTable, tuple[str, ...]]:
+    """One of those tables, with a note where it does not hold what it announces.
+
+    Raises
+    ------
+    InputError
+        A table that is cut short.
+    """
+    lines = text.split("\n")
+    start, name, announced = entry
     numbered: list[tuple[int, list[str]]] = []
     for k in range(start + 3, len(lines)):
         if not lines[k].startswith("\t"):
@@ -388,9 +411,7 @@ def _parse_dta(path: Path, text: str) -> tuple[DataTable, float | None, tuple[st
     notes: tuple[str, ...] = ()
     if announced.strip().isdigit() and int(announced) != len(numbered):
         notes = (f"the table {name} announces {int(announced)} rows and holds {len(numbered)}",)
-    if "EXPERIMENTABORTED" in text:
-        notes = (*notes, "the experiment was aborted")
-    return make_table(path, headings, numbered, "\t"), area, notes
+    return make_table(path, headings, numbered, "\t"), notes
 
 
 # ---- tables against time that a case names ------------------------------------------------------------------

@@ -109,6 +109,7 @@ def _split(heading: str) -> tuple[str, str]:
     brackets = re.fullmatch(r"(.*?)\s*[(\[]([^()\[\]]*)[)\]]\s*", heading)
     name, unit = brackets.groups() if brackets else heading.strip().partition("/")[::2]
     unit = unit.strip().rstrip(">").replace("µ", "u").replace("μ", "u")
+    unit = re.sub(r"\b([kM]?)Ohm\b", r"\1ohm", unit)  # as EC-Lab and others write it
     return name.strip(), re.sub(r"(?<=[A-Za-z])-(?=\d)", "^-", unit)
 
 

@@ -327,6 +327,27 @@ def settling_time(layer: Layer, left: float = 0.01, B: float | None = None) -> f
     return float(np.exp(brentq(miss, low, late, xtol=1e-12)) * layer.thickness**2 / layer.D_time)
 
 
+def held_modes(B: float, count: int) -> tuple[Array, Array]:
+    """Rates and weights of the modes by which the current at a small held voltage settles.
+
+    i(t)/i_ss - 1 = sum over n of w_n exp(-r_n D t/L^2), the late form of :func:`current_response`.
+
+    Parameters
+    ----------
+    B : float
+        Concentration voltage over the rest of the voltage, R_d/(R_b + R_i) [1].
+    count : int
+        Modes, slowest first.
+
+    Returns
+    -------
+    rates, weights : ndarray, shape (count,)
+        r_n = 4 lambda_n^2 and w_n = (1 + B) 2 B/(B^2 + B + lambda_n^2) [1].
+    """
+    roots = _response_roots(B, count)
+    return 4 * roots**2, (1 + B) * 2 * B / (B**2 + B + roots**2)
+
+
 def _feedback(layer: Layer) -> float:
     """Ne R_b/(R_b + R_i): concentration voltage over the rest, small signals about a uniform cell."""
     return layer.diffusion_resistance / (layer.bulk_resistance + layer.resistance)

@@ -277,6 +277,12 @@ def _own_file(block: Block, folder: Path) -> None:
     assert block.text in ((folder / "SPECIES.toml").read_text(), (folder / "SET.toml").read_text())
 
 
+def _chain(block: Block, folder: Path) -> None:
+    """The shipped file, which the page's commands analyse, under another title."""
+    shipped = tomllib.loads((ROOT / "cases/analyse_example/chain.toml").read_text(encoding="utf-8"))
+    assert tomllib.loads(block.text) == shipped | {"title": "PEO-LiTFSI, 1 mol/L"}
+
+
 TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/schema.md", 'title = "PEO-LiTFSI, 0.3 V, 90 degC"'): _case,
     ("docs/schema.md", 'title = "ramp, cycles, staircase"'): _protocol,
@@ -289,6 +295,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/sweep.md", 'case = "cell.toml"'): _sweep,
     ("docs/series.md", 'title = "LiTFSI in PEO, r = 0.1"'): _family,
     ("docs/xpcs.md", 'title = "cell 3, 0.3 V"'): _series,
+    ("docs/analyse.md", 'title = "PEO-LiTFSI, 1 mol/L"'): _chain,
     ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, r = 0.1"'): _own_file,
     ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, from MD"'): _own_file,
     ("docs/activity.md", "[activity]"): _analysis(
@@ -316,6 +323,12 @@ def _misspelt(block: Block, folder: Path) -> None:
     compare(block.text, said, str(block))
 
 
+def _rest(block: Block, folder: Path) -> None:
+    where = "cases/analyse_example/rest.csv"
+    said, code = call(["cellsim", "analyse", "relaxation", where, "--thickness", "0.500 ± 0.005 mm"])
+    assert code == 0 and said.startswith(block.text.strip()), said
+
+
 def _synopsis(block: Block, folder: Path) -> None:
     """Every option that is named is an option of the command."""
     words = block.text.split()
@@ -339,6 +352,7 @@ TEXT: dict[tuple[str, str], Callable[[Block, Path], object] | str] = {
         "cellsim compare CASE DATA... [-o DIR] [--also CASE] [--leave-out X] [--window FROM TO] "
         "[--profile-at T] [--bands N] [--refit NAME]",
     ): _synopsis,
+    ("docs/analyse.md", "Restricted diffusion: rest.csv"): _rest,
     (
         "docs/architecture.md",
         "cellsim                                                              mdcoeffs",
@@ -362,7 +376,11 @@ def _extra(found: re.Match[str], folder: Path) -> None:
 def _study(found: re.Match[str], folder: Path) -> None:
     """A coverage study of two systems: its table comes; exit code 1 says that two systems prove nothing."""
     said, code = call(f"{found[1]} --n 2{found[2]}".split())
-    assert code in (0, 1) and ("| all | " in said or "| plain | 2 | " in said) and "Traceback" not in said, said
+    assert (
+        code in (0, 1)
+        and any(row in said for row in ("| all | ", "| plain | 2 | ", "| relaxation D | 2 | "))
+        and "Traceback" not in said
+    ), said
 
 
 def _collected(found: re.Match[str], folder: Path) -> None:
@@ -446,6 +464,7 @@ SLOW = (
     ("cases/coarse_grained/README.md", r"mdcoeffs", "the fast test of docs/howto/md.md has the same"),
     (".*", r"python (cases|benchmarks|validation|docs/notebooks)/", "scripts of 5 s to half a minute"),
     ("docs/laboratory.md", r"cellsim lab (all|misuse)", "all experiments: 5 to 10 s"),
+    ("docs/analyse.md", r"cellsim (analyse (impedance|fraction|chain)|sets)", "spectra: 3 to 5 s each"),
     ("docs/many_machines.md", r".*", "starts a scheduler and workers"),
     ("docs/engine.md", r"mdcoeffs onsager runs/md", "needs the simulation"),
 )

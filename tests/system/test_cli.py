@@ -38,6 +38,7 @@ COMMANDS = [
     "fit",
     "design",
     "lab",
+    "analyse",
     "sets",
     "app",
     "export",

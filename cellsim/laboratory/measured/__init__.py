@@ -1,0 +1,40 @@
+"""Numbers measured from real files, with their intervals and with the assumptions that were checked.
+
+>>> from cellsim.laboratory.measured import typed
+>>> typed("0.50 ± 0.01 mm", "m", field="thickness").error
+1e-05
+"""
+
+from __future__ import annotations
+
+from cellsim.laboratory.measured.combined import Chain, read_chain
+from cellsim.laboratory.measured.fraction import Resistances, fraction
+from cellsim.laboratory.measured.potentials import potentials
+from cellsim.laboratory.measured.quantity import Assumption, Finding, Measured, Typed, typed
+from cellsim.laboratory.measured.relaxation import relaxation
+from cellsim.laboratory.measured.report import catalogue, write_chain, write_finding
+from cellsim.laboratory.measured.request import KINDS, Request, analyse
+from cellsim.laboratory.measured.spectrum import spectrum
+from cellsim.laboratory.measured.virtual import analyse_record
+
+__all__ = [
+    "KINDS",
+    "Assumption",
+    "Chain",
+    "Finding",
+    "Measured",
+    "Request",
+    "Resistances",
+    "Typed",
+    "analyse",
+    "analyse_record",
+    "catalogue",
+    "fraction",
+    "potentials",
+    "read_chain",
+    "relaxation",
+    "spectrum",
+    "typed",
+    "write_chain",
+    "write_finding",
+]

@@ -1,0 +1,423 @@
+"""What is asked of the files: the experiment, the files, and the numbers typed beside them; from files to a finding."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cellsim.base import Array, InputError, to_si
+from cellsim.base import F as FARADAY
+from cellsim.base import R as GAS
+from cellsim.files.reading import read_bytes
+from cellsim.files.schema import did_you_mean
+from cellsim.instruments.potentiostat import PotentiostatData, read_potentiostat
+from cellsim.instruments.spectrum import read_spectrum
+from cellsim.instruments.tables import read_table
+from cellsim.laboratory.measured.fraction import Resistances, fraction
+from cellsim.laboratory.measured.potentials import potentials
+from cellsim.laboratory.measured.quantity import DRAWS, Finding, Typed, typed
+from cellsim.laboratory.measured.relaxation import relaxation
+from cellsim.laboratory.measured.spectrum import CircuitFit, fit_spectrum, spectrum, usable
+
+OFF = 0.01
+"""A current below this part of the largest one counts as switched off [1]."""
+STEADY = 0.01
+"""A held voltage scatters by less than this part of itself [1]."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One experiment to be analysed.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`KINDS`.
+    files : tuple of Path
+        What was recorded.
+    values : mapping
+        Typed beside them, as text: ``thickness``, ``area``, ``voltage``, ...
+    named : callable
+        Key -> how a message names it: ``--thickness``, or a key of a file.
+    labels : mapping
+        Key -> label of a number that several experiments share, see :class:`.Typed`.
+    molality : callable, optional
+        Molality [mol/kg] of salt concentrations [mol/m^3], where the volumes are known.
+    thermal_voltage : float, optional
+        nu R T/(F z+ nu+), where the salt and the temperature are known [V].
+    """
+
+    kind: str
+    files: tuple[Path, ...]
+    values: Mapping[str, Any]
+    named: Callable[[str], str] = field(default=lambda key: f"--{key}")
+    labels: Mapping[str, str] = field(default_factory=dict)
+    molality: Callable[[Array], Array] | None = None
+    thermal_voltage: float | None = None
+
+    def typed(self, key: str, unit: str, *, above: float | None = 0.0) -> Typed | None:
+        """A number with its standard error, None where it is not given."""
+        text = self.values.get(key)
+        return None if text is None else self._typed(key, text, unit, above)
+
+    def _typed(self, key: str, text: Any, unit: str, above: float | None) -> Typed:
+        return typed(text, unit, field=self.named(key), above=above, label=self.labels.get(key, f"{self.kind}.{key}"))
+
+    def required(self, key: str, unit: str, why: str, *, above: float | None = 0.0) -> Typed:
+        """The same, with a complaint where it is missing."""
+        found = self.typed(key, unit, above=above)
+        if found is None:
+            raise InputError(
+                f'{self.kind}: {why} needs {self.named(key)}, such as "1.00 ± 0.01 {_EXAMPLES.get(unit, unit)}"'
+            )
+        return found
+
+    def time(self, key: str) -> float | None:
+        """A time on the clock of the file [s]."""
+        text = self.values.get(key)
+        return None if text is None else to_si(text, "s", field=self.named(key))
+
+    def path(self, key: str) -> Path | None:
+        """A second file, None where it is not given."""
+        text = self.values.get(key)
+        if text is None:
+            return None
+        if not Path(text).is_file():
+            raise InputError(f"{self.named(key)} = {str(text)!r} names no file that exists")
+        return Path(text)
+
+    def one_file(self) -> Path:
+        """The only file there may be."""
+        if len(self.files) != 1:
+            raise InputError(f"{self.kind}: takes one file, and {len(self.files)} are named")
+        return self.files[0]
+
+
+_EXAMPLES = {"m": "mm", "m^2": "cm^2", "mol/m^3": "mol/L"}
+_UNITS = {"m": "mol/kg", "r": "", "c": "mol/m^3"}
+
+
+def seed_of(path: Path) -> int:
+    """A seed by the contents of a file: two experiments draw apart, and one file the same for whoever reads it."""
+    return zlib.crc32(read_bytes(path))
+
+
+def analyse(request: Request) -> Finding:
+    """Read the files and analyse them.
+
+    Parameters
+    ----------
+    request : Request
+        What is asked.
+
+    Returns
+    -------
+    Finding
+
+    Raises
+    ------
+    InputError
+        An unknown experiment or key, and whatever is wrong with a file or what is typed beside it, one sentence.
+    """
+    if request.kind not in KINDS:
+        raise InputError(f"analyse {request.kind!r} is no experiment{did_you_mean(request.kind, KINDS)}")
+    kind = KINDS[request.kind]
+    for key in request.values:
+        if key not in kind.keys:
+            raise InputError(
+                f"{request.kind}: {request.named(key)} is not asked for here; it takes "
+                f"{', '.join(request.named(one) for one in kind.keys)}"
+            )
+    for file in request.files:
+        if not file.is_file():
+            raise InputError(f"{file}: no such file")
+    return kind.analyse(request)
+
+
+# ---- one function per experiment ------------------------------------------------------------------------------------
+
+
+def _columns(request: Request) -> dict[str, str]:
+    given = request.values.get("column") or ()
+    found = {}
+    for text in given:
+        role, sign, name = str(text).partition("=")
+        if not sign or not name.strip():
+            raise InputError(f'{request.named("column")} = {text!r} must be ROLE=COLUMN, such as "voltage=Ewe/V"')
+        found[role.strip()] = name.strip()
+    return found
+
+
+def _read(request: Request) -> PotentiostatData:
+    data = read_potentiostat(request.one_file(), columns=_columns(request))
+    if data.time.size < 2:
+        raise InputError(f"{data.path}: holds one reading; an analysis needs a course in time")
+    return data
+
+
+def _relaxation(request: Request) -> Finding:
+    thickness = request.required("thickness", "m", "D from a relaxation time")
+    data = _read(request)
+    if data.voltage is None:
+        raise InputError(f'{data.path}: has no column of voltage with a unit, such as "Ewe (V)"; D is read from one')
+    begin, notes = _rest(data, request)
+    last = request.time("to")
+    window = (data.time > begin[0]) & (data.time <= (begin[1] if last is None else last))
+    if window.sum() < 2:
+        raise InputError(
+            f"{data.path}: no readings from {begin[0]:.6g} s to {begin[1] if last is None else last:.6g} s; the file "
+            f"has {data.time[0]:.6g} to {data.time[-1]:.6g} s"
+        )
+    t, U = data.time[window] - begin[0], data.voltage[window]
+    found = relaxation(t, U, thickness, files=(data.path.name,), seed=seed_of(data.path))
+    return _with_notes(found, (*data.notes, *notes))
+
+
+def _rest(data: PotentiostatData, request: Request) -> tuple[tuple[float, float], tuple[str, ...]]:
+    """When the current stopped and the rest ended, on the clock of the file [s], and how that is known."""
+    first, end = request.time("from"), float(data.time[-1])
+    if first is not None:
+        return (first, end), ()
+    if data.current is None or not np.any(data.current):
+        why = "has no column of current" if data.current is None else "has no current in any row"
+        return (float(data.time[0]), end), (
+            f"the file {why}, so its first reading is taken as the moment when the current stopped; say otherwise with "
+            f"{request.named('from')}",
+        )
+    on = np.abs(data.current) > OFF * np.abs(data.current).max()
+    if np.all(on):
+        raise InputError(
+            f"{data.path}: a current flows in every row, so there is no rest to read; export the rest after it, or "
+            f"name its start with {request.named('from')}"
+        )
+    stops = np.flatnonzero(on[:-1] & ~on[1:])
+    if not stops.size:
+        return (float(data.time[0]), float(data.time[np.argmax(on)]) if np.any(on) else end), (
+            "no current flows before the rest, so its first reading is taken as the moment when the current stopped",
+        )
+    spans = []
+    for k in stops:
+        again = np.flatnonzero(on[k + 1 :])
+        spans.append((float(data.time[k]), float(data.time[k + again[0]]) if again.size else end))
+    begin, end = max(spans, key=lambda span: span[1] - span[0])
+    longest = ", the longest of " + str(len(spans)) if len(spans) > 1 else ""
+    return (begin, end), (f"the rest after {begin:.6g} s on the clock of the file{longest} is read",)
+
+
+def _fraction(request: Request) -> Finding:
+    data = _read(request)
+    if data.current is None:
+        raise InputError(f'{data.path}: has no column of current with a unit, such as "I (mA)"; ρ₊ is read from one')
+    area = request.typed("area", "m^2")
+    begin, voltage = _step(data, request)
+    last = request.time("to")
+    window = (data.time > begin) & (data.time <= (data.time[-1] if last is None else last))
+    if window.sum() < 2:
+        raise InputError(f"{data.path}: no readings after {begin:.6g} s; the file ends at {data.time[-1]:.6g} s")
+    resistances, notes = _resistances(request, data.per_area, area)
+    t, i = data.time[window] - begin, data.current[window]
+    found = fraction(t, i, voltage, resistances, files=(data.path.name,), seed=seed_of(data.path))
+    return _with_notes(found, (*data.notes, *notes))
+
+
+def _step(data: PotentiostatData, request: Request) -> tuple[float, Typed]:
+    """When the voltage was applied, on the clock of the file [s], and the voltage."""
+    first, given = request.time("from"), request.typed("voltage", "V", above=None)
+    begin = float(data.time[0]) if first is None else first
+    if data.voltage is None:
+        if given is None:
+            raise InputError(
+                f"{data.path}: has no column of voltage; give the voltage held with {request.named('voltage')}"
+            )
+        return begin - (1e-12 if first is None else 0.0), given
+    V = data.voltage
+    held = float(np.median(V[V.size // 2 :]))
+    before = np.flatnonzero(np.abs(V - held) > 0.5 * abs(held))
+    before = before[before < V.size // 2]
+    if first is None:
+        begin = begin - 1e-12
+        if (
+            before.size
+        ):  # between the last reading before it and the first one after, and no further back than readings lie
+            k = min(int(before[-1]), data.time.size - 3)
+            begin = max(float(data.time[k]), float(2 * data.time[k + 1] - data.time[k + 2]))
+    after = V[data.time > begin]
+    if after.size == 0:
+        raise InputError(f"{data.path}: no readings after {begin:.6g} s; the file ends at {data.time[-1]:.6g} s")
+    if given is not None:
+        return begin, given
+    scatter = 1.4826 * float(np.median(np.abs(after - held)))  # the first readings may come before the voltage stands
+    if scatter > STEADY * abs(held):
+        raise InputError(
+            f"{data.path}: the voltage is not held: it scatters by {1e3 * scatter:.3g} mV about "
+            f"{1e3 * held:.4g} mV; name the start of the step with {request.named('from')} or the voltage with "
+            f"{request.named('voltage')}"
+        )
+    return begin, Typed(held, scatter / float(np.sqrt(after.size)), "voltage held")
+
+
+def _resistances(request: Request, per_area: bool, area: Typed | None) -> tuple[Resistances, tuple[str, ...]]:
+    """R_0, R_ss and R_b from spectra or as typed, in the unit that goes with the current."""
+    drawn_area = None if area is None else area.draws()
+    before, after = request.path("before"), request.path("after")
+    notes: list[str] = []
+    spectra = {
+        key: _circuit(path, per_area, drawn_area, request)
+        for key, path in (("before", before), ("after", after))
+        if path
+    }
+    R: dict[str, Array] = {}
+    for key in ("r0", "rss", "bulk"):
+        text = request.values.get(key)
+        if text is not None:
+            R[key] = _in_unit(request, key, text, per_area, drawn_area)
+    if "before" in spectra:
+        R.setdefault("r0", spectra["before"][1])
+        R.setdefault("bulk", spectra["before"][0])
+    if "after" in spectra:
+        R.setdefault("rss", spectra["after"][1])
+    if "r0" not in R:
+        raise InputError(
+            f'fraction: the resistance of the interfaces is needed: {request.named("r0")} such as "50 ± 1 ohm", or '
+            f'{request.named("before")} with a spectrum recorded before it; "0 ohm" says that there is none'
+        )
+    if "rss" not in R:
+        notes.append("the interfaces are taken to be the same at the end as before; measure them again to know")
+        R["rss"] = R["r0"]
+    return Resistances(R["r0"], R["rss"], R.get("bulk"), per_area), tuple(notes)
+
+
+def _circuit(path: Path, per_area: bool, area: Array | None, request: Request) -> tuple[Array, Array]:
+    """R_b and R_int of a spectrum, draws that belong together."""
+    data = read_spectrum(path)
+    omega, Z, _ = usable(data.omega, data.Z)
+    fit: CircuitFit = fit_spectrum(omega, Z, seed=seed_of(path))
+    factor = _area_factor(request, data.per_area, per_area, area, path.name)
+    return factor * fit.resistance("R_b"), factor * fit.resistance("R_int")
+
+
+def _area_factor(request: Request, given: bool, wanted: bool, area: Array | None, what: str) -> Array:
+    """What turns a resistance in ohm or ohm m^2 into the other, where that is asked."""
+    if given == wanted:
+        return np.ones(DRAWS)
+    if area is None:
+        stated = "area-specific" if given else "in ohm"
+        raise InputError(
+            f"fraction: {what} is {stated}, and the current is {'a density' if wanted else 'a total one'}; give "
+            f'{request.named("area")}, such as "1.13 cm^2"'
+        )
+    return area if wanted else 1 / area
+
+
+def _in_unit(request: Request, key: str, text: Any, per_area: bool, area: Array | None) -> Array:
+    try:
+        found, specific = typed(text, "ohm", field=request.named(key), label=f"{request.kind}.{key}"), False
+    except InputError as first:
+        try:
+            found, specific = typed(text, "ohm m^2", field=request.named(key), label=f"{request.kind}.{key}"), True
+        except InputError:
+            raise first from None
+    if found.value < 0 or (key == "bulk" and found.value == 0):
+        raise InputError(
+            f"{request.named(key)} = {text!r} must {'be positive' if key == 'bulk' else 'not be negative'}"
+        )
+    return found.draws() * _area_factor(request, specific, per_area, area, request.named(key))
+
+
+def _impedance(request: Request) -> Finding:
+    data = read_spectrum(request.one_file())
+    found = spectrum(
+        data.omega,
+        data.Z,
+        thickness=request.typed("thickness", "m"),
+        area=request.typed("area", "m^2"),
+        per_area=data.per_area,
+        files=(data.path.name,),
+        seed=seed_of(data.path),
+    )
+    return _with_notes(found, data.notes)
+
+
+def _concentration_cell(request: Request) -> Finding:
+    path = request.one_file()
+    table = read_table(path)
+    compositions = {
+        "m": table.quantity(("m", "molality"), ["mol/kg"]),
+        "r": table.quantity(("r",), [""]),
+        "c": table.quantity(("c", "concentration"), ["mol/m^3"]),
+    }
+    given = [name for name, values in compositions.items() if values is not None]
+    if len(given) != 1:
+        raise InputError(
+            f"{path}: needs one column of the composition of the second half-cell, m (mol/kg), r or c (mol/L); it has "
+            f"{', '.join(given) or 'none'}"
+        )
+    (variable,) = given
+    values = compositions[variable]
+    assert values is not None
+    if np.any(values <= 0):
+        raise InputError(f"{path}: the column {variable} holds {values.min():.4g}; a composition must be positive")
+    U = table.required(("u", "ecell", "voltage", "ewe", "v"), ["V"])
+    at = request.required("at", _UNITS[variable], f"the slope at one {variable}").value
+    x, names_m = np.log(values / at), variable != "c"
+    notes: tuple[str, ...] = ()
+    if variable == "c" and request.molality is not None:
+        x, names_m = np.log(request.molality(values) / request.molality(np.array(at))), True
+    elif variable == "c":
+        notes = ("the slope is against ln c; that against ln m is smaller by the volume fraction of the solvent",)
+    T = request.typed("temperature", "K")
+    found = potentials(
+        x,
+        U,
+        errors=table.errors(["V"]),
+        against="m" if names_m else "c",
+        thermal_voltage=request.thermal_voltage if T is None else 2 * GAS * T.value / FARADAY,
+        files=(path.name,),
+        seed=seed_of(path),
+    )
+    return _with_notes(found, notes)
+
+
+def _with_notes(found: Finding, notes: tuple[str, ...]) -> Finding:
+    from dataclasses import replace
+
+    return replace(found, notes=(*found.notes, *notes))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An experiment that can be analysed.
+
+    Parameters
+    ----------
+    analyse : callable
+        What does it.
+    keys : tuple of str
+        What may be typed beside its files.
+    what : str
+        What it measures, a few words.
+    """
+
+    analyse: Callable[[Request], Finding]
+    keys: tuple[str, ...]
+    what: str
+
+
+KINDS: dict[str, Kind] = {
+    "relaxation": Kind(_relaxation, ("thickness", "from", "to", "column"), "the voltage after a current: D"),
+    "fraction": Kind(
+        _fraction,
+        ("voltage", "r0", "rss", "bulk", "before", "after", "area", "from", "to", "column"),
+        "the current under a held voltage: ρ₊ (Bruce-Vincent)",
+    ),
+    "concentration-cell": Kind(
+        _concentration_cell, ("at", "temperature"), "U between two concentrations: dU/dln m = K (1 - t₊⁰) χ"
+    ),
+    "impedance": Kind(_impedance, ("thickness", "area"), "a spectrum: κ, R_int, and ρ₊ and D from the last arc"),
+}
+"""By the name on the command line."""
