@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from cellsim.base import Array
+from cellsim.base import Array, ConvergenceError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
@@ -276,7 +276,7 @@ def solve_refined(
         chosen = replace(options, cells=cells)
         return march(make(chosen, mean), protocol, limits, times, chosen, progress)
 
-    watched = limits
+    watched, first = limits, None
     if refines:
         watch = _Watch(estimate, protocol.duration, target)
         watched = Limits({**limits.conditions, "unresolved": watch}, limits.explain)
@@ -292,8 +292,11 @@ def solve_refined(
         if not refines or first.status == "interrupted" or (doubt <= target and not failed):
             remedy = TYPED if options.refines else KEPT.format(options.cells)
             return assemble(first, columns, cell, transport, doubt, target, remedy)
-    best, doubt = _finer(run, MeanDiffusion(estimate.transport.D, transport.c_range), options, most, protocol)
+    mean = MeanDiffusion(estimate.transport.D, transport.c_range)
+    best, doubt = _finer(lambda cells: run(cells, mean), first, options, most, protocol)
     columns = _stack(best)
+    if not np.isfinite(doubt):  # there are no two grids that could be compared
+        doubt = spatial_doubt(best, columns, protocol, estimate)
     return assemble(best, columns, cell, transport, doubt, target, MOST.format(columns.c.shape[1]))
 
 
@@ -309,8 +312,8 @@ two before differed by, it is the time steps that differ, and more cells will no
 
 
 def _finer(
-    run: Callable[[int, MeanDiffusion], Run[CellState]],
-    mean: MeanDiffusion,
+    run: Callable[[int], Run[CellState]],
+    failed: Run[CellState] | None,
     options: Options,
     most: int,
     protocol: Protocol,
@@ -318,18 +321,39 @@ def _finer(
     """Runs on more and more cells until two agree: the last of them, and by how much it differs from the one before.
 
     Of second order the error left is a third of that, but fronts come and go between the cells, and the order too.
+
+    Parameters
+    ----------
+    run : callable
+        Of a number of cells.
+    failed : Run, optional
+        One that came to no end, kept if none comes further.
+    options : Options
+        With how many cells to begin, and the tolerance.
+    most : int
+        Cells that are not exceeded.
+    protocol : Protocol
+        The steps.
     """
-    target, cells, doubt = 10 * options.rtol, options.cells, np.inf
-    best = run(cells, mean)
-    while best.status != "interrupted" and doubt > target and FINER * cells <= most:
-        cells *= FINER
-        finer, before = run(cells, mean), doubt
-        doubt = apart(_sampled(finer), _sampled(best), protocol, target)
+    target, cells, doubt, best, last = 10 * options.rtol, options.cells, np.inf, failed, None
+    while doubt > target and cells <= most:
+        try:
+            finer = run(cells)
+        except ConvergenceError:
+            if best is None:
+                raise
+            break  # not even its first state was found, and another has some
         # of runs that fail, the one that came further is of more use
-        if finer.status != "not_converged" or finer.snapshots[-1].time >= best.snapshots[-1].time:
+        if best is None or finer.status != "not_converged" or finer.snapshots[-1].time >= best.snapshots[-1].time:
             best = finer
-        if STALLED * before < doubt <= NOISE * target:
+        if finer.status == "interrupted":
             break
+        if last is not None:
+            before, doubt = doubt, apart(_sampled(finer), _sampled(last), protocol, target)
+            if STALLED * before < doubt <= NOISE * target:
+                break
+        last, cells = finer, FINER * cells
+    assert best is not None
     return best, doubt
 
 
