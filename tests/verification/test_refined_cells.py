@@ -16,6 +16,7 @@ from scipy.special import expit
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.volumes import DensityVolumes
 from cellsim.model.steady import steady_state
 from cellsim.run.simulation import simulate
 from cellsim.solvers.fipy import FipyStepper
@@ -155,3 +156,26 @@ def test_runs_that_fail_on_every_grid_keep_what_the_furthest_did(monkeypatch: py
     assert s.status == "not_converged" and s["c"].shape[1] == 40
     assert 40 < s["time"][-1] < 300 and "no current gives the voltage" in s.message
     assert "on 40 cells, the most that were tried" in s.message
+
+
+@pytest.mark.slow
+def test_volumes_that_vary_and_a_dip_are_carried_by_the_default() -> None:
+    """A set that only the material solver carries: chosen by itself, refined by itself, against the quadrature.
+
+    REPLACE2
+    """
+    mixed = TransportSet.constant(
+        kappa=0.1, D=1e-10, t_plus=0.3, T=298.15, c_range=(0.5, 5000.0), V_e=6e-5, V_0=1e-4
+    )  # fmt: skip
+
+    def rho(c: np.ndarray) -> np.ndarray:
+        c_solvent = (1 - c * 6e-5 - 0.03 * (c / 1000) * (1 - c / 6000)) / 1e-4
+        return np.asarray(mixed.M_e * c + mixed.M_0 * c_solvent)
+
+    volumes = DensityVolumes.from_density(rho, mixed.M_e, mixed.M_0, 5500.0)
+    transport = replace(mixed, volumes=volumes, kappa_source=BASE.kappa_source, **dip(0.03, 60))
+    steady = steady_state(CELL, transport, C0, voltage=VOLTAGE)
+    s = simulate(CELL, transport, Protocol((hold_voltage(VOLTAGE, END),)), c0=C0, times=[END], options=COARSE)
+    assert s.status == "done" and s.attributes["solver"] == "material" and s.attributes["unknowns"] >= 40
+    assert s["i"][-1] == pytest.approx(steady.i, rel=s.attributes["spatial_doubt"])
+    assert s.salt_drift <= 1e-12 and abs(s["thickness"][-1] / steady.thickness - 1) <= 1e-6
