@@ -7,8 +7,8 @@ whose linear system is FiPy's,
 
 for the concentration change `delta`; concentration and current are found together: the same matrix gives the change
 per current, and the current is the root of the voltage law along that line. The residual is a difference of face
-fluxes, so the salt inventory is kept to round-off whatever the iteration does. On how many cells a run is solved, and how
-D is taken between two of them, :mod:`cellsim.solvers.resolution` decides.
+fluxes, so the salt inventory is kept to round-off whatever the iteration does. On how many cells a run is solved, and
+how D is taken between two of them, :mod:`cellsim.solvers.resolution` decides.
 """
 
 from __future__ import annotations
