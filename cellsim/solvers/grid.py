@@ -97,13 +97,13 @@ def wall_values(
         # Where D falls 1000-fold between a wall and its cell no parabola has the slope: the iteration wanders, and all
         # sixty rounds of it, at every trial current, were nine tenths of such a run.
         sizes.append(np.max(change))
-        if len(sizes) > PATIENCE and sizes[-1] > 0.5 * sizes[-1 - PATIENCE]:
+        if len(sizes) > PATIENCE and sizes[-1] > 0.9 * sizes[-1 - PATIENCE]:
             break
     return wall
 
 
-PATIENCE = 5
-"""Rounds in which the change of a wall value must have halved."""
+PATIENCE = 8
+"""Rounds in which the change of a wall value must have become smaller by a tenth."""
 
 
 def pair_means(c: Array) -> Array:
