@@ -83,7 +83,7 @@ FAMILY = {
 
 @BOTH
 def test_a_dip_that_twenty_cells_cannot_carry(solver: str) -> None:
-    """D falls to 0.4 % within 40 mol/m^3: on 20 cells no current gives the voltage, and the run is repeated on more.
+    """D falls to 0.4 % within 40 mol/m^3: 20 cells step over it, and the run is repeated on more.
 
     Measured: 40 cells, 3.4e-3 stated, 1.0e-3 of the current off, most of it the time steps'; 4e-4 in the steady end.
     """
@@ -97,12 +97,12 @@ def test_a_dip_that_twenty_cells_cannot_carry(solver: str) -> None:
     assert s.salt_drift <= 1e-12
 
 
-def test_what_was_done_is_kept_where_cells_that_were_chosen_fail(caplog: pytest.LogCaptureFixture) -> None:
-    """The same dip on 20 cells that were asked for: the run ends where it fails, and says what would help."""
-    s = solve(dip(0.004, 40), "fipy", replace(COARSE, refine=None))
-    assert s.status == "not_converged" and 0 < s["time"][-1] < 1.0
-    assert "no current gives the voltage" in s.message and "set refine = true" in s.message
-    assert s.attributes["spatial_doubt"] > 1e-2 and "in space" in caplog.text
+def test_cells_that_were_chosen_are_kept_and_what_they_leave_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """The same dip on 20 cells that were asked for: measured 0.36 stated, and what would help."""
+    changed = dip(0.004, 40)
+    s = solve(changed, "fipy", replace(COARSE, refine=None))
+    assert s.attributes["unknowns"] == 20 and "set refine = true" in s.message and "in space" in caplog.text
+    assert errors(s, changed)[1] <= s.attributes["spatial_doubt"]
 
 
 @pytest.mark.slow
