@@ -65,17 +65,21 @@ class SolverChoice:
         Error asked of one time step; see :class:`cellsim.solvers.march.Options` [1].
     c_min : float, optional
         A face below this is depleted [mol/m^3]; None: as :class:`cellsim.solvers.march.Options` says.
+    refine : bool, optional
+        Whether fipy and material take more cells where these are too few; None: as
+        :class:`cellsim.solvers.march.Options` says. A case that states `cells` and nothing else keeps them.
     """
 
     name: str = "auto"
     cells: int = Options.cells
     rtol: float = Options.rtol
     c_min: float | None = None
+    refine: bool | None = None
 
     @property
     def options(self) -> Options:
         """The same as a solver takes it."""
-        return Options(cells=self.cells, rtol=self.rtol, c_min=self.c_min)
+        return Options(cells=self.cells, rtol=self.rtol, c_min=self.c_min, refine=self.refine)
 
 
 @dataclass(frozen=True)
@@ -505,12 +509,13 @@ def read_output(table: Table, cell: Cell, protocol: Protocol) -> Output:
 
 def read_solver(table: Table) -> SolverChoice:
     """How to solve it, ``[solver]``."""
-    table.only("name", "cells", "rtol", "c_min")
+    table.only("name", "cells", "rtol", "c_min", "refine")
     return SolverChoice(
         name=table.choice("name", ("auto", *SOLVERS), "auto"),
         cells=table.integer("cells", Options.cells, least=10),
         rtol=table.number("rtol", Options.rtol, above=0, most=0.1),
         c_min=_auto(table, "c_min", "mol/m^3"),
+        refine=table.boolean("refine", False if "cells" in table else None),
     )
 
 
@@ -533,6 +538,8 @@ def describe(case: Case) -> list[str]:
         If the solver named cannot run this case.
     """
     cell, transport = case.cell, case.transport
+    solver = choose_solver(case.solver.name, transport)
+    more = " or more" if solver in ("fipy", "material") and case.solver.options.refines else ""
     clamp = ', held at the ends of its range (extrapolate = "clamp")' if transport.extrapolate == "clamp" else ""
     before, after = electrode_lines(cell)
     return [
@@ -546,8 +553,7 @@ def describe(case: Case) -> list[str]:
         after,
         *step_lines(case.protocol.steps),
         *(f"measured      {data.kind}: {data.label}" for data in case.measured),
-        f"solver        {choose_solver(case.solver.name, transport)}, {case.solver.cells} cells, "
-        f"rtol {case.solver.rtol:g}",
+        f"solver        {solver}, {case.solver.cells} cells{more}, rtol {case.solver.rtol:g}",
     ]
 
 

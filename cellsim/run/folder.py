@@ -194,6 +194,8 @@ def summarise(case: Case, solution: Solution) -> dict[str, Any]:
         "salt_drift": solution.salt_drift,
         "time_end": float(solution["time"][-1]),
         "time_steps": int(attributes["time_steps"]) if "time_steps" in attributes else None,
+        "unknowns": int(attributes["unknowns"]) if "unknowns" in attributes else None,
+        "spatial_doubt": attributes.get("spatial_doubt"),
         "wall_time": attributes["wall_time"],
         "clamped": bool(attributes["clamped"]),
         "versions": json.loads(attributes["versions"]),

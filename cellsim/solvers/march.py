@@ -5,23 +5,18 @@ A stepper hands over snapshots of the cell in time; :class:`Stepper` is the smal
 
 from __future__ import annotations
 
-import logging
 import math
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from cellsim.base import Array, ConvergenceError, InputError, interrupted
-from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import COINCIDENT, RATES, Protocol, Step, corners
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model.equations import VoltageLaw
-from cellsim.solvers.solution import Columns, SolverRun, derive
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,6 +94,9 @@ class Options:
         Time steps of one protocol step after which the run ends as not converged.
     unknowns : int, optional
         Unknowns of sundials and compiled, which otherwise choose and refine them; `cells` is their output grid.
+    refine : bool, optional
+        Whether fipy and material repeat a run on finer grids where `cells` leave more in space than ten times `rtol`.
+        Default: only where `cells` is the default; a number of cells that was chosen is kept.
     """
 
     cells: int = 160
@@ -108,6 +106,14 @@ class Options:
     fixed_step: float | None = None
     max_steps: int = 50_000
     unknowns: int | None = None
+    refine: bool | None = None
+
+    @property
+    def refines(self) -> bool:
+        """Whether fipy and material choose more cells by themselves."""
+        if self.fixed_step is not None:
+            return False
+        return self.cells == Options.cells if self.refine is None else self.refine
 
     def __post_init__(self) -> None:
         if not (self.cells >= 4 and int(self.cells) == self.cells):
@@ -557,6 +563,11 @@ def _apart(times: Array, low: float, high: float, near: float) -> Array:
 
 SMALLEST_CHANGE = 1e-5
 """Changes of concentration below this fraction of the average are not told from the rounding of the average."""
+EARLY = 1e-3
+"""The spatial resolution is judged from this fraction of a step's duration on, and at whatever ends the step: just
+after a drive has jumped, the salt layer at the walls is thinner than any grid."""
+MOMENT = 3e-3
+"""A limit or stop condition is met at a time known to this fraction of the step's length until then."""
 
 
 def expected_change(law: VoltageLaw, step: Step, spread: float, c0: float) -> float:
@@ -600,111 +611,3 @@ def expected(law: VoltageLaw, step: Step, spread: float, c0: float) -> tuple[flo
         i *= drive / (drive + per_current * i * per_change)
         moved = per_current * i  # none where only the cation moves
     return min(max(spread / c0 + abs(moved), SMALLEST_CHANGE), 1.0), i
-
-
-JUDGED = 40
-"""States whose spatial error is estimated, even in time: just after a drive jumps no grid resolves the layer."""
-
-
-def spatial_doubt(c: Array, transport: TransportSet) -> float:
-    """Estimated relative error of profiles on cells across which the properties change.
-
-    Fluxes take D and M at the mean of two neighbouring cells. Along a steady profile x i = integral (D/M) dc, so that
-    the sum of (D/M at the mean - its mean over the interval) |Delta c| over the cells is what the profile is wrong by.
-    A front or a dip in D that the cells do not resolve shows here, and nowhere else in the result.
-
-    Parameters
-    ----------
-    c : ndarray, shape (t, n)
-        Cell averages of some states [mol/m^3].
-    transport : TransportSet
-        Properties, clamped.
-
-    Returns
-    -------
-    float
-        Of the state where it is largest [1].
-    """
-
-    def per_slope(c: Array) -> Array:
-        return np.asarray(transport.D(c) / np.maximum(transport.migration(c), 1e-30))
-
-    nodes, weights = np.polynomial.legendre.leggauss(6)
-    middle, half = 0.5 * (c[:, 1:] + c[:, :-1]), 0.5 * np.diff(c, axis=1)
-    mean = sum(0.5 * w * per_slope(middle + x * half) for x, w in zip(nodes, weights, strict=True))
-    total = np.sum(np.abs(mean * half), axis=1)
-    miss = np.sum(np.abs((mean - per_slope(middle)) * half), axis=1)
-    # a state that hardly moved is uniform, and its rounding no profile
-    moved = np.ptp(c, axis=1) > SMALLEST_CHANGE * np.mean(c, axis=1)
-    return float(np.max(miss[moved] / total[moved], initial=0.0))
-
-
-def solved(
-    stepper: Stepper[CellState],
-    cell: Cell,
-    transport: TransportSet,
-    protocol: Protocol,
-    times: Array,
-    c0: float,
-    options: Options,
-    progress: Callable[[float], None] | None = None,
-) -> SolverRun:
-    """A protocol on the cell of a binary salt by any stepper; `c0` is the average concentration [mol/m^3]."""
-    run = march(stepper, protocol, salt_limits(transport, c0, options), times, options, progress)
-    return assemble(run, cell, transport, options.rtol)
-
-
-def assemble(run: Run[CellState], cell: Cell, transport: TransportSet, rtol: float) -> SolverRun:
-    """What a march found, every derived quantity with it.
-
-    Parameters
-    ----------
-    run : Run
-        Snapshots with at least one entry.
-    cell : Cell
-        Geometry and electrodes.
-    transport : TransportSet
-        Properties; evaluated clamped, since a run may end a hair outside the range.
-    rtol : float
-        The tolerance asked for; the message says so where space leaves more than ten times that [1].
-
-    Returns
-    -------
-    SolverRun
-    """
-    columns = _stack(run)
-    some = np.unique(np.searchsorted(columns.time, np.linspace(columns.time[0], columns.time[-1], JUDGED)))
-    doubt = spatial_doubt(columns.c[some], transport.with_extrapolation("clamp"))
-    if doubt > 10 * rtol:
-        logger.warning("the cells leave an estimated error of %.1e in space, %.1e was asked", doubt, 10 * rtol)
-        run.message += (
-            f"; in space an error of about {doubt:.1e} is left ({10 * rtol:.1e} asked): the properties change too "
-            'steeply for these cells; take more of them, or name = "sundials", which refines by itself'
-        )
-    arrays = derive(columns, cell, transport)
-    coordinates = {"time": columns.time, "x": arrays["position"][0].copy(), "face": columns.faces[0].copy()}
-    extremes = np.array([(s.c_min, s.c_max) for s in run.snapshots])
-    log = tuple(asdict(entry) for entry in run.log)
-    attributes = {"time_steps": run.time_steps, "spatial_doubt": doubt}
-    return SolverRun(arrays, coordinates, run.status, run.message, log, extremes, attributes)
-
-
-def _stack(run: Run[CellState]) -> Columns:
-    c = np.array([s.c for s in run.snapshots])
-    wall = np.array([s.wall for s in run.snapshots])
-    faces = np.array([s.faces for s in run.snapshots])
-    widths = np.diff(faces, axis=1)
-    near = widths[:, 1:] / (widths[:, :-1] + widths[:, 1:])
-    inner = near * c[:, :-1] + (1 - near) * c[:, 1:]
-    return Columns(
-        time=np.array([s.time for s in run.snapshots]),
-        step=np.array(run.step_index),
-        i=np.array([s.i for s in run.snapshots]),
-        c=c,
-        c_face=np.concatenate([wall[:, :1], inner, wall[:, 1:]], axis=1),
-        parts=np.array([s.parts for s in run.snapshots]),
-        faces=faces,
-        N_salt=np.array([s.fluxes[0] for s in run.snapshots]),
-        N_0=np.array([s.fluxes[1] for s in run.snapshots]),
-        charge=np.array(run.charge),
-    )

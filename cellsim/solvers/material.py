@@ -19,6 +19,7 @@ from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
 from cellsim.solvers.grid import (
+    MeanDiffusion,
     cell_resistances,
     face_slopes,
     face_values,
@@ -27,8 +28,12 @@ from cellsim.solvers.grid import (
     pair_means,
     wall_values,
 )
-from cellsim.solvers.march import CellState, Options, solved
+from cellsim.solvers.march import CellState, Options
+from cellsim.solvers.resolution import solve_refined
 from cellsim.solvers.solution import SolverRun
+
+MOST_CELLS = 640
+"""Of a refined run: every step factorises a full matrix of that size."""
 
 
 class MaterialStepper:
@@ -44,10 +49,19 @@ class MaterialStepper:
         Initial concentration [mol/m^3].
     options : Options
         Grid and tolerances.
+    mean : MeanDiffusion, optional
+        Takes D between two cells as its mean over the concentrations there, and not at their mean.
     """
 
-    def __init__(self, cell: Cell, transport: TransportSet, c0: float | InitialProfile, options: Options) -> None:
-        self.cell = cell
+    def __init__(
+        self,
+        cell: Cell,
+        transport: TransportSet,
+        c0: float | InitialProfile,
+        options: Options,
+        mean: MeanDiffusion | None = None,
+    ) -> None:
+        self.cell, self.mean = cell, mean
         self.transport = transport.with_extrapolation("clamp")
         self.moves = transport.solvent_motion == "volume"
         self.law = equations.VoltageLaw(cell, self.transport)
@@ -245,7 +259,7 @@ class MaterialStepper:
         """J = N_s/phi_0 at all faces, zero at both walls [mol/(m^2 s)]."""
         c_face = pair_means(c)
         J = np.zeros(c.size + 1)
-        D = self.factor * self.transport.D(c_face)
+        D = self.factor * (self.transport.D(c_face) if self.mean is None else self.mean.between(c))
         flux = equations.salt_flux(D, self.transport.migration(c_face), face_slopes(widths, c), i)
         J[1:-1] = flux / self.transport.phi_0(c_face)
         return J
@@ -279,6 +293,8 @@ class MaterialStepper:
 
     def _walls(self, c: Array, widths: Array, i: float) -> Array:
         D, M = self.transport.D, self.transport.migration
+        if self.mean is not None:
+            return self.mean.walls(widths, c, lambda wall: equations.wall_slope(self.factor, M(wall), i))
         return wall_values(widths, c, lambda wall: equations.wall_slope(self.factor * D(wall), M(wall), i))
 
     def _resistance(self, c: Array, widths: Array, wall: Array) -> float:
@@ -311,5 +327,8 @@ def solve(
     progress: Callable[[float], None] | None = None,
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
-    stepper = MaterialStepper(cell, transport, c0, options)
-    return solved(stepper, cell, transport, protocol, times, average_of(c0), options, progress)
+
+    def make(options: Options, mean: MeanDiffusion | None) -> MaterialStepper:
+        return MaterialStepper(cell, transport, c0, options, mean)
+
+    return solve_refined(make, MOST_CELLS, cell, transport, protocol, times, average_of(c0), options, progress)

@@ -21,8 +21,8 @@ from cellsim.electrolyte.mixture_set import Coefficients, MixtureSet
 from cellsim.model import equations, mixture
 from cellsim.solvers.fipy import Bdf2Stepper, CoupledSystem
 from cellsim.solvers.grid import graded_faces, wall_values
-from cellsim.solvers.march import SMALLEST_CHANGE, Limits, Options, Run, march
-from cellsim.solvers.refinement import DEGREES, EARLY, FINEST, LARGEST, LEAST_RTOL, RELAXING
+from cellsim.solvers.march import EARLY, SMALLEST_CHANGE, Limits, Options, Run, march
+from cellsim.solvers.refinement import DEGREES, FINEST, LARGEST, LEAST_RTOL, RELAXING
 from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import lobatto, output_operators, spectral_grid
 from cellsim.solvers.sundials import cvode, quiet

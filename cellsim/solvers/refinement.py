@@ -23,7 +23,9 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers import kernels
 from cellsim.solvers.banded import Banded
 from cellsim.solvers.march import (
+    EARLY,
     LOWER,
+    MOMENT,
     SMALLEST_CHANGE,
     CellState,
     Options,
@@ -35,6 +37,7 @@ from cellsim.solvers.march import (
     moments,
 )
 from cellsim.solvers.packing import Event, Physics
+from cellsim.solvers.resolution import Sampled, apart, moved
 from cellsim.solvers.spectral import Observed, Spectral
 from cellsim.solvers.trajectory import Trajectory
 
@@ -52,11 +55,6 @@ minutes. Salt that runs out within a moment looks alike, but there the next degr
 MOST_STEPS = 5000
 """Time steps of a spectral grid between two output times, ten times what a resolved profile takes over a whole run."""
 MOST_CELLS = 2000
-EARLY = 1e-3
-"""The spatial resolution is judged from this fraction of a step's duration on, and at whatever ends the step: just
-after a drive has jumped, the salt layer at the walls is thinner than any grid."""
-MOMENT = 3e-3
-"""A limit or stop condition is met at a time known to this fraction of the step's length until then."""
 TIGHTEST = 1e-9
 LEAST_RTOL = 1e-13
 """The tolerance relative to the unknowns where the absolute one is to hold alone."""
@@ -173,11 +171,11 @@ def _settle(
     """
     if run.status in ("interrupted", "not_converged") or all(e.ended_by == "duration" for e in run.log):
         return run
-    grid, rtol, moved = run.grid, options.rtol, np.inf
+    grid, rtol, off = run.grid, options.rtol, np.inf
     # near its end such a run steepens, so that the degree that served until then may not serve for the moment itself
     if isinstance(grid, Spectral) and options.unknowns is None:
         grid = Spectral(grid.physics, min(grid.n * 3 // 2, max(grid.n, LARGEST)), grid.fine)
-    while moved > MOMENT and rtol > TIGHTEST:
+    while off > MOMENT and rtol > TIGHTEST:
         rtol = max(0.1 * rtol, TIGHTEST)
         tighter = integration(grid, protocol, times, limits, replace(options, rtol=rtol), progress).go()
         if tighter.status == "interrupted":
@@ -185,27 +183,15 @@ def _settle(
         if tighter.status == "not_converged":
             break
         # successive tolerances, not an estimate: the time at which c passes a small level has no local error bound
-        moved = _moved(tighter, run)
+        off = moved(tighter.log, run.log)
         tighter.evaluations += run.evaluations
         if isinstance(grid, Banded):
             tighter.tail = run.tail  # two grids were compared
         run = tighter
-    if moved > MOMENT:
-        logger.warning("when a step ends is uncertain by %.0f %%", 100 * moved)
-        run.message += f"; when a step ends is uncertain by {100 * moved:.0f} %"
+    if off > MOMENT:
+        logger.warning("when a step ends is uncertain by %.0f %%", 100 * off)
+        run.message += f"; when a step ends is uncertain by {100 * off:.0f} %"
     return run
-
-
-def _moved(a: Trajectory, b: Trajectory) -> float:
-    """By how much steps that something ended differ in length between two runs, relative; infinite if the ends do."""
-    if [(e.index, e.ended_by) for e in a.log] != [(e.index, e.ended_by) for e in b.log]:
-        return np.inf
-    worst = 0.0
-    for x, y in zip(a.log, b.log, strict=True):
-        lengths = x.t_end - x.t_start, y.t_end - y.t_start
-        if x.ended_by != "duration" and lengths[0] != lengths[1]:
-            worst = max(worst, abs(lengths[0] - lengths[1]) / max(lengths))
-    return worst
 
 
 def _finite_volumes(
@@ -225,9 +211,7 @@ def _finite_volumes(
     while True:
         run = integration(Banded(physics, cells, options.stretch), protocol, times, limits, options, progress).go()
         if before is not None:
-            # a moment off by MOMENT counts as much as what may be left
-            ends = 10 * options.rtol * min(_moved(run, before) / MOMENT, 1 / MOMENT)
-            run.tail = max(_difference(run, before, protocol), ends)
+            run.tail = apart(_sampled(run), _sampled(before), protocol, 10 * options.rtol)
         else:
             run.tail = np.inf
         enough = run.tail <= 10 * options.rtol or (before is not None and 2 * cells > MOST_CELLS)
@@ -236,22 +220,9 @@ def _finite_volumes(
         before, cells = run, 2 * cells
 
 
-def _difference(a: Trajectory, b: Trajectory, protocol: Protocol) -> float:
-    """Largest difference of two runs in current and wall values, relative to the largest, where times agree."""
-    time_a, time_b = np.concatenate(a.time), np.concatenate(b.time)
-    _, in_a, in_b = np.intersect1d(time_a, time_b, return_indices=True)
-    late = np.ones(in_a.size, dtype=bool)
-    for entry in a.log:
-        early = EARLY * protocol.steps[entry.index].duration
-        late &= ~((time_a[in_a] >= entry.t_start) & (time_a[in_a] < entry.t_start + early))
-    worst = 0.0
-    for name in ("i", "wall"):
-        x, y = (
-            np.concatenate([getattr(s, name) for s in run.observed])[rows][late] for run, rows in ((a, in_a), (b, in_b))
-        )
-        if x.size and np.max(np.abs(x)) > 0:
-            worst = max(worst, float(np.max(np.abs(x - y)) / np.max(np.abs(x))))
-    return worst
+def _sampled(run: Trajectory) -> Sampled:
+    i, wall = (np.concatenate([getattr(s, name) for s in run.observed]) for name in ("i", "wall"))
+    return Sampled(np.concatenate(run.time), (i, wall), run.log)
 
 
 class Integration:

@@ -18,9 +18,8 @@ from cellsim.run.case import load_case
 from cellsim.run.simulation import output_times, simulate
 from cellsim.solvers.banded import Banded
 from cellsim.solvers.compiled import CompiledRun
-from cellsim.solvers.march import Options, fatal_limits
+from cellsim.solvers.march import EARLY, Options, fatal_limits
 from cellsim.solvers.packing import Physics
-from cellsim.solvers.refinement import EARLY
 from cellsim.solvers.solution import Solution
 from cellsim.solvers.sundials import CvodeRun
 

@@ -151,6 +151,21 @@ def test_every_key_arrives_in_si(folder: Path) -> None:
     assert (case.solver.name, case.solver.cells, case.solver.rtol, case.solver.c_min) == ("fipy", 60, 1e-3, 1)
 
 
+@pytest.mark.parametrize(
+    ("keys", "refines"),
+    [
+        ("", True),
+        ("cells = 60", False),
+        ("cells = 160", False),
+        ("cells = 60\nrefine = true", True),
+        ("refine = false", False),
+    ],
+)
+def test_cells_that_a_case_states_are_kept(folder: Path, keys: str, refines: bool) -> None:
+    case = read(folder, f"{MINIMAL}\n[solver]\n{keys}\n")
+    assert case.solver.options.refines is refines
+
+
 def test_a_total_current_is_divided_by_the_area(folder: Path) -> None:
     step = read(folder, FULL).protocol.steps[0]
     assert (step.drive, step.at(0)) == ("current", 2.5)

@@ -10,7 +10,7 @@ from cellsim import Cell, Electrode, Options, Protocol, Resistance, StopConditio
 from cellsim.base import ConvergenceError, F, InputError
 from cellsim.cell.protocol import Step, hold_current, hold_voltage, ramp, rest, with_jumps
 from cellsim.solvers.fipy import FipyStepper
-from cellsim.solvers.march import spatial_doubt
+from cellsim.solvers.resolution import Estimate
 
 QUICK = Options(cells=24, rtol=3e-4)
 CELL = Cell(1e-4, 298.15, positive=Electrode(Resistance(0.001)), negative=Electrode(Resistance(0.002)))
@@ -176,18 +176,49 @@ def test_a_state_that_cannot_be_given_ends_the_run_and_keeps_the_rest(monkeypatc
     assert s["time"].tolist() == [0.0, 10.0, 20.0] and [entry["ended_by"] for entry in s.log] == ["not_converged"]
 
 
+def states(c_face, c, i=0.0):
+    """What the estimate of the spatial error takes, of one steady state on even cells over 1 m."""
+    faces = np.linspace(0.0, 1.0, c.size + 1)[None]
+    return c[None], c_face[[0, -1]][None], np.array([i]), np.zeros_like(faces), faces
+
+
+def left(transport, *state):
+    _, miss, total = Estimate(transport, 1.0).of(*state)
+    return float(miss[0] / total[0])
+
+
 def test_cells_too_coarse_for_the_properties_are_said(caplog):
-    """D/M = c^2 on a line of c: of every interval Delta c the mean at its middle misses Delta c^2/12, exactly."""
+    """D/M = c^2 on the steady profile c^3 = a + b x: of every interval Delta c the middle misses Delta c^2/12."""
     square = replace(SET.with_motion("none"), D_source=lambda c, m, r: 1e-16 * c**2)
-    c = np.linspace(500.0, 1500.0, 11)[None]
-    exact = 10 * (100.0**3 / 12) / ((1500.0**3 - 500.0**3) / 3)
-    assert spatial_doubt(c, square) == pytest.approx(exact, rel=1e-6)
-    assert spatial_doubt(np.linspace(500.0, 1500.0, 101)[None], square) == pytest.approx(exact / 100, rel=1e-6)
-    assert spatial_doubt(c, SET) == pytest.approx(0.0, abs=3e-4) and spatial_doubt(np.full((1, 9), 3.0), square) == 0
+    M = float(square.migration(1.0))
+    found = []
+    for cells in (20, 40, 80):
+        x = np.linspace(0.0, 1.0, 2 * cells + 1)
+        c = np.cbrt(1e9 - x * 0.9e9)
+        # through M the current that has this profile: D dc/dx = -M i
+        state = states(c, c[1::2], i=1e-16 * 0.3e9 / M)
+        exact = np.sum(np.abs(np.diff(c[1::2])) ** 3) / 12 / (0.3e9)
+        found.append(left(square, *state))
+        assert found[-1] == pytest.approx(2 * exact, rel=2e-2)  # counted twice, FRONT; the walls add nothing
+    assert np.log2(found[0] / found[1]) == pytest.approx(2.0, abs=0.2)
+    assert left(square, *states(*(np.full(n, 3.0) for n in (41, 20)))) == 0
     front = replace(SET, D_source=lambda c, m, r: 1e-12 + 1e-10 / (1 + np.exp((c - 1050.0) / 15)))
     s = run(hold_current(25.0, 60.0), transport=front, solver="material", options=Options(24, 3e-4))
-    assert s.succeeded and s.attributes["spatial_doubt"] > 3e-3
-    assert "in space an error of about" in s.message and "in space" in caplog.text
+    assert s.succeeded and s.attributes["spatial_doubt"] > 3e-3 and s.attributes["unknowns"] == 24
+    assert "in space an error of about" in s.message and "24 cells are too few" in s.message
+    assert "in space" in caplog.text
+
+
+def test_the_estimate_of_a_bent_profile():
+    """Constant D, c = sin on even cells: the slope between centres misses (pi h)^2/24 of the slope."""
+    plain = SET.with_motion("none")
+    for cells in (40, 80):
+        x = np.linspace(0.0, 1.0, 2 * cells + 1)
+        c = 1000 + 100 * np.cos(np.pi * x)
+        time_like = states(c, c[1::2])
+        # the flux at the first faces, that of a profile that still moves
+        time_like[3][0] = float(plain.D(1.0)) * 100 * np.pi * np.sin(np.pi * x[::2])
+        assert left(plain, *time_like) == pytest.approx((np.pi / cells) ** 2 / 24, rel=0.02)  # measured 2e-3
 
 
 def test_a_step_too_short_for_its_clock_is_refused():
