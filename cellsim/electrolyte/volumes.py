@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import chi2 as chi2_distribution
 
 from cellsim.base import Array, InputError
 
@@ -49,6 +48,8 @@ class PartialVolumes:
     @property
     def curved(self) -> bool:
         """Whether the solutions miss the straight line by more than their errors: the volumes vary with composition."""
+        from scipy.stats import chi2 as chi2_distribution  # which a set that is only read does without
+
         freedom = self.points - 2
         return bool(freedom > 0 and self.chi2 > float(chi2_distribution.isf(0.01, freedom)))
 

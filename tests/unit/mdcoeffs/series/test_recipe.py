@@ -117,7 +117,7 @@ def test_replicas_of_several_files_are_one_state_if_the_files_agree(place):
     (place / "two.toml").write_text(SPECIES.replace("run.npz", "warm.npz").replace("count = 50", "count = 60"))
     with pytest.raises(InputError, match="differ in more than their replicas"):
         read(place, text)
-    with pytest.raises(InputError, match="hold the same run; give every run once"):
+    with pytest.raises(InputError, match="contain the same run; give every run once"):
         read(place, text.replace("two.toml", "SPECIES.toml"))
 
 
