@@ -225,11 +225,14 @@ class Arriving:
         Filled with the names of the files used.
     refused : dict
         Filled with the names of those that could not be read, and why.
+    space : Space or None
+        Filled with what is fitted, which is known before the first file comes.
     """
 
     folder: Path
     taken: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    space: Space | None = None
 
 
 def read_recipe(path: str | Path, *, arriving: Arriving | None = None) -> Recipe:
@@ -262,16 +265,18 @@ def read_recipe(path: str | Path, *, arriving: Arriving | None = None) -> Recipe
     transport = model.base.bind(cases[0].cell.temperature).with_motion(cases[0].transport.solvent_motion)
     nuisances = [Nuisance.read(t, name, cases[0]) for name, t in named(top, "nuisance")]
     names = [_name(t, k, case) for k, (t, case) in enumerate(zip(tables, cases, strict=True))]
+    for nuisance in nuisances:
+        nuisance.check(names)
+    space = Space((*model.parameters, *(n.parameter for n in nuisances)), joint)
+    if arriving is not None:
+        arriving.space = space
     experiments = [
         _experiment(t, case, name, nuisances, arriving) for t, case, name in zip(tables, cases, names, strict=True)
     ]
-    for nuisance in nuisances:
-        nuisance.check(names)
     point_tables = top.tables("points")
     if point_tables:
         points = tuple(_points(t, transport, cases[0].setup) for t in point_tables)
         experiments.append(Experiment("points", cases[0].cell, None, cases[0].c0, points))
-    space = Space((*model.parameters, *(n.parameter for n in nuisances)), joint)
     title = top.string("title", top.file.stem)
     return Recipe(title, top.file, Problem(space, model, tuple(experiments)), tuple(cases), top.text)
 

@@ -196,7 +196,7 @@ def test_results_that_were_spoilt_are_one_sentence(beam_time, tmp_path):
 def test_a_series_that_says_nothing_is_left_out_and_said(beam_time):
     speeds = read_speeds(beam_time / "out" / "xpcs.nc")
     m = replace(speeds, likelihoods=(None, *speeds.likelihoods[1:])).measurement()
-    assert m.size == 3 and "1 of 4 series do not limit the speed" in m.notes[0]
+    assert m.size == 3 and "left out: 1 of 4" in m.notes[0]
 
 
 def test_json_names_what_was_found(beam_time):
