@@ -379,9 +379,9 @@ def read_targets(path: Path, given: tuple[str, ...]) -> tuple[tuple[str, str], .
     return tuple(wanted.items())
 
 
-def _targets(space: Space | None, wanted: tuple[tuple[str, str], ...]) -> tuple[Target, ...]:
+def _targets(space: Space, wanted: tuple[tuple[str, str], ...]) -> tuple[Target, ...]:
     made = []
-    for name, text in wanted if space is not None else ():
+    for name, text in wanted:
         p = space.parameters[space.index(name)]
         unit = "" if p.logarithmic else p.unit
         error = to_si(text, unit, field=f"target of {name}")
@@ -432,7 +432,7 @@ def update(
         recipe = read_recipe(path, arriving=arriving)
     except NothingMeasured as error:
         # a wrong target must not end the watch at the first file, hours later
-        targets = _targets(arriving.space, wanted)
+        targets = () if arriving.space is None else _targets(arriving.space, wanted)
         told = (tuple(arriving.taken), dict(arriving.refused))
         return State(path.stem, before, *told, waiting=str(error), targets=targets, history=history), u
     targets = _targets(recipe.problem.space, wanted)

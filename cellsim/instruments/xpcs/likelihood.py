@@ -244,9 +244,8 @@ class Speeds:
             )
         notes = list(self.notes)
         if not known.all():
-            notes.append(
-                f"series that do not limit the speed and are left out: {np.count_nonzero(~known)} of {known.size}"
-            )
+            silent = np.count_nonzero(~known)
+            notes.append(f"series that do not limit the speed and are left out: {silent} of {known.size}")
         look = CorrelationLook(
             self.time[known] + time_offset,
             self.position[known] + origin,
