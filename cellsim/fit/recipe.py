@@ -33,6 +33,7 @@ from cellsim.fit.set_model import (
 )
 from cellsim.instruments.data import POINT_KINDS, Setup, read_measurements, read_points
 from cellsim.instruments.measurement import QUANTITIES, Measurement, Spans
+from cellsim.instruments.xpcs.likelihood import CorrelationLook
 from cellsim.run.case import Case, load_case
 from cellsim.run.folder import predict
 from cellsim.run.simulation import FASTEST, check_initial_state, choose_solver
@@ -500,6 +501,9 @@ def _observation(
     entry.only(
         "file", "files", "error", "noise", "correlation", "from", "to", "every", "free_in_each_profile", "time_offset"
     )
+    if "error" in entry and isinstance(measurement.look, CorrelationLook):
+        # one error for all would divide the roots of chi^2 by something else than what they were made with
+        raise entry.error("error", "has no place beside correlation functions, whose likelihood carries their errors")
     profiled = tuple(entry.strings("free_in_each_profile")) if "free_in_each_profile" in entry else ()
     for role in profiled:
         if role not in ("gain", "background"):

@@ -154,6 +154,14 @@ def test_compare_and_fit_take_correlation_functions(beam_time, tmp_path):
     assert min(ends) < 16 and max(ends) > 50  # 15 % of D are told
 
 
+def test_an_error_beside_correlation_functions_is_refused(beam_time):
+    """It would only divide chi^2 by something else: 2114 became 190."""
+    text = f'[[experiment]]\ncase = "{RS.as_posix()}"\ndata = [{{ file = "out/xpcs.nc", error = "5 %" }}]\n'
+    (beam_time / "error.toml").write_text(text + '[fit.D]\nform = "scaled"\n')
+    with pytest.raises(InputError, match="no place beside correlation functions"):
+        read_recipe(beam_time / "error.toml")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
