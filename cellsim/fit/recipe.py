@@ -462,10 +462,13 @@ def _measured(entry: Table, case: Case, arriving: Arriving | None) -> list[tuple
     folder = entry.file.parent if arriving is None else arriving.folder
     if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         raise entry.error("files", 'must be a pattern inside the folder, such as "*.csv" or "scans/*.toml"')
-    paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+    try:
+        paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+    except ValueError as error:  # "**" inside a name, before Python 3.13
+        raise entry.error("files", f"is no pattern ({error})") from None
     if arriving is None:
         if not paths:
-            raise entry.error("files", f"matches no file in {folder}")
+            raise entry.error("files", f"matches no file in {folder.resolve()}")
         return [(m, entry) for path in paths for m in read_measurements(path, case.setup)]
     found: list[tuple[Measurement, Table]] = []
     for path in paths:

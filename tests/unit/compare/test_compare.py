@@ -335,7 +335,7 @@ def test_bad_data_sheets(case: Case, tmp_path: Path, sheet: str, match: str) -> 
 
 def test_intensities_need_a_sheet(case: Case, tmp_path: Path) -> None:
     (tmp_path / "i.csv").write_text("time (min),position (mm),intensity\n0,1,0.3\n")
-    for name in ("i.csv", "i.npz"):
+    for name in ("i.csv", "i.npz", "g2.h5"):
         with pytest.raises(InputError, match="need a data sheet"):
             read_measurements(tmp_path / name, case.setup)
 
