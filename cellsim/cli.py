@@ -93,7 +93,7 @@ def plan(case: Path, settings: tuple[str, ...]) -> None:
     from cellsim.model.plan import plan as make_plan
     from cellsim.run.mixture import MixtureCase, read_case
 
-    read = read_case(case, changes=_changes(settings))
+    read = read_case(case, changes=_changes(settings), whole=False)
     if isinstance(read, MixtureCase):
         say(plan_mixture(read.cell, read.transport, read.protocol, read.r0))
         return
@@ -475,14 +475,19 @@ def watch(
         raise InputError(f"--every {every} must be positive")
     time = math.inf if lasting is None else to_si(lasting, "s", field="--for")
     click.echo(f"watching {folder}; the page is {directory / REPORT}; Ctrl-C ends", err=True)
-    follow(
-        *(recipe, folder, directory),
-        targets=targets,
-        every=period,
-        lasting=time,
-        until_met=until_met,
-        told=lambda state: say(state.lines()),
-    )
+    try:
+        follow(
+            *(recipe, folder, directory),
+            targets=targets,
+            every=period,
+            lasting=time,
+            until_met=until_met,
+            told=lambda state: say(state.lines()),
+        )
+    except (KeyboardInterrupt, SystemError) as error:
+        if not interrupted(error):
+            raise
+        click.echo(f"ended; {directory} holds the last update", err=True)
 
 
 @main.command()

@@ -207,22 +207,26 @@ def _draw_velocities(pages: _Pages, path: Path) -> None:
     quantity, frame, unsigned = sorted(kinds)[0]
     symbol = {"v_0": "v_0", "v_minus": "v_-", "v_plus": "v_+"}[quantity]
     name = f"$|{symbol}|$, {frame} frame" if unsigned else f"${symbol}$, {frame} frame"
+    averaged = any(comparison.ratios for comparison in pages.comparisons)
     layout = pages.layout(
         2.1,
         "Top: points measured, lines predicted. Bottom: anion velocity measured/predicted, filled: interface frame, "
-        f"local ε; open: the published way; band: mean ± {SPREAD} sd of the filled that count; cross: left out.",
+        f"local ε; open: the published way; band: mean ± {SPREAD} sd of the filled that count; cross: left out."
+        if averaged
+        else "Points: measured. Lines: predicted. No velocity lies in the window of the ratios (--window).",
     )
     columns = len(pages.comparisons)
-    with figstyle.drawing(path, 2, columns, **layout) as (_, axes):
+    with figstyle.drawing(path, 2 if averaged else 1, columns, **layout) as (_, axes):
         above, below = axes[:columns], axes[columns:]
-        for top, bottom, comparison, view in zip(above, below, pages.comparisons, pages.views, strict=True):
+        for top, comparison, view in zip(above, pages.comparisons, pages.views, strict=True):
             for item in comparison.of_kind("velocity"):
                 _speeds(top, item, view)
-            _ratios(bottom, comparison, view)
             top.set_xlabel(view.time_label)
-            bottom.set_xlabel(view.position_label)
             pages.name(top, comparison)
-        for row in (above, below):  # the same scale in every column
+        for bottom, comparison, view in zip(below, pages.comparisons, pages.views, strict=False):
+            _ratios(bottom, comparison, view)
+            bottom.set_xlabel(view.position_label)
+        for row in (above, below) if averaged else (above,):  # the same scale in every column
             limits = np.array([panel.get_ylim() for panel in row])
             low, high = float(limits[:, 0].min()), float(limits[:, 1].max())
             if row is above:  # room for the legend
@@ -230,7 +234,8 @@ def _draw_velocities(pages: _Pages, path: Path) -> None:
             for panel in row:
                 panel.set_ylim(low, high)
         above[0].set_ylabel(figstyle.label(name, SPEED))
-        below[0].set_ylabel("measured / predicted")
+        if averaged:
+            below[0].set_ylabel("measured / predicted")
         above[0].legend(title=f"position ({pages.views[0].length_unit})", loc="upper right", ncols=3)
 
 
@@ -245,7 +250,8 @@ def _speeds(panel: Axes, item: Compared, view: View) -> None:
         error = None if item.error is None else item.error[thin] * ANGSTROM
         figstyle.points(panel, t[thin], item.measured[thin] * ANGSTROM, error, color=colour, marker=marker)
         label = f"{float(view.along(place)):+.2f}"
-        panel.plot(t[here], item.predicted[here] * ANGSTROM, color=colour, linestyle=dash, label=label)
+        alone: dict[str, Any] = {"marker": "_", "markersize": 10} if here.size == 1 else {}  # a line of one point
+        panel.plot(t[here], item.predicted[here] * ANGSTROM, color=colour, linestyle=dash, label=label, **alone)
 
 
 def _ratios(panel: Axes, comparison: Comparison, view: View) -> None:

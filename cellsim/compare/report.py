@@ -219,7 +219,8 @@ def _row(item: Compared) -> tuple[str, ...]:
         f"{scale * item.rms:.4g}",
         unit,
         "" if chi2 is None else f"{chi2:.3g}",
-        f"{ratio.mean():.3f} ± {ratio.std():.3f}" if ratio.size else "",
+        # one point has no spread
+        f"{ratio.mean():.3f}" + (f" ± {ratio.std():.3f}" if ratio.size > 1 else "") if ratio.size else "",
     )
 
 
@@ -229,7 +230,8 @@ def _lines(comparison: Comparison) -> list[str]:
     for item in comparison.items:
         label, kind, count, _, rms, unit, chi2, ratio = _row(item)
         chi2 = f", chi^2 per point {chi2}" if chi2 else ""
-        lines.append(f"  {kind:9s} {label}: {count} points, rms {rms} {unit}{chi2}, ratio {ratio}")
+        points = "1 point" if item.count == 1 else f"{count} points"
+        lines.append(f"  {kind:9s} {label}: {points}, rms {rms} {unit}{chi2}, ratio {ratio}")
         lines += [f"            {note}" for note in item.notes]
     return lines + [f"  {merit.text}" for merit in comparison.merits]
 

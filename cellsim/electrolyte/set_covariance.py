@@ -19,6 +19,7 @@ from cellsim.files.folder import write_netcdf
 from cellsim.files.reading import read_netcdf
 from cellsim.files.schema import Table
 
+_LEADING = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
 _PARAMETER = re.compile(r"(\w+(?:\.\w+)*)(?:\[(\d+)\])?")
 
 
@@ -73,7 +74,7 @@ def read_covariance(top: Table, *, beside: bool = False) -> ParameterCovariance 
     table.only("parameters", "matrix", "source", "draws")
     parameters = table.strings("parameters")
     for k, parameter in enumerate(parameters):
-        if not _names_a_number(top.data, parameter):
+        if _number(top.data, parameter) is None:
             raise InputError(f'{table.where("parameters")}[{k}] = "{parameter}" names no number of this file')
     if not parameters or len(set(parameters)) != len(parameters):
         raise InputError(f"{table.where('parameters')} must name at least one number, each once")
@@ -98,7 +99,8 @@ def read_covariance(top: Table, *, beside: bool = False) -> ParameterCovariance 
         return stated
     if not path.is_file():
         raise table.error("draws", "names no file that exists; put it beside the set, or take the line out of it")
-    return replace(stated, draws=read_draws(path, stated))
+    values = np.array([_number(top.data, parameter) for parameter in parameters], dtype=float)
+    return replace(stated, draws=read_draws(path, stated, values))
 
 
 def write_draws(path: str | Path, parameters: Sequence[str], draws: Array, *, source: str = "") -> Path:
@@ -127,7 +129,7 @@ def write_draws(path: str | Path, parameters: Sequence[str], draws: Array, *, so
     )
 
 
-def read_draws(path: Path, of: ParameterCovariance) -> Array:
+def read_draws(path: Path, of: ParameterCovariance, values: Array) -> Array:
     """The draws of a set's numbers, in the order of its covariance.
 
     Parameters
@@ -136,6 +138,8 @@ def read_draws(path: Path, of: ParameterCovariance) -> Array:
         The file.
     of : ParameterCovariance
         What they are draws of.
+    values : ndarray, shape (n,)
+        These numbers as they stand in the set, in the unit there.
 
     Returns
     -------
@@ -144,22 +148,22 @@ def read_draws(path: Path, of: ParameterCovariance) -> Array:
     Raises
     ------
     InputError
-        No such file, other parameters, too few draws, values that are not numbers, or a spread that is not the
-        covariance's.
+        No such file, other parameters, too few draws, values that are not numbers, a spread that is not the
+        covariance's, or draws that do not lie around the set's numbers.
     """
     with read_netcdf(path, what="draws of a transport set") as data:
         if "draws" not in data or data["draws"].dims != ("draw", "parameter") or "parameter" not in data.coords:
             raise InputError(f"{path}: holds no draws of a set's numbers (draw, parameter)")
         names = [str(name) for name in data["parameter"].values]
-        values = np.asarray(data["draws"].values)
+        draws = np.asarray(data["draws"].values)
     if sorted(names) != sorted(of.parameters):
         raise InputError(f"{path}: holds draws of {shortened(', '.join(names), 200)}, not of the covariance's numbers")
-    if values.dtype.kind != "f" or not np.all(np.isfinite(values)):
+    if draws.dtype.kind != "f" or not np.all(np.isfinite(draws)):
         raise InputError(f"{path}: holds draws that are not numbers")
-    if len(values) < LEAST_DRAWS:
-        raise InputError(f"{path}: holds {len(values)} draws; {LEAST_DRAWS} are needed")
-    values = values[:, [names.index(name) for name in of.parameters]]
-    spread, stated = values.std(axis=0), np.sqrt(np.diag(of.matrix))
+    if len(draws) < LEAST_DRAWS:
+        raise InputError(f"{path}: holds {len(draws)} draws; {LEAST_DRAWS} are needed")
+    draws = draws[:, [names.index(name) for name in of.parameters]]
+    spread, stated = draws.std(axis=0), np.sqrt(np.diag(of.matrix))
     wrong = np.flatnonzero(np.abs(spread - stated) > WIDTH * np.maximum(spread, stated))
     if wrong.size:
         k = int(wrong[0])
@@ -167,16 +171,28 @@ def read_draws(path: Path, of: ParameterCovariance) -> Array:
             f"{path}: the draws of {of.parameters[k]} scatter by {spread[k]:.4g}, but [covariance] says "
             f"{stated[k]:.4g}; they belong to another set"
         )
-    return values
+    middle = np.median(draws, axis=0)
+    far = np.flatnonzero(np.abs(middle - values) > AWAY * np.maximum(spread, stated) + 1e-6 * np.abs(values))
+    if far.size:
+        k = int(far[0])
+        raise InputError(
+            f"{path}: the draws of {of.parameters[k]} lie around {middle[k]:.4g}, but the set says {values[k]:.4g}, "
+            f"more than {AWAY:g} standard errors away; they belong to another set"
+        )
+    return draws
 
 
 LEAST_DRAWS = 100
 """Fewer give no 95 % interval."""
 WIDTH = 0.3
 """How far the spread of draws may be from the stated one, relative: a hundred of a long tail scatter by so much."""
+AWAY = 3.0
+"""How far the median of draws may be from the set's number, in standard errors: a best fit at a bound, or the mean of a
+long tail, is off by one."""
 
 
-def _names_a_number(data: Mapping[str, Any], parameter: str) -> bool:
+def _number(data: Mapping[str, Any], parameter: str) -> float | None:
+    """The number of a set's file that a parameter names, in the unit there; None where it names none."""
     match = _PARAMETER.fullmatch(parameter)
     value: Any = data
     for key in match.group(1).split(".") if match else ():
@@ -184,5 +200,6 @@ def _names_a_number(data: Mapping[str, Any], parameter: str) -> bool:
     if match and match.group(2) is not None:
         value = value[int(match.group(2))] if isinstance(value, list) and int(match.group(2)) < len(value) else None
     if isinstance(value, str):  # "1e-11 m^2/s"
-        return bool(re.match(r"\s*[-+]?\.?\d", value))
-    return isinstance(value, int | float) and not isinstance(value, bool)
+        leading = _LEADING.match(value)
+        return float(leading.group(1)) if leading else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -71,7 +71,7 @@ def partial_volumes(r: ArrayLike, volume: ArrayLike, error: ArrayLike | None = N
     -------
     PartialVolumes
         Errors are widened by the misfit where the line misses the points by more than chance (chi^2 per degree of
-        freedom above 1).
+        freedom above 1); they are NaN where two solutions without errors leave no scatter to judge by.
 
     Raises
     ------

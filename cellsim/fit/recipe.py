@@ -33,6 +33,7 @@ from cellsim.fit.set_model import (
 )
 from cellsim.instruments.data import POINT_KINDS, Setup, read_measurements, read_points
 from cellsim.instruments.measurement import QUANTITIES, Measurement, Spans
+from cellsim.instruments.xpcs.likelihood import CorrelationLook
 from cellsim.run.case import Case, load_case
 from cellsim.run.folder import predict
 from cellsim.run.simulation import FASTEST, check_initial_state, choose_solver
@@ -225,11 +226,14 @@ class Arriving:
         Filled with the names of the files used.
     refused : dict
         Filled with the names of those that could not be read, and why.
+    space : Space or None
+        Filled with what is fitted, which is known before the first file comes.
     """
 
     folder: Path
     taken: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    space: Space | None = None
 
 
 def read_recipe(path: str | Path, *, arriving: Arriving | None = None) -> Recipe:
@@ -262,16 +266,18 @@ def read_recipe(path: str | Path, *, arriving: Arriving | None = None) -> Recipe
     transport = model.base.bind(cases[0].cell.temperature).with_motion(cases[0].transport.solvent_motion)
     nuisances = [Nuisance.read(t, name, cases[0]) for name, t in named(top, "nuisance")]
     names = [_name(t, k, case) for k, (t, case) in enumerate(zip(tables, cases, strict=True))]
+    for nuisance in nuisances:
+        nuisance.check(names)
+    space = Space((*model.parameters, *(n.parameter for n in nuisances)), joint)
+    if arriving is not None:
+        arriving.space = space
     experiments = [
         _experiment(t, case, name, nuisances, arriving) for t, case, name in zip(tables, cases, names, strict=True)
     ]
-    for nuisance in nuisances:
-        nuisance.check(names)
     point_tables = top.tables("points")
     if point_tables:
         points = tuple(_points(t, transport, cases[0].setup) for t in point_tables)
         experiments.append(Experiment("points", cases[0].cell, None, cases[0].c0, points))
-    space = Space((*model.parameters, *(n.parameter for n in nuisances)), joint)
     title = top.string("title", top.file.stem)
     return Recipe(title, top.file, Problem(space, model, tuple(experiments)), tuple(cases), top.text)
 
@@ -456,10 +462,13 @@ def _measured(entry: Table, case: Case, arriving: Arriving | None) -> list[tuple
     folder = entry.file.parent if arriving is None else arriving.folder
     if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         raise entry.error("files", 'must be a pattern inside the folder, such as "*.csv" or "scans/*.toml"')
-    paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+    try:
+        paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+    except ValueError as error:  # "**" inside a name, before Python 3.13
+        raise entry.error("files", f"is no pattern ({error})") from None
     if arriving is None:
         if not paths:
-            raise entry.error("files", f"matches no file in {folder}")
+            raise entry.error("files", f"matches no file in {folder.resolve()}")
         return [(m, entry) for path in paths for m in read_measurements(path, case.setup)]
     found: list[tuple[Measurement, Table]] = []
     for path in paths:
@@ -495,6 +504,9 @@ def _observation(
     entry.only(
         "file", "files", "error", "noise", "correlation", "from", "to", "every", "free_in_each_profile", "time_offset"
     )
+    if "error" in entry and isinstance(measurement.look, CorrelationLook):
+        # one error for all would divide the roots of chi^2 by something else than what they were made with
+        raise entry.error("error", "has no place beside correlation functions, whose likelihood carries their errors")
     profiled = tuple(entry.strings("free_in_each_profile")) if "free_in_each_profile" in entry else ()
     for role in profiled:
         if role not in ("gain", "background"):

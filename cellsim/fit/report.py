@@ -130,7 +130,7 @@ class FitResult:
         fit = self.estimate
         lines = [
             f"{self.recipe.title}: {fit.problem.size} points, {fit.space.size} parameters, chi2 {fit.chi2_data:.1f} "
-            f"for {fit.degrees_of_freedom} degrees of freedom, {len(fit.starts)} starts"
+            f"for {fit.degrees_of_freedom} degrees of freedom, {len(fit.starts)} start{'s' * (len(fit.starts) != 1)}"
         ]
         for sentence in fit.early:
             lines.append(f"{sentence}; chi2 counts them as misfits, and no value or interval follows from this fit")

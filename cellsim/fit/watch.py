@@ -23,7 +23,7 @@ from cellsim.files.folder import result_folder, write_json, write_text
 from cellsim.files.schema import read_toml
 from cellsim.fit.estimate import Estimate, estimate, inverse
 from cellsim.fit.experiment import NothingMeasured, Observation
-from cellsim.fit.parameters import Parameter
+from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import Arriving, Recipe, read_recipe
 from cellsim.instruments.looks import ProfileLook, SeriesLook, VelocityLook
@@ -135,7 +135,7 @@ class State:
 
     def lines(self) -> list[str]:
         """What the terminal shows of an update."""
-        lines = [f"{self.title}: {len(self.files)} files, data until {self.clock / 60:.4g} min"]
+        lines = [f"{self.title}: {_counted(self.files)}, data until {self.clock / 60:.4g} min"]
         lines += [f"  not used: {name}: {why}" for name, why in self.refused.items()]
         if self.waiting:
             return [*lines, f"  waiting: {self.waiting}"]
@@ -234,7 +234,7 @@ class State:
         ]
         names = [p for p in self.parameters if p.name in self.values]
         gains = [[g.what, str(g.points), *(f"± {_error(p, g.error[p.name])}" for p in names)] for g in self.gains]
-        parts = [page.paragraph(f"{len(self.files)} files, data until {self.clock / 60:.4g} min of the run.")]
+        parts = [page.paragraph(f"{_counted(self.files)}, data until {self.clock / 60:.4g} min of the run.")]
         if self.waiting:
             parts.append(page.warning(f"Waiting: {self.waiting}"))
         else:
@@ -248,6 +248,10 @@ class State:
         refused = [f"{name}: {why}" for name, why in self.refused.items()]
         text = page.report(self.title, *parts, warnings=refused, drawn=drawn)
         return text.replace("<title>", '<meta http-equiv="refresh" content="5"><title>', 1)
+
+
+def _counted(files: tuple[str, ...]) -> str:
+    return "1 file" if len(files) == 1 else f"{len(files)} files"
 
 
 def _error(p: Parameter, error: float) -> str:
@@ -375,10 +379,10 @@ def read_targets(path: Path, given: tuple[str, ...]) -> tuple[tuple[str, str], .
     return tuple(wanted.items())
 
 
-def _targets(recipe: Recipe, wanted: tuple[tuple[str, str], ...]) -> tuple[Target, ...]:
+def _targets(space: Space, wanted: tuple[tuple[str, str], ...]) -> tuple[Target, ...]:
     made = []
     for name, text in wanted:
-        p = recipe.problem.space.parameters[recipe.problem.space.index(name)]
+        p = space.parameters[space.index(name)]
         unit = "" if p.logarithmic else p.unit
         error = to_si(text, unit, field=f"target of {name}")
         if not (np.isfinite(error) and error > 0):
@@ -427,8 +431,11 @@ def update(
     try:
         recipe = read_recipe(path, arriving=arriving)
     except NothingMeasured as error:
-        return State(path.stem, before, tuple(arriving.taken), arriving.refused, waiting=str(error)), u
-    targets = _targets(recipe, wanted)
+        # a wrong target must not end the watch at the first file, hours later
+        targets = () if arriving.space is None else _targets(arriving.space, wanted)
+        told = (tuple(arriving.taken), dict(arriving.refused))
+        return State(path.stem, before, *told, waiting=str(error), targets=targets, history=history), u
+    targets = _targets(recipe.problem.space, wanted)
     problem, told = recipe.problem, (tuple(arriving.taken), dict(arriving.refused))
     clock = max((float(o.time.max()) for o in problem.observations if o.time.size), default=0.0)
     free = problem.space.size - problem.space.prior_residuals(problem.space.start).size
@@ -499,10 +506,17 @@ def _judged(
 # ---- the loop -------------------------------------------------------------------------------------------------------
 
 
-def _seen(folder: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of every file in a folder and below."""
+def _seen(folder: Path, directory: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of every file in a folder and below, but for what is written into `directory`.
+
+    A page that is written into the watched folder would otherwise set off the next fit, without end.
+    """
     found = {}
-    for path in folder.rglob("*"):
+    own = {directory.resolve() / name for name in (NUMBERS, FIGURE, REPORT)}
+    half = f".{directory.name}-"
+    for path in folder.resolve().rglob("*"):
+        if path in own or any(name.startswith(half) for name in path.parts):
+            continue
         try:
             about = path.stat()
         except OSError:  # gone between two looks
@@ -557,12 +571,14 @@ def watch(
     path, folder = Path(path), Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
+    if not lasting >= 0:
+        raise InputError(f"a time to watch of {lasting:g} s must not be negative; 0 s looks once")
     wanted = read_targets(path, targets)
     began, state, u = time.monotonic(), None, None
     known: dict[str, tuple[int, int]] | None = None
-    before = _seen(folder)
+    before = _seen(folder, Path(directory))
     while True:
-        now = _seen(folder)
+        now = _seen(folder, Path(directory))
         over = time.monotonic() - began >= lasting
         if now != known and (now == before or over):
             state, u = update(path, folder, wanted, state, u)

@@ -100,8 +100,11 @@ def read_measurements(path: str | Path, setup: Setup) -> tuple[Measurement, ...]
         return (read_speeds(path).measurement(origin=setup.origin),)
     if ending in ENDINGS:
         return recorded(read_potentiostat(path), setup)
-    if ending in (".npz", ".spec"):
-        raise InputError(f'{path}: intensities need a data sheet, a TOML file with kind = "xam" (docs/compare.md)')
+    if ending in (".npz", ".spec", ".h5", ".hdf", ".hdf5"):
+        raise InputError(
+            f'{path}: intensities need a data sheet, a TOML file with kind = "xam" (docs/compare.md); correlation '
+            "functions need a list with the position and time of each series (docs/xpcs.md)"
+        )
     table = read_table(path)
     names = {column.name.lower() for column in table.columns}
     if not names & {"position", "x"}:

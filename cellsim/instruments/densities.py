@@ -35,16 +35,21 @@ class DensityVolumesFit:
     def lines(self) -> list[str]:
         """Volumes per mole and per molecule with 95 % intervals, whether a straight line does, a block for a set."""
         found = self.found
-        lines = []
+        known, lines = bool(np.all(np.isfinite(found.error))), []
         for name, V, error in zip(("V_e", "V_0"), (found.V_e, found.V_0), found.error, strict=True):
             per_mole, per_one = CUBIC_CENTIMETRE, CUBIC_ANGSTROM * N_A
+            mole, one = (f" ± {error / unit:.2g}" if known else "" for unit in (per_mole, per_one))
             lines.append(
-                f"{name} = {V / per_mole:.4g} ± {error / per_mole:.2g} cm^3/mol "
-                f"({V / per_one:.4g} ± {error / per_one:.2g} Å^3 per molecule or repeat unit)"
+                f"{name} = {V / per_mole:.4g}{mole} cm^3/mol ({V / per_one:.4g}{one} Å^3 per molecule or repeat unit)"
             )
-        correlation = found.covariance[0, 1] / np.prod(found.error)
-        lines.append(f"standard errors, correlation {correlation:+.2f}; {found.points} solutions")
-        if np.isfinite(found.chi2):
+        if known:
+            correlation = found.covariance[0, 1] / max(float(np.prod(found.error)), np.finfo(float).tiny)
+            lines.append(f"standard errors, correlation {correlation:+.2f}; {found.points} solutions")
+        else:
+            lines.append(
+                "no errors: the line goes through both solutions; measure a third one, or give the table a column error"
+            )
+        if np.isfinite(found.chi2) and found.points > 2:
             lines.append(
                 f"chi2 {found.chi2:.3g} of {found.points - 2} degrees of freedom: "
                 + (

@@ -249,6 +249,21 @@ def _only_step(top: Table, key: str) -> str:
     raise InputError(f"{top.file}: {key} is clear where one step has {what}; name the step, such as step[0].value")
 
 
+def bare(top: Table) -> Table:
+    """A case's file without what is kept of its run and what was measured in it, which need not fit a changed cell.
+
+    Parameters
+    ----------
+    top : Table
+        The file.
+
+    Returns
+    -------
+    Table
+    """
+    return Table({k: v for k, v in top.data.items() if k not in ("output", "measured")}, top.file, top.name, top.text)
+
+
 KEYS = ("title", "cell", "electrolyte", "initial", "electrodes", "step", "measured", "output", "solver")
 
 
@@ -340,7 +355,11 @@ def _kinetics(table: Table) -> Kinetics:
 
 def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> TransportSet:
     if "composition" in table:
-        raise table.error("composition", "belongs to a set of n species, which check, plan, run and plot take")
+        if _names_a_mixture(table):
+            raise InputError(f"{table.file}: {OF_MIXTURES}")
+        raise table.error(
+            "composition", f"belongs to a set of n components; {table.string('transport')} is binary: give salt instead"
+        )
     table.only("transport", "change", "salt", "solvent_motion", "extrapolate")
     transport = _transport(table, cell.temperature)
     inputs[table.string("transport")] = text_hash(transport.text)
@@ -350,12 +369,24 @@ def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> TransportS
         ).with_extrapolation(cast(Any, table.choice("extrapolate", ["error", "clamp"], "error")))
 
 
+OF_MIXTURES = (
+    "the case has a set of n components; check, plan, run and plot take such a case, "
+    "all other commands (compare, fit, sweep ...) take binary cases so far"
+)
+"""What a command for binary cases says of another."""
+
+
+def _names_a_mixture(table: Table) -> bool:
+    """Whether the set of an [electrolyte] is one of n components."""
+    path = table.file.parent / table.string("transport")
+    return path.is_file() and path.suffix == ".toml" and is_mixture(read_toml(path))
+
+
 def _transport(table: Table, temperature: float) -> TransportSet:
     name = table.string("transport")
     try:
-        path = table.file.parent / name
-        if path.is_file() and path.suffix == ".toml" and is_mixture(read_toml(path)):
-            raise InputError(f"{name} is a set of n species, which run, plan, check and plot take")
+        if _names_a_mixture(table):
+            raise InputError(OF_MIXTURES)
         return read_set(name, folder=table.file.parent, changes=table.table("change", {}).data).bind(temperature)
     except InputError as error:
         raise InputError(f"{table.where('transport')}: {error}") from error

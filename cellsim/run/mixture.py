@@ -27,6 +27,7 @@ from cellsim.run.case import (
     Case,
     Output,
     SolverChoice,
+    bare,
     case_of,
     changed,
     electrode_lines,
@@ -85,7 +86,11 @@ class MixtureCase:
 
 
 def read_case(
-    path: str | Path, *, folder: str | Path | None = None, changes: Mapping[str, Any] | None = None
+    path: str | Path,
+    *,
+    folder: str | Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+    whole: bool = True,
 ) -> Case | MixtureCase:
     """Read and check a case of a binary salt or of n components, whichever its transport set is.
 
@@ -97,6 +102,8 @@ def read_case(
         What the paths inside it are relative to; default: the folder it lies in.
     changes : mapping, optional
         As of :func:`.load_case`.
+    whole : bool
+        Whether [output] and [measured] are read too; a plan needs neither, and they need not fit a changed cell.
 
     Returns
     -------
@@ -111,6 +118,7 @@ def read_case(
     top = top if folder is None else Table(top.data, Path(folder) / Path(path).name, "", top.text)
     if changes:
         top = changed(top, changes)
+    top = top if whole else bare(top)
     table = top.data.get("electrolyte")
     name = table.get("transport") if isinstance(table, dict) else None
     chosen = top.file.parent / str(name)

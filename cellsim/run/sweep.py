@@ -21,7 +21,7 @@ from cellsim.drawing import figstyle
 from cellsim.files.folder import result_folder, text_hash, write_netcdf, write_rows
 from cellsim.files.schema import Table, assignment, read_toml, toml_value
 from cellsim.model.steady import LimitingCurrent, limiting_current
-from cellsim.run.case import Case, case_of, changed
+from cellsim.run.case import Case, bare, case_of, changed
 from cellsim.run.ensemble import Member, simulate_many
 from cellsim.run.figures import time_scale
 from cellsim.run.simulation import output_times
@@ -257,8 +257,7 @@ def read_sweep(
         paired = paired or top.boolean("paired", False)
         top = read_toml(top.path("case"))
     # what is drawn of one run, and what was measured in it, has no place in many
-    bare = Table({k: v for k, v in top.data.items() if k not in ("output", "measured")}, top.file, "", top.text)
-    return Sweep(changed(bare, changes), tuple(axes), paired)
+    return Sweep(changed(bare(top), changes), tuple(axes), paired)
 
 
 def _axis(table: Table, key: str) -> Axis:
@@ -378,7 +377,8 @@ def run_sweep(
     made = [k for k, case in enumerate(cases) if isinstance(case, Case)]
     if not made:
         assert isinstance(cases[0], InputError)
-        raise InputError(f"none of the {len(points)} runs can be made; of {sweep.words(points[0])}: {cases[0]}")
+        many = "the run" if len(points) == 1 else f"all {len(points)} runs, the first"
+        raise InputError(f"nothing can be run; the case refuses {many} with {sweep.words(points[0])}: {cases[0]}")
     members = [_member(cases[k], sweep.words(points[k])) for k in made]  # type: ignore[arg-type]
     slow = {member.solver for member in members} & {"fipy", "material"}
     if workers is None and scheduler is None and len(members) <= HERE and not slow:

@@ -183,7 +183,8 @@ def _covariance(block: Block, folder: Path) -> None:
     (folder / "with_covariance.toml").write_text((folder / "set.toml").read_text() + block.text)
     stated = parse_set((folder / "with_covariance.toml").read_text()).covariance
     assert stated is not None
-    draws = np.random.default_rng(1).multivariate_normal(np.zeros(3), stated.matrix, 1000, method="eigh")
+    numbers = np.array([1e-11, 0.2, 2.3])  # of the set above it
+    draws = np.random.default_rng(1).multivariate_normal(numbers, stated.matrix, 1000, method="eigh")
     write_draws(folder / "my_set.draws.nc", stated.parameters, draws)
     found = read_set(folder / "with_covariance.toml").covariance
     assert found is not None and len(found.parameters) == 3 and found.draws is not None

@@ -250,6 +250,25 @@ def test_a_cell_of_n_components_goes_through_the_same_commands(here: Path, case:
     ):
         refused = cellsim(*command)
         assert refused.exit_code == 2 and refused.stderr.count("\n") == 1, refused.output
+    compared = cellsim("compare", file)
+    assert "n components" in compared.output and "binary cases so far" in compared.output
+
+
+def test_a_plan_of_a_changed_cell_needs_no_place_of_the_output(here: Path) -> None:
+    """Positions of [output] and data of [measured] need not lie inside the changed cell; a run still refuses them."""
+    case = ROOT / "cases/steinruck2020/rs.toml"
+    planned = cellsim("plan", case, "--set", "thickness=1 mm")
+    assert planned.exit_code == 0 and "120.6 min" in planned.output, planned.output  # L^2/(pi^2 D) of 1 mm
+    refused = cellsim("run", case, "--set", "thickness=1 mm", "-o", "out")
+    assert refused.exit_code == 2 and "outside the cell" in refused.output
+
+
+def test_a_composition_with_a_binary_set_is_refused_by_what_belongs_there(here: Path) -> None:
+    text = (ROOT / "cases/dilute_ideal.toml").read_text().replace("salt = ", "composition = ")
+    assert "composition" in text
+    Path("odd.toml").write_text(text)
+    refused = cellsim("check", "odd.toml")
+    assert refused.exit_code == 2 and "is binary: give salt instead" in refused.output
 
 
 def test_the_solver_can_be_named(here: Path) -> None:

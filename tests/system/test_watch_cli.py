@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import threading
 import time
 from pathlib import Path
@@ -149,6 +150,7 @@ def test_a_file_that_cannot_be_read_is_said_and_the_others_are_used(place):
         (["--every", "0 s"], "must be positive"),
         (["--every", "1 m"], "--every"),
         (["--for", "soon"], "--for"),
+        (["--for", "-1 s"], "must not be negative"),
     ],
 )
 def test_wrong_options_are_one_sentence(place, arguments, told):
@@ -174,6 +176,7 @@ def test_wrong_folders_and_patterns_are_one_sentence(place):
     for new, told in (
         (text.replace('files = "p*.csv"', 'files = "../p*.csv"'), "pattern inside the folder"),
         (text.replace('files = "p*.csv"', 'files = "p*.csv", file = "x"'), "files"),
+        *((text.replace('files = "p*.csv"', 'files = "p**.csv"'), "is no pattern"),) * (sys.version_info < (3, 13)),
         (text.replace("targets", "target"), "target"),
         (text.replace("[fit.D]", "[fit.DD]"), "DD"),
     ):
@@ -190,3 +193,19 @@ def test_no_parameter_is_fitted_by_fewer_points(place):
     state = watch(place / "fit.toml", place / "in", place / "out", lasting=0.0)
     assert "3 points cannot fix" in state.waiting and not state.values
     assert np.isnan(state.chi2)
+
+
+@pytest.mark.parametrize(("target", "told"), [("u=0.1", "is no parameter"), ("t_plus=1 V", "target of t_plus")])
+def test_a_wrong_target_is_refused_before_the_first_file_comes(place, target, told):
+    with pytest.raises(InputError, match=told):
+        watch(place / "fit.toml", place / "in", place / "out", targets=(target,), lasting=0.0)
+
+
+@pytest.mark.parametrize("out", ["in", "in/out"])
+def test_a_page_written_into_the_watched_folder_sets_off_no_further_fit(place, out):
+    head, current = rows("current.csv")
+    (place / "in" / "current.csv").write_text("\n".join([head, *current[1:4]]))
+    seen: list[State] = []
+    watch(place / "fit.toml", place / "in", place / out, every=0.05, lasting=3.0, told=seen.append)
+    assert len(seen) == 1 and "1 file," in seen[0].lines()[0]
+    assert (place / out / "watch.html").is_file()

@@ -244,7 +244,8 @@ class Speeds:
             )
         notes = list(self.notes)
         if not known.all():
-            notes.append(f"{np.count_nonzero(~known)} of {known.size} series do not limit the speed and say nothing")
+            silent = np.count_nonzero(~known)
+            notes.append(f"series that do not limit the speed and are left out: {silent} of {known.size}")
         look = CorrelationLook(
             self.time[known] + time_offset,
             self.position[known] + origin,

@@ -280,12 +280,14 @@ class SeriesResult:
         v, error = self.values()
         places = np.array([(one.time, one.position) for one in self.asked.series])
         found = tuple(None if fit is None else fit.likelihood for fit in self.fits)
-        warned = [
-            f"{one.file.name}: {' '.join(fit.warnings)}"
-            for one, fit in zip(self.asked.series, self.fits, strict=True)
-            if fit is not None and fit.warnings
-        ]
-        return Speeds(places[:, 0], places[:, 1], v, error, found, self.asked.title, tuple(warned))
+        warned: dict[str, list[str]] = {}  # the same of many series is said once
+        for one, fit in zip(self.asked.series, self.fits, strict=True):
+            for warning in () if fit is None or fit.likelihood is None else fit.warnings:
+                warned.setdefault(warning, []).append(one.file.name)
+        notes = tuple(
+            f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {said}" for said, names in warned.items()
+        )
+        return Speeds(places[:, 0], places[:, 1], v, error, found, self.asked.title, notes)
 
     def dataset(self) -> xr.Dataset:
         """The velocities with units, a series along the dimension ``series``."""

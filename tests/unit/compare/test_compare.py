@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from cellsim import Solution
 from cellsim.base import InputError
@@ -334,7 +335,7 @@ def test_bad_data_sheets(case: Case, tmp_path: Path, sheet: str, match: str) -> 
 
 def test_intensities_need_a_sheet(case: Case, tmp_path: Path) -> None:
     (tmp_path / "i.csv").write_text("time (min),position (mm),intensity\n0,1,0.3\n")
-    for name in ("i.csv", "i.npz"):
+    for name in ("i.csv", "i.npz", "g2.h5"):
         with pytest.raises(InputError, match="need a data sheet"):
             read_measurements(tmp_path / name, case.setup)
 
@@ -362,6 +363,21 @@ def test_xam_through_a_sheet(case: Case, solution: Solution, tmp_path: Path) -> 
 
 
 # ---- what is written
+
+
+def test_a_single_velocity_outside_the_window_gives_one_panel_and_no_spread(
+    case: Case, solution: Solution, tmp_path: Path
+) -> None:
+    """An empty panel of ratios, no visible prediction and a spread of "± 0.000" said nothing."""
+    look = VelocityLook(np.array([600.0]), np.array([1e-3]))
+    found = compare(case, solution, [velocities(look, np.array([1e-9]), error=1e-11)])
+    assert not found.ratios
+    result = ComparisonResult((found,))
+    (line,) = [text for text in result.lines() if " 1 point," in text]
+    assert "±" not in line
+    write_comparison(result, tmp_path)
+    height, width = imread(tmp_path / "compare_velocities.png").shape[:2]
+    assert height < 1.2 * width  # 1.65 with both panels, 0.95 with one
 
 
 def test_page_numbers_and_lines(perfect: Comparison, tmp_path: Path) -> None:

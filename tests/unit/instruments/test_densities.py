@@ -95,6 +95,15 @@ def test_tables_that_do_not_do_are_one_sentence(tmp_path, head, columns, told):
         volumes_of_densities(table(tmp_path / "d.csv", head, *columns), M_e=M_E, M_0=M_0)
 
 
+def test_two_solutions_without_errors_say_why_there_are_none(tmp_path):
+    path = table(tmp_path / "d.csv", "r,density (g/cm^3)", R[:2], density(R[:2]) / 1e3)
+    told = "\n".join(volumes_of_densities(path, M_e=M_E, M_0=M_0).lines())
+    assert "nan" not in told and "measure a third one" in told and "V_0 = " in told
+    path = table(tmp_path / "e.csv", "r,density (g/cm^3),error (g/cm^3)", R[:2], density(R[:2]) / 1e3, [0.003, 0.003])
+    told = "\n".join(volumes_of_densities(path, M_e=M_E, M_0=M_0).lines())
+    assert "chi2" not in told and "±" in told  # a line through two points agrees with anything
+
+
 def test_masses_in_another_unit_are_refused(tmp_path):
     path = table(tmp_path / "d.csv", "r,density (g/cm^3)", R, density(R) / 1e3)
     done = CliRunner().invoke(main, ["volumes", str(path), "--salt", "287 kg/mol", "--solvent", "44 g/mol"])

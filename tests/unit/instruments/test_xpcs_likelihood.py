@@ -154,6 +154,14 @@ def test_compare_and_fit_take_correlation_functions(beam_time, tmp_path):
     assert min(ends) < 16 and max(ends) > 50  # 15 % of D are told
 
 
+def test_an_error_beside_correlation_functions_is_refused(beam_time):
+    """It would only divide chi^2 by something else: 2114 became 190."""
+    text = f'[[experiment]]\ncase = "{RS.as_posix()}"\ndata = [{{ file = "out/xpcs.nc", error = "5 %" }}]\n'
+    (beam_time / "error.toml").write_text(text + '[fit.D]\nform = "scaled"\n')
+    with pytest.raises(InputError, match="no place beside correlation functions"):
+        read_recipe(beam_time / "error.toml")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -196,7 +204,7 @@ def test_results_that_were_spoilt_are_one_sentence(beam_time, tmp_path):
 def test_a_series_that_says_nothing_is_left_out_and_said(beam_time):
     speeds = read_speeds(beam_time / "out" / "xpcs.nc")
     m = replace(speeds, likelihoods=(None, *speeds.likelihoods[1:])).measurement()
-    assert m.size == 3 and "1 of 4 series do not limit the speed" in m.notes[0]
+    assert m.size == 3 and "left out: 1 of 4" in m.notes[0]
 
 
 def test_json_names_what_was_found(beam_time):

@@ -272,7 +272,12 @@ def test_runs_that_cannot_be_made_are_named_and_do_not_stop_the_others(case, tmp
     code, text = call("sweep", case, "--over", "thickness=1 mm, 1 V", "-o", tmp_path / "out", "--no-figures")
     assert code == 1 and "1 refused" in text and "not a length" in text
     code, text = call("sweep", case, "--over", "thickness=1 V, 2 V", "-o", tmp_path / "none")
-    assert code == 2 and "none of the 2 runs" in text and not (tmp_path / "none").exists()
+    assert (
+        code == 2
+        and "the case refuses all 2 runs" in text
+        and "thickness = 1 V" in text
+        and not (tmp_path / "none").exists()
+    )
 
 
 @pytest.mark.parametrize(

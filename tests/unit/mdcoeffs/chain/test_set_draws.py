@@ -209,3 +209,17 @@ def test_files_of_draws_that_do_not_belong_are_one_sentence(tmp_path):
     # a copy of the text keeps its covariance
     copy = parse_set((tmp_path / "s.toml").read_text(), "s.toml")
     assert copy.covariance is not None and copy.covariance.draws is None
+
+
+def test_draws_of_another_set_with_the_same_spread_are_refused(tmp_path):
+    """Two files swapped: names and spread agree, the numbers lie elsewhere."""
+    made(tmp_path, 'value = 1.5\nsource = "x"', 1000.0)
+    path = tmp_path / "s.draws.nc"
+    with xr.open_dataset(path) as data:
+        names, draws = [str(name) for name in data["parameter"].values], data["draws"].values
+    shift = np.where(np.array(names) == "t_plus.value", 6 * draws.std(axis=0), 0.0)
+    write_draws(path, names, draws + shift)
+    with pytest.raises(InputError, match=r"t_plus.value lie around .* but the set says .* another set"):
+        read_set(tmp_path / "s.toml")
+    write_draws(path, names, draws + 0.1 * shift)  # within the standard errors
+    assert read_set(tmp_path / "s.toml").covariance is not None
