@@ -521,7 +521,10 @@ def test_masses_and_counts_beside_a_topology_must_agree(folder):
     anion = replace(SPECIES[1], mass=48.1e-3 / 6.02214076e23, count=4)
     assert read(folder, "run.lammpstrj", species=(SPECIES[0], anion, SPECIES[2])).displacements.counts[1] == 4
     heavy, many = replace(anion, mass=2 * anion.mass), replace(anion, count=8)
-    for other, message in ((heavy, "mass = 96.2 g/mol, but the masses of the topology give 48"), (many, "contain 4 of")):
+    for other, message in (
+        (heavy, "mass = 96.2 g/mol, but the masses of the topology give 48"),
+        (many, "contain 4 of"),
+    ):
         with pytest.raises(InputError, match=message):
             read(folder, "run.lammpstrj", species=(SPECIES[0], other, SPECIES[2]))
 
