@@ -17,12 +17,10 @@ from typing import Any
 import click
 
 from cellsim.base import CellsimError, InputError, interrupted, shortened
-from cellsim.base.errors import LONGEST_VALUE
+from cellsim.base.errors import FULL, LONGEST_VALUE
 
 FILE = click.Path(path_type=Path)
 """Type of an argument that names a file or folder."""
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Of a disk that takes no more."""
 NO_FILE = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
 """Of a name that can be no file's, or is a folder's: bad input."""
 KEPT = "what was there before is as it was; make room, or name another place, and give the same command again"

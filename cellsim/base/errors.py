@@ -1,7 +1,10 @@
 """The errors a user can meet. Each carries one sentence: what, which value, what is allowed, what to do."""
 
+import errno
 import re
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Of a disk that takes no more: no fault of a file that is read at the time."""
 LONGEST_MESSAGE, LONGEST_WORD, LONGEST_VALUE = 1200, 300, 120
 """Characters of a message, of a word in it (a path, say) and of a value shown in one: a sentence that echoes a whole
 file tells nobody anything."""

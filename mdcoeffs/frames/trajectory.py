@@ -27,6 +27,7 @@ from MDAnalysis.exceptions import NoDataError, SelectionError
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints
+from cellsim.base.errors import FULL
 from mdcoeffs.frames.file_bytes import check_complete, check_packed, check_structure, dump_columns, topology_format
 from mdcoeffs.frames.molecules import Molecules, Selected, sort_molecules
 from mdcoeffs.frames.snapshot import PICOSECOND, Stored, uneven
@@ -307,6 +308,8 @@ def _reading(path: Path | None, what: str) -> Iterator[None]:
         except InputError:
             raise
         except BAD_FILE as error:
+            if isinstance(error, OSError) and error.errno in FULL:  # compiled code is kept beside the package
+                raise
             missing = "needs a reader that is not installed; install it, or convert the file, to XTC say"
             complaint = missing if isinstance(error, ImportError) else f"cannot be read as a {what}"
             if path is not None and path.is_file() and not path.stat().st_size:

@@ -67,6 +67,13 @@ def test_a_disk_that_takes_no_more(name, seeds, tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".nc", ".csv", ".png", ".partial")]
 
 
+def test_a_disk_that_is_full_where_code_is_compiled_is_no_fault_of_the_trajectory(seeds, tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
+    code, err = ended(begun("onsager", seeds, tmp_path, preexec_fn=small_files, env=environment))
+    assert code == 1 and "cannot be read as a trajectory" not in err
+    assert "File too large" in err and "give the same command again" in err
+
+
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
     root = tmp_path_factory.mktemp("cases")
