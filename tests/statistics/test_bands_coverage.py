@@ -81,6 +81,7 @@ def test_bands_hold_sets_drawn_from_the_same_posterior(tmp_path: Path) -> None:
     for name, hits in inside.items():
         whole = np.array(hits)
         share = whole.mean(axis=0)[np.isfinite(whole[0])]
-        # 0.92 to 0.97 place by place (means 0.960, 0.947, 0.939): 200 sets scatter by 0.015, the ends of a band of 400 draws by 0.011
+        # 0.92 to 0.97 place by place (means 0.960, 0.947, 0.939): 200 sets scatter by 0.015, and the ends of a band of
+        # 400 draws by 0.011
         assert share.min() >= 0.90 and share.max() <= 0.99, (name, share)
         assert binomtest(round(200 * float(share.mean())), 200, 0.95).pvalue > 0.01, (name, share)
