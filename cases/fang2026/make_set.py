@@ -98,7 +98,9 @@ def main() -> None:
         subprocess.run([command, "to-set", "set.toml", "-o", "fang2026.toml"], cwd=folder, check=True)
         made = (folder / "fang2026.toml").read_text()
         named = made.replace("from molecular dynamics;", "from synthetic walkers, not from a molecular simulation;")
-        (HERE / "fang2026.toml").write_text("# Written by make_set.py beside this file.\n" + named)
+        alone = "".join(line for line in named.splitlines(keepends=True) if not line.startswith("draws = "))
+        # without the draws beside it: its covariance is enough for an example, and a file less is shipped
+        (HERE / "fang2026.toml").write_text("# Written by make_set.py beside this file.\n" + alone)
 
 
 if __name__ == "__main__":

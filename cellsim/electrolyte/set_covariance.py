@@ -6,6 +6,7 @@ long tail, as a ratio of estimates has, draws in a NetCDF file beside the set ca
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from cellsim.base import Array, InputError, shortened
 from cellsim.files.folder import write_netcdf
 from cellsim.files.reading import read_netcdf
 from cellsim.files.schema import Table
+
+logger = logging.getLogger(__name__)
 
 _LEADING = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
 _PARAMETER = re.compile(r"(\w+(?:\.\w+)*)(?:\[(\d+)\])?")
@@ -97,9 +100,9 @@ def read_covariance(top: Table, *, beside: bool = False) -> ParameterCovariance 
     path = table.file.parent / table.string("draws")
     if not beside:
         return stated
-    if not path.is_file():
-        raise table.error("draws", "names no file that exists; put it beside the set, or take the line out of it")
-    values = np.array([_number(top.data, parameter) for parameter in parameters], dtype=float)
+    if not path.is_file():  # a run needs no draws, and a set that was copied alone is still one
+        logger.warning("%s names no file that exists; the covariance is used in its place", table.where("draws"))
+        return stated
     return replace(stated, draws=read_draws(path, stated, values))
 
 

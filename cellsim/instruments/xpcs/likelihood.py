@@ -114,7 +114,9 @@ def speed_likelihood(profile: Profile, found: Interval, factor: float, step: flo
     nodes = np.linspace(low, high, int(np.clip(NODES + 6 * fringes, NODES, MOST)))
     if low < 0.3 * high:  # next to rest chi^2 is smooth in v^2
         nodes = np.union1d(nodes, np.sqrt(np.linspace(low**2, high**2, NODES)))
-    nodes = nodes[np.abs(nodes - u0) > 1e-3 * (high - low)]
+    apart = 1e-3 * (high - low)  # the two spacings meet here and there, but for the last digit
+    nodes = nodes[np.diff(nodes, prepend=-np.inf) > apart]
+    nodes = nodes[np.abs(nodes - u0) > apart]
     fits = _followed(profile, profile.near(best.theta, nodes), u0)
     rise = np.sqrt(np.maximum(fits.chi2 - float(best.chi2[0]), 0.0) / factor)
     speed, root = np.append(nodes, u0), np.append(np.sign(nodes - u0) * rise, 0.0)

@@ -80,6 +80,13 @@ def test_ends_of_the_interval_and_the_error_are_those_of_the_fit():
         assert np.sign(wrong) * found.likelihood.at(wrong) > 6
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_table_of_a_series_at_rest_increases(seed):
+    # speeds evenly spaced in v and in v^2 meet but for the last digit: they made tables that did not increase
+    found = fit_velocity(curves(0.0, seed), likelihood=True)
+    assert found.likelihood is None or np.all(np.diff(found.likelihood.speed) > 1e-4 * np.ptp(found.likelihood.speed))
+
+
 def test_tables_that_are_no_likelihood_are_refused():
     ok = np.array([0.0, 1.0])
     for speed, root, told in (
