@@ -103,6 +103,7 @@ def read_covariance(top: Table, *, beside: bool = False) -> ParameterCovariance 
     if not path.is_file():  # a run needs no draws, and a set that was copied alone is still one
         logger.warning("%s names no file that exists; the covariance is used in its place", table.where("draws"))
         return stated
+    values = np.array([_number(top.data, parameter) for parameter in parameters], dtype=float)
     return replace(stated, draws=read_draws(path, stated, values))
 
 
