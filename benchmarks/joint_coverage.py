@@ -133,8 +133,8 @@ def make(k: int, seed: int, folder: Path) -> dict[str, float]:
         c0=case.c0, times=times, solver="compiled", options=Options(rtol=1e-6, cells=320),
     )  # fmt: skip
     i = np.interp(CURRENT_AT, run["time"], run["i"])
-    # error = "1 %" of a fit's file is relative to the mean magnitude; noise relative to each point, which early currents
-    # are three times above, gave intervals of R_int that held in 21 of 27
+    # error = "1 %" of a fit's file is relative to the mean magnitude; with noise relative to each point (early currents
+    # are three times the mean) intervals of R_int held in 21 of 27
     i = i + CURRENT_ERROR * float(np.mean(np.abs(i))) * rng.standard_normal(CURRENT_AT.size)
     rows = [f"{t:.6g},{0.1 * x:.8g}" for t, x in zip(CURRENT_AT, i, strict=True)]
     (folder / "current.csv").write_text("time (s),j (mA/cm^2)\n" + "\n".join(rows) + "\n")
