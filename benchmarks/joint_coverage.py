@@ -112,9 +112,13 @@ start = "0.04 ohm m^2"
 def case_text(values: dict[str, float]) -> str:
     """A case of the cell with these properties."""
     return CELL.format(
-        thickness=1e3 * THICKNESS, duration=LENGTH_OF_RUN, half=0.5 * values["R_int"],
-        D=values["D"], t_plus=values["t_plus"], chi=values["chi"],
-    )  # fmt: skip
+        thickness=1e3 * THICKNESS,
+        duration=LENGTH_OF_RUN,
+        half=0.5 * values["R_int"],
+        D=values["D"],
+        t_plus=values["t_plus"],
+        chi=values["chi"],
+    )
 
 
 def make(k: int, seed: int, folder: Path) -> dict[str, float]:
@@ -130,8 +134,11 @@ def make(k: int, seed: int, folder: Path) -> dict[str, float]:
     times = np.unique(np.concatenate([np.linspace(0.0, LENGTH_OF_RUN, 401), CURRENT_AT]))
     run = simulate(
         *(case.cell, case.transport, case.protocol),
-        c0=case.c0, times=times, solver="compiled", options=Options(rtol=1e-6, cells=320),
-    )  # fmt: skip
+        c0=case.c0,
+        times=times,
+        solver="compiled",
+        options=Options(rtol=1e-6, cells=320),
+    )
     i = np.interp(CURRENT_AT, run["time"], run["i"])
     # error = "1 %" of a fit's file is relative to the mean magnitude; with noise relative to each point (early currents
     # are three times the mean) intervals of R_int held in 21 of 27
@@ -155,9 +162,18 @@ def make(k: int, seed: int, folder: Path) -> dict[str, float]:
     listed = [f'kind = "xpcs"\ntitle = "SYNTHETIC XPCS"\nbeam_width = "{BEAM} m"\n']
     for n, (start, place) in enumerate((t, x) for t in SERIES_AT for x in BEAMS):
         g2 = g2_of_solution(
-            run, q, azimuth, DELAYS, position=place, start=start - 0.5 * (SERIES - DELAYS[-1]), duration=SERIES,
-            contrast=CONTRAST, h=MOVING, tau0=TAU_0 * 0.004e10 / q, beam=BEAM,
-        )  # fmt: skip
+            run,
+            q,
+            azimuth,
+            DELAYS,
+            position=place,
+            start=start - 0.5 * (SERIES - DELAYS[-1]),
+            duration=SERIES,
+            contrast=CONTRAST,
+            h=MOVING,
+            tau0=TAU_0 * 0.004e10 / q,
+            beam=BEAM,
+        )
         write_npz(
             add_noise(CorrelationSet(q, azimuth, DELAYS, g2, np.full(g2.shape, G2_ERROR)), rng), folder / f"g2_{n}.npz"
         )
@@ -180,10 +196,12 @@ def run_one(k: int, seed: int) -> dict[str, Any]:
             p = found.space.parameters[j]
             low, high = found.interval(name, LEVEL)
             row[name] = {
-                "true": truth[name], "held": bool(low <= truth[name] <= high),
-                "pull": float((found.u[j] - p.u(truth[name])) / found.sd[j]), "sd": float(found.sd[j]),
+                "true": truth[name],
+                "held": bool(low <= truth[name] <= high),
+                "pull": float((found.u[j] - p.u(truth[name])) / found.sd[j]),
+                "sd": float(found.sd[j]),
                 "delta": delta_at(found, name, truth[name]),
-            }  # fmt: skip
+            }
     return row | {"read_s": read, "s": used}
 
 
@@ -191,9 +209,11 @@ def report(rows: Sequence[dict[str, Any]]) -> tuple[str, bool]:
     """The table (Markdown) and whether the rules hold."""
     threshold, n = float(chi2_distribution.ppf(LEVEL, 1)), len(rows)
     lines = [
-        f"{n} beam times; coverage of 95 % intervals, p of the exact binomial test.", "",
-        "| parameter | curvature | p | likelihood ratio | p | mean pull | sd of pulls |", "|" + "---|" * 7,
-    ]  # fmt: skip
+        f"{n} beam times; coverage of 95 % intervals, p of the exact binomial test.",
+        "",
+        "| parameter | curvature | p | likelihood ratio | p | mean pull | sd of pulls |",
+        "|" + "---|" * 7,
+    ]
     smallest = 1.0
     for name in RANGES:
         own = [row[name] for row in rows]

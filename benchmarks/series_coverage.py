@@ -70,18 +70,28 @@ def state(folder: Path, T: float, frames: int, bounded: bool, rng: np.random.Gen
     tables, self_D = [], []
     for replica in range(REPLICAS):
         run = walk(
-            Omega, frames=frames, dt=DT, seed=rng, n_salt=16, T=T, solvents=Solvent(64, 88.0), onset=onset,
+            Omega,
+            frames=frames,
+            dt=DT,
+            seed=rng,
+            n_salt=16,
+            T=T,
+            solvents=Solvent(64, 88.0),
+            onset=onset,
             ballistic_time=0.3 * DT if bounded else 0.0,
-        )  # fmt: skip
+        )
         made = particles(run, D, seed=rng)
         # a particle's long-time motion is its own and the long-time share of the collective one, in the box's frame
         shared = np.array([np.mean(np.diff(run.R[:, k] / run.counts[k], axis=0) ** 2) / (2 * DT) for k in (0, 1)])
         self_D.append(D[:2] - shared)
         np.savez(
-            folder / f"r{replica}.npz", time=run.time, positions=made.positions % run.volume ** (1 / 3),
-            box=np.eye(3) * run.volume ** (1 / 3), labels=np.array(["Li", "X", "S"])[made.species],
+            folder / f"r{replica}.npz",
+            time=run.time,
+            positions=made.positions % run.volume ** (1 / 3),
+            box=np.eye(3) * run.volume ** (1 / 3),
+            labels=np.array(["Li", "X", "S"])[made.species],
             masses=np.array(run.masses)[made.species],
-        )  # fmt: skip
+        )
         tables.append(f'[[replica]]\narrays = "r{replica}.npz"')
     (folder / "SPECIES.toml").write_text(SPECIES.format(T=T, replicas="\n".join(tables)), encoding="utf-8")
     return Omega, np.mean(self_D, axis=0)

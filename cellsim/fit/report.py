@@ -14,13 +14,13 @@ from cellsim.base import Array, CellsimError
 from cellsim.drawing import page
 from cellsim.electrolyte.set_covariance import LEAST_DRAWS, write_draws
 from cellsim.files.folder import result_folder, write_json, write_text
-from cellsim.fit.bands import draw_properties, property_bands, visited
 from cellsim.fit.estimate import DOUBTFUL, IDENTIFIED, Direction, Estimate, describe, directions, estimate
 from cellsim.fit.figures import DATA, PROFILES, draw_data, draw_likelihood_profiles
 from cellsim.fit.likelihood_profile import LikelihoodProfile, profiles
 from cellsim.fit.parameters import Parameter
 from cellsim.fit.posterior import Posterior, sample
 from cellsim.fit.problem import STEP
+from cellsim.fit.property_bands import draw_properties, property_bands, visited
 from cellsim.fit.recipe import Recipe
 
 if TYPE_CHECKING:

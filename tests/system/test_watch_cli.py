@@ -70,9 +70,7 @@ def test_files_that_arrive_are_taken_in(place):
         if len(seen) == 1:
             feeder.start()  # the first look: an empty folder
 
-    last = watch(
-        *(place / "fit.toml", place / "in", place / "out"), every=0.2, lasting=120, until_met=True, told=told
-    )  # fmt: skip
+    last = watch(*(place / "fit.toml", place / "in", place / "out"), every=0.2, lasting=120, until_met=True, told=told)
     feeder.join()
     assert "it has no data" in seen[0].waiting
     states = seen[1:]

@@ -54,9 +54,14 @@ def dip(depth: float, width: float) -> dict[str, Any]:
 def solve(changed: dict[str, Any], solver: str, options: Options, end: float = END) -> Solution:
     times = TIMES[end >= TIMES]
     return simulate(
-        CELL, replace(BASE, **changed), Protocol((hold_voltage(VOLTAGE, end),)), c0=C0, times=times, solver=solver,
+        CELL,
+        replace(BASE, **changed),
+        Protocol((hold_voltage(VOLTAGE, end),)),
+        c0=C0,
+        times=times,
+        solver=solver,
         options=options,
-    )  # fmt: skip
+    )
 
 
 def errors(s: Solution, changed: dict[str, Any]) -> tuple[float, float]:
@@ -164,9 +169,7 @@ def test_volumes_that_vary_and_a_dip_are_carried_by_the_default() -> None:
 
     Measured on 24 cells: the current 5.3e-4 off, 3.8e-3 stated; the thickness 1.3e-6.
     """
-    mixed = TransportSet.constant(
-        kappa=0.1, D=1e-10, t_plus=0.3, T=298.15, c_range=(0.5, 5000.0), V_e=6e-5, V_0=1e-4
-    )  # fmt: skip
+    mixed = TransportSet.constant(kappa=0.1, D=1e-10, t_plus=0.3, T=298.15, c_range=(0.5, 5000.0), V_e=6e-5, V_0=1e-4)
 
     def rho(c: np.ndarray) -> np.ndarray:
         c_solvent = (1 - c * 6e-5 - 0.03 * (c / 1000) * (1 - c / 6000)) / 1e-4

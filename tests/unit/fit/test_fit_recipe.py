@@ -13,10 +13,10 @@ import pytest
 
 from cellsim.base import InputError
 from cellsim.electrolyte.set_file import parse_set
-from cellsim.fit.bands import visited
 from cellsim.fit.design import design, read_design
 from cellsim.fit.estimate import Estimate, inverse
 from cellsim.fit.problem import Problem
+from cellsim.fit.property_bands import visited
 from cellsim.fit.recipe import read_recipe
 from cellsim.fit.report import FitResult, fitted_set, run_fit
 from cellsim.fit.rivals import rivals, verdict
