@@ -1,0 +1,303 @@
+"""Commands on cases, runs and transport sets."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cellsim.base import InputError, interrupted
+from cellsim.terminal import FILE, progress_bar, progress_line, say
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def new(file: Path, force: bool) -> None:
+    """Write a commented case to start from.
+
+    \b
+    Example:  cellsim new my_cell.toml
+    """
+    from importlib import resources
+
+    from cellsim.files.folder import write_text
+
+    if file.suffix != ".toml":
+        raise InputError(f"{file}: a case is a .toml file")
+    if file.exists() and not force:
+        raise InputError(f"{file}: exists; choose another name or say --force")
+    text = (resources.files("cellsim") / "template.toml").read_text(encoding="utf-8")
+    try:
+        write_text(file, text.replace("THIS_FILE.toml", file.name))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written ({error.strerror})") from error
+    click.echo(f"{file} written; next: cellsim run {file}")
+
+
+SET = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help='Change a value of the case, such as "thickness=1 mm", "step[0].value=0.2 V"; repeatable.',
+)
+
+
+def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
+    from cellsim.files.schema import assignment
+
+    return dict(assignment(text) for text in settings)
+
+
+@click.command()
+@click.argument("case", type=FILE)
+@SET
+def check(case: Path, settings: tuple[str, ...]) -> None:
+    """Read a case and say what will be run.
+
+    \b
+    Example:  cellsim check cases/steinruck2020/rs.toml
+    """
+    from cellsim.run import mixture
+    from cellsim.run.case import describe
+
+    read = mixture.read_case(case, changes=_changes(settings))
+    say(mixture.describe(read) if isinstance(read, mixture.MixtureCase) else describe(read))
+
+
+@click.command()
+@click.argument("case", type=FILE)
+@SET
+def plan(case: Path, settings: tuple[str, ...]) -> None:
+    """Compute currents, times, voltages and velocities from formulas, before any run.
+
+    \b
+    Example:  cellsim plan cases/steinruck2020/rs.toml
+    """
+    from cellsim.model.mixture import plan as plan_mixture
+    from cellsim.model.plan import plan as make_plan
+    from cellsim.run.mixture import MixtureCase, read_case
+
+    read = read_case(case, changes=_changes(settings), whole=False)
+    if isinstance(read, MixtureCase):
+        say(plan_mixture(read.cell, read.transport, read.protocol, read.r0))
+        return
+    say(make_plan(read.cell, read.transport, read.protocol, read.start).lines())
+
+
+@click.command()
+@click.argument("case", type=FILE)
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="The run folder; default runs/<name of the case>.")
+@click.option(
+    "--solver", metavar="NAME", help="Instead of the solver the case names: auto, compiled, fipy, material, sundials."
+)
+@click.option("--no-figures", is_flag=True, help="Leave the figures and the report out.")
+@click.option(
+    "--bands",
+    "draws",
+    type=click.IntRange(min=20),
+    metavar="N",
+    help="Also bands by N draws of the set's own covariance, as `mdcoeffs to-set` states it.",
+)
+@SET
+def run(
+    case: Path,
+    output: Path | None,
+    solver: str | None,
+    no_figures: bool,
+    draws: int | None,
+    settings: tuple[str, ...],
+) -> None:
+    """Simulate current, voltage, profiles and velocities; write a folder with figures and a report.
+
+    Exit code 0: done. 1: ended early, the partial result is kept. 2: bad input, nothing written.
+
+    \b
+    Example:  cellsim run cases/steinruck2020/rs.toml -o runs/rs
+    """
+    from cellsim.files.folder import check_writable
+    from cellsim.run import mixture
+    from cellsim.run.folder import drawer, predict, write_run
+
+    read = mixture.read_case(case, changes=_changes(settings))
+    if draws and isinstance(read, mixture.MixtureCase):
+        raise InputError(f"{case}: --bands draws from the covariance of a binary set; this one has n components")
+    directory = check_writable(output or Path("runs") / case.stem)
+    try:
+        with progress_bar(case.stem) as progress:
+            solution = predict(read, solver=solver, progress=progress)
+    except (KeyboardInterrupt, SystemError) as error:
+        if not interrupted(error):
+            raise
+        click.echo("interrupted before the first time step; nothing was kept", err=True)
+        sys.exit(1)
+    if isinstance(read, mixture.MixtureCase):
+        draw = None if no_figures else mixture.drawer(read, solution)
+        kept = write_run(directory, read, solution, draw=draw, summary=mixture.summarise(read, solution))
+        say(mixture.told(kept.summary))
+    else:
+        kept = write_run(directory, read, solution, draw=None if no_figures else drawer(read, solution))
+        say(_told(kept.summary))
+    if not solution.succeeded:
+        click.echo(f"{solution.status}: {solution.message}", err=True)
+        click.echo(f"the partial result is kept in {kept.directory}", err=True)
+        if kept.beside:
+            click.echo(f"{directory} holds a finished run and was left as it is", err=True)
+        sys.exit(1)
+    if draws and not isinstance(read, mixture.MixtureCase):
+        from cellsim.fit.bands import bands_of_case, write_bands
+
+        with progress_line() as stage:
+            found = bands_of_case(read, draws, progress=partial(stage, "bands"))
+        say(write_bands(read, found, kept.directory))
+    click.echo(f"written to {kept.directory}")
+
+
+@click.command()
+@click.argument("file", type=FILE, metavar="CASE")
+@click.option(
+    "--over",
+    multiple=True,
+    metavar="KEY=VALUES",
+    help='What to sweep: "thickness=0.5, 1, 2 mm", "voltage=0.1 V to 0.5 V in 5", "current=0.1 to 10 A/m^2 in 7 log".',
+)
+@SET
+@click.option("--paired", is_flag=True, help="The values go together one by one, in place of every combination.")
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the case>-sweep.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes; default as many as serve.")
+@click.option("--scheduler", metavar="ADDRESS", help="A dask scheduler that does the work.")
+@click.option("--no-figures", is_flag=True, help="Leave the figures out.")
+def sweep(
+    file: Path,
+    over: tuple[str, ...],
+    settings: tuple[str, ...],
+    paired: bool,
+    output: Path | None,
+    workers: int | None,
+    scheduler: str | None,
+    no_figures: bool,
+) -> None:
+    """Run a case over lists of values of its keys; write one table, one NetCDF file and figures.
+
+    CASE is a case, or a file that names a case and what to sweep (docs/sweep.md). An interrupted call continues
+    when it is repeated. Exit code 1: some of the runs could not be made. 2: none could.
+
+    \b
+    Example:  cellsim sweep cases/steinruck2020/rs.toml --over "voltage=0.1, 0.2, 0.3 V" --over "thickness=1, 2, 3 mm"
+    """
+    from cellsim.files.folder import work_folder
+    from cellsim.run.sweep import read_sweep, run_sweep, write_sweep
+
+    asked = read_sweep(file, over, settings, paired=paired)
+    with work_folder(output or Path("runs") / f"{file.stem}-sweep") as directory, progress_line() as progress:
+        result = run_sweep(asked, directory, workers=workers, scheduler=scheduler, progress=partial(progress, "runs"))
+        written = write_sweep(result, directory, figures=not no_figures)
+    say(result.lines())
+    click.echo(f"written to {written[0].parent}")
+    if result.refused:
+        sys.exit(1)
+
+
+def _expected(summary: dict[str, Any]) -> str:
+    """What a held voltage's ratio of currents is to be compared with, in words."""
+    bare = f"1/(1+Ne) at the average: {summary['rho_plus']:.4g}"
+    if not summary["ratio_expected"] or summary["bruce_vincent"] is None:
+        return bare
+    return (
+        f"a small voltage with these interfaces: {summary['ratio_expected']:.4g}; without their share, Bruce-Vincent: "
+        f"{summary['bruce_vincent']:.4g}; {bare}"
+    )
+
+
+def _told(summary: dict[str, Any]) -> list[str]:
+    """The few numbers of a summary that one wants to see at once."""
+    minutes = summary["time_end"] / 60
+    drives = [entry["drive"] for entry in summary["steps"]]
+    # else the ratio is no current fraction
+    held = len(drives) == 1 and "hold voltage" in drives[0] and summary["initial"] is None
+    ratio = summary["i_end_over_i_0"] if held else None
+    return [
+        f"{summary['title']}: {minutes:.4g} min in {summary['wall_time']:.2f} s, {summary['status']}",
+        f"i   {summary['i_0']:.4g} -> {summary['i_end']:.4g} A/m^2"
+        + (f" (ratio {ratio:.4g}; {_expected(summary)})" if ratio else ""),
+        f"V   {summary['V_0']:.4g} -> {summary['V_end']:.4g} V",
+        f"c   {summary['c_min']:.4g} to {summary['c_max']:.4g} mol/m^3, salt conserved to {summary['salt_drift']:.1e}",
+        *(["properties were held at the ends of their range (clamped)"] if summary["clamped"] else []),
+        f"transport set: {summary['transport']} ({summary['transport_status']})",
+    ]
+
+
+@click.command()
+@click.argument("directory", type=FILE, metavar="DIR")
+@click.option("--case", "case_path", type=FILE, help="Where the case is now, if it has moved since the run.")
+def plot(directory: Path, case_path: Path | None) -> None:
+    """Draw the figures and write the report of a run again from its solution.nc.
+
+    \b
+    Example:  cellsim plot runs/rs
+    """
+    from cellsim.run import mixture
+    from cellsim.run.folder import drawer, read_run
+
+    mixed = mixture.read_kept(directory, case_path)
+    draw = drawer(*read_run(directory, case_path)) if mixed is None else mixture.drawer(*mixed)
+    draw(directory)
+    click.echo(f"figures and report written in {directory}")
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--plot", "picture", type=FILE, metavar="FILE.png", help="Draw the set's four functions.")
+@click.option("-T", "--temperature", metavar="T", help='Temperature of the values shown, such as "40 degC".')
+def sets(name: str | None, picture: Path | None, temperature: str | None) -> None:
+    """List the transport sets, or show one: range, sources, values.
+
+    \b
+    Example:  cellsim sets steinruck2020_rs --plot rs.png
+    """
+    from cellsim.base import to_si
+    from cellsim.electrolyte import describe as set_report
+
+    T = None if temperature is None else to_si(temperature, "K", field="--temperature")
+    if name is None:
+        if picture is not None or T is not None:
+            raise InputError("--plot and --temperature need the name of a set; `cellsim sets` lists them")
+        lines = set_report.catalogue()
+    else:
+        lines = set_report.describe(name, T)
+        if picture is not None:
+            _draw_set(name, T, picture)
+    say(lines)
+
+
+def _draw_set(name: str, T: float | None, picture: Path) -> None:
+    from cellsim.electrolyte.describe import plot_set
+    from cellsim.electrolyte.set_file import load_set
+
+    try:
+        plot_set(load_set(name, T), picture)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{picture}: the picture cannot be written ({reason})") from error
+
+
+@click.command()
+@click.argument("directory", type=FILE, metavar="DIR")
+@click.option("--csv", "as_csv", is_flag=True, help="As CSV, one file per group of variables, units in the header.")
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default DIR/csv.")
+def export(directory: Path, as_csv: bool, output: Path | None) -> None:
+    """Write a run's result in another format.
+
+    \b
+    Example:  cellsim export runs/rs --csv
+    """
+    from cellsim.run.folder import export_csv, read_solution
+
+    if not as_csv:
+        raise InputError("export: say --csv, the one format there is")
+    for path in export_csv(read_solution(directory), output or directory / "csv"):
+        click.echo(str(path))
