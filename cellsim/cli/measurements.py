@@ -178,7 +178,7 @@ def analyse(kind: str | None, files: tuple[Path, ...], output: Path | None, **gi
     Example:  cellsim analyse relaxation rest.mpt --thickness "0.50 ± 0.01 mm"
     """
     from cellsim.files.folder import check_writable
-    from cellsim.laboratory.measured import Request, catalogue, read_chain, write_chain, write_finding
+    from cellsim.laboratory.measured import Request, catalogue, read_chain, write_measured
     from cellsim.laboratory.measured import analyse as analyse_files
 
     if kind is None:
@@ -193,10 +193,10 @@ def analyse(kind: str | None, files: tuple[Path, ...], output: Path | None, **gi
         if len(files) > 1 or values:
             raise InputError("analyse chain: takes one TOML file, which states everything else (docs/analyse.md)")
         chain = read_chain(files[0])
-        written, lines = write_chain(chain, directory), chain.finding.lines()
+        written, lines = write_measured(chain, directory), chain.finding.lines()
     else:
         found = analyse_files(Request(kind, files, values))
-        written, lines = write_finding(found, directory), found.lines()
+        written, lines = write_measured(found, directory), found.lines()
     say(lines)
     click.echo(f"written to {written[-1].parent}")
 

@@ -12,7 +12,7 @@ from cellsim.laboratory.measured.fraction import Resistances, fraction
 from cellsim.laboratory.measured.potentials import potentials
 from cellsim.laboratory.measured.quantity import Assumption, Finding, Measured, Typed, typed
 from cellsim.laboratory.measured.relaxation import relaxation
-from cellsim.laboratory.measured.report import catalogue, write_chain, write_finding
+from cellsim.laboratory.measured.report import catalogue, write_measured
 from cellsim.laboratory.measured.request import KINDS, Request, analyse
 from cellsim.laboratory.measured.spectrum import spectrum
 from cellsim.laboratory.measured.virtual import analyse_record
@@ -35,6 +35,5 @@ __all__ = [
     "relaxation",
     "spectrum",
     "typed",
-    "write_chain",
-    "write_finding",
+    "write_measured",
 ]

@@ -23,12 +23,14 @@ def catalogue() -> list[str]:
     ]
 
 
-def write_finding(found: Finding, directory: str | Path) -> list[Path]:
+def write_measured(measured: Finding | Chain, directory: str | Path) -> list[Path]:
     """Write ``KIND.png``, ``KIND.nc`` and ``summary.json`` into a folder, all or nothing.
 
+    Of a chain those of its four findings besides, and ``set.toml``.
+
     Parameters
     ----------
-    found : Finding
+    measured : Finding or Chain
         What was measured.
     directory : str or Path
         Made if it is not there.
@@ -39,31 +41,13 @@ def write_finding(found: Finding, directory: str | Path) -> list[Path]:
         The files, the summary last.
     """
     directory = Path(directory)
-    with result_folder(directory, last=NUMBERS) as fresh:
-        written = [*_written(found, fresh), write_json(fresh / NUMBERS, found.numbers())]
-    return [directory / path.name for path in written]
-
-
-def write_chain(chain: Chain, directory: str | Path) -> list[Path]:
-    """Write the four findings, their chain, ``set.toml`` and ``summary.json`` into a folder, all or nothing.
-
-    Parameters
-    ----------
-    chain : Chain
-        What was measured.
-    directory : str or Path
-        Made if it is not there.
-
-    Returns
-    -------
-    list of Path
-        The files, the summary last.
-    """
-    directory = Path(directory)
-    with result_folder(directory, last=NUMBERS) as fresh:
-        written = [path for found in (*chain.parts, chain.finding) for path in _written(found, fresh)]
-        written.append(write_text(fresh / SET, chain.text))
-        numbers = chain.finding.numbers() | {"experiments": [found.numbers() for found in chain.parts]}
+    with result_folder(directory, last=NUMBERS, stale=(SET,)) as fresh:
+        if isinstance(measured, Chain):
+            written = [path for found in (*measured.parts, measured.finding) for path in _written(found, fresh)]
+            written.append(write_text(fresh / SET, measured.text))
+            numbers = measured.finding.numbers() | {"experiments": [found.numbers() for found in measured.parts]}
+        else:
+            written, numbers = _written(measured, fresh), measured.numbers()
         written.append(write_json(fresh / NUMBERS, numbers))
     return [directory / path.name for path in written]
 

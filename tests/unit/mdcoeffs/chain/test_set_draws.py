@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.stats import norm
+from set_toys import RECIPE
 
 from cellsim.base import InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
@@ -27,20 +28,6 @@ from mdcoeffs.chain.to_set import transport_set
 
 T = 300.0
 COUNT = 800
-RECIPE = """
-[salt]
-formula = "LiX"
-M = "287 g/mol"
-[solvent]
-name = "S"
-M = "44 g/mol"
-[volumes]
-V_e = "100 cm^3/mol"
-V_0 = "40 cm^3/mol"
-source = "assumed"
-[chi]
-basis = "molal"
-"""
 CASE = """
 [cell]
 thickness = "100 um"

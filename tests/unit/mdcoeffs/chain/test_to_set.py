@@ -4,27 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from set_toys import RECIPE
 
 from cellsim.base import InputError
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.files.schema import parse_toml
 from mdcoeffs.chain.to_set import transport_set
-
-RECIPE = """
-[salt]
-formula = "LiX"
-M = "287 g/mol"
-[solvent]
-name = "S"
-M = "44 g/mol"
-[volumes]
-V_e = "100 cm^3/mol"
-V_0 = "40 cm^3/mol"
-source = "assumed"
-[chi]
-basis = "molal"
-"""
 
 
 def matrices(*concentrations):
