@@ -21,22 +21,15 @@ from cellsim.base import Array, CellsimError, InputError, to_si
 from cellsim.drawing import figstyle, page
 from cellsim.files.folder import result_folder, write_json, write_text
 from cellsim.files.schema import read_toml
+from cellsim.fit.ahead import HOUR, information_of, instruments_of
 from cellsim.fit.estimate import Estimate, estimate, inverse
-from cellsim.fit.experiment import NothingMeasured, Observation
+from cellsim.fit.experiment import NothingMeasured
 from cellsim.fit.parameters import Parameter, Space
-from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import Arriving, Recipe, read_recipe
-from cellsim.instruments.looks import ProfileLook, SeriesLook, VelocityLook
-from cellsim.instruments.measurement import ConcentrationMap, series, velocities
 
 logger = logging.getLogger(__name__)
-HOUR = 3600.0
 EVERY = 2.0
 """Between two looks at the folder [s]; a file is read once it has kept its size for one of them."""
-MOST_HOURS = 48
-"""How far ahead it is looked [h]."""
-READINGS = 60
-"""Readings of a current that stand for an hour of it, at most: the rest is no more independent."""
 Files = tuple[tuple[str, ...], dict[str, str]]
 """Names of the files used, and of those that could not be, with the reason."""
 NUMBERS, FIGURE, REPORT = "watch.json", "watch.png", "watch.html"
@@ -259,104 +252,6 @@ def _error(p: Parameter, error: float) -> str:
     return f"{100 * error:.2g} %" if p.logarithmic else f"{error:.2g} {p.unit}".rstrip()
 
 
-# ---- the future -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Instrument:
-    """One instrument at one place going on: a look at the times to come, and what to call it."""
-
-    what: str
-    experiment: int
-    observation: Observation
-
-
-def _to_come(times: Array, now: float, end: float) -> Array:
-    """When a measurement made at `times` is made again, at the same intervals; every ten minutes after a single one."""
-    different = np.unique(times)
-    step = float(np.median(np.diff(different))) if different.size > 1 else HOUR / 6
-    return np.asarray(now + step * np.arange(1.0, int((end - now) / step) + 1))
-
-
-def _ahead(o: Observation, alike: list[Observation], now: float, end: float) -> list[tuple[str, Observation]]:
-    """The same measurement going on from `now` to `end` as it did: places, intervals and errors.
-
-    `alike`: all of the same kind, among which a beam line may have spread its scans, a file for each.
-    """
-    if o.time.size == 0 or end <= now:
-        return []
-    to_come, own = _to_come(np.concatenate([x.time for x in alike]), now, end), o.noise.own
-    if isinstance(o.look, SeriesLook):
-        every = max(1, int(np.ceil(to_come.size * HOUR / (READINGS * (end - now)))))
-        to_come = to_come[::every]
-        if not to_come.size:
-            return []
-        made = series(o.kind, to_come, np.zeros(to_come.size), error=float(np.median(own)))  # type: ignore[arg-type]
-        return [(f"{o.kind}", Observation.of(made, o.nuisance))]
-    if not to_come.size or o.position is None:
-        return []
-    if isinstance(o.look, VelocityLook):
-        made_at = []
-        for place in o.look.positions:
-            here = [x.time[x.position == place] for x in alike if x.position is not None]
-            to_come = _to_come(np.concatenate(here), now, end)
-            look = VelocityLook(
-                time=to_come,
-                position=np.full(to_come.size, float(place)),
-                quantity=o.look.quantity,
-                frame=o.look.frame,
-                unsigned=o.look.unsigned,
-                beam_width=o.look.beam_width,
-            )
-            made = velocities(look, np.zeros(to_come.size), error=float(np.median(own[o.position == place])))
-            made_at.append((f"velocities at {1e3 * place:.3g} mm", Observation.of(made, o.nuisance)))
-        return made_at
-    last = o.at(float(o.time.max()))
-    order = np.argsort(o.position[last])
-    shape = (to_come.size, order.size)
-    errors = np.broadcast_to(own[last][order], shape)
-    profiles = ConcentrationMap(to_come, o.position[last][order], np.ones(shape), errors)
-    made = profiles.measurement(0.0, beam_width=o.look.beam_width if isinstance(o.look, ProfileLook) else 0.0)
-    noise = replace(made.noise, length=o.noise.length)
-    return [(f"profiles of {order.size} points", Observation.of(replace(made, noise=noise), o.nuisance, o.profiled))]
-
-
-def _instruments(problem: Problem, now: float) -> list[_Instrument]:
-    """Every instrument of every experiment going on, those of the same kind and place once."""
-    found: dict[tuple[int, str], _Instrument] = {}
-    for k, e in enumerate(problem.experiments):
-        if e.protocol is None:
-            continue
-        end = min(e.protocol.duration, now + MOST_HOURS * HOUR)
-        several = f"{e.name}: " if len(problem.experiments) > 1 else ""
-        for o in e.observations:
-            alike = [x for x in e.observations if x.kind == o.kind]
-            for what, to_come in _ahead(o, alike, now, end):
-                found[k, what] = _Instrument(several + what, k, to_come)
-    return list(found.values())
-
-
-def _information(problem: Problem, u: Array, instruments: list[_Instrument]) -> list[tuple[Array, Array]]:
-    """Of every instrument: the times of its points [s] and their whitened derivatives, shape (points, p).
-
-    Points that the run does not reach tell nothing.
-    """
-    wider = [
-        replace(e, observations=(*e.observations, *(i.observation for i in instruments if i.experiment == k)))
-        for k, e in enumerate(problem.experiments)
-    ]
-    whole = Problem(problem.space, problem.model, tuple(wider))
-    reached, J = whole.predictions(u), whole.jacobian(u)
-    place = {id(o): n for n, o in enumerate(whole.observations)}
-    ends = np.cumsum([0, *(o.size for o in whole.observations)])
-    rows = []
-    for i in instruments:
-        n = place[id(i.observation)]
-        good = np.isfinite(reached[n])
-        rows.append((i.observation.time[good], J[ends[n] : ends[n + 1]][good]))
-    return rows
-
-
 # ---- one update -----------------------------------------------------------------------------------------------------
 
 
@@ -471,8 +366,8 @@ def _judged(
         sd = np.sqrt(np.maximum(np.diag(inverse(information)), 0.0))
         return {p.name: _own_terms(p, float(s)) for p, s in zip(parameters, sd, strict=True)}
 
-    instruments = _instruments(fit.problem, clock)
-    rows = _information(fit.problem, fit.u, instruments) if instruments else []
+    instruments = instruments_of(fit.problem, clock)
+    rows = information_of(fit.problem, fit.u, instruments) if instruments else []
     gains = []
     for one, (when, J) in zip(instruments, rows, strict=True):
         inside = when <= clock + HOUR
