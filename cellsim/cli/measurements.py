@@ -272,7 +272,7 @@ def watch(
     """
     from cellsim.base import to_si
     from cellsim.files.folder import check_writable
-    from cellsim.fit.watch import REPORT
+    from cellsim.fit.watch import REPORT, State
     from cellsim.fit.watch import watch as follow
 
     directory = check_writable(output or Path("runs") / f"{recipe.stem}-watch")
@@ -280,7 +280,15 @@ def watch(
     if period <= 0:
         raise InputError(f"--every {every} must be positive")
     time = math.inf if lasting is None else to_si(lasting, "s", field="--for")
-    click.echo(f"watching {folder}; the page is {directory / REPORT}; Ctrl-C ends", err=True)
+    began = False
+
+    def told(state: State) -> None:
+        nonlocal began
+        if not began:  # the folder and the fit's file were found good
+            click.echo(f"watching {folder}; the page is {directory / REPORT}; Ctrl-C ends", err=True)
+        began = True
+        say(state.lines())
+
     try:
         follow(
             *(recipe, folder, directory),
@@ -288,7 +296,7 @@ def watch(
             every=period,
             lasting=time,
             until_met=until_met,
-            told=lambda state: say(state.lines()),
+            told=told,
         )
     except (KeyboardInterrupt, SystemError) as error:
         if not interrupted(error):

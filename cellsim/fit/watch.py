@@ -206,7 +206,7 @@ class State:
                 reach = 6 * float(np.ptp(ends[-1]))
                 low, high = panel.get_ylim()
                 panel.set_ylim(max(low, value[-1] - reach), min(high, value[-1] + reach))
-                panel.set_ylabel(figstyle.label(p.name, p.unit or "1"))
+                panel.set_ylabel(figstyle.label(p.name, p.unit.replace("^2", "$^2$") or "1"))
             for panel in axes[max(0, count - columns) : count]:
                 panel.tick_params(labelbottom=True)
                 panel.set_xlabel(figstyle.label("data until", "min"))
