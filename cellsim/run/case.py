@@ -511,7 +511,10 @@ def _measured(table: Table, setup: Setup, inputs: dict[str, str]) -> tuple[Measu
 
 def _auto(table: Table, key: str, unit: str) -> float | None:
     """A positive quantity, or None for ``"auto"`` (the default)."""
-    return None if table.data.get(key, "auto") == "auto" else table.quantity(key, unit, above=0)
+    if table.data.get(key) == "auto":
+        table.choice(key, ["auto"])
+        return None
+    return table.quantity(key, unit, None, above=0)
 
 
 def read_output(table: Table, cell: Cell, protocol: Protocol) -> Output:
