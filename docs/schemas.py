@@ -1,6 +1,6 @@
 """Writes the JSON schemas that are shipped, from what the readers of the formats ask for: ``python docs/schemas.py``.
 
-The readers are listened to while they read the shipped files and, for keys that no shipped file has, the specimens below.
+The readers are listened to while they read the shipped files and, for keys that none of them has, the specimens below.
 A test writes the schemas anew and compares.
 """
 
@@ -13,7 +13,6 @@ from pathlib import Path
 
 from cellsim.base import InputError
 from cellsim.electrolyte.mixture_file import load_electrolyte
-from cellsim.electrolyte.set_file import read_set
 from cellsim.files.json_schema import FORMATS, Format, as_text, shipped
 from cellsim.fit.recipe import read_recipe
 from cellsim.fit.watch import read_targets
@@ -67,7 +66,8 @@ c_min = "1 mol/m^3"
             'hold = "current"\nvalue = "5 A/m^2"\nduration = "1 h"\nstop = { charge_above = "1 C/m^2" }\n',
             'ramp = "voltage"\nfrom = "0 V"\nto = "0.1 V"\nrate = "1 mV/s"\n',
             'ramp = "current"\nfrom = "0 A/m^2"\nto = "1 A/m^2"\nrate = "1 A/m^2/s"\n',
-            'follow = "current"\nfile = "I.csv"\ntime = "t (h)"\nvalue = "i (A/m^2)"\nother = "U (V)"\nduration = "1 h"\n',
+            'follow = "current"\nfile = "I.csv"\ntime = "t (h)"\nvalue = "i (A/m^2)"\nother = "U (V)"\n'
+            'duration = "1 h"\n',
             'follow = "current"\nfile = "I.csv"\ntime = { column = "t (h)", unit = "h" }\n'
             'value = { column = "i (A/m^2)", unit = "A/m^2" }\nother = { column = "U (V)", unit = "V" }\n',
         )
@@ -81,7 +81,11 @@ c_min = "1 mol/m^3"
             ("current", "I.csv", 'columns = { time = "t (h)", current = "i (A/m^2)" }'),
             ("voltage", "I.csv", 'columns = { time = "t (h)", voltage = "U (V)" }'),
             ("velocity", "v.csv", 'quantity = "v_0"\nframe = "lab"\nbeam_width = "20 um"'),
-            ("xam", "x.csv", 'energy = ["20 keV"]\nsalt = "LiTFSI"\nsolvent = "C2H4O"\npath_length = "3 mm"\nposition = "x (mm)"'),
+            (
+                "xam",
+                "x.csv",
+                'energy = ["20 keV"]\nsalt = "LiTFSI"\nsolvent = "C2H4O"\npath_length = "3 mm"\nposition = "x (mm)"',
+            ),
             ("mri", "x.csv", 'positive = "left"\nnormalise = "inventory"'),
         )
     ),
@@ -155,7 +159,9 @@ reference = { c = "1 mol/L" }
 error = "1 mS/cm"
 """,
 )
-_NAMES = re.compile(r'"([\w./-]+\.(?:csv|txt|dat|toml|nc|npz|h5|data|xtc|dcd|tpr|pdb|gro|tif|lammpstrj|dump|mpt|edf|ts))"')
+_NAMES = re.compile(
+    r'"([\w./-]+\.(?:csv|txt|dat|toml|nc|npz|h5|data|xtc|dcd|tpr|pdb|gro|tif|lammpstrj|dump|mpt|edf|ts))"'
+)
 
 
 def read_fit(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Commands that teach: textbook experiments, and the page with sliders."""
+"""Commands that teach: the shipped examples, textbook experiments, and the page with sliders."""
 
 from __future__ import annotations
 
@@ -73,6 +73,21 @@ def lab(
         click.echo(f"written to {report.write_lab(bench, records, directory, failed)[-1].parent}")
     if failed:
         sys.exit(1)
+
+
+@click.command()
+@click.argument("directory", type=FILE, required=False, default=Path("cellsim-examples"))
+def examples(directory: Path) -> None:
+    """Copy the shipped cases, their data and the notebooks into a folder.
+
+    DIRECTORY: a new folder; default cellsim-examples. Inside it the paths of the README and of the pages work.
+
+    \b
+    Example:  cellsim examples && cd cellsim-examples && cellsim run cases/steinruck2020/rs.toml
+    """
+    from cellsim.files.folder import copy_examples
+
+    click.echo(f"{copy_examples(directory)} written; next: cd {directory} && cellsim run cases/steinruck2020/rs.toml")
 
 
 @click.command()

@@ -78,6 +78,35 @@ def report(
     return page(title, *map(warning, warnings), *parts, *shown, *files, width=width)
 
 
+def card(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    """An object in a few lines of plain text: its name, then one line for each of its numbers.
+
+    Parameters
+    ----------
+    title : str
+        First line.
+    rows : sequence of tuple
+        Name and value of each further line.
+
+    Returns
+    -------
+    str
+    """
+    width = max(len(name) for name, _ in rows)
+    return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in rows)])
+
+
+def html_card(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    """The same as a table, as notebooks show it."""
+    cells = "".join(
+        f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th>'
+        f'<td style="text-align:left">{html.escape(value)}</td></tr>'
+        for name, value in rows
+    )
+    caption = f'<caption style="text-align:left;font-weight:bold">{html.escape(title)}</caption>'
+    return f"<table>{caption}<tbody>{cells}</tbody></table>"
+
+
 def warning(text: str) -> str:
     """A paragraph that must not be overlooked."""
     return f'<p class="warn">{html.escape(text.strip())}</p>'

@@ -209,7 +209,7 @@ def _form(what: str, how: Mapping[str, Any]) -> dict[str, Any]:
     form: dict[str, Any]
     if what == "quantity" and how["unit"]:
         unit = how["unit"]
-        words = [f"A number with a unit, such as \"1 {unit}\"", *_limits(how, unit)]
+        words = [f'A number with a unit, such as "1 {unit}"', *_limits(how, unit)]
         form = {"type": "string", "pattern": QUANTITY, "description": "; ".join(words) + "."}
     elif what in ("quantity", "number", "integer"):
         kinds: Any = ["number", "string"] if what == "quantity" else _PLAIN[what]
@@ -222,7 +222,11 @@ def _form(what: str, how: Mapping[str, Any]) -> dict[str, Any]:
     elif what == "array":
         form = {"type": "array", "items": {"type": "number"}, "minItems": 1}
     elif what == "quantities":
-        each = {"type": "string", "pattern": QUANTITY, "description": f'A number with a unit, such as "1 {how["unit"]}".'}
+        each = {
+            "type": "string",
+            "pattern": QUANTITY,
+            "description": f'A number with a unit, such as "1 {how["unit"]}".',
+        }
         form = {"type": "array", "items": each}
     elif what == "strings":
         form = {"type": "array", "items": {"type": "string"}}
@@ -321,7 +325,8 @@ def complaints(value: Any, schema: Mapping[str, Any], where: str = "") -> list[s
         for k, entry in enumerate(value):
             found += complaints(entry, schema.get("items", {}), f"{where}[{k}]")
     if isinstance(value, dict):
-        found += [f"{where}.{key} is missing".lstrip(".") for key in schema.get("required", ()) if key not in value]
+        lacking = [key for key in schema.get("required", ()) if key not in value]
+        found += [f"{where}.{key} is missing".lstrip(".") for key in lacking]
         other = schema.get("additionalProperties", True)
         for key, entry in value.items():
             name = f"{where}.{key}".lstrip(".")

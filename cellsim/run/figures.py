@@ -20,7 +20,9 @@ from cellsim.solvers.solution import FRAMES, Solution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+    from cellsim.cell.protocol import Protocol
     from cellsim.instruments.measurement import Measurement
     from cellsim.run.case import Case
     from cellsim.run.mixture import MixtureCase
@@ -497,7 +499,40 @@ def _without_spike(view: View, values: Array) -> tuple[float, float]:
     return low - margin * (low < 0), high + margin
 
 
-__all__ = ["FIGURES", "write_figures"]
+def figure_of_protocol(protocol: Protocol, title: str = "") -> Figure:
+    """What a protocol imposes in time, one panel for each drive that it has.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        Its steps; each is drawn with its whole duration, as if no stop condition ended it.
+    title : str
+        Above the panels.
+
+    Returns
+    -------
+    Figure
+    """
+    scale, unit = time_scale(protocol.duration)
+    drives = [drive for drive in ("voltage", "current") if any(step.drive == drive for step in protocol.steps)]
+    note = "Steps may end earlier by their stop conditions." if any(s.stop.given for s in protocol.steps) else ""
+    labels = {"voltage": figstyle.label("$V$", "V", "voltage"), "current": figstyle.label("$i$", CURRENT, "current")}
+    with figstyle.panels(len(drives), title=title, note=note, height=1.8, sharex=True) as (figure, axes):
+        for panel, drive in zip(axes, drives, strict=True):
+            for step, (_, begins, _) in zip(protocol.steps, protocol.spans(), strict=True):
+                if step.drive == drive:
+                    own = np.array([0.0, step.duration]) if step.time is None else step.time
+                    own = np.append(own[own < step.duration], step.duration)
+                    values = [step.at(float(t)) for t in own]
+                    panel.plot((begins + own) / scale, values, color=figstyle.COLOURS[0])
+            panel.axhline(0, color=figstyle.GREY, linewidth=0.5, zorder=1)
+            panel.set_ylabel(labels[drive])
+        axes[-1].set_xlabel(figstyle.label("$t$", unit, "time"))
+        axes[-1].set_xlim(0, protocol.duration / scale)
+    return figure
+
+
+__all__ = ["FIGURES", "figure_of_protocol", "write_figures"]
 
 FIGURES = {
     "current.png": draw_current,
