@@ -1,6 +1,6 @@
 """Renders the notebooks into pages of the site: ``python docs/lectures.py [NAME ...]``.
 
-Each notebook runs once with its sliders where they stand at first. Its texts become docs/notebooks/NAME.md and its figures
+Each notebook runs once with its sliders where they stand at first. Its texts become docs/notebooks/NAME.md, its figures
 docs/images/lectures/NAME-k.png. All six take about three minutes, too long for each build of the site, so their pages
 are kept in the repository; a test compares their texts with those of the notebooks. marimo decodes with msgspec, which
 has open reports of crashes (msgspec issue 717), so each notebook runs in a process of its own.

@@ -261,7 +261,7 @@ def as_text(schema: Mapping[str, Any]) -> str:
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
-# ---- the schemas that are shipped -------------------------------------------------------------------------------------
+# ---- the schemas that are shipped ------------------------------------------------------------------------------------
 
 
 def shipped(name: str) -> Path:

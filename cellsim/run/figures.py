@@ -155,10 +155,11 @@ MOST_TIMES = 7
 
 
 def _default_times(solution: Solution) -> tuple[float, ...]:
-    """Five times spread over one step as diffusion spreads them; the start and the end of each of several steps."""
+    """Five times between which the salt moves alike, to two digits; the start and the end of each of several steps."""
     end = float(solution["time"][-1])
     if len(solution.log) < 2:
-        return tuple(end * fraction for fraction in (0.0, 0.03, 0.1, 0.3, 1.0))
+        inner = (float(f"{solution['time'][k]:.1e}") for k in solution.spread_states()[1:-1])
+        return (0.0, *sorted({time for time in inner if 0 < time < end}), end)
     times = {0.0}
     for entry in solution.log:
         start, stop = float(entry["t_start"]), float(entry["t_end"])
@@ -207,12 +208,11 @@ def draw_current(view: View, path: Path) -> None:
             limit = small_signal_limit(solution)
             if limit is not None:
                 text = "small-voltage steady state, $i_0/(1+\\mathrm{Ne})$"
-                # The text stands over the second half of the run, on the side where the curve is not.
-                figstyle.reference(top, limit, text, above=bool(np.mean(i[view.time >= 0.5 * view.time[-1]]) < limit))
+                figstyle.reference(top, limit, text, clear_of=(view.time, i))
         elif np.any(i):
             top.set_ylim(min(0.0, 1.08 * i.min()), max(0.0, 1.08 * i.max()))
         if view.of_kind("current"):
-            top.legend()
+            figstyle.legend_above(top)
         if with_voltage:
             _draw_voltage(axes[1], view)
         axes[-1].set_xlabel(view.time_label)
@@ -240,7 +240,7 @@ def _draw_voltage(axes: Axes, view: View) -> None:
         axes.set_yscale("symlog", linthresh=factor * 10 ** np.floor(np.log10(0.3 * max(predicted, 1e-9))), linscale=0.5)
         axes.minorticks_off()
     axes.set_ylabel(figstyle.label("$V$", unit, "voltage"))
-    axes.legend()
+    figstyle.legend_above(axes, columns=2)
 
 
 def _overlay(axes: Axes, view: View, kind: str) -> None:

@@ -201,11 +201,29 @@ class Solution:
             axes[2].set_ylabel(figstyle.label("$c$", figstyle.CONCENTRATION))
         return figure
 
+    def spread_states(self, count: int = 5) -> NDArray[np.intp]:
+        """States between which the concentration changes by about the same amount: few late, many early.
+
+        Parameters
+        ----------
+        count : int
+            How many are wanted; the first and the last are among them.
+
+        Returns
+        -------
+        ndarray, shape (k,)
+            Places along the time axis, k <= `count` [1].
+        """
+        c = np.moveaxis(self["c"], self.dimensions("c").index("time"), 0).reshape(self["time"].size, -1)
+        # In a straight line from state to state the change may come back, as in a rest: its length is what counts.
+        length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(c, axis=0)).max(axis=1))])
+        inner = np.searchsorted(length, np.linspace(0, 1, count)[1:-1] * length[-1])
+        return np.unique(np.concatenate([[0], inner, [c.shape[0] - 1]]).clip(0, c.shape[0] - 1))
+
     def _plot_profiles(self, axes: Axes, scale: float, unit: str) -> None:
         """Five profiles, evenly spread in the change of concentration rather than in time."""
         c, time = self["c"], self["time"]
-        change = np.maximum.accumulate(np.abs(c - c[0]).max(axis=1))
-        shown = np.unique(np.searchsorted(change, np.linspace(0, 1, 5) * change[-1]).clip(0, time.size - 1))
+        shown = self.spread_states()
         for k, colour in zip(shown, figstyle.shades(len(shown)), strict=True):
             axes.plot(1e3 * self["position"][k], c[k] / 1e3, color=colour, label=f"{time[k] / scale:.3g}")
         figstyle.legend_above(axes, f"$t$ ({unit})", 3)

@@ -101,7 +101,8 @@ def used(script, fragment=""):
     return json.loads(re.search(r"ANSWER(.*?)END", log)[1].replace('\\"', '"')), document
 
 
-TYPE = "const type = (n, t) => { const e = document.getElementById('n-' + n); e.value = t; e.dispatchEvent(new Event('change')); };"
+TYPE = """const type = (n, t) => {
+  const e = document.getElementById('n-' + n); e.value = t; e.dispatchEvent(new Event('change')); };"""
 
 
 @needs_browser
@@ -126,7 +127,8 @@ def test_a_kept_curve_stays_while_the_cell_changes_and_reset_drops_it():
         + click
         + curve
         + "const out = [kept()]; click('keep'); type('V', '100 mV'); Page.update(); Page.rest(); out.push(kept());"
-        "out.push(document.getElementById('inputs').textContent); click('reset'); out.push(kept(), Page.state.setting.V);"
+        "out.push(document.getElementById('inputs').textContent); click('reset');"
+        "out.push(kept(), Page.state.setting.V);"
         "return out"
     )
     assert told[:2] == [False, True] and told[3:] == [False, 0.3]
@@ -136,7 +138,8 @@ def test_a_kept_curve_stays_while_the_cell_changes_and_reset_drops_it():
 @needs_browser
 def test_numbers_leave_as_a_table():
     text, _ = used(
-        "const r = Solver.solve(Page.state.setting); return Files.csv(r, Solver.at(r, 3600), null).split('\\n').slice(0, 5)"
+        "const r = Solver.solve(Page.state.setting);"
+        "return Files.csv(r, Solver.at(r, 3600), null).split('\\n').slice(0, 5)"
     )
     assert text[0].startswith("# Li | electrolyte | Li") and "V = 300 mV" in text[0]
     assert text[2] == "time (s),i (A/m^2)" and float(text[3].split(",")[1]) == pytest.approx(
@@ -148,7 +151,8 @@ def test_numbers_leave_as_a_table():
 def test_dots_keep_what_lies_between_them():
     """Between two anion dots there is the same share of the salt at every time, though they have moved."""
     told, _ = used(
-        "const r = Solver.solve(Page.state.setting), share = (t) => { const p = Solver.at(r, t), a = Cell.tracers(p, r.setting);"
+        "const r = Solver.solve(Page.state.setting);"
+        "const share = (t) => { const p = Solver.at(r, t), a = Cell.tracers(p, r.setting);"
         "const L = p.x[p.x.length - 1]; let sum = 0, total = 0; for (let k = 1; k < p.x.length; k++) {"
         "const d = 0.5 * (p.c[k] + p.c[k - 1]) * (p.x[k] - p.x[k - 1]); total += d;"
         "if (p.x[k] <= a.anions[7] * L) sum += d; } return [sum / total, a.anions[7], a.solvent[7]]; };"

@@ -14,7 +14,7 @@ BROWSER = next((b for b in map(shutil.which, ("chromium", "chromium-browser", "g
 
 
 def chromium(fragment, *options, width=1400, height=3000, script=""):
-    """(document after all scripts, what the browser logged) of the page opened from a file; `script` runs at its end."""
+    """(document after all scripts, what the browser logged) of the page opened from a file; `script` runs last."""
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
         write_page(page)
