@@ -288,7 +288,7 @@ def reference(
 
 
 def _clearest(x: ArrayLike, values: ArrayLike, y: float, limits: tuple[float, float]) -> tuple[bool, bool]:
-    """Under the line at `y` or above it, at the left or at the right: where a name of usual size meets least of a curve."""
+    """Under the line at `y` or above it, at the left or at the right: where a name meets least of a curve."""
     x, deep = np.asarray(x, dtype=float), 0.1 * (limits[1] - limits[0])
     even = np.linspace(x[0], x[-1], 200)
     curve, part = np.interp(even, x, np.asarray(values, dtype=float)), np.linspace(0, 1, 200)
