@@ -130,7 +130,7 @@ def refined(
                 or tail > max(0.3 * before, 10 * target)
                 or (tail > HOPELESS and run.status == "done")
             ):
-                break  # no geometric decay: more terms will not do
+                break
         elif not finer:
             break
         fine *= 2 if finer else 1
