@@ -73,8 +73,10 @@ def _(mo):
 
     Two lithium electrodes in different concentrations are a battery, and this one works against the voltage you apply:
 
-    $$ V = \underbrace{i \int_0^L \frac{\mathrm d x}{\kappa}}_{\text{ohmic}} +
-       \underbrace{\frac{\nu R T}{z_+ \nu_+ F} \int_{c(L)}^{c(0)} (1 - t_+^0)\, \chi \,\mathrm d \ln m}_{\text{concentration}}. $$
+    $$ V = i \int_0^L \frac{\mathrm d x}{\kappa} +
+       \frac{\nu R T}{z_+ \nu_+ F} \int_{c(L)}^{c(0)} (1 - t_+^0)\, \chi \,\mathrm d \ln m. $$
+
+    The first term is the ohmic part, the second the voltage of the concentration cell.
 
     The voltage is held, the second term grows, so less is left for the first: the current decays. For small voltages both
     terms are proportional to $i_\mathrm{ss}$, and their ratio is the **Newman number**
