@@ -84,7 +84,9 @@ def test_nonsense_in_the_address_does_no_harm():
 
 
 @needs_browser
-@pytest.mark.parametrize(("width", "height"), [(1400, 900), (1920, 1080), (700, 1043)])  # less 143 of the window
+@pytest.mark.parametrize(
+    ("width", "height"), [(1400, 900), pytest.param(1920, 1080, marks=pytest.mark.slow), (700, 1043)]
+)  # less 143 of the window
 def test_cell_plots_and_controls_are_on_one_screen(width, height):
     report = selftest("selftest=512", width=width, height=height)
     assert report["errors"] == [] and report["overflow"] <= 0
@@ -136,6 +138,7 @@ def test_a_kept_curve_stays_while_the_cell_changes_and_reset_drops_it():
 
 
 @needs_browser
+@pytest.mark.slow  # a browser of its own each, a second
 def test_numbers_leave_as_a_table():
     text, _ = used(
         "const r = Solver.solve(Page.state.setting);"
@@ -148,6 +151,7 @@ def test_numbers_leave_as_a_table():
 
 
 @needs_browser
+@pytest.mark.slow  # a browser of its own each, a second
 def test_dots_keep_what_lies_between_them():
     """Between two anion dots there is the same share of the salt at every time, though they have moved."""
     told, _ = used(
