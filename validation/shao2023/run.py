@@ -243,7 +243,7 @@ def choice_of_x(matrices: np.ndarray, det: np.ndarray) -> list[Statement]:
     eighteen = nineteen = twenty = moved = 0.0
     for Omega, d in zip(matrices[:200], det[:200], strict=True):
         m = salt(Omega)
-        (pp, pm), (_, mm) = Omega
+        pm, mm = Omega[0, 1], Omega[1, 1]
         J = 1.0 / F  # i = 1 A/m^2
         for x in (-0.5, 0.0, 0.4, 1.0, 2.0):
             mine = ion_potentials(m, x, 1.0)
