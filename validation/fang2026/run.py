@@ -352,7 +352,7 @@ def frames() -> list[Statement]:
             "after Fig. 2 (Fig. S5)",
             "transference numbers in the two frames differ little at all c₊",
             f"at least {words} (20 units of 314 g/mol, electrolyte 1200 kg/m³ assumed). The shift grows with c₊",
-            "**differs** unless t₊⁰ is near 1 at high c₊",
+            "**differs** at high c₊, with these masses",
             shifts[0.8, -1.0],
         ),
         Statement(
@@ -431,7 +431,6 @@ def twins() -> tuple[list[Statement], list[tuple[float, OnsagerMatrix, OnsagerEs
                 )
             )
         ends = {name: found.interval(name, 0.95) for name in ("t_plus", "rho_plus")}
-        inside = all(low <= getattr(truth, name) <= high for name, (low, high) in ends.items())
         half = (ends["t_plus"][1] - ends["t_plus"][0]) / 2
         rows.append(
             Statement(
@@ -446,7 +445,7 @@ def twins() -> tuple[list[Statement], list[tuple[float, OnsagerMatrix, OnsagerEs
                 f"({ends['t_plus'][0]:.2f} to {ends['t_plus'][1]:.2f}) and {found.rho_plus:.2f} "
                 f"({ends['rho_plus'][0]:.2f} to {ends['rho_plus'][1]:.2f}), 95 %: four runs of "
                 f"100 ns resolve t₊⁰ to ±{half:.2f} where the slowest motion lasts 0.1 ns",
-                "recovered" if inside else "**missed**",
+                "synthetic, no verdict on the paper",
                 half,
             )
         )
@@ -490,8 +489,9 @@ def table(rows: list[Statement]) -> str:
     """The table in Markdown."""
     lines = [f"| {s.where} | {s.printed} | {s.ours} | {s.verdict} |" for s in rows]
     counts = {
-        "agree": sum(s.verdict.startswith(("agrees", "recovered")) for s in rows),
+        "agree": sum(s.verdict.startswith("agrees") for s in rows),
         "differ": sum(s.verdict.startswith("**") for s in rows),
+        "synthetic": sum(s.verdict.startswith("synthetic") for s in rows),
         "cannot be checked": sum(s.verdict.startswith("cannot") for s in rows),
     }
     return (
