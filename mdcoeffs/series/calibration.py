@@ -45,6 +45,16 @@ SALT = {"D_salt": Panel("", "$D$ of the salt", "m^2/s", 1)}
 """Of a table of measured values, beside the quantities of a series: it needs the thermodynamic factor."""
 FROM_MATRIX = ("kappa", "rho_plus", "t_plus_solvent", "D_salt")
 """Quantities that follow from the interpolated matrix; others are interpolated on their own."""
+BOUND_TO_IT = (
+    "Omega_solvent",
+    "Omega_barycentric",
+    "parts",
+    "share",
+    "ionicity",
+    "stefan_maxwell",
+    "friction",
+)
+"""Panels whose quantities are the matrix again, in part or whole: beside it they would count twice."""
 SHARES = ("rho_plus", "t_app", "bound", "free")
 """Quantities between 0 and 1, compared as logits."""
 _TAU = np.geomspace(3e-3, 3.0, 10)
@@ -52,6 +62,7 @@ _DECAY = (0.15, 0.35, 0.6, 0.8)
 _FREE = 30.0
 DEGREES = 14
 SMALL = 1e-3
+STRONGEST = 6.0
 _SAME_T, _SAME_C = 0.5, 0.02
 
 
@@ -232,7 +243,9 @@ def family_of(series: Series) -> Family:
     states = [state for state in series.states if "onsager" in state.folders and math.isfinite(state.value)]
     matrices = tuple(read_onsager(state.folders["onsager"]).to_frame("solvent") for state in states)
     names = [name for name in series.quantities if all(name in s.found and s.found[name].bounded for s in states)]
-    others = {name: tuple(state.found[name] for state in states) for name in names if name not in FROM_MATRIX}
+    again = (*FROM_MATRIX, "t_plus_barycentric")
+    free = [name for name in names if name not in again and panel_of(name) not in BOUND_TO_IT]
+    others = {name: tuple(state.found[name] for state in states) for name in free}
     return Family(recipe.variable, recipe.unit, np.array([state.value for state in states]), matrices, others)
 
 
@@ -263,6 +276,33 @@ def read_targets(path: str | Path) -> tuple[Measured, ...]:
     if not found:
         raise InputError(f"{path}: no measured value; give one row at least, such as kappa,0.12,0.005,S/m")
     return tuple(found)
+
+
+def state_values(found: Calibration, name: str) -> Array:
+    """A compared quantity in the simulated states.
+
+    Parameters
+    ----------
+    found : Calibration
+        The result.
+    name : str
+        One of the compared quantities.
+
+    Returns
+    -------
+    array (states, 3)
+        Median and ends of the 95 % interval [SI].
+    """
+    family, tails = found.family, [0.5, 0.5 - LEVEL / 2, 0.5 + LEVEL / 2]
+    if name not in FROM_MATRIX:
+        return np.array([[each.value, each.low, each.high] for each in family.others[name]])
+    chi = next((m.value for m in found.measured if m.quantity == "chi"), None)
+    rows = []
+    for k, m in enumerate(family.matrices):
+        factor = chi if chi is not None else family.others["chi"][k].value if name == "D_salt" else None
+        of = {"t_plus_solvent": "t_plus", "D_salt": "diffusion"}.get(name, name)
+        rows.append(np.quantile(m.draws(of, chi=factor), tails))
+    return np.array(rows)
 
 
 @dataclass(frozen=True)
@@ -345,8 +385,11 @@ def _basis(x: Array, span: tuple[float, float], size: int) -> Array:
     return np.asarray(np.polynomial.legendre.legvander(u, size - 1), dtype=np.float64)
 
 
-def _interpolate(x: Array, y: Array, noise: Array, rng: np.random.Generator, span: tuple[float, float]) -> _Curves:
+def _interpolate(
+    x: Array, y: Array, noise: Array, span: tuple[float, float], *, seed: int = 0, count: int = DRAWS
+) -> _Curves:
     """Curves through y (states, columns) with covariances noise (states, columns, columns)."""
+    rng = np.random.default_rng(seed)
     states, columns = y.shape
     size = DEGREES
     centre = y.mean(axis=0)
@@ -358,21 +401,21 @@ def _interpolate(x: Array, y: Array, noise: Array, rng: np.random.Generator, spa
     priors = np.array(
         [np.concatenate([[_FREE, _FREE], tau * g ** np.arange(size - 2)]) for tau in _TAU for g in _DECAY]
     )
-    chosen = np.empty((DRAWS, columns), dtype=np.int64)
+    chosen = np.empty((count, columns), dtype=np.int64)
     for j in range(columns):
         S = np.einsum("kd,hd,ld->hkl", B, priors**2, B) + np.diag(noise[:, j, j])
         solved = np.linalg.solve(S, np.broadcast_to(target[:, j, None], (len(S), states, 1)))[..., 0]
         weight = -0.5 * (solved @ target[:, j] + np.linalg.slogdet(S)[1])
         weight = np.exp(weight - weight.max())
-        chosen[:, j] = rng.choice(len(priors), size=DRAWS, p=weight / weight.sum())
+        chosen[:, j] = rng.choice(len(priors), size=count, p=weight / weight.sum())
     precise = np.linalg.inv(noise)
     curvature = np.einsum("kd,kij,ke->idje", B, precise, B).reshape(columns * size, columns * size)
     pulled = np.einsum("kd,kij,kj->id", B, precise, target).reshape(-1)
-    A = curvature + np.einsum("mp,pq->mpq", priors[chosen].reshape(DRAWS, -1) ** -2.0, np.eye(columns * size))
+    A = curvature + np.einsum("mp,pq->mpq", priors[chosen].reshape(count, -1) ** -2.0, np.eye(columns * size))
     C = np.linalg.cholesky(A)
-    mean = np.linalg.solve(A, np.broadcast_to(pulled[:, None], (DRAWS, pulled.size, 1)))
-    spread = np.linalg.solve(np.swapaxes(C, 1, 2), rng.standard_normal((DRAWS, pulled.size, 1)))
-    return _Curves(span, (mean + spread)[..., 0].reshape(DRAWS, columns, size), scale, centre)
+    mean = np.linalg.solve(A, np.broadcast_to(pulled[:, None], (count, pulled.size, 1)))
+    spread = np.linalg.solve(np.swapaxes(C, 1, 2), rng.standard_normal((count, pulled.size, 1)))
+    return _Curves(span, (mean + spread)[..., 0].reshape(count, columns, size), scale, centre)
 
 
 def _unexpected(x: Array, y: Array, noise: Array, name: str, unit: str) -> list[str]:
@@ -381,7 +424,7 @@ def _unexpected(x: Array, y: Array, noise: Array, name: str, unit: str) -> list[
     inner = range(1, len(x) - 1) if len(x) > FEWEST_STATES else range(0)
     for k in inner:
         rest = np.arange(len(x)) != k
-        curves = _interpolate(x[rest], y[rest], noise[rest], np.random.default_rng(k), (float(x[0]), float(x[-1])))
+        curves = _interpolate(x[rest], y[rest], noise[rest], (float(x[0]), float(x[-1])), seed=k, count=DRAWS // 4)
         found = curves(x[k : k + 1])[:, 0]
         gap = y[k] - found.mean(axis=0)
         total = np.cov(found.T).reshape(len(gap), -1) + noise[k]
@@ -434,14 +477,14 @@ def calibrate(family: Family, measured: Sequence[Measured], *, seed: int = 0) ->
     for name in extra:
         if name not in family.others:
             raise InputError(
-                f"{name} has no value with an interval in every state; the states have "
-                f"{', '.join((*FROM_MATRIX[:3], *family.others))}"
+                f"{name} cannot be calibrated with: it has no value with an interval in every state, or follows from "
+                f"the others; there are {', '.join((*FROM_MATRIX[:3], *family.others))}"
             )
     scales = [_scale(m.quantity, _lowest(family, m)) for m in compared]
-    _check_possible(compared, scales)
+    _check_possible([*compared, *([] if chi is None else [chi])], [*scales, _PLAIN])
     y, noise = _of_states(family, extra, compared, scales)
     span = (float(family.at[0]), float(family.at[-1]))
-    curves = _interpolate(family.at, y, noise, np.random.default_rng(seed), span)
+    curves = _interpolate(family.at, y, noise, span, seed=seed)
     at = np.linspace(*span, GRID)
     q = _predictions(family, curves(at), at, compared, extra, scales, chi)
     values = np.array([s.forward(m.value) for s, m in zip(scales, compared, strict=True)])
@@ -493,10 +536,10 @@ def _lowest(family: Family, m: Measured) -> float:
 
 
 def _check_possible(compared: Sequence[Measured], scales: Sequence[_Scale]) -> None:
-    for m, scale in zip(compared, scales, strict=True):
+    for m, scale in zip(compared, scales, strict=False):
         if scale is _LOGIT and not 0 < m.value < 1:
             raise InputError(f"measured {m.quantity} = {m.value:g} must lie between 0 and 1")
-        if m.quantity in ("kappa", "D_salt") and not m.value > 0:
+        if m.quantity in ("kappa", "D_salt", "chi") and not m.value > 0:
             raise InputError(f"measured {m.quantity} = {m.value:g} must be positive")
 
 
@@ -531,13 +574,14 @@ def _predictions(
 ) -> Array:
     """The compared quantities of every curve (M, x, quantities), in their scales."""
     first = family.matrices[0]
-    Omega = matrices_of(y[..., :3])
+    # a draw between distant states may come so close to full correlation that 1 - tanh vanishes in round-off
+    Omega = matrices_of(np.concatenate([y[..., :2], np.clip(y[..., 2:3], -STRONGEST, STRONGEST)], axis=-1))
     columns = []
     for m, scale in zip(compared, scales, strict=True):
         if m.quantity == "kappa":
             q = scale.forward(conductivity(Omega, first.z))
         elif m.quantity == "rho_plus":
-            q = scale.forward(current_fraction(Omega, first.z))
+            q = scale.forward(np.clip(current_fraction(Omega, first.z), 1e-9, 1 - 1e-9))
         elif m.quantity == "t_plus_solvent":
             q = transference(Omega, first.z)[..., 0]
         elif m.quantity == "D_salt":
@@ -583,6 +627,21 @@ def highest_density(at: Array, density: Array, level: float = LEVEL) -> tuple[fl
     return float(at[inside[0]]), float(at[inside[-1] + 1])
 
 
+def degrees(freedom: int) -> str:
+    """Degrees of freedom in words.
+
+    Parameters
+    ----------
+    freedom : int
+        How many.
+
+    Returns
+    -------
+    str
+    """
+    return f"{freedom} degree{'' if freedom == 1 else 's'} of freedom"
+
+
 def _stretches(at: Array, inside: Any) -> tuple[tuple[float, float], ...]:
     edges = np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8))
     return tuple(
@@ -600,7 +659,7 @@ def _doubts(found: Calibration) -> list[str]:
         worst = max(found.held, key=lambda name: abs(found.held[name].pull))
         said.append(
             f"no {family.name} between {first:g} and {last:g}{unit} fits all measured values: chi2 = "
-            f"{found.chi2.min():.3g} with {found.freedom} degrees of freedom, p = {found.p:.1g}; farthest is {worst}, "
+            f"{found.chi2.min():.3g} with {degrees(found.freedom)}, p = {found.p:.1g}; farthest is {worst}, "
             f"{found.held[worst].pull:+.1f} standard errors. The interval means nothing then: more than this parameter "
             "is wrong, or an error is too small"
         )
