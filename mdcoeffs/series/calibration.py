@@ -8,7 +8,7 @@ posterior samples. Between the states the matrix is interpolated in coordinates 
 as a polynomial in x whose linear part is free and whose higher Legendre coefficients are normal with standard deviation
 tau g^(d-2), d = 2, 3, ...; tau and g are summed over a grid, weighted by their evidence. The error of y(x) is therefore
 that of the runs and that of the interpolation. Measured values (kappa, rho_+, D of the salt, t_+^0, or any quantity of
-a series) are compared in ln or logit, where both errors are close to normal:
+a series) are compared as ln, shares as arcsin of the root, where both errors are close to normal:
 
     chi^2(x) = (m - q(x))^T [S_q(x) + S_m]^-1 (m - q(x)),     p(x | m) ~ exp(-chi^2/2) / sqrt(det[S_q(x) + S_m]),
 
@@ -56,13 +56,19 @@ BOUND_TO_IT = (
 )
 """Panels whose quantities are the matrix again, in part or whole: beside it they would count twice."""
 SHARES = ("rho_plus", "t_app", "bound", "free")
-"""Quantities between 0 and 1, compared as logits."""
+"""Quantities between 0 and 1, compared as the arcsine of their root."""
 _TAU = np.geomspace(3e-3, 3.0, 10)
+"""Standard deviations of the second Legendre coefficient: from a straight line to a factor of 20 beside it [1]."""
 _DECAY = (0.15, 0.35, 0.6, 0.8)
+"""Ratios of successive standard deviations: from a parabola to a crossover between two states [1]."""
 _FREE = 30.0
+"""Standard deviation of the first two coefficients [1]."""
 DEGREES = 14
+"""Legendre polynomials of a curve: with fewer, crossovers were missed (intervals held 90 % in place of 95 %)."""
 SMALL = 1e-3
-STRONGEST = 6.0
+"""Columns whose largest value is below it, or above its inverse, are scaled [1]."""
+FLOOR = 1e-5
+"""Errors of the coordinates below it are taken as it: no run is as exact, and the algebra must not be [1]."""
 _SAME_T, _SAME_C = 0.5, 0.02
 
 
@@ -315,13 +321,18 @@ class _Scale:
 
 
 _LOG = _Scale(np.log, np.exp, lambda v: 1 / v)
-_LOGIT = _Scale(lambda v: np.log(v / (1 - v)), lambda y: 1 / (1 + np.exp(-y)), lambda v: 1 / (v * (1 - v)))
+# a logarithm of odds would be infinite where rho_+ = 1, which happens between two states as soon as t_+^0 passes 1
+_SHARE = _Scale(
+    lambda v: np.arcsin(np.sqrt(np.clip(v, 0.0, 1.0))),
+    lambda y: np.sin(np.clip(y, 0.0, np.pi / 2)) ** 2,
+    lambda v: 0.5 / math.sqrt(v * (1 - v)),
+)
 _PLAIN = _Scale(lambda v: v, lambda y: y, lambda v: 1.0)
 
 
 def _scale(name: str, lowest: float) -> _Scale:
     if name in SHARES:
-        return _LOGIT
+        return _SHARE
     unit = SALT[name].unit if name in SALT else PANELS[panel_of(name)].unit
     return _LOG if unit != "1" and lowest > 0 else _PLAIN
 
@@ -360,7 +371,8 @@ def matrices_of(y: Array) -> Array:
         Positive definite [mol^2/(J m s)].
     """
     plus, minus = np.exp(y[..., 0]), np.exp(y[..., 1])
-    cross = np.tanh(y[..., 2]) * np.sqrt(plus * minus)
+    # beyond 12 a correlation is 1 but for 1e-10, and the determinant would be lost in round-off
+    cross = np.tanh(np.clip(y[..., 2], -12.0, 12.0)) * np.sqrt(plus * minus)
     return np.stack([np.stack([plus, cross], -1), np.stack([cross, minus], -1)], -2)
 
 
@@ -396,7 +408,7 @@ def _interpolate(
     # changes of ln, artanh and pure numbers are of order one; a column of small or large numbers is put on that scale
     width = np.max(np.abs(y), axis=0)
     scale = np.where((width > 0) & ((width < SMALL) | (width > 1 / SMALL)), width, 1.0)
-    target, noise = (y - centre) / scale, noise / np.multiply.outer(scale, scale)
+    target, noise = (y - centre) / scale, noise / np.multiply.outer(scale, scale) + FLOOR**2 * np.eye(columns)
     B = _basis(x, span, size)
     priors = np.array(
         [np.concatenate([[_FREE, _FREE], tau * g ** np.arange(size - 2)]) for tau in _TAU for g in _DECAY]
@@ -537,7 +549,7 @@ def _lowest(family: Family, m: Measured) -> float:
 
 def _check_possible(compared: Sequence[Measured], scales: Sequence[_Scale]) -> None:
     for m, scale in zip(compared, scales, strict=False):
-        if scale is _LOGIT and not 0 < m.value < 1:
+        if scale is _SHARE and not 0 < m.value < 1:
             raise InputError(f"measured {m.quantity} = {m.value:g} must lie between 0 and 1")
         if m.quantity in ("kappa", "D_salt", "chi") and not m.value > 0:
             raise InputError(f"measured {m.quantity} = {m.value:g} must be positive")
@@ -574,14 +586,13 @@ def _predictions(
 ) -> Array:
     """The compared quantities of every curve (M, x, quantities), in their scales."""
     first = family.matrices[0]
-    # a draw between distant states may come so close to full correlation that 1 - tanh vanishes in round-off
-    Omega = matrices_of(np.concatenate([y[..., :2], np.clip(y[..., 2:3], -STRONGEST, STRONGEST)], axis=-1))
+    Omega = matrices_of(y[..., :3])
     columns = []
     for m, scale in zip(compared, scales, strict=True):
         if m.quantity == "kappa":
             q = scale.forward(conductivity(Omega, first.z))
         elif m.quantity == "rho_plus":
-            q = scale.forward(np.clip(current_fraction(Omega, first.z), 1e-9, 1 - 1e-9))
+            q = scale.forward(current_fraction(Omega, first.z))
         elif m.quantity == "t_plus_solvent":
             q = transference(Omega, first.z)[..., 0]
         elif m.quantity == "D_salt":

@@ -146,13 +146,15 @@ def test_region_of_highest_density():
     assert highest_density(x, np.where(x >= 0, np.exp(-x), 0.0)) == pytest.approx((0, end), abs=5e-3)
 
 
-def test_curves_that_run_into_full_correlation_stay_finite():
-    # three distant states of strong correlation: some curves between them reach it; warnings are errors here
-    def strong(x):
-        return np.array([[1.0, 0.0], [0.0, 1.0]]) * 1e-10 + 1e-10 * np.tanh(9 * (x - 0.7)) * np.array([[0, 1], [1, 0]])
+def test_a_current_fraction_of_one_stays_finite():
+    # Omega_+- = Omega_-- is t+0 = 1 and rho_+ = 1 to round-off; warnings are errors here
+    def one(x):
+        return np.array([[2.0, 1.0], [1.0, 1.0]]) * 1e-10 * math.exp(SLOPE * (x - 0.8))
 
-    found = calibrate(family(strong, np.array([0.6, 0.8, 1.0]), sigma=0.5), [value("rho_plus", 0.3, 0.05)])
-    assert np.all(np.isfinite(found.density)) and np.all(np.isfinite(found.predicted["rho_plus"]))
+    kappa = matrix(one(0.8)).kappa
+    found = calibrate(family(one, sigma=1e-10), [value("rho_plus", 0.98, 0.02), value("kappa", kappa, 0.05 * kappa)])
+    assert np.all(np.isfinite(found.density)) and found.best == pytest.approx(0.8, abs=0.01)
+    assert found.predicted["rho_plus"][:, 0] == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize(
