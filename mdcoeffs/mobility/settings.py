@@ -89,6 +89,28 @@ class Paddle:
 
 
 @dataclass(frozen=True)
+class Segments:
+    """Displacements of segments, <dr^2> = D_0 t^alpha, at several salt contents.
+
+    Parameters
+    ----------
+    r : tuple of float
+        Salt contents [1].
+    D_0 : tuple of float
+        Prefactors, in one unit.
+    error : tuple of float, optional
+        Standard errors, in that unit.
+    exponent : float
+        alpha [1].
+    """
+
+    r: tuple[float, ...]
+    D_0: tuple[float, ...]
+    error: tuple[float, ...] | None = None
+    exponent: float = 0.5
+
+
+@dataclass(frozen=True)
 class Friction:
     """Conductivities to fit kappa = A r exp(-r / r_star) to.
 
@@ -100,11 +122,14 @@ class Friction:
         Conductivities [S/m].
     error : tuple of float, optional
         Standard errors [S/m].
+    segments : Segments, optional
+        Displacements from which the friction follows without the conductivities.
     """
 
     r: tuple[float, ...]
     kappa: tuple[float, ...]
     error: tuple[float, ...] | None = None
+    segments: Segments | None = None
 
 
 @dataclass(frozen=True)
@@ -251,7 +276,7 @@ def _paddle(table: Table, rotors: tuple[Rotor, ...]) -> Paddle:
 
 
 def _friction(table: Table) -> Friction:
-    table.only("r", "kappa", "error", "unit")
+    table.only("r", "kappa", "error", "unit", "segments")
     with table.located():
         scale = factor_to_si(table.string("unit", "S/m"), "S/m", field=table.where("unit"))
     r, kappa = table.array("r"), table.array("kappa")
@@ -259,7 +284,18 @@ def _friction(table: Table) -> Friction:
     if len(r) != len(kappa) or (error is not None and len(error) != len(r)):
         raise table.error("kappa", f"and error need as many values as r, which has {len(r)}")
     errors = None if error is None else tuple(scale * value for value in error)
-    return Friction(tuple(r), tuple(scale * value for value in kappa), errors)
+    segments = _segments(table.table("segments")) if "segments" in table else None
+    return Friction(tuple(r), tuple(scale * value for value in kappa), errors, segments)
+
+
+def _segments(table: Table) -> Segments:
+    table.only("r", "D_0", "error", "exponent")
+    r, D_0 = table.array("r"), table.array("D_0")
+    error = table.array("error") if "error" in table else None
+    if len(r) != len(D_0) or (error is not None and len(error) != len(r)):
+        raise table.error("D_0", f"and error need as many values as r, which has {len(r)}")
+    exponent = table.number("exponent", 0.5, above=0, most=1)
+    return Segments(tuple(r), tuple(D_0), None if error is None else tuple(error), exponent)
 
 
 # ---- what is followed -----------------------------------------------------------------------------------------------

@@ -48,6 +48,10 @@ neighbours = 2
 r = [0.01, 0.04, 0.08, 0.16]
 kappa = [0.38, 1.07, 1.34, 1.05]
 unit = "mS/cm"
+[mobility.friction.segments]
+r = [0, 0.03, 0.06, 0.1]
+D_0 = [1.0, 0.846, 0.699, 0.558]
+error = [0.02, 0.02, 0.02, 0.02]
 """
 
 
@@ -97,6 +101,11 @@ def test_glass_of_rotors(folder, tmp_path):
     # fit of data made with Eq. 7: A = 0.043 S/cm, r* = 0.085, rounded to three digits
     assert found["friction"]["A"] == pytest.approx(4.3, rel=0.02)
     assert found["friction"]["r_star"] == pytest.approx(0.085, rel=0.02)
+    # segments of the same friction: D_0 = exp(-r/0.17), rounded
+    segments = found["friction"]["segments"]
+    assert segments["r_star"] == pytest.approx(0.085, abs=3 * segments["error"]) and segments["error"] < 0.01
+    assert segments["conductivity"]["A"] == pytest.approx(4.3, rel=0.1)
+    assert "friction of the segments: r* 0.08" in result.output
     assert found["paddlewheel"]["jumps"] > 10 and not found["paddlewheel"]["coupled"]
     with (out / "table.csv").open(newline="") as stream:
         rows = list(csv.reader(stream))
