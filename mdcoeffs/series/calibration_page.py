@@ -1,6 +1,7 @@
 """What a calibration leaves: lines for the terminal, tables, a figure with its data, and one page.
 
 OUT/calibration.csv   parameter, posterior density, chi^2, and each compared quantity with its interval
+OUT/points.csv        the same quantities in the simulated states, and as measured
 OUT/calibration.png   computed and measured values over the parameter, and the posterior
 OUT/summary.json      interval, misfit, what each measured quantity holds
 OUT/report.html       all of it on one page
@@ -50,6 +51,7 @@ def write_calibration(found: Calibration, directory: str | Path, title: str, *, 
     directory = Path(directory)
     with result_folder(directory, last=LAST, stale=["calibration.png", "report.html"]) as fresh:
         write_rows(fresh / "calibration.csv", rows_of(found))
+        write_rows(fresh / "points.csv", points_of(found))
         if figures:
             draw_calibration(found, fresh / "calibration.png", title)
             write_text(fresh / "report.html", report(found, title, fresh / "calibration.png"))
@@ -113,6 +115,32 @@ def rows_of(found: Calibration) -> Rows:
     return rows
 
 
+def points_of(found: Calibration) -> Rows:
+    """The points of the figure: every compared quantity in each state, and as measured, with 95 % intervals.
+
+    Parameters
+    ----------
+    found : Calibration
+        The result.
+
+    Returns
+    -------
+    list of list of str
+        The head first; SI, the parameter in its unit, empty where it is what is asked.
+    """
+    family = found.family
+    head = f"{family.name} ({family.unit})" if family.unit else family.name
+    rows = [["quantity", "kind", head, "value", "low", "high", "unit", "source"]]
+    for m in found.measured:
+        unit, half = _panel(m.quantity).unit, Z95 * m.error
+        ends = [number(v) for v in (m.value, m.value - half, m.value + half)]
+        rows.append([m.quantity, "measured", "", *ends, unit, m.source])
+        if m.quantity in found.held:
+            for x, values in zip(family.at, state_values(found, m.quantity), strict=True):
+                rows.append([m.quantity, "computed", *(number(float(v)) for v in (x, *values)), unit, ""])
+    return rows
+
+
 # ---- the figure -----------------------------------------------------------------------------------------------------
 
 
@@ -171,12 +199,8 @@ def _draw_quantity(axes: Axes, found: Calibration, name: str) -> None:
     kind, curve = _panel(name), found.predicted[name]
     target = next(m for m in found.measured if m.quantity == name)
     factor, unit = scale_of(kind.unit, [*curve[:, 0], target.value])
-    axes.axhspan(
-        *(factor * (target.value + sign * Z95 * target.error) for sign in (-1, 1)),
-        color=GREY,
-        alpha=_ALPHA,
-        linewidth=0,
-    )
+    low, high = (factor * (target.value + sign * Z95 * target.error) for sign in (-1, 1))
+    axes.axhspan(low, high, color=GREY, alpha=_ALPHA, linewidth=0)
     axes.plot(found.at, factor * curve[:, 0], color=COLOURS[0])
     axes.fill_between(found.at, factor * curve[:, 1], factor * curve[:, 2], color=COLOURS[0], alpha=_ALPHA, linewidth=0)
     values = factor * state_values(found, name)
@@ -184,9 +208,11 @@ def _draw_quantity(axes: Axes, found: Calibration, name: str) -> None:
     points(axes, found.family.at, values[:, 0], error, color=COLOURS[0], markerfacecolor=COLOURS[0])
     text = "$D$" if name == "D_salt" else legend_of(name)
     axes.set_ylabel(label(text, unit))
-    low, high = float(min(values[:, 1].min(), factor * curve[:, 1].min())), float(max(values[:, 2].max(), 0))
+    # a measured value that no state reaches is seen too
+    low = float(min(low, values[:, 1].min(), factor * curve[:, 1].min()))
+    high = float(max(high, values[:, 2].max(), factor * curve[:, 2].max()))
     spread = max(high - low, 1e-12)
-    axes.set_ylim(low - 0.08 * spread, high + 0.12 * spread)
+    axes.set_ylim(low - 0.08 * spread, high + 0.08 * spread)
 
 
 # ---- the page -------------------------------------------------------------------------------------------------------

@@ -229,7 +229,11 @@ def test_a_charge_scaling_is_calibrated(scaled):
     result = call("calibrate", scaled / "series.toml", "--measured", scaled / "m.csv", "-o", out)
     assert result.exit_code == 0, result.output
     made = {path.name for path in (out / "calibration").iterdir()}
-    assert made == {"calibration.csv", "calibration.png", "report.html", "summary.json"}
+    assert made == {"calibration.csv", "points.csv", "calibration.png", "report.html", "summary.json"}
+    measured, *computed = rows_of(out / "calibration/points.csv")
+    assert float(measured["value"]) == pytest.approx(1.77) and measured["charge_scaling"] == ""
+    assert [float(row["charge_scaling"]) for row in computed] == [0.7, 0.8, 0.9, 1.0]
+    assert all(float(row["low"]) < float(row["value"]) < float(row["high"]) for row in computed)
     found = json.loads((out / "calibration/summary.json").read_text())
     low, high = found["interval"]
     # kappa is 17.7 mS/cm at 0.85, and ln kappa falls by 3.7 a unit: 3 % of it, and 2 % of the runs, are 0.01
