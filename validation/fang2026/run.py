@@ -180,8 +180,8 @@ def normalisation() -> list[Statement]:
             "Eqs. 1, 7",
             "L₊₊^self = D₊c₊/(k_BT), the sum over α = β in Eq. 1",
             f"Eq. 1 gives D₊/(c₊k_BT): independent walkers {per_ion:.3f} times that. Eq. 7 is "
-            f"larger by c₊² (measured {factor:.3f} c₊²): it has the normalisation of N_A²Ω, Eq. 1 "
-            "that of Ω/(c_ic_j). Shares of self and distinct are the same in both",
+            f"larger by c₊² (measured {factor:.3f} c₊²): with c₊ as a number density it is N_A²Ω, "
+            "Eq. 1 has Ω/(c_ic_j). Shares of self and distinct are the same in both",
             "**differs**",
             factor,
         ),
