@@ -46,7 +46,7 @@ def test_all_writes_figures_and_numbers(tmp_path: Path) -> None:
 
 def test_a_seed_draws_its_own_noise_and_draws_it_again() -> None:
     first, again, other = (
-        call("lab", "hittorf", "steinruck2020_rs", "--r", "0.1", "--noise", "--seed", seed).output for seed in "112"
+        call("lab", "impedance", "steinruck2020_rs", "--r", "0.1", "--noise", "--seed", seed).output for seed in "112"
     )
     assert first == again and first != other
 

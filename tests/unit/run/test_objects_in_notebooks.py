@@ -39,6 +39,5 @@ def test_an_object_is_read_and_drawn(objects, name, said, panels):
 
 def test_profiles_shown_are_spread_in_the_change_of_concentration(objects):
     lines = objects["solution"].plot().axes[2].get_lines()
-    ends = [line.get_ydata()[-1] for line in lines]
-    steps = -np.diff(ends)
-    assert len(lines) == 5 and steps.min() > 0.5 * steps.max()  # measured: 0.83
+    steps = np.abs(np.diff([line.get_ydata() for line in lines], axis=0)).max(axis=1)
+    assert len(lines) == 5 and steps.min() > 0.8 * steps.max()  # measured: 0.92; evenly in time 0.04
