@@ -253,25 +253,67 @@ def plot(directory: Path, case_path: Path | None) -> None:
 @click.argument("name", required=False)
 @click.option("--plot", "picture", type=FILE, metavar="FILE.png", help="Draw the set's four functions.")
 @click.option("-T", "--temperature", metavar="T", help='Temperature of the values shown, such as "40 degC".')
-def sets(name: str | None, picture: Path | None, temperature: str | None) -> None:
-    """List the transport sets, or show one: range, sources, values.
+@click.option(
+    "--to", "kind", type=click.Choice(["pybamm", "bpx", "csv", "toml"]), help="Write the set for another program."
+)
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="The file that --to writes.")
+@click.option("--c", "c", metavar="C", help='Initial concentration of --to pybamm and bpx, such as "1.2 mol/L".')
+@click.option(
+    "--like",
+    metavar="SET",
+    help="What a .py, .json or .csv file in place of NAME leaves out: salt, solvent, volumes.",
+)
+@click.option(
+    "--frame",
+    type=click.Choice(["volume", "solvent"]),
+    default="volume",
+    help="Of the transference number in files for PyBaMM and BPX, whose equations take that of the volume.",
+)
+def sets(
+    name: str | None,
+    picture: Path | None,
+    temperature: str | None,
+    kind: str | None,
+    output: Path | None,
+    c: str | None,
+    like: str | None,
+    frame: Any,
+) -> None:
+    """List the transport sets, or show one: range, sources, values; or write one for another program.
 
     \b
     Example:  cellsim sets steinruck2020_rs --plot rs.png
+              cellsim sets nyman2008_ec_emc --to pybamm -o nyman.py
+              cellsim sets nyman.py --like nyman2008_ec_emc --to toml -o mine.toml
     """
     from cellsim.base import to_si
     from cellsim.electrolyte import describe as set_report
 
     T = None if temperature is None else to_si(temperature, "K", field="--temperature")
     if name is None:
-        if picture is not None or T is not None:
-            raise InputError("--plot and --temperature need the name of a set; `cellsim sets` lists them")
-        lines = set_report.catalogue()
-    else:
+        if picture is not None or T is not None or kind is not None:
+            raise InputError("--plot, --temperature and --to need the name of a set; `cellsim sets` lists them")
+        say(set_report.catalogue())
+        return
+    foreign = Path(name).suffix in (".py", ".json", ".csv")
+    if kind is None and not foreign:
         lines = set_report.describe(name, T)
         if picture is not None:
             _draw_set(name, T, picture)
-    say(lines)
+        say(lines)
+        return
+    from cellsim.electrolyte.set_file import read_set
+    from cellsim.instruments.exchange import write_exchange
+    from cellsim.instruments.foreign_sets import read_exchange
+
+    if foreign and like is None:
+        raise InputError(f"{name}: name with --like a set that says which salt and solvent it is, with their volumes")
+    if kind is None or output is None:
+        raise InputError(f"{name}: say with --to in which form to write it, and with -o where to")
+    own = read_set(name) if like is None else read_exchange(name, read_set(like), T=T, frame=frame)
+    start = None if c is None else to_si(c, "mol/m^3", field="--c")
+    write_exchange(own, output, kind, T=T, frame=frame, c=start)
+    click.echo(f"{output} written")
 
 
 def _draw_set(name: str, T: float | None, picture: Path) -> None:
