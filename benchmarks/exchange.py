@@ -22,7 +22,11 @@ from cellsim.instruments.exchange import write_exchange
 from cellsim.model.steady import limiting_current
 
 THICKNESS = 5e-4
-SETS = (("landesfeind2019_ec_dmc", 298.15, 1000.0), ("nyman2008_ec_emc", 298.15, 1000.0), ("steinruck2020_pnb", 363.15, None))
+SETS = (
+    ("landesfeind2019_ec_dmc", 298.15, 1000.0),
+    ("nyman2008_ec_emc", 298.15, 1000.0),
+    ("steinruck2020_pnb", 363.15, None),
+)
 
 
 def compare(name: str, T: float, c0: float | None, peer: str, cells: int) -> list[str]:
@@ -34,7 +38,9 @@ def compare(name: str, T: float, c0: float | None, peer: str, cells: int) -> lis
     end = 0.2 * THICKNESS**2 / float(transport.D(c0))
     times = np.linspace(0, end, 41)
     options = Options(rtol=1e-7)
-    own = simulate(cell, transport, Protocol((hold_current(i, end),)), c0=c0, times=times, solver="sundials", options=options)
+    own = simulate(
+        cell, transport, Protocol((hold_current(i, end),)), c0=c0, times=times, solver="sundials", options=options
+    )
     kept = np.isin(own["time"], times)
     here = {"V": own["V"][kept], "left": own["c_face"][kept, 0], "right": own["c_face"][kept, -1]}
     rows = []
@@ -42,7 +48,13 @@ def compare(name: str, T: float, c0: float | None, peer: str, cells: int) -> lis
         with tempfile.TemporaryDirectory() as folder:
             exported = write_exchange(read_set(name), Path(folder) / "electrolyte.py", "pybamm", T=T, frame=frame, c=c0)
             np.savez(Path(folder) / "problem.npz", i=i, thickness=THICKNESS, T=T, c0=c0, times=times)
-            command = [peer, "benchmarks/exchange_pybamm.py", str(exported), f"{folder}/problem.npz", f"{folder}/out.npz"]
+            command = [
+                peer,
+                "benchmarks/exchange_pybamm.py",
+                str(exported),
+                f"{folder}/problem.npz",
+                f"{folder}/out.npz",
+            ]
             subprocess.run([*command, str(cells)], check=True)
             there = dict(np.load(Path(folder) / "out.npz"))
         late = slice(1, None)

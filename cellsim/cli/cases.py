@@ -343,3 +343,16 @@ def export(directory: Path, as_csv: bool, output: Path | None) -> None:
         raise InputError("export: say --csv, the one format there is")
     for path in export_csv(read_solution(directory), output or directory / "csv"):
         click.echo(str(path))
+
+
+@click.command()
+@click.argument("what", required=False, metavar="[RUN|SET]")
+def cite(what: str | None) -> None:
+    """Say what to cite: the program, a run with the checksums of its files, the sources of a transport set.
+
+    \b
+    Example:  cellsim cite runs/rs
+    """
+    from cellsim.run.cite import citation
+
+    say(citation(what))

@@ -323,8 +323,7 @@ class _Module:
                 raise self.error(f"{key} is interpolated in something else than the concentration", node)
             if not (isinstance(kind, ast.Constant) and kind.value in ("linear", "cubic", "pchip")):
                 raise self.error(f"{key} is interpolated by {ast.unparse(kind)}", node)
-            points = (self.numbers(axis, key) for axis in (x, y))
-            return _table(*points, where, str(kind.value))
+            return _table(self.numbers(x, key), self.numbers(y, key), where, str(kind.value))
         return Portable(_checked(ast.unparse(tree), where))
 
 

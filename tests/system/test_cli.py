@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cellsim.cli import main
-from cellsim.electrolyte.set_file import list_sets
+from cellsim.electrolyte.set_file import list_sets, load_set
 from cellsim.run.case import load_case
 from cellsim.run.figures import FIGURES
 from cellsim.run.folder import REPORT
@@ -44,6 +44,7 @@ COMMANDS = [
     "sets",
     "app",
     "export",
+    "cite",
 ]
 SMALL = """
 title = "small"
@@ -200,6 +201,40 @@ def test_sets_refuses_in_one_line(here: Path, arguments: list[str], expected: st
     assert result.stderr.count("\n") == 1
     assert expected in result.stderr
     assert [path.name for path in here.iterdir()] == ["small.toml"]
+
+
+def test_sets_go_out_and_come_in(here: Path) -> None:
+    result = cellsim("sets", "nyman2008_ec_emc", "--to", "pybamm", "-o", "nyman.py")
+    assert (result.exit_code, result.output) == (0, "nyman.py written\n")
+    back = cellsim("sets", "nyman.py", "--like", "nyman2008_ec_emc", "--to", "toml", "-o", "back.toml")
+    assert back.exit_code == 0, back.output
+    for name in ("kappa", "D", "t_plus", "chi"):
+        one, other = (getattr(load_set(path), name)(900.0) for path in ("nyman2008_ec_emc", "back.toml"))
+        assert float(one) == pytest.approx(float(other), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["nyman.py", "--to", "toml", "-o", "a.toml"], "name with --like a set"),
+        (["nyman2008_ec_emc", "--to", "bpx"], "-o where to"),
+        (["poss_ptf", "--to", "bpx", "-o", "a.json"], "1:1 salts only"),
+        (["nyman2008_ec_emc", "--to", "bpx", "--c", "9 mol/L", "-o", "a.json"], "lies outside"),
+        (["--to", "bpx"], "need the name of a set"),
+        (["none.csv", "--like", "poss_ptf", "--to", "toml", "-o", "a.toml"], "none.csv"),
+    ],
+)
+def test_exchange_refuses_in_one_line(here: Path, arguments: list[str], expected: str) -> None:
+    result = cellsim("sets", *arguments)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert expected in result.stderr
+
+
+def test_cite_a_set_and_the_program() -> None:
+    said = cellsim("cite", "nyman2008_ec_emc").output
+    assert "https://doi.org/10.1016/j.electacta.2008.04.023" in said and "Version" in said
+    assert cellsim("cite").output.count("\n") == 2
+    assert cellsim("cite", "nowhere").exit_code == 2
 
 
 # ---- run, plot, export --------------------------------------------------------------------------------------------

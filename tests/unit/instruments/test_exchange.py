@@ -14,7 +14,7 @@ from cellsim.instruments.foreign_sets import read_exchange
 
 NYMAN = "nyman2008_ec_emc"
 # a formula with molar chi and T; a product on the molar basis; tables in r; a volume-frame t+
-SETS = ("landesfeind2019_ec_dmc", NYMAN, "steinruck2020_pnb", "steinruck2020_rs_volume", "dilute_ideal")
+SETS = ("landesfeind2019_ec_dmc", NYMAN, "steinruck2020_pnb", "steinruck2020_rs_volume")
 
 
 def difference(one, other, T=None, inner=1e-9):
@@ -29,13 +29,13 @@ def difference(one, other, T=None, inner=1e-9):
     return worst
 
 
+@pytest.mark.parametrize(("kind", "suffix"), [("pybamm", "py"), ("bpx", "json"), ("csv", "csv")])
 @pytest.mark.parametrize("name", SETS)
-@pytest.mark.parametrize(("kind", "suffix"), [("pybamm", "py"), ("bpx", "json"), ("csv", "csv"), ("toml", "toml")])
 def test_a_set_that_went_out_comes_back(tmp_path, name, kind, suffix):
     """Worst of all: 6e-7, tables between their points; formulas 1e-15."""
     own = read_set(name)
     path = write_exchange(own, tmp_path / f"out.{suffix}", kind)
-    back = read_set(path) if kind == "toml" else read_exchange(path, own)
+    back = read_exchange(path, own)
     worst = difference(own, back)
     assert max(worst.values()) < 1e-6, worst
     assert back.bind().c_range[1] == pytest.approx(own.bind().c_range[1], rel=1e-9)
