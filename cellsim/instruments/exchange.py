@@ -307,7 +307,10 @@ def write_exchange(
     low, high = transport.c_range
     if c is None:
         c = 1e3 if low <= 1e3 <= high else 0.5 * (low + high)
-    transport.check(c, what="the initial concentration")
+    if not transport.contains(c):
+        raise InputError(
+            f"--c = {c / 1e3:.4g} mol/L lies outside {low / 1e3:.4g}-{high / 1e3:.4g} mol/L of {file.name}"
+        )
     if kind == "pybamm":
         return write_text(path, _pybamm(file, transport, frame, c))
     if kind == "bpx":
