@@ -12,11 +12,12 @@ from cellsim.laboratory.measured.curves import limiting, potentials
 from cellsim.laboratory.measured.fraction import Resistances, fraction
 from cellsim.laboratory.measured.quantity import Assumption, Finding, Measured, Typed, typed
 from cellsim.laboratory.measured.relaxation import relaxation
-from cellsim.laboratory.measured.request import KINDS, Request, analyse, analyse_record
+from cellsim.laboratory.measured.request import KINDS, MEASURED, Request, analyse, analyse_record
 from cellsim.laboratory.measured.spectrum import spectrum
 
 __all__ = [
     "KINDS",
+    "MEASURED",
     "Assumption",
     "Chain",
     "Finding",

@@ -217,8 +217,8 @@ def limiting(
     """The limiting current from the plateau of a sweep, or of steps, of the voltage.
 
     The fit is :func:`approach`, from half of the current on, or from a higher one where the residuals ask for it. With
-    the salt concentration and the thickness D/(1 - t+) follows: the salt carried, (1 - t+) i/F in the frame of the volume, is
-    all that diffuses when the concentration falls from 2 c to 0, i_L = 2 F c D/((1 - t+) L).
+    the salt concentration and the thickness D/(1 - t+) follows: the salt carried, (1 - t+) i/F in the frame of the
+    volume, is all that diffuses when the concentration falls from 2 c to 0, i_L = 2 F c D/((1 - t+) L).
 
     Parameters
     ----------

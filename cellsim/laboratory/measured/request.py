@@ -511,6 +511,10 @@ KINDS: dict[str, Kind] = {
 # ---- records of the virtual laboratory ---------------------------------------------------------------------------
 
 
+MEASURED = ("impedance", "restricted_diffusion", "current_fraction", "concentration_cell")
+"""Experiments of the virtual laboratory whose records :func:`analyse_record` takes."""
+
+
 def analyse_record(record: Record, *, seed: int = 0) -> Finding:
     """What the estimators of `cellsim analyse` read off a record of the virtual laboratory.
 
