@@ -234,19 +234,59 @@ def _told(summary: dict[str, Any]) -> list[str]:
 @click.command()
 @click.argument("directory", type=FILE, metavar="DIR")
 @click.option("--case", "case_path", type=FILE, help="Where the case is now, if it has moved since the run.")
-def plot(directory: Path, case_path: Path | None) -> None:
-    """Draw the figures and write the report of a run again from its solution.nc.
+@click.option("--format", "suffix", type=click.Choice(["png", "pdf", "svg"]), default="png", help="Of the figures.")
+@click.option("--no-title", is_flag=True, help="Leave the titles out.")
+@click.option("--no-note", is_flag=True, help="Leave out what stands below: status of the set, clamped properties.")
+@click.option(
+    "--time", "time_axis", type=click.Choice(["linear", "root", "log"]), default="linear", help="Scale of time axes."
+)
+@click.option("--paper-units", is_flag=True, help="mA/cm^2 and mV in place of A/m^2 and V.")
+@click.option("--animate", type=FILE, metavar="FILE.gif|html", help="Write a moving picture there, and nothing else.")
+@click.option(
+    "-o", "--output", type=FILE, metavar="DIR", help="Where figures with such options go; default DIR/figures."
+)
+def plot(
+    directory: Path,
+    case_path: Path | None,
+    suffix: str,
+    no_title: bool,
+    no_note: bool,
+    time_axis: Any,
+    paper_units: bool,
+    animate: Path | None,
+    output: Path | None,
+) -> None:
+    """Draw the figures and write the report of a run again from its solution.nc; or figures for a paper or a talk.
 
     \b
     Example:  cellsim plot runs/rs
+              cellsim plot runs/rs --format pdf --no-title --time root --paper-units
+              cellsim plot runs/rs --animate rs.gif
     """
+    from cellsim.files.folder import result_folder
     from cellsim.run import mixture
+    from cellsim.run.figures import Look, write_figures
     from cellsim.run.folder import drawer, read_run
 
+    look = Look(suffix, not no_title, not no_note, time_axis, paper_units)
     mixed = mixture.read_kept(directory, case_path)
-    draw = drawer(*read_run(directory, case_path)) if mixed is None else mixture.drawer(*mixed)
-    draw(directory)
-    click.echo(f"figures and report written in {directory}")
+    if look == Look() and animate is None and output is None:
+        draw = drawer(*read_run(directory, case_path)) if mixed is None else mixture.drawer(*mixed)
+        draw(directory)
+        click.echo(f"figures and report written in {directory}")
+        return
+    if mixed is not None:
+        raise InputError(f"{directory}: holds a run of n components, whose figures have no such options")
+    case, solution = read_run(directory, case_path)
+    if animate is not None:
+        from cellsim.run.animation import animate as write_animation
+
+        click.echo(f"{write_animation(solution, animate, case=case)} written")
+        return
+    output = output or directory / "figures"
+    with result_folder(output, last=f"current.{suffix}") as fresh:
+        written = [path.name for path in write_figures(solution, fresh, case=case, look=look)]
+    click.echo(f"{', '.join(written)} written in {output}")
 
 
 @click.command()

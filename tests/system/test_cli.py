@@ -230,6 +230,22 @@ def test_exchange_refuses_in_one_line(here: Path, arguments: list[str], expected
     assert expected in result.stderr
 
 
+def test_figures_for_a_paper_and_a_talk(here: Path) -> None:
+    assert cellsim("run", "small.toml", "-o", "run").exit_code == 0
+    kept = {path.name: path.read_bytes() for path in (here / "run").iterdir() if path.is_file()}
+    assert "voltage.png" in kept
+    result = cellsim("plot", "run", "--format", "svg", "--no-title", "--time", "root", "--paper-units")
+    assert result.exit_code == 0, result.output
+    text = (here / "run/figures/current.svg").read_text()
+    assert text.startswith("<?xml") and (here / "run/figures/voltage.svg").is_file()
+    assert {name: (here / "run" / name).read_bytes() for name in kept} == kept
+    for name, start in (("a.gif", b"GIF89a"), ("a.html", b"\n<link")):
+        assert cellsim("plot", "run", "--animate", name).exit_code == 0
+        assert (here / name).read_bytes().startswith(start)
+    assert "a .gif or .html" in cellsim("plot", "run", "--animate", "a.mp4").stderr
+    assert sorted(path.name for path in here.iterdir()) == ["a.gif", "a.html", "run", "small.toml"]
+
+
 def test_cite_a_set_and_the_program() -> None:
     said = cellsim("cite", "nyman2008_ec_emc").output
     assert "https://doi.org/10.1016/j.electacta.2008.04.023" in said and "Version" in said
