@@ -57,14 +57,21 @@ def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
 @click.argument("case", type=FILE)
 @SET
 def check(case: Path, settings: tuple[str, ...]) -> None:
-    """Read a case and say what will be run.
+    """Read a case and say what will be run; or read a transport set and say what it holds.
 
     \b
     Example:  cellsim check cases/steinruck2020/rs.toml
     """
+    from cellsim.electrolyte.describe import describe as describe_set
+    from cellsim.electrolyte.describe import is_set
     from cellsim.run import mixture
     from cellsim.run.case import describe
 
+    if is_set(case):
+        if settings:
+            raise InputError(f"{case}: is a transport set; --set changes the keys of a case")
+        say(describe_set(str(case)))
+        return
     read = mixture.read_case(case, changes=_changes(settings))
     say(mixture.describe(read) if isinstance(read, mixture.MixtureCase) else describe(read))
 
@@ -290,8 +297,14 @@ def plot(
 
 
 @click.command()
-@click.argument("name", required=False)
-@click.option("--plot", "picture", type=FILE, metavar="FILE.png", help="Draw the set's four functions.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--plot",
+    "picture",
+    type=FILE,
+    metavar="FILE.png",
+    help="Draw the four functions, of several sets over one another.",
+)
 @click.option("-T", "--temperature", metavar="T", help='Temperature of the values shown, such as "40 degC".')
 @click.option(
     "--to", "kind", type=click.Choice(["pybamm", "bpx", "csv", "toml"]), help="Write the set for another program."
@@ -310,7 +323,7 @@ def plot(
     help="Of the transference number in files for PyBaMM and BPX, whose equations take that of the volume.",
 )
 def sets(
-    name: str | None,
+    names: tuple[str, ...],
     picture: Path | None,
     temperature: str | None,
     kind: str | None,
@@ -319,7 +332,7 @@ def sets(
     like: str | None,
     frame: Any,
 ) -> None:
-    """List the transport sets, or show one: range, sources, values; or write one for another program.
+    """List the transport sets, or show some: range, sources, values; or write one for another program.
 
     \b
     Example:  cellsim sets steinruck2020_rs --plot rs.png
@@ -330,16 +343,25 @@ def sets(
     from cellsim.electrolyte import describe as set_report
 
     T = None if temperature is None else to_si(temperature, "K", field="--temperature")
-    if name is None:
+    if not names:
         if picture is not None or T is not None or kind is not None:
             raise InputError("--plot, --temperature and --to need the name of a set; `cellsim sets` lists them")
         say(set_report.catalogue())
         return
+    if len(names) > 1:
+        if kind is not None or like is not None:
+            raise InputError(f"{', '.join(names)}: --to and --like take one set")
+        lines = [line for each in names for line in (*set_report.describe(each, T), "")]
+        if picture is not None:
+            _draw_sets(names, T, picture)
+        say(lines[:-1])
+        return
+    (name,) = names
     foreign = Path(name).suffix in (".py", ".json", ".csv")
     if kind is None and not foreign:
         lines = set_report.describe(name, T)
         if picture is not None:
-            _draw_set(name, T, picture)
+            _draw_sets((name,), T, picture)
         say(lines)
         return
     from cellsim.electrolyte.set_file import read_set
@@ -356,12 +378,13 @@ def sets(
     click.echo(f"{output} written")
 
 
-def _draw_set(name: str, T: float | None, picture: Path) -> None:
-    from cellsim.electrolyte.describe import plot_set
+def _draw_sets(names: tuple[str, ...], T: float | None, picture: Path) -> None:
+    from cellsim.electrolyte.describe import plot_set, plot_sets
     from cellsim.electrolyte.set_file import load_set
 
+    bound = [load_set(name, T) for name in names]
     try:
-        plot_set(load_set(name, T), picture)
+        plot_set(bound[0], picture) if len(bound) == 1 else plot_sets(bound, picture)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{picture}: the picture cannot be written ({reason})") from error

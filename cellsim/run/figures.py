@@ -279,6 +279,7 @@ def draw_voltage(view: View, path: Path) -> None:
         _draw_voltage(axes[0], view)
         lines = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes[0].get_lines()])
         low, high = min(0.0, float(np.nanmin(lines))), max(0.0, float(np.nanmax(lines)))
+        high = high if high > low else 1.0  # a rest without a gradient
         axes[0].set_ylim(low - 0.05 * (high - low) * (low < 0), high + 0.3 * (high - low))  # room for the names
         axes[0].legend(loc="upper center", ncols=2)
         view.time_axis(axes[0])

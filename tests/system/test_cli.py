@@ -246,6 +246,16 @@ def test_figures_for_a_paper_and_a_talk(here: Path) -> None:
     assert sorted(path.name for path in here.iterdir()) == ["a.gif", "a.html", "run", "small.toml"]
 
 
+def test_several_sets_over_one_another_and_a_set_is_checked(here: Path) -> None:
+    result = cellsim("sets", "steinruck2020_rs", "steinruck2020_pnb", "--plot", "both.png")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("\nsources") == 2 and (here / "both.png").read_bytes().startswith(b"\x89PNG")
+    assert cellsim("sets", "nyman2008_ec_emc", "--to", "toml", "-o", "mine.toml").exit_code == 0
+    checked = cellsim("check", "mine.toml")
+    assert checked.exit_code == 0 and "values at 298.15 K" in checked.output
+    assert cellsim("check", "mine.toml", "--set", "a=1").exit_code == 2
+
+
 def test_cite_a_set_and_the_program() -> None:
     said = cellsim("cite", "nyman2008_ec_emc").output
     assert "https://doi.org/10.1016/j.electacta.2008.04.023" in said and "Version" in said

@@ -93,7 +93,7 @@ def test_every_figure_says_what_the_set_rests_on(
 def test_velocities_name_their_frames(polarised: Solution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = texts(monkeypatch)
     write_figures(polarised, tmp_path)
-    profile, at_positions = found[2], found[3]
+    profile, at_positions = found[3], found[4]
     assert "Interface frame" in profile
     assert "interface frame" in at_positions
     assert "lab frame" in at_positions
