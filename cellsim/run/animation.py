@@ -49,6 +49,8 @@ def animate(solution: Solution, path: str | Path, *, case: Case | None = None, f
     path = Path(path)
     if path.suffix not in (".gif", ".html"):
         raise InputError(f"{path}: an animation is a .gif or .html file")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it, or name another place")
     if solution["time"].size < 2:
         raise InputError(f"{path}: the run kept a single state, so nothing moves")
     from matplotlib.animation import FuncAnimation, PillowWriter
