@@ -26,7 +26,14 @@ from cellsim.electrolyte.properties import (
     read_property,
 )
 from cellsim.electrolyte.set_covariance import ParameterCovariance, read_covariance
-from cellsim.electrolyte.stated import FromFraction, FromSlope, tables_of, with_composition, with_names
+from cellsim.electrolyte.stated import (
+    FromFraction,
+    FromSlope,
+    FromThermodynamic,
+    tables_of,
+    with_composition,
+    with_names,
+)
 from cellsim.electrolyte.transport import STATUSES, TransportSet
 from cellsim.electrolyte.volumes import ConstantVolumes, DensityVolumes, Volumes
 from cellsim.files.schema import Table, did_you_mean, parse_toml, read_toml, with_values
@@ -466,6 +473,12 @@ def _read_properties(
         if basis != "molal":
             raise chi.error("basis", 'must be "molal" where gives = "dU/dlnm", or be left out')
         properties["chi"] = replace(properties["chi"], law=FromSlope(properties["chi"].law, nu, charge))
+    D = top.table("D")
+    if D.choice("gives", ("D", "thermodynamic"), "D") != "D":
+        own = properties["chi"].law
+        if basis != "molal" or gives != "chi" or "t_plus" in own.uses:
+            raise D.error("gives", 'is "thermodynamic", which needs chi itself, molal and without t_plus')
+        properties["D"] = replace(properties["D"], law=FromThermodynamic(properties["D"].law, own, nu))
     if fraction:
         if frame != "solvent" or basis != "molal":
             raise InputError(
@@ -473,8 +486,8 @@ def _read_properties(
             )
         if "t_plus" in properties["chi"].law.uses:
             raise InputError(f"{chi.where()} must not use t_plus where t_plus follows from it")
-        rho, kappa, D, own = (properties[name].law for name in ("t_plus", "kappa", "D", "chi"))
-        derived = FromFraction(rho, kappa, D, own, gives != "chi", nu, charge)
+        rho, kappa, measured, own = (properties[name].law for name in ("t_plus", "kappa", "D", "chi"))
+        derived = FromFraction(rho, kappa, measured, own, gives != "chi", nu, charge)
         properties["t_plus"] = replace(properties["t_plus"], law=derived)
     return properties, frame, basis, gives != "chi"
 

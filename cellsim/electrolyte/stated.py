@@ -153,6 +153,44 @@ class FromSlope:
 
 
 @dataclass(frozen=True)
+class FromThermodynamic:
+    """The measured D from Newman's thermodynamic one, D (c_0 + nu c)/c_0 chi.
+
+    Parameters
+    ----------
+    D : Law
+        Referred to gradients of the chemical potential [m^2/s].
+    chi : Law
+        Molal [1].
+    nu : int
+        Ions per formula unit.
+
+    References
+    ----------
+    Newman & Balsara, Electrochemical Systems, 4th ed., ch. 12.
+    """
+
+    D: Law
+    chi: Law
+    nu: int
+    covers: ClassVar[None] = None
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """See :class:`.Law`."""
+        return self.D.uses | self.chi.uses | {"r"}
+
+    @property
+    def parts(self) -> tuple[Law, ...]:
+        """What it is made of; chi is looked at on its own."""
+        return (self.D,)
+
+    def __call__(self, values: Mapping[str, Array]) -> Array:
+        """See :class:`.Law`."""
+        return np.asarray(self.D(values) * (1 + self.nu * values["r"]) * self.chi(values))
+
+
+@dataclass(frozen=True)
 class FromFraction:
     """t+0 from the current fraction rho+ = 1/(1 + Ne) and the other properties.
 

@@ -75,6 +75,13 @@ def test_current_fractions_in_place_of_t_plus(gives):
     same(base.replace(T_PLUS, table), rtol=1e-5, base=base)
 
 
+def test_newmans_thermodynamic_coefficient():
+    stated = PLAIN.replace(
+        'value = "1e-7 cm^2/s"', 'expression = "1e-7 / ((1 + 2 * r) * (1 + 5 * r))"\nunit = "cm^2/s"'
+    )
+    same(stated.replace('unit = "cm^2/s"', 'unit = "cm^2/s"\ngives = "thermodynamic"'))
+
+
 def test_solvent_per_salt_and_mass_fractions():
     r = np.linspace(0.02, 0.2, 30)
     y = (10 * r * np.exp(-r / 0.1)).tolist()
@@ -100,6 +107,7 @@ def test_names_in_expressions():
         (T_PLUS, 'value = 0.5\ngives = "rho_plus"\nframe = "volume"', "needs chi on the molal basis"),
         (CHI, 'value = "80 mV"\ngives = "dU/dlnm"\nbasis = "molar"', "chi.basis"),
         (CHI, 'value = 0.08\ngives = "dU/dlnm"', "chi.value"),
+        ('value = "1e-7 cm^2/s"', 'value = "1e-7 cm^2/s"\ngives = "thermo"', "D.gives"),
         (T_PLUS, 'value = 1.5\ngives = "rho_plus"', "t_plus"),
         (T_PLUS, 'variable = "r"\nx = [0.05, 0.2]\ny = [0.3, 0.3]\ngives = "rho_plus"', "t_plus.x begins"),
         ('expression = "10 * r', 'variable = "EO:Li"\nx = [5, 50]\ny = [1, 2]\n#', "must decrease"),
