@@ -227,7 +227,7 @@ def limiting(
     back : tuple of ndarray, optional
         Voltage and current of the way back.
     duration : float, optional
-        Time from V[0] to V[-1] of a sweep that does not rest; None: each current is steady [s].
+        Time that a sweep takes; None: each current is a steady one [s].
     thickness, c : Typed, optional
         Distance of the electrodes [m] and average salt concentration of a 1:1 salt [mol/m^3].
     area : Typed, optional
