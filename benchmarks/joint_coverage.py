@@ -160,14 +160,14 @@ def make(k: int, seed: int, folder: Path) -> dict[str, float]:
     )
     q, azimuth = geometry(RINGS * 1e10, AZIMUTHS)
     listed = [f'kind = "xpcs"\ntitle = "SYNTHETIC XPCS"\nbeam_width = "{BEAM} m"\n']
-    for n, (start, place) in enumerate((t, x) for t in SERIES_AT for x in BEAMS):
+    for n, (middle, place) in enumerate((t, x) for t in SERIES_AT for x in BEAMS):
         g2 = g2_of_solution(
             run,
             q,
             azimuth,
             DELAYS,
             position=place,
-            start=start - 0.5 * (SERIES - DELAYS[-1]),
+            start=middle - 0.5 * SERIES,
             duration=SERIES,
             contrast=CONTRAST,
             h=MOVING,
@@ -177,7 +177,7 @@ def make(k: int, seed: int, folder: Path) -> dict[str, float]:
         write_npz(
             add_noise(CorrelationSet(q, azimuth, DELAYS, g2, np.full(g2.shape, G2_ERROR)), rng), folder / f"g2_{n}.npz"
         )
-        listed.append(f'[[series]]\nfile = "g2_{n}.npz"\nposition = "{place} m"\ntime = "{start} s"\n')
+        listed.append(f'[[series]]\nfile = "g2_{n}.npz"\nposition = "{place} m"\ntime = "{middle} s"\n')
     (folder / "xpcs.toml").write_text("\n".join(listed))
     return truth
 

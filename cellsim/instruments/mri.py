@@ -21,7 +21,7 @@ from scipy.special import erf
 
 from cellsim.base import Array, Bools, InputError, factor_to_si
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.instruments.looks import Clocked, Cut, Look, Values, state_at
+from cellsim.instruments.looks import ROLES, Clocked, Cut, Look, Values, displaced, state_at
 from cellsim.instruments.measurement import ConcentrationMap, Measurement
 from cellsim.instruments.tables import Column, read_table
 from cellsim.solvers.solution import Solution
@@ -291,6 +291,7 @@ def predicted_signal(
     gain: float = 1.0,
     background: float = 0.0,
     exposure: float = 0.0,
+    values: Values = ROLES,
 ) -> MriProfiles:
     """What the scanner would record, no noise.
 
@@ -310,6 +311,8 @@ def predicted_signal(
         Signal per concentration [m^3/mol], signal without any.
     exposure : float
         How long one profile takes [s]; the prediction is averaged over it.
+    values : mapping
+        Nuisances by role, of which the offset and drift of the positions and the interface motion act here.
 
     Returns
     -------
@@ -324,8 +327,10 @@ def predicted_signal(
     for k, time in enumerate(where):
         for node in nodes:
             t = time + node * exposure
-            faces = state_at(solution, "position_face", t) + state_at(solution, "interface_shift", t)
-            rows[k] += blurred(towards * (pixels - origin), faces, state_at(solution, "c_face", t), edges.blur)
+            shift = values["interface_motion"] * state_at(solution, "interface_shift", t)
+            faces = state_at(solution, "position_face", t) + shift
+            x = towards * (pixels - origin) + displaced(t, values)
+            rows[k] += blurred(x, faces, state_at(solution, "c_face", t), edges.blur)
     return MriProfiles(where, pixels, background + gain * rows / nodes.size, "MRI, predicted")
 
 
@@ -388,7 +393,7 @@ class NormalisedLook(Clocked):
         """[mol/m^3]"""
         assert solution is not None
         times = self.times(values)
-        signal = predicted_signal(solution, self.z, times, edges=self.edges, positive=self.positive)
+        signal = predicted_signal(solution, self.z, times, edges=self.edges, positive=self.positive, values=values)
         steps = {"normalise": self.normalise, "edges": self.edges, "margin": self.margin}
         back = to_concentration(signal, self.c0, positive=self.positive, **steps)  # type: ignore[arg-type]
         reached = times <= solution["time"][-1] * (1 + 1e-9)

@@ -305,12 +305,11 @@ def test_g2_from_a_run_that_drifts_shows_as_spread():
     run = Moving(40e-10, rate=-1e-12)
     tau = TAU[TAU < 100]
     found = g2_of_solution(run, Q, AZIMUTH, tau, position=1e-3, start=0.0, duration=2000.0, moments=60, **SHAPE)
-    # delays up to 99 s: moments over 1901 s; within a delay the mean speed is that of its middle
-    width = 1901e-12
+    # a delay t begins at moments over 2000 s - t, and its mean speed is that of its middle, on average at 1000 s
     expected = [
-        heterodyne_g2(Q, AZIMUTH, [t], v=40e-10 - width / 2 - 0.5e-12 * t, spread=width, **SHAPE)[:, 0] for t in tau
+        heterodyne_g2(Q, AZIMUTH, [t], v=30e-10, spread=(2000 - t) * 1e-12, **SHAPE)[:, 0] for t in tau
     ]
-    assert np.max(np.abs(found - np.transpose(expected))) < 5e-4  # measured 2.3e-4, the mean phase speed of 60 moments
+    assert np.max(np.abs(found - np.transpose(expected))) < 1.5e-5  # measured 5.6e-6, the sum of 60 moments
 
 
 def test_g2_from_a_run_refuses_what_lies_outside():
