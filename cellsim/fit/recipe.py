@@ -514,7 +514,8 @@ def _measured(
             repeated.append(f"{path.name}: {said}; the measurement is used once")
             if arriving is not None and first != path.name:
                 arriving.refused[path.name] = f"{said}; the measurement is used once"
-        known |= dict.fromkeys(keys, path.name)
+        for key in keys:
+            known.setdefault(key, path.name)
         found += fresh
         if fresh and arriving is not None:
             arriving.taken.append(path.name)

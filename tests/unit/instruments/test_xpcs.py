@@ -306,9 +306,7 @@ def test_g2_from_a_run_that_drifts_shows_as_spread():
     tau = TAU[TAU < 100]
     found = g2_of_solution(run, Q, AZIMUTH, tau, position=1e-3, start=0.0, duration=2000.0, moments=60, **SHAPE)
     # a delay t begins at moments over 2000 s - t, and its mean speed is that of its middle, on average at 1000 s
-    expected = [
-        heterodyne_g2(Q, AZIMUTH, [t], v=30e-10, spread=(2000 - t) * 1e-12, **SHAPE)[:, 0] for t in tau
-    ]
+    expected = [heterodyne_g2(Q, AZIMUTH, [t], v=30e-10, spread=(2000 - t) * 1e-12, **SHAPE)[:, 0] for t in tau]
     assert np.max(np.abs(found - np.transpose(expected))) < 1.5e-5  # measured 5.6e-6, the sum of 60 moments
 
 
