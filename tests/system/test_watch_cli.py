@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from cellsim.base import InputError
 from cellsim.cli import main
 from cellsim.fit.estimate import estimate
-from cellsim.fit.recipe import read_recipe
+from cellsim.fit.recipe import Arriving, read_recipe
 from cellsim.fit.watch import State, watch
 
 EXAMPLE = Path(__file__).parents[2] / "cases" / "fit_example"
@@ -139,23 +139,23 @@ def test_a_file_that_cannot_be_read_is_said_and_the_others_are_used(place):
 
 
 def test_a_file_that_was_copied_is_used_once(place):
-    """A copy, and one whose comment and name of the last digit differ, make no second measurement."""
+    """A copy, and one with another comment, make no second measurement."""
     write(place / "in", 9000.0)
-    alone = watch(place / "fit.toml", place / "in", place / "out", lasting=0.0)
+    alone = Arriving(place / "in")
+    once = read_recipe(place / "fit.toml", arriving=alone).problem
     profile = sorted((place / "in").glob("p*.csv"))[-1]
     shutil.copy(profile, profile.with_name("p_copy.csv"))
     profile.with_name("p_again.csv").write_text("# taken over from the other computer\n" + profile.read_text())
-    state = watch(place / "fit.toml", place / "in", place / "out2", lasting=0.0)
-    assert (state.points, state.files) == (alone.points, alone.files)
-    assert state.error["t_plus"] == pytest.approx(alone.error["t_plus"], rel=1e-6)
-    assert {name: why.split(";")[0] for name, why in state.refused.items()} == {
-        "p_again.csv": f"it repeats {profile.name}",
-        "p_copy.csv": f"it repeats {profile.name}",
-    }
+    found = Arriving(place / "in")
+    assert read_recipe(place / "fit.toml", arriving=found).problem.size == once.size
+    assert found.taken == alone.taken and not alone.refused
+    said = f"it repeats {profile.name}; the measurement is used once"
+    assert found.refused == {"p_again.csv": said, "p_copy.csv": said}
     for path in (place / "in").iterdir():
         shutil.copy(path, place)
     (experiment,) = read_recipe(place / "fit.toml").problem.experiments
-    assert experiment.size == alone.points and sum("it repeats" in note for note in experiment.notes) == 2
+    assert experiment.size == once.size
+    assert experiment.notes == (f"p_again.csv: {said}", f"p_copy.csv: {said}")
 
 
 def test_a_file_that_two_patterns_find_is_used_once_unless_they_use_other_times(place):
@@ -168,7 +168,7 @@ def test_a_file_that_two_patterns_find_is_used_once_unless_they_use_other_times(
     (place / "fit.toml").write_text(text.replace("\n]\n", f"\n{both}\n", 1))
     (experiment,) = read_recipe(place / "fit.toml").problem.experiments
     assert experiment.size == once.size and "another pattern finds it too" in experiment.notes[0]
-    later = both.replace(" }", ', from = "1 h" }')
+    later = both.replace(" }", ', to = "10 h" }')
     (place / "fit.toml").write_text(text.replace("\n]\n", f"\n{later}\n", 1))
     assert read_recipe(place / "fit.toml").problem.size > once.size
 

@@ -301,6 +301,25 @@ def test_g2_from_a_run_of_one_velocity_is_the_model():
     assert np.max(np.abs(found - heterodyne_g2(Q, AZIMUTH, TAU, v=V, **SHAPE))) < 1e-9
 
 
+@pytest.mark.parametrize("level", [1.0, 1.1])
+def test_flat_curves_limit_no_speed_and_nothing_else_is_said_of_one(level):
+    # with 1.1 the contrast has a value and v none: it was said to be wrong by -2.5e+08 errors
+    shape = (6, TAU.size)
+    flat = CorrelationSet(Q[:6], AZIMUTH[:6], TAU, np.full(shape, level), np.full(shape, 0.01))
+    fit = fit_velocity(add_noise(flat, 0))
+    assert fit.describe() == (
+        "These curves do not limit the speed: no mixing of moving and static fields is seen. "
+        "g2 is even in v: the sign comes from the model."
+    )
+
+
+def test_a_bias_beyond_the_error_is_said_without_a_number():
+    from cellsim.instruments.xpcs.fit import _warnings
+
+    (small,), (large,) = (_warnings(1.0, 1.0, bias, 1e-9, 1e-7) for bias in (-0.31, -2.7e10))
+    assert "a bias of -0.31 errors" in small and "a bias larger than the error" in large and "e+" not in large
+
+
 def test_g2_from_a_run_that_drifts_shows_as_spread():
     run = Moving(40e-10, rate=-1e-12)
     tau = TAU[TAU < 100]
