@@ -454,10 +454,10 @@ def _warnings(inflation: float, factor: float, bias: float, v: float, top: float
         )
     if abs(bias) > 0.2:
         # beyond one error the expansion that gives the bias says that it is large, and not how large
-        size = f"a bias of {bias:+.2g} errors is expected" if abs(bias) < 1 else "a bias larger than the error is expected"
-        texts.append(
-            f"The shape of the rings is poorly known: {size}; share h or stretch, or measure longer delays."
+        size = (
+            f"a bias of {bias:+.2g} errors is expected" if abs(bias) < 1 else "a bias larger than the error is expected"
         )
+        texts.append(f"The shape of the rings is poorly known: {size}; share h or stretch, or measure longer delays.")
     if v > 0.8 * top:
         texts.append("The speed lies at the end of the searched range; check the delays.")
     return tuple(texts)
