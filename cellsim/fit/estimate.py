@@ -366,7 +366,7 @@ def estimate(
 
 
 def _check_levels(problem: Problem) -> None:
-    """Refuse to find the noise of points that the parameters can pass through: it came out as zero, and so all errors."""
+    """Refuse to find the noise of points that the parameters pass through: it came out as zero, and so all errors."""
     free = [o.label for o in problem.observations if o.noise.free]
     profiled = sum(o.profiled_numbers for o in problem.observations)
     unknown = problem.space.size - problem.space.prior_residuals(problem.space.start).size + profiled
