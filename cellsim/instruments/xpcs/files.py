@@ -10,6 +10,7 @@ half that of the one before (too few pairs to state one). `notes` say what was m
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -316,7 +317,7 @@ def averaged_along_diagonals(C: Array, *, label: str = "") -> tuple[Array, Array
     line = np.stack([np.ones(BLOCKS), x], axis=1)
     flat = np.eye(BLOCKS) - line @ np.linalg.pinv(line)  # what scatters about a straight line
     lag, mean, variance = np.empty((3, edges.size - 1))
-    for j, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for j, (low, high) in enumerate(pairwise(edges)):
         blocks = np.zeros(BLOCKS)
         for k in range(low, high):
             diagonal = np.diagonal(C, k)
