@@ -1,6 +1,7 @@
 """Beam times with a hidden truth: current, raw g2 at five positions, raw transmission; do the intervals hold?
 
     python benchmarks/joint_coverage.py --n 200 --jobs 2
+    python benchmarks/joint_coverage.py --n 3 --without-noise
 
 Beam time k has the random stream (seed, k), fixed before anything is run. Its truth is drawn (D, t+0, chi, R_int); its
 files are written as instruments would (a table of currents, photon counts of X-ray absorption, correlation functions
@@ -14,6 +15,8 @@ Resumable: every finished beam time is a line of the store; run the same command
 binomial test of the coverage of every parameter by curvature and by the likelihood ratio at the truth, 1 % over all of
 them (Bonferroni). Pulls are given beside their mean and spread; the spread over what the fit states says the same as
 the scatter over the Cramer-Rao bound, which the fit states to first order.
+
+Without noise the pulls are what the fit leaves out of the beam line: the means over the beam and over the series.
 """
 
 from __future__ import annotations
@@ -121,7 +124,7 @@ def case_text(values: dict[str, float]) -> str:
     )
 
 
-def make(k: int, seed: int, folder: Path) -> dict[str, float]:
+def make(k: int, seed: int, folder: Path, *, noisy: bool = True) -> dict[str, float]:
     """Write the files of beam time k; returns its truth."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, k]))
     truth = {name: float(rng.uniform(*ends)) for name, ends in RANGES.items()}
@@ -142,7 +145,7 @@ def make(k: int, seed: int, folder: Path) -> dict[str, float]:
     i = np.interp(CURRENT_AT, run["time"], run["i"])
     # error = "1 %" of a fit's file is relative to the mean magnitude; with noise relative to each point (early currents
     # are three times the mean) intervals of R_int held in 21 of 27
-    i = i + CURRENT_ERROR * float(np.mean(np.abs(i))) * rng.standard_normal(CURRENT_AT.size)
+    i = i + noisy * CURRENT_ERROR * float(np.mean(np.abs(i))) * rng.standard_normal(CURRENT_AT.size)
     rows = [f"{t:.6g},{0.1 * x:.8g}" for t, x in zip(CURRENT_AT, i, strict=True)]
     (folder / "current.csv").write_text("time (s),j (mA/cm^2)\n" + "\n".join(rows) + "\n")
     light, path = attenuation(to_si(ENERGY, "J"), salt="LiTFSI", solvent="EO"), to_si(PATH, "m")
@@ -150,7 +153,8 @@ def make(k: int, seed: int, folder: Path) -> dict[str, float]:
     photons = (
         1.5 / (XAM_ERROR * case.c0 * slope) ** 2 * float(np.exp(light.optical_depth(case.transport, case.c0, path)))
     )
-    seen = counted(transmitted(run, case.transport, light, Raster(RASTER, path, BEAM, photons), SCANS), rng)
+    seen = transmitted(run, case.transport, light, Raster(RASTER, path, BEAM, photons), SCANS)
+    seen = counted(seen, rng) if noisy else seen
     np.savez(
         folder / "xam.npz", time=SCANS, time_unit="s", position=RASTER, position_unit="m", intensity=seen.intensity
     )
@@ -174,18 +178,17 @@ def make(k: int, seed: int, folder: Path) -> dict[str, float]:
             tau0=TAU_0 * 0.004e10 / q,
             beam=BEAM,
         )
-        write_npz(
-            add_noise(CorrelationSet(q, azimuth, DELAYS, g2, np.full(g2.shape, G2_ERROR)), rng), folder / f"g2_{n}.npz"
-        )
+        curves = CorrelationSet(q, azimuth, DELAYS, g2, np.full(g2.shape, G2_ERROR))
+        write_npz(add_noise(curves, rng) if noisy else curves, folder / f"g2_{n}.npz")
         listed.append(f'[[series]]\nfile = "g2_{n}.npz"\nposition = "{place} m"\ntime = "{middle} s"\n')
     (folder / "xpcs.toml").write_text("\n".join(listed))
     return truth
 
 
-def run_one(k: int, seed: int) -> dict[str, Any]:
+def run_one(k: int, seed: int, *, noisy: bool = True) -> dict[str, Any]:
     """Make, fit and judge beam time k."""
     with tempfile.TemporaryDirectory() as scratch:
-        truth = make(k, seed, Path(scratch))
+        truth = make(k, seed, Path(scratch), noisy=noisy)
         began = time.process_time()
         problem = read_recipe(Path(scratch) / "fit.toml").problem
         read = time.process_time() - began
@@ -244,7 +247,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=20261201)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, default=Path("build/joint_coverage.jsonl"))
+    parser.add_argument("--without-noise", action="store_true", help="pulls of noise-free beam times; nothing is kept")
     options = parser.parse_args(argv)
+    if options.without_noise:
+        for k in range(options.n):
+            row = run_one(k, options.seed, noisy=False)
+            print(f"beam time {k}: " + ", ".join(f"{name} {row[name]['pull']:+.3f}" for name in RANGES), flush=True)
+        return 0
     options.out.parent.mkdir(parents=True, exist_ok=True)
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     done = {row["k"]: row for row in map(json.loads, lines)}
