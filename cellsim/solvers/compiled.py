@@ -515,8 +515,11 @@ def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, m
     return DONE
 
 
-AT_ONCE = 20_000
-"""Time steps taken in one call: an interrupt is noticed between two."""
+AT_ONCE = 2000
+"""Time steps taken in one call: an interrupt is noticed between two, and a run that no longer gets anywhere."""
+STANDSTILL = 1e-9
+"""A run that has covered less than this share of a protocol step after its first `AT_ONCE` time steps is given up: a
+resolved profile takes a few hundred over the whole of it."""
 WITH_PROGRESS = 1
 """The same where progress is reported."""
 
@@ -568,6 +571,8 @@ class CompiledRun(Integration):
         try:
             while flag == PAUSED:
                 flag = integrate(dense, data, memory, edges, asked, states, watched, rtol, atol, most, pause)
+                if numbers[STEPS] >= AT_ONCE and numbers[T] - t_start < STANDSTILL * step.duration:
+                    flag = FAILED
                 if self.progress is not None:
                     self.progress(numbers[T] / self.protocol.duration)
         except (KeyboardInterrupt, SystemError) as error:
@@ -587,7 +592,7 @@ class CompiledRun(Integration):
             why = (
                 f"more than {most} time steps; raise max_steps or rtol"
                 if flag == TOO_MANY
-                else "no time step converges, however short"
+                else "time steps that are accurate have become too short to get anywhere"
             )
             run.fail(ended_by, f"step {index + 1} at t = {t:.6g} s: {why}")
         if t > (times[written - 1] if written else run.time[-1][-1]):
