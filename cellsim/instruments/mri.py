@@ -26,6 +26,10 @@ from cellsim.instruments.measurement import ConcentrationMap, Measurement
 from cellsim.instruments.tables import Column, read_table
 from cellsim.solvers.solution import Solution
 
+LOOK_NODES = 81
+"""Faces a profile is reduced to before it is blurred and compared: all 321 take 2.3 times as long and differ by 8e-5 of
+the plateau."""
+
 
 @dataclass(frozen=True)
 class MriProfiles:
@@ -301,6 +305,7 @@ def predicted_signal(
     background: float = 0.0,
     exposure: float = 0.0,
     values: Values = ROLES,
+    nodes: int | None = None,
 ) -> MriProfiles:
     """What the scanner would record, no noise.
 
@@ -322,6 +327,8 @@ def predicted_signal(
         How long one profile takes [s]; the prediction is averaged over it.
     values : mapping
         Nuisances by role, of which the offset and drift of the positions and the interface motion act here.
+    nodes : int, optional
+        Faces that a profile is reduced to before it is blurred; default all of the run.
 
     Returns
     -------
@@ -331,16 +338,18 @@ def predicted_signal(
     where = np.asarray(times, dtype=float)
     towards = 1.0 if positive == "lower" else -1.0
     origin = edges.lower if positive == "lower" else edges.upper
-    nodes = np.linspace(-0.5, 0.5, 5) if exposure > 0 else np.zeros(1)
+    moments = np.linspace(-0.5, 0.5, 5) if exposure > 0 else np.zeros(1)
+    count = solution["position_face"].shape[1]
+    chosen = np.unique(np.linspace(0, count - 1, min(nodes or count, count)).astype(int))
     rows = np.zeros((where.size, pixels.size))
     for k, time in enumerate(where):
-        for node in nodes:
-            t = time + node * exposure
+        for moment in moments:
+            t = time + moment * exposure
             shift = values["interface_motion"] * state_at(solution, "interface_shift", t)
             faces = state_at(solution, "position_face", t) + shift
             x = towards * (pixels - origin) + displaced(t, values)
-            rows[k] += blurred(x, faces, state_at(solution, "c_face", t), edges.blur)
-    return MriProfiles(where, pixels, background + gain * rows / nodes.size, "MRI, predicted")
+            rows[k] += blurred(x, faces[chosen], state_at(solution, "c_face", t)[chosen], edges.blur)
+    return MriProfiles(where, pixels, background + gain * rows / moments.size, "MRI, predicted")
 
 
 def blurred(x: Array, faces: Array, c: Array, blur: float) -> Array:
@@ -402,7 +411,9 @@ class NormalisedLook(Clocked):
         """[mol/m^3]"""
         assert solution is not None
         times = self.times(values)
-        signal = predicted_signal(solution, self.z, times, edges=self.edges, positive=self.positive, values=values)
+        signal = predicted_signal(
+            solution, self.z, times, edges=self.edges, positive=self.positive, values=values, nodes=LOOK_NODES
+        )
         steps = {"normalise": self.normalise, "edges": self.edges, "margin": self.margin}
         back = to_concentration(signal, self.c0, positive=self.positive, **steps)  # type: ignore[arg-type]
         reached = times <= solution["time"][-1] * (1 + 1e-9)
