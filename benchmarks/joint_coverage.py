@@ -2,6 +2,7 @@
 
     python benchmarks/joint_coverage.py --n 200 --jobs 2
     python benchmarks/joint_coverage.py --n 3 --without-noise
+    python benchmarks/joint_coverage.py --n 200 --without-g2 --out build/joint_coverage_without_g2.jsonl
 
 Beam time k has the random stream (seed, k), fixed before anything is run. Its truth is drawn (D, t+0, chi, R_int); its
 files are written as instruments would (a table of currents, photon counts of X-ray absorption, correlation functions
@@ -16,6 +17,7 @@ binomial test of the coverage of every parameter by curvature and by the likelih
 them (Bonferroni). Pulls are given beside their mean and spread; the spread over what the fit states says the same as
 the scatter over the Cramer-Rao bound, which the fit states to first order.
 
+Nearly all of the time goes into the correlation functions; without them the same currents and photon counts are fitted.
 Without noise the pulls are what the fit leaves out of the beam line: the means over the beam and over the series.
 """
 
@@ -46,6 +48,7 @@ from cellsim.instruments.xpcs.files import write_npz
 from cellsim.run.case import load_case
 from cellsim.run.simulation import simulate
 from cellsim.solvers.march import Options
+from cellsim.solvers.solution import Solution
 
 LEVEL, ALPHA = 0.95, 0.01
 RANGES = {"D": (0.7e-11, 1.4e-11), "t_plus": (0.0, 0.35), "chi": (1.1, 2.0), "R_int": (0.02, 0.08)}
@@ -96,7 +99,7 @@ title = "SYNTHETIC beam time"
 
 [[experiment]]
 case = "cell.toml"
-data = [{ file = "current.csv", error = "1 %" }, "xam.toml", "xpcs.toml"]
+data = [{ file = "current.csv", error = "1 %" }, "xam.toml"]
 
 [fit.D]
 form = "constant"
@@ -124,7 +127,7 @@ def case_text(values: dict[str, float]) -> str:
     )
 
 
-def make(k: int, seed: int, folder: Path, *, noisy: bool = True) -> dict[str, float]:
+def make(k: int, seed: int, folder: Path, *, noisy: bool = True, g2: bool = True) -> dict[str, float]:
     """Write the files of beam time k; returns its truth."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, k]))
     truth = {name: float(rng.uniform(*ends)) for name, ends in RANGES.items()}
@@ -133,7 +136,7 @@ def make(k: int, seed: int, folder: Path, *, noisy: bool = True) -> dict[str, fl
     case = load_case(hidden)
     hidden.unlink()
     (folder / "cell.toml").write_text(case_text(START))
-    (folder / "fit.toml").write_text(FIT)
+    (folder / "fit.toml").write_text(FIT.replace('"xam.toml"', '"xam.toml", "xpcs.toml"') if g2 else FIT)
     times = np.unique(np.concatenate([np.linspace(0.0, LENGTH_OF_RUN, 401), CURRENT_AT]))
     run = simulate(
         *(case.cell, case.transport, case.protocol),
@@ -162,6 +165,13 @@ def make(k: int, seed: int, folder: Path, *, noisy: bool = True) -> dict[str, fl
         f'kind = "xam"\nfile = "xam.npz"\nenergy = "{ENERGY}"\npath_length = "{PATH}"\nsalt = "LiTFSI"\n'
         f'solvent = "EO"\nbeam_width = "{BEAM} m"\ncounted = true\n'
     )
+    if g2:
+        write_correlations(run, rng if noisy else None, folder)
+    return truth
+
+
+def write_correlations(run: Solution, rng: np.random.Generator | None, folder: Path) -> None:
+    """Write g2 at five positions and four times, and the list of them."""
     q, azimuth = geometry(RINGS * 1e10, AZIMUTHS)
     listed = [f'kind = "xpcs"\ntitle = "SYNTHETIC XPCS"\nbeam_width = "{BEAM} m"\n']
     for n, (middle, place) in enumerate((t, x) for t in SERIES_AT for x in BEAMS):
@@ -179,16 +189,15 @@ def make(k: int, seed: int, folder: Path, *, noisy: bool = True) -> dict[str, fl
             beam=BEAM,
         )
         curves = CorrelationSet(q, azimuth, DELAYS, g2, np.full(g2.shape, G2_ERROR))
-        write_npz(add_noise(curves, rng) if noisy else curves, folder / f"g2_{n}.npz")
+        write_npz(curves if rng is None else add_noise(curves, rng), folder / f"g2_{n}.npz")
         listed.append(f'[[series]]\nfile = "g2_{n}.npz"\nposition = "{place} m"\ntime = "{middle} s"\n')
     (folder / "xpcs.toml").write_text("\n".join(listed))
-    return truth
 
 
-def run_one(k: int, seed: int, *, noisy: bool = True) -> dict[str, Any]:
+def run_one(k: int, seed: int, *, noisy: bool = True, g2: bool = True) -> dict[str, Any]:
     """Make, fit and judge beam time k."""
     with tempfile.TemporaryDirectory() as scratch:
-        truth = make(k, seed, Path(scratch), noisy=noisy)
+        truth = make(k, seed, Path(scratch), noisy=noisy, g2=g2)
         began = time.process_time()
         problem = read_recipe(Path(scratch) / "fit.toml").problem
         read = time.process_time() - began
@@ -248,10 +257,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, default=Path("build/joint_coverage.jsonl"))
     parser.add_argument("--without-noise", action="store_true", help="pulls of noise-free beam times; nothing is kept")
+    parser.add_argument("--without-g2", action="store_true", help="currents and photon counts alone")
     options = parser.parse_args(argv)
     if options.without_noise:
         for k in range(options.n):
-            row = run_one(k, options.seed, noisy=False)
+            row = run_one(k, options.seed, noisy=False, g2=not options.without_g2)
             print(f"beam time {k}: " + ", ".join(f"{name} {row[name]['pull']:+.3f}" for name in RANGES), flush=True)
         return 0
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -259,7 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     done = {row["k"]: row for row in map(json.loads, lines)}
     wanted = [k for k in range(options.n) if k not in done]
     with options.out.open("a") as store, Pool(options.jobs) as pool:
-        for row in pool.imap_unordered(partial(run_one, seed=options.seed), wanted):
+        for row in pool.imap_unordered(partial(run_one, seed=options.seed, g2=not options.without_g2), wanted):
             done[row["k"]] = row
             store.write(json.dumps(row) + "\n")
             store.flush()

@@ -296,7 +296,7 @@ def averaged_along_diagonals(C: Array, *, label: str = "") -> tuple[Array, Array
     Returns
     -------
     lag : ndarray, shape (k,)
-        Delays up to half of the series, :data:`PER_OCTAVE` for every doubling where there are as many [frames].
+        Delays up to half of the series, :data:`PER_OCTAVE` for every doubling where there are as many, in frames [1].
     g2, error : ndarray, shape (k,)
         Mean over the ages and its standard error [1].
 
