@@ -407,7 +407,7 @@ def _study(found: re.Match[str], folder: Path) -> None:
     said, code = call(f"{found[1]} --n 2{found[2]}".split())
     assert (
         code in (0, 1)
-        and any(row in said for row in ("| all | ", "| plain | 2 | ", "| relaxation D | 2 | "))
+        and any(row in said for row in ("| all | ", "| plain | 2 | ", "| relaxation D | 2 | ", "2 beam times; "))
         and "Traceback" not in said
     ), said
 
