@@ -21,8 +21,9 @@ from cellsim.app import assemble
 REPORT = """
 setTimeout(() => {
   const timed = Selftest.timed(Selftest.corners());
+  const dragged = Selftest.dragged(40);
   const paint = performance.getEntriesByType("paint").map((entry) => [entry.name, entry.startTime]);
-  console.log("REPORT" + JSON.stringify({ timed, paint }) + "END");
+  console.log("REPORT" + JSON.stringify({ timed, dragged, paint }) + "END");
 }, 1500);
 """
 
@@ -71,6 +72,9 @@ def main() -> None:
     timed = np.sort(report["timed"])
     print(f"{timed.size} corners: median {np.median(timed):.1f} ms, 95 % below {timed[int(0.95 * timed.size)]:.1f} ms, "
           f"slowest {timed[-1]:.1f} ms")  # fmt: skip
+    frames = np.sort(report["dragged"])
+    print(f"{frames.size} frames of drags: median {np.median(frames):.1f} ms, 95 % below "
+          f"{frames[int(0.95 * frames.size)]:.1f} ms, slowest {frames[-1]:.1f} ms")  # fmt: skip
     for name, start in report["paint"]:
         print(f"{name}: {start:.0f} ms")
 

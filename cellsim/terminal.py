@@ -27,6 +27,8 @@ KEPT = "what was there before is as it was; make room, or name another place, an
 """What is said of it."""
 GOES_ON = "what was there before is as it was; the same command goes on from what this one kept, if it kept anything"
 """What is said of Ctrl-C."""
+EXTRAS = {"MDAnalysis": "trajectories", "dask": "clusters", "distributed": "clusters"}
+"""Packages that are not part of a plain installation -> the extra that installs them."""
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 """Context of both commands."""
 
@@ -48,6 +50,13 @@ class Commands(click.Group):
                 raise
             click.echo(f"interrupted; {GOES_ON}", err=True)
             ctx.exit(1)
+        except ModuleNotFoundError as error:
+            extra = EXTRAS.get((error.name or "").split(".")[0])
+            if extra is None:
+                raise
+            wanted = f"python -m pip install 'cellsim[{extra}]'"
+            click.echo(f"error: this command needs {error.name}, which is not installed; type {wanted}", err=True)
+            ctx.exit(2)
         except MemoryError as error:
             reason = f" ({error})" if str(error) else ""
             click.echo(f"error: this takes more memory than there is{reason}; ask for less at a time", err=True)

@@ -14,7 +14,7 @@ from cellsim.base import InputError
 
 SOLVER = ("settings.js", "solver.js", "selftest.js")
 """What solves and needs no document, in order."""
-SCRIPTS = (*SOLVER, "plot.js", "words.js", "page.js", "main.js")
+SCRIPTS = (*SOLVER, "plot.js", "words.js", "cell.js", "files.js", "page.js", "main.js")
 """All scripts of the page, in order."""
 
 

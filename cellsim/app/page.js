@@ -2,11 +2,11 @@
 "use strict";
 
 const Page = (() => {
-  const BLUE = "#0072B2", RED = "#D55E00", GREEN = "#009E73", GREY = "#666666";
-  const { say, duration, percent } = Words;
+  const BLUE = "var(--blue)", RED = "var(--red)", GREEN = "var(--green)", GREY = "var(--soft)"; // which dark mode changes
+  const { say, duration, percent } = Words, ORANGE = "#E69F00", PLAY = 9000; // ms for the whole run
   const find = (id) => document.getElementById(id);
   const state = { setting: { ...Settings.PRESETS[0].setting }, preset: 0, frame: "interface", axis: "log", time: 0.7, moved: null };
-  let result = null, due = false, effort = 0, scaleCurrent = null, speaking = 0;
+  let result = null, due = false, effort = 0, scaleCurrent = null, speaking = 0, kept = null, playing = 0, resting = 0;
 
   // ---- controls ----
 
@@ -30,21 +30,32 @@ const Page = (() => {
       const symbol = document.createElement("i");
       Plot.rich(symbol, s.symbol);
       label.append(symbol);
-      const output = document.createElement("output");
-      output.id = "o-" + s.name;
-      output.htmlFor.add("s-" + s.name);
+      const entry = document.createElement("input");
+      Object.assign(entry, { type: "text", id: "n-" + s.name, size: 11, autocomplete: "off" });
+      entry.setAttribute("aria-label", s.label + ", number and unit");
+      entry.addEventListener("change", () => enter(s, entry));
       const input = document.createElement("input");
       Object.assign(input, { type: "range", id: "s-" + s.name, min: "0", max: "1000", step: "1" });
       input.addEventListener("input", () => {
         state.setting[s.name] = Number(Settings.valueAt(s, input.value / 1000).toPrecision(4));
         own(s.name);
       });
-      top.append(label, output);
+      top.append(label, entry);
       row.append(top, input);
       find("sliders").append(row);
     }
+    find("reset").addEventListener("click", () => {
+      Object.assign(state, { setting: { ...Settings.PRESETS[0].setting }, preset: 0, frame: "interface", axis: "log", time: 0.7, moved: null });
+      keep(null);
+      changed();
+    });
+    find("keep").addEventListener("click", () => { keep(kept ? null : result); request(); });
+    find("play").addEventListener("click", () => (playing ? stop() : play()));
+    find("csv").addEventListener("click", () => Files.saveCsv(result, Solver.at(result, shownTime()), kept));
+    find("png").addEventListener("click", () => Files.savePng(["cell", "current", "salt", "velocity", "share"], Words.settings(state.setting).join(", ")));
+    find("dark").addEventListener("click", () => { document.documentElement.dataset.theme = isDark() ? "light" : "dark"; request(); });
     find("motion").addEventListener("change", (e) => { state.setting.motion = e.target.checked; own("motion"); });
-    find("time").addEventListener("input", (e) => { state.time = e.target.value / 1000; request(); });
+    find("time").addEventListener("input", (e) => { stop(); state.time = e.target.value / 1000; request(); });
     for (const name of ["axis", "frame"]) {
       for (const input of document.getElementsByName(name)) {
         input.addEventListener("change", () => {
@@ -58,13 +69,56 @@ const Page = (() => {
     const plot = find("plot-current");
     const point = (e) => {
       if (!scaleCurrent) return;
+      stop();
       state.time = Settings.clip(scaleCurrent.toPart((e.clientX - plot.getBoundingClientRect().left)), 0, 1);
       request();
     };
     plot.addEventListener("pointerdown", (e) => { plot.setPointerCapture(e.pointerId); point(e); });
-    plot.addEventListener("pointermove", (e) => { if (e.buttons || e.pointerType === "mouse") point(e); });
-    window.addEventListener("resize", request);
+    plot.addEventListener("pointermove", (e) => { if (e.buttons) point(e); });
+    window.addEventListener("resize", () => { Plot.sizes.clear(); request(); });
+    find("profiles").addEventListener("toggle", request);
     window.addEventListener("hashchange", () => { if (location.hash.slice(1) !== address()) { readAddress(); state.moved = null; changed(); } });
+  }
+
+  const isDark = () => (document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+
+  // A number that was typed: taken where it lies between the ends of the slider, else a sentence says why not.
+  function enter(s, entry) {
+    const value = Settings.typed(s, entry.value, state.setting[s.name]), good = value >= s.low && value <= s.high;
+    find("entry").textContent = good ? "" : Number.isFinite(value)
+      ? `${s.label}: ${Words.withUnit(s, value)} lies outside ${Words.withUnit(s, s.low)} to ${Words.withUnit(s, s.high)}.`
+      : `${s.label}: “${entry.value}” is not a number with a unit; write one such as ${Words.withUnit(s, state.setting[s.name])}.`;
+    if (good) {
+      state.setting[s.name] = value;
+      own(s.name);
+    } else request();
+  }
+
+  // A run to compare with, drawn beside the present one.
+  function keep(run) {
+    kept = run;
+    find("keep").setAttribute("aria-pressed", String(Boolean(run)));
+    find("keep").textContent = run ? "Drop kept curve" : "Keep this curve";
+  }
+
+  function play() {
+    const from = state.time >= 0.999 ? 0 : state.time, began = performance.now();
+    find("play").textContent = "Pause";
+    find("play").setAttribute("aria-pressed", "true");
+    const step = (now) => {
+      state.time = Settings.clip(from + (now - began) / PLAY, 0, 1);
+      update();
+      if (state.time < 1) playing = requestAnimationFrame(step);
+      else stop();
+    };
+    playing = requestAnimationFrame(step);
+  }
+
+  function stop() {
+    cancelAnimationFrame(playing);
+    playing = 0;
+    find("play").textContent = "Play";
+    find("play").setAttribute("aria-pressed", "false");
   }
 
   function own(name) {
@@ -128,9 +182,21 @@ const Page = (() => {
     const view = { frame: state.frame, time: shownTime() };
     view.profile = Solver.at(result, view.time);
     showControls(view);
-    showWords(view);
+    drawCell(view);
     drawCurrent(view);
     drawSalt(view);
+    find("summary").textContent = Words.summary(result);
+    if (!resting) resting = setTimeout(rest, 100); // what is looked at when the hand rests: never in a frame of a drag
+  }
+
+  // The words, the numbers and the plots further down.
+  function rest() {
+    clearTimeout(resting);
+    resting = 0;
+    if (result === null) update();
+    const view = { frame: state.frame, time: shownTime() };
+    view.profile = Solver.at(result, view.time);
+    showWords(view);
     drawVelocity(view);
     drawFraction();
     drawShare(view);
@@ -142,10 +208,11 @@ const Page = (() => {
   function showControls(view) {
     const p = state.setting;
     for (const s of Settings.SLIDERS) {
-      const input = find("s-" + s.name), text = say(p[s.name] / s.si) + (s.unit ? (s.unit.startsWith("·") ? "" : " ") + s.unit : "");
+      const input = find("s-" + s.name), entry = find("n-" + s.name), text = Words.withUnit(s, p[s.name]);
       input.value = String(Math.round(1000 * Settings.place(s, p[s.name])));
       input.setAttribute("aria-valuetext", text);
-      find("o-" + s.name).textContent = text;
+      if (document.activeElement !== entry || state.moved !== null) entry.value = text;
+      entry.setAttribute("value", text);
     }
     find("motion").checked = p.motion;
     find("preset").value = String(state.preset);
@@ -158,7 +225,8 @@ const Page = (() => {
 
   function showWords(view) {
     const text = Words.summary(result);
-    find("summary").textContent = text;
+    find("inputs").textContent = Words.settings(state.setting).join(", ") + (kept ? `. Kept curve: ${Words.settings(kept.setting).join(", ")}` : "");
+    find("dark").setAttribute("aria-pressed", String(isDark()));
     find("notes").replaceChildren(...Words.notes(result, view, state.moved).map((note) => {
       const card = document.createElement("div"), title = document.createElement("h3"), body = document.createElement("p");
       card.className = "card" + (note.moved ? " moved" : note.warn ? " warn" : "");
@@ -173,6 +241,20 @@ const Page = (() => {
 
   const top = (values) => Math.max(...values) * 1.08 || 1;
 
+  function drawCell(view) {
+    const now = view.profile, n = now.c.length - 1;
+    Cell.draw(find("plot-cell"), result, now, {
+      desc: `At ${duration(now.time)} lithium dissolves at the left electrode, where the salt is ${say(now.c[0] / 1e3)} mol/L, and plates at the right one, where it is ${say(now.c[n] / 1e3)} mol/L.`,
+      below: `${duration(now.time)}: i = ${say(now.i)} A/m²`,
+    });
+    Plot.legend(find("legend-cell"), [
+      { label: "solvent, moves with v₀", shape: "circle", hollow: true, colour: GREEN },
+      { label: "anions, move with v₋", shape: "circle", colour: BLUE },
+      { label: "current", colour: RED },
+      { label: "salt", area: true, colour: BLUE, opacity: 0.4 },
+    ]);
+  }
+
   function drawCurrent(view) {
     const g = result.closed, first = firstTime(), log = state.axis === "log", [unit, size] = timeAxis();
     const x = [], i = [];
@@ -186,10 +268,14 @@ const Page = (() => {
     const lines = [{ label: "initial i₀", x: ends, y: flat(g.i_0), colour: GREY, dash: "2 4" }];
     if (!g.depletes) lines.push({ label: "steady, closed form", x: ends, y: flat(g.i_ss), colour: GREEN, dash: "8 4" });
     if (g.i_lim < 1.05 * g.i_0) lines.push({ label: "limiting", x: ends, y: flat(g.i_lim), colour: RED, dash: "6 3 1 3" });
+    if (kept) {
+      const shown = Array.from(kept.time, (t, k) => k).filter((k) => !log || kept.time[k] >= first);
+      lines.push({ label: "kept", x: shown.map((k) => kept.time[k] / size), y: shown.map((k) => kept.i[k]), colour: ORANGE, dash: "10 3", width: 2.5 });
+    }
     lines.push({ label: "current i(t)", x, y: i, colour: BLUE, width: 2.5 });
     scaleCurrent = Plot.draw(find("plot-current"), {
       title: "Current density against time", desc: Words.summary(result), lines,
-      x: { label: `time / ${unit}`, low, high: log ? high : high * 1.0001, log }, y: { label: "i / (A/m²)", low: 0, high: top([g.i_0]) },
+      x: { label: `time / ${unit}`, low, high: log ? high : high * 1.0001, log }, y: { label: "i / (A/m²)", low: 0, high: top([g.i_0, kept ? kept.closed.i_0 : 0]) },
       rules: [{ x: view.time / size }], marks: [{ x: view.time / size, y: view.profile.i, colour: BLUE }],
     });
     Plot.legend(find("legend-current"), lines.slice().reverse());
@@ -209,7 +295,10 @@ const Page = (() => {
     const last = Solver.at(result, result.t_end);
     lines.push({ x: scaled(last.x, size), y: scaled(last.c, 1e3), colour: GREEN, dash: "8 4", label: result.status === "steady" ? "at the end, steady" : "when it stops" });
     lines.push({ x: scaled(now.x, size), y: scaled(now.c, 1e3), colour: BLUE, width: 2.5, label: `salt at ${duration(now.time)}` });
-    const high = top([...last.c, ...now.c]) / 1e3;
+    const before = kept ? Solver.at(kept, Math.min(view.time, kept.t_end)) : null;
+    // A kept cell may have another thickness: its profile is stretched to this one's.
+    if (before) lines.splice(3, 0, { x: scaled(before.x, (before.x[before.x.length - 1] / state.setting.thickness) * size), y: scaled(before.c, 1e3), colour: ORANGE, dash: "10 3", width: 2.5, label: "kept" });
+    const high = top([...last.c, ...now.c, ...(before ? before.c : [])]) / 1e3;
     Plot.draw(find("plot-salt"), {
       title: "Salt concentration against position", lines, sides: SIDES,
       desc: `At ${duration(now.time)}: ${say(now.c[0] / 1e3)} mol/L where lithium dissolves, ${say(now.c[now.c.length - 1] / 1e3)} mol/L where it plates, ${say(g.c0 / 1e3)} mol/L on average.`,
@@ -220,7 +309,8 @@ const Page = (() => {
 
   function drawVelocity(view) {
     const now = view.profile, v = Solver.inFrame(now, state.frame), { unit, size } = across(), L = state.setting.thickness / size;
-    const x = Array.from(now.x, (y) => y / size), scaled = (a) => Array.from(a, (y) => 1e10 * y);
+    const fast = Math.max(...[v.plus, v.minus, v.solvent].map((a) => Math.abs(a[a.length >> 1]))), [speed, per] = Words.speedUnit(fast);
+    const x = Array.from(now.x, (y) => y / size), scaled = (a) => Array.from(a, (y) => y / per);
     const lines = [
       { label: "Li⁺", x, y: scaled(v.plus), colour: RED, dash: "none" },
       { label: "anion", x, y: scaled(v.minus), colour: BLUE, dash: "8 4" },
@@ -234,8 +324,8 @@ const Page = (() => {
     const middle = x.length >> 1;
     Plot.draw(find("plot-velocity"), {
       title: `Velocities in the ${state.frame} frame against position`, lines, sides: SIDES,
-      desc: `In the middle of the cell at ${duration(now.time)}, ångström per second: cations ${say(lines[0].y[middle])}, anions ${say(lines[1].y[middle])}, solvent ${say(lines[2].y[middle])}.`,
-      x: { label: `x / ${unit}`, low: 0, high: L }, y: { ...y, label: "v / (Å/s)" },
+      desc: `In the middle of the cell at ${duration(now.time)}, ${speed}: cations ${say(lines[0].y[middle])}, anions ${say(lines[1].y[middle])}, solvent ${say(lines[2].y[middle])}.`,
+      x: { label: `x / ${unit}`, low: 0, high: L }, y: { ...y, label: `v / (${speed})` },
     });
     Plot.legend(find("legend-velocity"), lines);
   }
@@ -251,7 +341,7 @@ const Page = (() => {
     const reached = result.status === "steady";
     const marks = [{ label: "ρ₊, small voltage", x: at, y: g.rho_plus, colour: BLUE, shape: "circle" }];
     if (p.R_int > 0) marks.push({ label: "with R_int", x: at, y: g.ratio_small, colour: GREEN, shape: "square", hollow: true });
-    marks.push({ label: reached ? "i_ss/i₀ of this cell" : "i/i₀ when it stops", x: at, y: result.i[result.i.length - 1] / g.i_0, colour: "#111111", shape: "diamond", hollow: true });
+    marks.push({ label: reached ? "i_ss/i₀ of this cell" : "i/i₀ when it stops", x: at, y: result.i[result.i.length - 1] / g.i_0, colour: "var(--ink)", shape: "diamond", hollow: true });
     Plot.draw(find("plot-fraction"), {
       title: "Fraction of the current that is left, against the Newman number", lines, marks,
       desc: `Newman number ${say(g.Ne)}; current fraction ${say(g.rho_plus)}; in this cell ${say(result.i[result.i.length - 1] / g.i_0)} of the first current is left. Transference number ${say(p.t_plus)}.`,
@@ -309,12 +399,17 @@ const Page = (() => {
       ["Current fraction", "ρ₊ = 1/(1 + Ne)", say(g.rho_plus), "1"],
       ["The same with R_int, small voltage", "(R_b + R_int)/(R_b (1 + Ne) + R_int)", say(g.ratio_small), "1"],
       ["What this cell shows", "i_ss/i₀", steady ? say(g.ratio) : "–", "1"],
-      ["Concentration unit of voltage", "K = (2RT/F)(1 − t₊⁰)χ", say(1e3 * g.K), "mV"],
+      ["Voltage that one unit of ln m is worth", "V_c = (2RT/F)(1 − t₊⁰)χ", say(1e3 * g.K), "mV"],
       ["Salt where lithium dissolves, now", "c(0)", say(now.c[0] / 1e3), "mol/L"],
       ["Salt where lithium plates, now", "c(L)", say(now.c[n] / 1e3), "mol/L"],
-      ["Velocity of both interfaces in the lab, now", "v_s", say(1e10 * now.v_s), "Å/s"],
+      ["Velocity of both interfaces in the lab, now", "v_s", say(now.v_s / Words.speedUnit(Math.abs(now.v_s))[1]), Words.speedUnit(Math.abs(now.v_s))[0]],
       ["Time of diffusion", "L²/D", say(g.t_unit / Words.timeUnit(g.t_unit)[1]), Words.timeUnit(g.t_unit)[0]],
     ], (k) => k === 2);
+    find("effort").textContent = `Solved in ${say(effort, 2)} ms: ${result.kept.length - 1} time steps on ${result.grid.n} cells. Velocities in the table: ${state.frame} frame.`;
+    if (find("profiles").open) showProfile(now, n, p);
+  }
+
+  function showProfile(now, n, p) {
     const v = Solver.inFrame(now, state.frame), { unit, size } = across(), picked = [];
     for (let k = 0; k <= 10; k++) {
       const want = (k / 10) * p.thickness;
@@ -332,14 +427,14 @@ const Page = (() => {
     }));
     find("profile-head").replaceChildren(head);
     rows(find("profile"), picked, () => true);
-    find("effort").textContent = `Solved in ${say(effort, 2)} ms: ${result.kept.length - 1} time steps on ${result.grid.n} cells. Velocities in the table: ${state.frame} frame.`;
   }
 
   function start() {
     buildControls();
     if (location.hash && !location.hash.startsWith("#selftest")) readAddress();
     update(); // at once: a first frame may be long in coming on a busy machine
+    rest();
   }
 
-  return Object.freeze({ start, update, state });
+  return Object.freeze({ start, update, rest, state });
 })();

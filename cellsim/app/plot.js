@@ -13,6 +13,13 @@ const Plot = (() => {
     return node;
   }
 
+  // Width and height of a plot, asked of the browser once: to ask after each change makes it lay out the page anew.
+  const sizes = new Map();
+  function sizeOf(svg) {
+    if (!sizes.has(svg.id)) sizes.set(svg.id, [Math.max(svg.clientWidth || 320, 200), svg.clientHeight || 260]);
+    return sizes.get(svg.id);
+  }
+
   // Round numbers between low and high, about `count` of them.
   function ticks(low, high, count) {
     const rough = (high - low) / count, power = Math.pow(10, Math.floor(Math.log10(rough)));
@@ -48,7 +55,7 @@ const Plot = (() => {
 
   // Draw axes, then lines, rules and marks. Returns the scales, for the pointer.
   function draw(svg, spec) {
-    const width = Math.max(svg.clientWidth || 320, 200), height = svg.clientHeight || 260;
+    const [width, height] = sizeOf(svg);
     svg.replaceChildren();
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     add(svg, "title", {}, spec.title);
@@ -95,7 +102,7 @@ const Plot = (() => {
     }
     for (const mark of spec.marks || []) drawMark(inside, mark, sx(mark.x), sy(mark.y));
     for (const rule of spec.rules || []) {
-      add(inside, "line", { x1: sx(rule.x), x2: sx(rule.x), y1: inner.y, y2: inner.y + inner.h, stroke: "#111", "stroke-width": 1, "stroke-dasharray": "2 3" });
+      add(inside, "line", { x1: sx(rule.x), x2: sx(rule.x), y1: inner.y, y2: inner.y + inner.h, stroke: "var(--ink)", "stroke-width": 1, "stroke-dasharray": "2 3" });
     }
     (spec.sides || []).forEach((text, k) => {
       add(svg, "text", { x: k ? inner.x + inner.w : inner.x, y: height - 5, "text-anchor": k ? "end" : "start", "font-style": "italic" }, text);
@@ -104,10 +111,10 @@ const Plot = (() => {
   }
 
   function drawMark(parent, mark, x, y) {
-    const fill = mark.hollow ? "#fff" : mark.colour, common = { fill, stroke: mark.colour, "stroke-width": 2 };
+    const fill = mark.hollow ? "var(--paper)" : mark.colour, common = { fill, stroke: mark.colour, "stroke-width": 2 };
     if (mark.shape === "square") add(parent, "rect", { x: x - 5, y: y - 5, width: 10, height: 10, ...common });
     else if (mark.shape === "diamond") add(parent, "path", { d: `M${x} ${y - 7}L${x + 7} ${y}L${x} ${y + 7}L${x - 7} ${y}Z`, ...common });
-    else add(parent, "circle", { cx: x, cy: y, r: 5, ...common });
+    else add(parent, "circle", { cx: x, cy: y, r: 4, ...common });
   }
 
   // Text into a node, with what follows an underscore set low: R_int, i_ss.
@@ -134,5 +141,5 @@ const Plot = (() => {
     }));
   }
 
-  return Object.freeze({ draw, legend, rich });
+  return Object.freeze({ add, draw, legend, rich, sizes, sizeOf });
 })();

@@ -42,13 +42,39 @@ const Selftest = (() => {
     });
   }
 
+  // Where the parts that a lecturer needs at once end [px from the top], and the height there is.
+  function places() {
+    const ends = {};
+    for (const id of ["R_int", "plot-cell", "plot-current", "plot-salt", "play"]) {
+      ends[id] = Math.ceil(document.getElementById(id === "R_int" ? "s-R_int" : id).getBoundingClientRect().bottom + scrollY);
+    }
+    return { ends, height: innerHeight };
+  }
+
+  // Milliseconds that a frame of a drag takes: every slider moved from end to end in `count` steps.
+  function dragged(count) {
+    const took = [];
+    for (const s of Settings.SLIDERS) {
+      const input = document.getElementById("s-" + s.name), before = input.value;
+      for (let k = 0; k <= count; k++) {
+        input.value = k < count ? String((1000 * k) / (count - 1)) : before;
+        input.dispatchEvent(new Event("input"));
+        const began = performance.now();
+        Page.update();
+        took.push(performance.now() - began);
+        document.body.getBoundingClientRect(); // the browser's own layout is no script of ours
+      }
+    }
+    return took;
+  }
+
   // In a browser: corners (all, or every `every`-th) probed, what went wrong, was asked from outside, overflows.
   function run(errors, every) {
     const some = corners().filter((_, k) => k % every === 0), page = document.documentElement;
     const requests = performance.getEntriesByType("resource").map((entry) => entry.name);
-    return { errors, requests, width: innerWidth, overflow: page.scrollWidth - page.clientWidth,
+    return { errors, requests, width: innerWidth, overflow: page.scrollWidth - page.clientWidth, ...places(),
       corners: some.map((setting) => probe(setting, 6, 12)) };
   }
 
-  return Object.freeze({ probe, corners, timed, run });
+  return Object.freeze({ probe, corners, timed, dragged, run });
 })();

@@ -23,6 +23,19 @@ const Words = (() => {
     return `${say(t / size)} ${unit}`;
   }
 
+  // The unit of velocities up to `v` [m/s], and its size.
+  const SPEEDS = [["µm/s", 1e-6], ["nm/s", 1e-9], ["Å/s", 1e-10]];
+  const speedUnit = (v) => SPEEDS.find(([, size]) => v >= 5 * size) || SPEEDS[2];
+
+  // A value of a control, with its unit.
+  function withUnit(slider, value) {
+    const [unit, size] = Settings.unitOf(slider, value);
+    return say(value / size, 4) + (unit ? " " + unit : "");
+  }
+
+  // All settings, for print and for files.
+  const settings = (p) => Settings.SLIDERS.map((s) => `${s.symbol} = ${withUnit(s, p[s.name])}`).concat("solvent motion " + (p.motion ? "on" : "off"));
+
   const percent = (part) => `${say(100 * part, part > 0.1 ? 3 : 2)} %`;
 
   // One sentence for the whole run.
@@ -38,7 +51,7 @@ const Words = (() => {
 
   // What each control does, said when it has just been moved.
   const MOVED = {
-    V: (p, g) => `One unit of ln m is worth K = (2RT/F)(1 − t₊⁰)χ = ${say(1e3 * g.K)} mV here, and you apply ${say(g.drive)} K. ${g.c_0_ss < 1.1 * g.c0 && g.c_L_ss > 0.9 * g.c0 ? "The profile stays within a tenth of c0: a small signal, and the fraction of the current that is left does not depend on V." : "That is no small signal: in the end the salt stands between " + say(g.c_L_ss / g.c0) + " and " + say(g.c_0_ss / g.c0) + " times c0, and the current no longer scales with V."}`,
+    V: (p, g) => `One unit of ln m is worth V_c = (2RT/F)(1 − t₊⁰)χ = ${say(1e3 * g.K)} mV here. You apply ${say(1e3 * p.V)} mV, which is ${say(g.drive)} times V_c. ${g.c_0_ss < 1.1 * g.c0 && g.c_L_ss > 0.9 * g.c0 ? "The profile stays within a tenth of c0: a small signal, and the fraction of the current that is left does not depend on V." : "That is no small signal: in the end the salt stands between " + say(g.c_L_ss / g.c0) + " and " + say(g.c_0_ss / g.c0) + " times c0, and the current no longer scales with V."}`,
     thickness: (p, g) => `The time to settle is set by L²/D = ${duration(g.t_unit)}: ten times thicker takes a hundred times longer. ${p.R_int > 0 ? "Currents fall with L, less than 1/L because the interfaces do not grow with it; a thicker electrolyte makes them matter less." : "Currents scale with 1/L, and so do velocities."}`,
     r: (p, g) => `r = ${say(p.r)} means c0 = ${say(g.c0 / 1e3)} mol/L, which takes up ${percent(g.phi_e)} of the volume. More salt is a larger reservoir: Ne = ${say(g.Ne)} falls as 1/c while κ is held.`,
     t_plus: (p, g) => `Salt moves with the fraction 1 − t₊⁰ = ${say(1 - p.t_plus)} of the current and raises a counter-voltage with that factor again, so Ne goes with (1 − t₊⁰)². ${p.t_plus < 0 ? "" : p.t_plus > 0.75 ? "Near t₊⁰ = 1 hardly any salt moves." : ""}`,
@@ -78,7 +91,7 @@ const Words = (() => {
     } else if (p.R_int > 0 && g.ratio_small / g.rho_plus > 1.03) {
       add("Interfaces hide the decay", `i_ss/i₀ = ${say(g.ratio)}, but ρ₊ = ${say(g.rho_plus)}: part of the voltage falls on R_int, which does not polarise. The small-signal formula with R_int gives ${say(g.ratio_small)}; the Bruce–Vincent correction undoes exactly that, for small voltages.`);
     } else if (Math.abs(miss) > 0.03) {
-      add("Not a small signal", `i_ss/i₀ = ${say(g.ratio)} instead of ρ₊ = ${say(g.rho_plus)}: the formula 1/(1 + Ne) holds for voltages well below K = ${say(1e3 * g.K)} mV.`);
+      add("Not a small signal", `i_ss/i₀ = ${say(g.ratio)} instead of ρ₊ = ${say(g.rho_plus)}: the formula 1/(1 + Ne) holds for voltages well below V_c = (2RT/F)(1 − t₊⁰)χ = ${say(1e3 * g.K)} mV.`);
     }
     if (!p.motion) {
       add("Solvent held still", "v₀ = 0, the dilute limit that many published models take. All frames but the lab's are then the same.");
@@ -95,5 +108,5 @@ const Words = (() => {
     return cards;
   }
 
-  return Object.freeze({ say, duration, timeUnit, percent, summary, notes });
+  return Object.freeze({ say, duration, timeUnit, speedUnit, withUnit, settings, percent, summary, notes });
 })();

@@ -22,6 +22,7 @@ def main() -> None:
 # in the order of use, as `cellsim --help` lists them
 for command in (
     cases.new,
+    lessons.examples,
     cases.check,
     cases.plan,
     cases.run,

@@ -25,14 +25,16 @@ def new(file: Path, force: bool) -> None:
     from importlib import resources
 
     from cellsim.files.folder import write_text
+    from cellsim.files.json_schema import shipped
 
     if file.suffix != ".toml":
         raise InputError(f"{file}: a case is a .toml file")
     if file.exists() and not force:
         raise InputError(f"{file}: exists; choose another name or say --force")
     text = (resources.files("cellsim") / "template.toml").read_text(encoding="utf-8")
+    schema = f"#:schema {shipped('case').as_uri()}\n"  # editors with a plug-in for TOML read it
     try:
-        write_text(file, text.replace("THIS_FILE.toml", file.name))
+        write_text(file, schema + text.replace("THIS_FILE.toml", file.name))
     except OSError as error:
         raise InputError(f"{file}: cannot be written ({error.strerror})") from error
     click.echo(f"{file} written; next: cellsim run {file}")

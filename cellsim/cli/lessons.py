@@ -1,8 +1,9 @@
-"""Commands that teach: textbook experiments, and the page with sliders."""
+"""Commands that teach: the shipped examples, textbook experiments, and the page with sliders."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -20,6 +21,9 @@ from cellsim.terminal import FILE, say
 @click.option("--thickness", metavar="L", help='Distance of the electrodes; default "0.5 mm" or the case\'s.')
 @click.option("--resistance", metavar="R", help='Of each interface; default "10 ohm*cm^2" or the case\'s.')
 @click.option("--noise", is_flag=True, help="Instruments with ordinary noise, and so error bars.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), metavar="N", help="Of the noise; another one is another day. Default 0."
+)
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="Also write figures and summary.json.")
 def lab(
     experiment: str | None,
@@ -30,6 +34,7 @@ def lab(
     thickness: str | None,
     resistance: str | None,
     noise: bool,
+    seed: int | None,
     output: Path | None,
 ) -> None:
     """Textbook experiments on the full model: true value, inferred value, and whether the textbook's assumption holds.
@@ -48,6 +53,8 @@ def lab(
         return
     if source is None:
         raise InputError(f"lab {experiment}: give an experiment and a set, such as `chain landesfeind2019_ec_dmc`")
+    if seed is not None and not noise:
+        raise InputError(f"--seed {seed}: perfect instruments draw no random numbers; add --noise or leave it out")
     units = {
         "c": (c, "mol/m^3"),
         "temperature": (temperature, "K"),
@@ -62,7 +69,7 @@ def lab(
         T=si["temperature"],
         thickness=si["thickness"],
         resistance=si["resistance"],
-        noise=report.ORDINARY if noise else None,
+        noise=replace(report.ORDINARY, seed=seed or 0) if noise else None,
     )
     directory = None if output is None else check_writable(output)
     records, failed = report.do_all(bench) if experiment == "all" else (report.do(experiment, bench), {})
@@ -73,6 +80,21 @@ def lab(
         click.echo(f"written to {report.write_lab(bench, records, directory, failed)[-1].parent}")
     if failed:
         sys.exit(1)
+
+
+@click.command()
+@click.argument("directory", type=FILE, required=False, default=Path("cellsim-examples"))
+def examples(directory: Path) -> None:
+    """Copy the shipped cases, their data and the notebooks into a folder.
+
+    DIRECTORY: a new folder; default cellsim-examples. Inside it the paths of the README and of the pages work.
+
+    \b
+    Example:  cellsim examples && cd cellsim-examples && cellsim run cases/steinruck2020/rs.toml
+    """
+    from cellsim.files.folder import copy_examples
+
+    click.echo(f"{copy_examples(directory)} written; next: cd {directory} && cellsim run cases/steinruck2020/rs.toml")
 
 
 @click.command()

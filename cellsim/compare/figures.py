@@ -152,7 +152,7 @@ def _draw_current(pages: _Pages, path: Path) -> None:
         every = [c.solution[name] for c in pages.comparisons] + [item.measured for item in first.of_kind(kind)]
         low, high = float(np.nanmin(np.concatenate(every))), float(np.nanmax(np.concatenate(every)))
         top.set_ylim(min(0.0, 1.05 * low), max(0.0, 1.08 * high))
-        top.legend()
+        figstyle.legend_above(top, columns=3)
         ratios = np.concatenate([item.ratio for c in pages.comparisons for item in c.of_kind(kind)])
         ratios = ratios[np.isfinite(ratios)]
         low, high = np.quantile(ratios, [0.005, 0.995]) if ratios.size else (1.0, 1.0)  # none against a voltage of 0
@@ -180,7 +180,7 @@ def _draw_profiles(pages: _Pages, path: Path) -> None:
             pages.name(panel, comparison)
         axes[0].set_ylabel(figstyle.label("$c$", CONCENTRATION, "salt concentration"))
         handles, labels = axes[0].get_legend_handles_labels()
-        axes[0].legend(handles, labels, title=f"$t$ ({pages.views[0].time_unit})", loc="upper right")
+        figstyle.legend_above(axes[0], f"$t$ ({pages.views[0].time_unit})", handles=handles, labels=labels)
 
 
 def _profiles(panel: Axes, item: Compared, view: View, marker: str) -> None:
@@ -236,7 +236,7 @@ def _draw_velocities(pages: _Pages, path: Path) -> None:
         above[0].set_ylabel(figstyle.label(name, SPEED))
         if averaged:
             below[0].set_ylabel("measured / predicted")
-        above[0].legend(title=f"position ({pages.views[0].length_unit})", loc="upper right", ncols=3)
+        figstyle.legend_above(above[0], f"position ({pages.views[0].length_unit})", 3)
 
 
 def _speeds(panel: Axes, item: Compared, view: View) -> None:
@@ -295,6 +295,6 @@ def _draw_residuals(pages: _Pages, path: Path) -> None:
             panel.set_ylabel("residual / error" if shown.error is not None else "residual / max")
             panel.set_title(f"{shown.measurement.kind}: {shown.measurement.label}", loc="left")
         if several:
-            axes[0].legend(markerscale=3)
+            figstyle.legend_above(axes[0], columns=2, markerscale=3)
         axes[-1].set_xlabel(view.time_label)
         axes[-1].set_xlim(0, float(view.time[-1]))

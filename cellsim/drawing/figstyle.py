@@ -252,26 +252,60 @@ def points(axes: Axes, x: ArrayLike, y: ArrayLike, error: ArrayLike | None = Non
     axes.errorbar(np.asarray(x), np.asarray(y), yerr=error, **(options | look))
 
 
-def reference(axes: Axes, y: float, text: str, *, above: bool = False) -> None:
-    """A dotted horizontal line with its name under it, or above it where asked for or where there is no room."""
+def reference(
+    axes: Axes, y: float, text: str, *, above: bool = False, clear_of: tuple[ArrayLike, ArrayLike] | None = None
+) -> None:
+    """A dotted horizontal line with its name beside it.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw; its limits must be set.
+    y : float
+        Height of the line, in the unit of the axis.
+    text : str
+        Its name: under the line at the right, or where there is no room above it.
+    above : bool
+        Above the line wherever there is a choice.
+    clear_of : tuple of array_like, optional
+        A curve (x, y) that must not run through the name, which then stands where it meets least of it.
+    """
     low, high = axes.get_ylim()
-    under = not above and y - low > 0.1 * (high - low)
+    under, left = not above and y - low > 0.1 * (high - low), False
+    if clear_of is not None:
+        under, left = _clearest(np.asarray(clear_of[0]), np.asarray(clear_of[1]), y, (low, high))
     axes.axhline(y, color=GREY, linestyle=":", linewidth=0.9, zorder=1)
     axes.annotate(
         text,
-        (1.0, y),
+        (0.02 if left else 1.0, y),
         xycoords=("axes fraction", "data"),
-        xytext=(0, -1.5 if under else 1.5),
+        xytext=(0, -2.0 if under else 2.0),
         textcoords="offset points",
-        ha="right",
+        ha="left" if left else "right",
         va="top" if under else "bottom",
         color=GREY,
     )
 
 
-def legend_above(axes: Axes, title: str = "", columns: int = 5) -> None:
-    """The legend in a row above the panel, clear of the data."""
+def _clearest(x: ArrayLike, values: ArrayLike, y: float, limits: tuple[float, float]) -> tuple[bool, bool]:
+    """Under the line at `y` or above it, at the left or at the right: where a name meets least of a curve."""
+    x, deep = np.asarray(x, dtype=float), 0.1 * (limits[1] - limits[0])
+    even = np.linspace(x[0], x[-1], 200)
+    curve, part = np.interp(even, x, np.asarray(values, dtype=float)), np.linspace(0, 1, 200)
+
+    def met(place: tuple[bool, bool]) -> int:
+        under, left = place
+        band = (curve > y - deep) & (curve < y) if under else (curve > y) & (curve < y + deep)
+        outside = y - deep < limits[0] if under else y + deep > limits[1]
+        return int(np.sum(band & (part < 0.75 if left else part > 0.25))) + 1000 * outside
+
+    return min(((True, False), (False, False), (True, True), (False, True)), key=met)
+
+
+def legend_above(axes: Axes, title: str = "", columns: int = 5, **more: Any) -> None:
+    """The legend in a row above the panel, clear of the data; `more` goes to ``Axes.legend``."""
     axes.legend(
+        **more,
         title=title,
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),

@@ -18,10 +18,10 @@ td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; }}
 .figures {{ display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }}
 .figures img {{ max-width: 100%; width: {width}rem; }}
 pre {{ background: #f5f5f5; padding: .8rem; overflow-x: auto; font-size: .85rem; }}
-</style></head><body>
+</style></head><body><main>
 <h1>{title}</h1>
 {body}
-</body></html>
+</main></body></html>
 """
 
 
@@ -78,6 +78,35 @@ def report(
     return page(title, *map(warning, warnings), *parts, *shown, *files, width=width)
 
 
+def card(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    """An object in a few lines of plain text: its name, then one line for each of its numbers.
+
+    Parameters
+    ----------
+    title : str
+        First line.
+    rows : sequence of tuple
+        Name and value of each further line.
+
+    Returns
+    -------
+    str
+    """
+    width = max(len(name) for name, _ in rows)
+    return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in rows)])
+
+
+def html_card(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    """The same as a table, as notebooks show it."""
+    cells = "".join(
+        f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th>'
+        f'<td style="text-align:left">{html.escape(value)}</td></tr>'
+        for name, value in rows
+    )
+    caption = f'<caption style="text-align:left;font-weight:bold">{html.escape(title)}</caption>'
+    return f"<table>{caption}<tbody>{cells}</tbody></table>"
+
+
 def warning(text: str) -> str:
     """A paragraph that must not be overlooked."""
     return f'<p class="warn">{html.escape(text.strip())}</p>'
@@ -94,8 +123,8 @@ def heading(text: str) -> str:
 
 
 def verbatim(text: str) -> str:
-    """A file as it is."""
-    return f"<pre>{html.escape(text)}</pre>"
+    """A file as it is; its box scrolls, so the keyboard must reach it."""
+    return f'<pre tabindex="0">{html.escape(text)}</pre>'
 
 
 def bullets(items: Sequence[str]) -> str:
@@ -107,8 +136,9 @@ def table(head: Sequence[str] | None, rows: Sequence[Sequence[str]], *, numeric:
     """A table of plain texts, with a head or without; the columns `numeric` are set flush right."""
 
     def cells(values: Sequence[str], tag: str) -> str:
+        scope = ' scope="col"' if tag == "th" else ""
         return "".join(
-            f"<{tag}{' class=' + chr(34) + 'n' + chr(34) if k in numeric else ''}>{html.escape(v)}</{tag}>"
+            f"<{tag}{scope}{' class=' + chr(34) + 'n' + chr(34) if k in numeric else ''}>{html.escape(v)}</{tag}>"
             for k, v in enumerate(values)
         )
 
@@ -117,10 +147,31 @@ def table(head: Sequence[str] | None, rows: Sequence[Sequence[str]], *, numeric:
     return f"<table>{top}{body}</table>"
 
 
+DESCRIBED = {
+    "current": "The current density against time, and the voltage with its parts where the current is imposed",
+    "profiles": "The salt concentration against position at several times",
+    "velocities": "The velocities of anions and solvent against position at several times",
+    "velocity_at_positions": "The velocities of anions and solvent against time at fixed positions",
+    "map": "The salt concentration as a map over time and position",
+    "solvents": "The composition of the solvent against position at several times",
+    "compare_current": "Measured and predicted current or voltage against time, and their ratio",
+    "compare_profiles": "Measured and predicted salt concentration against position at several times",
+    "compare_residuals": "Measured less predicted values against time",
+    "fit_data": "Measured data with the fit, and the residuals",
+    "fit_properties": "The fitted properties of the electrolyte against concentration, with 95 % bands",
+}
+"""What the figures show, for readers who do not see them, by the name of the file."""
+
+
+def described(stem: str) -> str:
+    """What a figure shows: a sentence where there is one, else the name of its file in words."""
+    return DESCRIBED.get(stem, "Figure: " + stem.replace("_", " "))
+
+
 def figures(paths: Sequence[Path]) -> str:
     """Pictures, inside the page."""
     shown = "".join(
-        f'<img alt="{html.escape(path.stem.replace("_", " "))}" src="data:image/png;base64,'
+        f'<img alt="{html.escape(described(path.stem))}" src="data:image/png;base64,'
         f'{base64.b64encode(path.read_bytes()).decode("ascii")}">'
         for path in paths
     )

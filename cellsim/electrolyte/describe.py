@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import read_toml
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from cellsim.electrolyte.transport import TransportSet
 
 
@@ -210,7 +212,7 @@ def plot_sets(transports: Sequence[TransportSet], path: str | Path) -> Path:
 
 
 def plot_set(transport: TransportSet, path: str | Path) -> Path:
-    """Draw the four functions of a transport set over its range, with their sources.
+    """Draw the four functions of a transport set over its range, with their sources, into a file.
 
     Parameters
     ----------
@@ -223,6 +225,22 @@ def plot_set(transport: TransportSet, path: str | Path) -> Path:
     -------
     Path
         The file written.
+    """
+    with figstyle.style():
+        return figstyle.save(figure_of_set(transport), path)
+
+
+def figure_of_set(transport: TransportSet) -> Figure:
+    """The four functions of a transport set over its range, with their sources, as a figure in memory.
+
+    Parameters
+    ----------
+    transport : TransportSet
+        Bound to a temperature.
+
+    Returns
+    -------
+    Figure
     """
     c = np.linspace(*transport.c_range, 600)
     x = c / 1e3
@@ -242,10 +260,8 @@ def plot_set(transport: TransportSet, path: str | Path) -> Path:
     status = "" if transport.status == "measured" else f" — {transport.status.upper()}"
     title = f"{transport.title or transport.name}, {transport.T:.2f} K{status}"
     note = "\n".join([*([transport.note] if transport.note else []), *sources, frame])
-    with figstyle.drawing(path, 2, 2, title=title, note=note, width=figstyle.TWO_COLUMNS, height=1.8, sharex=True) as (
-        _,
-        axes,
-    ):
+    layout: Any = {"title": title, "note": note, "width": figstyle.TWO_COLUMNS, "height": 1.8, "sharex": True}
+    with figstyle.panels(2, 2, **layout) as (figure, axes):
         for panel, (symbol, values, unit), colour in zip(axes, curves, figstyle.COLOURS, strict=False):
             panel.plot(x, values, color=colour)
             panel.set_ylabel(figstyle.label(symbol, unit))
@@ -257,5 +273,4 @@ def plot_set(transport: TransportSet, path: str | Path) -> Path:
         for panel in axes[2:]:
             panel.set_xlabel(figstyle.label("$c$", CONCENTRATION, "salt concentration"))
             panel.set_xlim(0, None)
-
-    return Path(path)
+    return figure

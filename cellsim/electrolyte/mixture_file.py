@@ -155,7 +155,7 @@ def _read_species(top: Table) -> dict[str, _Species]:
 def _read_range(table: Table, components: Sequence[str]) -> tuple[Array, tuple[float, float]]:
     table.only("r", "T_min", "T_max")
     spans = table.table("r")
-    spans.only(*components)
+    spans.only(*components, chosen=True)
     rows = []
     for each in components:
         pair = spans.array(each)
@@ -268,7 +268,7 @@ class _Entries:
             raise InputError(f"{table.where('kappa')} is missing; write a number, an expression or a table")
         kappa = self.entry(table.data["kappa"], table, f"{table.name}.kappa", per[0])
         given = table.table("tau")
-        given.only(*self.components)
+        given.only(*self.components, chosen=True)
         missing = [name for name in self.components if name not in given]
         if missing:
             raise InputError(f"{given.where()} lacks {', '.join(missing)}; every component needs a row")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsim.base import N_A, Array, F, InputError, R
+from cellsim.drawing import figstyle
+from cellsim.drawing.page import card, html_card
 from cellsim.electrolyte.relations import (
     FRAMES,
     Composition,
@@ -24,6 +26,9 @@ from cellsim.electrolyte.relations import (
     salt_diffusion,
     transference,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["FRAMES", "QUANTITIES", "Composition", "Ideal", "OnsagerMatrix", "StefanMaxwell", "WohdeRoling"]
 
@@ -163,6 +168,55 @@ class OnsagerMatrix:
         _check_positive(self.Omega[None], "Omega")
         if self.samples is not None:
             _check_positive(self.samples, "samples")
+
+    def _errors(self) -> Array | None:
+        """Standard errors of (O_++, O_+-, O_--), where they are known [mol^2/(J m s)]."""
+        if self.covariance is not None:
+            return np.sqrt(np.diag(self.covariance))
+        if self.samples is not None:
+            return np.std(self.samples[:, [0, 0, 1], [0, 1, 1]], axis=0)
+        return None
+
+    def _card(self) -> tuple[str, list[tuple[str, str]]]:
+        """What it is, and its numbers."""
+        values, errors = self.Omega[[0, 0, 1], [0, 1, 1]], self._errors()
+        told = [f"{v:.4g}" + ("" if errors is None else f" ± {errors[k]:.2g}") for k, v in enumerate(values)]
+        rows = [(f"Omega_{pair}", f"{text} mol^2/(J m s)") for pair, text in zip(("++", "+-", "--"), told, strict=True)]
+        rows += [("conductivity", f"{self.kappa:.4g} S/m"), ("t_plus", f"{self.t_plus:.4g} in the {self.frame} frame")]
+        if self.frame == "solvent":
+            rows.append(("rho_plus", f"{self.rho_plus:.4g}, the current fraction 1/(1 + Ne)"))
+        return f"OnsagerMatrix, {self.frame} frame, c = {self.c / 1e3:.4g} mol/L, {self.T:.2f} K", rows
+
+    def __repr__(self) -> str:
+        """In a few lines of text."""
+        return card(*self._card())
+
+    def _repr_html_(self) -> str:
+        """As notebooks show it."""
+        return html_card(*self._card())
+
+    def plot(self) -> Figure:
+        """Draw its three coefficients, with 95 % intervals where errors are known.
+
+        Returns
+        -------
+        Figure
+            Of matplotlib; a notebook shows it.
+        """
+        values, errors = self.Omega[[0, 0, 1], [0, 1, 1]], self._errors()
+        power = int(np.floor(np.log10(np.max(np.abs(values)))))
+        title, rows = self._card()
+        with figstyle.panels(title=title, note="; ".join(f"{name} {text}" for name, text in rows[3:])) as (
+            figure,
+            axes,
+        ):
+            bars = None if errors is None else 1.96 * errors / 10.0**power
+            figstyle.points(axes[0], range(3), values / 10.0**power, bars, markersize=5)
+            axes[0].axhline(0, color=figstyle.GREY, linewidth=0.5, zorder=1)
+            axes[0].set_xticks(range(3), [r"$\Omega_{++}$", r"$\Omega_{+-}$", r"$\Omega_{--}$"])
+            axes[0].set_xlim(-0.5, 2.5)
+            axes[0].set_ylabel(f"$10^{{{power}}}$ mol$^2$ J$^{{-1}}$ m$^{{-1}}$ s$^{{-1}}$")
+        return figure
 
     @classmethod
     def from_fong(cls, L: ArrayLike, **rest: Any) -> OnsagerMatrix:

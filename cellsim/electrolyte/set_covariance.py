@@ -85,7 +85,8 @@ def read_covariance(top: Table, *, beside: bool = False) -> ParameterCovariance 
     n = len(parameters)
     if not isinstance(rows, list) or len(rows) != n or any(not isinstance(row, list) or len(row) != n for row in rows):
         raise InputError(f"{table.where('matrix')} must be {n} rows of {n} numbers, one for each of parameters")
-    matrix = np.array([Table({"matrix": row}, table.file, table.name).array("matrix") for row in rows])
+    each = [(f"matrix[{k}]", row) for k, row in enumerate(rows)]
+    matrix = np.array([Table({key: row}, table.file, table.name).array(key) for key, row in each])
     variance = np.diag(matrix)
     if np.any(variance < 0):
         raise InputError(f"{table.where('matrix')} has a negative variance")

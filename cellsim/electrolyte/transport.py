@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsim.base import Array, InputError, RangeError
+from cellsim.drawing.page import card, html_card
 from cellsim.electrolyte import relations
 from cellsim.electrolyte.volumes import ConstantVolumes, Volumes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Property = Callable[[Array, Array, Array], Array]
 """A property of composition: called with c [mol/m^3], m [mol/kg], r [1], equal shapes, returns SI values."""
@@ -123,6 +127,44 @@ class TransportSet:
                 f"{self.name}: the range ends at {high:.4g} mol/m^3, where no room is left for solvent "
                 f"(saturation of the volume balance at {self.volumes.c_saturation:.4g} mol/m^3)"
             )
+
+    def _card(self) -> tuple[str, list[tuple[str, str]]]:
+        """Its name, and what it is in a few lines."""
+        low, high = self.c_range
+        rows = [
+            ("status", self.status),
+            ("temperature", f"{self.T:.2f} K"),
+            ("range", f"c = {low / 1e3:.4g} to {high / 1e3:.4g} mol/L"),
+        ]
+        for name, factor, unit in (
+            ("kappa", 10.0, "mS/cm"),
+            ("D", 1.0, "m^2/s"),
+            ("t_plus", 1.0, ""),
+            ("chi", 1.0, ""),
+        ):
+            first, last = (float(v) * factor for v in getattr(self, name)(np.array([low, high])))
+            rows.append((name, f"{first:.3g} to {last:.3g} {unit} at the ends of the range".replace("  ", " ")))
+        return f"TransportSet {self.name}" + (f": {self.title}" if self.title else ""), rows
+
+    def __repr__(self) -> str:
+        """In a few lines of text."""
+        return card(*self._card())
+
+    def _repr_html_(self) -> str:
+        """As notebooks show it."""
+        return html_card(*self._card())
+
+    def plot(self) -> Figure:
+        """Draw its four properties over its range.
+
+        Returns
+        -------
+        Figure
+            Of matplotlib; a notebook shows it.
+        """
+        from cellsim.electrolyte.describe import figure_of_set  # which reads files, and so imports this module
+
+        return figure_of_set(self)
 
     @classmethod
     def constant(

@@ -424,6 +424,42 @@ def check_room(directory: Path, wanted: float, what: str) -> None:
 # ---- contents ---------------------------------------------------------------------------------------------------
 
 
+EXAMPLES = ("cases", "docs/notebooks")
+"""Folders of examples, as the README names them."""
+
+
+def copy_examples(directory: str | Path) -> Path:
+    """Copy the cases with their data, and the notebooks, out of the installed package.
+
+    Parameters
+    ----------
+    directory : str or Path
+        A folder that does not exist yet, or is empty.
+
+    Returns
+    -------
+    Path
+        The folder, with ``cases`` and ``docs/notebooks`` in it.
+
+    Raises
+    ------
+    InputError
+        The folder holds something, or cannot be made.
+    """
+    target = Path(directory)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"{target}: exists and is not empty; name another folder for the examples")
+    package = Path(__file__).resolve().parents[1]
+    source = package / "examples" if (package / "examples").is_dir() else package.parent  # a wheel, or a checkout
+    left_out = shutil.ignore_patterns("__pycache__", "__marimo__", "*.pyc")
+    try:
+        for name in EXAMPLES:
+            shutil.copytree(source / name, target / name, ignore=left_out, dirs_exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{target}: the examples cannot be copied there ({error.strerror or error})") from error
+    return target
+
+
 def text_hash(text: str) -> str:
     """SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()

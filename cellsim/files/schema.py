@@ -17,7 +17,7 @@ import difflib
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,9 @@ class _Required:
 
 
 REQUIRED: Final = _Required()
+Listener = Callable[["Table", str, str, Mapping[str, Any]], None]
+"""Called with a table, what is asked of it (``"only"``, ``"quantity"``, ...), the key and the rest of the question."""
+_LISTENERS: list[Listener] = []
 LARGEST = 10_000_000
 """Bytes of a TOML file; a transport set with covariance has ten thousand."""
 
@@ -211,6 +214,16 @@ def read_json_table(path: str | Path, *, what: str = "the file") -> Table:
     return Table({key: value for key, value in data.items() if value is not None}, Path(path))
 
 
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Tell `listener` everything that readers ask of tables inside: :mod:`cellsim.files.json_schema` learns from it."""
+    _LISTENERS.append(listener)
+    try:
+        yield
+    finally:
+        _LISTENERS.remove(listener)
+
+
 def did_you_mean(word: str, options: Iterable[str]) -> str:
     """``'; did you mean "thickness"?'``, or the allowed words where none is close."""
     options = [str(option) for option in options]
@@ -256,6 +269,10 @@ class Table:
         dotted = self._dotted(key)
         return f"{self.file}: {dotted}" if dotted else str(self.file)
 
+    def _asked(self, what: str, key: str, **how: Any) -> None:
+        for listener in _LISTENERS:
+            listener(self, what, key, how)
+
     def _dotted(self, key: str) -> str:
         return ".".join(part for part in (self.name, key) if part)
 
@@ -277,14 +294,16 @@ class Table:
         except RangeError as error:
             raise RangeError(f"{self.file}: {error}", error.variable, error.value) from error
 
-    def only(self, *allowed: str) -> None:
-        """Accept the keys `allowed`.
+    def only(self, *allowed: str, chosen: bool = False) -> None:
+        """Accept the keys `allowed`; `chosen`: they are names that the file itself chose, such as those of species.
 
         Raises
         ------
         InputError
             For the first other key, with a did-you-mean.
         """
+        if not chosen:
+            self._asked("only", "", keys=allowed)
         for key in self.data:
             if key not in allowed:
                 home = f"[{self.name}]" if self.name else "this file"
@@ -298,6 +317,7 @@ class Table:
         InputError
             If none is, or more than one.
         """
+        self._asked("one_of", "", keys=keys)
         given = [key for key in keys if key in self.data]
         if len(given) == 1:
             return given[0]
@@ -355,6 +375,10 @@ class Table:
         InputError
             Missing, wrong unit or dimension, not finite, out of bounds.
         """
+        self._asked("quantity", key, unit=unit, default=default, above=above, least=least, most=most)
+        return self._quantity(key, unit, default, above, least, most)
+
+    def _quantity(self, key: str, unit: str, default: Any, above: float, least: float, most: float) -> Any:
         example = f'write it with a unit, for example "1 {unit}"' if unit else "write a bare number"
         given, value = self._get(key, default, example)
         if not given:
@@ -381,12 +405,14 @@ class Table:
     ) -> float | D: ...
     def number(self, key: str, default: Any = REQUIRED, **bounds: float) -> Any:
         """A bare number; as :meth:`quantity` with no unit, but a string is an error."""
+        self._asked("number", key, default=default, **bounds)
         given, value = self._get(key, default, "write a bare number")
         if not given:
             return value
         if isinstance(value, str):
             raise self.error(key, "must be a bare number, without quotes")
-        return self.quantity(key, "", **bounds)
+        limits = {"above": -math.inf, "least": -math.inf, "most": math.inf} | bounds
+        return self._quantity(key, "", REQUIRED, **limits)
 
     @overload
     def integer(self, key: str, *, least: int | None = ...) -> int: ...
@@ -394,6 +420,7 @@ class Table:
     def integer(self, key: str, default: D, *, least: int | None = ...) -> int | D: ...
     def integer(self, key: str, default: Any = REQUIRED, *, least: int | None = None) -> Any:
         """A whole number, not below `least`."""
+        self._asked("integer", key, default=default, least=-math.inf if least is None else least)
         given, value = self._get(key, default, "write a whole number")
         if not given:
             return value
@@ -409,6 +436,7 @@ class Table:
     def string(self, key: str, default: D) -> str | D: ...
     def string(self, key: str, default: Any = REQUIRED) -> Any:
         """A non-empty string."""
+        self._asked("string", key, default=default)
         given, value = self._get(key, default, "write a string in quotes")
         if given and not (isinstance(value, str) and value.strip()):
             raise self.error(key, "must be a string in quotes")
@@ -420,6 +448,7 @@ class Table:
     def boolean(self, key: str, default: D) -> bool | D: ...
     def boolean(self, key: str, default: Any = REQUIRED) -> Any:
         """``true`` or ``false``."""
+        self._asked("boolean", key, default=default)
         given, value = self._get(key, default, "write true or false")
         if given and not isinstance(value, bool):
             raise self.error(key, "must be true or false")
@@ -431,6 +460,7 @@ class Table:
     def choice(self, key: str, options: Sequence[str], default: D) -> str | D: ...
     def choice(self, key: str, options: Sequence[str], default: Any = REQUIRED) -> Any:
         """One of the strings `options`."""
+        self._asked("choice", key, default=default, options=tuple(options))
         listed = " | ".join(f'"{option}"' for option in options)
         given, value = self._get(key, default, f"choose {listed}")
         if given and value not in options:
@@ -445,6 +475,7 @@ class Table:
         InputError
             Missing, not a list, or an entry that is not a finite number.
         """
+        self._asked("array", key, default=default)
         given, value = self._get(key, default, "write a list of numbers")
         if not given:
             return list(value)
@@ -463,6 +494,7 @@ class Table:
         InputError
             Missing, not a list, or an entry of the wrong dimension.
         """
+        self._asked("quantities", key, default=default, unit=unit)
         given, value = self._get(key, default, f'write a list such as ["1 {unit}", "2 {unit}"]')
         if not given:
             return list(value)
@@ -473,6 +505,7 @@ class Table:
 
     def strings(self, key: str, default: Any = REQUIRED) -> list[str]:
         """A list of strings."""
+        self._asked("strings", key, default=default)
         given, value = self._get(key, default, "write a list of strings")
         if given and not (isinstance(value, list) and all(isinstance(entry, str) for entry in value)):
             raise self.error(key, "must be a list of strings")
@@ -488,6 +521,7 @@ class Table:
     def table(self, key: str, default: D) -> Table | D: ...
     def table(self, key: str, default: Any = REQUIRED) -> Any:
         """The table `key`; where it is absent the default, which ``{}`` turns into an empty table."""
+        self._asked("table", key, default=default)
         name = self._dotted(key)
         if key not in self.data:
             if default is REQUIRED:
@@ -500,6 +534,7 @@ class Table:
 
     def tables(self, key: str) -> list[Table]:
         """The tables of ``[[key]]``, an empty list where there is none; they are named ``key[0]``, ``key[1]``, ..."""
+        self._asked("tables", key, default=None)
         name = self._dotted(key)
         value = self.data.get(key, [])
         if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
@@ -518,6 +553,7 @@ class Table:
         InputError
             Missing key or missing file.
         """
+        self._asked("string", key, default=default)
         given, value = self._get(key, default, "write the path of a file")
         if not given:
             return value

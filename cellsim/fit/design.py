@@ -219,7 +219,7 @@ class Design:
 
     def draw(self, path: str | Path) -> Path:
         """Left: merit against beam time, a line per cell. Right: what each further measurement of the best adds."""
-        from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+        from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, StrMethodFormatter
 
         p = self.parameter
         scale = 1.0 if p is None or p.logarithmic else p.typical
@@ -232,22 +232,20 @@ class Design:
                 own = sorted((r for r in self.rated if (r.voltage, r.thickness) == (V, L)), key=lambda r: r.hours)
                 hours, merits = [r.hours for r in own], [scale * r.merit for r in own]
                 left.loglog(hours, merits, "o-", color=colour, label=f"{V:g} V, {1e3 * L:g} mm")
-            left.legend(fontsize=6)
-            for axis, minor in ((left.xaxis, ScalarFormatter()), (left.yaxis, NullFormatter())):
-                axis.set_major_formatter(ScalarFormatter())
-                axis.set_minor_formatter(minor)
+            figstyle.legend_above(left, columns=3)
+            for axis in (left.xaxis, left.yaxis):
+                axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                axis.set_minor_formatter(NullFormatter())
+            left.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             left.xaxis.set_major_locator(FixedLocator(sorted({round(r.hours, 2) for r in self.rated})))
             left.xaxis.set_minor_locator(FixedLocator([]))
             left.set_xlabel(figstyle.label("", "h", "beam time"))
             order = np.arange(1, len(self.choices) + 1)
             right.plot(order, [scale * c.merit for c in self.choices], "o-", color=figstyle.COLOURS[0])
-            for k, c in zip(order, self.choices, strict=True):
-                text = f"{c.time / 60:.0f} min" + (f", {c.where}" if c.where else "")
-                place: dict[str, Any] = {"xytext": (2, 4), "textcoords": "offset points", "fontsize": 5.5}
-                right.annotate(text, (k, scale * c.merit), **place)
+            names = [f"{c.time / 60:.0f} min" + (f", {c.where}" if c.where else "") for c in self.choices]
             right.set_xlabel("measurements made, the best first")
-            right.margins(x=0.15, y=0.15)
-            right.set_xticks(order)
+            right.margins(y=0.15)
+            right.set_xticks(order, names, rotation=45, ha="right", rotation_mode="anchor")
             for panel in (left, right):
                 panel.set_ylabel(name)
         return Path(path)

@@ -96,6 +96,7 @@ def _draw_residuals(axes: Axes, o: Observation, r: Array) -> None:
     axes.axhline(0, color=figstyle.GREY, linewidth=0.6)
     axes.set_xlabel(figstyle.label("$t$", "min") if o.time.size else "point")
     axes.set_ylabel("residual (standard errors)")
+    axes.margins(x=0.02)
     reach = max(4.0, 1.1 * float(np.max(np.abs(r))))
     axes.set_ylim(-reach, reach)
 

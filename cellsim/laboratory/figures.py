@@ -50,8 +50,9 @@ def nyquist(axes: Axes, bench: Bench, record: Record) -> None:
     axes.set_ylabel("$-$Im $Z$ (Ω cm²)")
     axes.set_xlim(0, 1.05 * float(_ohm(marks[-1])))
     top = -float(_ohm(a["Z_imag"]).min())
-    axes.set_ylim(-0.25 * top, 1.6 * top)
-    axes.legend(loc="upper left")
+    axes.set_ylim(-0.25 * top, 1.1 * top)
+    axes.set_aspect("equal", adjustable="datalim", anchor="SW")  # a semicircle must look like one
+    figstyle.legend_above(axes, columns=3)
 
 
 def bode(axes: Axes, bench: Bench, record: Record) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from cellsim.base import V_LITHIUM, InputError, factor_to_si
 from cellsim.cell.geometry import Cell, InitialProfile, Separator
 from cellsim.cell.kinetics import LAWS, ButlerVolmer, Electrode, Kinetics, Resistance
 from cellsim.cell.protocol import Protocol
+from cellsim.drawing.page import card, html_card
 from cellsim.electrolyte.mixture_file import is_mixture
 from cellsim.electrolyte.set_file import read_set
 from cellsim.electrolyte.transport import TransportSet
@@ -27,6 +28,9 @@ from cellsim.run.simulation import SOLVERS, check_initial_state, choose_solver
 from cellsim.run.steps import duration, named_file, read_protocol, step_lines
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,31 @@ class Case:
     path: Path = Path("case.toml")
     inputs: Mapping[str, str] = field(default_factory=dict)
     initial: InitialProfile | None = None
+
+    def _card(self) -> tuple[str, list[tuple[str, str]]]:
+        """What will be run, one row for a line of :func:`describe`."""
+        title, *lines = describe(self)
+        return f"Case: {title}", [(line[:14].strip(), line[14:].strip()) for line in lines]
+
+    def __repr__(self) -> str:
+        """In a few lines of text."""
+        return card(*self._card())
+
+    def _repr_html_(self) -> str:
+        """As notebooks show it."""
+        return html_card(*self._card())
+
+    def plot(self) -> Figure:
+        """Draw what is imposed on the cell in time: the voltage, the current, or both.
+
+        Returns
+        -------
+        Figure
+            Of matplotlib; a notebook shows it.
+        """
+        from cellsim.run.figures import figure_of_protocol  # which shows runs of cases
+
+        return figure_of_protocol(self.protocol, self.title)
 
     @property
     def start(self) -> float | InitialProfile:
@@ -511,7 +540,10 @@ def _measured(table: Table, setup: Setup, inputs: dict[str, str]) -> tuple[Measu
 
 def _auto(table: Table, key: str, unit: str) -> float | None:
     """A positive quantity, or None for ``"auto"`` (the default)."""
-    return None if table.data.get(key, "auto") == "auto" else table.quantity(key, unit, above=0)
+    if table.data.get(key) == "auto":
+        table.choice(key, ["auto"])
+        return None
+    return table.quantity(key, unit, None, above=0)
 
 
 def read_output(table: Table, cell: Cell, protocol: Protocol) -> Output:

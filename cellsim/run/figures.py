@@ -20,7 +20,9 @@ from cellsim.solvers.solution import FRAMES, Solution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+    from cellsim.cell.protocol import Protocol
     from cellsim.instruments.measurement import Measurement
     from cellsim.run.case import Case
     from cellsim.run.mixture import MixtureCase
@@ -201,10 +203,11 @@ MOST_TIMES = 7
 
 
 def _default_times(solution: Solution) -> tuple[float, ...]:
-    """Five times spread over one step as diffusion spreads them; the start and the end of each of several steps."""
+    """Five times between which the salt moves alike, to two digits; the start and the end of each of several steps."""
     end = float(solution["time"][-1])
     if len(solution.log) < 2:
-        return tuple(end * fraction for fraction in (0.0, 0.03, 0.1, 0.3, 1.0))
+        inner = (float(f"{solution['time'][k]:.1e}") for k in solution.spread_states()[1:-1])
+        return (0.0, *sorted({time for time in inner if 0 < time < end}), end)
     times = {0.0}
     for entry in solution.log:
         start, stop = float(entry["t_start"]), float(entry["t_end"])
@@ -255,13 +258,12 @@ def draw_current(view: View, path: Path) -> None:
             limit = small_signal_limit(solution)
             if limit is not None:
                 text = "small-voltage steady state, $i_0/(1+\\mathrm{Ne})$"
-                # The text stands over the second half of the run, on the side where the curve is not.
                 limit *= factor
-                figstyle.reference(top, limit, text, above=bool(np.mean(i[view.time >= 0.5 * view.time[-1]]) < limit))
+                figstyle.reference(top, limit, text, clear_of=(view.time, i))
         elif np.any(i):
             top.set_ylim(min(0.0, 1.08 * i.min()), max(0.0, 1.08 * i.max()))
         if view.of_kind("current"):
-            top.legend()
+            figstyle.legend_above(top)
         if with_voltage:
             _draw_voltage(axes[1], view)
         view.time_axis(axes[-1])
@@ -306,7 +308,7 @@ def _draw_voltage(axes: Axes, view: View) -> None:
         axes.set_yscale("symlog", linthresh=factor * 10 ** np.floor(np.log10(0.3 * max(predicted, 1e-9))), linscale=0.5)
         axes.minorticks_off()
     axes.set_ylabel(figstyle.label("$V$", unit, "voltage"))
-    axes.legend()
+    figstyle.legend_above(axes, columns=2)
 
 
 def _series(axes: Axes, view: View, data: Measurement, factor: float) -> None:
@@ -560,7 +562,40 @@ def _without_spike(view: View, values: Array) -> tuple[float, float]:
     return low - margin * (low < 0), high + margin
 
 
-__all__ = ["FIGURES", "Look", "write_figures"]
+def figure_of_protocol(protocol: Protocol, title: str = "") -> Figure:
+    """What a protocol imposes in time, one panel for each drive that it has.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        Its steps; each is drawn with its whole duration, as if no stop condition ended it.
+    title : str
+        Above the panels.
+
+    Returns
+    -------
+    Figure
+    """
+    scale, unit = time_scale(protocol.duration)
+    drives = [drive for drive in ("voltage", "current") if any(step.drive == drive for step in protocol.steps)]
+    note = "Steps may end earlier by their stop conditions." if any(s.stop.given for s in protocol.steps) else ""
+    labels = {"voltage": figstyle.label("$V$", "V", "voltage"), "current": figstyle.label("$i$", CURRENT, "current")}
+    with figstyle.panels(len(drives), title=title, note=note, height=1.8, sharex=True) as (figure, axes):
+        for panel, drive in zip(axes, drives, strict=True):
+            for step, (_, begins, _) in zip(protocol.steps, protocol.spans(), strict=True):
+                if step.drive == drive:
+                    own = np.array([0.0, step.duration]) if step.time is None else step.time
+                    own = np.append(own[own < step.duration], step.duration)
+                    values = [step.at(float(t)) for t in own]
+                    panel.plot((begins + own) / scale, values, color=figstyle.COLOURS[0])
+            panel.axhline(0, color=figstyle.GREY, linewidth=0.5, zorder=1)
+            panel.set_ylabel(labels[drive])
+        axes[-1].set_xlabel(figstyle.label("$t$", unit, "time"))
+        axes[-1].set_xlim(0, protocol.duration / scale)
+    return figure
+
+
+__all__ = ["FIGURES", "Look", "figure_of_protocol", "write_figures"]
 
 FIGURES = {
     "current.png": draw_current,

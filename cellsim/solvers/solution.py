@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, shown
 from cellsim.cell.geometry import Cell
+from cellsim.drawing import figstyle
+from cellsim.drawing.page import card, html_card
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import text_hash, write_netcdf
 from cellsim.files.reading import numbers, read_netcdf
@@ -25,6 +27,8 @@ from cellsim.solvers.grid import cell_resistances
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 FRAMES = ("interface", "lab", "solvent")
@@ -159,6 +163,81 @@ class Solution:
     def __getitem__(self, name: str) -> Array:
         """A variable or coordinate as a plain array [SI]."""
         return self.arrays[name] if name in self.arrays else self.coordinates[name]
+
+    def _card(self) -> tuple[str, list[tuple[str, str]]]:
+        """What ran, and how it ended."""
+        time, i, V = self["time"], self["i"], self["V"]
+        c = self["c"] if self["c"].ndim == 2 else np.sum(self["c"][:-1], axis=0)
+        words = "salt" if self["c"].ndim == 2 else "all ions"
+        rows = [
+            ("status", self.status + (f": {self.message}" if self.message else "")),
+            ("time", f"0 to {time[-1]:.6g} s, {time.size} states kept, {len(self.log) or 1} steps"),
+            ("current density i", f"{i[0]:.4g} A/m^2 at first, {i[-1]:.4g} A/m^2 at last"),
+            ("voltage V", f"{V[0]:.4g} V at first, {V[-1]:.4g} V at last"),
+            (f"concentration of {words}", f"{c[-1].min() / 1e3:.4g} to {c[-1].max() / 1e3:.4g} mol/L at last"),
+        ]
+        names = [("electrolyte", "transport"), ("solver", "solver")]
+        rows += [(word, str(self.attributes[key])) for word, key in names if key in self.attributes]
+        return "Solution", [*rows, ("variables", ", ".join(name for name in self.variables if name in self.arrays))]
+
+    def __repr__(self) -> str:
+        """In a few lines of text."""
+        return card(*self._card())
+
+    def _repr_html_(self) -> str:
+        """As notebooks show it."""
+        return html_card(*self._card())
+
+    def plot(self) -> Figure:
+        """Draw current, voltage and concentration profiles; ``cellsim plot`` draws all figures of a run.
+
+        Returns
+        -------
+        Figure
+            Of matplotlib; a notebook shows it.
+        """
+        time, hours = self["time"], self["time"][-1] > 36000
+        scale, unit = (3600.0, "h") if hours else (60.0, "min") if time[-1] > 300 else (1.0, "s")
+        title = str(self.attributes.get("transport", ""))
+        with figstyle.panels(1, 3, title=title, width=figstyle.TWO_COLUMNS) as (figure, axes):
+            for panel, name, unit_of in zip(axes, ("i", "V"), (figstyle.CURRENT, "V"), strict=False):
+                panel.plot(time / scale, self[name])
+                panel.set_xlabel(figstyle.label("$t$", unit, "time"))
+                panel.set_ylabel(figstyle.label(f"${name}$", unit_of))
+            # The first moment of a current and of a held voltage is a jump that would set the scale of all the rest.
+            axes[0].set_ylim(*_limits(self["i"], time))
+            axes[1].set_ylim(*_limits(self["V"], time))
+            self._plot_profiles(axes[2], scale, unit)
+            axes[2].set_xlabel(figstyle.label("$x$", "mm", "position"))
+            axes[2].set_ylabel(figstyle.label("$c$", figstyle.CONCENTRATION))
+        return figure
+
+    def spread_states(self, count: int = 5) -> NDArray[np.intp]:
+        """States between which the concentration changes by about the same amount: few late, many early.
+
+        Parameters
+        ----------
+        count : int
+            How many are wanted; the first and the last are among them.
+
+        Returns
+        -------
+        ndarray, shape (k,)
+            Places along the time axis, k <= `count` [1].
+        """
+        c = np.moveaxis(self["c"], self.dimensions("c").index("time"), 0).reshape(self["time"].size, -1)
+        # In a straight line from state to state the change may come back, as in a rest: its length is what counts.
+        length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(c, axis=0)).max(axis=1))])
+        inner = np.searchsorted(length, np.linspace(0, 1, count)[1:-1] * length[-1])
+        return np.unique(np.concatenate([[0], inner, [c.shape[0] - 1]]).clip(0, c.shape[0] - 1))
+
+    def _plot_profiles(self, axes: Axes, scale: float, unit: str) -> None:
+        """Five profiles, evenly spread in the change of concentration rather than in time."""
+        c, time = self["c"], self["time"]
+        shown = self.spread_states()
+        for k, colour in zip(shown, figstyle.shades(len(shown)), strict=True):
+            axes.plot(1e3 * self["position"][k], c[k] / 1e3, color=colour, label=f"{time[k] / scale:.3g}")
+        figstyle.legend_above(axes, f"$t$ ({unit})", 3)
 
     @property
     def succeeded(self) -> bool:
@@ -325,7 +404,15 @@ MIXTURE_VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
 """Variables of a result of n components; the reference solvent of its frame is the last species."""
 
 
-@dataclass(frozen=True)
+def _limits(values: Array, time: Array) -> tuple[float, float]:
+    """Limits of an axis that leave out the first hundredth of the run, and never narrower than a thousandth."""
+    later = values[time >= 0.01 * time[-1]]
+    low, high = min(0.0, float(later.min())), max(0.0, float(later.max()))
+    margin = 0.08 * (high - low) or 1.0
+    return low - margin * (low < 0), high + margin
+
+
+@dataclass(frozen=True, repr=False)
 class MixtureSolution(Solution):
     """What a run of n components found; parameters as of :class:`Solution`.
 
@@ -369,6 +456,13 @@ class MixtureSolution(Solution):
     def at_faces(self, name: str) -> str:
         """As :meth:`Solution.at_faces`."""
         return f"c_face{name[1:]}" if name.startswith("c_") and not name.startswith("c_face") else name
+
+    def _plot_profiles(self, axes: Axes, scale: float, unit: str) -> None:
+        """Every species but the reference solvent: dotted at first, as a line at last."""
+        for k, (name, colour) in enumerate(zip(self.labels["species"][:-1], figstyle.COLOURS, strict=False)):
+            axes.plot(1e3 * self["position"][0], self["c"][k, 0] / 1e3, color=colour, linestyle=":")
+            axes.plot(1e3 * self["position"][-1], self["c"][k, -1] / 1e3, color=colour, label=name)
+        figstyle.legend_above(axes, f"at {self['time'][-1] / scale:.3g} {unit} (dotted: at first)", 3)
 
     @property
     def salt_drift(self) -> float:

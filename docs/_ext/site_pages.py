@@ -150,8 +150,17 @@ def on_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, line
         lines[k] = line[:cut] + "".join(parts)
 
 
+def add_interactive_page(app: Sphinx, failed: Exception | None) -> None:
+    """Beside the pages of the site: the page with sliders, which docs/page.md shows."""
+    if failed is None and app.builder.format == "html":
+        from cellsim.app import write_page
+
+        write_page(Path(app.outdir) / "polarization.html")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect."""
     app.connect("source-read", on_source)
     app.connect("autodoc-process-docstring", on_docstring, priority=900)
+    app.connect("build-finished", add_interactive_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -61,9 +61,9 @@ def _(mo):
 
     | number | asks | formula |
     | --- | --- | --- |
-    | $t_+^0$ | which share of the current do cations carry while the salt is *uniform*? | $z_+\sum_j z_j\Omega_{+j} \big/ \sum_{ij} z_i z_j \Omega_{ij}$ |
-    | $\rho_+$ | which share of the current is left when the anions *stand still*? | $z_+^2\left(\Omega_{+{+}} - \Omega_{+-}^2/\Omega_{-{-}}\right) \big/ \sum_{ij} z_i z_j \Omega_{ij}$ |
-    | $t_\mathrm{app}$ | what if ions moved *independently*, each as NMR sees it diffuse? | $D_+ \big/ \left(D_+ - (z_-/z_+) D_-\right)$ |
+    | $t_+^0$ | which share of the current do cations carry while the salt is *uniform*? | $z_+\sum_j z_j\Omega_{+j} / \sum_{ij} z_i z_j \Omega_{ij}$ |
+    | $\rho_+$ | which share of the current is left when the anions *stand still*? | $z_+^2\left(\Omega_{+{+}} - \Omega_{+-}^2/\Omega_{-{-}}\right) / \sum_{ij} z_i z_j \Omega_{ij}$ |
+    | $t_\mathrm{app}$ | what if ions moved *independently*, each as NMR sees it diffuse? | $D_+ / \left(D_+ - (z_-/z_+) D_-\right)$ |
 
     The denominator of the first two is $\kappa/F^2$. Without correlations, neither $\Omega_{+-}$ nor any between ions of
     one kind, all three agree. The numerator of $\rho_+$ cannot be negative. That of $t_+^0$ can: for a 1:1 salt, as soon as

@@ -70,7 +70,7 @@ def _(mo):
        \frac{\mathrm d\mu}{\mathrm d c} = a_\mathrm{e} - a_0 \frac{\bar V_\mathrm{e}}{\bar V_0}. $$
 
     The second term of the slope is the solvent that the salt displaces. With $N$ photons per point,
-    $\sigma(c) = \sqrt{1/N + 1/N_\mathrm{before}}\,\big/\,(d\,\mathrm d\mu/\mathrm d c)$: ten times the photons, a third of the error.
+    $\sigma(c) = \sqrt{1/N + 1/N_\mathrm{before}}\, / \,(d\,\mathrm d\mu/\mathrm d c)$: ten times the photons, a third of the error.
     """)
     return
 
@@ -382,7 +382,7 @@ def _(displaced, mo):
                 r"""$v_- = N_-/c_-$: the same flux is carried by many slow anions at the positive side and by few fast ones at the negative side."""
             ),
             "3. The fit says 20 ± 0.5 Å/s. A colleague fits one curve at 80° and gets 60 ± 40. Contradiction?": mo.md(
-                r"""No. At 80° the frequency is $\cos 80°$, a sixth, of the full one: the phase hardly turns before the envelope decays. Fit all
+                r"""No. At 80° the frequency is $\cos 80^\circ$, a sixth, of the full one: the phase hardly turns before the envelope decays. Fit all
                 directions at once with one $v$."""
             ),
             "4. The beam position is known to 0.04 mm. For which of the two instruments does this matter more?": mo.md(

@@ -61,8 +61,8 @@ def _(mo):
     the negative electrode they are missing. Electroneutrality makes cations follow, so the *salt* concentration rises on
     one side and falls on the other:
 
-    $$ \frac{\partial c}{\partial t} = \frac{\partial}{\partial x}\left( D \frac{\partial c}{\partial x}
-       + \frac{(1 - t_+^0)\, i}{z_+ \nu_+ F} \right), \qquad N_- = 0 \text{ at both electrodes.} $$
+    $$ \frac{\partial c}{\partial t} = \frac{\partial}{\partial x}\left( D \frac{\partial c}{\partial x} +
+       \frac{(1 - t_+^0)\, i}{z_+ \nu_+ F} \right), \qquad N_- = 0 \text{ at both electrodes.} $$
 
     (Here the salt takes no volume; notebook 3 says what changes when it does.) The gradient grows until diffusion carries
     every anion back that migration brings. At the steady state $N_- = 0$ *everywhere*, not only at the walls:
@@ -73,8 +73,10 @@ def _(mo):
 
     Two lithium electrodes in different concentrations are a battery, and this one works against the voltage you apply:
 
-    $$ V = \underbrace{i \int_0^L \frac{\mathrm d x}{\kappa}}_{\text{ohmic}}
-       + \underbrace{\frac{\nu R T}{z_+ \nu_+ F} \int_{c(L)}^{c(0)} (1 - t_+^0)\, \chi \,\mathrm d \ln m}_{\text{concentration}}. $$
+    $$ V = i \int_0^L \frac{\mathrm d x}{\kappa} +
+       \frac{\nu R T}{z_+ \nu_+ F} \int_{c(L)}^{c(0)} (1 - t_+^0)\, \chi \,\mathrm d \ln m. $$
+
+    The first term is the ohmic part, the second the voltage of the concentration cell.
 
     The voltage is held, the second term grows, so less is left for the first: the current decays. For small voltages both
     terms are proportional to $i_\mathrm{ss}$, and their ratio is the **Newman number**

@@ -96,7 +96,7 @@ def read_activity(file: SpeciesFile) -> ActivitySettings:
                 f"one salt in one solvent"
             )
     sites = table.table("sites", {})
-    sites.only(*(species.name for species in file.species))
+    sites.only(*(species.name for species in file.species), chosen=True)
     return ActivitySettings(
         route=table.choice("route", ROUTES, "both"),
         bin=table.quantity("bin", "m", 0.02e-9, above=0),

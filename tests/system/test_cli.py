@@ -28,6 +28,7 @@ CASES = sorted(
 )
 COMMANDS = [
     "new",
+    "examples",
     "check",
     "plan",
     "run",
@@ -137,6 +138,22 @@ def test_new_writes_a_case_that_is_valid(here: Path) -> None:
     assert "--force" in again.stderr
     assert cellsim("new", "mine.toml", "--force").exit_code == 0
     assert cellsim("new", "mine.txt").exit_code == 2
+
+
+def test_new_names_the_schema_that_editors_complete_keys_by(here: Path) -> None:
+    cellsim("new", "mine.toml")
+    first = (here / "mine.toml").read_text(encoding="utf-8").splitlines()[0]
+    place = Path(first.removeprefix("#:schema file://"))
+    assert json.loads(place.read_text(encoding="utf-8"))["title"] == "cellsim case file"
+
+
+def test_examples_are_copied_with_their_data(here: Path) -> None:
+    result = cellsim("examples", "mine")
+    assert result.exit_code == 0, result.output
+    assert cellsim("check", "mine/cases/thienenkamp2022/polarisation.toml").exit_code == 0
+    assert len(list((here / "mine" / "docs" / "notebooks").glob("*.py"))) == 6
+    again = cellsim("examples", "mine")
+    assert again.exit_code == 2 and "exists and is not empty" in again.stderr
 
 
 def test_every_option_of_the_new_case_is_valid_when_uncommented(here: Path) -> None:

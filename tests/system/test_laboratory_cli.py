@@ -44,6 +44,13 @@ def test_all_writes_figures_and_numbers(tmp_path: Path) -> None:
         assert abs(reading["inferred"] - reading["true"]) < 5 * reading["error"] + 2e-3 * abs(reading["true"])
 
 
+def test_a_seed_draws_its_own_noise_and_draws_it_again() -> None:
+    first, again, other = (
+        call("lab", "impedance", "steinruck2020_rs", "--r", "0.1", "--noise", "--seed", seed).output for seed in "112"
+    )
+    assert first == again and first != other
+
+
 def test_a_case_goes_on_the_bench() -> None:
     done = call("lab", "current-fraction", "cases/steinruck2020/rs.toml")
     assert done.exit_code == 0, done.output
@@ -60,6 +67,7 @@ def test_a_case_goes_on_the_bench() -> None:
         (("lab", "impedance", "poss_ptf", "--c", "20 kg"), "--c"),
         (("lab", "impedance", "poss_ptf", "--thickness", "-1 mm"), "thickness"),
         (("lab", "chain", "README.md"), "README.md"),
+        (("lab", "hittorf", "poss_ptf", "--seed", "3"), "add --noise or leave it out"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(words: tuple[str, ...], said: str) -> None:

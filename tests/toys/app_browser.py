@@ -13,11 +13,13 @@ from cellsim.app import write_page
 BROWSER = next((b for b in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if b), None)
 
 
-def chromium(fragment, *options, width=1400, height=3000):
-    """(document after all scripts, what the browser logged) of the page opened from a file."""
+def chromium(fragment, *options, width=1400, height=3000, script=""):
+    """(document after all scripts, what the browser logged) of the page opened from a file; `script` runs last."""
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
         write_page(page)
+        if script:
+            page.write_text(page.read_text("utf-8").replace("</script>", f"{script};</script>"), "utf-8")
         command = [
             BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr",
             f"--user-data-dir={folder}/profile", f"--window-size={width},{height}", *options,

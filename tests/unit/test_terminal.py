@@ -37,6 +37,9 @@ def test_exit_codes_and_sentences():
     code, text = shown(MemoryError("Unable to allocate 11.2 TiB"))
     assert (code, text.count("\n")) == (1, 1)
     assert "more memory than there is (Unable to allocate 11.2 TiB)" in text
+    code, text = shown(ModuleNotFoundError("No module named 'MDAnalysis'", name="MDAnalysis.lib"))
+    assert (code, text.count("\n")) == (2, 1)
+    assert "python -m pip install 'cellsim[trajectories]'" in text
     code, text = shown(InputError("y = " + "9" * 100_000))
     assert len(text) < 1300
 

@@ -77,3 +77,12 @@ def test_text_is_wrapped_and_its_own_breaks_are_kept(text: str) -> None:
 def test_labels_carry_units_where_there_are_any() -> None:
     assert figstyle.label("$t_+$", "1") == "$t_+$"
     assert figstyle.label("$i$", "A", "current") == "current $i$ (A)"
+
+
+def test_a_name_stands_where_the_curve_is_not():
+    x = np.linspace(0, 10, 50)
+    decay = 2 + 8 * np.exp(-x)  # towards the line from above: under it
+    crossing = 2.3 - 0.06 * x + 8 * np.exp(-x)  # through it at the end: under it, at the left
+    below = 1.8 + 8 * np.exp(-4 * x)  # under it for most of the run: above it
+    places = [figstyle._clearest(x, curve, 2.0, (0.0, 10.0)) for curve in (decay, crossing, below)]
+    assert places == [(True, False), (True, True), (False, False)]
