@@ -1,12 +1,14 @@
-"""Renders the notebooks into pages of the site: ``python docs/lectures.py [NAME ...]``.
+"""Renders the notebooks for the site: python docs/lectures.py [NAME ...] (repository root).
 
-Each notebook runs once with its sliders where they stand at first. Its texts become docs/notebooks/NAME.md, its figures
-docs/images/lectures/NAME-k.png. All six take about three minutes, too long for each build of the site, so their pages
-are kept in the repository; a test compares their texts with those of the notebooks. marimo decodes with msgspec, which
-has open reports of crashes (msgspec issue 717), so each notebook runs in a process of its own.
+Each notebook runs once with its sliders where they stand at first. Its texts and figures go to build/lectures, which is
+not committed; the site's build calls this, and what has not changed since is kept. With CELLSIM_GALLERY=keep a build
+shows only what is there. marimo decodes with msgspec, which has open reports of crashes (msgspec issue 717), so each
+notebook runs in a process of its own.
 """
 
+import hashlib
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -22,15 +24,7 @@ from PIL import Image
 
 DOCS = Path(__file__).resolve().parent
 NOTEBOOKS = sorted(path.stem for path in (DOCS / "notebooks").glob("*.py"))
-FIGURES = DOCS / "images" / "lectures"
-HEAD = """<!-- made by docs/lectures.py from {name}.py -->
-
-:::{{note}}
-This page shows the notebook with its sliders where they stand at first. To move them, run
-`marimo run docs/notebooks/{name}.py` ([how to](README.md)).
-:::
-
-"""
+FOLDER = DOCS.parent / "build" / "lectures"
 
 
 @dataclass
@@ -42,7 +36,7 @@ class Group:
 
 
 class Writer:
-    """The page of one notebook."""
+    """What the page of one notebook shows below its title."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -52,8 +46,7 @@ class Writer:
         """The whole page."""
         parts = [part for output in outputs if output is not None for part in self.parts(output)]
         title = next(part for part in parts if part.startswith("# "))
-        first, rest = title.split("\n", 1)
-        body = "\n\n".join([first, HEAD.format(name=self.name).strip(), rest.strip(), *parts[parts.index(title) + 1 :]])
+        body = "\n\n".join([title.partition("\n")[2].strip(), *parts[parts.index(title) + 1 :]])
         body = re.sub(r"(?<=\n)(- \*|- slider)([^\n]*)\n\n(?=- \*|- slider)", r"\1\2\n", body)
         return re.sub(r"\n{3,}", "\n\n", body) + "\n"
 
@@ -101,12 +94,11 @@ class Writer:
     def stored(self, data: bytes, alt: str) -> str:
         """A picture in its file."""
         self.figures += 1
-        path = FIGURES / f"{self.name}-{self.figures}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = FOLDER / f"{self.name}-{self.figures}.png"
         # 64 colours are more than a plot has, and make a third of the bytes; a photograph would need more.
         with Image.open(BytesIO(data)) as picture:
             picture.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
-        return f"![{alt}](../images/lectures/{path.name})"
+        return f"![{alt}](../../build/lectures/{path.name})"
 
 
 def plain(text: str) -> str:
@@ -138,9 +130,30 @@ def render(name: str) -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     outputs, _ = module.app.run()
-    for old in FIGURES.glob(f"{name}-*.png"):
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for old in FOLDER.glob(f"{name}-*.png"):
         old.unlink()
-    (DOCS / "notebooks" / f"{name}.md").write_text(Writer(name).page(outputs), encoding="utf-8")
+    (FOLDER / f"{name}.md").write_text(Writer(name).page(outputs), encoding="utf-8")
+
+
+def _stamp(name: str) -> str:
+    """Of everything a page rests on: the packages and the notebook."""
+    digest = hashlib.sha256((DOCS / "notebooks" / f"{name}.py").read_bytes() + Path(__file__).read_bytes())
+    for folder in ("cellsim", "mdcoeffs"):
+        for path in sorted((DOCS.parent / folder).rglob("*")):
+            if path.suffix in (".py", ".toml"):
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def text(name: str) -> str:
+    """The page of a notebook below its title, rendered if need be; nothing where a build keeps what is there."""
+    page, stamp = FOLDER / f"{name}.md", FOLDER / f"{name}.stamp"
+    keep = os.environ.get("CELLSIM_GALLERY") == "keep"
+    if not keep and not (page.exists() and stamp.exists() and stamp.read_text() == _stamp(name)):
+        subprocess.run([sys.executable, __file__, name], check=True)
+        stamp.write_text(_stamp(name))
+    return page.read_text(encoding="utf-8") if page.exists() else ""
 
 
 def main(names: list[str]) -> int:

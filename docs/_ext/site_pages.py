@@ -1,7 +1,8 @@
 """What MyST alone cannot: pages made of files of the repository, links out of the site, API pages, the gallery.
 
 A page may hold a line ``<!-- file: README.md -->``, which becomes that file; a block ``{modules}`` that names modules,
-one or more to a line, which becomes their API; a line ``<!-- gallery -->``. Nothing is written into docs/.
+one or more to a line, which becomes their API; a line ``<!-- gallery -->``, or ``<!-- lecture -->`` for the notebook of
+the same name. Nothing is written into docs/.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ sys.path.insert(0, str(DOCS))
 
 FILE = re.compile(r"^<!-- file: (\S+) -->$", re.MULTILINE)
 GALLERY = re.compile(r"^<!-- gallery -->$", re.MULTILINE)
+LECTURE = re.compile(r"^<!-- lecture -->$", re.MULTILINE)
 MODULES = re.compile(r"^```\{modules\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GLOB = re.compile(r"^([\w/]+\*)\n", re.MULTILINE)  # a line of a toctree; Sphinx warns where it matches nothing
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
@@ -127,6 +129,11 @@ def on_source(app: Sphinx, docname: str, content: list[str]) -> None:
 
         app.env.note_dependency(str(DOCS / "gallery.py"))
         text = GALLERY.sub(lambda _: page_text(draw()), text)
+    if LECTURE.search(text):
+        import lectures
+
+        app.env.note_dependency(str(DOCS / f"{docname}.py"))
+        text = LECTURE.sub(lambda _: lectures.text(posixpath.basename(docname)), text)
     for path in FILE.findall(content[0]):
         app.env.note_dependency(str(ROOT / path))
     content[0] = text

@@ -143,7 +143,7 @@ def test_numbers_of_the_verdicts_stand_in_their_sources():
 
 @pytest.mark.slow
 def test_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
-    """The gallery's commands, which take minutes, run in continuous integration alone: it sets CELLSIM_GALLERY."""
+    """The gallery and the lectures, which take minutes, are drawn in continuous integration: it sets CELLSIM_GALLERY."""
     environment = {"CELLSIM_GALLERY": "keep"} | os.environ | {"PYTHONWARNINGS": "ignore"}
     command = [
         sys.executable,
@@ -165,6 +165,10 @@ def test_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
         text = page.read_text()
         assert not Fetched(text).found, page
         assert "ˉ</mo></munderover>" not in text
+    if environment["CELLSIM_GALLERY"] != "keep":
+        for notebook in (DOCS / "notebooks").glob("*.py"):
+            lecture = (tmp_path / "site" / "notebooks" / f"{notebook.stem}.html").read_text()
+            assert lecture.count("<h2") >= 3 and "build/lectures" not in lecture and "_images/" in lecture, notebook
     styles = "".join(path.read_text() for path in (tmp_path / "site" / "_static").rglob("*.css"))
     assert not re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//\S+", styles)
     assert "[mol/m^3]" in (tmp_path / "site/api/model.html").read_text(), "arguments carry their unit"
