@@ -232,13 +232,24 @@ class Spectral:
 
     def observe(self, times: Array, states: Array, data: Any) -> Observed:
         """Current, walls, resistance and extremes of many states, and how well each is resolved."""
-        size, grid = times.size, self._grid
+        size = times.size
         i, resistance, quadrature, tail = np.empty((4, size))
         wall, extremes = np.empty((2, size, 2))
         kernels.observe(
-            times, states, data, grid.coarse_weights, grid.to_tail, i, wall, resistance, extremes, quadrature, tail
+            times, states, data, *self.judging, i, wall, resistance, extremes, quadrature, tail
         )
-        tail /= np.maximum(extremes[:, 0] / self.physics.c0, 0.02)
+        return self.observed(i, wall, resistance, extremes, quadrature, tail)
+
+    @property
+    def judging(self) -> tuple[Array, Array]:
+        """What the kernel judges the resolution by."""
+        return self._grid.coarse_weights, self._grid.to_tail
+
+    def observed(
+        self, i: Array, wall: Array, resistance: Array, extremes: Array, quadrature: Array, tail: Array
+    ) -> Observed:
+        """From what the kernel says of many states."""
+        tail = tail / np.maximum(extremes[:, 0] / self.physics.c0, 0.02)
         return Observed(i, wall, resistance, extremes, tail, 0.25 * quadrature)
 
     def fields(self, states: Array, i: Array, options: Options) -> Fields:
