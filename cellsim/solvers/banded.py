@@ -330,7 +330,7 @@ class Banded:
         observe(times, states, data, i, wall, resistance, extremes)
         return self.observed(i, wall, resistance, extremes, np.zeros(size), np.zeros(size))
 
-    judging = np.zeros(1), np.zeros((1, 1))
+    judging = np.zeros(1), np.zeros(1)
     """In place of :attr:`Spectral.judging`; two grids are compared instead."""
 
     def observed(

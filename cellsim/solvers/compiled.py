@@ -38,7 +38,6 @@ from cellsim.solvers.packing import Event
 from cellsim.solvers.refinement import MOST_STEPS, Integration, Progress, driven, refining
 from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import Observed, Spectral
-from cellsim.solvers.trajectory import Trajectory
 
 AT_ONCE = 20_000
 """Time steps taken in one call: an interrupt is noticed between two."""
@@ -161,8 +160,12 @@ def together(jobs: Sequence[StepJob]) -> None:
     flags, most = np.full(m, PAUSED), np.array([job.most for job in jobs])
     for k, job in enumerate(jobs):
         numbers[k, T], D[k, 0], times[k, :-1], watched[k, 0], atol[k] = (
-            job.t_start, job.state, job.wanted, job.fatal, job.atol
-        )  # fmt: skip
+            job.t_start,
+            job.state,
+            job.wanted,
+            job.fatal,
+            job.atol,
+        )
     par, ops, tables = first.data
     which = np.zeros(m, dtype=np.int64)
     if alone:
@@ -180,13 +183,21 @@ def together(jobs: Sequence[StepJob]) -> None:
     before = np.array([job.before for job in jobs])
     scalars, pairs = np.zeros((m, 4, w)), np.empty((m, 2, w, 2))
     pause = AT_ONCE if progress is None else WITH_PROGRESS
-    to_tail = first.grid.judging
     try:
         while np.any(flags == PAUSED):
             integrate_each(
-                dense, par, ops, tables, which, memory, edges, times, states, before, watched, tolerances, most, pause,
-                flags, to_tail, (scalars, pairs),
-            )  # fmt: skip
+                dense,
+                (par, ops, tables, which),
+                memory,
+                (edges, times, states),
+                before,
+                watched,
+                tolerances,
+                (most, pause),
+                flags,
+                first.grid.judging,
+                (scalars, pairs),
+            )
             if progress is not None:
                 progress(numbers[0, T])
     except (KeyboardInterrupt, SystemError) as error:
@@ -230,9 +241,19 @@ class CompiledRun(Integration):
         if isinstance(self.grid, Spectral) and self.options.unknowns is None:
             most = min(most, MOST_STEPS * (asked.size + 1))
         job = StepJob(
-            self.grid, data, state, t_start, float(run.time[-1][-1]), asked, edges, [e.fatal for e in events],
-            self.tolerances[0], self.atol, most, self._heard if self.progress is not None else None,
-        )  # fmt: skip
+            self.grid,
+            data,
+            state,
+            t_start,
+            float(run.time[-1][-1]),
+            asked,
+            edges,
+            [e.fatal for e in events],
+            self.tolerances[0],
+            self.atol,
+            most,
+            self._heard if self.progress is not None else None,
+        )
         yield job
         times, states, observed, flag = job.times, job.states, job.observed, job.flag
         assert observed is not None

@@ -507,36 +507,30 @@ def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, m
 
 
 @compiled
-def integrate_each(dense, par, ops, tables, which, memory, edges, times, states, before, watched, tolerances, most, pause, flags, to_tail, seen):  # type: ignore[no-untyped-def]
+def integrate_each(dense, data, memory, times, before, watched, tolerances, limits, flags, to_tail, seen):  # type: ignore[no-untyped-def]
     """A protocol step of many runs on one grid, or the next `pause` time steps of each, and what their states show.
 
     Parameters
     ----------
     dense : bool
         Whether the grid is the spectral one.
-    par : ndarray, shape (m, p)
-        The numbers of each run; see :mod:`.kernels`.
-    ops : ndarray
-        Operators of the grid.
-    tables, which : ndarray
-        Tables, shape (k, l), and which of them each run reads, shape (m,).
+    data : tuple of ndarray
+        The numbers of each run, shape (m, p); operators of the grid; tables, shape (k, l), and which of them each run
+        reads, shape (m,). See :mod:`.kernels`.
     memory : tuple of ndarray
         `numbers` (m, NUMBERS) and backward differences (m, 8, n) of each run; the Jacobian or its bands, u and g of
         its rank one, its factors and pivots, which all runs share.
-    edges : ndarray, shape (m, e)
-        Times that no time step may straddle, the step's end last [s].
-    times, states : ndarray, shapes (m, w + 1), (m, w + 1, n)
-        Times at which states are wanted, and a place for the last one reached [s]; states are filled.
+    times : tuple of ndarray
+        Of each run: times that no time step may straddle, the step's end last, shape (m, e); times at which states are
+        wanted, with a place for the last one reached, shape (m, w + 1) [s]; the states, shape (m, w + 1, n). Filled.
     before : ndarray, shape (m,)
         Time of the state that a run has already [s].
     watched : ndarray, shape (m, 2, events)
         See `look`.
     tolerances : tuple of ndarray
         Relative, shape (m,), and absolute, shape (m, n).
-    most : ndarray, shape (m,)
-        Time steps allowed in all.
-    pause : int
-        Time steps in this call.
+    limits : tuple
+        Time steps allowed each in all, shape (m,), and in this call.
     flags : ndarray, shape (m,)
         PAUSED for what is to be done; then what became of it.
     to_tail : tuple of ndarray
@@ -544,6 +538,8 @@ def integrate_each(dense, par, ops, tables, which, memory, edges, times, states,
     seen : tuple of ndarray
         Current, resistance, quadrature, tail, shape (m, 4, w + 1), and walls and extremes, shape (m, 2, w + 1, 2).
     """
+    par, ops, tables, which = data
+    edges, when, states = times
     numbers, D, J, per_i, per_s, lu, pivots = memory
     work = np.empty((ROWS, D.shape[2]))
     alone = numbers.shape[0] == 1
@@ -552,26 +548,26 @@ def integrate_each(dense, par, ops, tables, which, memory, edges, times, states,
             continue
         if not alone:
             numbers[k, AGE], numbers[k, FACTORED] = OLDEST + 1.0, 0.0
-        data = par[k], ops, tables[which[k]]
-        wanted = times[k][: times.shape[1] - 1]
+        own = par[k], ops, tables[which[k]]
+        wanted = when[k][: when.shape[1] - 1]
         mine = numbers[k], D[k], work, J, per_i, per_s, lu, pivots
         rtol, atol = tolerances[0][k], tolerances[1][k]
         flags[k] = integrate(
-            dense, data, mine, edges[k], wanted, states[k], watched[k], rtol, atol, most[k], pause
+            dense, own, mine, edges[k], wanted, states[k], watched[k], rtol, atol, limits[0][k], limits[1]
         )
         if flags[k] == PAUSED:
             continue
         t, written = numbers[k, T], int(numbers[k, WRITTEN])
-        if t > (times[k, written - 1] if written > 0 else before[k]):
-            times[k, written] = t
+        if t > (when[k, written - 1] if written > 0 else before[k]):
+            when[k, written] = t
             states[k, written] = D[k, 0]
             written += 1
             numbers[k, WRITTEN] = written
-        at, y, scalars, pairs = times[k][:written], states[k][:written], seen[0][k], seen[1][k]
+        at, y, scalars, pairs = when[k][:written], states[k][:written], seen[0][k], seen[1][k]
         i, resistance = scalars[0][:written], scalars[1][:written]
         wall, extremes = pairs[0][:written], pairs[1][:written]
         if dense:
             quadrature, tail = scalars[2][:written], scalars[3][:written]
-            kernels.observe(at, y, data, to_tail[0], to_tail[1], i, wall, resistance, extremes, quadrature, tail)
+            kernels.observe(at, y, own, to_tail[0], to_tail[1], i, wall, resistance, extremes, quadrature, tail)
         else:
-            banded.observe(at, y, data, i, wall, resistance, extremes)
+            banded.observe(at, y, own, i, wall, resistance, extremes)

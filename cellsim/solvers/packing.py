@@ -84,9 +84,12 @@ class PropertyTables:
 
 _CACHE: dict[int, tuple[weakref.ref[TransportSet], dict[tuple[float, float, float], PropertyTables]]] = {}
 
+MOST_SETS = 512
+"""Sets whose tables are kept, 70 kB each: an ensemble may hold ten thousand sets, of which each is run once."""
+
 
 def property_tables(transport: TransportSet, c_low: float, c_high: float, tolerance: float) -> PropertyTables:
-    """Tables of a set, made once and kept for as long as the set lives.
+    """Tables of a set, made once and kept while the set lives and no more than :data:`MOST_SETS` have come since.
 
     Parameters
     ----------
@@ -102,9 +105,12 @@ def property_tables(transport: TransportSet, c_low: float, c_high: float, tolera
     PropertyTables
     """
     key = id(transport)
-    if key not in _CACHE or _CACHE[key][0]() is not transport:
-        _CACHE[key] = (weakref.ref(transport, lambda _: _CACHE.pop(key, None)), {})
-    tables = _CACHE[key][1]
+    entry = _CACHE.get(key)
+    if entry is None or entry[0]() is not transport:
+        while len(_CACHE) >= MOST_SETS:
+            _CACHE.pop(list(_CACHE)[0], None)  # noqa: RUF015 - another thread may change it while it is iterated
+        entry = _CACHE[key] = (weakref.ref(transport, lambda _: _CACHE.pop(key, None)), {})
+    tables = entry[1]
     span = (c_low, c_high, tolerance)
     if span not in tables:
         tables[span] = _make(transport.with_extrapolation("clamp"), c_low, c_high, tolerance)

@@ -100,7 +100,7 @@ def driven(work: Generator[Job, None, _T]) -> _T:
             else:
                 job = next(work)
     except StopIteration as ended:
-        return ended.value  # type: ignore[no-any-return]
+        return ended.value
 
 
 def refined(
@@ -217,9 +217,7 @@ def _settle(
         grid = Spectral(grid.physics, min(grid.n * 3 // 2, max(grid.n, LARGEST)), grid.fine)
     while off > MOMENT and rtol > TIGHTEST:
         rtol = max(0.1 * rtol, TIGHTEST)
-        tighter = yield from integration(
-            grid, protocol, times, limits, replace(options, rtol=rtol), progress
-        ).going()
+        tighter = yield from integration(grid, protocol, times, limits, replace(options, rtol=rtol), progress).going()
         if tighter.status == "interrupted":
             return tighter
         if tighter.status == "not_converged":
@@ -341,7 +339,8 @@ class Integration:
 
     def going(self) -> Generator[Job, None, Trajectory]:
         """:meth:`go` as a generator of its jobs."""
-        run, state, t_start = self.run, np.append(self.grid.initial, 0.0), 0.0
+        run, t_start, state = self.run, 0.0, np.zeros(self.grid.unknowns + 1)
+        state[:-1] = self.grid.initial
         steps = self.protocol.steps
         try:
             for index, step in enumerate(steps):
@@ -423,7 +422,10 @@ class Integration:
     def atol(self) -> Array:
         """Absolute tolerances of the unknowns, and of the charge passed, in this step."""
         _, scale, charge = self.tolerances
-        return np.append(scale * self.grid.absolute_tolerance(0.3 * self.options.rtol), charge)
+        of_unknowns = self.grid.absolute_tolerance(0.3 * self.options.rtol)
+        atol = np.empty(of_unknowns.size + 1)
+        atol[:-1], atol[-1] = scale * of_unknowns, charge
+        return atol
 
     def _events(self, step: Step, i_first: float) -> tuple[Event, ...]:
         c_init = self.grid.physics.c0

@@ -68,14 +68,14 @@ class SpectralGrid:
         return np.ascontiguousarray(chebyshev.chebder(self.to_coefficients)[-2 * (self.n // 4) :])
 
     @cached_property
+    def judging(self) -> tuple[Array, Array]:
+        """What the kernel judges the resolution by: weights of a coarser quadrature, columns of `to_tail`, flat."""
+        return clenshaw_curtis(self.fine * self.n // 2), self.to_tail.T.ravel()
+
+    @cached_property
     def operators(self) -> Array:
         """All that the kernels read, flat: columns of `to_c` and `to_slope`, then the weights."""
         return np.concatenate([self.to_c.T.ravel(), self.to_slope.T.ravel(), self.weights])
-
-    @cached_property
-    def coarse_weights(self) -> Array:
-        """Clenshaw-Curtis weights of every other point of the quadrature."""
-        return clenshaw_curtis(self.fine * self.n // 2)
 
     @cached_property
     def gaps(self) -> Array:
@@ -219,7 +219,11 @@ class Spectral:
 
     def absolute_tolerance(self, rtol: float) -> Array:
         """Tolerances of s: an error `rtol` c_init in c in the middle, less towards the walls, where c acts on i."""
-        return np.asarray(3 * rtol * self._grid.gaps**1.5)
+        return np.asarray(rtol * self._tolerances)
+
+    @cached_property
+    def _tolerances(self) -> Array:
+        return np.asarray(3 * self._grid.gaps**1.5)
 
     def solver_options(self, box: list[Any]) -> dict[str, Any]:
         """The linear solver CVODE is to use: dense, with the Jacobian written out."""
@@ -235,15 +239,13 @@ class Spectral:
         size = times.size
         i, resistance, quadrature, tail = np.empty((4, size))
         wall, extremes = np.empty((2, size, 2))
-        kernels.observe(
-            times, states, data, *self.judging, i, wall, resistance, extremes, quadrature, tail
-        )
+        kernels.observe(times, states, data, *self.judging, i, wall, resistance, extremes, quadrature, tail)
         return self.observed(i, wall, resistance, extremes, quadrature, tail)
 
     @property
     def judging(self) -> tuple[Array, Array]:
         """What the kernel judges the resolution by."""
-        return self._grid.coarse_weights, self._grid.to_tail
+        return self._grid.judging
 
     def observed(
         self, i: Array, wall: Array, resistance: Array, extremes: Array, quadrature: Array, tail: Array

@@ -29,7 +29,7 @@ class Trajectory:
     options: Options
     time: list[Array] = field(default_factory=list)
     states: list[Array] = field(default_factory=list)
-    step: list[Array] = field(default_factory=list)
+    step: list[tuple[int, int]] = field(default_factory=list)
     observed: list[Observed] = field(default_factory=list)
     log: list[StepLog] = field(default_factory=list)
     status: str = "done"
@@ -47,7 +47,7 @@ class Trajectory:
         """Keep states."""
         self.time.append(times)
         self.states.append(states)
-        self.step.append(np.full(times.size, index))
+        self.step.append((index, times.size))
         self.observed.append(observed)
 
     def fail(self, status: str, message: str) -> None:
@@ -90,10 +90,7 @@ class LazyArrays(Mapping[str, Array]):
 
     def __init__(self, run: Trajectory, cell: Cell, transport: TransportSet) -> None:
         self._run, self._cell, self._transport = run, cell, transport
-        self._arrays: dict[str, Array] = {
-            "i": np.concatenate([s.i for s in run.observed]),
-            "step": np.concatenate(run.step),
-        }
+        self._arrays: dict[str, Array] = {"i": np.concatenate([s.i for s in run.observed])}
         self._profiles = LazyFields(run)
         self.coordinates = LazyCoordinates(self._profiles, np.concatenate(run.time))
 
@@ -110,6 +107,8 @@ class LazyArrays(Mapping[str, Array]):
                 self._arrays[name] = velocity
             elif name == "position_face":
                 self._arrays[name] = np.broadcast_to(self.fields.faces, self.fields.c_face.shape)
+            elif name == "step":
+                self._arrays[name] = np.repeat(*np.array(self._run.step).T)
             elif name in PARTS:
                 self._arrays |= self._voltage()
             else:
@@ -153,7 +152,7 @@ class LazyArrays(Mapping[str, Array]):
         fields, clamped, i = self.fields, self._transport.with_extrapolation("clamp"), self._arrays["i"]
         return Columns(
             time=self.coordinates["time"],
-            step=self._arrays["step"],
+            step=self["step"],
             i=i,
             c=fields.c,
             c_face=fields.c_face,
