@@ -34,8 +34,8 @@ DEFAULT = "sundials"
 """What "auto" stands for: it refines its grid until the tolerance is met, in a thousandth of FiPy's time."""
 FASTEST = "compiled"
 """What fits, bands and designs take, which run a cell a hundred times, where volumes do not vary."""
-VARYING_VOLUMES = ("material",)
-"""The solvers that carry partial molar volumes which vary with concentration."""
+VARYING_VOLUMES = ("compiled", "sundials", "material")
+"""The solvers that carry partial molar volumes which vary with concentration, the one that "auto" takes first."""
 
 
 MIXTURE_SOLVERS = ("fipy", "sundials")
@@ -319,7 +319,8 @@ def choose_solver(solver: str, transport: TransportSet | MixtureSet) -> str:
     if breathing and solver not in VARYING_VOLUMES:
         raise InputError(
             f"solver.name = {solver!r}: the partial molar volumes of {transport.name} vary with concentration, which "
-            'only the material coordinate carries exactly; use solver.name = "material" or "auto"'
+            'only a coordinate that moves with the solvent carries; use solver.name = "compiled", "sundials", "material" '
+            'or "auto"'
         )
     return solver
 

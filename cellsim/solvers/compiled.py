@@ -33,9 +33,10 @@ from cellsim.solvers.differences import (
     T,
     integrate_each,
 )
+from cellsim.solvers.breathing import solving
 from cellsim.solvers.march import Options, interruption
 from cellsim.solvers.packing import Event
-from cellsim.solvers.refinement import MOST_STEPS, Integration, Progress, driven, refining
+from cellsim.solvers.refinement import MOST_STEPS, Integration, Progress, driven
 from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import Observed, Spectral
 
@@ -55,8 +56,7 @@ def solve(
     progress: Progress | None = None,
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
-    run = driven(refining(CompiledRun, cell, transport, protocol, times, c0, options, progress))
-    return run.solver_run(cell, transport)
+    return driven(solving(CompiledRun, cell, transport, protocol, times, c0, options, progress))
 
 
 def solve_many(runs: Sequence[tuple[Any, ...]]) -> list[SolverRun | Exception]:
@@ -73,7 +73,7 @@ def solve_many(runs: Sequence[tuple[Any, ...]]) -> list[SolverRun | Exception]:
         In the order of `runs`; of one that raised, what it raised.
     """
     done: dict[int, SolverRun | Exception] = {}
-    works = {k: refining(CompiledRun, *arguments) for k, arguments in enumerate(runs)}
+    works = {k: solving(CompiledRun, *arguments) for k, arguments in enumerate(runs)}
     jobs: dict[int, StepJob] = {}
     while works:
         for k, work in list(works.items()):
@@ -81,8 +81,7 @@ def solve_many(runs: Sequence[tuple[Any, ...]]) -> list[SolverRun | Exception]:
                 jobs[k] = next(work)  # type: ignore[assignment]
                 continue
             except StopIteration as ended:
-                cell, transport = runs[k][:2]
-                done[k] = ended.value.solver_run(cell, transport)
+                done[k] = ended.value
             except Exception as error:  # one run's trouble must not end the others'; it is reported in its place
                 done[k] = error
             jobs.pop(k, None)

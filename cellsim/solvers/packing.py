@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -258,6 +259,16 @@ class Event:
     fatal: bool
 
 
+class Frame(Protocol):
+    """How results in another variable than c are seen."""
+
+    def c(self, rho: Array) -> Array:
+        """The concentrations [mol/m^3] of what the grid carries."""
+
+    def fields(self, inside: Any) -> Any:
+        """Profiles in c from those of what the grid carries."""
+
+
 @dataclass(frozen=True)
 class Physics:
     """A cell and a set in the form compiled code reads, for any discretisation.
@@ -276,6 +287,8 @@ class Physics:
         Mean relative error allowed to the tables.
     initial : InitialProfile, optional
         What the run begins with; None: `c0` everywhere.
+    frame : Frame, optional
+        How results are seen, where it is not c that the grid carries.
     """
 
     cell: Cell
@@ -284,6 +297,11 @@ class Physics:
     c_floor: float
     tolerance: float
     initial: InitialProfile | None = None
+    frame: Frame | None = None
+
+    def seen(self, carried: Array) -> Array:
+        """The concentrations [mol/m^3] of what the grid carries."""
+        return carried if self.frame is None else self.frame.c(carried)
 
     def excess(self, xi: Array) -> Array:
         """Salt between x = 0 and the points `xi` = 2x/L - 1 at the start beyond that of `c0`, over half the cell's."""

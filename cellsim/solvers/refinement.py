@@ -37,7 +37,7 @@ from cellsim.solvers.march import (
     interruption,
     moments,
 )
-from cellsim.solvers.packing import Event, Physics
+from cellsim.solvers.packing import Event, Frame, Physics
 from cellsim.solvers.resolution import Sampled, apart, moved
 from cellsim.solvers.spectral import Observed, Spectral
 from cellsim.solvers.trajectory import Trajectory
@@ -133,9 +133,14 @@ def refining(
     c0: float | InitialProfile,
     options: Options,
     progress: Progress | None = None,
+    frame: Frame | None = None,
+    limits: dict[str, float] | None = None,
 ) -> Generator[Job, None, Trajectory]:
-    """:func:`refined` as a generator of its jobs, so that the jobs of many runs can be done together."""
-    limits = fatal_limits(transport, average_of(c0), options)
+    """:func:`refined` as a generator of its jobs, so that the jobs of many runs can be done together.
+
+    With a `frame`, cell, set and all else are those of what the grid carries in the place of c, and so are `limits`.
+    """
+    limits = fatal_limits(transport, average_of(c0), options) if limits is None else limits
     physics = Physics(
         cell,
         transport,
@@ -143,6 +148,7 @@ def refining(
         min(limits.get(n, np.inf) for n in LOWER),
         min(max(0.02 * options.rtol, 1e-8), 1e-5),
         c0 if isinstance(c0, InitialProfile) else None,
+        frame,
     )
     # each time step is kept to rtol; what adds up over a run is about ten times that, so space need not be finer
     target = 10 * options.rtol
@@ -398,7 +404,7 @@ class Integration:
 
     def fail_at(self, time: float, observed: Observed, ended_by: str, index: int) -> None:
         """End the run at a fatal limit, met where `observed` ends."""
-        wall, extremes = observed.wall[-1], observed.extremes[-1]
+        wall, extremes = (self.grid.physics.seen(pair[-1]) for pair in (observed.wall, observed.extremes))
         last = CellState(time, float(observed.i[-1]), extremes, wall, np.empty(0), (tuple, lambda: (np.empty(0),) * 2))
         self.run.fail(*explain(ended_by, last, index))
 

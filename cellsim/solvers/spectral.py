@@ -150,12 +150,17 @@ class Observed:
 
 @dataclass(frozen=True)
 class Fields:
-    """Profiles on the output cells: averages and face values [mol/m^3], salt flux at the faces [mol/(m^2 s)]."""
+    """Profiles on the output cells: averages and face values [mol/m^3], salt flux at the faces [mol/(m^2 s)].
+
+    Where the electrolyte breathes also the faces as they move, shape (t, n + 1) [m], and the flux of solvent there.
+    """
 
     c: Array
     c_face: Array
     N_salt: Array
     faces: Array
+    position: Array | None = None
+    N_0: Array | None = None
 
 
 @lru_cache(maxsize=32)

@@ -19,9 +19,10 @@ from cellsim.base import Array, interrupted
 from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.solvers.breathing import solving
 from cellsim.solvers.march import LOWER, Options, interruption
 from cellsim.solvers.packing import Event
-from cellsim.solvers.refinement import MOST_STEPS, Integration, Job, Progress, refined
+from cellsim.solvers.refinement import MOST_STEPS, Integration, Job, Progress, driven
 from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import Observed, Spectral
 
@@ -43,7 +44,7 @@ def solve(
     progress: Progress | None = None,
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
-    return refined(CvodeRun, cell, transport, protocol, times, c0, options, progress).solver_run(cell, transport)
+    return driven(solving(CvodeRun, cell, transport, protocol, times, c0, options, progress))
 
 
 def cvode(rate: Any, jacobian: Any, rtol: float, atol: Array) -> Any:

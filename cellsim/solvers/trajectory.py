@@ -63,7 +63,7 @@ class Trajectory:
             self.status,
             self.message,
             tuple(dict(vars(entry)) for entry in self.log),
-            np.concatenate([s.extremes for s in self.observed]),
+            self.grid.physics.seen(np.concatenate([s.extremes for s in self.observed])),
             {"time_steps": self.evaluations, "unknowns": self.grid.unknowns, "spatial_doubt": self.doubt},
         )
 
@@ -82,7 +82,9 @@ class LazyFields:
     def fields(self) -> Fields:
         """Profiles on the output cells."""
         run = self._run
-        return run.grid.fields(np.concatenate(run.states), np.concatenate([s.i for s in run.observed]), run.options)
+        frame = run.grid.physics.frame
+        fields = run.grid.fields(np.concatenate(run.states), np.concatenate([s.i for s in run.observed]), run.options)
+        return fields if frame is None else frame.fields(fields)  # type: ignore[no-any-return]
 
 
 class LazyArrays(Mapping[str, Array]):
@@ -106,7 +108,7 @@ class LazyArrays(Mapping[str, Array]):
                 velocity = equations.interface_velocity(moved, self._cell.V_metal, self._transport.z_plus)
                 self._arrays[name] = velocity
             elif name == "position_face":
-                self._arrays[name] = np.broadcast_to(self.fields.faces, self.fields.c_face.shape)
+                self._arrays[name] = self._faces
             elif name == "step":
                 self._arrays[name] = np.repeat(*np.array(self._run.step).T)
             elif name in PARTS:
@@ -133,13 +135,18 @@ class LazyArrays(Mapping[str, Array]):
         return self._profiles.fields
 
     @property
+    def _faces(self) -> Array:
+        fields = self.fields
+        return np.broadcast_to(fields.faces, fields.c_face.shape) if fields.position is None else fields.position
+
+    @property
     def _charge(self) -> Array:
         """Passed since the start [C/m^2]."""
         return np.asarray(np.concatenate(self._run.states)[:, -1] / self._run.grid.physics.per_charge)
 
     def _parts(self) -> Array:
         run, clamped = self._run, self._transport.with_extrapolation("clamp")
-        wall = np.concatenate([s.wall for s in run.observed])
+        wall = run.grid.physics.seen(np.concatenate([s.wall for s in run.observed]))
         resistance = np.concatenate([s.resistance for s in run.observed])
         return voltage_parts(self._cell, clamped, self.coordinates["time"], self._arrays["i"], resistance, wall)
 
@@ -157,9 +164,11 @@ class LazyArrays(Mapping[str, Array]):
             c=fields.c,
             c_face=fields.c_face,
             parts=self._parts(),
-            faces=np.broadcast_to(fields.faces, fields.c_face.shape),
+            faces=self._faces,
             N_salt=fields.N_salt,
-            N_0=equations.solvent_flux(fields.N_salt, clamped.volume_ratio(fields.c_face)),
+            N_0=equations.solvent_flux(fields.N_salt, clamped.volume_ratio(fields.c_face))
+            if fields.N_0 is None
+            else fields.N_0,
             charge=self._charge,
         )
 
