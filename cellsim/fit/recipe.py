@@ -482,8 +482,7 @@ def _measured(entry: Table, case: Case, arriving: Arriving | None) -> list[tuple
 
 
 def _solver(table: Table, case: Case) -> str:
-    fallback = "material" if case.transport.volumes.varies else FASTEST
-    return table.choice("solver", ["compiled", "sundials", "material", "fipy"], fallback)
+    return table.choice("solver", ["compiled", "sundials", "material", "fipy"], FASTEST)
 
 
 def _data_tables(table: Table) -> list[Table]:

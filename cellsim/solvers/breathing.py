@@ -91,7 +91,10 @@ class SolventFrame:
         """Of an initial profile: salt up to nodes, r there, solvent up to them, and the nodes [mol/m^2, 1, mol/m^2, m]."""
         assert isinstance(self.c0, InitialProfile)
         own = self.c0
-        x = np.unique(np.concatenate([own.cumulated.x, np.linspace(0.0, own.thickness, NODES + 1)]))
+        even = np.linspace(0.0, own.thickness, NODES + 1)
+        at = np.clip(np.searchsorted(own.cumulated.x, even), 1, own.cumulated.x.size - 1)
+        near = np.minimum(np.abs(even - own.cumulated.x[at - 1]), np.abs(even - own.cumulated.x[at]))
+        x = np.union1d(own.cumulated.x, even[near > 0.1 * own.thickness / NODES])  # no two that are almost one
         nodes, weights = np.polynomial.legendre.leggauss(4)
         inside = x[:-1, None] + 0.5 * np.diff(x)[:, None] * (nodes + 1)
         pieces = 0.5 * np.diff(x) * (self.transport.c_0(own.at(inside)) @ weights)
