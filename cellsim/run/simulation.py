@@ -109,7 +109,7 @@ def simulate(
     times : array_like, shape (n,), optional
         Times at which the result is wanted [s]; default :func:`output_times`. Starts and ends of steps are always kept.
     solver : {"auto", "compiled", "fipy", "material", "sundials"}
-        "auto": sundials, or material where the partial molar volumes vary with concentration. Fipy and sundials carry
+        "auto": sundials, or compiled where the partial molar volumes vary with concentration. Fipy and sundials carry
         n components.
     options : Options, optional
         Grid and tolerances.
@@ -319,8 +319,8 @@ def choose_solver(solver: str, transport: TransportSet | MixtureSet) -> str:
     if breathing and solver not in VARYING_VOLUMES:
         raise InputError(
             f"solver.name = {solver!r}: the partial molar volumes of {transport.name} vary with concentration, which "
-            'only a coordinate that moves with the solvent carries; use solver.name = "compiled", "sundials", "material" '
-            'or "auto"'
+            'only a coordinate that moves with the solvent carries; use solver.name = "auto", "compiled", "sundials" '
+            'or "material"'
         )
     return solver
 

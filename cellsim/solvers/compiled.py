@@ -19,6 +19,7 @@ from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.banded import Banded
+from cellsim.solvers.breathing import solving
 from cellsim.solvers.differences import (
     DONE,
     EVALUATIONS,
@@ -33,7 +34,6 @@ from cellsim.solvers.differences import (
     T,
     integrate_each,
 )
-from cellsim.solvers.breathing import solving
 from cellsim.solvers.march import Options, interruption
 from cellsim.solvers.packing import Event
 from cellsim.solvers.refinement import MOST_STEPS, Integration, Progress, driven

@@ -84,7 +84,7 @@ class LazyFields:
         run = self._run
         frame = run.grid.physics.frame
         fields = run.grid.fields(np.concatenate(run.states), np.concatenate([s.i for s in run.observed]), run.options)
-        return fields if frame is None else frame.fields(fields)  # type: ignore[no-any-return]
+        return fields if frame is None else frame.fields(fields)
 
 
 class LazyArrays(Mapping[str, Array]):

@@ -101,7 +101,13 @@ def test_a_cell_that_breathes_goes_on_from_its_own_thickness(solver):
     whole = simulate(cell, transport, Protocol(steps), c0=1000.0, times=3000.0 + after, solver=solver, options=options)
     a = simulate(cell, transport, Protocol(steps[:1]), c0=1000.0, times=[1500.0], solver=solver, options=options)
     b = simulate(
-        cell, transport, Protocol(steps[1:]), c0=last_profile(a, cell, transport), times=after, solver=solver, options=options
+        cell,
+        transport,
+        Protocol(steps[1:]),
+        c0=last_profile(a, cell, transport),
+        times=after,
+        solver=solver,
+        options=options,
     )
     rows = np.flatnonzero(whole["step"] == 1)
     assert abs(a["thickness"][-1] / cell.thickness - 1) > 1e-5  # it does breathe

@@ -179,7 +179,9 @@ def test_volumes_that_vary_and_a_dip_are_refined(solver: str) -> None:
     volumes = DensityVolumes.from_density(rho, mixed.M_e, mixed.M_0, 5500.0)
     transport = replace(mixed, volumes=volumes, kappa_source=BASE.kappa_source, **dip(0.03, 60))
     steady, fewer = steady_state(CELL, transport, C0, voltage=VOLTAGE), Options(cells=12, rtol=3e-3, refine=True)
-    s = simulate(CELL, transport, Protocol((hold_voltage(VOLTAGE, END),)), c0=C0, times=[END], options=fewer, solver=solver)
+    s = simulate(
+        CELL, transport, Protocol((hold_voltage(VOLTAGE, END),)), c0=C0, times=[END], options=fewer, solver=solver
+    )
     assert s.attributes["solver"] == ("compiled" if solver == "auto" else solver)
     assert s.status == "done" and s.attributes["unknowns"] >= 24
     assert s["i"][-1] == pytest.approx(steady.i, rel=s.attributes["spatial_doubt"])
