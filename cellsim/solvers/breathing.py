@@ -48,7 +48,7 @@ def solving(
     options: Options,
     progress: Progress | None = None,
 ) -> Generator[Job, None, SolverRun]:
-    """A run by an `integration` as a generator of its jobs, whether its volumes vary or not; else as :func:`.refined`."""
+    """A run by an `integration` as a generator of its jobs, whether volumes vary or not; else as :func:`.refined`."""
     if not (transport.volumes.varies and transport.solvent_motion == "volume"):
         run = yield from refining(integration, cell, transport, protocol, times, c0, options, progress)
         return run.solver_run(cell, transport)
