@@ -21,6 +21,7 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.banded import Banded
 from cellsim.solvers.breathing import solving
 from cellsim.solvers.differences import (
+    AT_ONCE,
     DONE,
     EVALUATIONS,
     EVENT,
@@ -40,10 +41,11 @@ from cellsim.solvers.refinement import MOST_STEPS, Integration, Progress, driven
 from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import Observed, Spectral
 
-AT_ONCE = 20_000
-"""Time steps taken in one call: an interrupt is noticed between two."""
+STANDSTILL = 1e-9
+"""A run that has covered less than this share of a protocol step after its first `AT_ONCE` time steps is given up: a
+resolved profile takes a few hundred over the whole of it."""
 WITH_PROGRESS = 1
-"""The same where progress is reported."""
+"""Time steps taken in one call where progress is reported."""
 
 
 def solve(
@@ -115,6 +117,8 @@ class StepJob:
         Tolerances.
     most : int
         Time steps allowed.
+    duration : float
+        Of the step [s].
     progress : callable, optional
         Called with the time reached [s].
     """
@@ -130,6 +134,7 @@ class StepJob:
     rtol: float
     atol: Array
     most: int
+    duration: float
     progress: Progress | None = None
     flag: int = PAUSED
     numbers: Array = field(default_factory=lambda: np.zeros(NUMBERS))
@@ -180,6 +185,7 @@ def together(jobs: Sequence[StepJob]) -> None:
     memory = (numbers, D, J, per_i, per_s, lu, pivots)
     tolerances = np.array([job.rtol for job in jobs]), atol
     before = np.array([job.before for job in jobs])
+    least = np.array([job.t_start + STANDSTILL * job.duration for job in jobs])
     scalars, pairs = np.zeros((m, 4, w)), np.empty((m, 2, w, 2))
     pause = AT_ONCE if progress is None else WITH_PROGRESS
     try:
@@ -192,7 +198,7 @@ def together(jobs: Sequence[StepJob]) -> None:
                 before,
                 watched,
                 tolerances,
-                (most, pause),
+                (most, least, pause),
                 flags,
                 first.grid.judging,
                 (scalars, pairs),
@@ -251,6 +257,7 @@ class CompiledRun(Integration):
             self.tolerances[0],
             self.atol,
             most,
+            step.duration,
             self._heard if self.progress is not None else None,
         )
         yield job
@@ -269,7 +276,7 @@ class CompiledRun(Integration):
             why = (
                 f"more than {most} time steps; raise max_steps or rtol"
                 if flag == TOO_MANY
-                else "no time step converges, however short"
+                else "time steps that are accurate have become too short to get anywhere"
             )
             run.fail(ended_by, f"step {index + 1} at t = {t:.6g} s: {why}")
         if not times.size:

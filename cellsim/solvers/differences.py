@@ -43,6 +43,8 @@ WORTH = 1.8
 WORTH_BANDED = 1.2
 """The same where nothing is kept factorised."""
 MOST_FAILURES = 30
+AT_ONCE = 2000
+"""Time steps taken in one call: an interrupt is noticed between two, and a run that no longer gets anywhere."""
 LOOKS = 4
 """At so many points of a time step a stop condition is looked at: one met for a moment only, as |di/dt| where it
 changes sign, was missed between two steps."""
@@ -530,7 +532,8 @@ def integrate_each(dense, data, memory, times, before, watched, tolerances, limi
     tolerances : tuple of ndarray
         Relative, shape (m,), and absolute, shape (m, n).
     limits : tuple
-        Time steps allowed each in all, shape (m,), and in this call.
+        Time steps allowed each in all, shape (m,); times that have to be reached in the first `AT_ONCE` of them, shape
+        (m,) [s]; time steps in this call, of a run that is alone.
     flags : ndarray, shape (m,)
         PAUSED for what is to be done; then what became of it.
     to_tail : tuple of ndarray
@@ -546,16 +549,21 @@ def integrate_each(dense, data, memory, times, before, watched, tolerances, limi
     for k in range(numbers.shape[0]):
         if flags[k] != PAUSED:
             continue
-        if not alone:
-            numbers[k, AGE], numbers[k, FACTORED] = OLDEST + 1.0, 0.0
         own = par[k], ops, tables[which[k]]
         wanted = when[k][: when.shape[1] - 1]
         mine = numbers[k], D[k], work, J, per_i, per_s, lu, pivots
         rtol, atol = tolerances[0][k], tolerances[1][k]
-        flags[k] = integrate(
-            dense, own, mine, edges[k], wanted, states[k], watched[k], rtol, atol, limits[0][k], limits[1]
-        )
-        if flags[k] == PAUSED:
+        flag = PAUSED
+        while flag == PAUSED:  # of many, each is done before the next, for they share the Jacobian and its factors
+            flag = integrate(
+                dense, own, mine, edges[k], wanted, states[k], watched[k], rtol, atol, limits[0][k], limits[2]
+            )
+            if flag == PAUSED and numbers[k, STEPS] >= AT_ONCE and numbers[k, T] < limits[1][k]:
+                flag = FAILED
+            if alone:
+                break
+        flags[k] = flag
+        if flag == PAUSED:
             continue
         t, written = numbers[k, T], int(numbers[k, WRITTEN])
         if t > (when[k, written - 1] if written > 0 else before[k]):

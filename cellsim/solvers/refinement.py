@@ -153,14 +153,14 @@ def refining(
     # each time step is kept to rtol; what adds up over a run is about ten times that, so space need not be finer
     target = 10 * options.rtol
     n = options.unknowns + 1 if options.unknowns else next(n for rtol, n in DEGREES if options.rtol >= rtol)
-    fine, best, tail = 2, None, np.inf
+    fine, best, tail, given_up = 2, None, np.inf, 0
     while True:
         run = yield from integration(_spectral(physics, n, fine), protocol, times, limits, options, progress).going()
         if run.status == "interrupted":
             return run
         if run.status == "not_converged" and options.unknowns is None:
             # a polynomial that cannot follow swings below zero and back, in ever smaller time steps
-            run.tail = np.inf
+            run.tail, given_up = np.inf, given_up + 1
         if run.doubt <= target:
             best = run
             break
@@ -170,8 +170,13 @@ def refining(
         further = run.tail > target and options.unknowns is None
         if further:
             n, tail, before = n * 3 // 2, run.tail, tail
-            if n > LARGEST or tail > max(0.3 * before, 10 * target) or (tail > HOPELESS and run.status == "done"):
-                break  # no geometric decay: more terms will not do
+            if (
+                given_up > 1
+                or n > LARGEST
+                or tail > max(0.3 * before, 10 * target)
+                or (tail > HOPELESS and run.status == "done")
+            ):
+                break
         elif not finer:
             break
         fine *= 2 if finer else 1
@@ -263,6 +268,8 @@ def _finite_volumes(
         else:
             run.tail = np.inf
         enough = run.tail <= 10 * options.rtol or (before is not None and 2 * cells > MOST_CELLS)
+        # two grids that both got nowhere: a third, four times as dear, would not either
+        enough |= before is not None and run.status == before.status == "not_converged"
         if run.status == "interrupted" or enough:
             return run
         before, cells = run, 2 * cells

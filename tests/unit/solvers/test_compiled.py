@@ -132,3 +132,11 @@ def test_threads_do_not_disturb_one_another() -> None:
         together = list(pool.map(several, range(8)))
     for a, b in zip(alone, together, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_that_gets_nowhere_is_given_up() -> None:
+    """Coefficients that a search may try: 50 000 time steps of 1e-16 s on each of eight grids took eight minutes."""
+    absurd = TransportSet.constant(kappa=0.1, D=1e-20, t_plus=0.998, chi=1e16, T=363.0)
+    hold = Protocol((hold_voltage(0.3, 4e4),))
+    s = simulate(Cell(2e-3, 363.0), absurd, hold, c0=1200.0, solver="compiled", options=Options(rtol=1e-5))
+    assert s.status == "not_converged" and "too short to get anywhere" in s.message
