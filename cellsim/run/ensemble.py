@@ -16,10 +16,12 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -221,7 +223,12 @@ def _goes_together(member: Member) -> bool:
 def _in_threads(
     members: Sequence[Member], indices: list[int], keep: Keep | None, workers: int | None
 ) -> Iterator[tuple[int, Any, Exception | None]]:
-    """Block after block, with one thread in this one, else as many threads; at most two blocks a thread wait."""
+    """Block after block, with one thread in this one, else as many threads; at most two blocks a thread wait.
+
+    What Python does of a block is done by one thread at a time, under a lock of ours. Left to the interpreter's lock,
+    which numpy lets go at every larger array, two threads took twice as long as one where every member has a set of its
+    own, whose tables Python makes.
+    """
     count = min(workers or cores(), -(-len(indices) // BLOCK_LEAST))
     size = max(1, min(BLOCK, -(-len(indices) // max(count, 1))))
     blocks = [indices[k : k + size] for k in range(0, len(indices), size)]
@@ -229,13 +236,13 @@ def _in_threads(
         for block in blocks:
             yield from _block(members, block, keep)
         return
-    waiting = deque(blocks)
+    waiting, turn = deque(blocks), Lock()
     pool = ThreadPoolExecutor(count)
     try:
         running: set[Future[Any]] = set()
         while running or waiting:
             while waiting and len(running) < 2 * count:
-                running.add(pool.submit(_block, members, waiting.popleft(), keep))
+                running.add(pool.submit(_in_turn, turn, members, waiting.popleft(), keep))
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 yield from future.result()
@@ -247,7 +254,30 @@ BLOCK_LEAST = 8
 """Members that are worth a further thread."""
 
 
-def _block(members: Sequence[Member], block: list[int], keep: Keep | None) -> list[tuple[int, Any, Exception | None]]:
+Kept = list[tuple[int, Any, Exception | None]]
+
+
+def _in_turn(turn: Lock, members: Sequence[Member], block: list[int], keep: Keep | None) -> Kept:
+    """:func:`_block`, holding the lock but in compiled calls."""
+
+    @contextmanager
+    def aside() -> Iterator[None]:
+        turn.release()
+        try:
+            yield
+        finally:
+            turn.acquire()
+
+    with turn:
+        return _block(members, block, keep, aside)
+
+
+def _block(
+    members: Sequence[Member],
+    block: list[int],
+    keep: Keep | None,
+    aside: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Kept:
     """Run some members together; what `keep` makes of each."""
     times: dict[Any, Any] = {}
     calls, failed = {}, {}
@@ -263,7 +293,7 @@ def _block(members: Sequence[Member], block: list[int], keep: Keep | None) -> li
             calls[k] = Call(member.cell, member.transport, member.protocol, member.c0, times[key], options)
         except Exception as error:  # reported in its place, as below
             failed[k] = error
-    found: dict[int, Any] = dict(zip(calls, simulate_together(list(calls.values())), strict=True)) | failed
+    found: dict[int, Any] = dict(zip(calls, simulate_together(list(calls.values()), aside), strict=True)) | failed
     return [(k, *_kept(found[k], keep)) for k in block]
 
 

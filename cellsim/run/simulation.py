@@ -6,6 +6,7 @@ import json
 import platform
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -213,7 +214,9 @@ class Call:
     options: Options
 
 
-def simulate_together(calls: Sequence[Call]) -> list[Solution | Exception]:
+def simulate_together(
+    calls: Sequence[Call], aside: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> list[Solution | Exception]:
     """The solutions of runs by the compiled solver, those of their protocol steps that are alike in one compiled call.
 
     Each is what :func:`simulate` gives by itself, to the last bit; its `wall_time` is its share of the time of all.
@@ -222,6 +225,8 @@ def simulate_together(calls: Sequence[Call]) -> list[Solution | Exception]:
     ----------
     calls : sequence of Call
         Their times as :func:`wanted_times` gives them.
+    aside : callable, optional
+        Gives the context of every compiled call, in which others may use the interpreter.
 
     Returns
     -------
@@ -244,7 +249,7 @@ def simulate_together(calls: Sequence[Call]) -> list[Solution | Exception]:
             arguments[k] = (c.cell, c.transport, c.protocol, c.times, c.c0, c.options)
         except Exception as error:  # one run's trouble must not end the others'; it is reported in its place
             found[k] = error
-    runs = solve_many(list(arguments.values()))
+    runs = solve_many(list(arguments.values()), aside)
     elapsed = (clock.perf_counter() - begun) / max(len(runs), 1)
     for k, run in zip(arguments, runs, strict=True):
         c = calls[k]

@@ -8,7 +8,8 @@ does one job and a hundred, so that a run gives the same numbers to the last bit
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,13 +62,19 @@ def solve(
     return driven(solving(CompiledRun, cell, transport, protocol, times, c0, options, progress))
 
 
-def solve_many(runs: Sequence[tuple[Any, ...]]) -> list[SolverRun | Exception]:
+Aside = Callable[[], AbstractContextManager[None]]
+"""What surrounds a compiled call, in which nothing of Python is touched."""
+
+
+def solve_many(runs: Sequence[tuple[Any, ...]], aside: Aside = nullcontext) -> list[SolverRun | Exception]:
     """Many runs, those of their protocol steps that are on the same grid together.
 
     Parameters
     ----------
     runs : sequence of tuple
         Arguments of :func:`solve` without `progress`.
+    aside : callable, optional
+        Gives the context of every compiled call, in which others may use the interpreter.
 
     Returns
     -------
@@ -92,7 +99,7 @@ def solve_many(runs: Sequence[tuple[Any, ...]]) -> list[SolverRun | Exception]:
         for job in jobs.values():
             alike.setdefault(job.kind, []).append(job)
         for group in alike.values():
-            together(group)
+            together(group, aside)
     return [done[k] for k in range(len(runs))]
 
 
@@ -153,7 +160,7 @@ class StepJob:
         together([self])
 
 
-def together(jobs: Sequence[StepJob]) -> None:
+def together(jobs: Sequence[StepJob], aside: Aside = nullcontext) -> None:
     """Do jobs of one kind in one compiled call, which holds no lock of the interpreter."""
     first, m = jobs[0], len(jobs)
     dense, n, w = isinstance(first.grid, Spectral), first.state.size, first.wanted.size + 1
@@ -190,19 +197,20 @@ def together(jobs: Sequence[StepJob]) -> None:
     pause = AT_ONCE if progress is None else WITH_PROGRESS
     try:
         while np.any(flags == PAUSED):
-            integrate_each(
-                dense,
-                (par, ops, tables, which),
-                memory,
-                (edges, times, states),
-                before,
-                watched,
-                tolerances,
-                (most, least, pause),
-                flags,
-                first.grid.judging,
-                (scalars, pairs),
-            )
+            with aside():
+                integrate_each(
+                    dense,
+                    (par, ops, tables, which),
+                    memory,
+                    (edges, times, states),
+                    before,
+                    watched,
+                    tolerances,
+                    (most, least, pause),
+                    flags,
+                    first.grid.judging,
+                    (scalars, pairs),
+                )
             if progress is not None:
                 progress(numbers[0, T])
     except (KeyboardInterrupt, SystemError) as error:
