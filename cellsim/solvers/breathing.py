@@ -200,7 +200,9 @@ class SolventFrame:
         rho, faces, J, s = inside.c, inside.c_face, inside.N_salt, self.clamped
         c_face, lengths = self.c(faces), np.diff(inside.faces)
         left, right = faces[:, :-1], faces[:, 1:]
-        middle = np.clip(1.5 * rho - 0.25 * (left + right), np.minimum(left, right), np.maximum(left, right))
+        middle = 1.5 * rho - 0.25 * (left + right)
+        # an unresolved profile must not make it negative; held between the faces, a cell with an extremum was 3e-8 off
+        middle = np.clip(middle, 0.5 * np.minimum(left, right), 2 * np.maximum(left, right))
         room = self.c_00 / s.c_0(c_face)
         widths = lengths / 6 * (room[:, :-1] + 4 * self.c_00 / s.c_0(self.c(middle)) + room[:, 1:])
         c = rho * lengths / widths
