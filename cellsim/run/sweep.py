@@ -24,7 +24,7 @@ from cellsim.model.steady import LimitingCurrent, limiting_current
 from cellsim.run.case import Case, bare, case_of, changed
 from cellsim.run.ensemble import Member, simulate_many
 from cellsim.run.figures import time_scale
-from cellsim.run.simulation import FASTEST, output_times
+from cellsim.run.simulation import output_times
 from cellsim.solvers.solution import Solution
 
 if TYPE_CHECKING:
@@ -412,10 +412,10 @@ def run_sweep(
 
 
 def _member(case: Case, label: str) -> Member:
-    times, solver = output_times(case.protocol), case.solver.name
-    if solver == "auto":  # the members of the compiled solver go through one compiled loop
-        solver = FASTEST
-    return Member(case.cell, case.transport, case.protocol, case.start, times, solver, case.solver.options, label)
+    times = output_times(case.protocol)
+    return Member(
+        case.cell, case.transport, case.protocol, case.start, times, case.solver.name, case.solver.options, label
+    )
 
 
 def kept(solution: Solution) -> dict[str, Any]:
