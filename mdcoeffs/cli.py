@@ -197,6 +197,33 @@ def series(
         ctx.exit(1)
 
 
+@main.command()
+@click.argument("series", type=FILE)
+@click.option("--measured", type=FILE, required=True, help="Table: quantity, value, error, unit, source.")
+@click.option("-o", "--output", type=FILE, required=True, help="Folder of the series; the result is in calibration/.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Analyses side by side; one per core when left out.")
+@click.option("--no-figures", is_flag=True, help="Write tables only.")
+def calibrate(series: Path, measured: Path, output: Path, jobs: int | None, no_figures: bool) -> None:
+    """The charge scaling, or another parameter of the force field, that gives measured transport coefficients.
+
+    \b
+    Example:  mdcoeffs calibrate series.toml --measured measured.csv -o runs/scaling
+    """
+    from mdcoeffs.series import calibration, calibration_page
+    from mdcoeffs.series.recipe import read_series
+    from mdcoeffs.series.run import run_series
+
+    recipe, targets = read_series(series), calibration.read_targets(measured)
+    with _progress("analysing") as step:
+        states = run_series(recipe, output, jobs=jobs, tell=click.echo, progress=step)
+    if states.failures:
+        raise InputError(f"a calibration needs all its states: {states.failures[0]}")
+    found = calibration.calibrate(calibration.family_of(states), targets)
+    folder = output / "calibration"
+    calibration_page.write_calibration(found, folder, recipe.title, figures=not no_figures)
+    say([*calibration_page.lines(found), f"written to {folder}"])
+
+
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
     """A file that cannot be written is the user's to mend."""

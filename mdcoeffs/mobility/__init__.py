@@ -24,10 +24,12 @@ from mdcoeffs.mobility.translation import (
     FEWEST_LAGS,
     Exponent,
     FrictionFit,
+    SegmentFit,
     bjerrum_length,
     default_window,
     exponent,
     fit_conductivity,
+    fit_segments,
     lags_for,
     order_parameter,
 )
@@ -134,6 +136,7 @@ def _mobility(
         conductivity=settings.conductivity,
         friction=None if settings.friction is None else _friction(file, settings.friction),
         friction_data=settings.friction,
+        segments=None if settings.friction is None else _segments(file, settings.friction),
         frames=tuple(run.frames for run in runs),
         interval=dt,
         notes=tuple(notes),
@@ -145,6 +148,18 @@ def _friction(file: SpeciesFile, data: Friction) -> FrictionFit:
         return fit_conductivity(data.r, data.kappa, data.error)
     except InputError as error:
         raise InputError(f"{file.path}: mobility.friction: {error}") from error
+
+
+def _segments(file: SpeciesFile, data: Friction) -> tuple[SegmentFit, FrictionFit] | None:
+    """Friction from the segments, and what it says of the conductivities."""
+    if data.segments is None:
+        return None
+    try:
+        given = data.segments
+        fit = fit_segments(given.r, given.D_0, given.error, exponent=given.exponent)
+        return fit, fit.conductivity(data.r, data.kappa, data.error)
+    except InputError as error:
+        raise InputError(f"{file.path}: mobility.friction.segments: {error}") from error
 
 
 def _msd(runs: Sequence[PathRecorder], key: str, lags: _Lags) -> Lagged:

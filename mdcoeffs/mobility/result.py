@@ -20,7 +20,7 @@ from cellsim.files.folder import Rows, plain
 from mdcoeffs.mobility.paddlewheel import Response
 from mdcoeffs.mobility.rotation import Relaxation
 from mdcoeffs.mobility.settings import Friction
-from mdcoeffs.mobility.translation import Exponent, FrictionFit
+from mdcoeffs.mobility.translation import Exponent, FrictionFit, SegmentFit
 from mdcoeffs.statistics.lagged import Lagged, LaggedEstimate
 
 if TYPE_CHECKING:
@@ -151,6 +151,8 @@ class MobilityResult:
         kappa = A r exp(-r / r_star).
     friction_data : Friction, optional
         The conductivities behind it.
+    segments : tuple of SegmentFit and FrictionFit, optional
+        Friction from the displacements of segments, and kappa = A r exp(-r / r_star) with its r_star.
     frames : tuple of int
         Snapshots of each replica.
     interval : float
@@ -171,6 +173,7 @@ class MobilityResult:
     conductivity: float | None
     friction: FrictionFit | None
     friction_data: Friction | None
+    segments: tuple[SegmentFit, FrictionFit] | None
     frames: tuple[int, ...]
     interval: float
     notes: tuple[str, ...]
@@ -196,7 +199,9 @@ class MobilityResult:
         if self.response is not None:
             numbers["paddlewheel"] |= self.response.summary()
         if self.friction is not None:
-            numbers["friction"] = vars(self.friction)
+            numbers["friction"] = dict(vars(self.friction))
+        if self.segments is not None:
+            numbers["friction"] |= {"segments": {**vars(self.segments[0]), "conductivity": vars(self.segments[1])}}
         ready: dict[str, Any] = plain(numbers)
         return ready
 
@@ -225,6 +230,13 @@ class MobilityResult:
         if self.friction is not None:
             f, (of_A, of_r) = self.friction, np.sqrt(np.diag(self.friction.covariance))
             lines.append(f"  kappa = A r exp(-r/r*): A {f.A:.3g} +- {of_A:.2g} S/m, r* {f.r_star:.3g} +- {of_r:.2g}")
+            if self.segments is not None:
+                s, k = self.segments
+                apart = (s.r_star - f.r_star) / math.hypot(s.error, of_r)
+                lines.append(
+                    f"  friction of the segments: r* {s.r_star:.3g} +- {s.error:.2g}, {apart:+.1f} standard errors "
+                    f"from that of kappa; with it A {k.A:.3g} +- {math.sqrt(k.covariance[0, 0]):.2g} S/m"
+                )
         return lines + [f"  note     {note}" for note in self.notes]
 
     def dataset(self) -> xr.Dataset:
@@ -290,7 +302,7 @@ class MobilityResult:
             if self.response is not None:
                 _cage(next(free), self.response)
             if self.friction is not None and self.friction_data is not None:
-                _conductivity(next(free), self.friction, self.friction_data)
+                _conductivity(next(free), self.friction, self.friction_data, self.segments)
         return path
 
 
@@ -372,13 +384,18 @@ def _cage(axes: Axes, r: Response) -> None:
     axes.set_title(f"{r.events} jumps; {verdict} (p = {r.chance:.2g})", loc="right")
 
 
-def _conductivity(axes: Axes, fit: FrictionFit, data: Friction) -> None:
+def _conductivity(
+    axes: Axes, fit: FrictionFit, data: Friction, segments: tuple[SegmentFit, FrictionFit] | None
+) -> None:
     r = np.array(data.r)
     error = None if data.error is None else 10 * np.array(data.error)
     look: dict[str, Any] = {"color": COLOURS[6], "marker": "o", "markerfacecolor": "none", "linestyle": ""}
     axes.errorbar(r, 10 * np.array(data.kappa), error, label="data", **look)
     x = np.linspace(0, 1.05 * r.max(), 200)
     axes.plot(x, 10 * fit.kappa(x), color=COLOURS[0], label=rf"$A\,r\,e^{{-r/r^*}}$, $r^* = {fit.r_star:.3g}$")
+    if segments is not None:
+        text = rf"$r^* = {segments[0].r_star:.3g}$ of segments"
+        axes.plot(x, 10 * segments[1].kappa(x), color=COLOURS[1], linestyle="--", label=text)
     axes.set_xlabel("$r$")
     axes.set_ylabel(label(r"$\kappa$", "mS/cm"))
     axes.set_ylim(bottom=0)

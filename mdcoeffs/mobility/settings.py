@@ -18,7 +18,7 @@ from mdcoeffs.frames.stream import Stream
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 from mdcoeffs.mobility.rotation import unit_vectors
 
-KEYS = ("cation", "window", "lags_per_decade", "permittivity", "conductivity", "seed")
+KEYS = ("cation", "window", "framework", "lags_per_decade", "permittivity", "conductivity", "seed")
 TABLES = ("follow", "rotor", "paddlewheel", "friction")
 
 
@@ -89,6 +89,28 @@ class Paddle:
 
 
 @dataclass(frozen=True)
+class Segments:
+    """Displacements of segments, <dr^2> = D_0 t^alpha, at several salt contents.
+
+    Parameters
+    ----------
+    r : tuple of float
+        Salt contents [1].
+    D_0 : tuple of float
+        Prefactors, in one unit.
+    error : tuple of float, optional
+        Standard errors, in that unit.
+    exponent : float
+        alpha [1].
+    """
+
+    r: tuple[float, ...]
+    D_0: tuple[float, ...]
+    error: tuple[float, ...] | None = None
+    exponent: float = 0.5
+
+
+@dataclass(frozen=True)
 class Friction:
     """Conductivities to fit kappa = A r exp(-r / r_star) to.
 
@@ -100,11 +122,14 @@ class Friction:
         Conductivities [S/m].
     error : tuple of float, optional
         Standard errors [S/m].
+    segments : Segments, optional
+        Displacements from which the friction follows without the conductivities.
     """
 
     r: tuple[float, ...]
     kappa: tuple[float, ...]
     error: tuple[float, ...] | None = None
+    segments: Segments | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +158,8 @@ class MobilitySettings:
         Conductivity data.
     seed : int
         Of the time shifts that tell the paddle-wheel from chance.
+    framework : tuple of str
+        Species whose common centre of mass is at rest; that of everything when empty.
     """
 
     cation: str
@@ -145,6 +172,7 @@ class MobilitySettings:
     paddlewheel: Paddle | None = None
     friction: Friction | None = None
     seed: int = 0
+    framework: tuple[str, ...] = ()
 
 
 def read_mobility(file: SpeciesFile) -> MobilitySettings:
@@ -186,7 +214,18 @@ def read_mobility(file: SpeciesFile) -> MobilitySettings:
         paddlewheel=_paddle(table.table("paddlewheel"), rotors) if "paddlewheel" in table else None,
         friction=_friction(table.table("friction")) if "friction" in table else None,
         seed=table.integer("seed", 0, least=0),
+        framework=_framework(table, names, cation),
     )
+
+
+def _framework(table: Table, names: list[str], cation: str) -> tuple[str, ...]:
+    chosen = tuple(dict.fromkeys(table.strings("framework", [])))
+    for name in chosen:
+        if name not in names:
+            raise table.error("framework", f"names {name!r}, which is no species; allowed: {', '.join(names)}")
+        if name == cation:
+            raise table.error("framework", f"holds {name}, the working ion, which moves through it; leave it out")
+    return chosen
 
 
 def _window(table: Table) -> tuple[float, float] | None:
@@ -237,7 +276,7 @@ def _paddle(table: Table, rotors: tuple[Rotor, ...]) -> Paddle:
 
 
 def _friction(table: Table) -> Friction:
-    table.only("r", "kappa", "error", "unit")
+    table.only("r", "kappa", "error", "unit", "segments")
     with table.located():
         scale = factor_to_si(table.string("unit", "S/m"), "S/m", field=table.where("unit"))
     r, kappa = table.array("r"), table.array("kappa")
@@ -245,7 +284,18 @@ def _friction(table: Table) -> Friction:
     if len(r) != len(kappa) or (error is not None and len(error) != len(r)):
         raise table.error("kappa", f"and error need as many values as r, which has {len(r)}")
     errors = None if error is None else tuple(scale * value for value in error)
-    return Friction(tuple(r), tuple(scale * value for value in kappa), errors)
+    segments = _segments(table.table("segments")) if "segments" in table else None
+    return Friction(tuple(r), tuple(scale * value for value in kappa), errors, segments)
+
+
+def _segments(table: Table) -> Segments:
+    table.only("r", "D_0", "error", "exponent")
+    r, D_0 = table.array("r"), table.array("D_0")
+    error = table.array("error") if "error" in table else None
+    if len(r) != len(D_0) or (error is not None and len(error) != len(r)):
+        raise table.error("D_0", f"and error need as many values as r, which has {len(r)}")
+    exponent = table.number("exponent", 0.5, above=0, most=1)
+    return Segments(tuple(r), tuple(D_0), None if error is None else tuple(error), exponent)
 
 
 # ---- what is followed -----------------------------------------------------------------------------------------------
@@ -271,22 +321,43 @@ def followed_in(stream: Stream, settings: MobilitySettings) -> dict[str, Followe
     InputError
         Selections that do not fit.
     """
-    followed = {f"species {species.name}": _centres(stream, species.name) for species in stream.species}
+    rest = _at_rest(stream, settings.framework)
+    followed = {f"species {species.name}": _centres(stream, species.name, rest) for species in stream.species}
     for extra in settings.follow:
         where = f"mobility.follow.{extra.name}.selection"
-        followed[f"follow {extra.name}"] = _atoms(*_places(stream, stream.select(extra.selection, where), where))
+        followed[f"follow {extra.name}"] = _atoms(*_places(stream, stream.select(extra.selection, where), where), rest)
     for rotor in settings.rotors:
         followed[f"rotor {rotor.name}"] = _axes(stream, rotor)
     return followed
 
 
-def _centres(stream: Stream, name: str) -> Followed:
+def _at_rest(stream: Stream, framework: tuple[str, ...]) -> Callable[[Snapshot], Array]:
+    """What is added to `centres`, in which the centre of mass of everything is at rest, so that the framework's is."""
+    if not framework:
+        return lambda snapshot: np.zeros(3)
+    if len(framework) > 1 and not stream.has_masses:
+        raise InputError(
+            f"mobility.framework: the common centre of mass of {', '.join(framework)} needs masses, and the arrays "
+            "have none; name one species, or give the masses"
+        )
+    weights = np.zeros(len(stream.species))
+    for k, species in enumerate(stream.species):
+        if species.name in framework:
+            weights[k] = stream.molecule_masses[stream.molecules_of(species.name)[0]]
+    counts = np.array([stream.molecules_of(species.name).size for species in stream.species])
+    weights /= weights @ counts
+    return lambda snapshot: np.asarray(snapshot.drift - weights @ snapshot.summed)
+
+
+def _centres(stream: Stream, name: str, rest: Callable[[Snapshot], Array]) -> Followed:
     rows = stream.molecules_of(name)
-    return Followed(rows, lambda snapshot: np.asarray(snapshot.centres[rows]))
+    return Followed(rows, lambda snapshot: np.asarray(snapshot.centres[rows] + rest(snapshot)))
 
 
-def _atoms(place: Ints, owner: Ints) -> Followed:
-    return Followed(owner, lambda snapshot: np.asarray(snapshot.centres[owner] + snapshot.relative[place]))
+def _atoms(place: Ints, owner: Ints, rest: Callable[[Snapshot], Array]) -> Followed:
+    return Followed(
+        owner, lambda snapshot: np.asarray(snapshot.centres[owner] + snapshot.relative[place] + rest(snapshot))
+    )
 
 
 def _axes(stream: Stream, rotor: Rotor) -> Followed:

@@ -314,3 +314,116 @@ def fit_conductivity(r: ArrayLike, kappa: ArrayLike, error: ArrayLike | None = N
     rest = (y - A * x * np.exp(-x / r_star)) / sigma
     misfit = float(np.sqrt(rest @ rest / (x.size - 2)))
     return FrictionFit(A, r_star, covariance * np.outer(scale, scale), misfit, x.size)
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentFit:
+    """Friction of the segments against salt content, zeta(r) = zeta(0) exp(r / r_star), from their displacements.
+
+    Parameters
+    ----------
+    r_star : float
+        Salt content over which the friction grows by a factor of e [1].
+    error : float
+        Its standard error [1].
+    exponent : float
+        alpha of <dr^2> = D_0 t^alpha, the same at every salt content [1].
+    scatter : float
+        Root mean square of the residuals of ln D_0 over the error given, or, where none was, their own size [1].
+    points : int
+        Salt contents.
+    """
+
+    r_star: float
+    error: float
+    exponent: float
+    scatter: float
+    points: int
+
+    def zeta(self, r: ArrayLike) -> Array:
+        """Friction at salt content `r` over that without salt [1]."""
+        return np.asarray(np.exp(np.asarray(r, dtype=np.float64) / self.r_star))
+
+    def conductivity(self, r: ArrayLike, kappa: ArrayLike, error: ArrayLike | None = None) -> FrictionFit:
+        """kappa(r) = A r/zeta(r), only A fitted: what friction alone says of the conductivity (Siegel 2021, Eq. 7).
+
+        Parameters
+        ----------
+        r, kappa : array (points,)
+            Salt contents [1] and conductivities [S/m].
+        error : array (points,), optional
+            Standard errors of `kappa`; the same relative error for every point when left out [S/m].
+
+        Returns
+        -------
+        FrictionFit
+            `r_star` is that of the segments, and the error of A has its share; `scatter` says whether the two agree.
+
+        Raises
+        ------
+        InputError
+            Fewer than 2 points, or values that are not positive.
+        """
+        x, y = np.asarray(r, dtype=np.float64).ravel(), np.asarray(kappa, dtype=np.float64).ravel()
+        if x.size != y.size or x.size < 2 or not (np.all(x > 0) and np.all(y > 0)):
+            raise InputError(f"r and kappa need at least 2 positive pairs, got {x.size} and {y.size} values")
+        sigma = np.ones(x.size) if error is None else np.broadcast_to(np.asarray(error, dtype=np.float64), y.shape) / y
+        weight = sigma**-2.0 / np.sum(sigma**-2.0)
+        level = np.log(y / x) + x / self.r_star
+        mean, lever = float(weight @ level), float(weight @ x)
+        rest = (level - mean) / sigma
+        scatter = float(np.sqrt(rest @ rest / (x.size - 1)))
+        own = 1 / float(np.sum(sigma**-2.0)) * (scatter**2 if error is None else 1.0)
+        turn = -lever / self.r_star**2  # d ln A / d r_star
+        A, of_r = float(np.exp(mean)), self.error**2
+        covariance = np.array([[A**2 * (own + turn**2 * of_r), A * turn * of_r], [A * turn * of_r, of_r]])
+        return FrictionFit(A, self.r_star, covariance, scatter, x.size)
+
+
+def fit_segments(
+    r: ArrayLike, prefactor: ArrayLike, error: ArrayLike | None = None, *, exponent: float = 0.5
+) -> SegmentFit:
+    """Friction from displacements of segments, <dr^2> = D_0 t^alpha, at several salt contents (Siegel 2021, Fig. 5a).
+
+    Displacements that depend on time by t/zeta alone have D_0 ~ zeta^(-alpha), for Rouse chains zeta^(-1/2); so
+    ln D_0 falls by alpha r / r_star.
+
+    Parameters
+    ----------
+    r : array (points,)
+        Salt contents, 0 included where it was measured [1].
+    prefactor : array (points,)
+        D_0, in one unit: only ratios count.
+    error : array (points,), optional
+        Their standard errors; when left out the same relative error is found from the scatter.
+    exponent : float
+        alpha [1].
+
+    Returns
+    -------
+    SegmentFit
+
+    Raises
+    ------
+    InputError
+        Fewer than 3 points, values that are not positive, an exponent outside (0, 1], D_0 that does not fall with r.
+    """
+    x, D_0 = np.asarray(r, dtype=np.float64).ravel(), np.asarray(prefactor, dtype=np.float64).ravel()
+    if x.size != D_0.size or x.size < 3 or not (np.all(x >= 0) and np.all(D_0 > 0)) or np.ptp(x) == 0:
+        raise InputError(f"r and D_0 need at least 3 pairs, D_0 positive, got {x.size} and {D_0.size} values")
+    if not 0 < exponent <= 1:
+        raise InputError(f"exponent = {exponent:g} must lie above 0 and not above 1")
+    given = error is not None
+    sigma = np.broadcast_to(np.asarray(error if given else D_0, dtype=np.float64), D_0.shape) / D_0
+    if not np.all(sigma > 0):
+        raise InputError("error must be positive")
+    design = np.stack([x, np.ones(x.size)], axis=1) / sigma[:, None]
+    spread = np.linalg.inv(design.T @ design)
+    slope, level = spread @ design.T @ (np.log(D_0) / sigma)
+    rest = (np.log(D_0) - slope * x - level) / sigma
+    scatter = float(np.sqrt(rest @ rest / (x.size - 2)))
+    if not slope < 0:
+        raise InputError("D_0 does not fall with r, so the friction has no finite r_star")
+    of_slope = float(np.sqrt(spread[0, 0])) * (1.0 if given else scatter)
+    r_star = float(-exponent / slope)
+    return SegmentFit(r_star, r_star * of_slope / abs(float(slope)), exponent, scatter, x.size)

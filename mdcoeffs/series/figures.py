@@ -44,7 +44,7 @@ MOST = 6
 SHIFT = 0.006
 """Points of neighbouring quantities are drawn so far apart, of the span of the variable [1]."""
 SYMBOLS = {"c": "$c$", "T": "$T$", "m": "$m$", "r": "$r$", "charge_scaling": "charge scaling"}
-_UNITS = {
+UNITS = {
     "S/m": "S m$^{-1}$",
     "m^2/s": "m$^2$ s$^{-1}$",
     OMEGA: "mol$^2$/(J m s)",
@@ -121,11 +121,24 @@ def axis_label(series: Series) -> str:
     str
     """
     recipe = series.recipe
-    return label(SYMBOLS.get(recipe.variable, recipe.variable.replace("_", " ")), _UNITS.get(recipe.unit, recipe.unit))
+    return label(SYMBOLS.get(recipe.variable, recipe.variable.replace("_", " ")), UNITS.get(recipe.unit, recipe.unit))
 
 
-def _scale(unit: str, values: Sequence[float]) -> tuple[float, str]:
-    """Factor from SI, and name, of a unit in which values have few digits."""
+def scale_of(unit: str, values: Sequence[float]) -> tuple[float, str]:
+    """Factor from SI, and name, of a unit in which values have few digits.
+
+    Parameters
+    ----------
+    unit : str
+        SI unit; "1" for pure numbers.
+    values : sequence of float
+        In SI.
+
+    Returns
+    -------
+    factor : float
+    name : str
+    """
     largest = max((abs(value) for value in values if math.isfinite(value)), default=1.0)
     if unit == "s":
         return time_unit(largest)
@@ -133,8 +146,8 @@ def _scale(unit: str, values: Sequence[float]) -> tuple[float, str]:
         return 1e9, "nm"
     if unit not in ("1", "S/m") and largest > 0:
         power = math.floor(math.log10(largest))
-        return 10.0**-power, f"10$^{{{power}}}$ {_UNITS.get(unit, unit)}"
-    return 1.0, _UNITS.get(unit, unit)
+        return 10.0**-power, f"10$^{{{power}}}$ {UNITS.get(unit, unit)}"
+    return 1.0, UNITS.get(unit, unit)
 
 
 # ---- over the variable ----------------------------------------------------------------------------------------------
@@ -188,7 +201,7 @@ def _draw_panel(axes: Axes, series: Series, panel: str) -> None:
     names, kind = drawn(series, panel), PANELS[panel]
     everything = [each.value for name in names for each in series.over(name)[1]]
     everything += [value.value for name in names for value in _measured(series, name)]
-    factor, unit = _scale(kind.unit, everything)
+    factor, unit = scale_of(kind.unit, everything)
     for k, name in enumerate(names):
         at, found = series.over(name)
         look: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]}
@@ -309,7 +322,7 @@ def draw_temperature(series: Series, path: str | Path) -> Path:
 
 def _draw_laws(axes: Axes, series: Series, panel: str, names: Sequence[str]) -> None:
     kind = PANELS[panel]
-    factor, unit = _scale(kind.unit, [each.value for name in names for each in series.over(name)[1]])
+    factor, unit = scale_of(kind.unit, [each.value for name in names for each in series.over(name)[1]])
     for k, name in enumerate(names):
         T, found = series.over(name)
         colour, fit = COLOURS[k % len(COLOURS)], chosen_law(series, name)

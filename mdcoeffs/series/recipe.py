@@ -17,7 +17,7 @@ from cellsim.base import InputError, factor_to_si, to_si
 from cellsim.files.schema import Table, did_you_mean, read_toml
 from cellsim.instruments.tables import DataTable, read_table
 from mdcoeffs.inputs.species import ANALYSES, SpeciesFile, check_runs_differ, read_species
-from mdcoeffs.series.quantities import PANELS, analysis_of, panel_of
+from mdcoeffs.series.quantities import PANELS, Panel, analysis_of, panel_of
 from mdcoeffs.series.temperature import FEWEST, LAWS
 
 UNITS = {"c": "mol/L", "T": "K", "m": "mol/kg", "r": "", "charge_scaling": ""}
@@ -297,7 +297,9 @@ def _measured(table: Table, variable: str, unit: str) -> list[Measured]:
     return read_measured(table.path("file"), variable, unit, source=table.string("source", ""))
 
 
-def read_measured(path: str | Path, variable: str, unit: str, *, source: str = "") -> list[Measured]:
+def read_measured(
+    path: str | Path, variable: str, unit: str, *, source: str = "", extra: Mapping[str, Panel] | None = None
+) -> list[Measured]:
     """Read a table of measured values.
 
     Parameters
@@ -305,11 +307,13 @@ def read_measured(path: str | Path, variable: str, unit: str, *, source: str = "
     path : str or Path
         Columns: the variable with its unit, ``T (K)``, and `COLUMNS`, of which error, unit and source may be left out.
     variable : str
-        Of the series.
+        Of the series; "" where the table has no such column, then it is not known at what value they were measured.
     unit : str
         Of the variable.
     source : str
         Where the values come from, where the table does not say.
+    extra : mapping, optional
+        Names that the table may have beside those of a series' quantities, with their panels.
 
     Returns
     -------
@@ -321,21 +325,28 @@ def read_measured(path: str | Path, variable: str, unit: str, *, source: str = "
         Missing columns, quantities that do not exist, values that are no numbers or of another unit.
     """
     data = read_table(path)
-    known = (variable, *COLUMNS)
+    known = (variable, *COLUMNS) if variable else COLUMNS
     for column in data.columns:
         if column.name not in known:
             raise InputError(f"{data.path}: column {column.heading!r} is not known{did_you_mean(column.name, known)}")
     place = {column.name: k for k, column in enumerate(data.columns)}
     for name in (variable, "quantity", "value"):
-        if name not in place:
+        if name and name not in place:
             raise InputError(f"{data.path}: the column {name!r} is missing; the columns are {', '.join(data.header)}")
     return [
-        _row(data, place, row, line, (variable, unit), source) for row, line in zip(data.rows, data.lines, strict=True)
+        _row(data, place, row, line, (variable, unit), source, extra or {})
+        for row, line in zip(data.rows, data.lines, strict=True)
     ]
 
 
 def _row(
-    data: DataTable, place: Mapping[str, int], row: list[str], line: int, variable: tuple[str, str], source: str
+    data: DataTable,
+    place: Mapping[str, int],
+    row: list[str],
+    line: int,
+    variable: tuple[str, str],
+    source: str,
+    extra: Mapping[str, Panel],
 ) -> Measured:
     def cell(name: str) -> str:
         return row[place[name]].strip() if name in place else ""
@@ -349,12 +360,12 @@ def _row(
         return to_si(f"{text} {own}" if own else float(text), wanted, field=f"{data.path}: line {line}, {name}")
 
     try:
-        panel = PANELS[panel_of(cell("quantity"))]
+        panel = extra[cell("quantity")] if cell("quantity") in extra else PANELS[panel_of(cell("quantity"))]
     except InputError as complaint:
         raise InputError(f"{data.path}: line {line}: {complaint}") from complaint
     name, unit = variable
-    own = data.columns[place[name]].unit
-    if bool(own) != bool(unit):
+    own = data.columns[place[name]].unit if name else ""
+    if name and bool(own) != bool(unit):
         wanted = f"{name} ({unit})" if unit else name
         raise InputError(f"{data.path}: the column of {name} must be headed {wanted!r}")
     of_value = cell("unit") if cell("unit") != "1" else ""
@@ -368,6 +379,5 @@ def _row(
         error = number("error", of_value, wanted)
         if not error > 0:
             raise InputError(f"{data.path}: line {line}, error = {cell('error')} must be positive")
-    return Measured(
-        number(name, own, unit), cell("quantity"), number("value", of_value, wanted), error, cell("source") or source
-    )
+    at = number(name, own, unit) if name else math.nan
+    return Measured(at, cell("quantity"), number("value", of_value, wanted), error, cell("source") or source)

@@ -28,6 +28,7 @@ from mdcoeffs.interface.settings import read_interface
 from mdcoeffs.mobility.settings import read_mobility
 from mdcoeffs.onsager import read_estimate
 from mdcoeffs.residence.bonds import read_residence
+from mdcoeffs.series.calibration import read_targets
 from mdcoeffs.series.recipe import read_series
 from mdcoeffs.structure.shells import read_shells
 
@@ -407,6 +408,13 @@ def _family_read(found: re.Match[str], folder: Path) -> None:
     assert all(len(state.species.replicas) == 3 for state in recipe.states if state.species is not None)
 
 
+def _scalings_read(found: re.Match[str], folder: Path) -> None:
+    """The walkers of five charge scalings and the values measured for them: read with all settings."""
+    recipe, targets = read_series("runs/scaling/series.toml"), read_targets("runs/scaling/measured.csv")
+    assert recipe.variable == "charge_scaling" and len(recipe.states) == 5
+    assert [target.quantity for target in targets] == ["kappa", "rho_plus", "chi", "D_salt"]
+
+
 LINES = (
     (r"python3 start\.py test", None, "the tests themselves; continuous integration begins with this line"),
     (r"python3 start\.py (.*)", r"cellsim \1", "the set-up is done: what it calls is run"),
@@ -452,12 +460,26 @@ LINES = (
         _family_read,
         "a minute: read whole; tests/system/test_series_cli.py runs smaller families",
     ),
+    (
+        r"(python cases/series/charge_scaling\.py runs/scaling)",
+        r"\1 31",
+        "31 frames for 1001: they are read by no analysis",
+    ),
+    (
+        r"mdcoeffs calibrate runs/scaling/series\.toml.*",
+        _scalings_read,
+        "a minute: read whole; tests/system/test_series_cli.py runs a smaller family",
+    ),
     (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
     (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
 )
 
 SLOW = (
-    (".*", r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design|watch|series)", "simulations and fits of 5 to 60 s"),
+    (
+        ".*",
+        r"(mdcoeffs|cellsim) (pipeline|simulate|fit|design|watch|series|calibrate)",
+        "simulations and fits of 5 to 60 s",
+    ),
     (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "figures and a report, 3 to 10 s each"),
     (".*", r"(CELLSIM_\w+=\d+ )*python -m pytest -n0", "all tests are collected, ten seconds a line"),
     (".*", r"python3 start\.py run", "an environment of its own; the Python block of the README runs the same case"),

@@ -48,6 +48,10 @@ neighbours = 2
 r = [0.01, 0.04, 0.08, 0.16]
 kappa = [0.38, 1.07, 1.34, 1.05]
 unit = "mS/cm"
+[mobility.friction.segments]
+r = [0, 0.03, 0.06, 0.1]
+D_0 = [1.0, 0.846, 0.699, 0.558]
+error = [0.02, 0.02, 0.02, 0.02]
 """
 
 
@@ -97,6 +101,11 @@ def test_glass_of_rotors(folder, tmp_path):
     # fit of data made with Eq. 7: A = 0.043 S/cm, r* = 0.085, rounded to three digits
     assert found["friction"]["A"] == pytest.approx(4.3, rel=0.02)
     assert found["friction"]["r_star"] == pytest.approx(0.085, rel=0.02)
+    # segments of the same friction: D_0 = exp(-r/0.17), rounded
+    segments = found["friction"]["segments"]
+    assert segments["r_star"] == pytest.approx(0.085, abs=3 * segments["error"]) and segments["error"] < 0.01
+    assert segments["conductivity"]["A"] == pytest.approx(4.3, rel=0.1)
+    assert "friction of the segments: r* 0.08" in result.output
     assert found["paddlewheel"]["jumps"] > 10 and not found["paddlewheel"]["coupled"]
     with (out / "table.csv").open(newline="") as stream:
         rows = list(csv.reader(stream))
@@ -230,3 +239,76 @@ replica = [{arrays = "run0.npz"}, {arrays = "run1.npz"}]
     (tmp_path / "R.toml").write_text(text + '[mobility.rotor.X]\naxis = ["a", "b"]\n')
     refused = call("mobility", tmp_path / "R.toml", "-o", tmp_path / "other")
     assert refused.exit_code == 2 and "mobility.rotor.X.axis[0]: 'a' is not a species here" in refused.output
+
+
+PINNED = """
+temperature = "300 K"
+[units]
+position = "angstrom"
+time = "ps"
+[species.Li]
+charge = 1
+role = "cation"
+[species.X]
+charge = -1
+role = "anion"
+[species.Y]
+role = "solvent"
+[mobility]
+window = ["2 ps", "16 ps"]
+{more}
+[[replica]]
+arrays = "run.npz"
+"""
+
+
+def pinned(folder, more, *, masses=True):
+    """Sixteen walkers in a framework of two species that rattles about places fixed in the box."""
+    rng = np.random.default_rng(5)
+    ions = 0.5 * fractional_walk(1.0, particles=16, frames=400, rng=rng)
+    lattice = 0.2 * trapped_walk(3.0, particles=32, frames=400, rng=rng)
+    positions = rng.uniform(0, EDGE, (48, 1, 3)) + np.concatenate([ions, lattice])
+    arrays = {"masses": np.repeat([23.0, 12.0, 24.0], 16)} if masses else {}
+    np.savez(
+        folder / "run.npz",
+        time=0.1 * np.arange(400),
+        positions=np.moveaxis(positions, 0, 1) % EDGE,
+        box=EDGE * np.eye(3),
+        labels=np.repeat(["Li", "X", "Y"], 16),
+        **arrays,
+    )
+    (folder / "SPECIES.toml").write_text(PINNED.format(more=more))
+    return call("mobility", folder / "SPECIES.toml", "-o", folder / "out")
+
+
+def moved(folder):
+    return json.loads((folder / "out/summary.json").read_text())["translation"]
+
+
+@pytest.mark.slow  # twice the whole analysis
+def test_a_pinned_framework_is_at_rest_in_its_own_frame(tmp_path):
+    result = pinned(tmp_path, "")
+    assert result.exit_code == 0, result.output
+    recoil = moved(tmp_path)
+    result = pinned(tmp_path, 'framework = ["X", "Y"]')
+    assert result.exit_code == 0, result.output
+    rest = moved(tmp_path)
+    # in the frame of everything the lattice recoils from the ions, M = 0.53 and 0.54; in its own -0.001 and 0.001
+    assert min(recoil[name]["M"]["value"] for name in "XY") > 0.4
+    for name in "XY":
+        assert abs(rest[name]["M"]["value"]) < 0.05 and rest[name]["structure"] == "cage"
+    # the frame of everything takes (2 f - f^2)/16 of D of the ions, f = 0.39 their share of the mass: 0.040
+    assert rest["Li"]["D"]["value"] / recoil["Li"]["D"]["value"] == pytest.approx(1 / (1 - 0.040), abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("more", "masses", "said"),
+    [
+        ('framework = ["X", "Z"]', True, "mobility.framework names 'Z', which is no species; allowed: Li, X, Y"),
+        ('framework = ["Li"]', True, "mobility.framework holds Li, the working ion"),
+        ('framework = ["X", "Y"]', False, "the common centre of mass of X, Y needs masses"),
+    ],
+)
+def test_frameworks_that_cannot_be(tmp_path, more, masses, said):
+    result = pinned(tmp_path, more, masses=masses)
+    assert result.exit_code == 2 and said in result.output

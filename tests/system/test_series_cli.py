@@ -205,3 +205,52 @@ def test_a_result_that_does_not_say_the_variable(tmp_path):
     result = call("series", tmp_path / "series.toml", "-o", tmp_path / "out", "--no-figures")
     assert result.exit_code == 1 and "do not say what T is; give value" in result.output
     assert not math.isnan(json.loads((tmp_path / "out" / "summary.json").read_text())["states"]["b"]["at"])
+
+
+# ---- calibration ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def scaled(tmp_path_factory):
+    """Four charge scalings whose results are there: kappa falls from 1.75 to 0.57 times that at 350 K."""
+    folder = tmp_path_factory.mktemp("scaled")
+    text = HEAD.format(variable="charge_scaling", more="")
+    for k, scaling in enumerate((0.7, 0.8, 0.9, 1.0)):
+        energy = 340 * 350 / 10 * 8.31446261815324 * math.log(1.75) * (scaling - 0.85) / 0.15  # the toy's is at 350 K
+        onsager_folder(folder / f"s{k}", T=340.0, energy=energy, seed=60 + k)
+        text += f'[[state]]\nvalue = {scaling}\nresult = "s{k}"\n'
+    (folder / "series.toml").write_text(text)
+    return folder
+
+
+def test_a_charge_scaling_is_calibrated(scaled):
+    (scaled / "m.csv").write_text("quantity,value,error,unit,source\nkappa,17.7,0.5,mS/cm,a notebook\n")
+    out = scaled / "out"
+    result = call("calibrate", scaled / "series.toml", "--measured", scaled / "m.csv", "-o", out)
+    assert result.exit_code == 0, result.output
+    made = {path.name for path in (out / "calibration").iterdir()}
+    assert made == {"calibration.csv", "points.csv", "calibration.png", "report.html", "summary.json"}
+    measured, *computed = rows_of(out / "calibration/points.csv")
+    assert float(measured["value"]) == pytest.approx(1.77) and measured["charge_scaling"] == ""
+    assert [float(row["charge_scaling"]) for row in computed] == [0.7, 0.8, 0.9, 1.0]
+    assert all(float(row["low"]) < float(row["value"]) < float(row["high"]) for row in computed)
+    found = json.loads((out / "calibration/summary.json").read_text())
+    low, high = found["interval"]
+    # kappa is 17.7 mS/cm at 0.85, and ln kappa falls by 3.7 a unit: 3 % of it, and 2 % of the runs, are 0.01
+    assert low < 0.85 < high and high - low == pytest.approx(4 * 0.01, rel=0.5)
+    rows = rows_of(out / "calibration/calibration.csv")
+    assert list(rows[0]) == ["charge_scaling", "density", "chi2", "kappa", "kappa_low", "kappa_high"]
+    density = np.array([[float(row["charge_scaling"]), float(row["density"])] for row in rows])
+    assert np.trapezoid(density[:, 1], density[:, 0]) == pytest.approx(1, rel=1e-4)
+    page = (out / "calibration/report.html").read_text()
+    assert "a notebook" in page and page.count('src="data:image/png') == 1
+    assert "cannot contradict" in result.output and "charge_scaling = 0.8" in result.output
+
+
+def test_calibrations_that_cannot_be(scaled, collected):
+    table = scaled / "bad.csv"
+    table.write_text("quantity,value,error,unit\nD_salt,1e-10,1e-11,m^2/s\n")
+    result = call("calibrate", scaled / "series.toml", "--measured", table, "-o", scaled / "out")
+    assert result.exit_code == 2 and "needs the thermodynamic factor" in result.output
+    result = call("calibrate", collected[0] / "series.toml", "--measured", table, "-o", collected[0] / "out2")
+    assert result.exit_code == 2 and "series.variable = 'T' is a condition of the experiment" in result.output

@@ -11,6 +11,7 @@ from mdcoeffs.mobility.translation import (
     displacements,
     exponent,
     fit_conductivity,
+    fit_segments,
     lags_for,
     order_parameter,
 )
@@ -294,6 +295,54 @@ def test_kappa_fit_recovers_its_parameters_with_calibrated_errors(given):
     assert np.abs(score.mean(axis=0)).max() < 0.25
     assert np.all((score.std(axis=0) > 0.85) & (score.std(axis=0) < 1.3))
     assert fit.kappa(0.085) == pytest.approx(fit.A * 0.085 * np.exp(-0.085 / fit.r_star), rel=1e-12)
+
+
+R_SEGMENTS = np.array([0.0, 0.02, 0.05, 0.08, 0.12])
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_friction_of_segments_with_calibrated_errors(given):
+    # <dr^2> = D_0 t^(1/2) with zeta = exp(r/0.085): D_0 falls as exp(-r/0.17) (Siegel 2021, Figs. 5a and 5b)
+    D_0 = 7.0 * np.exp(-0.5 * R_SEGMENTS / 0.085)
+    kappa = 4.3 * R_SALT * np.exp(-R_SALT / 0.085)
+    exact = fit_segments(R_SEGMENTS, D_0, 0.03 * D_0)
+    assert exact.r_star == pytest.approx(0.085, rel=1e-9)
+    assert exact.zeta(0.085) == pytest.approx(np.e, rel=1e-9)
+    law = exact.conductivity(R_SALT, kappa)
+    assert [law.A, law.r_star] == pytest.approx([4.3, 0.085], rel=1e-9)
+    rng, score = np.random.default_rng(15), []
+    for _ in range(400):
+        noisy, measured = (y * np.exp(0.03 * rng.standard_normal(y.size)) for y in (D_0, kappa))
+        fit = fit_segments(R_SEGMENTS, noisy, 0.03 * noisy if given else None)
+        law = fit.conductivity(R_SALT, measured, 0.03 * measured if given else None)
+        # ln A and 1/r* are close to normal
+        score.append(
+            [
+                (1 / fit.r_star - 1 / 0.085) * fit.r_star**2 / fit.error,
+                np.log(law.A / 4.3) * law.A / np.sqrt(law.covariance[0, 0]),
+            ]
+        )
+    spread = np.std(score, axis=0)
+    # given: normal, 1 within 0.035; by the scatter of five points, Student's t of 3 degrees has no such limit: wider
+    assert np.all((spread > 0.88) & (spread < (1.12 if given else 2.6)))
+    assert np.abs(np.median(score, axis=0)).max() < 0.2
+
+
+def test_friction_by_another_exponent():
+    # a Zimm chain, <dr^2> ~ t^(2/3): the same friction moves it more
+    D_0 = np.exp(-(2 / 3) * R_SEGMENTS / 0.06)
+    assert fit_segments(R_SEGMENTS, D_0, exponent=2 / 3).r_star == pytest.approx(0.06, rel=1e-9)
+
+
+def test_friction_of_segments_refuses():
+    with pytest.raises(InputError, match="at least 3 pairs"):
+        fit_segments([0, 0.1], [1, 0.5])
+    with pytest.raises(InputError, match="does not fall with r"):
+        fit_segments([0, 0.1, 0.2], [1.0, 1.1, 1.2])
+    with pytest.raises(InputError, match=r"exponent = 1\.5 must lie above 0"):
+        fit_segments([0, 0.1, 0.2], [1.0, 0.8, 0.7], exponent=1.5)
+    with pytest.raises(InputError, match="at least 2 positive pairs"):
+        fit_segments([0, 0.1, 0.2], [1.0, 0.8, 0.7]).conductivity([0.1], [1.0])
 
 
 def test_kappa_fit_refuses():
