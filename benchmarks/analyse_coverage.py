@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 from scipy.stats import binomtest
 
 from cellsim.base import F, InputError
@@ -42,11 +43,14 @@ from cellsim.laboratory.measured import (
     Resistances,
     Typed,
     fraction,
+    limiting,
     potentials,
     relaxation,
     spectrum,
 )
 from cellsim.model.closed_forms import impedance
+from cellsim.model.steady import limiting_current
+from cellsim.model.steady import steady_curve as steady_states
 
 LEVEL, ALPHA = 0.95, 0.01
 SETS = (
@@ -60,13 +64,16 @@ SETS = (
 )
 SMOOTH = (0, 1, 2, 3, 5, 6)
 """For concentration cells: t+0 of poss_ptf is a table of seven points, and its kinks are no smooth curve."""
-KINDS = ("relaxation", "fraction", "impedance", "concentration-cell", "chain")
+SWEPT = (1, 3, 5, 6)
+"""For the limiting current: 1:1 salts whose set reaches down to a wall that is nearly empty."""
+KINDS = ("relaxation", "fraction", "impedance", "concentration-cell", "chain", "limiting-current")
 QUANTITIES = {
     "relaxation": ("D",),
     "fraction": ("rho_plus",),
     "impedance": ("R_b", "R_int", "rho_plus", "D"),
     "concentration-cell": ("dU/dlnm",),
     "chain": ("t_plus", "chi"),
+    "limiting-current": ("i_L",),
 }
 Array = NDArray[np.float64]
 
@@ -217,7 +224,31 @@ def a_chain(random: np.random.Generator, k: int) -> tuple[Finding, dict[str, flo
     return found, {"t_plus": on.layer.t_plus, "chi": on.layer.chi}
 
 
-MAKERS = dict(zip(KINDS, (a_relaxation, a_fraction, a_spectrum, a_potential, a_chain), strict=True))
+@lru_cache(maxsize=64)
+def steady_curve(which: int, ratio: float) -> tuple[Array, Array, float]:
+    """Voltages, currents relative to the limiting one, and the limiting current itself [V, 1, A/m^2]."""
+    on = bench(which, ratio)
+    still = on.transport.with_extrapolation("clamp")
+    limit = limiting_current(on.cell, still, on.c).i
+    parts = 1 - np.concatenate([np.linspace(0.98, 0.1, 45), np.geomspace(0.1, 1e-4, 40)[1:]])
+    states = steady_states(on.cell, still, on.c, parts * limit)
+    return np.array([state.V for state in states]), parts, limit
+
+
+def a_sweep(random: np.random.Generator, k: int) -> tuple[Finding, dict[str, float]]:
+    """Steps or a slow sweep to the plateau, with a lag of the sweep, noise, and a leak beside it."""
+    which = int(pick(random, *SWEPT))
+    V, parts, limit = steady_curve(which, pick(random, 0.05, 0.5, 2.0))
+    reached = pick(random, 0.98, 0.99, 0.998)  # the last current, as a part of the limiting one
+    end = float(np.interp(reached, parts, V))
+    at = np.linspace(0.02 * end, end, int(pick(random, 30, 100, 600)))
+    # interpolated in what is straight on both ends: the logarithm of what is left
+    i = limit * (1 - np.exp(CubicSpline(V, np.log1p(-parts))(at)))
+    i = i + noise(random, at, 10 ** random.uniform(-3.5, -2) * limit, end)
+    return limiting(at, i, seed=k), {"i_L": limit}
+
+
+MAKERS = dict(zip(KINDS, (a_relaxation, a_fraction, a_spectrum, a_potential, a_chain, a_sweep), strict=True))
 
 
 def run_one(task: tuple[str, int], seed: int) -> dict[str, Any]:

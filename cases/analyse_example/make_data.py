@@ -3,7 +3,7 @@
     python cases/analyse_example/make_data.py
 
 0.5 mm, 1.13 cm^2, 1 mol/L, 90 degC, 20 ohm cm^2 at each electrode; noise from seed 20261129. True: kappa = 0.1515 S/m,
-D = 1.4e-11 m^2/s, rho+ = 0.1347, dU/dln m = 71.64 mV, t+0 = 0.2, chi = 1.431.
+D = 1.4e-11 m^2/s, rho+ = 0.1347, dU/dln m = 71.64 mV, t+0 = 0.2, chi = 1.431, i_L = 7.439 A/m^2.
 """
 
 from dataclasses import replace
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellsim.cell.protocol import Protocol, hold_current, hold_voltage, rest
+from cellsim.cell.protocol import Protocol, hold_current, hold_voltage, ramp, rest
 from cellsim.electrolyte.set_file import load_set
 from cellsim.laboratory import bench_of
 from cellsim.model.closed_forms import impedance
@@ -52,6 +52,11 @@ def main() -> None:
     c = on.c * np.geomspace(0.75, 4 / 3, 9)
     U = on.transport.concentration_voltage(c, np.full(9, on.c)) + 3e-5 * random.standard_normal(9)
     write("cells.csv", "c (mol/L),U (mV)", c / 1e3, 1e3 * U)
+    # a sweep of the voltage to the limiting current in 45 h, 80 relaxation times, and a noise of 0.2 % of it
+    end = 9 * time
+    run = on.run(Protocol((ramp("voltage", 0.0, 0.45, 0.45 / end),)), np.linspace(0, end, 301))
+    i = run["i"] + 2e-3 * run["i"].max() * random.standard_normal(run["time"].size)
+    write("sweep.csv", "time (s),Ewe (V),I (mA)", run["time"], run["V"], 1e3 * AREA * i)
 
 
 if __name__ == "__main__":

@@ -38,5 +38,6 @@ for command in (
     cases.sets,
     lessons.app,
     cases.export,
+    cases.cite,
 ):
     main.add_command(command)

@@ -57,14 +57,21 @@ def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
 @click.argument("case", type=FILE)
 @SET
 def check(case: Path, settings: tuple[str, ...]) -> None:
-    """Read a case and say what will be run.
+    """Read a case and say what will be run; or read a transport set and say what it holds.
 
     \b
     Example:  cellsim check cases/steinruck2020/rs.toml
     """
+    from cellsim.electrolyte.describe import describe as describe_set
+    from cellsim.electrolyte.describe import is_set
     from cellsim.run import mixture
     from cellsim.run.case import describe
 
+    if is_set(case):
+        if settings:
+            raise InputError(f"{case}: is a transport set; --set changes the keys of a case")
+        say(describe_set(str(case)))
+        return
     read = mixture.read_case(case, changes=_changes(settings))
     say(mixture.describe(read) if isinstance(read, mixture.MixtureCase) else describe(read))
 
@@ -234,52 +241,150 @@ def _told(summary: dict[str, Any]) -> list[str]:
 @click.command()
 @click.argument("directory", type=FILE, metavar="DIR")
 @click.option("--case", "case_path", type=FILE, help="Where the case is now, if it has moved since the run.")
-def plot(directory: Path, case_path: Path | None) -> None:
-    """Draw the figures and write the report of a run again from its solution.nc.
+@click.option("--format", "suffix", type=click.Choice(["png", "pdf", "svg"]), default="png", help="Of the figures.")
+@click.option("--no-title", is_flag=True, help="Leave the titles out.")
+@click.option("--no-note", is_flag=True, help="Leave out what stands below: status of the set, clamped properties.")
+@click.option(
+    "--time", "time_axis", type=click.Choice(["linear", "root", "log"]), default="linear", help="Scale of time axes."
+)
+@click.option("--paper-units", is_flag=True, help="mA/cm^2 and mV in place of A/m^2 and V.")
+@click.option("--animate", type=FILE, metavar="FILE.gif|html", help="Write a moving picture there, and nothing else.")
+@click.option(
+    "-o", "--output", type=FILE, metavar="DIR", help="Where figures with such options go; default DIR/figures."
+)
+def plot(
+    directory: Path,
+    case_path: Path | None,
+    suffix: str,
+    no_title: bool,
+    no_note: bool,
+    time_axis: Any,
+    paper_units: bool,
+    animate: Path | None,
+    output: Path | None,
+) -> None:
+    """Draw the figures and write the report of a run again from its solution.nc; or figures for a paper or a talk.
 
     \b
     Example:  cellsim plot runs/rs
+              cellsim plot runs/rs --format pdf --no-title --time root --paper-units
+              cellsim plot runs/rs --animate rs.gif
     """
+    from cellsim.files.folder import result_folder
     from cellsim.run import mixture
+    from cellsim.run.figures import Look, write_figures
     from cellsim.run.folder import drawer, read_run
 
+    look = Look(suffix, not no_title, not no_note, time_axis, paper_units)
     mixed = mixture.read_kept(directory, case_path)
-    draw = drawer(*read_run(directory, case_path)) if mixed is None else mixture.drawer(*mixed)
-    draw(directory)
-    click.echo(f"figures and report written in {directory}")
+    if look == Look() and animate is None and output is None:
+        draw = drawer(*read_run(directory, case_path)) if mixed is None else mixture.drawer(*mixed)
+        draw(directory)
+        click.echo(f"figures and report written in {directory}")
+        return
+    if mixed is not None:
+        raise InputError(f"{directory}: holds a run of n components, whose figures have no such options")
+    case, solution = read_run(directory, case_path)
+    if animate is not None:
+        from cellsim.run.animation import animate as write_animation
+
+        click.echo(f"{write_animation(solution, animate, case=case)} written")
+        return
+    output = output or directory / "figures"
+    with result_folder(output, last=f"current.{suffix}") as fresh:
+        written = [path.name for path in write_figures(solution, fresh, case=case, look=look)]
+    click.echo(f"{', '.join(written)} written in {output}")
 
 
 @click.command()
-@click.argument("name", required=False)
-@click.option("--plot", "picture", type=FILE, metavar="FILE.png", help="Draw the set's four functions.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--plot",
+    "picture",
+    type=FILE,
+    metavar="FILE.png",
+    help="Draw the four functions, of several sets over one another.",
+)
 @click.option("-T", "--temperature", metavar="T", help='Temperature of the values shown, such as "40 degC".')
-def sets(name: str | None, picture: Path | None, temperature: str | None) -> None:
-    """List the transport sets, or show one: range, sources, values.
+@click.option(
+    "--to", "kind", type=click.Choice(["pybamm", "bpx", "csv", "toml"]), help="Write the set for another program."
+)
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="The file that --to writes.")
+@click.option("--c", "c", metavar="C", help='Initial concentration of --to pybamm and bpx, such as "1.2 mol/L".')
+@click.option(
+    "--like",
+    metavar="SET",
+    help="What a .py, .json or .csv file in place of NAME leaves out: salt, solvent, volumes.",
+)
+@click.option(
+    "--frame",
+    type=click.Choice(["volume", "solvent"]),
+    default="volume",
+    help="Of the transference number in files for PyBaMM and BPX, whose equations take that of the volume.",
+)
+def sets(
+    names: tuple[str, ...],
+    picture: Path | None,
+    temperature: str | None,
+    kind: str | None,
+    output: Path | None,
+    c: str | None,
+    like: str | None,
+    frame: Any,
+) -> None:
+    """List the transport sets, or show some: range, sources, values; or write one for another program.
 
     \b
     Example:  cellsim sets steinruck2020_rs --plot rs.png
+              cellsim sets nyman2008_ec_emc --to pybamm -o nyman.py
+              cellsim sets nyman.py --like nyman2008_ec_emc --to toml -o mine.toml
     """
     from cellsim.base import to_si
     from cellsim.electrolyte import describe as set_report
 
     T = None if temperature is None else to_si(temperature, "K", field="--temperature")
-    if name is None:
-        if picture is not None or T is not None:
-            raise InputError("--plot and --temperature need the name of a set; `cellsim sets` lists them")
-        lines = set_report.catalogue()
-    else:
+    if not names:
+        if picture is not None or T is not None or kind is not None:
+            raise InputError("--plot, --temperature and --to need the name of a set; `cellsim sets` lists them")
+        say(set_report.catalogue())
+        return
+    if len(names) > 1:
+        if kind is not None or like is not None:
+            raise InputError(f"{', '.join(names)}: --to and --like take one set")
+        lines = [line for each in names for line in (*set_report.describe(each, T), "")]
+        if picture is not None:
+            _draw_sets(names, T, picture)
+        say(lines[:-1])
+        return
+    (name,) = names
+    foreign = Path(name).suffix in (".py", ".json", ".csv")
+    if kind is None and not foreign:
         lines = set_report.describe(name, T)
         if picture is not None:
-            _draw_set(name, T, picture)
-    say(lines)
+            _draw_sets((name,), T, picture)
+        say(lines)
+        return
+    from cellsim.electrolyte.set_file import read_set
+    from cellsim.instruments.exchange import write_exchange
+    from cellsim.instruments.foreign_sets import read_exchange
+
+    if foreign and like is None:
+        raise InputError(f"{name}: name with --like a set that says which salt and solvent it is, with their volumes")
+    if kind is None or output is None:
+        raise InputError(f"{name}: say with --to in which form to write it, and with -o where to")
+    own = read_set(name) if like is None else read_exchange(name, read_set(like), T=T, frame=frame)
+    start = None if c is None else to_si(c, "mol/m^3", field="--c")
+    write_exchange(own, output, kind, T=T, frame=frame, c=start)
+    click.echo(f"{output} written")
 
 
-def _draw_set(name: str, T: float | None, picture: Path) -> None:
-    from cellsim.electrolyte.describe import plot_set
+def _draw_sets(names: tuple[str, ...], T: float | None, picture: Path) -> None:
+    from cellsim.electrolyte.describe import plot_set, plot_sets
     from cellsim.electrolyte.set_file import load_set
 
+    bound = [load_set(name, T) for name in names]
     try:
-        plot_set(load_set(name, T), picture)
+        plot_set(bound[0], picture) if len(bound) == 1 else plot_sets(bound, picture)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{picture}: the picture cannot be written ({reason})") from error
@@ -301,3 +406,16 @@ def export(directory: Path, as_csv: bool, output: Path | None) -> None:
         raise InputError("export: say --csv, the one format there is")
     for path in export_csv(read_solution(directory), output or directory / "csv"):
         click.echo(str(path))
+
+
+@click.command()
+@click.argument("what", required=False, metavar="[RUN|SET]")
+def cite(what: str | None) -> None:
+    """Say what to cite: the program, a run with the checksums of its files, the sources of a transport set.
+
+    \b
+    Example:  cellsim cite runs/rs
+    """
+    from cellsim.run.cite import citation
+
+    say(citation(what))

@@ -163,6 +163,7 @@ def volumes(table: Path, salt: str, solvent: str, as_json: Path | None) -> None:
 @click.option("--from", "begin", metavar="T", help="Start of the rest or the step, on the clock of the file.")
 @click.option("--to", "end", metavar="T", help="Where the record is cut, on the clock of the file.")
 @click.option("--at", metavar="C", help='Of concentration cells: where the slope is wanted, "1 mol/kg" or "1 mol/L".')
+@click.option("--c", "c", metavar="C", help='Average salt concentration, "1.00 ± 0.01 mol/L", for D/(1 - t+).')
 @click.option("-T", "--temperature", metavar="T", help="Of concentration cells of a 1:1 salt, for (1 - t+0) chi.")
 @click.option("--column", multiple=True, metavar="ROLE=NAME", help='A column by name, "voltage=Ewe/V"; repeatable.')
 @click.option(
@@ -171,8 +172,9 @@ def volumes(table: Path, salt: str, solvent: str, as_json: Path | None) -> None:
 def analyse(kind: str | None, files: tuple[Path, ...], output: Path | None, **given: Any) -> None:
     """Numbers measured from real files, each with its 95 % interval and the assumptions that were checked.
 
-    KIND: relaxation, fraction, concentration-cell, impedance, chain; without arguments: the list (docs/analyse.md).
-    FILE is a potentiostat's export (.mpt, .DTA) or a table with units in the header; of a chain, a TOML file.
+    KIND: relaxation, fraction, limiting-current, concentration-cell, impedance, chain; without arguments: the list
+    (docs/analyse.md). FILE is a potentiostat's export (.mpt, .DTA) or a table with units in the header; of a chain,
+    a TOML file.
 
     \b
     Example:  cellsim analyse relaxation rest.mpt --thickness "0.50 ± 0.01 mm"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +36,18 @@ def catalogue() -> list[str]:
 def _temperatures(entry: SetFile) -> str:
     low, high = entry.T_range
     return f"{low:.6g} K" if high - low < 0.5 else f"{low:.6g}-{high:.6g} K"
+
+
+def is_set(path: str | Path) -> bool:
+    """Whether a file is a transport set rather than a case: it has properties and no cell.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    top = read_toml(path)
+    return "cell" not in top and "solvent" in top and "salt" in top
 
 
 def describe(name: str, T: float | None = None) -> list[str]:
@@ -146,6 +160,53 @@ def _table(bound: TransportSet, points: int = 7) -> list[str]:
     columns |= {"phi_0": bound.phi_0(c), "Ne": bound.newman_number(c)}
     rows = ["".join(f"{name:>13}" for name in columns)]
     return rows + ["".join(f"{value:13.4g}" for value in row) for row in zip(*columns.values(), strict=True)]
+
+
+def plot_sets(transports: Sequence[TransportSet], path: str | Path) -> Path:
+    """Draw the four functions of several sets over one another, each over its own range.
+
+    Parameters
+    ----------
+    transports : sequence of TransportSet
+        Bound to their temperatures.
+    path : str or Path
+        PNG, PDF or SVG.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    product = any(one.chi_is_product for one in transports)
+    last = "one_minus_t_plus_chi" if product else "chi"
+    rows = [(kind.symbol, name, kind.figure_unit) for name, kind in PROPERTIES.items() if name != "chi"]
+    rows.append((PRODUCT if product else PROPERTIES["chi"].symbol, last, "1"))
+    unmeasured = [f"{one.name} is {one.status}" for one in transports if one.status != "measured"]
+    note = ". ".join([*unmeasured, "$t_+^0$ with respect to the solvent, $\\chi$ molal."])
+    shown = {"width": figstyle.TWO_COLUMNS, "height": 1.8, "sharex": True, "note": note}
+    with figstyle.drawing(path, 2, 2, **shown) as (_, axes):
+        for panel, (symbol, name, unit) in zip(axes, rows, strict=True):
+            curves = []
+            for one in transports:
+                c = np.linspace(*one.c_range, 400)
+                curves.append((c / 1e3, getattr(one, name)(c)))
+            power = int(np.floor(np.log10(max(float(np.max(np.abs(y))) for _, y in curves))))
+            power = power if power < -3 else 0
+            for one, (x, y), colour, dash in zip(
+                transports, curves, cycle(figstyle.COLOURS), cycle(figstyle.DASHES), strict=False
+            ):
+                label = f"{one.name}, {one.T:.5g} K"
+                panel.plot(x, y / 10.0**power, color=colour, linestyle=dash, linewidth=1.1, label=label)
+            panel.set_ylabel(figstyle.label(symbol, f"10$^{{{power}}}$ {unit}" if power else unit))
+            if min(float(y.min()) for _, y in curves) >= 0:
+                panel.set_ylim(0, None)
+            else:
+                panel.axhline(0, color=figstyle.GREY, linewidth=0.5, zorder=1)
+        figstyle.legend_above(axes[0], columns=1)
+        for panel in axes[2:]:
+            panel.set_xlabel(figstyle.label("$c$", CONCENTRATION, "salt concentration"))
+            panel.set_xlim(0, None)
+    return Path(path)
 
 
 def plot_set(transport: TransportSet, path: str | Path) -> Path:

@@ -56,8 +56,8 @@ PROPERTIES: Mapping[str, PropertyKind] = {
     kind.name: kind
     for kind in (
         PropertyKind("kappa", "κ", r"$\kappa$", "S/m", "S m$^{-1}$"),
-        PropertyKind("D", "D", "$D$", "m^2/s", "m$^2$ s$^{-1}$"),
-        PropertyKind("t_plus", "t+", "$t_+^0$", "", "1", positive=False, extra=("frame",)),
+        PropertyKind("D", "D", "$D$", "m^2/s", "m$^2$ s$^{-1}$", extra=("gives",)),
+        PropertyKind("t_plus", "t+", "$t_+^0$", "", "1", positive=False, extra=("frame", "gives")),
         PropertyKind("chi", "χ", r"$\chi$", "", "1", extra=("basis", "gives"), names=("t_plus",)),
     )
 }

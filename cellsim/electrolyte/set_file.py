@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from cellsim.base import Array, InputError, factor_to_si
+from cellsim.base import Array, F, InputError, factor_to_si
 from cellsim.electrolyte.properties import (
     DEFAULT_UNITS,
     PROPERTIES,
@@ -26,6 +26,14 @@ from cellsim.electrolyte.properties import (
     read_property,
 )
 from cellsim.electrolyte.set_covariance import ParameterCovariance, read_covariance
+from cellsim.electrolyte.stated import (
+    FromFraction,
+    FromSlope,
+    FromThermodynamic,
+    tables_of,
+    with_composition,
+    with_names,
+)
 from cellsim.electrolyte.transport import STATUSES, TransportSet
 from cellsim.electrolyte.volumes import ConstantVolumes, DensityVolumes, Volumes
 from cellsim.files.schema import Table, did_you_mean, parse_toml, read_toml, with_values
@@ -210,10 +218,8 @@ class SetFile:
         laws = {name: block.law for name, block in self.properties.items()}
         if isinstance(self.volumes, PropertyBlock):
             laws["volumes.density"] = self.volumes.law
-        for name, law in laws.items():
-            if law.covers is None:
-                continue
-            variable = min(law.uses)
+        for name, law in ((key, table) for key, one in laws.items() for table in tables_of(one)):
+            variable = law.variable
             span = composition[variable]
             for end, missing in (
                 (0, span[0] < law.covers[0] * (1 - 1e-6)),
@@ -417,15 +423,15 @@ def file_of(transport: TransportSet) -> SetFile:
 
 
 def _parse(top: Table, *, beside: bool = False) -> SetFile:
-    top.only("name", "title", "status", "note", "salt", "solvent", "volumes", "range", *PROPERTIES, "covariance")
+    top.only("name", "title", "status", "note", "let", "salt", "solvent", "volumes", "range", *PROPERTIES, "covariance")
+    top = with_names(top)
     name = top.string("name")
     status = top.choice("status", STATUSES)
     note = top.string("note") if status != "measured" else top.string("note", "")
     salt, solvent = _read_salt(top.table("salt")), _read_solvent(top.table("solvent"))
     volumes, volume_source = _read_volumes(top.table("volumes"))
     span, T_range = _read_range(top.table("range"))
-    t_plus, chi = top.table("t_plus"), top.table("chi")
-    properties = {name: read_property(top.table(name), kind) for name, kind in PROPERTIES.items()}
+    properties, frame, basis, chi_is_product = _read_properties(top, salt, solvent["M"])
     return SetFile(
         name=name,
         title=top.string("title", name),
@@ -439,15 +445,51 @@ def _parse(top: Table, *, beside: bool = False) -> SetFile:
         range=span,
         T_range=T_range,
         properties=properties,
-        t_plus_frame=cast(Literal["solvent", "volume"], t_plus.choice("frame", ("solvent", "volume"))),
-        chi_basis=cast(
-            Literal["molal", "molar", "particle_fraction"], chi.choice("basis", ("molal", "molar", "particle_fraction"))
-        ),
-        chi_is_product=chi.choice("gives", ("chi", "(1-t_plus)*chi"), "chi") != "chi",
+        t_plus_frame=cast(Literal["solvent", "volume"], frame),
+        chi_basis=cast(Literal["molal", "molar", "particle_fraction"], basis),
+        chi_is_product=chi_is_product,
         source={key: block.source for key, block in properties.items()} | {"volumes": volume_source},
         uncertainty={key: block.uncertainty for key, block in properties.items() if block.uncertainty},
         covariance=read_covariance(top, beside=beside),
     )
+
+
+def _read_properties(
+    top: Table, salt: Mapping[str, Any], M_0: float
+) -> tuple[dict[str, PropertyBlock], str, str, bool]:
+    """The properties, the frame of t+, the basis of chi, and whether chi is (1 - t+0) chi."""
+    t_plus, chi = top.table("t_plus"), top.table("chi")
+    gives = chi.choice("gives", ("chi", "(1-t_plus)*chi", "dU/dlnm"), "chi")
+    fraction = t_plus.choice("gives", ("t_plus", "rho_plus"), "t_plus") == "rho_plus"
+    kinds = dict(PROPERTIES) | ({"chi": replace(PROPERTIES["chi"], unit="V")} if gives == "dU/dlnm" else {})
+    properties = {
+        name: read_property(with_composition(top.table(name), salt["M"], M_0), kind) for name, kind in kinds.items()
+    }
+    frames, bases = ("solvent", "volume"), ("molal", "molar", "particle_fraction")
+    frame = "solvent" if fraction and "frame" not in t_plus else t_plus.choice("frame", frames)
+    basis = "molal" if gives == "dU/dlnm" and "basis" not in chi else chi.choice("basis", bases)
+    nu, charge = salt["nu_plus"] + salt["nu_minus"], salt["z_plus"] * salt["nu_plus"] * F
+    if gives == "dU/dlnm":
+        if basis != "molal":
+            raise chi.error("basis", 'must be "molal" where gives = "dU/dlnm", or be left out')
+        properties["chi"] = replace(properties["chi"], law=FromSlope(properties["chi"].law, nu, charge))
+    D = top.table("D")
+    if D.choice("gives", ("D", "thermodynamic"), "D") != "D":
+        own = properties["chi"].law
+        if basis != "molal" or gives != "chi" or "t_plus" in own.uses:
+            raise D.error("gives", 'is "thermodynamic", which needs chi itself, molal and without t_plus')
+        properties["D"] = replace(properties["D"], law=FromThermodynamic(properties["D"].law, own, nu))
+    if fraction:
+        if frame != "solvent" or basis != "molal":
+            raise InputError(
+                f'{t_plus.where("gives")} = "rho_plus" needs chi on the molal basis, and gives t+0, of the solvent'
+            )
+        if "t_plus" in properties["chi"].law.uses:
+            raise InputError(f"{chi.where()} must not use t_plus where t_plus follows from it")
+        rho, kappa, measured, own = (properties[name].law for name in ("t_plus", "kappa", "D", "chi"))
+        derived = FromFraction(rho, kappa, measured, own, gives != "chi", nu, charge)
+        properties["t_plus"] = replace(properties["t_plus"], law=derived)
+    return properties, frame, basis, gives != "chi"
 
 
 def _read_salt(salt: Table) -> dict[str, Any]:

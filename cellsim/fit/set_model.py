@@ -450,6 +450,11 @@ class SetModel:
         """Frame of t+ and basis of chi, where a form states them."""
         templates = {form.name: form.template for form in self.forms}
         stated: dict[str, Any] = {}
+        for name, template in templates.items():
+            if template.get("gives") in ("rho_plus", "dU/dlnm", "thermodynamic"):
+                raise InputError(
+                    f"{name}: a fit moves D, t+0, chi or (1 - t+0) chi, not {template['gives']}; state one of them"
+                )
         if "t_plus" in templates:
             stated["t_plus_frame"] = templates["t_plus"].get("frame", "solvent")
         if "chi" in templates:

@@ -12,6 +12,7 @@ from cellsim.electrolyte.set_file import list_sets, load_set
 from cellsim.files.folder import result_folder, write_json, write_netcdf
 from cellsim.files.schema import read_toml
 from cellsim.laboratory import EXPERIMENTS, Bench, InstrumentNoise, Record, bench_of
+from cellsim.laboratory.measured import MEASURED, analyse_record
 from cellsim.model.plan import layer_of
 from cellsim.run.case import load_case
 
@@ -178,7 +179,31 @@ def lines(bench: Bench, records: Sequence[Record], failed: Mapping[str, str] = N
         f"L = {1e3 * bench.thickness:.4g} mm, {1e4 * bench.resistance:.4g} Ω cm² at each electrode"
     )
     not_done = [line for name, why in failed.items() for line in ("", f"{name}: not done; {why}")]
-    return [head, *(line for record in records for line in ("", *record.lines())), *not_done]
+    shown = (line for record in records for line in ("", *record.lines(), *as_measured(record)))
+    return [head, *shown, *not_done]
+
+
+def as_measured(record: Record) -> list[str]:
+    """What `cellsim analyse` reads off the same record, a line a number; nothing of perfect instruments.
+
+    Parameters
+    ----------
+    record : Record
+        An experiment of the laboratory. The numbers above are the textbook's, so that its bias is seen; these are those
+        of the estimators that real files go through, with their intervals.
+
+    Returns
+    -------
+    list of str
+    """
+    if not record.bench.noise.any or record.name not in MEASURED:
+        return []
+    try:
+        found = analyse_record(record)
+    except InputError as error:
+        return [f"  cellsim analyse: {error}"]
+    broken = [f"  cellsim analyse, not met: {one.what}" for one in found.assumptions if not one.holds]
+    return [*(f"  cellsim analyse: {one.line().strip()}" for one in found.measured), *broken]
 
 
 def write_lab(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,6 +24,30 @@ if TYPE_CHECKING:
     from cellsim.instruments.measurement import Measurement
     from cellsim.run.case import Case
     from cellsim.run.mixture import MixtureCase
+
+
+@dataclass(frozen=True)
+class Look:
+    """How figures are drawn where a journal asks for something else.
+
+    Parameters
+    ----------
+    suffix : {"png", "pdf", "svg"}
+        The file format.
+    title, note : bool
+        Whether they are drawn.
+    time : {"linear", "root", "log"}
+        The time axis: t, its square root, in which the first layers of diffusion are straight, or its logarithm. The
+        map has no logarithmic one.
+    paper_units : bool
+        mA/cm^2 and mV in place of A/m^2 and whatever unit fits.
+    """
+
+    suffix: str = "png"
+    title: bool = True
+    note: bool = True
+    time: Literal["linear", "root", "log"] = "linear"
+    paper_units: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +72,8 @@ class View:
         Where v(t) is drawn: distance from the positive interface at t = 0, fixed in the lab [m].
     measured : tuple of Measurement
         Data to overlay.
+    look : Look
+        How it is drawn.
     """
 
     solution: Solution
@@ -60,16 +86,38 @@ class View:
     profile_times: tuple[float, ...] = ()
     positions: tuple[float, ...] = ()
     measured: tuple[Measurement, ...] = ()
+    look: Look = Look()
+
+    def clock(self, time: Array) -> Array:
+        """Times [s] on the axis: in its unit, or the root of that."""
+        shown = np.asarray(time) / self.time_scale
+        return np.sqrt(np.maximum(shown, 0.0)) if self.look.time == "root" else np.asarray(shown)
 
     @property
     def time(self) -> Array:
-        """Times of the run in the unit of the axis."""
-        return self.solution["time"] / self.time_scale
+        """Times of the run on the axis."""
+        return self.clock(self.solution["time"])
 
     @property
     def time_label(self) -> str:
         """Label of a time axis."""
+        if self.look.time == "root":
+            return figstyle.label(r"$\sqrt{t}$", f"{self.time_unit}$^{{1/2}}$", "root of time")
         return figstyle.label("$t$", self.time_unit, "time")
+
+    def time_axis(self, axes: Axes) -> None:
+        """Label, scale and ends of a time axis; a logarithmic one begins with the first state after the start."""
+        axes.set_xlabel(self.time_label)
+        if self.look.time == "log":
+            axes.set_xscale("log")
+            axes.set_xlim(float(self.time[self.time > 0][0]), float(self.time[-1]))
+        else:
+            axes.set_xlim(0, float(self.time[-1]))
+
+    @property
+    def current_unit(self) -> tuple[float, str]:
+        """Factor from SI, and unit, of a current density."""
+        return (0.1, "mA cm$^{-2}$") if self.look.paper_units else (1.0, CURRENT)
 
     @property
     def position_label(self) -> str:
@@ -184,20 +232,22 @@ def _note(solution: Solution) -> str:
 def draw_current(view: View, path: Path) -> None:
     """i(t); with the voltage and its parts below it unless the voltage was held."""
     solution = view.solution
-    i, V = solution["i"], solution["V"]
-    with_voltage = bool(np.ptp(V) > 1e-6 * np.max(np.abs(V))) or bool(view.of_kind("voltage"))
+    factor, unit = view.current_unit
+    i, with_voltage = factor * solution["i"], _shows_voltage(view)
     rows = 2 if with_voltage else 1
     with figstyle.drawing(path, rows, title=view.title, note=view.note, sharex=True) as (_, axes):
         top = axes[0]
         top.plot(view.time, i, color=figstyle.COLOURS[0], label="prediction")
-        _overlay(top, view, "current")
-        top.set_ylabel(figstyle.label("$i$", CURRENT, "current density"))
+        for data in view.of_kind("current"):
+            _series(top, view, data, factor)
+        top.set_ylabel(figstyle.label("$i$", unit, "current density"))
         if not with_voltage and i[0] > 0:
-            top.plot(view.time[:1], i[:1], "o", color=figstyle.COLOURS[0], clip_on=False, zorder=4)
+            first = slice(1, 2) if view.look.time == "log" else slice(0, 1)
+            top.plot(view.time[first], i[first], "o", color=figstyle.COLOURS[0], clip_on=False, zorder=4)
             top.annotate(
-                f"$i_0$ = {i[0]:.4g} {CURRENT}",
-                (view.time[0], i[0]),
-                xytext=(6, 0),
+                f"$i_0$ = {i[0]:.4g} {unit}",
+                (view.time[first][0], i[first][0]),
+                xytext=(6, 6 if view.look.time == "log" else 0),
                 textcoords="offset points",
                 va="center",
             )
@@ -206,6 +256,7 @@ def draw_current(view: View, path: Path) -> None:
             if limit is not None:
                 text = "small-voltage steady state, $i_0/(1+\\mathrm{Ne})$"
                 # The text stands over the second half of the run, on the side where the curve is not.
+                limit *= factor
                 figstyle.reference(top, limit, text, above=bool(np.mean(i[view.time >= 0.5 * view.time[-1]]) < limit))
         elif np.any(i):
             top.set_ylim(min(0.0, 1.08 * i.min()), max(0.0, 1.08 * i.max()))
@@ -213,8 +264,25 @@ def draw_current(view: View, path: Path) -> None:
             top.legend()
         if with_voltage:
             _draw_voltage(axes[1], view)
-        axes[-1].set_xlabel(view.time_label)
-        top.set_xlim(0, None)
+        view.time_axis(axes[-1])
+
+
+def _shows_voltage(view: View) -> bool:
+    """Whether the figure of the current has the voltage below it."""
+    V = view.solution["V"]
+    return bool(np.ptp(V) > 1e-6 * np.max(np.abs(V))) or bool(view.of_kind("voltage"))
+
+
+def draw_voltage(view: View, path: Path) -> None:
+    """The parts of a held voltage: ohmic loss, concentration and interfaces. They explain why the current decays."""
+    with figstyle.drawing(path, title=view.title, note=view.note) as (_, axes):
+        _draw_voltage(axes[0], view)
+        lines = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes[0].get_lines()])
+        low, high = min(0.0, float(np.nanmin(lines))), max(0.0, float(np.nanmax(lines)))
+        high = high if high > low else 1.0  # a rest without a gradient
+        axes[0].set_ylim(low - 0.05 * (high - low) * (low < 0), high + 0.3 * (high - low))  # room for the names
+        axes[0].legend(loc="upper center", ncols=2)
+        view.time_axis(axes[0])
 
 
 def _draw_voltage(axes: Axes, view: View) -> None:
@@ -222,7 +290,7 @@ def _draw_voltage(axes: Axes, view: View) -> None:
     largest = max(
         [float(np.max(np.abs(solution["V"])))] + [float(np.max(np.abs(d.value))) for d in view.of_kind("voltage")]
     )
-    if largest < 0.5:
+    if largest < 0.5 or view.look.paper_units:
         factor, unit = 1e3, "mV"
     axes.plot(view.time, factor * solution["V"], color="black", label="cell voltage")
     interfaces = solution["V_positive"] + solution["V_negative"]
@@ -241,18 +309,13 @@ def _draw_voltage(axes: Axes, view: View) -> None:
     axes.legend()
 
 
-def _overlay(axes: Axes, view: View, kind: str) -> None:
-    for data in view.of_kind(kind):
-        _series(axes, view, data, 1.0)
-
-
 def _series(axes: Axes, view: View, data: Measurement, factor: float) -> None:
     inside = data.time <= view.solution["time"][-1] * (1 + 1e-9)
     error = None if data.error is None else factor * data.error[inside]
     size = {"markersize": 1.6, "markeredgewidth": 0.5} if inside.sum() > 80 else {}
     figstyle.points(
         axes,
-        data.time[inside] / view.time_scale,
+        view.clock(data.time[inside]),
         factor * data.value[inside],
         error,
         label=data.label,
@@ -485,31 +548,34 @@ def draw_velocity_at_positions(view: View, path: Path) -> None:
         figstyle.legend_above(axes[0], f"position ({view.length_unit})", 3)
         axes[0].set_ylim(0, _without_spike(view, anion)[1])
         axes[1].set_ylim(*_without_spike(view, np.column_stack([solvent, solution["v_interface"] * ANGSTROM])))
-        axes[1].set_xlabel(view.time_label)
-        axes[1].set_xlim(0, float(view.time[-1]))
+        view.time_axis(axes[1])
 
 
 def _without_spike(view: View, values: Array) -> tuple[float, float]:
     """Limits of an axis that leave out the first twentieth of the run, when the velocities fall from their start."""
-    later = values[view.time >= 0.05 * view.time[-1]]
+    part = 1e-3 if view.look.time == "log" else 0.05
+    later = values[view.solution["time"] >= part * view.solution["time"][-1]]
     low, high = min(0.0, float(np.nanmin(later))), max(0.0, float(np.nanmax(later)))
     margin = 0.12 * (high - low) or 1.0
     return low - margin * (low < 0), high + margin
 
 
-__all__ = ["FIGURES", "write_figures"]
+__all__ = ["FIGURES", "Look", "write_figures"]
 
 FIGURES = {
     "current.png": draw_current,
+    "voltage.png": draw_voltage,
     "profiles.png": draw_profiles,
     "velocities.png": draw_velocities,
     "velocity_at_positions.png": draw_velocity_at_positions,
     "map.png": draw_map,
 }
-"""Name of the file and what draws it."""
+"""Name of the file and what draws it; the second one where the voltage is held, so that the first does not show it."""
 
 
-def write_figures(solution: Solution, directory: str | Path, *, case: Case | None = None) -> list[Path]:
+def write_figures(
+    solution: Solution, directory: str | Path, *, case: Case | None = None, look: Look | None = None
+) -> list[Path]:
     """Draw all figures of a run.
 
     Parameters
@@ -520,6 +586,8 @@ def write_figures(solution: Solution, directory: str | Path, *, case: Case | Non
         An existing folder.
     case : Case, optional
         Its case: title, origin of positions, times, positions and data to overlay.
+    look : Look, optional
+        How they are drawn.
 
     Returns
     -------
@@ -528,7 +596,13 @@ def write_figures(solution: Solution, directory: str | Path, *, case: Case | Non
     """
     if solution["time"].size < 2:
         return []
-    view = make_view(solution, case)
+    look = look or Look()
+    view = replace(make_view(solution, case), look=look)
+    view = replace(view, title=view.title * look.title, note=view.note * look.note)
+    written = []
     for name, draw in FIGURES.items():
-        draw(view, Path(directory) / name)
-    return [Path(directory) / name for name in FIGURES]
+        if draw is draw_voltage and _shows_voltage(view):
+            continue
+        written.append((Path(directory) / name).with_suffix(f".{look.suffix}"))
+        draw(view, written[-1])
+    return written

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import operator
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from cellsim.base import Array, InputError, shown
 from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import write_netcdf
+from cellsim.files.folder import text_hash, write_netcdf
 from cellsim.files.reading import numbers, read_netcdf
 from cellsim.model import equations
 from cellsim.solvers.grid import cell_resistances
@@ -73,6 +74,16 @@ ALWAYS_FINITE = (
     "v_minus",
 )
 """Variables that every kept state has; others, such as chi where the salt is used up, may be no number."""
+
+
+RECORD = ("Conventions", "summary", "keywords", "source", "history", "date_created", "references", "id")
+"""Attributes of a file that :attr:`Solution.record` makes."""
+
+
+def dois(text: str) -> tuple[str, ...]:
+    """The DOIs in a text, as links, each once, in the order in which they stand there."""
+    found = re.findall(r"10\.\d{4,9}/[^\s\"',;]+", text)
+    return tuple(dict.fromkeys(f"https://doi.org/{doi.rstrip('.):')}" for doi in found))
 
 
 @dataclass(frozen=True)
@@ -160,6 +171,31 @@ class Solution:
         inventory = self.arrays["salt_inventory"]
         return float(np.max(np.abs(inventory / inventory[0] - 1)))
 
+    @property
+    def record(self) -> dict[str, str]:
+        """What the conventions CF 1.11 and ACDD 1.3 ask of a file that is archived and cited, beside its units.
+
+        The identifier is the checksum of the case and its inputs; the references are the DOIs in the transport set.
+        """
+        own = {name: str(value) for name, value in self.attributes.items()}
+        try:
+            version = json.loads(own.get("versions", "{}")).get("cellsim", "")
+        except (ValueError, AttributeError):  # of a file that somebody edited: it is still a result
+            version = ""
+        made = f"cellsim {version}".strip()
+        begun, set_name = own.get("created", ""), own.get("transport", "")
+        return {
+            "Conventions": "CF-1.11, ACDD-1.3",
+            "summary": "Polarisation of Li | electrolyte | Li by concentrated-solution theory; transport set "
+            f"{set_name} ({own.get('transport_status', '')})",
+            "keywords": "lithium electrolyte, concentrated-solution theory, polarization, transference number",
+            "source": f"{made}, solver {own.get('solver', '')}",
+            "history": f"{begun} {made}: {self.status}",
+            "date_created": begun,
+            "references": ", ".join(dois(own.get("transport_toml", ""))),
+            "id": text_hash(own.get("case_toml", "") + own.get("inputs", "")),
+        }
+
     @cached_property
     def dataset(self) -> xr.Dataset:
         """All of it as an xarray Dataset with units and long names."""
@@ -177,11 +213,15 @@ class Solution:
             "face": ("face", self.coordinates["face"], {"units": "m", "long_name": "faces between cells"}),
             **{name: (name, list(values), {"long_name": words[name]}) for name, values in self.labels.items()},
         }
-        attributes = dict(self.attributes) | {
-            "status": self.status,
-            "status_message": self.message,
-            "steps": json.dumps([dict(entry) for entry in self.log]),
-        }
+        attributes = (
+            self.record
+            | dict(self.attributes)
+            | {
+                "status": self.status,
+                "status_message": self.message,
+                "steps": json.dumps([dict(entry) for entry in self.log]),
+            }
+        )
         return xr.Dataset(variables, coords, attributes)
 
     def to_netcdf(self, path: str | Path) -> None:
@@ -206,6 +246,8 @@ class Solution:
         status, message = (str(attributes.pop(name, "")) for name in ("status", "status_message"))
         if status not in STATUSES:
             raise InputError(f"{path}: not a result of cellsim run: its status is {shown(status)}")
+        for name in RECORD:
+            attributes.pop(name, None)  # they follow from the others
         kind = MixtureSolution if "species" in attributes else Solution
         lengths = {name: len(values) for name, values in kind({}, {}, status, message, attributes).labels.items()}
         found: dict[str, Any] = {str(name): data[name].values for name in data.variables}

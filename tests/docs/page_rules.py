@@ -488,6 +488,7 @@ SLOW = (
     (".*", r"python (cases|benchmarks|validation|docs/notebooks)/", "scripts of 5 s to half a minute"),
     ("docs/laboratory.md", r"cellsim lab (all|misuse)", "all experiments: 5 to 10 s"),
     ("docs/analyse.md", r"cellsim (analyse (impedance|fraction|chain)|sets)", "spectra: 3 to 5 s each"),
+    ("docs/figures.md", r"cellsim plot", "needs the run"),
     ("docs/many_machines.md", r".*", "starts a scheduler and workers"),
     ("docs/engine.md", r"mdcoeffs onsager runs/md", "needs the simulation"),
 )

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cellsim.cli import main
-from cellsim.electrolyte.set_file import list_sets
+from cellsim.electrolyte.set_file import list_sets, load_set
 from cellsim.run.case import load_case
 from cellsim.run.figures import FIGURES
 from cellsim.run.folder import REPORT
@@ -44,6 +44,7 @@ COMMANDS = [
     "sets",
     "app",
     "export",
+    "cite",
 ]
 SMALL = """
 title = "small"
@@ -200,6 +201,63 @@ def test_sets_refuses_in_one_line(here: Path, arguments: list[str], expected: st
     assert result.stderr.count("\n") == 1
     assert expected in result.stderr
     assert [path.name for path in here.iterdir()] == ["small.toml"]
+
+
+def test_sets_go_out_and_come_in(here: Path) -> None:
+    result = cellsim("sets", "nyman2008_ec_emc", "--to", "pybamm", "-o", "nyman.py")
+    assert (result.exit_code, result.output) == (0, "nyman.py written\n")
+    back = cellsim("sets", "nyman.py", "--like", "nyman2008_ec_emc", "--to", "toml", "-o", "back.toml")
+    assert back.exit_code == 0, back.output
+    for name in ("kappa", "D", "t_plus", "chi"):
+        one, other = (getattr(load_set(path), name)(900.0) for path in ("nyman2008_ec_emc", "back.toml"))
+        assert float(one) == pytest.approx(float(other), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["nyman.py", "--to", "toml", "-o", "a.toml"], "name with --like a set"),
+        (["nyman2008_ec_emc", "--to", "bpx"], "-o where to"),
+        (["poss_ptf", "--to", "bpx", "-o", "a.json"], "1:1 salts only"),
+        (["nyman2008_ec_emc", "--to", "bpx", "--c", "9 mol/L", "-o", "a.json"], "lies outside"),
+        (["--to", "bpx"], "need the name of a set"),
+        (["none.csv", "--like", "poss_ptf", "--to", "toml", "-o", "a.toml"], "none.csv"),
+    ],
+)
+def test_exchange_refuses_in_one_line(here: Path, arguments: list[str], expected: str) -> None:
+    result = cellsim("sets", *arguments)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert expected in result.stderr
+
+
+def test_figures_for_a_paper_and_a_talk(here: Path) -> None:
+    assert cellsim("run", "small.toml", "-o", "run").exit_code == 0
+    kept = {path.name: path.read_bytes() for path in (here / "run").iterdir() if path.is_file()}
+    assert "voltage.png" in kept
+    result = cellsim("plot", "run", "--format", "svg", "--no-title", "--time", "root", "--paper-units")
+    assert result.exit_code == 0, result.output
+    text = (here / "run/figures/current.svg").read_text()
+    assert text.startswith("<?xml") and (here / "run/figures/voltage.svg").is_file()
+    assert {name: (here / "run" / name).read_bytes() for name in kept} == kept
+    assert "a .gif or .html" in cellsim("plot", "run", "--animate", "a.mp4").stderr
+    assert sorted(path.name for path in here.iterdir()) == ["run", "small.toml"]
+
+
+def test_several_sets_over_one_another_and_a_set_is_checked(here: Path) -> None:
+    result = cellsim("sets", "steinruck2020_rs", "steinruck2020_pnb", "--plot", "both.png")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("\nsources") == 2 and (here / "both.png").read_bytes().startswith(b"\x89PNG")
+    assert cellsim("sets", "nyman2008_ec_emc", "--to", "toml", "-o", "mine.toml").exit_code == 0
+    checked = cellsim("check", "mine.toml")
+    assert checked.exit_code == 0 and "values at 298.15 K" in checked.output
+    assert cellsim("check", "mine.toml", "--set", "a=1").exit_code == 2
+
+
+def test_cite_a_set_and_the_program() -> None:
+    said = cellsim("cite", "nyman2008_ec_emc").output
+    assert "https://doi.org/10.1016/j.electacta.2008.04.023" in said and "Version" in said
+    assert cellsim("cite").output.count("\n") == 2
+    assert cellsim("cite", "nowhere").exit_code == 2
 
 
 # ---- run, plot, export --------------------------------------------------------------------------------------------

@@ -7,18 +7,17 @@
 
 from __future__ import annotations
 
-from cellsim.laboratory.measured.combined import Chain, read_chain
+from cellsim.laboratory.measured.combined import Chain, catalogue, read_chain, write_measured
+from cellsim.laboratory.measured.curves import limiting, potentials
 from cellsim.laboratory.measured.fraction import Resistances, fraction
-from cellsim.laboratory.measured.potentials import potentials
 from cellsim.laboratory.measured.quantity import Assumption, Finding, Measured, Typed, typed
 from cellsim.laboratory.measured.relaxation import relaxation
-from cellsim.laboratory.measured.report import catalogue, write_measured
-from cellsim.laboratory.measured.request import KINDS, Request, analyse
+from cellsim.laboratory.measured.request import KINDS, MEASURED, Request, analyse, analyse_record
 from cellsim.laboratory.measured.spectrum import spectrum
-from cellsim.laboratory.measured.virtual import analyse_record
 
 __all__ = [
     "KINDS",
+    "MEASURED",
     "Assumption",
     "Chain",
     "Finding",
@@ -30,6 +29,7 @@ __all__ = [
     "analyse_record",
     "catalogue",
     "fraction",
+    "limiting",
     "potentials",
     "read_chain",
     "relaxation",

@@ -30,6 +30,14 @@ def _thinned(size: int) -> slice:
     return slice(None, None, max(1, size // SHOWN))
 
 
+def _current_unit(per_area: bool, top: float) -> tuple[float, str]:
+    """Factor from SI, and the unit, for a current up to `top`."""
+    if per_area:
+        return 1.0, "A m$^{-2}$"
+    units = ((1.0, "A"), (1e3, "mA"), (1e6, "µA"), (1e9, "nA"))
+    return next((f, u) for f, u in units if top * f > 0.5 or u == "nA")
+
+
 def relaxation(axes: Axes, finding: Finding) -> None:
     """The voltage at open circuit with the fitted course."""
     a = finding.arrays
@@ -65,12 +73,7 @@ def fraction(axes: Axes, finding: Finding) -> None:
     """The current under a held voltage with what was fitted at both ends."""
     a = finding.arrays
     later = a["time"] > 0
-    per_area, top = finding.conditions["per_area"], float(np.abs(a["i"]).max())
-    factor, unit = (
-        (1.0, "A m$^{-2}$")
-        if per_area
-        else next((f, u) for f, u in ((1.0, "A"), (1e3, "mA"), (1e6, "µA"), (1e9, "nA")) if top * f > 0.5 or u == "nA")
-    )
+    factor, unit = _current_unit(finding.conditions["per_area"], float(np.abs(a["i"]).max()))
     t, i = a["time"][later], factor * a["i"][later]
     some = np.unique(np.searchsorted(t, np.geomspace(t[0], t[-1], SHOWN)).clip(max=t.size - 1))
     figstyle.points(axes, t[some], i[some], color=figstyle.GREY, label="recorded")
@@ -156,6 +159,29 @@ def potentials(axes: Axes, finding: Finding) -> None:
     axes.set_xlabel(f"${symbol}$ over the one wanted")
     axes.set_ylabel(figstyle.label("$U$", "mV"))
     axes.legend(loc="upper left")
+
+
+def limiting(axes: Axes, finding: Finding) -> None:
+    """The current against the voltage, with the fitted approach to the plateau."""
+    a = finding.arrays
+    factor, unit = _current_unit(finding.conditions["per_area"], float(np.abs(a["i"]).max()))
+    some = _thinned(a["V"].size)
+    figstyle.points(axes, a["V"][some], factor * a["i"][some], color=figstyle.GREY, label="recorded")
+    axes.plot(a["fit_V"], factor * a["fit_i"], color=BLUE, label="fit", zorder=4)
+    i_L = factor * float(a["i_L"])
+    axes.set_ylim(*sorted((0.0, 1.2 * i_L)))
+    figstyle.reference(axes, i_L, "$i_L$", above=True)
+    axes.set_xlabel(figstyle.label("$V$", "V"))
+    axes.set_ylabel(figstyle.label("$i$", unit))
+    axes.legend(loc="lower right")
+
+
+def limiting_residuals(axes: Axes, finding: Finding) -> None:
+    """Averages less the fit, relative to the plateau."""
+    a = finding.arrays
+    _residuals(axes, a["fit_V"], 100 * (a["average_i"] - a["fit_i"]) / abs(float(a["i_L"])))
+    axes.set_xlabel(figstyle.label("$V$", "V"))
+    axes.set_ylabel("averages less fit (% of $i_L$)")
 
 
 def chain(axes: Axes, finding: Finding) -> None:

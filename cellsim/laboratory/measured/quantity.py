@@ -204,7 +204,15 @@ class Measured:
         }
 
 
-MAIN = {"kappa": "κ", "D": "D", "rho_plus": "ρ₊", "dU/dlnm": "dU/dln m", "dU/dlnc": "dU/dln c"}
+MAIN = {
+    "kappa": "κ",
+    "D": "D",
+    "rho_plus": "ρ₊",
+    "dU/dlnm": "dU/dln m",
+    "dU/dlnc": "dU/dln c",
+    "i_L": "$i_L$",
+    "I_L": "$I_L$",
+}
 """Quantities that stand above a figure, and their symbols."""
 Panel = Callable[["Axes", "Finding"], None]
 

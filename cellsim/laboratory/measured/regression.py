@@ -153,8 +153,19 @@ class _Noise:
     roots: Array
 
 
-def _noises(course: Course) -> list[tuple[float, Array]]:
-    """Share and Cholesky factor of every noise looked at."""
+def noise_factors(course: Course) -> list[tuple[float, Array]]:
+    """Every noise that is looked at.
+
+    Parameters
+    ----------
+    course : Course
+        The averages.
+
+    Returns
+    -------
+    list of tuple
+        Part of the variance that wanders, the first one 0, and the Cholesky factor of the correlation, shape (n, n).
+    """
     t, white = course.t, np.diag(np.median(course.count) / course.count)
     span, step = t[-1] - t[0], float(np.median(np.diff(t)))
     distance = np.abs(t[:, None] - t[None, :])
@@ -204,7 +215,7 @@ def fit_course(
     p, n = basis(span[0]).shape[1], course.t.size
     if n < p + 5:
         raise InputError(f"{n} readings are too few for a fit of {p + 1} numbers; at least {p + 5} are needed")
-    noises = _noises(course)
+    noises = noise_factors(course)
     low, high = span
     for _ in range(5):  # the span is found with every fourth noise: that of all is wider by little
         grid = np.linspace(low, high, POINTS)
@@ -350,7 +361,7 @@ def excess(fit: Fit, basis: Basis, extra: Array) -> Excess:
     slope = (basis(fit.best_u + step) - basis(fit.best_u - step)) @ fit.best_b / (2 * step)
     X = np.concatenate([basis(fit.best_u), slope[:, None]], axis=1)
     residual = fit.course.y - fit.line
-    factor = max(_noises(fit.course), key=lambda one: _score(one[1], X, residual))[1]
+    factor = max(noise_factors(fit.course), key=lambda one: _score(one[1], X, residual))[1]
     solved = solve_triangular(factor, np.column_stack([residual, extra, X]), lower=True, check_finite=False)
     Q, root = np.linalg.qr(solved[:, 2:])
     y, z = (v - Q @ (Q.T @ v) for v in solved[:, :2].T)

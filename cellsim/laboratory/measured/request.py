@@ -1,10 +1,11 @@
-"""What is asked of the files: the experiment, the files, and the numbers typed beside them; from files to a finding."""
+"""What is asked: the experiment, the files and the numbers typed beside them, or a record of the virtual laboratory."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,17 @@ from cellsim.files.schema import did_you_mean
 from cellsim.instruments.potentiostat import PotentiostatData, read_potentiostat
 from cellsim.instruments.spectrum import read_spectrum
 from cellsim.instruments.tables import read_table
+from cellsim.laboratory.measured.curves import limiting, potentials
 from cellsim.laboratory.measured.fraction import Resistances, fraction
-from cellsim.laboratory.measured.potentials import potentials
 from cellsim.laboratory.measured.quantity import DRAWS, Finding, Typed, typed
 from cellsim.laboratory.measured.relaxation import relaxation
 from cellsim.laboratory.measured.spectrum import CircuitFit, fit_spectrum, spectrum, usable
+from cellsim.laboratory.reading import Record
 
 OFF = 0.01
 """A current below this part of the largest one counts as switched off [1]."""
+FEWEST_STEPS = 8
+"""Of a staircase of voltages."""
 STEADY = 0.01
 """A held voltage scatters by less than this part of itself [1]."""
 
@@ -383,6 +387,82 @@ def _concentration_cell(request: Request) -> Finding:
     return _with_notes(found, notes)
 
 
+def _limiting(request: Request) -> Finding:
+    path = request.one_file()
+    voltages, currents = ("v", "u", "voltage", "ewe", "ecell"), ("i", "j", "current")
+    rows: tuple[Array, Array]
+    if path.suffix.lower() in (".csv", ".txt") and "time" not in _columns(request):
+        table = read_table(path)
+        if not any(column.name.lower() in ("t", "time") for column in table.columns):
+            k = next((k for k, one in enumerate(table.columns) if one.name.lower() in currents), None)
+            rows = table.required(voltages, ["V"]), table.required(currents, ["A/m^2", "A"])
+            per_area = k is not None and table.columns[k].fits(["A/m^2"])
+            return _plateau(request, path, *rows, per_area=per_area, notes=("each row is taken as a steady state",))
+    data = _read(request)
+    if data.voltage is None or data.current is None:
+        raise InputError(f"{path}: needs columns of voltage and current with units; i_L is read from both")
+    first, last = request.time("from"), request.time("to")
+    window = (data.time >= (data.time[0] if first is None else first)) & (
+        data.time <= (data.time[-1] if last is None else last)
+    )
+    t, V, i = data.time[window], data.voltage[window], data.current[window]
+    if t.size < 2:
+        raise InputError(f"{path}: no readings in that time; the file has {data.time[0]:.6g} to {data.time[-1]:.6g} s")
+    steps = _steps_of(V)
+    if steps is not None:
+        ends = [slice(b - max(1, (b - a) // 10), b) for a, b in steps]
+        V, i = (np.array([float(np.mean(x[end])) for end in ends]) for x in (V, i))
+        notes = (*data.notes, f"{len(ends)} steps of the voltage; the last tenth of each is taken as its steady state")
+        return _plateau(request, path, V, i, per_area=data.per_area, notes=notes)
+    turn = int(np.argmax(np.abs(V)))
+    back = (V[turn + 1 :], i[turn + 1 :]) if V.size - turn > 0.05 * V.size else None
+    forth = slice(0, turn + 1)
+    lasts = float(t[turn] - t[0])
+    return _plateau(
+        request, path, V[forth], i[forth], per_area=data.per_area, notes=data.notes, back=back, duration=lasts
+    )
+
+
+def _steps_of(V: Array) -> list[tuple[int, int]] | None:
+    """First and last row of every stretch of a staircase of at least FEWEST_STEPS; None where the voltage is swept."""
+    change = np.abs(np.diff(V))
+    jumps = np.flatnonzero(change > 0.002 * np.ptp(V))
+    quiet = np.delete(change, jumps)
+    if (
+        jumps.size < FEWEST_STEPS
+        or jumps.size > V.size // 4
+        or (quiet.size and quiet.mean() > 0.1 * change[jumps].mean())
+    ):
+        return None
+    return [(int(a), int(b)) for a, b in pairwise([0, *(jumps + 1), V.size]) if b - a > 1]
+
+
+def _plateau(
+    request: Request,
+    path: Path,
+    V: Array,
+    i: Array,
+    *,
+    per_area: bool,
+    notes: tuple[str, ...] = (),
+    back: tuple[Array, Array] | None = None,
+    duration: float | None = None,
+) -> Finding:
+    found = limiting(
+        V,
+        i,
+        back=back,
+        duration=duration,
+        thickness=request.typed("thickness", "m"),
+        c=request.typed("c", "mol/m^3"),
+        area=request.typed("area", "m^2"),
+        per_area=per_area,
+        files=(path.name,),
+        seed=seed_of(path),
+    )
+    return _with_notes(found, notes)
+
+
 def _with_notes(found: Finding, notes: tuple[str, ...]) -> Finding:
     from dataclasses import replace
 
@@ -409,6 +489,11 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
+    "limiting-current": Kind(
+        _limiting,
+        ("thickness", "c", "area", "from", "to", "column"),
+        "a sweep or steps of the voltage: i_L",
+    ),
     "relaxation": Kind(_relaxation, ("thickness", "from", "to", "column"), "the voltage after a current: D"),
     "fraction": Kind(
         _fraction,
@@ -421,3 +506,51 @@ KINDS: dict[str, Kind] = {
     "impedance": Kind(_impedance, ("thickness", "area"), "a spectrum: κ, R_int, and ρ₊ and D from the last arc"),
 }
 """By the name on the command line."""
+
+
+# ---- records of the virtual laboratory ---------------------------------------------------------------------------
+
+
+MEASURED = ("impedance", "restricted_diffusion", "current_fraction", "concentration_cell")
+"""Experiments of the virtual laboratory whose records :func:`analyse_record` takes."""
+
+
+def analyse_record(record: Record, *, seed: int = 0) -> Finding:
+    """What the estimators of `cellsim analyse` read off a record of the virtual laboratory.
+
+    Parameters
+    ----------
+    record : Record
+        Of an impedance, a restricted diffusion, a current fraction or concentration cells; with noisy instruments, for
+        without noise there is no interval.
+    seed : int
+        Of the random numbers that make the interval.
+
+    Returns
+    -------
+    Finding
+
+    Raises
+    ------
+    InputError
+        A record of another experiment.
+    """
+    bench, arrays, conditions = record.bench, record.arrays, record.conditions
+    thickness = Typed(bench.thickness, label="thickness")
+    if record.name == "impedance":
+        Z = arrays["Z_real"] + 1j * arrays["Z_imag"]
+        return spectrum(arrays["omega"], Z, thickness=thickness, per_area=True, files=(record.title,), seed=seed)
+    if record.name == "restricted_diffusion":
+        return relaxation(arrays["time"], arrays["U"], thickness, files=(record.title,), seed=seed)
+    if record.name == "current_fraction":
+        later = arrays["time"] > 0
+        interfaces = Typed(conditions["R_i"], label="interfaces").draws()
+        high = Typed(conditions["R_high"], conditions["R_high_error"], "high-frequency resistance").draws()
+        resistances = Resistances(interfaces, interfaces, high - interfaces)
+        t, i = arrays["time"][later], arrays["i"][later]
+        return fraction(t, i, Typed(conditions["voltage"]), resistances, files=(record.title,), seed=seed)
+    if record.name == "concentration_cell":
+        x = np.log(arrays["m"] / float(bench.transport.m(bench.c)))
+        K = float(bench.transport.thermal_voltage)
+        return potentials(x, arrays["U"], thermal_voltage=K, files=(record.title,), seed=seed)
+    raise InputError(f"{record.name} is no record that can be analysed as a file of an instrument is")

@@ -7,15 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cellsim.base import InputError
+from cellsim.base import F, InputError, R
 from cellsim.electrolyte.set_file import load_set
 from cellsim.laboratory import bench_of, concentration_cell, current_fraction, hittorf, restricted_diffusion
 from cellsim.laboratory import impedance as impedance_of
 from cellsim.laboratory.measured import (
+    Request,
     Resistances,
     Typed,
+    analyse,
     analyse_record,
     fraction,
+    limiting,
     potentials,
     relaxation,
     spectrum,
@@ -23,7 +26,7 @@ from cellsim.laboratory.measured import (
 )
 from cellsim.laboratory.measured.regression import averaged, excess, fit_course
 from cellsim.laboratory.measured.spectrum import Circuit
-from cellsim.laboratory.report import ORDINARY
+from cellsim.laboratory.report import ORDINARY, as_measured
 from cellsim.model.closed_forms import Layer, current_response, held_modes, impedance
 
 LAYER = Layer(5e-4, 1000.0, 0.15, 1.4e-11, 0.2, chi=1.4, T=363.15, resistance=2e-3)
@@ -276,6 +279,76 @@ def test_the_virtual_laboratory_goes_through_the_same_estimators(experiment, qua
     for quantity in quantities:
         true, one = record[quantity].true, found[quantity]
         assert abs(one.value - true) < 3 * one.error + 1e-3 * abs(true), one
+
+
+def test_the_bench_shows_what_analyse_reads_of_its_records():
+    bench = bench_of(load_set("landesfeind2019_ec_dmc"), noise=ORDINARY)
+    record = concentration_cell(bench)
+    said = as_measured(record)
+    assert said[0].startswith("  cellsim analyse: dU/dlnm") and "95 %" in said[0]
+    assert as_measured(concentration_cell(bench_of(load_set("landesfeind2019_ec_dmc")))) == []
+
+
+# ---- the limiting current -----------------------------------------------------------------------------------------
+
+
+def ideal_sweep(noise, end=0.4, points=120, seed=0):
+    """Ideal ions at 25 degC, i_L tanh(F V/(4 R T)), 5 A/m^2."""
+    V = np.linspace(0.005, end, points)
+    exact = 5.0 * np.tanh(F * V / (4 * R * 298.15))
+    return V, exact + 5.0 * noise * np.random.default_rng(seed).standard_normal(points)
+
+
+def test_the_plateau_of_ideal_ions():
+    found = limiting(*ideal_sweep(1e-3), thickness=Typed(1e-4), c=Typed(100.0))
+    low, high = found["i_L"].interval
+    assert low < 5.0 < high and high - low < 0.02  # measured 5.0005, 4.9988 to 5.0023
+    ratio = 5.0 * 1e-4 / (2 * F * 100.0)
+    assert found["D/(1-t_plus)"].value == pytest.approx(ratio, rel=2e-3)
+    assert found.holds, found.lines()
+
+
+def test_a_sweep_of_negative_currents_is_its_mirror():
+    V, i = ideal_sweep(1e-3)
+    assert limiting(-V, -i)["i_L"].value == pytest.approx(-limiting(V, i)["i_L"].value, rel=1e-9)
+
+
+def test_a_sweep_that_ends_early_says_so():
+    V, i = ideal_sweep(1e-3, end=0.14)  # 88 % of the plateau
+    found = limiting(V, i)
+    low, high = found["i_L"].interval
+    assert not found.holds and low < 5.0 < high and high - low > 0.1
+    with pytest.raises(InputError, match="before a plateau shows"):
+        limiting(*ideal_sweep(1e-4, end=0.03))
+
+
+def test_a_peak_and_a_way_back_that_differs_are_seen():
+    V, i = ideal_sweep(1e-3)
+    peak = limiting(V, i * (1 + 0.1 * np.exp(-(((V - 0.2) / 0.05) ** 2))))
+    assert any("passes no peak" in one.what and not one.holds for one in peak.assumptions)
+    back = limiting(V, i, back=(V[::-1], 0.9 * i[::-1]))
+    assert any("way back" in one.what and not one.holds for one in back.assumptions)
+    assert limiting(V, i, back=(V[::-1], i[::-1])).holds
+
+
+def test_steps_sweeps_and_tables_of_steady_states_are_read_alike(tmp_path):
+    V, i = ideal_sweep(1e-3, points=40)
+    table = tmp_path / "table.csv"
+    table.write_text("V (V),i (A/m^2)\n" + "".join(f"{a:.6g},{b:.6g}\n" for a, b in zip(V, i, strict=True)))
+    steps = tmp_path / "steps.csv"
+    rows = [(60 * (20 * k + j), V[k], i[k] * (1 + np.exp(-j))) for k in range(40) for j in range(20)]
+    steps.write_text("time (s),E (V),j (A/m^2)\n" + "".join("{:.6g},{:.6g},{:.6g}\n".format(*row) for row in rows))
+    values = [analyse(Request("limiting-current", (path,), {}))["i_L"].value for path in (table, steps)]
+    assert values == pytest.approx([5.0, 5.0], rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("V", "i", "said"),
+    [(np.arange(5.0), np.arange(5.0), "5 readings"), (np.ones(30), np.ones(30), "does not rise")],
+)
+def test_curves_that_are_no_sweep_are_refused(V, i, said):
+    with pytest.raises(InputError, match=said):
+        limiting(V, i)
 
 
 def test_hittorf_is_no_record_of_an_instrument():

@@ -15,11 +15,14 @@ from cellsim.cell.protocol import Step
 from cellsim.drawing import figstyle
 from cellsim.electrolyte.describe import plot_set
 from cellsim.instruments.measurement import ConcentrationMap, series
+from cellsim.run.animation import animate
 from cellsim.run.case import Case, Output
 from cellsim.run.figures import (
     FIGURES,
+    Look,
     View,
     draw_current,
+    draw_voltage,
     make_view,
     position_axis,
     small_signal_limit,
@@ -93,7 +96,7 @@ def test_every_figure_says_what_the_set_rests_on(
 def test_velocities_name_their_frames(polarised: Solution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = texts(monkeypatch)
     write_figures(polarised, tmp_path)
-    profile, at_positions = found[2], found[3]
+    profile, at_positions = found[3], found[4]
     assert "Interface frame" in profile
     assert "interface frame" in at_positions
     assert "lab frame" in at_positions
@@ -108,6 +111,26 @@ def test_a_voltage_panel_appears_when_the_voltage_is_not_held(
     assert "voltage $V$" not in found[0]
     assert "voltage $V$" in found[1]
     assert "concentration" in found[1]
+
+
+def test_a_held_voltage_is_split_and_other_axes_are_drawn(
+    polarised: Solution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = texts(monkeypatch)
+    look = Look("svg", title=False, note=False, time="log", paper_units=True)
+    view = replace(make_view(polarised), look=look)
+    draw_voltage(view, tmp_path / "voltage.svg")
+    draw_current(replace(view, look=replace(look, time="root")), tmp_path / "current.pdf")
+    assert {"ohmic", "concentration"} <= set(found[0].splitlines()) and "(mV)" in found[0]
+    assert "mA cm" in found[1] and "root of time" in found[1]
+    assert (tmp_path / "current.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.gif", b"GIF89a"), ("a.html", b"\n<link")])
+def test_a_moving_picture(polarised: Solution, tmp_path: Path, name: str, start: bytes) -> None:
+    path = animate(polarised, tmp_path / name, frames=3)
+    assert path.read_bytes().startswith(start)
+    assert [one.name for one in tmp_path.iterdir()] == [name]
 
 
 def test_measured_data_are_drawn_as_points(

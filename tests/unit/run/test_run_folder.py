@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from cellsim.base import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, rest
 from cellsim.electrolyte.set_file import load_set
-from cellsim.files.folder import check_writable
+from cellsim.files.folder import check_writable, file_hash, text_hash
 from cellsim.run import folder as run_folder
 from cellsim.run import simulation
 from cellsim.run.case import Case, parse_case
+from cellsim.run.cite import citation
 from cellsim.run.folder import REPORT, predict, read_run, summarise, wanted_times, write_run
 from cellsim.run.simulation import output_times
 from cellsim.solvers import solution as solution_module
@@ -66,6 +68,22 @@ def interrupted(case: Case) -> Solution:
 def a_figure(directory: Path) -> None:
     (directory / "current.png").write_text("drawn")
     (directory / REPORT).write_text("told")
+
+
+def test_a_run_is_a_record_that_can_be_cited(case: Case, done: Solution, tmp_path: Path) -> None:
+    kept = write_run(tmp_path / "run", case, done)
+    with xr.open_dataset(kept.directory / "solution.nc", engine="h5netcdf") as data:
+        for name in ("Conventions", "title", "summary", "history", "date_created", "id"):
+            assert data.attrs[name], name
+        assert "ACDD-1.3" in data.attrs["Conventions"]
+        assert data.attrs["id"] == text_hash(TEXT + data.attrs["inputs"])
+        assert all("units" in data[name].attrs for name in data.variables if name != "frame")
+    again = Solution.from_netcdf(kept.directory / "solution.nc")
+    assert set(again.attributes) == set(done.attributes)  # what follows from the others is not kept twice
+    said = citation(str(kept.directory))
+    assert f"  SHA-256 {file_hash(kept.directory / 'solution.nc')}  solution.nc" in said
+    assert any("input small.toml" in line for line in said)
+    assert "transport set dilute_ideal (model)" in said
 
 
 def test_the_folder_holds_case_solution_and_summary(case: Case, done: Solution, tmp_path: Path) -> None:
