@@ -20,7 +20,7 @@ from scipy.optimize import least_squares
 from scipy.stats import chi2 as chi2_distribution
 from scipy.stats import norm, qmc
 
-from cellsim.base import Array, ConvergenceError, Progress
+from cellsim.base import Array, ConvergenceError, InputError, Progress
 from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import STEP, Problem
 
@@ -58,6 +58,8 @@ class Start:
     converged: bool
 
 
+LEAST_FREEDOM = 0.5
+"""Degrees of freedom that a data set must keep for its chi2 to say anything."""
 DOUBTFUL = 1e-3
 """Probability below which the chi2 of one data set is no accident, shared among the sets of a fit."""
 
@@ -85,8 +87,11 @@ class DataSetMisfit:
 
     @property
     def p(self) -> float:
-        """Probability of a chi2 as large or larger if model and errors are right [1]."""
-        return float(chi2_distribution.sf(self.chi2, max(self.freedom, 1e-3)))
+        """Probability of a chi2 as large or larger if model and errors are right [1].
+
+        1 where the points went into the parameters, so that their chi2 is rounding and tests nothing.
+        """
+        return float(chi2_distribution.sf(self.chi2, self.freedom)) if self.freedom > LEAST_FREEDOM else 1.0
 
 
 @dataclass(frozen=True)
@@ -312,9 +317,12 @@ def estimate(
 
     Raises
     ------
+    InputError
+        A noise level that is to be found from no more points than there are parameters.
     ConvergenceError
         No search reached an end, or none of the cells can be run.
     """
+    _check_levels(problem)
     first = problem.space.start if at is None else at
     points = [first, *_spread(problem.space, first, starts - 1, seed)]
     searches: list[tuple[Start, Array]] = []
@@ -355,6 +363,18 @@ def estimate(
         edge=_edge(problem, best.u),
         early=problem.ended_early(best.u),
     )
+
+
+def _check_levels(problem: Problem) -> None:
+    """Refuse to find the noise of points that the parameters pass through: it came out as zero, and so all errors."""
+    free = [o.label for o in problem.observations if o.noise.free]
+    profiled = sum(o.profiled_numbers for o in problem.observations)
+    unknown = problem.space.size - problem.space.prior_residuals(problem.space.start).size + profiled
+    if free and problem.size <= unknown:
+        raise InputError(
+            f'{free[0]}: noise = "free" needs more points than there are unknowns, and {problem.size} points face '
+            f"{unknown}; state error instead, or fit fewer parameters"
+        )
 
 
 def _edge(problem: Problem, u: Array) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Nuisances are numbers that belong to a cell or a measurement and not to the elec
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ DATA_ROLES = {
     "background": "mol/m^3",
     "time_offset": "s",
     "position_offset": "m",
+    "position_drift": "m/s",
+    "interface_motion": "",
     "velocity_scale": "",
 }
 ROLE_UNITS = DATA_ROLES | {
@@ -53,8 +55,24 @@ ROLE_UNITS = DATA_ROLES | {
     "thickness": "m",
     "c0": "mol/m^3",
 }
-LINEAR_ROLES = ("background", "time_offset", "position_offset")
-_TYPICAL = {"background": 0.05, "time_offset": 100.0, "position_offset": 1e-5}
+LINEAR_ROLES = ("background", "time_offset", "position_offset", "position_drift", "interface_motion")
+_TYPICAL = {
+    "background": 0.05,
+    "time_offset": 100.0,
+    "position_offset": 1e-5,
+    "position_drift": 1e-9,
+    "interface_motion": 0.3,
+}
+SEEN = {
+    "gain": ("profile",),
+    "background": ("profile",),
+    "velocity_scale": ("velocity",),
+    "time_offset": ("current", "voltage", "profile", "velocity"),
+    "position_offset": ("profile", "velocity"),
+    "position_drift": ("profile", "velocity"),
+    "interface_motion": ("profile", "velocity"),
+}
+"""Kinds of data that a nuisance of a measurement acts on, where the fit's file names no data."""
 
 
 def read_nuisances(top: Table, case: Case) -> tuple[tuple[Parameter, ...], dict[str, str]]:
@@ -128,12 +146,7 @@ class Nuisance:
 
     def sees(self, label: str, kind: str) -> bool:
         """Whether it belongs to this data set."""
-        if self.data:
-            return label in self.data
-        wanted = {"velocity_scale": ("velocity",), "position_offset": ("profile", "velocity")}
-        if self.role in ("gain", "background"):
-            return kind == "profile"
-        return kind in wanted.get(self.role, ("current", "voltage", "profile", "velocity"))
+        return label in self.data if self.data else kind in SEEN[self.role]
 
     def check(self, names: Sequence[str]) -> None:
         """Refuse experiments that do not exist."""
@@ -155,6 +168,8 @@ def default_start(role: str, case: Case) -> float | None:
         "background": 0.0,
         "time_offset": 0.0,
         "position_offset": 0.0,
+        "position_drift": 0.0,
+        "interface_motion": 1.0,
     }
     return values.get(role)
 
@@ -225,7 +240,9 @@ class Arriving:
     taken : list of str
         Filled with the names of the files used.
     refused : dict
-        Filled with the names of those that could not be read, and why.
+        Filled with the names of those that could not be read or repeat another, and why.
+    patterns : list of str
+        Filled with what was looked for.
     space : Space or None
         Filled with what is fitted, which is known before the first file comes.
     """
@@ -233,6 +250,7 @@ class Arriving:
     folder: Path
     taken: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    patterns: list[str] = field(default_factory=list)
     space: Space | None = None
 
 
@@ -422,7 +440,9 @@ def _experiment(
     table: Table, case: Case, name: str, nuisances: Sequence[Nuisance], arriving: Arriving | None
 ) -> Experiment:
     own = [n for n in nuisances if n.acts_on(name)]
-    pairs = [pair for entry in _data_tables(table) for pair in _measured(entry, case, arriving)]
+    known: dict[Hashable, str] = {}
+    repeated: list[str] = []
+    pairs = [pair for entry in _data_tables(table) for pair in _measured(entry, case, arriving, known, repeated)]
     if table.boolean("measured", True):
         pairs += [(m, Table({}, table.file, table.name)) for m in case.measured]
     spans = case.protocol.spans()
@@ -439,7 +459,7 @@ def _experiment(
             if arriving is None or "files" not in entry:
                 raise
             arriving.refused[m.label] = str(error)
-    notes = tuple(
+    notes = tuple(repeated) + tuple(
         f"{m.label}: the {m.kind} is what the case imposes; it is no data" for m, _ in delayed if m.imposed(spans).all()
     )
     cell = {n.role: n.parameter.name for n in own if n.role in CELL_ROLES}
@@ -454,8 +474,14 @@ def _experiment(
         )
 
 
-def _measured(entry: Table, case: Case, arriving: Arriving | None) -> list[tuple[Measurement, Table]]:
-    """What the file of an entry holds, or all the files that its pattern matches."""
+def _measured(
+    entry: Table, case: Case, arriving: Arriving | None, known: dict[Hashable, str], repeated: list[str]
+) -> list[tuple[Measurement, Table]]:
+    """What the file of an entry holds, or all the files that its pattern matches.
+
+    A measurement that patterns find twice, in a copy of a file say, is used once: `known` is filled with what was found
+    and in which file, `repeated` with a sentence on each file that repeats another.
+    """
     if entry.exactly_one("file", "files") == "file":
         return [(m, entry) for m in read_measurements(entry.path("file"), case.setup)]
     pattern = entry.string("files")
@@ -469,16 +495,38 @@ def _measured(entry: Table, case: Case, arriving: Arriving | None) -> list[tuple
     if arriving is None:
         if not paths:
             raise entry.error("files", f"matches no file in {folder.resolve()}")
-        return [(m, entry) for path in paths for m in read_measurements(path, case.setup)]
+    else:
+        arriving.patterns.append(pattern)
     found: list[tuple[Measurement, Table]] = []
     for path in paths:
         try:
-            found += [(m, entry) for m in read_measurements(path, case.setup)]
+            measured = read_measurements(path, case.setup)
         except InputError as error:  # half written, or not what it should be: the others are worth a fit
+            if arriving is None:
+                raise
             arriving.refused[path.name] = str(error)
-        else:
+            continue
+        keys = [_content(m, entry) for m in measured]
+        fresh = [(m, entry) for m, key in zip(measured, keys, strict=True) if key not in known]
+        if len(fresh) < len(measured):
+            first = next(known[key] for key in keys if key in known)
+            said = "another pattern finds it too" if first == path.name else f"it repeats {first}"
+            repeated.append(f"{path.name}: {said}; the measurement is used once")
+            if arriving is not None and first != path.name:
+                arriving.refused[path.name] = f"{said}; the measurement is used once"
+        for key in keys:
+            known.setdefault(key, path.name)
+        found += fresh
+        if fresh and arriving is not None:
             arriving.taken.append(path.name)
     return found
+
+
+def _content(m: Measurement, entry: Table) -> Hashable:
+    """What makes two measurements the same, whatever their files are called, if the same times of them are used."""
+    places = b"" if m.position is None else m.position.tobytes()
+    used = tuple(str(entry.data.get(key)) for key in ("from", "to"))
+    return m.kind, m.value.tobytes(), m.time.tobytes(), places, used
 
 
 def _solver(table: Table, case: Case) -> str:

@@ -129,8 +129,8 @@ class FitResult:
         """How well the data are described, whether the starts came to one point, and free noise levels."""
         fit = self.estimate
         lines = [
-            f"{self.recipe.title}: {fit.problem.size} points, {fit.space.size} parameters, chi2 {fit.chi2_data:.1f} "
-            f"for {fit.degrees_of_freedom} degrees of freedom, {len(fit.starts)} start{'s' * (len(fit.starts) != 1)}"
+            f"{self.recipe.title}: {fit.problem.size} points, {fit.space.size} parameters, {self._tested()}, "
+            f"{len(fit.starts)} start{'s' * (len(fit.starts) != 1)}"
         ]
         for sentence in fit.early:
             lines.append(f"{sentence}; chi2 counts them as misfits, and no value or interval follows from this fit")
@@ -146,14 +146,21 @@ class FitResult:
                 f"slightly beyond this value of {', '.join(fit.edge)} the cell cannot be simulated: the best point may "
                 "lie at that limit, and errors by curvature are then not valid"
             )
-        freedom = max(fit.degrees_of_freedom, 1)
+        freedom = fit.degrees_of_freedom
         stated = not any(o.noise.free for o in fit.problem.observations)
-        if stated and fit.chi2_data > freedom + 5 * math.sqrt(2 * freedom):
+        if stated and freedom > 0 and fit.chi2_data > freedom + 5 * math.sqrt(2 * freedom):
             lines.append(
                 f"chi2 is {fit.chi2_data / freedom:.2f} per degree of freedom: the model or the errors are wrong, and "
                 "the intervals too narrow"
             )
         return lines
+
+    def _tested(self) -> str:
+        """chi2 against the degrees of freedom, or that there are none."""
+        fit = self.estimate
+        if fit.degrees_of_freedom > 0:
+            return f"chi2 {fit.chi2_data:.1f} for {fit.degrees_of_freedom} degrees of freedom"
+        return "no more points than parameters, so that chi2 says nothing of the model"
 
     def holders(self) -> list[str]:
         """Of each parameter that is held, which data sets hold it: how much wider its error is without each."""

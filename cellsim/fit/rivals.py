@@ -18,7 +18,7 @@ from cellsim.fit.estimate import Estimate, estimate
 from cellsim.fit.experiment import CELL_ROLES, Experiment, Selection, observe
 from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import Problem
-from cellsim.fit.recipe import DATA_ROLES, LINEAR_ROLES, ROLE_UNITS, default_start, typical
+from cellsim.fit.recipe import DATA_ROLES, LINEAR_ROLES, ROLE_UNITS, SEEN, default_start, typical
 from cellsim.fit.set_model import SetModel
 from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case
@@ -189,8 +189,7 @@ def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> 
     observations = []
     spans = case.protocol.spans()
     for m in (m for m in data if not m.imposed(spans).all()):
-        others = {"gain": "profile", "background": "profile", "velocity_scale": "velocity"}
-        roles = {role: role for role in nuisances if role in DATA_ROLES and others.get(role, m.kind) == m.kind}
+        roles = {role: role for role in nuisances if role in DATA_ROLES and m.kind in SEEN[role]}
         observations.append(observe(m, case.setup, Selection(free=m.error is None), nuisance=roles))
     cell_roles = {role: role for role in nuisances if role in CELL_ROLES}
     e = Experiment(

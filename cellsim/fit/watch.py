@@ -329,7 +329,8 @@ def update(
         # a wrong target must not end the watch at the first file, hours later
         targets = () if arriving.space is None else _targets(arriving.space, wanted)
         told = (tuple(arriving.taken), dict(arriving.refused))
-        return State(path.stem, before, *told, waiting=str(error), targets=targets, history=history), u
+        why = _nothing_yet(arriving, error)
+        return State(path.stem, before, *told, waiting=why, targets=targets, history=history), u
     targets = _targets(recipe.problem.space, wanted)
     problem, told = recipe.problem, (tuple(arriving.taken), dict(arriving.refused))
     clock = max((float(o.time.max()) for o in problem.observations if o.time.size), default=0.0)
@@ -349,6 +350,16 @@ def update(
         "intervals": {name: list(ends) for name, ends in state.interval.items()},
     }
     return replace(state, history=(*history, row)), fit.u
+
+
+def _nothing_yet(arriving: Arriving, error: NothingMeasured) -> str:
+    """Why there is no fit yet, to somebody who waits for more files and not for another fit's file."""
+    if arriving.taken:
+        return str(error).replace("; name some under data", " yet").replace("; take it out", " so far")
+    wanted = ", ".join(dict.fromkeys(arriving.patterns))
+    if arriving.refused:
+        return f"none of the files that match {wanted} can be used yet"
+    return f"no file in {arriving.folder} matches {wanted} yet"
 
 
 def _judged(

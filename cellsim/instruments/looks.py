@@ -25,6 +25,8 @@ ROLES: Values = {
     "background": 0.0,
     "time_offset": 0.0,
     "position_offset": 0.0,
+    "position_drift": 0.0,
+    "interface_motion": 1.0,
     "velocity_scale": 1.0,
 }
 """Nuisances of a measurement, and their values where they are not fitted."""
@@ -184,10 +186,10 @@ class ProfileLook(Clocked):
         """[mol/m^3]"""
         assert solution is not None
         offsets = np.linspace(-0.5, 0.5, BEAM_POINTS) * self.beam_width if self.beam_width else np.zeros(1)
-        places = (self.position + values["position_offset"])[:, None] + offsets
+        places, times = self.position[:, None] + offsets, self.times(values)
         rows = [
-            np.interp(places - shift, faces, c, left=np.nan, right=np.nan)
-            for faces, c, shift in profiles_at(solution, self.times(values))
+            np.interp(places + moved - values["interface_motion"] * shift, faces, c, left=np.nan, right=np.nan)
+            for (faces, c, shift), moved in zip(profiles_at(solution, times), displaced(times, values), strict=True)
         ]
         return np.asarray(np.stack(rows).mean(axis=2)[self.keep])
 
@@ -197,6 +199,14 @@ class ProfileLook(Clocked):
         both[self.keep] = keep
         rows = both.any(axis=1)
         return replace(self, time=np.minimum(self.time[rows], end), keep=both[rows])
+
+
+def displaced(times: Array | float, values: Values) -> Array:
+    """What is added to positions of the data to find them in the lab frame of the run, at each of `times` [s], [m].
+
+    It is ``position_offset`` and, from the start of the run on, ``position_drift``: a stage or a holder that creeps.
+    """
+    return np.asarray(values["position_offset"] + values["position_drift"] * times)
 
 
 def state_at(solution: Solution, name: str, time: float) -> Array:
@@ -234,6 +244,8 @@ def profiles_at(solution: Solution, times: Array) -> list[tuple[Array, Array, fl
 class VelocityLook(Clocked):
     """Velocities at points in time and space; ``velocity_scale`` multiplies them.
 
+    A drift of the positions moves the points, not the velocities: what is at rest and interferes drifts with the cell.
+
     Parameters
     ----------
     time, position : ndarray, shape (n,)
@@ -268,16 +280,20 @@ class VelocityLook(Clocked):
     def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
         """[m/s]"""
         assert solution is not None
-        moved = replace(
-            self,
-            time=self.time + values["time_offset"],
-            position=self.position + values["position_offset"],
-        )
-        v = values["velocity_scale"] * moved.signed(solution)[0]
+        time = self.time + values["time_offset"]
+        moved = replace(self, time=time, position=self.position + displaced(time, values))
+        v = values["velocity_scale"] * moved.signed(solution, motion=values["interface_motion"])[0]
         return np.abs(v) if self.unsigned else v
 
-    def signed(self, solution: Solution) -> tuple[Array, Array]:
+    def signed(self, solution: Solution, *, motion: float = 1.0) -> tuple[Array, Array]:
         """The velocity with its sign at every point, and the standard deviation that the position error makes of it.
+
+        Parameters
+        ----------
+        solution : Solution
+            The run.
+        motion : float
+            Velocity of the interfaces over that of the run [1].
 
         Returns
         -------
@@ -291,6 +307,7 @@ class VelocityLook(Clocked):
             frame=self.frame,
             beam=self.beam_width,
             position_error=self.position_error,
+            motion=motion,
         )
         v, spread = np.empty((2, self.time.size))
         for k, place in enumerate(self.positions):
@@ -328,6 +345,7 @@ def at_beam(
     frame: Frame = "lab",
     beam: float = 0.0,
     position_error: float = 0.0,
+    motion: float = 1.0,
     nodes: int = 9,
 ) -> AtBeam:
     """Average a velocity, or "c", over a beam fixed in the lab, and over the error of its position.
@@ -346,6 +364,8 @@ def at_beam(
         Full width, evenly lit [m].
     position_error : float
         Standard error of the position [m].
+    motion : float
+        Velocity of the interfaces in the lab frame over that of the run [1].
     nodes : int
         Points of each quadrature.
 
@@ -365,19 +385,20 @@ def at_beam(
     y, u = np.polynomial.hermite_e.hermegauss(nodes if position_error > 0 else 1)
     places = np.asarray(positions, dtype=float)
     grid = places[:, None, None] + position_error * y[:, None] + 0.5 * beam * x
-    values = solution.at(name, grid.ravel(), frame="lab")
+    values = solution.at(name, grid.ravel(), frame="lab", motion=motion)
     if frame != "lab" and name.startswith("v_"):
-        values = values - _frame_velocity(solution, grid.ravel(), frame)
+        values = values - _frame_velocity(solution, grid.ravel(), frame, motion)
     averaged = np.einsum("tpyx,x->tpy", values.reshape(-1, *grid.shape), w / w.sum())
     u = u / u.sum()
     mean = averaged @ u
     return AtBeam(mean, np.sqrt(np.maximum((averaged - mean[..., None]) ** 2 @ u, 0.0)))
 
 
-def _frame_velocity(solution: Solution, positions: Array, frame: str) -> Array:
+def _frame_velocity(solution: Solution, positions: Array, frame: str, motion: float) -> Array:
     """Lab velocity of a frame at positions fixed in the lab, shape (time, p) [m/s]."""
     if frame == "interface":
-        return np.broadcast_to(solution["v_interface"][:, None], (solution["time"].size, positions.size))
+        v_s = motion * solution["v_interface"][:, None]
+        return np.broadcast_to(v_s, (solution["time"].size, positions.size))
     if frame == "solvent":
-        return solution.at("v_0", positions, frame="lab")
+        return solution.at("v_0", positions, frame="lab", motion=motion)
     raise InputError(f"frame = {frame!r} must be one of interface, lab, solvent")

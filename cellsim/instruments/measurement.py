@@ -412,7 +412,7 @@ class ConcentrationMap:
         Salt concentration [mol/m^3].
     error : ndarray, shape (n, k), optional
         Standard error of each point [mol/m^3].
-    shared : ndarray, shape (k,), optional
+    shared : ndarray, shape (k,) or (n, k), optional
         The share of `error` that all times have in common, from the reference taken before [mol/m^3].
     scale_error : float
         Relative error common to all changes of concentration, as from the path length [1]; not part of `error`.
@@ -422,6 +422,10 @@ class ConcentrationMap:
         For figures.
     notes : tuple of str
         What a reader of the data should know.
+    per_profile : ndarray, shape (n, k), optional
+        Error that all points of one time have in common, as of a background [mol/m^3]; not part of `error`.
+    overall : ndarray, shape (n, k), optional
+        Error that all points have in common, as of the background of a reference [mol/m^3]; not part of `error`.
 
     Raises
     ------
@@ -438,6 +442,8 @@ class ConcentrationMap:
     resolution: float = 0.0
     label: str = ""
     notes: tuple[str, ...] = ()
+    per_profile: Array | None = None
+    overall: Array | None = None
 
     def __post_init__(self) -> None:
         shape = (self.time.size, self.position.size)
@@ -477,7 +483,12 @@ class ConcentrationMap:
         position = self.position[column]
         shared = []
         if self.shared is not None:
-            shared.append(SharedError(self.shared[column], column, stated=True))
+            reference = np.broadcast_to(self.shared, self.c.shape)
+            shared.append(SharedError(reference[filled], column, stated=True))
+        if self.per_profile is not None:
+            shared.append(SharedError(self.per_profile[filled], row))
+        if self.overall is not None:
+            shared.append(SharedError(self.overall[filled], np.zeros_like(row)))
         if self.scale_error > 0:
             shared.append(SharedError(self.scale_error * (self.c[filled] - c0), np.zeros_like(row)))
         noise = Noise(

@@ -266,7 +266,9 @@ class Solution:
         """The variable that has at the faces what `name` has in the cells."""
         return "c_face" if name == "c" else name
 
-    def at(self, name: str, positions: Array, *, frame: str = "lab", origin_shift: float = 0.0) -> Array:
+    def at(
+        self, name: str, positions: Array, *, frame: str = "lab", origin_shift: float = 0.0, motion: float = 1.0
+    ) -> Array:
         """A velocity or concentration against time at fixed positions.
 
         Parameters
@@ -280,6 +282,8 @@ class Solution:
             Frame of the velocity; positions are fixed in the lab for "lab", else at the interface.
         origin_shift : float
             Added to the positions [m].
+        motion : float
+            Velocity of the interfaces in the lab frame over that of the run, which is that of dense metal [1].
 
         Returns
         -------
@@ -292,14 +296,17 @@ class Solution:
         dims, values = self.dimensions(source), self[source]
         if dims[0] == "frame":
             values = values[FRAMES.index(frame)]
-        shift = self.arrays["interface_shift"] if frame == "lab" else np.zeros(values.shape[0])
+        shift = motion * self.arrays["interface_shift"] if frame == "lab" else np.zeros(values.shape[0])
         wanted = np.asarray(positions, dtype=float) + origin_shift
         grid = self.arrays["position_face"]
         rows = [
             np.interp(wanted - s, g, row, left=np.nan, right=np.nan)
             for s, g, row in zip(shift, grid, values, strict=True)
         ]
-        return np.array(rows)
+        found = np.array(rows)
+        if dims[0] == "frame" and frame == "lab" and motion != 1.0:
+            found += (motion - 1.0) * self.arrays["v_interface"][:, None]
+        return found
 
 
 MIXTURE_VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {

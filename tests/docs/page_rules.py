@@ -219,6 +219,33 @@ def _recipe(block: Block, folder: Path) -> None:
     assert len(read.cases) == 1 and len(read.problem.experiments) == 2, "the cell and its potentials"
 
 
+def _joint(block: Block, folder: Path) -> None:
+    """Two cells: every file as its instrument writes it, uniform scans and a plateau, read and not fitted."""
+    where = folder / "cases/joint"
+    where.mkdir()
+    cell = (ROOT / "cases/fit_example/cell.toml").read_text(encoding="utf-8")
+    (where / "beam_line.toml").write_text(cell)
+    hold = 'hold = "current"\nvalue = "0.1 mA/cm^2"'
+    (where / "scanner.toml").write_text(cell.replace('hold = "voltage"\nvalue = "0.3 V"', hold))
+    _table(where / "current.csv", "time (s),j (mA/cm^2)", [[600, 0.3], [6000, 0.25]])
+    _table(where / "voltage.csv", "time (s),U (V)", [[600, 0.1], [6000, 0.15]])
+    position = np.linspace(0.1e-3, 2.9e-3, 9)
+    np.savez(where / "xam.npz", time=[-60.0, 6000.0], position=position, intensity=np.full((2, 9), 1e6))
+    head = 'energy = "7.35 keV"\nsalt = "LiTFSI"\nsolvent = "EO"\npath_length = "1 mm"\ncounted = true\n'
+    (where / "xam.toml").write_text('kind = "xam"\nfile = "xam.npz"\nlabel = "xam"\n' + head)
+    series_hdf(where / "g2.hdf")
+    series = '[[series]]\nfile = "g2.hdf"\nposition = "1 mm"\ntime = "2 h"\n'
+    (where / "xpcs.toml").write_text('kind = "xpcs"\ntitle = "xpcs"\n' + series)
+    z = 0.04 * np.arange(128)
+    noise = np.random.default_rng(1).standard_normal((3, z.size))
+    signal = np.where((z > 1) & (z < 4), 100.0, 0.0) + noise
+    _table(where / "mri.csv", "z_mm,t0s,t600s,t6000s", np.column_stack([z, *signal]).tolist())
+    (where / "mri.toml").write_text('kind = "mri"\nfile = "mri.csv"\nlabel = "mri"\npositive = "lower"\n')
+    (where / "joint.toml").write_text(block.text)
+    kinds = [[o.kind for o in e.observations] for e in read_recipe(where / "joint.toml").problem.experiments]
+    assert kinds == [["current", "profile", "velocity"], ["voltage", "profile"]]
+
+
 def _sweep(block: Block, folder: Path) -> None:
     where = folder / "cases/fit_example"
     (where / "sweep.toml").write_text(block.text)
@@ -294,6 +321,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/sets.md", "[kappa]"): _kappa,
     ("docs/compare.md", 'kind = "xam"'): _sheet,
     ("docs/fit.md", 'title = "what it says above the figures"'): _recipe,
+    ("docs/fit.md", 'title = "two cells, one electrolyte"'): _joint,
     ("docs/sweep.md", 'case = "cell.toml"'): _sweep,
     ("docs/series.md", 'title = "LiTFSI in PEO, r = 0.1"'): _family,
     ("docs/xpcs.md", 'title = "cell 3, 0.3 V"'): _series,
@@ -380,7 +408,7 @@ def _study(found: re.Match[str], folder: Path) -> None:
     said, code = call(f"{found[1]} --n 2{found[2]}".split())
     assert (
         code in (0, 1)
-        and any(row in said for row in ("| all | ", "| plain | 2 | ", "| relaxation D | 2 | "))
+        and any(row in said for row in ("| all | ", "| plain | 2 | ", "| relaxation D | 2 | ", "2 beam times; "))
         and "Traceback" not in said
     ), said
 

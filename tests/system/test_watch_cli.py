@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from cellsim.base import InputError
 from cellsim.cli import main
 from cellsim.fit.estimate import estimate
-from cellsim.fit.recipe import read_recipe
+from cellsim.fit.recipe import Arriving, read_recipe
 from cellsim.fit.watch import State, watch
 
 EXAMPLE = Path(__file__).parents[2] / "cases" / "fit_example"
@@ -72,7 +72,7 @@ def test_files_that_arrive_are_taken_in(place):
 
     last = watch(*(place / "fit.toml", place / "in", place / "out"), every=0.2, lasting=120, until_met=True, told=told)
     feeder.join()
-    assert "it has no data" in seen[0].waiting
+    assert "matches current*.csv, p*.csv yet" in seen[0].waiting and str(place / "in") in seen[0].waiting
     states = seen[1:]
     assert [len(state.files) for state in states] == [2, 4, 8][: len(states)] and len(states) >= 2  # until met
     assert last.met and last.error["t_plus"] <= 0.03
@@ -136,6 +136,50 @@ def test_a_file_that_cannot_be_read_is_said_and_the_others_are_used(place):
     state = watch(place / "fit.toml", place / "in", place / "out", lasting=0.0)
     assert len(state.refused) == 2 and "p_bad.csv" in state.refused and state.values
     assert any("not used: p_bad.csv" in line for line in state.lines())
+
+
+def test_a_file_that_was_copied_is_used_once(place):
+    """A copy, and one with another comment, make no second measurement."""
+    write(place / "in", 9000.0)
+    alone = Arriving(place / "in")
+    once = read_recipe(place / "fit.toml", arriving=alone).problem
+    profile = sorted((place / "in").glob("p*.csv"))[-1]
+    shutil.copy(profile, profile.with_name("p_copy.csv"))
+    profile.with_name("p_again.csv").write_text("# taken over from the other computer\n" + profile.read_text())
+    found = Arriving(place / "in")
+    assert read_recipe(place / "fit.toml", arriving=found).problem.size == once.size
+    assert found.taken == alone.taken and not alone.refused
+    said = f"it repeats {profile.name}; the measurement is used once"
+    assert found.refused == {"p_again.csv": said, "p_copy.csv": said}
+    for path in (place / "in").iterdir():
+        shutil.copy(path, place)
+    (experiment,) = read_recipe(place / "fit.toml").problem.experiments
+    assert experiment.size == once.size
+    assert experiment.notes == (f"p_again.csv: {said}", f"p_copy.csv: {said}")
+
+
+def test_a_file_that_two_patterns_find_is_used_once_unless_they_use_other_times(place):
+    write(place / "in", 9000.0)
+    for path in (place / "in").iterdir():
+        shutil.copy(path, place)
+    text = (place / "fit.toml").read_text()
+    once = read_recipe(place / "fit.toml").problem
+    both = '    { files = "p*0*.csv" },\n]'
+    (place / "fit.toml").write_text(text.replace("\n]\n", f"\n{both}\n", 1))
+    (experiment,) = read_recipe(place / "fit.toml").problem.experiments
+    assert experiment.size == once.size and "another pattern finds it too" in experiment.notes[0]
+    later = both.replace(" }", ', to = "10 h" }')
+    (place / "fit.toml").write_text(text.replace("\n]\n", f"\n{later}\n", 1))
+    assert read_recipe(place / "fit.toml").problem.size > once.size
+
+
+@pytest.mark.parametrize("bad", [True, False])
+def test_an_empty_folder_is_waited_for_in_a_plain_sentence(place, bad):
+    if bad:
+        (place / "in" / "p1.csv").write_text("time (s),position (mm),c (mol/L),error (mol/L)\n1,2\n")
+    state = watch(place / "fit.toml", place / "in", place / "out", lasting=0.0)
+    wanted = "can be used yet" if bad else f"no file in {place / 'in'} matches current*.csv, p*.csv yet"
+    assert wanted in state.waiting and f"  waiting: {state.waiting}" in state.lines()
 
 
 @pytest.mark.parametrize(

@@ -111,12 +111,11 @@ def fitted_velocities(
     tau_0 = TAU_0 * 0.0038 / (q * ANGSTROM)
     off = POSITION_ERROR * rng.standard_normal(BEAMS.size)
     found, lost = [], 0
-    # Delays begin within SERIES - DELAYS[-1] of the start (g2_of_solution): the time of a series is the middle of that.
     for minutes in times:
         for nominal, true in zip(BEAMS, BEAMS + off, strict=True):
             g2 = g2_of_solution(
                 solution, q, azimuth, DELAYS, position=true * MM + 0.5 * thickness,
-                start=minutes * MINUTE - 0.5 * (SERIES - DELAYS[-1]), duration=SERIES, contrast=CONTRAST, h=MOVING,
+                start=minutes * MINUTE - 0.5 * SERIES, duration=SERIES, contrast=CONTRAST, h=MOVING,
                 tau0=tau_0, beam=BEAM * MM,
             )  # fmt: skip
             fit = fit_velocity(add_noise(CorrelationSet(q, azimuth, DELAYS, g2, np.full(g2.shape, G2_NOISE)), rng))

@@ -314,8 +314,8 @@ def displacements(
         The run.
     position : float
         Centre of the beam, from the positive interface at t = 0, fixed in the lab [m].
-    times : array_like, shape (t,)
-        When a delay begins [s].
+    times : array_like, shape (t,) or (t, k)
+        When a delay begins, each delay at its own moments or all at the same [s].
     tau : array_like, shape (k,)
         Delays [s].
     beam : float
@@ -338,20 +338,21 @@ def displacements(
     x, weight = np.polynomial.legendre.leggauss(nodes if beam > 0 else 1)
     v = solution.at("v_0", position + 0.5 * beam * x)
     clock, t, lag = solution["time"], np.asarray(times, dtype=float), np.asarray(tau, dtype=float)
-    if t.min() < clock[0] or t.max() + lag.max() > clock[-1] * (1 + 1e-9):
+    t = np.broadcast_to(t if t.ndim == 2 else t[:, None], (len(t), lag.size))
+    ends = t + lag
+    if t.min() < clock[0] or ends.max() > clock[-1] * (1 + 1e-9):
         raise InputError(
-            f"XPCS from {t.min():.4g} s to {t.max() + lag.max():.4g} s lies outside the run, "
+            f"XPCS from {t.min():.4g} s to {ends.max():.4g} s lies outside the run, "
             f"{clock[0]:.4g} s to {clock[-1]:.4g} s"
         )
-    inside = (clock >= t.min() * (1 - 1e-9)) & (clock <= t.max() + lag.max())
+    inside = (clock >= t.min() * (1 - 1e-9)) & (clock <= ends.max())
     if not np.all(np.isfinite(v[inside])):
         raise InputError(f"XPCS at {position:.4g} m with a beam of {beam:.3g} m leaves the electrolyte")
     v = np.nan_to_num(v)
     travelled = np.concatenate(
         [np.zeros((1, v.shape[1])), np.cumsum(0.5 * (v[1:] + v[:-1]) * np.diff(clock)[:, None], 0)]
     )
-    ends = t[:, None] + lag
-    moved = np.stack([np.interp(ends, clock, p) - np.interp(t, clock, p)[:, None] for p in travelled.T], axis=1)
+    moved = np.stack([np.interp(ends, clock, p) - np.interp(t, clock, p) for p in travelled.T], axis=1)
     return moved, weight / 2
 
 
@@ -374,8 +375,8 @@ def g2_of_solution(
     """g2 that a beam on a simulated cell reports: averaged over the beam and over a series during which v changes.
 
     At every moment g2 = 1 + contrast |1 - h + h E <exp(i q cos(azimuth) dx)>|^2, dx the way the solvent goes in the lab
-    within the delay, <> over the beam; then averaged over the moments at which a delay begins. For one velocity this
-    is :func:`heterodyne_g2`.
+    within the delay, <> over the beam; then averaged over all moments at which the whole delay lies in the series, so
+    that the middle of every delay is, on average, that of the series. For one velocity this is :func:`heterodyne_g2`.
 
     Parameters
     ----------
@@ -409,7 +410,7 @@ def g2_of_solution(
     lag = np.asarray(tau, dtype=float)
     if lag.max() >= duration:
         raise InputError(f"XPCS: delays up to {lag.max():.4g} s need a series longer than {duration:.4g} s")
-    begin = start + (np.arange(moments) + 0.5) / moments * (duration - lag.max())
+    begin = start + (np.arange(moments)[:, None] + 0.5) / moments * (duration - lag)
     moved, weight = displacements(solution, position, begin, lag, beam=beam)
     moving, peak, decay, power = (
         np.atleast_1d(np.asarray(value, dtype=float))[:, None] for value in (h, contrast, tau0, stretch)

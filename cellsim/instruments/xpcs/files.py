@@ -1,5 +1,8 @@
 """Correlation functions from files: both HDF5 layouts of beamline 8-ID (old, and since about 2022), CSV, npz.
 
+A result of the newer layout that holds two-time correlations C(t1, t2) alone is averaged along its diagonals: g2 at a
+delay is the mean over all ages, its error follows from the scatter between blocks of ages.
+
 Points that never count: g2 = 0 with error 0 (empty bins), anything not finite, and a last delay whose error is below
 half that of the one before (too few pairs to state one). `notes` say what was masked.
 """
@@ -7,6 +10,7 @@ half that of the one before (too few pairs to state one). `notes` say what was m
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +24,12 @@ from cellsim.instruments.xpcs.correlation import CorrelationSet
 
 INVERSE_ANGSTROM, DEGREE = 1e10, np.pi / 180
 """1/Angstrom in 1/m and a degree in rad: the units of q and azimuth in both layouts where the file names none."""
+PER_OCTAVE = 24
+"""Delays per doubling to which the diagonals of a two-time correlation are averaged."""
+BLOCKS = 16
+"""Blocks of ages whose scatter gives the error of a diagonal's mean."""
+POOLED = 5
+"""Neighbouring delays whose variances are averaged: that of 16 blocks alone is uncertain by a third."""
 LAST_ERROR = 0.5
 """A last delay with a smaller share of the error before it is masked [1]."""
 
@@ -157,8 +167,11 @@ def _read_hdf5(path: Path) -> _Stored:
             return _read_new(path, file)
         if "/exchange/norm-0-g2" in file:
             return _read_legacy(path, file)
+        if TWO_TIME in file:
+            return _read_two_time(path, file)
     raise InputError(
-        f"{path}: holds neither /xpcs/multitau/normalized_g2 nor /exchange/norm-0-g2; not an XPCS result of 8-ID"
+        f"{path}: holds none of /xpcs/multitau/normalized_g2, /exchange/norm-0-g2 and {TWO_TIME}; not an XPCS result "
+        "of 8-ID"
     )
 
 
@@ -204,11 +217,23 @@ def _read_legacy(path: Path, file: Any) -> _Stored:
 
 def _read_new(path: Path, file: Any) -> _Stored:
     root = "/xpcs/multitau"
-    step = _scalar(path, file, "/entry/instrument/detector_1/frame_time")
-    step *= _scalar(path, file, f"{root}/config/stride_frame") * _scalar(path, file, f"{root}/config/avg_frame")
-    tau = np.ravel(_entry(path, file, f"{root}/delay_list")) * step
+    tau = np.ravel(_entry(path, file, f"{root}/delay_list")) * _step(path, file, root)
     g2 = _curves(path, _entry(path, file, f"{root}/normalized_g2"), tau.size, "normalized_g2")
     error = _curves(path, _entry(path, file, f"{root}/normalized_g2_err"), tau.size, "normalized_g2_err")
+    q, azimuth = _bins(path, file)
+    if q.size != g2.shape[0]:
+        raise InputError(f"{path}: /xpcs/qmap/dynamic_index_mapping names {q.size} bins, the curves are {g2.shape[0]}")
+    return _Stored(q, azimuth, tau, g2, error)
+
+
+def _step(path: Path, file: Any, root: str) -> float:
+    """Time between two frames that were correlated [s]."""
+    step = _scalar(path, file, "/entry/instrument/detector_1/frame_time")
+    return step * _scalar(path, file, f"{root}/config/stride_frame") * _scalar(path, file, f"{root}/config/avg_frame")
+
+
+def _bins(path: Path, file: Any) -> tuple[Array, Array]:
+    """q [1/m] and azimuth [rad] of every bin in which something was correlated."""
     first, units = _axis_of_q(path, file)
     lists = ["/xpcs/qmap/dynamic_v_list_dim0", "/xpcs/qmap/dynamic_v_list_dim1"]
     of_q, of_azimuth = (lists, lists[::-1])[first]
@@ -225,14 +250,87 @@ def _read_new(path: Path, file: Any) -> _Stored:
             f"{path}: /xpcs/qmap/dynamic_num_pts = {shape.tolist()} does not fit {q_list.size} q and "
             f"{azimuths.size} azimuths"
         )
-    if index.size != g2.shape[0] or index.min() < 0 or index.max() >= shape[0] * shape[1]:
+    if not index.size or index.min() < 0 or index.max() >= shape[0] * shape[1]:
         raise InputError(
-            f"{path}: /xpcs/qmap/dynamic_index_mapping names {index.size} bins up to {index.max()}, the curves are "
-            f"{g2.shape[0]} of {shape[0]} x {shape[1]} bins"
+            f"{path}: /xpcs/qmap/dynamic_index_mapping names {index.size} bins up to {index.max(initial=-1)} of "
+            f"{shape[0]} x {shape[1]}"
         )
     places = (index // shape[1], index % shape[1])
     azimuth = azimuths[places[1 - first]] if azimuths.size else np.zeros(index.size)
-    return _Stored(q_list[places[first]], azimuth, tau, g2, error)
+    return q_list[places[first]], azimuth
+
+
+TWO_TIME = "/xpcs/twotime/correlation_map"
+"""Group of two-time correlations, one upper triangle for every bin that was processed, its diagonal with shot noise."""
+
+
+def _read_two_time(path: Path, file: Any) -> _Stored:
+    q, azimuth = _bins(path, file)
+    labels = np.ravel(_entry(path, file, "/xpcs/twotime/processed_bins")).astype(int)  # counted from 1
+    names = sorted(file[TWO_TIME])
+    if len(names) != labels.size or labels.min(initial=1) < 1 or labels.max(initial=0) > q.size:
+        raise InputError(
+            f"{path}: {TWO_TIME} holds {len(names)} correlations, /xpcs/twotime/processed_bins names {labels.size} of "
+            f"{q.size} bins"
+        )
+    reduced = [averaged_along_diagonals(_entry(path, file, f"{TWO_TIME}/{name}"), label=path.name) for name in names]
+    if len({lag.tobytes() for lag, _, _ in reduced}) != 1:
+        raise InputError(f"{path}: the two-time correlations in {TWO_TIME} are not all of the same number of frames")
+    tau = reduced[0][0] * _step(path, file, "/xpcs/twotime")
+    g2, error = (np.stack([one[k] for one in reduced]) for k in (1, 2))
+    return _Stored(q[labels - 1], azimuth[labels - 1], tau, g2, error)
+
+
+def averaged_along_diagonals(C: Array, *, label: str = "") -> tuple[Array, Array, Array]:
+    """A two-time correlation C(t1, t2) as g2(tau), with errors from the scatter between blocks of ages (t1 + t2)/2.
+
+    A speed that changes evenly during the series moves the blocks along a line, about which they scatter.
+
+    Parameters
+    ----------
+    C : ndarray, shape (frames, frames)
+        Its upper triangle is used, without the diagonal, which holds the shot noise [1].
+    label : str
+        For messages.
+
+    Returns
+    -------
+    lag : ndarray, shape (k,)
+        Delays up to half of the series, :data:`PER_OCTAVE` for every doubling where there are as many, in frames [1].
+    g2, error : ndarray, shape (k,)
+        Mean over the ages and its standard error [1].
+
+    Raises
+    ------
+    InputError
+        No square matrix, or fewer frames than four in each block.
+    """
+    frames = len(C)
+    if C.ndim != 2 or C.shape[1] != frames or frames < 4 * BLOCKS:
+        raise InputError(
+            f"{label}: a two-time correlation has shape {C.shape}; it must be square, of {4 * BLOCKS} frames or more"
+        )
+    longest = frames // 2
+    octaves = np.log2(longest + 1)
+    edges = np.unique(np.round(np.exp2(np.linspace(0, octaves, int(PER_OCTAVE * octaves) + 1)))).astype(int)
+    x = np.linspace(-1, 1, BLOCKS)
+    line = np.stack([np.ones(BLOCKS), x], axis=1)
+    flat = np.eye(BLOCKS) - line @ np.linalg.pinv(line)  # what scatters about a straight line
+    lag, mean, variance = np.empty((3, edges.size - 1))
+    for j, (low, high) in enumerate(pairwise(edges)):
+        blocks = np.zeros(BLOCKS)
+        for k in range(low, high):
+            diagonal = np.diagonal(C, k)
+            starts = np.arange(BLOCKS) * diagonal.size // BLOCKS
+            blocks += np.add.reduceat(diagonal, starts) / np.diff(starts, append=diagonal.size)
+        blocks /= high - low
+        lag[j], mean[j] = 0.5 * (low + high - 1), blocks.mean()
+        variance[j] = np.sum((flat @ blocks) ** 2) / (BLOCKS - 2) / BLOCKS
+    # neighbours are pooled as variances of a single point: one delay more in an average would otherwise jump by half
+    points = np.diff(edges) * (frames - lag)
+    near = np.ones(POOLED)
+    pooled = np.convolve(variance * points, near, mode="same") / np.convolve(np.ones(lag.size), near, mode="same")
+    return lag, mean, np.sqrt(pooled / points)
 
 
 def _axis_of_q(path: Path, file: Any) -> tuple[int, tuple[str, str]]:

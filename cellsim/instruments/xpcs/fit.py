@@ -364,7 +364,7 @@ def _joint_fit(
         warnings=(
             *_misfit(least + problem.constant, problem.points - parameters, factor, errors),
             *_wide_sectors(data, v, width * problem.scale),
-            *_warnings(inflation, factor, bias, v, top),
+            *(_warnings(inflation, factor, bias, v, top) if np.isfinite(high) else ()),
         ),
         likelihood=followed,
         **_of_curves(full, theta, levels, variance, factor),
@@ -445,6 +445,7 @@ def _wide_sectors(data: CorrelationSet, v: float, error: float) -> tuple[str, ..
 
 
 def _warnings(inflation: float, factor: float, bias: float, v: float, top: float) -> tuple[str, ...]:
+    """What to look at before a speed, or its upper limit, is believed; of curves that limit none there is neither."""
     texts = []
     if factor == 1.0 and not 1 / 1.8 < inflation < 1.8:
         texts.append(
@@ -452,10 +453,11 @@ def _warnings(inflation: float, factor: float, bias: float, v: float, top: float
             'consider errors = "robust".'
         )
     if abs(bias) > 0.2:
-        texts.append(
-            f"The shape of the rings is poorly known: a bias of {bias:+.2g} errors is expected; share h or stretch, or "
-            "measure longer delays."
+        # beyond one error the expansion that gives the bias says that it is large, and not how large
+        size = (
+            f"a bias of {bias:+.2g} errors is expected" if abs(bias) < 1 else "a bias larger than the error is expected"
         )
+        texts.append(f"The shape of the rings is poorly known: {size}; share h or stretch, or measure longer delays.")
     if v > 0.8 * top:
         texts.append("The speed lies at the end of the searched range; check the delays.")
     return tuple(texts)

@@ -1,13 +1,16 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fit_toys import linear, toy, with_observation
 
-from cellsim.base import ConvergenceError
+from cellsim.base import ConvergenceError, InputError
 from cellsim.fit import estimate as module
 from cellsim.fit.estimate import DOUBTFUL, describe, directions, estimate, inverse
 from cellsim.fit.parameters import Parameter, Prior, Space
+from cellsim.fit.recipe import Recipe
+from cellsim.fit.report import FitResult
 from cellsim.instruments.noise import independent
 
 RNG = np.random.default_rng(11)
@@ -52,6 +55,21 @@ def test_a_small_data_set_that_is_missed_does_not_drown_in_a_large_one():
     assert bad.chi2 == pytest.approx(np.sum((y[1] - small @ best) ** 2), rel=1e-4)
     assert bad.p < DOUBTFUL / 2 < 0.05 < good.p
     assert found.chi2 < found.degrees_of_freedom + 5 * np.sqrt(2 * found.degrees_of_freedom)  # the sum alone is silent
+
+
+def test_as_many_points_as_parameters_test_no_model_and_give_no_noise():
+    p = linear(A[:3], TRUTH, sd=0.1)
+    found = estimate(p, starts=1)
+    (only,) = found.data_sets
+    assert found.degrees_of_freedom == 0 and only.p == 1.0
+    lines = FitResult(Recipe("exact", Path("fit.toml"), p, ()), found, (), {}).lines()
+    assert "3 points, 3 parameters, no more points than parameters, so that chi2 says nothing of the model" in lines[0]
+    assert not any("degrees of freedom" in line for line in lines)
+    unknown = with_observation(p, noise=independent(np.full(3, 0.1), free=True))
+    with pytest.raises(
+        InputError, match=r'noise = "free" needs more points than there are unknowns, and 3 points face 3'
+    ):
+        estimate(unknown, starts=1)
 
 
 def test_priors_enter_as_data():

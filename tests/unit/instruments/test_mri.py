@@ -10,12 +10,15 @@ import pytest
 
 from cellsim import Cell, Options, Protocol, Solution, TransportSet, hold_current, simulate
 from cellsim.base import InputError
+from cellsim.fit.experiment import observe
+from cellsim.instruments.data import Setup
 from cellsim.instruments.looks import state_at
 from cellsim.instruments.mri import (
     Edges,
     MriProfiles,
     blurred,
     find_edges,
+    normalised,
     predicted_signal,
     read_mri,
     to_concentration,
@@ -190,3 +193,24 @@ def test_mri_headers_without_unit_or_time(tmp_path: Path) -> None:
         read_mri(written(tmp_path, "z,0 s,1 s\n0,1,2\n1,1,2\n"))
     with pytest.raises(InputError, match="must end in its time"):
         read_mri(written(tmp_path, "z (mm),first,1 s\n0,1,2\n1,1,2\n"))
+
+
+def test_the_stated_errors_are_those_of_noisy_profiles_at_both_ends_of_the_cell(
+    solution: Solution, clean: MriProfiles
+) -> None:
+    """chi2 at the truth per point: all of it, and in the tenths of the cell where salt gathers and where it runs out.
+
+    With the noise of the first profile taken as constant in time it was 1.15, 0.6 and 1.6.
+    """
+    rng, found = np.random.default_rng(20261130), []
+    setup = Setup(Cell(1.2e-3, 313.15), PEO, Protocol((hold_current(3.0, 22000.0),)), C_0)
+    for _ in range(8):
+        noisy = replace(clean, signal=clean.signal + 0.02 * 100 * C_0 * rng.standard_normal(clean.signal.shape))
+        data = observe(normalised(noisy, C_0, positive="upper", margin=3.0), setup)
+        w = data.residual(data.predict(PEO, solution))
+        assert data.position is not None
+        ends = (data.position < 0.25e-3, data.position > 0.95e-3)
+        found.append([np.mean(w**2), *(np.mean(w[end] ** 2) for end in ends)])
+    whole, rich, poor = np.mean(found, axis=0)
+    assert whole == pytest.approx(1, abs=0.04)  # 0.983 +/- 0.008
+    assert rich == pytest.approx(1, abs=0.12) and poor == pytest.approx(1, abs=0.12)  # 0.96 and 0.95 +/- 0.035

@@ -301,16 +301,32 @@ def test_g2_from_a_run_of_one_velocity_is_the_model():
     assert np.max(np.abs(found - heterodyne_g2(Q, AZIMUTH, TAU, v=V, **SHAPE))) < 1e-9
 
 
+@pytest.mark.parametrize("level", [1.0, 1.1])
+def test_flat_curves_limit_no_speed_and_nothing_else_is_said_of_one(level):
+    # with 1.1 the contrast has a value and v none: it was said to be wrong by -2.5e+08 errors
+    shape = (6, TAU.size)
+    flat = CorrelationSet(Q[:6], AZIMUTH[:6], TAU, np.full(shape, level), np.full(shape, 0.01))
+    fit = fit_velocity(add_noise(flat, 0))
+    assert fit.describe() == (
+        "These curves do not limit the speed: no mixing of moving and static fields is seen. "
+        "g2 is even in v: the sign comes from the model."
+    )
+
+
+def test_a_bias_beyond_the_error_is_said_without_a_number():
+    from cellsim.instruments.xpcs.fit import _warnings
+
+    (small,), (large,) = (_warnings(1.0, 1.0, bias, 1e-9, 1e-7) for bias in (-0.31, -2.7e10))
+    assert "a bias of -0.31 errors" in small and "a bias larger than the error" in large and "e+" not in large
+
+
 def test_g2_from_a_run_that_drifts_shows_as_spread():
     run = Moving(40e-10, rate=-1e-12)
     tau = TAU[TAU < 100]
     found = g2_of_solution(run, Q, AZIMUTH, tau, position=1e-3, start=0.0, duration=2000.0, moments=60, **SHAPE)
-    # delays up to 99 s: moments over 1901 s; within a delay the mean speed is that of its middle
-    width = 1901e-12
-    expected = [
-        heterodyne_g2(Q, AZIMUTH, [t], v=40e-10 - width / 2 - 0.5e-12 * t, spread=width, **SHAPE)[:, 0] for t in tau
-    ]
-    assert np.max(np.abs(found - np.transpose(expected))) < 5e-4  # measured 2.3e-4, the mean phase speed of 60 moments
+    # a delay t begins at moments over 2000 s - t, and its mean speed is that of its middle, on average at 1000 s
+    expected = [heterodyne_g2(Q, AZIMUTH, [t], v=30e-10, spread=(2000 - t) * 1e-12, **SHAPE)[:, 0] for t in tau]
+    assert np.max(np.abs(found - np.transpose(expected))) < 1.5e-5  # measured 5.6e-6, the sum of 60 moments
 
 
 def test_g2_from_a_run_refuses_what_lies_outside():

@@ -8,7 +8,7 @@ import pytest
 
 from cellsim.base import InputError
 from cellsim.instruments.xpcs.correlation import CorrelationSet, geometry, heterodyne_g2
-from cellsim.instruments.xpcs.files import mask_points, read_xpcs, write_npz
+from cellsim.instruments.xpcs.files import averaged_along_diagonals, mask_points, read_xpcs, write_npz
 from cellsim.instruments.xpcs.fit import fit_velocity
 
 RINGS, SECTORS = np.array([0.003, 0.005, 0.008]), np.array([0.0, 45.0, 90.0, 135.0])  # 1/Angstrom, degrees
@@ -264,3 +264,63 @@ def test_sectors_are_told_apart_from_directions():
     assert said.chi2 < 0.02 * unsaid.chi2 and "apart" not in said.describe()
     clean = fit_velocity(CorrelationSet(Q, AZIMUTH, DELAYS * FRAME, G2, ERROR, sector=0.0))
     assert "misses" not in clean.describe() and "apart" not in clean.describe()
+
+
+def two_time(path, *, frames=800, noise=0.05, seed=4, drift=0.0, keep=slice(None), labels=None):
+    """C(t1, t2) of a steady flow as upper triangles, every point with noise of its own, the level drifting with age."""
+    rng, lag = np.random.default_rng(seed), np.arange(frames)
+    g2 = heterodyne_g2(Q, AZIMUTH, np.maximum(lag, 0.5) * FRAME, v=40e-10, contrast=0.2, h=0.4, tau0=60.0, stretch=0.9)
+    age = (lag[:, None] + lag) / (2 * frames) - 0.5
+    new(path, drop=("/xpcs/multitau/normalized_g2", "/xpcs/multitau/normalized_g2_err", "/xpcs/multitau/delay_list"))
+    index = np.arange(Q.size)[keep]
+    with h5py.File(path, "a") as file:
+        for n, k in enumerate(index):
+            C = g2[k][np.abs(lag[:, None] - lag)] + drift * age + noise * rng.standard_normal((frames, frames))
+            file[f"/xpcs/twotime/correlation_map/c2_{n + 1:05d}"] = np.triu(C + 5.0 * np.eye(frames))  # shot noise
+        file["/xpcs/twotime/processed_bins"] = index + 1 if labels is None else labels
+        file["/xpcs/twotime/config/stride_frame"] = file["/xpcs/twotime/config/avg_frame"] = 1
+    return path
+
+
+def test_two_time_correlations_are_averaged_over_all_ages(tmp_path):
+    found = read_xpcs(two_time(tmp_path / "a.hdf", keep=[0, 1, 4, 5]))
+    assert np.allclose(found.q, Q[[0, 1, 4, 5]], rtol=1e-12, atol=0) and found.tau[0] == FRAME
+    assert found.tau[-1] == pytest.approx(0.5 * 800 * FRAME, rel=0.05)
+    shape = {"contrast": 0.2, "h": 0.4, "tau0": 60.0, "stretch": 0.9}
+    pull = (found.g2 - heterodyne_g2(found.q, found.azimuth, found.tau, v=40e-10, **shape)) / found.error
+    assert np.mean(pull**2) == pytest.approx(1, abs=0.4)  # 1.21, 1.07, 1.25 of three seeds
+    k = np.flatnonzero(found.tau <= 5 * FRAME)  # one delay each: the error of a mean of frames - delay points
+    expected = 0.05 / np.sqrt(800 - found.tau[k] / FRAME)
+    assert np.mean(found.error[:, k] / expected) == pytest.approx(1, abs=0.1)  # 1.04
+
+
+def test_errors_of_diagonals_are_those_of_repeated_draws():
+    rng, means, variances = np.random.default_rng(1), [], []
+    for _ in range(150):
+        _, mean, error = averaged_along_diagonals(rng.standard_normal((200, 200)))
+        means.append(mean)
+        variances.append(error**2)
+    assert np.mean(np.var(means, axis=0) / np.mean(variances, axis=0)) == pytest.approx(1, abs=0.04)  # 1.013
+
+
+def test_an_even_drift_of_the_level_does_not_count_as_noise(tmp_path):
+    steady, moved = (read_xpcs(two_time(tmp_path / f"{d}.hdf", keep=[0, 1], drift=d)) for d in (0.0, 0.1))
+    assert np.mean(moved.error / steady.error) == pytest.approx(1, abs=1e-3)  # 1.00005; as scatter it would be 5.6
+
+
+def test_a_velocity_from_two_time_correlations(tmp_path):
+    fit = fit_velocity(read_xpcs(two_time(tmp_path / "a.hdf", frames=400)))
+    assert abs(fit.v - 40e-10) < 4 * fit.error and fit.error < 0.02e-10  # -2.8, -2.0, 1.9 errors of three seeds
+
+
+def test_two_time_files_that_do_not_fit_together_are_refused(tmp_path):
+    with pytest.raises(InputError, match="holds 2 correlations, /xpcs/twotime/processed_bins names 3 of 12 bins"):
+        read_xpcs(two_time(tmp_path / "a.hdf", frames=70, keep=[0, 1], labels=[1, 2, 3]))
+    with pytest.raises(InputError, match="must be square, of 64 frames or more"):
+        read_xpcs(two_time(tmp_path / "b.hdf", frames=40, keep=[0, 1]))
+    path = two_time(tmp_path / "c.hdf", frames=70, keep=[0, 1])
+    with h5py.File(path, "a") as file:
+        del file["/xpcs/twotime/correlation_map/c2_00002"]
+        file["/xpcs/twotime/correlation_map/c2_00002"] = np.ones((80, 80))
+    with pytest.raises(InputError, match="same number of frames"):
+        read_xpcs(path)
