@@ -1,7 +1,9 @@
 # ruff: noqa: E402
 """Speed of the solvers on the polarisation of a cell: error beside time, FiPy, sundials, compiled, PyBaMM in one run.
 
-    python benchmarks/polarization.py -o runs/polarization [--peer-python PYTHON] [--repeats 30] [--part accuracy|size]
+    python benchmarks/polarization.py -o runs/polarization [--peer-python PYTHON] [--repeats 30] [--part PART]
+
+PART is accuracy, size, ensemble, batch or breathing.
 
 The cell is cases/steinruck2020/rs.toml: 0.3 V for 1000 min, 200 output times. The reference is the spectral solver
 with 159 unknowns at rtol 1e-9, which finite volumes confirm (Richardson, printed). Errors: the largest of
@@ -312,17 +314,129 @@ def ensemble(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
     print(text)
 
 
+def batch(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
+    """2000 members that differ in voltage or in the set, one by one and together, on one thread and on two, in turns.
+
+    Besides the wall time the processor time is given, and how much of it Python took: the part that only one thread
+    does at a time, so that what two cores can gain is known where the machine is too busy to show it.
+    """
+    from dataclasses import replace
+
+    from cellsim.solvers import compiled
+
+    size, options = 2000, Options(rtol=1e-3)
+    times = np.union1d([0.0], output_times(case.protocol))
+
+    def scaled(k: int) -> Any:
+        D, factor = case.transport.D_source, 1 + 0.1 * k / size
+        return replace(case.transport, D_source=lambda c, m, r: factor * D(c, m, r))
+
+    def of(kind: str) -> list[Member]:
+        if kind == "voltages":
+            protocols = [Protocol((hold_voltage(0.2 + 0.1 * k / size, 6e4),)) for k in range(size)]
+            return [Member(case.cell, case.transport, p, case.c0, times, "compiled", options) for p in protocols]
+        sets = [scaled(k) for k in range(size)]
+        return [Member(case.cell, t, case.protocol, case.c0, times, "compiled", options) for t in sets]
+
+    inside, whole = [0.0], compiled.integrate_each
+
+    def watched(*arguments: Any) -> None:
+        begun = time.thread_time()
+        whole(*arguments)
+        inside[0] += time.thread_time() - begun
+
+    lines = ["| members differ in | way | wall / ms | processor / ms | of it compiled / ms |", "| --- " * 5 + "|"]
+    for kind in ("voltages", "sets"):
+        spent: dict[str, list[tuple[float, ...]]] = {}
+        for _ in range(arguments.rounds):
+            ways: dict[str, Callable[[list[Member]], Any]] = {
+                "one by one": lambda members: [last_current(m.run()) for m in members],
+                "together, one thread": lambda members: simulate_many(members, workers=1, keep=last_current),
+                "together, two threads": lambda members: simulate_many(members, workers=2, keep=last_current),
+            }
+            for name, way in ways.items():
+                members = of(kind)  # tables of a set are made once, and are part of the work
+                inside[0], compiled.integrate_each = 0.0, watched
+                begun, processor = time.perf_counter(), time.process_time()
+                way(members)
+                found = time.perf_counter() - begun, time.process_time() - processor, inside[0]
+                spent.setdefault(name, []).append(tuple(1e3 * t / size for t in found))
+                compiled.integrate_each = whole
+        for name, rows in spent.items():
+            wall, processor, within = (min(column) for column in zip(*rows, strict=True))
+            lines.append(f"| {kind} | {name} | {wall:.3f} | {processor:.3f} | {within:.3f} |")
+    lines.append(
+        f"\nper run, smallest of {arguments.rounds}; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    )
+    (folder / "batch.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def breathing(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
+    """Partial molar volumes by a density curve: LiPF6 in ethyl methyl carbonate, 0.1 V across 1 mm, error beside time.
+
+    The curve is one of plausible size and bend, 1007 + 126 c - 3 c^2 kg/m^3 with c in mol/L; the properties are those
+    of the library's LiPF6 in EC:EMC. The material solver, which integrates the same on finite volumes, runs once.
+    """
+    from dataclasses import replace
+
+    from cellsim.cell.geometry import Cell
+    from cellsim.electrolyte.volumes import DensityVolumes
+
+    liquid = load_case(ROOT / "cases/liquid_lipf6.toml")
+    base = liquid.transport.with_motion("volume")
+    volumes = DensityVolumes.from_density(lambda c: 1007 + 0.126 * c - 3e-6 * c**2, 0.1519, 0.1041, 3500.0)
+    transport = replace(base, volumes=volumes, M_e=0.1519, M_0=0.1041)
+    cell, protocol = Cell(1e-3, transport.T), Protocol((hold_voltage(0.1, 36_000.0),))
+    times = output_times(protocol)
+
+    def run(solver: str, options: Options) -> Solution:
+        return simulate(cell, transport, protocol, c0=1000.0, times=times, solver=solver, options=options)
+
+    reference = run("compiled", REFERENCE)
+    stretch = float(np.ptp(reference["thickness"])) / cell.thickness
+    lines = [
+        f"the thickness changes by {stretch:.1e}",
+        "| solver | rtol | cells | error i | error c | wall / ms | processor / ms |",
+        "| --- " * 7 + "|",
+    ]
+    plans = [("compiled", {"rtol": rtol}, arguments.repeats) for rtol in (1e-3, 1e-4, 2e-5)]
+    plans += [("sundials", {"rtol": rtol}, arguments.repeats) for rtol in (1e-3, 1e-4, 2e-5)]
+    plans += [("material", {"cells": 40, "rtol": 1e-4, "refine": False}, 1)]
+    for solver, choice, repeats in plans:
+        options = Options(**choice)  # type: ignore[arg-type]
+        error_i, error_c = errors(run(solver, options), reference, 1000.0)
+        wall, _, processor = clock(lambda n=solver, o=options: run(n, o), repeats)  # type: ignore[misc]
+        cells = options.cells if solver == "material" else ""
+        lines.append(
+            f"| {solver} | {options.rtol:g} | {cells} | {error_i:.1e} | {error_c:.1e} | {1e3 * wall:.2f} "
+            f"| {1e3 * processor:.2f} |"
+        )
+    fresh = [replace(transport, name=f"set {k}") for k in range(arguments.rounds)]
+
+    def anew(members: list[Any] = fresh) -> Solution:
+        return simulate(cell, members.pop(), protocol, c0=1000.0, times=times, solver="compiled", options=Options())
+
+    wall, _, processor = clock(anew, arguments.rounds)
+    lines.append(
+        f"\ncompiled, a set that is new each time, its tables included: {1e3 * wall:.1f} ms, {1e3 * processor:.1f}"
+    )
+    (folder / "breathing.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/polarization"))
     parser.add_argument("--peer-python", help="interpreter with requirements-peers.lock")
     parser.add_argument("--repeats", type=int, default=300)
-    parser.add_argument("--part", choices=("accuracy", "size", "ensemble"), action="append")
+    parser.add_argument("--rounds", type=int, default=5, help="of the batch")
+    parser.add_argument("--part", choices=("accuracy", "size", "ensemble", "batch", "breathing"), action="append")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     case = load_case(CASE)
-    parts = {"accuracy": accuracy, "size": size, "ensemble": ensemble}
+    parts = {"accuracy": accuracy, "size": size, "ensemble": ensemble, "batch": batch, "breathing": breathing}
     for part in arguments.part or parts:
         parts[part](case, arguments, arguments.out)
 

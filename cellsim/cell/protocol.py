@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -62,8 +63,8 @@ class StopConditions:
                 f"stop.current_below = {self.current_below!r} must lie below 1, a fraction of the first current"
             )
 
-    @property
-    def given(self) -> dict[str, float]:
+    @cached_property
+    def given(self) -> Mapping[str, float]:
         """The conditions that are set, by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
 

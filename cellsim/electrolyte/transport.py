@@ -340,8 +340,10 @@ class TransportSet:
 
     def contains(self, c: ArrayLike) -> bool:
         """Whether all of `c` lies in the validity range (to round-off)."""
-        c = np.asarray(c, dtype=float)
         low, high = self.c_range
+        if isinstance(c, float):
+            return low * (1 - 1e-9) <= c <= high * (1 + 1e-9)
+        c = np.asarray(c, dtype=float)
         return bool(np.all(c >= low * (1 - 1e-9)) and np.all(c <= high * (1 + 1e-9)))
 
     def check(self, c: ArrayLike, *, what: str = "c") -> None:

@@ -29,7 +29,7 @@ from cellsim.instruments.looks import ROLES
 from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case
 from cellsim.run.ensemble import Member, simulate_many
-from cellsim.run.simulation import FASTEST, VARYING_VOLUMES
+from cellsim.run.simulation import FASTEST
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import FRAMES as KNOWN_FRAMES
 from cellsim.solvers.solution import Solution
@@ -419,7 +419,7 @@ def bands_of_case(
         c0=case.start,
         times=times,
         positions=positions,
-        solver=solver_of(case),
+        solver=FASTEST,
         workers=workers,
         progress=progress,
     )
@@ -436,12 +436,6 @@ def _own_draws(case: Case, count: int, seed: int) -> tuple[SetModel, Array]:
     transport = case.transport
     model, prior = own_numbers(file_of(transport), transport.solvent_motion)
     return model, prior_draws(Space(model.parameters), prior, count, seed)
-
-
-def solver_of(case: Case) -> str:
-    """What runs a case a hundred times: the fastest solver that carries its volumes."""
-    breathing = case.transport.volumes.varies and case.transport.solvent_motion == "volume"
-    return VARYING_VOLUMES[0] if breathing else FASTEST
 
 
 # ---- beside data ---------------------------------------------------------------------------------------------------
@@ -533,7 +527,7 @@ def with_set_error(
     measured = [item.measurement for item in items]
     times = np.unique(np.concatenate([[0.0], *(m.look.times(ROLES) for m in measured)]))
     times = times[(times >= 0) & (times <= case.protocol.duration)]
-    keep, solver = partial(_seen, measured, case.transport), solver_of(case)
+    keep, solver = partial(_seen, measured, case.transport), FASTEST
     good, failed = _runs(
         model,
         drawn,

@@ -530,8 +530,7 @@ def _content(m: Measurement, entry: Table) -> Hashable:
 
 
 def _solver(table: Table, case: Case) -> str:
-    fallback = "material" if case.transport.volumes.varies else FASTEST
-    return table.choice("solver", ["compiled", "sundials", "material", "fipy"], fallback)
+    return table.choice("solver", ["compiled", "sundials", "material", "fipy"], FASTEST)
 
 
 def _data_tables(table: Table) -> list[Table]:

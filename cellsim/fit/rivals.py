@@ -199,7 +199,7 @@ def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> 
         case.c0,
         tuple(observations),
         cell_roles,
-        "material" if case.transport.volumes.varies else FASTEST,
+        FASTEST,
         driven_by_total="area" in cell_roles,
         initial=case.initial,
     )

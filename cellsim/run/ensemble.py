@@ -1,6 +1,7 @@
 """Many runs at once, and what outputs answer to parameters.
 
-On the cores of one machine, or on a dask cluster by the address of its scheduler.
+On the cores of one machine, or on a dask cluster by the address of its scheduler. Runs of the compiled solver go
+through one compiled loop, block after block, in threads; those of the others in processes.
 
 Sensitivities are central differences over whole runs: scikit-sundae exposes no forward sensitivities, and complex steps
 cannot pass CVODE's real states. An augmented tangent system was tried against differences (docs/solvers.md): it was not
@@ -12,10 +13,15 @@ output, and run in parallel.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,13 +30,14 @@ from numpy.typing import ArrayLike
 from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol
+from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import write_values
 from cellsim.files.reading import read_values
-from cellsim.run.simulation import simulate_whole
+from cellsim.run.simulation import Call, choose_solver, simulate_together, simulate_whole, wanted_times
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
-from cellsim.workers import Workers, mapped
+from cellsim.workers import Workers, cores, mapped
 
 Keep = Callable[[Solution], Any]
 
@@ -119,21 +126,28 @@ def simulate_many(
 ) -> list[Outcome]:
     """Run an ensemble.
 
-    Order is kept. A member that fails is reported in its place and stops nobody. A worker that dies (out of memory,
-    killed) loses nothing: what it was doing is done again, member by member, and only a member that takes its worker
-    down twice is given up.
+    Order is kept. A member that fails is reported in its place and stops nobody.
+
+    Members of the solver "compiled" run in threads of this process, some dozens in one compiled call that holds no
+    lock of the interpreter; nothing is copied or sent, and each gives what it gives by itself, to the last bit. So does
+    what `keep` makes, but only one thread at a time: where that takes longer than the run itself, pass
+    :class:`Workers`, which sends these members to processes too. Members of the other solvers always run in processes.
+    A process that dies (out of memory, killed) loses nothing: what it was doing is done again, member by member, and
+    only a member that takes its process down twice is given up.
 
     Parameters
     ----------
     members : sequence of Member
         Runs over sets, cells or protocols.
     workers : int or Workers, optional
-        Processes on this machine, default one per core; 1: in this process. Pass :class:`Workers` to keep them warm.
+        Threads or processes on this machine, default one per core; 1: in this process alone. :class:`Workers` are
+        processes that stay warm between calls.
     scheduler : str, optional
         Address of a dask scheduler, ``"tcp://host:8786"``; then its workers do the work.
     keep : callable, optional
-        Makes of a Solution what is wanted, in the worker, ``lambda s: s["i"]``; default the whole Solution, some
-        megabytes each, which takes longer to send than a sundials run takes.
+        Makes of a Solution what is wanted, where it was run, ``lambda s: s["i"]``; default the whole Solution, whose
+        states alone take 50 kB, and which takes longer to send between processes than a sundials run takes. What
+        `keep` does not return is freed, so that memory does not grow with the number of members.
     folder : str or Path, optional
         Where every result is kept as soon as it is there; a later call with the same members reads them instead of
         running again. What `keep` makes must then be numbers, texts, arrays, or lists and mappings of them.
@@ -158,14 +172,17 @@ def simulate_many(
     todo = [k for k in range(len(members)) if k not in done]
     # Members come back as they finish, not in order: a slow one must not hold back what the others have to store, for
     # what is stored is all that a call that was killed finds again.
-    work = mapped(
-        partial(_run, keep=keep), [members[k] for k in todo], workers=workers, scheduler=scheduler, chunk=chunk
+    here = scheduler is None and not isinstance(workers, Workers)
+    together = [k for k in todo if here and _goes_together(members[k])]
+    apart = sorted(set(todo) - set(together))
+    work = chain(
+        _in_threads(members, together, keep, workers if isinstance(workers, int) else None),
+        _in_processes(members, apart, keep, workers, scheduler, chunk),
     )
-    for returned in work:
-        index = todo[returned.index]
+    for index, value, problem in work:
         # As text: an exception of a solver may hold what no process can send, and one failure must not end the others.
-        error = "" if returned.error is None else f"{type(returned.error).__name__}: {returned.error}"
-        done[index] = Outcome(index, returned.value, error, members[index].label)
+        error = "" if problem is None else f"{type(problem).__name__}: {problem}"
+        done[index] = Outcome(index, value, error, members[index].label)
         if store is not None:
             store.save(done[index])
         if progress is not None:
@@ -176,6 +193,119 @@ def simulate_many(
 def _run(member: Member, keep: Keep | None) -> Any:
     solution = member.run()
     return solution if keep is None else keep(solution)
+
+
+def _in_processes(
+    members: Sequence[Member],
+    indices: list[int],
+    keep: Keep | None,
+    workers: int | Workers | None,
+    scheduler: str | None,
+    chunk: int | None,
+) -> Iterator[tuple[int, Any, Exception | None]]:
+    chosen = [members[k] for k in indices]
+    for returned in mapped(partial(_run, keep=keep), chosen, workers=workers, scheduler=scheduler, chunk=chunk):
+        yield indices[returned.index], returned.value, returned.error
+
+
+# ---- members of the compiled solver: in threads, without a copy ----------------------------------------------------
+
+BLOCK = 64
+"""Members whose protocol steps are done in one compiled call: what Python does between two calls is then a tenth, and
+what is held at a time, states and tables, some 10 MB for each thread."""
+
+
+def _goes_together(member: Member) -> bool:
+    """Whether it is one of the compiled solver, which runs many at once."""
+    return member.solver == "compiled" and not isinstance(member.transport, MixtureSet)
+
+
+def _in_threads(
+    members: Sequence[Member], indices: list[int], keep: Keep | None, workers: int | None
+) -> Iterator[tuple[int, Any, Exception | None]]:
+    """Block after block, with one thread in this one, else as many threads; at most two blocks a thread wait.
+
+    What Python does of a block is done by one thread at a time, under a lock of ours. Left to the interpreter's lock,
+    which numpy lets go at every larger array, two threads took twice as long as one where every member has a set of its
+    own, whose tables Python makes.
+    """
+    count = min(workers or cores(), -(-len(indices) // BLOCK_LEAST))
+    size = max(1, min(BLOCK, -(-len(indices) // max(count, 1))))
+    blocks = [indices[k : k + size] for k in range(0, len(indices), size)]
+    if count <= 1:
+        for block in blocks:
+            yield from _block(members, block, keep)
+        return
+    waiting, turn = deque(blocks), Lock()
+    pool = ThreadPoolExecutor(count)
+    try:
+        running: set[Future[Any]] = set()
+        while running or waiting:
+            while waiting and len(running) < 2 * count:
+                running.add(pool.submit(_in_turn, turn, members, waiting.popleft(), keep))
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield from future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+BLOCK_LEAST = 8
+"""Members that are worth a further thread."""
+
+
+Kept = list[tuple[int, Any, Exception | None]]
+
+
+def _in_turn(turn: Lock, members: Sequence[Member], block: list[int], keep: Keep | None) -> Kept:
+    """:func:`_block`, holding the lock but in compiled calls."""
+
+    @contextmanager
+    def aside() -> Iterator[None]:
+        turn.release()
+        try:
+            yield
+        finally:
+            turn.acquire()
+
+    with turn:
+        return _block(members, block, keep, aside)
+
+
+def _block(
+    members: Sequence[Member],
+    block: list[int],
+    keep: Keep | None,
+    aside: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Kept:
+    """Run some members together; what `keep` makes of each."""
+    times: dict[Any, Any] = {}
+    calls, failed = {}, {}
+    for k in block:
+        member = members[k]
+        try:
+            choose_solver(member.solver, member.transport)
+            # times that members share are put in order once
+            key = tuple(s.duration for s in member.protocol.steps) if member.times is None else id(member.times)
+            if key not in times:
+                times[key] = wanted_times(member.protocol, member.times)
+            options = member.options or Options()
+            calls[k] = Call(member.cell, member.transport, member.protocol, member.c0, times[key], options)
+        except Exception as error:  # reported in its place, as below
+            failed[k] = error
+    found: dict[int, Any] = dict(zip(calls, simulate_together(list(calls.values()), aside), strict=True)) | failed
+    return [(k, *_kept(found[k], keep)) for k in block]
+
+
+def _kept(solution: Solution | Exception, keep: Keep | None) -> tuple[Any, Exception | None]:
+    if isinstance(solution, Exception):
+        return None, solution
+    if keep is None:
+        return solution, None
+    try:
+        return keep(solution), None
+    except Exception as error:  # one member's trouble must not end the others'; it is reported in its place
+        return None, error
 
 
 class _Store:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import platform
 import time as clock
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from importlib import import_module, metadata
@@ -21,7 +22,7 @@ from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.march import Options
-from cellsim.solvers.solution import MixtureSolution, Solution
+from cellsim.solvers.solution import MixtureSolution, Solution, SolverRun
 
 SOLVERS = {
     "compiled": "cellsim.solvers.compiled",
@@ -34,8 +35,8 @@ DEFAULT = "sundials"
 """What "auto" stands for: it refines its grid until the tolerance is met, in a thousandth of FiPy's time."""
 FASTEST = "compiled"
 """What fits, bands and designs take, which run a cell a hundred times, where volumes do not vary."""
-VARYING_VOLUMES = ("material",)
-"""The solvers that carry partial molar volumes which vary with concentration."""
+VARYING_VOLUMES = ("compiled", "sundials", "material")
+"""The solvers that carry partial molar volumes which vary with concentration, the one that "auto" takes first."""
 
 
 MIXTURE_SOLVERS = ("fipy", "sundials")
@@ -109,7 +110,7 @@ def simulate(
     times : array_like, shape (n,), optional
         Times at which the result is wanted [s]; default :func:`output_times`. Starts and ends of steps are always kept.
     solver : {"auto", "compiled", "fipy", "material", "sundials"}
-        "auto": sundials, or material where the partial molar volumes vary with concentration. Fipy and sundials carry
+        "auto": sundials, or compiled where the partial molar volumes vary with concentration. Fipy and sundials carry
         n components.
     options : Options, optional
         Grid and tolerances.
@@ -130,10 +131,7 @@ def simulate(
     """
     options = options or Options()
     chosen = choose_solver(solver, transport)
-    wanted = output_times(protocol) if times is None else np.unique(np.asarray(times, dtype=float))
-    if not np.all(np.isfinite(wanted)) or np.any(wanted < 0):
-        raise InputError("output times must be finite and not negative")
-    kind: type[Solution] = Solution
+    wanted = wanted_times(protocol, times)
     if isinstance(transport, MixtureSet):
         _check_temperature(cell, transport)
         r0 = transport.initial(c0)
@@ -141,21 +139,39 @@ def simulate(
         from cellsim.solvers.mixture import solve as solve_mixture
 
         run = solve_mixture(chosen, cell, transport, protocol, wanted, r0, options, progress)
-        kind, motion = MixtureSolution, {"species": ",".join(transport.species)}
     else:
-        check_initial_state(cell, transport, c0)
-        lowest = c0.extremes[0] if isinstance(c0, InitialProfile) else c0
-        if options.c_min is not None and options.c_min >= lowest:
-            raise InputError(
-                f"solver.c_min = {options.c_min:.4g} mol/m^3 is not below the initial concentration, "
-                f"{lowest:.4g} mol/m^3"
-            )
+        _check(cell, transport, c0, options)
         begun = clock.perf_counter()
         run = import_module(SOLVERS[chosen]).solve(cell, transport, protocol, wanted, c0, options, progress)
+    return _solution(run, chosen, cell, transport, c0, options, clock.perf_counter() - begun, attributes)
+
+
+def _check(cell: Cell, transport: TransportSet, c0: float | InitialProfile, options: Options) -> None:
+    check_initial_state(cell, transport, c0)
+    lowest = c0.extremes[0] if isinstance(c0, InitialProfile) else c0
+    if options.c_min is not None and options.c_min >= lowest:
+        raise InputError(
+            f"solver.c_min = {options.c_min:.4g} mol/m^3 is not below the initial concentration, {lowest:.4g} mol/m^3"
+        )
+
+
+def _solution(
+    run: SolverRun,
+    solver: str,
+    cell: Cell,
+    transport: TransportSet | MixtureSet,
+    c0: Any,
+    options: Options,
+    elapsed: float,
+    attributes: Mapping[str, Any] | None = None,
+) -> Solution:
+    kind: type[Solution] = Solution
+    if isinstance(transport, MixtureSet):
+        kind, motion = MixtureSolution, {"species": ",".join(transport.species)}
+    else:
         motion = {"solvent_motion": transport.solvent_motion}
-    elapsed = clock.perf_counter() - begun
     clamped = transport.extrapolate == "clamp" and not transport.contains(run.extremes)
-    provenance = _provenance(chosen, transport, options, clamped, elapsed) | motion
+    provenance = _provenance(solver, transport, options, clamped, elapsed) | motion
     provenance |= {"cell_thickness": cell.thickness}
     if isinstance(c0, InitialProfile):
         provenance |= {"initial": c0.source, "initial_time": c0.time}
@@ -167,6 +183,84 @@ def simulate(
         provenance | dict(run.attributes) | dict(attributes or {}),
         run.log,
     )
+
+
+def wanted_times(protocol: Protocol, times: ArrayLike | None) -> NDArray[np.float64]:
+    """The times of a result in order, each once [s]; default :func:`output_times`.
+
+    Raises
+    ------
+    InputError
+        A time that is negative or not finite.
+    """
+    if times is None:
+        return _output_times(tuple(float(step.duration) for step in protocol.steps))
+    wanted = np.unique(np.asarray(times, dtype=float))
+    if wanted.size and not (wanted[0] >= 0 and np.isfinite(wanted[-1])):
+        raise InputError("output times must be finite and not negative")
+    wanted.flags.writeable = False
+    return wanted
+
+
+@dataclass(frozen=True)
+class Call:
+    """A run of a binary salt by the compiled solver; arguments as :func:`simulate`."""
+
+    cell: Cell
+    transport: TransportSet
+    protocol: Protocol
+    c0: float | InitialProfile
+    times: NDArray[np.float64]
+    options: Options
+
+
+def simulate_together(
+    calls: Sequence[Call], aside: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> list[Solution | Exception]:
+    """The solutions of runs by the compiled solver, those of their protocol steps that are alike in one compiled call.
+
+    Each is what :func:`simulate` gives by itself, to the last bit; its `wall_time` is its share of the time of all.
+
+    Parameters
+    ----------
+    calls : sequence of Call
+        Their times as :func:`wanted_times` gives them.
+    aside : callable, optional
+        Gives the context of every compiled call, in which others may use the interpreter.
+
+    Returns
+    -------
+    list of Solution or Exception
+        In their order; of a run that cannot be made, why.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        One was interrupted.
+    """
+    from cellsim.solvers.compiled import solve_many
+
+    found: dict[int, Solution | Exception] = {}
+    begun = clock.perf_counter()
+    arguments = {}
+    for k, c in enumerate(calls):
+        try:
+            _check(c.cell, c.transport, c.c0, c.options)
+            arguments[k] = (c.cell, c.transport, c.protocol, c.times, c.c0, c.options)
+        except Exception as error:  # one run's trouble must not end the others'; it is reported in its place
+            found[k] = error
+    runs = solve_many(list(arguments.values()), aside)
+    elapsed = (clock.perf_counter() - begun) / max(len(runs), 1)
+    for k, run in zip(arguments, runs, strict=True):
+        c = calls[k]
+        if not isinstance(run, Exception) and run.status == "interrupted":
+            raise KeyboardInterrupt
+        found[k] = (
+            run
+            if isinstance(run, Exception)
+            else _solution(run, FASTEST, c.cell, c.transport, c.c0, c.options, elapsed)
+        )
+    return [found[k] for k in range(len(calls))]
 
 
 def simulate_whole(*arguments: Any, **options: Any) -> Solution:
@@ -230,7 +324,8 @@ def choose_solver(solver: str, transport: TransportSet | MixtureSet) -> str:
     if breathing and solver not in VARYING_VOLUMES:
         raise InputError(
             f"solver.name = {solver!r}: the partial molar volumes of {transport.name} vary with concentration, which "
-            'only the material coordinate carries exactly; use solver.name = "material" or "auto"'
+            'only a coordinate that moves with the solvent carries; use solver.name = "auto", "compiled", "sundials" '
+            'or "material"'
         )
     return solver
 
@@ -273,7 +368,7 @@ def check_initial_state(cell: Cell, transport: TransportSet, c0: float | Initial
         )
     if transport.extrapolate == "error":
         try:
-            transport.check(values, what=f"{name}: c")
+            transport.check(values if isinstance(c0, InitialProfile) else float(c0), what=f"{name}: c")
         except RangeError as error:
             raise InputError(str(error)) from error
 
@@ -305,7 +400,7 @@ def output_times(protocol: Protocol, early: int = 60, even: int = 140) -> NDArra
 
 
 @lru_cache(maxsize=64)
-def _output_times(durations: tuple[float, ...], early: int, even: int) -> NDArray[np.float64]:
+def _output_times(durations: tuple[float, ...], early: int = 60, even: int = 140) -> NDArray[np.float64]:
     """Those of steps of these durations [s]; ensembles and fits ask for the same ones again and again."""
     times, start, full, total = [], 0.0, early + even, sum(durations)
     for t in durations:
@@ -315,7 +410,9 @@ def _output_times(durations: tuple[float, ...], early: int, even: int) -> NDArra
         first = 10.0 ** -min(5.0, some / 4)  # four times in a decade, or they are no curve
         times.append(start + np.union1d(np.geomspace(first * t, t, some), np.linspace(0.0, t, rest + 1)[1:]))
         start += t
-    return np.unique(np.concatenate(times))
+    found = np.unique(np.concatenate(times))
+    found.flags.writeable = False  # it is handed out again and again
+    return found
 
 
 @cache

@@ -328,7 +328,16 @@ class Banded:
         size = times.size
         i, resistance, wall, extremes = np.empty(size), np.empty(size), np.empty((size, 2)), np.empty((size, 2))
         observe(times, states, data, i, wall, resistance, extremes)
-        return Observed(i, wall, resistance, extremes, np.zeros(size), np.zeros(size))
+        return self.observed(i, wall, resistance, extremes, np.zeros(size), np.zeros(size))
+
+    judging = np.zeros(1), np.zeros(1)
+    """In place of :attr:`Spectral.judging`; two grids are compared instead."""
+
+    def observed(
+        self, i: Array, wall: Array, resistance: Array, extremes: Array, quadrature: Array, tail: Array
+    ) -> Observed:
+        """From what the kernel says of many states."""
+        return Observed(i, wall, resistance, extremes, tail, quadrature)
 
     def fields(self, states: Array, i: Array, options: Options) -> Fields:
         """Profiles on the output cells, each an exact union of the grid's, with the fluxes as they were solved."""

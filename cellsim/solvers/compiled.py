@@ -1,16 +1,17 @@
-"""The compiled solver: variable-order backward differences over a whole protocol step in one compiled call.
+"""The compiled solver: a protocol step of a run, or of many runs, in one compiled call.
 
-Grids, kernels, refinement and protocol are those of the sundials solver (:mod:`cellsim.solvers.refinement`). Here is
-the time integration: the numerical differentiation formulas of order 1 to 5 of Shampine & Reichelt, in backward
-differences of quasi-constant step, simplified Newton iterations with the Jacobian written out, output by the
-interpolating polynomial, roots of events on it. Nothing in it calls Python, so that it runs beside other threads.
-
-Shampine & Reichelt, SIAM J. Sci. Comput. 18 (1997) 1, doi:10.1137/S1064827594276424.
+Grids, kernels, refinement and protocol are those of the sundials solver (:mod:`cellsim.solvers.refinement`), the time
+integration is :mod:`cellsim.solvers.differences`. Every run is a generator of jobs, each a protocol step; a run by
+itself does its jobs as they come, and of many runs those on the same grid are done together. The same compiled loop
+does one job and a hundred, so that a run gives the same numbers to the last bit whatever runs beside it.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,510 +19,34 @@ from cellsim.base import Array, interrupted
 from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.model.equations import compiled
-from cellsim.solvers import banded, kernels
-from cellsim.solvers.kernels import C_MAX, CHARGE, EVENTS, EVENTS_N
+from cellsim.solvers.banded import Banded
+from cellsim.solvers.breathing import solving
+from cellsim.solvers.differences import (
+    AT_ONCE,
+    DONE,
+    EVALUATIONS,
+    EVENT,
+    INTERRUPTED,
+    MET,
+    MOST_ORDER,
+    NUMBERS,
+    PAUSED,
+    TOO_MANY,
+    WRITTEN,
+    T,
+    integrate_each,
+)
 from cellsim.solvers.march import Options, interruption
 from cellsim.solvers.packing import Event
-from cellsim.solvers.refinement import MOST_STEPS, Integration, Progress, refined
+from cellsim.solvers.refinement import MOST_STEPS, Integration, Progress, driven
 from cellsim.solvers.solution import SolverRun
-from cellsim.solvers.spectral import Spectral
+from cellsim.solvers.spectral import Observed, Spectral
 
-MOST_ORDER = 5
-KAPPA = np.array([0.0, -0.1850, -1 / 9, -0.0823, -0.0415, 0.0])
-"""What the formulas of order 0 to 5 take of the next difference (Table 1 there): smaller errors, still stable."""
-GAMMA = np.array([0.0, 1.0, 3 / 2, 11 / 6, 25 / 12, 137 / 60])
-ALPHA = (1 - KAPPA) * GAMMA
-ERROR = KAPPA * GAMMA + 1 / np.arange(1.0, 7.0)
-"""The local error is this times the next difference."""
-
-NEWTON = 0.1
-"""Newton's error left in a step, over the tolerance."""
-RATE_FRESH, RATE_LEAST = 0.2, 0.02
-"""Convergence rate supposed for a new Jacobian, and the least that is relied on."""
-ITERATIONS = 4
-OLDEST = 25
-"""Time steps after which the Jacobian is made anew."""
-FIRST = 0.5
-"""Error over the tolerance that the first step is to make, estimated from the second derivative, as order 1."""
-SAME, LOWER, HIGHER = 1 / 1.2, 1 / 1.3, 1 / 1.25
-"""Of the step that would just meet the tolerance this is taken, at the same order and at the neighbouring ones."""
-WORTH = 1.8
-"""A longer step is worth a new factorisation from this ratio on. At 47 unknowns that takes 29 of them; by 1.3 it was
-42, and a tenth fewer evaluations, of which a factorisation costs eight."""
-WORTH_BANDED = 1.2
-"""The same where nothing is kept factorised."""
-MOST_FAILURES = 30
-LOOKS = 4
-"""At so many points of a time step a stop condition is looked at: one met for a moment only, as |di/dt| where it
-changes sign, was missed between two steps."""
-
-DONE, PAUSED, EVENT, FAILED, TOO_MANY, INTERRUPTED = range(6)
-
-# places in `numbers`: time, step, order, steps of this length, next edge, outputs written, steps, evaluations,
-# convergence rate, steps since the Jacobian, step over alpha of the factors, event that was met
-T, H, ORDER, EQUAL, EDGE, WRITTEN, STEPS, EVALUATIONS, NEWTON_RATE, AGE, FACTORED, MET = range(12)
-NUMBERS = 12
-# rows of `work`
-Y, CORRECTION, PREDICTED, SLOPE, RESIDUAL, PUSH, INVERSE = range(7)
-ROWS = 7
-
-
-@compiled
-def rate(dense, t, s, ds, data):  # type: ignore[no-untyped-def]
-    """ds/dt on either grid, spectral (`dense`) or finite volumes."""
-    if dense:
-        return kernels.rate(t, s, ds, data)
-    return banded.rate(t, s, ds, data)
-
-
-@compiled
-def watch(dense, D, order, x, t, h, s, ds, g, data):  # type: ignore[no-untyped-def]
-    """Stop conditions and limits, each positive while all is well, on either grid, `x` steps after the newest point.
-
-    Rates are those of the polynomial: of its states the right-hand side, which is stiff, makes noise, and a step ended
-    by a rate that was noise after a hundredth of a second.
-    """
-    interpolate(D, order, x, s)
-    if kernels.watches_rate(data[0]):
-        differentiate(D, order, x, h, ds)
-    if dense:
-        kernels.events_along(t + x * h, s, ds, g, data)
-    else:
-        banded.events_along(t + x * h, s, ds, g, data)
-
-
-@compiled
-def factorise(lu, pivots):  # type: ignore[no-untyped-def]
-    """LU of a matrix kept by columns, lu[column, row], in place with partial pivoting; whether there is one.
-
-    Column after column takes what the columns before it leave, four of those at a time: half the time of one by one.
-    """
-    n = pivots.size
-    for j in range(n):
-        column = lu[j]
-        for k in range(j):
-            at = pivots[k]
-            if at != k:
-                column[k], column[at] = column[at], column[k]
-        whole = j - j % 4
-        for k in range(0, whole, 4):
-            a, b, c, d = lu[k], lu[k + 1], lu[k + 2], lu[k + 3]
-            w = column[k]
-            x = column[k + 1] - w * a[k + 1]
-            y = column[k + 2] - w * a[k + 2] - x * b[k + 2]
-            z = column[k + 3] - w * a[k + 3] - x * b[k + 3] - y * c[k + 3]
-            column[k + 1], column[k + 2], column[k + 3] = x, y, z
-            for r in range(k + 4, n):
-                column[r] -= (w * a[r] + x * b[r]) + (y * c[r] + z * d[r])
-        for k in range(whole, j):
-            a, w = lu[k], column[k]
-            for r in range(k + 1, n):
-                column[r] -= w * a[r]
-        largest, at = abs(column[j]), j
-        for r in range(j + 1, n):
-            if abs(column[r]) > largest:
-                largest, at = abs(column[r]), r
-        pivots[j] = at
-        if largest == 0.0 or not math.isfinite(largest):
-            return False
-        if at != j:
-            for k in range(j + 1):
-                lu[k, j], lu[k, at] = lu[k, at], lu[k, j]
-        scale = 1 / column[j]
-        for r in range(j + 1, n):
-            column[r] *= scale
-    return True
-
-
-@compiled
-def substitute(lu, pivots, x):  # type: ignore[no-untyped-def]
-    """Solve with the factors of :func:`factorise`, in place."""
-    n = pivots.size
-    for k in range(n):
-        at = pivots[k]
-        if at != k:
-            x[k], x[at] = x[at], x[k]
-    for k in range(n):
-        column, y = lu[k], x[k]
-        for r in range(k + 1, n):
-            x[r] -= y * column[r]
-    for k in range(n - 1, -1, -1):
-        column = lu[k]
-        y = x[k] / column[k]
-        x[k] = y
-        for r in range(k):
-            x[r] -= y * column[r]
-
-
-@compiled
-def rescale(D, order, factor):  # type: ignore[no-untyped-def]
-    """Backward differences of the same polynomial at steps `factor` times as long."""
-    W = np.empty((order + 1, order + 1))
-    for m in range(order + 1):
-        W[m, 0] = 1.0
-        for i in range(1, order + 1):
-            W[m, i] = W[m, i - 1] * (i - 1 - m * factor) / i
-    for j in range(1, order + 1):
-        for m in range(order, j - 1, -1):
-            for i in range(order + 1):
-                W[m, i] = W[m - 1, i] - W[m, i]
-    new = np.zeros((order + 1, D.shape[1]))
-    for j in range(order + 1):
-        for i in range(order + 1):
-            w = W[j, i]
-            if w != 0.0:
-                for p in range(D.shape[1]):
-                    new[j, p] += w * D[i, p]
-    D[: order + 1] = new
-
-
-@compiled
-def interpolate(D, order, x, out):  # type: ignore[no-untyped-def]
-    """The polynomial at `x` steps after the newest point."""
-    for p in range(out.size):
-        out[p] = D[0, p]
-    weight = 1.0
-    for i in range(1, order + 1):
-        weight *= (x + i - 1) / i
-        for p in range(out.size):
-            out[p] += weight * D[i, p]
-
-
-@compiled
-def differentiate(D, order, x, h, out):  # type: ignore[no-untyped-def]
-    """The slope of that polynomial in time."""
-    for p in range(out.size):
-        out[p] = 0.0
-    weight, slope = 1.0, 0.0
-    for i in range(1, order + 1):
-        slope = (slope * (x + i - 1) + weight) / i
-        weight *= (x + i - 1) / i
-        for p in range(out.size):
-            out[p] += slope / h * D[i, p]
-
-
-@compiled
-def norm(x, inverse):  # type: ignore[no-untyped-def]
-    """Root of the mean square of x over its tolerances, of which the inverses are given."""
-    total = 0.0
-    for p in range(x.size):
-        e = x[p] * inverse[p]
-        total += e * e
-    return math.sqrt(total / x.size)
-
-
-@compiled
-def crossing(dense, data, D, order, t, h, event, low, high, g_low, g_high, s, ds):  # type: ignore[no-untyped-def]
-    """Where an event is met in the newest step, in steps from its end, from `low` to `high`: the Illinois method."""
-    g = np.empty(int(data[0][EVENTS_N]))
-    if g_low <= 0:
-        return low
-    least = max(1e-13, 4e-16 * abs(t) / h)
-    side = 0
-    for tries in range(100):
-        if high - low <= least:
-            break
-        x = high - g_high * (high - low) / (g_high - g_low)
-        if not (low < x < high) or tries % 4 == 3:
-            x = 0.5 * (low + high)
-            side = 0
-        watch(dense, D, order, x, t, h, s, ds, g, data)
-        if g[event] > 0:
-            low, g_low = x, g[event]
-            if side == 1:
-                g_high *= 0.5
-            side = 1
-        else:
-            high, g_high = x, g[event]
-            if side == -1:
-                g_low *= 0.5
-            side = -1
-    return high
-
-
-@compiled
-def begin(dense, data, memory, bound, rtol, atol):  # type: ignore[no-untyped-def]
-    """Order 1 from the state at hand, with a step by the second derivative; nothing is known of what was before."""
-    numbers, D, work = memory[0], memory[1], memory[2]
-    t, f, later, trial, inverse = numbers[T], work[SLOPE], work[RESIDUAL], work[Y], work[INVERSE]
-    n = f.size
-    for p in range(n):
-        inverse[p] = 1 / (rtol * abs(D[0, p]) + atol[p])
-    rate(dense, t, D[0], f, data)
-    size = norm(f, inverse)
-    delta = 1e-6 * (bound - t)
-    if size > 0:
-        delta = min(delta, 1e-2 / size)
-    for p in range(n):
-        trial[p] = D[0, p] + delta * f[p]
-    rate(dense, t + delta, trial, later, data)
-    for p in range(n):
-        later[p] = (later[p] - f[p]) / delta
-    curvature = norm(later, inverse)
-    h = bound - t
-    if curvature > 0:
-        h = min(h, math.sqrt(FIRST / (ERROR[1] * curvature)))
-    for p in range(n):
-        D[1, p] = h * f[p]
-        D[2, p] = 0.0
-        D[3, p] = 0.0
-    numbers[EVALUATIONS] += 2
-    numbers[H], numbers[ORDER], numbers[EQUAL], numbers[AGE], numbers[FACTORED] = h, 1.0, 0.0, OLDEST + 1.0, 0.0
-
-
-@compiled
-def predict(memory, rtol, atol):  # type: ignore[no-untyped-def]
-    """The polynomial one step on, and what the formula takes from the differences; weights of the error."""
-    D, work, order = memory[1], memory[2], int(memory[0][ORDER])
-    predicted, push, inverse = work[PREDICTED], work[PUSH], work[INVERSE]
-    n = predicted.size
-    for p in range(n):
-        predicted[p] = D[0, p]
-        push[p] = 0.0
-        inverse[p] = 1 / (rtol * abs(D[0, p]) + atol[p])
-    for i in range(1, order + 1):
-        weight = GAMMA[i] / ALPHA[order]
-        for p in range(n):
-            predicted[p] += D[i, p]
-            push[p] += weight * D[i, p]
-
-
-@compiled
-def correct(dense, data, memory, t_new):  # type: ignore[no-untyped-def]
-    """Newton's iterations for y at `t_new`: c f(t, y) = push + (y - predicted), c = h/alpha; whether they converged."""
-    numbers, _D, work, J, per_i, per_s, lu, pivots = memory
-    y, d, f, r, inverse = work[Y], work[CORRECTION], work[SLOPE], work[RESIDUAL], work[INVERSE]
-    predicted, push = work[PREDICTED], work[PUSH]
-    n, c = y.size, numbers[H] / ALPHA[int(numbers[ORDER])]
-    while True:
-        fresh = numbers[AGE] > OLDEST
-        if fresh:
-            if dense:
-                kernels.jacobian(t_new, predicted, f, J, data)
-            else:
-                banded.linearise(t_new, predicted, data, J, per_i, per_s)
-            numbers[AGE], numbers[FACTORED], numbers[NEWTON_RATE] = 0.0, 0.0, RATE_FRESH
-        if dense and numbers[FACTORED] != c:
-            for j in range(n):
-                for p in range(n):
-                    lu[j, p] = -c * J[p, j]
-                lu[j, j] += 1.0
-            numbers[FACTORED] = c
-            if not factorise(lu, pivots):
-                numbers[AGE] = OLDEST + 1.0
-                return False
-        for p in range(n):
-            y[p] = predicted[p]
-            d[p] = 0.0
-        before = 0.0
-        for iteration in range(ITERATIONS):
-            rate(dense, t_new, y, f, data)
-            numbers[EVALUATIONS] += 1
-            for p in range(n):
-                r[p] = c * f[p] - push[p] - d[p]
-            if dense:
-                substitute(lu, pivots, r)
-            else:
-                banded.solve(J, per_i, per_s, data[0][CHARGE], c, r, r)
-            size = norm(r, inverse)
-            if not math.isfinite(size) or (iteration > 0 and size > 2 * before and size > NEWTON):
-                break
-            if iteration > 0 and before > 0:
-                numbers[NEWTON_RATE] = max(0.3 * numbers[NEWTON_RATE], size / before, RATE_LEAST)
-            for p in range(n):
-                y[p] += r[p]
-                d[p] += r[p]
-            q = numbers[NEWTON_RATE]
-            if q < 1 and size * min(1.0, q / (1 - q)) <= NEWTON:
-                return True
-            before = size
-        numbers[AGE] = OLDEST + 1.0
-        if fresh:
-            return False
-
-
-@compiled
-def resize(memory, factor):  # type: ignore[no-untyped-def]
-    """Go on with steps `factor` times as long."""
-    numbers, D = memory[0], memory[1]
-    rescale(D, int(numbers[ORDER]), factor)
-    numbers[H] *= factor
-    numbers[EQUAL] = 0.0
-
-
-@compiled
-def advance(dense, data, memory, bound, rtol, atol):  # type: ignore[no-untyped-def]
-    """One accepted time step, not beyond `bound`: its error over the tolerance, or -1 where none converges."""
-    numbers, D, work = memory[0], memory[1], memory[2]
-    t, failures = numbers[T], 0
-    while failures <= MOST_FAILURES:
-        t_new = t + numbers[H]
-        if t + 1.0001 * numbers[H] >= bound:  # also what would leave next to nothing
-            t_new = bound
-            if numbers[H] != bound - t:
-                resize(memory, (bound - t) / numbers[H])
-                numbers[H] = bound - t
-        if not numbers[H] > 4e-16 * abs(t):
-            return -1.0
-        predict(memory, rtol, atol)
-        order = int(numbers[ORDER])
-        if not correct(dense, data, memory, t_new):
-            failures += 1
-            resize(memory, 0.25)
-            continue
-        error = ERROR[order] * norm(work[CORRECTION], work[INVERSE])
-        if error <= 1.0:
-            d = work[CORRECTION]
-            for p in range(d.size):
-                D[order + 2, p] = d[p] - D[order + 1, p]
-                D[order + 1, p] = d[p]
-            for i in range(order, -1, -1):
-                for p in range(d.size):
-                    D[i, p] += D[i + 1, p]
-            numbers[T] = t_new
-            numbers[AGE] += 1
-            numbers[STEPS] += 1
-            numbers[EQUAL] += 1
-            return error
-        failures += 1
-        if failures > 3:
-            numbers[ORDER] = 1.0  # the differences describe something that has ended
-        resize(memory, max(0.1, 0.9 * error ** (-1 / (order + 1))) if failures < 3 else 0.1)
-    return -1.0
-
-
-@compiled
-def choose(dense, memory, error):  # type: ignore[no-untyped-def]
-    """Order and length of the next step, after as many equal ones as the differences need to be known."""
-    numbers, D, inverse = memory[0], memory[1], memory[2][INVERSE]
-    order = int(numbers[ORDER])
-    if numbers[EQUAL] < order + 1:
-        return
-    factor, change = SAME * max(error, 1e-30) ** (-1 / (order + 1)), 0
-    if order > 1:
-        lower = LOWER * max(ERROR[order - 1] * norm(D[order], inverse), 1e-30) ** (-1 / order)
-        if lower > factor:
-            factor, change = lower, -1
-    if order < MOST_ORDER:
-        higher = HIGHER * max(ERROR[order + 1] * norm(D[order + 2], inverse), 1e-30) ** (-1 / (order + 2))
-        if higher > factor:
-            factor, change = higher, 1
-    if factor > (WORTH if dense else WORTH_BANDED) or factor < 0.9:
-        numbers[ORDER] += change
-        resize(memory, min(10.0, factor))
-
-
-@compiled
-def look(dense, data, memory, watched, looks, g):  # type: ignore[no-untyped-def]
-    """Where in the newest time step an event is met first, in steps from its end, -1 to 0; 1 where none is.
-
-    `watched`: which events can be met, since they have been clear of it, and their values at the last look.
-    """
-    numbers, D, s, ds = memory[0], memory[1], memory[2][Y], memory[2][SLOPE]
-    t, h, order = numbers[T], numbers[H], int(numbers[ORDER])
-    x = -1.0
-    for k in range(looks):
-        x_before, x, first = x, -1.0 + (k + 1) / looks, 1.0
-        watch(dense, D, order, x, t, h, s, ds, g, data)
-        for e in range(g.size):
-            if g[e] > 0:
-                watched[0, e] = 1.0
-            elif watched[0, e] > 0:
-                met = crossing(dense, data, D, order, t, h, e, x_before, x, watched[1, e], g[e], s, ds)
-                if met < first:
-                    first, numbers[MET] = met, e
-            watched[1, e] = g[e]
-        if first < 1:
-            return first
-    return 1.0
-
-
-@compiled
-def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, most, pause):  # type: ignore[no-untyped-def]
-    """A protocol step, or its next `pause` time steps.
-
-    Parameters
-    ----------
-    dense : bool
-        Whether the grid is the spectral one.
-    data : tuple of ndarray
-        What the kernels read.
-    memory : tuple of ndarray
-        `numbers`, the backward differences (8, n), `work` (ROWS, n), the Jacobian or its bands, u and g of its rank
-        one, its factors and pivots: all that a later call goes on with.
-    edges, wanted : ndarray
-        Times that no time step may straddle, the step's end last; times at which states are wanted.
-    states : ndarray, shape (w + 1, n)
-        Filled.
-    watched : ndarray, shape (2, e)
-        See `look`; to begin with 1 for what can be met at once.
-    rtol, atol : float, ndarray
-        Tolerance of a time step in the mean over the unknowns.
-    most, pause : int
-        Time steps allowed in all, and in this call.
-
-    Returns
-    -------
-    int
-        DONE, PAUSED, EVENT, FAILED or TOO_MANY; time and state reached are numbers[T] and the first difference.
-    """
-    numbers, D = memory[0], memory[1]
-    par = data[0]
-    g = np.empty(int(par[EVENTS_N]))
-    looks = 1
-    for e in range(g.size):
-        if par[int(par[EVENTS]) + 3 * e] > C_MAX:
-            looks = LOOKS
-    if g.size > 0 and numbers[STEPS] == 0:
-        if dense:
-            kernels.events(numbers[T], D[0], g, data)
-        else:
-            banded.events(numbers[T], D[0], g, data)
-        for e in range(g.size):
-            watched[1, e] = g[e]
-            if g[e] > 0:
-                watched[0, e] = 1.0
-    last = numbers[STEPS] + pause
-    while numbers[EDGE] < edges.size:
-        if numbers[STEPS] >= most:
-            return TOO_MANY
-        if numbers[STEPS] >= last:
-            return PAUSED
-        bound = edges[int(numbers[EDGE])]
-        if numbers[H] == 0.0:
-            begin(dense, data, memory, bound, rtol, atol)
-        error = advance(dense, data, memory, bound, rtol, atol)
-        if error < 0:
-            return FAILED
-        t, h, order = numbers[T], numbers[H], int(numbers[ORDER])
-        met = look(dense, data, memory, watched, looks, g) if g.size > 0 else 1.0
-        until = t + min(met, 0.0) * h
-        written = int(numbers[WRITTEN])
-        while written < wanted.size and (wanted[written] < until or (met > 0 and wanted[written] == until)):
-            interpolate(D, order, (wanted[written] - t) / h, states[written])
-            written += 1
-        numbers[WRITTEN] = written
-        if met <= 0:
-            interpolate(D, order, met, memory[2][Y])
-            D[0] = memory[2][Y]
-            numbers[T] = until
-            return EVENT
-        if t == bound:
-            numbers[EDGE] += 1
-            numbers[H] = 0.0
-        else:
-            choose(dense, memory, error)
-    return DONE
-
-
-AT_ONCE = 2000
-"""Time steps taken in one call: an interrupt is noticed between two, and a run that no longer gets anywhere."""
 STANDSTILL = 1e-9
 """A run that has covered less than this share of a protocol step after its first `AT_ONCE` time steps is given up: a
 resolved profile takes a few hundred over the whole of it."""
 WITH_PROGRESS = 1
-"""The same where progress is reported."""
+"""Time steps taken in one call where progress is reported."""
 
 
 def solve(
@@ -534,7 +59,178 @@ def solve(
     progress: Progress | None = None,
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
-    return refined(CompiledRun, cell, transport, protocol, times, c0, options, progress).solver_run(cell, transport)
+    return driven(solving(CompiledRun, cell, transport, protocol, times, c0, options, progress))
+
+
+Aside = Callable[[], AbstractContextManager[None]]
+"""What surrounds a compiled call, in which nothing of Python is touched."""
+
+
+def solve_many(runs: Sequence[tuple[Any, ...]], aside: Aside = nullcontext) -> list[SolverRun | Exception]:
+    """Many runs, those of their protocol steps that are on the same grid together.
+
+    Parameters
+    ----------
+    runs : sequence of tuple
+        Arguments of :func:`solve` without `progress`.
+    aside : callable, optional
+        Gives the context of every compiled call, in which others may use the interpreter.
+
+    Returns
+    -------
+    list
+        In the order of `runs`; of one that raised, what it raised.
+    """
+    done: dict[int, SolverRun | Exception] = {}
+    works = {k: solving(CompiledRun, *arguments) for k, arguments in enumerate(runs)}
+    jobs: dict[int, StepJob] = {}
+    while works:
+        for k, work in list(works.items()):
+            try:
+                jobs[k] = next(work)  # type: ignore[assignment]
+                continue
+            except StopIteration as ended:
+                done[k] = ended.value
+            except Exception as error:  # one run's trouble must not end the others'; it is reported in its place
+                done[k] = error
+            jobs.pop(k, None)
+            del works[k]
+        alike: dict[Any, list[StepJob]] = {}
+        for job in jobs.values():
+            alike.setdefault(job.kind, []).append(job)
+        for group in alike.values():
+            together(group, aside)
+    return [done[k] for k in range(len(runs))]
+
+
+@dataclass
+class StepJob:
+    """A protocol step of one run: what it begins with, and what became of it.
+
+    Attributes
+    ----------
+    grid : Spectral or Banded
+    data : tuple of ndarray
+        What the kernels read.
+    state : ndarray, shape (n,)
+        To begin with, then the last one reached.
+    t_start, before : float
+        When the step begins, and the time of the last state that the run has already [s].
+    wanted, edges : ndarray
+        As :func:`.moments` gives them [s].
+    fatal : list of bool
+        Of each event whether it can be met at once.
+    rtol, atol : float, ndarray
+        Tolerances.
+    most : int
+        Time steps allowed.
+    duration : float
+        Of the step [s].
+    progress : callable, optional
+        Called with the time reached [s].
+    """
+
+    grid: Spectral | Banded
+    data: Any
+    state: Array
+    t_start: float
+    before: float
+    wanted: Array
+    edges: Array
+    fatal: list[bool]
+    rtol: float
+    atol: Array
+    most: int
+    duration: float
+    progress: Progress | None = None
+    flag: int = PAUSED
+    numbers: Array = field(default_factory=lambda: np.zeros(NUMBERS))
+    times: Array = field(default_factory=lambda: np.empty(0))
+    states: Array = field(default_factory=lambda: np.empty(0))
+    observed: Observed | None = None
+
+    @property
+    def kind(self) -> tuple[int, ...]:
+        """Jobs of one kind can be done together: same grid, as many numbers, tables, times and events."""
+        par, ops, tables = self.data
+        return id(ops), par.size, tables.size, self.edges.size, self.wanted.size, len(self.fatal)
+
+    def do(self) -> None:
+        """By itself; what was reached when it is interrupted is kept."""
+        together([self])
+
+
+def together(jobs: Sequence[StepJob], aside: Aside = nullcontext) -> None:
+    """Do jobs of one kind in one compiled call, which holds no lock of the interpreter."""
+    first, m = jobs[0], len(jobs)
+    dense, n, w = isinstance(first.grid, Spectral), first.state.size, first.wanted.size + 1
+    alone, progress = m == 1, first.progress
+    numbers, D = np.zeros((m, NUMBERS)), np.zeros((m, MOST_ORDER + 3, n))
+    times, states = np.empty((m, w)), np.empty((m, w, n))
+    watched, atol = np.zeros((m, 2, len(first.fatal))), np.empty((m, n))
+    flags, most = np.full(m, PAUSED), np.array([job.most for job in jobs])
+    for k, job in enumerate(jobs):
+        numbers[k, T], D[k, 0], times[k, :-1], watched[k, 0], atol[k] = (
+            job.t_start,
+            job.state,
+            job.wanted,
+            job.fatal,
+            job.atol,
+        )
+    par, ops, tables = first.data
+    which = np.zeros(m, dtype=np.int64)
+    if alone:
+        par, tables, edges = par[None], tables[None], first.edges[None]
+    else:
+        par, edges = np.stack([job.data[0] for job in jobs]), np.stack([job.edges for job in jobs])
+        sets = {id(job.data[2]): job.data[2] for job in jobs}
+        places = {key: place for place, key in enumerate(sets)}
+        which[:] = [places[id(job.data[2])] for job in jobs]
+        tables = tables[None] if len(sets) == 1 else np.stack(list(sets.values()))
+    J, lu = (np.empty((n, n)), np.empty((n, n))) if dense else (np.empty((3, n - 1)), np.empty((1, 1)))
+    per_i, per_s, pivots = np.empty(n - 1), np.empty(n - 1), np.empty(lu.shape[0], dtype=np.int64)
+    memory = (numbers, D, J, per_i, per_s, lu, pivots)
+    tolerances = np.array([job.rtol for job in jobs]), atol
+    before = np.array([job.before for job in jobs])
+    least = np.array([job.t_start + STANDSTILL * job.duration for job in jobs])
+    scalars, pairs = np.zeros((m, 4, w)), np.empty((m, 2, w, 2))
+    pause = AT_ONCE if progress is None else WITH_PROGRESS
+    try:
+        while np.any(flags == PAUSED):
+            with aside():
+                integrate_each(
+                    dense,
+                    (par, ops, tables, which),
+                    memory,
+                    (edges, times, states),
+                    before,
+                    watched,
+                    tolerances,
+                    (most, least, pause),
+                    flags,
+                    first.grid.judging,
+                    (scalars, pairs),
+                )
+            if progress is not None:
+                progress(numbers[0, T])
+    except (KeyboardInterrupt, SystemError) as error:
+        if not alone or not interrupted(error):
+            raise
+        flags[0] = INTERRUPTED
+    for k, job in enumerate(jobs):
+        written = int(numbers[k, WRITTEN])
+        if flags[k] == INTERRUPTED:
+            t = numbers[k, T]
+            if t > (times[k, written - 1] if written else before[k]):
+                times[k, written], states[k, written] = t, D[k, 0]
+                written += 1
+            job.observed = first.grid.observe(times[k, :written], states[k, :written], job.data)
+        else:
+            i, resistance, quadrature, tail = scalars[k, :, :written]
+            wall, extremes = pairs[k, :, :written]
+            job.observed = first.grid.observed(i, wall, resistance, extremes, quadrature, tail)
+        job.flag, job.numbers, job.state = int(flags[k]), numbers[k], D[k, 0]
+        job.times, job.states = times[k, :written], states[k, :written]
 
 
 class CompiledRun(Integration):
@@ -546,44 +242,40 @@ class CompiledRun(Integration):
         step: Step,
         t_start: float,
         state: Array,
+        data: Any,
         events: tuple[Event, ...],
         wanted: Array,
         edges: Array,
-    ) -> tuple[Array, float, str]:
+    ) -> Generator[StepJob, None, tuple[Array, float, str]]:
         """As :meth:`Integration.over`."""
-        grid, run = self.grid, self.run
-        dense, n = isinstance(grid, Spectral), state.size
-        data = self.watching(step, t_start, events)
+        run = self.run
         asked = _looked_at(t_start, wanted, edges)
-        numbers, D, states = np.zeros(NUMBERS), np.zeros((MOST_ORDER + 3, n)), np.empty((asked.size + 1, n))
-        J, lu = (np.empty((n, n)), np.empty((n, n))) if dense else (np.empty((3, n - 1)), np.empty((1, 1)))
-        per_i, per_s, pivots = np.empty(n - 1), np.empty(n - 1), np.empty(lu.shape[0], dtype=np.int64)
-        memory = (numbers, D, np.empty((ROWS, n)), J, per_i, per_s, lu, pivots)
-        watched = np.zeros((2, len(events)))
-        watched[0] = [e.fatal for e in events]
-        D[0], numbers[T] = state, t_start
-        times = np.append(asked, t_start)
-        rtol, atol, most = self.tolerances[0], self.atol, self.options.max_steps
-        if dense and self.options.unknowns is None:
+        most = self.options.max_steps
+        if isinstance(self.grid, Spectral) and self.options.unknowns is None:
             most = min(most, MOST_STEPS * (asked.size + 1))
-        pause = AT_ONCE if self.progress is None else WITH_PROGRESS
-        flag = PAUSED
-        try:
-            while flag == PAUSED:
-                flag = integrate(dense, data, memory, edges, asked, states, watched, rtol, atol, most, pause)
-                if numbers[STEPS] >= AT_ONCE and numbers[T] - t_start < STANDSTILL * step.duration:
-                    flag = FAILED
-                if self.progress is not None:
-                    self.progress(numbers[T] / self.protocol.duration)
-        except (KeyboardInterrupt, SystemError) as error:
-            if not interrupted(error):
-                raise
-            flag = INTERRUPTED
-        run.evaluations += int(numbers[EVALUATIONS])
-        t, written = float(numbers[T]), int(numbers[WRITTEN])
-        ended_by = "duration"
+        job = StepJob(
+            self.grid,
+            data,
+            state,
+            t_start,
+            float(run.time[-1][-1]),
+            asked,
+            edges,
+            [e.fatal for e in events],
+            self.tolerances[0],
+            self.atol,
+            most,
+            step.duration,
+            self._heard if self.progress is not None else None,
+        )
+        yield job
+        times, states, observed, flag = job.times, job.states, job.observed, job.flag
+        assert observed is not None
+        run.evaluations += int(job.numbers[EVALUATIONS])
+        t = float(job.numbers[T])
+        ended_by, met = "duration", int(job.numbers[MET])
         if flag == EVENT:
-            ended_by = events[int(numbers[MET])].name
+            ended_by = events[met].name
         elif flag == INTERRUPTED:
             ended_by = "interrupted"
             run.fail(ended_by, interruption(t))
@@ -595,22 +287,22 @@ class CompiledRun(Integration):
                 else "time steps that are accurate have become too short to get anywhere"
             )
             run.fail(ended_by, f"step {index + 1} at t = {t:.6g} s: {why}")
-        if t > (times[written - 1] if written else run.time[-1][-1]):
-            times[written], states[written] = t, D[0]
-            written += 1
-        if written:
-            times, states = times[:written], states[:written]
-            observed = grid.observe(times, states, data)
-            self.judge(times, observed, step, t_start, ended_by)
-            if asked is wanted:
-                run.add(index, times, states, observed)
-            else:
-                keep = np.isin(times, wanted)
-                keep[-1] |= times[-1] == t
-                run.add(index, times[keep], states[keep], observed.subset(keep))
-            if flag == EVENT and events[int(numbers[MET])].fatal:
-                self.fail_at(t, observed, ended_by, index)
-        return states[written - 1] if written else state, t, ended_by
+        if not times.size:
+            return state, t, ended_by
+        self.judge(times, observed, step, t_start, ended_by)
+        if asked is wanted:
+            run.add(index, times, states, observed)
+        else:
+            keep = np.isin(times, wanted)
+            keep[-1] |= times[-1] == t
+            run.add(index, times[keep], states[keep], observed.subset(keep))
+        if flag == EVENT and events[met].fatal:
+            self.fail_at(t, observed, ended_by, index)
+        return states[-1], t, ended_by
+
+    def _heard(self, time: float) -> None:
+        assert self.progress is not None
+        self.progress(time / self.protocol.duration)
 
 
 def _looked_at(t_start: float, wanted: Array, edges: Array) -> Array:

@@ -174,17 +174,30 @@ def places(par, c, u):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def combine(columns, s, factor, m, out):  # type: ignore[no-untyped-def]
+    """Add to `out` the `m` columns of a matrix, one behind the other, times `factor` s.
+
+    Four columns at a time, so that `out` is read and written a quarter as often: half the time of one by one.
+    """
+    n, whole = out.size, m - m % 4
+    for j in range(0, whole, 4):
+        a, b, c, d = factor * s[j], factor * s[j + 1], factor * s[j + 2], factor * s[j + 3]
+        A, B, C, E = columns[j * n :], columns[(j + 1) * n :], columns[(j + 2) * n :], columns[(j + 3) * n :]
+        for p in range(n):
+            out[p] += (a * A[p] + b * B[p]) + (c * C[p] + d * E[p])
+    for j in range(whole, m):
+        a, A = factor * s[j], columns[j * n :]
+        for p in range(n):
+            out[p] += a * A[p]
+
+
+@compiled
 def profile(par, ops, s, c):  # type: ignore[no-untyped-def]
     """Concentrations at all points of the quadrature into `c`."""
-    m, q = int(par[M]), int(par[Q])
+    m, q, c_init = int(par[M]), int(par[Q]), par[C_INIT]
     for p in range(q):
-        c[p] = 1.0
-    for j in range(m):
-        o, s_j = j * q, s[j]
-        for p in range(q):
-            c[p] += ops[o + p] * s_j
-    for p in range(q):
-        c[p] *= par[C_INIT]
+        c[p] = c_init
+    combine(ops[: m * q], s, c_init, m, c)
 
 
 @compiled
@@ -205,10 +218,7 @@ def slopes(par, ops, s, g):  # type: ignore[no-untyped-def]
     base = m * int(par[Q])
     for p in range(m):
         g[p] = 0.0
-    for j in range(m):
-        o, s_j = base + j * m, s[j] * par[SLOPE]
-        for p in range(m):
-            g[p] += ops[o + p] * s_j
+    combine(ops[base : base + m * m], s, par[SLOPE], m, g[:m])
 
 
 @compiled
@@ -364,13 +374,14 @@ def observe(times, states, data, coarse, to_tail, i, wall, resistance, extremes,
     """Current, wall values, integral of dx/kappa and extremes of c of many states; how well each is resolved.
 
     `quadrature`: how far two quadratures of 1/kappa differ; `tail`: what is left out of c, over c_init. The Chebyshev
-    coefficients of c, of which `to_tail` gives the last half, fall R times from their third quarter to their last; at
-    that pace the sum beyond is n/(4 R ln R) times the largest of the last quarter: less than it for a resolved
-    profile, many times for a front.
+    coefficients of c, of which `to_tail` gives the last half (its columns one behind the other), fall R times from
+    their third quarter to their last; at that pace the sum beyond is n/(4 R ln R) times the largest of the last
+    quarter: less than it for a resolved profile, many times for a front.
     """
     par, ops, tab = data
     m, q, n = int(par[M]), int(par[Q]), int(par[TAB_N])
-    weights, half_of_tail = m * q + m * m, to_tail.shape[0] // 2
+    left_out = np.empty(to_tail.size // m)
+    weights, half_of_tail = m * q + m * m, left_out.size // 2
     c, u = np.empty(q), np.empty(q)
     for j in range(times.size):
         profile(par, ops, states[j], c)
@@ -389,13 +400,12 @@ def observe(times, states, data, coarse, to_tail, i, wall, resistance, extremes,
         extremes[j, 0], extremes[j, 1] = low, high
         quadrature[j] = abs(half / fine - 1)
         before, last = 1e-300, 1e-301
-        for a in range(to_tail.shape[0]):
-            coefficient = 0.0
-            for p in range(m):
-                coefficient += to_tail[a, p] * states[j, p]
-            if a < half_of_tail:
-                before = max(before, abs(coefficient))
-            else:
-                last = max(last, abs(coefficient))
+        for a in range(left_out.size):
+            left_out[a] = 0.0
+        combine(to_tail, states[j], 1.0, m, left_out)
+        for a in range(half_of_tail):
+            before = max(before, abs(left_out[a]))
+        for a in range(half_of_tail, left_out.size):
+            last = max(last, abs(left_out[a]))
         R = max(before / last, 1.01)
         tail[j] = last * min(max(half_of_tail / (R * math.log(R)), 0.5), m + 1.0)

@@ -538,6 +538,11 @@ def moments(step: Step, t_start: float, times: Array, rtol: float) -> tuple[Arra
     edges : ndarray, shape (e,)
         Times that no time step may straddle: the corners of a followed table, and the end of the step last [s].
     """
+    key = (id(times), t_start, step.duration)
+    again = step.time is None and not times.flags.writeable
+    known = _MOMENTS.get(key) if again else None
+    if known is not None:
+        return known[1:]
     t_end = t_start + step.duration
     near = COINCIDENT * t_end
     inner = np.empty(0)
@@ -550,7 +555,17 @@ def moments(step: Step, t_start: float, times: Array, rtol: float) -> tuple[Arra
         before = np.maximum(after - 1, 0)
         closest = np.where(wanted - inner[before] < inner[after] - wanted, inner[before], inner[after])
         wanted = np.unique(np.where(np.abs(wanted - closest) <= near, closest, wanted))
-    return wanted, np.append(inner, t_end)
+    edges = np.append(inner, t_end)
+    if again:
+        if len(_MOMENTS) >= MOST_MOMENTS:
+            _MOMENTS.clear()
+        _MOMENTS[key] = times, wanted, edges
+    return wanted, edges
+
+
+_MOMENTS: dict[tuple[int, float, float], tuple[Array, Array, Array]] = {}
+"""Those of steps without a table at times that cannot change, which it keeps alive: ensembles ask again and again."""
+MOST_MOMENTS = 32
 
 
 def _apart(times: Array, low: float, high: float, near: float) -> Array:

@@ -505,7 +505,7 @@ class SpectralStepper:
         r = 1 + self.grid.to_c @ s
         moved = max(float(np.max(np.ptp(r, axis=0))), SMALLEST_CHANGE)
         tail = float(np.max(np.abs(self.grid.to_tail @ s)) / moved / max(float(r.min()), 0.02))
-        weights = 0.5 * self.filled.length * self.grid.coarse_weights
+        weights = 0.5 * self.filled.length * self.grid.judging[0]
         coarse = float((1 / (at.kappa * at.c_0))[::2] @ weights) / self.filled.factor
         return max(tail, 0.25 * abs(coarse / resistance - 1))
 

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -84,9 +85,12 @@ class PropertyTables:
 
 _CACHE: dict[int, tuple[weakref.ref[TransportSet], dict[tuple[float, float, float], PropertyTables]]] = {}
 
+MOST_SETS = 512
+"""Sets whose tables are kept, 70 kB each: an ensemble may hold ten thousand sets, of which each is run once."""
+
 
 def property_tables(transport: TransportSet, c_low: float, c_high: float, tolerance: float) -> PropertyTables:
-    """Tables of a set, made once and kept for as long as the set lives.
+    """Tables of a set, made once and kept while the set lives and no more than :data:`MOST_SETS` have come since.
 
     Parameters
     ----------
@@ -102,9 +106,12 @@ def property_tables(transport: TransportSet, c_low: float, c_high: float, tolera
     PropertyTables
     """
     key = id(transport)
-    if key not in _CACHE or _CACHE[key][0]() is not transport:
-        _CACHE[key] = (weakref.ref(transport, lambda _: _CACHE.pop(key, None)), {})
-    tables = _CACHE[key][1]
+    entry = _CACHE.get(key)
+    if entry is None or entry[0]() is not transport:
+        while len(_CACHE) >= MOST_SETS:
+            _CACHE.pop(list(_CACHE)[0], None)  # noqa: RUF015 - another thread may change it while it is iterated
+        entry = _CACHE[key] = (weakref.ref(transport, lambda _: _CACHE.pop(key, None)), {})
+    tables = entry[1]
     span = (c_low, c_high, tolerance)
     if span not in tables:
         tables[span] = _make(transport.with_extrapolation("clamp"), c_low, c_high, tolerance)
@@ -252,6 +259,16 @@ class Event:
     fatal: bool
 
 
+class Frame(Protocol):
+    """How results in another variable than c are seen."""
+
+    def c(self, rho: Array) -> Array:
+        """The concentrations [mol/m^3] of what the grid carries."""
+
+    def fields(self, inside: Any) -> Any:
+        """Profiles in c from those of what the grid carries."""
+
+
 @dataclass(frozen=True)
 class Physics:
     """A cell and a set in the form compiled code reads, for any discretisation.
@@ -270,6 +287,8 @@ class Physics:
         Mean relative error allowed to the tables.
     initial : InitialProfile, optional
         What the run begins with; None: `c0` everywhere.
+    frame : Frame, optional
+        How results are seen, where it is not c that the grid carries.
     """
 
     cell: Cell
@@ -278,6 +297,11 @@ class Physics:
     c_floor: float
     tolerance: float
     initial: InitialProfile | None = None
+    frame: Frame | None = None
+
+    def seen(self, carried: Array) -> Array:
+        """The concentrations [mol/m^3] of what the grid carries."""
+        return carried if self.frame is None else self.frame.c(carried)
 
     def excess(self, xi: Array) -> Array:
         """Salt between x = 0 and the points `xi` = 2x/L - 1 at the start beyond that of `c0`, over half the cell's."""

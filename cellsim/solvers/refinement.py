@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
+from typing import Protocol as Contract
 
 import numpy as np
 
@@ -36,7 +37,7 @@ from cellsim.solvers.march import (
     interruption,
     moments,
 )
-from cellsim.solvers.packing import Event, Physics
+from cellsim.solvers.packing import Event, Frame, Physics
 from cellsim.solvers.resolution import Sampled, apart, moved
 from cellsim.solvers.spectral import Observed, Spectral
 from cellsim.solvers.trajectory import Trajectory
@@ -77,6 +78,31 @@ _STOPS = {
 }
 
 
+class Job(Contract):
+    """A piece of a run that compiled code does: a protocol step, in place."""
+
+    def do(self) -> None:
+        """Integrate; the results are the job's own."""
+
+
+_T = TypeVar("_T")
+
+
+def driven(work: Generator[Job, None, _T]) -> _T:
+    """What `work` returns, each of its jobs done as it comes."""
+    try:
+        job = next(work)
+        while True:
+            try:
+                job.do()
+            except BaseException as error:
+                job = work.throw(error)  # as if the work had done it itself
+            else:
+                job = next(work)
+    except StopIteration as ended:
+        return ended.value
+
+
 def refined(
     integration: type[Integration],
     cell: Cell,
@@ -95,7 +121,26 @@ def refined(
         Resolved in space to ten times `options.rtol` from a thousandth of each step on, or the finest grid's; the
         moment of a limit or stop condition to about a hundredth.
     """
-    limits = fatal_limits(transport, average_of(c0), options)
+    return driven(refining(integration, cell, transport, protocol, times, c0, options, progress))
+
+
+def refining(
+    integration: type[Integration],
+    cell: Cell,
+    transport: TransportSet,
+    protocol: Protocol,
+    times: Array,
+    c0: float | InitialProfile,
+    options: Options,
+    progress: Progress | None = None,
+    frame: Frame | None = None,
+    limits: dict[str, float] | None = None,
+) -> Generator[Job, None, Trajectory]:
+    """:func:`refined` as a generator of its jobs, so that the jobs of many runs can be done together.
+
+    With a `frame`, cell, set and all else are those of what the grid carries in the place of c, and so are `limits`.
+    """
+    limits = fatal_limits(transport, average_of(c0), options) if limits is None else limits
     physics = Physics(
         cell,
         transport,
@@ -103,13 +148,14 @@ def refined(
         min(limits.get(n, np.inf) for n in LOWER),
         min(max(0.02 * options.rtol, 1e-8), 1e-5),
         c0 if isinstance(c0, InitialProfile) else None,
+        frame,
     )
     # each time step is kept to rtol; what adds up over a run is about ten times that, so space need not be finer
     target = 10 * options.rtol
     n = options.unknowns + 1 if options.unknowns else next(n for rtol, n in DEGREES if options.rtol >= rtol)
     fine, best, tail, given_up = 2, None, np.inf, 0
     while True:
-        run = integration(_spectral(physics, n, fine), protocol, times, limits, options, progress).go()
+        run = yield from integration(_spectral(physics, n, fine), protocol, times, limits, options, progress).going()
         if run.status == "interrupted":
             return run
         if run.status == "not_converged" and options.unknowns is None:
@@ -136,9 +182,9 @@ def refined(
         fine *= 2 if finer else 1
     if best.tail > target and options.unknowns is None:
         # a front or a kink: the terms of a polynomial fall off like a power there, graded cells like their square
-        run = _finite_volumes(integration, physics, protocol, times, limits, options, progress)
+        run = yield from _finite_volumes(integration, physics, protocol, times, limits, options, progress)
         best = run if run.status == "interrupted" or run.doubt < best.doubt else best
-    best = _settle(integration, best, protocol, times, limits, options, progress)
+    best = yield from _settle(integration, best, protocol, times, limits, options, progress)
     if best.doubt > target and best.status != "interrupted":
         logger.warning("the finest grid leaves an estimated error of %.1e in space, %.1e was asked", best.doubt, target)
         best.message += f"; in space an error of about {best.doubt:.1e} is left ({target:.1e} asked)"
@@ -169,7 +215,7 @@ def _settle(
     limits: dict[str, float],
     options: Options,
     progress: Progress | None,
-) -> Trajectory:
+) -> Generator[Job, None, Trajectory]:
     """Repeat a run whose steps did not all last their duration, ten times tighter each, until the moments stay.
 
     A limit far below what the tolerance resolves, such as the last millionth of the salt, is met at an arbitrary time.
@@ -182,7 +228,7 @@ def _settle(
         grid = Spectral(grid.physics, min(grid.n * 3 // 2, max(grid.n, LARGEST)), grid.fine)
     while off > MOMENT and rtol > TIGHTEST:
         rtol = max(0.1 * rtol, TIGHTEST)
-        tighter = integration(grid, protocol, times, limits, replace(options, rtol=rtol), progress).go()
+        tighter = yield from integration(grid, protocol, times, limits, replace(options, rtol=rtol), progress).going()
         if tighter.status == "interrupted":
             return tighter
         if tighter.status == "not_converged":
@@ -207,14 +253,16 @@ def _finite_volumes(
     limits: dict[str, float],
     options: Options,
     progress: Progress | None,
-) -> Trajectory:
+) -> Generator[Job, None, Trajectory]:
     """Graded finite volumes, twice as many until two grids agree; the error left is taken as their difference.
 
     Of second order it is a third of that, but fronts come and go between the cells, and the order with them.
     """
     cells, before = options.cells, None
     while True:
-        run = integration(Banded(physics, cells, options.stretch), protocol, times, limits, options, progress).go()
+        run = yield from integration(
+            Banded(physics, cells, options.stretch), protocol, times, limits, options, progress
+        ).going()
         if before is not None:
             run.tail = apart(_sampled(run), _sampled(before), protocol, 10 * options.rtol)
         else:
@@ -271,16 +319,21 @@ class Integration:
         step: Step,
         t_start: float,
         state: Array,
+        data: Any,
         events: tuple[Event, ...],
         wanted: Array,
         edges: Array,
-    ) -> tuple[Array, float, str]:
+    ) -> Generator[Job, None, tuple[Array, float, str]]:
         """Integrate protocol step `index` from `state`, keep what was reached by :meth:`keep`, and fail the run if so.
+
+        A generator of the jobs that this takes; none where a solver integrates by itself.
 
         Parameters
         ----------
         index, step, t_start, state
             The step, when it begins [s] and from what.
+        data : tuple of ndarray
+            What the kernels read, events included.
         events : tuple of Event
             What ends it.
         wanted, edges : ndarray
@@ -295,11 +348,16 @@ class Integration:
 
     def go(self) -> Trajectory:
         """Step after step."""
-        run, state, t_start = self.run, np.append(self.grid.initial, 0.0), 0.0
+        return driven(self.going())
+
+    def going(self) -> Generator[Job, None, Trajectory]:
+        """:meth:`go` as a generator of its jobs."""
+        run, t_start, state = self.run, 0.0, np.zeros(self.grid.unknowns + 1)
+        state[:-1] = self.grid.initial
         steps = self.protocol.steps
         try:
             for index, step in enumerate(steps):
-                state, t_end, ended_by = self._step(index, step, t_start, state)
+                state, t_end, ended_by = yield from self._step(index, step, t_start, state)
                 run.log.append(StepLog(index, step.label or step.drive, t_start, t_end, ended_by))
                 if run.status != "done":
                     break
@@ -312,24 +370,31 @@ class Integration:
             run.fail("interrupted", interruption(run.time[-1][-1]))
         return run
 
-    def _step(self, index: int, step: Step, t_start: float, state: Array) -> tuple[Array, float, str]:
+    def _step(
+        self, index: int, step: Step, t_start: float, state: Array
+    ) -> Generator[Job, None, tuple[Array, float, str]]:
         grid, run = self.grid, self.run
-        data = grid.data(step, t_start, ())
+        self.charge_start = float(state[-1])
+        # packed once where no condition is relative to the current that is found with it
+        relative = "current_below" in step.stop.given
+        events = () if relative else self._events(step, 0.0)
+        data = self._watching(step, t_start, events)
         # the start of a step is kept twice where another one ended: the current jumps, and both values are asked for
         first = grid.observe(np.array([t_start]), state[None], data)
         stamp = t_start if index == 0 else float(np.nextafter(t_start, np.inf))
         run.add(index, np.array([stamp]), state[None], first)
-        events = self._events(step, float(first.i[0]))
-        self.charge_start = float(state[-1])
-        met = self._met(t_start, state, self.watching(step, t_start, events), events)
+        if relative:
+            events = self._events(step, float(first.i[0]))
+            data = self._watching(step, t_start, events)
+        met = self._met(t_start, state, data, events)
         if met:
             return state, stamp, met
         self._set_tolerance(step, float(first.extremes[0, 1] - first.extremes[0, 0]))
         # a followed table has kinks, and an order above one across a kink costs more than a fresh start at each
         wanted, edges = moments(step, t_start, self.times, self.options.rtol)
-        return self.over(index, step, t_start, state, events, wanted, edges)
+        return (yield from self.over(index, step, t_start, state, data, events, wanted, edges))
 
-    def watching(self, step: Step, t_start: float, events: tuple[Event, ...]) -> Any:
+    def _watching(self, step: Step, t_start: float, events: tuple[Event, ...]) -> Any:
         """What the kernels read where events are watched, the charge from which a step counts its own with it."""
         data = self.grid.data(step, t_start, events)
         data[0][kernels.CHARGE_START] = self.charge_start
@@ -346,7 +411,7 @@ class Integration:
 
     def fail_at(self, time: float, observed: Observed, ended_by: str, index: int) -> None:
         """End the run at a fatal limit, met where `observed` ends."""
-        wall, extremes = observed.wall[-1], observed.extremes[-1]
+        wall, extremes = (self.grid.physics.seen(pair[-1]) for pair in (observed.wall, observed.extremes))
         last = CellState(time, float(observed.i[-1]), extremes, wall, np.empty(0), (tuple, lambda: (np.empty(0),) * 2))
         self.run.fail(*explain(ended_by, last, index))
 
@@ -370,7 +435,10 @@ class Integration:
     def atol(self) -> Array:
         """Absolute tolerances of the unknowns, and of the charge passed, in this step."""
         _, scale, charge = self.tolerances
-        return np.append(scale * self.grid.absolute_tolerance(0.3 * self.options.rtol), charge)
+        of_unknowns = self.grid.absolute_tolerance(0.3 * self.options.rtol)
+        atol = np.empty(of_unknowns.size + 1)
+        atol[:-1], atol[-1] = scale * of_unknowns, charge
+        return atol
 
     def _events(self, step: Step, i_first: float) -> tuple[Event, ...]:
         c_init = self.grid.physics.c0

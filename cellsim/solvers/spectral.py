@@ -68,14 +68,14 @@ class SpectralGrid:
         return np.ascontiguousarray(chebyshev.chebder(self.to_coefficients)[-2 * (self.n // 4) :])
 
     @cached_property
+    def judging(self) -> tuple[Array, Array]:
+        """What the kernel judges the resolution by: weights of a coarser quadrature, columns of `to_tail`, flat."""
+        return clenshaw_curtis(self.fine * self.n // 2), self.to_tail.T.ravel()
+
+    @cached_property
     def operators(self) -> Array:
         """All that the kernels read, flat: columns of `to_c` and `to_slope`, then the weights."""
         return np.concatenate([self.to_c.T.ravel(), self.to_slope.T.ravel(), self.weights])
-
-    @cached_property
-    def coarse_weights(self) -> Array:
-        """Clenshaw-Curtis weights of every other point of the quadrature."""
-        return clenshaw_curtis(self.fine * self.n // 2)
 
     @cached_property
     def gaps(self) -> Array:
@@ -150,12 +150,17 @@ class Observed:
 
 @dataclass(frozen=True)
 class Fields:
-    """Profiles on the output cells: averages and face values [mol/m^3], salt flux at the faces [mol/(m^2 s)]."""
+    """Profiles on the output cells: averages and face values [mol/m^3], salt flux at the faces [mol/(m^2 s)].
+
+    Where the electrolyte breathes also the faces as they move, shape (t, n + 1) [m], and the flux of solvent there.
+    """
 
     c: Array
     c_face: Array
     N_salt: Array
     faces: Array
+    position: Array | None = None
+    N_0: Array | None = None
 
 
 @lru_cache(maxsize=32)
@@ -219,7 +224,11 @@ class Spectral:
 
     def absolute_tolerance(self, rtol: float) -> Array:
         """Tolerances of s: an error `rtol` c_init in c in the middle, less towards the walls, where c acts on i."""
-        return np.asarray(3 * rtol * self._grid.gaps**1.5)
+        return np.asarray(rtol * self._tolerances)
+
+    @cached_property
+    def _tolerances(self) -> Array:
+        return np.asarray(3 * self._grid.gaps**1.5)
 
     def solver_options(self, box: list[Any]) -> dict[str, Any]:
         """The linear solver CVODE is to use: dense, with the Jacobian written out."""
@@ -232,13 +241,22 @@ class Spectral:
 
     def observe(self, times: Array, states: Array, data: Any) -> Observed:
         """Current, walls, resistance and extremes of many states, and how well each is resolved."""
-        size, grid = times.size, self._grid
+        size = times.size
         i, resistance, quadrature, tail = np.empty((4, size))
         wall, extremes = np.empty((2, size, 2))
-        kernels.observe(
-            times, states, data, grid.coarse_weights, grid.to_tail, i, wall, resistance, extremes, quadrature, tail
-        )
-        tail /= np.maximum(extremes[:, 0] / self.physics.c0, 0.02)
+        kernels.observe(times, states, data, *self.judging, i, wall, resistance, extremes, quadrature, tail)
+        return self.observed(i, wall, resistance, extremes, quadrature, tail)
+
+    @property
+    def judging(self) -> tuple[Array, Array]:
+        """What the kernel judges the resolution by."""
+        return self._grid.judging
+
+    def observed(
+        self, i: Array, wall: Array, resistance: Array, extremes: Array, quadrature: Array, tail: Array
+    ) -> Observed:
+        """From what the kernel says of many states."""
+        tail = tail / np.maximum(extremes[:, 0] / self.physics.c0, 0.02)
         return Observed(i, wall, resistance, extremes, tail, 0.25 * quadrature)
 
     def fields(self, states: Array, i: Array, options: Options) -> Fields:

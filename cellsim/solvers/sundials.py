@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from cellsim.base import Array, interrupted
 from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.solvers.breathing import solving
 from cellsim.solvers.march import LOWER, Options, interruption
 from cellsim.solvers.packing import Event
-from cellsim.solvers.refinement import MOST_STEPS, Integration, Progress, refined
+from cellsim.solvers.refinement import MOST_STEPS, Integration, Job, Progress, driven
 from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import Observed, Spectral
 
@@ -42,7 +44,7 @@ def solve(
     progress: Progress | None = None,
 ) -> SolverRun:
     """Run a protocol; arguments as :func:`cellsim.simulate`."""
-    return refined(CvodeRun, cell, transport, protocol, times, c0, options, progress).solver_run(cell, transport)
+    return driven(solving(CvodeRun, cell, transport, protocol, times, c0, options, progress))
 
 
 def cvode(rate: Any, jacobian: Any, rtol: float, atol: Array) -> Any:
@@ -78,12 +80,13 @@ class CvodeRun(Integration):
         step: Step,
         t_start: float,
         state: Array,
+        data: Any,
         events: tuple[Event, ...],
         wanted: Array,
         edges: Array,
-    ) -> tuple[Array, float, str]:
+    ) -> Generator[Job, None, tuple[Array, float, str]]:
         """As :meth:`Integration.over`."""
-        data = self.grid.data(step, t_start, ())
+        yield from ()  # CVODE is called from here
         t, t_end = t_start, edges[-1]
         for bound in edges:
             asked = wanted[slice(*np.searchsorted(wanted, (t, bound), side="right"))]
@@ -122,9 +125,8 @@ class CvodeRun(Integration):
                     observed = self.grid.observe(times, states, data)
                     if self._clear(observed):
                         return times[1:], states[1:], observed.subset(slice(1, None)), "duration"
-        watched = self.watching(step, t_start, events)
-        times, states, flag, message = self._solve(tspan, state, watched, events)
-        observed = self.grid.observe(times, states, watched)
+        times, states, flag, message = self._solve(tspan, state, data, events)
+        observed = self.grid.observe(times, states, data)
         ended_by = "duration"
         if flag == INTERRUPTED:
             ended_by = "interrupted"
@@ -133,7 +135,7 @@ class CvodeRun(Integration):
             ended_by = "not_converged"
             self.run.fail(ended_by, f"step {index + 1} at t = {times[-1]:.6g} s: {message}")
         elif times[-1] < tspan[-1]:
-            ended_by = self._which(times[-1], states[-1], watched, events)
+            ended_by = self._which(times[-1], states[-1], data, events)
             if any(e.fatal and e.name == ended_by for e in events):
                 self.fail_at(float(times[-1]), observed, ended_by, index)
         if times.size > 1:

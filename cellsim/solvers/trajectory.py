@@ -29,7 +29,7 @@ class Trajectory:
     options: Options
     time: list[Array] = field(default_factory=list)
     states: list[Array] = field(default_factory=list)
-    step: list[Array] = field(default_factory=list)
+    step: list[tuple[int, int]] = field(default_factory=list)
     observed: list[Observed] = field(default_factory=list)
     log: list[StepLog] = field(default_factory=list)
     status: str = "done"
@@ -47,7 +47,7 @@ class Trajectory:
         """Keep states."""
         self.time.append(times)
         self.states.append(states)
-        self.step.append(np.full(times.size, index))
+        self.step.append((index, times.size))
         self.observed.append(observed)
 
     def fail(self, status: str, message: str) -> None:
@@ -63,7 +63,7 @@ class Trajectory:
             self.status,
             self.message,
             tuple(dict(vars(entry)) for entry in self.log),
-            np.concatenate([s.extremes for s in self.observed]),
+            self.grid.physics.seen(np.concatenate([s.extremes for s in self.observed])),
             {"time_steps": self.evaluations, "unknowns": self.grid.unknowns, "spatial_doubt": self.doubt},
         )
 
@@ -82,7 +82,9 @@ class LazyFields:
     def fields(self) -> Fields:
         """Profiles on the output cells."""
         run = self._run
-        return run.grid.fields(np.concatenate(run.states), np.concatenate([s.i for s in run.observed]), run.options)
+        frame = run.grid.physics.frame
+        fields = run.grid.fields(np.concatenate(run.states), np.concatenate([s.i for s in run.observed]), run.options)
+        return fields if frame is None else frame.fields(fields)
 
 
 class LazyArrays(Mapping[str, Array]):
@@ -90,10 +92,7 @@ class LazyArrays(Mapping[str, Array]):
 
     def __init__(self, run: Trajectory, cell: Cell, transport: TransportSet) -> None:
         self._run, self._cell, self._transport = run, cell, transport
-        self._arrays: dict[str, Array] = {
-            "i": np.concatenate([s.i for s in run.observed]),
-            "step": np.concatenate(run.step),
-        }
+        self._arrays: dict[str, Array] = {"i": np.concatenate([s.i for s in run.observed])}
         self._profiles = LazyFields(run)
         self.coordinates = LazyCoordinates(self._profiles, np.concatenate(run.time))
 
@@ -109,7 +108,9 @@ class LazyArrays(Mapping[str, Array]):
                 velocity = equations.interface_velocity(moved, self._cell.V_metal, self._transport.z_plus)
                 self._arrays[name] = velocity
             elif name == "position_face":
-                self._arrays[name] = np.broadcast_to(self.fields.faces, self.fields.c_face.shape)
+                self._arrays[name] = self._faces
+            elif name == "step":
+                self._arrays[name] = np.repeat(*np.array(self._run.step).T)
             elif name in PARTS:
                 self._arrays |= self._voltage()
             else:
@@ -134,13 +135,18 @@ class LazyArrays(Mapping[str, Array]):
         return self._profiles.fields
 
     @property
+    def _faces(self) -> Array:
+        fields = self.fields
+        return np.broadcast_to(fields.faces, fields.c_face.shape) if fields.position is None else fields.position
+
+    @property
     def _charge(self) -> Array:
         """Passed since the start [C/m^2]."""
         return np.asarray(np.concatenate(self._run.states)[:, -1] / self._run.grid.physics.per_charge)
 
     def _parts(self) -> Array:
         run, clamped = self._run, self._transport.with_extrapolation("clamp")
-        wall = np.concatenate([s.wall for s in run.observed])
+        wall = run.grid.physics.seen(np.concatenate([s.wall for s in run.observed]))
         resistance = np.concatenate([s.resistance for s in run.observed])
         return voltage_parts(self._cell, clamped, self.coordinates["time"], self._arrays["i"], resistance, wall)
 
@@ -153,14 +159,16 @@ class LazyArrays(Mapping[str, Array]):
         fields, clamped, i = self.fields, self._transport.with_extrapolation("clamp"), self._arrays["i"]
         return Columns(
             time=self.coordinates["time"],
-            step=self._arrays["step"],
+            step=self["step"],
             i=i,
             c=fields.c,
             c_face=fields.c_face,
             parts=self._parts(),
-            faces=np.broadcast_to(fields.faces, fields.c_face.shape),
+            faces=self._faces,
             N_salt=fields.N_salt,
-            N_0=equations.solvent_flux(fields.N_salt, clamped.volume_ratio(fields.c_face)),
+            N_0=equations.solvent_flux(fields.N_salt, clamped.volume_ratio(fields.c_face))
+            if fields.N_0 is None
+            else fields.N_0,
             charge=self._charge,
         )
 

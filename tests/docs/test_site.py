@@ -143,7 +143,7 @@ def test_numbers_of_the_verdicts_stand_in_their_sources():
 
 @pytest.mark.slow
 def test_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
-    """The gallery and the lectures, which take minutes, are drawn in continuous integration: it sets CELLSIM_GALLERY."""
+    """Continuous integration draws the gallery and the lectures, which take minutes: it sets CELLSIM_GALLERY."""
     environment = {"CELLSIM_GALLERY": "keep"} | os.environ | {"PYTHONWARNINGS": "ignore"}
     command = [
         sys.executable,

@@ -15,7 +15,7 @@ from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
 from cellsim.cell.protocol import Protocol, Step, StopConditions, hold_current, hold_voltage, rest
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.run.simulation import simulate
-from cellsim.solvers import compiled
+from cellsim.solvers import differences as formulas
 from cellsim.solvers.march import Options
 
 fast_solvers = pytest.mark.parametrize("solver", ["compiled", "sundials"])
@@ -35,9 +35,9 @@ def test_the_formulas_are_exact_to_their_order_and_know_their_error(order: int) 
         now, before = differences(y), differences(y[:-1])
         predicted = before[: order + 1].sum()
         left = sum(now[j] / j for j in range(1, order + 1))
-        left -= compiled.KAPPA[order] * compiled.GAMMA[order] * (y[-1] - predicted)
+        left -= formulas.KAPPA[order] * formulas.GAMMA[order] * (y[-1] - predicted)
         derivative = 1.0 if power == 1 else 0.0  # at t = 0, steps of one
-        miss = compiled.ERROR[order] * now[order + 1] if power == order + 1 else 0.0
+        miss = formulas.ERROR[order] * now[order + 1] if power == order + 1 else 0.0
         assert derivative - left == pytest.approx(miss, abs=1e-12)
 
 
@@ -49,9 +49,9 @@ def test_differences_of_other_steps_and_values_between() -> None:
     D = np.zeros((8, 4))
     D[:6] = differences(np.array([at(t) for t in np.arange(-5.0, 1.0)]))
     out = np.empty(4)
-    compiled.interpolate(D, 5, -0.4, out)
+    formulas.interpolate(D, 5, -0.4, out)
     assert out == pytest.approx(at(-0.4), rel=1e-11)
-    compiled.rescale(D, 5, 0.37)
+    formulas.rescale(D, 5, 0.37)
     expected = differences(np.array([at(0.37 * t) for t in np.arange(-5.0, 1.0)]))
     np.testing.assert_allclose(D[:6], expected, rtol=0, atol=1e-10)
 
@@ -61,10 +61,10 @@ def test_factors_solve(n: int) -> None:
     rng = np.random.default_rng(n)
     A, b = rng.normal(size=(n, n)), rng.normal(size=n)
     lu, pivots, x = np.ascontiguousarray(A.T), np.empty(n, dtype=np.int64), b.copy()
-    assert compiled.factorise(lu, pivots)
-    compiled.substitute(lu, pivots, x)
+    assert formulas.factorise(lu, pivots)
+    formulas.substitute(lu, pivots, x)
     assert x == pytest.approx(np.linalg.solve(A, b), rel=1e-9, abs=1e-12)
-    assert not compiled.factorise(np.zeros((n, n)), pivots)
+    assert not formulas.factorise(np.zeros((n, n)), pivots)
 
 
 @fast_solvers

@@ -1,0 +1,581 @@
+"""Time integration of the compiled solver: variable-order backward differences, for many runs in one compiled call.
+
+The numerical differentiation formulas of order 1 to 5 of Shampine & Reichelt, in backward differences of
+quasi-constant step, simplified Newton iterations with the Jacobian written out, output by the interpolating
+polynomial, roots of events on it. Nothing in it calls Python, so that it runs beside other threads. What is
+integrated, and what becomes of it, is :mod:`cellsim.solvers.compiled`'s.
+
+Shampine & Reichelt, SIAM J. Sci. Comput. 18 (1997) 1, doi:10.1137/S1064827594276424.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from cellsim.model.equations import compiled
+from cellsim.solvers import banded, kernels
+from cellsim.solvers.kernels import C_MAX, CHARGE, EVENTS, EVENTS_N
+
+MOST_ORDER = 5
+KAPPA = np.array([0.0, -0.1850, -1 / 9, -0.0823, -0.0415, 0.0])
+"""What the formulas of order 0 to 5 take of the next difference (Table 1 there): smaller errors, still stable."""
+GAMMA = np.array([0.0, 1.0, 3 / 2, 11 / 6, 25 / 12, 137 / 60])
+ALPHA = (1 - KAPPA) * GAMMA
+ERROR = KAPPA * GAMMA + 1 / np.arange(1.0, 7.0)
+"""The local error is this times the next difference."""
+
+NEWTON = 0.1
+"""Newton's error left in a step, over the tolerance."""
+RATE_FRESH, RATE_LEAST = 0.2, 0.02
+"""Convergence rate supposed for a new Jacobian, and the least that is relied on."""
+ITERATIONS = 4
+OLDEST = 25
+"""Time steps after which the Jacobian is made anew."""
+FIRST = 0.5
+"""Error over the tolerance that the first step is to make, estimated from the second derivative, as order 1."""
+SAME, LOWER, HIGHER = 1 / 1.2, 1 / 1.3, 1 / 1.25
+"""Of the step that would just meet the tolerance this is taken, at the same order and at the neighbouring ones."""
+WORTH = 1.8
+"""A longer step is worth a new factorisation from this ratio on. At 47 unknowns that takes 29 of them; by 1.3 it was
+42, and a tenth fewer evaluations, of which a factorisation costs eight."""
+WORTH_BANDED = 1.2
+"""The same where nothing is kept factorised."""
+MOST_FAILURES = 30
+AT_ONCE = 2000
+"""Time steps taken in one call: an interrupt is noticed between two, and a run that no longer gets anywhere."""
+LOOKS = 4
+"""At so many points of a time step a stop condition is looked at: one met for a moment only, as |di/dt| where it
+changes sign, was missed between two steps."""
+
+DONE, PAUSED, EVENT, FAILED, TOO_MANY, INTERRUPTED = range(6)
+
+# places in `numbers`: time, step, order, steps of this length, next edge, outputs written, steps, evaluations,
+# convergence rate, steps since the Jacobian, step over alpha of the factors, event that was met
+T, H, ORDER, EQUAL, EDGE, WRITTEN, STEPS, EVALUATIONS, NEWTON_RATE, AGE, FACTORED, MET = range(12)
+NUMBERS = 12
+# rows of `work`
+Y, CORRECTION, PREDICTED, SLOPE, RESIDUAL, PUSH, INVERSE = range(7)
+ROWS = 7
+
+
+@compiled
+def rate(dense, t, s, ds, data):  # type: ignore[no-untyped-def]
+    """ds/dt on either grid, spectral (`dense`) or finite volumes."""
+    if dense:
+        return kernels.rate(t, s, ds, data)
+    return banded.rate(t, s, ds, data)
+
+
+@compiled
+def watch(dense, D, order, x, t, h, s, ds, g, data):  # type: ignore[no-untyped-def]
+    """Stop conditions and limits, each positive while all is well, on either grid, `x` steps after the newest point.
+
+    Rates are those of the polynomial: of its states the right-hand side, which is stiff, makes noise, and a step ended
+    by a rate that was noise after a hundredth of a second.
+    """
+    interpolate(D, order, x, s)
+    if kernels.watches_rate(data[0]):
+        differentiate(D, order, x, h, ds)
+    if dense:
+        kernels.events_along(t + x * h, s, ds, g, data)
+    else:
+        banded.events_along(t + x * h, s, ds, g, data)
+
+
+@compiled
+def factorise(lu, pivots):  # type: ignore[no-untyped-def]
+    """LU of a matrix kept by columns, lu[column, row], in place with partial pivoting; whether there is one.
+
+    Column after column takes what the columns before it leave, four of those at a time: half the time of one by one.
+    """
+    n = pivots.size
+    for j in range(n):
+        column = lu[j]
+        for k in range(j):
+            at = pivots[k]
+            if at != k:
+                column[k], column[at] = column[at], column[k]
+        whole = j - j % 4
+        for k in range(0, whole, 4):
+            a, b, c, d = lu[k], lu[k + 1], lu[k + 2], lu[k + 3]
+            w = column[k]
+            x = column[k + 1] - w * a[k + 1]
+            y = column[k + 2] - w * a[k + 2] - x * b[k + 2]
+            z = column[k + 3] - w * a[k + 3] - x * b[k + 3] - y * c[k + 3]
+            column[k + 1], column[k + 2], column[k + 3] = x, y, z
+            for r in range(k + 4, n):
+                column[r] -= (w * a[r] + x * b[r]) + (y * c[r] + z * d[r])
+        for k in range(whole, j):
+            a, w = lu[k], column[k]
+            for r in range(k + 1, n):
+                column[r] -= w * a[r]
+        largest, at = abs(column[j]), j
+        for r in range(j + 1, n):
+            if abs(column[r]) > largest:
+                largest, at = abs(column[r]), r
+        pivots[j] = at
+        if largest == 0.0 or not math.isfinite(largest):
+            return False
+        if at != j:
+            for k in range(j + 1):
+                lu[k, j], lu[k, at] = lu[k, at], lu[k, j]
+        scale = 1 / column[j]
+        for r in range(j + 1, n):
+            column[r] *= scale
+    return True
+
+
+@compiled
+def substitute(lu, pivots, x):  # type: ignore[no-untyped-def]
+    """Solve with the factors of :func:`factorise`, in place."""
+    n = pivots.size
+    for k in range(n):
+        at = pivots[k]
+        if at != k:
+            x[k], x[at] = x[at], x[k]
+    for k in range(n):
+        column, y = lu[k], x[k]
+        for r in range(k + 1, n):
+            x[r] -= y * column[r]
+    for k in range(n - 1, -1, -1):
+        column = lu[k]
+        y = x[k] / column[k]
+        x[k] = y
+        for r in range(k):
+            x[r] -= y * column[r]
+
+
+@compiled
+def rescale(D, order, factor):  # type: ignore[no-untyped-def]
+    """Backward differences of the same polynomial at steps `factor` times as long."""
+    W = np.empty((order + 1, order + 1))
+    for m in range(order + 1):
+        W[m, 0] = 1.0
+        for i in range(1, order + 1):
+            W[m, i] = W[m, i - 1] * (i - 1 - m * factor) / i
+    for j in range(1, order + 1):
+        for m in range(order, j - 1, -1):
+            for i in range(order + 1):
+                W[m, i] = W[m - 1, i] - W[m, i]
+    new = np.zeros((order + 1, D.shape[1]))
+    for j in range(order + 1):
+        for i in range(order + 1):
+            w = W[j, i]
+            if w != 0.0:
+                for p in range(D.shape[1]):
+                    new[j, p] += w * D[i, p]
+    D[: order + 1] = new
+
+
+@compiled
+def interpolate(D, order, x, out):  # type: ignore[no-untyped-def]
+    """The polynomial at `x` steps after the newest point."""
+    for p in range(out.size):
+        out[p] = D[0, p]
+    weight = 1.0
+    for i in range(1, order + 1):
+        weight *= (x + i - 1) / i
+        for p in range(out.size):
+            out[p] += weight * D[i, p]
+
+
+@compiled
+def differentiate(D, order, x, h, out):  # type: ignore[no-untyped-def]
+    """The slope of that polynomial in time."""
+    for p in range(out.size):
+        out[p] = 0.0
+    weight, slope = 1.0, 0.0
+    for i in range(1, order + 1):
+        slope = (slope * (x + i - 1) + weight) / i
+        weight *= (x + i - 1) / i
+        for p in range(out.size):
+            out[p] += slope / h * D[i, p]
+
+
+@compiled
+def norm(x, inverse):  # type: ignore[no-untyped-def]
+    """Root of the mean square of x over its tolerances, of which the inverses are given."""
+    total = 0.0
+    for p in range(x.size):
+        e = x[p] * inverse[p]
+        total += e * e
+    return math.sqrt(total / x.size)
+
+
+@compiled
+def crossing(dense, data, D, order, t, h, event, low, high, g_low, g_high, s, ds):  # type: ignore[no-untyped-def]
+    """Where an event is met in the newest step, in steps from its end, from `low` to `high`: the Illinois method."""
+    g = np.empty(int(data[0][EVENTS_N]))
+    if g_low <= 0:
+        return low
+    least = max(1e-13, 4e-16 * abs(t) / h)
+    side = 0
+    for tries in range(100):
+        if high - low <= least:
+            break
+        x = high - g_high * (high - low) / (g_high - g_low)
+        if not (low < x < high) or tries % 4 == 3:
+            x = 0.5 * (low + high)
+            side = 0
+        watch(dense, D, order, x, t, h, s, ds, g, data)
+        if g[event] > 0:
+            low, g_low = x, g[event]
+            if side == 1:
+                g_high *= 0.5
+            side = 1
+        else:
+            high, g_high = x, g[event]
+            if side == -1:
+                g_low *= 0.5
+            side = -1
+    return high
+
+
+@compiled
+def begin(dense, data, memory, bound, rtol, atol):  # type: ignore[no-untyped-def]
+    """Order 1 from the state at hand, with a step by the second derivative; nothing is known of what was before."""
+    numbers, D, work = memory[0], memory[1], memory[2]
+    t, f, later, trial, inverse = numbers[T], work[SLOPE], work[RESIDUAL], work[Y], work[INVERSE]
+    n = f.size
+    for p in range(n):
+        inverse[p] = 1 / (rtol * abs(D[0, p]) + atol[p])
+    rate(dense, t, D[0], f, data)
+    size = norm(f, inverse)
+    delta = 1e-6 * (bound - t)
+    if size > 0:
+        delta = min(delta, 1e-2 / size)
+    for p in range(n):
+        trial[p] = D[0, p] + delta * f[p]
+    rate(dense, t + delta, trial, later, data)
+    for p in range(n):
+        later[p] = (later[p] - f[p]) / delta
+    curvature = norm(later, inverse)
+    h = bound - t
+    if curvature > 0:
+        h = min(h, math.sqrt(FIRST / (ERROR[1] * curvature)))
+    for p in range(n):
+        D[1, p] = h * f[p]
+        D[2, p] = 0.0
+        D[3, p] = 0.0
+    numbers[EVALUATIONS] += 2
+    numbers[H], numbers[ORDER], numbers[EQUAL], numbers[AGE], numbers[FACTORED] = h, 1.0, 0.0, OLDEST + 1.0, 0.0
+
+
+@compiled
+def predict(memory, rtol, atol):  # type: ignore[no-untyped-def]
+    """The polynomial one step on, and what the formula takes from the differences; weights of the error."""
+    D, work, order = memory[1], memory[2], int(memory[0][ORDER])
+    predicted, push, inverse = work[PREDICTED], work[PUSH], work[INVERSE]
+    n = predicted.size
+    for p in range(n):
+        predicted[p] = D[0, p]
+        push[p] = 0.0
+        inverse[p] = 1 / (rtol * abs(D[0, p]) + atol[p])
+    for i in range(1, order + 1):
+        weight = GAMMA[i] / ALPHA[order]
+        for p in range(n):
+            predicted[p] += D[i, p]
+            push[p] += weight * D[i, p]
+
+
+@compiled
+def correct(dense, data, memory, t_new):  # type: ignore[no-untyped-def]
+    """Newton's iterations for y at `t_new`: c f(t, y) = push + (y - predicted), c = h/alpha; whether they converged."""
+    numbers, _D, work, J, per_i, per_s, lu, pivots = memory
+    y, d, f, r, inverse = work[Y], work[CORRECTION], work[SLOPE], work[RESIDUAL], work[INVERSE]
+    predicted, push = work[PREDICTED], work[PUSH]
+    n, c = y.size, numbers[H] / ALPHA[int(numbers[ORDER])]
+    while True:
+        fresh = numbers[AGE] > OLDEST
+        if fresh:
+            if dense:
+                kernels.jacobian(t_new, predicted, f, J, data)
+            else:
+                banded.linearise(t_new, predicted, data, J, per_i, per_s)
+            numbers[AGE], numbers[FACTORED], numbers[NEWTON_RATE] = 0.0, 0.0, RATE_FRESH
+        if dense and numbers[FACTORED] != c:
+            for j in range(n):
+                for p in range(n):
+                    lu[j, p] = -c * J[p, j]
+                lu[j, j] += 1.0
+            numbers[FACTORED] = c
+            if not factorise(lu, pivots):
+                numbers[AGE] = OLDEST + 1.0
+                return False
+        for p in range(n):
+            y[p] = predicted[p]
+            d[p] = 0.0
+        before = 0.0
+        for iteration in range(ITERATIONS):
+            rate(dense, t_new, y, f, data)
+            numbers[EVALUATIONS] += 1
+            for p in range(n):
+                r[p] = c * f[p] - push[p] - d[p]
+            if dense:
+                substitute(lu, pivots, r)
+            else:
+                banded.solve(J, per_i, per_s, data[0][CHARGE], c, r, r)
+            size = norm(r, inverse)
+            if not math.isfinite(size) or (iteration > 0 and size > 2 * before and size > NEWTON):
+                break
+            if iteration > 0 and before > 0:
+                numbers[NEWTON_RATE] = max(0.3 * numbers[NEWTON_RATE], size / before, RATE_LEAST)
+            for p in range(n):
+                y[p] += r[p]
+                d[p] += r[p]
+            q = numbers[NEWTON_RATE]
+            if q < 1 and size * min(1.0, q / (1 - q)) <= NEWTON:
+                return True
+            before = size
+        numbers[AGE] = OLDEST + 1.0
+        if fresh:
+            return False
+
+
+@compiled
+def resize(memory, factor):  # type: ignore[no-untyped-def]
+    """Go on with steps `factor` times as long."""
+    numbers, D = memory[0], memory[1]
+    rescale(D, int(numbers[ORDER]), factor)
+    numbers[H] *= factor
+    numbers[EQUAL] = 0.0
+
+
+@compiled
+def advance(dense, data, memory, bound, rtol, atol):  # type: ignore[no-untyped-def]
+    """One accepted time step, not beyond `bound`: its error over the tolerance, or -1 where none converges."""
+    numbers, D, work = memory[0], memory[1], memory[2]
+    t, failures = numbers[T], 0
+    while failures <= MOST_FAILURES:
+        t_new = t + numbers[H]
+        if t + 1.0001 * numbers[H] >= bound:  # also what would leave next to nothing
+            t_new = bound
+            if numbers[H] != bound - t:
+                resize(memory, (bound - t) / numbers[H])
+                numbers[H] = bound - t
+        if not numbers[H] > 4e-16 * abs(t):
+            return -1.0
+        predict(memory, rtol, atol)
+        order = int(numbers[ORDER])
+        if not correct(dense, data, memory, t_new):
+            failures += 1
+            resize(memory, 0.25)
+            continue
+        error = ERROR[order] * norm(work[CORRECTION], work[INVERSE])
+        if error <= 1.0:
+            d = work[CORRECTION]
+            for p in range(d.size):
+                D[order + 2, p] = d[p] - D[order + 1, p]
+                D[order + 1, p] = d[p]
+            for i in range(order, -1, -1):
+                for p in range(d.size):
+                    D[i, p] += D[i + 1, p]
+            numbers[T] = t_new
+            numbers[AGE] += 1
+            numbers[STEPS] += 1
+            numbers[EQUAL] += 1
+            return error
+        failures += 1
+        if failures > 3:
+            numbers[ORDER] = 1.0  # the differences describe something that has ended
+        resize(memory, max(0.1, 0.9 * error ** (-1 / (order + 1))) if failures < 3 else 0.1)
+    return -1.0
+
+
+@compiled
+def choose(dense, memory, error):  # type: ignore[no-untyped-def]
+    """Order and length of the next step, after as many equal ones as the differences need to be known."""
+    numbers, D, inverse = memory[0], memory[1], memory[2][INVERSE]
+    order = int(numbers[ORDER])
+    if numbers[EQUAL] < order + 1:
+        return
+    factor, change = SAME * max(error, 1e-30) ** (-1 / (order + 1)), 0
+    if order > 1:
+        lower = LOWER * max(ERROR[order - 1] * norm(D[order], inverse), 1e-30) ** (-1 / order)
+        if lower > factor:
+            factor, change = lower, -1
+    if order < MOST_ORDER:
+        higher = HIGHER * max(ERROR[order + 1] * norm(D[order + 2], inverse), 1e-30) ** (-1 / (order + 2))
+        if higher > factor:
+            factor, change = higher, 1
+    if factor > (WORTH if dense else WORTH_BANDED) or factor < 0.9:
+        numbers[ORDER] += change
+        resize(memory, min(10.0, factor))
+
+
+@compiled
+def look(dense, data, memory, watched, looks, g):  # type: ignore[no-untyped-def]
+    """Where in the newest time step an event is met first, in steps from its end, -1 to 0; 1 where none is.
+
+    `watched`: which events can be met, since they have been clear of it, and their values at the last look.
+    """
+    numbers, D, s, ds = memory[0], memory[1], memory[2][Y], memory[2][SLOPE]
+    t, h, order = numbers[T], numbers[H], int(numbers[ORDER])
+    x = -1.0
+    for k in range(looks):
+        x_before, x, first = x, -1.0 + (k + 1) / looks, 1.0
+        watch(dense, D, order, x, t, h, s, ds, g, data)
+        for e in range(g.size):
+            if g[e] > 0:
+                watched[0, e] = 1.0
+            elif watched[0, e] > 0:
+                met = crossing(dense, data, D, order, t, h, e, x_before, x, watched[1, e], g[e], s, ds)
+                if met < first:
+                    first, numbers[MET] = met, e
+            watched[1, e] = g[e]
+        if first < 1:
+            return first
+    return 1.0
+
+
+@compiled
+def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, most, pause):  # type: ignore[no-untyped-def]
+    """A protocol step, or its next `pause` time steps.
+
+    Parameters
+    ----------
+    dense : bool
+        Whether the grid is the spectral one.
+    data : tuple of ndarray
+        What the kernels read.
+    memory : tuple of ndarray
+        `numbers`, the backward differences (8, n), `work` (ROWS, n), the Jacobian or its bands, u and g of its rank
+        one, its factors and pivots: all that a later call goes on with.
+    edges, wanted : ndarray
+        Times that no time step may straddle, the step's end last; times at which states are wanted.
+    states : ndarray, shape (w + 1, n)
+        Filled.
+    watched : ndarray, shape (2, e)
+        See `look`; to begin with 1 for what can be met at once.
+    rtol, atol : float, ndarray
+        Tolerance of a time step in the mean over the unknowns.
+    most, pause : int
+        Time steps allowed in all, and in this call.
+
+    Returns
+    -------
+    int
+        DONE, PAUSED, EVENT, FAILED or TOO_MANY; time and state reached are numbers[T] and the first difference.
+    """
+    numbers, D = memory[0], memory[1]
+    par = data[0]
+    g = np.empty(int(par[EVENTS_N]))
+    looks = 1
+    for e in range(g.size):
+        if par[int(par[EVENTS]) + 3 * e] > C_MAX:
+            looks = LOOKS
+    if g.size > 0 and numbers[STEPS] == 0:
+        if dense:
+            kernels.events(numbers[T], D[0], g, data)
+        else:
+            banded.events(numbers[T], D[0], g, data)
+        for e in range(g.size):
+            watched[1, e] = g[e]
+            if g[e] > 0:
+                watched[0, e] = 1.0
+    last = numbers[STEPS] + pause
+    while numbers[EDGE] < edges.size:
+        if numbers[STEPS] >= most:
+            return TOO_MANY
+        if numbers[STEPS] >= last:
+            return PAUSED
+        bound = edges[int(numbers[EDGE])]
+        if numbers[H] == 0.0:
+            begin(dense, data, memory, bound, rtol, atol)
+        error = advance(dense, data, memory, bound, rtol, atol)
+        if error < 0:
+            return FAILED
+        t, h, order = numbers[T], numbers[H], int(numbers[ORDER])
+        met = look(dense, data, memory, watched, looks, g) if g.size > 0 else 1.0
+        until = t + min(met, 0.0) * h
+        written = int(numbers[WRITTEN])
+        while written < wanted.size and (wanted[written] < until or (met > 0 and wanted[written] == until)):
+            interpolate(D, order, (wanted[written] - t) / h, states[written])
+            written += 1
+        numbers[WRITTEN] = written
+        if met <= 0:
+            interpolate(D, order, met, memory[2][Y])
+            D[0] = memory[2][Y]
+            numbers[T] = until
+            return EVENT
+        if t == bound:
+            numbers[EDGE] += 1
+            numbers[H] = 0.0
+        else:
+            choose(dense, memory, error)
+    return DONE
+
+
+@compiled
+def integrate_each(dense, data, memory, times, before, watched, tolerances, limits, flags, to_tail, seen):  # type: ignore[no-untyped-def]
+    """A protocol step of many runs on one grid, or the next `pause` time steps of each, and what their states show.
+
+    Parameters
+    ----------
+    dense : bool
+        Whether the grid is the spectral one.
+    data : tuple of ndarray
+        The numbers of each run, shape (m, p); operators of the grid; tables, shape (k, l), and which of them each run
+        reads, shape (m,). See :mod:`.kernels`.
+    memory : tuple of ndarray
+        `numbers` (m, NUMBERS) and backward differences (m, 8, n) of each run; the Jacobian or its bands, u and g of
+        its rank one, its factors and pivots, which all runs share.
+    times : tuple of ndarray
+        Of each run: times that no time step may straddle, the step's end last, shape (m, e); times at which states are
+        wanted, with a place for the last one reached, shape (m, w + 1) [s]; the states, shape (m, w + 1, n). Filled.
+    before : ndarray, shape (m,)
+        Time of the state that a run has already [s].
+    watched : ndarray, shape (m, 2, events)
+        See `look`.
+    tolerances : tuple of ndarray
+        Relative, shape (m,), and absolute, shape (m, n).
+    limits : tuple
+        Time steps allowed each in all, shape (m,); times that have to be reached in the first `AT_ONCE` of them, shape
+        (m,) [s]; time steps in this call, of a run that is alone.
+    flags : ndarray, shape (m,)
+        PAUSED for what is to be done; then what became of it.
+    to_tail : tuple of ndarray
+        What the spectral grid's `observe` judges the resolution by.
+    seen : tuple of ndarray
+        Current, resistance, quadrature, tail, shape (m, 4, w + 1), and walls and extremes, shape (m, 2, w + 1, 2).
+    """
+    par, ops, tables, which = data
+    edges, when, states = times
+    numbers, D, J, per_i, per_s, lu, pivots = memory
+    work = np.empty((ROWS, D.shape[2]))
+    alone = numbers.shape[0] == 1
+    for k in range(numbers.shape[0]):
+        if flags[k] != PAUSED:
+            continue
+        own = par[k], ops, tables[which[k]]
+        wanted = when[k][: when.shape[1] - 1]
+        mine = numbers[k], D[k], work, J, per_i, per_s, lu, pivots
+        rtol, atol = tolerances[0][k], tolerances[1][k]
+        flag = PAUSED
+        while flag == PAUSED:  # of many, each is done before the next, for they share the Jacobian and its factors
+            flag = integrate(
+                dense, own, mine, edges[k], wanted, states[k], watched[k], rtol, atol, limits[0][k], limits[2]
+            )
+            if flag == PAUSED and numbers[k, STEPS] >= AT_ONCE and numbers[k, T] < limits[1][k]:
+                flag = FAILED
+            if alone:
+                break
+        flags[k] = flag
+        if flag == PAUSED:
+            continue
+        t, written = numbers[k, T], int(numbers[k, WRITTEN])
+        if t > (when[k, written - 1] if written > 0 else before[k]):
+            when[k, written] = t
+            states[k, written] = D[k, 0]
+            written += 1
+            numbers[k, WRITTEN] = written
+        at, y, scalars, pairs = when[k][:written], states[k][:written], seen[0][k], seen[1][k]
+        i, resistance = scalars[0][:written], scalars[1][:written]
+        wall, extremes = pairs[0][:written], pairs[1][:written]
+        if dense:
+            quadrature, tail = scalars[2][:written], scalars[3][:written]
+            kernels.observe(at, y, own, to_tail[0], to_tail[1], i, wall, resistance, extremes, quadrature, tail)
+        else:
+            banded.observe(at, y, own, i, wall, resistance, extremes)
