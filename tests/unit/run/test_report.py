@@ -30,7 +30,7 @@ def page(solution: Solution, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_report_is_one_file_that_fetches_nothing(page: str) -> None:
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 6
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert "http" not in re.sub(r"base64,[^\"]*", "", page)
 
