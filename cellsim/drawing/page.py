@@ -149,6 +149,7 @@ def table(head: Sequence[str] | None, rows: Sequence[Sequence[str]], *, numeric:
 
 DESCRIBED = {
     "current": "The current density against time, and the voltage with its parts where the current is imposed",
+    "voltage": "The held voltage against time, and its ohmic, concentration and interfacial parts",
     "profiles": "The salt concentration against position at several times",
     "velocities": "The velocities of anions and solvent against position at several times",
     "velocity_at_positions": "The velocities of anions and solvent against time at fixed positions",
