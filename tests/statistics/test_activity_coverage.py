@@ -1,5 +1,7 @@
 """The 95 % intervals of chi hold the truth, for walkers without forces: chi = phi_0 = n_0/(n_0 + n_s) exactly."""
 
+import os
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -38,7 +40,7 @@ def walkers(rng, step):
 def test_coverage(step):
     """Measured, other seeds: 192 of 200 at step 0.1, 60 of 60 at 0.04."""
     rng = np.random.default_rng(7)
-    systems, held, z = 60, 0, []
+    systems, held, z = int(os.environ.get("CELLSIM_REPEATS", "40")), 0, []
     for _ in range(systems):
         found = walkers(rng, step)
         low, high = found.interval()

@@ -1,5 +1,6 @@
 """The chain's error bars hold the truth as often as they say, noise drawn afresh for every repetition."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from scipy.stats import binomtest
 from cellsim.laboratory import chain, electrophoretic_nmr, low_frequency_impedance
 from cellsim.laboratory.report import ORDINARY
 
-REPEATS = 80
+REPEATS = int(os.environ.get("CELLSIM_REPEATS", "50"))
 
 
 @pytest.mark.slow
