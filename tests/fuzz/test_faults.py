@@ -127,7 +127,7 @@ def test_kills_and_interruptions_change_no_number(command, cases):
             end = interrupted.run(command, folder, hit)
             assert not interrupted.wrong(end, command, hit), end.err[-1500:]
             found = interrupted.files(folder)
-            if hit[1] == signal.SIGKILL:
+            if hit[1] == signal.SIGKILL and command.name in ("run", "onsager"):  # a result in one piece
                 assert names <= found or "out/summary.json" not in found  # what vouches for the others arrives last
         end = interrupted.run(command, folder)
         assert not interrupted.wrong(end, command, None), end.err[-1500:]
