@@ -110,3 +110,9 @@ def test_ctrl_c_is_one_sentence_also_where_compiled_code_hides_it():
 
 def fails():
     raise SystemError("something else")
+
+
+def test_both_commands_run_as_modules():
+    for package in ("cellsim", "mdcoeffs"):
+        done = subprocess.run([sys.executable, "-m", package, "--version"], capture_output=True, text=True, check=True)
+        assert done.stdout.startswith(f"{package}, version")
