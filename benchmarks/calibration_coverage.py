@@ -13,19 +13,17 @@ of the intervals hold it. Resumable; the random numbers of family k are those of
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
+from studies import resumed
 
 from cellsim.base import Array
 from cellsim.electrolyte.onsager import OnsagerMatrix
-from cellsim.workers import mapped
 from mdcoeffs.onsager.estimate import estimate_onsager
 from mdcoeffs.onsager.plateau import flat_plateau
 from mdcoeffs.series.calibration import Family, calibrate, matrices_of
@@ -159,24 +157,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     store = options.store or Path(f"build/calibration_coverage_{options.data}.jsonl")
     head = {"seed": options.seed, "data": options.data, "version": 1}
-    store.parent.mkdir(parents=True, exist_ok=True)
-    text = store.read_text() if store.exists() else json.dumps(head) + "\n"
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    if json.loads(lines[0]) != head:
-        raise SystemExit(f"{store} belongs to other settings ({lines[0]}); choose another --store")
-    store.write_text("\n".join(lines) + "\n")
-    done = {row["k"]: row for row in map(json.loads, lines[1:])}
     study = Study(options.seed, options.data == "walkers")
-    missing = [k for k in range(options.n) if k not in done]
-    with store.open("a") as out:
-        for returned in mapped(study, missing, workers=options.workers, chunk=1):
-            row = returned.result()
-            done[row["k"]] = row
-            out.write(json.dumps(row) + "\n")
-            out.flush()
-            if sys.stderr.isatty():
-                print(f"\r{len(done)}/{options.n}", end="", file=sys.stderr)
-    rows = [done[k] for k in range(options.n)]
+    rows = resumed(store, head, study, options.n, workers=options.workers)
     print(table(rows))
     return 0 if passed(rows) else 1
 

@@ -2,7 +2,7 @@
 
     python benchmarks/joint_coverage.py --n 200 --jobs 2
     python benchmarks/joint_coverage.py --n 3 --without-noise
-    python benchmarks/joint_coverage.py --n 200 --without-g2 --out build/joint_coverage_without_g2.jsonl
+    python benchmarks/joint_coverage.py --n 200 --without-g2
 
 Beam time k has the random stream (seed, k), fixed before anything is run. Its truth is drawn (D, t+0, chi, R_int); its
 files are written as instruments would (a table of currents, photon counts of X-ray absorption, correlation functions
@@ -24,18 +24,17 @@ Without noise the pulls are what the fit leaves out of the beam line: the means 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Sequence
 from functools import partial
-from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 from scipy.stats import chi2 as chi2_distribution
+from studies import resumed
 
 from cellsim.base import to_si
 from cellsim.fit.estimate import estimate
@@ -254,8 +253,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=200, help="number of beam times")
     parser.add_argument("--seed", type=int, default=20261201)
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--out", type=Path, default=Path("build/joint_coverage.jsonl"))
+    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--store", type=Path, help="finished beam times; default in build/")
     parser.add_argument("--without-noise", action="store_true", help="pulls of noise-free beam times; nothing is kept")
     parser.add_argument("--without-g2", action="store_true", help="currents and photon counts alone")
     options = parser.parse_args(argv)
@@ -264,16 +263,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             row = run_one(k, options.seed, noisy=False, g2=not options.without_g2)
             print(f"beam time {k}: " + ", ".join(f"{name} {row[name]['pull']:+.3f}" for name in RANGES), flush=True)
         return 0
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    lines = options.out.read_text().splitlines() if options.out.exists() else []
-    done = {row["k"]: row for row in map(json.loads, lines)}
-    wanted = [k for k in range(options.n) if k not in done]
-    with options.out.open("a") as store, Pool(options.jobs) as pool:
-        for row in pool.imap_unordered(partial(run_one, seed=options.seed, g2=not options.without_g2), wanted):
-            done[row["k"]] = row
-            store.write(json.dumps(row) + "\n")
-            store.flush()
-    text, good = report([done[k] for k in range(options.n)])
+    study = partial(run_one, seed=options.seed, g2=not options.without_g2)
+    store = options.store or Path(f"build/joint_coverage{'_without_g2' if options.without_g2 else ''}.jsonl")
+    head = {"seed": options.seed, "g2": not options.without_g2, "version": 1}
+    text, good = report(resumed(store, head, study, options.n, workers=options.workers))
     print(text)
     return 0 if good else 1
 

@@ -45,8 +45,16 @@ def measure(browser: str, patience: float = 120.0) -> dict[str, list[float]]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         page, log = Path(folder) / "page.html", Path(folder) / "log"
         page.write_text(assemble().replace("</script>", REPORT + "</script>"), encoding="utf-8")
-        command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
-                   f"--user-data-dir={folder}/profile", "--remote-debugging-port=0", page.as_uri()]  # fmt: skip
+        command = [
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+            f"--user-data-dir={folder}/profile",
+            "--remote-debugging-port=0",
+            page.as_uri(),
+        ]
         with log.open("w") as stream:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stream)
             try:
@@ -70,11 +78,15 @@ def main() -> None:
         raise SystemExit("no Chromium on this machine")
     report = measure(browser)
     timed = np.sort(report["timed"])
-    print(f"{timed.size} corners: median {np.median(timed):.1f} ms, 95 % below {timed[int(0.95 * timed.size)]:.1f} ms, "
-          f"slowest {timed[-1]:.1f} ms")  # fmt: skip
+    print(
+        f"{timed.size} corners: median {np.median(timed):.1f} ms, 95 % below {timed[int(0.95 * timed.size)]:.1f} ms, "
+        f"slowest {timed[-1]:.1f} ms"
+    )
     frames = np.sort(report["dragged"])
-    print(f"{frames.size} frames of drags: median {np.median(frames):.1f} ms, 95 % below "
-          f"{frames[int(0.95 * frames.size)]:.1f} ms, slowest {frames[-1]:.1f} ms")  # fmt: skip
+    print(
+        f"{frames.size} frames of drags: median {np.median(frames):.1f} ms, 95 % below "
+        f"{frames[int(0.95 * frames.size)]:.1f} ms, slowest {frames[-1]:.1f} ms"
+    )
     for name, start in report["paint"]:
         print(f"{name}: {start:.0f} ms")
 

@@ -14,9 +14,7 @@ k are those of (seed, k).
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,10 +22,10 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
+from studies import resumed
 
 from cellsim.base import Array, InputError, R
 from cellsim.electrolyte.onsager import OnsagerMatrix
-from cellsim.workers import mapped
 from mdcoeffs import onsager
 from mdcoeffs.analysis import analyse
 from mdcoeffs.inputs.species import read_species
@@ -209,24 +207,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--store", type=Path, default=Path("build/series_coverage.jsonl"))
     options = parser.parse_args(argv)
     head = {"seed": options.seed, "frames": options.frames, "motion": options.motion, "version": 2}
-    options.store.parent.mkdir(parents=True, exist_ok=True)
-    text = options.store.read_text() if options.store.exists() else json.dumps(head) + "\n"
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    if json.loads(lines[0]) != head:
-        raise SystemExit(f"{options.store} belongs to other settings ({lines[0]}); choose another --store")
-    options.store.write_text("\n".join(lines) + "\n")
-    done = {row["k"]: row for row in map(json.loads, lines[1:])}
     study = Study(options.seed, options.frames, options.motion == "bounded")
-    missing = [k for k in range(options.n) if k not in done]
-    with options.store.open("a") as out:
-        for returned in mapped(study, missing, workers=options.workers, chunk=1):
-            row = returned.result()
-            done[row["k"]] = row
-            out.write(json.dumps(row) + "\n")
-            out.flush()
-            if sys.stderr.isatty():
-                print(f"\r{len(done)}/{options.n}", end="", file=sys.stderr)
-    rows = [done[k] for k in range(options.n)]
+    rows = resumed(options.store, head, study, options.n, workers=options.workers)
     print(table(rows))
     return 1 if too_rare(rows) else 0
 

@@ -14,19 +14,17 @@ Rules. Above the limit: exact two-sided binomial test of the coverage at 1 %, an
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
+from studies import resumed
 
 from cellsim.instruments.xpcs.correlation import CorrelationSet, add_noise, geometry, heterodyne_g2, photon_error
 from cellsim.instruments.xpcs.fit import fit_velocity
@@ -129,22 +127,6 @@ def verdict(rows: Sequence[dict[str, Any]]) -> tuple[dict[str, float], bool]:
     return numbers, good
 
 
-def stored(path: Path, head: dict[str, Any]) -> dict[int, dict[str, Any]]:
-    """Finished series of an earlier run with the same settings; an incomplete last line is dropped."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(head) + "\n")
-        return {}
-    text = path.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole)
-    lines = whole.splitlines()
-    if not lines or json.loads(lines[0]) != head:
-        raise SystemExit(f"{path} belongs to other settings ({lines[0] if lines else 'empty'}); choose another --store")
-    return {row["k"]: row for row in map(json.loads, lines[1:])}
-
-
 def report(rows: Sequence[dict[str, Any]]) -> tuple[str, bool]:
     """The table (Markdown) and the verdict."""
     groups = {
@@ -193,16 +175,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--store", type=Path, default=Path("build/xpcs_coverage.jsonl"))
     options = parser.parse_args(argv)
-    done = stored(options.store, {"seed": options.seed, "version": 2})
-    wanted = [k for k in range(options.n) if k not in done]
-    with options.store.open("a") as out, Pool(options.jobs) as pool:
-        for row in pool.imap(partial(run_one, seed=options.seed), wanted):
-            done[row["k"]] = row
-            out.write(json.dumps(row) + "\n")
-            out.flush()
-            if sys.stderr.isatty():
-                print(f"\r{len(done)}/{options.n}", end="", file=sys.stderr)
-    text, good = report([done[k] for k in range(options.n)])
+    study = partial(run_one, seed=options.seed)
+    head = {"seed": options.seed, "version": 2}
+    text, good = report(resumed(options.store, head, study, options.n, workers=options.jobs))
     print(text)
     return 0 if good else 1
 

@@ -107,6 +107,25 @@ def html_card(title: str, rows: Sequence[tuple[str, str]]) -> str:
     return f"<table>{caption}<tbody>{cells}</tbody></table>"
 
 
+class Carded:
+    """An object that is printed as a :func:`card`, and shown as a table in notebooks.
+
+    A dataclass that inherits this is made with ``repr=False``.
+    """
+
+    def _card(self) -> tuple[str, list[tuple[str, str]]]:
+        """Its title, and name and value of each row."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        """In a few lines of text."""
+        return card(*self._card())
+
+    def _repr_html_(self) -> str:
+        """As notebooks show it."""
+        return html_card(*self._card())
+
+
 def warning(text: str) -> str:
     """A paragraph that must not be overlooked."""
     return f'<p class="warn">{html.escape(text.strip())}</p>'

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from cellsim.base import N_A, Array, F, InputError, R
 from cellsim.drawing import figstyle
-from cellsim.drawing.page import card, html_card
+from cellsim.drawing.page import Carded
 from cellsim.electrolyte.relations import (
     FRAMES,
     Composition,
@@ -97,8 +97,8 @@ class Ideal:
     Omega_distinct: tuple[float, float] | None
 
 
-@dataclass(frozen=True, eq=False)
-class OnsagerMatrix:
+@dataclass(frozen=True, eq=False, repr=False)
+class OnsagerMatrix(Carded):
     """Onsager matrix of a binary salt in one frame of reference.
 
     Parameters
@@ -186,14 +186,6 @@ class OnsagerMatrix:
         if self.frame == "solvent":
             rows.append(("rho_plus", f"{self.rho_plus:.4g}, the current fraction 1/(1 + Ne)"))
         return f"OnsagerMatrix, {self.frame} frame, c = {self.c / 1e3:.4g} mol/L, {self.T:.2f} K", rows
-
-    def __repr__(self) -> str:
-        """In a few lines of text."""
-        return card(*self._card())
-
-    def _repr_html_(self) -> str:
-        """As notebooks show it."""
-        return html_card(*self._card())
 
     def plot(self) -> Figure:
         """Draw its three coefficients, with 95 % intervals where errors are known.

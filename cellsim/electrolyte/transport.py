@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsim.base import Array, InputError, RangeError
-from cellsim.drawing.page import card, html_card
+from cellsim.drawing.page import Carded
 from cellsim.electrolyte import relations
 from cellsim.electrolyte.volumes import ConstantVolumes, Volumes
 
@@ -35,8 +35,8 @@ def constant(value: float) -> Property:
     return lambda c, m, r: np.full(np.shape(c), float(value))
 
 
-@dataclass(frozen=True)
-class TransportSet:
+@dataclass(frozen=True, repr=False)
+class TransportSet(Carded):
     """Transport properties of a binary electrolyte at one temperature.
 
     The public methods take concentrations c [mol/m^3] of any shape and return arrays of that shape, in SI, always
@@ -145,14 +145,6 @@ class TransportSet:
             first, last = (float(v) * factor for v in getattr(self, name)(np.array([low, high])))
             rows.append((name, f"{first:.3g} to {last:.3g} {unit} at the ends of the range".replace("  ", " ")))
         return f"TransportSet {self.name}" + (f": {self.title}" if self.title else ""), rows
-
-    def __repr__(self) -> str:
-        """In a few lines of text."""
-        return card(*self._card())
-
-    def _repr_html_(self) -> str:
-        """As notebooks show it."""
-        return html_card(*self._card())
 
     def plot(self) -> Figure:
         """Draw its four properties over its range.

@@ -327,8 +327,10 @@ def _write_csv(file: SetFile, transport: TransportSet, path: str | Path) -> Path
         return np.stack(columns)
 
     low, high = transport.c_range
-    points = [sampled(lambda c, k=k: all_four(c)[k], (low, high), "pchip", name)[0]  # type: ignore[misc]
-              for k, name in enumerate(("kappa", "D", "t_plus", "chi"))]  # fmt: skip
+    points = [
+        sampled(lambda c, k=k: all_four(c)[k], (low, high), "pchip", name)[0]  # type: ignore[misc]
+        for k, name in enumerate(("kappa", "D", "t_plus", "chi"))
+    ]
     c = np.unique(np.concatenate(points))
     columns = {
         "c (mol/L)": c / 1e3,

@@ -14,7 +14,7 @@ from cellsim.base import V_LITHIUM, InputError, factor_to_si
 from cellsim.cell.geometry import Cell, InitialProfile, Separator
 from cellsim.cell.kinetics import LAWS, ButlerVolmer, Electrode, Kinetics, Resistance
 from cellsim.cell.protocol import Protocol
-from cellsim.drawing.page import card, html_card
+from cellsim.drawing.page import Carded
 from cellsim.electrolyte.mixture_file import is_mixture
 from cellsim.electrolyte.set_file import read_set
 from cellsim.electrolyte.transport import TransportSet
@@ -86,8 +86,8 @@ class SolverChoice:
         return Options(cells=self.cells, rtol=self.rtol, c_min=self.c_min, refine=self.refine)
 
 
-@dataclass(frozen=True)
-class Case:
+@dataclass(frozen=True, repr=False)
+class Case(Carded):
     """A polarisation experiment to predict, read and checked.
 
     Parameters
@@ -135,14 +135,6 @@ class Case:
         """What will be run, one row for a line of :func:`describe`."""
         title, *lines = describe(self)
         return f"Case: {title}", [(line[:14].strip(), line[14:].strip()) for line in lines]
-
-    def __repr__(self) -> str:
-        """In a few lines of text."""
-        return card(*self._card())
-
-    def _repr_html_(self) -> str:
-        """As notebooks show it."""
-        return html_card(*self._card())
 
     def plot(self) -> Figure:
         """Draw what is imposed on the cell in time: the voltage, the current, or both.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cellsim.base import Array, InputError, shown
 from cellsim.cell.geometry import Cell
 from cellsim.drawing import figstyle
-from cellsim.drawing.page import card, html_card
+from cellsim.drawing.page import Carded
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import text_hash, write_netcdf
 from cellsim.files.reading import numbers, read_netcdf
@@ -113,8 +113,8 @@ class SolverRun:
     attributes: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Solution:
+@dataclass(frozen=True, repr=False)
+class Solution(Carded):
     """What a run found, whether it reached its end or not.
 
     Parameters
@@ -179,14 +179,6 @@ class Solution:
         names = [("electrolyte", "transport"), ("solver", "solver")]
         rows += [(word, str(self.attributes[key])) for word, key in names if key in self.attributes]
         return "Solution", [*rows, ("variables", ", ".join(name for name in self.variables if name in self.arrays))]
-
-    def __repr__(self) -> str:
-        """In a few lines of text."""
-        return card(*self._card())
-
-    def _repr_html_(self) -> str:
-        """As notebooks show it."""
-        return html_card(*self._card())
 
     def plot(self) -> Figure:
         """Draw current, voltage and concentration profiles; ``cellsim plot`` draws all figures of a run.

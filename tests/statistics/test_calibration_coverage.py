@@ -1,20 +1,11 @@
 """The interval of a calibrated parameter of the force field holds a hidden value: seeds fixed beforehand."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.stats import binom
+from scripts import loaded
 
-SPEC = importlib.util.spec_from_file_location(
-    "calibration_coverage", Path(__file__).parents[2] / "benchmarks" / "calibration_coverage.py"
-)
-assert SPEC is not None and SPEC.loader is not None
-study = importlib.util.module_from_spec(SPEC)
-sys.modules["calibration_coverage"] = study
-SPEC.loader.exec_module(study)
+study = loaded("benchmarks/calibration_coverage.py")
 
 
 @pytest.mark.slow

@@ -1,21 +1,12 @@
 """Intervals on the page of a series hold the truth: walkers, seeds fixed beforehand, the rule of the study."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from scripts import loaded
 
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 
-SPEC = importlib.util.spec_from_file_location(
-    "series_coverage", Path(__file__).parents[2] / "benchmarks" / "series_coverage.py"
-)
-assert SPEC is not None and SPEC.loader is not None
-study = importlib.util.module_from_spec(SPEC)
-sys.modules["series_coverage"] = study
-SPEC.loader.exec_module(study)
+study = loaded("benchmarks/series_coverage.py")
 
 
 @pytest.mark.slow

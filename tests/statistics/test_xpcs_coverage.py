@@ -1,19 +1,12 @@
 """Stated velocity intervals hold the truth as often as they say: exact binomial test, seeds fixed beforehand."""
 
-import importlib.util
 import os
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from scripts import loaded
 
-_PATH = Path(__file__).parents[2] / "benchmarks" / "xpcs_coverage.py"
-_SPEC = importlib.util.spec_from_file_location("xpcs_coverage", _PATH)
-assert _SPEC is not None and _SPEC.loader is not None
-study = importlib.util.module_from_spec(_SPEC)
-sys.modules["xpcs_coverage"] = study
-_SPEC.loader.exec_module(study)
+study = loaded("benchmarks/xpcs_coverage.py")
 
 
 @pytest.mark.slow  # 20 s; the study that is resumed stays
@@ -62,18 +55,6 @@ def test_study_resumes_where_it_was_killed(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(study, "DESIGNS", ((6, 3),))
     store = tmp_path / "part.jsonl"
     args = ["--n", "6", "--seed", "5", "--store", str(store)]
-
-    class Here:
-        def __init__(self, jobs):
-            self.imap = map
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            pass
-
-    monkeypatch.setattr(study, "Pool", Here)
     study.main(args)
     whole = store.read_text()
     store.write_text("".join(whole.splitlines(keepends=True)[:4]) + '{"k": 3, "abo')  # killed while writing

@@ -28,9 +28,14 @@ def member(k: int, **changes) -> Member:
     """A small run whose current tells which one it was."""
     transport = TransportSet.constant(kappa=0.1 * (k + 1), D=1e-10, t_plus=0.3)
     values = {
-        "cell": Cell(1e-4, 298.15), "transport": transport, "protocol": Protocol((hold_voltage(0.01, 100.0),)),
-        "c0": 1000.0, "times": TIMES, "solver": "sundials", "label": f"kappa {k}",
-    }  # fmt: skip
+        "cell": Cell(1e-4, 298.15),
+        "transport": transport,
+        "protocol": Protocol((hold_voltage(0.01, 100.0),)),
+        "c0": 1000.0,
+        "times": TIMES,
+        "solver": "sundials",
+        "label": f"kappa {k}",
+    }
     return Member(**(values | changes))
 
 
@@ -148,7 +153,7 @@ def various(k: int) -> Member:
         2: (hold_current(15.0 + 0.1 * k, 4000.0, StopConditions(voltage_above=0.0145)), rest(100.0)),  # ends early
         3: (hold_voltage(5.0, 2000.0),),  # the salt runs out
         4: (hold_voltage(0.3, 0.5),),  # a layer that is thin at first: refined
-    }[k % 5]  # fmt: skip
+    }[k % 5]
     chosen = own if k % 3 else SHARED
     return member(k, transport=chosen, protocol=Protocol(steps), times=None, solver="compiled", label=str(k))
 
@@ -159,9 +164,11 @@ SHARED = TransportSet.constant(kappa=0.2, D=2e-10, t_plus=0.4, chi=1.2)
 def everything(s: Solution) -> dict[str, object]:
     c = s["c_face"]
     numbers = {name: s[name] for name in ("time", "i", "V", "step")}
-    return numbers | {"walls": c[:, [0, -1]], "status": s.status, "message": s.message, "log": s.log} | {
-        name: s.attributes[name] for name in ("unknowns", "spatial_doubt", "time_steps")
-    }  # fmt: skip
+    return (
+        numbers
+        | {"walls": c[:, [0, -1]], "status": s.status, "message": s.message, "log": s.log}
+        | {name: s.attributes[name] for name in ("unknowns", "spatial_doubt", "time_steps")}
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -201,8 +208,11 @@ def test_together_failures_and_progress() -> None:
     outcomes = simulate_many(members, workers=2, keep=keep, progress=lambda d, n: seen.append((d, n)))
     assert seen == [(k + 1, 20) for k in range(20)]
     assert {o.index: o.error.partition(":")[0] for o in outcomes if not o.succeeded} == {
-        3: "InputError", 4: "InputError", 5: "RuntimeError", 6: "ValueError",
-    }  # fmt: skip
+        3: "InputError",
+        4: "InputError",
+        5: "RuntimeError",
+        6: "ValueError",
+    }
     for k in set(range(20)) - {3, 4, 5, 6}:
         assert outcomes[k].value == pytest.approx(10.0 * (k + 1), rel=1e-12)
     assert simulate_many([], keep=keep) == []

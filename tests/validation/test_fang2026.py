@@ -1,22 +1,12 @@
 """Fang et al. 2026: formulas and statements, also where the paper and its own equations differ."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
-
-PATH = Path(__file__).parents[2] / "validation" / "fang2026" / "run.py"
+from scripts import loaded
 
 
 @pytest.fixture(scope="module")
 def study():
-    spec = importlib.util.spec_from_file_location("fang2026_run", PATH)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fang2026_run"] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded("validation/fang2026/run.py")
 
 
 def test_formulas(study):

@@ -1,12 +1,7 @@
 """Kozdra 2025: every printed number from its inputs through our functions, also where it fails."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
-
-PATH = Path(__file__).parents[2] / "validation" / "kozdra2025" / "run.py"
+from scripts import loaded
 
 OURS = {
     "nu": 1.4989e12, "rate_700": 2.5052e7, "jumps_700": 142.80, "transmission": 0.049022, "gamma": 2.7632,
@@ -18,12 +13,7 @@ OURS = {
 
 @pytest.fixture(scope="module")
 def study():
-    spec = importlib.util.spec_from_file_location("kozdra2025_run", PATH)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["kozdra2025_run"] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded("validation/kozdra2025/run.py")
 
 
 @pytest.fixture(scope="module")

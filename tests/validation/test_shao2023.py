@@ -1,22 +1,12 @@
 """Shao & Zhang 2023: formulas, cells and the synthetic twin against what the paper prints."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
-
-PATH = Path(__file__).parents[2] / "validation" / "shao2023" / "run.py"
+from scripts import loaded
 
 
 @pytest.fixture(scope="module")
 def study():
-    spec = importlib.util.spec_from_file_location("shao2023_run", PATH)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["shao2023_run"] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded("validation/shao2023/run.py")
 
 
 def test_every_formula_agrees(study):

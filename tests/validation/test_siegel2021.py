@@ -1,22 +1,14 @@
 """Siegel 2021, Eq. 7 against other people's conductivities: the documented numbers, also where they disagree."""
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import pytest
-
-PATH = Path(__file__).parents[2] / "validation" / "siegel2021" / "run.py"
+from scripts import loaded
 
 
 @pytest.fixture(scope="module")
 def study():
-    spec = importlib.util.spec_from_file_location("siegel2021_run", PATH)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["siegel2021_run"] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded("validation/siegel2021/run.py")
 
 
 def test_fits_are_as_documented(study):

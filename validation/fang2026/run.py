@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,9 @@ from mdcoeffs.structure import overlap_concentration
 from mdcoeffs.synthetic.dynamics import Partner, exchange
 from mdcoeffs.synthetic.walkers import Onset, walk
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from statements import Statement, agreed, table
+
 T, Z = 303.0, -20
 PER_MOLAR = 1000.0
 M_LI, M_UNIT = 6.94e-3, 314.3e-3
@@ -50,23 +53,6 @@ concentration, box, length, frames and number of runs; its coefficients are chos
 | where | printed | ours | verdict |
 | --- | --- | --- | --- |
 """
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One statement: where it stands, what is printed, what we find, and the verdict."""
-
-    key: str
-    where: str
-    printed: str
-    ours: str
-    verdict: str
-    value: float = float("nan")
-
-
-def agreed(difference: float, limit: float) -> str:
-    """The verdict of a number that should be zero."""
-    return "agrees" if difference <= limit else "**differs**"
 
 
 def star(L: np.ndarray, c_plus: float = 200.0) -> OnsagerMatrix:
@@ -485,24 +471,6 @@ def absent() -> list[Statement]:
 # ---- out ------------------------------------------------------------------------------------------------------------
 
 
-def table(rows: list[Statement]) -> str:
-    """The table in Markdown."""
-    lines = [f"| {s.where} | {s.printed} | {s.ours} | {s.verdict} |" for s in rows]
-    counts = {
-        "agree": sum(s.verdict.startswith("agrees") for s in rows),
-        "differ": sum(s.verdict.startswith("**") for s in rows),
-        "synthetic": sum(s.verdict.startswith("synthetic") for s in rows),
-        "cannot be checked": sum(s.verdict.startswith("cannot") for s in rows),
-    }
-    return (
-        HEAD
-        + "\n".join(lines)
-        + f"\n\nOf {len(rows)}: "
-        + ", ".join(f"{n} {what}" for what, n in counts.items())
-        + ".\n"
-    )
-
-
 def draw(path: Path, estimates: list[tuple[float, OnsagerMatrix, OnsagerEstimate]]) -> None:
     """Posterior of t+0 of the twins."""
     note = "SYNTHETIC walkers of known coefficients (dashed) in the paper's box: 4 runs of 100 ns, frames 10 ps apart."
@@ -521,7 +489,7 @@ def main(folder: Path) -> list[Statement]:
     folder.mkdir(parents=True, exist_ok=True)
     simulated, estimates = twins()
     rows = [*formulas(), *numbers(), *simulated, *absent()]
-    (folder / "table.md").write_text(table(rows), encoding="utf-8")
+    (folder / "table.md").write_text(table(HEAD, rows), encoding="utf-8")
     draw(folder / "twin.png", estimates)
     return rows
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,9 @@ from mdcoeffs.onsager.estimate import estimate_onsager
 from mdcoeffs.statistics.correlate import collective_msd
 from mdcoeffs.synthetic.walkers import Solvent, walk
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from statements import Statement, agreed, table
+
 T = 363.15
 M_LI, M_TFSI, M_EO = 6.94e-3, 280.15e-3, 44.05e-3
 RATIOS = (0.02, 0.06, 0.10, 0.16)
@@ -48,23 +51,6 @@ of *synthetic* walkers made from RS. None of them are the simulations of the pap
 | where | printed | ours | verdict |
 | --- | --- | --- | --- |
 """
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One statement: where it stands, what is printed, what we find, and the verdict."""
-
-    key: str
-    where: str
-    printed: str
-    ours: str
-    verdict: str
-    value: float = float("nan")
-
-
-def agreed(difference: float, limit: float) -> str:
-    """The verdict of a number that should be zero."""
-    return "agrees" if difference <= limit else "**differs**"
 
 
 def random_matrices(n: int = 2000, seed: int = 2023) -> np.ndarray:
@@ -468,13 +454,6 @@ def frame_shifts(transport: TransportSet) -> list[tuple[float, float]]:
 # ---- out ------------------------------------------------------------------------------------------------------------
 
 
-def table(rows: list[Statement]) -> str:
-    """The table in Markdown."""
-    lines = [f"| {s.where} | {s.printed} | {s.ours} | {s.verdict} |" for s in rows]
-    count = sum(s.verdict.startswith("agrees") for s in rows)
-    return f"{HEAD}" + "\n".join(lines) + f"\n\n{count} of {len(rows)} agree.\n"
-
-
 def draw(path: Path) -> None:
     """Current fraction and transference number of the two reconstructions."""
     note = (
@@ -503,7 +482,7 @@ def main(folder: Path) -> list[Statement]:
     """Write table and figure."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = [*formulas(), *cells(), *frames_and_errors()]
-    (folder / "table.md").write_text(table(rows), encoding="utf-8")
+    (folder / "table.md").write_text(table(HEAD, rows), encoding="utf-8")
     draw(folder / "current_fraction.png")
     return rows
 
