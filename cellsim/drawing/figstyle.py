@@ -10,6 +10,7 @@ Matplotlib is imported when the first figure is made.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -205,8 +206,10 @@ def wrap(text: str, width: float = COLUMN) -> str:
 
 
 def label(symbol: str, unit: str, what: str = "") -> str:
-    """An axis label: what, symbol and unit, the unit left out for "" and "1"."""
+    """An axis label: what, symbol and unit, powers as in a file (m^2) raised, the unit left out for "" and "1"."""
     text = f"{what} {symbol}".strip()
+    if "$" not in unit:
+        unit = re.sub(r"\^(-?\d+)", r"$^{\1}$", unit)
     return text if unit in ("", "1") else f"{text} ({unit})"
 
 

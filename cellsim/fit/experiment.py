@@ -38,6 +38,11 @@ GUESS = 0.01
 class NothingMeasured(InputError):
     """No data yet, or none that a parameter acts on: more of them would mend it."""
 
+    @property
+    def lack(self) -> str:
+        """The message without its last part, which says what to change in the fit's file."""
+        return str(self).rpartition("; ")[0]
+
 
 @dataclass(frozen=True)
 class Observation(Measurement):

@@ -133,7 +133,7 @@ def draw_likelihood_profiles(
             else:
                 panel.locator_params(axis="x", nbins=4)
             panel.set_ylim(-0.3, 2.2 * profile.threshold)
-            panel.set_xlabel(figstyle.label(name, p.unit.replace("^2", "$^2$") or "1"))
+            panel.set_xlabel(figstyle.label(name, p.unit or "1"))
             panel.set_title(profile.shape, fontsize=7, color=colour, pad=2)
         for panel in axes[::COLUMNS]:
             panel.set_ylabel("$\\Delta\\chi^2$")

@@ -206,7 +206,7 @@ class State:
                 reach = 6 * float(np.ptp(ends[-1]))
                 low, high = panel.get_ylim()
                 panel.set_ylim(max(low, value[-1] - reach), min(high, value[-1] + reach))
-                panel.set_ylabel(figstyle.label(p.name, p.unit.replace("^2", "$^2$") or "1"))
+                panel.set_ylabel(figstyle.label(p.name, p.unit or "1"))
             for panel in axes[max(0, count - columns) : count]:
                 panel.tick_params(labelbottom=True)
                 panel.set_xlabel(figstyle.label("data until", "min"))
@@ -355,7 +355,7 @@ def update(
 def _nothing_yet(arriving: Arriving, error: NothingMeasured) -> str:
     """Why there is no fit yet, to somebody who waits for more files and not for another fit's file."""
     if arriving.taken:
-        return str(error).replace("; name some under data", " yet").replace("; take it out", " so far")
+        return f"{error.lack} so far"
     wanted = ", ".join(dict.fromkeys(arriving.patterns))
     if arriving.refused:
         return f"none of the files that match {wanted} can be used yet"

@@ -160,15 +160,14 @@ class Bench:
         # Signals are small in the whole voltage, and the salt's part is what most experiments read: at R_i = 100 R_d a
         # solver's 2e-6 left no decay to be read and an impedance off by 40 % of the diffusion arc.
         share = self.layer.diffusion_resistance / self.total_resistance
-        breathing = self.transport.volumes.varies and self.transport.solvent_motion == "volume"
-        rtol = max(2e-6 * share**2, 2e-7 if breathing else 1e-10) if rtol is None else rtol
+        rtol = max(2e-6 * share**2, 1e-10) if rtol is None else rtol
         solution = simulate_whole(
             self.cell,
             self.transport,
             protocol,
             c0=self.c,
             times=times,
-            solver="material" if breathing else "sundials",
+            solver="sundials",
             options=Options(cells=40, rtol=rtol),
         )
         if not solution.succeeded:
