@@ -27,5 +27,5 @@ def test_cells_the_twin_and_what_is_written(study, tmp_path):
     # what forgetting the frame does: little to t_ss (5 %), much to t_+ (0.63)
     assert rows["frame"].value == pytest.approx(0.051, abs=0.002)
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
-    assert "18 of 21 agree" in text and "*synthetic* walkers" in text
+    assert "Of 21: 18 agree, 3 cannot be checked." in text and "*synthetic* walkers" in text
     assert (tmp_path / "current_fraction.png").stat().st_size > 10_000
