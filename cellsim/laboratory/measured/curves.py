@@ -272,8 +272,8 @@ def limiting(
     short = 1 - float(fit.line[-1]) / i_L
     if not 0.05 < 1 - short < 1.15:
         raise InputError(
-            f"limiting-current: at {V[-1]:.3g} V the current is {1 - short:.3g} times the plateau that the curve as a whole "
-            "tends to, so it is no sweep to a limiting current; is it the right file, and are the columns those meant?"
+            f"limiting-current: at {V[-1]:.3g} V the current is {1 - short:.3g} times the plateau that the curve as a "
+            "whole tends to, so it is no sweep to a limiting current; is it the right file, and are the columns right?"
         )
     if short > 0.15 or float(np.quantile(limit, 0.025)) <= 0:
         raise InputError(
