@@ -44,7 +44,7 @@ def test_a_set_with_covariance_and_draws(files):
 
 
 def test_a_run_and_the_same_run_now(files):
-    case, then = read_run(files / "run", files / "cell.toml")
+    _, then = read_run(files / "run", files / "cell.toml")
     stored = json.loads((files / "run" / "summary.json").read_text())
     assert then["i"][-1] == pytest.approx(stored["i_end"], rel=1e-12)
     now = predict(load_case(files / "cell.toml"), solver="compiled")
