@@ -49,10 +49,10 @@ class Member:
     Parameters
     ----------
     cell : Cell
-    transport : TransportSet
+    transport : TransportSet or MixtureSet
     protocol : Protocol
-    c0 : float or InitialProfile
-        Initial salt concentration [mol/m^3].
+    c0 : float, InitialProfile or ndarray
+        Initial salt concentration [mol/m^3]; of n components r, shape (K,) [1].
     times : array_like, optional
         Output times [s].
     solver : str
@@ -64,9 +64,9 @@ class Member:
     """
 
     cell: Cell
-    transport: TransportSet
+    transport: TransportSet | MixtureSet
     protocol: Protocol
-    c0: float | InitialProfile
+    c0: float | InitialProfile | Array
     times: ArrayLike | None = None
     solver: str = "auto"
     options: Options | None = None
@@ -347,7 +347,13 @@ def _digest(member: Member, tag: str) -> str:
     digest = hashlib.sha256(tag.encode())
 
     def add(value: Any) -> None:
-        if isinstance(value, TransportSet):
+        if isinstance(value, MixtureSet):
+            at = value.at(value.samples)
+            for array in (at.kappa, at.tau, at.L, at.G, at.c_0, value.partial_volumes(value.samples), value.r_range):
+                digest.update(np.ascontiguousarray(array, dtype=float).tobytes())
+            for item in (value.species, value.charges, value.T, value.extrapolate):
+                add(repr(item))
+        elif isinstance(value, TransportSet):
             c = np.geomspace(*value.c_range, 64)
             clamped = value.with_extrapolation("clamp")
             for array in (
