@@ -52,9 +52,7 @@ class Scenario:
     replicas: int
 
 
-SCENARIOS = tuple(
-    Scenario(size, onset, replicas) for replicas in (1, 2) for onset in (False, True) for size in (3, 4)
-)
+SCENARIOS = tuple(Scenario(size, onset, replicas) for replicas in (1, 2) for onset in (False, True) for size in (3, 4))
 
 
 def matrix(rng: np.random.Generator, n: int) -> Array:

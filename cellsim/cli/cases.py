@@ -157,9 +157,11 @@ def run(
         sys.exit(1)
     if draws:
         from cellsim.fit.bands import bands_of_case, write_bands
+        from cellsim.workers import cores
 
         with progress_line() as stage:
-            found = bands_of_case(read, draws, progress=partial(stage, "bands"))
+            workers = cores() if isinstance(read, mixture.MixtureCase) else 1
+            found = bands_of_case(read, draws, workers=workers, progress=partial(stage, "bands"))
         say(write_bands(read, found, kept.directory))
     click.echo(f"written to {kept.directory}")
 

@@ -22,7 +22,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -290,7 +290,10 @@ def _block(
             if key not in times:
                 times[key] = wanted_times(member.protocol, member.times)
             options = member.options or Options()
-            calls[k] = Call(member.cell, member.transport, member.protocol, member.c0, times[key], options)
+            calls[k] = Call(
+                *(member.cell, cast(TransportSet, member.transport), member.protocol),
+                *(cast(float | InitialProfile, member.c0), times[key], options),
+            )
         except Exception as error:  # reported in its place, as below
             failed[k] = error
     found: dict[int, Any] = dict(zip(calls, simulate_together(list(calls.values()), aside), strict=True)) | failed
@@ -351,8 +354,7 @@ def _digest(member: Member, tag: str) -> str:
             at = value.at(value.samples)
             for array in (at.kappa, at.tau, at.L, at.G, at.c_0, value.partial_volumes(value.samples), value.r_range):
                 digest.update(np.ascontiguousarray(array, dtype=float).tobytes())
-            for item in (value.species, value.charges, value.T, value.extrapolate):
-                add(repr(item))
+            add(repr((value.species, value.charges, value.T, value.extrapolate)))
         elif isinstance(value, TransportSet):
             c = np.geomspace(*value.c_range, 64)
             clamped = value.with_extrapolation("clamp")

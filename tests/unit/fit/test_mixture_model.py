@@ -1,11 +1,13 @@
 """Sets of n components as models of their own numbers: what is moved, what is drawn, and bands against closed forms."""
 
+import json
 import tomllib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.stats import chi2
 
 from cellsim.base import InputError
 from cellsim.cell.geometry import Cell
@@ -18,6 +20,8 @@ from cellsim.fit.bands import bands, prior_draws
 from cellsim.fit.mixture_model import MixtureModel, mixture_number, own_model
 from cellsim.fit.parameters import Space
 from cellsim.model import mixture
+from cellsim.run.mixture import read_case
+from cellsim.run.simulation import simulate
 from cellsim.solvers.march import Options
 
 NUMBERS = ("Omega.matrix[0][0]", "Omega.matrix[0][1]", "constants.g", "Omega.matrix[2][2]")
@@ -160,3 +164,57 @@ def test_run_with_bands_of_n_components(tmp_path):
     (tmp_path / "abc.toml").write_text(without)
     refused = CliRunner().invoke(main, arguments)
     assert refused.exit_code == 2 and "has no [covariance]" in refused.output
+
+
+FIT = """
+title = "two numbers of Omega"
+[[experiment]]
+case = "case.toml"
+data = ["current.csv", "solvent.csv"]
+[[fit.number]]
+name = "Omega.matrix[0][0]"
+[[fit.number]]
+name = "Omega.matrix[0][1]"
+start = 0.0
+prior_sd = 2.0
+"""
+
+
+def data_of_fipy(folder, text, rng):
+    """A current and profiles of the cosolvent of 1 % noise, made by the other solver from the set `text`."""
+    (folder / "case.toml").write_text(CASE)
+    case = read_case(folder / "case.toml")
+    truth = parse_mixture(parse_toml(text, "abc.toml"), 298.15)
+    run = simulate(case.cell, truth, case.protocol, c0=case.r0, solver="fipy", options=Options(rtol=1e-4, cells=60))
+    times, i = run["time"][::8], run["i"][::8]
+    rows = [f"{t:.9g},{v * (1 + 0.01 * rng.standard_normal()):.9g},{abs(0.01 * v):.9g}" for t, v in zip(times, i)]
+    (folder / "current.csv").write_text("\n".join(["time (s),current density (A/m^2),error (A/m^2)", *rows]))
+    x = np.linspace(1e-5, 9e-5, 12)
+    rows = []
+    for t in (2.0, 10.0, 60.0):
+        k = int(np.argmin(np.abs(run["time"] - t)))
+        c = np.interp(x, run["position_face"][k], run["c_face_b"][k]) + 5.0 * rng.standard_normal(x.size)
+        rows += [f"{run['time'][k]:.9g},{1e3 * place:.9g},{v:.9g},5" for place, v in zip(x, c, strict=True)]
+    (folder / "solvent.csv").write_text("\n".join(["time (s),position (mm),c_b (mol/m^3),error (mol/m^3)", *rows]))
+
+
+@pytest.mark.slow
+def test_a_fit_to_a_current_and_to_profiles_of_the_cosolvent_finds_the_truth(tmp_path):
+    (tmp_path / "abc.toml").write_text(TEXT[: TEXT.index("[covariance]")])
+    (tmp_path / "fit.toml").write_text(FIT)
+    truth = TEXT.replace("3.0, 0.5, 0.2], [0.5, 4.0", "3.6, 0.9, 0.2], [0.9, 4.0")
+    data_of_fipy(tmp_path, truth, np.random.default_rng(4))
+    done = CliRunner().invoke(
+        main, ["fit", str(tmp_path / "fit.toml"), "-o", str(tmp_path / "out"), "--no-profiles", "--starts", "1"]
+    )
+    assert done.exit_code == 0, done.output
+    numbers = json.loads((tmp_path / "out" / "fit.json").read_text())
+    for name, value in (("Omega.matrix[0][0]", 3.6), ("Omega.matrix[0][1]", 0.9)):
+        found = numbers["parameters"][name]
+        assert found["held_by"] == "data" and abs(found["value"] - value) < 3.5 * found["error"]
+    # chi^2 of as many degrees of freedom: this far off once in ten thousand times
+    assert chi2.sf(numbers["chi2"], numbers["degrees_of_freedom"]) > 1e-4
+    fitted = load_electrolyte("fitted_set.toml", folder=tmp_path / "out")
+    assert fitted.Omega(R0)[0, 1] == fitted.Omega(R0)[1, 0]
+    assert fitted.covariance.parameters == ("Omega.matrix[0][0]", "Omega.matrix[0][1]")
+    assert own_model(fitted)[1].sd[0] == pytest.approx(numbers["parameters"]["Omega.matrix[0][0]"]["relative_error"])
