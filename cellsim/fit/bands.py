@@ -70,8 +70,8 @@ class Bands:
     velocities : mapping
         (velocity, frame), of :data:`SPECIES` or ``"v_EC"`` and of :data:`FRAMES` -> quantiles, shape (q, t, k) [m/s].
     everywhere : mapping
-        "i", "V", "c", those of `others` and every (velocity, frame) -> lower and upper end of the band that holds 95 % of the draws at all
-        times and places at once, shape (2, t) or (2, t, k) [SI].
+        "i", "V", "c", those of `others` and every (velocity, frame) -> lower and upper end of the band that holds 95 %
+        of the draws at all times and places at once, shape (2, t) or (2, t, k) [SI].
     draws : int
         How many runs they rest on.
     failed : int

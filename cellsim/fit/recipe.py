@@ -114,7 +114,7 @@ class Nuisance:
             raise table.error("role", f"is missing; one of {', '.join(ROLE_UNITS)}")
         role = table.choice("role", sorted(ROLE_UNITS), name)
         if role == "c0" and isinstance(case, MixtureCase):
-            raise InputError(f"{table.where()}: c0 is no nuisance of a cell of n components, whose composition is given")
+            raise InputError(f"{table.where()}: c0 is no nuisance of a cell of n components")
         unit = ROLE_UNITS[role]
 
         def number(key: str, default: float | None) -> float | None:
@@ -288,7 +288,9 @@ def read_recipe(path: str | Path, *, arriving: Arriving | None = None) -> Recipe
     cases = [_case(t) for t in tables]
     for case in cases[1:]:
         if isinstance(case, MixtureCase) != isinstance(cases[0], MixtureCase):
-            raise InputError(f"{top.file}: {case.path} and {cases[0].path} are of different kinds: n components, or one salt")
+            raise InputError(
+                f"{top.file}: {case.path} and {cases[0].path} are not both of one salt, or of n components"
+            )
     model, joint = read_model(top, cases[0])
     nuisances = [Nuisance.read(t, name, cases[0]) for name, t in named(top, "nuisance")]
     names = [_name(t, k, case) for k, (t, case) in enumerate(zip(tables, cases, strict=True))]
@@ -339,7 +341,7 @@ def read_model(top: Table, case: Case | MixtureCase) -> tuple[SetModel | Mixture
     if "prior" in table:
         table.choice("prior", ["set"])
         if "number" in table:
-            raise table.error("prior", "fits the numbers of the set's own covariance; no other beside them')
+            raise table.error("prior", "fits the numbers of the set's own covariance; no other beside them")
         return own_model(base)
     with table.located():
         return MixtureModel(base, tuple(_mixture_number(each, base) for each in table.tables("number"))), None
@@ -351,8 +353,9 @@ def _mixture_number(table: Table, base: MixtureSet) -> Parameter:
     with table.located():
         p = mixture_number(base, table.string("name"))
         start = table.number("start", p.start)
-        wide = (start / REACH, start * REACH) if p.logarithmic else (start - REACH * p.typical, start + REACH * p.typical)
-        low, high = table.number("min", wide[0]), table.number("max", wide[1])
+        away = REACH * p.typical
+        widest = (start / REACH, start * REACH) if p.logarithmic else (start - away, start + away)
+        low, high = (table.number(key, end) for key, end in zip(("min", "max"), widest, strict=True))
         p = replace(p, start=start, lower=low, upper=high, spread=table.number("spread", p.spread, above=0))
         return replace(p, prior=read_prior(table, p)) if "prior_sd" in table else p
 

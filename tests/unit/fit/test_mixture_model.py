@@ -187,7 +187,10 @@ def data_of_fipy(folder, text, rng):
     truth = parse_mixture(parse_toml(text, "abc.toml"), 298.15)
     run = simulate(case.cell, truth, case.protocol, c0=case.r0, solver="fipy", options=Options(rtol=1e-4, cells=60))
     times, i = run["time"][::8], run["i"][::8]
-    rows = [f"{t:.9g},{v * (1 + 0.01 * rng.standard_normal()):.9g},{abs(0.01 * v):.9g}" for t, v in zip(times, i)]
+    rows = [
+        f"{t:.9g},{v * (1 + 0.01 * rng.standard_normal()):.9g},{abs(0.01 * v):.9g}"
+        for t, v in zip(times, i, strict=True)
+    ]
     (folder / "current.csv").write_text("\n".join(["time (s),current density (A/m^2),error (A/m^2)", *rows]))
     x = np.linspace(1e-5, 9e-5, 12)
     rows = []
