@@ -383,7 +383,7 @@ class SpeciesResult:
         runs = self.estimate.runs
         lags = log_lags(min(run.n_frames for run in runs), per_decade=20)[1:]
         weights = np.array([run.n_frames for run in runs], dtype=float)
-        each = np.array([collective_msd(run.R, lags) for run in runs])
+        each = np.array([3 / len(run.axes) * collective_msd(run.along, lags) for run in runs])
         return np.asarray(lags * runs[0].dt, dtype=np.float64), np.einsum("r,rlij->lij", weights / weights.sum(), each)
 
     def draw(self, path: Path) -> Path:
