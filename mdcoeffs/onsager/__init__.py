@@ -38,6 +38,8 @@ KEYS = (
 )
 VISCOSITIES = (1e-6, 1e6)
 """Viscosities that a liquid may have [Pa s]."""
+DESTROYING = ("langevin", "andersen")
+"""Thermostats that destroy momentum."""
 MATRICES = ("salt", "species")
 """Of which species: cation and anion of one salt in a solvent, or all that there are."""
 
@@ -258,7 +260,7 @@ def _of_species(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence[
         prior_flat=settings.prior_flat,
         seed=settings.seed,
     )
-    notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.found.warnings] + _told_of_axes(settings)
+    notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.found.warnings] + _told_of_axes(settings) + _told_of_thermostat(file)
     if not runs[0].solvents and not settings.framework:
         weight = "" if runs[0].masses is None else f", {_density(runs[0]):.3g} g/cm3 in all"
         notes.append(
@@ -301,6 +303,16 @@ def _told_of_axes(settings: OnsagerSettings) -> list[str]:
     return [f"along {named} only: all coefficients are of motion in these directions; self-diffusion is left out"]
 
 
+def _told_of_thermostat(file: SpeciesFile) -> list[str]:
+    if file.thermostat not in DESTROYING:
+        return []
+    return [
+        f"thermostat: {file.thermostat} destroys momentum: every particle is slowed by itself, so that diffusion and "
+        "conductivity come out too small and the flow of the liquid around an ion is lost; use one that keeps it, such "
+        "as nose-hoover or velocity-rescaling"
+    ]
+
+
 def _told_of_images(own: SelfDiffusion, unbounded: SelfDiffusion, names: Sequence[str]) -> str:
     each = ", ".join(
         f"{name} {D:.4g} +- {error:.2g}"
@@ -334,6 +346,7 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
     msd = _self_msd(motions, ions)
     own, ideal, unbounded = None, None, None
     notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.warnings] + _told_of_axes(settings)
+    notes += _told_of_thermostat(file)
     volume = float(np.average([run.volume for run in runs], weights=[run.duration for run in runs]))
     if msd is not None and estimate.local_exponent is not None:
         own = _self_diffusion(motions, ions, msd, estimate.local_exponent.window, settings)

@@ -89,6 +89,11 @@ def test_the_command_along_one_axis(tmp_path):
     assert done.exit_code == 0 and "along z only" in done.output, done.output
     kappa = json.loads((tmp_path / "out/summary.json").read_text())["quantities"]["kappa"]
     assert kappa["value"] == pytest.approx(estimate_onsager(replace(run, axes=(2,))).kappa, rel=1e-6)
+    top, rest = SPECIES.split("[species.cation]")
+    for thermostat, warned in (("langevin", True), ("nose-hoover", False)):
+        (tmp_path / "s.toml").write_text(f'{top}thermostat = "{thermostat}"\n[species.cation]{rest}')
+        done = mdcoeffs("onsager", tmp_path / "s.toml", "-o", tmp_path / "out")
+        assert done.exit_code == 0 and ("destroys momentum" in done.output) is warned
     for key, message in (
         ('axes = "zz"', "each once"),
         ('axes = "w"', "must be some of the letters x, y and z"),
