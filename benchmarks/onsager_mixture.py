@@ -128,8 +128,8 @@ def verdict(rows: Sequence[dict[str, Any]], size: int) -> tuple[dict[str, dict[s
     return numbers, all(one["p"] >= ALPHA / len(numbers) for one in numbers.values())
 
 
-def table(rows: Sequence[dict[str, Any]]) -> tuple[str, bool]:
-    """Coverage of both sizes and of every kind of system (Markdown), and the verdict."""
+def table(rows: Sequence[dict[str, Any]], flat: bool = False) -> tuple[str, bool]:
+    """Coverage of both sizes and, unless `flat`, of every kind of system (Markdown), and the verdict."""
     lines, good = [], True
     for size in BOXES:
         numbers, passed = verdict(rows, size)
@@ -139,6 +139,10 @@ def table(rows: Sequence[dict[str, Any]]) -> tuple[str, bool]:
         lines += ["|---|---|---|---|"]
         lines += [f"| {n} | {v['coverage']:.3f} | {v['above']:.3f} | {v['p']:.2g} |" for n, v in numbers.items()]
         lines.append(f"Rule: p >= {ALPHA / len(numbers):.2g} for every quantity: {'PASS' if passed else 'FAIL'}")
+    refused = sum("refused" in row for row in rows)
+    lines.append(f"\nRefused: {refused} of {len(rows)}.")
+    if flat:
+        return "\n".join(lines), good
     lines += ["", "| systems | n | kappa | least of all | width of Omega Li-Li over it (median) | s (median) |"]
     lines += ["|---|---|---|---|---|---|"]
     for place, scenario in enumerate(SCENARIOS):
@@ -150,8 +154,6 @@ def table(rows: Sequence[dict[str, Any]]) -> tuple[str, bool]:
         width, wall = (np.median([row[key] for row in chosen]) for key in ("width", "s"))
         rest = f"{rates['kappa']:.3f} | {min(rates.values()):.3f} | {width:.2f} | {wall:.1f} |"
         lines.append(f"| {words} | {len(chosen)} | {rest}")
-    refused = sum("refused" in row for row in rows)
-    lines.append(f"\nRefused: {refused} of {len(rows)}.")
     return "\n".join(lines), good
 
 
@@ -169,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     head = {"seed": options.seed, "frames": options.frames, "version": 1} | ({"flat": True} if options.flat else {})
     study = partial(run_one, seed=options.seed, frames=options.frames, flat=options.flat)
     rows = resumed(store, head, study, options.n, workers=options.workers)
-    text, good = table(rows)
+    text, good = table(rows, options.flat)
     print(text)
     return 0 if good else 1
 

@@ -17,6 +17,7 @@ from scipy.stats import chi2
 
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import FRAMES, OnsagerMatrix
+from cellsim.electrolyte.relations import conductivity
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD, check_replicas, mean_volume
 from mdcoeffs.onsager.plateau import Beliefs, CurrentSpectrum, Plateau, current_spectrum, flat_plateau, relaxing_plateau
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
@@ -135,6 +136,26 @@ class SpectrumFit:
     dof: Array
     draws: Array
     surprise: float
+
+    def at_frequencies(self, z: Sequence[float] | Array) -> tuple[Array, Array]:
+        """Conductivity and share of the first species in the current at every frequency, drawn from the posterior.
+
+        Those of displacements between frames: up to about a fifth of the highest frequency they are those of the
+        velocities.
+
+        Parameters
+        ----------
+        z : sequence of float (species,)
+            Charge numbers.
+
+        Returns
+        -------
+        kappa, t : array (draws, bins)
+            [S/m], [1]
+        """
+        flow = np.einsum("dkij,j->dki", self.draws, np.asarray(z, dtype=float))
+        charge = np.einsum("i,dki->dk", np.asarray(z, dtype=float), flow)
+        return conductivity(self.draws, z), z[0] * flow[..., 0] / charge
 
 
 @dataclass(frozen=True, eq=False)

@@ -114,11 +114,12 @@ def test_draws_have_the_covariance_of_the_file_and_those_beside_it_are_used(tmp_
     assert rows <= {tuple(row) for row in np.round(own, 9)}
 
 
+@pytest.mark.slow
 def test_bands_of_a_small_voltage_are_those_of_its_closed_form():
     # i_0 = U kappa/d and i_ss = rho i_0 for every draw, without solving a cell
     model, prior = own_model(parsed())
     space, U = Space(model.parameters), 1e-4
-    drawn = prior_draws(space, prior, 40, seed=3)
+    drawn = prior_draws(space, prior, 24, seed=3)
     sets = [model.at(space.values(u), 298.15) for u in drawn]
     slowest = max(CELL.thickness**2 / mixture.relaxation_modes(each.at(R0))[0][0] for each in sets)
     protocol = Protocol((hold_voltage(U, 3 * slowest),))
@@ -132,7 +133,7 @@ def test_bands_of_a_small_voltage_are_those_of_its_closed_form():
     )
     first = np.array([U * float(each.at(R0).kappa) / CELL.thickness for each in sets])
     last = first * np.array([float(mixture.current_fraction(each, R0)) for each in sets])
-    assert (found.draws, found.failed) == (40, 0)
+    assert (found.draws, found.failed) == (24, 0)
     assert found.i[:, 0] == pytest.approx(np.quantile(first, found.quantiles), rel=1e-6)
     assert found.i[:, 1] == pytest.approx(np.quantile(last, found.quantiles), rel=1e-4)
     assert set(found.others) == {"c_X", "c_b", "c_S"} and found.others["c_X"] == pytest.approx(found.c, rel=1e-12)
@@ -153,6 +154,7 @@ duration = "60 s"
 """
 
 
+@pytest.mark.slow
 def test_run_with_bands_of_n_components(tmp_path):
     (tmp_path / "abc.toml").write_text(TEXT)
     (tmp_path / "case.toml").write_text(CASE)

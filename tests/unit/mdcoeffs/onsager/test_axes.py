@@ -16,7 +16,7 @@ OMEGA = 1e-10 * np.array([[1.0, 0.3], [0.3, 1.5]])
 STRETCH = np.array([1.0, 1.0, 2.0])
 
 
-def crystal(frames=3000, seed=3):
+def crystal(frames=1500, seed=3):
     """A walk that is twice as far along z as along x and y: four times the matrix there."""
     run = walk(OMEGA, frames=frames, dt=1e-11, seed=seed, solvents=Solvent(500, 50.0))
     return replace(run, R=run.R * STRETCH)
@@ -30,7 +30,7 @@ def slope(run, axis):
     return steps.T @ steps / len(steps) / scale
 
 
-@pytest.mark.parametrize("axes", [(0,), (2,), (0, 1)])
+@pytest.mark.parametrize("axes", [(2,), (0, 1)])
 def test_every_direction_has_its_own_matrix(axes):
     run = replace(crystal(), axes=axes)
     truth = OMEGA * np.mean(STRETCH[list(axes)] ** 2)
@@ -41,14 +41,14 @@ def test_every_direction_has_its_own_matrix(axes):
     assert all_species.Omega[:2, :2] == pytest.approx(found.Omega, rel=1e-9)
     own = np.mean([slope(run, axis) for axis in axes], axis=0)
     assert plain.Omega == pytest.approx(own, rel=0.02)
-    # 3000 steps in d directions know a diagonal element to sqrt(2/(3000 d)); 4000 draws know that to 1.2 %
+    # 1500 steps in d directions know a diagonal element to sqrt(2/(3000 d)); 4000 draws know that to 1.2 %
     spread = np.std(np.log(plain.samples[:, 0, 0]))
-    assert spread == pytest.approx(np.sqrt(2 / (2999 * len(axes))), rel=0.06)
-    assert plain.n_origins == pytest.approx(2999, rel=0.12)
+    assert spread == pytest.approx(np.sqrt(2 / (1499 * len(axes))), rel=0.06)
+    assert plain.n_origins == pytest.approx(1499, rel=0.12)
 
 
 def test_all_three_axes_are_what_they_were():
-    run = walk(OMEGA, frames=1000, dt=1e-11, seed=5)
+    run = walk(OMEGA, frames=400, dt=1e-11, seed=5)
     whole = estimate_onsager(run)
     assert np.array_equal(estimate_onsager(replace(run, axes=(0, 1, 2))).Omega, whole.Omega)
     # sqrt(3) times the noise of an exponent from a third of the directions
@@ -81,6 +81,7 @@ mass = "50 g/mol"
 """
 
 
+@pytest.mark.slow
 def test_the_command_along_one_axis(tmp_path):
     run = crystal(600)
     np.savez(tmp_path / "run.npz", time=run.time, R=run.R, volume=run.volume)
