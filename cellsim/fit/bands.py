@@ -194,7 +194,8 @@ class Bands:
                 (ANGSTROM * self.v_minus, figstyle.label("$v_-$", SPEED)),
                 (ANGSTROM * self.velocities["v_0", "lab"], figstyle.label("$v_0$", SPEED, "lab")),
             ]
-        shown = list(self.others.items())[:2]
+        # a single anion is where its cation is
+        shown = [(name, c) for name, c in self.others.items() if not np.allclose(c, self.c, rtol=1e-9)][:2]
         others = [(1e-3 * c, figstyle.label(name.removeprefix("c_"), CONCENTRATION)) for name, c in shown]
         return [(1e-3 * self.c, figstyle.label("cation", CONCENTRATION)), *others]
 

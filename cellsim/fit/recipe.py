@@ -40,7 +40,7 @@ from cellsim.instruments.xpcs.likelihood import CorrelationLook
 from cellsim.run.case import Case
 from cellsim.run.folder import predict
 from cellsim.run.mixture import MixtureCase, read_case
-from cellsim.run.simulation import DEFAULT, FASTEST, SOLVERS, check_initial_state, choose_solver
+from cellsim.run.simulation import DEFAULT, FASTEST, check_initial_state, choose_solver
 
 DATA_ROLES = {
     "gain": "",
@@ -352,10 +352,10 @@ def _mixture_number(table: Table, base: MixtureSet) -> Parameter:
     table.only("name", "start", "min", "max", "prior_sd", "spread")
     with table.located():
         p = mixture_number(base, table.string("name"))
-        start = table.number("start", p.start)
+        start = table.number("start") if "start" in table else p.start
         away = REACH * p.typical
         widest = (start / REACH, start * REACH) if p.logarithmic else (start - away, start + away)
-        low, high = (table.number(key, end) for key, end in zip(("min", "max"), widest, strict=True))
+        low, high = (table.number(k) if k in table else end for k, end in zip(("min", "max"), widest, strict=True))
         p = replace(p, start=start, lower=low, upper=high, spread=table.number("spread", p.spread, above=0))
         return replace(p, prior=read_prior(table, p)) if "prior_sd" in table else p
 
@@ -578,7 +578,8 @@ def _content(m: Measurement, entry: Table) -> Hashable:
 
 
 def _solver(table: Table, case: Case | MixtureCase) -> str:
-    return table.choice("solver", list(SOLVERS), FASTEST if isinstance(case, Case) else DEFAULT)
+    chosen = table.choice("solver", ["compiled", "sundials", "material", "fipy"], FASTEST)
+    return chosen if "solver" in table or isinstance(case, Case) else DEFAULT
 
 
 def _data_tables(table: Table) -> list[Table]:

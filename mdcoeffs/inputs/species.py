@@ -269,7 +269,7 @@ def read_species(path: str | Path, changes: Mapping[str, Any] | None = None) -> 
         scratch=top.file.parent / top.string("scratch") if "scratch" in top else None,
         self_part=top.choice("self", SELF_PARTS, "ions"),
         box=_box(top),
-        thermostat=top.choice("thermostat", THERMOSTATS, "") if "thermostat" in top else "",
+        thermostat=top.choice("thermostat", THERMOSTATS, ""),
         units={key: units.string(key) for key in units},
         changes=dict(changes or {}),
     )
@@ -297,9 +297,9 @@ def analysis_table(file: SpeciesFile, name: str) -> Table:
 
 
 def _box(top: Table) -> tuple[float, ...] | None:
+    edges = top.quantities("box", "m", [])
     if "box" not in top:
         return None
-    edges = top.quantities("box", "m")
     if len(edges) != 3 or not all(0 < edge < inf for edge in edges):
         raise InputError(f'{top.where("box")} must be three positive lengths, such as ["3 nm", "3 nm", "5 nm"]')
     return tuple(edges)

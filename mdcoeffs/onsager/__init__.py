@@ -260,7 +260,8 @@ def _of_species(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence[
         prior_flat=settings.prior_flat,
         seed=settings.seed,
     )
-    notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.found.warnings] + _told_of_axes(settings) + _told_of_thermostat(file)
+    notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.found.warnings]
+    notes += [*_told_of_axes(settings), *_told_of_thermostat(file)]
     if not runs[0].solvents and not settings.framework:
         weight = "" if runs[0].masses is None else f", {_density(runs[0]):.3g} g/cm3 in all"
         notes.append(
@@ -345,8 +346,8 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
     each = [3 / len(run.axes) * collective_msd(run.along[:, ions], lags) for run in moved]
     msd = _self_msd(motions, ions)
     own, ideal, unbounded = None, None, None
-    notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.warnings] + _told_of_axes(settings)
-    notes += _told_of_thermostat(file)
+    notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.warnings]
+    notes += [*_told_of_axes(settings), *_told_of_thermostat(file)]
     volume = float(np.average([run.volume for run in runs], weights=[run.duration for run in runs]))
     if msd is not None and estimate.local_exponent is not None:
         own = _self_diffusion(motions, ions, msd, estimate.local_exponent.window, settings)

@@ -551,8 +551,8 @@ def _in_window(
     directions = len(runs[0].axes)
     if dof < directions * MIN_IN_WINDOW:
         raise InputError(
-            f"window = {start:.3g}-{end:.3g} s holds {dof / directions:.0f} independent origins, at least {MIN_IN_WINDOW} are "
-            "needed: start it earlier or use more replicas"
+            f"window = {start:.3g}-{end:.3g} s holds {dof / directions:.0f} independent origins, at least "
+            f"{MIN_IN_WINDOW} are needed: start it earlier or use more replicas"
         )
     plateau = flat_plateau(spectrum.W.sum(axis=0), dof, n_samples, rng)
     return plateau, (start, min(end, longest))

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from scipy.stats import chi2
 
-from cellsim.base import InputError
+from cellsim.base import F, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.cli import main
@@ -20,6 +20,7 @@ from cellsim.fit.bands import bands, prior_draws
 from cellsim.fit.mixture_model import MixtureModel, mixture_number, own_model
 from cellsim.fit.parameters import Space
 from cellsim.model import mixture
+from cellsim.run.ensemble import Member, sensitivities
 from cellsim.run.mixture import read_case
 from cellsim.run.simulation import simulate
 from cellsim.solvers.march import Options
@@ -223,3 +224,17 @@ def test_a_fit_to_a_current_and_to_profiles_of_the_cosolvent_finds_the_truth(tmp
     assert fitted.Omega(R0)[0, 1] == fitted.Omega(R0)[1, 0]
     assert fitted.covariance.parameters == ("Omega.matrix[0][0]", "Omega.matrix[0][1]")
     assert own_model(fitted)[1].sd[0] == pytest.approx(numbers["parameters"]["Omega.matrix[0][0]"]["relative_error"])
+
+
+def test_sensitivities_of_n_components():
+    # di_0/dOmega_++ = F^2 U/d times the unit of the file: kappa is F^2 times the sum of the ions' entries
+    model = MixtureModel(parsed(), (mixture_number(parsed(), NUMBERS[0]),))
+    protocol, U = Protocol((hold_voltage(1e-3, 1.0),)), 1e-3
+
+    def build(p):
+        return Member(
+            CELL, model.at({NUMBERS[0]: float(p[0])}, 298.15), protocol, R0, [0.0], options=Options(rtol=1e-3)
+        )
+
+    found = sensitivities(build, [3.0], lambda s: s["i"][0])
+    assert found.jacobian == pytest.approx(F**2 * 1e-10 * U / CELL.thickness, rel=1e-6)
