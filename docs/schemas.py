@@ -94,6 +94,13 @@ FILES = {
     "R.csv": "t,R (ohm cm^2)\n0,1\n1,2\n",
     "start.csv": "x (mm),c (mol/L)\n0,1\n0.5,1\n",
     "I.csv": "t (h),i (A/m^2),U (V)\n0,1,0.1\n1,1,0.1\n",
+    "mixed/cell.toml": f"""[cell]
+thickness = "1 mm"
+temperature = "25 degC"
+[electrolyte]
+transport = "{ROOT / "cases/mixed_solvent/lipf6_ec_emc.toml"}"
+composition = {{ c = {{ PF6 = "1 mol/L", EC = "6 mol/L" }} }}
+{REST}""",
     "c.csv": "x,0,60\n0.1,1000,1000\n0.2,1000,1000\n",
 }
 
@@ -157,6 +164,18 @@ kind = "kappa"
 file = "kappa.csv"
 reference = { c = "1 mol/L" }
 error = "1 mS/cm"
+""",
+)
+FITS += (
+    """[[experiment]]
+case = "mixed/cell.toml"
+[[fit.number]]
+name = "components.tau.EC"
+start = 2.8
+min = 1.0
+max = 5.0
+prior_sd = 0.2
+spread = 0.3
 """,
 )
 _NAMES = re.compile(

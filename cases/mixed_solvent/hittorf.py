@@ -71,6 +71,7 @@ def main() -> None:
         print(f"  {name:4} carried per faraday in the cell's frame {a:6.3f} +- {b:.3f}")
     for name, column in zip(("PF6", "EC"), tau.T, strict=False):
         print(f"  tau_{name:4} with respect to EMC {column.mean():6.3f} +- {column.std(ddof=1) / 2:.3f}")
+    print(f"  covariance of these two means {np.cov(tau[:, :2].T).ravel() / len(tau)}")
     rows = np.abs(SOLUTIONS[:, 1] / (1 - SOLUTIONS[:, 0]) - 0.5) < 0.01
     for x, kappa in zip(w[rows], SOLUTIONS[rows, 3], strict=True):
         n = x / M

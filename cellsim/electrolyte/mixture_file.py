@@ -37,7 +37,7 @@ def load_electrolyte(
     if path.is_file() and path.suffix == ".toml":
         top = read_toml(path)
         if is_mixture(top):
-            return parse_mixture(top, T)
+            return parse_mixture(top, T, beside=True)
     return load_set(name_or_path, T, folder=folder)
 
 
@@ -46,7 +46,7 @@ def is_mixture(top: Table) -> bool:
     return "species" in top
 
 
-def parse_mixture(top: Table, T: float | None = None) -> MixtureSet:
+def parse_mixture(top: Table, T: float | None = None, *, beside: bool = False) -> MixtureSet:
     """A set of n components from its file, checked and bound to one temperature.
 
     Parameters
@@ -55,6 +55,8 @@ def parse_mixture(top: Table, T: float | None = None) -> MixtureSet:
         The whole file (docs/mixtures.md).
     T : float, optional
         Temperature [K]; default 298.15 K, or the nearest temperature the set is valid at.
+    beside : bool
+        Whether the draws that its [covariance] names are read from their file.
 
     Returns
     -------
@@ -119,7 +121,7 @@ def parse_mixture(top: Table, T: float | None = None) -> MixtureSet:
             note=top.string("note") if status != "measured" else top.string("note", ""),
             text=top.text,
             source=source,
-            covariance=read_covariance(top),
+            covariance=read_covariance(top, beside=beside),
         )
         found.verify()
     return found

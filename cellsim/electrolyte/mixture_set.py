@@ -496,3 +496,7 @@ def ideal_G(z: Sequence[int], z_plus: int) -> Composition:
 def linear_volume(V_0: float, V: Array) -> Composition:
     """Volume per mole of the reference at constant partial molar volumes `V_0` and `V` (K,) [m^3/mol]."""
     return lambda r: V_0 + np.asarray(r, dtype=float) @ V
+
+
+Electrolyte = TransportSet | MixtureSet
+"""A set of a binary salt or of n components."""

@@ -22,8 +22,8 @@ from cellsim.files.schema import Table
 
 logger = logging.getLogger(__name__)
 
-_LEADING = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
-_PARAMETER = re.compile(r"(\w+(?:\.\w+)*)(?:\[(\d+)\])?")
+_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:\s+[A-Za-z%].*)?\s*")
+_PARAMETER = re.compile(r"(\w+(?:\.\w+)*)((?:\[\d+\])*)")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ParameterCovariance:
     Parameters
     ----------
     parameters : tuple of str
-        Numbers of the file, ``"kappa.y[0]"``, ``"D.value"``, ``"t_plus.constants.a"``, in the unit they stand there.
+        Numbers of the file, ``"kappa.y[0]"``, ``"D.value"``, ``"Omega.matrix[0][1]"``, in the unit they stand there.
     matrix : ndarray, shape (n, n)
         Covariance, symmetric and positive semi-definite.
     source : str
@@ -77,7 +77,7 @@ def read_covariance(top: Table, *, beside: bool = False) -> ParameterCovariance 
     table.only("parameters", "matrix", "source", "draws")
     parameters = table.strings("parameters")
     for k, parameter in enumerate(parameters):
-        if _number(top.data, parameter) is None:
+        if number_of(top.data, parameter) is None:
             raise InputError(f'{table.where("parameters")}[{k}] = "{parameter}" names no number of this file')
     if not parameters or len(set(parameters)) != len(parameters):
         raise InputError(f"{table.where('parameters')} must name at least one number, each once")
@@ -104,7 +104,7 @@ def read_covariance(top: Table, *, beside: bool = False) -> ParameterCovariance 
     if not path.is_file():  # a run needs no draws, and a set that was copied alone is still one
         logger.warning("%s names no file that exists; the covariance is used in its place", table.where("draws"))
         return stated
-    values = np.array([_number(top.data, parameter) for parameter in parameters], dtype=float)
+    values = np.array([number_of(top.data, parameter) for parameter in parameters], dtype=float)
     return replace(stated, draws=read_draws(path, stated, values))
 
 
@@ -196,15 +196,23 @@ AWAY = 3.0
 long tail, is off by one."""
 
 
-def _number(data: Mapping[str, Any], parameter: str) -> float | None:
-    """The number of a set's file that a parameter names, in the unit there; None where it names none."""
+def number_of(data: Mapping[str, Any], parameter: str) -> float | None:
+    """The number of a set's file that a name stands for, in the unit there; None where it names none.
+
+    Parameters
+    ----------
+    data : mapping
+        The file.
+    parameter : str
+        ``"kappa.y[0]"``, ``"D.value"``, ``"Omega.matrix[0][1]"``.
+    """
     match = _PARAMETER.fullmatch(parameter)
     value: Any = data
     for key in match.group(1).split(".") if match else ():
         value = value.get(key) if isinstance(value, dict) else None
-    if match and match.group(2) is not None:
-        value = value[int(match.group(2))] if isinstance(value, list) and int(match.group(2)) < len(value) else None
-    if isinstance(value, str):  # "1e-11 m^2/s"
-        leading = _LEADING.match(value)
-        return float(leading.group(1)) if leading else None
+    for place in re.findall(r"\d+", match.group(2)) if match else ():
+        value = value[int(place)] if isinstance(value, list) and int(place) < len(value) else None
+    if isinstance(value, str):  # "1e-11 m^2/s", but no expression
+        quantity = _QUANTITY.fullmatch(value)
+        return float(quantity.group(1)) if quantity else None
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -7,7 +7,7 @@ that no cell can be run with are counted, never passed over in silence.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,16 +19,17 @@ from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol
 from cellsim.compare.comparison import Compared
 from cellsim.drawing import figstyle
-from cellsim.drawing.figstyle import ANGSTROM, CURRENT, SPEED
-from cellsim.electrolyte.set_file import file_of
+from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import replacing, write_netcdf
+from cellsim.fit.mixture_model import MixtureModel, own_model
 from cellsim.fit.parameters import JointPrior, Space
-from cellsim.fit.set_model import SetModel, own_numbers
+from cellsim.fit.set_model import SetModel
 from cellsim.instruments.looks import ROLES
 from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case
 from cellsim.run.ensemble import Member, simulate_many
+from cellsim.run.mixture import MixtureCase
 from cellsim.run.simulation import FASTEST
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import FRAMES as KNOWN_FRAMES
@@ -45,7 +46,7 @@ POSITIONS, TIMES = 41, 60
 
 SPECIES = ("v_0", "v_minus", "v_plus")
 FRAMES = ("interface", "lab")
-"""Velocities that get bands: of these species, in these frames."""
+"""Velocities that get bands: of these species of a binary salt, or of all of n components, in these frames."""
 LEVEL = 0.95
 """Of the bands that hold everywhere at once."""
 
@@ -65,16 +66,18 @@ class Bands:
     i, V : ndarray, shape (q, t)
         Current density and voltage [A/m^2, V].
     c : ndarray, shape (q, t, k)
-        Concentration [mol/m^3].
+        Concentration of the salt; of n components that of the cation [mol/m^3].
     velocities : mapping
-        (species, frame) of :data:`SPECIES` and :data:`FRAMES` -> quantiles, shape (q, t, k) [m/s].
+        (velocity, frame), of :data:`SPECIES` or ``"v_EC"`` and of :data:`FRAMES` -> quantiles, shape (q, t, k) [m/s].
     everywhere : mapping
-        "i", "V", "c" and every (species, frame) -> lower and upper end of the band that holds 95 % of the draws at all
-        times and places at once, shape (2, t) or (2, t, k) [SI].
+        "i", "V", "c", those of `others` and every (velocity, frame) -> lower and upper end of the band that holds 95 %
+        of the draws at all times and places at once, shape (2, t) or (2, t, k) [SI].
     draws : int
         How many runs they rest on.
     failed : int
         How many draws could not be run to the end; they are left out, which biases the bands.
+    others : mapping
+        Of n components the concentrations of the others, ``"c_EC"`` -> quantiles, shape (q, t, k) [mol/m^3].
     """
 
     time: Array
@@ -87,6 +90,7 @@ class Bands:
     everywhere: Mapping[str | tuple[str, str], Array]
     draws: int
     failed: int
+    others: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def v_minus(self) -> Array:
@@ -121,13 +125,12 @@ class Bands:
         import xarray as xr
 
         variables: dict[str, Any] = {}
-        units = {"i": "A/m^2", "V": "V", "c": "mol/m^3"}
-        for name, unit in units.items():
-            values = getattr(self, name)
+        plain = {"i": (self.i, "A/m^2"), "V": (self.V, "V"), "c": (self.c, "mol/m^3")}
+        for name, (values, unit) in (plain | {name: (c, "mol/m^3") for name, c in self.others.items()}).items():
             dims = ("time", "position")[: values.ndim - 1]
             variables[name] = (("quantile", *dims), values, {"units": unit})
             variables[f"{name}_everywhere"] = (("end", *dims), self.everywhere[name], {"units": unit})
-        for species in SPECIES:
+        for species in dict.fromkeys(name for name, _ in self.velocities):
             both = np.stack([self.velocities[species, frame] for frame in FRAMES])
             ends = np.stack([self.everywhere[species, frame] for frame in FRAMES])
             variables[species] = (("frame", "quantile", "time", "position"), both, {"units": "m/s"})
@@ -142,7 +145,9 @@ class Bands:
         return xr.Dataset(variables, coords, {"draws": self.draws, "failed": self.failed, "level_everywhere": LEVEL})
 
     def draw(self, path: str | Path, *, title: str = "", note: str = "") -> Path:
-        """Median, 68 % and 95 % of i(t), and 95 % of c(x), v-(x) and the solvent's velocity at four times of the run.
+        """Median, 68 % and 95 % of i(t), and 95 % of three maps of x at four times of the run.
+
+        These are c, v- and the solvent's velocity; of n components c of the cation and of two others.
 
         Parameters
         ----------
@@ -171,13 +176,8 @@ class Bands:
             axes[0].set_xlabel(figstyle.label("$t$", unit))
             axes[0].set_ylabel(figstyle.label(f"${name}$", {"i": CURRENT, "V": "V"}[name]))
             shown = np.unique(np.searchsorted(self.time, np.array(FRACTIONS) * self.time[-1]))
-            maps = (
-                (1e-3 * self.c, figstyle.label("$c$", "mol L$^{-1}$")),
-                (ANGSTROM * self.v_minus, figstyle.label("$v_-$", SPEED)),
-                (ANGSTROM * self.velocities["v_0", "lab"], figstyle.label("$v_0$", SPEED, "lab")),
-            )
             for k, colour in zip(np.minimum(shown, t.size - 1), figstyle.shades(shown.size), strict=True):
-                for panel, (values, label) in zip(axes[1:], maps, strict=True):
+                for panel, (values, label) in zip(axes[1:], self._maps(), strict=False):
                     panel.fill_between(mm, values[0, k], values[4, k], color=colour, alpha=0.25, linewidth=0)
                     panel.plot(mm, values[2, k], color=colour, label=f"{t[k]:.3g} {unit}")
                     panel.set_ylabel(label)
@@ -185,6 +185,19 @@ class Bands:
             for panel in axes[1:]:
                 panel.set_xlabel(figstyle.label("$x$", "mm"))
         return Path(path)
+
+    def _maps(self) -> list[tuple[Array, str]]:
+        """What is drawn against x: values, shape (q, t, k), and the label of the axis."""
+        if not self.others:
+            return [
+                (1e-3 * self.c, figstyle.label("$c$", CONCENTRATION)),
+                (ANGSTROM * self.v_minus, figstyle.label("$v_-$", SPEED)),
+                (ANGSTROM * self.velocities["v_0", "lab"], figstyle.label("$v_0$", SPEED, "lab")),
+            ]
+        # a single anion is where its cation is
+        shown = [(name, c) for name, c in self.others.items() if not np.allclose(c, self.c, rtol=1e-9)][:2]
+        others = [(1e-3 * c, figstyle.label(name.removeprefix("c_"), CONCENTRATION)) for name, c in shown]
+        return [(1e-3 * self.c, figstyle.label("cation", CONCENTRATION)), *others]
 
 
 def normal_draws(space: Space, mean: Array, covariance: Array, count: int, seed: int = 0) -> Array:
@@ -228,12 +241,12 @@ def prior_draws(space: Space, prior: JointPrior, count: int, seed: int = 0) -> A
 
 
 def bands(
-    model: SetModel,
+    model: SetModel | MixtureModel,
     draws: Array,
     cell: Cell,
     protocol: Protocol,
     *,
-    c0: float | InitialProfile,
+    c0: float | InitialProfile | Array,
     times: Array,
     positions: Array,
     solver: str = FASTEST,
@@ -274,7 +287,11 @@ def bands(
     ConvergenceError
         Fewer than half the draws could be run.
     """
-    keep = partial(_kept, times, positions)
+    concentrations, species = ["c"], list(SPECIES)
+    if isinstance(model, MixtureModel):
+        concentrations = [f"c_{name}" for name in model.base.species]
+        species = [f"v_{name}" for name in model.base.species]
+    keep = partial(_kept, times, positions, concentrations, species)
     good, failed = _runs(
         model,
         draws,
@@ -288,23 +305,25 @@ def bands(
         workers=workers,
         progress=progress,
     )
-    names: list[Any] = ["i", "V", "c", *((species, frame) for species in SPECIES for frame in FRAMES)]
+    others = concentrations[1:]
+    names: list[Any] = ["i", "V", "c", *others, *((name, frame) for name in species for frame in FRAMES)]
     found: dict[Any, Array] = {}
     whole: dict[Any, Array] = {}
     for k, name in enumerate(names):
         values = np.array([run[k] for run in good])
         found[name] = np.quantile(values, list(quantiles), axis=0)
         whole[name] = everywhere(values)
-    i, V, c = (found.pop(name) for name in ("i", "V", "c"))
-    return Bands(times, positions, tuple(quantiles), i, V, c, found, whole, len(good), failed)
+    i, V, c, *rest = (found.pop(name) for name in ("i", "V", "c", *others))
+    more = dict(zip(others, rest, strict=True))
+    return Bands(times, positions, tuple(quantiles), i, V, c, found, whole, len(good), failed, more)
 
 
 def _runs(
-    model: SetModel,
+    model: SetModel | MixtureModel,
     draws: Array,
     cell: Cell,
     protocol: Protocol,
-    c0: float | InitialProfile,
+    c0: float | InitialProfile | Array,
     times: Array,
     keep: Callable[[Solution], list[Array] | None],
     *,
@@ -337,8 +356,10 @@ def _runs(
     return good, failed
 
 
-def _kept(times: Array, positions: Array, s: Solution) -> list[Array] | None:
-    """i, V, c and the velocities of a run at `times` and `positions`; None of one that ends early."""
+def _kept(
+    times: Array, positions: Array, concentrations: Sequence[str], species: Sequence[str], s: Solution
+) -> list[Array] | None:
+    """i, V, concentrations and velocities of a run at `times` and `positions`; None of one that ends early."""
     if not s.succeeded:
         return None
     t = s["time"]
@@ -348,7 +369,7 @@ def _kept(times: Array, positions: Array, s: Solution) -> list[Array] | None:
         return np.stack([np.interp(times, t, column) for column in np.array(rows).T], axis=1)
 
     places = [KNOWN_FRAMES.index(frame) for frame in FRAMES]
-    maps = [s["c_face"], *(s[species][place] for species in SPECIES for place in places)]
+    maps = [*(s[s.at_faces(name)] for name in concentrations), *(s[v][place] for v in species for place in places)]
     return [np.interp(times, t, s["i"]), np.interp(times, t, s["V"]), *(at_places(values) for values in maps)]
 
 
@@ -381,13 +402,13 @@ def everywhere(values: Array, level: float = LEVEL) -> Array:
 
 
 def bands_of_case(
-    case: Case, draws: int, *, seed: int = 0, workers: int = 1, progress: Progress | None = None
+    case: Case | MixtureCase, draws: int, *, seed: int = 0, workers: int = 1, progress: Progress | None = None
 ) -> Bands:
     """Bands on i(t), V(t), c(x, t) and the velocities by draws of the set's own covariance.
 
     Parameters
     ----------
-    case : Case
+    case : Case or MixtureCase
         Its set must have a [covariance].
     draws : int
         How many.
@@ -419,13 +440,13 @@ def bands_of_case(
         c0=case.start,
         times=times,
         positions=positions,
-        solver=FASTEST,
+        solver=FASTEST if isinstance(case, Case) else "auto",
         workers=workers,
         progress=progress,
     )
 
 
-def _own_draws(case: Case, count: int, seed: int) -> tuple[SetModel, Array]:
+def _own_draws(case: Case | MixtureCase, count: int, seed: int) -> tuple[SetModel | MixtureModel, Array]:
     """The set of a case as a model of the numbers its [covariance] names, and draws of them.
 
     Raises
@@ -433,8 +454,7 @@ def _own_draws(case: Case, count: int, seed: int) -> tuple[SetModel, Array]:
     InputError
         A set without a covariance.
     """
-    transport = case.transport
-    model, prior = own_numbers(file_of(transport), transport.solvent_motion)
+    model, prior = own_model(case.transport)
     return model, prior_draws(Space(model.parameters), prior, count, seed)
 
 
@@ -562,7 +582,7 @@ def _seen(measured: Sequence[Measurement], transport: TransportSet, s: Solution)
     return [m.predict(transport, s, ROLES) for m in measured] if s.succeeded else None
 
 
-def write_bands(case: Case, bands: Bands, directory: str | Path) -> list[str]:
+def write_bands(case: Case | MixtureCase, bands: Bands, directory: str | Path) -> list[str]:
     """Write ``bands.csv`` (i and V with their quantiles), ``bands.nc`` and ``bands.png``; what was found, in lines."""
     directory = Path(directory)
     names = [f"{100 * q:g}%" for q in bands.quantiles]

@@ -17,7 +17,7 @@ from cellsim.base import Array, Bools, InputError
 from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol
-from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.mixture_set import Electrolyte, MixtureSet
 from cellsim.instruments.data import Setup
 from cellsim.instruments.looks import ROLES
 from cellsim.instruments.measurement import Measurement, Spans, left_out, what_would_fit, where_inside
@@ -292,8 +292,8 @@ class Experiment:
         As built; its nuisances take the place of what it states.
     protocol : Protocol
         The steps; None where only the set itself is looked at (concentration cells, conductivities).
-    c0 : float
-        Average salt concentration [mol/m^3].
+    c0 : float or ndarray
+        Average salt concentration [mol/m^3]; of n components r, shape (K,) [1].
     observations : tuple of Observation
         At least one.
     nuisance : mapping
@@ -318,7 +318,7 @@ class Experiment:
     name: str
     cell: Cell
     protocol: Protocol | None
-    c0: float
+    c0: float | Array
     observations: tuple[Observation, ...]
     nuisance: Mapping[str, str] = field(default_factory=dict)
     solver: str = FASTEST
@@ -353,7 +353,7 @@ class Experiment:
             return 1.0
         return values[self.nuisance["area"]] / self.cell.area
 
-    def build(self, values: Mapping[str, float]) -> tuple[Cell, Protocol | None, float]:
+    def build(self, values: Mapping[str, float]) -> tuple[Cell, Protocol | None, float | Array]:
         """Cell, protocol and initial concentration with the nuisances at `values`."""
         role = {r: values[name] for r, name in self.nuisance.items()}
         cell = self.cell
@@ -373,16 +373,17 @@ class Experiment:
             protocol = Protocol(steps)
         return cell, protocol, role.get("c0", self.c0)
 
-    def _start(self, cell: Cell, c0: float) -> float | InitialProfile:
-        return c0 if self.initial is None else self.initial.scaled(c0, cell.thickness)
+    def _start(self, cell: Cell, c0: float | Array) -> float | InitialProfile | Array:
+        return c0 if self.initial is None or not isinstance(c0, float) else self.initial.scaled(c0, cell.thickness)
 
-    def resistance(self, transport: TransportSet, values: Mapping[str, float]) -> float:
+    def resistance(self, transport: Electrolyte, values: Mapping[str, float]) -> float:
         """That of the fresh cell, thickness/kappa and both interfaces, as a first current sees it [ohm m^2]."""
         cell, _, c0 = self.build(values)
-        bulk = cell.thickness * cell.separator.macmullin / float(transport.kappa(c0))
+        kappa = transport.at(c0).kappa if isinstance(transport, MixtureSet) else transport.kappa(c0)
+        bulk = cell.thickness * cell.separator.macmullin / float(kappa)
         return bulk + cell.positive.resistance.at(0.0) + cell.negative.resistance.at(0.0)
 
-    def run(self, transport: TransportSet, values: Mapping[str, float]) -> Solution | None:
+    def run(self, transport: Electrolyte, values: Mapping[str, float]) -> Solution | None:
         """The run that all observations look at; None where none is needed.
 
         Raises
@@ -402,7 +403,7 @@ class Experiment:
                 cell, transport, protocol, c0=start, times=times, solver=self.solver, options=self.options
             )
 
-    def hints(self, transport: TransportSet, values: Mapping[str, float]) -> tuple[str, ...]:
+    def hints(self, transport: Electrolyte, values: Mapping[str, float]) -> tuple[str, ...]:
         """For each observation, which misreading of its file would explain that a run at `values` misses it by far."""
         cell, protocol, c0 = self.build(values)
         if protocol is None:
@@ -412,7 +413,7 @@ class Experiment:
             run = simulate_whole(cell, transport, protocol, c0=start, solver=self.solver, options=self.options)
         return tuple(what_would_fit(o, transport, run) for o in self.observations)
 
-    def look(self, transport: TransportSet, solution: Solution | None, values: Mapping[str, float]) -> list[Array]:
+    def look(self, transport: Electrolyte, solution: Solution | None, values: Mapping[str, float]) -> list[Array]:
         """Predictions of all observations from a run, each of its own shape (n,)."""
         ratio = {"area_ratio": self.area_ratio(values)}
         return [o.predict(transport, solution, o.roles(values) | ratio) for o in self.observations]

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, CellsimError, InputError
-from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.mixture_set import Electrolyte
 from cellsim.fit.experiment import Experiment, NothingMeasured, Observation
+from cellsim.fit.mixture_model import MixtureModel
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import SetModel
 from cellsim.solvers.solution import Solution
@@ -36,8 +37,8 @@ class Problem:
     ----------
     space : Space
         All parameters, the set's first.
-    model : SetModel
-        Values -> transport set.
+    model : SetModel or MixtureModel
+        Values -> transport set of a binary salt, or of n components.
     experiments : tuple of Experiment
         At least one.
 
@@ -48,10 +49,10 @@ class Problem:
     """
 
     space: Space
-    model: SetModel
+    model: SetModel | MixtureModel
     experiments: tuple[Experiment, ...]
     _runs: dict[tuple[object, ...], Solution | None] = field(default_factory=dict, compare=False, repr=False)
-    _sets: dict[tuple[float, ...], TransportSet] = field(default_factory=dict, compare=False, repr=False)
+    _sets: dict[tuple[float, ...], Electrolyte] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         used = {p.name for p in self.model.parameters}
@@ -80,7 +81,7 @@ class Problem:
 
     # ---- predictions ----------------------------------------------------------------------------------------------
 
-    def transport(self, values: Mapping[str, float], T: float) -> TransportSet:
+    def transport(self, values: Mapping[str, float], T: float) -> Electrolyte:
         """The set at parameter values, one of the last again where they are the same."""
         key = (T, *(values[p.name] for p in self.model.parameters))
         return _recalled(self._sets, key, SETS, lambda: self.model.at(values, T))
@@ -99,7 +100,7 @@ class Problem:
             return [np.full(o.size, np.nan) for o in e.observations]
         return e.look(transport, solution, values)
 
-    def _run(self, k: int, transport: TransportSet, values: dict[str, float]) -> Solution | None:
+    def _run(self, k: int, transport: Electrolyte, values: dict[str, float]) -> Solution | None:
         """The run of an experiment, one of the last few again where nothing it depends on has changed."""
         e = self.experiments[k]
         names = [p.name for p in self.model.parameters] + list(e.nuisance.values())

@@ -9,16 +9,19 @@ import tomllib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from cellsim.base import InputError, factor_to_si, to_si
+from cellsim.electrolyte.mixture_file import load_electrolyte
+from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.properties import DEFAULT_UNITS, PROPERTIES, SI_UNITS
 from cellsim.electrolyte.set_file import SetFile, file_of, read_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import Table, read_toml
 from cellsim.fit.experiment import CELL_ROLES, Experiment, Observation, Selection, observe
+from cellsim.fit.mixture_model import MixtureModel, mixture_number, own_model
 from cellsim.fit.parameters import JointPrior, Parameter, Prior, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.set_model import (
@@ -34,9 +37,10 @@ from cellsim.fit.set_model import (
 from cellsim.instruments.data import POINT_KINDS, Setup, read_measurements, read_points
 from cellsim.instruments.measurement import QUANTITIES, Measurement, Spans
 from cellsim.instruments.xpcs.likelihood import CorrelationLook
-from cellsim.run.case import Case, load_case
+from cellsim.run.case import Case
 from cellsim.run.folder import predict
-from cellsim.run.simulation import FASTEST, check_initial_state, choose_solver
+from cellsim.run.mixture import MixtureCase, read_case
+from cellsim.run.simulation import DEFAULT, FASTEST, check_initial_state, choose_solver
 
 DATA_ROLES = {
     "gain": "",
@@ -103,12 +107,14 @@ class Nuisance:
     where: str
 
     @staticmethod
-    def read(table: Table, name: str, case: Case) -> Nuisance:
+    def read(table: Table, name: str, case: Case | MixtureCase) -> Nuisance:
         """One [nuisance.NAME] table."""
         table.only("role", "experiments", "data", "start", "prior_sd", "min", "max", "spread")
         if "role" not in table and name not in ROLE_UNITS:
             raise table.error("role", f"is missing; one of {', '.join(ROLE_UNITS)}")
         role = table.choice("role", sorted(ROLE_UNITS), name)
+        if role == "c0" and isinstance(case, MixtureCase):
+            raise InputError(f"{table.where()}: c0 is no nuisance of a cell of n components")
         unit = ROLE_UNITS[role]
 
         def number(key: str, default: float | None) -> float | None:
@@ -157,7 +163,7 @@ class Nuisance:
                 )
 
 
-def default_start(role: str, case: Case) -> float | None:
+def default_start(role: str, case: Case | MixtureCase) -> float | None:
     """Where a nuisance begins that the file gives no start: what the case states, or no effect; None without either."""
     values: Mapping[str, float | None] = {
         "area": case.cell.area,
@@ -187,7 +193,7 @@ def read_prior(table: Table, p: Parameter, mean: float | None = None) -> Prior:
     return Prior(centre, table.number("prior_sd", above=0))
 
 
-def typical(role: str, case: Case) -> float:
+def typical(role: str, case: Case | MixtureCase) -> float:
     """A change of a nuisance that would count, in its unit."""
     return _TYPICAL.get(role, 1.0) * (case.c0 if role == "background" else 1.0)
 
@@ -216,8 +222,8 @@ class Recipe:
         The file.
     problem : Problem
         What is to be fitted.
-    cases : tuple of Case
-        One per experiment.
+    cases : tuple of Case or MixtureCase
+        One per experiment, all of one kind.
     text : str
         The file, verbatim.
     """
@@ -225,7 +231,7 @@ class Recipe:
     title: str
     path: Path
     problem: Problem
-    cases: tuple[Case, ...]
+    cases: tuple[Case | MixtureCase, ...]
     text: str = ""
 
 
@@ -280,8 +286,12 @@ def read_recipe(path: str | Path, *, arriving: Arriving | None = None) -> Recipe
     if not tables:
         raise InputError(f"{top.file}: a fit needs at least one [[experiment]] with its case")
     cases = [_case(t) for t in tables]
-    model, joint = read_set_model(top, cases[0])
-    transport = model.base.bind(cases[0].cell.temperature).with_motion(cases[0].transport.solvent_motion)
+    for case in cases[1:]:
+        if isinstance(case, MixtureCase) != isinstance(cases[0], MixtureCase):
+            raise InputError(
+                f"{top.file}: {case.path} and {cases[0].path} are not both of one salt, or of n components"
+            )
+    model, joint = read_model(top, cases[0])
     nuisances = [Nuisance.read(t, name, cases[0]) for name, t in named(top, "nuisance")]
     names = [_name(t, k, case) for k, (t, case) in enumerate(zip(tables, cases, strict=True))]
     for nuisance in nuisances:
@@ -293,7 +303,10 @@ def read_recipe(path: str | Path, *, arriving: Arriving | None = None) -> Recipe
         _experiment(t, case, name, nuisances, arriving) for t, case, name in zip(tables, cases, names, strict=True)
     ]
     point_tables = top.tables("points")
-    if point_tables:
+    if point_tables and isinstance(model, MixtureModel):
+        raise InputError(f"{top.file}: points look at the set of a binary salt; this one has n components")
+    if point_tables and isinstance(model, SetModel):
+        transport = model.base.bind(cases[0].cell.temperature).with_motion(cast(Any, model.solvent_motion))
         points = tuple(_points(t, transport, cases[0].setup) for t in point_tables)
         experiments.append(Experiment("points", cases[0].cell, None, cases[0].c0, points))
     title = top.string("title", top.file.stem)
@@ -303,15 +316,48 @@ def read_recipe(path: str | Path, *, arriving: Arriving | None = None) -> Recipe
 # ---- the set ------------------------------------------------------------------------------------------------------
 
 
-def _case(table: Table) -> Case:
+def _case(table: Table) -> Case | MixtureCase:
     table.only("case", "name", "data", "measured", "solver")
-    return load_case(table.path("case"))
+    return read_case(table.path("case"))
 
 
 def _base(top: Table, case: Case) -> SetFile:
     if "set" not in top:
         return file_of(case.transport)
     return read_set(top.string("set"), folder=top.file.parent)
+
+
+def read_model(top: Table, case: Case | MixtureCase) -> tuple[SetModel | MixtureModel, JointPrior | None]:
+    """As :func:`read_set_model`, of n components too: the numbers of the set's file that [[fit.number]] names."""
+    if isinstance(case, Case):
+        return read_set_model(top, case)
+    base: Any = case.transport
+    if "set" in top:
+        base = load_electrolyte(top.string("set"), case.cell.temperature, folder=top.file.parent)
+        if not isinstance(base, MixtureSet) or base.species != case.transport.species:
+            raise top.error("set", f"is no set of the species of the case, {', '.join(case.transport.species)}")
+    table = top.table("fit", {})
+    table.only("prior", "number")
+    if "prior" in table:
+        table.choice("prior", ["set"])
+        if "number" in table:
+            raise table.error("prior", "fits the numbers of the set's own covariance; no other beside them")
+        return own_model(base)
+    with table.located():
+        return MixtureModel(base, tuple(_mixture_number(each, base) for each in table.tables("number"))), None
+
+
+def _mixture_number(table: Table, base: MixtureSet) -> Parameter:
+    """One [[fit.number]]: its name, start, bounds, prior and spread, in the unit that stands in the set's file."""
+    table.only("name", "start", "min", "max", "prior_sd", "spread")
+    with table.located():
+        p = mixture_number(base, table.string("name"))
+        start = table.number("start") if "start" in table else p.start
+        away = REACH * p.typical
+        widest = (start / REACH, start * REACH) if p.logarithmic else (start - away, start + away)
+        low, high = (table.number(k) if k in table else end for k, end in zip(("min", "max"), widest, strict=True))
+        p = replace(p, start=start, lower=low, upper=high, spread=table.number("spread", p.spread, above=0))
+        return replace(p, prior=read_prior(table, p)) if "prior_sd" in table else p
 
 
 def read_set_model(top: Table, case: Case) -> tuple[SetModel, JointPrior | None]:
@@ -338,7 +384,7 @@ def read_set_model(top: Table, case: Case) -> tuple[SetModel, JointPrior | None]
     if "prior" in table:
         table.choice("prior", ["set"])
         if len(table.data) > 1:
-            raise table.error("prior", '= "set" fits the numbers of the set\'s own covariance; no other form beside it')
+            raise table.error("prior", "fits the numbers of the set's own covariance; no other form beside it")
         return own_numbers(base, motion)
     forms = [_form(name, table.table(name), base, transport, case) for name in PROPERTIES if name in table]
     return SetModel(base, tuple(forms), motion), None
@@ -432,12 +478,12 @@ def _bounded(form: PropertyForm, table: Table, name: str) -> PropertyForm:
 # ---- experiments --------------------------------------------------------------------------------------------------
 
 
-def _name(table: Table, k: int, case: Case) -> str:
+def _name(table: Table, k: int, case: Case | MixtureCase) -> str:
     return table.string("name", f"{k + 1} {case.path.stem}")
 
 
 def _experiment(
-    table: Table, case: Case, name: str, nuisances: Sequence[Nuisance], arriving: Arriving | None
+    table: Table, case: Case | MixtureCase, name: str, nuisances: Sequence[Nuisance], arriving: Arriving | None
 ) -> Experiment:
     own = [n for n in nuisances if n.acts_on(name)]
     known: dict[Hashable, str] = {}
@@ -465,17 +511,19 @@ def _experiment(
     cell = {n.role: n.parameter.name for n in own if n.role in CELL_ROLES}
     with table.located():
         solver = choose_solver(_solver(table, case), case.transport)
-        check_initial_state(case.cell, case.transport.with_extrapolation("clamp"), case.start)
+        if isinstance(case, Case):
+            check_initial_state(case.cell, case.transport.with_extrapolation("clamp"), case.start)
         return Experiment(
-            *(name, case.cell, case.protocol, case.c0, tuple(observations), cell, solver),
+            *(name, case.cell, case.protocol, case.c0 if isinstance(case, Case) else case.r0, tuple(observations)),
+            *(cell, solver),
             driven_by_total="area" in cell,
             notes=notes,
-            initial=case.initial,
+            initial=case.initial if isinstance(case, Case) else None,
         )
 
 
 def _measured(
-    entry: Table, case: Case, arriving: Arriving | None, known: dict[Hashable, str], repeated: list[str]
+    entry: Table, case: Case | MixtureCase, arriving: Arriving | None, known: dict[Hashable, str], repeated: list[str]
 ) -> list[tuple[Measurement, Table]]:
     """What the file of an entry holds, or all the files that its pattern matches.
 
@@ -529,8 +577,9 @@ def _content(m: Measurement, entry: Table) -> Hashable:
     return m.kind, m.value.tobytes(), m.time.tobytes(), places, used
 
 
-def _solver(table: Table, case: Case) -> str:
-    return table.choice("solver", ["compiled", "sundials", "material", "fipy"], FASTEST)
+def _solver(table: Table, case: Case | MixtureCase) -> str:
+    chosen = table.choice("solver", ["compiled", "sundials", "material", "fipy"], FASTEST)
+    return chosen if "solver" in table or isinstance(case, Case) else DEFAULT
 
 
 def _data_tables(table: Table) -> list[Table]:
@@ -546,7 +595,7 @@ def _data_tables(table: Table) -> list[Table]:
 
 
 def _observation(
-    measurement: Measurement, entry: Table, case: Case, nuisances: Sequence[Nuisance], spans: Spans
+    measurement: Measurement, entry: Table, case: Case | MixtureCase, nuisances: Sequence[Nuisance], spans: Spans
 ) -> Observation:
     entry.only(
         "file", "files", "error", "noise", "correlation", "from", "to", "every", "free_in_each_profile", "time_offset"

@@ -22,6 +22,7 @@ from cellsim.fit.posterior import Posterior, sample
 from cellsim.fit.problem import STEP
 from cellsim.fit.property_bands import draw_properties, property_bands, visited
 from cellsim.fit.recipe import Recipe
+from cellsim.fit.set_model import SetModel
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -353,7 +354,8 @@ class FitResult:
             drawn.append(
                 draw_likelihood_profiles(self.estimate, self.profiles, path, title="Profile likelihoods", note=note)
             )
-        fitted = [form.name for form in self.estimate.problem.model.forms]
+        model = self.estimate.problem.model
+        fitted = [form.name for form in model.forms] if isinstance(model, SetModel) else []
         if fitted:
             points = None
             if self.posterior is not None:
@@ -366,7 +368,8 @@ class FitResult:
     def set(self) -> FittedSet | None:
         """The fitted set; None where no property was fitted."""
         fit = self.estimate
-        if not fit.problem.model.forms:
+        model = fit.problem.model
+        if not (model.forms if isinstance(model, SetModel) else model.parameters):
             return None
         of_the_set = {p.name for p in fit.space.parameters if p.path}
         unknown = tuple(name for name in self.unknown if name in of_the_set)
@@ -521,7 +524,7 @@ def fitted_set(
     FittedSet
     """
     model, space = fit.problem.model, fit.space
-    note = f"Fitted to {source}; valid over the concentrations visited."
+    note = f"Fitted to {source}; valid over the compositions visited."
     if unknown:
         note += f" NOT identified by these data, and no more than a guess: {', '.join(unknown)}."
     if any(p.path.endswith(".factor") for p in model.parameters):
@@ -535,17 +538,11 @@ def fitted_set(
     if draws is not None and covered and len(draws) >= LEAST_DRAWS:
         values = np.array([[space.parameters[k].value(float(u[k])) for k in covered] for u in draws])
         matrix = np.atleast_2d(np.cov(values.T))
-    low, high = visited(fit)
-    first, last = fit.problem.transport(fit.values, fit.problem.experiments[0].cell.temperature).c_range
     numbers = tuple(space.parameters[k].path for k in covered)
-    text = model.document(
-        fit.values,
-        name=name,
-        title=title,
-        note=note,
-        source=source,
-        span=(max(low * (1 - MARGIN), first), min(high * (1 + MARGIN), last)),
-        covariance=(numbers, matrix),
-        draws=None if values is None else SET_DRAWS,
-    )
-    return FittedSet(text, numbers, values)
+    said: dict[str, Any] = {"name": name, "title": title, "note": note, "source": source}
+    said |= {"covariance": (numbers, matrix), "draws": None if values is None else SET_DRAWS}
+    if isinstance(model, SetModel):
+        low, high = visited(fit)
+        first, last = model.at(fit.values, fit.problem.experiments[0].cell.temperature).c_range
+        said["span"] = (max(low * (1 - MARGIN), first), min(high * (1 + MARGIN), last))
+    return FittedSet(model.document(fit.values, **said), numbers, values)

@@ -31,6 +31,7 @@ from cellsim.electrolyte.properties import (
     Law,
     read_property,
 )
+from cellsim.electrolyte.set_covariance import ParameterCovariance
 from cellsim.electrolyte.set_file import SetFile
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.electrolyte.volumes import ConstantVolumes
@@ -79,7 +80,7 @@ class PropertyForm:
             return scaled_block(self.name, self.template, self._factor(values))
         block = copy.deepcopy(self.template)
         for p in self.parameters:
-            _put(block, p.path, values[p.name], p.unit)
+            put_number(block, p.path, values[p.name], p.unit)
         for place, other in self.follows.items():
             block["y"][place] = block["y"][other]
         return block
@@ -389,7 +390,20 @@ def _get(block: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def _put(block: Block, path: str, value: float, unit: str) -> None:
+def put_number(block: Block, path: str, value: float, unit: str) -> None:
+    """Write a number into a block of a set's file.
+
+    Parameters
+    ----------
+    block : dict
+        The block that `path` begins with; changed.
+    path : str
+        ``"D.value"``, ``"Omega.matrix[0][1]"``.
+    value : float
+        In the unit that stands there.
+    unit : str
+        Written after it where the file writes it as a text.
+    """
     *way, last = _steps(path)
     place: Any = block
     for step in way:
@@ -556,16 +570,34 @@ def own_numbers(base: SetFile, solvent_motion: str = "volume") -> tuple[SetModel
                 f"{base.file}: covariance.parameters names {path}, which is neither a number of a transport property "
                 "nor volumes.V_e or volumes.V_0 of a set with constant volumes"
             )
-    places = [stated.parameters.index(path) for path in order]
+    return model, joint_prior(model.parameters, stated)
+
+
+def joint_prior(parameters: Sequence[Parameter], stated: ParameterCovariance) -> JointPrior:
+    """The joint distribution that a set's file states of its numbers, in the coordinates u of a fit.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        The numbers of the covariance, in any order; their `path` is the name there.
+    stated : ParameterCovariance
+        The covariance, and draws where there are any.
+
+    Returns
+    -------
+    JointPrior
+        Directions of no uncertainty are kept at a thousandth of the mean spread.
+    """
+    places = [stated.parameters.index(p.path) for p in parameters]
     matrix = stated.matrix[np.ix_(places, places)]
-    slope = np.array([1 / p.start if p.logarithmic else 1 / p.typical for p in model.parameters])
+    slope = np.array([1 / p.start if p.logarithmic else 1 / p.typical for p in parameters])
     scaled = matrix * np.outer(slope, slope)
-    floor = 1e-6 * float(np.trace(scaled)) / len(order)
-    mean = np.array([p.u(p.start) for p in model.parameters])
+    floor = 1e-6 * float(np.trace(scaled)) / len(places)
+    mean = np.array([p.u(p.start) for p in parameters])
     chosen = stated.draws
     if chosen is not None:
         chosen = chosen[:, places]
-        positive = np.array([p.logarithmic for p in model.parameters])
+        positive = np.array([p.logarithmic for p in parameters])
         chosen = chosen[np.all((chosen > 0) | ~positive, axis=1)]
-        chosen = np.array([[p.u(x) for p, x in zip(model.parameters, row, strict=True)] for row in chosen.tolist()])
-    return model, JointPrior(mean, scaled + floor * np.eye(len(order)), chosen)
+        chosen = np.array([[p.u(x) for p, x in zip(parameters, row, strict=True)] for row in chosen.tolist()])
+    return JointPrior(mean, scaled + floor * np.eye(len(places)), chosen)

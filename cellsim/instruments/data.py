@@ -18,6 +18,7 @@ import numpy as np
 from cellsim.base import Array, InputError, factor_to_si, shortened
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
+from cellsim.electrolyte.mixture_set import Electrolyte, MixtureSet
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import Table, read_toml
 from cellsim.instruments.looks import Frame, SetLook, Velocity, VelocityLook
@@ -45,18 +46,18 @@ class Setup:
     ----------
     cell : Cell
         Electrode area, thickness, and the origin of positions.
-    transport : TransportSet
+    transport : TransportSet or MixtureSet
         The electrolyte.
     protocol : Protocol
         Which of current and voltage is imposed.
     c0 : float
-        Average salt concentration [mol/m^3].
+        Average concentration of the salt, of n components that of the cation [mol/m^3].
     uniform : bool
         Whether the run begins with it everywhere.
     """
 
     cell: Cell
-    transport: TransportSet
+    transport: Electrolyte
     protocol: Protocol
     c0: float
     uniform: bool = True
@@ -65,6 +66,20 @@ class Setup:
     def origin(self) -> float:
         """Where positions count from: distance from the positive interface [m]."""
         return self.cell.from_origin(0.0)
+
+    def binary(self, what: str) -> TransportSet:
+        """The set of a binary salt, for data that know one salt only.
+
+        Raises
+        ------
+        InputError
+            A set of n components.
+        """
+        if isinstance(self.transport, MixtureSet):
+            raise InputError(
+                f"{what}: of a cell of n components, currents, voltages and tables of concentrations are read so far"
+            )
+        return self.transport
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
@@ -95,6 +110,7 @@ def read_measurements(path: str | Path, setup: Setup) -> tuple[Measurement, ...]
     if ending == ".toml":
         return read_sheet(read_toml(path), setup)
     if ending == ".nc":
+        setup.binary(str(path))
         from cellsim.instruments.xpcs.likelihood import read_speeds
 
         return (read_speeds(path).measurement(origin=setup.origin),)
@@ -109,8 +125,8 @@ def read_measurements(path: str | Path, setup: Setup) -> tuple[Measurement, ...]
     names = {column.name.lower() for column in table.columns}
     if not names & {"position", "x"}:
         return recorded(from_table(table), setup)
-    if names & {"c", "concentration"}:
-        return (concentrations(table, origin=setup.origin).measurement(setup.c0),)
+    if names & {"c", "concentration"} or isinstance(setup.transport, MixtureSet):
+        return (_concentrations(table, setup).measurement(setup.c0),)
     if names & {"v", "v_0", "v_minus", "v_plus"}:
         return (velocity_points(table, origin=setup.origin),)
     if "intensity" in names:
@@ -171,7 +187,20 @@ def recorded(
     return tuple(taken)
 
 
-def concentrations(table: DataTable, *, origin: float = 0.0, label: str = "") -> ConcentrationMap:
+def _concentrations(table: DataTable, setup: Setup, label: str = "") -> ConcentrationMap:
+    """Concentrations of the salt, or of the species of n components that the column names, as in ``c_EC``."""
+    species = ""
+    if isinstance(setup.transport, MixtureSet):
+        known = setup.transport.species
+        named = [name for name in known if f"c_{name}" in {column.name for column in table.columns}]
+        if len(named) != 1:
+            columns = ", ".join(f"c_{name}" for name in known)
+            raise InputError(f"{table.path}: has positions and must have one concentration beside them: {columns}")
+        species = named[0]
+    return concentrations(table, origin=setup.origin, label=label, species=species)
+
+
+def concentrations(table: DataTable, *, origin: float = 0.0, label: str = "", species: str = "") -> ConcentrationMap:
     """A long table of concentrations: time, position, c and, if known, error, one row per point; some may be missing.
 
     Parameters
@@ -182,6 +211,8 @@ def concentrations(table: DataTable, *, origin: float = 0.0, label: str = "") ->
         Where its positions count from: distance from the positive interface [m].
     label : str
         For figures; default the name of the file.
+    species : str
+        Of n components: whose column it is, ``c_EC``.
 
     Returns
     -------
@@ -193,7 +224,7 @@ def concentrations(table: DataTable, *, origin: float = 0.0, label: str = "") ->
         A column missing or without unit, a point twice, an error that is not positive, anything not a number.
     """
     time, position = axes(table, origin)
-    c = table.required(("c", "concentration"), ["mol/m^3"], gaps=True)
+    c = table.required((f"c_{species}",) if species else ("c", "concentration"), ["mol/m^3"], gaps=True)
     error = table.errors(["mol/m^3"], c)
     # noise about an empty wall may be negative, a concentration may not
     noise = 0.05 * float(np.nanmax(np.abs(c))) if error is None else error
@@ -205,7 +236,7 @@ def concentrations(table: DataTable, *, origin: float = 0.0, label: str = "") ->
         )
     times, places, (values, errors) = grid(table.path, time, position, c, error)
     assert values is not None
-    return ConcentrationMap(times, places, values, errors, label=label or table.path.name)
+    return ConcentrationMap(times, places, values, errors, label=label or table.path.name, species=species)
 
 
 def velocity_points(
@@ -294,6 +325,9 @@ def read_sheet(sheet: Table, setup: Setup) -> tuple[Measurement, ...]:
     if kind == "xpcs":
         return (_correlations(sheet, setup),)
     sheet.only(*_COMMON, *_KEYS[kind])
+    if kind not in ("current", "voltage", "profile"):
+        with sheet.located():
+            setup.binary(f'kind = "{kind}"')
     readers: Mapping[str, Callable[[Table, str, Setup], Measurement]] = {
         "current": _series,
         "voltage": _series,
@@ -369,8 +403,9 @@ def _error(sheet: Table, kind: str, area: float | None = None) -> float | None:
 def _profiles(sheet: Table, label: str, setup: Setup) -> Measurement:
     table, unit = read_table(sheet.path("file")), sheet.string("unit", None)
     if unit is None:
-        data = concentrations(table, origin=setup.origin, label=label)
+        data = _concentrations(table, setup, label)
     else:
+        setup.binary(f"{table.path}: a column for every time")
         data = replace(_wide(sheet, table, unit, setup), label=label)
     error = _error(sheet, "profile")
     errors = data.error if error is None else np.full(data.c.shape, error)
@@ -457,7 +492,7 @@ def _xam(sheet: Table, label: str, setup: Setup) -> Measurement:
     margin = sheet.quantity("margin", "m", max(50e-6, 2 * beam), least=0)
     data = concentration(
         replace(intensities, time=intensities.time + _offset(sheet)),
-        setup.transport,
+        setup.binary(sheet.where()),
         light,
         sheet.quantity("path_length", "m", above=0),
         setup.c0,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsim.base import Array, Bools, InputError
-from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.mixture_set import Electrolyte, MixtureSet
 from cellsim.solvers.solution import Solution
 
 Frame = Literal["interface", "lab", "solvent"]
@@ -40,7 +40,7 @@ class Look(Protocol):
     def times(self, values: Values) -> Array:
         """When a run must be kept for it [s]; empty where it looks at the set alone."""
 
-    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+    def predict(self, transport: Electrolyte, solution: Solution | None, values: Values) -> Array:
         """The prediction, shape (n,), NaN where there is none. `values`: nuisances by role."""
 
     def subset(self, keep: Bools, end: float = np.inf) -> Look:
@@ -75,7 +75,7 @@ class Cut:
         """As the whole look."""
         return self.look.times(values)
 
-    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+    def predict(self, transport: Electrolyte, solution: Solution | None, values: Values) -> Array:
         """The points kept."""
         return self.look.predict(transport, solution, values)[self.keep]
 
@@ -108,7 +108,7 @@ class SeriesLook(Clocked):
     variable: Literal["i", "V"]
     time: Array
 
-    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+    def predict(self, transport: Electrolyte, solution: Solution | None, values: Values) -> Array:
         """[A/m^2 or V]; "area_ratio" multiplies a current, which was divided by the nominal area."""
         assert solution is not None
         series = np.interp(self.times(values), solution["time"], solution[self.variable], left=np.nan, right=np.nan)
@@ -141,8 +141,9 @@ class SetLook:
         """None: no run is needed."""
         return np.zeros(0)
 
-    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+    def predict(self, transport: Electrolyte, solution: Solution | None, values: Values) -> Array:
         """[V, 1 or S/m]"""
+        assert not isinstance(transport, MixtureSet)  # the reader of points refuses sets of n components
         if self.kind == "conductivity":
             return transport.kappa(self.c)
         if self.kind == "current_fraction":
@@ -175,21 +176,31 @@ class ProfileLook(Clocked):
         Which were measured.
     beam_width : float
         Over which a point was averaged, a box [m].
+    species : str
+        Of n components: whose concentration; "" for the salt of a binary electrolyte.
     """
 
     time: Array
     position: Array
     keep: Bools
     beam_width: float = 0.0
+    species: str = ""
 
-    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+    @property
+    def variable(self) -> str:
+        """What it sees of a run."""
+        return f"c_face_{self.species}" if self.species else "c_face"
+
+    def predict(self, transport: Electrolyte, solution: Solution | None, values: Values) -> Array:
         """[mol/m^3]"""
         assert solution is not None
         offsets = np.linspace(-0.5, 0.5, BEAM_POINTS) * self.beam_width if self.beam_width else np.zeros(1)
         places, times = self.position[:, None] + offsets, self.times(values)
         rows = [
             np.interp(places + moved - values["interface_motion"] * shift, faces, c, left=np.nan, right=np.nan)
-            for (faces, c, shift), moved in zip(profiles_at(solution, times), displaced(times, values), strict=True)
+            for (faces, c, shift), moved in zip(
+                profiles_at(solution, times, self.variable), displaced(times, values), strict=True
+            )
         ]
         return np.asarray(np.stack(rows).mean(axis=2)[self.keep])
 
@@ -217,9 +228,9 @@ def state_at(solution: Solution, name: str, time: float) -> Array:
     return np.asarray((1 - w) * values[k - 1] + w * values[k])
 
 
-def profiles_at(solution: Solution, times: Array) -> list[tuple[Array, Array, float]]:
+def profiles_at(solution: Solution, times: Array, variable: str = "c_face") -> list[tuple[Array, Array, float]]:
     """Faces [m], c there [mol/m^3] and interface shift [m] at each of `times` [s]; NaN after the end of the run."""
-    t, faces, c = solution["time"], solution["position_face"], solution["c_face"]
+    t, faces, c = solution["time"], solution["position_face"], solution[variable]
     shift = solution["interface_shift"]
     after = np.clip(np.searchsorted(t, times), 1, t.size - 1)
     weights = np.clip((times - t[after - 1]) / (t[after] - t[after - 1]), 0.0, 1.0)
@@ -277,7 +288,7 @@ class VelocityLook(Clocked):
         """Those of the data."""
         return np.asarray(np.unique(self.time) + values["time_offset"])
 
-    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+    def predict(self, transport: Electrolyte, solution: Solution | None, values: Values) -> Array:
         """[m/s]"""
         assert solution is not None
         time = self.time + values["time_offset"]

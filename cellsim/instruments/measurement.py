@@ -15,7 +15,7 @@ import numpy as np
 
 from cellsim.base import Array, Bools, InputError, Ints
 from cellsim.drawing.figstyle import ANGSTROM, CURRENT, SPEED
-from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.mixture_set import Electrolyte
 from cellsim.instruments.looks import ROLES, Look, ProfileLook, SeriesLook, Values, VelocityLook, profiles_at
 from cellsim.instruments.noise import Noise, SharedError
 from cellsim.solvers.solution import Solution
@@ -122,12 +122,12 @@ class Measurement:
         """The points of the profile measured at one of :attr:`times` [s], shape (n,)."""
         return np.asarray(self.time == time)
 
-    def predict(self, transport: TransportSet, solution: Solution | None, values: Values = ROLES) -> Array:
+    def predict(self, transport: Electrolyte, solution: Solution | None, values: Values = ROLES) -> Array:
         """What a run says of it, shape (n,); NaN where it says nothing.
 
         Parameters
         ----------
-        transport : TransportSet
+        transport : TransportSet or MixtureSet
             The set of the run.
         solution : Solution or None
             The run, where one is needed.
@@ -317,7 +317,7 @@ def where_inside(position: Array, thickness: float) -> str:
     return next((f"{words} would lie in the cell" for x, words in readings if share(x) > 0.95), "")
 
 
-def what_would_fit(m: Measurement, transport: TransportSet, solution: Solution) -> str:
+def what_would_fit(m: Measurement, transport: Electrolyte, solution: Solution) -> str:
     """Which misreading of a file would explain that a run misses it by far; "" where none does, or it fits.
 
     Units, signs, mirrored or shifted positions and another species or frame of a velocity are tried one at a time.
@@ -326,7 +326,7 @@ def what_would_fit(m: Measurement, transport: TransportSet, solution: Solution) 
     ----------
     m : Measurement
         On the clock and from the origin that it was read with.
-    transport : TransportSet
+    transport : TransportSet or MixtureSet
         The set of the run.
     solution : Solution
         The run.
@@ -336,7 +336,8 @@ def what_would_fit(m: Measurement, transport: TransportSet, solution: Solution) 
         return ""
     faces, shift = solution["position_face"][0], 0.5 * float(np.ptp(solution["position_face"][0]))
     # a profile is judged by its shape: c as a whole is right to a few per cent whatever is misread
-    level = float(solution["c_face"][0].mean()) if m.kind == "profile" else 0.0
+    seen = look.variable if isinstance(look, ProfileLook) else "c_face"
+    level = float(solution[seen][0].mean()) if m.kind == "profile" else 0.0
     signal = float(np.sqrt(np.mean((m.value - level) ** 2)))
 
     def missed(value: Array, time: Array, position: Array | None, **changes: Any) -> float:
@@ -347,7 +348,9 @@ def what_would_fit(m: Measurement, transport: TransportSet, solution: Solution) 
             predicted = moved.predict(transport, solution, ROLES)
         else:
             predicted = np.empty(time.size)
-            for one, (at, c, moved_by) in zip(np.unique(time), profiles_at(solution, np.unique(time)), strict=True):
+            for one, (at, c, moved_by) in zip(
+                np.unique(time), profiles_at(solution, np.unique(time), seen), strict=True
+            ):
                 here = time == one
                 predicted[here] = np.interp(position[here] - moved_by, at, c, left=np.nan, right=np.nan)
         known = np.isfinite(predicted) & (time >= 0)
@@ -426,6 +429,8 @@ class ConcentrationMap:
         Error that all points of one time have in common, as of a background [mol/m^3]; not part of `error`.
     overall : ndarray, shape (n, k), optional
         Error that all points have in common, as of the background of a reference [mol/m^3]; not part of `error`.
+    species : str
+        Of n components: whose concentration it is.
 
     Raises
     ------
@@ -444,6 +449,7 @@ class ConcentrationMap:
     notes: tuple[str, ...] = ()
     per_profile: Array | None = None
     overall: Array | None = None
+    species: str = ""
 
     def __post_init__(self) -> None:
         shape = (self.time.size, self.position.size)
@@ -499,7 +505,7 @@ class ConcentrationMap:
             0.5 * self.resolution,
             tuple(shared),
         )
-        chosen = look or ProfileLook(self.time, self.position, filled, beam_width)
+        chosen = look or ProfileLook(self.time, self.position, filled, beam_width, self.species)
         if not filled.any():
             raise InputError(f"{self.label or 'concentration map'}: no point has a value")
         said = (*self.notes, *notes)

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.special import erf
 
 from cellsim.base import Array, Bools, InputError, factor_to_si
-from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.mixture_set import Electrolyte
 from cellsim.instruments.looks import ROLES, Clocked, Cut, Look, Values, displaced, state_at
 from cellsim.instruments.measurement import ConcentrationMap, Measurement
 from cellsim.instruments.tables import Column, read_table
@@ -407,7 +407,7 @@ class NormalisedLook(Clocked):
     c0: float
     keep: Bools
 
-    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+    def predict(self, transport: Electrolyte, solution: Solution | None, values: Values) -> Array:
         """[mol/m^3]"""
         assert solution is not None
         times = self.times(values)

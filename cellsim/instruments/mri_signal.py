@@ -20,7 +20,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from cellsim.base import Array, Bools, InputError
-from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.mixture_set import Electrolyte
 from cellsim.instruments.looks import Clocked, Cut, Look, Values, profiles_at
 from cellsim.instruments.measurement import Measurement
 from cellsim.instruments.mri import MriProfiles, blurred
@@ -64,7 +64,7 @@ class SignalLook(Clocked):
     blur: float
     motion: Array | None = None
 
-    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+    def predict(self, transport: Electrolyte, solution: Solution | None, values: Values) -> Array:
         """[mol/m^3], zero outside the cell."""
         assert solution is not None
         towards = 1.0 if self.positive == "lower" else -1.0

@@ -22,7 +22,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -49,10 +49,10 @@ class Member:
     Parameters
     ----------
     cell : Cell
-    transport : TransportSet
+    transport : TransportSet or MixtureSet
     protocol : Protocol
-    c0 : float or InitialProfile
-        Initial salt concentration [mol/m^3].
+    c0 : float, InitialProfile or ndarray
+        Initial salt concentration [mol/m^3]; of n components r, shape (K,) [1].
     times : array_like, optional
         Output times [s].
     solver : str
@@ -64,9 +64,9 @@ class Member:
     """
 
     cell: Cell
-    transport: TransportSet
+    transport: TransportSet | MixtureSet
     protocol: Protocol
-    c0: float | InitialProfile
+    c0: float | InitialProfile | Array
     times: ArrayLike | None = None
     solver: str = "auto"
     options: Options | None = None
@@ -290,7 +290,10 @@ def _block(
             if key not in times:
                 times[key] = wanted_times(member.protocol, member.times)
             options = member.options or Options()
-            calls[k] = Call(member.cell, member.transport, member.protocol, member.c0, times[key], options)
+            calls[k] = Call(
+                *(member.cell, cast(TransportSet, member.transport), member.protocol),
+                *(cast(float | InitialProfile, member.c0), times[key], options),
+            )
         except Exception as error:  # reported in its place, as below
             failed[k] = error
     found: dict[int, Any] = dict(zip(calls, simulate_together(list(calls.values()), aside), strict=True)) | failed
@@ -347,7 +350,12 @@ def _digest(member: Member, tag: str) -> str:
     digest = hashlib.sha256(tag.encode())
 
     def add(value: Any) -> None:
-        if isinstance(value, TransportSet):
+        if isinstance(value, MixtureSet):
+            at = value.at(value.samples)
+            for array in (at.kappa, at.tau, at.L, at.G, at.c_0, value.partial_volumes(value.samples), value.r_range):
+                digest.update(np.ascontiguousarray(array, dtype=float).tobytes())
+            add(repr((value.species, value.charges, value.T, value.extrapolate)))
+        elif isinstance(value, TransportSet):
             c = np.geomspace(*value.c_range, 64)
             clamped = value.with_extrapolation("clamp")
             for array in (

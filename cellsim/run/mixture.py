@@ -22,6 +22,7 @@ from cellsim.electrolyte.mixture_file import load_electrolyte
 from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.files.folder import text_hash
 from cellsim.files.schema import Table, read_json_table, read_toml
+from cellsim.instruments.data import Setup
 from cellsim.model import mixture
 from cellsim.run.case import (
     Case,
@@ -83,6 +84,16 @@ class MixtureCase:
     def start(self) -> Array:
         """What :func:`cellsim.simulate` takes as `c0`."""
         return self.r0
+
+    @property
+    def c0(self) -> float:
+        """Concentration of the cation as filled [mol/m^3]."""
+        return float(self.transport.r_plus(self.r0) * self.transport.c_0(self.r0))
+
+    @property
+    def setup(self) -> Setup:
+        """What data measured on it need to know."""
+        return Setup(self.cell, self.transport, self.protocol, self.c0)
 
 
 def read_case(

@@ -30,7 +30,7 @@ from cellsim.base import Array, InputError, Ints
 from cellsim.base.errors import FULL
 from mdcoeffs.frames.file_bytes import check_complete, check_packed, check_structure, dump_columns, topology_format
 from mdcoeffs.frames.molecules import Molecules, Selected, sort_molecules
-from mdcoeffs.frames.snapshot import PICOSECOND, Stored, uneven
+from mdcoeffs.frames.snapshot import ANGSTROM, PICOSECOND, Stored, uneven
 from mdcoeffs.frames.unwrap import box_matrix
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
 
@@ -230,7 +230,9 @@ def stored_snapshots(
                 )
         flags = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if images else None
         # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.
-        box = None if ts.dimensions is None else box_matrix(np.array(ts.dimensions))
+        box = _box(file) if ts.dimensions is None else box_matrix(np.array(ts.dimensions))
+        if box is not None and ts.dimensions is not None and file.box is not None:
+            raise InputError(f"{name}: carries a box of its own; leave the key box out, which is for files without one")
         buffers.reverse()
         scaled = next((keys for keys in SCALED if box is not None and set(keys) <= ts.data.keys()), None)
         # MDAnalysis takes the corner of the box away from scaled coordinates too, which are counted from that corner:
@@ -238,6 +240,11 @@ def stored_snapshots(
         buffers[0][:] = ts.positions if scaled is None else np.stack([ts.data[key] for key in scaled], axis=1) @ box
         account.check(name, ts, buffers[0], buffers[1] if number > begin else None)
         yield Stored(number, name, clock(ts, frame), buffers[0], box, flags)
+
+
+def _box(file: SpeciesFile) -> Array | None:
+    """The box that the file states for frames that carry none [angstrom]."""
+    return None if file.box is None else np.diag(np.array(file.box) / ANGSTROM)
 
 
 def count_snapshots(universe: Any, files: Files, file: SpeciesFile, skipped: Sequence[int] = ()) -> int:

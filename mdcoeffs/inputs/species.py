@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,15 @@ SOURCES = ("trajectory", "arrays", "octp")
 REPLICA_KEYS = ("topology", "topology_format", "trajectory_format", "atom_style", "octp_self", *SOURCES)
 UNITS = {"position": "m", "time": "s", "volume": "m^3"}
 """Quantities of array files, and their units where [units] says nothing."""
-TOP_KEYS = ("title", "temperature", "volume", "self", "species", "replica", "units")
+TOP_KEYS = ("title", "temperature", "volume", "self", "thermostat", "species", "replica", "units")
+THERMOSTATS = ("none", "nose-hoover", "velocity-rescaling", "berendsen", "dpd", "langevin", "andersen")
+"""What may have held the temperature; the last two destroy momentum."""
 READING_KEYS = (
     *("coordinates", "timestep", "frame_interval", "start", "stop", "stride", "drop_repeated"),
-    *("ignore", "memory", "scratch"),
+    *("ignore", "memory", "scratch", "box"),
 )
 SERVES = {
-    **dict.fromkeys(("timestep", "ignore", "drop_repeated"), ("trajectory",)),
+    **dict.fromkeys(("timestep", "ignore", "drop_repeated", "box"), ("trajectory",)),
     **dict.fromkeys(
         ("coordinates", "frame_interval", "start", "stop", "stride", "memory", "scratch"), ("trajectory", "arrays")
     ),
@@ -167,6 +170,10 @@ class SpeciesFile:
         Folder for the scratch file; the output folder when left out.
     self_part : str
         One of `SELF_PARTS`.
+    box : tuple of float, optional
+        Edges of an orthorhombic box, where the frames of a trajectory carry none [m].
+    thermostat : str
+        One of `THERMOSTATS`, or empty where nothing is said.
     units : mapping
         Units of array files: position, time, volume.
     changes : mapping
@@ -190,6 +197,8 @@ class SpeciesFile:
     memory: float = 1e9
     scratch: Path | None = None
     self_part: str = "ions"
+    box: tuple[float, ...] | None = None
+    thermostat: str = ""
     units: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -259,6 +268,8 @@ def read_species(path: str | Path, changes: Mapping[str, Any] | None = None) -> 
         memory=top.quantity("memory", "byte", 1e9, above=0),
         scratch=top.file.parent / top.string("scratch") if "scratch" in top else None,
         self_part=top.choice("self", SELF_PARTS, "ions"),
+        box=_box(top),
+        thermostat=top.choice("thermostat", THERMOSTATS, ""),
         units={key: units.string(key) for key in units},
         changes=dict(changes or {}),
     )
@@ -283,6 +294,15 @@ def analysis_table(file: SpeciesFile, name: str) -> Table:
     Table
     """
     return _table(with_values(read_toml(file.path), file.changes), TABLES[name])
+
+
+def _box(top: Table) -> tuple[float, ...] | None:
+    edges = top.quantities("box", "m", [])
+    if "box" not in top:
+        return None
+    if len(edges) != 3 or not all(0 < edge < inf for edge in edges):
+        raise InputError(f'{top.where("box")} must be three positive lengths, such as ["3 nm", "3 nm", "5 nm"]')
+    return tuple(edges)
 
 
 def _table(top: Table, key: str) -> Table:

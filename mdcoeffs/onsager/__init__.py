@@ -32,9 +32,14 @@ from mdcoeffs.onsager.self_motion import Viscosity, moving_together, self_platea
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 
 FRAMES = ("solvent", "barycentric", "volume")
-KEYS = ("matrix", "frame", "solvents", "framework", "window", "prior_flat", "seed", "viscosity", "viscosity_error")
+KEYS = (
+    *("matrix", "frame", "solvents", "framework", "window", "prior_flat", "seed", "axes"),
+    *("viscosity", "viscosity_error"),
+)
 VISCOSITIES = (1e-6, 1e6)
 """Viscosities that a liquid may have [Pa s]."""
+DESTROYING = ("langevin", "andersen")
+"""Thermostats that destroy momentum."""
 MATRICES = ("salt", "species")
 """Of which species: cation and anion of one salt in a solvent, or all that there are."""
 
@@ -64,6 +69,8 @@ class OnsagerSettings:
         Whose single-particle paths are kept, one of `mdcoeffs.inputs.species.SELF_PARTS`.
     viscosity : Viscosity, optional
         Of the liquid simulated, for self-diffusion in an unbounded one.
+    axes : tuple of int
+        Directions that are used, 0 to 2.
     """
 
     matrix: str = "salt"
@@ -75,6 +82,7 @@ class OnsagerSettings:
     seed: int = 0
     self_part: str = "ions"
     viscosity: Viscosity | None = None
+    axes: tuple[int, ...] = (0, 1, 2)
 
 
 def read_estimate(file: SpeciesFile) -> OnsagerSettings:
@@ -118,6 +126,7 @@ def read_estimate(file: SpeciesFile) -> OnsagerSettings:
             raise table.error("frame", 'of the framework needs framework = ["NAME", ...], the species of the lattice')
         if octp:
             raise table.error("matrix", "of all species needs trajectories or arrays; OCTP tables are for one salt")
+    axes = _axes(table, octp)
     return OnsagerSettings(
         matrix=matrix,
         frame=frame,
@@ -126,9 +135,22 @@ def read_estimate(file: SpeciesFile) -> OnsagerSettings:
         window=_window(table),
         prior_flat=table.number("prior_flat", 0.3, least=0, most=0.99),
         seed=table.integer("seed", 0, least=0),
-        self_part=file.self_part,
+        self_part=file.self_part if len(axes) == 3 else "none",
         viscosity=_viscosity(table),
+        axes=axes,
     )
+
+
+def _axes(table: Table, octp: bool) -> tuple[int, ...]:
+    """The directions that ``axes = "xy"`` names; what is of all three has no place beside fewer."""
+    letters = table.string("axes", "xyz")
+    if not letters or len(set(letters)) < len(letters) or not set(letters) <= set("xyz"):
+        raise table.error("axes", 'must be some of the letters x, y and z, each once, such as "z" or "xy"')
+    if len(letters) < 3 and octp:
+        raise table.error("axes", "needs trajectories or arrays; OCTP tables are means over all directions")
+    if len(letters) < 3 and "viscosity" in table:
+        raise table.error("axes", "leaves self-diffusion out, which viscosity is for; give one of the two")
+    return tuple(sorted("xyz".index(letter) for letter in letters))
 
 
 def _viscosity(table: Table) -> Viscosity | None:
@@ -228,7 +250,7 @@ def _result(
 
 
 def _of_species(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence[ReplicaMotion]) -> SpeciesResult:
-    runs = [motion.displacements for motion in motions]
+    runs = [replace(motion.displacements, axes=settings.axes) for motion in motions]
     estimate = estimate_species(
         runs,
         frame=settings.frame or None,
@@ -239,6 +261,7 @@ def _of_species(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence[
         seed=settings.seed,
     )
     notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.found.warnings]
+    notes += [*_told_of_axes(settings), *_told_of_thermostat(file)]
     if not runs[0].solvents and not settings.framework:
         weight = "" if runs[0].masses is None else f", {_density(runs[0]):.3g} g/cm3 in all"
         notes.append(
@@ -274,6 +297,23 @@ def _of_species(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence[
     )
 
 
+def _told_of_axes(settings: OnsagerSettings) -> list[str]:
+    if len(settings.axes) == 3:
+        return []
+    named = " and ".join("xyz"[k] for k in settings.axes)
+    return [f"along {named} only: all coefficients are of motion in these directions; self-diffusion is left out"]
+
+
+def _told_of_thermostat(file: SpeciesFile) -> list[str]:
+    if file.thermostat not in DESTROYING:
+        return []
+    return [
+        f"thermostat: {file.thermostat} destroys momentum: every particle is slowed by itself, so that diffusion and "
+        "conductivity come out too small and the flow of the liquid around an ion is lost; use one that keeps it, such "
+        "as nose-hoover or velocity-rescaling"
+    ]
+
+
 def _told_of_images(own: SelfDiffusion, unbounded: SelfDiffusion, names: Sequence[str]) -> str:
     each = ", ".join(
         f"{name} {D:.4g} +- {error:.2g}"
@@ -292,7 +332,7 @@ def _density(run: CollectiveDisplacements) -> float:
 
 
 def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence[ReplicaMotion]) -> OnsagerResult:
-    runs = [motion.displacements for motion in motions]
+    runs = [replace(motion.displacements, axes=settings.axes) for motion in motions]
     frame, solvents = settings.frame, settings.solvents
     estimate = estimate_onsager(
         runs, window=settings.window, frame=frame, solvents=solvents, prior_flat=settings.prior_flat, seed=settings.seed
@@ -303,10 +343,11 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
     assert first.names is not None
     weights = np.array([run.n_frames for run in runs], dtype=float)
     lags = log_lags(min(run.n_frames for run in runs), per_decade=20)[1:]
-    each = [collective_msd(run.R[:, ions], lags) for run in moved]
+    each = [3 / len(run.axes) * collective_msd(run.along[:, ions], lags) for run in moved]
     msd = _self_msd(motions, ions)
     own, ideal, unbounded = None, None, None
     notes = [f"{doubt.name}: {doubt.text}" for doubt in estimate.warnings]
+    notes += [*_told_of_axes(settings), *_told_of_thermostat(file)]
     volume = float(np.average([run.volume for run in runs], weights=[run.duration for run in runs]))
     if msd is not None and estimate.local_exponent is not None:
         own = _self_diffusion(motions, ions, msd, estimate.local_exponent.window, settings)

@@ -118,6 +118,8 @@ class CollectiveDisplacements:
         Names of the species for messages and tables; the roles when left out.
     self_msd : SelfMSD, optional
         Single-particle mean-squared displacements of the same run.
+    axes : tuple of int
+        Directions that an estimate uses, 0 to 2: fewer than three in a crystal or in a confined liquid.
 
     Raises
     ------
@@ -141,6 +143,7 @@ class CollectiveDisplacements:
     roles: tuple[str, ...] | None = None
     names: tuple[str, ...] | None = None
     self_msd: SelfMSD | None = None
+    axes: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -152,6 +155,8 @@ class CollectiveDisplacements:
         put("counts", tuple(_whole(n) for n in _frozen(self.counts, "counts").ravel()))
         if self.R.ndim != 3 or self.R.shape[2] != 3:
             raise InputError(f"R has shape {self.R.shape}, allowed is (frames, species, 3)")
+        if not self.axes or len(set(self.axes)) < len(self.axes) or not set(self.axes) <= {0, 1, 2}:
+            raise InputError(f"axes = {self.axes} must be some of 0, 1 and 2, each once")
         if self.time.shape != (self.R.shape[0],):
             raise InputError(f"time has shape {self.time.shape}, but R has {self.R.shape[0]} frames")
         for name in ("masses", "molecular_volumes"):
@@ -189,6 +194,11 @@ class CollectiveDisplacements:
             raise InputError(f"masses = {self.masses} must all be positive")
         if self.molecular_volumes is not None and any(v < 0 for v in self.molecular_volumes):
             raise InputError(f"molecular_volumes = {self.molecular_volumes} must not be negative")
+
+    @property
+    def along(self) -> Array:
+        """`R` along the directions used (frames, species, axes) [m]."""
+        return np.asarray(self.R[:, :, list(self.axes)])
 
     @property
     def n_frames(self) -> int:

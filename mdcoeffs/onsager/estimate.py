@@ -17,6 +17,7 @@ from scipy.stats import chi2
 
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import FRAMES, OnsagerMatrix
+from cellsim.electrolyte.relations import conductivity
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD, check_replicas, mean_volume
 from mdcoeffs.onsager.plateau import Beliefs, CurrentSpectrum, Plateau, current_spectrum, flat_plateau, relaxing_plateau
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
@@ -135,6 +136,26 @@ class SpectrumFit:
     dof: Array
     draws: Array
     surprise: float
+
+    def at_frequencies(self, z: Sequence[float] | Array) -> tuple[Array, Array]:
+        """Conductivity and share of the first species in the current at every frequency, drawn from the posterior.
+
+        Those of displacements between frames: up to about a fifth of the highest frequency they are those of the
+        velocities.
+
+        Parameters
+        ----------
+        z : sequence of float (species,)
+            Charge numbers.
+
+        Returns
+        -------
+        kappa, t : array (draws, bins)
+            [S/m], [1]
+        """
+        flow = np.einsum("dkij,j->dki", self.draws, np.asarray(z, dtype=float))
+        charge = np.einsum("i,dki->dk", np.asarray(z, dtype=float), flow)
+        return conductivity(self.draws, z), z[0] * flow[..., 0] / charge
 
 
 @dataclass(frozen=True, eq=False)
@@ -352,7 +373,7 @@ def posterior(
         fit = None
         plateau, used = _in_window(runs, species, window, n_samples, rng)
         relaxation, criterion = 0.0, "given by the user; diffusive from its start on"
-    origins = _origins(plateau.samples)
+    origins = _origins(plateau.samples, len(runs[0].axes))
     if origins < MIN_ORIGINS:
         raise InputError(
             f"the run holds {origins:.1f} independent origins, at least {MIN_ORIGINS} are needed: the slowest "
@@ -404,7 +425,7 @@ def local_exponent(
     lags = lags[2 * lags <= longest]
     wanted = np.concatenate([lags, 2 * lags, [first, last]])
     weights = np.array([run.n_frames for run in runs], dtype=float)
-    every = [collective_msd(run.R[:, list(runs[0].ions if species is None else species)], wanted) for run in runs]
+    every = [collective_msd(run.along[:, list(runs[0].ions if species is None else species)], wanted) for run in runs]
     C = np.abs(np.einsum("r,rlij->lij", weights / weights.sum(), np.array(every)))
     pairs = np.triu_indices(C.shape[1])
     scale = np.sqrt(np.diagonal(C[-1]))
@@ -417,9 +438,9 @@ def local_exponent(
         window=(first * dt, last * dt),
         mean=np.log(C[-1] / C[-2]) / math.log(last / first),
         correlation=np.asarray(correlation),
-        # Of a random walk the relative variance of <dr^2> at lag t in a run of length T is 4 t/(9 T); the early end of
-        # the decade adds a tenth of that, partly correlated.
-        noise=math.sqrt(4 * last / (9 * weights.sum())) / math.log(last / first),
+        # Of a random walk in d directions the relative variance of <dr^2> at lag t in a run of length T is 4 t/(3 d T);
+        # the early end of the decade adds a tenth of that, partly correlated.
+        noise=math.sqrt(4 * last / (3 * len(runs[0].axes) * weights.sum())) / math.log(last / first),
     )
 
 
@@ -527,20 +548,21 @@ def _in_window(
         )
     spectrum = current_spectrum(runs, lags=(start, min(end, longest)), species=species)
     dof = float(spectrum.dof.sum())
-    if dof < 3 * MIN_IN_WINDOW:
+    directions = len(runs[0].axes)
+    if dof < directions * MIN_IN_WINDOW:
         raise InputError(
-            f"window = {start:.3g}-{end:.3g} s holds {dof / 3:.0f} independent origins, at least {MIN_IN_WINDOW} are "
-            "needed: start it earlier or use more replicas"
+            f"window = {start:.3g}-{end:.3g} s holds {dof / directions:.0f} independent origins, at least "
+            f"{MIN_IN_WINDOW} are needed: start it earlier or use more replicas"
         )
     plateau = flat_plateau(spectrum.W.sum(axis=0), dof, n_samples, rng)
     return plateau, (start, min(end, longest))
 
 
-def _origins(samples: Array) -> float:
-    """Independent origins: the 95 % interval of ln Omega_ii is 2 x 1.96 sqrt(2/(3 n)) wide for n free steps."""
+def _origins(samples: Array, directions: int) -> float:
+    """Independent origins: the 95 % interval of ln Omega_ii is 2 x 1.96 sqrt(2/(d n)) wide for n free steps."""
     ends = np.quantile(np.log(np.diagonal(samples, axis1=1, axis2=2)), [0.025, 0.975], axis=0)
     deviation = float(np.max(ends[1] - ends[0])) / (2 * 1.959964)
-    return 2.0 / (3.0 * deviation**2)
+    return 2.0 / (directions * deviation**2)
 
 
 def centre(samples: Array) -> Array:

@@ -370,7 +370,15 @@ class SpeciesResult:
             "weights": (("species",), np.array(m.weights), {"units": "1", "long_name": f"of the {m.frame} frame"}),
             "correlation": (("lag", *both), correlations, {"units": "m^2", "long_name": "<dr_i . dr_j>"}),
         }
-        coordinates = {"species": list(m.names), "species_2": list(m.names), "lag": ("lag", lag, {"units": "s"})}
+        coordinates: dict[str, Any] = {"species": list(m.names), "species_2": list(m.names)}
+        coordinates["lag"] = ("lag", lag, {"units": "s"})
+        fit = self.estimate.found.spectrum
+        if fit is not None:
+            quantiles = np.array([0.025, 0.5, 0.975])
+            kappa = np.quantile(fit.at_frequencies(self._charges)[0], quantiles, axis=0)
+            coordinates |= {"frequency": ("frequency", fit.frequency, {"units": "1/s"}), "quantile": quantiles}
+            about = {"units": "S/m", "long_name": "conductivity at a frequency, posterior quantiles"}
+            variables["conductivity_spectrum"] = (("quantile", "frequency"), kappa, about)
         attributes = {"title": self.title, "T": m.T, "frame": m.frame, "summary": json.dumps(self.numbers())}
         return xr.Dataset(variables, coordinates, attributes | {"mdcoeffs": __version__})
 
@@ -378,12 +386,20 @@ class SpeciesResult:
         """None beside the summary and the dataset."""
         return {}
 
+    @property
+    def _charges(self) -> Array:
+        """Charge that moves with each species estimated, that of the species left out, which follows, with it [1]."""
+        m, some = self.matrix, list(self.estimate.estimated)
+        left_out = next(k for k in range(len(m.names)) if k not in some)
+        z, w = np.array(m.z), np.array(m.weights)
+        return np.asarray(z[some] - z[left_out] * w[some] / w[left_out])
+
     def _correlations(self) -> tuple[Array, Array]:
         """Lag times [s] and <dr_i . dr_j>, (lags, n, n) [m^2], replicas averaged."""
         runs = self.estimate.runs
         lags = log_lags(min(run.n_frames for run in runs), per_decade=20)[1:]
         weights = np.array([run.n_frames for run in runs], dtype=float)
-        each = np.array([collective_msd(run.R, lags) for run in runs])
+        each = np.array([3 / len(run.axes) * collective_msd(run.along, lags) for run in runs])
         return np.asarray(lags * runs[0].dt, dtype=np.float64), np.einsum("r,rlij->lij", weights / weights.sum(), each)
 
     def draw(self, path: Path) -> Path:
@@ -428,10 +444,7 @@ class SpeciesResult:
         if fit is None:
             axes.set_axis_off()
             return
-        z = np.array(m.z)
-        left_out = next(k for k in range(len(m.names)) if k not in self.estimate.estimated)
-        w = np.array(m.weights)
-        q = z[list(self.estimate.estimated)] - z[left_out] * w[list(self.estimate.estimated)] / w[left_out]
+        z, q = np.array(m.z), self._charges
         limit = float(z @ m.Omega @ z)
         f, unit = (fit.frequency * 1e-9, "GHz") if fit.frequency[-1] < 1e12 else (fit.frequency * 1e-12, "THz")
         model = np.quantile(np.einsum("i,dkij,j->dk", q, fit.draws, q), [0.025, 0.5, 0.975], axis=0) / limit

@@ -132,7 +132,7 @@ def current_spectrum(
     parts = []
     for run in replicas:
         scale = 2.0 * k_B * run.temperature * run.volume * N_A**2 * run.dt
-        steps = np.diff(run.R[:, list(run.ions if species is None else species)], axis=0)
+        steps = np.diff(run.along[:, list(run.ions if species is None else species)], axis=0)
         v = fft.dst(steps, type=1, axis=0, norm="ortho")
         W = np.einsum("kix,kjx->kij", v, v) / scale
         n = W.shape[0]
@@ -143,7 +143,7 @@ def current_spectrum(
             slack = 1e-9 * run.dt
             keep = (half_period >= lags[0] - slack) & (half_period <= max(lags[1], lags[0]) + run.dt)
         s = 2.0 * np.sin(np.pi * k[keep] / (2 * (n + 1)))
-        parts.append((s, W[keep], np.full(s.size, 3.0)))
+        parts.append((s, W[keep], np.full(s.size, float(len(run.axes)))))
     return assembled(parts, dt=replicas[0].dt, steps=tuple(run.n_frames - 1 for run in replicas))
 
 

@@ -308,6 +308,10 @@ class OnsagerResult:
             put("spectrum", shape, fit.data, omega, f"current spectrum, {m.frame} frame")
             put("spectrum_amplitudes", ("frequency",), fit.dof, "1", "number of amplitudes averaged")
             put("spectrum_model", ("quantile", *shape), model, omega, "its model, posterior quantiles")
+            kappa, t_plus = (np.quantile(each, quantiles, axis=0) for each in fit.at_frequencies(m.z))
+            curve, of_m = ("quantile", "frequency"), f"transference number at a frequency, {m.frame} frame"
+            put("conductivity_spectrum", curve, kappa, "S/m", "conductivity at a frequency, posterior quantiles")
+            put("t_plus_spectrum", curve, t_plus, "1", of_m)
         attributes = {
             "title": self.title,
             "z": np.array(m.z),

@@ -31,8 +31,9 @@ class Onset:
     ----------
     time : float
         Relaxation time of the bounded motion [s].
-    Omega : array (2, 2)
-        What it adds to the Onsager matrix at lags much shorter than `time`; nothing at long lags
+    Omega : array (n, n)
+        Of the species that :func:`walk` (two) or :func:`mixture_walk` (all but the last) prescribes; what it adds to
+        the Onsager matrix at lags much shorter than `time`; nothing at long lags
         [mol^2/(J m s)].
     """
 
@@ -147,7 +148,7 @@ def walk(
         Omega not positive definite, charges of one sign, non-positive sizes.
     """
     rng = np.random.default_rng(seed)
-    matrix = _positive(Omega, "Omega", semi=False)
+    matrix = _positive(Omega, "Omega", semi=False, n=2)
     nu_pm = _stoichiometry(z) if nu is None else (int(nu[0]), int(nu[1]))
     if frames < 2 or n_salt < 1 or not dt > 0 or not c > 0 or not T > 0:
         raise InputError("frames >= 2, n_salt >= 1, dt > 0, c > 0 and T > 0 are needed")
@@ -163,8 +164,7 @@ def walk(
         start = _gaussian(rng, 1, rate * dt * matrix * (1 - rho) / (1 + rho))
         increments = lfilter([1 - rho], [1, -rho], increments, axis=0, zi=rho * start)[0]
     R[1:] = np.cumsum(increments[:steps], axis=0)
-    for mode in (onset,) if isinstance(onset, Onset) else onset:
-        R += _bounded(rng, frames, dt, mode, rate)
+    R += _bounded(rng, frames, dt, onset, rate, 2)
     counts = tuple(n_salt * n for n in nu_pm)
     time: Array = dt * np.arange(frames, dtype=np.float64)
     explicit = (solvents,) if isinstance(solvents, Solvent) else tuple(solvents)
@@ -196,6 +196,7 @@ def mixture_walk(
     volume: float,
     T: float = 300.0,
     own: float = 1.0,
+    onset: Onset | Sequence[Onset] = (),
 ) -> CollectiveDisplacements:
     """Walk of n species with prescribed Onsager matrix in the frame of the last one.
 
@@ -217,6 +218,8 @@ def mixture_walk(
         Temperature [K].
     own : float
         Size of the motion of the last species in the box, relative to the trace of Omega; 0 for none [1].
+    onset : Onset or sequence of Onset
+        Bounded motions that make the onset sub-diffusive.
 
     Returns
     -------
@@ -238,6 +241,7 @@ def mixture_walk(
     N = np.asarray(counts, dtype=float)
     R = np.zeros((frames, n, 3))
     R[1:, :-1] = np.cumsum(steps, axis=0)
+    R[:, :-1] += _bounded(rng, frames, dt, onset, scale / dt, n - 1)
     R[1:] += N[:, None] * np.cumsum(carrier, axis=0)[:, None, :]
     return CollectiveDisplacements(
         R=R,
@@ -311,10 +315,10 @@ def particles(
     )
 
 
-def _positive(matrix: ArrayLike, name: str, *, semi: bool) -> Array:
+def _positive(matrix: ArrayLike, name: str, *, semi: bool, n: int = 0) -> Array:
     M = np.asarray(matrix, dtype=float)
-    if M.shape != (2, 2) or not np.all(np.isfinite(M)):
-        raise InputError(f"{name} must be a finite 2 x 2 matrix")
+    if M.ndim != 2 or M.shape != (n or len(M),) * 2 or not np.all(np.isfinite(M)):
+        raise InputError(f"{name} must be a finite {f'{n} x {n}' if n else 'square'} matrix")
     if not np.allclose(M, M.T, rtol=1e-12, atol=0.0):
         raise InputError(f"{name} must be symmetric")
     low = float(np.linalg.eigvalsh(M)[0]) / float(np.max(np.abs(M)) or 1.0)
@@ -344,14 +348,20 @@ def _gaussian(rng: np.random.Generator, n: int, covariance: Array) -> Array:
     return draws
 
 
-def _bounded(rng: np.random.Generator, frames: int, dt: float, mode: Onset, rate: float) -> Array:
-    """Stationary Ornstein-Uhlenbeck displacement (frames, 2, 3), exact at any dt, zero at frame 0."""
-    rho = float(np.exp(-dt / mode.time))
-    covariance = 0.5 * rate * mode.time * mode.Omega
-    start = _gaussian(rng, 1, covariance)
-    kicks = _gaussian(rng, frames - 1, (1 - rho**2) * covariance)
-    x = np.concatenate([start, lfilter([1.0], [1.0, -rho], kicks, axis=0, zi=rho * start)[0]])
-    moved: Array = x - x[0]
+def _bounded(
+    rng: np.random.Generator, frames: int, dt: float, onset: Onset | Sequence[Onset], rate: float, n: int
+) -> Array:
+    """Sum of stationary Ornstein-Uhlenbeck displacements (frames, n, 3), exact at any dt, zero at frame 0."""
+    moved = np.zeros((frames, n, 3))
+    for mode in (onset,) if isinstance(onset, Onset) else onset:
+        if len(mode.Omega) != n:
+            raise InputError(f"onset.Omega is of {len(mode.Omega)} species, the walk's matrix is of {n}")
+        rho = float(np.exp(-dt / mode.time))
+        covariance = 0.5 * rate * mode.time * mode.Omega
+        start = _gaussian(rng, 1, covariance)
+        kicks = _gaussian(rng, frames - 1, (1 - rho**2) * covariance)
+        x = np.concatenate([start, lfilter([1.0], [1.0, -rho], kicks, axis=0, zi=rho * start)[0]])
+        moved += x - x[0]
     return moved
 
 

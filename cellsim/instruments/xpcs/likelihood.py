@@ -22,7 +22,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from cellsim.base import Array, Bools, InputError
-from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.mixture_set import Electrolyte
 from cellsim.files.reading import read_netcdf
 from cellsim.instruments.looks import Values, VelocityLook
 from cellsim.instruments.measurement import Measurement, velocities
@@ -165,7 +165,7 @@ class CorrelationLook(VelocityLook):
     error: Array = field(default_factory=lambda: np.zeros(0))
     likelihoods: tuple[SpeedLikelihood, ...] = ()
 
-    def predict(self, transport: TransportSet, solution: Solution | None, values: Values) -> Array:
+    def predict(self, transport: Electrolyte, solution: Solution | None, values: Values) -> Array:
         """[m/s]"""
         v = np.abs(super().predict(transport, solution, values))
         roots = [one.at(float(x)) if np.isfinite(x) else np.nan for one, x in zip(self.likelihoods, v, strict=True)]

@@ -315,6 +315,20 @@ def test_frames_without_times_need_frame_interval(folder, kind):
     assert got.dt == pytest.approx(2e-13, rel=1e-12)
 
 
+def test_a_box_that_the_file_does_not_have_is_stated(folder):
+    positions = system()
+    write_xyz(folder / "run.xyz", positions - np.floor(positions / BOX) * BOX)
+    edges = tuple(1e-10 * BOX)
+    got = read(folder, "run.xyz", coordinates="wrapped", frame_interval=1e-13, box=edges).displacements
+    assert np.abs(got.R - true_displacements(positions)[0]).max() < 0.06e-10
+    assert got.volume == pytest.approx(np.prod(edges), rel=1e-12)
+    with pytest.raises(InputError, match="has no box, so wrapped positions cannot be unwrapped"):
+        read(folder, "run.xyz", coordinates="wrapped", frame_interval=1e-13, volume=4096e-30)
+    write_dump(folder / "run.lammpstrj", positions)
+    with pytest.raises(InputError, match="carries a box of its own; leave the key box out"):
+        read(folder, "run.lammpstrj", timestep=1e-15, box=edges)
+
+
 @pytest.mark.filterwarnings("ignore:Reader has no dt information")
 def test_a_universe_of_several_files_and_one_in_memory(folder):
     positions = system()
