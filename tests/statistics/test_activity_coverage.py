@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from mdcoeffs.activity import species_pairs
 from mdcoeffs.activity.fluctuations import activity_from_sums
 from mdcoeffs.activity.waves import WaveSums, wave_vectors
 from mdcoeffs.frames.snapshot import Snapshot
-from mdcoeffs.structure.radial import RadialSums, make_pair
+from mdcoeffs.structure.radial import RadialSums
 
 IONS, SOLVENT, FRAMES, REPLICAS, EDGE = 20, 60, 300, 2, 2e-9
 
@@ -21,18 +22,18 @@ def walkers(rng, step):
     vectors = wave_vectors(box, np.pi / (EDGE / n ** (1 / 3)))
     edges = np.linspace(0, 0.49 * EDGE, 50)
     s, zero = np.arange(IONS), np.arange(IONS, n)
-    groups = [make_pair("ss", s, s, s, s), make_pair("s0", s, zero, s, zero), make_pair("00", zero, zero, zero, zero)]
+    species = (s[::2], s[1::2], zero)
     pairs, waves = [], []
     for _ in range(REPLICAS):
-        pairs.append(RadialSums(groups, edges))
-        waves.append(WaveSums(vectors, s, zero, np.where(s % 2, 1.0, -1.0), centres=False))
+        pairs.append(RadialSums(species_pairs(species, centres=False), edges))
+        waves.append(WaveSums(vectors, species, centres=False))
         x = rng.random((n, 3))
         for k in range(FRAMES):
             frame = Snapshot(k, float(k), x * EDGE * 1e10, box)
             pairs[-1].add(frame)
             waves[-1].add(frame)
             x = (x + rng.normal(0, step, (n, 3))) % 1
-    return activity_from_sums(pairs, waves, nu=2, T=300.0)
+    return activity_from_sums(pairs, waves, T=300.0)
 
 
 @pytest.mark.slow
