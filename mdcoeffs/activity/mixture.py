@@ -19,8 +19,8 @@ doi:10.1063/1.452619 (ions); doi:10.48550/arXiv.2211.13505 (the salt-charge basi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,8 @@ class ThermodynamicMatrix:
         Symmetric, positive definite [1].
     covariance : array (entries, entries)
         Of its upper triangle, row by row [1].
+    volumes : mapping
+        Component or solvent -> its partial molar volume from the same fluctuations; empty where unknown [m^3/mol].
     """
 
     cation: str
@@ -72,6 +74,7 @@ class ThermodynamicMatrix:
     T: float
     G: Array
     covariance: Array
+    volumes: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def error(self) -> Array:
@@ -423,6 +426,7 @@ def read_thermodynamics(path: str | Path) -> ThermodynamicMatrix:
         return values
 
     m = K * (K + 1) // 2
+    volumes = table.table("partial_volumes", {})
     return ThermodynamicMatrix(
         cation=table.string("cation"),
         solvent=table.string("solvent"),
@@ -432,4 +436,5 @@ def read_thermodynamics(path: str | Path) -> ThermodynamicMatrix:
         T=table.number("T", above=0),
         G=array("G", K, K),
         covariance=array("covariance", m, m),
+        volumes={name: volumes.table(name).number("value") for name in volumes},
     )
