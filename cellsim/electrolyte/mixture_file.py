@@ -14,10 +14,10 @@ from cellsim.electrolyte.expression import parse_expression
 from cellsim.electrolyte.mixture_set import Composition, MixtureSet, everywhere, ideal_G, linear_volume
 from cellsim.electrolyte.properties import Constant, Curve, Formula, Law
 from cellsim.electrolyte.relations import ideal_thermodynamic_matrix, onsager_of_components, onsager_of_stefan_maxwell
-from cellsim.electrolyte.set_covariance import read_covariance
+from cellsim.electrolyte.set_covariance import drawn_values, read_covariance
 from cellsim.electrolyte.set_file import T_DEFAULT, load_set
 from cellsim.electrolyte.transport import STATUSES, TransportSet
-from cellsim.files.schema import Table, did_you_mean, read_toml
+from cellsim.files.schema import Table, did_you_mean, read_toml, with_values
 
 _FORMS = ("Omega", "stefan_maxwell", "components")
 _BLOCKS = ("G", "constants", "covariance")
@@ -39,6 +39,47 @@ def load_electrolyte(
         if is_mixture(top):
             return parse_mixture(top, T)
     return load_set(name_or_path, T, folder=folder)
+
+
+def drawn_mixtures(path: str | Path, number: int, T: float | None = None, *, seed: int = 0) -> list[MixtureSet]:
+    """Sets of n components drawn from what the file says of its uncertainty: for ensembles of runs.
+
+    Parameters
+    ----------
+    path : str or Path
+        The TOML; its draws lie beside it.
+    number : int
+        How many are drawn.
+    T : float, optional
+        Temperature [K]; as of :func:`parse_mixture`.
+    seed : int
+        Of the random numbers.
+
+    Returns
+    -------
+    list of MixtureSet
+        Fewer than `number` where some are no electrolytes somewhere in the range (not positive definite).
+
+    Raises
+    ------
+    InputError
+        A set without [covariance], or one of which half of the draws are no electrolytes.
+    """
+    top = read_toml(path)
+    covariance = read_covariance(top, beside=True)
+    if covariance is None:
+        raise InputError(f"{top.where('covariance')} is missing; without it there is nothing to draw from")
+    found, refused = [], ""
+    for values in drawn_values(top, covariance, number, seed):
+        try:
+            found.append(parse_mixture(with_values(top, values), T))
+        except InputError as error:
+            refused = str(error)
+    if 2 * len(found) < number:
+        raise InputError(
+            f"{top.file}: {number - len(found)} of {number} draws are no electrolytes, the last: {refused}"
+        )
+    return found
 
 
 def is_mixture(top: Table) -> bool:

@@ -187,6 +187,41 @@ def read_draws(path: Path, of: ParameterCovariance, values: Array) -> Array:
     return draws
 
 
+def drawn_values(top: Table, of: ParameterCovariance, number: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Values for the numbers of a set's file, drawn from its draws or else from its covariance.
+
+    Parameters
+    ----------
+    top : Table
+        The whole file.
+    of : ParameterCovariance
+        Its covariance, with draws where they were read.
+    number : int
+        How many.
+    seed : int
+        Of the random numbers.
+
+    Returns
+    -------
+    list of dict
+        Parameter -> value as TOML has it, with the unit that stands there.
+    """
+    rng = np.random.default_rng(seed)
+    if of.draws is not None:
+        rows = of.draws[rng.choice(len(of.draws), number, replace=number > len(of.draws))]
+    else:
+        stated = np.array([_number(top.data, parameter) for parameter in of.parameters], dtype=float)
+        rows = rng.multivariate_normal(stated, of.matrix, number, method="eigh")
+    units = [_unit(top.data, parameter) for parameter in of.parameters]
+    return [
+        {
+            key: f"{value!r} {unit}" if unit else value
+            for key, value, unit in zip(of.parameters, row, units, strict=True)
+        }
+        for row in rows.tolist()
+    ]
+
+
 LEAST_DRAWS = 100
 """Fewer give no 95 % interval."""
 WIDTH = 0.3
@@ -198,13 +233,25 @@ long tail, is off by one."""
 
 def _number(data: Mapping[str, Any], parameter: str) -> float | None:
     """The number of a set's file that a parameter names, in the unit there; None where it names none."""
+    value = _stated(data, parameter)
+    if isinstance(value, str):  # "1e-11 m^2/s"
+        leading = _LEADING.match(value)
+        return float(leading.group(1)) if leading else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _unit(data: Mapping[str, Any], parameter: str) -> str:
+    """The unit behind such a number; empty where there is none."""
+    value = _stated(data, parameter)
+    return _LEADING.sub("", value, count=1).strip() if isinstance(value, str) else ""
+
+
+def _stated(data: Mapping[str, Any], parameter: str) -> Any:
+    """What stands at the place a parameter names; None where there is no such place."""
     match = _PARAMETER.fullmatch(parameter)
     value: Any = data
     for key in match.group(1).split(".") if match else ():
         value = value.get(key) if isinstance(value, dict) else None
     if match and match.group(2) is not None:
         value = value[int(match.group(2))] if isinstance(value, list) and int(match.group(2)) < len(value) else None
-    if isinstance(value, str):  # "1e-11 m^2/s"
-        leading = _LEADING.match(value)
-        return float(leading.group(1)) if leading else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return value

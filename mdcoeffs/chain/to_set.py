@@ -23,7 +23,7 @@ from cellsim.electrolyte.set_file import parse_set
 from cellsim.electrolyte.volumes import PartialVolumes, partial_volumes
 from cellsim.files.schema import Table, read_toml
 from mdcoeffs.chain.made_set import DRAWS, FILLED, SOURCE_OF_DRAWS, WIDTH, MadeSet, rounded
-from mdcoeffs.chain.mixture_set import is_mixture_recipe, mixture_from_recipe
+from mdcoeffs.chain.to_mixture import is_mixture_recipe, mixture_from_recipe
 from mdcoeffs.inputs.arrays import read_published
 from mdcoeffs.onsager.result import read_onsager
 

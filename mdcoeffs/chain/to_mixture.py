@@ -360,7 +360,5 @@ def _told(states: Sequence[_State], variable: str, components: Sequence[str]) ->
     for name in others:
         r = np.array([state.r[list(components).index(name)] for state in states])
         if np.ptp(r) > SAME * r.max():
-            notes.append(
-                f"r_{name} varies along them from {r.min():.4g} to {r.max():.4g}, which r_{variable} stands for"
-            )
+            notes.append(f"r_{name} goes along, from {r.min():.4g} to {r.max():.4g}; off that line the set is a guess")
     return notes
