@@ -133,8 +133,6 @@ def run(
     from cellsim.run.folder import drawer, predict, write_run
 
     read = mixture.read_case(case, changes=_changes(settings))
-    if draws and isinstance(read, mixture.MixtureCase):
-        raise InputError(f"{case}: --bands draws from the covariance of a binary set; this one has n components")
     directory = check_writable(output or Path("runs") / case.stem)
     try:
         with progress_bar(case.stem) as progress:
@@ -157,12 +155,16 @@ def run(
         if kept.beside:
             click.echo(f"{directory} holds a finished run and was left as it is", err=True)
         sys.exit(1)
-    if draws and not isinstance(read, mixture.MixtureCase):
+    if draws:
         from cellsim.fit.bands import bands_of_case, write_bands
+        from cellsim.fit.mixture_bands import bands_of_mixture
 
         with progress_line() as stage:
-            found = bands_of_case(read, draws, progress=partial(stage, "bands"))
-        say(write_bands(read, found, kept.directory))
+            step = partial(stage, "bands")
+            if isinstance(read, mixture.MixtureCase):
+                say(write_bands(read, bands_of_mixture(read, draws, progress=step), kept.directory))
+            else:
+                say(write_bands(read, bands_of_case(read, draws, progress=step), kept.directory))
     click.echo(f"written to {kept.directory}")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsim.base import Array, ConvergenceError, InputError, Progress
+from cellsim.base import Array, ConvergenceError, InputError, Ints, Progress
 from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol
 from cellsim.compare.comparison import Compared
@@ -36,6 +36,10 @@ from cellsim.solvers.solution import Solution
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
+
+    from cellsim.fit.mixture_bands import MixtureBands
+    from cellsim.run.mixture import MixtureCase
 
 QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 FRACTIONS = (0.03, 0.1, 0.3, 1.0)
@@ -50,9 +54,9 @@ LEVEL = 0.95
 """Of the bands that hold everywhere at once."""
 
 
-@dataclass(frozen=True)
-class Bands:
-    """Quantiles of a prediction over draws of the set, a :class:`.Result` like any other.
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Quantiles of current and voltage over draws of a set, whatever it is a set of.
 
     Parameters
     ----------
@@ -64,13 +68,9 @@ class Bands:
         Which, point by point.
     i, V : ndarray, shape (q, t)
         Current density and voltage [A/m^2, V].
-    c : ndarray, shape (q, t, k)
-        Concentration [mol/m^3].
-    velocities : mapping
-        (species, frame) of :data:`SPECIES` and :data:`FRAMES` -> quantiles, shape (q, t, k) [m/s].
     everywhere : mapping
-        "i", "V", "c" and every (species, frame) -> lower and upper end of the band that holds 95 % of the draws at all
-        times and places at once, shape (2, t) or (2, t, k) [SI].
+        "i", "V" and whatever else -> lower and upper end of the band that holds 95 % of the draws at all times and
+        places at once, shape (2, t) or (2, t, k) [SI].
     draws : int
         How many runs they rest on.
     failed : int
@@ -82,26 +82,19 @@ class Bands:
     quantiles: tuple[float, ...]
     i: Array
     V: Array
-    c: Array
-    velocities: Mapping[tuple[str, str], Array]
-    everywhere: Mapping[str | tuple[str, str], Array]
+    everywhere: Mapping[Any, Array]
     draws: int
     failed: int
 
     @property
-    def v_minus(self) -> Array:
-        """Anion velocity, interface frame, shape (q, t, k) [m/s]."""
-        return self.velocities["v_minus", "interface"]
-
-    @property
-    def _answer(self) -> tuple[str, Array]:
+    def answer(self) -> tuple[str, Array]:
         """The current, or the voltage where the current is imposed at the end."""
         imposed = bool(np.ptp(self.i[:, -1]) <= 1e-9 * np.max(np.abs(self.i)))
         return ("V", self.V) if imposed else ("i", self.i)
 
     def lines(self) -> list[str]:
         """What the terminal shows."""
-        name, values = self._answer
+        name, values = self.answer
         unit = {"i": "A/m^2", "V": "V"}[name]
         low, middle, high = (float(values[k, -1]) for k in (0, 2, 4))
         lines = [
@@ -115,6 +108,62 @@ class Bands:
         """Quantiles of current and voltage against time, SI."""
         fields = ("time", "quantiles", "i", "V", "draws", "failed")
         return {name: getattr(self, name) for name in fields}
+
+    @property
+    def clock(self) -> tuple[str, float]:
+        """Unit of time of the figures, and how many seconds it has."""
+        return ("min", 60.0) if self.time[-1] > 1200 else ("s", 1.0)
+
+    @property
+    def shown(self) -> Ints:
+        """Places in `time` of the profiles that are drawn."""
+        shown = np.unique(np.searchsorted(self.time, np.array(FRACTIONS) * self.time[-1]))
+        return np.minimum(shown, self.time.size - 1)
+
+    def told(self, note: str) -> str:
+        """What stands below the figure."""
+        text = f"{self.draws} draws; shaded: 95 % (dark: 68 %); dashed: 95 % at all times at once."
+        if self.failed:
+            text += f" {self.failed} draws could not be run and are left out."
+        return f"{text} {note}".strip()
+
+    def draw_answer(self, axes: Axes) -> None:
+        """Median, 68 % and 95 % of i(t), or of V(t) where the current is imposed."""
+        unit, scale = self.clock
+        t, blue = self.time / scale, figstyle.COLOURS[0]
+        name, values = self.answer
+        for low, high, alpha in ((0, 4, 0.2), (1, 3, 0.3)):
+            axes.fill_between(t, values[low], values[high], color=blue, alpha=alpha, linewidth=0)
+        axes.plot(t, values[2], color=blue)
+        for end in self.everywhere[name]:
+            axes.plot(t, end, color=blue, linestyle="--", linewidth=0.7)
+        axes.set_xlabel(figstyle.label("$t$", unit))
+        axes.set_ylabel(figstyle.label(f"${name}$", {"i": CURRENT, "V": "V"}[name]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bands(Curves):
+    """Quantiles of a prediction over draws of the set, a :class:`.Result` like any other.
+
+    Parameters
+    ----------
+    c : ndarray, shape (q, t, k)
+        Concentration [mol/m^3].
+    velocities : mapping
+        (species, frame) of :data:`SPECIES` and :data:`FRAMES` -> quantiles, shape (q, t, k) [m/s].
+    everywhere : mapping
+        Of :class:`Curves`, for "i", "V", "c" and every (species, frame).
+    **other
+        As of :class:`Curves`.
+    """
+
+    c: Array
+    velocities: Mapping[tuple[str, str], Array]
+
+    @property
+    def v_minus(self) -> Array:
+        """Anion velocity, interface frame, shape (q, t, k) [m/s]."""
+        return self.velocities["v_minus", "interface"]
 
     def dataset(self) -> xr.Dataset:
         """All of them, with units and dimensions."""
@@ -155,28 +204,17 @@ class Bands:
         -------
         Path
         """
-        unit, scale = ("min", 60.0) if self.time[-1] > 1200 else ("s", 1.0)
-        t, mm, blue = self.time / scale, 1e3 * self.position, figstyle.COLOURS[0]
-        text = f"{self.draws} draws; shaded: 95 % (dark: 68 %); dashed: 95 % at all times at once."
-        if self.failed:
-            text += f" {self.failed} draws could not be run and are left out."
-        layout = {"title": title, "note": f"{text} {note}".strip(), "width": figstyle.TWO_COLUMNS, "height": 2.0}
+        unit, scale = self.clock
+        t, mm = self.time / scale, 1e3 * self.position
+        layout = {"title": title, "note": self.told(note), "width": figstyle.TWO_COLUMNS, "height": 2.0}
         with figstyle.drawing(path, 2, 2, **layout) as (_, axes):
-            name, values = self._answer
-            for low, high, alpha in ((0, 4, 0.2), (1, 3, 0.3)):
-                axes[0].fill_between(t, values[low], values[high], color=blue, alpha=alpha, linewidth=0)
-            axes[0].plot(t, values[2], color=blue)
-            for end in self.everywhere[name]:
-                axes[0].plot(t, end, color=blue, linestyle="--", linewidth=0.7)
-            axes[0].set_xlabel(figstyle.label("$t$", unit))
-            axes[0].set_ylabel(figstyle.label(f"${name}$", {"i": CURRENT, "V": "V"}[name]))
-            shown = np.unique(np.searchsorted(self.time, np.array(FRACTIONS) * self.time[-1]))
+            self.draw_answer(axes[0])
             maps = (
                 (1e-3 * self.c, figstyle.label("$c$", "mol L$^{-1}$")),
                 (ANGSTROM * self.v_minus, figstyle.label("$v_-$", SPEED)),
                 (ANGSTROM * self.velocities["v_0", "lab"], figstyle.label("$v_0$", SPEED, "lab")),
             )
-            for k, colour in zip(np.minimum(shown, t.size - 1), figstyle.shades(shown.size), strict=True):
+            for k, colour in zip(self.shown, figstyle.shades(self.shown.size), strict=True):
                 for panel, (values, label) in zip(axes[1:], maps, strict=True):
                     panel.fill_between(mm, values[0, k], values[4, k], color=colour, alpha=0.25, linewidth=0)
                     panel.plot(mm, values[2, k], color=colour, label=f"{t[k]:.3g} {unit}")
@@ -296,7 +334,18 @@ def bands(
         found[name] = np.quantile(values, list(quantiles), axis=0)
         whole[name] = everywhere(values)
     i, V, c = (found.pop(name) for name in ("i", "V", "c"))
-    return Bands(times, positions, tuple(quantiles), i, V, c, found, whole, len(good), failed)
+    return Bands(
+        time=times,
+        position=positions,
+        quantiles=tuple(quantiles),
+        i=i,
+        V=V,
+        c=c,
+        velocities=found,
+        everywhere=whole,
+        draws=len(good),
+        failed=failed,
+    )
 
 
 def _runs(
@@ -562,7 +611,7 @@ def _seen(measured: Sequence[Measurement], transport: TransportSet, s: Solution)
     return [m.predict(transport, s, ROLES) for m in measured] if s.succeeded else None
 
 
-def write_bands(case: Case, bands: Bands, directory: str | Path) -> list[str]:
+def write_bands(case: Case | MixtureCase, bands: Bands | MixtureBands, directory: str | Path) -> list[str]:
     """Write ``bands.csv`` (i and V with their quantiles), ``bands.nc`` and ``bands.png``; what was found, in lines."""
     directory = Path(directory)
     names = [f"{100 * q:g}%" for q in bands.quantiles]

@@ -49,10 +49,10 @@ class Member:
     Parameters
     ----------
     cell : Cell
-    transport : TransportSet
+    transport : TransportSet or MixtureSet
     protocol : Protocol
     c0 : float or InitialProfile
-        Initial salt concentration [mol/m^3].
+        Initial salt concentration [mol/m^3]; of n components their moles per mole of the reference (K,) [1].
     times : array_like, optional
         Output times [s].
     solver : str
@@ -64,9 +64,9 @@ class Member:
     """
 
     cell: Cell
-    transport: TransportSet
+    transport: TransportSet | MixtureSet
     protocol: Protocol
-    c0: float | InitialProfile
+    c0: float | InitialProfile | Array
     times: ArrayLike | None = None
     solver: str = "auto"
     options: Options | None = None
@@ -290,6 +290,7 @@ def _block(
             if key not in times:
                 times[key] = wanted_times(member.protocol, member.times)
             options = member.options or Options()
+            assert isinstance(member.transport, TransportSet) and not isinstance(member.c0, np.ndarray)
             calls[k] = Call(member.cell, member.transport, member.protocol, member.c0, times[key], options)
         except Exception as error:  # reported in its place, as below
             failed[k] = error

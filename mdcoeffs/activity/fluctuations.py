@@ -46,7 +46,7 @@ class Factors:
         Route -> (entries (entries,), their covariance (entries, entries)) [1]; both: the mean of least variance.
     share : float
         Weight of the waves in that mean [1].
-    values : float
+    values : array (entries,)
         Blocks behind the errors, for Student's t [1].
     settled : bool
         False where the run is worth fewer than ten independent compositions.
@@ -64,7 +64,7 @@ class Factors:
 
     routes: Mapping[str, tuple[Array, Array]]
     share: float
-    values: float
+    values: Array
     settled: bool
     difference: tuple[Array, Array]
     spread: Array
@@ -126,7 +126,7 @@ def factors_from_sums(pairs: Sequence[RadialSums], waves: Sequence[WaveSums], M:
     return Factors(
         routes=routes,
         share=share,
-        values=float(joint.blocks.min()),
+        values=np.minimum(joint.blocks[:m], joint.blocks[m:]),
         settled=bool(joint.settled.all()),
         difference=(joint.value[:m] - joint.value[m:], np.sqrt(np.maximum(apart, 0.0))),
         spread=spread,
@@ -307,7 +307,7 @@ def activity_from_sums(
         route=route,
         routes=routes,
         share=found.share,
-        values=found.values,
+        values=float(found.values[0]),
         difference=(float(found.difference[0][0]), float(found.difference[1][0])),
         phi_0=(float(fractions.value[1]), float(fractions.error[1])),
         screening_length=screening,

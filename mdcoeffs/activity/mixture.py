@@ -165,7 +165,7 @@ class MixtureActivity:
 
     def interval(self, level: float = 0.95) -> Array:
         """Interval of every entry of G, (2, K, K) [1]; Student's t."""
-        blocks = np.full(self.G.shape, self.factors.values)
+        blocks = square(self.factors.values)
         return Averaged(self.G, self.matrix.error, blocks, blocks > 0).interval(level)
 
     def _entries(self) -> list[tuple[str, int, int]]:
