@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import N_A, Array, InputError, __version__
-from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label
+from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label, legend_above
 from cellsim.electrolyte.relations import ideal_thermodynamic_matrix
 from cellsim.files.folder import Rows, plain
 from cellsim.files.schema import read_json_table
@@ -267,7 +267,9 @@ class MixtureActivity:
         f, entries = self.factors, self._entries()
         of_waves = triangle(np.linalg.inv(square(f.Y.value)))
         of_pairs = triangle(np.linalg.inv(square(f.running.value)))
-        note = f"{sum(self.frames)} frames; lines at the left and bands: the result, one standard error. "
+        note = (
+            f"{sum(self.frames)} frames; squares at the left and bands at the right: the result, one standard error. "
+        )
         value, covariance = f.routes[self.route]
         error = np.sqrt(np.diag(covariance))
         note += "; ".join(self.notes)
@@ -290,7 +292,7 @@ class MixtureActivity:
                 [of_waves[: of_waves.shape[0] // 2], of_pairs[of_pairs.shape[0] // 2 :], value[None]]
             )
             low, high = shown.min(), shown.max()
-            axes[0].legend()
+            legend_above(axes[0], columns=len(entries))
             for axis in axes:
                 axis.set_ylim(low - 0.15 * (high - low), high + 0.15 * (high - low))
         return path
