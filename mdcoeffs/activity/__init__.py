@@ -131,11 +131,12 @@ def read_activity(file: SpeciesFile) -> ActivitySettings:
 
 def _one_of(table: Table, key: str, members: Sequence[str], matrix: str) -> str:
     """The cation that counts no component, or the reference solvent; the first solvent of the file when left out."""
+    given = table.string(key, "")
     if matrix == "salt":
-        if key in table:
+        if given:
             raise table.error(key, 'is for matrix = "species"; chi of one salt in one solvent leaves no choice')
         return ""
-    if key == "cation" and len(members) > 1 and key not in table:
+    if key == "cation" and len(members) > 1 and not given:
         raise table.error(key, f"must name the cation that crosses the interfaces, one of {', '.join(members)}")
     return table.choice(key, members, members[0])
 

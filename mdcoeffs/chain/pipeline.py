@@ -280,11 +280,6 @@ def _activities(
         asked = replace(activity.read_activity(file), route=str(chain.file.route))
         if chain.file.mixture:  # counted as the set is
             recipe = chain.file.recipe
-            names = [each.name for each in file.species if each.role == "solvent"]
-            if recipe["solvent"] not in names:
-                raise InputError(
-                    f"{chain.file.path}: solvent = {recipe['solvent']!r} must be one of {', '.join(names)}"
-                )
             asked = replace(
                 asked, matrix="species", solvent=recipe["solvent"], cation=recipe.get("cation", asked.cation)
             )

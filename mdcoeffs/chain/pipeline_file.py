@@ -132,7 +132,7 @@ def read_pipeline(path: str | Path) -> PipelineFile:
         title=title,
         system=system,
         species=species,
-        recipe=_mixture_recipe(top, title, system) if mixture else _recipe(top, title, system),
+        recipe=_mixture_recipe(top, title, system, species) if mixture else _recipe(top, title, system),
         mixture=mixture,
         route=route,
         case=_case(top, title),
@@ -183,9 +183,14 @@ def _is_mixture(top: Table, system: SystemFile | None, species: Mapping[str, Pat
     return kinds.pop()
 
 
-def _mixture_recipe(top: Table, title: str, system: SystemFile | None) -> dict[str, Any]:
+def _mixture_recipe(top: Table, title: str, system: SystemFile | None, species: Mapping[str, Path]) -> dict[str, Any]:
     """What the recipe of a set of n components says; volumes come from the trajectories where none are given."""
-    recipe: dict[str, Any] = {"title": title, "solvent": top.string("solvent")}
+    if system is not None:
+        solvents = [particle.name for particle in system.points[0].species if particle.role == "solvent"]
+    else:
+        first = read_species(next(iter(species.values())))
+        solvents = [each.name for each in first.species if each.role == "solvent"]
+    recipe: dict[str, Any] = {"title": title, "solvent": top.choice("solvent", solvents)}
     for key in ("note", "cation", "variable"):
         if key in top:
             recipe[key] = top.string(key)
@@ -193,9 +198,6 @@ def _mixture_recipe(top: Table, title: str, system: SystemFile | None) -> dict[s
     for key in ("range", "G"):
         if key in top:
             recipe[key] = dict(top.table(key).data)
-    names = [] if system is None else [particle.name for particle in system.points[0].species]
-    if names and recipe["solvent"] not in names[2:]:
-        raise top.error("solvent", f"must be one of the solvents of the system, {', '.join(names[2:])}")
     return recipe
 
 
