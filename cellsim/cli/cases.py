@@ -133,6 +133,10 @@ def run(
     from cellsim.run.folder import drawer, predict, write_run
 
     read = mixture.read_case(case, changes=_changes(settings))
+    if draws:
+        from cellsim.fit.mixture_model import own_model
+
+        own_model(read.transport)  # refuses a set without a covariance before any work
     directory = check_writable(output or Path("runs") / case.stem)
     try:
         with progress_bar(case.stem) as progress:

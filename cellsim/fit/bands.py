@@ -7,6 +7,7 @@ that no cell can be run with are counted, never passed over in silence.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from cellsim.cell.protocol import Protocol
 from cellsim.compare.comparison import Compared
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
+from cellsim.electrolyte.mixture_set import Electrolyte
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import replacing, write_netcdf
 from cellsim.fit.mixture_model import MixtureModel, own_model
@@ -78,6 +80,8 @@ class Bands:
         How many draws could not be run to the end; they are left out, which biases the bands.
     others : mapping
         Of n components the concentrations of the others, ``"c_EC"`` -> quantiles, shape (q, t, k) [mol/m^3].
+    shares : mapping
+        Of several solvents the share of each among their molecules, ``"EC"`` -> quantiles, shape (q, t, k) [1].
     """
 
     time: Array
@@ -91,6 +95,7 @@ class Bands:
     draws: int
     failed: int
     others: Mapping[str, Array] = field(default_factory=dict)
+    shares: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def v_minus(self) -> Array:
@@ -113,6 +118,10 @@ class Bands:
         ]
         if self.failed:
             lines.append(f"{self.failed} draws could not be run and are left out: the bands are too narrow")
+        for solvent, share in self.shares.items():
+            walls = 100 * share[:, -1, [0, -1]]
+            ends = (f"{at[2]:.4g} % ({at[0]:.4g} to {at[4]:.4g})" for at in walls.T)
+            lines.append(f"{solvent} of the solvents at the end, at the two electrodes: {', '.join(ends)}")
         return lines
 
     def numbers(self) -> dict[str, Any]:
@@ -130,6 +139,8 @@ class Bands:
             dims = ("time", "position")[: values.ndim - 1]
             variables[name] = (("quantile", *dims), values, {"units": unit})
             variables[f"{name}_everywhere"] = (("end", *dims), self.everywhere[name], {"units": unit})
+        for name, share in self.shares.items():
+            variables[f"share_{name}"] = (("quantile", "time", "position"), share, {"units": "1"})
         for species in dict.fromkeys(name for name, _ in self.velocities):
             both = np.stack([self.velocities[species, frame] for frame in FRAMES])
             ends = np.stack([self.everywhere[species, frame] for frame in FRAMES])
@@ -195,9 +206,10 @@ class Bands:
                 (ANGSTROM * self.velocities["v_0", "lab"], figstyle.label("$v_0$", SPEED, "lab")),
             ]
         # a single anion is where its cation is
-        shown = [(name, c) for name, c in self.others.items() if not np.allclose(c, self.c, rtol=1e-9)][:2]
+        shown = [(name, c) for name, c in self.others.items() if not np.allclose(c, self.c, rtol=1e-9)]
         others = [(1e-3 * c, figstyle.label(name.removeprefix("c_"), CONCENTRATION)) for name, c in shown]
-        return [(1e-3 * self.c, figstyle.label("cation", CONCENTRATION)), *others]
+        shares = [(100 * share, f"{name} of the solvents (%)") for name, share in list(self.shares.items())[:-1]]
+        return [(1e-3 * self.c, figstyle.label("cation", CONCENTRATION)), *shares, *others][:3]
 
 
 def normal_draws(space: Space, mean: Array, covariance: Array, count: int, seed: int = 0) -> Array:
@@ -287,11 +299,13 @@ def bands(
     ConvergenceError
         Fewer than half the draws could be run.
     """
-    concentrations, species = ["c"], list(SPECIES)
+    concentrations, velocities, solvents = ["c"], list(SPECIES), list[str]()
     if isinstance(model, MixtureModel):
         concentrations = [f"c_{name}" for name in model.base.species]
-        species = [f"v_{name}" for name in model.base.species]
-    keep = partial(_kept, times, positions, concentrations, species)
+        velocities = [f"v_{name}" for name in model.base.species]
+        solvents = [name for name, z in zip(model.base.species, model.base.charges, strict=True) if z == 0]
+        solvents = solvents if len(solvents) > 1 else []
+    keep = partial(_kept, times, positions, concentrations, solvents, velocities)
     good, failed = _runs(
         model,
         draws,
@@ -306,16 +320,17 @@ def bands(
         progress=progress,
     )
     others = concentrations[1:]
-    names: list[Any] = ["i", "V", "c", *others, *((name, frame) for name in species for frame in FRAMES)]
+    names: list[Any] = ["i", "V", "c", *others, *solvents, *((v, frame) for v in velocities for frame in FRAMES)]
     found: dict[Any, Array] = {}
     whole: dict[Any, Array] = {}
     for k, name in enumerate(names):
         values = np.array([run[k] for run in good])
         found[name] = np.quantile(values, list(quantiles), axis=0)
         whole[name] = everywhere(values)
-    i, V, c, *rest = (found.pop(name) for name in ("i", "V", "c", *others))
-    more = dict(zip(others, rest, strict=True))
-    return Bands(times, positions, tuple(quantiles), i, V, c, found, whole, len(good), failed, more)
+    i, V, c = (found.pop(name) for name in ("i", "V", "c"))
+    more = {name: found.pop(name) for name in others}
+    shares = {name: found.pop(name) for name in solvents}
+    return Bands(times, positions, tuple(quantiles), i, V, c, found, whole, len(good), failed, more, shares)
 
 
 def _runs(
@@ -357,9 +372,14 @@ def _runs(
 
 
 def _kept(
-    times: Array, positions: Array, concentrations: Sequence[str], species: Sequence[str], s: Solution
+    times: Array,
+    positions: Array,
+    concentrations: Sequence[str],
+    solvents: Sequence[str],
+    velocities: Sequence[str],
+    s: Solution,
 ) -> list[Array] | None:
-    """i, V, concentrations and velocities of a run at `times` and `positions`; None of one that ends early."""
+    """i, V, concentrations, shares and velocities of a run at `times` and `positions`; None of one that ends early."""
     if not s.succeeded:
         return None
     t = s["time"]
@@ -368,9 +388,11 @@ def _kept(
         rows = [np.interp(positions, faces, row) for faces, row in zip(s["position_face"], values, strict=True)]
         return np.stack([np.interp(times, t, column) for column in np.array(rows).T], axis=1)
 
-    places = [KNOWN_FRAMES.index(frame) for frame in FRAMES]
-    maps = [*(s[s.at_faces(name)] for name in concentrations), *(s[v][place] for v in species for place in places)]
-    return [np.interp(times, t, s["i"]), np.interp(times, t, s["V"]), *(at_places(values) for values in maps)]
+    c = {name: at_places(s[s.at_faces(name)]) for name in concentrations}
+    all_solvents = sum(c[f"c_{name}"] for name in solvents)
+    shares = [c[f"c_{name}"] / all_solvents for name in solvents]
+    v = [at_places(s[name][KNOWN_FRAMES.index(frame)]) for name in velocities for frame in FRAMES]
+    return [np.interp(times, t, s["i"]), np.interp(times, t, s["V"]), *c.values(), *shares, *v]
 
 
 def everywhere(values: Array, level: float = LEVEL) -> Array:
@@ -444,6 +466,37 @@ def bands_of_case(
         workers=workers,
         progress=progress,
     )
+
+
+def drawn_sets(transport: Electrolyte, count: int, *, seed: int = 0) -> list[Electrolyte]:
+    """The set with the numbers that its own [covariance] names drawn anew, from the draws beside it where it has them.
+
+    Parameters
+    ----------
+    transport : TransportSet or MixtureSet
+        With a covariance.
+    count : int
+        How many are drawn.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    list of TransportSet or MixtureSet
+        Fewer than `count` where drawn numbers make no electrolyte: properties or a matrix that are not positive.
+
+    Raises
+    ------
+    InputError
+        A set without a covariance.
+    """
+    model, prior = own_model(transport)
+    space = Space(model.parameters)
+    found: list[Electrolyte] = []
+    for u in prior_draws(space, prior, count, seed):
+        with suppress(InputError):
+            found.append(model.at(space.values(u), transport.T))
+    return found
 
 
 def _own_draws(case: Case | MixtureCase, count: int, seed: int) -> tuple[SetModel | MixtureModel, Array]:

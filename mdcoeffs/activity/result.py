@@ -194,7 +194,7 @@ class Activity:
         """Mean squares of the waves, and running integrals."""
         w, p = self.waves, self.pairs
         waves = {"k_per_nm": w.k * 1e-9, "Y": w.Y.value, "Y_error": w.Y.error, "independent": w.limit.independent}
-        waves["chi_of_k_fitted"] = w.limit.curve
+        waves["chi_of_k_fitted"] = w.limit.curve[:, 0]
         pairs = {"L_nm": p.reach * 1e9, "Y": p.running.value, "Y_error": p.running.error}
         return {"waves.csv": columns(waves), "pairs.csv": columns(pairs)}
 
@@ -224,7 +224,7 @@ def _waves(axes: Axes, result: Activity) -> None:
     w = result.waves
     x, bars = (w.k * 1e-9) ** 2, w.Y.error / w.Y.value**2
     axes.errorbar(x, 1 / w.Y.value, bars, fmt="o", color=COLOURS[0], markersize=3, label="waves of the box")
-    axes.plot(x, w.limit.curve, color=GREY, label="models, averaged")
+    axes.plot(x, w.limit.curve[:, 0], color=GREY, label="models, averaged")
     chi, error = result.routes["waves"]
     axes.errorbar([0], [chi], [error], fmt="s", color=COLOURS[1], markersize=4, label=r"limit $k \to 0$")
     axes.set_xlabel(label("$k^2$", "nm$^{-2}$"))

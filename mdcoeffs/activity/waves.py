@@ -1,23 +1,23 @@
 """Fluctuations of composition as plane waves, and their limit at long wavelength.
 
-With rho_i(k) = sum_j exp(-i k.r_j) over the N_i points of kind i (s: all ions as one kind; 0: solvent), the relative
-fluctuations
+With rho_i(k) = sum_j exp(-i k.r_j) over the N_i points of species i, the relative fluctuations
 
-    A_ij(k) = V <rho_i rho_j*>/(N_i N_j)  ->  1/rho_i delta_ij + G_ij        for k -> 0
+    a_ij(k) = <rho_i rho_j*>/(N_i N_j) = A_ij/V,        A_ij -> 1/rho_i delta_ij + G_ij        for k -> 0
 
-hold everything that Kirkwood-Buff integrals hold. The wave of composition alone,
+hold everything that Kirkwood-Buff integrals hold. The waves of composition alone, x = M a with the rows of
+`composition_map`, are free of charge and of the compressibility, and waves of the box (k L/2 pi whole) see no walls: no
+pair is cut off. What is left is the limit of their covariance Y(k) = M a(k) M^T, (K, K); its inverse at k = 0 is the
+matrix of thermodynamic factors, for one salt in one solvent the number chi.
 
-    Y(k) = N_s <|rho_s/N_s - rho_0/N_0|^2> = rho_s (A_ss + A_00 - 2 A_s0)  ->  1/chi,
-
-is free of the compressibility, and waves of the box (k L/2 pi whole) see no walls: no pair is cut off. What is left is
-the limit. 1/Y is a polynomial in k^2; a wave of one k is a complex Gaussian number, so the mean of |.|^2 over n
-independent ones is gamma distributed, and 1/Y is fitted by maximum likelihood with that distribution. Degrees and
-ranges of k are averaged with Akaike weights, and their scatter is part of the error.
+Y^-1 is a polynomial in k^2. A wave of one k is a vector of complex Gaussian numbers, so the mean of its squares over n
+independent ones is Wishart distributed (gamma, for one number), and Y^-1 is fitted by maximum likelihood with that
+distribution. Degrees and ranges of k are averaged with Akaike weights, and their scatter is part of the error.
 
 References
 ----------
 Kirkwood & Buff, J. Chem. Phys. 19, 774 (1951), doi:10.1063/1.1748352; Bhatia & Thornton, Phys. Rev. B 2, 3004 (1970),
-doi:10.1103/PhysRevB.2.3004 (composition waves); Jay & Neil, Phys. Rev. D 103, 114502 (2021),
+doi:10.1103/PhysRevB.2.3004 (composition waves); Goodman, Ann. Math. Stat. 34, 152 (1963),
+doi:10.1214/aoms/1177704250 (the complex Wishart distribution); Jay & Neil, Phys. Rev. D 103, 114502 (2021),
 doi:10.1103/PhysRevD.103.114502 (weights over models and ranges).
 """
 
@@ -40,10 +40,8 @@ MOST_SHELLS = 64
 """Most shells of |k|."""
 CHUNK = 1 << 21
 """Most phase factors held at a time; 16 byte each."""
-COLUMNS = ("ss", "s0", "00", "zz", "k2")
-"""What is summed for every shell."""
 HIGHEST = 3
-"""Highest degree of 1/Y in k^2."""
+"""Highest degree of Y^-1 in k^2."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,42 +123,44 @@ def _shells(k: Array, gap: float) -> Ints:
 
 
 class WaveSums:
-    """Accumulator: squares and products of the waves of ions, solvent and charge.
+    """Accumulator: squares and products of the waves of all species.
 
     Parameters
     ----------
     vectors : WaveVectors
         Of all replicas.
-    ions, solvent : array of int (n,), (m,)
-        Rows of the points: molecules where `centres` is true, else atoms.
-    charges : array (n,)
-        Charge numbers of the ions [1].
+    groups : sequence of array of int
+        Rows of the points of each species: molecules where `centres` is true, else atoms.
     centres : bool
         Points are centres of mass of molecules.
     """
 
-    def __init__(self, vectors: WaveVectors, ions: Ints, solvent: Ints, charges: Array, *, centres: bool) -> None:
-        self.vectors, self.ions, self.solvent, self.charges, self.centres = vectors, ions, solvent, charges, centres
+    def __init__(self, vectors: WaveVectors, groups: Sequence[Ints], *, centres: bool) -> None:
+        self.vectors, self.groups, self.centres = vectors, tuple(groups), centres
         self.follow = "whole" if centres else ""
-        self.sums = BlockSums(len(COLUMNS) * vectors.k.size + 2)
+        n = len(self.groups)
+        self.sums = BlockSums((n * (n + 1) // 2 + 1) * vectors.k.size + 2)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Points of each species."""
+        return tuple(rows.size for rows in self.groups)
 
     def add(self, snapshot: Snapshot) -> None:
         """Take one snapshot in."""
         to_fractions = np.linalg.inv(snapshot.cell)
         points = snapshot.centres if self.centres else snapshot.positions
-        s, zero, z = self.waves(points @ to_fractions)
+        rho = self.waves(points @ to_fractions)
         k2 = np.sum((self.vectors.whole @ (2.0 * np.pi * to_fractions.T)) ** 2, axis=1)
-        squares = (abs(s) ** 2, (s * zero.conj()).real, abs(zero) ** 2, abs(z) ** 2, k2)
+        i, j = np.triu_indices(len(self.groups))
         shell, count = self.vectors.shell, self.vectors.counts
-        means = [np.bincount(shell, each) / count for each in squares]
+        means = [np.bincount(shell, each) / count for each in (*(rho[i] * rho[j].conj()).real, k2)]
         self.sums.add(np.concatenate([*means, [snapshot.volume, 1.0]]))
 
     def waves(self, fractions: Array) -> NDArray[np.complex128]:
-        """rho_s/N_s, rho_0/N_0 and rho_z of every wave vector, (3, vectors), from fractional coordinates."""
-        rows = np.concatenate([self.ions, self.solvent])
-        n, m = self.ions.size, self.solvent.size
-        load = np.zeros((rows.size, 3))
-        load[:n, 0], load[n:, 1], load[:n, 2] = 1.0 / n, 1.0 / m, self.charges
+        """rho_i/N_i of every species and wave vector, (species, vectors), from fractional coordinates."""
+        rows, counts = np.concatenate(self.groups), self.counts
+        load = np.repeat(np.eye(len(counts)) / counts, counts, axis=0)
         whole, most = self.vectors.whole, int(np.abs(self.vectors.whole).max())
         # A vector is a whole multiple along each reciprocal axis, so its phase is a product of three powers, and the
         # exponentials, the dear part, are taken once per point and axis.
@@ -168,7 +168,7 @@ class WaveSums:
         powers = np.ones((most + 1, 3, rows.size), dtype=np.complex128)
         for j in range(most):
             powers[j + 1] = powers[j] * step
-        waves = np.empty((3, len(whole)), dtype=np.complex128)
+        waves = np.empty((len(counts), len(whole)), dtype=np.complex128)
         width = max(1, CHUNK // rows.size)
         for start in range(0, len(whole), width):
             some = whole[start : start + width]
@@ -188,32 +188,109 @@ class WaveSums:
         self.sums.restore(arrays)
 
 
-@dataclass(frozen=True, eq=False)
-class Limit:
-    """A limit k -> 0 of 1/Y.
+# ---- from waves of species to waves of composition -----------------------------------------------------------------
+
+
+def fluctuations(total: Array, species: int) -> tuple[Array, Array]:
+    """From sums over blocks: a_ij(k) (shells, species, species) [1], and k^2 (shells,) [1/m^2]."""
+    i, j = np.triu_indices(species)
+    rows = total[:-2].reshape(i.size + 1, -1) / total[-1]
+    a = np.empty((rows.shape[1], species, species))
+    a[:, i, j] = a[:, j, i] = rows[:-1].T
+    return a, rows[-1]
+
+
+def neutral_map(counts: Sequence[int], z: Sequence[float]) -> Array:
+    """Relative fluctuations of the species with the charge taken away, as a matrix on those that there are.
+
+    At long wavelength the mixture is neutral; the charge of a wave is taken away where that costs least,
+    delta_i - z_i N_i (sum_j z_j delta_j)/(sum_j z_j^2 N_j). Then every ion of a binary salt fluctuates as all of its
+    ions together, delta N_+/nu_+ = delta N_-/nu_-.
 
     Parameters
     ----------
-    value : Averaged
-        1/Y(0), and its standard error from blocks alone [1].
-    spread : float
-        Scatter over the models, weighted [1].
+    counts : sequence of int (n,)
+        Points of each species.
+    z : sequence of float (n,)
+        Charge numbers.
+
+    Returns
+    -------
+    array (n, n)
+    """
+    N, q = np.array(counts, dtype=float), np.array(z, dtype=float)
+    return np.asarray(np.eye(N.size) - np.outer(q, q * N) / max(float(q**2 @ N), 1e-300))
+
+
+def composition_map(counts: Sequence[int], z: Sequence[float], components: Sequence[int], reference: int) -> Array:
+    """M, (K, n): what takes relative fluctuations of all species to sqrt(N_k) delta ln(N_k/N_0) of the components.
+
+    Then Y = M a M^T -> Gamma^-1, with Gamma_kl = sqrt(r_k r_l) G_kl, r_k = N_k/N_0 and G the slope of the chemical
+    potentials over RT in r: the probability of a composition in a large open volume is exp(-N_0 dr^T G dr/2).
+
+    Parameters
+    ----------
+    counts : sequence of int (n,)
+        Points of each species.
+    z : sequence of float (n,)
+        Charge numbers.
+    components : sequence of int (K,)
+        Species that count a component.
+    reference : int
+        The species 0.
+
+    Returns
+    -------
+    array (K, n)
+    """
+    neutral, places = neutral_map(counts, z), list(components)
+    return np.asarray(np.sqrt(np.array(counts, dtype=float)[places, None]) * (neutral[places] - neutral[reference]))
+
+
+def triangle(matrices: NDArray[np.floating[Any]]) -> Array:
+    """Upper triangle (..., K (K + 1)/2) of symmetric matrices (..., K, K)."""
+    i, j = np.triu_indices(matrices.shape[-1])
+    return np.asarray(matrices[..., i, j], dtype=np.float64)
+
+
+def square(entries: Array) -> Array:
+    """Symmetric matrices (..., K, K) from their upper triangles (..., K (K + 1)/2)."""
+    K = round((np.sqrt(8 * entries.shape[-1] + 1) - 1) / 2)
+    i, j = np.triu_indices(K)
+    matrices = np.empty((*entries.shape[:-1], K, K))
+    matrices[..., i, j] = matrices[..., j, i] = entries
+    return matrices
+
+
+# ---- the limit ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Limit:
+    """A limit k -> 0 of Y^-1; matrices by their upper triangles, `entries` = K (K + 1)/2 numbers.
+
+    Parameters
+    ----------
+    value : Averaged (entries,)
+        Y^-1 at k = 0, and its standard error from blocks alone [1].
+    spread : array (entries, entries)
+        Covariance of the models about their mean, weighted [1].
     degrees : array (models,)
         Degree of each model in k^2 [1].
     ranges : array (models,)
         Shells each model was fitted to [1].
     weights : array (models,)
         Their weights; sum one [1].
-    curve : array (shells,)
-        1/Y(k), averaged over the models that reach so far; NaN beyond [1].
-    gradient : array (shells,)
-        d(1/Y(0))/dY(k) [1].
+    curve : array (shells, entries)
+        Y^-1 of k, averaged over the models that reach so far; NaN beyond [1].
+    gradient : array (entries, shells, entries)
+        d(Y^-1 at 0)/dY(k) [1].
     independent : array (shells,)
         Independent waves behind every shell [1].
     """
 
     value: Averaged
-    spread: float
+    spread: Array
     degrees: Ints
     ranges: Ints
     weights: Array
@@ -222,97 +299,111 @@ class Limit:
     independent: Array
 
     @property
-    def error(self) -> float:
-        """Standard error: blocks and scatter over models [1]."""
-        return float(np.hypot(self.value.error, self.spread))
+    def error(self) -> Array:
+        """Standard errors (entries,): blocks and scatter over models [1]."""
+        return np.asarray(np.hypot(self.value.error, np.sqrt(np.diag(self.spread))))
+
+    def moved(self, change: Array) -> Array:
+        """Y^-1 at 0 (entries,), to first order, where Y(k) is changed by `change` (shells, entries)."""
+        return np.asarray(self.value.value + np.einsum("asb,sb->a", self.gradient, change))
 
 
-def composition(total: Array, n_ions: int) -> Array:
-    """Y(k) (shells,) [1] from sums over blocks (5 shells + 2,)."""
-    ss, s0, zero = total[:-2].reshape(len(COLUMNS), -1)[:3] / total[-1]
-    return np.asarray(n_ions * (ss + zero - 2.0 * s0))
+def composition(total: Array, M: Array) -> Array:
+    """Y(k) as triangles (shells, entries) [1] from sums over blocks, with the rows of `composition_map`."""
+    return triangle(M @ fluctuations(total, M.shape[1])[0] @ M.T)
 
 
-def long_wave_limit(blocks: Sequence[Array], lengths: Sequence[Array], counts: Ints, n_ions: int) -> Limit:
-    """1/Y at k -> 0.
+def long_wave_limit(blocks: Sequence[Array], lengths: Sequence[Array], counts: Ints, M: Array) -> Limit:
+    """Y^-1 at k -> 0.
 
     Parameters
     ----------
-    blocks : sequence of array (blocks, 5 shells + 2)
+    blocks : sequence of array (blocks, numbers)
         Sums over blocks of each replica.
     lengths : sequence of array (blocks,)
         Frames in each block.
     counts : array of int (shells,)
         Wave vectors in each shell.
-    n_ions : int
-        Ions in the box.
+    M : array (K, species)
+        From `composition_map`.
 
     Returns
     -------
     Limit
+
+    Raises
+    ------
+    InputError
+        No positive polynomial fits, as near demixing.
     """
     total = np.asarray(sum(each.sum(axis=0) for each in blocks))
-    Y = composition(total, n_ions)
-    q = total[:-2].reshape(len(COLUMNS), -1)[4] / total[-1]
+    Y, q = composition(total, M), fluctuations(total, M.shape[1])[1]
     q = q / q[-1]
-    n = independent_waves(blocks, lengths, counts, n_ions, q)
+    n = independent_waves(blocks, lengths, counts, M, q)
+    entries = Y.shape[1]
     degrees, ranges, values, gradients, curves, scores = [], [], [], [], [], []
     for degree in range(1, HIGHEST + 1):
         for size in range(degree + 2, q.size + 1):
-            fitted = gamma_fit(q[:size], Y[:size], n[:size], degree)
+            fitted = wishart_fit(q[:size], square(Y[:size]), n[:size], degree)
             if fitted is None:
                 continue
             beta, deviance, gradient = fitted
             degrees.append(degree)
             ranges.append(size)
             values.append(beta[0])
-            gradients.append(np.concatenate([gradient, np.zeros(q.size - size)]))
-            curve = np.full(q.size, np.nan)
+            gradients.append(np.concatenate([gradient, np.zeros((entries, q.size - size, entries))], axis=1))
+            curve = np.full((q.size, entries), np.nan)
             curve[:size] = np.vander(q[:size], degree + 1, increasing=True) @ beta
             curves.append(curve)
-            # Akaike: a parameter costs one; so does every shell left out, which a parameter of its own would fit.
-            scores.append(-0.5 * deviance - (degree + 1) - (q.size - size))
+            # Akaike: a parameter costs one; so does every number left out, which a parameter of its own would fit.
+            scores.append(-0.5 * deviance - entries * (degree + 1 + q.size - size))
     if not values:
         raise InputError("1/Y(k) of the composition waves could not be fitted; look at Y(k), the run may be demixing")
     weights = np.exp(np.array(scores) - np.max(scores))
     weights /= weights.sum()
-    best = float(weights @ np.array(values))
-    gradient = weights @ np.array(gradients)
+    best = weights @ np.array(values)
+    gradient = np.tensordot(weights, np.array(gradients), 1)
     # Linear in Y about the fit: a new fit for every block left out would jump between models.
-    error = jackknife(blocks, lambda sums: best + gradient @ (composition(sums, n_ions) - Y), weights=lengths)
-    seen = ~np.isnan(curves)
-    share = weights @ seen
+    error = jackknife(
+        blocks, lambda sums: best + np.einsum("asb,sb->a", gradient, composition(sums, M) - Y), weights=lengths
+    )
+    each = np.array(curves)
+    share = np.einsum("m,mse->se", weights, ~np.isnan(each))
     with np.errstate(invalid="ignore"):
-        curve = np.where(share > 0.05, weights @ np.nan_to_num(curves) / share, np.nan)
-    spread = float(np.sqrt(weights @ (np.array(values) - best) ** 2))
+        curve = np.where(share > 0.05, np.einsum("m,mse->se", weights, np.nan_to_num(each)) / share, np.nan)
+    apart = np.array(values) - best
+    spread = np.einsum("m,ma,mb->ab", weights, apart, apart)
     return Limit(error, spread, np.array(degrees), np.array(ranges), weights, curve, gradient, n)
 
 
-def independent_waves(blocks: Sequence[Array], lengths: Sequence[Array], counts: Ints, n_ions: int, q: Array) -> Array:
-    """Independent values of |wave|^2 behind the mean of each shell, (shells,) [1].
+def independent_waves(blocks: Sequence[Array], lengths: Sequence[Array], counts: Ints, M: Array, q: Array) -> Array:
+    """Independent values of the waves behind the mean of each shell, (shells,) [1].
 
-    The relative variance of a mean of n squares of complex Gaussian numbers is 1/n. Its estimate from blocks is
-    smoothed by a power law in k per wave vector, for it is as rough as there are few blocks.
+    The relative variance of a mean of n squares of complex Gaussian numbers is 1/n. Its estimate from blocks, the
+    geometric mean over the components, is smoothed by a power law in k per wave vector, for it is as rough as there are
+    few blocks.
     """
-    series = [np.array([composition(row, n_ions) for row in each]) for each in blocks]
+    K = M.shape[0]
+    own = np.flatnonzero(np.equal(*np.triu_indices(K)))
+    series = [np.array([composition(row, M)[:, own] for row in each]) for each in blocks]
     mean = average(series, weights=lengths)
     frames = float(sum(each.sum() for each in lengths))
     with np.errstate(invalid="ignore", divide="ignore"):
-        each = (mean.value / mean.error) ** 2 / counts
+        each = (mean.value / mean.error) ** 2 / counts[:, None]
     each = np.where(np.isfinite(each) & (each > 0), each, frames)
-    line = np.polyfit(np.log(q), np.log(each), 1, w=np.sqrt(counts.astype(float)))
+    line = np.polyfit(np.log(q), np.log(each).mean(axis=1), 1, w=np.sqrt(counts.astype(float)))
     return np.asarray(np.clip(np.exp(np.polyval(line, np.log(q))), 1e-3, frames) * counts)
 
 
-def gamma_fit(q: Array, Y: Array, n: Array, degree: int) -> tuple[Array, float, Array] | None:
-    """Polynomial 1/Y = sum_p beta_p q^p by maximum likelihood, Y gamma distributed.
+def wishart_fit(q: Array, Y: Array, n: Array, degree: int) -> tuple[Array, float, Array] | None:
+    """Polynomial Y^-1 = sum_p B_p q^p by maximum likelihood, Y complex Wishart distributed.
 
     Parameters
     ----------
     q : array (shells,)
         Squared wave numbers, in any unit [1].
-    Y : array (shells,)
-        Means [1].
+    Y : array (shells, K, K)
+        Means of squares, symmetric [1].
     n : array (shells,)
         Independent values behind each mean [1].
     degree : int
@@ -320,34 +411,54 @@ def gamma_fit(q: Array, Y: Array, n: Array, degree: int) -> tuple[Array, float, 
 
     Returns
     -------
-    beta : array (degree + 1,)
-        Coefficients [1].
+    beta : array (degree + 1, entries)
+        Upper triangles of B_p [1].
     deviance : float
         Twice the log-likelihood lost against the data themselves [1].
-    gradient : array (shells,)
-        d beta_0/dY [1].
+    gradient : array (entries, shells, entries)
+        d B_0/dY, by upper triangles [1].
 
     or None where no positive polynomial is found.
+
+    References
+    ----------
+    Goodman, Ann. Math. Stat. 34, 152 (1963), doi:10.1214/aoms/1177704250, Eq. 1.6.
     """
-    X = np.vander(q, degree + 1, increasing=True)
-    scale = float(np.sum(n) / np.sum(n * Y))
-    beta = np.zeros(degree + 1)
-    beta[0] = scale
+    K = Y.shape[-1]
+    i, j = np.triu_indices(K)
+    entries, twice = i.size, np.where(i == j, 1.0, 2.0)
+    X, y = np.vander(q, degree + 1, increasing=True), triangle(Y)
+    beta = np.zeros((degree + 1, entries))
+    beta[0] = triangle(float(n.sum()) * np.linalg.inv(np.einsum("s,sab->ab", n, Y)))
+
+    def likelihood(f: Array) -> float:
+        sign, size = np.linalg.slogdet(square(f))
+        # all minors must be positive, not only the determinant; for one number they are the same
+        good = np.all(sign > 0) and np.all(f[:, i == j] > 0) and (K < 2 or np.all(np.linalg.eigvalsh(square(f)) > 0))
+        return float(n @ (size - (y * f) @ twice)) if good else -np.inf
+
+    def curvature(f: Array) -> tuple[Array, Array]:
+        inverse = np.asarray(np.linalg.inv(square(f)), dtype=np.float64)
+        one = inverse[:, i[:, None], i] * inverse[:, j[:, None], j]
+        other = inverse[:, i[:, None], j] * inverse[:, j[:, None], i]
+        metric = 0.5 * (one + other) * twice[:, None] * twice  # trace(E_a f^-1 E_b f^-1)
+        whole = np.einsum("s,sp,sr,sab->parb", n, X, X, metric)
+        return inverse, np.asarray(whole.reshape(2 * (beta.size,)))
+
     f = X @ beta
-    value = float(n @ (np.log(f) - Y * f))
+    value = likelihood(f)
     for _ in range(100):
-        weighted = X * (n / f**2)[:, None]
+        inverse, whole = curvature(f)
+        slope = np.einsum("s,sp,sa->pa", n, X, (triangle(inverse) - y) * twice)
         try:
-            step = np.linalg.solve(X.T @ weighted, X.T @ (n * (1.0 / f - Y)))
+            step = np.linalg.solve(whole, slope.ravel()).reshape(beta.shape)
         except np.linalg.LinAlgError:
             return None
         length = 1.0
         while length > 1e-8:
-            trial = X @ (beta + length * step)
-            if np.all(trial > 0):
-                new = float(n @ (np.log(trial) - Y * trial))
-                if new >= value - 1e-12 * abs(value):
-                    break
+            new = likelihood(X @ (beta + length * step))
+            if new >= value - 1e-12 * abs(value):
+                break
             length *= 0.5
         else:
             return None
@@ -356,8 +467,10 @@ def gamma_fit(q: Array, Y: Array, n: Array, degree: int) -> tuple[Array, float, 
         done, value = abs(new - value) < 1e-10 * (1 + abs(new)), new
         if done and length == 1.0:
             break
-    curvature = X.T @ (X * (n / f**2)[:, None])
-    gradient = -np.linalg.solve(curvature, X.T * n)[0]
-    if beta[0] <= 0:
+    if np.linalg.eigvalsh(square(beta[0]))[0] <= 0:
         return None
-    return beta, float(2.0 * n @ (Y * f - 1.0 - np.log(Y * f))), gradient
+    right = np.einsum("s,sp,ab->pasb", n, X, np.diag(twice)).reshape(beta.size, -1)
+    gradient = -np.linalg.solve(curvature(f)[1], right)[:entries].reshape(entries, q.size, entries)
+    with np.errstate(divide="ignore"):
+        deviance = 2.0 * float(n @ ((y * f) @ twice - K - np.linalg.slogdet(Y @ square(f))[1]))
+    return beta, deviance, gradient

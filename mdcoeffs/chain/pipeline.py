@@ -30,6 +30,8 @@ import tomli_w
 from cellsim.base import Array, ConvergenceError, InputError, Progress
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
+from cellsim.electrolyte.mixture import SpeciesMatrix
+from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.set_file import file_of
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import file_hash, keep, text_hash, write_json, write_text
@@ -37,24 +39,25 @@ from cellsim.files.reading import read_json
 from cellsim.fit.bands import bands_of_case, prior_draws, write_bands
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import own_numbers
-from cellsim.run.case import load_case
+from cellsim.model.mixture import relaxation_modes
+from cellsim.run import mixture
 from cellsim.run.ensemble import Member, simulate_many
-from cellsim.run.figures import write_figures
-from cellsim.run.folder import predict, write_run
-from cellsim.run.folder import write_report as write_cell_report
+from cellsim.run.folder import drawer, predict, write_run
+from cellsim.run.mixture import MixtureCase, read_case
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 from mdcoeffs import activity, onsager
 from mdcoeffs.analysis import Analysis, analyse_into, analyse_many
 from mdcoeffs.chain.field import field_result
 from mdcoeffs.chain.pipeline_file import PipelineFile, check_species
-from mdcoeffs.chain.report import write_report
+from mdcoeffs.chain.report import write_mixture_report, write_report
 from mdcoeffs.chain.stage import Done, Stage, contents, current, make
 from mdcoeffs.chain.to_set import set_from_recipe
 from mdcoeffs.frames.stream import with_positions
 from mdcoeffs.inputs.species import SpeciesFile, read_species
 from mdcoeffs.md.engine import read_record
 from mdcoeffs.md.simulate import run_folder, simulate_system
+from mdcoeffs.onsager.mixture import read_species_matrix
 from mdcoeffs.onsager.result import read_onsager
 
 log = logging.getLogger(__name__)
@@ -166,10 +169,10 @@ def run_pipeline(
     matrices = _matrices(chain, species, scheduler, progress)
     activities = _activities(chain, species, scheduler, progress) if file.route else {}
     made = _set(chain, matrices, activities)
-    cell = _cell(chain, matrices)
+    cell = _cell(chain, next(iter(species.values())).temperature)
     polarized = _polarize(chain, cell, made)
     checked = _consistency(chain, cell, made, matrices)
-    report = _report(chain, _fields(chain))
+    report = _report(chain, {} if file.mixture else _fields(chain))
     lines = (made.folder / "notes.txt").read_text(encoding="utf-8").splitlines()
     lines += (polarized.folder / "bands.txt").read_text(encoding="utf-8").splitlines()
     for row in read_json(checked.folder / "consistency.json"):
@@ -186,6 +189,9 @@ def _report(chain: Chain, fields: Mapping[str, Path]) -> Done:
     options = {"title": file.title, "text": text_hash(file.text), "field": [file_hash(p) for p in fields.values()]}
 
     def write(folder: Path) -> None:
+        if file.mixture:
+            write_mixture_report(folder, output, done, title=file.title, case_text=file.text)
+            return
         write_report(folder, output, done, fields, title=file.title, case_text=file.text)
 
     return chain.take("report", make(Stage(output / "report", inputs, options, ("mdcoeffs.chain.report",)), write))
@@ -253,10 +259,13 @@ def _matrices(
 ) -> dict[str, Done]:
     """State -> Omega of it, in the order of concentration."""
     for file in species.values():
-        check_species(file)
+        if check_species(file) != chain.file.mixture:
+            raise InputError(f"{file.path}: is not of the kind of the others; repeat the command")
     settings = {state: onsager.read_estimate(file) for state, file in species.items()}
     done = _analysed(chain, onsager.ANALYSIS, "onsager", species, settings, scheduler, progress)
-    order = sorted(species, key=lambda state: read_onsager(done[state].folder).c)
+    order = list(species)
+    if not chain.file.mixture:
+        order.sort(key=lambda state: read_onsager(done[state].folder).c)
     return {state: chain.take(f"onsager {state}", done[state]) for state in order}
 
 
@@ -267,7 +276,13 @@ def _activities(
     files, settings = {}, {}
     for state, file in species.items():
         files[state] = replace(file, replicas=tuple(with_positions(replica) for replica in file.replicas))
-        settings[state] = replace(activity.read_activity(file), route=str(chain.file.route))
+        asked = replace(activity.read_activity(file), route=str(chain.file.route))
+        if chain.file.mixture:  # counted as the set is
+            recipe = chain.file.recipe
+            asked = replace(
+                asked, matrix="species", solvent=recipe["solvent"], cation=recipe.get("cation", asked.cation)
+            )
+        settings[state] = asked
     done = _analysed(chain, activity.ANALYSIS, "chi", files, settings, scheduler, progress)
     return {state: chain.take(f"chi {state}", done[state]) for state in species}
 
@@ -311,7 +326,9 @@ def chi_block(c: Sequence[float], activities: Sequence[Mapping[str, Any]]) -> di
 
 def _set(chain: Chain, matrices: Mapping[str, Done], activities: Mapping[str, Done]) -> Done:
     recipe = dict(chain.file.recipe) | {"onsager": [f"../onsager/{state}" for state in matrices]}
-    if activities:
+    if activities and chain.file.mixture:
+        recipe["thermodynamics"] = [f"../chi/{state}" for state in matrices]
+    elif activities:
         c = [read_onsager(done.folder).c for done in matrices.values()]
         recipe["chi"] = chi_block(c, [read_json(activities[state].folder / "summary.json") for state in matrices])
     text = tomli_w.dumps(recipe)
@@ -335,10 +352,9 @@ def _inputs(stages: Mapping[str, Done]) -> dict[str, str]:
 # ---- the cell -------------------------------------------------------------------------------------------------------
 
 
-def _cell(chain: Chain, matrices: Mapping[str, Done]) -> Path:
+def _cell(chain: Chain, T: float) -> Path:
     """Write the case of the cell."""
     case = dict(chain.file.case)
-    T = read_onsager(next(iter(matrices.values())).folder).T
     case["cell"] = {"temperature": f"{T:.10g} K"} | dict(case["cell"])
     case["electrolyte"] = {"transport": "set/transport.toml"} | dict(case["electrolyte"])
     path = chain.output / "cell.toml"
@@ -346,40 +362,51 @@ def _cell(chain: Chain, matrices: Mapping[str, Done]) -> Path:
 
 
 def _polarize(chain: Chain, cell: Path, made: Done) -> Done:
-    case = load_case(cell)
+    case = read_case(cell)
     draws, seed = chain.file.draws, chain.file.seed
     inputs = {"cell.toml": file_hash(cell), **made.inputs("set")}
-    modules = ("cellsim.run.folder", "cellsim.run.figures", "cellsim.run.folder", "cellsim.fit.bands")
+    modules = ("cellsim.run.folder", "cellsim.run.figures", "cellsim.fit.bands", "cellsim.fit.mixture_model")
     stage = Stage(chain.output / "polarization", inputs, {"draws": draws, "seed": seed}, modules)
 
     def work(folder: Path) -> None:
         solution = predict(case)
-
-        def draw(directory: Path) -> None:
-            write_cell_report(solution, directory, case, figures=write_figures(solution, directory, case=case))
-
-        write_run(folder, case, solution, draw=draw)
+        if isinstance(case, MixtureCase):
+            summary = mixture.summarise(case, solution)
+            write_run(folder, case, solution, draw=mixture.drawer(case, solution), summary=summary)
+        else:
+            write_run(folder, case, solution, draw=drawer(case, solution))
         if not solution.succeeded:
             lines = [f"the run ended early, so there are no bands: {solution.message}"]
-        elif _has_covariance(case.transport):
-            lines = write_bands(case, bands_of_case(case, draws, seed=seed), folder)
-        else:
+        elif not _has_covariance(case.transport):
             lines = ["the set has no covariance, so there are no bands"]
+        else:
+            lines = write_bands(case, bands_of_case(case, draws, seed=seed), folder)
         write_text(folder / "bands.txt", "\n".join(lines) + "\n")
 
     return chain.take("polarization", make(stage, work))
 
 
-def _has_covariance(transport: TransportSet) -> bool:
-    return file_of(transport).covariance is not None
+def _has_covariance(transport: TransportSet | MixtureSet) -> bool:
+    known = transport.covariance if isinstance(transport, MixtureSet) else file_of(transport).covariance
+    return known is not None
 
 
 def _consistency(chain: Chain, cell: Path, made: Done, matrices: Mapping[str, Done]) -> Done:
-    case, file = load_case(cell), chain.file
+    case, file = read_case(cell), chain.file
     transport = case.transport
     options: dict[str, Any] = {"thickness": case.cell.thickness, "voltage": file.voltage}
-    options |= {"draws": file.cell_draws, "seed": file.seed}
     inputs = made.inputs("set") | _inputs(matrices)
+    if isinstance(transport, MixtureSet):
+        modules: tuple[str, ...] = ("mdcoeffs.chain.pipeline", "cellsim.run.simulation", "cellsim.solvers.mixture")
+        stage = Stage(chain.output / "consistency", inputs, options, modules)
+
+        def compare(folder: Path) -> None:
+            each = {state: read_species_matrix(done.folder) for state, done in matrices.items()}
+            rows = [{"state": state, **mixture_row(transport, m, **options)} for state, m in each.items()]
+            write_json(folder / "consistency.json", rows)
+
+        return chain.take("consistency", make(stage, compare))
+    options |= {"draws": file.cell_draws, "seed": file.seed}
     modules = ("mdcoeffs.chain.pipeline", "cellsim.run.simulation", "cellsim.solvers.sundials")
     decides = options | {"motion": transport.solvent_motion}
     stage = Stage(chain.output / "consistency", inputs, decides, modules)
@@ -397,6 +424,45 @@ def _consistency(chain: Chain, cell: Path, made: Done, matrices: Mapping[str, Do
         write_json(folder / "consistency.json", rows)
 
     return chain.take("consistency", make(stage, work))
+
+
+def mixture_row(transport: MixtureSet, m: SpeciesMatrix, *, thickness: float, voltage: float) -> dict[str, Any]:
+    """i_ss/i_0 of a simulated cell of n components at a small voltage beside the current fraction of its matrix.
+
+    Parameters
+    ----------
+    transport : MixtureSet
+        The set.
+    m : SpeciesMatrix
+        The matrix of all species of one composition, which is that of the cell.
+    thickness : float
+        Of the cell [m].
+    voltage : float
+        Held until the current is steady [V].
+
+    Returns
+    -------
+    dict
+        ``c`` of the cation [mol/m^3], ``voltage`` [V], ``cell`` and ``omega`` (value, 95 % interval), ``difference``.
+
+    Raises
+    ------
+    ConvergenceError
+        The cell cannot be run.
+    """
+    of = dict(zip(m.names, m.c, strict=True))
+    r = np.array([of[name] for name in transport.components]) / of[transport.solvent]
+    slowest = float(relaxation_modes(transport.at(r))[0].min())
+    protocol = Protocol((hold_voltage(voltage, STEADY * thickness**2 / slowest),))
+    held = transport.with_extrapolation("clamp")
+    solution = Member(Cell(thickness, transport.T), held, protocol, r, None, "auto", Options(rtol=1e-7)).run()
+    if not solution.succeeded:
+        raise ConvergenceError(f"the small-voltage cell at {solution.message}")
+    name = f"rho_{transport.cation}"
+    value, rho = float(solution["i"][-1] / solution["i"][0]), float(m.quantities()[name])
+    omega = {"value": rho, "interval": None if m.samples is None else m.interval(name)}
+    row = {"c": of[transport.cation], "voltage": voltage, "cell": {"value": value, "interval": None}}
+    return row | {"omega": omega, "difference": value - rho}
 
 
 def current_fraction_of_cell(

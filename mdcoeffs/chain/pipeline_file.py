@@ -22,9 +22,14 @@ CELL_KEYS = ("cell", "electrolyte", "electrodes", "step", "output", "solver")
 """Tables that go into the case of cellsim as they are."""
 SET_KEYS = ("salt", "solvent", "volumes", "chi", "activity", "range")
 """Tables that go into the recipe of the set."""
+MIXTURE_KEYS = ("solvent", "cation", "variable", "volumes", "range", "G")
+"""What goes into the recipe of a set of n components."""
 OWN_KEYS = ("title", "note", "system", "species", "field", "kirkwood_buff", "bands", "consistency")
 """What is the chain's own."""
 CHI = ("chi", "activity", "kirkwood_buff")
+"""Where chi comes from."""
+MIXTURE_G = ("G", "kirkwood_buff")
+"""Where the thermodynamics of n components comes from."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,10 @@ class PipelineFile:
         Name of a concentration -> its SPECIES.toml; empty where a system is simulated.
     recipe : mapping
         Tables of the set's recipe.
+    mixture : bool
+        Whether the set is one of n components: mixed solvents, several salts.
     route : str, optional
-        One of `mdcoeffs.activity.result.ROUTES`, chi from the trajectories; None where the recipe says chi.
+        One of `mdcoeffs.activity.result.ROUTES`, chi or G from the trajectories; None where the recipe states it.
     case : mapping
         Tables of the cell.
     field : tuple of Path
@@ -66,6 +73,7 @@ class PipelineFile:
     system: SystemFile | None
     species: Mapping[str, Path]
     recipe: Mapping[str, Any]
+    mixture: bool
     route: str | None
     case: Mapping[str, Any]
     field: tuple[Path, ...]
@@ -101,11 +109,15 @@ def read_pipeline(path: str | Path) -> PipelineFile:
         Unreadable TOML, unknown or missing keys, values out of bounds, files that are not there.
     """
     top = read_toml(path)
-    top.only(*OWN_KEYS, *SET_KEYS, *CELL_KEYS)
+    top.only(*OWN_KEYS, *SET_KEYS, *MIXTURE_KEYS, *CELL_KEYS)
     source = top.exactly_one("system", "species")
     system = read_system(top.path("system")) if source == "system" else None
     species = {} if system is not None else _species(top)
-    chosen = top.exactly_one(*CHI)
+    mixture = _is_mixture(top, system, species)
+    top.only(*OWN_KEYS, *(MIXTURE_KEYS if mixture else SET_KEYS), *CELL_KEYS)
+    if mixture and "field" in top:
+        raise top.error("field", "compares a salt in one solvent; leave it out of a mixture")
+    chosen = top.exactly_one(*(MIXTURE_G if mixture else CHI))
     route = None
     if chosen == "kirkwood_buff":
         table = top.table("kirkwood_buff")
@@ -120,7 +132,8 @@ def read_pipeline(path: str | Path) -> PipelineFile:
         title=title,
         system=system,
         species=species,
-        recipe=_recipe(top, title, system),
+        recipe=_mixture_recipe(top, title, system, species) if mixture else _recipe(top, title, system),
+        mixture=mixture,
         route=route,
         case=_case(top, title),
         field=_field(top),
@@ -132,13 +145,18 @@ def read_pipeline(path: str | Path) -> PipelineFile:
     )
 
 
-def check_species(file: SpeciesFile) -> None:
-    """Refuse what the chain cannot follow: other salts than binary ones, a frame that is not the solvent's.
+def check_species(file: SpeciesFile) -> bool:
+    """Refuse what the chain cannot follow: a framework, for one salt a frame that is not the solvent's.
 
     Parameters
     ----------
     file : SpeciesFile
-        Of one concentration.
+        Of one composition.
+
+    Returns
+    -------
+    bool
+        Whether it asks for the matrix of all species.
 
     Raises
     ------
@@ -146,14 +164,41 @@ def check_species(file: SpeciesFile) -> None:
         With what to write instead.
     """
     settings = read_estimate(file)
-    if settings.matrix != "salt":
-        names = ", ".join(species.name for species in file.species)
-        raise InputError(
-            f"{file.path}: the chain makes a transport set of one salt in a solvent, and the species are {names}; "
-            "mdcoeffs onsager gives the matrix of all species"
-        )
+    if settings.matrix == "species":
+        if settings.framework or not any(species.role == "solvent" for species in file.species):
+            raise InputError(f"{file.path}: the chain needs a neutral solvent, in whose frame the set is; here is none")
+        return True
     if settings.frame != "solvent":
         raise InputError(f'{file.path}: estimate.frame = "{settings.frame}", but the chain needs "solvent"')
+    return False
+
+
+def _is_mixture(top: Table, system: SystemFile | None, species: Mapping[str, Path]) -> bool:
+    """Whether the set is one of n components; all trajectories must ask for the same kind."""
+    if system is not None:
+        return len(system.points[0].species) > 3
+    kinds = {check_species(read_species(path)) for path in species.values()}
+    if len(kinds) > 1:
+        raise top.error("species", 'names files with matrix = "salt" and with "species" in [estimate]; choose one kind')
+    return kinds.pop()
+
+
+def _mixture_recipe(top: Table, title: str, system: SystemFile | None, species: Mapping[str, Path]) -> dict[str, Any]:
+    """What the recipe of a set of n components says; volumes come from the trajectories where none are given."""
+    if system is not None:
+        solvents = [particle.name for particle in system.points[0].species if particle.role == "solvent"]
+    else:
+        first = read_species(next(iter(species.values())))
+        solvents = [each.name for each in first.species if each.role == "solvent"]
+    recipe: dict[str, Any] = {"title": title, "solvent": top.choice("solvent", solvents)}
+    for key in ("note", "cation", "variable"):
+        if key in top:
+            recipe[key] = top.string(key)
+    recipe["volumes"] = dict(top.table("volumes").data) if "volumes" in top else {"from": "fluctuations"}
+    for key in ("range", "G"):
+        if key in top:
+            recipe[key] = dict(top.table(key).data)
+    return recipe
 
 
 def _species(top: Table) -> dict[str, Path]:
@@ -165,7 +210,6 @@ def _species(top: Table) -> dict[str, Path]:
         label = path.parent.resolve().name if path.name == "SPECIES.toml" else path.stem
         if label in species:
             raise InputError(f"{top.where('species')}: two files would both be called {label!r}; rename one")
-        check_species(read_species(path))
         species[label] = path
     if not species:
         raise InputError(f"{top.where('species')} is empty; name one SPECIES.toml per concentration")

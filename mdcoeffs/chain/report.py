@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 CELL_FIGURES = ("bands.png", "current.png", "profiles.png", "velocities.png")
+MIXTURE_FIGURES = ("bands.png", "solvents.png", "current.png", "profiles.png")
 WHAT = {
     "onsager": "trajectories to Omega",
-    "chi": "trajectories to chi",
-    "set": "Omega(c), chi(c) to a transport set",
+    "chi": "trajectories to chi, or to G of n components",
+    "set": "Omega and chi, or G, to a transport set",
     "polarization": "the set to a polarised cell",
     "consistency": "small-voltage cells",
     "field": "drift in a field",
@@ -43,6 +44,11 @@ CLOSURE = (
     "set. Right: the current fraction by Shao and Zhang 2023, Eq. 14 (doi:10.1063/5.0155301), from Omega alone, "
     "without chi. Both rest on the same trajectories: they test the arithmetic of the chain, frames included, not the "
     "molecular dynamics; the drift in a field does."
+)
+MIXTURE_CLOSURE = (
+    "Left: the steady over the initial current of a cell without electrode resistance, simulated at {:g} mV with the "
+    "set. Right: the current fraction 1/((Omega^-1)_++ z^T Omega z), from Omega alone, without G. Both rest on the "
+    "same trajectories: they test the arithmetic of the chain, frames included, not the molecular dynamics."
 )
 NO_FIELD = (
     "No runs in a field are here. Name [field] in the SYSTEM.toml, or results of `mdcoeffs field` as field = [...] in "
@@ -118,6 +124,75 @@ def write_report(
         page.verbatim(text),
     ]
     write_text(folder / "report.html", page.page(title, *parts))
+
+
+def write_mixture_report(folder: Path, output: Path, stages: Mapping[str, Done], *, title: str, case_text: str) -> None:
+    """Write ``report.html`` of a chain of n components; parameters as of :func:`write_report`."""
+    matrices, thermodynamics = _summaries(stages, "onsager"), _summaries(stages, "chi")
+    set_folder, cell_folder = stages["set"].folder, stages["polarization"].folder
+    text = (set_folder / "transport.toml").read_text(encoding="utf-8")
+    rows = read_json(stages["consistency"].folder / "consistency.json")
+    bands = (cell_folder / "bands.txt").read_text(encoding="utf-8").splitlines()
+    notes = [f"{state}: {note}" for state, summary in matrices.items() for note in summary["notes"]]
+    notes += [f"G, {state}: {note}" for state, summary in thermodynamics.items() for note in summary["notes"]]
+    drawn = [stages[f"onsager {state}"].folder / "onsager.png" for state in list(matrices)[-1:]]
+    drawn += [stages[f"chi {state}"].folder / "activity.png" for state in list(thermodynamics)[-1:]]
+    parts = [
+        *(page.warning(note) for note in notes),
+        page.heading("What came out"),
+        page.paragraph(_sentence(read_json(cell_folder / "summary.json"), bands)),
+        page.bullets(bands[1:]),
+        page.heading("The chain"),
+        page.paragraph("Each stage is a folder of files; its stage.json says what it was made from."),
+        _chain(stages, output),
+        page.heading("From trajectories to a transport set"),
+        page.table(*_species_table(matrices)),
+        page.table(*_matrix_table(thermodynamics)),
+        page.bullets((set_folder / "notes.txt").read_text(encoding="utf-8").splitlines()),
+        page.figures(drawn),
+        page.heading("From the set to a cell"),
+        page.paragraph(BANDS.replace("the error of chi", "that of G")),
+        page.figures([cell_folder / name for name in MIXTURE_FIGURES if (cell_folder / name).is_file()]),
+        page.heading("Does the chain close? i_ss/i_0 of a cell against Omega"),
+        page.paragraph(MIXTURE_CLOSURE.format(1e3 * float(rows[0]["voltage"]))),
+        page.table(*_consistency_table(rows)),
+        page.heading("CASE.toml"),
+        page.verbatim(case_text),
+        page.heading("Transport set"),
+        page.verbatim(text),
+    ]
+    write_text(folder / "report.html", page.page(title, *parts))
+
+
+def _species_table(summaries: Mapping[str, Json]) -> tuple[list[str], list[list[str]]]:
+    """kappa, transference numbers, drags and current fractions of every composition."""
+    names = [name for name in next(iter(summaries.values()))["quantities"]]
+    head = [
+        "",
+        "composition (mol/L)",
+        "frame",
+        "κ (S/m)",
+        *(name.replace("_", " ") for name in names if name != "kappa"),
+    ]
+    rows = []
+    for state, summary in summaries.items():
+        content = zip(summary["species"], summary["c"], strict=True)
+        composition = ", ".join(f"{name} {c / 1000:.4g}" for name, c in content)
+        cells = [_with_interval(summary["quantities"][name]) for name in names]
+        rows.append([state, composition, summary["frame"], *cells])
+    return head, rows
+
+
+def _matrix_table(summaries: Mapping[str, Json]) -> tuple[list[str], list[list[str]]]:
+    """Entries of G of every composition, with those of an ideal mixture."""
+    head, rows = ["", "entry of G", "value", "ideal mixture"], []
+    for state, summary in summaries.items():
+        names = summary["components"]
+        for i, a in enumerate(names):
+            for j, b in enumerate(names[i:], start=i):
+                value, error = summary["G"][i][j], summary["standard_error"][i][j]
+                rows.append([state, f"{a}, {b}", f"{value:.4g} ± {error:.2g}", f"{summary['ideal'][i][j]:.4g}"])
+    return head, rows
 
 
 def _summaries(stages: Mapping[str, Done], kind: str) -> dict[str, Json]:

@@ -19,71 +19,23 @@ from scipy.interpolate import PchipInterpolator
 
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
-from cellsim.electrolyte.set_covariance import write_draws
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.electrolyte.volumes import PartialVolumes, partial_volumes
-from cellsim.files.folder import write_text
 from cellsim.files.schema import Table, read_toml
+from mdcoeffs.chain.made_set import DRAWS, FILLED, SOURCE_OF_DRAWS, WIDTH, MadeSet, rounded
+from mdcoeffs.chain.to_mixture import is_mixture_recipe, mixture_from_recipe
 from mdcoeffs.inputs.arrays import read_published
 from mdcoeffs.onsager.result import read_onsager
 
 KEYS = ("title", "note", "onsager", "published", "salt", "solvent", "volumes", "chi", "activity", "range")
-WIDTH = 0.2
-"""A set from one concentration is valid within this fraction of it, unless [range] says otherwise."""
-FILLED = 0.1
-"""How far the volumes may be from filling the box simulated [1]; force fields miss densities by less."""
 MASSES = 0.01
 """How far the molar mass of a salt may be from that of the ions simulated: force fields round masses to 1e-3 [1]."""
 LIQUID = (500.0, 20e3)
 """Densities of solvent of a box that is one of a liquid [kg/m^3]."""
 _DRAWS = 2000
-DRAWS = ".draws.nc"
-"""What the file of a set's draws adds to the stem of the set's."""
-SOURCE_OF_DRAWS = "posterior samples of the Onsager matrices"
 
 Block = dict[str, Any]
 """A table of a transport set, as TOML has it."""
-
-
-@dataclass(frozen=True)
-class MadeSet:
-    """A transport set made from Onsager matrices.
-
-    Parameters
-    ----------
-    text : str
-        The TOML.
-    notes : tuple of str
-        What the user must know.
-    numbers : tuple of str
-        Numbers of the set that have draws.
-    draws : ndarray, shape (draws, numbers), optional
-        Joint draws of them, in the units of the file.
-    """
-
-    text: str
-    notes: tuple[str, ...]
-    numbers: tuple[str, ...] = ()
-    draws: Array | None = None
-
-    def write(self, path: str | Path) -> list[Path]:
-        """Write the set, and its draws beside it under the same name with the ending .nc.
-
-        Parameters
-        ----------
-        path : str or Path
-            Of the TOML; its stem must be the name the set was made with.
-
-        Returns
-        -------
-        list of Path
-        """
-        path = Path(path)
-        written = []
-        if self.draws is not None:  # first: a set never names draws that are not there
-            beside = path.with_name(f"{path.stem}{DRAWS}")
-            written.append(write_draws(beside, self.numbers, self.draws, source=SOURCE_OF_DRAWS))
-        return [write_text(path, self.text), *written]
 
 
 def set_from_recipe(path: str | Path, *, name: str) -> MadeSet:
@@ -93,7 +45,8 @@ def set_from_recipe(path: str | Path, *, name: str) -> MadeSet:
     ----------
     path : str or Path
         TOML: ``onsager`` (list of result files or folders) or ``published`` (a table of published coefficients), the
-        tables [salt] (formula, M), [solvent] (name, M), [volumes] and [chi] or [activity] as docs/mdcoeffs.md says.
+        tables [salt] (formula, M), [solvent] (name, M), [volumes] and [chi] or [activity] as docs/mdcoeffs.md says;
+        with ``thermodynamics`` or [G] a set of n components, as :func:`.mixture_from_recipe` says.
     name : str
         Name of the set; the stem of its file.
 
@@ -107,6 +60,8 @@ def set_from_recipe(path: str | Path, *, name: str) -> MadeSet:
         A recipe that is not complete, or a set that cellsim would not read.
     """
     top = read_toml(path)
+    if is_mixture_recipe(top):
+        return mixture_from_recipe(top, name=name)
     top.only(*KEYS)
     source = top.exactly_one("onsager", "published")
     if source == "published":
@@ -376,7 +331,7 @@ def _chi(recipe: Table) -> tuple[Block, str, _ChiSpread | None]:
     table.only("m", "gamma", "source")
     m, gamma = np.array(table.array("m")), np.array(table.array("gamma"))
     source = f"1 + d ln gamma / d ln m of: {table.string('source')}"
-    points = {"variable": "m", "x": _rounded(m), "y": _rounded(chi_from_activity(m, gamma))}
+    points = {"variable": "m", "x": rounded(m), "y": rounded(chi_from_activity(m, gamma))}
     return points | {"basis": "molal", "source": source}, "molal", None
 
 
@@ -494,15 +449,10 @@ def _number(value: float, unit: str) -> str | float:
     return f"{value:.10g} {unit}" if unit else float(f"{value:.10g}")
 
 
-def _rounded(values: Sequence[float] | Array) -> list[float]:
-    """To ten digits, which is more than any of them has: a set should be the same on every machine that makes it."""
-    return [float(f"{float(value):.10g}") for value in values]
-
-
 def _property(unit: str, c: Array, y: Array, errors: Array | None) -> Block:
     block: Block = {"value": _number(float(y[0]), unit)}
     if len(c) > 1:
-        block = {"variable": "c", "x": _rounded(c), "y": _rounded(y)} | ({"unit": unit} if unit else {})
+        block = {"variable": "c", "x": rounded(c), "y": rounded(y)} | ({"unit": unit} if unit else {})
     if errors is not None:
         block["uncertainty"] = f"{float(np.max(errors)):.3g} {unit}".strip()
     return block
@@ -569,4 +519,4 @@ def _numbers_of(n: int, chi: _ChiSpread | None, sized: bool) -> list[str]:
 def _covariance_block(matrix: Array, names: list[str], chi: _ChiSpread | None) -> Block:
     carried = "with the standard error of chi" if chi is not None else "chi taken as exact"
     source = f"{SOURCE_OF_DRAWS}; {carried}"
-    return {"parameters": names, "matrix": [_rounded(row) for row in matrix], "source": source}
+    return {"parameters": names, "matrix": [rounded(row) for row in matrix], "source": source}

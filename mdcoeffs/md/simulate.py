@@ -170,7 +170,8 @@ def species_text(title: str, points: Sequence[StatePoint]) -> str:
     head = {"title": f"{title}, {first.state}", "temperature": f"{first.temperature:.10g} K"}
     units = {"position": "pm", "time": "ps"}
     replicas = [{"arrays": f"{point.label}/displacements.npz"} for point in points]
-    return tomli_w.dumps(head | {"units": units, "species": species, "replica": replicas})
+    several = {"estimate": {"matrix": "species"}} if len(first.species) > 3 else {}
+    return tomli_w.dumps(head | several | {"units": units, "species": species, "replica": replicas})
 
 
 def _default_jobs(platform: str | None) -> int:

@@ -6,13 +6,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from cellsim.base import N_A, InputError
 from cellsim.files.folder import values_hash
 from cellsim.files.schema import Table, read_toml
+
+T = TypeVar("T")
 
 FORMAT = 1
 """Version of what a run means; part of every content hash."""
@@ -70,7 +75,7 @@ class StatePoint:
     state : str
         Name of the concentration.
     species : tuple of Particle
-        Cation, anion, solvent.
+        Cation, anion, then the solvents in the order of the file.
     counts : tuple of int
         Number of particles of each species.
     volume : float
@@ -227,7 +232,7 @@ def read_system(path: str | Path) -> SystemFile:
 
 def _species(top: Table) -> tuple[Particle, ...]:
     tables = top.table("species")
-    by_role: dict[str, Particle] = {}
+    by_role: dict[str, list[Particle]] = {role: [] for role in ROLES}
     for name in tables:
         entry = tables.table(name)
         entry.only(*SPECIES_KEYS)
@@ -235,17 +240,21 @@ def _species(top: Table) -> tuple[Particle, ...]:
         z = entry.integer("charge", 0) if role == "solvent" else entry.integer("charge")
         if (role == "cation" and z <= 0) or (role == "anion" and z >= 0) or (role == "solvent" and z != 0):
             raise entry.error("charge", f"does not fit role = {role!r} (cation > 0, anion < 0, solvent 0)")
-        if role in by_role:
-            raise entry.error("role", f"is taken by species {by_role[role].name}; one cation, one anion, one solvent")
+        if role != "solvent" and by_role[role]:
+            first = by_role[role][0].name
+            raise entry.error("role", f"is taken by species {first}; one cation, one anion, one solvent or more")
         if "model" in entry:
-            by_role[role] = _molecule(entry, name, role)
+            by_role[role].append(_molecule(entry, name, role))
             continue
         mass, diameter = entry.quantity("mass", "kg/mol", above=0), entry.quantity("diameter", "m", above=0)
-        by_role[role] = Particle(name, role, z, mass, diameter, entry.quantity("well_depth", "J/mol", None, above=0))
-    missing = [role for role in ROLES if role not in by_role]
+        depth = entry.quantity("well_depth", "J/mol", None, above=0)
+        by_role[role].append(Particle(name, role, z, mass, diameter, depth))
+    missing = [role for role in ROLES if not by_role[role]]
     if missing:
-        raise InputError(f"{top.where('species')} has no {missing[0]}; one cation, one anion, one solvent are needed")
-    return tuple(by_role[role] for role in ROLES)
+        raise InputError(
+            f"{top.where('species')} has no {missing[0]}; one cation, one anion and at least one solvent are needed"
+        )
+    return tuple(particle for role in ROLES for particle in by_role[role])
 
 
 def _molecule(entry: Table, name: str, role: str) -> Particle:
@@ -271,7 +280,7 @@ def _basis(top: Table, species: tuple[Particle, ...]) -> StatePoint:
     return StatePoint(
         state="",
         species=species,
-        counts=(0, 0, 0),
+        counts=(0,) * len(species),
         volume=0.0,
         temperature=top.quantity("temperature", "K", above=0),
         permittivity=top.number("relative_permittivity", least=1.0),
@@ -307,8 +316,12 @@ def _states(top: Table, species: tuple[Particle, ...], basis: StatePoint) -> tup
     volumes = top.table("volumes")
     volumes.only("V_e", "V_0", "source")
     V_e = volumes.quantity("V_e", "m^3/mol", least=0) / N_A
-    V_0 = volumes.quantity("V_0", "m^3/mol", above=0) / N_A
-    cation, anion, _ = species
+    cation, anion, *solvents = species
+    names = [solvent.name for solvent in solvents]
+    if len(names) == 1:
+        V_0 = np.array([volumes.quantity("V_0", "m^3/mol", above=0)]) / N_A
+    else:
+        V_0 = np.array(_of_each(volumes, "V_0", names, lambda of, name: of.quantity(name, "m^3/mol", above=0))) / N_A
     divisor = math.gcd(cation.z, anion.z)
     nu = (-anion.z // divisor, cation.z // divisor)
     tables = top.tables("state")
@@ -320,15 +333,28 @@ def _states(top: Table, species: tuple[Particle, ...], basis: StatePoint) -> tup
         name = table.string("name", f"c{number}")
         if not name.replace("_", "").replace("-", "").isalnum() or name in [state.state for state in states]:
             raise table.error("name", "must be a folder name of its own: letters, digits, - and _")
-        salt, solvent = table.integer("salt", least=1), table.integer("solvent", least=1)
-        volume = salt * V_e + solvent * V_0
+        salt = table.integer("salt", least=1)
+        if len(names) == 1:
+            each = [table.integer("solvent", least=1)]
+        else:
+            each = _of_each(table, "solvent", names, lambda of, name: of.integer(name, least=1))
+        volume = float(salt * V_e + np.array(each) @ V_0)
         if volume ** (1 / 3) < 2 * basis.cutoff:
             raise InputError(
                 f"{table.where()}: the box is {volume ** (1 / 3) * 1e9:.3g} nm wide, at least twice the cutoff of "
                 f"{basis.cutoff * 1e9:g} nm is needed; use more particles"
             )
-        states.append(replace(basis, state=name, counts=(salt * nu[0], salt * nu[1], solvent), volume=volume))
+        states.append(replace(basis, state=name, counts=(salt * nu[0], salt * nu[1], *each), volume=volume))
     return tuple(states)
+
+
+def _of_each(table: Table, key: str, names: Sequence[str], read: Callable[[Table, str], T]) -> list[T]:
+    """A value for each of several solvents, stated as a table by name."""
+    if not isinstance(table.data.get(key), dict):
+        raise table.error(key, f"must be a table with a value for each of the solvents {', '.join(names)}")
+    given = table.table(key)
+    given.only(*names)
+    return [read(given, name) for name in names]
 
 
 def _field_points(top: Table, states: Sequence[StatePoint], basis: StatePoint, frames: int) -> tuple[StatePoint, ...]:

@@ -19,10 +19,12 @@ from cellsim.base import N_A, Array, F, InputError, R, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.electrolyte.mixture import SpeciesMatrix, frame_change
 from cellsim.files.folder import Rows, plain
+from cellsim.files.reading import Shape, numbers
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, check_replicas, mean_volume
 from mdcoeffs.onsager.estimate import EstimateWarning, Posterior, centre, posterior
 from mdcoeffs.onsager.plateau import Beliefs
+from mdcoeffs.onsager.result import open_result
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 
 if TYPE_CHECKING:
@@ -198,6 +200,42 @@ def _weights(run: CollectiveDisplacements, frame: str, solvents: Sequence[str] |
     weights = np.zeros(n)
     weights[chosen] = 1.0 if run.masses is None else np.array(run.masses)[chosen]
     return weights
+
+
+def read_species_matrix(path: str | Path) -> SpeciesMatrix:
+    """Read a matrix of all species back.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``onsager.nc``, or the folder that holds it.
+
+    Returns
+    -------
+    SpeciesMatrix
+        With samples where the file has them.
+
+    Raises
+    ------
+    InputError
+        No such file, or not a matrix of all species.
+    """
+    path, data = open_result(path)
+    if "species" not in data.coords:
+        raise InputError(
+            f'{path}: holds no matrix of all species; matrix = "species" in [estimate] of mdcoeffs onsager gives it'
+        )
+    names = tuple(str(name) for name in data["species"].values)
+    n = len(names)
+    found: dict[str, Any] = {**{str(name): data[name].values for name in data.variables}, **data.attrs}
+    shapes: dict[str, Shape] = {"Omega": (n, n), "z": (n,), "c": (n,), "weights": (n,), "T": ()}
+    shapes |= {"samples": ("sample", n, n)} if "samples" in data else {}
+    arrays: dict[str, Any] = {key: numbers(found, key, shape, where=str(path)) for key, shape in shapes.items()}
+    arrays["T"] = arrays["T"].item()
+    try:
+        return SpeciesMatrix(names=names, frame=str(found.get("frame", "")), **arrays)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 # ---- what is reported -----------------------------------------------------------------------------------------------

@@ -355,6 +355,15 @@ class OnsagerResult:
         return path
 
 
+def open_result(path: str | Path) -> tuple[Path, xr.Dataset]:
+    """The file ``onsager.nc`` at a path, or in the folder there, and what it holds."""
+    path = Path(path)
+    path = path / "onsager.nc" if path.is_dir() else path
+    if not path.is_file():
+        raise InputError(f"{path}: no such Onsager result")
+    return path, read_netcdf(path, what="an Onsager result of mdcoeffs")
+
+
 def read_onsager(path: str | Path) -> OnsagerMatrix:
     """Read an Onsager matrix back.
 
@@ -373,11 +382,7 @@ def read_onsager(path: str | Path) -> OnsagerMatrix:
     InputError
         No such file, or not an Onsager result.
     """
-    path = Path(path)
-    path = path / "onsager.nc" if path.is_dir() else path
-    if not path.is_file():
-        raise InputError(f"{path}: no such Onsager result")
-    data = read_netcdf(path, what="an Onsager result of mdcoeffs")
+    path, data = open_result(path)
     if "species" in data.dims:
         raise InputError(
             f"{path} contains the matrix of all species ({', '.join(map(str, data['species'].values))}), not that of a "

@@ -247,6 +247,49 @@ def jackknife(
     return Averaged(value, averaged.error, averaged.blocks, averaged.settled)
 
 
+def jackknife_covariance(
+    sums: Sequence[ArrayLike], function: Callable[[Array], Array], *, weights: Sequence[ArrayLike] | None = None
+) -> tuple[Averaged, Array]:
+    """Several functions of summed blocks with their standard errors, and the covariance of these.
+
+    Parameters
+    ----------
+    sums, weights
+        As for :func:`jackknife`.
+    function : callable
+        As for :func:`jackknife`; gives (m,) numbers of one size, for covariances are taken from the errors of their
+        differences, cov(a, b) = (var a + var b - var(a - b))/2, each with blocks as long as it needs.
+
+    Returns
+    -------
+    averaged : Averaged (m,)
+        Of the functions.
+    covariance : array (m, m)
+        Symmetric, positive semi-definite; NaN where there are too few blocks.
+    """
+    size = np.size(function(np.asarray(sum(np.asarray(run, dtype=np.float64).sum(axis=0) for run in sums))))
+    i, j = np.triu_indices(size, 1)
+
+    def with_differences(total: Array) -> Array:
+        values = np.asarray(function(total))
+        return np.concatenate([values, values[i] - values[j]])
+
+    found = jackknife(sums, with_differences, weights=weights)
+    variance = found.error**2
+    own = variance[:size]
+    covariance = np.diag(own)
+    covariance[i, j] = covariance[j, i] = 0.5 * (own[i] + own[j] - variance[size:])
+    scale = np.sqrt(np.where(own > 0, own, 1.0))
+    correlation = covariance / np.outer(scale, scale)
+    if np.all(np.isfinite(correlation)):
+        values, vectors = np.linalg.eigh(correlation)
+        if values[0] < 0:  # blocks of different lengths: the nearest that is one, with the variances kept
+            nearest = (vectors * np.maximum(values, 0.0)) @ vectors.T
+            length = np.sqrt(np.maximum(np.diag(nearest), 1e-300))
+            covariance = nearest / np.outer(length, length) * np.outer(scale, scale)
+    return found[:size], covariance
+
+
 def _merge(flat: Sequence[Array], load: Sequence[Array]) -> tuple[list[Array], list[Array]]:
     """Neighbours of each replica merged two by two; an odd one at the end joins the last pair."""
     values, weights = [], []

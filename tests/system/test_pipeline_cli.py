@@ -11,7 +11,7 @@ from md_toys import mdcoeffs as call
 
 from cellsim.electrolyte.set_file import load_set
 from mdcoeffs.chain.pipeline_file import read_pipeline
-from mdcoeffs.synthetic.walkers import Solvent, walk
+from mdcoeffs.synthetic.walkers import Solvent, mixture_walk, walk
 
 ROOT = Path(__file__).parents[2]
 CASE = """
@@ -206,3 +206,104 @@ def test_bad_input_is_one_line_and_exit_code_2(case, done, tmp_path, old, new, m
     assert result.exit_code == 2
     line = result.output.strip().splitlines()[-1]
     assert line.startswith("error: ") and message in line
+
+
+# ---- mixed solvents -------------------------------------------------------------------------------------------------
+
+MIXED = """
+title = "walkers in two solvents"
+species = ["mix/SPECIES.toml"]
+solvent = "EC"
+[volumes]
+PF6 = "55 cm^3/mol"
+EMC = "62 cm^3/mol"
+EC = "57 cm^3/mol"
+source = "assumed"
+[G]
+ideal = true
+source = "assumed"
+[cell]
+thickness = "0.1 mm"
+[electrolyte]
+composition = { r = { PF6 = 0.25, EMC = 0.75 } }
+[[step]]
+hold = "voltage"
+value = "1 mV"
+duration = "10 min"
+[solver]
+cells = 16
+rtol = 1e-4
+[bands]
+draws = 20
+"""
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Walkers of known Omega in two solvents."""
+    folder = tmp_path_factory.mktemp("mixed")
+    (folder / "mix").mkdir()
+    Omega = 1e-10 * np.array([[1.2, 0.3, 0.2], [0.3, 1.6, -0.2], [0.2, -0.2, 3.0]])
+    counts, masses, names = (100, 100, 300, 400), (7, 145, 104, 88), ("Li", "PF6", "EMC", "EC")
+    run = mixture_walk(
+        Omega,
+        frames=800,
+        dt=1e-11,
+        seed=4,
+        volume=78e-27,
+        z=(1, -1, 0, 0),
+        counts=counts,
+        masses=masses,
+        names=names,
+    )
+    np.savez(folder / "mix" / "r0.npz", time=run.time, R=run.R, volume=run.volume)
+    lines = ['temperature = "300 K"', '[estimate]\nmatrix = "species"']
+    roles, charges = ("cation", "anion", "solvent", "solvent"), (1, -1, 0, 0)
+    for name, role, z, n, M in zip(names, roles, charges, counts, masses, strict=True):
+        lines.append(f'[species.{name}]\nrole = "{role}"\ncharge = {z}\ncount = {n}\nmass = "{M} g/mol"')
+    (folder / "mix" / "SPECIES.toml").write_text("\n".join([*lines, '[[replica]]\narrays = "r0.npz"', ""]))
+    (folder / "pipeline.toml").write_text(MIXED)
+    return folder / "pipeline.toml"
+
+
+@pytest.mark.slow
+def test_two_solvents_to_a_cell_with_bands(mixed):
+    out = mixed.parent / "out"
+    result = call("pipeline", mixed, "-o", out)
+    assert result.exit_code == 0, result.output
+    assert made_in(result.output) == ["onsager mix", "set", "polarization", "consistency", "report"]
+    made = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert {"set/transport.toml", "set/transport.draws.nc", "polarization/bands.png", "report/report.html"} <= made
+    (row,) = json.loads((out / "consistency" / "consistency.json").read_text())
+    assert abs(row["difference"]) < 5e-5 and row["omega"]["interval"][0] < row["cell"]["value"]
+    page = (out / "report" / "report.html").read_text()
+    assert "EMC" in page and all((out / "report" / link).is_file() for link in re.findall(r'href="([^"]+)"', page))
+    assert "EMC of the solvent at the end" in result.output
+    assert made_in(call("pipeline", mixed, "-o", out).output) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('solvent = "EC"', 'solvent = "DMC"', "solvent = 'DMC' must be"),
+        ('solvent = "EC"\n', "", "solvent is missing"),
+        ("[G]\nideal = true", "[chi]\nvalue = 1.0", "chi"),
+        ('title = "walkers', 'field = ["x"]\ntitle = "walkers', "leave it out of a mixture"),
+        ("[G]\n", "[kirkwood_buff]\n[G]\n", "exactly one of G, kirkwood_buff"),
+    ],
+)
+def test_a_bad_mixture_is_one_line(mixed, tmp_path, old, new, message):
+    text = mixed.read_text()
+    assert old in text
+    bad = mixed.parent / "bad.toml"
+    bad.write_text(text.replace(old, new, 1))
+    result = call("pipeline", bad, "-o", tmp_path / "out")
+    assert result.exit_code == 2, result.output
+    line = result.output.strip().splitlines()[-1]
+    assert line.startswith("error: ") and message in line
+
+
+def test_the_shipped_mixture_reads():
+    file = read_pipeline(ROOT / "cases" / "coarse_grained" / "demixing.toml")
+    assert file.mixture and file.states == ("c1",) and file.recipe["volumes"] == {"from": "fluctuations"}
+    assert file.system.points[0].counts == (26, 26, 224, 224)

@@ -1,6 +1,7 @@
 """Small Monte Carlo fluids whose composition fluctuations are known, for the tests of activity.
 
-Hard-sphere mixtures (Mansoori et al. 1971) and the Lennard-Jones fluid, a few hundred particles, unit of length sigma.
+Hard-sphere mixtures (Mansoori et al. 1971), the Lennard-Jones fluid, and a Lennard-Jones mixture whose chemical
+potentials are measured beside; a few hundred particles, unit of length sigma.
 """
 
 import numba
@@ -119,3 +120,82 @@ def mansoori_fluctuations(rho, size):
                     shift[j] += sj * h[j]
                     second[i, j] += si * sj * mansoori_free_energy(rho + shift, size) / (4 * h[i] * h[j])
     return np.linalg.inv(second * np.outer(rho, rho))
+
+
+@numba.njit
+def _pair_energy(x, kind, j, new, as_kind, edge, depth, reach):
+    """Energy of particle j at `new` as one of `as_kind` [kT]."""
+    energy = 0.0
+    for m in range(len(x)):
+        if m == j:
+            continue
+        r2 = 0.0
+        for a in range(3):
+            d = new[a] - x[m, a]
+            d -= edge * np.rint(d / edge)
+            r2 += d * d
+        if r2 < reach * reach:
+            s6 = 1.0 / (r2 * r2 * r2)
+            energy += 4.0 * depth[as_kind, kind[m]] * (s6 * s6 - s6)
+    return energy
+
+
+@numba.njit
+def _mixture_sweeps(rng, x, kind, edge, n, step, depth, reach):
+    """Moves, and exchanges of two unlike particles."""
+    count = len(x)
+    for _ in range(n * count):
+        j = rng.integers(0, count)
+        new = x[j] + step * (rng.random(3) - 0.5)
+        new -= edge * np.floor(new / edge)
+        change = _pair_energy(x, kind, j, new, kind[j], edge, depth, reach) - _pair_energy(
+            x, kind, j, x[j], kind[j], edge, depth, reach
+        )
+        if change <= 0 or rng.random() < np.exp(-change):
+            x[j] = new
+        j, m = rng.integers(0, count), rng.integers(0, count)
+        if kind[j] != kind[m]:
+            before = _pair_energy(x, kind, j, x[j], kind[j], edge, depth, reach)
+            before += _pair_energy(x, kind, m, x[m], kind[m], edge, depth, reach)
+            kind[j], kind[m] = kind[m], kind[j]
+            after = _pair_energy(x, kind, j, x[j], kind[j], edge, depth, reach)
+            after += _pair_energy(x, kind, m, x[m], kind[m], edge, depth, reach)
+            # the bond between the two is of unlike kinds before and after, and counts twice in both
+            if not (after <= before or rng.random() < np.exp(before - after)):
+                kind[j], kind[m] = kind[m], kind[j]
+
+
+@numba.njit
+def _flips(x, kind, edge, depth, reach):
+    """Mean Boltzmann factors of one particle that changes its kind: of those of kind 0, and of those of kind 1."""
+    sums, numbers = np.zeros(2), np.zeros(2)
+    for j in range(len(x)):
+        own = kind[j]
+        change = _pair_energy(x, kind, j, x[j], 1 - own, edge, depth, reach) - _pair_energy(
+            x, kind, j, x[j], own, edge, depth, reach
+        )
+        sums[own] += np.exp(-change)
+        numbers[own] += 1
+    return sums / numbers
+
+
+def lennard_jones_mixture(numbers, density, depth, reach, frames, *, seed, between=3, warm=300):
+    """Frames of a mixture of two kinds of one size, sorted by kind, the box edge, and factors of changes of kind.
+
+    `depth` are the wells [kT], (2, 2). The factors (frames, 2) are the means of exp(-change of energy/kT) of a particle
+    of either kind that becomes one of the other.
+    """
+    rng = np.random.default_rng(seed)
+    count = int(np.sum(numbers))
+    edge = (count / density) ** (1 / 3)
+    side = int(np.ceil(count ** (1 / 3) - 1e-9))
+    grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    x = (grid[rng.permutation(len(grid))[:count]] + 0.5) * edge / side
+    kind, depth = rng.permutation(np.repeat([0, 1], numbers)), np.array(depth, dtype=float)
+    _mixture_sweeps(rng, x, kind, edge, warm, 0.35, depth, reach)
+    out, factors = np.empty((frames, count, 3)), np.empty((frames, 2))
+    for k in range(frames):
+        _mixture_sweeps(rng, x, kind, edge, between, 0.35, depth, reach)
+        out[k] = x[np.argsort(kind, kind="stable")]
+        factors[k] = _flips(x, kind, edge, depth, reach)
+    return out, edge, factors

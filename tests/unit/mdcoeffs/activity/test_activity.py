@@ -7,12 +7,12 @@ import pytest
 from click.testing import CliRunner
 
 from cellsim.base import InputError
-from mdcoeffs.activity import ActivitySettings, activity_of
-from mdcoeffs.activity.fluctuations import _pair_function, activity_from_sums
-from mdcoeffs.activity.waves import WaveSums, gamma_fit, wave_vectors
+from mdcoeffs.activity import ActivitySettings, activity_of, species_pairs
+from mdcoeffs.activity.fluctuations import activity_from_sums, pair_fluctuations
+from mdcoeffs.activity.waves import WaveSums, square, triangle, wave_vectors, wishart_fit
 from mdcoeffs.cli import main
 from mdcoeffs.frames.snapshot import Snapshot
-from mdcoeffs.structure.radial import RadialSums, make_pair
+from mdcoeffs.structure.radial import RadialSums
 
 EDGE = 2e-9
 SPECIES = """title = "points at random"
@@ -69,13 +69,13 @@ def test_waves_are_sums_of_phase_factors():
     rng = np.random.default_rng(1)
     box = np.array([[2.0, 0, 0], [0.3, 1.8, 0], [0.2, -0.4, 1.9]]) * 1e-9
     points = rng.random((30, 3)) @ box
-    ions, solvent, z = np.arange(3, 13), np.arange(13, 30), rng.normal(size=10)
+    species = (np.arange(3, 9), np.arange(9, 13), np.arange(13, 30))
     vectors = wave_vectors(box, 12e9)
-    sums = WaveSums(vectors, ions, solvent, z, centres=False)
+    sums = WaveSums(vectors, species, centres=False)
     k = vectors.whole @ (2 * np.pi * np.linalg.inv(box).T)
     found = sums.waves(points @ np.linalg.inv(box))
     direct = np.exp(-1j * points @ k.T)
-    expected = [direct[ions].mean(axis=0), direct[solvent].mean(axis=0), z @ direct[ions]]
+    expected = [direct[rows].mean(axis=0) for rows in species]
     assert np.allclose(found, expected, rtol=0, atol=1e-12)  # phases of order one: rounding only
     assert np.linalg.norm(k, axis=1).max() <= 12e9
     assert len({tuple(v) for v in np.concatenate([vectors.whole, -vectors.whole])}) == 2 * len(vectors.whole)
@@ -95,38 +95,43 @@ def test_many_vectors_keep_the_longest_waves_in_whole_shells():
     assert len(vectors.k) <= 64
 
 
-def test_gamma_fit_returns_an_exact_polynomial_and_its_gradient():
-    q = np.linspace(0.1, 1.0, 8)
-    Y = 1 / (0.6 + 0.5 * q - 0.1 * q**2)
+@pytest.mark.parametrize("K", [1, 2, 3])
+def test_wishart_fit_returns_an_exact_polynomial_and_its_gradient(K):
+    rng = np.random.default_rng(K)
+    q, entries = np.linspace(0.1, 1.0, 8), K * (K + 1) // 2
+    B = np.stack([triangle(np.eye(K) * c + 0.1 * c * np.ones((K, K))) for c in (0.6, 0.5, -0.1)])
+    B[0] += 0.1 * rng.random(entries)
+    Y = np.linalg.inv(square(np.vander(q, 3, increasing=True) @ B))
     n = np.linspace(50.0, 400.0, 8)
-    beta, deviance, gradient = gamma_fit(q, Y, n, 2)
-    assert beta == pytest.approx([0.6, 0.5, -0.1], rel=1e-6)
+    beta, deviance, gradient = wishart_fit(q, Y, n, 2)
+    assert beta == pytest.approx(B, rel=1e-6)
     assert abs(deviance) < 1e-9
+    y = triangle(Y)
     for j in range(8):
-        up, down = Y.copy(), Y.copy()
-        up[j] *= 1.001
-        down[j] *= 0.999
-        slope = (gamma_fit(q, up, n, 2)[0][0] - gamma_fit(q, down, n, 2)[0][0]) / (0.002 * Y[j])
-        assert gradient[j] == pytest.approx(slope, rel=1e-3)
+        for e in range(entries):
+            up, down, step = y.copy(), y.copy(), 1e-3 * y[j, 0]
+            up[j, e] += step
+            down[j, e] -= step
+            slope = (wishart_fit(q, square(up), n, 2)[0][0] - wishart_fit(q, square(down), n, 2)[0][0]) / (2 * step)
+            assert gradient[:, j, e] == pytest.approx(slope, rel=1e-3, abs=1e-4 * np.abs(gradient).max())
 
 
 def test_pairs_are_exact_for_the_mean_of_an_ideal_mixture():
     """N_i (N_j - delta_ij) pairs at uniform density: the closed box is undone to rounding, at every reach."""
-    n, m, volume = 20, 60, EDGE**3
-    s = np.arange(n)
+    counts, volume = np.array([20, 60]), EDGE**3
     edges = np.linspace(0, 0.49 * EDGE, 50)
-    sums = RadialSums([make_pair("ss", s, s, s, s)], edges)
+    sums = RadialSums(species_pairs([np.arange(20), np.arange(20, 80)], centres=False), edges)
     shell = 4 / 3 * np.pi * np.diff(edges**3) / volume
-    total = np.concatenate([n * (n - 1) * shell, n * m * shell, m * (m - 1) * shell, [volume, 1.0]])
-    Y, G = _pair_function(sums, n, m)(total)
-    assert np.abs(Y * m / (n + m) - 1).max() < 1e-12
+    total = np.concatenate([20 * 19 * shell, 20 * 60 * shell, 60 * 59 * shell, [volume, 1.0]])
+    A, G = pair_fluctuations(sums, counts)(total)
+    assert np.abs(A[:, [0, 1], [0, 1]] / (volume / counts) - 1).max() < 1e-12
     assert np.abs(G).max() < 1e-12 * volume
 
 
 def test_checkpointed_waves_go_on():
     rng = np.random.default_rng(3)
     box = np.eye(3) * EDGE
-    made = lambda: WaveSums(wave_vectors(box, 12e9), np.arange(6), np.arange(6, 20), np.ones(6), centres=False)  # noqa: E731
+    made = lambda: WaveSums(wave_vectors(box, 12e9), (np.arange(6), np.arange(6, 20)), centres=False)  # noqa: E731
     frames = [Snapshot(k, float(k), rng.random((20, 3)) * EDGE * 1e10, box) for k in range(9)]
     whole, first = made(), made()
     for frame in frames:
@@ -163,15 +168,15 @@ def test_ions_that_carry_a_solvent():
     rng = np.random.default_rng(5)
     box, n, m = np.eye(3) * EDGE, 20, 60
     s, zero = np.arange(n), np.arange(n, n + m)
-    groups = [make_pair("ss", s, s, s, s), make_pair("s0", s, zero, s, zero), make_pair("00", zero, zero, zero, zero)]
-    pairs = RadialSums(groups, np.linspace(0, 0.49 * EDGE, 99))
-    waves = WaveSums(wave_vectors(box, 13e9), s, zero, np.where(s % 2, 1.0, -1.0), centres=False)
+    species = (s[::2], s[1::2], zero)
+    pairs = RadialSums(species_pairs(species, centres=False), np.linspace(0, 0.49 * EDGE, 99))
+    waves = WaveSums(wave_vectors(box, 13e9), species, centres=False)
     for k in range(500):
         x = rng.random((m, 3)) * EDGE * 1e10
         frame = Snapshot(k, float(k), np.concatenate([x[:n], x]), box)
         pairs.add(frame)
         waves.add(frame)
-    found = activity_from_sums([pairs], [waves], nu=2, T=300.0)
+    found = activity_from_sums([pairs], [waves], T=300.0)
     for chi, error in found.routes.values():
         assert abs(chi - 1.5) < 3 * error
         assert error < 0.15  # measured: waves 0.09, pairs 0.03
@@ -203,7 +208,13 @@ def test_command(folder, tmp_path):
     ("change", "message"),
     [
         ({"z": 2}, "net charge of 10"),
-        ({"more": '[species.T]\nrole = "solvent"\ncount = 3'}, "exactly one solvent, here: S, T"),
+        (
+            {"extra": '[activity]\nmatrix = "salt"', "more": '[species.T]\nrole = "solvent"\ncount = 3'},
+            "exactly one solvent, here: S, T",
+        ),
+        ({"extra": '[activity]\nsolvent = "S"'}, 'is for matrix = "species"'),
+        ({"extra": '[activity]\nmatrix = "species"\nsolvent = "T"'}, "solvent = 'T' must be"),
+        ({"more": '[species.N]\nrole = "cation"\ncharge = 1\ncount = 3'}, "one of M, N"),
         ({"extra": '[activity]\nroute = "volume"'}, "route"),
         ({"extra": '[activity]\nkmax = "3 1/nm"'}, "kmax"),
         ({"extra": '[activity]\nk_max = "3 1/nm"'}, "choose a larger k_max"),

@@ -300,6 +300,40 @@ def test_a_bad_system_file_is_one_sentence(system, old, new, message):
     assert "\n" not in str(caught.value)
 
 
+TWO = {
+    "species": ("[volumes]", '[species.T]\nrole = "solvent"\nmass = "90 g/mol"\ndiameter = "0.45 nm"\n[volumes]'),
+    "volumes": ('V_0 = "47.23 cm^3/mol"', 'V_0 = { T = "60 cm^3/mol", S = "47.23 cm^3/mol" }'),
+    "state": ("solvent = 18", "solvent = { S = 10, T = 8 }"),
+}
+
+
+def test_several_solvents(system):
+    """Particles in the order cation, anion, solvents of the file; the box follows all volumes; field on the ions."""
+    file = system(**TWO)
+    point = file.points[0]
+    assert [particle.name for particle in point.species] == ["M", "X", "S", "T"] and point.counts == (3, 3, 10, 8)
+    assert point.volume == pytest.approx((3 * 103.6 + 10 * 47.23 + 8 * 60) * 1e-6 / N_A, rel=1e-12)
+    built = build(openmm(), file.field_points[0])
+    assert built.getNumParticles() == 24 and built.getForce(1).getNumParticles() == 6
+    assert built.getParticleMass(23)._value == pytest.approx(90)
+    assert 'matrix = "species"' in species_text("two", [point])
+
+
+@pytest.mark.parametrize(
+    ("key", "new", "message"),
+    [
+        ("state", "solvent = 18", "must be a table with a value for each of the solvents S, T"),
+        ("state", "solvent = { S = 10 }", "solvent.T is missing"),
+        ("state", "solvent = { S = 10, T = 8, U = 1 }", "U"),
+        ("volumes", 'V_0 = "47.23 cm^3/mol"', "must be a table with a value for each of the solvents S, T"),
+        ("volumes", 'V_0 = { T = "-60 cm^3/mol", S = "47.23 cm^3/mol" }', "V_0.T"),
+    ],
+)
+def test_several_solvents_need_a_value_each(system, key, new, message):
+    with pytest.raises(InputError, match=message):
+        system(**TWO | {key: (TWO[key][0], new)})
+
+
 def test_without_openmm_one_sentence_says_what_to_install(system, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openmm", None)
     with pytest.raises(InputError, match=r"pip install 'cellsim\[md\]'"):
