@@ -20,9 +20,11 @@ STEP = 0.02
 """Step of the central differences in u: a curvature error of some 1e-4, far above the solver's error over the step."""
 ROUGH = 0.1
 """The step of a one-sided difference, relative to that: its curvature error is of first order."""
-RUNS, SETS = 8, 32
-"""How many of the last runs and sets are remembered: a set's tables cost more than the run made with them, and the
-columns of a Jacobian that move a nuisance need the set of the point, not a new one."""
+RUNS, SETS, POINTS = 8, 32, 64
+"""How many of the last runs, sets and points are remembered: a set's tables cost more than the run made with them, and
+the columns of a Jacobian that move a nuisance need the set of the point, not a new one."""
+LOST = 25.0
+"""Residuals beyond this, of more than half the points: a run that was not made."""
 
 Key = TypeVar("Key")
 Made = TypeVar("Made")
@@ -50,8 +52,9 @@ class Problem:
     space: Space
     model: SetModel
     experiments: tuple[Experiment, ...]
-    _runs: dict[tuple[object, ...], Solution | None] = field(default_factory=dict, compare=False, repr=False)
-    _sets: dict[tuple[float, ...], TransportSet] = field(default_factory=dict, compare=False, repr=False)
+    _runs: dict[tuple[object, ...], Solution | None] = field(init=False, default_factory=dict, compare=False, repr=False)
+    _sets: dict[tuple[float, ...], TransportSet] = field(init=False, default_factory=dict, compare=False, repr=False)
+    _points: dict[bytes, list[Array]] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         used = {p.name for p in self.model.parameters}
@@ -87,6 +90,9 @@ class Problem:
 
     def predictions(self, u: Array) -> list[Array]:
         """Predictions of all observations at the point `u`, shape (p,); NaN where a run cannot be made."""
+        return _recalled(self._points, np.asarray(u, dtype=float).tobytes(), POINTS, lambda: self._predicted(u))
+
+    def _predicted(self, u: Array) -> list[Array]:
         values = self.space.values(u)
         return [prediction for k in range(len(self.experiments)) for prediction in self._of_experiment(k, values)]
 
@@ -161,21 +167,17 @@ class Problem:
         which = np.arange(u.size) if columns is None else columns
         base: Array | None = None
         J = np.empty((self.size + self.space.prior_residuals(u).size, which.size))
+        step = ROUGH * STEP if rough else STEP
         for j, k in enumerate(which):
             e = np.zeros(u.size)
-            e[k] = STEP
-            if rough:
-                e *= ROUGH
+            e[k] = step
+            up = self.residuals(u + e, levels)
+            down = None if rough and not _lost(up) else self.residuals(u - e, levels)
+            if down is None or _lost(up) != _lost(down):
                 base = self.residuals(u, levels) if base is None else base
-                J[:, j] = (self.residuals(u + e, levels) - base) / (ROUGH * STEP)
-                continue
-            up, down = self.residuals(u + e, levels), self.residuals(u - e, levels)
-            bad = [bool(np.count_nonzero(np.abs(r) > 25) > 0.5 * r.size) for r in (up, down)]
-            if bad[0] != bad[1]:
-                base = self.residuals(u, levels) if base is None else base
-                J[:, j] = (base - down) / STEP if bad[0] else (up - base) / STEP
+                J[:, j] = (up - base) / step if down is None or _lost(down) else (base - down) / step
             else:
-                J[:, j] = (up - down) / (2 * STEP)
+                J[:, j] = (up - down) / (2 * step)
         return J
 
     def noise_levels(self, u: Array, used: Array | None = None) -> Array:
@@ -218,10 +220,14 @@ class Problem:
 
     def __getstate__(self) -> dict[str, object]:
         """Runs and sets are not worth sending to another process."""
-        return self.__dict__ | {"_runs": {}, "_sets": {}}
+        return self.__dict__ | {"_runs": {}, "_sets": {}, "_points": {}}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
+
+
+def _lost(residuals: Array) -> bool:
+    return bool(np.count_nonzero(np.abs(residuals) > LOST) > 0.5 * residuals.size)
 
 
 def _recalled(memory: dict[Key, Made], key: Key, most: int, make: Callable[[], Made]) -> Made:

@@ -135,8 +135,8 @@ class LazyArrays(Mapping[str, Array]):
 
     @property
     def _faces(self) -> Array:
-        fields, states = self.fields, self.coordinates["time"].size
-        return np.broadcast_to(fields.faces, (states, fields.faces.size)) if fields.position is None else fields.position
+        faces, position = self.fields.faces, self.fields.position
+        return np.broadcast_to(faces, (self.coordinates["time"].size, faces.size)) if position is None else position
 
     @property
     def _charge(self) -> Array:
