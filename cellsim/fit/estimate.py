@@ -36,6 +36,8 @@ RUNS = (25, 75)
 """After how many runs a search is looked at, and how many more it may take with derivatives made at every step."""
 ROUNDS = 4
 """How often a search goes on from derivatives made anew before they are made at every step."""
+FAR = 1e-2
+"""Relative change of chi squared at which a search that began far from its end makes its derivatives anew."""
 RIDGE = 5.0
 """Pull towards the start during a search, as a standard deviation in u: far too weak to bias what the data see, it
 keeps what they do not see from drifting to where nothing depends on anything. Without it a rate of which data show only
@@ -565,12 +567,14 @@ def descend(
     """
     p, evaluations, chi2 = v.size, 0, np.inf
     tolerance, enough = (SAME, SETTLED) if rough else (TOLERANCE, PRECISE)
-    search = partial(least_squares, bounds=bounds, ftol=tolerance, xtol=tolerance, gtol=1e-8, x_scale=1.0)
+    search = partial(least_squares, bounds=bounds, xtol=tolerance, gtol=1e-8, x_scale=1.0)
+    first = FAR if jacobian is None else tolerance
     if jacobian is None:
         jacobian, evaluations = derivatives(v, True), p + 1
-    for _ in range(ROUNDS):
+    for round_ in range(ROUNDS):
         secants = _Secants(residuals, jacobian)
-        solution = search(secants.residuals, v, jac=secants.jacobian, max_nfev=RUNS[0])
+        ftol = tolerance if round_ else first
+        solution = search(secants.residuals, v, jac=secants.jacobian, max_nfev=RUNS[0], ftol=ftol)
         evaluations += solution.nfev
         v, gained, chi2 = solution.x, chi2 - 2 * solution.cost, float(2 * solution.cost)
         jacobian = secants.J
@@ -584,7 +588,7 @@ def descend(
             return Descent(v, chi2, jacobian, True, evaluations)
     ended = False
     for runs in most:
-        solution = search(residuals, v, jac=lambda v: derivatives(v, False), max_nfev=runs)
+        solution = search(residuals, v, jac=lambda v: derivatives(v, False), max_nfev=runs, ftol=tolerance)
         evaluations += solution.nfev + 2 * p * solution.njev
         v, ended = solution.x, bool(solution.status > 0 or settled(solution))
         if ended:
