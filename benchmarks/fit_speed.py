@@ -15,7 +15,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from fit_coverage import R0, START, TRUTH, exact, truth_of
+from fit_coverage import START, TRUTH, exact, truth_of
 
 from cellsim.fit import posterior
 from cellsim.fit.estimate import estimate

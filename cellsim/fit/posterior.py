@@ -1,9 +1,9 @@
 """The posterior by an ensemble sampler (emcee), with the checks that say whether to believe it.
 
 Foreman-Mackey et al., doi:10.1086/670067. Most moves propose a point from Student's t distribution with the covariance
-that the best point already knows, whatever the walker's place (Hastings, doi:10.1093/biomet/57.1.97, section 2.3): where
-the posterior is nearly normal a chain forgets within two steps. The others are emcee's stretch, which needs to know
-nothing of its shape. Free noise levels are integrated out under a prior flat in their logarithm: n ln(chi2)/2 of that
+that the best point already knows, whatever the walker's place (Hastings, doi:10.1093/biomet/57.1.97): where the
+posterior is nearly normal a chain forgets within two steps. The others are emcee's stretch, which needs to know nothing
+of its shape. Free noise levels are integrated out under a prior flat in their logarithm: n ln(chi2)/2 of that
 observation takes the place of chi2/2.
 
 Effective sample size and R-hat are those of Vehtari et al., doi:10.1214/20-BA1221: of ranks brought to a normal

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from cellsim.base import Array, CellsimError, InputError
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.fit.experiment import Experiment, NothingMeasured, Observation
 from cellsim.fit.parameters import Space
-from cellsim.fit.set_model import SetModel
+from cellsim.fit.set_model import SetModel, recalled
 from cellsim.solvers.solution import Solution
 
 STEP = 0.02
@@ -25,9 +25,6 @@ RUNS, SETS, POINTS = 8, 32, 64
 the columns of a Jacobian that move a nuisance need the set of the point, not a new one."""
 LOST = 25.0
 """Residuals beyond this, of more than half the points: a run that was not made."""
-
-Key = TypeVar("Key")
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -52,9 +49,18 @@ class Problem:
     space: Space
     model: SetModel
     experiments: tuple[Experiment, ...]
-    _runs: dict[tuple[object, ...], Solution | None] = field(init=False, default_factory=dict, compare=False, repr=False)
-    _sets: dict[tuple[float, ...], TransportSet] = field(init=False, default_factory=dict, compare=False, repr=False)
-    _points: dict[bytes, list[Array]] = field(init=False, default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def _runs(self) -> dict[tuple[object, ...], Solution | None]:
+        return {}
+
+    @cached_property
+    def _sets(self) -> dict[tuple[float, ...], TransportSet]:
+        return {}
+
+    @cached_property
+    def _points(self) -> dict[bytes, list[Array]]:
+        return {}
 
     def __post_init__(self) -> None:
         used = {p.name for p in self.model.parameters}
@@ -86,11 +92,11 @@ class Problem:
     def transport(self, values: Mapping[str, float], T: float) -> TransportSet:
         """The set at parameter values, one of the last again where they are the same."""
         key = (T, *(values[p.name] for p in self.model.parameters))
-        return _recalled(self._sets, key, SETS, lambda: self.model.at(values, T))
+        return recalled(self._sets, key, SETS, lambda: self.model.at(values, T))
 
     def predictions(self, u: Array) -> list[Array]:
         """Predictions of all observations at the point `u`, shape (p,); NaN where a run cannot be made."""
-        return _recalled(self._points, np.asarray(u, dtype=float).tobytes(), POINTS, lambda: self._predicted(u))
+        return recalled(self._points, np.asarray(u, dtype=float).tobytes(), POINTS, lambda: self._predicted(u))
 
     def _predicted(self, u: Array) -> list[Array]:
         values = self.space.values(u)
@@ -111,7 +117,7 @@ class Problem:
         names = [p.name for p in self.model.parameters] + list(e.nuisance.values())
         names += [o.nuisance["time_offset"] for o in e.observations if "time_offset" in o.nuisance]
         key = (k, *(values[name] for name in names))
-        return _recalled(self._runs, key, RUNS, lambda: e.run(transport, values))
+        return recalled(self._runs, key, RUNS, lambda: e.run(transport, values))
 
     def ended_early(self, u: Array) -> tuple[str, ...]:
         """One sentence for each experiment whose run at the point `u` does not reach all of its data.
@@ -228,15 +234,6 @@ class Problem:
 
 def _lost(residuals: Array) -> bool:
     return bool(np.count_nonzero(np.abs(residuals) > LOST) > 0.5 * residuals.size)
-
-
-def _recalled(memory: dict[Key, Made], key: Key, most: int, make: Callable[[], Made]) -> Made:
-    """What was made for `key`, or made now; the oldest of more than `most` is forgotten."""
-    if key not in memory:
-        while len(memory) >= most:
-            memory.pop(next(iter(memory)))
-        memory[key] = make()
-    return memory[key]
 
 
 def synthetic(problem: Problem, u: Array, generator: np.random.Generator | None) -> Problem:

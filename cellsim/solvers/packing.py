@@ -224,7 +224,8 @@ def _made(transport: TransportSet, which: int, nodes: _Nodes, coarse: _Row | Non
         values, slopes = _evaluated(transport, which, np.concatenate([x, nodes.sides, middles]))
         (at_nodes, _, between), (slopes, sides, slopes_between) = np.split(values, parts), np.split(slopes, parts)
     else:
-        at_nodes, slopes = _interleaved(coarse.values, coarse.between), _interleaved(coarse.slopes, coarse.slopes_between)
+        at_nodes = _interleaved(coarse.values, coarse.between)
+        slopes = _interleaved(coarse.slopes, coarse.slopes_between)
         sides = coarse.sides
         between, slopes_between = _evaluated(transport, which, middles)
     if which == W_ROW:
