@@ -580,7 +580,7 @@ def descend(
         jacobian = secants.J
         if solution.status > 0 and (gained < enough or abs(chi2 - known) < SETTLED):
             return Descent(v, chi2, jacobian, True, evaluations)
-        one_sided = rough or gained > 1.0  # next to the end the derivatives of the fit itself are due
+        one_sided = rough or bool(gained > 1.0)  # next to the end the derivatives of the fit itself are due
         solution.jac = jacobian = derivatives(v, one_sided)
         evaluations += (1 if one_sided else 2) * p
         solution.grad = jacobian.T @ solution.fun

@@ -204,14 +204,14 @@ def _row(transport: TransportSet, which: int, nodes: _Nodes, coarse: _Row | None
     sources = transport.t_plus_source, transport.chi_source
     own: tuple[Any, ...] = ((transport.D_source,), sources[:1], (transport.kappa_source,), sources)[which]
     s = transport
-    # the volumes by identity, and kept, so that no others can have it
-    more = id(s.volumes), s.c_range, s.M_0, s.z_plus, s.nu_plus, s.nu_minus, s.solvent_motion
-    key = which, own, more, s.t_plus_frame, s.chi_basis, s.chi_is_product, nodes
+    kept = *own, s.volumes  # known by identity, which no others can have as long as they are kept
+    more = s.c_range, s.M_0, s.z_plus, s.nu_plus, s.nu_minus, s.solvent_motion
+    key = which, *map(id, kept), more, s.t_plus_frame, s.chi_basis, s.chi_is_product, nodes
     found = _ROWS.get(key)
     if found is None:
         while len(_ROWS) >= MOST_ROWS:
             _ROWS.pop(list(_ROWS)[0], None)  # noqa: RUF015 - another thread may change it while it is iterated
-        found = _ROWS[key] = _made(transport, which, nodes, coarse), s.volumes
+        found = _ROWS[key] = _made(transport, which, nodes, coarse), kept
     return found[0]
 
 
@@ -231,7 +231,11 @@ def _made(transport: TransportSet, which: int, nodes: _Nodes, coarse: _Row | Non
     if which == W_ROW:
         if coarse is None:
             first, second = _risen(transport, x[:-1], middles), _risen(transport, middles, x[1:])
-            top = transport.potential_integral(np.exp(x[-1:]))
+            end = np.log(transport.c_range[1])  # where W is 0; beyond it rises on a straight line
+            if x[-1] >= end - 1e-12:
+                top = (x[-1] - end) * transport.potential_slope(np.exp(x[-1:]))
+            else:
+                top = transport.potential_integral(np.exp(x[-1:]))
             at_nodes = top + np.concatenate([-np.cumsum((first + second)[::-1])[::-1], [0.0]])
             between = at_nodes[:-1] + first
         else:
