@@ -6,6 +6,10 @@ The cell and its errors are those of fit_coverage.py; three starts; everything i
 is of five parameters (t+0 without its slope), by the full model: until 2000 draws are worth as much as independent ones
 and R-hat is below 1.01. `--stretch` samples it by emcee's stretch moves alone, as an independent route to the same
 numbers.
+
+Measured in turns, processor time on two cores at a load average of 10: fit 0.44 s, profiles 1.17 s; 0.72 and 1.55 s
+before, when an idle machine took 0.58 and 1.15 s. Posterior: 23 s; before, by stretch moves alone, 202 s gave 550 to
+920 effective draws.
 """
 
 from __future__ import annotations
