@@ -81,7 +81,7 @@ class Expression:
             raise InputError(f'{self.field} = "{self.text}" cannot be evaluated: {error}') from error
         if np.iscomplexobj(result):
             raise InputError(f'{self.field} = "{self.text}" is not real')
-        return np.array(np.broadcast_to(result, shape), dtype=float)
+        return np.array(result if result.shape == shape else np.broadcast_to(result, shape), dtype=float)
 
 
 def parse_expression(

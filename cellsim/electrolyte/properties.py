@@ -213,7 +213,22 @@ class PropertyBlock:
     law: Law
 
     def bind(self, T: float, t_plus: Property | None = None) -> Property:
-        """The property at temperature `T` [K]; `t_plus` serves expressions that mention it."""
+        """The property at temperature `T` [K]; `t_plus` serves expressions that mention it.
+
+        At the temperature of the call before, the same function: what is tabulated of it is known by that.
+        """
+        if "t_plus" in self.law.uses:
+            return self._bind(T, t_plus)
+        if T not in self._bound:
+            self._bound.clear()
+            self._bound[T] = self._bind(T, None)
+        return self._bound[T]
+
+    @cached_property
+    def _bound(self) -> dict[float, Property]:
+        return {}
+
+    def _bind(self, T: float, t_plus: Property | None) -> Property:
         law, uses = self.law, self.law.uses
 
         def evaluate(c: Array, m: Array, r: Array) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import resources
 from math import gcd
 from pathlib import Path
@@ -212,8 +213,7 @@ class SetFile:
     # ---- checks ---------------------------------------------------------------------------------------------------
 
     def _check(self, bound: TransportSet) -> None:
-        low, high = bound.c_range
-        c = np.unique(np.clip(np.concatenate([np.geomspace(low, high, 301), np.linspace(low, high, 301)]), low, high))
+        c = _looked_at(*bound.c_range)
         composition = {"c": c, "m": bound.m(c), "r": bound.r(c)}
         laws = {name: block.law for name, block in self.properties.items()}
         if isinstance(self.volumes, PropertyBlock):
@@ -286,6 +286,14 @@ class SetFile:
                 f"{self.file}: {name} falls to zero at c = {lowest.x / 1e3:.4g} mol/L and must be positive; correct "
                 "the property or narrow [range]"
             )
+
+
+@lru_cache(maxsize=16)
+def _looked_at(low: float, high: float) -> Array:
+    """Concentrations at which a set is checked [mol/m^3]."""
+    c = np.unique(np.clip(np.concatenate([np.geomspace(low, high, 301), np.linspace(low, high, 301)]), low, high))
+    c.flags.writeable = False
+    return c
 
 
 def _root(function: Any, start: float, reach: float) -> float:

@@ -30,6 +30,14 @@ SETTLED = 1e-3
 """Fall of chi squared still to be had from a search that ends without meeting its tolerance: 0.03 standard errors."""
 SAME = 1e-6
 """The tolerance of searches from other starts, which are to tell whether they lead to the same point."""
+PRECISE = 1e-5
+"""The same of the search that gives the best point, as long as the runs allow: 0.003 standard errors."""
+RUNS = (25, 75)
+"""After how many runs a search is looked at, and how many more it may take with derivatives made at every step."""
+ROUNDS = 4
+"""How often a search goes on from derivatives made anew before they are made at every step."""
+FAR = 1e-2
+"""Relative change of chi squared at which a search that began far from its end makes its derivatives anew."""
 RIDGE = 5.0
 """Pull towards the start during a search, as a standard deviation in u: far too weak to bias what the data see, it
 keeps what they do not see from drifting to where nothing depends on anything. Without it a rate of which data show only
@@ -325,28 +333,26 @@ def estimate(
     _check_levels(problem)
     first = problem.space.start if at is None else at
     points = [first, *_spread(problem.space, first, starts - 1, seed)]
-    searches: list[tuple[Start, Array]] = []
-    evaluations = 0
+    searches: list[_Search] = []
     for k, point in enumerate(points):
-        # One-sided derivatives at the tolerance SAME take a third fewer runs (cases/fit_example: 222 in place of 326),
-        # and where the other starts lead is all they are asked for.
+        # one-sided derivatives at the tolerance SAME: where the other starts lead is all they are asked for
         at_work = None if progress is None else partial(progress, k, len(points))
-        start, level, count = _search(problem, point, levels, rough=k > 0, tick=at_work)
-        evaluations += count
-        searches.append((start, level))
+        searches.append(_search(problem, point, levels, rough=k > 0, tick=at_work))
         if progress is not None:
             progress(k + 1, len(points))
-    converged = [(start, level) for start, level in searches if start.converged]
+    evaluations = sum(search.evaluations for search in searches)
+    converged = [search for search in searches if search.start.converged]
     if not converged:
         raise ConvergenceError(
             f"the fit did not converge from any of {len(points)} starts; give starts closer to the truth, bounds, or "
             "fewer parameters"
         )
-    best, level = min(converged, key=lambda search: _objective(problem, *search))
-    if best is not searches[0][0]:  # a rough search came lower: on to its end
-        best, level, count = _search(problem, best.u, level)
-        evaluations += count
-    for o, predicted in zip(problem.observations, problem.predictions(best.u), strict=True):
+    best = min(converged, key=lambda search: _objective(problem, search.start, search.level))
+    if best is not searches[0]:  # a rough search came lower: on to its end
+        best = _search(problem, best.start.u, best.level)
+        evaluations += best.evaluations
+    u, level = best.start.u, best.level
+    for o, predicted in zip(problem.observations, problem.predictions(u), strict=True):
         # Points without a prediction have a large, constant residual: a search may end among them with no slope at all.
         if np.all(np.isnan(predicted)):
             raise ConvergenceError(
@@ -354,14 +360,14 @@ def estimate(
             )
     return Estimate(
         problem,
-        best.u,
-        jacobian=problem.jacobian(best.u, level),
-        residuals=problem.residuals(best.u, level),
+        u,
+        jacobian=problem.jacobian(u, level),
+        residuals=problem.residuals(u, level),
         levels=level,
-        starts=tuple(start for start, _ in searches),
-        evaluations=evaluations + 4 * best.u.size + 1,
-        edge=_edge(problem, best.u),
-        early=problem.ended_early(best.u),
+        starts=tuple(search.start for search in searches),
+        evaluations=evaluations + 2 * u.size + 1,
+        edge=_edge(problem, u),
+        early=problem.ended_early(u),
     )
 
 
@@ -405,6 +411,15 @@ def _spread(space: Space, first: Array, count: int, seed: int) -> list[Array]:
     return [np.where(np.isfinite(point), point, first) for point in points]
 
 
+@dataclass(frozen=True)
+class _Search:
+    """What became of a start, the noise levels that go with it, and the residual evaluations that it took."""
+
+    start: Start
+    level: Array
+    evaluations: int
+
+
 def _search(
     problem: Problem,
     point: Array,
@@ -412,61 +427,183 @@ def _search(
     *,
     rough: bool = False,
     tick: Callable[[], None] | None = None,
-) -> tuple[Start, Array, int]:
+) -> _Search:
     """One search; the noise levels follow by turns where they are free. A rough one only tells where it leads.
 
     `tick` is called before every Jacobian, which takes the time of all its runs.
     """
-
-    def jacobian(u: Array, level: Array) -> Array:
-        if tick is not None:
-            tick()
-        return np.vstack([problem.jacobian(u, level, rough=rough), pull])
-
-    tolerance = SAME if rough else TOLERANCE
-    level = problem.levels if levels is None else levels
     free = any(o.noise.free for o in problem.observations)
     bounds, origin = problem.space.bounds, point
     pull = np.eye(point.size) / RIDGE
-    evaluations, used = 0, None
+    level, used, jacobian, evaluations = problem.levels if levels is None else levels, None, None, 0
+
+    def residuals(u: Array) -> Array:
+        return np.append(problem.residuals(u, level), (u - origin) / RIDGE)
+
+    def derivatives(u: Array, one_sided: bool) -> Array:
+        if tick is not None:
+            tick()
+        return np.vstack([problem.jacobian(u, level, rough=one_sided), pull])
+
     # A level among the parameters would need the logarithm of the level among the residuals, which is no sum of
     # squares. By turns each step is least squares or a closed form; the second turn begins next to its end.
     for turn in range(12 if free else 1):
         if free and (turn or levels is None):
-            level = problem.noise_levels(point, used)
-        solution = least_squares(
-            lambda u, level: np.append(problem.residuals(u, level), (u - origin) / RIDGE),
-            np.clip(point, *bounds),
-            jac=jacobian,
-            bounds=bounds,
-            args=(level,),
-            ftol=tolerance,
-            xtol=tolerance,
-            gtol=1e-8,
-            max_nfev=60,
-            x_scale=1.0,
-        )
-        evaluations += solution.nfev + (1 if rough else 2) * point.size * solution.njev
-        moved = float(np.max(np.abs(solution.x - point)))
-        point = solution.x
+            before, level = level, problem.noise_levels(point, used)
+            if jacobian is not None:
+                jacobian[: problem.size] *= np.repeat(before / level, [o.size for o in problem.observations])[:, None]
+        found = descend(residuals, derivatives, np.clip(point, *bounds), bounds, jacobian, rough=rough)
+        evaluations += found.evaluations
+        moved = float(np.max(np.abs(found.v - point)))
+        point, jacobian = found.v, found.jacobian
         if not free:
             break
-        used = _degrees_of_freedom(problem, solution.jac)
+        used = _degrees_of_freedom(problem, found.jacobian)
         new = problem.noise_levels(point, used)
         if turn and np.all(np.abs(new / level - 1) < 1e-3) and moved < 1e-3:
             break
-    chi2 = float(2 * solution.cost - np.sum(((point - origin) / RIDGE) ** 2))
-    return Start(point, chi2, bool(solution.status > 0) or settled(solution)), level, evaluations
+    chi2 = float(found.chi2 - np.sum(((point - origin) / RIDGE) ** 2))
+    return _Search(Start(point, chi2, found.ended), level, evaluations)
 
 
-def settled(solution: Any) -> bool:
-    """Whether chi2 could fall by no more than :data:`SETTLED`, by its slope and curvature.
+class _Secants:
+    """Derivatives that learn from the runs of a search: Broyden's update of rank one at every accepted step.
+
+    Parameters
+    ----------
+    residuals : callable
+        Of the free parameters.
+    jacobian : ndarray, shape (n, free)
+        To begin with.
+    """
+
+    def __init__(self, residuals: Callable[[Array], Array], jacobian: Array) -> None:
+        self._residuals, self.J = residuals, jacobian
+        self._run: tuple[Array, Array] | None = None
+        self._last: tuple[Array, Array] | None = None
+
+    def residuals(self, v: Array) -> Array:
+        """Those at `v`, remembered."""
+        self._run = v.copy(), self._residuals(v)
+        return self._run[1]
+
+    def jacobian(self, v: Array) -> Array:
+        """The derivatives at the point whose residuals were asked for last."""
+        assert self._run is not None
+        r = self._run[1]
+        if self._last is not None:
+            step = v - self._last[0]
+            if length := float(step @ step):
+                self.J = self.J + np.outer(r - self._last[1] - self.J @ step, step) / length
+        self._last = v.copy(), r
+        return self.J
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Where a search for the least sum of squares ended.
+
+    Parameters
+    ----------
+    v : ndarray, shape (p,)
+        The point.
+    chi2 : float
+        Sum of squares there.
+    jacobian : ndarray, shape (n, p)
+        Derivatives of the residuals next to it.
+    ended : bool
+        Whether by these derivatives next to nothing is left to be gained.
+    evaluations : int
+        Residual evaluations, those of derivatives included.
+    """
+
+    v: Array
+    chi2: float
+    jacobian: Array
+    ended: bool
+    evaluations: int
+
+
+def descend(
+    residuals: Callable[[Array], Array],
+    derivatives: Callable[[Array, bool], Array],
+    v: Array,
+    bounds: tuple[Array, Array],
+    jacobian: Array | None = None,
+    *,
+    rough: bool = False,
+    most: Sequence[int] = (60,),
+    known: float = -np.inf,
+) -> Descent:
+    """The least sum of squares from `v` on, with derivatives that are learned on the way.
+
+    Derivatives cost as many runs as there are parameters, a step costs one. So a search begins with those at hand and
+    corrects them by what its own runs show. Where it ends they are made anew: the end is believed if by them nothing is
+    left to be gained, else the search goes on with them. One that still has not ended makes them at every step.
+
+    Parameters
+    ----------
+    residuals : callable
+        At a point, shape (n,).
+    derivatives : callable
+        At a point, one-sided or central, shape (n, p).
+    v : ndarray, shape (p,)
+        Where to begin.
+    bounds : tuple of ndarray
+        Of `v`.
+    jacobian : ndarray, shape (n, p), optional
+        Derivatives not far from `v`; made where there are none.
+    rough : bool
+        Whether one-sided derivatives and :data:`SETTLED` are good enough for the end, else :data:`PRECISE` by central
+        ones.
+    most : sequence of int
+        Steps with derivatives made at every one of them; after each number it is asked whether the search has ended.
+    known : float
+        Sum of squares at an end that was found before: a search that comes to it needs no derivatives of its own.
+
+    Returns
+    -------
+    Descent
+    """
+    p, evaluations, chi2 = v.size, 0, np.inf
+    tolerance, enough = (SAME, SETTLED) if rough else (TOLERANCE, PRECISE)
+    search = partial(least_squares, bounds=bounds, xtol=tolerance, gtol=1e-8, x_scale=1.0)
+    first = FAR if jacobian is None else tolerance
+    if jacobian is None:
+        jacobian, evaluations = derivatives(v, True), p + 1
+    for round_ in range(ROUNDS):
+        secants = _Secants(residuals, jacobian)
+        ftol = tolerance if round_ else first
+        solution = search(secants.residuals, v, jac=secants.jacobian, max_nfev=RUNS[0], ftol=ftol)
+        evaluations += solution.nfev
+        v, gained, chi2 = solution.x, chi2 - 2 * solution.cost, float(2 * solution.cost)
+        jacobian = secants.J
+        if solution.status > 0 and (gained < enough or abs(chi2 - known) < SETTLED):
+            return Descent(v, chi2, jacobian, True, evaluations)
+        one_sided = rough or bool(gained > 1.0)  # next to the end the derivatives of the fit itself are due
+        solution.jac = jacobian = derivatives(v, one_sided)
+        evaluations += (1 if one_sided else 2) * p
+        solution.grad = jacobian.T @ solution.fun
+        if settled(solution, enough):
+            return Descent(v, chi2, jacobian, True, evaluations)
+    ended = False
+    for runs in most:
+        solution = search(residuals, v, jac=lambda v: derivatives(v, False), max_nfev=runs, ftol=tolerance)
+        evaluations += solution.nfev + 2 * p * solution.njev
+        v, ended = solution.x, bool(solution.status > 0 or settled(solution))
+        if ended:
+            break
+    return Descent(v, float(2 * solution.cost), solution.jac, ended, evaluations)
+
+
+def settled(solution: Any, least: float = SETTLED) -> bool:
+    """Whether chi2 could fall by no more than `least`, by its slope and curvature.
 
     Where data are far more exact than the runs, the runs' own error keeps chi2 from settling to :data:`TOLERANCE`.
     """
     free = solution.active_mask == 0
     slope, J = solution.grad[free], solution.jac[:, free]
-    return bool(slope @ inverse(J.T @ J) @ slope < SETTLED)
+    return bool(slope @ inverse(J.T @ J) @ slope < least)
 
 
 def _degrees_of_freedom(problem: Problem, jacobian: Array) -> Array:

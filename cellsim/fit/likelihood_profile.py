@@ -6,20 +6,19 @@ that stays below on one side bounds nothing there. Raue et al., doi:10.1093/bioi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import least_squares
 from scipy.stats import chi2 as chi2_distribution
 
 from cellsim.base import Array, InputError, Progress
 from cellsim.files.folder import write_values
 from cellsim.files.reading import read_values
-from cellsim.fit.estimate import SETTLED, Estimate, settled
+from cellsim.fit.estimate import RUNS, Estimate, descend
 from cellsim.fit.parameters import Parameter
 from cellsim.workers import mapped
 
@@ -33,12 +32,6 @@ DOUBT = 0.5
 """A root of delta chi2 far above the line through the two points before is doubted: it is refitted from elsewhere."""
 SAME_END = 0.05
 """Two refits this close in chi2 came to one end."""
-RUNS = (25, 75)
-"""After how many runs a refit is looked at, and how many more it may take then."""
-ROUNDS = 4
-"""How often a refit goes on from derivatives made anew before it takes central differences at every step."""
-FINE = 1e-6
-"""Relative change of chi2 at which a refit ends: 4e-5 of the 3.84 that it is compared with."""
 LOST = 30
 """A refit with so many times the chi2 of the fit has lost the data altogether."""
 AGAIN = 4
@@ -331,7 +324,8 @@ def _inward(fit: Estimate, k: int, branch: Sequence[_Refit]) -> tuple[list[_Refi
         return list(branch), False
     mended = list(branch)
     # along a flat line that search may creep for hundreds of runs, and what it has not found by then is no lower
-    again = _refit(fit, k, float(branch[-1].point[k]), fit.u, most=(RUNS[0],))
+    known = branch[-1].chi2 if branch[-1].ended else -np.inf
+    again = _refit(fit, k, float(branch[-1].point[k]), fit.u, most=(RUNS[0],), known=known)
     changed = again.chi2 < branch[-1].chi2 - SAME_END
     if changed:
         mended[-1] = again
@@ -394,39 +388,6 @@ def _cross(u: list[float], delta: list[float], threshold: float) -> float:
     return float(np.clip(a * target**2 + b * target + c, min(x[-2:]), max(x[-2:])))
 
 
-class _Secants:
-    """Derivatives that learn from the runs of a search: Broyden's update of rank one at every accepted step.
-
-    Parameters
-    ----------
-    residuals : callable
-        Of the free parameters.
-    jacobian : ndarray, shape (n, free)
-        To begin with.
-    """
-
-    def __init__(self, residuals: Callable[[Array], Array], jacobian: Array) -> None:
-        self._residuals, self.J = residuals, jacobian
-        self._run: tuple[Array, Array] | None = None
-        self._last: tuple[Array, Array] | None = None
-
-    def residuals(self, v: Array) -> Array:
-        """Those at `v`, remembered."""
-        self._run = v.copy(), self._residuals(v)
-        return self._run[1]
-
-    def jacobian(self, v: Array) -> Array:
-        """The derivatives at the point whose residuals were asked for last."""
-        assert self._run is not None
-        r = self._run[1]
-        if self._last is not None:
-            step = v - self._last[0]
-            if length := float(step @ step):
-                self.J = self.J + np.outer(r - self._last[1] - self.J @ step, step) / length
-        self._last = v.copy(), r
-        return self.J
-
-
 def _refit(
     fit: Estimate,
     k: int,
@@ -435,12 +396,11 @@ def _refit(
     also: tuple[int, ...] = (),
     most: Sequence[int] = RUNS,
     jacobian: Array | None = None,
+    known: float = -np.inf,
 ) -> _Refit:
     """The other parameters at their best with u[k] fixed, and those of `also` where `guess` has them.
 
-    The search begins with the derivatives of a neighbour (`jacobian`, default the fit's) and corrects them by what its
-    own runs show. Where it ends they are made once, by one-sided differences: the end is believed if by them nothing
-    is left to be gained, or if a search that goes on with them gains nothing.
+    The search begins with the derivatives of a neighbour (`jacobian`, default the fit's); see :func:`.descend`.
     """
     free = np.array([j for j in range(guess.size) if j != k and j not in also], dtype=np.int64)
     low, high = (b[free] for b in fit.space.bounds)
@@ -457,27 +417,18 @@ def _refit(
 
     if not free.size:
         return _Refit(whole(np.empty(0)), _chi2(fit, whole(np.empty(0))), True, near)
-    search = partial(least_squares, bounds=(low, high), ftol=FINE, xtol=1e-6, gtol=1e-8)
-    at, chi2 = np.clip(guess[free], low, high), np.inf
-    for _ in range(ROUNDS):
-        secants = _Secants(residuals, near[:, free])
-        solution = search(secants.residuals, at, jac=secants.jacobian, max_nfev=RUNS[0])
-        at, gained, chi2 = solution.x, chi2 - 2 * solution.cost, float(2 * solution.cost)
-        near[:, free] = secants.J
-        ended = solution.status > 0 and gained < SETTLED
-        if not ended:
-            solution.jac = near[:, free] = problem.jacobian(whole(at), levels, free, rough=True)
-            solution.grad = solution.jac.T @ solution.fun
-            ended = settled(solution)
-        if ended:
-            return _Refit(whole(at), chi2, True, near)
-    for runs in most:  # few refits need more than ten; one that has not ended is not believed, but goes on
-        solution = search(residuals, at, jac=lambda v: problem.jacobian(whole(v), levels, free), max_nfev=runs)
-        at, ended = solution.x, bool(solution.status > 0 or settled(solution))
-        if ended:
-            break
-    near[:, free] = solution.jac
-    return _Refit(whole(at), float(2 * solution.cost), ended, near)
+    found = descend(
+        residuals,
+        lambda v, one_sided: problem.jacobian(whole(v), levels, free, rough=one_sided),
+        np.clip(guess[free], low, high),
+        (low, high),
+        near[:, free],
+        rough=True,
+        most=most,
+        known=known,
+    )
+    near[:, free] = found.jacobian
+    return _Refit(whole(found.v), found.chi2, found.ended, near)
 
 
 def profiles(

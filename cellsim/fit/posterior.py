@@ -1,7 +1,13 @@
 """The posterior by an ensemble sampler (emcee), with the checks that say whether to believe it.
 
-Foreman-Mackey et al., doi:10.1086/670067. Free noise levels are integrated out under a prior flat in their logarithm:
-n ln(chi2)/2 of that observation takes the place of chi2/2.
+Foreman-Mackey et al., doi:10.1086/670067. Most moves propose a point from Student's t distribution with the covariance
+that the best point already knows, whatever the walker's place (Hastings, doi:10.1093/biomet/57.1.97): where the
+posterior is nearly normal a chain forgets within two steps. The others are emcee's stretch, which needs to know nothing
+of its shape. Free noise levels are integrated out under a prior flat in their logarithm: n ln(chi2)/2 of that
+observation takes the place of chi2/2.
+
+Effective sample size and R-hat are those of Vehtari et al., doi:10.1214/20-BA1221: of ranks brought to a normal
+distribution, every walker a chain, its halves apart.
 """
 
 from __future__ import annotations
@@ -14,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from cellsim.base import Array, InputError, interrupted
 from cellsim.files.folder import write_arrays
@@ -27,8 +35,17 @@ TIMES = 50
 """Autocorrelation times a chain must hold before its autocorrelation time can be believed."""
 EVERY = 30.0
 """Longest time between two states of the chain on the disk [s]."""
-SPLIT = 1.02
-"""Largest ratio of pooled to mean spread of the chain's two halves, walker groups taken together."""
+R_HAT = 1.01
+"""Largest ratio of the spread of all halves of all walkers, taken together, to that of one."""
+EFFECTIVE = 2000
+"""Independent draws that are worth as much as the chain: 95 % limits to 6 % of a standard deviation."""
+LEAST = 100
+"""Steps between two looks at the chain."""
+PROPOSED, FREEDOM = 0.8, 6.0
+"""Share of moves that propose from the fit's covariance, and the degrees of freedom of that distribution: tails wider
+than those of the posterior, so that a walker far out does not have to wait."""
+WIDEST = 0.5
+"""Standard deviation in u to which directions that the data do not see are limited, to begin with and in proposals."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +64,10 @@ class Posterior:
         Steps of every walker, burn-in included.
     acceptance : float
         Fraction of moves accepted [1].
-    split : ndarray, shape (p,)
-        Spread of the halves pooled over their own: 1 where the chain has settled [1].
+    r_hat : ndarray, shape (p,)
+        Spread of all half chains together over that of one: 1 where they have settled to one distribution [1].
+    effective : ndarray, shape (p,)
+        Independent draws worth as much as those kept, before thinning [1].
     converged : bool
         All checks passed.
     message : str
@@ -60,7 +79,8 @@ class Posterior:
     autocorrelation: Array
     steps: int
     acceptance: float
-    split: Array
+    r_hat: Array
+    effective: Array
     converged: bool
     message: str
 
@@ -115,7 +135,7 @@ def sample(
     file: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Posterior:
-    """Draw from the posterior, until the checks pass or `steps` are done.
+    """Draw from the posterior, until the checks pass and :data:`EFFECTIVE` draws are there, or `steps` are done.
 
     Parameters
     ----------
@@ -161,14 +181,15 @@ def sample(
     generator = np.random.default_rng(seed)
     with holding(partial(log_posterior, fit.problem, levels=fit.levels), workers) as of_points:
         # emcee would send the problem along with every point; here each process holds it, and gets points alone
-        sampler: Any = emcee.EnsembleSampler(count, space.size, of_points, backend=backend, vectorize=True)
+        moves = [(emcee.moves.MHMove(_Proposals(fit)), PROPOSED), (emcee.moves.StretchMove(), 1 - PROPOSED)]
+        sampler: Any = emcee.EnsembleSampler(count, space.size, of_points, backend=backend, vectorize=True, moves=moves)
         sampler.log_prob_fn = of_points  # emcee's wrapper prints a traceback for Ctrl-C
         sampler._random = np.random.RandomState(generator.integers(2**31) + begun)
         state = backend.get_last_sample() if begun else _walkers(fit, count, generator)
         done = begun
         settled = False
         while done < steps and not settled:
-            batch = min(100, steps - done)
+            batch = min(LEAST, steps - done)
             try:
                 for _ in sampler.sample(state, iterations=batch, skip_initial_state_check=True):
                     done += 1
@@ -181,7 +202,7 @@ def sample(
             state = backend.get_last_sample()
             if progress is not None:
                 progress(done, steps)
-            settled = done >= 500 and _judge(space, sampler, done)[0]
+            settled = _judge(space, sampler, done).enough
         if done > begun:
             save()
         return _summary(space, sampler, done)
@@ -227,41 +248,154 @@ def _mark(fit: Estimate) -> Array:
     return np.array([*fit.u, fit.chi2, *fit.levels])
 
 
-def _walkers(fit: Estimate, count: int, generator: np.random.Generator) -> Array:
-    """First positions: by the covariance, flat directions limited to half a unit, inside the bounds."""
+class _Proposals:
+    """Points from Student's t distribution about the best point, for :class:`emcee.moves.MHMove`."""
+
+    def __init__(self, fit: Estimate) -> None:
+        self._at, (sd, directions) = fit.u, _spread(fit)
+        self._root, self._inverse = directions * sd, directions / sd
+
+    def __call__(self, points: Array, random: np.random.RandomState) -> tuple[Array, Array]:
+        """As many points, and ln of the density at `points` over that at them."""
+        n, p = points.shape
+        scale = np.sqrt(random.chisquare(FREEDOM, n) / FREEDOM)[:, None]
+        new = self._at + random.standard_normal((n, p)) / scale @ self._root.T
+        return new, self._log_density(points) - self._log_density(new)
+
+    def _log_density(self, points: Array) -> Array:
+        z = (points - self._at) @ self._inverse
+        return np.asarray(-0.5 * (FREEDOM + points.shape[1]) * np.log1p(np.sum(z**2, axis=1) / FREEDOM))
+
+
+def _spread(fit: Estimate) -> tuple[Array, Array]:
+    """Standard deviations and directions of the covariance, flat ones limited."""
     weight, directions = np.linalg.eigh(fit.information)
-    sd = np.minimum(1 / np.sqrt(np.maximum(weight, 1e-30)), 0.5)
+    return np.minimum(1 / np.sqrt(np.maximum(weight, 1e-30)), WIDEST), directions
+
+
+def _walkers(fit: Estimate, count: int, generator: np.random.Generator) -> Array:
+    """First positions: by the covariance, inside the bounds."""
+    sd, directions = _spread(fit)
     points = fit.u + (generator.standard_normal((count, fit.u.size)) * sd) @ directions.T
     low, high = fit.space.bounds
     inside = 1e-6
     return np.clip(points, low + inside, high - inside)
 
 
-def _judge(space: Space, sampler: Any, done: int) -> tuple[bool, Array, Array, str]:
+@dataclass(frozen=True)
+class _Verdict:
+    """What the checks say of a chain, burn-in off."""
+
+    autocorrelation: Array
+    r_hat: Array
+    effective: Array
+    converged: bool
+    message: str
+
+    @property
+    def enough(self) -> bool:
+        return self.converged and bool(np.all(self.effective >= EFFECTIVE))
+
+
+def _judge(space: Space, sampler: Any, done: int) -> _Verdict:
     tau = np.atleast_1d(sampler.get_autocorr_time(tol=0))
-    chain = sampler.get_chain(discard=done // 3)
-    half = chain.shape[0] // 2
-    parts = [chain[:half].reshape(-1, space.size), chain[half:].reshape(-1, space.size)]
-    own = np.mean([np.var(part, axis=0) for part in parts], axis=0)
-    split = np.sqrt(np.var(np.concatenate(parts), axis=0) / np.maximum(own, 1e-300))
+    r_hat, effective = diagnosed(sampler.get_chain(discard=done // 3))
     long_enough = bool(np.all(np.isfinite(tau)) and done * 2 / 3 > TIMES * float(np.max(tau)))
-    settled = bool(np.all(split < SPLIT))
+    settled = bool(np.all(r_hat < R_HAT))
+    what = f"{np.min(effective):.0f} effective draws, R-hat {np.max(r_hat):.3f}"
     if long_enough and settled:
-        return True, tau, split, f"converged: {done} steps, longest autocorrelation time {np.max(tau):.0f}"
+        text = f"converged: {done} steps, longest autocorrelation time {np.max(tau):.0f}, {what}"
+        return _Verdict(tau, r_hat, effective, True, text)
     worst = space.names[int(np.nanargmax(tau))] if np.any(np.isfinite(tau)) else space.names[0]
     text = (
         f"not converged after {done} steps: {worst} decorrelates in {np.nanmax(tau):.0f} steps"
         if not long_enough
-        else f"not converged after {done} steps: the halves of the chain differ ({np.max(split):.3f})"
+        else f"not converged after {done} steps: the walkers differ ({what})"
     )
-    return False, tau, split, text + "; take more steps, or state a prior for what is not identified"
+    text += "; take more steps, or state a prior for what is not identified"
+    return _Verdict(tau, r_hat, effective, False, text)
+
+
+def diagnosed(chains: Array) -> tuple[Array, Array]:
+    """R-hat and effective sample size of every parameter, of ranks brought to a normal distribution.
+
+    Parameters
+    ----------
+    chains : ndarray, shape (steps, chains, p)
+        Burn-in off. The two halves of a chain count as two.
+
+    Returns
+    -------
+    r_hat, effective : ndarray, shape (p,)
+        [1]; infinite and 0 where there are fewer than four steps in a half, or nothing moves.
+
+    References
+    ----------
+    Vehtari, Gelman, Simpson, Carpenter & Buerkner 2021, doi:10.1214/20-BA1221, equations 1 to 14: R-hat is the larger
+    of that of the values and that of their distances from the median; the autocorrelation is summed by Geyer's initial
+    monotone sequence.
+    """
+    half = chains.shape[0] // 2
+    p = chains.shape[2]
+    if half < 4:
+        return np.full(p, np.inf), np.zeros(p)
+    split = np.concatenate([chains[:half], chains[-half:]], axis=1)
+    r_hat, effective = np.empty((2, p))
+    for k in range(p):
+        x = split[:, :, k]
+        z, folded = _scores(x), _scores(np.abs(x - np.median(x)))
+        r_hat[k], effective[k] = max(_r_hat(z), _r_hat(folded)), _effective(z)
+    return r_hat, effective
+
+
+def _scores(x: Array) -> Array:
+    """Normal scores of the ranks, shape kept."""
+    ranks = rankdata(x.ravel()).reshape(x.shape)
+    return np.asarray(ndtri((ranks - 0.375) / (x.size + 0.25)))
+
+
+def _variances(x: Array) -> tuple[float, float]:
+    """Mean variance within the chains, and the estimate of that of all, shape of `x` (steps, chains)."""
+    n = x.shape[0]
+    within = float(np.mean(np.var(x, axis=0, ddof=1)))
+    return within, within * (n - 1) / n + float(np.var(np.mean(x, axis=0), ddof=1))
+
+
+def _r_hat(x: Array) -> float:
+    within, whole = _variances(x)
+    return float(np.sqrt(whole / within)) if within > 0 else np.inf
+
+
+def _effective(x: Array) -> float:
+    n, m = x.shape
+    within, whole = _variances(x)
+    if within <= 0:
+        return 0.0
+    centred = x - x.mean(axis=0)
+    spectrum = np.fft.rfft(centred, 2 * n, axis=0)
+    covariance = np.fft.irfft(np.abs(spectrum) ** 2, axis=0)[:n].mean(axis=1) / n
+    rho = 1 - (within - covariance * n / (n - 1)) / whole
+    rho[0] = 1.0
+    pairs = rho[: n // 2 * 2].reshape(-1, 2).sum(axis=1)
+    positive = int(np.argmax(pairs < 0)) if np.any(pairs < 0) else pairs.size
+    tau = -1 + 2 * float(np.sum(np.minimum.accumulate(pairs[:positive])))
+    return float(n * m / max(tau, 1 / np.log10(n * m)))
 
 
 def _summary(space: Space, sampler: Any, done: int) -> Posterior:
-    good, tau, split, message = _judge(space, sampler, done)
+    verdict = _judge(space, sampler, done)
+    tau = verdict.autocorrelation
     burn = max(done // 3, 1)
     thin = max(1, int(0.5 * np.nanmin(tau))) if np.any(np.isfinite(tau)) else 1
     draws = sampler.get_chain(discard=burn, thin=thin, flat=True)
     return Posterior(
-        space, np.asarray(draws), tau, done, float(np.mean(sampler.acceptance_fraction)), split, good, message
+        space,
+        np.asarray(draws),
+        tau,
+        done,
+        float(np.mean(sampler.acceptance_fraction)),
+        verdict.r_hat,
+        verdict.effective,
+        verdict.converged,
+        verdict.message,
     )

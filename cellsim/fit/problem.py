@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +14,18 @@ from cellsim.electrolyte.mixture_set import Electrolyte
 from cellsim.fit.experiment import Experiment, NothingMeasured, Observation
 from cellsim.fit.mixture_model import MixtureModel
 from cellsim.fit.parameters import Space
-from cellsim.fit.set_model import SetModel
+from cellsim.fit.set_model import SetModel, recalled
 from cellsim.solvers.solution import Solution
 
 STEP = 0.02
 """Step of the central differences in u: a curvature error of some 1e-4, far above the solver's error over the step."""
 ROUGH = 0.1
 """The step of a one-sided difference, relative to that: its curvature error is of first order."""
-RUNS, SETS = 8, 32
-"""How many of the last runs and sets are remembered: a set's tables cost more than the run made with them, and the
-columns of a Jacobian that move a nuisance need the set of the point, not a new one."""
-
-Key = TypeVar("Key")
-Made = TypeVar("Made")
+RUNS, SETS, POINTS = 8, 32, 64
+"""How many of the last runs, sets and points are remembered: a set's tables cost more than the run made with them, and
+the columns of a Jacobian that move a nuisance need the set of the point, not a new one."""
+LOST = 25.0
+"""Residuals beyond this, of more than half the points: a run that was not made."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,18 @@ class Problem:
     space: Space
     model: SetModel | MixtureModel
     experiments: tuple[Experiment, ...]
-    _runs: dict[tuple[object, ...], Solution | None] = field(default_factory=dict, compare=False, repr=False)
-    _sets: dict[tuple[float, ...], Electrolyte] = field(default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def _runs(self) -> dict[tuple[object, ...], Solution | None]:
+        return {}
+
+    @cached_property
+    def _sets(self) -> dict[tuple[float, ...], Electrolyte]:
+        return {}
+
+    @cached_property
+    def _points(self) -> dict[bytes, list[Array]]:
+        return {}
 
     def __post_init__(self) -> None:
         used = {p.name for p in self.model.parameters}
@@ -84,10 +93,13 @@ class Problem:
     def transport(self, values: Mapping[str, float], T: float) -> Electrolyte:
         """The set at parameter values, one of the last again where they are the same."""
         key = (T, *(values[p.name] for p in self.model.parameters))
-        return _recalled(self._sets, key, SETS, lambda: self.model.at(values, T))
+        return recalled(self._sets, key, SETS, lambda: self.model.at(values, T))
 
     def predictions(self, u: Array) -> list[Array]:
         """Predictions of all observations at the point `u`, shape (p,); NaN where a run cannot be made."""
+        return recalled(self._points, np.asarray(u, dtype=float).tobytes(), POINTS, lambda: self._predicted(u))
+
+    def _predicted(self, u: Array) -> list[Array]:
         values = self.space.values(u)
         return [prediction for k in range(len(self.experiments)) for prediction in self._of_experiment(k, values)]
 
@@ -106,7 +118,7 @@ class Problem:
         names = [p.name for p in self.model.parameters] + list(e.nuisance.values())
         names += [o.nuisance["time_offset"] for o in e.observations if "time_offset" in o.nuisance]
         key = (k, *(values[name] for name in names))
-        return _recalled(self._runs, key, RUNS, lambda: e.run(transport, values))
+        return recalled(self._runs, key, RUNS, lambda: e.run(transport, values))
 
     def ended_early(self, u: Array) -> tuple[str, ...]:
         """One sentence for each experiment whose run at the point `u` does not reach all of its data.
@@ -162,21 +174,17 @@ class Problem:
         which = np.arange(u.size) if columns is None else columns
         base: Array | None = None
         J = np.empty((self.size + self.space.prior_residuals(u).size, which.size))
+        step = ROUGH * STEP if rough else STEP
         for j, k in enumerate(which):
             e = np.zeros(u.size)
-            e[k] = STEP
-            if rough:
-                e *= ROUGH
+            e[k] = step
+            up = self.residuals(u + e, levels)
+            down = None if rough and not _lost(up) else self.residuals(u - e, levels)
+            if down is None or _lost(up) != _lost(down):
                 base = self.residuals(u, levels) if base is None else base
-                J[:, j] = (self.residuals(u + e, levels) - base) / (ROUGH * STEP)
-                continue
-            up, down = self.residuals(u + e, levels), self.residuals(u - e, levels)
-            bad = [bool(np.count_nonzero(np.abs(r) > 25) > 0.5 * r.size) for r in (up, down)]
-            if bad[0] != bad[1]:
-                base = self.residuals(u, levels) if base is None else base
-                J[:, j] = (base - down) / STEP if bad[0] else (up - base) / STEP
+                J[:, j] = (up - base) / step if down is None or _lost(down) else (base - down) / step
             else:
-                J[:, j] = (up - down) / (2 * STEP)
+                J[:, j] = (up - down) / (2 * step)
         return J
 
     def noise_levels(self, u: Array, used: Array | None = None) -> Array:
@@ -219,19 +227,14 @@ class Problem:
 
     def __getstate__(self) -> dict[str, object]:
         """Runs and sets are not worth sending to another process."""
-        return self.__dict__ | {"_runs": {}, "_sets": {}}
+        return self.__dict__ | {"_runs": {}, "_sets": {}, "_points": {}}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
 
 
-def _recalled(memory: dict[Key, Made], key: Key, most: int, make: Callable[[], Made]) -> Made:
-    """What was made for `key`, or made now; the oldest of more than `most` is forgotten."""
-    if key not in memory:
-        while len(memory) >= most:
-            memory.pop(next(iter(memory)))
-        memory[key] = make()
-    return memory[key]
+def _lost(residuals: Array) -> bool:
+    return bool(np.count_nonzero(np.abs(residuals) > LOST) > 0.5 * residuals.size)
 
 
 def synthetic(problem: Problem, u: Array, generator: np.random.Generator | None) -> Problem:

@@ -286,6 +286,8 @@ class FitResult:
                 "converged": posterior.converged,
                 "message": posterior.message,
                 "steps": posterior.steps,
+                "effective": posterior.effective.tolist(),
+                "r_hat": posterior.r_hat.tolist(),
                 "intervals": {name: posterior.interval(name) for name in fit.space.names},
             },
             "evaluations": fit.evaluations,

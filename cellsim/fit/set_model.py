@@ -10,9 +10,9 @@ from __future__ import annotations
 import copy
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -29,6 +29,7 @@ from cellsim.electrolyte.properties import (
     Curve,
     Formula,
     Law,
+    PropertyBlock,
     read_property,
 )
 from cellsim.electrolyte.set_covariance import ParameterCovariance
@@ -43,8 +44,21 @@ FORMS = ("constant", "polynomial", "spline", "scaled")
 FITTED = "fitted"
 FACTOR = "factor_of_the_fit"
 """Constant by which an expression is scaled."""
+BLOCKS = 32
+"""How many of the last trial properties are remembered."""
 Block = dict[str, Any]
 Number = TypeVar("Number", float, Array)
+Key = TypeVar("Key")
+Made = TypeVar("Made")
+
+
+def recalled(memory: dict[Key, Made], key: Key, most: int, make: Callable[[], Made]) -> Made:
+    """What was made for `key`, or made now; the oldest of more than `most` is forgotten."""
+    if key not in memory:
+        while len(memory) >= most:
+            memory.pop(next(iter(memory)))
+        memory[key] = make()
+    return memory[key]
 
 
 @dataclass(frozen=True)
@@ -447,13 +461,22 @@ class SetModel:
         """
         properties = dict(self.base.properties)
         for form in self.forms:
-            properties[form.name] = replace(properties[form.name], law=form.law(values))
+            key = form.name, *(values[p.name] for p in form.parameters)
+            properties[form.name] = recalled(self._blocks, key, BLOCKS, partial(self._block, form, values))
         base = self.base
         if self.volumes:
             moved = {p.path.removeprefix("volumes."): values[p.name] * self._volume_factor(p) for p in self.volumes}
             base = replace(base, volumes=replace(cast(ConstantVolumes, base.volumes), **moved))
         bound = replace(base, properties=properties, **self._conventions).bind(T)
         return bound.with_motion(cast(Any, self.solvent_motion)).with_extrapolation("clamp")
+
+    def _block(self, form: PropertyForm, values: Mapping[str, float]) -> PropertyBlock:
+        return replace(self.base.properties[form.name], law=form.law(values))
+
+    @cached_property
+    def _blocks(self) -> dict[tuple[object, ...], PropertyBlock]:
+        """The last blocks: sets of which one property was moved share the others, and what is tabulated of them."""
+        return {}
 
     @staticmethod
     def _volume_factor(p: Parameter) -> float:

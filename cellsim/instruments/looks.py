@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from cellsim.base import Array, Bools, InputError
 from cellsim.electrolyte.mixture_set import Electrolyte, MixtureSet
-from cellsim.solvers.solution import Solution
+from cellsim.solvers.solution import Solution, interpolated
 
 Frame = Literal["interface", "lab", "solvent"]
 Velocity = Literal["v_0", "v_minus", "v_plus"]
@@ -196,13 +196,10 @@ class ProfileLook(Clocked):
         assert solution is not None
         offsets = np.linspace(-0.5, 0.5, BEAM_POINTS) * self.beam_width if self.beam_width else np.zeros(1)
         places, times = self.position[:, None] + offsets, self.times(values)
-        rows = [
-            np.interp(places + moved - values["interface_motion"] * shift, faces, c, left=np.nan, right=np.nan)
-            for (faces, c, shift), moved in zip(
-                profiles_at(solution, times, self.variable), displaced(times, values), strict=True
-            )
-        ]
-        return np.asarray(np.stack(rows).mean(axis=2)[self.keep])
+        faces, c, shift = profiles_at(solution, times, self.variable)
+        moved = displaced(times, values) - values["interface_motion"] * shift
+        seen = interpolated(places.ravel() + moved[:, None], faces, c).reshape(times.size, *places.shape)
+        return np.asarray(seen.mean(axis=2)[self.keep])
 
     def subset(self, keep: Bools, end: float = np.inf) -> ProfileLook:
         """See :class:`Look`."""
@@ -228,24 +225,27 @@ def state_at(solution: Solution, name: str, time: float) -> Array:
     return np.asarray((1 - w) * values[k - 1] + w * values[k])
 
 
-def profiles_at(solution: Solution, times: Array, variable: str = "c_face") -> list[tuple[Array, Array, float]]:
-    """Faces [m], c there [mol/m^3] and interface shift [m] at each of `times` [s]; NaN after the end of the run."""
+def profiles_at(solution: Solution, times: Array, variable: str = "c_face") -> tuple[Array, Array, Array]:
+    """Faces [m], c there [mol/m^3] and interface shift [m] at each of `times` [s]; c is NaN after the end of the run.
+
+    Returns
+    -------
+    faces, c : ndarray, shape (t, n)
+    shift : ndarray, shape (t,)
+    """
     t, faces, c = solution["time"], solution["position_face"], solution[variable]
     shift = solution["interface_shift"]
     after = np.clip(np.searchsorted(t, times), 1, t.size - 1)
-    weights = np.clip((times - t[after - 1]) / (t[after] - t[after - 1]), 0.0, 1.0)
-    beyond = times > t[-1] * (1 + 1e-9)
-    states = []
-    for k, w, ended in zip(after.tolist(), weights.tolist(), beyond.tolist(), strict=True):
-        if ended:
-            states.append((faces[-1], np.full(c.shape[1], np.nan), float(shift[-1])))
-        elif w in (0.0, 1.0):  # a run of a fit is kept at the times asked for: nothing to mix
-            j = k - 1 + int(w)
-            states.append((faces[j], c[j], float(shift[j])))
-        else:
-            mixed = ((1 - w) * a[k - 1] + w * a[k] for a in (faces, c, shift))
-            states.append(tuple(mixed))
-    return states
+    w = np.clip((times - t[after - 1]) / (t[after] - t[after - 1]), 0.0, 1.0)
+    still = not faces.strides[0]  # the faces stay where they are, and one row stands for all
+    rest = (c, shift) if still else (c, shift, faces)
+    if np.all((w == 0) | (w == 1)):  # a run of a fit is kept at the times asked for: nothing to mix
+        mixed = [a[np.where(w == 1, after, after - 1)] for a in rest]
+    else:
+        mixed = [((1 - w) * a[after - 1].T + w * a[after].T).T for a in rest]
+    at = np.broadcast_to(faces[0], (times.size, faces.shape[1])) if still else mixed[2]
+    mixed[0][times > t[-1] * (1 + 1e-9)] = np.nan
+    return at, mixed[0], mixed[1]
 
 
 # ---- velocities -----------------------------------------------------------------------------------------------------

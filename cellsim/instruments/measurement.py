@@ -348,8 +348,8 @@ def what_would_fit(m: Measurement, transport: Electrolyte, solution: Solution) -
             predicted = moved.predict(transport, solution, ROLES)
         else:
             predicted = np.empty(time.size)
-            for one, (at, c, moved_by) in zip(
-                np.unique(time), profiles_at(solution, np.unique(time), seen), strict=True
+            for one, at, c, moved_by in zip(
+                np.unique(time), *profiles_at(solution, np.unique(time), seen), strict=True
             ):
                 here = time == one
                 predicted[here] = np.interp(position[here] - moved_by, at, c, left=np.nan, right=np.nan)

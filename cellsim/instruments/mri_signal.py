@@ -74,7 +74,7 @@ class SignalLook(Clocked):
         bent, c0 = values.get("nonlinearity", 0.0), float(solution["c_face"][0].mean())
         drift, growth = towards * values.get("drift", 0.0), values.get("growth", 0.0)
         rows = []
-        for (faces, c, shift), share in zip(profiles_at(solution, self.times(values)), motion, strict=True):
+        for faces, c, shift, share in zip(*profiles_at(solution, self.times(values)), motion, strict=True):
             # The cost goes with the number of faces: with all 321 of a run of cases/thienenkamp2022 a signal took five
             # times as long and differed by 4e-4 of the plateau, well below the noise of a pixel.
             chosen = np.unique(np.linspace(0, faces.size - 1, BLUR_NODES).astype(int))

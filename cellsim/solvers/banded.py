@@ -353,16 +353,19 @@ class Banded:
         inner = near * fine[:, :-1] + (1 - near) * fine[:, 1:]
         ends = fine[:, :3] @ weights, fine[:, :-4:-1] @ weights
         c_face = np.column_stack([ends[0], inner, ends[1]])[:, ::every]
-        some = np.arange(every, self.cells, every)  # faces of the output among the interior ones
-        left, right = fine[:, some - 1], fine[:, some]
-        change, mean = right - left, 0.5 * (left + right)
-        apart = np.abs(change) > ALIKE * left
-        tables = physics.tables()
-        risen = physics.cell.separator.transport_factor * (tables.diffused_up_to(right) - tables.diffused_up_to(left))
-        D = np.where(apart, risen / np.where(apart, change, 1.0), physics.diffusion(mean))
-        slope = 4 / physics.cell.thickness * change / (widths[:-1] + widths[1:])[some - 1]
-        N_salt = np.pad(salt_flux_of(D, physics.migration(mean), slope, i[:, None]), ((0, 0), (1, 1)))
-        return Fields(c, c_face, N_salt, faces)
+
+        def flux() -> Array:
+            some = np.arange(every, self.cells, every)  # faces of the output among the interior ones
+            left, right = fine[:, some - 1], fine[:, some]
+            change, mean = right - left, 0.5 * (left + right)
+            apart = np.abs(change) > ALIKE * left
+            tables, factor = physics.tables(), physics.cell.separator.transport_factor
+            risen = factor * (tables.diffused_up_to(right) - tables.diffused_up_to(left))
+            D = np.where(apart, risen / np.where(apart, change, 1.0), physics.diffusion(mean))
+            slope = 4 / physics.cell.thickness * change / (widths[:-1] + widths[1:])[some - 1]
+            return np.pad(salt_flux_of(D, physics.migration(mean), slope, i[:, None]), ((0, 0), (1, 1)))
+
+        return Fields(faces, lambda: c, lambda: c_face, flux)
 
 
 def wall_weights(widths: Array) -> Array:

@@ -209,7 +209,7 @@ class SolventFrame:
         v_0 = np.pad(-np.cumsum(s.V_e(c) * np.diff(J, axis=1), axis=1), ((0, 0), (1, 0)))
         N_salt = J + c_face * v_0
         position = np.pad(np.cumsum(widths, axis=1), ((0, 0), (1, 0)))
-        return Fields(c, c_face, N_salt, inside.faces, position, s.c_0(c_face) * v_0)
+        return Fields(inside.faces, lambda: c, lambda: c_face, lambda: N_salt, position, s.c_0(c_face) * v_0)
 
 
 @dataclass(frozen=True)

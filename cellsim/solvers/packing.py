@@ -129,38 +129,131 @@ def functions(transport: TransportSet) -> tuple[Callable[[Array], Array], ...]:
 
 
 def _make(transport: TransportSet, c_low: float, c_high: float, tolerance: float) -> PropertyTables:
-    low, pitch, intervals, corners = _nodes(transport, c_low, c_high)
-    x: Array = low + pitch * np.arange(intervals + 1, dtype=np.float64)
-    middle: Array = x[:-1] + 0.5 * pitch
-    sides = x[corners] + 2 * STEP * np.array([[-1.0], [1.0]])
-    # A fit makes tables anew for every trial set, and there the calls cost more than what is computed in them: the
-    # nodes, both sides of the corners and the middles, which judge the grid, are evaluated together.
-    parts = np.cumsum([x.size, sides.size])
-    (values, _, exact), (slopes, at_sides, between) = (
-        np.split(rows, parts, axis=1) for rows in _evaluated(transport, np.concatenate([x, sides.ravel(), middle]))
-    )
+    nodes = _nodes(transport, c_low, c_high)
+    rows = [_row(transport, which, nodes) for which in range(4)]
     while True:
-        after, before = slopes[:, :-1].copy(), slopes[:, 1:].copy()  # at the beginning and the end of every interval
-        for corner, (left, right) in zip(corners, at_sides.reshape(4, 2, -1).transpose(2, 1, 0), strict=True):
-            if corner > 0:
-                before[:, corner - 1] = left
-            if corner < intervals:
-                after[:, corner] = right
-        cubics = _cubics(values, after * pitch, before * pitch)
-        scale = np.maximum(np.abs(exact), 1e-6 * np.max(np.abs(exact), axis=1, keepdims=True) + 1e-300)
-        scale[W_ROW] = 1.0
-        miss = np.abs(cubics @ (0.5 ** np.arange(4)) - exact) / scale
-        error, mean_error = float(miss.max()), float(miss.mean(axis=1).max())
-        if mean_error <= tolerance or intervals >= MOST:
-            return PropertyTables(low, pitch, cubics, error, mean_error)
-        # the middles that judged one grid are nodes of the next: no function is evaluated twice at one place
-        values, slopes = _interleaved(values, exact), _interleaved(slopes, between)
-        intervals, pitch, corners = 2 * intervals, 0.5 * pitch, [2 * corner for corner in corners]
-        exact, between = _evaluated(transport, low + 0.5 * pitch * np.arange(1, 2 * intervals, 2, dtype=np.float64))
+        mean_error = max(row.mean_error for row in rows)
+        if mean_error <= tolerance or nodes.intervals >= MOST:
+            cubics = np.stack([row.cubics for row in rows])
+            return PropertyTables(nodes.start, nodes.pitch, cubics, max(row.error for row in rows), mean_error)
+        nodes = nodes.halved()
+        rows = [_row(transport, which, nodes, row) for which, row in enumerate(rows)]
 
 
-def _nodes(transport: TransportSet, c_low: float, c_high: float) -> tuple[float, float, int, list[int]]:
-    """First node [ln c], pitch, number of intervals, and the nodes at which the range of the set ends.
+@dataclass(frozen=True)
+class _Nodes:
+    """Where a set is tabulated: first node [ln c], pitch, number of intervals, and the nodes that are corners."""
+
+    start: float
+    pitch: float
+    intervals: int
+    corners: tuple[int, ...]
+
+    def halved(self) -> _Nodes:
+        """Twice as many intervals."""
+        return _Nodes(self.start, 0.5 * self.pitch, 2 * self.intervals, tuple(2 * corner for corner in self.corners))
+
+    @property
+    def x(self) -> Array:
+        """The nodes [ln c]."""
+        return np.asarray(self.start + self.pitch * np.arange(self.intervals + 1, dtype=np.float64))
+
+    @property
+    def sides(self) -> Array:
+        """Next to both sides of every corner, shape (2 corners,) [ln c]."""
+        return np.asarray((self.x[list(self.corners)] + 2 * STEP * np.array([[-1.0], [1.0]])).ravel())
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One of the four functions on nodes and in the middle between them.
+
+    Attributes
+    ----------
+    values, slopes : ndarray, shape (n + 1,)
+        At the nodes; slopes per ln c.
+    between, slopes_between : ndarray, shape (n,)
+        In the middles, which judge the cubics, and are nodes of the next finer ones.
+    sides : ndarray, shape (2 corners,)
+        Slopes next to the corners.
+    cubics : ndarray, shape (n, 4)
+        Through the nodes.
+    error, mean_error : float
+        Of the cubics in the middles.
+    """
+
+    values: Array
+    slopes: Array
+    between: Array
+    slopes_between: Array
+    sides: Array
+    cubics: Array
+    error: float
+    mean_error: float
+
+
+_ROWS: dict[tuple[Any, ...], tuple[_Row, Any]] = {}
+MOST_ROWS = 64
+
+
+def _row(transport: TransportSet, which: int, nodes: _Nodes, coarse: _Row | None = None) -> _Row:
+    """A row of a set, that of an earlier one which shares what it depends on: most steps of a fit move one property.
+
+    With `coarse`, that on twice as wide intervals, nothing is evaluated twice at one place.
+    """
+    sources = transport.t_plus_source, transport.chi_source
+    own: tuple[Any, ...] = ((transport.D_source,), sources[:1], (transport.kappa_source,), sources)[which]
+    s = transport
+    kept = *own, s.volumes  # known by identity, which no others can have as long as they are kept
+    more = s.c_range, s.M_0, s.z_plus, s.nu_plus, s.nu_minus, s.solvent_motion
+    key = which, *map(id, kept), more, s.t_plus_frame, s.chi_basis, s.chi_is_product, nodes
+    found = _ROWS.get(key)
+    if found is None:
+        while len(_ROWS) >= MOST_ROWS:
+            _ROWS.pop(list(_ROWS)[0], None)  # noqa: RUF015 - another thread may change it while it is iterated
+        found = _ROWS[key] = _made(transport, which, nodes, coarse), kept
+    return found[0]
+
+
+def _made(transport: TransportSet, which: int, nodes: _Nodes, coarse: _Row | None) -> _Row:
+    x = nodes.x
+    middles = x[:-1] + 0.5 * nodes.pitch
+    if coarse is None:
+        # The calls cost as much as what is computed in them: all places together.
+        parts = x.size, x.size + 2 * len(nodes.corners)
+        values, slopes = _evaluated(transport, which, np.concatenate([x, nodes.sides, middles]))
+        (at_nodes, _, between), (slopes, sides, slopes_between) = np.split(values, parts), np.split(slopes, parts)
+    else:
+        at_nodes = _interleaved(coarse.values, coarse.between)
+        slopes = _interleaved(coarse.slopes, coarse.slopes_between)
+        sides = coarse.sides
+        between, slopes_between = _evaluated(transport, which, middles)
+    if which == W_ROW:
+        if coarse is None:
+            first, second = _risen(transport, x[:-1], middles), _risen(transport, middles, x[1:])
+            end = np.log(transport.c_range[1])  # where W is 0; beyond it rises on a straight line
+            if x[-1] >= end - 1e-12:
+                top = (x[-1] - end) * transport.potential_slope(np.exp(x[-1:]))
+            else:
+                top = transport.potential_integral(np.exp(x[-1:]))
+            at_nodes = top + np.concatenate([-np.cumsum((first + second)[::-1])[::-1], [0.0]])
+            between = at_nodes[:-1] + first
+        else:
+            between = at_nodes[:-1] + _risen(transport, x[:-1], middles)
+    after, before = slopes[:-1].copy(), slopes[1:].copy()  # at the beginning and the end of every interval
+    for corner, left, right in zip(nodes.corners, *np.split(sides, 2), strict=True):
+        if corner > 0:
+            before[corner - 1] = left
+        if corner < nodes.intervals:
+            after[corner] = right
+    cubics = _cubics(at_nodes, after * nodes.pitch, before * nodes.pitch)
+    scale = np.maximum(np.abs(between), 1e-6 * np.max(np.abs(between)) + 1e-300) if which != W_ROW else 1.0
+    miss = np.abs(cubics @ (0.5 ** np.arange(4)) - between) / scale
+    return _Row(at_nodes, slopes, between, slopes_between, sides, cubics, float(miss.max()), float(miss.mean()))
+
+
+def _nodes(transport: TransportSet, c_low: float, c_high: float) -> _Nodes:
+    """The coarsest nodes, among them those at which the range of the set ends.
 
     Beyond its range the values of a set are held: a corner, which no cubic follows. Within an interval it called for
     8192 nodes in place of 2048, and where a cell is filled to the end of the range the smallest change of concentration
@@ -171,31 +264,33 @@ def _nodes(transport: TransportSet, c_low: float, c_high: float) -> tuple[float,
     inner = max(low, begin), min(high, end)
     coarse = (high - low) / FEWEST
     if inner[1] - inner[0] < coarse / 4:  # a range narrower than that would make all intervals as narrow
-        return float(low), float(coarse), FEWEST, []
+        return _Nodes(float(low), float(coarse), FEWEST, ())
     number = int(np.ceil((inner[1] - inner[0]) / coarse - 1e-9))
     pitch = (inner[1] - inner[0]) / number
     below, above = int(np.ceil((inner[0] - low) / pitch - 1e-9)), int((high - inner[1]) / pitch + 1e-9)
     corners = ([below] if begin >= low else []) + ([below + number] if end <= high else [])
-    return float(inner[0] - below * pitch), float(pitch), below + number + above, corners
+    return _Nodes(float(inner[0] - below * pitch), float(pitch), below + number + above, tuple(corners))
 
 
-def _evaluated(transport: TransportSet, x: Array) -> tuple[Array, Array]:
-    """The four functions at ln c = `x` and their slopes there, each of shape (4, n).
+def _evaluated(transport: TransportSet, which: int, x: Array) -> tuple[Array, Array]:
+    """One of the four functions at ln c = `x` and its slope there; of W, which is integrated, the slope alone."""
+    if which == W_ROW:
+        return np.zeros(x.size), transport.potential_slope(np.exp(x))
+    here, below, above = functions(transport)[which](np.exp(np.concatenate([x, x - STEP, x + STEP]))).reshape(3, -1)
+    return here, (above - below) / (2 * STEP)
 
-    The slopes are central differences, but for W, whose slope is known.
-    """
-    c = np.exp(np.concatenate([x, x - STEP, x + STEP]))
-    *three, W = functions(transport)
-    here, below, above = np.stack([function(c).reshape(3, -1) for function in three], axis=1)
-    at_x = c[: x.size]
-    values = np.concatenate([here, W(at_x)[None]])
-    return values, np.concatenate([(above - below) / (2 * STEP), transport.potential_slope(at_x)[None]])
+
+def _risen(transport: TransportSet, low: Array, high: Array) -> Array:
+    """The rise of W from ln c = `low` to `high`, half an interval, by Gauss' rule of two points: 1e-11 over a range."""
+    half = 0.5 * (high - low)
+    points = (low + half)[:, None] + half[:, None] * np.array([-1.0, 1.0]) / np.sqrt(3)
+    return np.asarray(half * transport.potential_slope(np.exp(points)).sum(axis=1))
 
 
 def _interleaved(nodes: Array, middles: Array) -> Array:
-    """Values at the nodes and between them in their order along ln c, shape (4, 2 n + 1)."""
-    merged = np.empty((nodes.shape[0], nodes.shape[1] + middles.shape[1]))
-    merged[:, ::2], merged[:, 1::2] = nodes, middles
+    """Values at the nodes and between them in their order along ln c, shape (2 n + 1,)."""
+    merged = np.empty(nodes.size + middles.size)
+    merged[::2], merged[1::2] = nodes, middles
     return merged
 
 

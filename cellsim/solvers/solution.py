@@ -370,11 +370,7 @@ class Solution(Carded):
         shift = motion * self.arrays["interface_shift"] if frame == "lab" else np.zeros(values.shape[0])
         wanted = np.asarray(positions, dtype=float) + origin_shift
         grid = self.arrays["position_face"]
-        rows = [
-            np.interp(wanted - s, g, row, left=np.nan, right=np.nan)
-            for s, g, row in zip(shift, grid, values, strict=True)
-        ]
-        found = np.array(rows)
+        found = interpolated(wanted - shift[:, None], grid, values)
         if dims[0] == "frame" and frame == "lab" and motion != 1.0:
             found += (motion - 1.0) * self.arrays["v_interface"][:, None]
         return found
@@ -394,6 +390,33 @@ MIXTURE_VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "inventory": (("species", "time"), "mol/m^2", "amount per electrode area"),
 }
 """Variables of a result of n components; the reference solvent of its frame is the last species."""
+
+
+def interpolated(places: Array, grid: Array, values: Array) -> Array:
+    """Profiles of many states between the points of their grids, on straight lines.
+
+    Parameters
+    ----------
+    places : ndarray, shape (t, p)
+        Where, a row for each state.
+    grid, values : ndarray, shape (t, n)
+        Increasing points, and the profile there.
+
+    Returns
+    -------
+    ndarray, shape (t, p)
+        NaN outside the grid.
+    """
+    if grid.strides[0]:  # every state has a grid of its own
+        rows = zip(places, grid, values, strict=True)
+        return np.array([np.interp(*row, left=np.nan, right=np.nan) for row in rows])
+    x = grid[0]
+    after = np.minimum(np.maximum(np.searchsorted(x, places), 1), x.size - 1)
+    state = np.arange(len(values))[:, None]
+    weight = (places - x[after - 1]) / (x[after] - x[after - 1])
+    found = (1 - weight) * values[state, after - 1] + weight * values[state, after]
+    found[(places < x[0]) | (places > x[-1])] = np.nan
+    return found
 
 
 def _limits(values: Array, time: Array) -> tuple[float, float]:

@@ -8,6 +8,7 @@ form: one differentiation for c, two for its slope, no divergence.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -150,17 +151,39 @@ class Observed:
 
 @dataclass(frozen=True)
 class Fields:
-    """Profiles on the output cells: averages and face values [mol/m^3], salt flux at the faces [mol/(m^2 s)].
+    """Profiles on the output cells, each made when it is first asked for: data of a fit look at one or two of them.
 
-    Where the electrolyte breathes also the faces as they move, shape (t, n + 1) [m], and the flux of solvent there.
+    Attributes
+    ----------
+    faces : ndarray, shape (n + 1,)
+        Of the cells [m].
+    averages, at_faces, fluxes : callable
+        Make `c`, `c_face` and `N_salt`.
+    position, N_0 : ndarray, shape (t, n + 1), optional
+        Where the electrolyte breathes: the faces as they move [m], and the flux of solvent there [mol/(m^2 s)].
     """
 
-    c: Array
-    c_face: Array
-    N_salt: Array
     faces: Array
+    averages: Callable[[], Array]
+    at_faces: Callable[[], Array]
+    fluxes: Callable[[], Array]
     position: Array | None = None
     N_0: Array | None = None
+
+    @cached_property
+    def c(self) -> Array:
+        """Cell averages [mol/m^3], shape (t, n)."""
+        return self.averages()
+
+    @cached_property
+    def c_face(self) -> Array:
+        """Concentrations at the faces [mol/m^3], shape (t, n + 1)."""
+        return self.at_faces()
+
+    @cached_property
+    def N_salt(self) -> Array:
+        """Flux of salt at the faces [mol/(m^2 s)], shape (t, n + 1)."""
+        return self.fluxes()
 
 
 @lru_cache(maxsize=32)
@@ -268,13 +291,17 @@ class Spectral:
         states = states[:, : self.unknowns]
         thickness, c_init = self.physics.cell.thickness, self.physics.c0
         faces, averages, values, fluxes = output_operators(self.n, self.fine, options.cells, thickness, options.stretch)
-        grid = self._grid
-        c = c_init * (1 + states @ grid.to_c[self.fine : -1 : self.fine].T)
-        slope = 2 * c_init / thickness * (states @ grid.to_slope.T)
-        D, M = self.physics.diffusion(c), self.physics.migration(c)
+
+        def flux() -> Array:
+            grid = self._grid
+            c = c_init * (1 + states @ grid.to_c[self.fine : -1 : self.fine].T)
+            slope = 2 * c_init / thickness * (states @ grid.to_slope.T)
+            D, M = self.physics.diffusion(c), self.physics.migration(c)
+            return np.asarray(salt_flux(D, M, slope, i[:, None]) @ fluxes.T)
+
         return Fields(
-            c_init * (1 + states @ averages.T),
-            c_init * (1 + states @ values.T),
-            salt_flux(D, M, slope, i[:, None]) @ fluxes.T,
             faces,
+            lambda: c_init * (1 + states @ averages.T),
+            lambda: c_init * (1 + states @ values.T),
+            flux,
         )

@@ -101,8 +101,7 @@ class LazyArrays(Mapping[str, Array]):
             if name not in VARIABLES:
                 raise KeyError(name)
             if name in ("c", "c_face"):
-                fields = self.fields
-                self._arrays |= {"c": fields.c, "c_face": fields.c_face}
+                self._arrays[name] = getattr(self.fields, name)
             elif name in ("interface_shift", "v_interface"):
                 moved = self._charge if name == "interface_shift" else self._arrays["i"]
                 velocity = equations.interface_velocity(moved, self._cell.V_metal, self._transport.z_plus)
@@ -136,8 +135,8 @@ class LazyArrays(Mapping[str, Array]):
 
     @property
     def _faces(self) -> Array:
-        fields = self.fields
-        return np.broadcast_to(fields.faces, fields.c_face.shape) if fields.position is None else fields.position
+        faces, position = self.fields.faces, self.fields.position
+        return np.broadcast_to(faces, (self.coordinates["time"].size, faces.size)) if position is None else position
 
     @property
     def _charge(self) -> Array:

@@ -169,6 +169,41 @@ def test_other_starts_find_the_deeper_minimum():
     assert best.values["k"] > 0 and told[-1] == (6, 6)
 
 
+def decays(v):
+    return np.exp(-np.linspace(0, 3, 40)[:, None] * np.exp(v)) @ np.ones(v.size) + 0.1 * np.sum(v) ** 2
+
+
+def slopes(v, one_sided):
+    e = 1e-6 * np.eye(v.size)
+    return np.column_stack([(decays(v + s) - decays(v - s)) / 2e-6 for s in e])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_search_learns_its_derivatives_and_survives_wrong_ones(sign):
+    truth = np.array([-1.0, 0.2, 1.5])
+    target, made = decays(truth) + 1e-3 * np.sin(np.arange(40)), []
+    bounds = -np.full(3, 5.0), np.full(3, 5.0)
+    exact = module.least_squares(lambda v: decays(v) - target, truth, jac=lambda v: slopes(v, True), xtol=1e-12)
+
+    def derivatives(v, one_sided):
+        made.append(one_sided)
+        return slopes(v, one_sided) / 1e-3
+
+    def residuals(v):
+        return (decays(v) - target) / 1e-3
+
+    begin = truth + 0.1
+    found = module.descend(residuals, derivatives, begin, bounds, sign * slopes(begin, True) / 1e-3)
+    assert found.ended and found.chi2 == pytest.approx(2 * exact.cost / 1e-6, abs=1e-4)
+    if sign > 0:  # good ones to begin with: derivatives are made where it ends, the last of them central
+        assert len(made) <= 3 and made[0] is True
+    again = module.descend(residuals, derivatives, begin, bounds, slopes(begin, True) / 1e-3, known=found.chi2)
+    assert again.ended and again.chi2 == pytest.approx(found.chi2, abs=1e-3)
+    before = len(made)
+    module.descend(residuals, derivatives, found.v, bounds, found.jacobian, rough=True, known=found.chi2)
+    assert len(made) == before  # an end that is known needs no derivatives
+
+
 def test_a_fit_that_cannot_end_says_so(monkeypatch):
     search = module.least_squares
     monkeypatch.setattr(module, "least_squares", lambda *a, **k: search(*a, **k | {"max_nfev": 1}))

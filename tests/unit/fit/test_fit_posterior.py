@@ -9,8 +9,8 @@ from cellsim.files.folder import write_arrays
 from cellsim.files.reading import read_arrays
 from cellsim.fit import posterior
 from cellsim.fit.estimate import estimate
-from cellsim.fit.parameters import Parameter
-from cellsim.fit.posterior import log_posterior, sample
+from cellsim.fit.parameters import Parameter, Prior
+from cellsim.fit.posterior import diagnosed, log_posterior, sample
 from cellsim.instruments.noise import independent
 
 A = np.random.default_rng(11).standard_normal((12, 2))
@@ -32,7 +32,44 @@ def test_a_gaussian_posterior_comes_back(tmp_path):
     assert ratio == pytest.approx(np.ones((2, 2)), abs=8 * np.sqrt(2 / n))
     low, high = post.interval("p0")
     assert (low, high) == pytest.approx(found.interval("p0"), abs=0.15 * found.errors["p0"])
-    assert 0.2 < post.acceptance < 0.9 and np.all(post.split < 1.02)
+    assert 0.2 < post.acceptance < 0.9 and np.all(post.r_hat < 1.01) and np.all(post.effective >= 2000)
+
+
+def test_a_posterior_that_is_not_normal_keeps_its_shape():
+    """exp(k) measured as 1 +/- 0.5 and k known as 0 +/- 1: proposals by the curvature, moments by quadrature."""
+    p = toy(lambda v: np.exp([v["k"]]), np.ones(1), [Parameter("k", 0.0, prior=Prior(0.0, 1.0))], sd=0.5)
+    post = sample(estimate(p, starts=1), steps=6000, seed=3)
+    k = np.linspace(-8, 4, 24001)
+    density = np.exp(-0.5 * ((np.exp(k) - 1) / 0.5) ** 2 - 0.5 * k**2)
+    density /= density.sum()
+    mean = density @ k
+    sd, skew = np.sqrt(density @ (k - mean) ** 2), density @ (k - mean) ** 3
+    assert skew / sd**3 < -0.5  # far from normal
+    assert post.converged and post.effective[0] > 2000
+    own = post.draws[:, 0]
+    assert own.mean() == pytest.approx(mean, abs=4 * sd / np.sqrt(2000))
+    assert own.std() == pytest.approx(sd, rel=4 / np.sqrt(2000))  # its kurtosis of some 4 in the place of 3
+    assert np.mean((own - mean) ** 3) == pytest.approx(skew, rel=0.25)
+
+
+def test_effective_draws_of_a_chain_of_known_correlation():
+    """x' = a x + noise forgets as a^t: n (1 - a)/(1 + a) draws; chains about different means have a known R-hat."""
+    rng, a = np.random.default_rng(5), 0.8
+    x = np.zeros((4000, 8, 1))
+    x[0] = rng.standard_normal((8, 1)) / np.sqrt(1 - a**2)
+    for t in range(1, 4000):
+        x[t] = a * x[t - 1] + rng.standard_normal((8, 1))
+    r_hat, effective = diagnosed(x)
+    assert effective[0] == pytest.approx(x.size * (1 - a) / (1 + a), rel=0.1)
+    assert 1 <= r_hat[0] < 1.005
+    apart = rng.standard_normal((2000, 4, 1)) + np.array([0.0, 0.0, 0.6, 0.6])[:, None]
+    r_hat, effective = diagnosed(apart)
+    # means 0 and 0.6 of as many half chains: variance of the means 0.09 * 8/7, of the ranks nearly the same
+    assert r_hat[0] == pytest.approx(np.sqrt(1 + 0.09 * 8 / 7), abs=0.01)
+    # the chains never exchange their means: a correlation of 0.093 at all of the 1000 lags leaves 43 draws of 8000
+    assert 30 < effective[0] < 80
+    assert diagnosed(np.zeros((100, 4, 1))) == (np.array([np.inf]), np.array([0.0]))
+    assert not diagnosed(x[:6])[1].any()
 
 
 def test_too_short_a_chain_says_so():

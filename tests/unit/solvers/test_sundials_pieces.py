@@ -13,8 +13,9 @@ from cellsim.base import F
 from cellsim.cell.geometry import Cell, Separator
 from cellsim.cell.kinetics import ButlerVolmer, Electrode, Resistance
 from cellsim.cell.protocol import Protocol, Step, StopConditions, hold_current, hold_voltage, rest
-from cellsim.electrolyte.set_file import list_sets, load_set
+from cellsim.electrolyte.set_file import list_sets, load_set, read_set
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.fit.set_model import SetModel, constant_form
 from cellsim.model import equations
 from cellsim.run.case import load_case, parse_case
 from cellsim.run.simulation import simulate
@@ -23,7 +24,7 @@ from cellsim.solvers.banded import Banded, wall_weights
 from cellsim.solvers.compiled import CompiledRun
 from cellsim.solvers.march import Options
 from cellsim.solvers.packing import Physics, property_tables
-from cellsim.solvers.solution import VARIABLES
+from cellsim.solvers.solution import VARIABLES, interpolated
 from cellsim.solvers.spectral import Spectral, clenshaw_curtis, spectral_grid
 from cellsim.solvers.sundials import CvodeRun
 
@@ -130,6 +131,41 @@ def test_tables_agree_with_every_shipped_set(name: str) -> None:
     tables = property_tables(transport, low, high, 1e-6)
     assert tables.mean_error <= 1e-6
     assert property_tables(transport, low, high, 1e-6) is tables
+    # W is summed along the nodes; the set's own integral, by other panels, is the measure, beyond both ends too
+    wide = property_tables(transport.with_extrapolation("clamp"), 0.5 * low, 1.4 * high, 1e-6)
+    x = np.linspace(np.log(0.6 * low), np.log(1.3 * high), 777)
+    place = (x - wide.start) / wide.pitch
+    k = place.astype(int)
+    W = np.sum(wide.cubics[3, k] * (place - k)[:, None] ** np.arange(4), axis=1)
+    assert pytest.approx(transport.potential_integral(np.exp(x)), abs=3e-6) == W
+
+
+def test_a_set_of_which_one_property_moved_has_the_tables_that_it_has_alone() -> None:
+    """To the last bit: rows are shared by what they depend on, and by nothing else."""
+    values = {"D": 1e-11, "kappa": 0.1, "t_plus": 0.2, "chi": 1.5}
+    forms = tuple(constant_form(*one, extra={"basis": "molal"} if one[0] == "chi" else {}) for one in values.items())
+    model = SetModel(read_set("steinruck2020_rs"), forms)
+
+    def cubics(of: SetModel, changed: dict[str, float]) -> np.ndarray:
+        return property_tables(of.at(values | changed, 363.15), 1.0, 3000.0, 1e-6).cubics
+
+    first = cubics(model, {})
+    for name, rows in (("D", [0]), ("kappa", [2]), ("t_plus", [1, 3]), ("chi", [3])):
+        change = {name: 1.1 * values[name]}
+        moved = cubics(model, change)
+        assert np.array_equal(moved, cubics(SetModel(read_set("steinruck2020_rs"), forms), change))
+        assert [k for k in range(4) if not np.array_equal(moved[k], first[k])] == rows
+    assert np.array_equal(cubics(model, {}), first)
+
+
+def test_profiles_between_the_points_of_a_grid() -> None:
+    """As numpy's own, row by row, whether the grids stand still or move; outside there is nothing."""
+    rng = np.random.default_rng(2)
+    x, values = np.sort(rng.random(9)), rng.random((4, 9))
+    places = np.concatenate([rng.random((4, 5)), np.tile([x[0], x[-1], x[4], -0.1, 1.1], (4, 1))], axis=1)
+    rows = np.array([np.interp(p, x, v, left=np.nan, right=np.nan) for p, v in zip(places, values, strict=True)])
+    for grid in (np.broadcast_to(x, values.shape), np.tile(x, (4, 1))):
+        assert interpolated(places, grid, values) == pytest.approx(rows, rel=1e-13, nan_ok=True)
 
 
 def test_grid_operators() -> None:
