@@ -16,6 +16,7 @@ from page_runner import Rules, call, compare
 
 from cellsim.electrolyte.set_covariance import write_draws
 from cellsim.electrolyte.set_file import load_set, parse_set, read_set
+from cellsim.files.schema import parse_toml
 from cellsim.fit.recipe import read_recipe
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.xpcs.files import read_xpcs, write_npz
@@ -23,6 +24,9 @@ from cellsim.instruments.xpcs.series import read_list
 from cellsim.run.case import load_case
 from cellsim.run.sweep import read_sweep
 from mdcoeffs.activity import read_activity
+from mdcoeffs.chain.pipeline_file import read_pipeline
+from mdcoeffs.chain.to_mixture import KEYS as MIXTURE_KEYS
+from mdcoeffs.chain.to_mixture import is_mixture_recipe
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.interface.settings import read_interface
 from mdcoeffs.mobility.settings import read_mobility
@@ -312,6 +316,12 @@ def _chain(block: Block, folder: Path) -> None:
     assert tomllib.loads(block.text) == shipped | {"title": "PEO-LiTFSI, 1 mol/L"}
 
 
+def _mixture_recipe(block: Block, folder: Path) -> None:
+    top = parse_toml(block.text, "SET.toml")
+    top.only(*MIXTURE_KEYS)
+    assert is_mixture_recipe(top) and len(top.strings("onsager")) == len(top.strings("thermodynamics"))
+
+
 TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/schema.md", 'title = "PEO-LiTFSI, 0.3 V, 90 degC"'): _case,
     ("docs/schema.md", 'title = "ramp, cycles, staircase"'): _protocol,
@@ -334,6 +344,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/mixtures.md", "[estimate]"): _analysis(
         CARBONATE, read_estimate, "mdcoeffs onsager", box=BOX, frames=120, dt=10.0
     ),
+    ("docs/mixtures.md", 'title = "a salt in two solvents"'): _mixture_recipe,
     ("docs/structure.md", "[structure]"): _analysis(CARBONATE, _both),
     ("docs/interface.md", "[interface]"): _analysis(CERAMIC, read_interface),
     # 50 ns at the 0.5 ps that the paddle-wheel needs are 100 000 frames: read, not run
@@ -443,6 +454,12 @@ def _scalings_read(found: re.Match[str], folder: Path) -> None:
     assert [target.quantity for target in targets] == ["kappa", "rho_plus", "chi", "D_salt"]
 
 
+def _two_solvents_read(found: re.Match[str], folder: Path) -> None:
+    """The electrolyte of two solvents and the chain that begins with it: read with all settings."""
+    file = read_pipeline("cases/coarse_grained/demixing.toml")
+    assert file.mixture and file.system is not None and file.system.points[0].counts == (26, 26, 224, 224)
+
+
 LINES = (
     (r"python3 start\.py test", None, "the tests themselves; continuous integration begins with this line"),
     (r"python3 start\.py (.*)", r"cellsim \1", "the set-up is done: what it calls is run"),
@@ -470,6 +487,16 @@ LINES = (
         r"python validation/steinruck2020/fit\.py",
         _tested("steinruck2020_fit", "study.recover(", "study.fit_constants(", "study.rivals("),
         "two to four minutes, and slow tests call its three parts already",
+    ),
+    (
+        r"mdcoeffs (pipeline cases/coarse_grained/demixing|simulate cases/coarse_grained/two_solvents)\.toml.*",
+        _two_solvents_read,
+        "minutes: read whole; tests/system/test_pipeline_cli.py runs walkers in two solvents",
+    ),
+    (
+        r"mdcoeffs (onsager|activity|to-set) runs/two/.*",
+        None,
+        "they need that run; the Python block has the same steps",
     ),
     (r"mdcoeffs simulate cases/coarse_grained/long\.toml.*", page_cluster.long_run, "hours: read whole, run briefly"),
     (
