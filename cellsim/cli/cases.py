@@ -133,6 +133,8 @@ def run(
     from cellsim.run.folder import drawer, predict, write_run
 
     read = mixture.read_case(case, changes=_changes(settings))
+    if draws and isinstance(read, mixture.MixtureCase) and read.transport.covariance is None:
+        raise InputError(f"{case}: --bands draws from [covariance], which the set {read.transport.name} does not have")
     directory = check_writable(output or Path("runs") / case.stem)
     try:
         with progress_bar(case.stem) as progress:
