@@ -12,9 +12,9 @@ solvent: Gamma = (nu/nu_-) chi.
 
 References
 ----------
-Kirkwood & Buff, J. Chem. Phys. 19, 774 (1951), doi:10.1063/1.1748352; O'Connell, Mol. Phys. 20, 27 (1971),
-doi:10.1080/00268977100100031 (n components as matrices); Kusalik & Patey, J. Chem. Phys. 86, 5110 (1987),
-doi:10.1063/1.452619 (ions); doi:10.48550/arXiv.2211.13505 (the salt-charge basis).
+Kirkwood & Buff, J. Chem. Phys. 19, 774 (1951), doi:10.1063/1.1748352; O'Connell, Mol. Phys. 20, 27 (1971)
+(n components as matrices); Kusalik & Patey, J. Chem. Phys. 86, 5110 (1987) (ions); doi:10.48550/arXiv.2211.13505 (the
+salt-charge basis).
 """
 
 from __future__ import annotations

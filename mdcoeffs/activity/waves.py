@@ -422,7 +422,7 @@ def wishart_fit(q: Array, Y: Array, n: Array, degree: int) -> tuple[Array, float
 
     References
     ----------
-    Goodman, Ann. Math. Stat. 34, 152 (1963), doi:10.1214/aoms/1177704250, Eq. 1.6.
+    Goodman, Ann. Math. Stat. 34, 152 (1963), doi:10.1214/aoms/1177704250.
     """
     K = Y.shape[-1]
     i, j = np.triu_indices(K)

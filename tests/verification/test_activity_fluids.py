@@ -93,7 +93,7 @@ def test_lennard_jones_mixture():
     """G of two kinds that dislike one another, against their chemical potentials by changes of kind.
 
     Wells of 1 and 0.8 between unlike kinds, T = 2, density 0.5. A particle that becomes one of the other kind gives
-    mu_1 - mu_0 at a composition (Widom; Shing & Gubbins, doi:10.1080/00268978200100811); by symmetry the slope in x at
+    mu_1 - mu_0 at a composition (Widom 1963, doi:10.1063/1.1734110); by symmetry the slope in x at
     x = 1/2 is also that at constant pressure, d(mu_1 - mu_0)/dx = 4 + a in kT. Kind 0 is called M, X and A, which mix
     ideally: G = ideal + (a/8) nu nu^T with nu = 2, 1.
     """

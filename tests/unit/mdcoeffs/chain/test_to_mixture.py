@@ -113,23 +113,23 @@ def test_one_composition(tmp_path):
     assert float(read.c_0(r)) == pytest.approx(c_S, rel=1e-8)
     assert read.r_range == pytest.approx(np.outer(r, [0.8, 1.2]), rel=1e-8)
     assert any("one composition" in note for note in made.notes)
-    drawn = drawn_sets(load_electrolyte("s.toml", T, folder=tmp_path), 300, seed=1)
+    drawn = drawn_sets(load_electrolyte("s.toml", T, folder=tmp_path), 120, seed=1)
     kappa = np.array([float(each.at(r).kappa) for each in drawn])
     # one factor scales every entry of Omega: all of its draws move together
-    assert kappa.std() / kappa.mean() == pytest.approx(0.05, rel=0.15)
+    assert kappa.std() / kappa.mean() == pytest.approx(0.05, rel=0.25)
     ratio = np.array([each.Omega(r)[0, 2] / each.Omega(r)[0, 0] for each in drawn])
     assert np.ptp(ratio) < 1e-8 * ratio.mean()
     G = np.array([each.G(r) for each in drawn])
-    assert G[:, 0, 0].std() / G[:, 0, 0].mean() == pytest.approx(0.02, rel=0.15)
+    assert G[:, 0, 0].std() / G[:, 0, 0].mean() == pytest.approx(0.02, rel=0.25)
     assert abs(np.corrcoef(kappa, G[:, 0, 0])[0, 1]) < 0.2
 
 
 def test_without_the_draws_the_covariance_serves(tmp_path):
     make(tmp_path, ternary(tmp_path, 1000.0) + VOLUMES)
     (tmp_path / "s.draws.nc").unlink()
-    drawn = drawn_sets(load_electrolyte("s.toml", T, folder=tmp_path), 300, seed=1)
+    drawn = drawn_sets(load_electrolyte("s.toml", T, folder=tmp_path), 120, seed=1)
     kappa = np.array([float(each.at(np.array([0.0667, 0.333])).kappa) for each in drawn])
-    assert kappa.std() / kappa.mean() == pytest.approx(0.05, rel=0.15)
+    assert kappa.std() / kappa.mean() == pytest.approx(0.05, rel=0.25)
 
 
 def test_between_compositions_both_are_linear(tmp_path):
