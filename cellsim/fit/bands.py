@@ -76,6 +76,8 @@ class Bands:
         How many runs they rest on.
     failed : int
         How many draws could not be run to the end; they are left out, which biases the bands.
+    shares : mapping
+        Of several solvents the share of each in all solvent molecules -> quantiles, shape (q, t, k) [1].
     others : mapping
         Of n components the concentrations of the others, ``"c_EC"`` -> quantiles, shape (q, t, k) [mol/m^3].
     """
@@ -90,6 +92,7 @@ class Bands:
     everywhere: Mapping[str | tuple[str, str], Array]
     draws: int
     failed: int
+    shares: Mapping[str, Array] = field(default_factory=dict)
     others: Mapping[str, Array] = field(default_factory=dict)
 
     @property
@@ -111,6 +114,10 @@ class Bands:
         lines = [
             f"{name} at the end: {middle:.4g} {unit}, 95 % {low:.4g} to {high:.4g} ({self.draws} draws of the set)"
         ]
+        for solvent, share in self.shares.items():
+            low, middle, high = (100 * share[k, -1][[0, -1]] for k in (0, 2, 4))
+            ends = (f"{m:.4g} % ({a:.4g} to {b:.4g})" for a, m, b in zip(low, middle, high, strict=True))
+            lines.append(f"{solvent} of the solvent at the end, at the two electrodes: {', '.join(ends)}")
         if self.failed:
             lines.append(f"{self.failed} draws could not be run and are left out: the bands are too narrow")
         return lines
@@ -130,6 +137,8 @@ class Bands:
             dims = ("time", "position")[: values.ndim - 1]
             variables[name] = (("quantile", *dims), values, {"units": unit})
             variables[f"{name}_everywhere"] = (("end", *dims), self.everywhere[name], {"units": unit})
+        for name, share in self.shares.items():
+            variables[f"share_{name}"] = (("quantile", "time", "position"), share, {"units": "1"})
         for species in dict.fromkeys(name for name, _ in self.velocities):
             both = np.stack([self.velocities[species, frame] for frame in FRAMES])
             ends = np.stack([self.everywhere[species, frame] for frame in FRAMES])
@@ -194,10 +203,11 @@ class Bands:
                 (ANGSTROM * self.v_minus, figstyle.label("$v_-$", SPEED)),
                 (ANGSTROM * self.velocities["v_0", "lab"], figstyle.label("$v_0$", SPEED, "lab")),
             ]
+        maps = [(1e-3 * self.c, figstyle.label("cation", CONCENTRATION))]
+        maps += [(100 * share, f"{name} of the solvent (%)") for name, share in list(self.shares.items())[:-1]]
         # a single anion is where its cation is
-        shown = [(name, c) for name, c in self.others.items() if not np.allclose(c, self.c, rtol=1e-9)][:2]
-        others = [(1e-3 * c, figstyle.label(name.removeprefix("c_"), CONCENTRATION)) for name, c in shown]
-        return [(1e-3 * self.c, figstyle.label("cation", CONCENTRATION)), *others]
+        others = {name: c for name, c in self.others.items() if not np.allclose(c, self.c, rtol=1e-9)}
+        return maps + [(1e-3 * c, figstyle.label(name[2:], CONCENTRATION)) for name, c in others.items()]
 
 
 def normal_draws(space: Space, mean: Array, covariance: Array, count: int, seed: int = 0) -> Array:
@@ -315,7 +325,13 @@ def bands(
         whole[name] = everywhere(values)
     i, V, c, *rest = (found.pop(name) for name in ("i", "V", "c", *others))
     more = dict(zip(others, rest, strict=True))
-    return Bands(times, positions, tuple(quantiles), i, V, c, found, whole, len(good), failed, more)
+    shares: dict[str, Array] = {}
+    if isinstance(model, MixtureModel) and model.base.neutral:
+        solvents = [*(model.base.components[k] for k in model.base.neutral), model.base.solvent]
+        amounts = np.array([[run[names.index(f"c_{name}")] for run in good] for name in solvents])
+        of_all = np.quantile(amounts / amounts.sum(axis=0), list(quantiles), axis=1)
+        shares = {name: of_all[:, k] for k, name in enumerate(solvents)}
+    return Bands(times, positions, tuple(quantiles), i, V, c, found, whole, len(good), failed, shares, more)
 
 
 def _runs(
