@@ -78,10 +78,10 @@ class Bands:
         How many runs they rest on.
     failed : int
         How many draws could not be run to the end; they are left out, which biases the bands.
+    shares : mapping
+        Of several solvents the share of each in all solvent molecules -> quantiles, shape (q, t, k) [1].
     others : mapping
         Of n components the concentrations of the others, ``"c_EC"`` -> quantiles, shape (q, t, k) [mol/m^3].
-    shares : mapping
-        Of several solvents the share of each among their molecules, ``"EC"`` -> quantiles, shape (q, t, k) [1].
     """
 
     time: Array
@@ -94,8 +94,8 @@ class Bands:
     everywhere: Mapping[str | tuple[str, str], Array]
     draws: int
     failed: int
-    others: Mapping[str, Array] = field(default_factory=dict)
     shares: Mapping[str, Array] = field(default_factory=dict)
+    others: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def v_minus(self) -> Array:
@@ -116,12 +116,12 @@ class Bands:
         lines = [
             f"{name} at the end: {middle:.4g} {unit}, 95 % {low:.4g} to {high:.4g} ({self.draws} draws of the set)"
         ]
+        for solvent, share in self.shares.items():
+            low, middle, high = (100 * share[k, -1][[0, -1]] for k in (0, 2, 4))
+            ends = (f"{m:.4g} % ({a:.4g} to {b:.4g})" for a, m, b in zip(low, middle, high, strict=True))
+            lines.append(f"{solvent} of the solvent at the end, at the two electrodes: {', '.join(ends)}")
         if self.failed:
             lines.append(f"{self.failed} draws could not be run and are left out: the bands are too narrow")
-        for solvent, share in self.shares.items():
-            walls = 100 * share[:, -1, [0, -1]]
-            ends = (f"{at[2]:.4g} % ({at[0]:.4g} to {at[4]:.4g})" for at in walls.T)
-            lines.append(f"{solvent} of the solvents at the end, at the two electrodes: {', '.join(ends)}")
         return lines
 
     def numbers(self) -> dict[str, Any]:
@@ -205,11 +205,11 @@ class Bands:
                 (ANGSTROM * self.v_minus, figstyle.label("$v_-$", SPEED)),
                 (ANGSTROM * self.velocities["v_0", "lab"], figstyle.label("$v_0$", SPEED, "lab")),
             ]
+        maps = [(1e-3 * self.c, figstyle.label("cation", CONCENTRATION))]
+        maps += [(100 * share, f"{name} of the solvent (%)") for name, share in list(self.shares.items())[:-1]]
         # a single anion is where its cation is
-        shown = [(name, c) for name, c in self.others.items() if not np.allclose(c, self.c, rtol=1e-9)]
-        others = [(1e-3 * c, figstyle.label(name.removeprefix("c_"), CONCENTRATION)) for name, c in shown]
-        shares = [(100 * share, f"{name} of the solvents (%)") for name, share in list(self.shares.items())[:-1]]
-        return [(1e-3 * self.c, figstyle.label("cation", CONCENTRATION)), *shares, *others][:3]
+        others = {name: c for name, c in self.others.items() if not np.allclose(c, self.c, rtol=1e-9)}
+        return maps + [(1e-3 * c, figstyle.label(name[2:], CONCENTRATION)) for name, c in others.items()]
 
 
 def normal_draws(space: Space, mean: Array, covariance: Array, count: int, seed: int = 0) -> Array:
@@ -299,13 +299,11 @@ def bands(
     ConvergenceError
         Fewer than half the draws could be run.
     """
-    concentrations, velocities, solvents = ["c"], list(SPECIES), list[str]()
+    concentrations, species = ["c"], list(SPECIES)
     if isinstance(model, MixtureModel):
         concentrations = [f"c_{name}" for name in model.base.species]
-        velocities = [f"v_{name}" for name in model.base.species]
-        solvents = [name for name, z in zip(model.base.species, model.base.charges, strict=True) if z == 0]
-        solvents = solvents if len(solvents) > 1 else []
-    keep = partial(_kept, times, positions, concentrations, solvents, velocities)
+        species = [f"v_{name}" for name in model.base.species]
+    keep = partial(_kept, times, positions, concentrations, species)
     good, failed = _runs(
         model,
         draws,
@@ -320,17 +318,22 @@ def bands(
         progress=progress,
     )
     others = concentrations[1:]
-    names: list[Any] = ["i", "V", "c", *others, *solvents, *((v, frame) for v in velocities for frame in FRAMES)]
+    names: list[Any] = ["i", "V", "c", *others, *((name, frame) for name in species for frame in FRAMES)]
     found: dict[Any, Array] = {}
     whole: dict[Any, Array] = {}
     for k, name in enumerate(names):
         values = np.array([run[k] for run in good])
         found[name] = np.quantile(values, list(quantiles), axis=0)
         whole[name] = everywhere(values)
-    i, V, c = (found.pop(name) for name in ("i", "V", "c"))
-    more = {name: found.pop(name) for name in others}
-    shares = {name: found.pop(name) for name in solvents}
-    return Bands(times, positions, tuple(quantiles), i, V, c, found, whole, len(good), failed, more, shares)
+    i, V, c, *rest = (found.pop(name) for name in ("i", "V", "c", *others))
+    more = dict(zip(others, rest, strict=True))
+    shares: dict[str, Array] = {}
+    if isinstance(model, MixtureModel) and model.base.neutral:
+        solvents = [*(model.base.components[k] for k in model.base.neutral), model.base.solvent]
+        amounts = np.array([[run[names.index(f"c_{name}")] for run in good] for name in solvents])
+        of_all = np.quantile(amounts / amounts.sum(axis=0), list(quantiles), axis=1)
+        shares = {name: of_all[:, k] for k, name in enumerate(solvents)}
+    return Bands(times, positions, tuple(quantiles), i, V, c, found, whole, len(good), failed, shares, more)
 
 
 def _runs(
@@ -372,14 +375,9 @@ def _runs(
 
 
 def _kept(
-    times: Array,
-    positions: Array,
-    concentrations: Sequence[str],
-    solvents: Sequence[str],
-    velocities: Sequence[str],
-    s: Solution,
+    times: Array, positions: Array, concentrations: Sequence[str], species: Sequence[str], s: Solution
 ) -> list[Array] | None:
-    """i, V, concentrations, shares and velocities of a run at `times` and `positions`; None of one that ends early."""
+    """i, V, concentrations and velocities of a run at `times` and `positions`; None of one that ends early."""
     if not s.succeeded:
         return None
     t = s["time"]
@@ -388,11 +386,9 @@ def _kept(
         rows = [np.interp(positions, faces, row) for faces, row in zip(s["position_face"], values, strict=True)]
         return np.stack([np.interp(times, t, column) for column in np.array(rows).T], axis=1)
 
-    c = {name: at_places(s[s.at_faces(name)]) for name in concentrations}
-    all_solvents = sum(c[f"c_{name}"] for name in solvents)
-    shares = [c[f"c_{name}"] / all_solvents for name in solvents]
-    v = [at_places(s[name][KNOWN_FRAMES.index(frame)]) for name in velocities for frame in FRAMES]
-    return [np.interp(times, t, s["i"]), np.interp(times, t, s["V"]), *c.values(), *shares, *v]
+    places = [KNOWN_FRAMES.index(frame) for frame in FRAMES]
+    maps = [*(s[s.at_faces(name)] for name in concentrations), *(s[v][place] for v in species for place in places)]
+    return [np.interp(times, t, s["i"]), np.interp(times, t, s["V"]), *(at_places(values) for values in maps)]
 
 
 def everywhere(values: Array, level: float = LEVEL) -> Array:

@@ -73,7 +73,7 @@ def test_the_current_has_the_spread_of_the_mobilities(case):
         assert np.ptp(share[2, -1]) > 1e-4, name
     assert sum(found.shares[name][2] for name in ("A", "S")) == pytest.approx(1.0, abs=1e-6)
     text = " ".join(found.lines())
-    assert "A of the solvents at the end" in text and "8 draws" in text
+    assert "A of the solvent at the end" in text and "8 draws" in text
     low, high = found.everywhere["i"]
     assert np.all(low <= found.i[0] * (1 + 1e-9)) and np.all(high >= found.i[-1] * (1 - 1e-9))
 

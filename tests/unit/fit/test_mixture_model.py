@@ -138,7 +138,11 @@ def test_bands_of_a_small_voltage_are_those_of_its_closed_form():
     assert found.i[:, 0] == pytest.approx(np.quantile(first, found.quantiles), rel=1e-6)
     assert found.i[:, 1] == pytest.approx(np.quantile(last, found.quantiles), rel=1e-4)
     assert set(found.others) == {"c_X", "c_b", "c_S"} and found.others["c_X"] == pytest.approx(found.c, rel=1e-12)
-    assert set(found.dataset()) >= {"c_b", "c_b_everywhere", "v_Li", "v_S_everywhere"}
+    # b has half of the solvent's molecules as filled, and of two solvents the shares add up in every draw
+    assert found.shares["b"][2, 0] == pytest.approx(0.5, rel=1e-9)
+    assert found.shares["b"][0] + found.shares["S"][4] == pytest.approx(1.0, rel=1e-9)
+    assert any(line.startswith("b of the solvent at the end, at the two electrodes: ") for line in found.lines())
+    assert set(found.dataset()) >= {"share_b", "c_b", "c_b_everywhere", "v_Li", "v_S_everywhere"}
 
 
 CASE = """
