@@ -73,6 +73,7 @@ PANELS = {
     "rotation": Panel("dynamics", r"relaxation time $\tau$ of axes", "s", -1),
     "crossing": Panel("interface", "rate of one ion", "1/s", 1),
     "exchange": Panel("interface", "exchange current $i_0$", "A/m^2", 1),
+    "barrier": Panel("interface", r"barrier $\Delta F/k_B$", "K"),
     "resistance": Panel("interface", "resistance $R$", "ohm m^2", -1),
     "chi": Panel("activity", r"$\chi$"),
     "screening": Panel("activity", "screening length", "m"),
@@ -102,6 +103,7 @@ NAMES = (
     (r"(entry|exit)_rate_.+", "crossing"),
     (r"exchange_current_.+", "exchange"),
     (r"resistance_.+", "resistance"),
+    (r"barrier_.+", "barrier"),
     (r"chi", "chi"),
     (r"screening_length", "screening"),
 )
@@ -438,6 +440,8 @@ def _interface(folder: Path, data: Json) -> Iterator[Found]:
         exchange = region.get("exchange") or {}
         yield _entry(f"exchange_current_{name}", exchange.get("exchange_current"))
         yield _entry(f"resistance_{name}", exchange.get("resistance"))
+    for name, barrier in data["barriers"].items():
+        yield _entry(f"barrier_{name}", barrier["barrier_K"])
 
 
 _READERS: dict[str, Callable[[Path, Json], Iterator[Found]]] = {

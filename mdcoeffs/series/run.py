@@ -20,6 +20,7 @@ from cellsim.workers import check_files, mapped
 from mdcoeffs.analysis import analyse, analyse_into
 from mdcoeffs.chain.stage import Stage, contents, current, make
 from mdcoeffs.inputs.species import SpeciesFile
+from mdcoeffs.series.interfaces import Interfaces, interfaces_of
 from mdcoeffs.series.quantities import PANELS, Found, Summary, panel_of, read_summary
 from mdcoeffs.series.recipe import Recipe, State
 from mdcoeffs.series.temperature import FEWEST, Fit, fit_law
@@ -80,12 +81,15 @@ class Series:
         Laws of temperature, where the variable is one.
     refused : tuple of str
         Why some laws were not fitted.
+    barriers : tuple of Interfaces
+        Regions of interfaces with a barrier at several temperatures.
     """
 
     recipe: Recipe
     states: tuple[StateResult, ...]
     fits: tuple[Fit, ...] = ()
     refused: tuple[str, ...] = ()
+    barriers: tuple[Interfaces, ...] = ()
 
     @property
     def quantities(self) -> list[str]:
@@ -220,7 +224,12 @@ def _run(
     ordered = sorted((state for state, _ in results), key=lambda s: math.inf if math.isnan(s.value) else s.value)
     series = Series(recipe, tuple(ordered))
     fits, refused = _fitted(series)
-    return replace(series, fits=fits, refused=refused)
+    barriers: tuple[Interfaces, ...] = ()
+    if recipe.variable == "T":
+        with_one = {state.value: state.folders["interface"] for state in ordered if "interface" in state.folders}
+        barriers, without = interfaces_of(with_one, recipe.predict)
+        refused += without
+    return replace(series, fits=fits, refused=refused, barriers=barriers)
 
 
 def _jobs(recipe: Recipe, state: State, output: Path) -> list[Job]:

@@ -46,6 +46,7 @@ origin = "slab"
 bin = "{width} angstrom"
 charge_bin = "1 angstrom"
 correlation = ["ceramic", "first"]
+net_charge = {net}
 {keys}
 [interface.regions.ceramic]
 points = "Li"
@@ -79,9 +80,9 @@ def make_run(path, frames=240, seed=3, drift=0.0):
     return ions
 
 
-def write(folder, source='arrays = "run.npz"', keys="", region="", extra="", width=1):
+def write(folder, source='arrays = "run.npz"', keys="", region="", extra="", width=1, net=2):
     path = folder / "SPECIES.toml"
-    path.write_text(SPECIES.format(source=source, keys=keys, region=region, width=width) + extra)
+    path.write_text(SPECIES.format(source=source, keys=keys, region=region, width=width, net=net) + extra)
     return path
 
 
@@ -105,11 +106,6 @@ def test_density_is_a_histogram(known):
     counts = np.histogram(z, np.linspace(-15, 15, 31))[0]
     expected = counts / (240 * 20 * 22 * 1) / A**3
     np.testing.assert_allclose(result.density.value[result.profiles.index("Li")], expected, rtol=1e-9, atol=0)
-
-
-def test_net_charge_is_said(known):
-    _, result, _ = known  # 12 Li and 10 TFSI
-    assert any(note.startswith("net charge: the species carry +2 e together") for note in result.notes)
 
 
 def test_populations_and_excess(known):
@@ -299,6 +295,7 @@ def test_what_is_written_can_be_read_back(known, tmp_path):
 BAD = [
     ({"keys": 'settled = "1 us"'}, "lies behind the end"),
     ({"keys": 'orgin = "slab"'}, "did you mean"),
+    ({"net": 0}, r"carry a net charge of \+2 e; .* say interface.net_charge = 2"),  # 12 Li and 10 TFSI
     ({"width": 10}, "too wide"),
     ({"keys": 'axis = "w"'}, "axis"),
     ({"region": 'margin = "6 angstrom"'}, "less than half the width"),
