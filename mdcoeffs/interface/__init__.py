@@ -288,8 +288,10 @@ def _barrier(
         rate = float(tst_rate(frequency, height, T))
         spread = np.hypot(numbers.error[0] / T, 0.5 * numbers.error[1] / k)
         factor = float(np.exp(spread))
+    found = True
     for name, place, (low, high) in (("well", middle, barrier.well), ("top", summit, barrier.top)):
         if not low <= place <= high:
+            found = False
             notes.append(f"barrier {barrier.name}: the vertex of its {name} lies outside the range it was fitted in")
     slope = None
     if barrier.flank is not None:
@@ -305,7 +307,7 @@ def _barrier(
                     f"crossings back and forth are counted (give the region a margin), or the range of the top "
                     f"misses it"
                 )
-    return BarrierResult(barrier.name, profile, numbers, frequency, rate, factor, transmission, slope)
+    return BarrierResult(barrier.name, profile, numbers, frequency, rate, factor, transmission, slope, found)
 
 
 def _prospect(

@@ -144,6 +144,8 @@ class BarrierResult:
         Entry rate of the region over `rate`; the interval is that of counting.
     slope : Averaged, optional
         dF/dz over k_B between top and well, where a flank is given [K/m].
+    found : bool
+        Whether the vertices of well and top lie in the ranges they were fitted in.
     """
 
     name: str
@@ -154,11 +156,13 @@ class BarrierResult:
     rate_factor: float
     transmission: CountEstimate | None = None
     slope: Averaged | None = None
+    found: bool = True
 
     def summary(self) -> dict[str, Any]:
         """For ``summary.json``."""
         names = ("barrier_K", "k", "z_well", "z_top")
         return {name: _numbers(self.numbers[k]) for k, name in enumerate(names)} | {
+            "found": self.found,
             "frequency": self.frequency,
             "tst_rate": self.rate,
             "tst_rate_standard_error_factor": self.rate_factor,

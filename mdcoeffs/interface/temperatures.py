@@ -37,7 +37,7 @@ from mdcoeffs.interface.rates import CountEstimate
 
 DRAWS = 8000
 """Draws of the posterior [1]."""
-_SHIFTS = 200
+_SHIFTS = 50
 """Draws of the reductions, each with a posterior of dE of its own [1]."""
 _GRID = 1501
 LEVEL = 0.95

@@ -37,8 +37,8 @@ from mdcoeffs.interface.temperatures import Joint, State, joint_barrier
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-AT_REST = ("equilibrated", "exchanging", "wandering")
-"""Verdicts on a region with which its free energies count: ions cross both ways, and neither way prevails."""
+AT_REST = ("equilibrated",)
+"""Verdicts on a region with which its barrier counts: elsewhere F(z) over a barrier is that of the start in part."""
 Profile = tuple[Array, Array, Array]
 """z [m], free energy over k_B and its standard error [K]."""
 _POINTS = 121
@@ -237,14 +237,18 @@ def join_states(
     rest = {T for T, data in read.items() if data["regions"][region]["state"] in AT_REST}
     away = ", ".join(f"{T:g} K" for T in read if T not in rest)
     if away:
-        notes.append(f"at {away} the region is away from equilibrium: crossings count there, free energies do not")
+        notes.append(f"at {away} the region is not equilibrated: its crossings count there, its barrier does not")
+    vague = [T for T in rest if not all(barrier["found"] for barrier in _barriers(read[T], region).values())]
+    if vague:
+        where = ", ".join(f"{T:g} K" for T in sorted(vague))
+        notes.append(f"at {where} too few ions were on the top of a barrier to find it: only the crossings count there")
     reference = max(rest) if rest else max(read)
     for name in dict.fromkeys(name for data in read.values() for name in _barriers(data, region)):
         with_it = {T: data["barriers"][name] for T, data in read.items() if name in data["barriers"]}
         if reference in with_it:
             own = {T: profiles[T][name] for T in with_it}
             aligned += [_align(name, T, with_it, own, reference) for T in sorted(with_it)]
-    slopes = [(abs(a.slope), a.slope_error) for a in aligned if a.T in rest and math.isfinite(a.slope)]
+    slopes = [(abs(a.slope), a.slope_error) for a in aligned if math.isfinite(a.slope)]
     slope, slope_error = _weighted(slopes)
     if not math.isfinite(slope):
         notes.append(
@@ -327,7 +331,8 @@ def _state(region: str, T: float, data: Mapping[str, Any], aligned: Sequence[Ali
     blocks = min((float(barrier["barrier_K"]["blocks"]) for barrier in own.values()), default=1.0)
     dF = spread = math.nan
     share = np.full(len(heights), 1 / len(heights))
-    if at_rest and all(math.isfinite(value) and math.isfinite(error) for value, error in heights):
+    known = all(barrier["found"] for barrier in own.values())
+    if at_rest and known and all(math.isfinite(value) and math.isfinite(error) for value, error in heights):
         values, errors = np.array(heights).T
         dF = mean_barrier(values, T)
         share = np.exp(-(values - values.min()) / T)

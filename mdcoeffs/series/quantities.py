@@ -441,7 +441,8 @@ def _interface(folder: Path, data: Json) -> Iterator[Found]:
         yield _entry(f"exchange_current_{name}", exchange.get("exchange_current"))
         yield _entry(f"resistance_{name}", exchange.get("resistance"))
     for name, barrier in data["barriers"].items():
-        yield _entry(f"barrier_{name}", barrier["barrier_K"])
+        if barrier["found"]:
+            yield _entry(f"barrier_{name}", barrier["barrier_K"])
 
 
 _READERS: dict[str, Callable[[Path, Json], Iterator[Found]]] = {
