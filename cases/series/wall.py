@@ -5,7 +5,7 @@
 
 The free energy has the features of Kozdra 2025 (doi:10.1039/d5cp01988e): a flank of 1850 K/angstrom, wells that lie
 0.18, 0.35 and 0.45 angstrom nearer to the slab at 600, 500 and 400 K, and a barrier dF = dE - 1850 K/angstrom shift - T
-dS that is 500 K higher on the left. The numbers on the right, dE and dS, are ours, so that enough ions cross. The ions
+dS that is 300 K higher on the left. The numbers on the right, dE and dS, are ours, so that enough ions cross. The ions
 do not know of one another; their places at two frames are drawn from the exact probabilities of the walk in between.
 """
 
@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-DE, DS, HIGHER = 5200.0, -0.5, 500.0  # K, 1, K
-SLOPE, CURVE = 1850.0, 700.0  # K/angstrom, K/angstrom^2
+DE, DS, HIGHER = 3900.0, -0.5, 300.0  # K, 1, K
+SLOPE, CURVE = 1850.0, 1000.0  # K/angstrom, K/angstrom^2
 SHIFT = {400.0: 0.45, 500.0: 0.35, 600.0: 0.18, 700.0: 0.0}  # angstrom
 FACE, END, HALF_BOX, STEP = 8.0, 17.0, 30.0, 0.2  # angstrom
-IONS, FRAMES, INTERVAL = 300, 3000, 0.1  # ns
-ENTRIES = 250  # expected at 700 K
+IONS, FRAMES, INTERVAL = 120, 8000, 0.05  # ns
+ENTRIES = 700  # expected at 700 K
 Z = np.arange(-END + STEP / 2, END, STEP)
 SPECIES = """title = "slab, {T:g} K (synthetic)"
 temperature = "{T:g} K"
@@ -37,13 +37,13 @@ role = "cation"
 mass = "6.94 g/mol"
 
 [species.slab]
-charge = -300
+charge = -120
 role = "anion"
 mass = "1000 g/mol"
 
 [interface]
 origin = "slab"
-bin = "0.4 angstrom"
+bin = "0.2 angstrom"
 charge = false
 
 [interface.regions.slab]
@@ -55,16 +55,16 @@ margin = "2 angstrom"
 points = "Li"
 zero = "0.1 angstrom"
 well = ["{near:.2f} angstrom", "{far:.2f} angstrom"]
-top = ["7 angstrom", "9 angstrom"]
-flank = ["10.1 angstrom", "{start:.2f} angstrom"]
+top = ["7.3 angstrom", "8.7 angstrom"]
+flank = ["9.4 angstrom", "{start:.2f} angstrom"]
 region = "slab"
 
 [interface.barriers.LEFT]
 points = "Li"
 zero = "-0.1 angstrom"
 well = ["-{far:.2f} angstrom", "-{near:.2f} angstrom"]
-top = ["-9 angstrom", "-7 angstrom"]
-flank = ["-{start:.2f} angstrom", "-10.1 angstrom"]
+top = ["-8.7 angstrom", "-7.3 angstrom"]
+flank = ["-{start:.2f} angstrom", "-9.4 angstrom"]
 region = "slab"
 """
 SERIES = """title = "A slab at four temperatures (made up)"
@@ -90,7 +90,7 @@ def free_energy(T: float) -> np.ndarray:
     inner = DE - SLOPE * SHIFT[T] + 300.0  # of the face from within
     top = np.where(Z > 0, right, right + HIGHER)
     bend = CURVE * HALF**2
-    turn = np.clip((x - HALF) / 0.8, 0.0, 1.0)  # the entropy, and what the left face is higher, change beside the top
+    turn = np.clip((x - HALF) / 0.4, 0.0, 1.0)  # the entropy, and what the left face is higher, change beside the top
     drop = top - (DE - SLOPE * SHIFT[T])
     well = well_of(T)
     outer = np.where(x < well - HALF, -bend - SLOPE * (x - HALF), -(DE - SLOPE * SHIFT[T]) + CURVE * (x - well) ** 2)
@@ -146,7 +146,7 @@ def make(folder: Path) -> None:
             labels=["Li"] * IONS + ["slab"],
         )
         well = FACE + well_of(T)
-        places = {"near": well - 0.9, "far": well + 0.9, "start": well - HALF - 0.2}
+        places = {"near": well - 0.7, "far": well + 0.7, "start": well - HALF}
         (here / "SPECIES.toml").write_text(SPECIES.format(T=T, **places), encoding="utf-8")
         text += f'\n[[state]]\nspecies = "T{T:g}/SPECIES.toml"\n'
     (folder / "series.toml").write_text(text, encoding="utf-8")

@@ -271,7 +271,7 @@ def _entropies(states: Sequence[State], energy: Array, reductions: Array, rng: n
     share = w / w.sum()
     freedom = np.array([max(state.blocks - 1.0, 1.0) for state in used])
     # Welch and Satterthwaite: degrees of freedom of a sum of means with errors of their own
-    of_mean = 1.0 / float((share**2 / freedom).sum())
+    of_mean = 1.0 / max(float((share**2 / freedom).sum()), 1e-9)
     dF = share @ [state.barrier for state in used]
     drawn = dF + rng.standard_t(of_mean, energy.size) / np.sqrt(w.sum())
     T = share @ [state.T for state in used]

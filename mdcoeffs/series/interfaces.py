@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 AT_REST = ("equilibrated",)
 """Verdicts on a region with which its barrier counts: elsewhere F(z) over a barrier is that of the start in part."""
+NEARLY = ("exchanging", "wandering")
+"""Verdicts with which it counts where it is equilibrated nowhere: the error of the barrier is then a lower bound."""
 Profile = tuple[Array, Array, Array]
 """z [m], free energy over k_B and its standard error [K]."""
 _POINTS = 121
@@ -56,7 +58,7 @@ class Aligned:
     T : float
         Temperature [K].
     z : array (bins,)
-        Places as simulated [m].
+        Places as simulated, from a little behind the top outwards [m].
     F, error : array (bins,)
         Free energy over k_B and its standard error [K].
     shift, shift_error : float
@@ -235,6 +237,10 @@ def join_states(
     """
     notes, aligned = [], []
     rest = {T for T, data in read.items() if data["regions"][region]["state"] in AT_REST}
+    if not rest:
+        rest = {T for T, data in read.items() if data["regions"][region]["state"] in NEARLY}
+        if rest:
+            notes.append("the region is equilibrated at no temperature: errors of barriers and of dS are lower bounds")
     away = ", ".join(f"{T:g} K" for T in read if T not in rest)
     if away:
         notes.append(f"at {away} the region is not equilibrated: its crossings count there, its barrier does not")
@@ -303,6 +309,7 @@ def _align(
     top, _ = _number(barriers[reference]["z_top"])
     there = np.interp(z_0, z + shift, F)
     well = (z_0 >= low) & (z_0 <= high) & np.isfinite(there) & np.isfinite(F_0)
+    behind = (z - top) * np.sign(to - top) > -0.25 * abs(to - top)  # the other faces have shifts of their own
     lift = misfit = math.nan
     if well.any():
         weight = np.exp(-(F_0[well] - F_0[well].min()) / reference)
@@ -311,7 +318,8 @@ def _align(
         near, far = sorted((top + 0.25 * (to - top), high if to > top else low))
         over = (z_0 >= near) & (z_0 <= far) & np.isfinite(there) & np.isfinite(F_0)
         misfit = float(np.sqrt(np.mean((there[over] + lift - F_0[over]) ** 2))) if over.any() else math.nan
-    return Aligned(name, T, z, F, error, shift, shift_error, lift, slope, slope_error, misfit)
+    shown = (z[behind], F[behind], error[behind])
+    return Aligned(name, T, *shown, shift, shift_error, lift, slope, slope_error, misfit)
 
 
 def _weighted(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
@@ -363,7 +371,7 @@ def _at(joint: Joint, T: float) -> CountEstimate:
 
 
 def _spread(found: CountEstimate) -> str:
-    return f"{found.value:.3g} ({found.low:.3g} to {found.high:.3g})"
+    return f"{found.value:.4g} ({found.low:.4g} to {found.high:.4g})"
 
 
 # ---- the figure and its numbers -------------------------------------------------------------------------------------

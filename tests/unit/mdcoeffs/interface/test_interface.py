@@ -21,6 +21,9 @@ from mdcoeffs.interface.profiles import (
     update_states,
     wrap,
 )
+from mdcoeffs.interface.rates import jump_rate
+from mdcoeffs.interface.settings import Region
+from mdcoeffs.interface.sums import RegionCounts
 
 A = 1e-10
 SPECIES = """
@@ -335,3 +338,25 @@ def test_lags_must_be_multiples_of_the_frames(tmp_path):
 def test_free_energies_are_in_kelvin():
     # k of Kozdra: 5.1e-21 J/angstrom^2 raises F by 369 K one angstrom from the bottom
     assert 5.1e-21 / k_B == pytest.approx(369.4, abs=0.1)
+
+
+def test_rates_are_counted_where_the_excess_is_large_enough():
+    # 30 ions; while 12 or more are inside, those outside enter at 0.02 a step, else at 0.08
+    rng = np.random.default_rng(12)
+    region = Region("slab", "Li", ((-5.0, 5.0),), stoichiometric=2.0, rates_from=10.0)
+    counts, gate, steps = RegionCounts(region, 30, 6000), 12, 6000
+    state = np.arange(30) < 12
+    entered, exposure = 0, 0
+    for k in range(steps):
+        counts.add(np.where(state, 0.0, 10.0), 100.0, k, True)
+        crowded = state.sum() >= gate
+        enter = ~state & (rng.random(30) < (0.02 if crowded else 0.08))
+        leave = state & (rng.random(30) < 0.04)
+        if crowded and k < steps - 1:
+            entered, exposure = entered + enter.sum(), exposure + (~state).sum()
+        state = (state | enter) & ~leave
+    assert counts.jumps[0] == entered
+    kept = counts.counted[:-1]
+    assert ((30 - counts.population[:-1])[kept]).sum() == exposure
+    gated, all_ = jump_rate(entered, exposure), jump_rate(counts.crossings[0].sum(), (30 - counts.population).sum())
+    assert gated.low < 0.02 < gated.high and all_.low > 0.02
