@@ -3,6 +3,7 @@
     python cases/series/wall.py runs/wall
     mdcoeffs series runs/wall/series.toml -o runs/wall_series
 
+A second argument is the number of frames, 8000 when left out.
 The free energy has the features of Kozdra 2025 (doi:10.1039/d5cp01988e): a flank of 1850 K/angstrom, wells that lie
 0.18, 0.35 and 0.45 angstrom nearer to the slab at 600, 500 and 400 K, and a barrier dF = dE - 1850 K/angstrom shift - T
 dS that is 300 K higher on the left. The numbers on the right, dE and dS, are ours, so that enough ions cross. The ions
@@ -101,7 +102,7 @@ def free_energy(T: float) -> np.ndarray:
     return np.where(np.abs(x) < HALF, -CURVE * x**2, np.where(x > 0, outer, -depth)) + inner
 
 
-def walk(T: float, steps: int, rng: np.random.Generator) -> np.ndarray:
+def walk(T: float, steps: int, rng: np.random.Generator, frames: int = FRAMES) -> np.ndarray:
     """Sites of all ions, (frames, ions): they start in equilibrium and hop `steps` times between two frames."""
     F = free_energy(T)
     n, up = Z.size, 0.45 * T / 700.0 / (1 + np.exp(np.diff(F) / T))
@@ -109,9 +110,9 @@ def walk(T: float, steps: int, rng: np.random.Generator) -> np.ndarray:
     P += np.diag(1 - P.sum(axis=1))
     jump = np.cumsum(np.linalg.matrix_power(P, steps), axis=1)
     weight = np.exp(-(F - F.min()) / T)
-    sites = np.empty((FRAMES, IONS), dtype=int)
+    sites = np.empty((frames, IONS), dtype=int)
     sites[0] = rng.choice(n, IONS, p=weight / weight.sum())
-    for k in range(1, FRAMES):
+    for k in range(1, frames):
         sites[k] = np.minimum((jump[sites[k - 1]] < rng.random((IONS, 1))).sum(axis=1), n - 1)
     return sites
 
@@ -128,19 +129,19 @@ def hops_between_frames() -> int:
     return max(1, round(ENTRIES / (flux * IONS * FRAMES)))
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, *, frames: int = FRAMES) -> None:
     """Write a trajectory and a SPECIES.toml for each temperature, and series.toml."""
     steps, text = hops_between_frames(), SERIES
     for k, T in enumerate(SHIFT):
         here = folder / f"T{T:g}"
         here.mkdir(parents=True, exist_ok=True)
         rng = np.random.default_rng([20261130, k])
-        where = np.zeros((FRAMES, IONS + 1, 3), dtype=np.float32)
-        where[:, :-1, 2] = HALF_BOX + Z[walk(T, steps, rng)] + rng.uniform(-0.09, 0.09, (FRAMES, IONS))
+        where = np.zeros((frames, IONS + 1, 3), dtype=np.float32)
+        where[:, :-1, 2] = HALF_BOX + Z[walk(T, steps, rng, frames)] + rng.uniform(-0.09, 0.09, (frames, IONS))
         where[:, -1, 2] = HALF_BOX
         np.savez_compressed(
             here / "run.npz",
-            time=np.arange(FRAMES) * INTERVAL,
+            time=np.arange(frames) * INTERVAL,
             positions=where,
             box=np.diag([25.0, 25.0, 2 * HALF_BOX]),
             labels=["Li"] * IONS + ["slab"],
@@ -153,4 +154,4 @@ def make(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    make(Path(sys.argv[1]), frames=int(sys.argv[2]) if len(sys.argv) > 2 else FRAMES)

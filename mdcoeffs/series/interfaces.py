@@ -413,9 +413,9 @@ def rows_of(found: Interfaces) -> Rows:
         rate = _counted_rate(state)
         put("rate", "counted", state.T, state.T, (rate.value, rate.low, rate.high), "1/s")
     T = _temperatures(found)
-    barrier = found.joint.barrier(T)
+    joint, barrier = found.joint.rate(T), found.joint.barrier(T)
     for k, at in enumerate(T):
-        put("rate", "joint", at, at, [float(line[k]) for line in found.joint.rate(T)], "1/s")
+        put("rate", "joint", at, at, [float(line[k]) for line in joint], "1/s")
         if barrier is not None:
             put("barrier", "joint", at, at, [float(line[k]) for line in barrier], "K")
     return rows
@@ -444,8 +444,10 @@ def draw_interfaces(found: Interfaces, path: str | Path, title: str) -> Path:
     dE = found.joint.dE
     note = (
         "F(z) is moved so that its wells meet those of the warmest run at equilibrium. Bars and bands: 95 %. Joint fit "
-        f"of all counts: dE = {_spread(dE)} K. Open triangles: no ion entered, upper end only."
+        f"of all counts: dE = {_spread(dE)} K."
     )
+    if not all(state.entered for state in found.joint.states):
+        note += " Open triangles: no ion entered, upper end only."
     with drawing(path, 2, 2, title=f"{title}: barrier to {found.region}", note=note, width=TWO_COLUMNS, height=2.4) as (
         _,
         axes,
@@ -464,7 +466,7 @@ def _draw_profiles(axes: Axes, found: Interfaces) -> None:
         first = a.barrier == found.aligned[0].barrier
         name = f"{a.T:g} K" if first else None
         axes.plot((a.z + a.shift) / ANGSTROM, a.F + a.lift, color=colours[a.T], linewidth=0.9, label=name, zorder=k)
-    axes.set_xlabel(label("$z$", "Å", "moved"))
+    axes.set_xlabel(label("$z$, moved", "Å"))
     axes.set_ylabel(label("$F/k_B$", "K", "free energy"))
     legend_above(axes)
 

@@ -436,6 +436,13 @@ def _family_read(found: re.Match[str], folder: Path) -> None:
     assert all(len(state.species.replicas) == 3 for state in recipe.states if state.species is not None)
 
 
+def _wall_read(found: re.Match[str], folder: Path) -> None:
+    """The slab at four temperatures: read with all settings of its analysis, and a temperature to predict for."""
+    recipe = read_series("runs/wall/series.toml")
+    assert [state.value for state in recipe.states] == [400.0, 500.0, 600.0, 700.0] and recipe.predict == (330.0,)
+    assert all(len(state.settings["interface"].barriers) == 2 for state in recipe.states)
+
+
 def _scalings_read(found: re.Match[str], folder: Path) -> None:
     """The walkers of five charge scalings and the values measured for them: read with all settings."""
     recipe, targets = read_series("runs/scaling/series.toml"), read_targets("runs/scaling/measured.csv")
@@ -487,6 +494,12 @@ LINES = (
         r"mdcoeffs series runs/walkers/series\.toml.*",
         _family_read,
         "a minute: read whole; tests/system/test_series_cli.py runs smaller families",
+    ),
+    (r"(python cases/series/wall\.py runs/wall)", r"\1 31", "31 frames for 8000: they are read by no analysis"),
+    (
+        r"mdcoeffs series runs/wall/series\.toml.*",
+        _wall_read,
+        "a minute: read whole; tests/system/test_series_cli.py runs fewer frames",
     ),
     (
         r"(python cases/series/charge_scaling\.py runs/scaling)",

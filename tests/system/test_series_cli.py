@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from md_toys import mdcoeffs as call
+from scripts import loaded
 from series_toys import exchange_state, onsager_folder
 
 from cellsim.base import InputError
@@ -254,3 +255,29 @@ def test_calibrations_that_cannot_be(scaled, collected):
     assert result.exit_code == 2 and "needs the thermodynamic factor" in result.output
     result = call("calibrate", collected[0] / "series.toml", "--measured", table, "-o", collected[0] / "out2")
     assert result.exit_code == 2 and "series.variable = 'T' is a condition of the experiment" in result.output
+
+
+@pytest.mark.slow
+def test_one_energy_of_a_barrier_at_four_temperatures(tmp_path):
+    # the example of docs/interface.md with a quarter of its frames, three times as long apart
+    wall = loaded("cases/series/wall.py")
+    wall.ENTRIES *= 3
+    wall.make(tmp_path, frames=2000)
+    text = (tmp_path / "series.toml").read_text()
+    (tmp_path / "series.toml").write_text(text.replace('"330 K"', '"330 K", "800 K"'))
+    result = call("series", tmp_path / "series.toml", "-o", tmp_path / "out", "--jobs", "1")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "out" / "summary.json").read_text())["barriers"][0]
+    assert (tmp_path / "out" / "barrier_slab.png").is_file() and "Barriers at all temperatures" in (
+        tmp_path / "out" / "report.html"
+    ).read_text()
+    # two faces of 3900 and 4200 K: the energy is their mean, each by its share of the rate (0.61 and 0.39 at 600 K)
+    low, high = found["dE_K"]["interval"]
+    assert low < wall.DE + 0.39 * wall.HIGHER < high and high - low < 800
+    shift = {(a["barrier"], a["T"]): a["shift"] for a in found["aligned"]}
+    for T, known in wall.SHIFT.items():
+        assert shift["RIGHT", T] == pytest.approx(known * 1e-10, abs=0.04e-10)
+        assert shift["LEFT", T] == pytest.approx(-known * 1e-10, abs=0.04e-10)
+    assert [each["T"] for each in found["predicted"]] == [330.0, 800.0]
+    barriers = [row for row in rows_of(tmp_path / "out" / "series.csv") if row["quantity"].startswith("barrier_")]
+    assert {row["unit"] for row in barriers} == {"K"} and len(barriers) >= 4

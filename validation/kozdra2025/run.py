@@ -189,12 +189,13 @@ def notes() -> list[str]:
     return [
         "**All counts together** (`mdcoeffs.interface.temperatures`). The entries at 700 and 600 K give dE = "
         f"{two.dE.value:.0f} K (95 %: {two.dE.low:.0f} to {two.dE.high:.0f}) and dS = {two_dS.value:.1f} "
-        f"({two_dS.low:.0f} to {two_dS.high:.0f}); the paper's gamma = 3 lies in the middle with 6924 K and -1.1. The one "
-        "entry at 500 K and none at 400 K, which the paper reports and does not use, narrow dE to "
-        f"{four.dE.value:.0f} K ({four.dE.low:.0f} to {four.dE.high:.0f}), dS to {four_dS.value:.1f} ({four_dS.low:.1f} to "
-        f"{four_dS.high:.1f}) and give Gamma(400 K) = {cold[0]:.0e} /s ({cold[1]:.0e} to {cold[2]:.0e}): the "
-        "paper's 3e2 to 4e4 and five times beyond. 15 ions are taken to be in the first layer at all temperatures, and the "
-        "excess at 500 K is far from that at 700 K, so that this is what the counts say and no better.",
+        f"({two_dS.low:.0f} to {two_dS.high:.0f}); the paper's gamma = 3 lies in the middle, with 6924 K and -1.1. The "
+        "one entry at 500 K and none at 400 K, which the paper reports and does not use, narrow dE to "
+        f"{four.dE.value:.0f} K ({four.dE.low:.0f} to {four.dE.high:.0f}), dS to {four_dS.value:.1f} "
+        f"({four_dS.low:.1f} to {four_dS.high:.1f}) and give Gamma(400 K) = {cold[0]:.0e} /s ({cold[1]:.0e} to "
+        f"{cold[2]:.0e}): the paper's 3e2 to 4e4 and five times beyond. 15 ions are taken to be in the first layer at "
+        "all temperatures, and the excess at 500 K is far from that at 700 K, so that this is what the counts say and "
+        "no better.",
         "**`about 1 ms` disagrees with its own inputs.** The paper estimates that about 1 ms of simulation at 400 K is "
         "needed to see one more Li+ jump. Its own 3 % in 380 ns means 380 ns / 0.034 = 11 µs; its rates with 15 ions "
         f"give {waits[2.0] * 1e6:.2g} µs, {waits[3.0] * 1e6:.2g} µs and {waits[6.0] * 1e6:.3g} µs for gamma = 2, 3, 6. "
