@@ -198,6 +198,25 @@ def series(
 
 
 @main.command()
+@click.argument("windows", type=FILE)
+@click.option(
+    "-o", "--output", type=FILE, required=True, help="Folder for umbrella.nc, profile.csv, summary.json, figure."
+)
+def umbrella(windows: Path, output: Path) -> None:
+    """Free energy and barrier across an interface from umbrella windows, by MBAR (extra umbrella).
+
+    \b
+    Example:  mdcoeffs umbrella WINDOWS.toml -o results
+    """
+    from cellsim.files.folder import keep
+    from mdcoeffs.interface.umbrella import analyse_umbrella, read_umbrella
+
+    result = analyse_umbrella(read_umbrella(windows))
+    keep(result, output, "umbrella", tables=result.tables())
+    say([*result.lines(), f"written to {output}"])
+
+
+@main.command()
 @click.argument("series", type=FILE)
 @click.option("--measured", type=FILE, required=True, help="Table: quantity, value, error, unit, source.")
 @click.option("-o", "--output", type=FILE, required=True, help="Folder of the series; the result is in calibration/.")

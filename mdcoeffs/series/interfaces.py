@@ -184,17 +184,20 @@ def interfaces_of(
         Why the barriers of other regions have no joint energy.
     """
     read = {T: read_json(folder / "summary.json", what="the summary of an interface") for T, folder in folders.items()}
-    regions = dict.fromkeys(b["region"] for data in read.values() for b in data["barriers"].values() if b.get("region"))
+    every = [b for data in read.values() for b in data.get("barriers", {}).values()]
     found, refused = [], []
-    for region in regions:
+    for region in dict.fromkeys(b["region"] for b in every if b.get("region")):
         here = {T: data for T, data in read.items() if _barriers(data, region) and region in data["regions"]}
         if len(here) < 2:
             continue
-        profiles = {T: _profiles(folders[T], _barriers(data, region)) for T, data in here.items()}
         try:
+            profiles = {T: _profiles(folders[T], _barriers(data, region)) for T, data in here.items()}
             found.append(join_states(region, here, profiles, predict))
         except InputError as error:
             refused.append(f"{region}: {error}")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            what = f"{type(error).__name__}: {error}"
+            refused.append(f"{region}: a result of mdcoeffs interface is damaged or incomplete ({what}); make it again")
     return tuple(found), tuple(refused)
 
 
@@ -204,7 +207,7 @@ def _profiles(folder: Path, names: Iterable[str]) -> dict[str, Profile]:
 
 
 def _barriers(data: Mapping[str, Any], region: str) -> dict[str, Any]:
-    return {name: barrier for name, barrier in data["barriers"].items() if barrier.get("region") == region}
+    return {name: barrier for name, barrier in data.get("barriers", {}).items() if barrier.get("region") == region}
 
 
 def join_states(

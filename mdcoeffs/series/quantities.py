@@ -440,8 +440,8 @@ def _interface(folder: Path, data: Json) -> Iterator[Found]:
         exchange = region.get("exchange") or {}
         yield _entry(f"exchange_current_{name}", exchange.get("exchange_current"))
         yield _entry(f"resistance_{name}", exchange.get("resistance"))
-    for name, barrier in data["barriers"].items():
-        if barrier["found"]:
+    for name, barrier in data.get("barriers", {}).items():
+        if barrier.get("found"):
             yield _entry(f"barrier_{name}", barrier["barrier_K"])
 
 

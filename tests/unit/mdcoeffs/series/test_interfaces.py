@@ -107,6 +107,11 @@ def test_frozen_everywhere_is_a_sentence(tmp_path):
         names = {f"F_{name}": ("z", F) for name in ("LEFT", "RIGHT")}
         names |= {f"F_{name}_error": ("z", error) for name in ("LEFT", "RIGHT")}
         xr.Dataset(names, {"z": z}).to_netcdf(folder / "interface.nc", engine="h5netcdf")
+    path = tmp_path / "700" / "summary.json"
+    whole = path.read_text()
+    path.write_text(whole.replace('"counted"', '"count"'))
+    assert "damaged or incomplete (KeyError: 'counted'); make it again" in interfaces_of(folders)[1][0]
+    path.write_text(whole)
     found, refused = interfaces_of(folders)
     assert found == () and refused == (
         "ceramic: no ion entered at any temperature, so the energy of the barrier is not known; run longer",
