@@ -66,6 +66,8 @@ PANELS = {
     "bound": Panel("structure", "cations bound to an anion"),
     "clusters": Panel("structure", "share in clusters"),
     "cluster_size": Panel("structure", "ions in a cluster"),
+    "cage_order": Panel("structure", "tetrahedral order $q$"),
+    "cage_angles": Panel("structure", "angles of cages, degrees off (rms)"),
     "residence": Panel("dynamics", "residence time", "s", -1),
     "linkers": Panel("dynamics", "life of a linker", "s", -1),
     "exponent": Panel("dynamics", r"diffusion exponent $\alpha$"),
@@ -95,6 +97,8 @@ NAMES = (
     (r"bound|free", "bound"),
     (r"(cations|anions)_(free|pair|triple|larger)", "clusters"),
     (r"cluster_(mean|largest)", "cluster_size"),
+    (r"tetrahedral_order", "cage_order"),
+    (r"(tetrahedral|octahedral)_angles", "cage_angles"),
     (r"residence_(continuous|tolerant|intermittent)_.+", "residence"),
     (r"linker_(continuous|tolerant|intermittent)", "linkers"),
     (r"alpha_.+", "exponent"),
@@ -405,6 +409,8 @@ def _structure(folder: Path, data: Json) -> Iterator[Found]:
             yield _entry(f"{kind}_{size}", entry)
     yield _entry("cluster_mean", data["clusters"]["mean_size"])
     yield _entry("cluster_largest", data["clusters"]["largest"])
+    for name, entry in data.get("cages", {}).items():
+        yield _entry(name, entry)
 
 
 def _residence(folder: Path, data: Json) -> Iterator[Found]:

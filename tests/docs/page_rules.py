@@ -25,6 +25,7 @@ from cellsim.run.sweep import read_sweep
 from mdcoeffs.activity import read_activity
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.interface.settings import read_interface
+from mdcoeffs.interface.umbrella import read_umbrella
 from mdcoeffs.mobility.settings import read_mobility
 from mdcoeffs.onsager import read_estimate
 from mdcoeffs.residence.bonds import read_residence
@@ -253,6 +254,19 @@ def _sweep(block: Block, folder: Path) -> None:
     assert sweep.shape == (3, 7) and "60 degC" in sweep.top.text
 
 
+def _windows(block: Block, folder: Path) -> None:
+    """Umbrella windows of two places, in nm: read whole."""
+    where = folder / "windows"
+    where.mkdir()
+    for centre in (22, 23):
+        rows = "".join(f"{k} {0.1 * centre:.3f}\n" for k in range(200))
+        (where / f"window_{centre}.xvg").write_text(f"# time and place\n{rows}")
+    (where / "WINDOWS.toml").write_text(block.text)
+    umbrella = read_umbrella(where / "WINDOWS.toml")
+    assert [window.z.size for window in umbrella.windows] == [100, 100] and umbrella.well is not None
+    assert np.allclose([window.z[0] for window in umbrella.windows], [22e-10, 23e-10])
+
+
 def _family(block: Block, folder: Path) -> None:
     """States of a polymer whose trajectories are empty: read, not run."""
     where = folder / "family"
@@ -323,6 +337,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/fit.md", 'title = "what it says above the figures"'): _recipe,
     ("docs/fit.md", 'title = "two cells, one electrolyte"'): _joint,
     ("docs/sweep.md", 'case = "cell.toml"'): _sweep,
+    ("docs/interface.md", 'title = "Li across LLZO | PEO"'): _windows,
     ("docs/series.md", 'title = "LiTFSI in PEO, r = 0.1"'): _family,
     ("docs/xpcs.md", 'title = "cell 3, 0.3 V"'): _series,
     ("docs/analyse.md", 'title = "PEO-LiTFSI, 1 mol/L"'): _chain,
@@ -494,6 +509,11 @@ LINES = (
         r"mdcoeffs series runs/walkers/series\.toml.*",
         _family_read,
         "a minute: read whole; tests/system/test_series_cli.py runs smaller families",
+    ),
+    (
+        r"mdcoeffs umbrella WINDOWS\.toml.*",
+        None,
+        "pymbar is an extra: tests/unit/mdcoeffs/interface/test_umbrella.py runs the command where it is there",
     ),
     (r"(python cases/series/wall\.py runs/wall)", r"\1 31", "31 frames for 8000: they are read by no analysis"),
     (
