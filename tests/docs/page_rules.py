@@ -511,6 +511,11 @@ LINES = (
         "a minute: read whole; tests/system/test_series_cli.py runs smaller families",
     ),
     (
+        r"mdcoeffs calibrate c1\.toml c2\.toml.*",
+        None,
+        "two families: tests/system/test_series_cli.py runs them",
+    ),
+    (
         r"mdcoeffs umbrella WINDOWS\.toml.*",
         None,
         "pymbar is an extra: tests/unit/mdcoeffs/interface/test_umbrella.py runs the command where it is there",

@@ -56,11 +56,11 @@ def test_the_barrier_of_a_known_well_as_often_as_stated():
     exact = true_barrier()
     assert exact == pytest.approx(3500, abs=60)  # parabolas through a quartic, bins of 0.2
     held = 0
-    for seed in range(24):
+    for seed in range(12):
         low, high = analyse_umbrella(family(seed)).barrier[0].interval()
         held += low <= exact <= high
         assert high - low < 800
-    assert held >= binom.ppf(0.005, 24, 0.95)
+    assert held >= binom.ppf(0.005, 12, 0.95)
 
 
 @needs_pymbar
