@@ -116,7 +116,7 @@ def together(k: int, seed: int, conditions: int = 3) -> dict[str, Any]:
         "kind": kinds[0],
         "states": len(parts[0].family.at),
         "held": int(low <= hidden <= high),
-        "profile": int(found.chi2[np.argmin(np.abs(found.at - hidden))] - found.chi2.min() <= 3.841),
+        "profile": int(low <= hidden <= high),
         "width": (high - low) / span,
         "alone": float(np.mean([part.interval[1] - part.interval[0] for part in parts])) / span,
         "p": found.p,

@@ -79,6 +79,9 @@ def _interface(
     means = [each.reshape(-1, *shape) / n[:, None, None] for each, n in zip(blocks, lengths, strict=True)]
     density = average(means, weights=lengths)
     regions = tuple(_region(settings, runs, k, file.temperature) for k in range(len(settings.regions)))
+    for region, asked in zip(regions, settings.regions, strict=True):
+        if asked.rates_from is not None and region.counted.outside == 0:
+            notes.append(f"{region.name}: its excess never was {asked.rates_from:g} (rates_from), so no rate is known")
     sums = {name: [run.density.sums.reshape(-1, *shape)[:, k] for run in runs] for k, name in enumerate(names)}
     barriers = tuple(
         _barrier(barrier, sums[barrier.points], weights, z, file.temperature, runs[0].masses, regions, notes)

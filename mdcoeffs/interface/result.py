@@ -28,7 +28,7 @@ from cellsim.files.folder import Rows, plain
 from mdcoeffs.analysis import columns
 from mdcoeffs.frames.snapshot import ANGSTROM
 from mdcoeffs.interface.exchange import Exchange
-from mdcoeffs.interface.rates import CountEstimate, Verdict, duration, jump_rate
+from mdcoeffs.interface.rates import CountEstimate, Verdict, duration, rate_in
 from mdcoeffs.interface.settings import InterfaceSettings
 from mdcoeffs.statistics.blocks import Averaged
 
@@ -94,13 +94,13 @@ class RegionResult:
 
     @property
     def entry(self) -> CountEstimate:
-        """Rate of one ion outside [1/s]; infinite ends where none was there."""
-        return jump_rate(self.counted.entered, max(self.counted.outside, 1e-300))
+        """Rate of one ion outside [1/s]; not a number where none was there."""
+        return rate_in(self.counted.entered, self.counted.outside)
 
     @property
     def exit(self) -> CountEstimate:
         """Rate of one ion inside [1/s]."""
-        return jump_rate(self.counted.left, max(self.counted.inside, 1e-300))
+        return rate_in(self.counted.left, self.counted.inside)
 
     def summary(self) -> dict[str, Any]:
         """For ``summary.json``."""

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import logsumexp
 
-from cellsim.base import Array, InputError, factor_to_si, k_B, to_si
+from cellsim.base import N_A, Array, InputError, factor_to_si, k_B, to_si
 from cellsim.drawing.figstyle import COLOURS, TWO_COLUMNS, drawing, label, shades
 from cellsim.files.folder import Rows, plain
 from cellsim.files.reading import read_bytes
@@ -45,7 +45,8 @@ BLOCKS = 16
 """Parts in time that errors are taken from; each is left out of all windows once [1]."""
 OVERLAP = 0.03
 """Least overlap of neighbouring windows that makes their free energies comparable [1] (Klimovich et al.)."""
-AVOGADRO = 6.02214076e23
+FAR = 100.0
+"""Energy in the window's own potential, over k_B T, that no sample of a run has [1]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +121,18 @@ def read_umbrella(path: str | Path) -> Umbrella:
     windows = [_window(table, column, skip, factor) for table in tables]
     if ("well" in top) != ("top" in top):
         raise top.error("well" if "well" in top else "top", "stands alone; a barrier needs both well and top")
+    T = top.quantity("temperature", "K", above=0)
+    for window, table in zip(windows, tables, strict=True):
+        reach = np.sqrt(2.0 * FAR * k_B * T / window.spring)
+        if not float(np.median(np.abs(window.z - window.centre))) < reach:
+            raise table.error(
+                "file",
+                f"has half of its samples more than {FAR:g} k_B T up the spring; file, unit, centre, spring or "
+                "temperature is not that of the run",
+            )
     return Umbrella(
         title=top.string("title", top.file.stem),
-        T=top.quantity("temperature", "K", above=0),
+        T=T,
         windows=tuple(sorted(windows, key=lambda window: window.centre)),
         width=top.quantity("bin", "m", 2e-11, above=0),
         well=_pair(top, "well"),
@@ -145,7 +155,7 @@ def _window(table: Table, column: int, skip: int, factor: float) -> Window:
     try:
         spring = to_si(text, "J/m^2", field=table.where("spring"))
     except InputError:  # programs of molecular dynamics state it per mole
-        spring = to_si(text, "J/mol/m^2", field=table.where("spring")) / AVOGADRO
+        spring = to_si(text, "J/mol/m^2", field=table.where("spring")) / N_A
     if not spring > 0:
         raise table.error("spring", "must be positive")
     rows = []
@@ -174,7 +184,7 @@ class UmbrellaResult:
     z : array (bins,)
         Middles of the bins [m].
     F : Averaged
-        Over k_B, zero in the lowest bin that all parts of the windows have seen (bins,) [K].
+        Over k_B, zero in the bin that has most samples (bins,) [K].
     barrier : Averaged, optional
         Barrier over k_B [K], curvature of the well [J/m^2], places of well and top [m].
     overlap : array (windows - 1,)
@@ -290,8 +300,8 @@ def analyse_umbrella(umbrella: Umbrella) -> UmbrellaResult:
         kept = [replace(w, z=np.concatenate(_without(w.z, part))) for w in umbrella.windows]
         left.append(_weights(kept, edges, umbrella.T, f)[0])
 
-    # a bin that one part of the run alone has seen is no place to count from
-    zero = int(np.argmax(np.where(np.min(left, axis=0) > 0, rho, 0.0)))
+    # where most samples are: errors of F are those of differences from there, so a bin of few would spoil them all
+    zero = int(np.argmax(np.histogram(np.concatenate([window.z for window in umbrella.windows]), edges)[0]))
 
     def curve(density: Array) -> Array:
         with np.errstate(divide="ignore"):
@@ -308,6 +318,10 @@ def analyse_umbrella(umbrella: Umbrella) -> UmbrellaResult:
             return np.array([summit.height - bottom.height, bottom.k, bottom.z0, summit.z0])
 
         barrier = _leave_out(numbers, rho, left)
+        if not np.isfinite(barrier.value).all():
+            raise InputError(
+                "no barrier: well and top need three bins each that samples are in; take wider ranges or narrower bins"
+            )
         for name, place, (a, b) in (("well", 2, umbrella.well), ("top", 3, umbrella.top)):
             if not a <= barrier.value[place] <= b:
                 notes.append(f"the vertex of the {name} lies outside the range it was fitted in")

@@ -31,7 +31,7 @@ from cellsim.drawing.figstyle import (
 from cellsim.files.folder import Rows
 from cellsim.files.reading import read_json, read_netcdf
 from mdcoeffs.frames.snapshot import ANGSTROM
-from mdcoeffs.interface.rates import CountEstimate, jump_rate, mean_barrier
+from mdcoeffs.interface.rates import CountEstimate, mean_barrier, rate_in
 from mdcoeffs.interface.temperatures import Joint, State, joint_barrier
 
 if TYPE_CHECKING:
@@ -425,7 +425,7 @@ def rows_of(found: Interfaces) -> Rows:
 
 
 def _counted_rate(state: State) -> CountEstimate:
-    return jump_rate(state.entered, max(state.exposure, 1e-300))
+    return rate_in(state.entered, state.exposure)
 
 
 def draw_interfaces(found: Interfaces, path: str | Path, title: str) -> Path:

@@ -360,3 +360,12 @@ def test_rates_are_counted_where_the_excess_is_large_enough():
     assert ((30 - counts.population[:-1])[kept]).sum() == exposure
     gated, all_ = jump_rate(entered, exposure), jump_rate(counts.crossings[0].sum(), (30 - counts.population).sum())
     assert gated.low < 0.02 < gated.high and all_.low > 0.02
+
+
+def test_an_excess_that_is_never_reached_leaves_no_rate(tmp_path):
+    make_run(tmp_path / "run.npz", frames=40)
+    found = run(tmp_path, region="rates_from = 100")
+    entry = found.numbers()["regions"]["ceramic"]["entry_rate"]
+    assert entry["value"] is None and entry["interval"] == [None, None]
+    assert any("its excess never was 100 (rates_from), so no rate is known" in note for note in found.notes)
+    assert found.regions[0].verdict.state  # the verdict takes all crossings

@@ -73,7 +73,8 @@ def test_free_energy_against_the_density_without_windows():
     weight = np.exp(0.5 * STIFF * ((z - 2.8 * A) / A) ** 2 / T)
     expected = np.log(np.histogram(z, edges, weights=weight)[0])
     seen = np.isfinite(expected)
-    np.testing.assert_allclose(found.F.value[seen], -T * (expected - expected.max())[seen], atol=1e-6 * T)
+    zero = int(np.argmax(np.histogram(z, edges)[0]))
+    np.testing.assert_allclose(found.F.value[seen], -T * (expected - expected[zero])[seen], atol=1e-6 * T)
 
 
 def write(folder, spring="{} J/mol/m^2", centres=CENTRES, n=64):
