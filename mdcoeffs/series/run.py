@@ -224,12 +224,8 @@ def _run(
     ordered = sorted((state for state, _ in results), key=lambda s: math.inf if math.isnan(s.value) else s.value)
     series = Series(recipe, tuple(ordered))
     fits, refused = _fitted(series)
-    barriers: tuple[Interfaces, ...] = ()
-    if recipe.variable == "T":
-        with_one = {state.value: state.folders["interface"] for state in ordered if "interface" in state.folders}
-        barriers, without = interfaces_of(with_one, recipe.predict)
-        refused += without
-    return replace(series, fits=fits, refused=refused, barriers=barriers)
+    barriers, without = _barriers(series)
+    return replace(series, fits=fits, refused=(*refused, *without), barriers=barriers)
 
 
 def _jobs(recipe: Recipe, state: State, output: Path) -> list[Job]:
@@ -333,6 +329,17 @@ def _value(recipe: Recipe, state: State, summaries: Mapping[str, Summary]) -> tu
         unit = f" {recipe.unit}" if recipe.unit else ""
         return state.value, [f"stated {recipe.variable} = {state.value:g}{unit}, but its results say {own:.4g}{unit}"]
     return state.value, []
+
+
+def _barriers(series: Series) -> tuple[tuple[Interfaces, ...], tuple[str, ...]]:
+    """Interfaces over temperature, and why there are none where states have them."""
+    if series.recipe.variable != "T":
+        return (), ()
+    states = [state for state in series.states if "interface" in state.folders and math.isfinite(state.value)]
+    folders = {state.value: state.folders["interface"] for state in states}
+    if len(folders) < len(states):
+        return (), ("barriers: two states have the same temperature; give their runs as replicas of one state",)
+    return interfaces_of(folders, series.recipe.predict)
 
 
 def _fitted(series: Series) -> tuple[tuple[Fit, ...], tuple[str, ...]]:

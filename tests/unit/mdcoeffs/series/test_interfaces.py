@@ -9,6 +9,8 @@ import xarray as xr
 
 from mdcoeffs.interface.rates import mean_barrier
 from mdcoeffs.series.interfaces import interfaces_of, join_states, rows_of
+from mdcoeffs.series.recipe import read_series
+from mdcoeffs.series.run import run_series
 
 A = 1e-10
 NS = 1e-9
@@ -23,6 +25,7 @@ def summary(heights, shift, entered, time, state, slope=1850.0):
     """Kozdra 2025: wells at 28 angstrom on either side, nearer by `shift`, flanks of 1850 K/angstrom."""
     counted = {"entered": entered, "left": entered, "outside": 15 * time, "inside": 90 * time}
     region = {"state": state, "EC": 0.6, "entered": {"lower": 0, "upper": entered}, "counted": counted}
+    region |= {"entry_rate": None, "exit_rate": None}
     barriers = {}
     for name, side, height in zip(("LEFT", "RIGHT"), (-1, 1), heights, strict=True):
         barriers[name] = {
@@ -96,17 +99,30 @@ def test_rows_hold_what_is_drawn():
     assert min(float(row[3]) for row in right) > 15 * A  # the other face has a shift of its own
 
 
+def result(folder, entered=0, state="frozen"):
+    """A folder as `mdcoeffs interface` leaves it, as far as it is read here."""
+    folder.mkdir()
+    data = summary((8000.0, 7500.0), 0.0, entered, 380 * NS, state)
+    (folder / "summary.json").write_text(json.dumps(data))
+    z, F, error = profiles(0.0)["LEFT"]
+    names = {f"F_{name}": ("z", F) for name in ("LEFT", "RIGHT")}
+    names |= {f"F_{name}_error": ("z", error) for name in ("LEFT", "RIGHT")}
+    xr.Dataset(names, {"z": z}).to_netcdf(folder / "interface.nc", engine="h5netcdf")
+    return folder
+
+
+def test_two_states_of_one_temperature_are_no_series(tmp_path):
+    text = '[series]\nvariable = "T"\nanalyses = ["interface"]\nfits = []\n'
+    for name, T in (("a", 600), ("b", 600), ("c", 700)):
+        result(tmp_path / name, 5, "equilibrated")
+        text += f'[[state]]\nname = "{name}"\nvalue = "{T} K"\nresult = "{name}"\n'
+    (tmp_path / "series.toml").write_text(text)
+    found = run_series(read_series(tmp_path / "series.toml"), tmp_path / "out")
+    assert found.barriers == () and "two states have the same temperature" in found.refused[0]
+
+
 def test_frozen_everywhere_is_a_sentence(tmp_path):
-    folders = {}
-    for T in (600.0, 700.0):
-        folder = folders[T] = tmp_path / f"{T:g}"
-        folder.mkdir()
-        data = summary((8000.0, 7500.0), 0.0, 0, 380 * NS, "frozen")
-        (folder / "summary.json").write_text(json.dumps(data))
-        z, F, error = profiles(0.0)["LEFT"]
-        names = {f"F_{name}": ("z", F) for name in ("LEFT", "RIGHT")}
-        names |= {f"F_{name}_error": ("z", error) for name in ("LEFT", "RIGHT")}
-        xr.Dataset(names, {"z": z}).to_netcdf(folder / "interface.nc", engine="h5netcdf")
+    folders = {T: result(tmp_path / f"{T:g}") for T in (600.0, 700.0)}
     path = tmp_path / "700" / "summary.json"
     whole = path.read_text()
     path.write_text(whole.replace('"counted"', '"count"'))
