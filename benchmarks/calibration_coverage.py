@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from cellsim.base import Array
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from mdcoeffs.onsager.estimate import estimate_onsager
 from mdcoeffs.onsager.plateau import flat_plateau
-from mdcoeffs.series.calibration import Family, calibrate, matrices_of
+from mdcoeffs.series.calibration import Calibration, Family, calibrate, matrices_of
+from mdcoeffs.series.joint_calibration import join_calibrations
 from mdcoeffs.series.recipe import Measured
 from mdcoeffs.synthetic.walkers import Onset, walk
 
@@ -88,6 +90,41 @@ def family(k: int, seed: int, *, walkers: bool = False) -> dict[str, Any]:
     states = int(rng.integers(3, 7))
     law = Law(rng, states)
     hidden = float(rng.uniform(*SPAN))
+    found = calibrated(law, states, hidden, walkers, rng)
+    low, high = found.interval
+    inside = any(a <= hidden <= b for a, b in found.profile)
+    row = {"k": k, "kind": law.kind, "states": states, "held": int(low <= hidden <= high), "profile": int(inside)}
+    return row | {"width": (high - low) / (SPAN[1] - SPAN[0]), "p": found.p, "hidden": hidden, "low": low, "high": high}
+
+
+def together(k: int, seed: int, conditions: int = 3) -> dict[str, Any]:
+    """Families of several concentrations, each with its own law, that have one hidden value; calibrated together."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, k]))
+    hidden, parts, kinds = float(rng.uniform(*SPAN)), [], []
+    for place in range(conditions):
+        states = int(rng.integers(3, 7))
+        law = Law(rng, states)
+        kinds.append(law.kind)
+        part = calibrated(law, states, hidden, False, rng)
+        matrices = tuple(replace(m, c=C * (1 + place)) for m in part.family.matrices)
+        parts.append(replace(part, family=replace(part.family, matrices=matrices)))
+    found = join_calibrations(parts)
+    low, high = found.interval
+    span = SPAN[1] - SPAN[0]
+    return {
+        "k": k,
+        "kind": kinds[0],
+        "states": len(parts[0].family.at),
+        "held": int(low <= hidden <= high),
+        "profile": int(low <= hidden <= high),
+        "width": (high - low) / span,
+        "alone": float(np.mean([part.interval[1] - part.interval[0] for part in parts])) / span,
+        "p": found.p,
+    }
+
+
+def calibrated(law: Law, states: int, hidden: float, walkers: bool, rng: np.random.Generator) -> Calibration:
+    """Simulate and measure one family."""
     at = np.linspace(*SPAN, states)
     simulated = Family("charge_scaling", "", at, tuple(state(law(float(x)), walkers, rng) for x in at), {})
     truth, chi = matrix(law(hidden)), float(rng.uniform(0.8, 3.0))
@@ -102,11 +139,7 @@ def family(k: int, seed: int, *, walkers: bool = False) -> dict[str, Any]:
         if name == "rho_plus":
             error = min(error, 0.1 * (1 - value))
         measured.append(Measured(math.nan, name, value + error * float(rng.standard_normal()), error, "made up"))
-    found = calibrate(simulated, measured)
-    low, high = found.interval
-    inside = any(a <= hidden <= b for a, b in found.profile)
-    row = {"k": k, "kind": law.kind, "states": states, "held": int(low <= hidden <= high), "profile": int(inside)}
-    return row | {"width": (high - low) / (SPAN[1] - SPAN[0]), "p": found.p, "hidden": hidden, "low": low, "high": high}
+    return calibrate(simulated, measured)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -139,10 +172,12 @@ def passed(rows: Sequence[dict[str, Any]]) -> bool:
 class Study:
     """Family k of a study; what workers are sent."""
 
-    def __init__(self, seed: int, walkers: bool) -> None:
-        self.seed, self.walkers = seed, walkers
+    def __init__(self, seed: int, walkers: bool, conditions: int) -> None:
+        self.seed, self.walkers, self.conditions = seed, walkers, conditions
 
     def __call__(self, k: int) -> dict[str, Any]:
+        if self.conditions > 1:
+            return together(k, self.seed, self.conditions)
         return family(k, self.seed, walkers=self.walkers)
 
 
@@ -152,12 +187,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--n", type=int, default=200, help="number of families")
     parser.add_argument("--seed", type=int, default=20261130)
     parser.add_argument("--data", choices=("posterior", "walkers"), default="posterior")
+    parser.add_argument("--conditions", type=int, default=1, help="concentrations with one hidden value")
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--store", type=Path, default=None)
     options = parser.parse_args(argv)
-    store = options.store or Path(f"build/calibration_coverage_{options.data}.jsonl")
+    store = options.store or Path(f"build/calibration_coverage_{options.data}_{options.conditions}.jsonl")
     head = {"seed": options.seed, "data": options.data, "version": 1}
-    study = Study(options.seed, options.data == "walkers")
+    if options.conditions > 1:
+        head["conditions"] = options.conditions
+    study = Study(options.seed, options.data == "walkers", options.conditions)
     rows = resumed(store, head, study, options.n, workers=options.workers)
     print(table(rows))
     return 0 if passed(rows) else 1

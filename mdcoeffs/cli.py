@@ -36,6 +36,7 @@ def main(verbose: bool) -> None:
 
 _CHECKPOINTS = "Seconds between checkpoints; a run that was killed continues from the last one."
 _SCHEDULER = "Read the replicas on a dask cluster, such as tcp://host:8786."
+_MEASURED = "Table: quantity, value, error, unit, source; once for each series."
 _PLATFORM = "CUDA, HIP, OpenCL, CPU or Reference; the fastest that works when left out."
 
 
@@ -198,30 +199,64 @@ def series(
 
 
 @main.command()
-@click.argument("series", type=FILE)
-@click.option("--measured", type=FILE, required=True, help="Table: quantity, value, error, unit, source.")
+@click.argument("windows", type=FILE)
+@click.option(
+    "-o", "--output", type=FILE, required=True, help="Folder for umbrella.nc, profile.csv, summary.json, figure."
+)
+def umbrella(windows: Path, output: Path) -> None:
+    """Free energy and barrier across an interface from umbrella windows, by MBAR (extra umbrella).
+
+    \b
+    Example:  mdcoeffs umbrella WINDOWS.toml -o results
+    """
+    from cellsim.files.folder import keep
+    from mdcoeffs.interface.umbrella import analyse_umbrella, read_umbrella
+
+    result = analyse_umbrella(read_umbrella(windows))
+    keep(result, output, "umbrella", tables=result.tables())
+    say([*result.lines(), f"written to {output}"])
+
+
+@main.command()
+@click.argument("series", type=FILE, nargs=-1, required=True)
+@click.option("--measured", type=FILE, required=True, multiple=True, help=_MEASURED)
 @click.option("-o", "--output", type=FILE, required=True, help="Folder of the series; the result is in calibration/.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Analyses side by side; one per core when left out.")
 @click.option("--no-figures", is_flag=True, help="Write tables only.")
-def calibrate(series: Path, measured: Path, output: Path, jobs: int | None, no_figures: bool) -> None:
+def calibrate(
+    series: tuple[Path, ...], measured: tuple[Path, ...], output: Path, jobs: int | None, no_figures: bool
+) -> None:
     """The charge scaling, or another parameter of the force field, that gives measured transport coefficients.
+
+    Several series, one for each concentration or temperature, give one value together.
 
     \b
     Example:  mdcoeffs calibrate series.toml --measured measured.csv -o runs/scaling
     """
-    from mdcoeffs.series import calibration, calibration_page
+    from mdcoeffs.series import calibration, calibration_page, joint_calibration
     from mdcoeffs.series.recipe import read_series
     from mdcoeffs.series.run import run_series
 
-    recipe, targets = read_series(series), calibration.read_targets(measured)
-    with _progress("analysing") as step:
-        states = run_series(recipe, output, jobs=jobs, tell=click.echo, progress=step)
-    if states.failures:
-        raise InputError(f"a calibration needs all its states: {states.failures[0]}")
-    found = calibration.calibrate(calibration.family_of(states), targets)
-    folder = output / "calibration"
-    calibration_page.write_calibration(found, folder, recipe.title, figures=not no_figures)
-    say([*calibration_page.lines(found), f"written to {folder}"])
+    if len(series) != len(measured):
+        raise InputError(f"{len(series)} series and {len(measured)} tables: give --measured once for each, in order")
+    recipes = [read_series(path) for path in series]
+    targets = [calibration.read_targets(path) for path in measured]
+    parts = []
+    for k, (recipe, target) in enumerate(zip(recipes, targets, strict=True), 1):
+        place = output if len(series) == 1 else output / f"series{k}"
+        with _progress("analysing") as step:
+            states = run_series(recipe, place, jobs=jobs, tell=click.echo, progress=step)
+        if states.failures:
+            raise InputError(f"a calibration needs all its states: {states.failures[0]}")
+        found = calibration.calibrate(calibration.family_of(states), target)
+        folder = place / "calibration"
+        calibration_page.write_calibration(found, folder, recipe.title, figures=not no_figures)
+        say([*calibration_page.lines(found), f"written to {folder}"])
+        parts.append(found)
+    if len(parts) > 1:
+        joint = joint_calibration.join_calibrations(parts)
+        joint_calibration.write_joint(joint, output / "joint", recipes[0].title, figures=not no_figures)
+        say([*joint.lines(), f"written to {output / 'joint'}"])
 
 
 @contextmanager

@@ -31,6 +31,7 @@ mass = "1000 g/mol"
 
 [interface]
 bin = "0.375 angstrom"
+net_charge = 20
 charge = false
 
 [interface.regions.right]

@@ -1,4 +1,4 @@
-"""Draws the figure of docs/series.md: python docs/images/series.py (repository root, a few minutes)."""
+"""Draws figures of docs/series.md and docs/interface.md: python docs/images/series.py (repository root, minutes)."""
 
 import runpy
 import shutil
@@ -12,11 +12,12 @@ from mdcoeffs.series.run import run_series
 
 
 def main(folder: Path) -> None:
-    """Make the walkers of cases/series in a folder, analyse them, and keep the figure of the transport coefficients."""
-    runpy.run_path("cases/series/walkers.py")["make"](folder / "walkers")
-    series = run_series(read_series(folder / "walkers" / "series.toml"), folder / "out")
-    write_series(series, folder / "out")
-    shutil.copy(folder / "out" / "transport.png", "docs/images/series.png")
+    """Make the runs of cases/series in a folder, analyse them, and keep one figure of each."""
+    for case, figure, kept in (("walkers", "transport", "series"), ("wall", "barrier_slab", "barrier_slab")):
+        runpy.run_path(f"cases/series/{case}.py")["make"](folder / case)
+        out = folder / f"{case}_out"
+        write_series(run_series(read_series(folder / case / "series.toml"), out), out)
+        shutil.copy(out / f"{figure}.png", f"docs/images/{kept}.png")
 
 
 if __name__ == "__main__":

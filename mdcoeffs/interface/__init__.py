@@ -24,6 +24,7 @@ from mdcoeffs.interface.profiles import (
     charge_integral,
     correlate_populations,
     displacement_variance,
+    flank_slope,
     free_energy_profile,
     long_blocks,
     region_faces,
@@ -33,7 +34,6 @@ from mdcoeffs.interface.rates import (
     CountEstimate,
     Verdict,
     judge,
-    jump_rate,
     mean_barrier,
     rate_at,
     rate_ratio,
@@ -42,7 +42,7 @@ from mdcoeffs.interface.rates import (
     tst_rate,
     well_frequency,
 )
-from mdcoeffs.interface.result import BarrierResult, InterfaceResult, Predicted, Prospect, RegionResult
+from mdcoeffs.interface.result import BarrierResult, Counted, InterfaceResult, Predicted, Prospect, RegionResult
 from mdcoeffs.interface.settings import Barrier, InterfaceSettings, Region, read_interface
 from mdcoeffs.interface.sums import InterfaceGrid, InterfaceSums, grid_of
 from mdcoeffs.statistics.blocks import Averaged, average
@@ -72,11 +72,6 @@ def _interface(
     if any(run.density.frames == 0 for run in runs):
         raise InputError(f"{file.path}: interface.settled = {settings.settled:g} s lies behind the end of a run")
     notes: list[str] = []
-    if abs(runs[0].net_charge) > 1e-6:
-        notes.append(
-            f"net charge: the species carry {runs[0].net_charge:+g} e together; unless electrodes carry the opposite "
-            "charge, check their charges and selections"
-        )
     names, z = tuple(settings.profiles), 0.5 * (grid.edges[1:] + grid.edges[:-1])
     shape = (len(names), z.size)
     weights = [run.density.lengths for run in runs]
@@ -84,6 +79,9 @@ def _interface(
     means = [each.reshape(-1, *shape) / n[:, None, None] for each, n in zip(blocks, lengths, strict=True)]
     density = average(means, weights=lengths)
     regions = tuple(_region(settings, runs, k, file.temperature) for k in range(len(settings.regions)))
+    for region, asked in zip(regions, settings.regions, strict=True):
+        if asked.rates_from is not None and region.counted.outside == 0:
+            notes.append(f"{region.name}: its excess never was {asked.rates_from:g} (rates_from), so no rate is known")
     sums = {name: [run.density.sums.reshape(-1, *shape)[:, k] for run in runs] for k, name in enumerate(names)}
     barriers = tuple(
         _barrier(barrier, sums[barrier.points], weights, z, file.temperature, runs[0].masses, regions, notes)
@@ -157,20 +155,18 @@ def _region(settings: InterfaceSettings, runs: Sequence[InterfaceSums], k: int, 
     time = sum(float(np.ptp(run.times[: run.samples][keep])) for run, keep in zip(runs, late, strict=True))
     if region.donors:
         other = [each.name for each in settings.regions].index(region.donors)
-        pool = [run.regions[other].population[: run.samples][keep] for run, keep in zip(runs, late, strict=True)]
+        pool = [run.regions[other].population[: run.samples] for run in runs]
     else:
-        pool = [run.regions[k].state.size - each for run, each in zip(runs, settled, strict=True)]
-    donors = float(np.mean(np.concatenate(pool)))
+        pool = [run.regions[k].state.size - each for run, each in zip(runs, series, strict=True)]
+    donors = float(np.mean(np.concatenate([each[keep] for each, keep in zip(pool, late, strict=True)])))
     population = average(settled)
     crossings = np.sum([run.regions[k].crossings for run in runs], axis=0)  # (in, out) by (lower, upper) face
     entered, left = (int(n) for n in crossings.sum(axis=1))
-    # An empty pool gives an infinite rate, which is said, and not a division by zero.
-    tiny = 1e-300
     verdict = judge(
         region.name,
         entered,
         left,
-        donors=max(donors, tiny),
+        donors=max(donors, 1e-300),  # an empty pool gives an infinite rate, which is said, and no division by zero
         time=time,
         scale=settings.scale,
         drift=_drift(settled),
@@ -184,11 +180,31 @@ def _region(settings: InterfaceSettings, runs: Sequence[InterfaceSums], k: int, 
         left=(int(crossings[1, 0]), int(crossings[1, 1])),
         donors=donors,
         time=time,
-        entry=jump_rate(entered, max(donors, tiny) * time),
-        exit=jump_rate(left, max(float(population.value), tiny) * time),
+        counted=_counted(region, runs, k, pool, (entered, left, donors * time, float(population.value) * time)),
         verdict=verdict,
         exchange=_exchange(region, runs, crossings, verdict, donors, float(population.value), time, T),
     )
+
+
+def _counted(
+    region: Region,
+    runs: Sequence[InterfaceSums],
+    k: int,
+    pool: Sequence[Array | Ints],
+    whole: tuple[int, int, float, float],
+) -> Counted:
+    """What the rates are taken from: all of the settled run, or the part of it in which the excess was large enough."""
+    if region.rates_from is None:
+        return Counted(*whole)
+    outside = inside = 0.0
+    for run, donors in zip(runs, pool, strict=True):
+        # a sample stands for the time until the next one; the last one for none
+        kept = run.regions[k].counted[: max(run.samples - 1, 0)]
+        steps = np.diff(run.times[: run.samples])[kept]
+        outside += float(donors[:-1][kept] @ steps)
+        inside += float(run.regions[k].population[: run.samples - 1][kept] @ steps)
+    entered, left = (int(n) for n in np.sum([run.regions[k].jumps for run in runs], axis=0))
+    return Counted(entered, left, outside, inside)
 
 
 def _exchange(
@@ -275,9 +291,14 @@ def _barrier(
         rate = float(tst_rate(frequency, height, T))
         spread = np.hypot(numbers.error[0] / T, 0.5 * numbers.error[1] / k)
         factor = float(np.exp(spread))
+    found = True
     for name, place, (low, high) in (("well", middle, barrier.well), ("top", summit, barrier.top)):
         if not low <= place <= high:
+            found = False
             notes.append(f"barrier {barrier.name}: the vertex of its {name} lies outside the range it was fitted in")
+    slope = None
+    if barrier.flank is not None:
+        slope = flank_slope(sums, weights, T, z, (z >= barrier.flank[0]) & (z <= barrier.flank[1]))
     transmission = None
     for region in regions:
         if region.name == barrier.region and np.isfinite(rate):
@@ -289,7 +310,7 @@ def _barrier(
                     f"crossings back and forth are counted (give the region a margin), or the range of the top "
                     f"misses it"
                 )
-    return BarrierResult(barrier.name, profile, numbers, frequency, rate, factor, transmission)
+    return BarrierResult(barrier.name, profile, numbers, frequency, rate, factor, transmission, slope, found)
 
 
 def _prospect(
@@ -306,10 +327,10 @@ def _prospect(
     chosen = [barrier for barrier in barriers if barrier.name in asked.barriers]
     name = next(barrier.region for barrier in settings.barriers if barrier.name in asked.barriers)
     region = next(each for each in regions if each.name == name)
-    if not all(np.isfinite(barrier.rate) for barrier in chosen) or sum(region.entered) == 0:
+    if not all(np.isfinite(barrier.rate) for barrier in chosen) or region.counted.entered == 0:
         notes.append("no prediction: it needs a well, a barrier and at least one entry in this run")
         return None
-    jumps, exposures = (sum(region.entered), asked.jumps), (region.donors * region.time, asked.ions * asked.time)
+    jumps, exposures = (region.counted.entered, asked.jumps), (region.counted.outside, asked.ions * asked.time)
     ratio = rate_ratio(jumps, exposures)
     if not np.isfinite(ratio.value):
         notes.append("no prediction: no entry was seen at the other temperature")

@@ -292,6 +292,40 @@ def barrier_missed(
     return np.where(clear & np.isfinite(missed.value), missed.value, 0.0)
 
 
+def flank_slope(sums: Sequence[Array], frames: Sequence[Array], T: float, z: Array, flank: Bools) -> Averaged:
+    """Slope of the free energy between the top of a barrier and its well, from a straight line.
+
+    Parameters
+    ----------
+    sums, frames, T, z
+        As :func:`barrier_between`.
+    flank : array of bool (bins,)
+        Bins the line goes through.
+
+    Returns
+    -------
+    Averaged
+        dF/dz over k_B [K/m]; jackknife over blocks, NaN where ions were found in fewer than two bins.
+
+    References
+    ----------
+    doi:10.1039/d5cp01988e, Sec. 3.3: 1850 K/angstrom.
+    """
+    x = z[flank] - z[flank].mean() if flank.any() else z[flank]
+
+    def of(total: Array) -> Array:
+        rho = total[flank]
+        weight = rho / max(float(rho.max(initial=0.0)), 1e-300)
+        if np.count_nonzero(weight) < 2:
+            return np.array(np.nan)
+        F = -T * np.log(np.where(weight > 0, weight, 1.0))
+        middle = weight @ x / weight.sum()
+        return np.array(weight @ ((x - middle) * F) / (weight @ (x - middle) ** 2))
+
+    sums, frames = long_blocks(sums, frames)
+    return jackknife(sums, of, weights=frames)
+
+
 def _vertices(
     total: Array,
     T: float,

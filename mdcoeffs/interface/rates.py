@@ -227,6 +227,24 @@ def jump_rate(jumps: float, exposure: float, *, level: float = 0.95) -> CountEst
     return CountEstimate(jumps / exposure, low / exposure, high / exposure, level)
 
 
+def rate_in(jumps: float, exposure: float) -> CountEstimate:
+    """:func:`jump_rate`, or not a number where nothing could have happened.
+
+    Parameters
+    ----------
+    jumps : float
+        Jumps seen [1].
+    exposure : float
+        Time during which they could have happened [s].
+
+    Returns
+    -------
+    CountEstimate
+        [1/s].
+    """
+    return jump_rate(jumps, exposure) if exposure > 0 else CountEstimate(np.nan, np.nan, np.nan)
+
+
 def rate_ratio(jumps: tuple[int, int], exposures: tuple[float, float], *, level: float = 0.95) -> CountEstimate:
     """gamma, the ratio of two rates, from the jumps counted at either temperature.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +28,31 @@ from cellsim.files.folder import Rows, plain
 from mdcoeffs.analysis import columns
 from mdcoeffs.frames.snapshot import ANGSTROM
 from mdcoeffs.interface.exchange import Exchange
-from mdcoeffs.interface.rates import CountEstimate, Verdict, duration
+from mdcoeffs.interface.rates import CountEstimate, Verdict, duration, rate_in
 from mdcoeffs.interface.settings import InterfaceSettings
 from mdcoeffs.statistics.blocks import Averaged
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The crossings that rates are taken from, and how long they could have happened.
+
+    Parameters
+    ----------
+    entered, left : int
+        Crossings in and out [1].
+    outside, inside : float
+        Time of all ions that could enter, and of all that could leave, added up [s].
+    """
+
+    entered: int
+    left: int
+    outside: float
+    inside: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +73,8 @@ class RegionResult:
         Mean number of ions that could enter [1].
     time : float
         Time the crossings were counted over, all replicas [s].
-    entry, exit : CountEstimate
-        Rates of one ion outside and inside [1/s].
+    counted : Counted
+        What the rates are taken from.
     verdict : Verdict
         What the crossings say.
     exchange : Exchange, optional
@@ -70,10 +88,19 @@ class RegionResult:
     left: tuple[int, int]
     donors: float
     time: float
-    entry: CountEstimate
-    exit: CountEstimate
+    counted: Counted
     verdict: Verdict
     exchange: Exchange | None = None
+
+    @property
+    def entry(self) -> CountEstimate:
+        """Rate of one ion outside [1/s]; not a number where none was there."""
+        return rate_in(self.counted.entered, self.counted.outside)
+
+    @property
+    def exit(self) -> CountEstimate:
+        """Rate of one ion inside [1/s]."""
+        return rate_in(self.counted.left, self.counted.inside)
 
     def summary(self) -> dict[str, Any]:
         """For ``summary.json``."""
@@ -84,6 +111,7 @@ class RegionResult:
             "left": dict(zip(("lower", "upper"), self.left, strict=True)),
             "donors": self.donors,
             "time": self.time,
+            "counted": asdict(self.counted),
             "entry_rate": self.entry.numbers(),
             "exit_rate": self.exit.numbers(),
             "EC": verdict.coefficient,
@@ -114,6 +142,10 @@ class BarrierResult:
         One standard error of the rate, as a factor [1].
     transmission : CountEstimate, optional
         Entry rate of the region over `rate`; the interval is that of counting.
+    slope : Averaged, optional
+        dF/dz over k_B between top and well, where a flank is given [K/m].
+    found : bool
+        Whether the vertices of well and top lie in the ranges they were fitted in.
     """
 
     name: str
@@ -123,15 +155,19 @@ class BarrierResult:
     rate: float
     rate_factor: float
     transmission: CountEstimate | None = None
+    slope: Averaged | None = None
+    found: bool = True
 
     def summary(self) -> dict[str, Any]:
         """For ``summary.json``."""
         names = ("barrier_K", "k", "z_well", "z_top")
         return {name: _numbers(self.numbers[k]) for k, name in enumerate(names)} | {
+            "found": self.found,
             "frequency": self.frequency,
             "tst_rate": self.rate,
             "tst_rate_standard_error_factor": self.rate_factor,
             "transmission": None if self.transmission is None else self.transmission.numbers(),
+            "slope_K_per_m": None if self.slope is None else _numbers(self.slope),
         }
 
 
@@ -259,7 +295,10 @@ class InterfaceResult:
             "temperature": self.T,
             "frames": self.frames,
             "regions": {region.name: region.summary() for region in self.regions},
-            "barriers": {barrier.name: barrier.summary() for barrier in self.barriers},
+            "barriers": {
+                barrier.name: barrier.summary() | {"region": asked.region, "well_range": asked.well}
+                for barrier, asked in zip(self.barriers, self.settings.barriers, strict=True)
+            },
             "displacement_variance": variances,
             "notes": self.notes,
             "mdcoeffs": __version__,
@@ -295,6 +334,10 @@ class InterfaceResult:
                 f"{top.value / ANGSTROM:.2f} angstrom, k = {_pm(curvature)} J/m^2, nu = {barrier.frequency:.3g} /s, "
                 f"TST rate {barrier.rate:.3g} /s (times or over {barrier.rate_factor:.2g})"
             )
+            if barrier.slope is not None:
+                value, error = barrier.slope.value * ANGSTROM, barrier.slope.error * ANGSTROM
+                steep = replace(barrier.slope, value=value, error=error)
+                lines.append(f"    slope of its flank {_pm(steep)} K/angstrom")
             if barrier.transmission is not None:
                 t = barrier.transmission
                 lines.append(f"    transmission {t.value:.2g} ({t.low:.2g} to {t.high:.2g}, by the counts)")

@@ -12,12 +12,12 @@ from cellsim.base import InputError
 from cellsim.files.schema import Table, did_you_mean
 from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 
-KEYS = ("axis", "origin", "bin", "settled", "sample", "scale", "charge", "charge_bin", "correlation")
+KEYS = ("axis", "origin", "bin", "settled", "sample", "scale", "charge", "charge_bin", "correlation", "net_charge")
 TABLES = ("profiles", "regions", "variance", "barriers", "prediction")
 AXES = ("x", "y", "z")
-REGION_KEYS = ("points", "between", "margin", "stoichiometric", "donors")
+REGION_KEYS = ("points", "between", "margin", "stoichiometric", "donors", "rates_from")
 VARIANCE_KEYS = ("points", "layers", "lag")
-BARRIER_KEYS = ("points", "zero", "well", "top", "region", "mass")
+BARRIER_KEYS = ("points", "zero", "well", "top", "flank", "region", "mass")
 PREDICTION_KEYS = ("barrier", "temperature", "jumps", "ions", "time", "reduction", "at")
 AT_KEYS = ("temperature", "reduction")
 
@@ -40,6 +40,8 @@ class Region:
         Number of points that belong there; the excess is counted from it [1].
     donors : str
         Region from which ions enter; empty: everywhere else.
+    rates_from : float, optional
+        Excess from which on crossings count towards the rates; without it all do. The verdict takes all [1].
     """
 
     name: str
@@ -48,6 +50,7 @@ class Region:
     margin: float = 0.0
     stoichiometric: float = 0.0
     donors: str = ""
+    rates_from: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Barrier:
         Where the free energy is zero [m].
     well, top : tuple of float
         Ranges a parabola is laid through, lower and upper end [m].
+    flank : tuple of float, optional
+        Range between top and well a straight line is laid through.
     region : str
         The region behind the barrier: its entries are compared with transition-state theory; empty: none.
     mass : float, optional
@@ -75,6 +80,7 @@ class Barrier:
     zero: float
     well: tuple[float, float]
     top: tuple[float, float]
+    flank: tuple[float, float] | None = None
     region: str = ""
     mass: float | None = None
 
@@ -146,6 +152,8 @@ class InterfaceSettings:
         Wells and barriers.
     prediction : Prediction, optional
         Other temperatures.
+    net_charge : float
+        Charge of all species together, where electrodes outside the list carry the opposite one [e].
     """
 
     axis: int = 2
@@ -164,6 +172,7 @@ class InterfaceSettings:
     correlation: tuple[str, str] | None = None
     barriers: tuple[Barrier, ...] = ()
     prediction: Prediction | None = None
+    net_charge: float = 0.0
 
 
 def read_interface(file: SpeciesFile) -> InterfaceSettings:
@@ -213,6 +222,7 @@ def read_interface(file: SpeciesFile) -> InterfaceSettings:
         correlation=_correlation(top, names),
         barriers=barriers,
         prediction=None if prediction is None else _prediction(prediction, barriers),
+        net_charge=top.number("net_charge", 0.0),
     )
 
 
@@ -251,6 +261,7 @@ def _region(table: Table, name: str, profiles: tuple[str, ...], regions: tuple[s
         margin=margin,
         stoichiometric=table.number("stoichiometric", 0.0, least=0),
         donors=_named(table, "donors", tuple(other for other in regions if other != name), ""),
+        rates_from=table.number("rates_from", None),
     )
 
 
@@ -287,6 +298,7 @@ def _barrier(table: Table, name: str, profiles: tuple[str, ...], regions: tuple[
         zero=table.quantity("zero", "m"),
         well=_pair(table, "well"),
         top=_pair(table, "top"),
+        flank=_pair(table, "flank") if "flank" in table else None,
         region=_named(table, "region", tuple(each.name for each in regions), ""),
         mass=table.quantity("mass", "kg", None, above=0),
     )

@@ -191,7 +191,12 @@ class InterfaceSums:
         self.points = {name: points_of(stream, text, f"interface.profiles.{name}") for name, text in selections}
         self.masses = {name: float(points.mass.mean()) for name, points in self.points.items() if stream.has_masses}
         counts = zip(stream.species, stream.molecules.counts, strict=True)
-        self.net_charge = float(sum(species.z * n for species, n in counts))
+        charge = float(sum(species.z * n for species, n in counts))
+        if abs(charge - settings.net_charge) > 1e-6 * max(1.0, abs(charge)):
+            raise InputError(
+                f"{stream.file.path}: the species carry a net charge of {charge:+g} e; check charges and selections, "
+                f"or, where electrodes carry the opposite charge, say interface.net_charge = {charge:g}"
+            )
         self.origin = points_of(stream, settings.origin, "interface.origin") if settings.origin else None
         self.density = BlockSums(len(self.points) * (self.edges.size - 1))
         self.charges = _charges(stream) if settings.charge else None
@@ -305,8 +310,10 @@ class RegionCounts:
         self.region = region
         self.edges = np.array(region.edges)
         self.population = np.zeros(samples, dtype=np.int64)
+        self.counted = np.zeros(samples, dtype=bool)  # crossings until the next sample count towards the rates
         self.state, self.started = np.zeros(count, dtype=bool), False
         self.crossings: Ints = np.zeros((2, 2), dtype=np.int64)  # in, out by lower, upper face
+        self.jumps: Ints = np.zeros(2, dtype=np.int64)  # in, out from samples that are counted
 
     def add(self, z: Array, length: float, sample: int, settled: bool) -> None:
         """Take one sample in; crossings are counted from `settled` on."""
@@ -315,22 +322,33 @@ class RegionCounts:
         if not self.started:
             self.state = now
             self.started = settled
+            self._gate(sample)
             return
         now = update_states(self.state, z, self.edges, length, self.region.margin)
         changed = np.flatnonzero(now != self.state)
         if changed.size:
             np.add.at(self.crossings, ((~now[changed]).astype(int), faces(z[changed], self.edges, length)), 1)
+            if self.counted[sample - 1]:
+                entered = int(np.count_nonzero(now[changed]))
+                self.jumps += (entered, changed.size - entered)
         self.state = now
+        self._gate(sample)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The state."""
-        started = np.array(self.started)
-        return {"population": self.population, "state": self.state, "crossings": self.crossings, "started": started}
+        kept = {"population": self.population, "state": self.state, "crossings": self.crossings}
+        return kept | {"counted": self.counted, "jumps": self.jumps, "started": np.array(self.started)}
+
+    def _gate(self, sample: int) -> None:
+        """Whether what happens until the next sample counts: decided before it happens, so that it favours no way."""
+        least, excess = self.region.rates_from, np.count_nonzero(self.state) - self.region.stoichiometric
+        self.counted[sample] = self.started and (least is None or excess >= least)
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take the state up."""
         self.population, self.state = arrays["population"].copy(), arrays["state"].copy()
         self.crossings, self.started = arrays["crossings"].copy(), bool(arrays["started"])
+        self.counted, self.jumps = arrays["counted"].copy(), arrays["jumps"].copy()
 
 
 class Layers:

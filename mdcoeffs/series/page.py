@@ -21,6 +21,7 @@ from cellsim.drawing import page
 from cellsim.files.folder import Rows, result_folder, write_json, write_netcdf, write_rows, write_text
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.series.figures import TITLES, draw_figure, drawn, figure_rows, figures_of, number
+from mdcoeffs.series.interfaces import draw_interfaces, rows_of
 from mdcoeffs.series.quantities import PANELS, Z95, Found, panel_of
 from mdcoeffs.series.run import Series
 from mdcoeffs.series.temperature import Fit, compare_laws, unit_of_parameter
@@ -53,7 +54,7 @@ def write_series(series: Series, directory: str | Path, *, figures: bool = True)
     """
     directory = Path(directory)
     names = figures_of(series)
-    every = [*TITLES, "temperature"]
+    every = [*TITLES, "temperature", *(path.stem for path in directory.glob("barrier_*.csv"))]
     stale = [f"{name}.{end}" for name in every for end in ("png", "csv")] + ["fits.csv", "report.html"]
     with result_folder(directory, last=LAST, stale=stale) as fresh:
         write_rows(fresh / "series.csv", series_rows(series))
@@ -64,8 +65,13 @@ def write_series(series: Series, directory: str | Path, *, figures: bool = True)
             write_rows(fresh / f"{name}.csv", figure_rows(series, name))
             if figures:
                 draw_figure(series, name, fresh / f"{name}.png")
+        for found in series.barriers:
+            write_rows(fresh / f"{found.name}.csv", rows_of(found))
+            if figures:
+                draw_interfaces(found, fresh / f"{found.name}.png", series.recipe.title)
         if figures:
-            write_text(fresh / "report.html", report(series, [fresh / f"{name}.png" for name in names]))
+            shown = [*names, *(found.name for found in series.barriers)]
+            write_text(fresh / "report.html", report(series, [fresh / f"{name}.png" for name in shown]))
         write_json(fresh / LAST, summary(series))
         written = sorted(path.name for path in fresh.iterdir())
     return [directory / name for name in written]
@@ -206,6 +212,7 @@ def summary(series: Series) -> dict[str, Any]:
         "fits": [fit.numbers() for fit in series.fits],
         "laws_not_fitted": series.refused,
         "compared": compared(series),
+        "barriers": [found.numbers() for found in series.barriers],
         "mdcoeffs": __version__,
     }
 
@@ -259,6 +266,7 @@ def lines(series: Series) -> list[str]:
     text = [f"{recipe.title}: {len(series.states)} states, 95 % intervals"]
     text += ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table]
     text += [f"  {sentence}" for sentence in fit_sentences(series)]
+    text += [f"  {line}" for found in series.barriers for line in found.lines()]
     return text + [f"  failed: {failure}" for failure in series.failures]
 
 
@@ -349,6 +357,9 @@ def report(series: Series, shown: list[Path]) -> str:
     if series.fits or series.refused:
         parts += [page.heading("Laws of temperature"), page.paragraph(_LAWS)]
         parts += [page.table(*_fit_table(series)), page.bullets([*_bent(series), *series.refused, *_left_out(series)])]
+    if series.barriers:
+        parts += [page.heading("Barriers at all temperatures"), page.paragraph(_BARRIERS)]
+        parts += [page.bullets([line.strip() for found in series.barriers for line in found.lines()])]
     rows = compared(series)
     if series.recipe.measured:
         parts += [page.heading("Beside measured values"), page.paragraph(_MEASURED)]
@@ -364,6 +375,10 @@ def report(series: Series, shown: list[Path]) -> str:
 _LAWS = (
     "Fitted to the logarithms of the values, weighted by the logarithms of their intervals. Parameters have 95 % "
     "intervals from these alone: where a law misses the values (p below 0.01) they mean nothing."
+)
+_BARRIERS = (
+    "dE from the counts of all temperatures together, dS from dE and the mean barrier; medians and 95 %. The barriers "
+    "alone give both too, from the slope of dF over T: where the two disagree, one of the two does not hold."
 )
 _MEASURED = (
     "Only where a state was simulated at the same place; between states nothing is interpolated. The difference is in "

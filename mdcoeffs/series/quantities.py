@@ -66,6 +66,8 @@ PANELS = {
     "bound": Panel("structure", "cations bound to an anion"),
     "clusters": Panel("structure", "share in clusters"),
     "cluster_size": Panel("structure", "ions in a cluster"),
+    "cage_order": Panel("structure", "tetrahedral order $q$"),
+    "cage_angles": Panel("structure", "angles of cages, degrees off (rms)"),
     "residence": Panel("dynamics", "residence time", "s", -1),
     "linkers": Panel("dynamics", "life of a linker", "s", -1),
     "exponent": Panel("dynamics", r"diffusion exponent $\alpha$"),
@@ -73,6 +75,7 @@ PANELS = {
     "rotation": Panel("dynamics", r"relaxation time $\tau$ of axes", "s", -1),
     "crossing": Panel("interface", "rate of one ion", "1/s", 1),
     "exchange": Panel("interface", "exchange current $i_0$", "A/m^2", 1),
+    "barrier": Panel("interface", r"barrier $\Delta F/k_B$", "K"),
     "resistance": Panel("interface", "resistance $R$", "ohm m^2", -1),
     "chi": Panel("activity", r"$\chi$"),
     "screening": Panel("activity", "screening length", "m"),
@@ -94,6 +97,8 @@ NAMES = (
     (r"bound|free", "bound"),
     (r"(cations|anions)_(free|pair|triple|larger)", "clusters"),
     (r"cluster_(mean|largest)", "cluster_size"),
+    (r"tetrahedral_order", "cage_order"),
+    (r"(tetrahedral|octahedral)_angles", "cage_angles"),
     (r"residence_(continuous|tolerant|intermittent)_.+", "residence"),
     (r"linker_(continuous|tolerant|intermittent)", "linkers"),
     (r"alpha_.+", "exponent"),
@@ -102,6 +107,7 @@ NAMES = (
     (r"(entry|exit)_rate_.+", "crossing"),
     (r"exchange_current_.+", "exchange"),
     (r"resistance_.+", "resistance"),
+    (r"barrier_.+", "barrier"),
     (r"chi", "chi"),
     (r"screening_length", "screening"),
 )
@@ -403,6 +409,8 @@ def _structure(folder: Path, data: Json) -> Iterator[Found]:
             yield _entry(f"{kind}_{size}", entry)
     yield _entry("cluster_mean", data["clusters"]["mean_size"])
     yield _entry("cluster_largest", data["clusters"]["largest"])
+    for name, entry in data.get("cages", {}).items():
+        yield _entry(name, entry)
 
 
 def _residence(folder: Path, data: Json) -> Iterator[Found]:
@@ -438,6 +446,9 @@ def _interface(folder: Path, data: Json) -> Iterator[Found]:
         exchange = region.get("exchange") or {}
         yield _entry(f"exchange_current_{name}", exchange.get("exchange_current"))
         yield _entry(f"resistance_{name}", exchange.get("resistance"))
+    for name, barrier in data.get("barriers", {}).items():
+        if barrier.get("found"):
+            yield _entry(f"barrier_{name}", barrier["barrier_K"])
 
 
 _READERS: dict[str, Callable[[Path, Json], Iterator[Found]]] = {

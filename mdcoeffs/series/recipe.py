@@ -23,7 +23,7 @@ from mdcoeffs.series.temperature import FEWEST, LAWS
 UNITS = {"c": "mol/L", "T": "K", "m": "mol/kg", "r": "", "charge_scaling": ""}
 """Variables that have a unit of their own; any other name is a pure number unless `unit` says otherwise."""
 TOP_KEYS = ("title", "series", "state", "measured")
-SERIES_KEYS = ("variable", "unit", "analyses", "fits", "set")
+SERIES_KEYS = ("variable", "unit", "analyses", "fits", "predict", "set")
 STATE_KEYS = ("name", "value", "species", "result", "set")
 COLUMNS = ("quantity", "value", "error", "unit", "source")
 """Columns of a table of measured values, beside that of the variable."""
@@ -105,6 +105,8 @@ class Recipe:
         Values to draw beside.
     text : str
         The file verbatim.
+    predict : tuple of float
+        Temperatures at which rates over barriers are asked for [K].
     """
 
     path: Path
@@ -116,6 +118,7 @@ class Recipe:
     states: tuple[State, ...]
     measured: tuple[Measured, ...]
     text: str
+    predict: tuple[float, ...] = ()
 
 
 def read_series(path: str | Path) -> Recipe:
@@ -166,7 +169,19 @@ def read_series(path: str | Path) -> Recipe:
         states=states,
         measured=tuple(value for each in top.tables("measured") for value in _measured(each, variable, unit)),
         text=top.text,
+        predict=_predict(table, variable),
     )
+
+
+def _predict(table: Table, variable: str) -> tuple[float, ...]:
+    if "predict" not in table:
+        return ()
+    if variable != "T":
+        raise table.error("predict", 'holds temperatures; they go with variable = "T"')
+    temperatures = tuple(table.quantities("predict", "K"))
+    if not temperatures or min(temperatures) <= 0:
+        raise table.error("predict", 'must hold temperatures above 0, for example ["400 K"]')
+    return temperatures
 
 
 def _check_unit(table: Table, variable: str, unit: str) -> None:

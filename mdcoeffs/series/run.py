@@ -20,6 +20,7 @@ from cellsim.workers import check_files, mapped
 from mdcoeffs.analysis import analyse, analyse_into
 from mdcoeffs.chain.stage import Stage, contents, current, make
 from mdcoeffs.inputs.species import SpeciesFile
+from mdcoeffs.series.interfaces import Interfaces, interfaces_of
 from mdcoeffs.series.quantities import PANELS, Found, Summary, panel_of, read_summary
 from mdcoeffs.series.recipe import Recipe, State
 from mdcoeffs.series.temperature import FEWEST, Fit, fit_law
@@ -80,12 +81,15 @@ class Series:
         Laws of temperature, where the variable is one.
     refused : tuple of str
         Why some laws were not fitted.
+    barriers : tuple of Interfaces
+        Regions of interfaces with a barrier at several temperatures.
     """
 
     recipe: Recipe
     states: tuple[StateResult, ...]
     fits: tuple[Fit, ...] = ()
     refused: tuple[str, ...] = ()
+    barriers: tuple[Interfaces, ...] = ()
 
     @property
     def quantities(self) -> list[str]:
@@ -220,7 +224,8 @@ def _run(
     ordered = sorted((state for state, _ in results), key=lambda s: math.inf if math.isnan(s.value) else s.value)
     series = Series(recipe, tuple(ordered))
     fits, refused = _fitted(series)
-    return replace(series, fits=fits, refused=refused)
+    barriers, without = _barriers(series)
+    return replace(series, fits=fits, refused=(*refused, *without), barriers=barriers)
 
 
 def _jobs(recipe: Recipe, state: State, output: Path) -> list[Job]:
@@ -324,6 +329,17 @@ def _value(recipe: Recipe, state: State, summaries: Mapping[str, Summary]) -> tu
         unit = f" {recipe.unit}" if recipe.unit else ""
         return state.value, [f"stated {recipe.variable} = {state.value:g}{unit}, but its results say {own:.4g}{unit}"]
     return state.value, []
+
+
+def _barriers(series: Series) -> tuple[tuple[Interfaces, ...], tuple[str, ...]]:
+    """Interfaces over temperature, and why there are none where states have them."""
+    if series.recipe.variable != "T":
+        return (), ()
+    states = [state for state in series.states if "interface" in state.folders and math.isfinite(state.value)]
+    folders = {state.value: state.folders["interface"] for state in states}
+    if len(folders) < len(states):
+        return (), ("barriers: two states have the same temperature; give their runs as replicas of one state",)
+    return interfaces_of(folders, series.recipe.predict)
 
 
 def _fitted(series: Series) -> tuple[tuple[Fit, ...], tuple[str, ...]]:

@@ -212,6 +212,11 @@ def _structure(file: SpeciesFile, asked: ShellPass, runs: Sequence[Mapping[str, 
         chosen = shells[0].columns[name]
         return jackknife([each.sums.sums for each in shells], lambda s: s[chosen] / s[frames], weights=lengths)
 
+    def symmetry(s: Array) -> Array:
+        n_4, q, var_4, n_6, var_6 = s[shells[0].columns["cages"]]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.array([q / n_4, np.sqrt(var_4 / n_4), np.sqrt(var_6 / n_6)])
+
     molecules = mean("molecules")
     notes = [
         f"{name}: worth fewer than {INDEPENDENT} independent coordination numbers, so the error is a lower bound"
@@ -237,6 +242,8 @@ def _structure(file: SpeciesFile, asked: ShellPass, runs: Sequence[Mapping[str, 
         cation_clusters=mean("cation_clusters"),
         anion_clusters=mean("anion_clusters"),
         cluster_size=mean("sizes"),
+        sites=mean("sites"),
+        cages=jackknife([each.sums.sums for each in shells], symmetry, weights=lengths),
         overlap=_overlap(file, settings, gyration, sites[0].volume, sites[0].numbers[0]),
         shares=self_distinct(settings.onsager) if settings.onsager else None,
         volume=sites[0].volume,

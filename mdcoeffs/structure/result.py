@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+CAGES = ("tetrahedral_order", "tetrahedral_angles", "octahedral_angles")
+"""Names of the measures of symmetry of the cages of four and of six sites."""
+
+
 @dataclass(frozen=True, eq=False)
 class Overlap:
     """Where anions begin to overlap: their distance equals their size.
@@ -101,6 +105,11 @@ class Structure:
         Fraction of cations and of anions that are free, in a pair, in a triple, in something larger [1].
     cluster_size : Averaged (2,)
         Mean number of ions in the cluster of an ion, and in the largest cluster [1].
+    sites : Averaged (MOST + 1,)
+        Fraction of cations with 0, 1, ... sites of any partner in their shells [1].
+    cages : Averaged (3,)
+        Tetrahedral order q of the cages of four sites [1], root mean square deviation of their angles from 109.5
+        degrees, and of those of the cages of six sites from 90 [degree]; NaN where there are none.
     overlap : Overlap or None
         None without a single anion species of several atoms or a size.
     shares : Shares or None
@@ -127,6 +136,8 @@ class Structure:
     cation_clusters: Averaged
     anion_clusters: Averaged
     cluster_size: Averaged
+    sites: Averaged
+    cages: Averaged
     overlap: Overlap | None
     shares: Shares | None
     volume: float
@@ -165,6 +176,8 @@ class Structure:
             "anions_per_cation": _each(self.anions),
             "cations_per_anion": _each(self.cations),
             "clusters": clusters,
+            "sites_per_cation": _each(self.sites),
+            "cages": {name: self.cages[k].numbers(LEVEL) for k, name in enumerate(CAGES)},
             "notes": self.notes,
             "mdcoeffs": __version__,
             "level": LEVEL,
@@ -191,6 +204,17 @@ class Structure:
             clusters = [f"{name} {_shown(self.cation_clusters[k])}" for k, name in enumerate(CLUSTERS)]
             lines.append(f"  cations by number of anions bound  {', '.join(bound)}")
             lines.append(f"  cations by cluster  {', '.join(clusters)}; largest {_shown(self.cluster_size[1])} ions")
+        q, four, six = (self.cages[k] for k in range(3))
+        if self.sites.value[4] > 5e-4:
+            lines.append(
+                f"  cages      {_shown(self.sites[4])} of the cations have 4 sites: tetrahedral order q = {_shown(q)}, "
+                f"angles {_shown(four)} degrees from 109.5 (rms)"
+            )
+        if self.sites.value[6] > 5e-4:
+            lines.append(
+                f"  cages      {_shown(self.sites[6])} of the cations have 6 sites: angles {_shown(six)} degrees from "
+                "90 (rms)"
+            )
         if self.overlap is not None:
             o = self.overlap
             lines.append(

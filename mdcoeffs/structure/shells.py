@@ -225,8 +225,59 @@ def bonds_in(snapshot: Snapshot, sites: CoordinationSites, cutoffs: Array) -> tu
     return i[near], j[near]
 
 
+def tetrahedral_order(directions: Array) -> Array:
+    """How tetrahedral the four neighbours of an atom are.
+
+    Parameters
+    ----------
+    directions : array (n, 4, 3)
+        Unit vectors to them [1].
+
+    Returns
+    -------
+    array (n,)
+        ``q = 1 - 3/8 sum_(j<k) (cos psi_jk + 1/3)^2`` [1]: 1 for a tetrahedron, 1/2 for a square, 0 on average for
+        directions at random.
+
+    References
+    ----------
+    Errington & Debenedetti, Nature 409, 318 (2001), doi:10.1038/35053024, Eq. 1.
+    """
+    return np.asarray(1.0 - 0.375 * ((_cosines(directions) + 1.0 / 3.0) ** 2).sum(axis=1))
+
+
+def angle_variance(directions: Array) -> Array:
+    """By how much the angles of a cage of four or six differ from those of a tetrahedron or an octahedron.
+
+    Parameters
+    ----------
+    directions : array (n, 4, 3) or (n, 6, 3)
+        Unit vectors to the sites [1].
+
+    Returns
+    -------
+    array (n,)
+        ``sum (theta - theta_0)^2 / (m - 1)`` over the m = 6 angles of a tetrahedron, theta_0 = 109.47 degrees, or the
+        m = 12 smallest of an octahedron, 90 degrees (the other three are 180) [degree^2].
+
+    References
+    ----------
+    Robinson, Gibbs & Ribbe, Science 172, 567 (1971), doi:10.1126/science.172.3983.567.
+    """
+    angles = np.degrees(np.arccos(np.clip(_cosines(directions), -1.0, 1.0)))
+    if directions.shape[1] == 4:
+        return np.asarray(((angles - np.degrees(np.arccos(-1.0 / 3.0))) ** 2).sum(axis=1) / 5.0)
+    return np.asarray(((np.sort(angles, axis=1)[:, :12] - 90.0) ** 2).sum(axis=1) / 11.0)
+
+
+def _cosines(directions: Array) -> Array:
+    """Of the angles between all pairs of directions, (n, pairs)."""
+    first, second = np.triu_indices(directions.shape[1], k=1)
+    return np.asarray(np.einsum("npx,npx->np", directions[:, first], directions[:, second]))
+
+
 class ShellSums:
-    """Accumulator: coordination numbers, how many molecules are bound, clusters of ions.
+    """Accumulator: coordination numbers, how many molecules are bound, clusters of ions, symmetry of the cages.
 
     Parameters
     ----------
@@ -249,7 +300,8 @@ class ShellSums:
         partners, classes, clusters = cutoffs.size, MOST + 1, len(CLUSTERS)
         sizes = {"atoms": partners, "molecules": partners, "bound": partners * classes}
         sizes |= {"anions": classes, "cations": classes, "cation_clusters": clusters, "anion_clusters": clusters}
-        sizes |= {"sizes": 2, "frames": 1}
+        # cages of four sites and of six: how many, sum of q (of four), sum of the variances of the angles
+        sizes |= {"sizes": 2, "sites": classes, "cages": 5, "frames": 1}
         edges = np.concatenate([[0], np.cumsum(list(sizes.values()))]).tolist()
         self.columns = {name: slice(a, b) for name, a, b in zip(sizes, edges[:-1], edges[1:], strict=True)}
         self.sums = BlockSums(edges[-1])
@@ -273,8 +325,23 @@ class ShellSums:
             anion = self.place[molecule[ionic]]
             row[columns["cations"]] = _shares(np.bincount(anion, minlength=self.n_anions), self.n_anions)
             self._clusters(row, cation[ionic], anion)
+        number = np.bincount(i, minlength=n)
+        row[columns["sites"]] = _shares(number, n)
+        four, six = (self._directions(snapshot, i, j, number == fold, fold) for fold in (4, 6))
+        variances = [float(angle_variance(each).sum()) for each in (four, six)]
+        row[columns["cages"]] = [len(four), float(tetrahedral_order(four).sum()), variances[0], len(six), variances[1]]
         row[columns["frames"]] = 1.0
         self.sums.add(row)
+
+    def _directions(self, snapshot: Snapshot, cation: Ints, site: Ints, chosen: Bools, fold: int) -> Array:
+        """Unit vectors from the chosen cations to the sites in their shells, (cations, fold, 3)."""
+        mine = np.flatnonzero(chosen[cation])
+        mine = mine[np.argsort(cation[mine], kind="stable")]
+        ends, starts = self.sites.atoms[site[mine]], self.sites.cations[cation[mine]]
+        vectors = snapshot.positions[ends] - snapshot.positions[starts]
+        # a bond is shorter than half the least height of the box, so that this is its nearest image
+        vectors -= np.rint(vectors @ np.linalg.inv(snapshot.cell)) @ snapshot.cell
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).reshape(-1, fold, 3)
 
     def _clusters(self, row: Array, cation: Ints, anion: Ints) -> None:
         n, m, classes = self.sites.cations.size, self.n_anions, len(CLUSTERS)

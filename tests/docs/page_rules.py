@@ -29,6 +29,7 @@ from mdcoeffs.chain.to_mixture import KEYS as MIXTURE_KEYS
 from mdcoeffs.chain.to_mixture import is_mixture_recipe
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.interface.settings import read_interface
+from mdcoeffs.interface.umbrella import read_umbrella
 from mdcoeffs.mobility.settings import read_mobility
 from mdcoeffs.onsager import read_estimate
 from mdcoeffs.residence.bonds import read_residence
@@ -257,6 +258,19 @@ def _sweep(block: Block, folder: Path) -> None:
     assert sweep.shape == (3, 7) and "60 degC" in sweep.top.text
 
 
+def _windows(block: Block, folder: Path) -> None:
+    """Umbrella windows of two places, in nm: read whole."""
+    where = folder / "windows"
+    where.mkdir()
+    for centre in (22, 23):
+        rows = "".join(f"{k} {0.1 * centre:.3f}\n" for k in range(200))
+        (where / f"window_{centre}.xvg").write_text(f"# time and place\n{rows}")
+    (where / "WINDOWS.toml").write_text(block.text)
+    umbrella = read_umbrella(where / "WINDOWS.toml")
+    assert [window.z.size for window in umbrella.windows] == [100, 100] and umbrella.well is not None
+    assert np.allclose([window.z[0] for window in umbrella.windows], [22e-10, 23e-10])
+
+
 def _family(block: Block, folder: Path) -> None:
     """States of a polymer whose trajectories are empty: read, not run."""
     where = folder / "family"
@@ -333,6 +347,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/fit.md", 'title = "what it says above the figures"'): _recipe,
     ("docs/fit.md", 'title = "two cells, one electrolyte"'): _joint,
     ("docs/sweep.md", 'case = "cell.toml"'): _sweep,
+    ("docs/interface.md", 'title = "Li across LLZO | PEO"'): _windows,
     ("docs/series.md", 'title = "LiTFSI in PEO, r = 0.1"'): _family,
     ("docs/xpcs.md", 'title = "cell 3, 0.3 V"'): _series,
     ("docs/analyse.md", 'title = "PEO-LiTFSI, 1 mol/L"'): _chain,
@@ -447,6 +462,13 @@ def _family_read(found: re.Match[str], folder: Path) -> None:
     assert all(len(state.species.replicas) == 3 for state in recipe.states if state.species is not None)
 
 
+def _wall_read(found: re.Match[str], folder: Path) -> None:
+    """The slab at four temperatures: read with all settings of its analysis, and a temperature to predict for."""
+    recipe = read_series("runs/wall/series.toml")
+    assert [state.value for state in recipe.states] == [400.0, 500.0, 600.0, 700.0] and recipe.predict == (330.0,)
+    assert all(len(state.settings["interface"].barriers) == 2 for state in recipe.states)
+
+
 def _scalings_read(found: re.Match[str], folder: Path) -> None:
     """The walkers of five charge scalings and the values measured for them: read with all settings."""
     recipe, targets = read_series("runs/scaling/series.toml"), read_targets("runs/scaling/measured.csv")
@@ -514,6 +536,22 @@ LINES = (
         r"mdcoeffs series runs/walkers/series\.toml.*",
         _family_read,
         "a minute: read whole; tests/system/test_series_cli.py runs smaller families",
+    ),
+    (
+        r"mdcoeffs calibrate c1\.toml c2\.toml.*",
+        None,
+        "two families: tests/system/test_series_cli.py runs them",
+    ),
+    (
+        r"mdcoeffs umbrella WINDOWS\.toml.*",
+        None,
+        "pymbar is an extra: tests/unit/mdcoeffs/interface/test_umbrella.py runs the command where it is there",
+    ),
+    (r"(python cases/series/wall\.py runs/wall)", r"\1 31", "31 frames for 8000: they are read by no analysis"),
+    (
+        r"mdcoeffs series runs/wall/series\.toml.*",
+        _wall_read,
+        "a minute: read whole; tests/system/test_series_cli.py runs fewer frames",
     ),
     (
         r"(python cases/series/charge_scaling\.py runs/scaling)",

@@ -30,6 +30,7 @@ mass = "1000 g/mol"
 
 [interface]
 bin = "0.375 angstrom"
+net_charge = 20
 charge = false
 
 [interface.regions.right]
@@ -111,9 +112,9 @@ def test_bad_input_is_one_line_and_code_2(folder, tmp_path):
     )
 
 
-def test_no_interface_table_still_gives_profiles(folder, tmp_path):
+def test_an_empty_interface_table_still_gives_profiles(folder, tmp_path):
     path = folder / "plain.toml"
-    path.write_text(SPECIES[: SPECIES.index("[interface]")])
+    path.write_text(SPECIES[: SPECIES.index("[interface]")] + "[interface]\nnet_charge = 20\n")
     done = CliRunner().invoke(main, ["interface", str(path), "-o", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "profiles.csv").is_file()

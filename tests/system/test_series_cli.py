@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from md_toys import mdcoeffs as call
+from scripts import loaded
 from series_toys import exchange_state, onsager_folder
 
 from cellsim.base import InputError
@@ -247,6 +248,32 @@ def test_a_charge_scaling_is_calibrated(scaled):
     assert "cannot contradict" in result.output and "charge_scaling = 0.8" in result.output
 
 
+def test_two_concentrations_are_calibrated_together(scaled, tmp_path):
+    # the same law at half the concentration: the toy's matrix, and so kappa, is proportional to c
+    text = HEAD.format(variable="charge_scaling", more="")
+    for k, scaling in enumerate((0.7, 0.8, 0.9, 1.0)):
+        energy = 340 * 350 / 10 * 8.31446261815324 * math.log(1.75) * (scaling - 0.85) / 0.15
+        onsager_folder(tmp_path / f"s{k}", T=340.0, c=500.0, energy=energy, seed=70 + k)
+        text += f'[[state]]\nvalue = {scaling}\nresult = "s{k}"\n'
+    (tmp_path / "series.toml").write_text(text)
+    for name, kappa in (("one", 17.7), ("half", 17.7 / 2)):
+        (tmp_path / f"{name}.csv").write_text(f"quantity,value,error,unit\nkappa,{kappa},{0.03 * kappa},mS/cm\n")
+    series = [scaled / "series.toml", tmp_path / "series.toml"]
+    tables = ["--measured", tmp_path / "one.csv", "--measured", tmp_path / "half.csv"]
+    result = call("calibrate", *series, *tables, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "out/joint/summary.json").read_text())
+    alone = [np.diff(each["interval"])[0] for each in found["conditions"].values()]
+    low, high = found["interval"]
+    assert low < 0.85 < high and high - low == pytest.approx(min(alone) / math.sqrt(2), rel=0.25)
+    assert list(found["conditions"]) == ["1 mol/L, 340 K", "0.5 mol/L, 340 K"] and found["p_common"] > 0.01
+    assert (tmp_path / "out/joint/joint.png").is_file() and (tmp_path / "out/series2/calibration/report.html").is_file()
+    result = call("calibrate", *series, "--measured", tmp_path / "one.csv", "-o", tmp_path / "out")
+    assert result.exit_code == 2 and "2 series and 1 tables: give --measured once for each" in result.output
+    result = call("calibrate", series[0], series[0], *tables, "-o", tmp_path / "out2", "--no-figures")
+    assert result.exit_code == 2 and "two series are at 1 mol/L, 340 K" in result.output
+
+
 def test_calibrations_that_cannot_be(scaled, collected):
     table = scaled / "bad.csv"
     table.write_text("quantity,value,error,unit\nD_salt,1e-10,1e-11,m^2/s\n")
@@ -254,3 +281,29 @@ def test_calibrations_that_cannot_be(scaled, collected):
     assert result.exit_code == 2 and "needs the thermodynamic factor" in result.output
     result = call("calibrate", collected[0] / "series.toml", "--measured", table, "-o", collected[0] / "out2")
     assert result.exit_code == 2 and "series.variable = 'T' is a condition of the experiment" in result.output
+
+
+@pytest.mark.slow
+def test_one_energy_of_a_barrier_at_four_temperatures(tmp_path):
+    # the example of docs/interface.md with a quarter of its frames, three times as long apart
+    wall = loaded("cases/series/wall.py")
+    wall.ENTRIES *= 3
+    wall.make(tmp_path, frames=2000)
+    text = (tmp_path / "series.toml").read_text()
+    (tmp_path / "series.toml").write_text(text.replace('"330 K"', '"330 K", "800 K"'))
+    result = call("series", tmp_path / "series.toml", "-o", tmp_path / "out", "--jobs", "1")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "out" / "summary.json").read_text())["barriers"][0]
+    assert (tmp_path / "out" / "barrier_slab.png").is_file() and "Barriers at all temperatures" in (
+        tmp_path / "out" / "report.html"
+    ).read_text()
+    # two faces of 3900 and 4200 K: the energy is their mean, each by its share of the rate (0.61 and 0.39 at 600 K)
+    low, high = found["dE_K"]["interval"]
+    assert low < wall.DE + 0.39 * wall.HIGHER < high and high - low < 800
+    shift = {(a["barrier"], a["T"]): a["shift"] for a in found["aligned"]}
+    for T, known in wall.SHIFT.items():
+        assert shift["RIGHT", T] == pytest.approx(known * 1e-10, abs=0.04e-10)
+        assert shift["LEFT", T] == pytest.approx(-known * 1e-10, abs=0.04e-10)
+    assert [each["T"] for each in found["predicted"]] == [330.0, 800.0]
+    barriers = [row for row in rows_of(tmp_path / "out" / "series.csv") if row["quantity"].startswith("barrier_")]
+    assert {row["unit"] for row in barriers} == {"K"} and len(barriers) >= 4

@@ -1,5 +1,6 @@
 """Kozdra 2025: every printed number from its inputs through our functions, also where it fails."""
 
+import numpy as np
 import pytest
 from scripts import loaded
 
@@ -44,6 +45,16 @@ def test_a_half_in_the_well_would_be_seen(rows, study):
     # F = k (z-z0)^2 / 2 would give nu = 1.06e12 /s, outside the tolerance of the printed 1.5e12
     wrong = float(study.well_frequency(study.K_WELL * study.PER_ANGSTROM2 / 2, study.M_LI))
     assert abs(wrong / 1.5e12 - 1) > 10 * rows["nu"].within
+
+
+def test_all_counts_together_narrow_what_two_allow(study):
+    two, four = study.joint(cold=False), study.joint(cold=True)
+    dE = float(study.split(3.0).dE)  # 6924 K, of the paper's gamma = 3
+    assert two.dE.low < dE < two.dE.high and four.dE.low < dE < four.dE.high
+    width = [float(np.log10(high / low)) for _, low, high in (two.rate(400.0), four.rate(400.0))]
+    assert width[0] == pytest.approx(6, abs=0.5) and width[1] < 3  # decades; the printed 3e2 to 4e4 are 2.1
+    _, low, high = four.rate(400.0)
+    assert low < 6e3 < 4e4 < high
 
 
 def test_table_and_figure_are_written(study, tmp_path):

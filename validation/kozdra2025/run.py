@@ -31,6 +31,7 @@ from mdcoeffs.interface.rates import (
     tst_rate,
     well_frequency,
 )
+from mdcoeffs.interface.temperatures import Joint, State, joint_barrier
 
 NS = 1e-9
 PER_ANGSTROM2 = 1e20
@@ -41,7 +42,7 @@ BARRIER, BARRIERS = 7700.0, (8000.0, 7500.0)
 IONS, RUN, RUN_600 = 15, 380 * NS, 300 * NS
 JUMPS, JUMPS_600 = 7, 2
 TRANSMISSION = 0.05
-SLOPE, SHIFT_600, SHIFT_400 = 1850.0, 0.18, 0.45
+SLOPE, SHIFT_600, SHIFT_500, SHIFT_400 = 1850.0, 0.18, 0.35, 0.45
 REDUCTION_600 = 330.0
 HEAD = """# Kozdra 2025: printed numbers against their own inputs
 
@@ -86,6 +87,15 @@ def split(ratio: float) -> Split:
 def rate_400(ratio: float) -> float:
     """Gamma(400 K), Eq. 11."""
     return float(rate_at(400.0, split(ratio), FREQUENCY, transmission=TRANSMISSION, reduction=SHIFT_400 * SLOPE))
+
+
+def joint(*, cold: bool) -> Joint:
+    """dE and dS from the counts of 700 and 600 K together, or with those of 500 and 400 K beside them."""
+    states = [State(700.0, JUMPS, IONS * RUN, BARRIER, 1e-3), State(600.0, JUMPS_600, IONS * RUN_600, reduction=330.0)]
+    if cold:  # Sec. 4: one ion entered at 500 K; Fig. 6: none at 400 K; 400 ns each
+        states.append(State(500.0, 1, IONS * 400 * NS, reduction=SHIFT_500 * SLOPE))
+        states.append(State(400.0, 0, IONS * 400 * NS, reduction=SHIFT_400 * SLOPE))
+    return joint_barrier(states)
 
 
 def checks() -> list[Check]:
@@ -172,7 +182,20 @@ def notes() -> list[str]:
     ratio = rate_ratio((JUMPS, JUMPS_600), (RUN, RUN_600))
     one_sigma = rate_ratio((JUMPS, JUMPS_600), (RUN, RUN_600), level=0.6827)
     transmission = jump_rate(JUMPS, IONS * RUN * float(tst_rate(FREQUENCY, BARRIER, 700.0)))
+    two, four = joint(cold=False), joint(cold=True)
+    two_dS, four_dS = two.dS, four.dS
+    assert two_dS is not None and four_dS is not None
+    cold = [float(v) for v in four.rate(400.0)]
     return [
+        "**All counts together** (`mdcoeffs.interface.temperatures`). The entries at 700 and 600 K give dE = "
+        f"{two.dE.value:.0f} K (95 %: {two.dE.low:.0f} to {two.dE.high:.0f}) and dS = {two_dS.value:.1f} "
+        f"({two_dS.low:.0f} to {two_dS.high:.0f}); the paper's gamma = 3 lies in the middle, with 6924 K and -1.1. The "
+        "one entry at 500 K and none at 400 K, which the paper reports and does not use, narrow dE to "
+        f"{four.dE.value:.0f} K ({four.dE.low:.0f} to {four.dE.high:.0f}), dS to {four_dS.value:.1f} "
+        f"({four_dS.low:.1f} to {four_dS.high:.1f}) and give Gamma(400 K) = {cold[0]:.0e} /s ({cold[1]:.0e} to "
+        f"{cold[2]:.0e}): the paper's 3e2 to 4e4 and five times beyond. 15 ions are taken to be in the first layer at "
+        "all temperatures, and the excess at 500 K is far from that at 700 K, so that this is what the counts say and "
+        "no better.",
         "**`about 1 ms` disagrees with its own inputs.** The paper estimates that about 1 ms of simulation at 400 K is "
         "needed to see one more Li+ jump. Its own 3 % in 380 ns means 380 ns / 0.034 = 11 µs; its rates with 15 ions "
         f"give {waits[2.0] * 1e6:.2g} µs, {waits[3.0] * 1e6:.2g} µs and {waits[6.0] * 1e6:.3g} µs for gamma = 2, 3, 6. "

@@ -101,6 +101,7 @@ role = "anion"
 role = "solvent"
 [interface]
 bin = "1 angstrom"
+net_charge = 39
 charge = false
 [interface.regions.slab]
 points = "Li"

@@ -21,6 +21,9 @@ from mdcoeffs.interface.profiles import (
     update_states,
     wrap,
 )
+from mdcoeffs.interface.rates import jump_rate
+from mdcoeffs.interface.settings import Region
+from mdcoeffs.interface.sums import RegionCounts
 
 A = 1e-10
 SPECIES = """
@@ -46,6 +49,7 @@ origin = "slab"
 bin = "{width} angstrom"
 charge_bin = "1 angstrom"
 correlation = ["ceramic", "first"]
+net_charge = {net}
 {keys}
 [interface.regions.ceramic]
 points = "Li"
@@ -79,9 +83,9 @@ def make_run(path, frames=240, seed=3, drift=0.0):
     return ions
 
 
-def write(folder, source='arrays = "run.npz"', keys="", region="", extra="", width=1):
+def write(folder, source='arrays = "run.npz"', keys="", region="", extra="", width=1, net=2):
     path = folder / "SPECIES.toml"
-    path.write_text(SPECIES.format(source=source, keys=keys, region=region, width=width) + extra)
+    path.write_text(SPECIES.format(source=source, keys=keys, region=region, width=width, net=net) + extra)
     return path
 
 
@@ -105,11 +109,6 @@ def test_density_is_a_histogram(known):
     counts = np.histogram(z, np.linspace(-15, 15, 31))[0]
     expected = counts / (240 * 20 * 22 * 1) / A**3
     np.testing.assert_allclose(result.density.value[result.profiles.index("Li")], expected, rtol=1e-9, atol=0)
-
-
-def test_net_charge_is_said(known):
-    _, result, _ = known  # 12 Li and 10 TFSI
-    assert any(note.startswith("net charge: the species carry +2 e together") for note in result.notes)
 
 
 def test_populations_and_excess(known):
@@ -299,6 +298,7 @@ def test_what_is_written_can_be_read_back(known, tmp_path):
 BAD = [
     ({"keys": 'settled = "1 us"'}, "lies behind the end"),
     ({"keys": 'orgin = "slab"'}, "did you mean"),
+    ({"net": 0}, r"carry a net charge of \+2 e; .* say interface.net_charge = 2"),  # 12 Li and 10 TFSI
     ({"width": 10}, "too wide"),
     ({"keys": 'axis = "w"'}, "axis"),
     ({"region": 'margin = "6 angstrom"'}, "less than half the width"),
@@ -338,3 +338,34 @@ def test_lags_must_be_multiples_of_the_frames(tmp_path):
 def test_free_energies_are_in_kelvin():
     # k of Kozdra: 5.1e-21 J/angstrom^2 raises F by 369 K one angstrom from the bottom
     assert 5.1e-21 / k_B == pytest.approx(369.4, abs=0.1)
+
+
+def test_rates_are_counted_where_the_excess_is_large_enough():
+    # 30 ions; while 12 or more are inside, those outside enter at 0.02 a step, else at 0.08
+    rng = np.random.default_rng(12)
+    region = Region("slab", "Li", ((-5.0, 5.0),), stoichiometric=2.0, rates_from=10.0)
+    counts, gate, steps = RegionCounts(region, 30, 6000), 12, 6000
+    state = np.arange(30) < 12
+    entered, exposure = 0, 0
+    for k in range(steps):
+        counts.add(np.where(state, 0.0, 10.0), 100.0, k, True)
+        crowded = state.sum() >= gate
+        enter = ~state & (rng.random(30) < (0.02 if crowded else 0.08))
+        leave = state & (rng.random(30) < 0.04)
+        if crowded and k < steps - 1:
+            entered, exposure = entered + enter.sum(), exposure + (~state).sum()
+        state = (state | enter) & ~leave
+    assert counts.jumps[0] == entered
+    kept = counts.counted[:-1]
+    assert ((30 - counts.population[:-1])[kept]).sum() == exposure
+    gated, all_ = jump_rate(entered, exposure), jump_rate(counts.crossings[0].sum(), (30 - counts.population).sum())
+    assert gated.low < 0.02 < gated.high and all_.low > 0.02
+
+
+def test_an_excess_that_is_never_reached_leaves_no_rate(tmp_path):
+    make_run(tmp_path / "run.npz", frames=40)
+    found = run(tmp_path, region="rates_from = 100")
+    entry = found.numbers()["regions"]["ceramic"]["entry_rate"]
+    assert entry["value"] is None and entry["interval"] == [None, None]
+    assert any("its excess never was 100 (rates_from), so no rate is known" in note for note in found.notes)
+    assert found.regions[0].verdict.state  # the verdict takes all crossings

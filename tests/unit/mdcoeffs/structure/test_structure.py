@@ -15,7 +15,14 @@ from mdcoeffs.analysis import analyse
 from mdcoeffs.frames.snapshot import Snapshot
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.structure import overlap_concentration, self_distinct
-from mdcoeffs.structure.shells import MOST, CoordinationSites, ShellSums, read_shells
+from mdcoeffs.structure.shells import (
+    MOST,
+    CoordinationSites,
+    ShellSums,
+    angle_variance,
+    read_shells,
+    tetrahedral_order,
+)
 from mdcoeffs.synthetic.dynamics import Partner
 
 PARTNERS = (Partner("X", 2, 8e-12, 0.4), Partner("S", 4, 3e-12, 0.7))
@@ -249,3 +256,70 @@ def test_no_shell_is_an_error_and_a_cutoff_mends_it(tmp_path):
     for k, (n, reach) in enumerate(((5, 3.0), (30, 4.0))):  # an ideal gas: density times volume
         expected = n / 24**3 * 4 / 3 * np.pi * reach**3
         assert abs(found.molecules.value[k] - expected) < 4 * found.molecules.error[k]
+
+
+# ---- symmetry of cages ------------------------------------------------------------------------------------------
+
+TETRAHEDRON = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
+OCTAHEDRON = np.concatenate([np.eye(3), -np.eye(3)])
+SQUARE = OCTAHEDRON[[0, 1, 3, 4]]
+
+
+def test_symmetry_of_polyhedra_in_closed_form():
+    rng = np.random.default_rng(3)
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    assert tetrahedral_order((TETRAHEDRON @ turn)[None]) == pytest.approx(1, abs=1e-12)
+    assert angle_variance((TETRAHEDRON @ turn)[None]) == pytest.approx(0, abs=1e-9)
+    assert angle_variance((OCTAHEDRON @ turn)[None]) == pytest.approx(0, abs=1e-9)
+    # a square: four angles of 90 and two of 180 degrees
+    assert tetrahedral_order(SQUARE[None]) == pytest.approx(0.5, abs=1e-12)
+    ideal = np.degrees(np.arccos(-1 / 3))
+    assert angle_variance(SQUARE[None]) == pytest.approx(
+        (4 * (90 - ideal) ** 2 + 2 * (180 - ideal) ** 2) / 5, rel=1e-12
+    )
+    # a prism of regular triangles as high as their sides: 9 angles along edges, of cosine 1/7
+    high = np.array([[np.cos(a), np.sin(a), s * np.sqrt(3) / 2] for a in 2 * np.pi * np.arange(3) / 3 for s in (-1, 1)])
+    edge = np.degrees(np.arccos(1 / 7))
+    others = np.degrees(np.arccos(-5 / 7))  # the three smallest of the six along diagonals
+    prism = angle_variance((high / np.linalg.norm(high, axis=1)[:, None])[None])
+    assert prism == pytest.approx((9 * (90 - edge) ** 2 + 3 * (90 - others) ** 2) / 11, rel=1e-9)
+    # directions at random: q is 0 on average, its standard deviation 0.45
+    u = rng.normal(size=(20000, 4, 3))
+    q = tetrahedral_order(u / np.linalg.norm(u, axis=2, keepdims=True))
+    assert abs(q.mean()) < 4 * q.std() / np.sqrt(20000)
+
+
+def test_small_distortions_follow_their_linear_theory():
+    # each direction moved by sigma along either tangent: an angle varies by 2 sigma^2, m/(m - 1) of it is the variance
+    rng, sigma = np.random.default_rng(4), 0.01
+    for ideal, m in ((TETRAHEDRON, 6), (OCTAHEDRON, 12)):
+        moved = ideal + sigma * rng.normal(size=(4000, len(ideal), 3))
+        moved /= np.linalg.norm(moved, axis=2, keepdims=True)
+        expected = 2 * np.degrees(sigma) ** 2 * m / (m - 1)
+        assert angle_variance(moved).mean() == pytest.approx(expected, rel=0.03)  # 4000 cages: 0.01
+
+
+def test_cages_over_the_end_of_a_skewed_box():
+    # one cation of four sites in a corner of the box, one of six in the middle, one alone
+    cell = np.array([[12.0, 0, 0], [3.0, 11.0, 0], [-2.0, 2.5, 13.0]])
+    middle = 0.5 * cell.sum(axis=0)
+    cations = np.array([[0.3, 0.2, 0.1], middle, 0.25 * cell.sum(axis=0) + [0, 0, 2.0]])
+    atoms = np.concatenate([cations, cations[0] + 2 * TETRAHEDRON, cations[1] + 2 * OCTAHEDRON])
+    atoms = (atoms @ np.linalg.inv(cell) % 1.0) @ cell
+    sites = CoordinationSites(np.arange(3), np.arange(3, 13), np.zeros(10, int), np.arange(3, 13))
+    sums = ShellSums(sites, np.array([2.2e-10]), np.array([False]))
+    sums.add(Snapshot(0, 0.0, atoms, cell * 1e-10))
+    row = sums.sums.sums[0]
+    assert row[sums.columns["sites"]][[0, 4, 6]] == pytest.approx([1 / 3] * 3)
+    assert row[sums.columns["cages"]] == pytest.approx([1, 1, 0, 1, 0], abs=1e-4)
+
+
+def test_symmetry_in_the_summary(done):
+    _, _, found = done
+    cages = found.numbers()["cages"]
+    assert list(cages) == ["tetrahedral_order", "tetrahedral_angles", "octahedral_angles"]
+    low, high = cages["tetrahedral_order"]["interval"]
+    assert low < cages["tetrahedral_order"]["value"] < high < 1.0
+    assert found.sites.value.sum() == pytest.approx(1, rel=1e-12)
+    assert (found.sites.value * np.arange(MOST + 1)).sum() == pytest.approx(found.atoms.value.sum(), rel=1e-12)
+    assert any("tetrahedral order q" in line for line in found.lines())
