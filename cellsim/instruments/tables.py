@@ -267,7 +267,7 @@ class DataTable:
                 return self.numbers(k, gaps=gaps) * column.factor(si_units, field=where)[0]
         return None
 
-    def errors(self, si_units: Sequence[str], value: Array | None = None) -> Array | None:
+    def errors(self, si_units: Sequence[str], value: Array | None = None, *, of: Sequence[str] = ()) -> Array | None:
         """The standard errors in a column named as one, "error" or "I_error" or "sigma_c"; None without such a column.
 
         Parameters
@@ -276,6 +276,9 @@ class DataTable:
             What their unit may be; the column of another dimension belongs to another quantity.
         value : ndarray, shape (rows,), optional
             Of the quantity; where it is NaN, the error may be missing as well.
+        of : sequence of str
+            Names of the quantity, lower case: of several columns that fit, the one that has such a name in it, and none
+            that has the name of another column in it.
 
         Returns
         -------
@@ -291,6 +294,10 @@ class DataTable:
         named = [k for k, column in enumerate(self.columns) if is_error(column.name)]
         bare = [k for k in named if not self.columns[k].unit and "" not in si_units]
         fitting = [k for k in named if k not in bare and self.columns[k].fits(si_units)]
+        if of:
+            whose = {k: _whose(self.columns[k].name) for k in fitting}
+            others = {column.name.lower() for k, column in enumerate(self.columns) if k not in named} - set(of)
+            fitting = [k for k in fitting if whose[k] in of] or [k for k in fitting if whose[k] not in others]
         if len(fitting) > 1:
             listed = shortened(" and ".join(f'"{self.header[k]}"' for k in fitting), 300)
             raise InputError(f"{self.path}: {listed} both could be the standard errors; leave one of them")
@@ -462,6 +469,11 @@ def is_error(name: str) -> bool:
     (True, True, False)
     """
     return bool(_ERROR.search(name))
+
+
+def _whose(name: str) -> str:
+    """What a column of standard errors is of, lower case: its name without the word for an error."""
+    return _ERROR.sub(" ", name.lower()).strip(" _.-")
 
 
 def axes(table: DataTable, origin: float) -> tuple[Array, Array]:
