@@ -126,6 +126,8 @@ def _temperature(table: Table, default: float) -> float:
 def _measured(table: Table, ground: Ground) -> list[Measurement]:
     """What one table holds: the kind that is named, or all that its columns are."""
     table.only("kind", "file", "temperature", "reference", "frame", "basis", "error", "noise", "label")
+    frame, basis = table.choice("frame", T_PLUS_FRAMES, None), table.choice("basis", CHI_BASES, None)
+    chosen = table.choice("kind", tuple(POINTS), None)
     transport = replace(ground, temperature=_temperature(table, ground.temperature)).transport
     reference = None
     if "reference" in table:
@@ -133,17 +135,16 @@ def _measured(table: Table, ground: Ground) -> list[Measurement]:
         given.only("c", "m", "r")
         key = given.exactly_one("c", "m", "r")
         reference = transport.c_of(**{key: given.quantity(key, SI_UNITS[key], above=0)})
-        with given.located():
-            transport.check(reference, what=f"{given.where()}: c")
+        if not transport.contains(reference):
+            low, high = (x / 1e3 for x in transport.c_range)
+            raise given.error(key, f"lies outside {low:.4g} to {high:.4g} mol/L, the range of {transport.name}")
     path = table.path("file")
     data, label = read_table(path), table.string("label", path.name)
-    chosen = table.choice("kind", tuple(POINTS), None)
     kinds = kinds_of(data) if chosen is None else (chosen,)
     if not kinds:
         raise InputError(
             f"{path}: no column of kappa, D, t_plus, chi, rho_plus, U or dU/dlnm; name kind, or the column"
         )
-    frame, basis = table.choice("frame", T_PLUS_FRAMES, None), table.choice("basis", CHI_BASES, None)
     for key, kind, value in (("frame", "transference", frame), ("basis", "factor", basis)):
         if kind in kinds and value is None:
             raise table.error(key, f"is missing; a table of {'t_plus' if key == 'frame' else 'chi'} must state it")
