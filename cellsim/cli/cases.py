@@ -241,8 +241,10 @@ def _told(summary: dict[str, Any]) -> list[str]:
 
 
 @click.command()
-@click.argument("directory", type=FILE, metavar="DIR")
+@click.argument("directories", type=FILE, metavar="DIR...", nargs=-1, required=True)
 @click.option("--case", "case_path", type=FILE, help="Where the case is now, if it has moved since the run.")
+@click.option("--at", "moments", multiple=True, metavar="TIME", help="Of several runs: a time of profiles; repeatable.")
+@click.option("--label", "labels", multiple=True, metavar="TEXT", help="Of several runs: the name of each; repeatable.")
 @click.option("--format", "suffix", type=click.Choice(["png", "pdf", "svg"]), default="png", help="Of the figures.")
 @click.option("--no-title", is_flag=True, help="Leave the titles out.")
 @click.option("--no-note", is_flag=True, help="Leave out what stands below: status of the set, clamped properties.")
@@ -252,11 +254,17 @@ def _told(summary: dict[str, Any]) -> list[str]:
 @click.option("--paper-units", is_flag=True, help="mA/cm^2 and mV in place of A/m^2 and V.")
 @click.option("--animate", type=FILE, metavar="FILE.gif|html", help="Write a moving picture there, and nothing else.")
 @click.option(
-    "-o", "--output", type=FILE, metavar="DIR", help="Where figures with such options go; default DIR/figures."
+    "-o",
+    "--output",
+    type=FILE,
+    metavar="DIR",
+    help="Where figures with such options go; default DIR/figures, and runs/overlay for several runs.",
 )
 def plot(
-    directory: Path,
+    directories: tuple[Path, ...],
     case_path: Path | None,
+    moments: tuple[str, ...],
+    labels: tuple[str, ...],
     suffix: str,
     no_title: bool,
     no_note: bool,
@@ -267,10 +275,13 @@ def plot(
 ) -> None:
     """Draw the figures and write the report of a run again from its solution.nc; or figures for a paper or a talk.
 
+    Several runs are drawn over one another, with a legend that says in what they differ.
+
     \b
     Example:  cellsim plot runs/rs
               cellsim plot runs/rs --format pdf --no-title --time root --paper-units
               cellsim plot runs/rs --animate rs.gif
+              cellsim plot runs/rs runs/pnb --at "100 min" --at "900 min" -o runs/both
     """
     from cellsim.files.folder import result_folder
     from cellsim.run import mixture
@@ -278,6 +289,15 @@ def plot(
     from cellsim.run.folder import drawer, read_run
 
     look = Look(suffix, not no_title, not no_note, time_axis, paper_units)
+    if len(directories) > 1:
+        for given, option in ((case_path, "--case"), (animate, "--animate")):
+            if given is not None:
+                raise InputError(f"{option} belongs to one run, and {len(directories)} are named")
+        say(_plot_together(directories, moments, labels, look, output or Path("runs") / "overlay"))
+        return
+    if moments or labels:
+        raise InputError(f"{'--at' if moments else '--label'} is for several runs, and one is named")
+    (directory,) = directories
     mixed = mixture.read_kept(directory, case_path)
     if look == Look() and animate is None and output is None:
         draw = drawer(*read_run(directory, case_path)) if mixed is None else mixture.drawer(*mixed)
@@ -296,6 +316,23 @@ def plot(
     with result_folder(output, last=f"current.{suffix}") as fresh:
         written = [path.name for path in write_figures(solution, fresh, case=case, look=look)]
     click.echo(f"{', '.join(written)} written in {output}")
+
+
+def _plot_together(
+    directories: tuple[Path, ...], moments: tuple[str, ...], labels: tuple[str, ...], look: Any, output: Path
+) -> list[str]:
+    """Draw runs over one another; what is said of it."""
+    from cellsim.base import to_si
+    from cellsim.files.folder import result_folder
+    from cellsim.run.folder import read_run
+    from cellsim.run.overlay import draw_overlay, overlay
+
+    times = [to_si(text, "s", field="--at") for text in moments]
+    runs = [read_run(directory) for directory in directories]
+    found = overlay(runs, [directory.name for directory in directories], times=times, labels=labels, look=look)
+    with result_folder(output, last=f"profiles.{look.suffix}") as fresh:
+        written = [path.name for path in draw_overlay(found, fresh)]
+    return [*found.labels, f"{', '.join(written)} written in {output}"]
 
 
 @click.command()
