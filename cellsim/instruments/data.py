@@ -20,6 +20,7 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import Table, read_toml
+from cellsim.instruments.exports import read_export
 from cellsim.instruments.looks import Frame, Velocity, VelocityLook
 from cellsim.instruments.measurement import QUANTITIES, ConcentrationMap, Measurement, series, velocities
 from cellsim.instruments.potentiostat import (
@@ -30,7 +31,17 @@ from cellsim.instruments.potentiostat import (
     per_area,
     read_potentiostat,
 )
-from cellsim.instruments.tables import Column, DataTable, agreed_unit, axes, grid, is_error, parse_number, read_table
+from cellsim.instruments.tables import (
+    Column,
+    DataTable,
+    agreed_unit,
+    axes,
+    grid,
+    is_error,
+    parse_number,
+    read_table,
+    read_text,
+)
 from cellsim.solvers.solution import Solution
 
 KINDS = ("current", "voltage", "profile", "velocity", "xam", "mri", "xpcs")
@@ -104,6 +115,9 @@ def read_measurements(path: str | Path, setup: Setup) -> tuple[Measurement, ...]
             f'{path}: intensities need a data sheet, a TOML file with kind = "xam" (docs/compare.md); correlation '
             "functions need a list with the position and time of each series (docs/xpcs.md)"
         )
+    export = read_export(path, read_text(path))
+    if export is not None:
+        return recorded(from_table(export.table, kind=export.kind, notes=export.notes), setup)
     table = read_table(path)
     names = {column.name.lower() for column in table.columns}
     if not names & {"position", "x"}:

@@ -533,7 +533,7 @@ def grid(path: Path, time: Array, position: Array, *columns: Array | None) -> tu
 
 
 def read_text(path: str | Path, *, binary: str = "not a text table") -> str:
-    """The text of a file, UTF-8 or Windows-1252, its lines ended by line feeds.
+    """The text of a file, UTF-8, UTF-16 with its mark or Windows-1252, its lines ended by line feeds.
 
     Parameters
     ----------
@@ -548,6 +548,11 @@ def read_text(path: str | Path, *, binary: str = "not a text table") -> str:
         A missing or a binary file.
     """
     raw = read_bytes(path)
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return raw.decode("utf-16").replace("\r\n", "\n").replace("\r", "\n")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: begins as UTF-16 text and is not; it is cut short or damaged") from error
     if b"\0" in raw:
         raise InputError(f"{path}: {binary}")
     try:
@@ -588,7 +593,7 @@ def parse_table(text: str, path: str | Path = "<text>") -> DataTable:
     if not numbered:
         raise InputError(f"{path}: the table is empty; its first row names the columns")
     delimiter = _delimiter([line for _, line in numbered])
-    cells = [(k, _parted(line, delimiter)) for k, line in numbered]
+    cells = [(k, parted(line, delimiter)) for k, line in numbered]
     header = tuple(name.strip() for name in cells[0][1])
     if all(parse_number(name, delimiter) is not None for name in header):
         raise InputError(f"{path}: row {cells[0][0]} holds numbers; the first row must name the columns")
@@ -622,11 +627,12 @@ def _delimiter(lines: list[str]) -> str:
     """The delimiter by which most rows have as many cells as the header, of those that part the header at all."""
     agreement = {}
     for delimiter in DELIMITERS:
-        cells = len(_parted(lines[0], delimiter))
+        cells = len(parted(lines[0], delimiter))
         if cells > 1:
-            agreement[delimiter] = sum(len(_parted(line, delimiter)) == cells for line in lines[1:])
+            agreement[delimiter] = sum(len(parted(line, delimiter)) == cells for line in lines[1:])
     return max(agreement, key=lambda delimiter: agreement[delimiter]) if agreement else ","
 
 
-def _parted(line: str, delimiter: str) -> list[str]:
+def parted(line: str, delimiter: str) -> list[str]:
+    """The cells of a line; a delimiter between quotation marks parts nothing."""
     return next(csv.reader(io.StringIO(line), delimiter=delimiter, skipinitialspace=True))
