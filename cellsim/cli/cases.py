@@ -15,12 +15,20 @@ from cellsim.terminal import FILE, progress_bar, progress_line, say
 
 @click.command()
 @click.argument("file", type=FILE)
+@click.option(
+    "--template",
+    type=click.Choice(["thick-polymer", "coin"]),
+    default="thick-polymer",
+    show_default=True,
+    help="A thick polymer for a beam or a scanner, or a coin cell with a liquid in a separator.",
+)
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-def new(file: Path, force: bool) -> None:
+def new(file: Path, template: str, force: bool) -> None:
     """Write a commented case to start from.
 
     \b
     Example:  cellsim new my_cell.toml
+              cellsim new my_coin_cell.toml --template coin
     """
     from importlib import resources
 
@@ -31,7 +39,7 @@ def new(file: Path, force: bool) -> None:
         raise InputError(f"{file}: a case is a .toml file")
     if file.exists() and not force:
         raise InputError(f"{file}: exists; choose another name or say --force")
-    text = (resources.files("cellsim") / "template.toml").read_text(encoding="utf-8")
+    text = (resources.files("cellsim") / "templates" / f"{template}.toml").read_text(encoding="utf-8")
     schema = f"#:schema {shipped('case').as_uri()}\n"  # editors with a plug-in for TOML read it
     try:
         write_text(file, schema + text.replace("THIS_FILE.toml", file.name))
