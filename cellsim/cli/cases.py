@@ -88,22 +88,34 @@ def check(case: Path, settings: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("case", type=FILE)
+@click.option("--capacitance", metavar="C", help='Also when i_0 can be read, with double layers such as "10 uF/cm^2".')
 @SET
-def plan(case: Path, settings: tuple[str, ...]) -> None:
+def plan(case: Path, capacitance: str | None, settings: tuple[str, ...]) -> None:
     """Compute currents, times, voltages and velocities from formulas, before any run.
 
     \b
     Example:  cellsim plan cases/steinruck2020/rs.toml
+              cellsim plan my_coin_cell.toml --capacitance "10 uF/cm^2"
     """
+    from cellsim.base import to_si
+    from cellsim.model.charging import Charging
     from cellsim.model.mixture import plan as plan_mixture
     from cellsim.model.plan import plan as make_plan
     from cellsim.run.mixture import MixtureCase, read_case
 
     read = read_case(case, changes=_changes(settings), whole=False)
     if isinstance(read, MixtureCase):
+        if capacitance is not None:
+            raise InputError(f"{case}: --capacitance is for a binary set; this one has n components")
         say(plan_mixture(read.cell, read.transport, read.protocol, read.r0))
         return
-    say(make_plan(read.cell, read.transport, read.protocol, read.start).lines())
+    told = make_plan(read.cell, read.transport, read.protocol, read.start).lines()
+    if capacitance is not None:
+        layers = Charging.of(read.cell, read.transport, read.c0, to_si(capacitance, "F/m^2", field="--capacitance"))
+        first = read.protocol.steps[0]
+        held = float(first.value[0]) if first.drive == "voltage" and first.time is None else None
+        told += ["", *layers.lines(held)]
+    say(told)
 
 
 @click.command()
