@@ -206,14 +206,14 @@ def _records(
         if value is None and parse_number(own[by].strip(), delimiter) is None:
             passed += bool(rows)
             continue
-        if len(own) <= max(places.values()):
+        if len(own) <= max(*places.values(), state or 0):
             raise InputError(f"{path}: row {number} has {len(own)} cells, too few for its headings; it is cut short")
         clock |= at_clock
         picked = {role: own[j].strip() for role, j in places.items()}
         if value is not None and "time" in picked and at_clock:
             picked["time"] = value
         if state is not None and "current" in picked and own[state].strip() == "D":
-            picked["current"] = f"-{picked['current']}"
+            picked["current"] = f"-{picked['current'].removeprefix('-')}"
         rows.append((number, list(picked.values())))
     if clock:
         units["time"] = "s"

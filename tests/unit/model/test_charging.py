@@ -30,7 +30,7 @@ def inverse(transform, t, n=24):
 
 @pytest.mark.parametrize("resistances", [(5e-3, 5e-3), (1e-3, 2e-2), (0.0, 1e-2)])
 def test_the_current_is_the_inverse_of_the_impedance_with_its_double_layers(resistances):
-    """V/(s Z(s)); the salt as a factor is right to how far the two are apart, here 1e4 in time; measured 2e-4."""
+    """V/(s Z(s)); the salt as a factor is right to how far the two are apart, here 200 in time; measured 4e-4."""
     found = Charging.of(cell(*resistances), SET, 1000.0, 0.1)
     layer = found.layer
 
