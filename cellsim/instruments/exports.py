@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +105,13 @@ def _names(*names: str) -> Callable[[Sequence[str]], bool]:
     """Whether one of the first lines has cells of all these names, or of one of those that a name lists by "|"."""
 
     def known(lines: Sequence[str]) -> bool:
-        for line in lines[:LOOKED_AT]:
-            for cells, _ in _partings(line):
-                own = {_name(cell) for cell in cells}
-                if all(own & set(name.split("|")) for name in names):
-                    return True
-        return False
+        wanted = [set(name.split("|")) for name in names]
+        return any(
+            all(own & known for known in wanted)
+            for line in lines[:LOOKED_AT]
+            if not line[:1].isdigit()  # a record, as most lines are
+            for own in _names_in(line)
+        )
 
     return known
 
@@ -140,6 +142,12 @@ def _partings(line: str) -> list[tuple[list[str], str]]:
     if line.startswith('"  Freq'):
         found = [(re.split(r"\s+(?!\()", line.strip('" ')), ",")]
     return found
+
+
+@lru_cache(maxsize=2 * LOOKED_AT)
+def _names_in(line: str) -> tuple[frozenset[str], ...]:
+    """The names of headings that a line would hold, by every delimiter that parts it."""
+    return tuple(frozenset(_name(cell) for cell in cells) for cells, _ in _partings(line))
 
 
 def _heading(cell: str) -> Column:
