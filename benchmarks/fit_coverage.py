@@ -10,6 +10,7 @@ to 40 000 s with an error of 1 %, 60 points of a profile at each with an error o
 six          kappa, chi constant; D and t+0 with a slope in r: six parameters, all independent errors known
 correlated   kappa, D, t+0, chi constant: errors correlated over 0.3 mm along a profile, all stated half as large as
              they are, their levels free
+tables       no run at all: the four tables of cases/fit_example/tables.toml, nine parameters
 
 Resumable: every finished experiment is a line of the store; run the same command again to go on. The first `--walked`
 experiments have their profile likelihoods walked in full (cellsim.fit.likelihood_profile.profile); the first
@@ -47,6 +48,7 @@ from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.likelihood_profile import delta_at, profile
 from cellsim.fit.parameters import Space
 from cellsim.fit.problem import Problem, synthetic
+from cellsim.fit.recipe import read_recipe
 from cellsim.fit.set_model import SetModel, constant_form, polynomial_form
 from cellsim.instruments.measurement import ConcentrationMap, series
 from cellsim.instruments.noise import independent
@@ -61,7 +63,8 @@ TRUTH = {"kappa": 0.13, "D": 1e-11, "t_plus": 0.2, "chi": 1.5}
 SLOPES = {"D": -0.3, "t_plus": -0.3}
 """ln D and t+0 per r/0.1 - 1: over the cell (r = 0.02 to 0.2) D changes by a factor of 1.7, t+0 by 0.5."""
 START = {"kappa": 0.11, "D": 1.3e-11, "t_plus": 0.3, "chi": 1.2}
-DESIGNS = ("six", "correlated")
+DESIGNS = ("six", "correlated", "tables")
+TABLES = Path(__file__).resolve().parents[1] / "cases" / "fit_example" / "tables.toml"
 
 
 def model_of(design: str) -> SetModel:
@@ -78,6 +81,20 @@ def model_of(design: str) -> SetModel:
 
 def truth_of(design: str) -> dict[str, float]:
     """Values by parameter name."""
+    if design == "tables":  # the laws of make_data.py, s = r/0.08 - 1, as polynomials about the fit's own centre x0
+        x0 = read_recipe(TABLES).problem.model.forms[0].template["constants"]["x0"]
+        a, b = x0 / 0.08, x0 / 0.08 - 1
+        return {
+            "kappa.k0": 0.16 * np.exp(-0.3 * b**2),
+            "kappa.a1": -0.6 * a * b,
+            "kappa.a2": -0.3 * a**2,
+            "D.k0": 1e-11 * np.exp(-0.2 * b),
+            "D.a1": -0.2 * a,
+            "t_plus.k0": 0.25 - 0.15 * b,
+            "t_plus.a1": -0.15 * a,
+            "chi.k0": 1.5 * np.exp(0.5 * b),
+            "chi.a1": 0.5 * a,
+        }
     if design == "correlated":
         return dict(TRUTH)
     made = {"kappa": TRUTH["kappa"], "chi": TRUTH["chi"]}
@@ -88,6 +105,9 @@ def truth_of(design: str) -> dict[str, float]:
 
 def exact(design: str) -> Problem:
     """The problem with data that carry no noise, and their true errors."""
+    if design == "tables":
+        problem = read_recipe(TABLES).problem
+        return synthetic(problem, problem.space.point(truth_of(design)), None)
     model = model_of(design)
     electrode = Electrode(Resistance(np.array([0.02])))
     cell = Cell(THICKNESS, T, positive=electrode, negative=electrode)

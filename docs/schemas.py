@@ -91,6 +91,8 @@ c_min = "1 mol/m^3"
     ),
 )
 FILES = {
+    "kappa.csv": "c (mol/L),kappa (mS/cm)\n1,1\n",
+    "tables.csv": "r,kappa (mS/cm),D (cm^2/s)\n0.1,1,1e-7\n",
     "R.csv": "t,R (ohm cm^2)\n0,1\n1,2\n",
     "start.csv": "x (mm),c (mol/L)\n0,1\n0.5,1\n",
     "I.csv": "t (h),i (A/m^2),U (V)\n0,1,0.1\n1,1,0.1\n",
@@ -160,11 +162,17 @@ max = "2 cm^2"
 role = "time_offset"
 prior_sd = 10
 [[points]]
-kind = "kappa"
+kind = "conductivity"
 file = "kappa.csv"
+temperature = "90 degC"
+frame = "mass"
+basis = "molar"
 reference = { c = "1 mol/L" }
 error = "1 mS/cm"
+label = "kappa"
+noise = "free"
 """,
+    (ROOT / "cases" / "fit_example" / "tables.toml").read_text(encoding="utf-8"),
 )
 FITS += (
     """[[experiment]]

@@ -15,12 +15,20 @@ from cellsim.terminal import FILE, progress_bar, progress_line, say
 
 @click.command()
 @click.argument("file", type=FILE)
+@click.option(
+    "--template",
+    type=click.Choice(["thick-polymer", "coin"]),
+    default="thick-polymer",
+    show_default=True,
+    help="A thick polymer for a beam or a scanner, or a coin cell with a liquid in a separator.",
+)
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-def new(file: Path, force: bool) -> None:
+def new(file: Path, template: str, force: bool) -> None:
     """Write a commented case to start from.
 
     \b
     Example:  cellsim new my_cell.toml
+              cellsim new my_coin_cell.toml --template coin
     """
     from importlib import resources
 
@@ -31,7 +39,7 @@ def new(file: Path, force: bool) -> None:
         raise InputError(f"{file}: a case is a .toml file")
     if file.exists() and not force:
         raise InputError(f"{file}: exists; choose another name or say --force")
-    text = (resources.files("cellsim") / "template.toml").read_text(encoding="utf-8")
+    text = (resources.files("cellsim") / "templates" / f"{template}.toml").read_text(encoding="utf-8")
     schema = f"#:schema {shipped('case').as_uri()}\n"  # editors with a plug-in for TOML read it
     try:
         write_text(file, schema + text.replace("THIS_FILE.toml", file.name))
@@ -80,22 +88,34 @@ def check(case: Path, settings: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("case", type=FILE)
+@click.option("--capacitance", metavar="C", help='Also when i_0 can be read, with double layers such as "10 uF/cm^2".')
 @SET
-def plan(case: Path, settings: tuple[str, ...]) -> None:
+def plan(case: Path, capacitance: str | None, settings: tuple[str, ...]) -> None:
     """Compute currents, times, voltages and velocities from formulas, before any run.
 
     \b
     Example:  cellsim plan cases/steinruck2020/rs.toml
+              cellsim plan my_coin_cell.toml --capacitance "10 uF/cm^2"
     """
+    from cellsim.base import to_si
+    from cellsim.model.charging import Charging
     from cellsim.model.mixture import plan as plan_mixture
     from cellsim.model.plan import plan as make_plan
     from cellsim.run.mixture import MixtureCase, read_case
 
     read = read_case(case, changes=_changes(settings), whole=False)
     if isinstance(read, MixtureCase):
+        if capacitance is not None:
+            raise InputError(f"{case}: --capacitance is for a binary set; this one has n components")
         say(plan_mixture(read.cell, read.transport, read.protocol, read.r0))
         return
-    say(make_plan(read.cell, read.transport, read.protocol, read.start).lines())
+    told = make_plan(read.cell, read.transport, read.protocol, read.start).lines()
+    if capacitance is not None:
+        layers = Charging.of(read.cell, read.transport, read.c0, to_si(capacitance, "F/m^2", field="--capacitance"))
+        first = read.protocol.steps[0]
+        held = float(first.value[0]) if first.drive == "voltage" and first.time is None else None
+        told += ["", *layers.lines(held)]
+    say(told)
 
 
 @click.command()
@@ -245,8 +265,10 @@ def _told(summary: dict[str, Any]) -> list[str]:
 
 
 @click.command()
-@click.argument("directory", type=FILE, metavar="DIR")
+@click.argument("directories", type=FILE, metavar="DIR...", nargs=-1, required=True)
 @click.option("--case", "case_path", type=FILE, help="Where the case is now, if it has moved since the run.")
+@click.option("--at", "moments", multiple=True, metavar="TIME", help="Of several runs: a time of profiles; repeatable.")
+@click.option("--label", "labels", multiple=True, metavar="TEXT", help="Of several runs: the name of each; repeatable.")
 @click.option("--format", "suffix", type=click.Choice(["png", "pdf", "svg"]), default="png", help="Of the figures.")
 @click.option("--no-title", is_flag=True, help="Leave the titles out.")
 @click.option("--no-note", is_flag=True, help="Leave out what stands below: status of the set, clamped properties.")
@@ -256,11 +278,17 @@ def _told(summary: dict[str, Any]) -> list[str]:
 @click.option("--paper-units", is_flag=True, help="mA/cm^2 and mV in place of A/m^2 and V.")
 @click.option("--animate", type=FILE, metavar="FILE.gif|html", help="Write a moving picture there, and nothing else.")
 @click.option(
-    "-o", "--output", type=FILE, metavar="DIR", help="Where figures with such options go; default DIR/figures."
+    "-o",
+    "--output",
+    type=FILE,
+    metavar="DIR",
+    help="Where figures with such options go; default DIR/figures, and runs/overlay for several runs.",
 )
 def plot(
-    directory: Path,
+    directories: tuple[Path, ...],
     case_path: Path | None,
+    moments: tuple[str, ...],
+    labels: tuple[str, ...],
     suffix: str,
     no_title: bool,
     no_note: bool,
@@ -271,10 +299,13 @@ def plot(
 ) -> None:
     """Draw the figures and write the report of a run again from its solution.nc; or figures for a paper or a talk.
 
+    Several runs are drawn over one another, with a legend that says in what they differ.
+
     \b
     Example:  cellsim plot runs/rs
               cellsim plot runs/rs --format pdf --no-title --time root --paper-units
               cellsim plot runs/rs --animate rs.gif
+              cellsim plot runs/rs runs/pnb --at "100 min" --at "900 min" -o runs/both
     """
     from cellsim.files.folder import result_folder
     from cellsim.run import mixture
@@ -282,6 +313,15 @@ def plot(
     from cellsim.run.folder import drawer, read_run
 
     look = Look(suffix, not no_title, not no_note, time_axis, paper_units)
+    if len(directories) > 1:
+        for given, option in ((case_path, "--case"), (animate, "--animate")):
+            if given is not None:
+                raise InputError(f"{option} belongs to one run, and {len(directories)} are named")
+        say(_plot_together(directories, moments, labels, look, output or Path("runs") / "overlay"))
+        return
+    if moments or labels:
+        raise InputError(f"{'--at' if moments else '--label'} is for several runs, and one is named")
+    (directory,) = directories
     mixed = mixture.read_kept(directory, case_path)
     if look == Look() and animate is None and output is None:
         draw = drawer(*read_run(directory, case_path)) if mixed is None else mixture.drawer(*mixed)
@@ -300,6 +340,23 @@ def plot(
     with result_folder(output, last=f"current.{suffix}") as fresh:
         written = [path.name for path in write_figures(solution, fresh, case=case, look=look)]
     click.echo(f"{', '.join(written)} written in {output}")
+
+
+def _plot_together(
+    directories: tuple[Path, ...], moments: tuple[str, ...], labels: tuple[str, ...], look: Any, output: Path
+) -> list[str]:
+    """Draw runs over one another; what is said of it."""
+    from cellsim.base import to_si
+    from cellsim.files.folder import result_folder
+    from cellsim.run.folder import read_run
+    from cellsim.run.overlay import draw_overlay, overlay
+
+    times = [to_si(text, "s", field="--at") for text in moments]
+    runs = [read_run(directory) for directory in directories]
+    found = overlay(runs, [directory.name for directory in directories], times=times, labels=labels, look=look)
+    with result_folder(output, last=f"profiles.{look.suffix}") as fresh:
+        written = [path.name for path in draw_overlay(found, fresh)]
+    return [*found.labels, f"{', '.join(written)} written in {output}"]
 
 
 @click.command()

@@ -20,6 +20,10 @@ from cellsim.terminal import FILE, say
 @click.option("-T", "--temperature", metavar="T", help='Of a set, such as "40 degC".')
 @click.option("--thickness", metavar="L", help='Distance of the electrodes; default "0.5 mm" or the case\'s.')
 @click.option("--resistance", metavar="R", help='Of each interface; default "10 ohm*cm^2" or the case\'s.')
+@click.option(
+    "--capacitance", metavar="C", help='Double layer of each electrode in an impedance; default "10 uF/cm^2".'
+)
+@click.option("--phase", type=float, metavar="A", help="Exponent of a constant-phase element in its place, 0.5 to 1.")
 @click.option("--noise", is_flag=True, help="Instruments with ordinary noise, and so error bars.")
 @click.option(
     "--seed", type=click.IntRange(min=0), metavar="N", help="Of the noise; another one is another day. Default 0."
@@ -33,6 +37,8 @@ def lab(
     temperature: str | None,
     thickness: str | None,
     resistance: str | None,
+    capacitance: str | None,
+    phase: float | None,
     noise: bool,
     seed: int | None,
     output: Path | None,
@@ -60,6 +66,7 @@ def lab(
         "temperature": (temperature, "K"),
         "thickness": (thickness, "m"),
         "resistance": (resistance, "ohm*m^2"),
+        "capacitance": (capacitance, "F/m^2"),
     }
     si = {k: None if text is None else to_si(text, unit, field=f"--{k}") for k, (text, unit) in units.items()}
     bench = report.put_on_bench(
@@ -69,6 +76,8 @@ def lab(
         T=si["temperature"],
         thickness=si["thickness"],
         resistance=si["resistance"],
+        capacitance=si["capacitance"],
+        phase=phase,
         noise=replace(report.ORDINARY, seed=seed or 0) if noise else None,
     )
     directory = None if output is None else check_writable(output)

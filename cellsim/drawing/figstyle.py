@@ -209,8 +209,13 @@ def label(symbol: str, unit: str, what: str = "") -> str:
     """An axis label: what, symbol and unit, powers as in a file (m^2) raised, the unit left out for "" and "1"."""
     text = f"{what} {symbol}".strip()
     if "$" not in unit:
-        unit = re.sub(r"\^(-?\d+)", r"$^{\1}$", unit)
+        unit = raised(unit)
     return text if unit in ("", "1") else f"{text} ({unit})"
+
+
+def raised(text: str) -> str:
+    """Text as it stands in a file, with its powers (m^2) raised; a dollar sign in it begins no formula."""
+    return re.sub(r"\^(-?\d+)", r"$^{\1}$", text.replace("$", r"\$"))
 
 
 def time_unit(longest: float) -> tuple[float, str]:

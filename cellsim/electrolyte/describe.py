@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellsim.base import Array
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import CONCENTRATION
 from cellsim.electrolyte.mixture_file import is_mixture, parse_mixture
 from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.properties import PRODUCT, PROPERTIES
 from cellsim.electrolyte.set_file import SetFile, list_sets, read_set
-from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.transport import T_PLUS_FRAMES, TransportSet
 from cellsim.files.schema import read_toml
 
 if TYPE_CHECKING:
@@ -99,6 +100,9 @@ def describe(name: str, T: float | None = None) -> list[str]:
         *lines,
         f"values at {bound.T:.6g} K, all checked to be finite, kappa, D and chi to be positive",
         *_table(bound),
+        "t_plus in the frames of the solvent, the volume, the number of particles"
+        + (" and the mass" if bound.M_plus else "; [salt] M_plus, the cation's molar mass, would add the mass"),
+        *_frames(bound),
     ]
 
 
@@ -159,7 +163,17 @@ def _table(bound: TransportSet, points: int = 7) -> list[str]:
     for name, kind in PROPERTIES.items():
         heading = "t+0" if name == "t_plus" else f"{name} ({kind.unit})" if kind.unit else name
         columns[heading] = getattr(bound, name)(c)
-    columns |= {"phi_0": bound.phi_0(c), "Ne": bound.newman_number(c)}
+    return _lines(columns | {"phi_0": bound.phi_0(c), "Ne": bound.newman_number(c)})
+
+
+def _frames(bound: TransportSet, points: int = 7) -> list[str]:
+    """t+ in every frame that the set knows enough for."""
+    c = np.linspace(*bound.c_range, points)
+    known = [frame for frame in T_PLUS_FRAMES if frame != "mass" or bound.M_plus]
+    return _lines({"c (mol/L)": c / 1e3} | {frame: bound.t_plus_in(frame, c) for frame in known})
+
+
+def _lines(columns: Mapping[str, Array]) -> list[str]:
     rows = ["".join(f"{name:>13}" for name in columns)]
     return rows + ["".join(f"{value:13.4g}" for value in row) for row in zip(*columns.values(), strict=True)]
 

@@ -40,6 +40,27 @@ def migration(phi_0: Any, t_plus: Any, charge: float) -> Any:
     return phi_0 * (1 - t_plus) / charge
 
 
+def in_frame(t_plus: Any, of_solvent: Any, of_cation: Any) -> Any:
+    """The transference number in a frame whose velocity is a weighted mean of those of the species.
+
+    Anions and cations carry the current, 1 - t+ = a_0 (1 - t+0) + a_+, with a_0 + a_+ + a_- = 1. For the volume
+    a_0 = phi_0 and a_+ = 0 (all of the salt's volume on the anion), for the mass and the number of particles a_i is
+    the fraction of species i by mass and by number.
+
+    Parameters
+    ----------
+    t_plus : array_like
+        With respect to the solvent [1].
+    of_solvent, of_cation : array_like
+        a_0 and a_+ [1].
+
+    References
+    ----------
+    Newman & Balsara, Electrochemical Systems, 4th ed., ch. 12 (reference velocities).
+    """
+    return 1 - (of_solvent * (1 - t_plus) + of_cation)
+
+
 def newman_number(kappa: Any, D: Any, t_plus: Any, drive: Any, c: Any, *, nu: int, T: float, charge: float) -> Any:
     """Ne = nu/(z+ nu+)^2 kappa R T (1 - t+0)^2 chi/(F^2 D c), the same with and without solvent motion [1].
 

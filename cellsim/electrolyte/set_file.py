@@ -13,9 +13,10 @@ from functools import lru_cache
 from importlib import resources
 from math import gcd
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
+import tomli_w
 
 from cellsim.base import Array, F, InputError, factor_to_si
 from cellsim.electrolyte.properties import (
@@ -35,7 +36,7 @@ from cellsim.electrolyte.stated import (
     with_composition,
     with_names,
 )
-from cellsim.electrolyte.transport import STATUSES, TransportSet
+from cellsim.electrolyte.transport import CHI_BASES, STATUSES, T_PLUS_FRAMES, Basis, Frame, TransportSet
 from cellsim.electrolyte.volumes import ConstantVolumes, DensityVolumes, Volumes
 from cellsim.files.schema import Table, did_you_mean, parse_toml, read_toml, with_values
 
@@ -62,7 +63,7 @@ class SetFile:
     text : str
         The file verbatim.
     salt : mapping
-        ``formula``, ``M`` [kg/mol], ``z_plus``, ``z_minus``, ``nu_plus``, ``nu_minus``.
+        ``formula``, ``M`` [kg/mol], ``z_plus``, ``z_minus``, ``nu_plus``, ``nu_minus``; ``M_plus`` [kg/mol] or None.
     solvent : mapping
         ``name``, ``M`` [kg/mol].
     volumes : ConstantVolumes or PropertyBlock
@@ -95,8 +96,8 @@ class SetFile:
     range: tuple[str, float, float]
     T_range: tuple[float, float]
     properties: Mapping[str, PropertyBlock]
-    t_plus_frame: Literal["solvent", "volume"]
-    chi_basis: Literal["molal", "molar", "particle_fraction"]
+    t_plus_frame: Frame
+    chi_basis: Basis
     chi_is_product: bool
     source: Mapping[str, str]
     uncertainty: Mapping[str, str]
@@ -148,6 +149,7 @@ class SetFile:
                 t_plus_frame=self.t_plus_frame,
                 chi_basis=self.chi_basis,
                 chi_is_product=self.chi_is_product,
+                M_plus=self.salt["M_plus"],
                 title=self.title,
                 status=self.status,
                 note=self.note,
@@ -412,6 +414,63 @@ def parse_set(text: str, path: str | Path = "<text>") -> SetFile:
     return _parse(parse_toml(text, path))
 
 
+COMPOSITION = ("salt", "solvent", "volumes", "range")
+"""Blocks of a set's file that say what it is of, and not how it conducts."""
+
+
+def constant_set(top: Table, constants: Mapping[str, float], *, note: str) -> SetFile:
+    """A set of constants for the salt, solvent, volumes and range that another file states: where its fit begins.
+
+    Parameters
+    ----------
+    top : Table
+        A file with the blocks of :data:`COMPOSITION`.
+    constants : mapping
+        Of every property, in SI, t+0 and molal chi.
+    note : str
+        Of the set.
+
+    Returns
+    -------
+    SetFile
+
+    Raises
+    ------
+    InputError
+        As :func:`read_set`.
+    """
+    salt, solvent = _read_salt(top.table("salt")), _read_solvent(top.table("solvent"))
+    volumes, volume_source = _read_volumes(top.table("volumes"))
+    span, T_range = _read_range(top.table("range"))
+    blocks: dict[str, dict[str, Any]] = {
+        name: {"value": f"{value!r} {unit}" if (unit := PROPERTIES[name].unit) else value, "source": "first guess"}
+        for name, value in constants.items()
+    }
+    blocks["t_plus"]["frame"], blocks["chi"]["basis"] = "solvent", "molal"
+    name = top.file.stem
+    stated = {"name": name, "status": "model", "note": note} | {key: top.table(key).data for key in COMPOSITION}
+    return SetFile(
+        name=name,
+        title=name,
+        status="model",
+        note=note,
+        file=top.file,
+        text=tomli_w.dumps(stated | blocks),
+        salt=salt,
+        solvent=solvent,
+        volumes=volumes,
+        range=span,
+        T_range=T_range,
+        properties={key: read_property(Table(blocks[key], Path(note), key), kind) for key, kind in PROPERTIES.items()},
+        t_plus_frame="solvent",
+        chi_basis="molal",
+        chi_is_product=False,
+        source={key: "first guess" for key in PROPERTIES} | {"volumes": volume_source},
+        uncertainty={},
+        covariance=None,
+    )
+
+
 def file_of(transport: TransportSet) -> SetFile:
     """The file that a bound set was read from, as it was: its text, and the draws that stood beside it.
 
@@ -453,8 +512,8 @@ def _parse(top: Table, *, beside: bool = False) -> SetFile:
         range=span,
         T_range=T_range,
         properties=properties,
-        t_plus_frame=cast(Literal["solvent", "volume"], frame),
-        chi_basis=cast(Literal["molal", "molar", "particle_fraction"], basis),
+        t_plus_frame=cast(Frame, frame),
+        chi_basis=cast(Basis, basis),
         chi_is_product=chi_is_product,
         source={key: block.source for key, block in properties.items()} | {"volumes": volume_source},
         uncertainty={key: block.uncertainty for key, block in properties.items() if block.uncertainty},
@@ -473,9 +532,10 @@ def _read_properties(
     properties = {
         name: read_property(with_composition(top.table(name), salt["M"], M_0), kind) for name, kind in kinds.items()
     }
-    frames, bases = ("solvent", "volume"), ("molal", "molar", "particle_fraction")
-    frame = "solvent" if fraction and "frame" not in t_plus else t_plus.choice("frame", frames)
-    basis = "molal" if gives == "dU/dlnm" and "basis" not in chi else chi.choice("basis", bases)
+    frame = "solvent" if fraction and "frame" not in t_plus else t_plus.choice("frame", T_PLUS_FRAMES)
+    if frame == "mass" and salt["M_plus"] is None:
+        raise t_plus.error("frame", 'is "mass", which needs [salt] M_plus, the molar mass of the cation ("6.94 g/mol")')
+    basis = "molal" if gives == "dU/dlnm" and "basis" not in chi else chi.choice("basis", CHI_BASES)
     nu, charge = salt["nu_plus"] + salt["nu_minus"], salt["z_plus"] * salt["nu_plus"] * F
     if gives == "dU/dlnm":
         if basis != "molal":
@@ -501,7 +561,7 @@ def _read_properties(
 
 
 def _read_salt(salt: Table) -> dict[str, Any]:
-    salt.only("formula", "M", "z_plus", "z_minus", "nu_plus", "nu_minus")
+    salt.only("formula", "M", "M_plus", "z_plus", "z_minus", "nu_plus", "nu_minus")
     z_plus, z_minus = salt.integer("z_plus", 1), salt.integer("z_minus", -1)
     if z_plus <= 0:
         raise salt.error("z_plus", "must be a positive charge number")
@@ -516,9 +576,13 @@ def _read_salt(salt: Table) -> dict[str, Any]:
             f"{salt.where()}: z_plus nu_plus + z_minus nu_minus = {charge}, but a salt is neutral; "
             f"leave nu_plus and nu_minus out to have them follow from the charges"
         )
+    M, M_plus = salt.quantity("M", "kg/mol", above=0), salt.quantity("M_plus", "kg/mol", None, above=0)
+    if M_plus is not None and nu_plus * M_plus >= M:
+        raise salt.error("M_plus", "is the molar mass of the cation, and must be below salt.M")
     return {
         "formula": salt.string("formula"),
-        "M": salt.quantity("M", "kg/mol", above=0),
+        "M": M,
+        "M_plus": M_plus,
         "z_plus": z_plus,
         "z_minus": z_minus,
         "nu_plus": nu_plus,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.expression import FUNCTIONS
@@ -105,16 +106,31 @@ def with_composition(table: Table, M_e: float, M_0: float) -> Table:
     if variable not in OTHER_VARIABLES or "x" not in table:
         return table
     x = np.array(table.array("x"))
+    try:
+        r = salt_ratio(variable, x, M_e, M_0)
+    except InputError as error:
+        raise InputError(f"{table.where('x')}: {error}") from error
     rising = x[::-1] if variable == "EO:Li" else x
-    if np.any(x <= 0) or (variable == "w" and np.any(x >= 1)):
-        raise InputError(f"{table.where('x')}: {variable} must be positive{' and below 1' if variable == 'w' else ''}")
     if np.any(np.diff(rising) <= 0):
         order = "decrease, so that the salt increases" if variable == "EO:Li" else "increase"
         raise InputError(f"{table.where('x')}: the values of {variable} must {order}")
     if "x_unit" in table:
         raise table.error("x_unit", f"does not go with {variable}, which is a number")
-    r = 1 / x if variable == "EO:Li" else (x / M_e) / ((1 - x) / M_0)
     return Table({**table.data, "variable": "r", "x": r.tolist()}, table.file, table.name, table.text)
+
+
+def salt_ratio(variable: str, x: ArrayLike, M_e: float, M_0: float) -> Array:
+    """r, salt per solvent [1], from one of :data:`OTHER_VARIABLES`; molar masses of salt and solvent in kg/mol.
+
+    Raises
+    ------
+    InputError
+        Values that are no composition.
+    """
+    x = np.asarray(x, dtype=float)
+    if np.any(x <= 0) or (variable == "w" and np.any(x >= 1)):
+        raise InputError(f"{variable} must be positive{' and below 1' if variable == 'w' else ''}")
+    return np.asarray(1 / x if variable == "EO:Li" else (x / M_e) / ((1 - x) / M_0))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,11 @@ Property = Callable[[Array, Array, Array], Array]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(4)
 
+Frame = Literal["solvent", "volume", "mass", "molar"]
+Basis = Literal["molal", "molar", "particle_fraction"]
+T_PLUS_FRAMES: tuple[Frame, ...] = ("solvent", "volume", "mass", "molar")
+"""What the velocity of a transference number's frame is a mean over: one species, or all by volume, mass or number."""
+CHI_BASES: tuple[Basis, ...] = ("molal", "molar", "particle_fraction")
 STATUSES = ("measured", "reconstruction", "assumed", "simulated", "model")
 
 
@@ -58,12 +63,14 @@ class TransportSet(Carded):
         Validity range [mol/m^3].
     kappa_source, D_source, t_plus_source, chi_source : Property
         The properties as their source states them, SI.
-    t_plus_frame : {"solvent", "volume"}
-        Frame of `t_plus_source`; conversion 1 - t+V = phi_0 (1 - t+0), with all of the salt's volume on the anion.
+    t_plus_frame : {"solvent", "volume", "mass", "molar"}
+        Frame of `t_plus_source`; converted by :func:`.relations.in_frame`.
     chi_basis : {"molal", "molar", "particle_fraction"}
         Basis of `chi_source`.
     chi_is_product : bool
         True where `chi_source` gives (1 - t+0) chi, as concentration cells do.
+    M_plus : float, optional
+        Molar mass of the cation, which the frame of the mass needs [kg/mol].
     solvent_motion : {"volume", "none"}
         "none": the dilute-salt limit phi_0 = 1, in which no conversion is made and the solvent stands still.
     extrapolate : {"error", "clamp"}
@@ -97,9 +104,10 @@ class TransportSet(Carded):
     D_source: Property
     t_plus_source: Property
     chi_source: Property
-    t_plus_frame: Literal["solvent", "volume"] = "solvent"
-    chi_basis: Literal["molal", "molar", "particle_fraction"] = "molal"
+    t_plus_frame: Frame = "solvent"
+    chi_basis: Basis = "molal"
     chi_is_product: bool = False
+    M_plus: float | None = None
     solvent_motion: Literal["volume", "none"] = "volume"
     extrapolate: Literal["error", "clamp"] = "error"
     title: str = ""
@@ -119,6 +127,8 @@ class TransportSet(Carded):
             )
         if not (self.M_0 > 0 and self.M_e > 0 and self.T > 0):
             raise InputError(f"{self.name}: molar masses and temperature must be positive")
+        if self.t_plus_frame == "mass":
+            self._cation_mass()
         low, high = self.c_range
         if not 0 < low < high < np.inf:
             raise InputError(f"{self.name}: the range {low:.4g} to {high:.4g} mol/m^3 must be positive and increasing")
@@ -372,8 +382,44 @@ class TransportSet(Carded):
     def t_plus(self, c: ArrayLike) -> Array:
         """Cation transference number with respect to the solvent [1]."""
         c = self._admit(c)
-        t_plus = self._evaluate(self.t_plus_source, c)
-        return 1 - (1 - t_plus) / self.phi_0(c) if self.t_plus_frame == "volume" else t_plus
+        stated = self._evaluate(self.t_plus_source, c)
+        if self.t_plus_frame == "solvent":
+            return stated
+        of_solvent, of_cation = self._weights(self.t_plus_frame, c)
+        return 1 - (1 - stated - of_cation) / of_solvent
+
+    def t_plus_in(self, frame: Frame, c: ArrayLike) -> Array:
+        """Cation transference number in another frame [1], see :func:`.relations.in_frame`.
+
+        Raises
+        ------
+        InputError
+            The frame of the mass, where the molar mass of the cation is not known.
+        """
+        c = self._admit(c)
+        return np.asarray(relations.in_frame(self.t_plus(c), *self._weights(frame, c)))
+
+    def _weights(self, frame: Frame, c: Array) -> tuple[Array, Array]:
+        """What solvent and cations count in the velocity of a frame [1]; without solvent motion all frames are one."""
+        nothing = np.zeros(np.shape(c))
+        if frame == "solvent" or self.solvent_motion == "none":
+            return 1 + nothing, nothing
+        if frame == "volume":
+            return self.phi_0(c), nothing
+        c_0, cations = self.volumes.c_0(c), self.nu_plus * c
+        if frame == "molar":
+            total = c_0 + self.nu * c
+            return c_0 / total, cations / total
+        total = self.density(c)
+        return c_0 * self.M_0 / total, cations * self._cation_mass() / total
+
+    def _cation_mass(self) -> float:
+        if self.M_plus is None or not 0 < self.nu_plus * self.M_plus < self.M_e:
+            raise InputError(
+                f"salt of {self.name}: a t_plus in the frame of the mass needs M_plus, the molar mass of the cation, "
+                'as in M_plus = "6.94 g/mol", below that of the salt'
+            )
+        return self.M_plus
 
     def chi(self, c: ArrayLike) -> Array:
         """Thermodynamic factor, molal basis, 1 + dln gamma/dln m [1].
@@ -387,6 +433,11 @@ class TransportSet(Carded):
         with np.errstate(divide="ignore"):
             return np.asarray(chi / (1 - self.t_plus(c)))
 
+    def chi_on(self, basis: Basis, c: ArrayLike) -> Array:
+        """Thermodynamic factor on another basis [1]: molal chi = phi_0 chi_c = chi_y c0/(c0 + nu c)."""
+        c = self._admit(c)
+        return self.chi(c) / self._to_molal(basis, c)
+
     def one_minus_t_plus_chi(self, c: ArrayLike) -> Array:
         """(1 - t+0) chi, molal basis: what a concentration cell measures [1]."""
         c = self._admit(c)
@@ -394,14 +445,18 @@ class TransportSet(Carded):
         return chi if self.chi_is_product else (1 - self.t_plus(c)) * chi
 
     def _molal(self, c: Array) -> Array:
-        """`chi_source` on the molal basis: chi = phi_0 chi_c = chi_y c0/(c0 + nu c)."""
+        """`chi_source` on the molal basis."""
         chi = self._evaluate(self.chi_source, c)
-        if self.chi_basis == "molar":
-            return self.phi_0(c) * chi
-        if self.chi_basis == "particle_fraction":
+        return chi if self.chi_basis == "molal" else self._to_molal(self.chi_basis, c) * chi
+
+    def _to_molal(self, basis: Basis, c: Array) -> Array:
+        """What a factor on `basis` is multiplied by to be molal [1]: phi_0 for molar, c0/(c0 + nu c) by particles."""
+        if basis == "molar":
+            return self.phi_0(c)
+        if basis == "particle_fraction":
             c_0 = 1 / self.V_0(c) if self.solvent_motion == "none" else self.volumes.c_0(c)
-            return chi * c_0 / (c_0 + self.nu * c)
-        return chi
+            return np.asarray(c_0 / (c_0 + self.nu * c))
+        return np.ones(np.shape(c))
 
     # ---- what the properties amount to ----------------------------------------------------------------------------
 

@@ -26,9 +26,10 @@ from cellsim.files.folder import result_folder, write_json
 from cellsim.files.schema import Table, read_toml
 from cellsim.fit.estimate import inverse
 from cellsim.fit.experiment import Experiment, Observation
+from cellsim.fit.forms import Ground, read_set_model
 from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import STEP, Problem
-from cellsim.fit.recipe import read_nuisances, read_set_model
+from cellsim.fit.recipe import read_nuisances
 from cellsim.fit.set_model import SetModel
 from cellsim.instruments.looks import VelocityLook
 from cellsim.instruments.measurement import QUANTITIES, ConcentrationMap, series, velocities
@@ -453,7 +454,7 @@ def read_design(path: str | Path) -> Offer:
     goal = top.table("goal")
     goal.only("shrink", "separate")
     which = goal.exactly_one("shrink", "separate")
-    model, joint = read_set_model(top, case)
+    model, joint = read_set_model(top, Ground.of_case(top, case))
     rival = None
     if which == "separate":
         names = goal.strings("separate")

@@ -18,9 +18,10 @@ from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.mixture_set import Electrolyte, MixtureSet
+from cellsim.files.schema import Table
 from cellsim.instruments.data import Setup
 from cellsim.instruments.looks import ROLES
-from cellsim.instruments.measurement import Measurement, Spans, left_out, what_would_fit, where_inside
+from cellsim.instruments.measurement import QUANTITIES, Measurement, Spans, left_out, what_would_fit, where_inside
 from cellsim.run.simulation import FASTEST, simulate_whole
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
@@ -168,9 +169,25 @@ class Selection:
     every: int = 1
 
 
+def read_selection(entry: Table, kind: str) -> Selection:
+    """The errors that an entry states, or that their level is to be found."""
+    absolute, relative = _error(entry, QUANTITIES[kind].unit)
+    return Selection(absolute, relative, entry.choice("noise", ["stated", "free"], "stated") == "free")
+
+
+def _error(entry: Table, unit: str) -> tuple[float | None, float | None]:
+    """The error of every point, absolute [SI] or relative to the mean magnitude [1], as stated; None where not."""
+    raw = entry.data.get("error")
+    if isinstance(raw, str) and raw.strip().endswith("%"):
+        return None, entry.quantity("error", "", above=0)
+    if raw is None:
+        return None, None
+    return (entry.quantity("error", unit, above=0) if unit else entry.number("error", above=0)), None
+
+
 def observe(
     measurement: Measurement,
-    setup: Setup,
+    setup: Setup | None,
     selection: Selection = Selection(),
     *,
     nuisance: Mapping[str, str] | None = None,
@@ -185,8 +202,8 @@ def observe(
     ----------
     measurement : Measurement
         As :func:`.read_measurements` gives it.
-    setup : Setup
-        What it was measured on.
+    setup : Setup, optional
+        What it was measured on; None where no run is needed.
     selection : Selection
         Points and errors.
     nuisance, profiled
@@ -206,7 +223,8 @@ def observe(
     m, label = measurement, measurement.label
     if profiled and m.kind != "profile":
         raise InputError(f"{label}: a gain or background of each profile needs profiles")
-    spans = setup.protocol.spans() if spans is None else spans
+    if spans is None:
+        spans = [("rest", 0.0, np.inf)] if setup is None else setup.protocol.spans()
     keep, end = np.ones(m.size, dtype=bool), spans[-1][2]
     causes: list[tuple[Bools, str]] = []
     if m.time.size:
@@ -231,7 +249,7 @@ def observe(
     value = m.value[keep]
     sigma = _errors(None if m.error is None else m.error[keep], value, selection, label)
     inside, why = np.ones(value.size, dtype=bool), ""
-    if m.kind == "profile" and m.position is not None:
+    if m.kind == "profile" and m.position is not None and setup is not None:
         outside = (m.position <= 0) | (m.position >= setup.cell.thickness)
         causes.append((outside, "outside the cell"))
         inside, why = ~outside[keep], where_inside(m.position, setup.cell.thickness)
@@ -241,7 +259,7 @@ def observe(
     noise = replace(used.noise, free=selection.free, length=selection.correlation or used.noise.length)
     if m.error is None or given:
         noise = noise.with_errors(sigma[inside])
-    notes += [*left_out(m.size, causes, why=why), *m.clock_note(spans, setup.protocol.moved)]
+    notes += [*left_out(m.size, causes, why=why), *m.clock_note(spans, 0.0 if setup is None else setup.protocol.moved)]
     return Observation.of(replace(used, noise=noise, notes=tuple(notes)), nuisance, profiled)
 
 

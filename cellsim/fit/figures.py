@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from cellsim.base import Array
 from cellsim.drawing import figstyle
+from cellsim.drawing.figstyle import CONCENTRATION
+from cellsim.electrolyte.mixture_set import Electrolyte
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.experiment import Observation
 from cellsim.fit.likelihood_profile import LikelihoodProfile
-from cellsim.instruments.looks import SetLook
+from cellsim.instruments.looks import SetLook, Values
 from cellsim.instruments.measurement import QUANTITIES
 
 if TYPE_CHECKING:
@@ -43,10 +46,15 @@ def draw_data(fit: Estimate, path: str | Path, *, title: str = "", note: str = "
     Path
     """
     observations, predictions = fit.problem.observations, fit.problem.predictions(fit.u)
+    owners = [e for e in fit.problem.experiments for _ in e.observations]
     size = {"width": figstyle.TWO_COLUMNS, "height": 2.1}
     with figstyle.drawing(path, len(observations), 2, title=title, note=note, **size) as (_, axes):
         for k, (o, predicted, level) in enumerate(zip(observations, predictions, fit.levels, strict=True)):
-            _draw_observation(axes[2 * k], o, o.adjusted(predicted), float(level))
+            if isinstance(o.look, SetLook):
+                at_best = fit.problem.transport(fit.values, owners[k].cell.temperature)
+                _draw_points(axes[2 * k], o, at_best, o.roles(fit.values), float(level))
+            else:
+                _draw_observation(axes[2 * k], o, o.adjusted(predicted), float(level))
             _draw_residuals(axes[2 * k + 1], o, o.residual(predicted) / level)
     return Path(path)
 
@@ -77,11 +85,20 @@ def _draw_observation(axes: Axes, o: Observation, best: Array, level: float) -> 
         axes.plot(o.time / 60, model, color=figstyle.COLOURS[1])
         axes.set_xlabel(figstyle.label("$t$", "min"))
     else:
-        c = o.look.c if isinstance(o.look, SetLook) else np.arange(o.size)
-        order = np.argsort(c)
-        figstyle.points(axes, c / 1e3, measured, error)
-        axes.plot(c[order] / 1e3, model[order], color=figstyle.COLOURS[1])
-        axes.set_xlabel(figstyle.label("$c$", "mol L$^{-1}$"))
+        figstyle.points(axes, np.arange(o.size), measured, error)
+        axes.plot(np.arange(o.size), model, color=figstyle.COLOURS[1])
+        axes.set_xlabel("point")
+    axes.set_ylabel(figstyle.label(quantity.symbol, quantity.figure_unit, o.label if len(o.label) < 18 else ""))
+
+
+def _draw_points(axes: Axes, o: Observation, transport: Electrolyte, roles: Values, level: float) -> None:
+    """A table against concentration, and the curve of the best set between its ends."""
+    quantity, look = QUANTITIES[o.kind], cast(SetLook, o.look)
+    c = np.linspace(look.c.min(), look.c.max(), 101)
+    curve = roles["gain"] * replace(look, c=c).predict(transport, None, roles)
+    figstyle.points(axes, look.c / 1e3, quantity.scale * o.value, quantity.scale * level * o.noise.own)
+    axes.plot(c / 1e3, quantity.scale * curve, color=figstyle.COLOURS[1])
+    axes.set_xlabel(figstyle.label("$c$", CONCENTRATION))
     axes.set_ylabel(figstyle.label(quantity.symbol, quantity.figure_unit, o.label if len(o.label) < 18 else ""))
 
 
@@ -90,11 +107,15 @@ _FROM = "from the positive electrode"
 
 def _draw_residuals(axes: Axes, o: Observation, r: Array) -> None:
     """Whitened residuals against time, one column of dots per profile."""
-    x = o.time / 60 if o.time.size else np.arange(r.size, dtype=float)
+    x, name = o.time / 60, figstyle.label("$t$", "min")
+    if isinstance(o.look, SetLook):
+        x, name = o.look.c / 1e3, figstyle.label("$c$", CONCENTRATION)
+    elif not o.time.size:
+        x, name = np.arange(r.size, dtype=float), "point"
     axes.axhspan(-2, 2, color=figstyle.GREY, alpha=0.15, linewidth=0)
     axes.plot(x, r, ".", markersize=2, color=figstyle.COLOURS[0], alpha=0.5)
     axes.axhline(0, color=figstyle.GREY, linewidth=0.6)
-    axes.set_xlabel(figstyle.label("$t$", "min") if o.time.size else "point")
+    axes.set_xlabel(name)
     axes.set_ylabel("residual (standard errors)")
     axes.margins(x=0.02)
     reach = max(4.0, 1.1 * float(np.max(np.abs(r))))

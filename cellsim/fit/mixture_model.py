@@ -19,10 +19,9 @@ import tomli_w
 
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.mixture_file import parse_mixture
-from cellsim.electrolyte.mixture_set import MixtureSet
+from cellsim.electrolyte.mixture_set import Electrolyte, MixtureSet
 from cellsim.electrolyte.set_covariance import number_of
 from cellsim.electrolyte.set_file import file_of
-from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import Table, parse_toml
 from cellsim.fit.parameters import JointPrior, Parameter
 from cellsim.fit.set_model import SetModel, joint_prior, own_numbers, put_number
@@ -155,18 +154,23 @@ def mixture_number(base: MixtureSet, path: str) -> Parameter:
     return Parameter(path, value, unit, positive and value > 0, typical=size, path=path)
 
 
-def own_model(transport: TransportSet | MixtureSet) -> tuple[SetModel | MixtureModel, JointPrior]:
-    """A set as a model of the numbers that its own [covariance] names, and how these vary together.
+def own_mixture(base: MixtureSet) -> tuple[MixtureModel, JointPrior]:
+    """A set of n components as a model of the numbers that its own [covariance] names, and how these vary together.
 
     Raises
     ------
     InputError
         A set without a covariance, or with one of numbers that cannot be moved.
     """
-    if isinstance(transport, TransportSet):
-        return own_numbers(file_of(transport), transport.solvent_motion)
-    stated = transport.covariance
+    stated = base.covariance
     if stated is None:
-        raise InputError(f"{transport.name}: has no [covariance], so the uncertainty of its numbers is not known")
-    model = MixtureModel(transport, tuple(mixture_number(transport, path) for path in stated.parameters))
+        raise InputError(f"{base.name}: has no [covariance], so the uncertainty of its numbers is not known")
+    model = MixtureModel(base, tuple(mixture_number(base, path) for path in stated.parameters))
     return model, joint_prior(model.parameters, stated)
+
+
+def own_model(transport: Electrolyte) -> tuple[SetModel | MixtureModel, JointPrior]:
+    """As :func:`own_mixture`, of a set of whatever kind."""
+    if isinstance(transport, MixtureSet):
+        return own_mixture(transport)
+    return own_numbers(file_of(transport), transport.solvent_motion)

@@ -136,5 +136,5 @@ def draw_properties(
             panel.set_ylim(bottom - pad, top + pad)
             panel.set_xlim(x[0], x[-1])
         for panel in axes[2:]:
-            panel.set_xlabel(figstyle.label("$c$", "mol L$^{-1}$", "salt, where the experiments have been"))
+            panel.set_xlabel(figstyle.label("$c$", "mol L$^{-1}$", "salt"))
     return Path(path)

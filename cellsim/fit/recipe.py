@@ -5,37 +5,24 @@ Nuisances are numbers that belong to a cell or a measurement and not to the elec
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 
-from cellsim.base import InputError, factor_to_si, to_si
-from cellsim.electrolyte.mixture_file import load_electrolyte
-from cellsim.electrolyte.mixture_set import MixtureSet
-from cellsim.electrolyte.properties import DEFAULT_UNITS, PROPERTIES, SI_UNITS
-from cellsim.electrolyte.set_file import SetFile, file_of, read_set
-from cellsim.electrolyte.transport import TransportSet
+from cellsim.base import InputError
+from cellsim.electrolyte.set_file import COMPOSITION
 from cellsim.files.schema import Table, read_toml
-from cellsim.fit.experiment import CELL_ROLES, Experiment, Observation, Selection, observe
-from cellsim.fit.mixture_model import MixtureModel, mixture_number, own_model
-from cellsim.fit.parameters import JointPrior, Parameter, Prior, Space
+from cellsim.fit.experiment import CELL_ROLES, Experiment, Observation, observe, read_selection
+from cellsim.fit.forms import Ground, read_mixture_model, read_prior, read_set_model
+from cellsim.fit.mixture_model import MixtureModel
+from cellsim.fit.parameters import JointPrior, Parameter, Space
+from cellsim.fit.points import ground_of_points, read_point_experiments, refuse_composition
 from cellsim.fit.problem import Problem
-from cellsim.fit.set_model import (
-    FORMS,
-    PropertyForm,
-    SetModel,
-    constant_form,
-    own_numbers,
-    polynomial_form,
-    scaled_form,
-    spline_form,
-)
-from cellsim.instruments.data import POINT_KINDS, Setup, read_measurements, read_points
-from cellsim.instruments.measurement import QUANTITIES, Measurement, Spans
+from cellsim.fit.set_model import SetModel
+from cellsim.instruments.data import read_measurements
+from cellsim.instruments.measurement import Measurement, Spans
 from cellsim.instruments.xpcs.likelihood import CorrelationLook
 from cellsim.run.case import Case
 from cellsim.run.folder import predict
@@ -107,12 +94,14 @@ class Nuisance:
     where: str
 
     @staticmethod
-    def read(table: Table, name: str, case: Case | MixtureCase) -> Nuisance:
-        """One [nuisance.NAME] table."""
+    def read(table: Table, name: str, case: Case | MixtureCase | None) -> Nuisance:
+        """One [nuisance.NAME] table; without a case, of a fit to tables alone, which know a gain."""
         table.only("role", "experiments", "data", "start", "prior_sd", "min", "max", "spread")
         if "role" not in table and name not in ROLE_UNITS:
             raise table.error("role", f"is missing; one of {', '.join(ROLE_UNITS)}")
         role = table.choice("role", sorted(ROLE_UNITS), name)
+        if case is None and role != "gain":
+            raise table.error("role", f"is {role}, which needs an [[experiment]]; a table has a gain")
         if role == "c0" and isinstance(case, MixtureCase):
             raise InputError(f"{table.where()}: c0 is no nuisance of a cell of n components")
         unit = ROLE_UNITS[role]
@@ -123,7 +112,7 @@ class Nuisance:
             return table.number(key) if not unit else table.quantity(key, unit)
 
         logarithmic = role not in LINEAR_ROLES
-        start = number("start", default_start(role, case))
+        start = number("start", 1.0 if case is None else default_start(role, case))
         if start is None:
             raise table.error("start", "is missing")
         low, high = number("min", -np.inf), number("max", np.inf)
@@ -134,7 +123,7 @@ class Nuisance:
                 start,
                 unit,
                 logarithmic,
-                typical(role, case),
+                1.0 if case is None else typical(role, case),
                 low,
                 high,
                 spread=table.number("spread", 0.3, above=0),
@@ -180,19 +169,6 @@ def default_start(role: str, case: Case | MixtureCase) -> float | None:
     return values.get(role)
 
 
-def read_prior(table: Table, p: Parameter, mean: float | None = None) -> Prior:
-    """``prior_sd``: "20 %" or 0.2 of a positive quantity is relative, anything else is in its unit."""
-    centre = p.start if mean is None else mean
-    raw = table.data["prior_sd"]
-    if isinstance(raw, str) and raw.strip().endswith("%"):
-        sd = to_si(raw, "", field=table.where("prior_sd"))
-        return Prior(centre, sd if p.logarithmic else sd * abs(centre))
-    if isinstance(raw, str):
-        sd = table.quantity("prior_sd", p.unit, above=0)
-        return Prior(centre, sd / centre if p.logarithmic else sd)
-    return Prior(centre, table.number("prior_sd", above=0))
-
-
 def typical(role: str, case: Case | MixtureCase) -> float:
     """A change of a nuisance that would count, in its unit."""
     return _TYPICAL.get(role, 1.0) * (case.c0 if role == "background" else 1.0)
@@ -202,12 +178,6 @@ def named(top: Table, key: str) -> list[tuple[str, Table]]:
     """The tables of ``[key.NAME]`` with their names."""
     table = top.table(key, {})
     return [(name, table.table(name)) for name in table]
-
-
-REACH = 30.0
-"""Bounds of a positive property where none are given: so many times less and more than its start."""
-STEEPEST = 5.0
-"""Bounds of a transference number and of a polynomial's coefficients where none are given, either way."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +193,7 @@ class Recipe:
     problem : Problem
         What is to be fitted.
     cases : tuple of Case or MixtureCase
-        One per experiment, all of one kind.
+        One per experiment, all of one kind; none where only tables are fitted.
     text : str
         The file, verbatim.
     """
@@ -281,18 +251,15 @@ def read_recipe(path: str | Path, *, arriving: Arriving | None = None) -> Recipe
         Anything unknown, missing or out of bounds in it or in a file it names.
     """
     top = read_toml(path)
-    top.only("title", "set", "experiment", "points", "fit", "nuisance", "watch")
-    tables = top.tables("experiment")
-    if not tables:
-        raise InputError(f"{top.file}: a fit needs at least one [[experiment]] with its case")
+    top.only("title", "set", *COMPOSITION, "experiment", "points", "fit", "nuisance", "watch")
+    tables, point_tables = top.tables("experiment"), top.tables("points")
+    if not tables and not point_tables:
+        raise InputError(f"{top.file}: a fit needs at least one [[experiment]] with its case, or [[points]]")
     cases = [_case(t) for t in tables]
-    for case in cases[1:]:
-        if isinstance(case, MixtureCase) != isinstance(cases[0], MixtureCase):
-            raise InputError(
-                f"{top.file}: {case.path} and {cases[0].path} are not both of one salt, or of n components"
-            )
-    model, joint = read_model(top, cases[0])
-    nuisances = [Nuisance.read(t, name, cases[0]) for name, t in named(top, "nuisance")]
+    if cases or "set" in top:
+        refuse_composition(top)
+    model, joint, ground = _model(top, cases, point_tables)
+    nuisances = [Nuisance.read(t, name, cases[0] if cases else None) for name, t in named(top, "nuisance")]
     names = [_name(t, k, case) for k, (t, case) in enumerate(zip(tables, cases, strict=True))]
     for nuisance in nuisances:
         nuisance.check(names)
@@ -302,180 +269,36 @@ def read_recipe(path: str | Path, *, arriving: Arriving | None = None) -> Recipe
     experiments = [
         _experiment(t, case, name, nuisances, arriving) for t, case, name in zip(tables, cases, names, strict=True)
     ]
-    point_tables = top.tables("points")
-    if point_tables and isinstance(model, MixtureModel):
-        raise InputError(f"{top.file}: points look at the set of a binary salt; this one has n components")
-    if point_tables and isinstance(model, SetModel):
-        transport = model.base.bind(cases[0].cell.temperature).with_motion(cast(Any, model.solvent_motion))
-        points = tuple(_points(t, transport, cases[0].setup) for t in point_tables)
-        experiments.append(Experiment("points", cases[0].cell, None, cases[0].c0, points))
+    if ground is not None:
+        gains = {label: n.parameter.name for n in nuisances if n.role == "gain" for label in n.data}
+        experiments += read_point_experiments(point_tables, ground, gains, cases[0].cell if cases else None)
     title = top.string("title", top.file.stem)
     return Recipe(title, top.file, Problem(space, model, tuple(experiments)), tuple(cases), top.text)
 
 
-# ---- the set ------------------------------------------------------------------------------------------------------
+def _model(
+    top: Table, cases: Sequence[Case | MixtureCase], point_tables: Sequence[Table]
+) -> tuple[SetModel | MixtureModel, JointPrior | None, Ground | None]:
+    """What is left open of the electrolyte, its joint prior, and where the forms of a binary salt begin."""
+    first = cases[0] if cases else None
+    for case in cases[1:]:
+        if isinstance(case, MixtureCase) != isinstance(first, MixtureCase):
+            both = f"{case.path} and {cases[0].path}"
+            raise InputError(f"{top.file}: {both} are not both of one salt, or of n components")
+    if isinstance(first, MixtureCase):
+        if point_tables:
+            raise InputError(f"{top.file}: points look at the set of a binary salt; this one has n components")
+        return *read_mixture_model(top, first), None
+    ground = ground_of_points(top, point_tables) if first is None else Ground.of_case(top, first)
+    return *read_set_model(top, ground), ground
+
+
+# ---- experiments --------------------------------------------------------------------------------------------------
 
 
 def _case(table: Table) -> Case | MixtureCase:
     table.only("case", "name", "data", "measured", "solver")
     return read_case(table.path("case"))
-
-
-def _base(top: Table, case: Case) -> SetFile:
-    if "set" not in top:
-        return file_of(case.transport)
-    return read_set(top.string("set"), folder=top.file.parent)
-
-
-def read_model(top: Table, case: Case | MixtureCase) -> tuple[SetModel | MixtureModel, JointPrior | None]:
-    """As :func:`read_set_model`, of n components too: the numbers of the set's file that [[fit.number]] names."""
-    if isinstance(case, Case):
-        return read_set_model(top, case)
-    base: Any = case.transport
-    if "set" in top:
-        base = load_electrolyte(top.string("set"), case.cell.temperature, folder=top.file.parent)
-        if not isinstance(base, MixtureSet) or base.species != case.transport.species:
-            raise top.error("set", f"is no set of the species of the case, {', '.join(case.transport.species)}")
-    table = top.table("fit", {})
-    table.only("prior", "number")
-    if "prior" in table:
-        table.choice("prior", ["set"])
-        if "number" in table:
-            raise table.error("prior", "fits the numbers of the set's own covariance; no other beside them")
-        return own_model(base)
-    with table.located():
-        return MixtureModel(base, tuple(_mixture_number(each, base) for each in table.tables("number"))), None
-
-
-def _mixture_number(table: Table, base: MixtureSet) -> Parameter:
-    """One [[fit.number]]: its name, start, bounds, prior and spread, in the unit that stands in the set's file."""
-    table.only("name", "start", "min", "max", "prior_sd", "spread")
-    with table.located():
-        p = mixture_number(base, table.string("name"))
-        start = table.number("start") if "start" in table else p.start
-        away = REACH * p.typical
-        widest = (start / REACH, start * REACH) if p.logarithmic else (start - away, start + away)
-        low, high = (table.number(k) if k in table else end for k, end in zip(("min", "max"), widest, strict=True))
-        p = replace(p, start=start, lower=low, upper=high, spread=table.number("spread", p.spread, above=0))
-        return replace(p, prior=read_prior(table, p)) if "prior_sd" in table else p
-
-
-def read_set_model(top: Table, case: Case) -> tuple[SetModel, JointPrior | None]:
-    """The set of a fit or design, with the forms of what is unknown, and the joint prior of its own covariance.
-
-    Parameters
-    ----------
-    top : Table
-        The whole file.
-    case : Case
-        The first one: its set is the base where none is named.
-
-    Returns
-    -------
-    model : SetModel
-    joint : JointPrior or None
-        For ``prior = "set"``.
-    """
-    base = _base(top, case)
-    transport = base.bind(case.cell.temperature).with_motion(case.transport.solvent_motion)
-    table = top.table("fit", {})
-    table.only("prior", *PROPERTIES)
-    motion = case.transport.solvent_motion
-    if "prior" in table:
-        table.choice("prior", ["set"])
-        if len(table.data) > 1:
-            raise table.error("prior", "fits the numbers of the set's own covariance; no other form beside it")
-        return own_numbers(base, motion)
-    forms = [_form(name, table.table(name), base, transport, case) for name in PROPERTIES if name in table]
-    return SetModel(base, tuple(forms), motion), None
-
-
-def _form(name: str, table: Table, base: SetFile, transport: TransportSet, case: Case) -> PropertyForm:
-    form = table.choice("form", FORMS)
-    own = {"constant": (), "polynomial": ("degree", "variable"), "spline": ("knots",), "scaled": ("of",)}[form]
-    table.only("form", "start", "min", "max", "prior_sd", "spread", *own, *(("gives",) if name == "chi" else ()))
-    product = name == "chi" and table.choice("gives", ["chi", "(1-t_plus)*chi"], "chi") != "chi"
-    extra: dict[str, Any] = {}
-    if name == "t_plus":
-        extra = {"frame": "solvent"}
-    elif name == "chi":
-        extra = {"basis": "molal", "gives": "(1-t_plus)*chi" if product else "chi"}
-    clamped = transport.with_extrapolation("clamp")
-    value_of = clamped.one_minus_t_plus_chi if product else getattr(clamped, name)
-    start = _start(table, name, float(value_of(case.c0)))
-    if form == "constant":
-        fitted = constant_form(name, start, extra=extra)
-    elif form == "polynomial":
-        variable = table.choice("variable", ["c", "m", "r"], "c")
-        centre = float({"c": lambda c: c, "m": clamped.m, "r": clamped.r}[variable](case.c0))
-        degree = table.integer("degree", least=1)
-        with table.located():
-            fitted = polynomial_form(name, start, degree, variable=variable, centre=centre, extra=extra)
-    elif form == "spline":
-        fitted = _spline(name, table, clamped, value_of, extra)
-    else:
-        of = table.string("of", base.name)
-        other = base if of == base.name else read_set(of, folder=table.file.parent)
-        block = tomllib.loads(other.text)[name]
-        if product or (name == "chi" and other.chi_is_product):
-            block = block | {"gives": "(1-t_plus)*chi"}
-        fitted = scaled_form(name, block, of=other.name)
-    return _bounded(fitted, table, name)
-
-
-def _start(table: Table, name: str, default: float) -> float:
-    if "start" not in table:
-        return default
-    unit = PROPERTIES[name].unit
-    return table.number("start") if not unit else table.quantity("start", unit, above=0)
-
-
-def _spline(name: str, table: Table, clamped: TransportSet, value_of: Any, extra: dict[str, Any]) -> PropertyForm:
-    knots = table.table("knots")
-    knots.only("c", "m", "r")
-    variable = knots.exactly_one("c", "m", "r")
-    raw = knots.data[variable]
-    if isinstance(raw, list) and raw and isinstance(raw[0], str):
-        places = np.array(knots.quantities(variable, SI_UNITS[variable]))
-    else:
-        places = np.array(knots.array(variable)) * factor_to_si(DEFAULT_UNITS[variable], SI_UNITS[variable])
-    ends = {"c": lambda c: c, "m": clamped.m, "r": clamped.r}[variable]
-    low, high = (float(ends(c)) for c in clamped.c_range)
-    if np.any(places < low * (1 - 1e-9)) or np.any(places > high * (1 + 1e-9)):
-        raise knots.error(variable, f"must lie inside the set's range, {low:.4g} to {high:.4g} {SI_UNITS[variable]}")
-    starts = [float(value_of(clamped.c_of(**{variable: float(x)}))) for x in places]
-    with table.located():
-        return spline_form(name, starts, places.tolist(), variable=variable, covers=(low, high), extra=extra)
-
-
-def _bounded(form: PropertyForm, table: Table, name: str) -> PropertyForm:
-    """Bounds, prior and spread of a form's value-like parameters."""
-    unit = PROPERTIES[name].unit
-
-    def end(key: str, default: float) -> float:
-        if key not in table:
-            return default
-        return table.number(key) if not unit else table.quantity(key, unit)
-
-    factor = table.choice("form", FORMS) == "scaled"
-    changed = []
-    for p in form.parameters:
-        low, high = (p.start / REACH, p.start * REACH) if p.logarithmic else (-STEEPEST, STEEPEST)
-        if p.path.split(".")[-1].startswith("a"):  # a coefficient of a polynomial
-            changed.append(replace(p, lower=low, upper=high))
-            continue
-        prior = read_prior(table, p) if "prior_sd" in table else None
-        bounds = (low, high) if factor else (end("min", low), end("max", high))
-        with table.located():
-            changed.append(
-                replace(
-                    p, lower=bounds[0], upper=bounds[1], prior=prior, spread=table.number("spread", p.spread, above=0)
-                )
-            )
-    return replace(form, parameters=tuple(changed))
-
-
-# ---- experiments --------------------------------------------------------------------------------------------------
 
 
 def _name(table: Table, k: int, case: Case | MixtureCase) -> str:
@@ -613,7 +436,7 @@ def _observation(
         if n.role in DATA_ROLES and n.sees(measurement.label, measurement.kind) and n.role not in profiled
     }
     selection = replace(
-        _selection(entry, measurement.kind),
+        read_selection(entry, measurement.kind),
         correlation=entry.quantity("correlation", "m", 0.0, least=0),
         start=entry.quantity("from", "s", -np.inf),
         stop=entry.quantity("to", "s", np.inf),
@@ -621,34 +444,3 @@ def _observation(
     )
     with entry.located():
         return observe(measurement, case.setup, selection, nuisance=roles, profiled=profiled, spans=spans)
-
-
-def _selection(entry: Table, kind: str) -> Selection:
-    """The errors that an entry states, or that their level is to be found."""
-    absolute, relative = _error(entry, QUANTITIES[kind].unit)
-    return Selection(absolute, relative, entry.choice("noise", ["stated", "free"], "stated") == "free")
-
-
-def _error(entry: Table, unit: str) -> tuple[float | None, float | None]:
-    """The error of every point, absolute [SI] or relative to the mean magnitude [1], as stated; None where not."""
-    raw = entry.data.get("error")
-    if isinstance(raw, str) and raw.strip().endswith("%"):
-        return None, entry.quantity("error", "", above=0)
-    if raw is None:
-        return None, None
-    return (entry.quantity("error", unit, above=0) if unit else entry.number("error", above=0)), None
-
-
-def _points(table: Table, transport: TransportSet, setup: Setup) -> Observation:
-    table.only("kind", "file", "reference", "error", "noise", "label")
-    kind = table.choice("kind", POINT_KINDS)
-    reference = None
-    if "reference" in table:
-        given = table.table("reference")
-        given.only("c", "m", "r")
-        key = given.exactly_one("c", "m", "r")
-        reference = transport.c_of(**{key: given.quantity(key, SI_UNITS[key], above=0)})
-    path = table.path("file")
-    with table.located():
-        points = read_points(path, kind, transport, reference=reference, label=table.string("label", path.name))
-        return observe(points, setup, _selection(table, kind))

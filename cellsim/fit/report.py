@@ -12,11 +12,13 @@ import numpy as np
 
 from cellsim.base import Array, CellsimError
 from cellsim.drawing import page
+from cellsim.electrolyte.properties import PROPERTIES
 from cellsim.electrolyte.set_covariance import LEAST_DRAWS, write_draws
 from cellsim.files.folder import result_folder, write_json, write_text
 from cellsim.fit.estimate import DOUBTFUL, IDENTIFIED, Direction, Estimate, describe, directions, estimate
 from cellsim.fit.figures import DATA, PROFILES, draw_data, draw_likelihood_profiles
 from cellsim.fit.likelihood_profile import LikelihoodProfile, profiles
+from cellsim.fit.mixture_model import MixtureModel
 from cellsim.fit.parameters import Parameter
 from cellsim.fit.posterior import Posterior, sample
 from cellsim.fit.problem import STEP
@@ -228,7 +230,7 @@ class FitResult:
         """The same as one HTML page with the figures `drawn`."""
         base = self.estimate.problem.model.base
         warnings = [*self.estimate.early]
-        if base.status != "measured":
+        if base.status != "measured" and self._rests_on_base:
             warnings.append(f"Base set {base.name}: {base.status}. {base.note}")
         if self.unknown:
             warnings.append(f"The data do not determine {', '.join(self.unknown)}.")
@@ -341,7 +343,17 @@ class FitResult:
     def note(self) -> str:
         """What stands under the figures."""
         unknown = f" Not identified: {', '.join(self.unknown)}." if self.unknown else ""
-        return f"Set {self.estimate.problem.model.base.name} with what was fitted.{unknown}"
+        base = f"Set {self.estimate.problem.model.base.name} with what was fitted." if self._rests_on_base else ""
+        return f"{base}{unknown}".strip()
+
+    @property
+    def _rests_on_base(self) -> bool:
+        """Whether a property of the base set is left as it was, or only scaled."""
+        model = self.estimate.problem.model
+        if isinstance(model, MixtureModel):
+            return True
+        forms = model.forms
+        return len(forms) < len(PROPERTIES) or any(form.scaled for form in forms)
 
     def draw(self, path: str | Path) -> Path:
         """Data and best model, with residuals."""
@@ -363,7 +375,7 @@ class FitResult:
             if self.posterior is not None:
                 points = self.posterior.draws[:: max(1, len(self.posterior.draws) // DRAWN)]
             bands, path = property_bands(self.estimate, points), directory / PROPERTIES_FIGURE
-            title, note = "Properties where the cells have been", f"Bands: 95 %. Grey: not fitted. {self.note}"
+            title, note = "Properties over the concentrations measured", f"Bands: 95 %. Grey: not fitted. {self.note}"
             drawn.append(draw_properties(bands, path, fitted=fitted, title=title, note=note))
         return drawn
 

@@ -15,15 +15,15 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from cellsim.base import Array, InputError, factor_to_si, shortened
+from cellsim.base import Array, InputError, factor_to_si
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.mixture_set import Electrolyte, MixtureSet
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.schema import Table, read_toml
-from cellsim.instruments.looks import Frame, SetLook, Velocity, VelocityLook
+from cellsim.instruments.exports import read_export
+from cellsim.instruments.looks import Frame, Velocity, VelocityLook
 from cellsim.instruments.measurement import QUANTITIES, ConcentrationMap, Measurement, series, velocities
-from cellsim.instruments.noise import Noise
 from cellsim.instruments.potentiostat import (
     ENDINGS,
     PotentiostatData,
@@ -32,7 +32,17 @@ from cellsim.instruments.potentiostat import (
     per_area,
     read_potentiostat,
 )
-from cellsim.instruments.tables import Column, DataTable, agreed_unit, axes, grid, is_error, parse_number, read_table
+from cellsim.instruments.tables import (
+    Column,
+    DataTable,
+    agreed_unit,
+    axes,
+    grid,
+    is_error,
+    parse_number,
+    read_table,
+    read_text,
+)
 from cellsim.solvers.solution import Solution
 
 KINDS = ("current", "voltage", "profile", "velocity", "xam", "mri", "xpcs")
@@ -121,6 +131,9 @@ def read_measurements(path: str | Path, setup: Setup) -> tuple[Measurement, ...]
             f'{path}: intensities need a data sheet, a TOML file with kind = "xam" (docs/compare.md); correlation '
             "functions need a list with the position and time of each series (docs/xpcs.md)"
         )
+    export = read_export(path, read_text(path))
+    if export is not None:
+        return recorded(from_table(export.table, kind=export.kind, notes=export.notes), setup)
     table = read_table(path)
     names = {column.name.lower() for column in table.columns}
     if not names & {"position", "x"}:
@@ -550,58 +563,6 @@ def _mri(sheet: Table, label: str, setup: Setup) -> Measurement:
         margin=sheet.number("margin", 1.6, least=0),
         time_offset=_offset(sheet),
     )
-
-
-# ---- what needs no run ----------------------------------------------------------------------------------------------
-
-POINT_KINDS = ("potential", "current_fraction", "conductivity")
-_NAMES = {"potential": ("u", "v"), "current_fraction": ("rho_plus", "current_fraction"), "conductivity": ("kappa",)}
-
-
-def read_points(
-    path: Path, kind: str, transport: TransportSet, *, reference: float | None = None, label: str = ""
-) -> Measurement:
-    """Concentration potentials, current fractions or conductivities at several concentrations.
-
-    Parameters
-    ----------
-    path : Path
-        Table: ``c (mol/L)``, ``m (mol/kg)`` or ``r``; then ``U (V)``, ``rho_plus`` or ``kappa (S/cm)``; and, if known,
-        ``error`` in the same unit.
-    kind : {"potential", "current_fraction", "conductivity"}
-        What it holds.
-    transport : TransportSet
-        For its volumes.
-    reference : float, optional
-        Concentration of the reference of U [mol/m^3].
-    label : str
-        For reports.
-
-    Returns
-    -------
-    Measurement
-
-    Raises
-    ------
-    InputError
-        A column missing or of the wrong unit, a potential without its reference.
-    """
-    table = read_table(path)
-    unit = QUANTITIES[kind].unit
-    by = {key: table.quantity((key,), [si]) for key, si in (("c", "mol/m^3"), ("m", "mol/kg"), ("r", ""))}
-    composition = next(((key, values) for key, values in by.items() if values is not None), None)
-    value, error = table.quantity(_NAMES[kind], [unit]), table.errors([unit])
-    name = {"potential": "U"}.get(kind, _NAMES[kind][0])
-    for missing, wanted in ((composition is None, "c, m or r"), (value is None, f"{name} ({unit or '1'})")):
-        if missing:
-            raise InputError(f"{path}: no column {wanted}; found {shortened(', '.join(table.header[:6]), 300)}")
-    if kind == "potential" and reference is None:
-        raise InputError(f"{path}: a concentration potential needs reference, the concentration of its other half")
-    assert composition is not None and value is not None
-    c = np.array([transport.c_of(**{composition[0]: float(x)}) for x in composition[1]])
-    look = SetLook(cast(Any, kind), c, np.nan if reference is None else reference)
-    noise = Noise(error, np.zeros(value.size, dtype=np.int64))
-    return Measurement(cast(Any, kind), label or path.name, value, look, noise, np.zeros(0))
 
 
 def not_imposed(protocol: Protocol, solution: Solution) -> tuple[Measurement, ...]:

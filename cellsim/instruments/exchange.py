@@ -145,7 +145,7 @@ def _texts(file: SetFile, frame: Frame) -> dict[str, str]:
         if text is not None:
             texts[name] = scope[name] = text
     chi, stated = texts.pop("chi", None), texts.pop("t_plus", None)
-    if phi is None or stated is None:
+    if phi is None or stated is None or file.t_plus_frame not in ("solvent", "volume"):
         return texts
     # 1 - t+ with respect to the solvent and to the volume; the set states one of the two
     solvent = f"(1 - {stated})" if file.t_plus_frame == "solvent" else f"((1 - {stated}) / {phi})"

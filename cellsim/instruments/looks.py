@@ -15,10 +15,13 @@ from numpy.typing import ArrayLike
 
 from cellsim.base import Array, Bools, InputError
 from cellsim.electrolyte.mixture_set import Electrolyte, MixtureSet
+from cellsim.electrolyte.transport import Basis
+from cellsim.electrolyte.transport import Frame as TransferenceFrame
 from cellsim.solvers.solution import Solution, interpolated
 
 Frame = Literal["interface", "lab", "solvent"]
 Velocity = Literal["v_0", "v_minus", "v_plus"]
+SetKind = Literal["potential", "slope", "current_fraction", "conductivity", "diffusion", "transference", "factor"]
 Values = Mapping[str, float]
 ROLES: Values = {
     "gain": 1.0,
@@ -125,27 +128,41 @@ class SetLook:
 
     Parameters
     ----------
-    kind : {"potential", "current_fraction", "conductivity"}
-        U(c; c_ref) [V], rho+ [1] or kappa [S/m].
+    kind : {"potential", "slope", "current_fraction", "conductivity", "diffusion", "transference", "factor"}
+        U(c; c_ref) [V], dU/dln m [V], rho+ [1], kappa [S/m], D [m^2/s], t+ [1] or chi [1].
     c : ndarray, shape (n,)
         [mol/m^3]
     c_ref : float
         Of the potential [mol/m^3].
+    frame : {"solvent", "volume", "mass", "molar"}
+        Of a transference number.
+    basis : {"molal", "molar", "particle_fraction"}
+        Of a thermodynamic factor.
     """
 
-    kind: Literal["potential", "current_fraction", "conductivity"]
+    kind: SetKind
     c: Array
     c_ref: float = np.nan
+    frame: TransferenceFrame = "solvent"
+    basis: Basis = "molal"
 
     def times(self, values: Values) -> Array:
         """None: no run is needed."""
         return np.zeros(0)
 
     def predict(self, transport: Electrolyte, solution: Solution | None, values: Values) -> Array:
-        """[V, 1 or S/m]"""
+        """[V, 1, S/m or m^2/s]"""
         assert not isinstance(transport, MixtureSet)  # the reader of points refuses sets of n components
         if self.kind == "conductivity":
             return transport.kappa(self.c)
+        if self.kind == "diffusion":
+            return transport.D(self.c)
+        if self.kind == "transference":
+            return transport.t_plus_in(self.frame, self.c)
+        if self.kind == "factor":
+            return transport.chi_on(self.basis, self.c)
+        if self.kind == "slope":
+            return transport.thermal_voltage * transport.one_minus_t_plus_chi(self.c)
         if self.kind == "current_fraction":
             return 1 / (1 + transport.newman_number(self.c))
         return transport.concentration_voltage(self.c, self.c_ref)

@@ -53,6 +53,10 @@ QUANTITIES: Mapping[str, Quantity] = {
     "potential": Quantity("V", "$U$", "mV", 1e3),
     "current_fraction": Quantity("", "$\\rho_+$", "1"),
     "conductivity": Quantity("S/m", "$\\kappa$", "S m$^{-1}$"),
+    "diffusion": Quantity("m^2/s", "$D$", "10$^{-12}$ m$^2$ s$^{-1}$", 1e12),
+    "slope": Quantity("V", "$\\mathrm{d}U/\\mathrm{d}\\ln m$", "mV", 1e3),
+    "transference": Quantity("", "$t_+$", "1"),
+    "factor": Quantity("", "$\\chi$", "1"),
 }
 """What is measured, by kind; a raw signal has a unit of its own."""
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cellsim.base import Array, InputError, factor_to_si, shortened, shown
+from cellsim.instruments.exports import BINARY, read_export, text_of
 from cellsim.instruments.tables import (
     Column,
     DataTable,
@@ -34,7 +35,7 @@ from cellsim.instruments.tables import (
 ROLES = ("time", "voltage", "current")
 SI_UNITS: Mapping[str, Sequence[str]] = {"time": ["s"], "voltage": ["V"], "current": ["A/m^2", "A"]}
 PREFERRED: Mapping[str, Sequence[str]] = {
-    "time": ("time", "t", "T"),
+    "time": ("time", "t", "T", "Test Time"),
     "voltage": ("Ewe-Ece", "Ecell", "<Ewe>", "<Ewe", "Ewe", "Vf", "voltage", "E", "U", "V"),
     "current": ("<I>", "I", "Im", "current", "j", "i"),
 }
@@ -54,7 +55,7 @@ class PotentiostatData:
     path : Path
         The file.
     kind : str
-        ``"mpt"``, ``"dta"``, ``"table"`` or ``"mpr"``.
+        ``"mpt"``, ``"dta"``, ``"table"``, ``"mpr"`` or one of :data:`.exports.KNOWN`.
     time : ndarray, shape (n,)
         On the clock of the file [s]; never decreasing.
     voltage : ndarray, shape (n,), optional
@@ -98,7 +99,7 @@ class PotentiostatData:
         return self.current / area
 
 
-ENDINGS = (".mpt", ".dta", ".mpr")
+ENDINGS = (".mpt", ".dta", ".mpr", *BINARY)
 """Of files that are potentiostat exports by their name."""
 
 
@@ -131,13 +132,17 @@ def read_potentiostat(path: str | Path, *, columns: Mapping[str, str] | None = N
     chosen = dict(columns or {})
     if path.suffix.lower() == ".mpr":
         return from_table(read_mpr(path), chosen, kind="mpr")
-    text = read_text(path, binary="is binary; export it as text, or name an EC-Lab binary .mpr")
+    binary = path.suffix.lower() in BINARY
+    text = text_of(path) if binary else read_text(path, binary="is binary; export it as text, or name a binary .mpr")
     first = text.split("\n", 1)[0].strip()
-    if first.startswith("EC-Lab ASCII FILE"):
+    if first.startswith(("EC-Lab ASCII FILE", "BT-Lab ASCII FILE")):
         return from_table(parse_mpt(path, text), chosen, kind="mpt")
     if first.upper() == "EXPLAIN":
         table, area, notes = _parse_dta(path, text)
         return from_table(table, chosen, kind="dta", area=area, notes=notes)
+    export = read_export(path, text)
+    if export is not None:
+        return from_table(export.table, chosen, kind=export.kind, notes=export.notes)
     return from_table(parse_table(text, path), chosen)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, shortened
+from cellsim.instruments.exports import BINARY, read_export, text_of
 from cellsim.instruments.potentiostat import FREQUENCIES, dta_table, dta_tables, parse_mpt, read_mpr
 from cellsim.instruments.tables import DataTable, decimal_mark, parse_table, read_text
 
@@ -71,9 +72,10 @@ def read_spectrum(path: str | Path) -> SpectrumData:
     notes: tuple[str, ...] = ()
     if path.suffix.lower() == ".mpr":
         return _from_table(read_mpr(path), ())
-    text = read_text(path, binary="is binary; export it as text, or name an EC-Lab binary .mpr")
+    binary = path.suffix.lower() in BINARY
+    text = text_of(path) if binary else read_text(path, binary="is binary; export it as text, or name a binary .mpr")
     first = text.split("\n", 1)[0].strip()
-    if first.startswith("EC-Lab ASCII FILE"):
+    if first.startswith(("EC-Lab ASCII FILE", "BT-Lab ASCII FILE")):
         table = parse_mpt(path, text)
     elif first.upper() == "EXPLAIN":
         tables = dta_tables(text)
@@ -85,7 +87,8 @@ def read_spectrum(path: str | Path) -> SpectrumData:
             )
         table, notes = dta_table(path, text, spectra[0])
     else:
-        table = parse_table(text, path)
+        export = read_export(path, text)
+        table, notes = (parse_table(text, path), ()) if export is None else (export.table, export.notes)
     return _from_table(table, notes)
 
 

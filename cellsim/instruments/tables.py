@@ -267,7 +267,7 @@ class DataTable:
                 return self.numbers(k, gaps=gaps) * column.factor(si_units, field=where)[0]
         return None
 
-    def errors(self, si_units: Sequence[str], value: Array | None = None) -> Array | None:
+    def errors(self, si_units: Sequence[str], value: Array | None = None, *, of: Sequence[str] = ()) -> Array | None:
         """The standard errors in a column named as one, "error" or "I_error" or "sigma_c"; None without such a column.
 
         Parameters
@@ -276,6 +276,9 @@ class DataTable:
             What their unit may be; the column of another dimension belongs to another quantity.
         value : ndarray, shape (rows,), optional
             Of the quantity; where it is NaN, the error may be missing as well.
+        of : sequence of str
+            Names of the quantity, lower case: of several columns that fit, the one that has such a name in it, and none
+            that has the name of another column in it.
 
         Returns
         -------
@@ -291,6 +294,10 @@ class DataTable:
         named = [k for k, column in enumerate(self.columns) if is_error(column.name)]
         bare = [k for k in named if not self.columns[k].unit and "" not in si_units]
         fitting = [k for k in named if k not in bare and self.columns[k].fits(si_units)]
+        if of:
+            whose = {k: _whose(self.columns[k].name) for k in fitting}
+            others = {column.name.lower() for k, column in enumerate(self.columns) if k not in named} - set(of)
+            fitting = [k for k in fitting if whose[k] in of] or [k for k in fitting if whose[k] not in others]
         if len(fitting) > 1:
             listed = shortened(" and ".join(f'"{self.header[k]}"' for k in fitting), 300)
             raise InputError(f"{self.path}: {listed} both could be the standard errors; leave one of them")
@@ -464,6 +471,11 @@ def is_error(name: str) -> bool:
     return bool(_ERROR.search(name))
 
 
+def _whose(name: str) -> str:
+    """What a column of standard errors is of, lower case: its name without the word for an error."""
+    return _ERROR.sub(" ", name.lower()).strip(" _.-")
+
+
 def axes(table: DataTable, origin: float) -> tuple[Array, Array]:
     """Time [s] and position [m] of every row; `origin` is where the file's positions count from.
 
@@ -521,7 +533,7 @@ def grid(path: Path, time: Array, position: Array, *columns: Array | None) -> tu
 
 
 def read_text(path: str | Path, *, binary: str = "not a text table") -> str:
-    """The text of a file, UTF-8 or Windows-1252, its lines ended by line feeds.
+    """The text of a file, UTF-8, UTF-16 with its mark or Windows-1252, its lines ended by line feeds.
 
     Parameters
     ----------
@@ -536,6 +548,11 @@ def read_text(path: str | Path, *, binary: str = "not a text table") -> str:
         A missing or a binary file.
     """
     raw = read_bytes(path)
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return raw.decode("utf-16").replace("\r\n", "\n").replace("\r", "\n")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: begins as UTF-16 text and is not; it is cut short or damaged") from error
     if b"\0" in raw:
         raise InputError(f"{path}: {binary}")
     try:
@@ -576,7 +593,7 @@ def parse_table(text: str, path: str | Path = "<text>") -> DataTable:
     if not numbered:
         raise InputError(f"{path}: the table is empty; its first row names the columns")
     delimiter = _delimiter([line for _, line in numbered])
-    cells = [(k, _parted(line, delimiter)) for k, line in numbered]
+    cells = [(k, parted(line, delimiter)) for k, line in numbered]
     header = tuple(name.strip() for name in cells[0][1])
     if all(parse_number(name, delimiter) is not None for name in header):
         raise InputError(f"{path}: row {cells[0][0]} holds numbers; the first row must name the columns")
@@ -610,11 +627,12 @@ def _delimiter(lines: list[str]) -> str:
     """The delimiter by which most rows have as many cells as the header, of those that part the header at all."""
     agreement = {}
     for delimiter in DELIMITERS:
-        cells = len(_parted(lines[0], delimiter))
+        cells = len(parted(lines[0], delimiter))
         if cells > 1:
-            agreement[delimiter] = sum(len(_parted(line, delimiter)) == cells for line in lines[1:])
+            agreement[delimiter] = sum(len(parted(line, delimiter)) == cells for line in lines[1:])
     return max(agreement, key=lambda delimiter: agreement[delimiter]) if agreement else ","
 
 
-def _parted(line: str, delimiter: str) -> list[str]:
+def parted(line: str, delimiter: str) -> list[str]:
+    """The cells of a line; a delimiter between quotation marks parts nothing."""
     return next(csv.reader(io.StringIO(line), delimiter=delimiter, skipinitialspace=True))

@@ -76,6 +76,10 @@ class Bench:
         Interfacial resistance of each electrode [ohm m^2].
     noise : InstrumentNoise
         Of the instruments.
+    capacitance : float
+        Double layer of each electrode, in its impedance only; default 10 uF/cm^2 [F/m^2].
+    phase : float
+        Exponent of the constant-phase element that takes its place below 1, at the same top of the arc [1].
 
     Raises
     ------
@@ -88,8 +92,14 @@ class Bench:
     thickness: float = 5e-4
     resistance: float = 1e-3
     noise: InstrumentNoise = InstrumentNoise()
+    capacitance: float = 0.1
+    phase: float = 1.0
 
     def __post_init__(self) -> None:
+        if not (np.isfinite(self.capacitance) and self.capacitance >= 0):
+            raise InputError(f"capacitance = {self.capacitance!r} F/m^2 must be finite and not negative")
+        if not 0.5 <= self.phase <= 1:
+            raise InputError(f"phase = {self.phase!r} must lie between 0.5 and 1; 1 is a capacitance")
         if not (np.isfinite(self.resistance) and self.resistance >= 0):
             raise InputError(f"resistance = {self.resistance!r} ohm m^2 must be finite and not negative")
         check_initial_state(self.cell, self.transport, self.c)

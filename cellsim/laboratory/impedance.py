@@ -17,13 +17,11 @@ from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.laboratory import figures
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
-from cellsim.model.closed_forms import PEAK
+from cellsim.model.closed_forms import PEAK, interface_impedance
 from cellsim.solvers.solution import Solution
 
 Spectrum = NDArray[np.complex128]
 
-DOUBLE_LAYER = 0.1
-"""Capacitance of one electrode [F/m^2], 10 uF/cm^2."""
 TOP = 1e7
 """Highest angular frequency of the instrument [rad/s], 1.6 MHz."""
 MISFIT = 3e-3
@@ -116,12 +114,13 @@ def sine_impedance(bench: Bench, omega: float, voltage: float, *, periods: int =
 
 
 def circuit(parameters: Array, omega: Array) -> Spectrum:
-    """R_b + R_i/(1 + i w R_i C) + R_d tanh(q)/q, q = sqrt(i w tau): the textbook's equivalent circuit.
+    """R_b + R_i/(1 + (i w t)^a) + R_d tanh(q)/q, q = sqrt(i w tau): the textbook's equivalent circuit.
 
     Parameters
     ----------
-    parameters : ndarray, shape (5,)
-        ln of R_b, R_i, R_d [ohm m^2], of the time constants R_i C and tau = L^2/(4 D) [s].
+    parameters : ndarray, shape (5,) or (6,)
+        ln of R_b, R_i, R_d [ohm m^2], of the time constants t = R_i C and tau = L^2/(4 D) [s], and of the exponent a,
+        which is 1 where it is left out [1].
     omega : ndarray, shape (n,)
         Angular frequencies [rad/s].
 
@@ -131,12 +130,13 @@ def circuit(parameters: Array, omega: Array) -> Spectrum:
         Complex [ohm m^2].
     """
     # a trial far from any minimum walks off along a flat valley; it is to lose, not to overflow
-    R_b, R_i, R_d, time, tau = np.exp(np.clip(parameters, -100.0, 100.0))
+    R_b, R_i, R_d, time, tau = np.exp(np.clip(parameters[:5], -100.0, 100.0))
+    phase = float(np.exp(np.clip(parameters[5], -1.0, 0.3))) if len(parameters) > 5 else 1.0
     q = np.sqrt(1j * omega * tau)
-    return np.asarray(R_b + R_i / (1 + 1j * omega * time) + R_d * np.tanh(q) / q)
+    return np.asarray(R_b + interface_impedance(R_i, time, omega, phase) + R_d * np.tanh(q) / q)
 
 
-def fit_circuit(omega: Array, Z: Spectrum, noise: float = 0.0) -> tuple[Array, Array]:
+def fit_circuit(omega: Array, Z: Spectrum, noise: float = 0.0, *, depressed: bool = False) -> tuple[Array, Array]:
     """The circuit that fits a spectrum best, each point weighted by its modulus.
 
     Parameters
@@ -147,12 +147,14 @@ def fit_circuit(omega: Array, Z: Spectrum, noise: float = 0.0) -> tuple[Array, A
         Complex [ohm m^2].
     noise : float
         Relative standard deviation of each part of Z [1].
+    depressed : bool
+        Whether the exponent of the interfaces is fitted too.
 
     Returns
     -------
-    parameters : ndarray, shape (5,)
+    parameters : ndarray, shape (5,) or (6,)
         As :func:`circuit` takes them.
-    covariance : ndarray, shape (5, 5)
+    covariance : ndarray, shape (5, 5) or (6, 6)
         Of these logarithms [1]; zero without noise.
     """
     smooth = _smooth(-Z.imag)
@@ -172,7 +174,9 @@ def fit_circuit(omega: Array, Z: Spectrum, noise: float = 0.0) -> tuple[Array, A
     for arc, low in sorted(arcs):
         for middle in (0.03, 0.5, 0.97):
             parts = [top, middle * (total - top), (1 - middle) * (total - top)]
-            start = np.log([*np.maximum(parts, 1e-5 * abs(total)), arc, PEAK / omega[low]])
+            start = np.log(
+                [*np.maximum(parts, 1e-5 * abs(total)), arc, PEAK / omega[low], *([0.9] if depressed else [])]
+            )
             trials.append(least_squares(miss, start, x_scale=1.0, xtol=1e-14, ftol=1e-14, gtol=1e-14))
     solution = min(trials, key=lambda trial: float(trial.cost))
     return np.asarray(solution.x), _per_scatter(solution.x, omega) * noise**2
@@ -193,13 +197,11 @@ def _smooth(y: Array) -> Array:
     return np.convolve(np.pad(y, 2, mode="edge"), np.full(5, 0.2), mode="valid")
 
 
-def impedance(
-    bench: Bench, *, voltage: float = 0.01, capacitance: float = DOUBLE_LAYER, lowest: float = 0.05
-) -> Record:
+def impedance(bench: Bench, *, voltage: float = 0.01, capacitance: float | None = None, lowest: float = 0.05) -> Record:
     """A spectrum of the symmetric cell, and what its intercepts and arcs say.
 
     The spectrum is the simulated one; the model has no double layer, so the share of the interfaces is replaced by
-    R_i/(1 + i w R_i C), as the instrument would see it.
+    R_i/(1 + (i w R_i C/2)^phase), as the instrument would see it. Where the bench has phase < 1 the exponent is fitted.
 
     Parameters
     ----------
@@ -208,7 +210,7 @@ def impedance(
     voltage : float
         Voltage that the current reaches at zero frequency [V].
     capacitance : float
-        Double layer of one electrode [F/m^2].
+        Double layer of one electrode [F/m^2]; default that of the bench.
     lowest : float
         Lowest frequency, as w L^2/(4 D) [1].
 
@@ -220,13 +222,13 @@ def impedance(
     tau = bench.diffusion_time / 4
     omega = np.geomspace(lowest / tau, TOP, int(6 * np.log10(TOP * tau / lowest)))
     Z, solution = step_impedance(bench, omega, voltage)
-    time = bench.resistance * capacitance
-    Z = Z - layer.resistance + layer.resistance / (1 + 1j * omega * time)
+    time = bench.resistance * (bench.capacitance if capacitance is None else capacitance)
+    Z = Z - layer.resistance + interface_impedance(layer.resistance, time, omega, bench.phase)
     noise = bench.noise.impedance
     if noise:
         draws = bench.noise.draw(1, 2 * omega.size).reshape(2, -1)
         Z = Z + np.abs(Z) * noise * (draws[0] + 1j * draws[1])
-    parameters, covariance = fit_circuit(omega, Z, noise)
+    parameters, covariance = fit_circuit(omega, Z, noise, depressed=bench.phase < 1)
     relative = (circuit(parameters, omega) - Z) / np.abs(Z)
     misfit = float(np.sqrt(np.mean(np.abs(relative) ** 2) / 2))
     missed = Check("misfit of the circuit, relative to |Z|", misfit, max(1.5 * noise, MISFIT))
@@ -237,7 +239,7 @@ def impedance(
     def judged(*which: int) -> tuple[Check, Check]:
         return missed, Check("what the misfit leaves open, relative", float(max(spread[list(which)])), OPEN)
 
-    R_b, R_i, R_d, _, tau_fit = (float(x) for x in np.exp(parameters))
+    R_b, R_i, R_d, _, tau_fit = (float(x) for x in np.exp(parameters[:5]))
     errors = np.sqrt(np.diag(covariance))
     rho = R_b / (R_b + R_d)
     rho_error = rho * (1 - rho) * np.sqrt(max(covariance[0, 0] + covariance[2, 2] - 2 * covariance[0, 2], 0.0))
@@ -310,7 +312,8 @@ def impedance(
         },
         {
             "voltage": voltage,
-            "capacitance": capacitance,
+            "capacitance": time / bench.resistance if bench.resistance else 0.0,
+            "phase": bench.phase,
             "R_b": R_b,
             "R_i": R_i,
             "R_d": R_d,

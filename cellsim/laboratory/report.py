@@ -31,6 +31,8 @@ def put_on_bench(
     thickness: float | None = None,
     resistance: float | None = None,
     noise: InstrumentNoise | None = None,
+    capacitance: float | None = None,
+    phase: float | None = None,
 ) -> Bench:
     """A bench from the name of a shipped set, a set's file, or a case.
 
@@ -51,6 +53,8 @@ def put_on_bench(
         Of each interface [ohm m^2].
     noise : InstrumentNoise, optional
         Of the instruments.
+    capacitance, phase : float, optional
+        Of each double layer [F/m^2], and the exponent of a constant-phase element [1]; see :class:`.Bench`.
 
     Returns
     -------
@@ -64,6 +68,7 @@ def put_on_bench(
     if c is not None and r is not None:
         raise InputError("--c and --r both give the concentration; say one of them")
     given: dict[str, Any] = {"thickness": thickness, "resistance": resistance, "noise": noise}
+    given |= {"capacitance": capacitance, "phase": phase}
     if _is_case(source):
         case = load_case(source)
         if T is not None:

@@ -661,13 +661,40 @@ PEAK = 2.54065
 """w tau, tau = L^2/(4 D), at which -Im of tanh(q)/q, q = sqrt(i w tau), is largest [1]."""
 
 
+def interface_impedance(resistance: float, time: float, omega: ArrayLike, phase: float = 1.0) -> NDArray[np.complex128]:
+    """R/(1 + (i w t)^phase): a resistance beside a double layer, or a constant-phase element where phase < 1.
+
+    Parameters
+    ----------
+    resistance : float
+        R [ohm m^2].
+    time : float
+        t, one over the angular frequency at the top of the arc: R C of a double layer, (R Q)^(1/phase) of a
+        constant-phase element 1/(Q (i w)^phase) [s].
+    omega : array_like, shape (n,)
+        Angular frequencies, not negative [rad/s].
+    phase : float
+        Exponent; 1 is a capacitance [1].
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Complex [ohm m^2].
+
+    References
+    ----------
+    Cole & Cole 1941, doi:10.1063/1.1750906; capacitance t/R of such an arc: Hsu & Mansfeld 2001, doi:10.5006/1.3280607.
+    """
+    return np.asarray(resistance / (1 + (1j * np.asarray(omega, dtype=float) * time) ** phase))
+
+
 def impedance(layer: Layer, omega: ArrayLike) -> NDArray[np.complex128]:
     """Small-signal impedance, Z = R_b + R_i + R_d tanh(q)/q with q = (L/2) sqrt(i w/D).
 
     From dc/dt = D d2c/dx2 with -D dc/dx = M i at both walls: the change of c is odd about the middle, c(0) - c(L) =
     2 M i/(D k) tanh(k L/2), k = sqrt(i w/D), and the voltage of that difference is i R_d tanh(q)/q, R_d = R_b Ne.
     Linear kinetics only add their resistance to R_i: the exchange current's dependence on c multiplies an overpotential
-    that is zero at rest. The model has no double layer, so R_i is there at any frequency.
+    that is zero at rest. The model has no double layer, so R_i is there at any frequency (:func:`interface_impedance`).
 
     Parameters
     ----------

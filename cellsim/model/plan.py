@@ -127,7 +127,7 @@ class StartPlan:
         return [
             "",
             "the run begins with a profile",
-            *(_line(*row) for row in rows),
+            *(plan_line(*row) for row in rows),
             "  Steady states, the limiting current and the depleting voltage do not depend on how a run begins.",
             "  All else is that of a uniform start at the average: i_0, Sand's time, when a face is depleted, when a",
             "  current settles, velocities and shifts; only a run tells these for this profile.",
@@ -236,7 +236,7 @@ class Plan:
     def lines(self) -> list[str]:
         """The plan as text, one line per quantity."""
         text = [f"{self.transport}, before any run"]
-        text += [_line(*row) for row in self.table()]
+        text += [plan_line(*row) for row in self.table()]
         text += [f"  {sentence}" for sentence in self.assumptions]
         text += [] if self.start is None else self.start.lines()
         # of many steps those that are alike stand once; by their text, since NaN does not equal itself
@@ -247,7 +247,7 @@ class Plan:
         for numbers in alike.values():
             step = self.steps[numbers[0] - 1]
             text += ["", f"{numbered(numbers)}: {step.label}, {step.course} for {lasting(step.duration)}"]
-            text += [_line(*row) for row in step_table(step)]
+            text += [plan_line(*row) for row in step_table(step)]
             text.append(f"  {step.outcome}")
         if len(self.steps) > 1 or self.start is not None:
             text += ["", "every step as if it began on the uniform initial concentration"]
@@ -585,7 +585,7 @@ def _shift(cell: Cell, transport: TransportSet, step: Step, layer: Layer, i_0: f
     return float(equations.interface_velocity(charge, cell.V_metal, transport.z_plus))
 
 
-def _line(what: str, value: float, unit: str, remark: str) -> str:
+def plan_line(what: str, value: float, unit: str, remark: str) -> str:
     """One line of text, in units a person reads."""
     if np.isnan(value):
         number = "none"

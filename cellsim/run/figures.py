@@ -242,7 +242,7 @@ def draw_current(view: View, path: Path) -> None:
         top = axes[0]
         top.plot(view.time, i, color=figstyle.COLOURS[0], label="prediction")
         for data in view.of_kind("current"):
-            _series(top, view, data, factor)
+            draw_series(top, view, data, factor)
         top.set_ylabel(figstyle.label("$i$", unit, "current density"))
         if not with_voltage and i[0] > 0:
             first = slice(1, 2) if view.look.time == "log" else slice(0, 1)
@@ -302,7 +302,7 @@ def _draw_voltage(axes: Axes, view: View) -> None:
     for (name, values), colour, dash in zip(parts, figstyle.COLOURS, figstyle.DASHES[1:], strict=False):
         axes.plot(view.time, factor * values, color=colour, linestyle=dash, linewidth=1.0, label=name)
     for data in view.of_kind("voltage"):
-        _series(axes, view, data, factor)
+        draw_series(axes, view, data, factor)
     predicted = float(np.max(np.abs(solution["V"])))
     if view.of_kind("voltage") and largest > 5 * predicted:
         axes.set_yscale("symlog", linthresh=factor * 10 ** np.floor(np.log10(0.3 * max(predicted, 1e-9))), linscale=0.5)
@@ -311,7 +311,8 @@ def _draw_voltage(axes: Axes, view: View) -> None:
     figstyle.legend_above(axes, columns=2)
 
 
-def _series(axes: Axes, view: View, data: Measurement, factor: float) -> None:
+def draw_series(axes: Axes, view: View, data: Measurement, factor: float) -> None:
+    """A measured current or voltage as points, in grey; `factor` from SI to the unit of the axis."""
     inside = data.time <= view.solution["time"][-1] * (1 + 1e-9)
     error = None if data.error is None else factor * data.error[inside]
     size = {"markersize": 1.6, "markeredgewidth": 0.5} if inside.sum() > 80 else {}

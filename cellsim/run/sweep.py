@@ -20,10 +20,11 @@ from cellsim.base import Array, ConvergenceError, InputError, RangeError, factor
 from cellsim.drawing import figstyle
 from cellsim.files.folder import result_folder, text_hash, write_netcdf, write_rows
 from cellsim.files.schema import Table, assignment, read_toml, toml_value
+from cellsim.model.closed_forms import Layer, depletion_time, sand_time, settling_time
+from cellsim.model.plan import layer_of, stop_concentration
 from cellsim.model.steady import LimitingCurrent, limiting_current
 from cellsim.run.case import Case, bare, case_of, changed
 from cellsim.run.ensemble import Member, simulate_many
-from cellsim.run.figures import time_scale
 from cellsim.run.simulation import output_times
 from cellsim.solvers.solution import Solution
 
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 SAMPLES = 200
 """Times at which current and voltage of each run are kept."""
-CURVES = 8
-"""Curves in one panel; more are drawn with a colour bar in place of a legend."""
 MOST = 100_000
 """Runs of one sweep."""
 HERE = 300
@@ -60,6 +59,19 @@ QUANTITIES = {
     "salt_drift": ("1", "relative change of the salt inventory"),
 }
 """What is kept of every run: name -> unit and meaning."""
+
+LAWS = {
+    "sand_time": ("s", "Sand's time of the first current, for the properties at the average concentration"),
+    "depletion_by_formula": (
+        "s",
+        "when these properties would deplete an electrode of this cell, its thickness counted",
+    ),
+    "settling_by_formula": (
+        "s",
+        "when a small response of this cell would stay within 1 % of its end, to a first step",
+    ),
+}
+"""Closed forms of constant properties beside them: name -> unit and meaning."""
 
 
 # ---- what is swept -------------------------------------------------------------------------------------------------
@@ -108,10 +120,10 @@ class Axis:
 
     def texts(self) -> list[str]:
         """The values as people write them."""
-        return [_words(value) for value in self.values]
+        return [words_of(value) for value in self.values]
 
 
-def _words(value: Any) -> str:
+def words_of(value: Any) -> str:
     """A value as people write it, numbers with five digits."""
     number, unit = _split(value)
     return str(value) if number is None else f"{number:.5g} {unit}".rstrip()
@@ -218,7 +230,7 @@ class Sweep:
 
     def words(self, point: Mapping[str, Any]) -> str:
         """The values of one run, for people."""
-        return ", ".join(f"{key} = {_words(value)}" for key, value in point.items())
+        return ", ".join(f"{key} = {words_of(value)}" for key, value in point.items())
 
 
 def read_sweep(
@@ -289,11 +301,13 @@ class SweepResult:
     message : list of str
         What went wrong, "" where nothing did.
     values : mapping
-        Name (:data:`QUANTITIES`) -> values, shape (n,) [SI]; NaN where there is none.
+        Name (:data:`QUANTITIES`, :data:`LAWS`) -> values, shape (n,) [SI]; NaN where there is none.
     curves : ndarray, shape (n, 3, SAMPLES)
         Time [s], i [A/m^2] and V [V] of each run.
     limits : list of LimitingCurrent or None
         By quadrature.
+    layers : list of Layer or None
+        Constant properties of each run's cell at its average concentration; None where the first step is no hold.
     """
 
     sweep: Sweep
@@ -304,6 +318,7 @@ class SweepResult:
     values: Mapping[str, Array]
     curves: Array
     limits: list[LimitingCurrent | None]
+    layers: list[Layer | None]
 
     @property
     def refused(self) -> list[int]:
@@ -390,6 +405,8 @@ def run_sweep(
     values = {name: np.full(n, np.nan) for name in QUANTITIES}
     curves = np.full((n, 3, SAMPLES), np.nan)
     limits: list[LimitingCurrent | None] = [None] * n
+    layers: list[Layer | None] = [None] * n
+    values |= {name: np.full(n, np.nan) for name in LAWS}
     for k, case in enumerate(cases):
         if isinstance(case, InputError):
             message[k] = str(case)
@@ -397,6 +414,9 @@ def run_sweep(
         case = cases[k]
         assert isinstance(case, Case)
         limits[k] = _limit(case)
+        layers[k], laws = _laws(case)
+        for name, value in laws.items():
+            values[name][k] = value
         if not outcome.succeeded:
             message[k] = outcome.error.partition(": ")[2] or outcome.error
             continue
@@ -408,7 +428,7 @@ def run_sweep(
     assert isinstance(first, Case)
     drive = next((step.drive for step in first.protocol.steps if not step.is_rest), "current")
     title = f"{first.title}: over {', '.join(axis.key for axis in sweep.axes)}"
-    return SweepResult(sweep, title, drive, status, message, values, curves, limits)
+    return SweepResult(sweep, title, drive, status, message, values, curves, limits, layers)
 
 
 def _member(case: Case, label: str) -> Member:
@@ -471,6 +491,30 @@ def _settled(t: Array, y: Array, here: Array) -> float:
     return float(t[k] + (t[k + 1] - t[k]) * (a - 0.01) / max(a - b, 1e-300))
 
 
+def _laws(case: Case) -> tuple[Layer | None, dict[str, float]]:
+    """What the closed forms say of a case whose first step holds something from a uniform start."""
+    step = case.protocol.steps[0]
+    if step.is_rest or step.time is not None or case.initial is not None:
+        return None, {}
+    try:
+        layer = layer_of(case.cell, case.transport, case.c0)
+    except RangeError:
+        return None, {}
+    if step.drive == "voltage":
+        return layer, {"settling_by_formula": settling_time(layer)}
+    i, c_min = abs(float(step.value[0])), case.solver.options.c_min
+    c_min = stop_concentration(case.transport, case.c0) if c_min is None else c_min
+    formula = depletion_time(layer, i, c_min)
+    found = {"sand_time": sand_time(layer, i), "settling_by_formula": _held_current_settles(layer)}
+    return layer, found | ({"depletion_by_formula": formula} if np.isfinite(formula) else {})
+
+
+def _held_current_settles(layer: Layer) -> float:
+    """When the voltage of a small held current is within 1 % of its end [s], by the slowest mode of the profile."""
+    share = layer.diffusion_resistance / (layer.diffusion_resistance + layer.bulk_resistance + layer.resistance)
+    return max(0.0, float(np.log(8 * share / (np.pi**2 * 0.01)) / layer.relaxation_rate))
+
+
 def _limit(case: Case) -> LimitingCurrent | None:
     values = [value for step in case.protocol.steps for value in step.value if value]
     try:
@@ -501,6 +545,8 @@ def write_sweep(result: SweepResult, directory: str | Path, *, figures: bool = T
     names = ["sweep.csv", "sweep.nc", *(["sweep.png", "sweep_curves.png"] if figures else [])]
     with result_folder(directory, last="sweep.nc", stale=("sweep.png", "sweep_curves.png")) as fresh:
         if figures:
+            from cellsim.run.sweep_figures import draw, draw_curves  # which draws what is defined here
+
             draw(result, fresh / "sweep.png")
             draw_curves(result, fresh / "sweep_curves.png")
         write_rows(fresh / "sweep.csv", table(result))
@@ -513,14 +559,14 @@ def table(result: SweepResult) -> list[list[str]]:
     """A row per run, units in the header."""
     axes, points = result.sweep.axes, result.sweep.points()
     heads = [f"{axis.key} ({axis.unit})" if axis.unit else axis.key for axis in axes]
-    heads += ["status", *(f"{name} ({unit})" for name, (unit, _) in QUANTITIES.items())]
+    heads += ["status", *(f"{name} ({unit})" for name, (unit, _) in (QUANTITIES | LAWS).items())]
     rows = [[*heads, "limiting_current (A/m^2)", "limited_by", "message"]]
     for k, point in enumerate(points):
         own = []
         for axis in axes:
             place = axis.values.index(point[axis.key])
             own.append(f"{axis.numbers[place]:.12g}" if axis.numbers is not None else axis.texts()[place])
-        numbers = [_number(result.values[name][k]) for name in QUANTITIES]
+        numbers = [_number(result.values[name][k]) for name in (*QUANTITIES, *LAWS)]
         limit = result.limits[k]
         tail = ["", ""] if limit is None else [_number(limit.i), limit.limited_by]
         rows.append([*own, result.status[k], *numbers, *tail, result.message[k]])
@@ -548,7 +594,7 @@ def dataset(result: SweepResult) -> xr.Dataset:
             {"units": axis.unit or "1", "long_name": axis.key},
         )
     variables: dict[str, Any] = {"status": (dims, result.status.astype(str).reshape(shape))}
-    for name, (unit, meaning) in QUANTITIES.items():
+    for name, (unit, meaning) in (QUANTITIES | LAWS).items():
         variables[name] = (dims, result.values[name].reshape(shape), {"units": unit, "long_name": meaning})
     limited = [("" if limit is None else limit.limited_by) for limit in result.limits]
     about = {"units": "A/m^2", "long_name": "largest steady current density, by quadrature"}
@@ -559,128 +605,3 @@ def dataset(result: SweepResult) -> xr.Dataset:
         variables[f"curve_{name}"] = ([*dims, "sample"], result.curves[:, k].reshape(*shape, SAMPLES), {"units": unit})
     case = {"case_toml": sweep.top.text, "case": sweep.top.file.name, "digest": text_hash(sweep.top.text)}
     return xr.Dataset(variables, coordinates, {"title": result.title, "paired": int(sweep.paired), **case})
-
-
-# ---- figures -------------------------------------------------------------------------------------------------------
-
-
-def _families(result: SweepResult) -> tuple[Array, list[tuple[str, list[int]]], bool]:
-    """Abscissa, the runs of each curve with its name, and whether the abscissa is logarithmic."""
-    sweep = result.sweep
-    first = sweep.axes[0]
-    numbers = first.numbers
-    x = numbers if numbers is not None else np.arange(len(first.values), dtype=float)
-    log = numbers is not None and x.size > 2 and bool(x.min() > 0) and _even(np.log(x)) and not _even(x)
-    if sweep.paired or len(sweep.axes) == 1:
-        return x, [("", list(range(x.size)))], log
-    places = np.arange(int(np.prod(sweep.shape))).reshape(x.size, -1)
-    values = itertools.product(*(axis.values for axis in sweep.axes[1:]))
-    others = [dict(zip((axis.key for axis in sweep.axes[1:]), row, strict=True)) for row in values]
-    names = [sweep.words(other) if len(other) > 1 else _words(next(iter(other.values()))) for other in others]
-    named = [(name, places[:, j].tolist()) for j, name in enumerate(names)]
-    return x, named, log
-
-
-def _even(x: Array) -> bool:
-    """Whether values are equally spaced, to a thousandth of their span."""
-    return bool(np.ptp(np.diff(x)) < 1e-3 * np.ptp(x))
-
-
-def draw(result: SweepResult, path: str | Path) -> Path:
-    """What a sweep shows at a glance: the response at the end, the walls, the time it took, the limiting current.
-
-    Parameters
-    ----------
-    result : SweepResult
-        What :func:`run_sweep` gave.
-    path : str or Path
-        PNG, PDF or SVG.
-
-    Returns
-    -------
-    Path
-    """
-    x, families, log = _families(result)
-    axis, ended = result.sweep.axes[0], result.status != "done"
-    colours = figstyle.COLOURS if len(families) <= len(figstyle.COLOURS) else figstyle.shades(len(families))
-    note = "Crosses: runs that ended early (depleted, out of range or stopped)." if np.any(ended) else ""
-    size = {"width": figstyle.TWO_COLUMNS, "height": 2.0}
-    with figstyle.drawing(path, 2, 2, title=result.title, note=note, sharex=True, **size) as (_, axes):
-        for panel, (values, label) in zip(axes, _panels(result), strict=True):
-            for j, (name, runs) in enumerate(families):
-                y = values[runs]
-                look: Any = {"color": colours[j], "marker": figstyle.MARKERS[j % len(figstyle.MARKERS)]}
-                panel.plot(x, y, label=name, linestyle=figstyle.DASHES[j % len(figstyle.DASHES)], **look)
-                early = ended[runs] & np.isfinite(y)
-                panel.plot(x[early], y[early], "x", color="black", markersize=6, zorder=4)
-            panel.set_ylabel(label)
-            if log:
-                panel.set_xscale("log")
-            if axis.numbers is None:
-                panel.set_xticks(x, axis.texts(), rotation=20, ha="right")
-        for panel in axes[2:]:
-            panel.set_xlabel(axis.label)
-        if 1 < len(families) <= CURVES:
-            others = result.sweep.axes[1:]
-            figstyle.legend_above(axes[0], title=others[0].key if len(others) == 1 else "", columns=4)
-    return Path(path)
-
-
-def _panels(result: SweepResult) -> list[tuple[Array, str]]:
-    """Values and axis label of the four panels."""
-    values, i, V = result.values, "$i$ at the end", "$V$ at the end"
-    empty = values["time_to_depletion"]
-    name, words = "time_to_1_percent", "$t$ to within 1 %"
-    if np.sum(np.isfinite(empty)) > 0.5 * empty.size:
-        name, words = "time_to_depletion", "$t$ to depletion"
-    scale, unit = time_scale(float(np.nanmax(values[name])) if np.any(np.isfinite(values[name])) else 1.0)
-    held = result.drive == "voltage"
-    return [
-        (values["i_end" if held else "V_end"], figstyle.label(i if held else V, figstyle.CURRENT if held else "V")),
-        (result.limit(), figstyle.label("limiting $i$", figstyle.CURRENT)),
-        (1e-3 * values["c_min"], figstyle.label("least $c$", figstyle.CONCENTRATION)),
-        (values[name] / scale, figstyle.label(words, unit)),
-    ]
-
-
-def draw_curves(result: SweepResult, path: str | Path) -> Path:
-    """What was not imposed, current or voltage, of all runs over time; and the times of depletion against i^-2.
-
-    Parameters
-    ----------
-    result : SweepResult
-        What :func:`run_sweep` gave.
-    path : str or Path
-        PNG, PDF or SVG.
-
-    Returns
-    -------
-    Path
-    """
-    points, curves = result.sweep.points(), result.curves
-    runs = [k for k in range(len(points)) if np.any(np.isfinite(curves[k]))]
-    colours = dict(zip(runs, figstyle.shades(len(runs)), strict=True)) if runs else {}
-    scale, unit = time_scale(max((float(np.nanmax(curves[k, 0])) for k in runs), default=1.0))
-    row, name, of = (1, "$i$", figstyle.CURRENT) if result.drive == "voltage" else (2, "$V$", "V")
-    empty = result.values["time_to_depletion"]
-    sand = result.drive == "current" and np.sum(np.isfinite(empty)) > 1
-    size = {"width": figstyle.TWO_COLUMNS, "height": 2.6}
-    with figstyle.drawing(path, 1, 2 if sand else 1, title=result.title, **size) as (figure, axes):
-        for k in runs:
-            label = ", ".join(_words(value) for value in points[k].values())
-            axes[0].plot(curves[k, 0] / scale, curves[k, row], color=colours[k], label=label)
-        axes[0].set_xlabel(figstyle.label("$t$", unit))
-        axes[0].set_ylabel(figstyle.label(name, of))
-        if 1 < len(runs) <= 2 * CURVES:
-            keys = ", ".join(axis.key for axis in result.sweep.axes)
-            figure.legend(title=keys, loc="outside right upper")
-        if sand:
-            scale, unit = time_scale(float(np.nanmax(empty)))
-            inverse = 1 / result.values["i_0"] ** 2
-            for k in runs:
-                axes[1].plot(inverse[k], empty[k] / scale, "o", color=colours[k])
-            axes[1].set_xlim(left=0)
-            axes[1].set_ylim(bottom=0)
-            axes[1].set_xlabel(figstyle.label("$i^{-2}$", "m$^4$ A$^{-2}$"))
-            axes[1].set_ylabel(figstyle.label("$t$ to depletion", unit))
-    return Path(path)

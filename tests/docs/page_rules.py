@@ -224,6 +224,19 @@ def _recipe(block: Block, folder: Path) -> None:
     assert len(read.cases) == 1 and len(read.problem.experiments) == 2, "the cell and its potentials"
 
 
+def _cell_constant(block: Block, folder: Path) -> None:
+    where = folder / "cases/fit_example"
+    _table(where / "kappa.csv", "r,kappa (mS/cm)", [[0.05, 1.5], [0.15, 1.2]])
+    tables = (where / "tables.toml").read_text(encoding="utf-8")
+    points = '[[points]]\nfile = "kappa.csv"\nerror = "1 %"\n'
+    (where / "page.toml").write_text(tables + points + block.text)
+    problem = read_recipe(where / "page.toml").problem
+    u = problem.space.start.copy()
+    u[problem.space.index("cell_constant")] += 0.1
+    ratio = problem.predictions(u)[-1] / problem.predictions(problem.space.start)[-1]
+    np.testing.assert_allclose(ratio, np.exp(0.1), rtol=1e-12)
+
+
 def _joint(block: Block, folder: Path) -> None:
     """Two cells: every file as its instrument writes it, uniform scans and a plateau, read and not fitted."""
     where = folder / "cases/joint"
@@ -345,6 +358,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/sets.md", "[kappa]"): _kappa,
     ("docs/compare.md", 'kind = "xam"'): _sheet,
     ("docs/fit.md", 'title = "what it says above the figures"'): _recipe,
+    ("docs/fit.md", "[nuisance.cell_constant]"): _cell_constant,
     ("docs/fit.md", 'title = "two cells, one electrolyte"'): _joint,
     ("docs/sweep.md", 'case = "cell.toml"'): _sweep,
     ("docs/interface.md", 'title = "Li across LLZO | PEO"'): _windows,
@@ -522,7 +536,7 @@ LINES = (
     ),
     (r"mdcoeffs simulate cases/coarse_grained/long\.toml.*", page_cluster.long_run, "hours: read whole, run briefly"),
     (
-        r"(cellsim fit cases/fit_example/(?:fit|current_only)\.toml\b[^#]*)(?:#.*)?",
+        r"(cellsim fit cases/fit_example/(?:fit|current_only|tables)\.toml\b[^#]*)(?:#.*)?",
         r"\1 --no-profiles",
         "minutes of profile likelihoods",
     ),

@@ -163,6 +163,12 @@ def _recipe(folder):
     read_recipe(folder / "fit.toml")
 
 
+def _tables(folder):
+    from cellsim.fit.recipe import read_recipe
+
+    read_recipe(folder / "tables.toml")
+
+
 def _design(folder):
     from cellsim.fit.design import read_design
 
@@ -263,6 +269,8 @@ def _laboratory(folder):
     t = np.arange(0.0, 50.0, 5.0)
     rows = "\n".join(f"{s};{1e-3 * np.exp(-s / 20):.6f};0.01" for s in t)
     (folder / "current.csv").write_text("time (s);I (mA);U (V)\n" + rows.replace(".", ",") + "\n")
+    head = "[Summary]\nNovonix\n[Data]\nCycle Number,Run Time (h),Current (A),Potential (V)\n"
+    (folder / "novonix.csv").write_text(head + "".join(f"1,{s / 3600:.6f},1e-3,{0.01 * s}\n" for s in t))
     g2 = 1 + 0.1 * np.exp(-np.outer(np.ones(2), np.geomspace(1e-3, 1, 8)))
     arrays = {
         "q": np.array([1e7, 2e7]),
@@ -426,6 +434,9 @@ KINDS = (
     ),
     Kind("traj:gro", "top.gro", damaged_text, reader(_motion("gro.toml"))),
     Kind("traj:pdbbytes", "run.pdb", damaged_bytes, reader(_motion("pdb.toml"))),
+    Kind("fit:tables", "tables.toml", damaged_text, reader(_tables)),
+    Kind("fit:points", "tables.csv", damaged_text, reader(_tables)),
+    Kind("lab:export", "novonix.csv", damaged_text, reader(_potentiostat("novonix.csv"))),
 )
 SHIFTED = tuple(
     Kind(

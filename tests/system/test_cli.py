@@ -137,6 +137,10 @@ def test_new_writes_a_case_that_is_valid(here: Path) -> None:
     assert again.exit_code == 2
     assert "--force" in again.stderr
     assert cellsim("new", "mine.toml", "--force").exit_code == 0
+    assert cellsim("new", "coin.toml", "--template", "coin").exit_code == 0
+    checked = cellsim("check", "coin.toml")
+    assert checked.exit_code == 0 and "hold 4.975 A/m^2" in checked.output  # 1 mA on 2.01 cm^2
+    assert cellsim("new", "other.toml", "--template", "pouch").exit_code == 2
     assert cellsim("new", "mine.txt").exit_code == 2
 
 

@@ -299,6 +299,7 @@ def spectrum(
             "R_int", unit, R_int, "arc of the interfaces, both" if circuit.arcs == 1 else "two arcs of the interfaces"
         ),
     ]
+    measured += _double_layers(fit, per_area)
     if L is not None and (per_area or A is not None):
         kappa = L / (R_b if per_area or A is None else R_b * A)
         measured.insert(0, Measured.of("kappa", "S/m", kappa, "L/R_b" if per_area else "L/(R_b A)"))
@@ -384,6 +385,19 @@ def spectrum(
         },
         (figures.nyquist, figures.bode),
     )
+
+
+def _double_layers(fit: CircuitFit, per_area: bool) -> list[Measured]:
+    """Capacitance and exponent of each arc: of one arc those of two equal electrodes, of two each of its own."""
+    circuit, unit, found = fit.circuit, "F/m^2" if per_area else "F", []
+    for k in range(circuit.arcs):
+        j, name = circuit.places(k), "" if circuit.arcs == 1 else f"_{k + 1}"
+        share = 2 if circuit.arcs == 1 else 1
+        C = share * np.exp(fit.draws[:, j + 1] - fit.draws[:, j])
+        told = "of each electrode, 2 t/R_int" if share == 2 else f"of arc {k + 1}, t/R"
+        found.append(Measured.of(f"C{name}", unit, C, told))
+        found.append(Measured.of(f"alpha{name}", "1", fit.draws[:, j + 2], "its exponent, 1 for a capacitance"))
+    return found
 
 
 def usable(omega: Array, Z: Spectrum) -> tuple[Array, Spectrum, int]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cellsim.base import F, InputError, R
+from cellsim.electrolyte.relations import Composition, frame_matrix, transference
 from cellsim.electrolyte.set_file import parse_set
 
 PLAIN = """
@@ -117,3 +118,38 @@ def test_names_in_expressions():
 def test_what_is_stated_wrongly_is_said(old, new, said):
     with pytest.raises(InputError, match=said):
         parse_set(PLAIN.replace(old, new)).bind(350.0)
+
+
+@pytest.mark.parametrize("frame", ["volume", "mass", "molar"])
+@pytest.mark.parametrize("z_minus", [-1, -2])
+def test_transference_numbers_in_other_frames_are_those_of_the_onsager_matrix_there(frame, z_minus):
+    """Omega of the solvent's frame, moved by A Omega A^T; by number is by mass where all particles weigh the same."""
+    ions = f'formula = "LiX"\nM_plus = "7 g/mol"\nz_minus = {z_minus}'
+    plain = parse_set(PLAIN.replace('formula = "LiX"', ions)).bind(350.0)
+    heavy = (0.007, (0.1 - plain.nu_plus * 0.007) / plain.nu_minus)
+    z, cross = np.array([1, z_minus]), 0.1
+    for c in np.linspace(*plain.c_range, 5):
+        t_plus = float(plain.t_plus(c))
+        # a symmetric matrix of this transference number with respect to the solvent; O+- is free
+        O = np.array([[t_plus - z_minus * cross, cross], [cross, (1 - t_plus - z_minus * cross) / z_minus**2]])
+        assert transference(O, z)[0] == pytest.approx(t_plus, abs=1e-12)
+        masses, of_solvent = ((1.0, 1.0), 1.0) if frame == "molar" else (heavy, 0.044)
+        mixture = Composition(masses, of_solvent * float(plain.c_0(c)), (0.0, 1e-4 / plain.nu_minus))
+        ions_at = [plain.nu_plus * c, plain.nu_minus * c]
+        A = frame_matrix(ions_at, "volume" if frame == "volume" else "barycentric", mixture)
+        assert plain.t_plus_in(frame, c) == pytest.approx(transference(A @ O @ A.T, z)[0], abs=1e-12)
+
+
+@pytest.mark.parametrize("frame", ["volume", "mass", "molar"])
+def test_a_set_that_states_t_plus_in_another_frame_is_the_same_set(frame):
+    """Tabulated closely in that frame and read back; the curve of the table is worth 1e-5."""
+    base = PLAIN.replace('formula = "LiX"', 'formula = "LiX"\nM_plus = "7 g/mol"')
+    plain = parse_set(base).bind(350.0)
+    r = np.linspace(0.02, 0.2, 400)
+    c = plain.c_of_r(r)
+    there = plain.t_plus_in(frame, c)
+    assert np.max(np.abs(there - plain.t_plus(c))) > 0.01
+    table = base.replace(T_PLUS, f'variable = "r"\nx = {r.tolist()}\ny = {there.tolist()}\nframe = "{frame}"')
+    same(table, rtol=1e-5, base=base)
+    still = parse_set(table).bind(350.0).with_motion("none")
+    np.testing.assert_allclose(still.t_plus(c), there, rtol=1e-9)  # without solvent motion all frames are one

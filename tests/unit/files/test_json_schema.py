@@ -50,7 +50,7 @@ def test_every_shipped_file_is_right_by_its_schema(recipe):
     ],
 )
 def test_a_mistake_is_marked(format_, old, new, said):
-    text = (ROOT / "cellsim" / "template.toml").read_text(encoding="utf-8")
+    text = (ROOT / "cellsim" / "templates" / "thick-polymer.toml").read_text(encoding="utf-8")
     assert old in text and complaints(tomllib.loads(text), SCHEMAS[format_]) == []
     assert any(said in sentence for sentence in complaints(tomllib.loads(text.replace(old, new)), SCHEMAS[format_]))
 

@@ -25,7 +25,7 @@ from cellsim.laboratory.concentration_cell import slope_at
 from cellsim.laboratory.impedance import circuit, fit_circuit, impedance
 from cellsim.laboratory.report import ORDINARY, do, left_aside, lines, numbers, put_on_bench
 from cellsim.laboratory.restricted_diffusion import decay
-from cellsim.model.closed_forms import bruce_vincent
+from cellsim.model.closed_forms import bruce_vincent, interface_impedance
 
 
 def test_bruce_vincent_takes_the_interfaces_out():
@@ -89,7 +89,7 @@ def test_a_spectrum_that_is_not_the_circuits_is_not_believed(monkeypatch):
 
     def blunt(bench, omega, voltage):  # a rough electrode: constant phase element of exponent 0.7
         Z, solution = step(bench, omega, voltage)
-        R, time = bench.layer.resistance, bench.resistance * module.DOUBLE_LAYER
+        R, time = bench.layer.resistance, bench.resistance * bench.capacitance
         return Z + R / (1 + (1j * omega * time) ** 0.7) - R / (1 + 1j * omega * time), solution
 
     monkeypatch.setattr(module, "step_impedance", blunt)
@@ -204,3 +204,18 @@ def test_tables_and_summary_say_the_same():
     data = plain(numbers(bench, records))
     assert [x["holds"] for x in data["experiments"][0]["readings"]] == [True, True, False]
     assert set(EXPERIMENTS) >= {"impedance", "chain", "hittorf"}
+
+
+def test_a_constant_phase_element_is_found_and_moves_nothing_else():
+    """Its arc is R/2 tan(pi a/4) high at w = 1/t; the readings hold as they do for a double layer."""
+    w = np.geomspace(1e-2, 1e2, 2001)
+    arc = interface_impedance(3.0, 1.0, w, 0.8)
+    k = int(np.argmax(-arc.imag))
+    assert w[k] == pytest.approx(1.0, rel=5e-3) and -arc.imag[k] == pytest.approx(1.5 * np.tan(0.2 * np.pi), rel=1e-5)
+    bench = bench_of(load_set("landesfeind2019_ec_dmc"), capacitance=0.2, phase=0.8)
+    record = impedance(bench)
+    for reading in record.readings[:4]:
+        assert reading.holds and abs(reading.difference) < 3e-3, reading.quantity
+    for wrong, words in (({"phase": 1.1}, "phase = 1.1 must lie"), ({"capacitance": -1.0}, "capacitance = -1.0 F/m")):
+        with pytest.raises(InputError, match=words):
+            bench.changed(**wrong)

@@ -219,6 +219,8 @@ def test_a_spectrum_gives_all_of_it():
         ("R_int", LAYER.resistance),
         ("rho_plus", RHO),
         ("D", LAYER.D),
+        ("C", 2 * 2e-4 / LAYER.resistance),
+        ("alpha", 0.9),
     ):
         assert found[quantity].value == pytest.approx(true, rel=0.01), quantity  # 1e-3 to 3e-3
     assert found.holds and found.conditions["arcs"] == 1

@@ -226,6 +226,46 @@ def test_times_of_depletion_follow_sand_and_the_limit_divides_the_currents(case,
     for k in (3, 4):  # long before the other electrode is felt; D and kappa of a dilute solution are what Sand takes
         exact = sand_time(layer, float(result.values["i_0"][k]))
         assert result.values["time_to_depletion"][k] == pytest.approx(exact, rel=5e-3)
+        assert result.values["sand_time"][k] == pytest.approx(exact, rel=1e-12)
+    # with the thickness of the cell the formula is exact here, just above the limiting current too
+    formula, empty = result.values["depletion_by_formula"], result.values["time_to_depletion"]
+    assert formula[2:] == pytest.approx(empty[2:], rel=1e-5) and formula[2] > 1.5 * result.values["sand_time"][2]
+    assert np.all(np.isnan(formula[:2]))
+
+
+@pytest.mark.parametrize("drive", ["voltage=1 mV, 2 mV", "current=0.01 A/m^2, 0.02 A/m^2"])
+def test_small_responses_settle_when_the_formula_says(case, tmp_path, drive):
+    """By the run, until 1 % is left of its end after 12 relaxation times; measured 2.5e-4."""
+    key = drive.split("=")[0]
+    hold = f'hold = "{key}"\nvalue = "{drive.split("=")[1].split(",")[0]}"'
+    case.write_text(CASE.replace('hold = "voltage"\nvalue = "10 mV"', hold))
+    result = run_sweep(read_sweep(case, [drive], ["duration=90 s"]), tmp_path / "out")
+    settled, formula = result.values["time_to_1_percent"], result.values["settling_by_formula"]
+    assert settled == pytest.approx(formula, rel=1e-3) and np.all(
+        np.isnan(result.values["sand_time"]) == (key == "voltage")
+    )
+
+
+def test_the_figure_draws_sands_law_beside_the_runs(case, tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    drawn, original = {}, Figure.savefig
+
+    def savefig(self, path, **options):
+        drawn[path.name] = self
+        original(self, path, **options)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    code, _ = call("sweep", case, "--over", "current=10, 20, 40 A/m^2", "-o", tmp_path / "swept")
+    assert code == 0
+    law, finite, *runs = drawn[".sweep_curves.partial.png"].axes[1].get_lines()
+    inverse, t = law.get_data()
+    layer = layer_of(load_case(case).cell, load_case(case).transport, 10.0)
+    assert t / inverse == pytest.approx(np.full(t.size, sand_time(layer, 1.0)), rel=1e-12)  # s: no other unit is drawn
+    assert len(runs) == 3
+    for run in runs:
+        x, y = (float(value[0]) for value in run.get_data())
+        assert y == pytest.approx(np.interp(x, *finite.get_data()), rel=1e-3)
 
 
 def test_what_an_interrupted_sweep_has_made_is_not_made_again(case, tmp_path):
