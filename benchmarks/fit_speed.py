@@ -8,7 +8,7 @@ and R-hat is below 1.01. `--stretch` samples it by emcee's stretch moves alone, 
 numbers.
 
 Measured in turns, processor time on two cores at a load average of 10: fit 0.44 s, profiles 1.17 s; 0.72 and 1.55 s
-before, when an idle machine took 0.58 and 1.15 s. Posterior: 23 s; before, by stretch moves alone, 202 s gave 550 to
+before, when an idle machine took 0.58 and 1.15 s. Posterior: 38 s; before, by stretch moves alone, 202 s gave 550 to
 920 effective draws.
 """
 

@@ -1,9 +1,9 @@
 """The posterior by an ensemble sampler (emcee), with the checks that say whether to believe it.
 
-Foreman-Mackey et al., doi:10.1086/670067. Most moves propose a point from Student's t distribution with the covariance
-that the best point already knows, whatever the walker's place (Hastings, doi:10.1093/biomet/57.1.97): where the
-posterior is nearly normal a chain forgets within two steps. The others are emcee's stretch, which needs to know nothing
-of its shape. Free noise levels are integrated out under a prior flat in their logarithm: n ln(chi2)/2 of that
+Foreman-Mackey et al., doi:10.1086/670067. Half of the moves propose a point from Student's t distribution with the
+covariance that the best point already knows, whatever the walker's place (Hastings, doi:10.1093/biomet/57.1.97): where
+the posterior is nearly normal a chain forgets within a few steps. The others are emcee's stretch, which needs to know
+nothing of its shape. Free noise levels are integrated out under a prior flat in their logarithm: n ln(chi2)/2 of that
 observation takes the place of chi2/2.
 
 Effective sample size and R-hat are those of Vehtari et al., doi:10.1214/20-BA1221: of ranks brought to a normal
@@ -41,9 +41,10 @@ EFFECTIVE = 2000
 """Independent draws that are worth as much as the chain: 95 % limits to 6 % of a standard deviation."""
 LEAST = 100
 """Steps between two looks at the chain."""
-PROPOSED, FREEDOM = 0.8, 6.0
-"""Share of moves that propose from the fit's covariance, and the degrees of freedom of that distribution: tails wider
-than those of the posterior, so that a walker far out does not have to wait."""
+PROPOSED, FREEDOM = 0.5, 6.0
+"""Share of moves that propose from the fit's covariance: where they are of no use a chain takes twice the steps. And
+the degrees of freedom of that distribution: tails wider than those of the posterior, so that a walker far out does not
+have to wait."""
 WIDEST = 0.5
 """Standard deviation in u to which directions that the data do not see are limited, to begin with and in proposals."""
 
@@ -306,12 +307,13 @@ def _judge(space: Space, sampler: Any, done: int) -> _Verdict:
     if long_enough and settled:
         text = f"converged: {done} steps, longest autocorrelation time {np.max(tau):.0f}, {what}"
         return _Verdict(tau, r_hat, effective, True, text)
-    worst = space.names[int(np.nanargmax(tau))] if np.any(np.isfinite(tau)) else space.names[0]
-    text = (
-        f"not converged after {done} steps: {worst} decorrelates in {np.nanmax(tau):.0f} steps"
-        if not long_enough
-        else f"not converged after {done} steps: the walkers differ ({what})"
-    )
+    if long_enough:
+        why = f"the walkers differ ({what})"
+    elif np.any(np.isfinite(tau)):
+        why = f"{space.names[int(np.nanargmax(tau))]} decorrelates in {np.nanmax(tau):.0f} steps"
+    else:
+        why = "they are too few to say more"
+    text = f"not converged after {done} steps: {why}"
     text += "; take more steps, or state a prior for what is not identified"
     return _Verdict(tau, r_hat, effective, False, text)
 
