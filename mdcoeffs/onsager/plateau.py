@@ -468,7 +468,8 @@ class _Search:
         tables = shape_tables(spectrum.s, np.asarray(times, dtype=np.float64))
         thirds = np.floor(3 * np.log2(spectrum.s / spectrum.s[0])).astype(np.int64)
         group = np.unique(thirds, return_inverse=True)[1].astype(np.int64)
-        self.data = Amplitudes(spectrum.s**2, W, spectrum.dof, tables, first, group, math.inf, 0.0)
+        ions = tuple(range(self.n))
+        self.data = Amplitudes(spectrum.s**2, W, spectrum.dof, tables, first, group, math.inf, 0.0, ions)
 
     # ---- which forms ----------------------------------------------------------------------------------------------
 

@@ -97,7 +97,8 @@ def amplitudes(bins=30, n=2, seed=1, trust=math.inf):
     v = rng.standard_normal((bins, n, 6))
     tables = relaxation.shape_tables(s, times)
     group = np.arange(bins) // 6
-    data = relaxation.Amplitudes(s**2, v @ v.swapaxes(1, 2), np.full(bins, 6.0), tables, times[0], group, math.inf, 0.0)
+    W, dof = v @ v.swapaxes(1, 2), np.full(bins, 6.0)
+    data = relaxation.Amplitudes(s**2, W, dof, tables, times[0], group, math.inf, 0.0, tuple(range(n)))
     return relaxation.trusted(data, trust)
 
 
