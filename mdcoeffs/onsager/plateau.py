@@ -234,7 +234,7 @@ class Beliefs:
         them. The evidence is left as it is (fractional posteriors: Bhattacharya et al. 2019, doi:10.1214/18-AOS1712).
     """
 
-    flat: float = 0.25
+    flat: float = 0.3
     further: float = 0.85
     shapes: tuple[float, ...] = (0.4, 0.1, 0.1, 0.1, 0.08, 0.08, 0.14)
     inertia: tuple[float, float] = (0.75, 0.25)

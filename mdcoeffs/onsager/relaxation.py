@@ -98,7 +98,7 @@ class Amplitudes(NamedTuple):
         What makes the likelihoods of different `trust` comparable.
     ions : tuple of int
         0 to n - 1. The length of a tuple is part of its type, so that the compiled loops over ions are unrolled: an
-        estimate takes less than half the time.
+        estimate takes half the time.
     """
 
     s2: Array
