@@ -112,7 +112,7 @@ def _in_unit(number: float, given: Any, unit: str, what: Callable[[], str], exam
     except (pint.PintError, ZeroDivisionError) as error:
         unit_name = f"{given:~}" or "no unit"
         hint = ' ("C" is coulomb; write "degC")' if unit_name == "C" and unit == "K" else ""
-        raise InputError(f"{what()} is in {unit_name}, which is not a {_kind(unit)}; {example}{hint}") from error
+        raise InputError(f"{what()} is in {unit_name}, which is not {_kind(unit)}; {example}{hint}") from error
 
 
 # A quantity is a number and a unit, and a unit is names with small whole exponents, *, / and brackets. The grammar is
@@ -197,6 +197,7 @@ def tidy(number: float) -> float:
 
 
 def _kind(unit: str) -> str:
+    """What a unit measures, with its article."""
     names = {
         "m": "length",
         "m^2": "area",
@@ -214,7 +215,8 @@ def _kind(unit: str) -> str:
         "kg/mol": "molar mass",
         "": "pure number",
     }
-    return names.get(unit, f"quantity in {unit}")
+    name = names.get(unit, f"quantity in {unit}")
+    return f"{'an' if name[0] == 'a' else 'a'} {name}"
 
 
 def is_unit(text: str) -> bool:

@@ -258,7 +258,9 @@ def limiting(
     order = np.argsort(V, kind="stable")
     V, i = V[order], i[order]
     if V.size < FEWEST_READINGS:
-        raise InputError(f"limiting-current: {V.size} readings; at least {FEWEST_READINGS} are needed")
+        raise InputError(
+            f"limiting-current: {V.size} reading{'s' if V.size > 1 else ''}; at least {FEWEST_READINGS} are needed"
+        )
     smooth = averaged(V, i, bins=60)
     top = float(smooth.y.max())
     if top <= 0 or np.ptp(V) <= 0:
@@ -268,6 +270,11 @@ def limiting(
     used, limit = fit.course.t, fit.limit
     i_L = float(np.median(limit))
     short = 1 - float(fit.line[-1]) / i_L
+    if not 0.05 < 1 - short < 1.15:
+        raise InputError(
+            f"limiting-current: at {V[-1]:.3g} V the current is {1 - short:.3g} times the plateau that the curve as a "
+            "whole tends to, so it is no sweep to a limiting current; is it the right file, and are the columns right?"
+        )
     if short > 0.15 or float(np.quantile(limit, 0.025)) <= 0:
         raise InputError(
             f"limiting-current: the sweep ends at {V[-1]:.3g} V, where the current is {100 * (1 - short):.2g} % of "
@@ -397,7 +404,8 @@ def _plateau(course: Course, top: float, seed: int) -> _Plateau:
         return both
 
     low, high = [0.5, np.log(0.005), t[0] - 5 * np.ptp(t), np.log(0.02)], [3.0, np.log(2.0), t[-1], np.log(100.0)]
-    starts = [[1.02, np.log(0.06), t[0] - 0.02, share] for share in (-0.5, 0.7, 1.7)]
+    foot = t[0] - min(0.02, 4 * np.ptp(t))
+    starts = [[1.02, np.log(0.06), foot, share] for share in (-0.5, 0.7, 1.7)]
     rough = [least_squares(misses(1e-3), start, bounds=(low, high), x_scale=[0.05, 0.3, 0.05, 1]) for start in starts]
     first = min(rough, key=lambda one: float(one.cost))
     size = max(float(np.sqrt(2 * first.cost / max(t.size - 4, 1))), 1e-7)  # what the prior is weighed with

@@ -342,9 +342,22 @@ def test_steps_sweeps_and_tables_of_steady_states_are_read_alike(tmp_path):
     assert values == pytest.approx([5.0, 5.0], rel=2e-3)
 
 
+def held_then_resting():
+    """Voltage and current of a hold at 10 mV and of the rest after it: one voltage, many currents."""
+    rng, t = np.random.default_rng(0), np.arange(100)
+    V = np.concatenate([0.01 + 1e-5 * rng.standard_normal(100), 0.002 * np.exp(-t / 30)])
+    return V, np.concatenate([1 + np.exp(-t / 20), 1e-4 * rng.standard_normal(100)])
+
+
 @pytest.mark.parametrize(
     ("V", "i", "said"),
-    [(np.arange(5.0), np.arange(5.0), "5 readings"), (np.ones(30), np.ones(30), "does not rise")],
+    [
+        (np.arange(5.0), np.arange(5.0), "5 readings"),
+        (np.ones(1), np.ones(1), "1 reading;"),
+        (np.ones(30), np.ones(30), "does not rise"),
+        (*held_then_resting(), "is no sweep to a limiting current"),
+        (np.linspace(0.005, 0.4, 120), np.linspace(0.005, 0.4, 120), "before a plateau shows"),
+    ],
 )
 def test_curves_that_are_no_sweep_are_refused(V, i, said):
     with pytest.raises(InputError, match=said):
