@@ -26,6 +26,7 @@ from cellsim.base import InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
 from mdcoeffs.onsager.estimate import estimate_onsager
+from mdcoeffs.onsager.plateau import Beliefs
 from mdcoeffs.synthetic.walkers import Onset, walk
 
 QUANTITIES = ("Omega_pp", "Omega_pm", "Omega_mm", "kappa", "t_plus", "rho_plus")
@@ -126,7 +127,7 @@ def oracle_width(k: int, seed: int, frames: int, kind: str = "random") -> float:
     return float(2 * 1.959964 * np.sqrt(2.0 / (3 * max(usable, 1) * scenario.replicas)))
 
 
-def run_one(k: int, seed: int, frames: int, kind: str = "random", prior_flat: float = 0.3) -> dict[str, Any]:
+def run_one(k: int, seed: int, frames: int, kind: str = "random", prior_flat: float = Beliefs.flat) -> dict[str, Any]:
     """Simulate and estimate system k; which intervals hold, which lie above the truth, how wide they are."""
     scenario = SCENARIOS[k % len(SCENARIOS)]
     replicas = system(scenario, stream(seed, k), frames, kind)
@@ -220,7 +221,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--onset", choices=("random", "weak", "liquid", "ballistic"), default="random", help="kind of onset"
     )
-    parser.add_argument("--prior-flat", type=float, default=0.3, help="as in estimate_onsager")
+    parser.add_argument("--prior-flat", type=float, default=Beliefs.flat, help="as in estimate_onsager")
     parser.add_argument("--store", type=Path, default=Path("build/onsager_coverage.jsonl"))
     options = parser.parse_args(argv)
     head = {

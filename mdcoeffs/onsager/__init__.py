@@ -78,7 +78,7 @@ class OnsagerSettings:
     solvents: tuple[str, ...] | None = None
     framework: tuple[str, ...] = ()
     window: tuple[float, float] | None = None
-    prior_flat: float = 0.3
+    prior_flat: float = Beliefs.flat
     seed: int = 0
     self_part: str = "ions"
     viscosity: Viscosity | None = None
@@ -133,7 +133,7 @@ def read_estimate(file: SpeciesFile) -> OnsagerSettings:
         solvents=_chosen(table, "solvents", [species.name for species in file.species if species.role == "solvent"]),
         framework=_chosen(table, "framework", [species.name for species in file.species]) or (),
         window=_window(table),
-        prior_flat=table.number("prior_flat", 0.3, least=0, most=0.99),
+        prior_flat=table.number("prior_flat", Beliefs.flat, least=0, most=0.99),
         seed=table.integer("seed", 0, least=0),
         self_part=file.self_part if len(axes) == 3 else "none",
         viscosity=_viscosity(table),

@@ -7,7 +7,14 @@ import pytest
 from scipy.stats import chi2, kstest, wishart
 
 from mdcoeffs.onsager import relaxation
-from mdcoeffs.onsager.plateau import BIN_RATIO, EXACT_BINS, current_spectrum, flat_plateau, relaxing_plateau
+from mdcoeffs.onsager.plateau import (
+    BIN_RATIO,
+    EXACT_BINS,
+    Beliefs,
+    current_spectrum,
+    flat_plateau,
+    relaxing_plateau,
+)
 from mdcoeffs.synthetic.walkers import Onset, bounded_motion, stretched_motion, walk, walk_of_spectrum
 from mdcoeffs.synthetic.walkers import inertia as inertia_factor
 
@@ -78,6 +85,19 @@ def test_relaxing_plateau_sees_an_onset_and_its_samples_are_positive_definite():
     assert np.median(plateau.samples[:, 0, 0]) < 2.5 * OMEGA[0, 0]  # six times at short times
 
 
+def test_coarsening_widens_what_rests_on_a_bounded_motion_and_nothing_else():
+    plain = current_spectrum([walk(OMEGA, frames=801, dt=DT, seed=6)])
+    slow = current_spectrum([walk(OMEGA, frames=801, dt=DT, seed=6, onset=Onset(4 * DT, 3 * OMEGA))])
+    width = {}
+    for coarse in (1.0, 0.8):
+        for name, spectrum, flat, motions in (("plain", plain, 1.0, 0), ("slow", slow, 0.0, 1)):
+            beliefs = Beliefs(flat=flat, motions=motions, further=1e-9, trust=((math.inf, 1.0),), coarse=coarse)
+            samples = relaxing_plateau(spectrum, 4000, np.random.default_rng(7), beliefs=beliefs).samples
+            width[name, coarse] = np.ptp(np.quantile(np.log(samples[:, 0, 0]), [0.16, 0.84]))
+    assert width["plain", 0.8] == width["plain", 1.0]
+    assert width["slow", 0.8] / width["slow", 1.0] == pytest.approx(0.8**-0.5, abs=0.06)  # 1.118; measured 1.140
+
+
 def test_replicas_of_equal_and_unequal_length_give_the_same_total():
     runs = [walk(OMEGA, frames=n, dt=DT, seed=n) for n in (300, 300, 401)]
     apart = sum(current_spectrum([run]).W.sum(axis=0) for run in runs)
@@ -97,7 +117,8 @@ def amplitudes(bins=30, n=2, seed=1, trust=math.inf):
     v = rng.standard_normal((bins, n, 6))
     tables = relaxation.shape_tables(s, times)
     group = np.arange(bins) // 6
-    data = relaxation.Amplitudes(s**2, v @ v.swapaxes(1, 2), np.full(bins, 6.0), tables, times[0], group, math.inf, 0.0)
+    W, dof = v @ v.swapaxes(1, 2), np.full(bins, 6.0)
+    data = relaxation.Amplitudes(s**2, W, dof, tables, times[0], group, math.inf, 0.0, tuple(range(n)))
     return relaxation.trusted(data, trust)
 
 
