@@ -5,8 +5,8 @@
 Seven parameters (kappa, D with its slope, t+0 with its slope, chi, R_int), profile likelihoods included; one core, the
 SYNTHETIC data of seed 20261129 made from steinruck2020_rs in the cell of cases/fit_example.
 
-Measured in turns, on two cores at a load average of 10: 9.9 s of processor time and 335 MB, with derivatives that are
-learned from the runs; 11.2 s and 345 MB before (14.4 s of wall time and 8.7 s of processor time at a load of 2.5).
+Measured in turns, twice, on two cores at a load average of 4 to 5: 11.0 to 12.5 s, 8.0 to 8.4 s of processor time and
+353 MB, with derivatives that are learned from the runs; before 14.2 to 14.6 s, 9.4 to 9.8 s and 327 MB.
 """
 
 from __future__ import annotations
