@@ -82,86 +82,99 @@ def write_report(
     case_text : str
         The CASE.toml.
     """
-    matrices = _summaries(stages, "onsager")
-    chis = _summaries(stages, "chi")
-    set_folder, cell_folder = stages["set"].folder, stages["polarization"].folder
-    text = (set_folder / "transport.toml").read_text(encoding="utf-8")
-    made = parse_set(text, "transport.toml")
+    matrices, chis = _summaries(stages, "onsager"), _summaries(stages, "chi")
+    set_folder = stages["set"].folder
     rows = read_json(stages["consistency"].folder / "consistency.json")
+    made = parse_set((set_folder / "transport.toml").read_text(encoding="utf-8"), "transport.toml")
     transport_figure(made, matrices, folder / "transport.png", title=title)
     consistency_figure(rows, folder / "consistency.png", title=title)
-    bands = (cell_folder / "bands.txt").read_text(encoding="utf-8").splitlines()
     shown = [folder / "transport.png", *(stages[f"chi {state}"].folder / "activity.png" for state in list(chis)[-1:])]
-    notes = [f"{state}: {note}" for state, summary in matrices.items() for note in summary["notes"]]
-    notes += [f"chi, {state}: {note}" for state, summary in chis.items() for note in summary["notes"]]
     drift = _field_parts(
         {name: read_json_table(path, what="the result of mdcoeffs field") for name, path in fields.items()}
     )
-    parts = [
-        *(page.warning(note) for note in notes),
-        page.heading("What came out"),
-        page.paragraph(_sentence(read_json(cell_folder / "summary.json"), bands)),
-        page.bullets(bands[1:]),
-        page.heading("The chain"),
-        page.paragraph("Each stage is a folder of files; its stage.json says what it was made from."),
-        _chain(stages, output),
-        page.heading("From trajectories to a transport set"),
-        page.table(*_omega_table(matrices)),
-        page.bullets(_chi_lines(chis, set_folder)),
-        page.figures(shown),
-        page.heading("From the set to a cell"),
-        page.paragraph(BANDS),
-        page.figures([cell_folder / name for name in CELL_FIGURES if (cell_folder / name).is_file()]),
-        page.heading("Does the chain close? i_ss/i_0 of a cell against Omega"),
-        page.paragraph(CLOSURE.format(1e3 * float(rows[0]["voltage"]))),
-        page.table(*_consistency_table(rows)),
-        page.figures([folder / "consistency.png"]),
-        page.heading("An independent route: drift in a field"),
-        *(drift or [page.paragraph(NO_FIELD)]),
-        page.heading("CASE.toml"),
-        page.verbatim(case_text),
-        page.heading("Transport set"),
-        page.verbatim(text),
-    ]
+    parts = _chain_parts(
+        *(stages, output, {"": matrices, "chi, ": chis}),
+        of_set=[page.table(*_omega_table(matrices)), page.bullets(_chi_lines(chis, set_folder)), page.figures(shown)],
+        bands=BANDS,
+        figures=CELL_FIGURES,
+        closure=[
+            page.paragraph(CLOSURE.format(1e3 * float(rows[0]["voltage"]))),
+            page.table(*_consistency_table(rows)),
+            page.figures([folder / "consistency.png"]),
+            page.heading("An independent route: drift in a field"),
+            *(drift or [page.paragraph(NO_FIELD)]),
+        ],
+        case_text=case_text,
+    )
     write_text(folder / "report.html", page.page(title, *parts))
 
 
 def write_mixture_report(folder: Path, output: Path, stages: Mapping[str, Done], *, title: str, case_text: str) -> None:
     """Write ``report.html`` of a chain of n components; parameters as of :func:`write_report`."""
     matrices, thermodynamics = _summaries(stages, "onsager"), _summaries(stages, "chi")
-    set_folder, cell_folder = stages["set"].folder, stages["polarization"].folder
-    text = (set_folder / "transport.toml").read_text(encoding="utf-8")
     rows = read_json(stages["consistency"].folder / "consistency.json")
-    bands = (cell_folder / "bands.txt").read_text(encoding="utf-8").splitlines()
-    notes = [f"{state}: {note}" for state, summary in matrices.items() for note in summary["notes"]]
-    notes += [f"G, {state}: {note}" for state, summary in thermodynamics.items() for note in summary["notes"]]
     drawn = [stages[f"onsager {state}"].folder / "onsager.png" for state in list(matrices)[-1:]]
     drawn += [stages[f"chi {state}"].folder / "activity.png" for state in list(thermodynamics)[-1:]]
-    parts = [
+    notes = (stages["set"].folder / "notes.txt").read_text(encoding="utf-8").splitlines()
+    parts = _chain_parts(
+        *(stages, output, {"": matrices, "G, ": thermodynamics}),
+        of_set=[
+            page.table(*_species_table(matrices)),
+            page.table(*_matrix_table(thermodynamics)),
+            page.bullets(notes),
+            page.figures(drawn),
+        ],
+        bands=BANDS.replace("the error of chi", "that of G"),
+        figures=MIXTURE_FIGURES,
+        closure=[
+            page.paragraph(MIXTURE_CLOSURE.format(1e3 * float(rows[0]["voltage"]))),
+            page.table(*_consistency_table(rows)),
+        ],
+        case_text=case_text,
+    )
+    write_text(folder / "report.html", page.page(title, *parts))
+
+
+def _chain_parts(
+    stages: Mapping[str, Done],
+    output: Path,
+    results: Mapping[str, Mapping[str, Json]],
+    *,
+    of_set: Sequence[str],
+    bands: str,
+    figures: Sequence[str],
+    closure: Sequence[str],
+    case_text: str,
+) -> list[str]:
+    """The page of a chain, whatever it leads to: what came out, the stages, the set, the cell, what checks it."""
+    cell = stages["polarization"].folder
+    told = (cell / "bands.txt").read_text(encoding="utf-8").splitlines()
+    notes = [
+        f"{what}{state}: {note}"
+        for what, summaries in results.items()
+        for state, summary in summaries.items()
+        for note in summary["notes"]
+    ]
+    return [
         *(page.warning(note) for note in notes),
         page.heading("What came out"),
-        page.paragraph(_sentence(read_json(cell_folder / "summary.json"), bands)),
-        page.bullets(bands[1:]),
+        page.paragraph(_sentence(read_json(cell / "summary.json"), told)),
+        page.bullets(told[1:]),
         page.heading("The chain"),
         page.paragraph("Each stage is a folder of files; its stage.json says what it was made from."),
         _chain(stages, output),
         page.heading("From trajectories to a transport set"),
-        page.table(*_species_table(matrices)),
-        page.table(*_matrix_table(thermodynamics)),
-        page.bullets((set_folder / "notes.txt").read_text(encoding="utf-8").splitlines()),
-        page.figures(drawn),
+        *of_set,
         page.heading("From the set to a cell"),
-        page.paragraph(BANDS.replace("the error of chi", "that of G")),
-        page.figures([cell_folder / name for name in MIXTURE_FIGURES if (cell_folder / name).is_file()]),
+        page.paragraph(bands),
+        page.figures([cell / name for name in figures if (cell / name).is_file()]),
         page.heading("Does the chain close? i_ss/i_0 of a cell against Omega"),
-        page.paragraph(MIXTURE_CLOSURE.format(1e3 * float(rows[0]["voltage"]))),
-        page.table(*_consistency_table(rows)),
+        *closure,
         page.heading("CASE.toml"),
         page.verbatim(case_text),
         page.heading("Transport set"),
-        page.verbatim(text),
+        page.verbatim((stages["set"].folder / "transport.toml").read_text(encoding="utf-8")),
     ]
-    write_text(folder / "report.html", page.page(title, *parts))
 
 
 def _species_table(summaries: Mapping[str, Json]) -> tuple[list[str], list[list[str]]]:

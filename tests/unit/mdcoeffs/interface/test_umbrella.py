@@ -1,9 +1,9 @@
 """Umbrella windows: a known double well from biased samples, as often as it says, and what is refused."""
 
 import importlib.util
-from dataclasses import replace
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
