@@ -284,7 +284,8 @@ def inverse(information: Array) -> Array:
     -------
     ndarray, shape (p, p)
     """
-    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    alone = np.diag(information)
+    scale = np.sqrt(np.where(alone > 1e-24, alone, 1.0))  # one that nothing tells of is correlated with none
     scaled = information / np.outer(scale, scale)
     weight, directions = np.linalg.eigh(0.5 * (scaled + scaled.T))
     weight = np.maximum(weight, 1e-12)

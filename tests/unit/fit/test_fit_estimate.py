@@ -264,6 +264,13 @@ def test_inverse_of_a_singular_information_is_huge_not_an_error():
     scale = np.array([1e-8, 1.0, 1e9])
     expected = np.linalg.inv(B.T @ B) / np.outer(scale, scale)
     assert np.allclose(inverse((B.T @ B) * np.outer(scale, scale)), expected, rtol=1e-9, atol=0)
+    unseen = np.zeros((4, 4))  # two numbers that the data see, between two that they do not
+    unseen[1:3, 1:3] = [[4.0, 1.0], [1.0, 2.0]]
+    unseen[1, 0] = unseen[0, 1] = 1e-17  # round-off
+    covariance = inverse(unseen)
+    assert np.allclose(covariance[1:3, 1:3], np.linalg.inv(unseen[1:3, 1:3]), rtol=1e-6)
+    sd = np.sqrt(np.diag(covariance))
+    assert np.all(sd[[0, 3]] == 1e6) and np.max(np.abs(covariance / np.outer(sd, sd) - np.eye(4))) < 0.4
 
 
 def test_a_best_point_at_the_edge_of_what_can_be_run_is_named():
