@@ -43,7 +43,8 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.set_file import read_set
-from cellsim.fit.estimate import estimate, inverse
+from cellsim.fit.descent import inverse
+from cellsim.fit.estimate import estimate
 from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.likelihood_profile import delta_at, profile
 from cellsim.fit.parameters import Space

@@ -24,7 +24,7 @@ from cellsim.drawing import figstyle
 from cellsim.electrolyte.set_file import read_set
 from cellsim.files.folder import result_folder, write_json
 from cellsim.files.schema import Table, read_toml
-from cellsim.fit.estimate import inverse
+from cellsim.fit.descent import inverse
 from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.forms import Ground, read_set_model
 from cellsim.fit.parameters import Parameter, Space

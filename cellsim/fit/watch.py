@@ -22,7 +22,8 @@ from cellsim.drawing import figstyle, page
 from cellsim.files.folder import result_folder, write_json, write_text
 from cellsim.files.schema import read_toml
 from cellsim.fit.ahead import HOUR, information_of, instruments_of
-from cellsim.fit.estimate import Estimate, estimate, inverse
+from cellsim.fit.descent import inverse
+from cellsim.fit.estimate import Estimate, estimate
 from cellsim.fit.experiment import NothingMeasured
 from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.recipe import Arriving, Recipe, read_recipe

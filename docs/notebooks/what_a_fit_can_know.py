@@ -18,7 +18,8 @@ def _():
 
     from cellsim import Cell, Protocol, TransportSet, hold_voltage, simulate
     from cellsim.drawing import figstyle
-    from cellsim.fit.estimate import describe, directions, estimate, inverse
+    from cellsim.fit.descent import inverse
+    from cellsim.fit.estimate import describe, directions, estimate
     from cellsim.fit.likelihood_profile import delta_at
     from cellsim.fit.recipe import read_recipe
 

@@ -20,7 +20,8 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.set_file import read_set
-from cellsim.fit.estimate import directions, inverse
+from cellsim.fit.descent import inverse
+from cellsim.fit.estimate import directions
 from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.parameters import Space
 from cellsim.fit.problem import Problem, synthetic

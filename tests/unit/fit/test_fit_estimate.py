@@ -6,8 +6,9 @@ import pytest
 from fit_toys import linear, toy, with_observation
 
 from cellsim.base import ConvergenceError, InputError
-from cellsim.fit import estimate as module
-from cellsim.fit.estimate import DOUBTFUL, describe, directions, estimate, inverse
+from cellsim.fit import descent as module
+from cellsim.fit.descent import inverse
+from cellsim.fit.estimate import DOUBTFUL, describe, directions, estimate
 from cellsim.fit.parameters import Parameter, Prior, Space
 from cellsim.fit.recipe import Recipe
 from cellsim.fit.report import FitResult

@@ -13,8 +13,9 @@ import pytest
 
 from cellsim.base import InputError
 from cellsim.electrolyte.set_file import parse_set
+from cellsim.fit.descent import inverse
 from cellsim.fit.design import design, read_design
-from cellsim.fit.estimate import Estimate, inverse
+from cellsim.fit.estimate import Estimate
 from cellsim.fit.problem import Problem
 from cellsim.fit.property_bands import visited
 from cellsim.fit.recipe import read_recipe
