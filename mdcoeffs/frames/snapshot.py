@@ -102,6 +102,12 @@ def uneven(time: ArrayLike, before: ArrayLike, first: float, step: float) -> Boo
     return np.asarray(np.abs(t - b - step) > UNEVEN * step + ROUNDING * np.maximum(np.abs(t), abs(first)))
 
 
+def box_volume(box: ArrayLike) -> Array:
+    """Volume that the vectors of boxes span, shape (..., 3, 3) -> (...); infinite or NaN where theirs are."""
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller judges what comes out
+        return np.asarray(np.abs(np.linalg.det(np.asarray(box, dtype=float))))
+
+
 class Stored(NamedTuple):
     """A snapshot as a file holds it.
 
@@ -182,7 +188,7 @@ class Snapshot:
     @property
     def volume(self) -> float:
         """Volume of the box [m^3]."""
-        return float(abs(np.linalg.det(self.cell)))
+        return float(box_volume(self.cell))
 
     @cached_property
     def centres(self) -> Array:
@@ -284,7 +290,7 @@ class Walker:
             Order, uneven spacing, NaN, a box without volume, no box to unwrap in, steps too long to unwrap.
         """
         self._check_time(stored)
-        if stored.box is not None and not 0 < abs(np.linalg.det(stored.box)) < np.inf:  # false for NaN too
+        if stored.box is not None and not 0 < box_volume(stored.box) < np.inf:  # false for NaN too
             raise InputError(f"{stored.name}: the box {shown(stored.box.tolist())} angstrom spans no volume")
         if self.follow:
             self._advance(stored)

@@ -20,7 +20,7 @@ from cellsim.base import Array, InputError, Ints, Progress
 from cellsim.files.folder import file_hash
 from mdcoeffs.frames.molecules import check_density
 from mdcoeffs.frames.paths import Followed, PathRecorder
-from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, Snapshot, inside
+from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, Snapshot, box_volume, inside
 from mdcoeffs.frames.stream import Accumulator, Stream, feed, open_stream, stream_of_arrays, stream_of_universe
 from mdcoeffs.inputs.arrays import array_names, check_volume, load_arrays, masses_of, times_of, volume_of
 from mdcoeffs.inputs.species import Species, SpeciesFile
@@ -28,6 +28,8 @@ from mdcoeffs.onsager.displacements import CollectiveDisplacements, check_neutra
 from mdcoeffs.onsager.self_motion import SelfPower, self_power
 from mdcoeffs.statistics.correlate import SelfSums, self_sums
 
+FARTHEST = 1e6
+"""Summed displacements beyond this are none [m]: a million ions that all move by a metre."""
 log = logging.getLogger(__name__)
 
 
@@ -203,12 +205,15 @@ def motion_of_sums(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> Repli
     InputError
         Shapes that do not fit, a count or the volume that is missing.
     """
-    time, R = times_of(file, data), np.asarray(data["R"], dtype=np.float64) * file.scale("position")
+    with np.errstate(over="ignore"):
+        time, R = times_of(file, data), np.asarray(data["R"], dtype=np.float64) * file.scale("position")
     if R.ndim != 3 or R.shape[0] != time.size or R.shape[1:] != (len(file.species), 3):
         raise InputError(
             f"R has shape {R.shape}, allowed is (frames, species, 3) = ({time.size}, {len(file.species)}, 3), "
             f"species in the order of SPECIES.toml"
         )
+    if (farthest := float(np.max(np.abs(R), initial=0.0))) > FARTHEST:  # false for NaN, which is found below
+        raise InputError(f"R reaches {farthest:.3g} m; is the unit of position right, and the file whole?")
     counts = []
     for species in file.species:
         if species.count is None:
@@ -219,7 +224,7 @@ def motion_of_sums(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> Repli
         raise InputError(f"{used.size} frame(s) lie in the part of the run asked for; at least 2 are needed")
     volume = volume_of(file, data, used)
     if "box" in data:
-        volumes = np.abs(np.linalg.det(np.asarray(data["box"], dtype=float)))
+        volumes = box_volume(data["box"])
         box = float(np.mean(volumes[used] if volumes.ndim else volumes)) * file.scale("position") ** 3
         if volume is not None:
             check_volume(volume, box, "the box")

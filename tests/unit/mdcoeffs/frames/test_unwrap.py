@@ -5,6 +5,7 @@ import pytest
 
 from cellsim.base import InputError
 from mdcoeffs.frames.molecules import Molecules, whole_molecules
+from mdcoeffs.frames.snapshot import box_volume
 from mdcoeffs.frames.unwrap import Track, advance, box_matrix
 
 CUBE = np.diag([16.0, 8.0, 32.0])
@@ -131,3 +132,12 @@ def test_box_matrix_agrees_with_its_angles():
     assert box_matrix(np.zeros(6)) is None
     with pytest.raises(InputError, match="spans no volume"):
         box_matrix(np.array([10, 10, 10, 10, 10, 170.0]))
+
+
+@pytest.mark.parametrize(
+    ("box", "volume"), [(np.eye(3) * 2, 8.0), (np.eye(3) * 1e200, np.inf), (np.zeros((3, 3)), 0.0)]
+)
+def test_the_volume_of_any_box_is_a_number_without_a_warning(box, volume):
+    assert box_volume(box) == pytest.approx(volume)
+    assert np.isnan(box_volume(np.where(np.eye(3) > 0, np.nan, 1.0)))
+    assert not np.isfinite(box_volume(np.full((3, 3), np.inf)))
