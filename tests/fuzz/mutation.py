@@ -162,7 +162,7 @@ def odd_array(values, rng):
         lambda: np.zeros(values.shape, dtype=bool),
         lambda: np.full(values.shape, "x" * 40),
         lambda: np.zeros(values.shape, dtype="M8[s]"),
-        lambda: -np.abs(number) * 1e200,
+        lambda: -np.abs(number).astype(float) * 1e200,
         lambda: np.zeros(values.shape, dtype=[("a", "f8"), ("b", "i4")]),
     ][int(rng.integers(15))]()
 
