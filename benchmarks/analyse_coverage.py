@@ -48,7 +48,7 @@ from cellsim.laboratory.measured import (
     relaxation,
     spectrum,
 )
-from cellsim.model.closed_forms import impedance
+from cellsim.model.small_signals import impedance
 from cellsim.model.steady import limiting_current
 from cellsim.model.steady import steady_curve as steady_states
 

@@ -14,7 +14,7 @@ import numpy as np
 from cellsim.cell.protocol import Protocol, hold_current, hold_voltage, ramp, rest
 from cellsim.electrolyte.set_file import load_set
 from cellsim.laboratory import bench_of
-from cellsim.model.closed_forms import impedance
+from cellsim.model.small_signals import impedance
 
 HERE = Path(__file__).parent
 AREA = 1.13e-4

@@ -8,7 +8,7 @@ from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.laboratory import figures
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
-from cellsim.model.closed_forms import bruce_vincent
+from cellsim.model.small_signals import bruce_vincent
 
 REFERENCE = (
     "Evans, Vincent & Bruce, Polymer 28 (1987) 2324, doi:10.1016/0032-3861(87)90394-6; "

@@ -8,7 +8,7 @@ import numpy as np
 
 from cellsim.drawing import figstyle
 from cellsim.electrolyte.properties import PRODUCT, PROPERTIES
-from cellsim.model.closed_forms import PEAK
+from cellsim.model.small_signals import PEAK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

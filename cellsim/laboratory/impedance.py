@@ -17,7 +17,7 @@ from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.laboratory import figures
 from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
-from cellsim.model.closed_forms import PEAK, interface_impedance
+from cellsim.model.small_signals import PEAK, interface_impedance
 from cellsim.solvers.solution import Solution
 
 Spectrum = NDArray[np.complex128]

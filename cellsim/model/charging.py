@@ -26,8 +26,9 @@ from numpy.typing import ArrayLike
 from cellsim.base import Array, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.model.closed_forms import Layer, current_response
+from cellsim.model.closed_forms import Layer
 from cellsim.model.plan import layer_of, plan_line
+from cellsim.model.small_signals import current_response
 
 LEFT = 0.01
 """Share of i_0 by which a current may differ from it and count as i_0."""

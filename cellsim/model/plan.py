@@ -13,7 +13,7 @@ from cellsim.cell.geometry import Cell, InitialProfile, average_of
 from cellsim.cell.protocol import LISTED, Protocol, Step, lasting, numbered
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import closed_forms as analytic
-from cellsim.model import equations
+from cellsim.model import equations, small_signals
 from cellsim.model.closed_forms import Layer
 from cellsim.model.equations import VoltageLaw
 from cellsim.model.steady import LimitingCurrent, SteadyState, depleting_voltage, limiting_current, steady_state
@@ -362,9 +362,9 @@ def plan(cell: Cell, transport: TransportSet, protocol: Protocol, c0: float | In
             Ne, bulk_resistance=layer.bulk_resistance, resistance_initial=layer.resistance
         ),
         relaxation_time=1 / layer.relaxation_rate,
-        held_relaxation_time=1 / analytic.held_rate(layer),
+        held_relaxation_time=1 / small_signals.held_rate(layer),
         time_to_steady=float(np.log(8 / (np.pi**2 * LEFT))) / layer.relaxation_rate,
-        held_time_to_steady=analytic.settling_time(layer, LEFT),
+        held_time_to_steady=small_signals.settling_time(layer, LEFT),
         limiting_current=limit,
         depleting_voltage=depleting_voltage(cell, transport, c0, c_min=c_stop, direction=direction),
         steps=_steps(cell, transport, protocol, float(c0), layer, c_stop),
@@ -562,7 +562,7 @@ def _settling(cell: Cell, transport: TransportSet, layer: Layer, state: SteadySt
     D = transport.D(state.profile(np.linspace(0, state.thickness, 201)))
     about = replace(layer, thickness=state.thickness, D=float(1 / np.mean(1 / D)))
     B = (moved[1] - moved[0]) / (fixed[1] - fixed[0]) - 1
-    return analytic.settling_time(about, LEFT, B)
+    return small_signals.settling_time(about, LEFT, B)
 
 
 def _shift(cell: Cell, transport: TransportSet, step: Step, layer: Layer, i_0: float, i_ss: float) -> float:
@@ -573,7 +573,7 @@ def _shift(cell: Cell, transport: TransportSet, step: Step, layer: Layer, i_0: f
         i = np.array([step.at(t) for t in times])
     else:
         times = np.append(0.0, np.geomspace(1e-6, 1.0, 400) * step.duration)
-        fall = analytic.current_response(layer, 1.0, times) * (layer.bulk_resistance + layer.resistance)
+        fall = small_signals.current_response(layer, 1.0, times) * (layer.bulk_resistance + layer.resistance)
         last = analytic.current_fraction(
             layer.newman_number, bulk_resistance=layer.bulk_resistance, resistance_initial=layer.resistance
         )

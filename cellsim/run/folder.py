@@ -23,8 +23,9 @@ from cellsim.drawing import page
 from cellsim.files.folder import check_writable, plain, result_folder, write_json, write_text
 from cellsim.files.reading import read_json
 from cellsim.files.schema import read_json_table
-from cellsim.model.closed_forms import bruce_vincent, current_fraction
+from cellsim.model.closed_forms import current_fraction
 from cellsim.model.plan import layer_of
+from cellsim.model.small_signals import bruce_vincent
 from cellsim.model.steady import limiting_current
 from cellsim.run.case import Case, load_case
 from cellsim.run.figures import FIGURES, small_signal_limit, write_figures

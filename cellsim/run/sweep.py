@@ -20,8 +20,9 @@ from cellsim.base import Array, ConvergenceError, InputError, RangeError, factor
 from cellsim.drawing import figstyle
 from cellsim.files.folder import result_folder, text_hash, write_netcdf, write_rows
 from cellsim.files.schema import Table, assignment, read_toml, toml_value
-from cellsim.model.closed_forms import Layer, depletion_time, sand_time, settling_time
+from cellsim.model.closed_forms import Layer, depletion_time, sand_time
 from cellsim.model.plan import layer_of, stop_concentration
+from cellsim.model.small_signals import settling_time
 from cellsim.model.steady import LimitingCurrent, limiting_current
 from cellsim.run.case import Case, bare, case_of, changed
 from cellsim.run.ensemble import Member, simulate_many

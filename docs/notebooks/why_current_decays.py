@@ -17,6 +17,7 @@ def _():
     from cellsim import Cell, Electrode, Protocol, Resistance, TransportSet, hold_voltage, simulate
     from cellsim.drawing import figstyle
     from cellsim.model import closed_forms as analytic
+    from cellsim.model import small_signals
     from cellsim.model.steady import limiting_current
 
     return (
@@ -32,6 +33,7 @@ def _():
         mo,
         np,
         simulate,
+        small_signals,
     )
 
 
@@ -126,7 +128,7 @@ def _(mo):
 
 
 @app.cell(hide_code=True)
-def _(D, analytic, chi, figstyle, kappa, mo, np, polarise, resistance, t_plus, thickness, voltage):
+def _(D, chi, figstyle, kappa, mo, np, polarise, resistance, small_signals, t_plus, thickness, voltage):
     _s, _layer = polarise(
         1e-3 * voltage.value,
         t_plus=t_plus.value,
@@ -167,7 +169,7 @@ def _(D, analytic, chi, figstyle, kappa, mo, np, polarise, resistance, t_plus, t
                 | initial current $i_0$ | {_s["i"][0]:.3g} A/m² |
                 | last current over $i_0$ | {_s["i"][-1] / _s["i"][0]:.3f} |
                 | Ne; 1/(1 + Ne) | {_layer.newman_number:.3f}; {1 / (1 + _layer.newman_number):.3f} |
-                | slowest mode, held voltage | {1 / analytic.held_rate(_layer) / 60:.1f} min |
+                | slowest mode, held voltage | {1 / small_signals.held_rate(_layer) / 60:.1f} min |
                 | slowest mode at rest, $L^2/(\\pi^2 D)$ | {1 / _layer.relaxation_rate / 60:.1f} min |
                 | how the run ended | {_s.status}{"" if _s.succeeded else ": " + _s.message} |
                 """
@@ -199,7 +201,7 @@ def _(mo):
     $$ \frac{i}{i_0} = e^{4 B^2 D t/L^2}\, \mathrm{erfc}\!\left(2 B \sqrt{D t}/L\right)
        \approx 1 - \frac{4 B}{L}\sqrt{\frac{D t}{\pi}}. $$
 
-    Later the decay becomes a single exponential. `cellsim.model.closed_forms.current_response` has both and everything between; below it is
+    Later the decay becomes a single exponential. `cellsim.model.small_signals.current_response` has both and everything between; below it is
     drawn over the simulation. On the square-root axis the beginning is a straight line: do not read $i_0$ from the
     first point of a slow potentiostat, extrapolate on this axis.
     """)
@@ -207,9 +209,9 @@ def _(mo):
 
 
 @app.cell(hide_code=True)
-def _(analytic, figstyle, mo, np, polarise):
+def _(figstyle, mo, np, polarise, small_signals):
     _s, _layer = polarise(1e-3)
-    exact = analytic.current_response(_layer, 1e-3, _s["time"])
+    exact = small_signals.current_response(_layer, 1e-3, _s["time"])
     response_gap = float(np.max(np.abs(_s["i"] / exact - 1)))
     with figstyle.panels(width=figstyle.COLUMN, height=2.4) as (_figure, _axes):
         _axes[0].plot(np.sqrt(_s["time"]), _s["i"] / _s["i"][0], label="simulated, 1 mV")
@@ -291,7 +293,7 @@ def _(corrected, film_ratio, ideal_rho, ideal_t, large_ratio, limit, mo, raw, rh
 
 
 @app.cell(hide_code=True)
-def _(analytic, mo, rho_plus):
+def _(analytic, mo, rho_plus, small_signals):
     _slow = analytic.Layer(3e-3, 1000.0, 0.1, 1e-11, 0.2)
     mo.accordion(
         {
@@ -308,7 +310,7 @@ def _(analytic, mo, rho_plus):
             "3. How long must you wait for the steady state of a 3 mm cell with $D = 10^{-11}$ m²/s?": mo.md(
                 rf"""$L^2/(\pi^2 D)$ is {1 / _slow.relaxation_rate / 3600:.0f} h, and at a held current you need a few of those. At a held
                 voltage the slowest mode is quicker, $q\cot q = -\mathrm{{Ne}}$ with a rate $4q^2D/L^2$: here
-                {1 / analytic.held_rate(_slow) / 3600:.0f} h. Make the cell thinner: time goes with $L^2$."""
+                {1 / small_signals.held_rate(_slow) / 3600:.0f} h. Make the cell thinner: time goes with $L^2$."""
             ),
             "4. What does a negative $t_+^0$ look like in the current?": mo.md(
                 r"""Like a larger Ne, nothing else. $\rho_+$ stays between 0 and 1 whatever $t_+^0$ is, and no decay curve by

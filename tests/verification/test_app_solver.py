@@ -8,8 +8,8 @@ from app_reference import ask, build, engine, errors, package, probe, reach
 
 from cellsim.base import V_LITHIUM, F, R, RangeError
 from cellsim.model import equations
-from cellsim.model.closed_forms import settling_time
 from cellsim.model.plan import layer_of
+from cellsim.model.small_signals import settling_time
 from cellsim.model.steady import limiting_current, steady_state
 
 LIMIT = 5e-3  # of the issue; measured over all corners in test_app_corners

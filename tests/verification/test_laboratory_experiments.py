@@ -23,9 +23,9 @@ from cellsim.laboratory import (
     step_impedance,
 )
 from cellsim.laboratory.impedance import onsager_of, transform
-from cellsim.model.closed_forms import PEAK, voltage_response
-from cellsim.model.closed_forms import impedance as closed_form
 from cellsim.model.plan import layer_of
+from cellsim.model.small_signals import PEAK, voltage_response
+from cellsim.model.small_signals import impedance as closed_form
 
 CHAIN = [
     ("steinruck2020_rs", 700.0), ("steinruck2020_rs", 1870.0), ("steinruck2020_rs", 2600.0),

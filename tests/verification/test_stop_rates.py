@@ -8,8 +8,8 @@ from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol, StopConditions, hold_voltage, rest
 from cellsim.electrolyte.set_file import load_set
-from cellsim.model.closed_forms import current_response
 from cellsim.model.plan import layer_of
+from cellsim.model.small_signals import current_response
 from cellsim.run.simulation import SOLVERS, simulate
 from cellsim.solvers.march import Options
 

@@ -11,7 +11,7 @@ from cellsim.base import Array, InputError
 from cellsim.laboratory.measured import figures
 from cellsim.laboratory.measured.quantity import DRAWS, Assumption, Finding, Measured, Typed
 from cellsim.laboratory.measured.regression import Excess, Fit, averaged, excess, fit_course
-from cellsim.model.closed_forms import bruce_vincent, held_modes
+from cellsim.model.small_signals import bruce_vincent, held_modes
 
 REFERENCE = "Evans, Vincent & Bruce, Polymer 28 (1987) 2324, doi:10.1016/0032-3861(87)90394-6"
 STARTS = (0.3, 0.5, 0.8, 1.2, 1.8, 2.5)

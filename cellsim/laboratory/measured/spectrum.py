@@ -11,7 +11,7 @@ from scipy.optimize import least_squares, nnls
 from cellsim.base import Array, InputError
 from cellsim.laboratory.measured import figures
 from cellsim.laboratory.measured.quantity import DRAWS, Assumption, Finding, Measured, Typed
-from cellsim.model.closed_forms import PEAK
+from cellsim.model.small_signals import PEAK
 
 Spectrum = NDArray[np.complex128]
 REFERENCE = "Sørensen & Jacobsen, Electrochim. Acta 27 (1982) 1671, doi:10.1016/0013-4686(82)80095-5"

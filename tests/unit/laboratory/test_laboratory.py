@@ -25,7 +25,7 @@ from cellsim.laboratory.concentration_cell import slope_at
 from cellsim.laboratory.impedance import circuit, fit_circuit, impedance
 from cellsim.laboratory.report import ORDINARY, do, left_aside, lines, numbers, put_on_bench
 from cellsim.laboratory.restricted_diffusion import decay
-from cellsim.model.closed_forms import bruce_vincent, interface_impedance
+from cellsim.model.small_signals import bruce_vincent, interface_impedance
 
 
 def test_bruce_vincent_takes_the_interfaces_out():

@@ -27,7 +27,8 @@ from cellsim.laboratory.measured import (
 from cellsim.laboratory.measured.regression import averaged, excess, fit_course
 from cellsim.laboratory.measured.spectrum import Circuit
 from cellsim.laboratory.report import ORDINARY, as_measured
-from cellsim.model.closed_forms import Layer, current_response, held_modes, impedance
+from cellsim.model.closed_forms import Layer
+from cellsim.model.small_signals import current_response, held_modes, impedance
 
 LAYER = Layer(5e-4, 1000.0, 0.15, 1.4e-11, 0.2, chi=1.4, T=363.15, resistance=2e-3)
 TAU = LAYER.thickness**2 / (np.pi**2 * LAYER.D)

@@ -10,6 +10,7 @@ from scipy.integrate import quad, solve_bvp
 
 from cellsim.base import F, R
 from cellsim.model import closed_forms as analytic
+from cellsim.model import small_signals
 from cellsim.model.closed_forms import Layer, dilute_ideal_current, dilute_ideal_properties
 
 LAYER = Layer(
@@ -135,18 +136,18 @@ def test_small_signal_responses_against_laplace_inversion(chi: float, s: float) 
     i = talbot(lambda p: 1e-3 / (p * impedance(p)), s)
     V = talbot(lambda p: 0.1 * impedance(p) / p, s)
     # measured: 1.9e-12, the inversion's own error
-    assert float(analytic.current_response(layer, 1e-3, s * TAU)) == pytest.approx(i, rel=5e-12)
-    assert float(analytic.voltage_response(layer, 0.1, s * TAU)) == pytest.approx(V, rel=5e-12)
+    assert float(small_signals.current_response(layer, 1e-3, s * TAU)) == pytest.approx(i, rel=5e-12)
+    assert float(small_signals.voltage_response(layer, 0.1, s * TAU)) == pytest.approx(V, rel=5e-12)
 
 
 def test_responses_begin_with_ohms_law_and_end_with_the_current_fraction() -> None:
     R_b, R_i, Ne = LAYER.bulk_resistance, LAYER.resistance, LAYER.newman_number
-    i = analytic.current_response(LAYER, 1e-3, np.array([0.0, 50 * TAU]))
+    i = small_signals.current_response(LAYER, 1e-3, np.array([0.0, 50 * TAU]))
     assert i[0] == pytest.approx(1e-3 / (R_b + R_i), rel=1e-12)
     assert i[1] / i[0] == pytest.approx(
         analytic.current_fraction(Ne, bulk_resistance=R_b, resistance_initial=R_i), rel=1e-12
     )
-    response = analytic.voltage_response(LAYER, 2.0, np.array([0.0, 50 * TAU]))
+    response = small_signals.voltage_response(LAYER, 2.0, np.array([0.0, 50 * TAU]))
     assert response / 2.0 == pytest.approx([R_b + R_i, R_b * (1 + Ne) + R_i], rel=1e-12)
 
 
@@ -154,18 +155,18 @@ def test_responses_begin_with_ohms_law_and_end_with_the_current_fraction() -> No
 def test_settling_at_a_held_voltage_is_a_zero_of_the_impedance_and_the_inverted_response(chi: float) -> None:
     layer = replace(LAYER, chi=chi)
     R_s, R_d = layer.bulk_resistance + layer.resistance, layer.diffusion_resistance
-    rate = analytic.held_rate(layer)
+    rate = small_signals.held_rate(layer)
     q = 0.5 * layer.thickness * np.sqrt(rate / layer.D_time)
     assert np.pi / 2 < q < np.pi
     assert R_s + R_d * np.tan(q) / q == pytest.approx(0, abs=1e-12 * R_s)  # Z(-i w) = 0 at w = i rate
-    t = analytic.settling_time(layer, 0.02)
+    t = small_signals.settling_time(layer, 0.02)
 
     def current(p: complex) -> complex:
         s = 0.5 * layer.thickness * np.sqrt(p / layer.D_time)
         return 1 / (p * (R_s + R_d * np.tanh(s) / s))
 
     assert talbot(current, t) * (R_s + R_d) == pytest.approx(1.02, rel=1e-8)
-    assert analytic.settling_time(replace(layer, t_plus=1 - 1e-9)) == 0.0  # it does not fall at all
+    assert small_signals.settling_time(replace(layer, t_plus=1 - 1e-9)) == 0.0  # it does not fall at all
 
 
 VALENCES = [(1, -1), (2, -1), (1, -2), (1, -20), (3, -2)]
