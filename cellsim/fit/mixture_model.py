@@ -24,7 +24,7 @@ from cellsim.electrolyte.set_covariance import number_of
 from cellsim.electrolyte.set_file import file_of
 from cellsim.files.schema import Table, parse_toml
 from cellsim.fit.parameters import JointPrior, Parameter
-from cellsim.fit.set_model import SetModel, joint_prior, own_numbers, put_number
+from cellsim.fit.set_model import SetModel, covariance_block, joint_prior, own_numbers, put_number
 
 _SYMMETRIC = re.compile(r"(Omega\.matrix|components\.L|G\.matrix)\[(\d+)\]\[(\d+)\]")
 _UNITS = {"Omega": "unit", "stefan_maxwell": "unit", "components.L": "L_unit", "components.kappa": "kappa_unit"}
@@ -110,12 +110,7 @@ class MixtureModel:
     ) -> str:
         """The set at parameter values as the text of a TOML file; parameters as of :meth:`.SetModel.document`."""
         data = self.moved(values) | {"name": name, "title": title, "status": "model", "note": note}
-        if covariance is not None and len(covariance[0]):
-            paths, matrix = covariance
-            data["covariance"] = {"parameters": list(paths), "matrix": matrix.tolist(), "source": source}
-            if draws is not None:
-                data["covariance"]["draws"] = draws
-        return tomli_w.dumps(data)
+        return tomli_w.dumps(data | covariance_block(covariance, source, draws))
 
 
 def mixture_number(base: MixtureSet, path: str) -> Parameter:

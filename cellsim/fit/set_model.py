@@ -542,12 +542,17 @@ class SetModel:
         for form in self.forms:
             block = form.block(values)
             data[form.name] = block | {"source": f"{source} ({form.words})"}
-        if covariance is not None and len(covariance[0]):
-            paths, matrix = covariance
-            data["covariance"] = {"parameters": list(paths), "matrix": matrix.tolist(), "source": source}
-            if draws is not None:
-                data["covariance"]["draws"] = draws
-        return tomli_w.dumps(data)
+        return tomli_w.dumps(data | covariance_block(covariance, source, draws))
+
+
+def covariance_block(
+    covariance: tuple[Sequence[str], Array] | None, source: str, draws: str | None
+) -> dict[str, dict[str, Any]]:
+    """The [covariance] of a set's file, parameters as of :meth:`SetModel.document`; empty where there is none."""
+    if covariance is None or not len(covariance[0]):
+        return {}
+    block = {"parameters": list(covariance[0]), "matrix": covariance[1].tolist(), "source": source}
+    return {"covariance": block if draws is None else block | {"draws": draws}}
 
 
 def own_numbers(base: SetFile, solvent_motion: str = "volume") -> tuple[SetModel, JointPrior]:

@@ -32,6 +32,7 @@ from cellsim.electrolyte.relations import ideal_thermodynamic_matrix
 from cellsim.files.folder import Rows, plain
 from cellsim.files.schema import read_json_table
 from mdcoeffs.activity.fluctuations import Factors, doubts, factors_from_sums, linear_limits
+from mdcoeffs.activity.result import with_error
 from mdcoeffs.activity.waves import WaveSums, composition_map, fluctuations, square, triangle
 from mdcoeffs.analysis import LEVEL, columns
 from mdcoeffs.statistics.blocks import Averaged
@@ -200,19 +201,13 @@ class MixtureActivity:
                 "ideal": m.ideal,
                 "route": self.route,
                 "Gamma": {
-                    name: {"value": square(value), "standard_error": square(np.sqrt(np.diag(covariance)))}
+                    name: with_error(square(value), square(np.sqrt(np.diag(covariance))))
                     for name, (value, covariance) in self.factors.routes.items()
                 },
                 "share_of_waves": self.factors.share,
-                "difference": {
-                    "value": square(self.factors.difference[0]),
-                    "standard_error": square(self.factors.difference[1]),
-                },
-                "partial_volumes": {
-                    name: {"value": value, "standard_error": error}
-                    for name, (value, error) in self.partial_volumes().items()
-                },
-                "screening_length": {"value": self.screening_length[0], "standard_error": self.screening_length[1]},
+                "difference": with_error(*(square(each) for each in self.factors.difference)),
+                "partial_volumes": {name: with_error(*each) for name, each in self.partial_volumes().items()},
+                "screening_length": with_error(*self.screening_length),
                 "species": self.names,
                 "numbers": self.points,
                 "volume": self.volume,

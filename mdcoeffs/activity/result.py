@@ -155,10 +155,10 @@ class Activity:
                 "route": self.route,
                 "routes": {name: {"chi": chi, "standard_error": error} for name, (chi, error) in self.routes.items()},
                 "share_of_waves": self.share,
-                "difference": _pair(*self.difference),
-                "phi_0": _pair(*self.phi_0),
-                "screening_length": _pair(*self.screening_length),
-                "integrals": {name: _pair(value, error) for name, value, error in integrals},
+                "difference": with_error(*self.difference),
+                "phi_0": with_error(*self.phi_0),
+                "screening_length": with_error(*self.screening_length),
+                "integrals": {name: with_error(value, error) for name, value, error in integrals},
                 "numbers": self.points,
                 "volume": self.volume,
                 "frames": self.frames,
@@ -216,7 +216,8 @@ class Activity:
         return path
 
 
-def _pair(value: float, error: float) -> dict[str, float]:
+def with_error(value: Any, error: Any) -> dict[str, Any]:
+    """A number, or an array of them, and its standard error, as ``summary.json`` has them."""
     return {"value": value, "standard_error": error}
 
 

@@ -9,17 +9,24 @@ import numpy as np
 
 
 @numba.njit
+def _apart(one, other, edge):
+    """Squared distance of two points, periodic images included."""
+    r2 = 0.0
+    for a in range(3):
+        d = other[a] - one[a]
+        d -= edge * np.rint(d / edge)
+        r2 += d * d
+    return r2
+
+
+@numba.njit
 def _free(x, size, kind, j, new, edge, hard, reach):
     """Energy of particle j at `new` [kT]: infinite where hard spheres overlap; Lennard-Jones at T = -hard < 0."""
     energy = 0.0
     for m in range(len(x)):
         if m == j:
             continue
-        r2 = 0.0
-        for a in range(3):
-            d = new[a] - x[m, a]
-            d -= edge * np.rint(d / edge)
-            r2 += d * d
+        r2 = _apart(x[m], new, edge)
         if hard > 0:
             least = 0.5 * (size[kind[j]] + size[kind[m]])
             if r2 < least * least:
@@ -129,11 +136,7 @@ def _pair_energy(x, kind, j, new, as_kind, edge, depth, reach):
     for m in range(len(x)):
         if m == j:
             continue
-        r2 = 0.0
-        for a in range(3):
-            d = new[a] - x[m, a]
-            d -= edge * np.rint(d / edge)
-            r2 += d * d
+        r2 = _apart(x[m], new, edge)
         if r2 < reach * reach:
             s6 = 1.0 / (r2 * r2 * r2)
             energy += 4.0 * depth[as_kind, kind[m]] * (s6 * s6 - s6)
