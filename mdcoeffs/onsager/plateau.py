@@ -18,7 +18,7 @@ increments correlated between neighbours only the independence is exact.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -221,6 +221,10 @@ class Beliefs:
         Probability that persistence is that of the ions' own velocities, and over what range of ln tau it then falls.
     cross : float
         Standard deviation of the off-diagonal elements of its root.
+    alike : (float, float)
+        Probability that what relaxes moves all ions in the proportions of diffusion, G proportional to 1, and how
+        nearly: the standard deviation that then takes the place of `cross` and of that of each ion apart. Ratios of
+        elements of Omega then hardly depend on how much relaxes.
     nearby : (float, float)
         Probability that a further motion lies around one that is there, and how far, in ln tau: real relaxations are
         rarely single exponentials.
@@ -234,7 +238,7 @@ class Beliefs:
         them. The evidence is left as it is (fractional posteriors: Bhattacharya et al. 2019, doi:10.1214/18-AOS1712).
     """
 
-    flat: float = 0.3
+    flat: float = 0.35
     further: float = 0.85
     shapes: tuple[float, ...] = (0.4, 0.1, 0.1, 0.1, 0.08, 0.08, 0.14)
     inertia: tuple[float, float] = (0.75, 0.25)
@@ -243,11 +247,12 @@ class Beliefs:
     weaker: float = 0.8
     persistence: tuple[float, float, float] = (-1.2, 1.0, 0.8)
     cross: float = 1.0
+    alike: tuple[float, float] = (0.5, 0.1)
     nearby: tuple[float, float] = (0.6, 1.2)
     soon: tuple[float, float] = (0.7, 1.0)
     inertia_time: tuple[float, float] = (0.4, 1.0)
     motions: int = 3
-    coarse: float = 0.8
+    coarse: float = 0.9
 
     def number(self, motions: int) -> float:
         """Probability of that many bounded motions."""
@@ -343,9 +348,8 @@ def relaxing_plateau(
     """
     C = _whitening(spectrum)
     search = _Search(spectrum, C, beliefs or Beliefs())
-    candidates = list(search.candidates())
-    best = max(candidate.log_weight for candidate in candidates)
-    candidates = [c for c in candidates if c.log_weight > best - math.log(NEGLIGIBLE)]
+    candidates = _probable(search.candidates(), NEGLIGIBLE**2)
+    candidates = _probable(search.shared(candidates), NEGLIGIBLE)
     # Laplace's evidence is off by factors where the posterior is skewed or cut by a bound; draws of each mend it.
     drawn = [search.draw(candidate.fit, FIRST_DRAWS, rng) for candidate in candidates]
     weight = np.array([c.log_prior + _log_mean(log) for c, (_, log, _) in zip(candidates, drawn, strict=True)])
@@ -453,6 +457,13 @@ class _Candidate:
         return self.log_prior + self.fit.evidence
 
 
+def _probable(candidates: Iterable[_Candidate], ratio: float) -> list[_Candidate]:
+    """Those that are no more than `ratio` times less probable than the best."""
+    every = list(candidates)
+    best = max(candidate.log_weight for candidate in every)
+    return [candidate for candidate in every if candidate.log_weight > best - math.log(ratio)]
+
+
 class _Search:
     """All forms worth fitting to one spectrum, whitened by `C`."""
 
@@ -507,6 +518,18 @@ class _Search:
                 present = best[1]
                 log_path = best[0] - present.evidence  # what the other times and the prior add
 
+    def shared(self, candidates: Iterable[_Candidate]) -> Iterator[_Candidate]:
+        """Each of them, and beside those with motions the same with G proportional to 1."""
+        probability = self.beliefs.alike[0]
+        for candidate in candidates:
+            fit = candidate.fit
+            if not fit.form.shapes or self.n == 1 or probability == 0:
+                yield candidate
+                continue
+            yield _Candidate(fit, candidate.log_prior + math.log(1 - probability))
+            again = self.fit(fit.form, fit.theta, fit.held, alike=True, data=fit.data)
+            yield _Candidate(again, candidate.log_prior + math.log(probability))
+
     def added(self, present: _Fit, shape: int) -> list[_Candidate]:
         """One more component: at its own time where the data tell it, and at those of the grid elsewhere."""
         form = Form((*present.form.shapes, shape), present.form.inertia)
@@ -552,7 +575,7 @@ class _Search:
 
     # ---- one form -------------------------------------------------------------------------------------------------
 
-    def prior(self, form: Form, held: tuple[int, ...]) -> Prior:
+    def prior(self, form: Form, held: tuple[int, ...], alike: bool) -> Prior:
         """Of all parameters; flat in those of Omega and, within bounds, in ln tau."""
         size, n, beliefs = form.size(self.n), self.n, self.beliefs
         free, limit = np.ones(size, dtype=bool), np.full(size, 40.0)
@@ -565,18 +588,30 @@ class _Search:
                 prior.low[place], prior.high[place] = self.fastest - 0.2, latest
             gains, crosses = slice(place + 1, place + 1 + n), slice(place + 1 + n, place + mode_size(n))
             mean, common, apart = beliefs.persistence if form.shapes[m] == PERSISTENT else beliefs.strength
+            cross = beliefs.cross
+            if alike:
+                cross = apart = beliefs.alike[1]
             prior.mean[gains] = (mean - (beliefs.weaker if m else 0.0)) / 2
             prior.precision[gains, gains] = 4 * np.linalg.inv(common**2 + apart**2 * np.eye(n))
-            prior.precision[crosses, crosses] = np.eye(n * (n - 1) // 2) / beliefs.cross**2
+            prior.precision[crosses, crosses] = np.eye(n * (n - 1) // 2) / cross**2
         if form.inertia:
             prior.low[-1], prior.high[-1] = math.log(0.25), math.log(8.0)
             prior.mean[-1], prior.precision[-1, -1] = beliefs.inertia_time[0], 1 / beliefs.inertia_time[1] ** 2
         return prior
 
-    def fit(self, form: Form, start: Array, held: tuple[int, ...] = ()) -> _Fit:
+    def fit(
+        self,
+        form: Form,
+        start: Array,
+        held: tuple[int, ...] = (),
+        *,
+        alike: bool = False,
+        data: Amplitudes | None = None,
+    ) -> _Fit:
         """The maximum and Laplace's evidence; `held` are the components whose times stay where they are."""
-        prior = self.prior(form, held)
-        theta, top, information = maximise(start, form.places, form.inertia, self.data, prior)
+        data = data or self.data
+        prior = self.prior(form, held, alike)
+        theta, top, information = maximise(start, form.places, form.inertia, data, prior)
         free = np.flatnonzero(prior.free)
         information = information[np.ix_(free, free)] + 1e-9 * np.eye(free.size)
         own_times = len(form.shapes) - len(held)
@@ -592,10 +627,10 @@ class _Search:
         except np.linalg.LinAlgError:
             inside = False
         if not inside:  # nothing depends on a parameter there, or a time is at its bound: Laplace's evidence is none
-            return _Fit(form, held, self.data, theta, prior, free, np.eye(free.size), constant, -math.inf)
+            return _Fit(form, held, data, theta, prior, free, np.eye(free.size), constant, -math.inf)
         volume = 0.5 * float(np.linalg.slogdet(2 * math.pi * covariance)[1])
         return _Fit(
-            form, held, self.data, theta, prior, free, _symmetric(covariance), constant, float(top) + constant + volume
+            form, held, data, theta, prior, free, _symmetric(covariance), constant, float(top) + constant + volume
         )
 
     def draw(self, fit: _Fit, m: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:

@@ -91,7 +91,7 @@ def test_coarsening_widens_what_rests_on_a_bounded_motion_and_nothing_else():
     width = {}
     for coarse in (1.0, 0.8):
         for name, spectrum, flat, motions in (("plain", plain, 1.0, 0), ("slow", slow, 0.0, 1)):
-            beliefs = Beliefs(flat=flat, motions=motions, further=1e-9, trust=((math.inf, 1.0),), coarse=coarse)
+            beliefs = Beliefs(flat=flat, motions=motions, further=1e-9, trust=((math.inf, 1.0),), alike=(0.0, 1.0), coarse=coarse)
             samples = relaxing_plateau(spectrum, 4000, np.random.default_rng(7), beliefs=beliefs).samples
             width[name, coarse] = np.ptp(np.quantile(np.log(samples[:, 0, 0]), [0.16, 0.84]))
     assert width["plain", 0.8] == width["plain", 1.0]
