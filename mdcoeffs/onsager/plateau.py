@@ -526,7 +526,8 @@ class _Search:
             if not fit.form.shapes or self.n == 1 or probability == 0:
                 yield candidate
                 continue
-            yield _Candidate(fit, candidate.log_prior + math.log(1 - probability))
+            if probability < 1:
+                yield _Candidate(fit, candidate.log_prior + math.log(1 - probability))
             again = self.fit(fit.form, fit.theta, fit.held, alike=True, data=fit.data)
             yield _Candidate(again, candidate.log_prior + math.log(probability))
 

@@ -91,11 +91,37 @@ def test_coarsening_widens_what_rests_on_a_bounded_motion_and_nothing_else():
     width = {}
     for coarse in (1.0, 0.8):
         for name, spectrum, flat, motions in (("plain", plain, 1.0, 0), ("slow", slow, 0.0, 1)):
-            beliefs = Beliefs(flat=flat, motions=motions, further=1e-9, trust=((math.inf, 1.0),), alike=(0.0, 1.0), coarse=coarse)
+            beliefs = Beliefs(
+                flat=flat, motions=motions, further=1e-9, trust=((math.inf, 1.0),), alike=(0.0, 1.0), coarse=coarse
+            )
             samples = relaxing_plateau(spectrum, 4000, np.random.default_rng(7), beliefs=beliefs).samples
             width[name, coarse] = np.ptp(np.quantile(np.log(samples[:, 0, 0]), [0.16, 0.84]))
     assert width["plain", 0.8] == width["plain", 1.0]
     assert width["slow", 0.8] / width["slow", 1.0] == pytest.approx(0.8**-0.5, abs=0.06)  # 1.118; measured 1.140
+
+
+def ratio_of_the_ions(extra, alike, frames=1001):
+    """Quantiles of ln Omega_++/Omega_-- less that of the truth, of a walk whose onset adds `extra`."""
+    spectrum = current_spectrum([walk(OMEGA, frames=frames, dt=DT, seed=8, onset=Onset(6 * DT, extra))])
+    samples = relaxing_plateau(spectrum, 3000, np.random.default_rng(9), beliefs=Beliefs(alike=alike)).samples
+    found = np.log(samples[:, 0, 0] / samples[:, 1, 1]) - np.log(OMEGA[0, 0] / OMEGA[1, 1])
+    return np.quantile(found, [0.025, 0.5, 0.975])
+
+
+def test_a_motion_in_the_proportions_of_diffusion_leaves_ratios_of_the_ions_known():
+    own, both = (ratio_of_the_ions(4 * OMEGA, alike) for alike in ((0.0, 0.1), (0.5, 0.1)))
+    assert both[0] < 0 < both[2]
+    assert np.ptp(both) < 0.85 * np.ptp(own)
+
+
+def test_a_motion_of_the_cations_alone_is_not_taken_for_one_of_all():
+    own, both, forced = (
+        ratio_of_the_ions(np.diag([6 * OMEGA[0, 0], 0.0]), alike) for alike in ((0.0, 0.1), (0.5, 0.1), (1.0, 0.1))
+    )
+    assert both[0] < 0 < both[2]
+    same = pytest.approx(own, abs=0.25 * np.ptp(own))
+    assert both == same
+    assert forced != same  # the cations come out too mobile
 
 
 def test_replicas_of_equal_and_unequal_length_give_the_same_total():
