@@ -67,6 +67,8 @@ TOGETHER = 1e-4
 """Smallest eigenvalue of the correlations of the slowest amplitudes; below, one species follows from the others."""
 STUDENT = 6.0
 """Degrees of freedom of the proposal distribution."""
+FAR = 3.0
+"""Standard deviations up to which the size of Omega is coarsened."""
 FIRST_DRAWS = 200
 """Draws of every candidate, from which its evidence is estimated."""
 DRAWN_SPECTRA = 200
@@ -233,9 +235,11 @@ class Beliefs:
     motions : int
         Largest number of bounded motions.
     coarse : float
-        Power to which the posterior density of a form with bounded motions is raised before samples are drawn from it,
-        which widens its intervals by 1/sqrt(coarse): the true form lies near one of those summed over, and is none of
-        them. The evidence is left as it is (fractional posteriors: Bhattacharya et al. 2019, doi:10.1214/18-AOS1712).
+        Power to which the posterior density of the size of Omega, ln det, is raised in a form with bounded motions before
+        samples are drawn; that of everything else, given the size, is left as it is. The true form of a spectrum lies near
+        one of those summed over, and is none of them: extrapolated to zero frequency, all elements are off together,
+        and their ratios are not. Size is 1/sqrt(coarse) times as uncertain, ratios as before; the evidence is left as it
+        is (fractional posteriors: Bhattacharya et al. 2019, doi:10.1214/18-AOS1712).
     """
 
     flat: float = 0.35
@@ -252,7 +256,7 @@ class Beliefs:
     soon: tuple[float, float] = (0.7, 1.0)
     inertia_time: tuple[float, float] = (0.4, 1.0)
     motions: int = 3
-    coarse: float = 0.9
+    coarse: float = 0.75
 
     def number(self, motions: int) -> float:
         """Probability of that many bounded motions."""
@@ -352,7 +356,7 @@ def relaxing_plateau(
     candidates = _probable(search.shared(candidates), NEGLIGIBLE)
     # Laplace's evidence is off by factors where the posterior is skewed or cut by a bound; draws of each mend it.
     drawn = [search.draw(candidate.fit, FIRST_DRAWS, rng) for candidate in candidates]
-    weight = np.array([c.log_prior + _log_mean(log) for c, (_, log, _) in zip(candidates, drawn, strict=True)])
+    weight = np.array([c.log_prior + _log_mean(log) for c, (_, log) in zip(candidates, drawn, strict=True)])
     weight = np.exp(weight - logsumexp(weight))
     position = (rng.random() + np.arange(n_samples)) / n_samples
     pick = np.minimum(np.searchsorted(np.cumsum(weight), position), weight.size - 1)
@@ -362,12 +366,12 @@ def relaxing_plateau(
     effective = 0.0
     for k in np.unique(pick):
         mine, fit = np.flatnonzero(pick == k), candidates[k].fit
-        thetas, _, log = drawn[k]
+        thetas, log = drawn[k]
         for draws in (3 * mine.size, 12 * mine.size):  # more where the proposal is a poor one
             if draws > log.size:
-                more, _, log_more = search.draw(fit, draws - log.size, rng)
+                more, log_more = search.draw(fit, draws - log.size, rng)
                 thetas, log = np.concatenate([thetas, more]), np.concatenate([log, log_more])
-            p = _truncated(log)
+            p = _truncated(search.coarsened(fit, thetas, log))
             if np.sum(p**2) * mine.size < 10:
                 break
         effective += mine.size * min(1.0, 1 / (mine.size * float(np.sum(p**2))))
@@ -634,10 +638,10 @@ class _Search:
             form, held, data, theta, prior, free, _symmetric(covariance), constant, float(top) + constant + volume
         )
 
-    def draw(self, fit: _Fit, m: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    def draw(self, fit: _Fit, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """`m` draws of the parameters of a form from Student's t around its maximum, with log importance weights.
 
-        First the weights whose mean is the evidence, then those of the samples, from the coarsened posterior.
+        Their mean is the evidence.
         """
         n, p = self.n, fit.free.size
         centre = short_time(fit.theta, n, fit.form.places, False)
@@ -654,5 +658,13 @@ class _Search:
         log_q = gammaln(0.5 * (STUDENT + p)) - gammaln(0.5 * STUDENT) - 0.5 * p * math.log(STUDENT * math.pi)
         log_q = log_q - np.log(np.diag(scale)).sum() - 0.5 * (STUDENT + p) * np.log1p((raw**2).sum(1) / STUDENT)
         thetas, log_p = log_posterior(draws, fit.form.places, fit.form.inertia, fit.data, fit.prior)
-        power = self.beliefs.coarse if fit.form.shapes else 1.0
-        return thetas, log_p + fit.log_constant - log_q, power * log_p - log_q
+        return thetas, log_p + fit.log_constant - log_q
+
+    def coarsened(self, fit: _Fit, thetas: Array, log_weight: Array) -> Array:
+        """Log weights of draws after the density of ln det Omega alone, as if Gaussian, was raised to a power below 1."""
+        if not fit.form.shapes:
+            return log_weight
+        p, size = _truncated(log_weight), thetas[:, : self.n].sum(axis=1)
+        square = (size - p @ size) ** 2
+        gain = np.minimum(square / max(float(p @ square), 1e-12), FAR**2)
+        return np.asarray(log_weight + 0.5 * (1 - self.beliefs.coarse) * gain)
