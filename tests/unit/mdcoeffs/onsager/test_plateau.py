@@ -96,13 +96,12 @@ def test_coarsening_widens_the_size_that_rests_on_a_bounded_motion_and_nothing_e
             parts = {"size": np.linalg.slogdet(samples)[1], "ratio": np.log(samples[:, 0, 0] / samples[:, 1, 1])}
             for part, values in parts.items():
                 width[name, part, coarse] = np.ptp(np.quantile(values, [0.16, 0.84]))
-    print(width)
     assert width["plain", "size", 0.75] == width["plain", "size", 1.0]
     assert width["slow", "size", 0.75] / width["slow", "size", 1.0] == pytest.approx(0.75**-0.5, abs=0.06)
     assert width["slow", "ratio", 0.75] / width["slow", "ratio", 1.0] == pytest.approx(1.0, abs=0.06)
 
 
-def ratio_of_the_ions(extra, alike, frames=1001):
+def ratio_of_the_ions(extra, alike, frames=2001):
     """Quantiles of ln Omega_++/Omega_-- less that of the truth, of a walk whose onset adds `extra`."""
     spectrum = current_spectrum([walk(OMEGA, frames=frames, dt=DT, seed=8, onset=Onset(6 * DT, extra))])
     samples = relaxing_plateau(spectrum, 3000, np.random.default_rng(9), beliefs=Beliefs(alike=alike)).samples
@@ -121,7 +120,7 @@ def test_a_motion_of_the_cations_alone_is_not_taken_for_one_of_all():
         ratio_of_the_ions(np.diag([6 * OMEGA[0, 0], 0.0]), alike) for alike in ((0.0, 0.1), (0.5, 0.1), (1.0, 0.1))
     )
     assert both[0] < 0 < both[2]
-    same = pytest.approx(own, abs=0.25 * np.ptp(own))
+    same = pytest.approx(own, abs=0.2 * np.ptp(own))
     assert both == same
     assert forced != same  # the cations come out too mobile
 
