@@ -249,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for k, kind in product(range(options.n), options.kinds.split(",")):
             export((kind, k), options.seed, options.short, options.export)
         return 0
-    head = {"seed": options.seed, "short": options.short, "version": 6}
+    head = {"seed": options.seed, "short": options.short, "version": 7}
     if options.prior_flat != Beliefs.flat:
         head["prior_flat"] = options.prior_flat
     rows = stored(options.store, head)

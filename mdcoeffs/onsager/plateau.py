@@ -256,7 +256,7 @@ class Beliefs:
     soon: tuple[float, float] = (0.7, 1.0)
     inertia_time: tuple[float, float] = (0.4, 1.0)
     motions: int = 3
-    coarse: float = 0.75
+    coarse: float = 0.65
 
     def number(self, motions: int) -> float:
         """Probability of that many bounded motions."""
