@@ -235,11 +235,11 @@ class Beliefs:
     motions : int
         Largest number of bounded motions.
     coarse : float
-        Power to which the posterior density of the size of Omega, ln det, is raised in a form with bounded motions before
-        samples are drawn; that of everything else, given the size, is left as it is. The true form of a spectrum lies near
-        one of those summed over, and is none of them: extrapolated to zero frequency, all elements are off together,
-        and their ratios are not. Size is 1/sqrt(coarse) times as uncertain, ratios as before; the evidence is left as it
-        is (fractional posteriors: Bhattacharya et al. 2019, doi:10.1214/18-AOS1712).
+        Power to which the posterior density of the size of Omega, ln det, is raised in a form with bounded motions
+        before samples are drawn; that of all the rest, given the size, is left as it is. The true form of a spectrum
+        lies near one of those summed over, and is none of them: extrapolated to zero frequency, all elements are off
+        together, and their ratios are not. The evidence is left as it is (fractional posteriors: Bhattacharya et al.
+        2019, doi:10.1214/18-AOS1712).
     """
 
     flat: float = 0.35
@@ -661,7 +661,7 @@ class _Search:
         return thetas, log_p + fit.log_constant - log_q
 
     def coarsened(self, fit: _Fit, thetas: Array, log_weight: Array) -> Array:
-        """Log weights of draws after the density of ln det Omega alone, as if Gaussian, was raised to a power below 1."""
+        """Log weights of draws after the density of ln det Omega, as if Gaussian, was raised to the power `coarse`."""
         if not fit.form.shapes:
             return log_weight
         p, size = _truncated(log_weight), thetas[:, : self.n].sum(axis=1)
