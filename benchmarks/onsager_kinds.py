@@ -43,7 +43,8 @@ from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.workers import mapped
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
 from mdcoeffs.onsager.estimate import estimate_onsager
-from mdcoeffs.onsager.plateau import Beliefs, current_spectrum, relaxing_plateau
+from mdcoeffs.onsager.plateau import Beliefs, relaxing_plateau
+from mdcoeffs.onsager.spectrum import current_spectrum
 from mdcoeffs.synthetic.walkers import bounded_motion, inertia, stretched_motion, walk_of_spectrum
 
 KINDS = ("plain", "slow", "two", "ladder", "stretched", "inertia", "inertia and slow")

@@ -8,13 +8,11 @@ from scipy.stats import chi2, kstest, wishart
 
 from mdcoeffs.onsager import relaxation
 from mdcoeffs.onsager.plateau import (
-    BIN_RATIO,
-    EXACT_BINS,
     Beliefs,
-    current_spectrum,
     flat_plateau,
     relaxing_plateau,
 )
+from mdcoeffs.onsager.spectrum import BIN_RATIO, EXACT_BINS, current_spectrum
 from mdcoeffs.synthetic.walkers import Onset, bounded_motion, stretched_motion, walk, walk_of_spectrum
 from mdcoeffs.synthetic.walkers import inertia as inertia_factor
 
