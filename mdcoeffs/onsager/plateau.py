@@ -128,7 +128,7 @@ class Beliefs:
     soon: tuple[float, float] = (0.7, 1.0)
     inertia_time: tuple[float, float] = (0.4, 1.0)
     motions: int = 3
-    coarse: float = 0.65
+    coarse: tuple[float, float] = (0.65, 0.88)
 
     def number(self, motions: int) -> float:
         """Probability of that many bounded motions."""
@@ -533,10 +533,14 @@ class _Search:
         return thetas, log_p + fit.log_constant - log_q
 
     def coarsened(self, fit: _Fit, thetas: Array, log_weight: Array) -> Array:
-        """Log weights of draws after the density of ln det Omega, as if Gaussian, was raised to the power `coarse`."""
+        """Log weights of draws after the density of Omega, as if Gaussian, was raised to powers: see `Beliefs.coarse`."""
         if not fit.form.shapes:
             return log_weight
         p, size = _truncated(log_weight), thetas[:, : self.n].sum(axis=1)
         square = (size - p @ size) ** 2
         gain = np.minimum(square / max(float(p @ square), 1e-12), FAR**2)
-        return np.asarray(log_weight + 0.5 * (1 - self.beliefs.coarse) * gain)
+        apart = thetas[:, : self.n * (self.n + 1) // 2] - p @ thetas[:, : self.n * (self.n + 1) // 2]
+        spread = (apart.T * p) @ apart
+        whole = np.einsum("ki,ij,kj->k", apart, np.linalg.inv(spread + 1e-12 * np.eye(len(spread))), apart)
+        rest = np.clip(whole - square / max(float(p @ square), 1e-12), 0.0, FAR**2)
+        return np.asarray(log_weight + 0.5 * ((1 - self.beliefs.coarse[0]) * gain + (1 - self.beliefs.coarse[1]) * rest))
