@@ -188,11 +188,19 @@ def described(stem: str) -> str:
     return DESCRIBED.get(stem, "Figure: " + stem.replace("_", " "))
 
 
+PIXELS_PER_LETTER = 42.0
+"""Pixels of a figure (300 per inch) shown on the width of a letter: its text of 8 pt is then as large as that of a table."""
+
+
 def figures(paths: Sequence[Path]) -> str:
-    """Pictures, inside the page."""
-    shown = "".join(
-        f'<img alt="{html.escape(described(path.stem))}" src="data:image/png;base64,'
-        f'{base64.b64encode(path.read_bytes()).decode("ascii")}">'
-        for path in paths
+    """PNG pictures inside the page, none of them larger than its own width makes legible."""
+    return f'<div class="figures">{"".join(_figure(path) for path in paths)}</div>'
+
+
+def _figure(path: Path) -> str:
+    png = path.read_bytes()
+    letters = int.from_bytes(png[16:20], "big") / PIXELS_PER_LETTER  # the width is the first number of the header IHDR
+    return (
+        f'<img alt="{html.escape(described(path.stem))}" style="max-width: min(100%, {letters:.3g}rem)" '
+        f'src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'
     )
-    return f'<div class="figures">{shown}</div>'

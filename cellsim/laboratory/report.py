@@ -124,7 +124,7 @@ def catalogue() -> list[str]:
     """The experiments, one line each."""
     return [
         *(f"{name:22} {what}" for name, (_, what) in EXPERIMENTS.items()),
-        f"{'all':22} every one of them",
+        f"{'all':22} all of these experiments",
         "cellsim lab EXPERIMENT SET; `cellsim sets` lists the sets",
     ]
 

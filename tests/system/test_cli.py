@@ -409,7 +409,7 @@ def test_a_finished_run_outlives_one_that_ended_early(here: Path, ran: Path) -> 
     result = cellsim("run", "small.toml", "--no-figures", "-o", "run")
     assert result.exit_code == 1
     assert "kept in run-partial" in result.stderr
-    assert "run holds a finished run and was left as it is" in result.stderr
+    assert "run contains a finished run and was not changed" in result.stderr
     assert (run / "summary.json").read_bytes() == before
 
 

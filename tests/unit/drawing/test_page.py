@@ -19,3 +19,13 @@ def test_a_card_has_a_line_for_every_number():
     rows = [("a", "1"), ("longer", "<2>")]
     assert page.card("Thing", rows) == "Thing\n  a       1\n  longer  <2>"
     assert page.html_card("Thing", rows).count("<tr>") == 2 and "&lt;2&gt;" in page.html_card("Thing", rows)
+
+
+def test_a_narrow_figure_is_not_shown_larger_than_its_width_allows(tmp_path):
+    """Widths are in the header of the file: 3.4 and 7.0 inch of 300 pixels each."""
+    for name, inches in (("narrow", 3.4), ("wide", 7.0)):
+        figure, _ = figstyle.panels(1, 1, width=inches, height=1.0)
+        figstyle.save(figure, tmp_path / f"{name}.png")
+    shown = page.figures([tmp_path / "narrow.png", tmp_path / "wide.png"])
+    letters = [float(text) for text in re.findall(r"max-width: min\(100%, ([\d.]+)rem\)", shown)]
+    assert letters == pytest.approx([300 * 3.4 / 42, 300 * 7.0 / 42], rel=0.03)
