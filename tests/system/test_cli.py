@@ -156,6 +156,7 @@ def test_examples_are_copied_with_their_data(here: Path) -> None:
     assert result.exit_code == 0, result.output
     assert cellsim("check", "mine/cases/thienenkamp2022/polarisation.toml").exit_code == 0
     assert len(list((here / "mine" / "docs" / "notebooks").glob("*.py"))) == 6
+    assert "next: cd mine && cellsim run" in result.stdout
     again = cellsim("examples", "mine")
     assert again.exit_code == 2 and "exists and is not empty" in again.stderr
 

@@ -1,6 +1,10 @@
 """Pages of results: what a screen reader and a keyboard need of them."""
 
-from cellsim.drawing import page
+import re
+
+import pytest
+
+from cellsim.drawing import figstyle, page
 
 
 def test_a_report_can_be_read_without_eyes_and_scrolled_without_a_mouse(tmp_path):
@@ -24,8 +28,8 @@ def test_a_card_has_a_line_for_every_number():
 def test_a_narrow_figure_is_not_shown_larger_than_its_width_allows(tmp_path):
     """Widths are in the header of the file: 3.4 and 7.0 inch of 300 pixels each."""
     for name, inches in (("narrow", 3.4), ("wide", 7.0)):
-        figure, _ = figstyle.panels(1, 1, width=inches, height=1.0)
-        figstyle.save(figure, tmp_path / f"{name}.png")
+        with figstyle.drawing(tmp_path / f"{name}.png", width=inches, height=1.0):
+            pass
     shown = page.figures([tmp_path / "narrow.png", tmp_path / "wide.png"])
     letters = [float(text) for text in re.findall(r"max-width: min\(100%, ([\d.]+)rem\)", shown)]
     assert letters == pytest.approx([300 * 3.4 / 42, 300 * 7.0 / 42], rel=0.03)
