@@ -188,8 +188,8 @@ def described(stem: str) -> str:
     return DESCRIBED.get(stem, "Figure: " + stem.replace("_", " "))
 
 
-PIXELS_PER_LETTER = 42.0
-"""Pixels of a figure (300 per inch) shown on the width of a letter: its text of 8 pt is then as large as that of a table."""
+LETTERS_PER_INCH = 7.1
+"""Largest width of a figure on a page, over its width on paper: text of 8 pt is then a little smaller than the page's."""
 
 
 def figures(paths: Sequence[Path]) -> str:
@@ -199,8 +199,15 @@ def figures(paths: Sequence[Path]) -> str:
 
 def _figure(path: Path) -> str:
     png = path.read_bytes()
-    letters = int.from_bytes(png[16:20], "big") / PIXELS_PER_LETTER  # the width is the first number of the header IHDR
+    width = LETTERS_PER_INCH * _inches(png)
+    size = f' style="max-width: min(100%, {width:.3g}rem)"' if width else ""
     return (
-        f'<img alt="{html.escape(described(path.stem))}" style="max-width: min(100%, {letters:.3g}rem)" '
+        f'<img alt="{html.escape(described(path.stem))}"{size} '
         f'src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'
     )
+
+
+def _inches(png: bytes) -> float:
+    """Width on paper: the pixels of the header over those per metre (chunk pHYs); 0 where the file states none."""
+    at = png.find(b"pHYs", 0, 200)
+    return int.from_bytes(png[16:20], "big") / int.from_bytes(png[at + 4 : at + 8], "big") / 0.0254 if at > 0 else 0.0

@@ -26,10 +26,10 @@ def test_a_card_has_a_line_for_every_number():
 
 
 def test_a_narrow_figure_is_not_shown_larger_than_its_width_allows(tmp_path):
-    """Widths are in the header of the file: 3.4 and 7.0 inch of 300 pixels each."""
+    """Their widths on paper, 3.4 and 7.0 inch, are in the files."""
     for name, inches in (("narrow", 3.4), ("wide", 7.0)):
         with figstyle.drawing(tmp_path / f"{name}.png", width=inches, height=1.0):
             pass
     shown = page.figures([tmp_path / "narrow.png", tmp_path / "wide.png"])
     letters = [float(text) for text in re.findall(r"max-width: min\(100%, ([\d.]+)rem\)", shown)]
-    assert letters == pytest.approx([300 * 3.4 / 42, 300 * 7.0 / 42], rel=0.03)
+    assert letters == pytest.approx([3.4 * page.LETTERS_PER_INCH, 7.0 * page.LETTERS_PER_INCH], rel=0.01)
