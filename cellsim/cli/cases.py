@@ -185,7 +185,8 @@ def run(
 
         with progress_line() as stage:
             workers = cores() if isinstance(read, mixture.MixtureCase) else 1
-            found = bands_of_case(read, draws, workers=workers, progress=partial(stage, "bands"))
+            told = partial(stage, "bands")
+            found = bands_of_case(read, draws, workers=workers, folder=kept.directory, progress=told)
         say(write_bands(read, found, kept.directory))
     click.echo(f"written to {kept.directory}")
 
