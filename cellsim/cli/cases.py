@@ -160,7 +160,7 @@ def run(
     directory = check_writable(output or Path("runs") / case.stem)
     try:
         with progress_bar(case.stem) as progress:
-            solution = predict(read, solver=solver, progress=progress)
+            solution = predict(read, solver=solver, folder=directory, progress=progress)
     except (KeyboardInterrupt, SystemError) as error:
         if not interrupted(error):
             raise

@@ -370,7 +370,7 @@ def _polarize(chain: Chain, cell: Path, made: Done) -> Done:
     stage = Stage(chain.output / "polarization", inputs, {"draws": draws, "seed": seed}, modules)
 
     def work(folder: Path) -> None:
-        solution = predict(case)
+        solution = predict(case, folder=chain.output)
         if isinstance(case, MixtureCase):
             summary = mixture.summarise(case, solution)
             write_run(folder, case, solution, draw=mixture.drawer(case, solution), summary=summary)
