@@ -88,7 +88,9 @@ def check(case: Path, settings: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("case", type=FILE)
-@click.option("--capacitance", metavar="C", help='Also compute when i_0 can be read in spite of double layers of "10 uF/cm^2".')
+@click.option(
+    "--capacitance", metavar="C", help='Also compute when i_0 can be read in spite of double layers of "10 uF/cm^2".'
+)
 @SET
 def plan(case: Path, capacitance: str | None, settings: tuple[str, ...]) -> None:
     """Compute currents, times, voltages and velocities from formulas, before any run.
@@ -197,12 +199,19 @@ def run(
     "--over",
     multiple=True,
     metavar="KEY=VALUES",
-    help='A key and its values: "thickness=0.5, 1, 2 mm", "voltage=0.1 V to 0.5 V in 5", "current=0.1 to 10 A/m^2 in 7 log".',
+    help='Key and values: "thickness=0.5, 1, 2 mm", "voltage=0.1 V to 0.5 V in 5", "current=0.1 to 10 A/m^2 in 7 log".',
 )
 @SET
 @click.option("--paired", is_flag=True, help="Combine first values with first values, second with second, and so on.")
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the case>-sweep.")
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Number of processes; default: one up to 300 runs, then all cores.")
+@click.option(
+    "-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the case>-sweep."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of processes; default: one up to 300 runs, then all cores.",
+)
 @click.option("--scheduler", metavar="ADDRESS", help="Address of a dask scheduler, such as tcp://host:8786.")
 @click.option("--no-figures", is_flag=True, help="Write no figures.")
 def sweep(
@@ -268,8 +277,12 @@ def _told(summary: dict[str, Any]) -> list[str]:
 @click.command()
 @click.argument("directories", type=FILE, metavar="DIR...", nargs=-1, required=True)
 @click.option("--case", "case_path", type=FILE, help="Where the case is now, if it has moved since the run.")
-@click.option("--at", "moments", multiple=True, metavar="TIME", help="Time of the profiles of several runs; repeatable.")
-@click.option("--label", "labels", multiple=True, metavar="TEXT", help="Name of a run in the legend; once for each run.")
+@click.option(
+    "--at", "moments", multiple=True, metavar="TIME", help="Time of the profiles of several runs; repeatable."
+)
+@click.option(
+    "--label", "labels", multiple=True, metavar="TEXT", help="Name of a run in the legend; once for each run."
+)
 @click.option("--format", "suffix", type=click.Choice(["png", "pdf", "svg"]), default="png", help="Format of figures.")
 @click.option("--no-title", is_flag=True, help="Draw no titles.")
 @click.option("--no-note", is_flag=True, help="Leave out the note below: status of the set, clamped properties.")

@@ -26,7 +26,10 @@ from cellsim.terminal import FILE, say
 @click.option("--phase", type=float, metavar="A", help="Exponent of a constant-phase element instead, 0.5 to 1.")
 @click.option("--noise", is_flag=True, help="Add ordinary instrument noise; results then have error bars.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), metavar="N", help="Seed of the noise; another number draws other errors. Default 0."
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Seed of the noise; another number draws other errors. Default 0.",
 )
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="Also write figures and summary.json.")
 def lab(

@@ -17,9 +17,13 @@ from cellsim.terminal import FILE, progress_line, say
 @click.command()
 @click.argument("case", type=FILE)
 @click.argument("data", nargs=-1, type=FILE)
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the case>-compare.")
+@click.option(
+    "-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the case>-compare."
+)
 @click.option("--also", multiple=True, type=FILE, metavar="CASE", help="A second case beside the first; repeatable.")
-@click.option("--leave-out", multiple=True, metavar="X", help='Position left out of mean and spread, such as "-0.85 mm".')
+@click.option(
+    "--leave-out", multiple=True, metavar="X", help='Position left out of mean and spread, such as "-0.85 mm".'
+)
 @click.option("--window", nargs=2, metavar="FROM TO", help="Times between which velocity ratios are averaged.")
 @click.option("--profile-at", metavar="T", help="Time at which the symmetry is evaluated; default: the last profile.")
 @click.option(
@@ -97,7 +101,13 @@ def compare(
 @click.argument("files", nargs=-1, type=FILE, metavar="LIST.toml | FILE...")
 @click.option("--position", metavar="X", help='Position of a single file, such as "0.65 mm".')
 @click.option("--time", metavar="T", help='Time of a single file, such as "120 min".')
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the first file>-xpcs.")
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    metavar="DIR",
+    help="Folder of the results; default runs/<name of the first file>-xpcs.",
+)
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of processes.")
 def xpcs(files: tuple[Path, ...], position: str | None, time: str | None, output: Path | None, workers: int) -> None:
     """Velocities from heterodyne XPCS correlation functions, for `compare` and `fit`.
@@ -125,7 +135,9 @@ def xpcs(files: tuple[Path, ...], position: str | None, time: str | None, output
 @click.command()
 @click.argument("table", type=FILE, metavar="DENSITIES.csv")
 @click.option("--salt", required=True, metavar="M", help='Molar mass of the salt, such as "287.09 g/mol".')
-@click.option("--solvent", required=True, metavar="M", help="Molar mass of the solvent; for a polymer of its repeat unit.")
+@click.option(
+    "--solvent", required=True, metavar="M", help="Molar mass of the solvent; for a polymer of its repeat unit."
+)
 @click.option("--json", "as_json", type=FILE, metavar="FILE", help="Also write the numbers to this file.")
 def volumes(table: Path, salt: str, solvent: str, as_json: Path | None) -> None:
     """Partial molar volumes of salt and solvent from densities at several concentrations, with errors.
@@ -156,7 +168,9 @@ def volumes(table: Path, salt: str, solvent: str, as_json: Path | None) -> None:
 @click.option("--thickness", metavar="L", help='Distance of the electrodes, with its standard error: "0.50 ± 0.01 mm".')
 @click.option("--area", metavar="A", help='Area of an electrode, "1.13 ± 0.02 cm^2" or "1.13 cm^2 +- 2 %".')
 @click.option("--voltage", metavar="V", help="Held voltage, if the file does not contain it.")
-@click.option("--r0", metavar="R", help='Resistance of both interfaces before the current, "50 ± 1 ohm" or "50 ohm cm^2".')
+@click.option(
+    "--r0", metavar="R", help='Resistance of both interfaces before the current, "50 ± 1 ohm" or "50 ohm cm^2".'
+)
 @click.option("--rss", metavar="R", help="Resistance of both interfaces at its end; default: as --r0.")
 @click.option("--bulk", metavar="R", help="R_b by impedance; without it i_0 is fitted to the first seconds.")
 @click.option("--before", type=FILE, metavar="FILE", help="Spectrum before the current, in place of --r0 and --bulk.")
@@ -166,9 +180,15 @@ def volumes(table: Path, salt: str, solvent: str, as_json: Path | None) -> None:
 @click.option("--at", metavar="C", help='Concentration cells: place of the slope, "1 mol/kg" or "1 mol/L".')
 @click.option("--c", "c", metavar="C", help='Average salt concentration, "1.00 ± 0.01 mol/L", for D/(1 - t+).')
 @click.option("-T", "--temperature", metavar="T", help="Concentration cells of a 1:1 salt: also (1 - t+0) chi.")
-@click.option("--column", multiple=True, metavar="ROLE=NAME", help='Column to use, such as "voltage=Ewe/V"; repeatable.')
 @click.option(
-    "-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the first file>-<kind>."
+    "--column", multiple=True, metavar="ROLE=NAME", help='Column to use, such as "voltage=Ewe/V"; repeatable.'
+)
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    metavar="DIR",
+    help="Folder of the results; default runs/<name of the first file>-<kind>.",
 )
 def analyse(kind: str | None, files: tuple[Path, ...], output: Path | None, **given: Any) -> None:
     """Compute properties from measured files, with 95 % intervals and the assumptions that were checked.
@@ -206,8 +226,12 @@ def analyse(kind: str | None, files: tuple[Path, ...], output: Path | None, **gi
 
 @click.command()
 @click.argument("recipe", type=FILE, metavar="FIT.toml")
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the file>.")
-@click.option("--starts", type=click.IntRange(min=1), default=3, show_default=True, help="Number of searches for the best point.")
+@click.option(
+    "-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the file>."
+)
+@click.option(
+    "--starts", type=click.IntRange(min=1), default=3, show_default=True, help="Number of searches for the best point."
+)
 @click.option("--no-profiles", is_flag=True, help="No profile likelihoods: errors by the curvature alone.")
 @click.option(
     "--posterior",
@@ -252,8 +276,12 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
 @click.command()
 @click.argument("recipe", type=FILE, metavar="FIT.toml")
 @click.argument("folder", type=FILE)
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the file>-watch.")
-@click.option("--target", "targets", multiple=True, metavar="NAME=ERROR", help='Wanted error, such as t_plus=0.05 or "D=5 %".')
+@click.option(
+    "-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the file>-watch."
+)
+@click.option(
+    "--target", "targets", multiple=True, metavar="NAME=ERROR", help='Wanted error, such as t_plus=0.05 or "D=5 %".'
+)
 @click.option("--every", default="2 s", show_default=True, metavar="T", help="Time between two looks into the folder.")
 @click.option("--for", "lasting", metavar="T", help='How long to watch, such as "8 h"; default: until Ctrl-C.')
 @click.option("--until-met", is_flag=True, help="End when every target is met.")
@@ -309,7 +337,9 @@ def watch(
 
 @click.command()
 @click.argument("file", type=FILE, metavar="DESIGN.toml")
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the file>.")
+@click.option(
+    "-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the file>."
+)
 def design(file: Path, output: Path | None) -> None:
     """Find the experiment that determines a parameter best per hour: voltage, thickness, duration, times, places.
 

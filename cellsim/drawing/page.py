@@ -189,7 +189,7 @@ def described(stem: str) -> str:
 
 
 LETTERS_PER_INCH = 7.1
-"""Largest width of a figure on a page, over its width on paper: text of 8 pt is then a little smaller than the page's."""
+"""Largest width of a figure on a page, over its width on paper: text of 8 pt is then nearly as large as the page's."""
 
 
 def figures(paths: Sequence[Path]) -> str:

@@ -176,7 +176,9 @@ class Design:
                 cells.append(f"salt runs out at {r.ends / HOUR:.3g} h")
             lines.append("  ".join(cells))
         if self.choices:
-            lines.append("best single measurements in the experiment of the first row, in order (the current is always recorded):")
+            lines.append(
+                "best single measurements for the first row of the table, in order (the current is always recorded):"
+            )
             for c in self.choices:
                 at = f" at {c.where}" if c.where else ""
                 lines.append(f"  {c.kind} at {c.time / 60:.0f} min{at}: {merit} {self._text(c.merit)}")

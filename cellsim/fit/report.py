@@ -141,7 +141,9 @@ class FitResult:
             lines.append(f"{sentence}; chi2 counts them as misfits, and no value or interval follows from this fit")
         ends = [s for s in fit.starts if s.converged and s.chi2 < fit.chi2 + 0.1]
         if len(fit.starts) > 1 and len(ends) < len(fit.starts):
-            lines.append(f"only {len(ends)} of {len(fit.starts)} searches ended at this point; the best one is reported")
+            lines.append(
+                f"only {len(ends)} of {len(fit.starts)} searches ended at this point; the best one is reported"
+            )
         lines += self._by_data_set()
         for o, level in zip(fit.problem.observations, fit.levels, strict=True):
             if o.noise.free:
@@ -241,7 +243,11 @@ class FitResult:
             self.recipe.title,
             *(page.paragraph(text) for text in self.agreement()),
             page.table(head, [self._row(k, p) for k, p in enumerate(self.estimate.space.parameters)]),
-            *((page.heading("Which data determine each parameter"), page.bullets(holders)) if (holders := self.holders()) else ()),
+            *(
+                (page.heading("Which data determine each parameter"), page.bullets(holders))
+                if (holders := self.holders())
+                else ()
+            ),
             page.heading("What the data alone determine, weakest direction first"),
             page.bullets([d.text for d in self.directions]),
             warnings=warnings,

@@ -173,8 +173,8 @@ class Measurement:
         """
         if moved and self.time.size:
             return (
-                f"the times of a table that the case follows were shifted by {moved:.6g} s, so that its first row is at "
-                f'the start of its step; data on the same clock need time_offset = "{moved:.6g} s"',
+                f"the times of a table that the case follows were shifted by {moved:.6g} s, so that its first row is "
+                f'at the start of its step; data on the same clock need time_offset = "{moved:.6g} s"',
             )
         if self.kind not in ("current", "voltage") or self.size < 2:
             return ()

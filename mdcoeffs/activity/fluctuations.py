@@ -360,8 +360,8 @@ def doubts(found: Factors, screened: float, frames: int) -> list[str]:
         notes.append("the Kirkwood-Buff integrals have no plateau in this box: it is too small for them")
     if screened > 1.0:
         notes.append(
-            f"the box is too small for the screening length of the ions (k of the longest wave times the Debye length is "
-            f"{screened:.2g}), so the limit k -> 0 cannot be extrapolated; use a larger box"
+            f"the box is too small for the screening length of the ions (k of the longest wave times the Debye length "
+            f"is {screened:.2g}), so the limit k -> 0 cannot be extrapolated; use a larger box"
         )
     if frames < 100:
         notes.append("fewer than 100 frames: errors are rough")

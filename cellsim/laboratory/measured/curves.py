@@ -154,13 +154,13 @@ def potentials(
                 "the electrodes have a bias; read the cell of two equal halves and subtract it",
             ),
             Assumption(
-                f"the curve is smooth: cells deviate from it by {1e3 * noise:.2g} mV, {100 * noise / span:.2g} % of the span, "
-                f"and its slope changes {bent:.1g} times over a factor of e",
+                f"the curve is smooth: cells deviate from it by {1e3 * noise:.2g} mV, {100 * noise / span:.2g} % of "
+                f"the span, and its slope changes by about {100 * bent:.1g} % per factor of e in composition",
                 bool(noise < 0.05 * span),
                 "look for cells that leak or were read too late",
             ),
             Assumption(
-                f"there are cells on both sides of the wanted composition, {np.sum(x < 0)} below and {np.sum(x > 0)} above",
+                f"cells are on both sides of the wanted composition: {np.sum(x < 0)} below and {np.sum(x > 0)} above",
                 bool(min(np.sum(x < 0), np.sum(x > 0)) >= 2),
                 "add cells on the other side",
             ),

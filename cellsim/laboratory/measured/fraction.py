@@ -316,7 +316,9 @@ def fraction(
             Measured.of("Ne", "1", Ne, "Newman number, 1/ρ₊ - 1"),
             Measured.of("i_0", unit, sign * i_0, "V/(R_b + R_0)" if early is None else "fit of the first seconds"),
             Measured.of("i_ss", unit, sign * i_ss, "extrapolated from the late decay"),
-            Measured.of("i_ss/i_0", "1", i_ss / i_0, "without correction for the interfaces: not a property of the electrolyte"),
+            Measured.of(
+                "i_ss/i_0", "1", i_ss / i_0, "without correction for the interfaces: not a property of the electrolyte"
+            ),
             Measured.of(
                 "R_d",
                 "ohm m^2" if resistances.per_area else "ohm",
