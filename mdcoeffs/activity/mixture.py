@@ -103,7 +103,7 @@ class ThermodynamicMatrix:
             good = more[least > 0.01]
             if len(good) < STABLE * number:
                 raise InputError(
-                    f"G of {', '.join(self.components)} cannot be distinguished from that of a mixture that separates; use longer runs"
+                    f"G of {', '.join(self.components)} may be that of a mixture that separates; use longer runs"
                 )
             found = np.concatenate([found, good])
             if len(found) >= number:

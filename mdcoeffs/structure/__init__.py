@@ -219,7 +219,7 @@ def _structure(file: SpeciesFile, asked: ShellPass, runs: Sequence[Mapping[str, 
 
     molecules = mean("molecules")
     notes = [
-        f"{name}: equivalent to fewer than {INDEPENDENT} independent coordination numbers, so the error is a lower bound"
+        f"{name}: fewer than {INDEPENDENT} independent coordination numbers, so the error is a lower bound"
         for k, name in enumerate(settings.partners)
         if not molecules.settled[k]
     ]
