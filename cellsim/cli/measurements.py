@@ -283,7 +283,9 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
     "--target", "targets", multiple=True, metavar="NAME=ERROR", help='Wanted error, such as t_plus=0.05 or "D=5 %".'
 )
 @click.option("--every", default="2 s", show_default=True, metavar="T", help="Time between two looks into the folder.")
-@click.option("--for", "lasting", metavar="T", help='How long to watch, such as "8 h"; default: until Ctrl-C.')
+@click.option(
+    "--for", "lasting", metavar="T", help='How long to watch, such as "8 h"; "0 s": once; default: until Ctrl-C.'
+)
 @click.option("--until-met", is_flag=True, help="End when every target is met.")
 def watch(
     recipe: Path,
