@@ -239,7 +239,7 @@ def test_sets_go_out_and_come_in(here: Path) -> None:
     ("arguments", "expected"),
     [
         (["nyman.py", "--to", "toml", "-o", "a.toml"], "name with --like a set"),
-        (["nyman2008_ec_emc", "--to", "bpx"], "-o where to"),
+        (["nyman2008_ec_emc", "--to", "bpx"], "with -o"),
         (["poss_ptf", "--to", "bpx", "-o", "a.json"], "1:1 salts only"),
         (["nyman2008_ec_emc", "--to", "bpx", "--c", "9 mol/L", "-o", "a.json"], "lies outside"),
         (["--to", "bpx"], "need the name of a set"),
