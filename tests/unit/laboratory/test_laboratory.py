@@ -151,7 +151,7 @@ duration = "1 h"
     (tmp_path / "R.csv").write_text("t (h),R (ohm cm^2)\n0,20\n1,60\n")
     (tmp_path / "a.toml").write_text(text)
     separator, growing = left_aside(tmp_path / "a.toml")
-    assert "porosity 0.4, MacMullin number 6" in separator and "free electrolyte" in separator
+    assert "porosity 0.4, MacMullin number 6" in separator and "is ignored" in separator
     assert "electrodes.negative.resistance changes from 20 to 60" in growing and "at the start" in growing
 
 
