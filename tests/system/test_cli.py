@@ -156,6 +156,7 @@ def test_examples_are_copied_with_their_data(here: Path) -> None:
     assert result.exit_code == 0, result.output
     assert cellsim("check", "mine/cases/thienenkamp2022/polarisation.toml").exit_code == 0
     assert len(list((here / "mine" / "docs" / "notebooks").glob("*.py"))) == 6
+    assert "next: cd mine && cellsim run" in result.stdout
     again = cellsim("examples", "mine")
     assert again.exit_code == 2 and "exists and is not empty" in again.stderr
 
@@ -238,7 +239,7 @@ def test_sets_go_out_and_come_in(here: Path) -> None:
     ("arguments", "expected"),
     [
         (["nyman.py", "--to", "toml", "-o", "a.toml"], "name with --like a set"),
-        (["nyman2008_ec_emc", "--to", "bpx"], "-o where to"),
+        (["nyman2008_ec_emc", "--to", "bpx"], "with -o"),
         (["poss_ptf", "--to", "bpx", "-o", "a.json"], "1:1 salts only"),
         (["nyman2008_ec_emc", "--to", "bpx", "--c", "9 mol/L", "-o", "a.json"], "lies outside"),
         (["--to", "bpx"], "need the name of a set"),
@@ -409,7 +410,7 @@ def test_a_finished_run_outlives_one_that_ended_early(here: Path, ran: Path) -> 
     result = cellsim("run", "small.toml", "--no-figures", "-o", "run")
     assert result.exit_code == 1
     assert "kept in run-partial" in result.stderr
-    assert "run holds a finished run and was left as it is" in result.stderr
+    assert "run contains a finished run and was not changed" in result.stderr
     assert (run / "summary.json").read_bytes() == before
 
 
