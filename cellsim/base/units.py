@@ -38,9 +38,13 @@ COMMON: Mapping[str, tuple[str, float]] = {
     "um": ("m", 1e-6),
     "µm": ("m", 1e-6),
     "nm": ("m", 1e-9),
+    "angstrom": ("m", 1e-10),
     "s": ("s", 1.0),
     "min": ("s", 60.0),
     "h": ("s", 3600.0),
+    "ns": ("s", 1e-9),
+    "ps": ("s", 1e-12),
+    "fs": ("s", 1e-15),
     "K": ("K", 1.0),
     "V": ("V", 1.0),
     "mV": ("V", 0.001),
@@ -50,6 +54,7 @@ COMMON: Mapping[str, tuple[str, float]] = {
     "mA/cm**2": ("A/m^2", 10.0),
     "m**2": ("m^2", 1.0),
     "cm**2": ("m^2", 0.0001),
+    "m**3": ("m^3", 1.0),
     "ohm*m**2": ("ohm m^2", 1.0),
     "ohm*cm**2": ("ohm m^2", 0.0001),
     "m**2/s": ("m^2/s", 1.0),
@@ -64,6 +69,8 @@ COMMON: Mapping[str, tuple[str, float]] = {
     "cm**3/mol": ("m^3/mol", 1.0000000000000002e-06),
     "kg/mol": ("kg/mol", 1.0),
     "g/mol": ("kg/mol", 0.001),
+    "MB": ("byte", 1e6),
+    "GB": ("byte", 1e9),
 }
 """Units that most cases and sets are written in -> SI unit and factor, as pint gives it, to the last bit (a test asks
 it again): they are read without pint, which takes longer to load than most runs take."""
