@@ -118,6 +118,16 @@ def test_help_imports_nothing_heavy() -> None:
     assert not heavy & set(output.split())
 
 
+def test_a_run_imports_only_what_it_uses(tmp_path: Path) -> None:
+    """What keeps a run without figures at a second, from the shell to its files."""
+    heavy = {"pint", "xarray", "pandas", "dask", "matplotlib", "fipy"}
+    arguments = ["run", str(ROOT / "cases" / "steinruck2020/rs.toml"), "--no-figures", "-o", str(tmp_path / "rs")]
+    code = "import sys, cellsim.cli; cellsim.cli.main(sys.argv[1:], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert not heavy & {name.split(".")[0] for name in done.stdout.split()}
+    assert (tmp_path / "rs" / "solution.nc").is_file()
+
+
 def test_the_installed_command_answers() -> None:
     script = Path(sys.executable).with_name("cellsim")
     result = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
