@@ -17,6 +17,7 @@ import numpy as np
 from cellsim.base import __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, MARKERS, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.files.folder import Rows, plain
+from mdcoeffs.mobility.bottleneck import Opening
 from mdcoeffs.mobility.paddlewheel import Response
 from mdcoeffs.mobility.rotation import Relaxation
 from mdcoeffs.mobility.settings import Friction
@@ -159,6 +160,8 @@ class MobilityResult:
         Time between snapshots [s].
     notes : tuple of str
         What the user must know.
+    opening : Opening, optional
+        Bottleneck: windows that jumps lead through.
     """
 
     title: str
@@ -177,6 +180,7 @@ class MobilityResult:
     frames: tuple[int, ...]
     interval: float
     notes: tuple[str, ...]
+    opening: Opening | None = None
 
     def numbers(self) -> dict[str, Any]:
         """What ``summary.json`` holds; SI."""
@@ -198,6 +202,8 @@ class MobilityResult:
             numbers["paddlewheel"] = {"jumps": self.jumps}
         if self.response is not None:
             numbers["paddlewheel"] |= self.response.summary()
+        if self.opening is not None:
+            numbers["bottleneck"] = self.opening.summary()
         if self.friction is not None:
             numbers["friction"] = dict(vars(self.friction))
         if self.segments is not None:
@@ -225,6 +231,8 @@ class MobilityResult:
                 text = f"cage turns {np.degrees(r.peak.value):.2g} degrees above average, {_short(r.lead, 1e12)} ps "
                 text += f"after the jump; by chance {r.chance:.2g}"
             lines.append(f"  paddlewheel: {r.events} jumps, {text}")
+        if self.opening is not None:
+            lines.append(_passage(self.opening))
         if self.bjerrum is not None:
             lines.append(f"  Bjerrum length {self.bjerrum * 1e9:.3g} nm")
         if self.friction is not None:
@@ -240,7 +248,7 @@ class MobilityResult:
         return lines + [f"  note     {note}" for note in self.notes]
 
     def dataset(self) -> xr.Dataset:
-        """All curves; dimensions ``lag``, ``entity``, ``rotor``, ``order``, ``delay``; every curve with its error."""
+        """All curves; dimensions ``lag``, ``entity``, ``rotor``, ``order``, ``delay``, ``passage``; every curve with its error."""
         import xarray as xr
 
         variables: dict[str, Any] = {}
@@ -267,6 +275,10 @@ class MobilityResult:
             r, text = self.response, "reorientation of the cage after a jump, above average"
             coordinates["delay"] = ("delay", r.delay, {"units": "s"})
             put("excess", ("delay",), r.excess, r.error, "rad", text)
+        if self.opening is not None:
+            r, text = self.opening.response, "area of the window of a jump, above average"
+            coordinates["passage"] = ("passage", r.delay, {"units": "s"})
+            put("opening", ("passage",), r.excess, r.error, "m^2", text)
         attributes = {"title": self.title, "summary": json.dumps(self.numbers()), "mdcoeffs": __version__}
         return xr.Dataset(variables, coordinates, attributes)
 
@@ -282,7 +294,8 @@ class MobilityResult:
     def draw(self, path: Path) -> Path:
         """Mean squares with their power laws, autocorrelations, and the response of the cage."""
         factor, unit = time_unit(float(self.movers[0].msd.lag[-1]))
-        panels = 1 + 2 * bool(self.turners) + (self.response is not None) + (self.friction is not None)
+        asked = (self.response, self.opening, self.friction)
+        panels = 1 + 2 * bool(self.turners) + sum(each is not None for each in asked)
         columns = 1 if panels == 1 else 2
         note = f"{self.temperature:g} K; window in grey, dashed: fitted power laws; bands, bars: one standard error"
         note = ". ".join([note, "; ".join(self.notes)]) if self.notes else note
@@ -300,7 +313,10 @@ class MobilityResult:
                 turned.set_ylabel(label(r"$\langle\Delta\theta_i^2\rangle$", "rad²"))
                 _decay(next(free), self, factor, unit)
             if self.response is not None:
-                _cage(next(free), self.response)
+                _around(next(free), self.response, 180 / np.pi, "turn of the cage above average", "°")
+            if self.opening is not None:
+                r = self.opening.response
+                _around(next(free), r, 1e20, f"area of the window above {r.baseline * 1e20:.3g} Å²", "Å²")
             if self.friction is not None and self.friction_data is not None:
                 _conductivity(next(free), self.friction, self.friction_data, self.segments)
         return path
@@ -314,6 +330,14 @@ def _short(estimate: LaggedEstimate | None, scale: float = 1.0) -> str:
         return f"{value:.3g} (no error)"
     digits = 2 if error == 0 else max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{digits}f} +- {error:.{digits}f}"
+
+
+def _passage(found: Opening) -> str:
+    r, relative = found.response, found.relative
+    low, high = relative.interval()
+    text = f"  bottleneck: {r.events} of {found.jumps} jumps through {found.windows} windows of {r.baseline * 1e20:.3g} "
+    text += f"angstrom^2; {100 * relative.value:+.3g} % ({100 * low:.3g} to {100 * high:.3g}) at the jump, "
+    return text + (f"widest by chance {r.chance:.2g}" if r.coupled else f"no wider than by chance ({r.chance:.2g})")
 
 
 def _law(law: Exponent) -> dict[str, Any]:
@@ -371,15 +395,16 @@ def _decay(axes: Axes, result: MobilityResult, factor: float, unit: str) -> None
     axes.legend()
 
 
-def _cage(axes: Axes, r: Response) -> None:
+def _around(axes: Axes, r: Response, scale: float, what: str, of: str) -> None:
+    """An average around the time of a jump."""
     factor, unit = time_unit(float(r.delay[-1]))
-    t, y, error = r.delay * factor, np.degrees(r.excess), np.degrees(r.error)
+    t, y, error = r.delay * factor, scale * r.excess, scale * r.error
     axes.fill_between(t, y - error, y + error, color=COLOURS[0], alpha=0.25, linewidth=0)
     axes.plot(t, y, color=COLOURS[0])
     axes.axvline(0.0, color=GREY, linestyle=":", linewidth=0.9)
     axes.axhline(0.0, color=GREY, linewidth=0.6)
     axes.set_xlabel(label("time after the jump", unit))
-    axes.set_ylabel(label("turn of the cage above average", "°"))
+    axes.set_ylabel(label(what, of))
     verdict = "told from chance" if r.coupled else "not told from chance"
     axes.set_title(f"{r.events} jumps; {verdict} (p = {r.chance:.2g})", loc="right")
 

@@ -19,7 +19,7 @@ from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 from mdcoeffs.mobility.rotation import unit_vectors
 
 KEYS = ("cation", "window", "framework", "lags_per_decade", "permittivity", "conductivity", "seed")
-TABLES = ("follow", "rotor", "paddlewheel", "friction")
+TABLES = ("follow", "rotor", "paddlewheel", "bottleneck", "friction")
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,31 @@ class Paddle:
     longest: float
     neighbours: int = 3
     cutoff: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """What is asked about the windows that the cation jumps through.
+
+    Parameters
+    ----------
+    corners : str
+        Species, or name of followed atoms, that are the corners of windows.
+    jump : float
+        Shortest jump [m].
+    half : float
+        Time averaged over before and after [s].
+    longest : float
+        Longest time before and after the jump [s].
+    cutoff : float
+        No corner farther from the middle of the jump than this [m].
+    """
+
+    corners: str
+    jump: float
+    half: float
+    longest: float
+    cutoff: float
 
 
 @dataclass(frozen=True)
@@ -157,9 +182,11 @@ class MobilitySettings:
     friction : Friction, optional
         Conductivity data.
     seed : int
-        Of the time shifts that tell the paddle-wheel from chance.
+        Of the time shifts that tell what goes with a jump from chance.
     framework : tuple of str
         Species whose common centre of mass is at rest; that of everything when empty.
+    bottleneck : Bottleneck, optional
+        Windows that jumps lead through.
     """
 
     cation: str
@@ -173,6 +200,7 @@ class MobilitySettings:
     friction: Friction | None = None
     seed: int = 0
     framework: tuple[str, ...] = ()
+    bottleneck: Bottleneck | None = None
 
 
 def read_mobility(file: SpeciesFile) -> MobilitySettings:
@@ -215,6 +243,7 @@ def read_mobility(file: SpeciesFile) -> MobilitySettings:
         friction=_friction(table.table("friction")) if "friction" in table else None,
         seed=table.integer("seed", 0, least=0),
         framework=_framework(table, names, cation),
+        bottleneck=_bottleneck(table.table("bottleneck"), names, follow) if "bottleneck" in table else None,
     )
 
 
@@ -272,6 +301,18 @@ def _paddle(table: Table, rotors: tuple[Rotor, ...]) -> Paddle:
         longest=table.quantity("longest", "s", 10 * half, least=half),
         neighbours=table.integer("neighbours", 3, least=1),
         cutoff=table.quantity("cutoff", "m", float("inf"), above=0),
+    )
+
+
+def _bottleneck(table: Table, species: list[str], follow: tuple[Follow, ...]) -> Bottleneck:
+    table.only("corners", "jump", "half", "longest", "cutoff")
+    half = table.quantity("half", "s", above=0)
+    return Bottleneck(
+        corners=table.choice("corners", [*species, *(each.name for each in follow)]),
+        jump=table.quantity("jump", "m", above=0),
+        half=half,
+        longest=table.quantity("longest", "s", 10 * half, least=half),
+        cutoff=table.quantity("cutoff", "m", 5e-10, above=0),
     )
 
 

@@ -248,6 +248,88 @@ def paddlewheel(
     return Paddlewheel(path, still, axes, edge * scale)
 
 
+@dataclass(frozen=True, eq=False)
+class Gates:
+    """A made-up run of cations that jump through triangles.
+
+    Parameters
+    ----------
+    cations : array (cations, frames, 3)
+        Positions; a jump has the length 1.
+    corners : array (3 cations, frames, 3)
+        Positions of the corners, three of each cation's window.
+    area : float
+        Area of a window that is closed.
+    opening : float
+        Mean relative opening while a cation passes [1].
+    open : float
+        Part of the time that a window is open [1].
+    """
+
+    cations: Array
+    corners: Array
+    area: float
+    opening: float
+    open: float
+
+
+def gates(
+    *,
+    cations: int,
+    frames: int,
+    rng: np.random.Generator,
+    opening: float = 0.25,
+    apart: int = 60,
+    width: int = 3,
+    noise: float = 0.03,
+) -> Gates:
+    """Cations that jump to and fro between two sites through a window of three corners, which opens as they pass.
+
+    The corners rattle in the plane of the window, each on its own, which leaves the mean of its area unchanged. How far
+    it opens differs from jump to jump: its relative opening is uniform between 0 and twice the mean.
+
+    Parameters
+    ----------
+    cations, frames : int
+        How many of each.
+    rng : Generator
+        Source of randomness.
+    opening : float
+        Mean relative opening of the area while a cation passes [1].
+    apart : int
+        Fewest frames between jumps, half of their mean time apart.
+    width : int
+        Frames before and after a jump that the window is open.
+    noise : float
+        Rattling of all positions, in jump lengths.
+
+    Returns
+    -------
+    Gates
+    """
+    path, corners = np.zeros((cations, frames, 3)), np.zeros((cations, 3, frames, 3))
+    angles = 2 * np.pi * np.arange(3) / 3
+    triangle = 1.2 * np.stack([np.zeros(3), np.cos(angles), np.sin(angles)], axis=-1)
+    count = 0
+    for k in range(cations):
+        steps = apart + rng.geometric(1 / apart, size=2 + frames // apart)
+        at = np.cumsum(steps)
+        at = at[at < frames - apart]
+        wide, side = np.ones(frames), np.zeros(frames)
+        for jump in at:
+            wide[jump - width : jump + width + 1] = 1 + rng.uniform(0, 2 * opening)
+            side[jump:] += 1
+            count += 2 * width + 1
+        path[k, :, 0] = side % 2 - 0.5
+        corners[k] = np.sqrt(wide)[:, None] * triangle[:, None]
+        path[k, :, 1] += 6.0 * k
+        corners[k, ..., 1] += 6.0 * k
+    path += noise * rng.standard_normal(path.shape)
+    corners[..., 1:] += noise * rng.standard_normal(corners[..., 1:].shape)
+    area = 0.75 * np.sqrt(3) * 1.2**2
+    return Gates(path, corners.reshape(3 * cations, frames, 3), area, opening, count / (cations * frames))
+
+
 DIRECTIONS = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=float)
 
 
