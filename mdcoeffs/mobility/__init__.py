@@ -17,10 +17,20 @@ from mdcoeffs.frames.paths import PathRecorder
 from mdcoeffs.frames.stream import Stream
 from mdcoeffs.inputs.species import SpeciesFile
 from mdcoeffs.mobility.bottleneck import Opening, areas, windows_of
+from mdcoeffs.mobility.cooperative import Coincidences, Cooperation, cooperation, neighbours_of
 from mdcoeffs.mobility.paddlewheel import Events, Response, Sampled, jumps, nearest, reorientation, response, sample
 from mdcoeffs.mobility.result import MobilityResult, Mover, Turner
 from mdcoeffs.mobility.rotation import BEGUN, COARSE, relaxation, unwrapped_angles
-from mdcoeffs.mobility.settings import Bottleneck, Friction, MobilitySettings, Paddle, followed_in, read_mobility
+from mdcoeffs.mobility.settings import (
+    Bottleneck,
+    Cooperative,
+    Friction,
+    MobilitySettings,
+    Paddle,
+    Vibrations,
+    followed_in,
+    read_mobility,
+)
 from mdcoeffs.mobility.translation import (
     FEWEST_LAGS,
     Exponent,
@@ -34,6 +44,7 @@ from mdcoeffs.mobility.translation import (
     lags_for,
     order_parameter,
 )
+from mdcoeffs.mobility.vibration import ALIASED, Vibration, frequencies, segment_of, spectra, vibration_of
 from mdcoeffs.statistics.lagged import (
     Lagged,
     LaggedEstimate,
@@ -48,6 +59,8 @@ from mdcoeffs.statistics.lagged import (
 
 MISFIT = 0.1
 """Difference from exp(-t / tau) that is said [1]."""
+EVENTS = 256
+"""Jumps whose neighbours are looked for at once."""
 BENT = 3.5
 """Standard errors by which the exponents of the two halves of a window may differ before it is said."""
 
@@ -117,6 +130,22 @@ def _mobility(
     if settings.bottleneck is not None:
         opening, doubts = _opening(runs, settings, settings.bottleneck, dt)
         notes += doubts
+    together = None
+    if settings.cooperative is not None:
+        together, count_together = _together(runs, settings, settings.cooperative, dt)
+        if together is None:
+            notes.append(f"{count_together} jumps, too few of them with neighbours to say whether they come together")
+    vibrations: tuple[Vibration, ...] = ()
+    if settings.vibrations is not None:
+        vibrations = _vibrations(runs, settings.vibrations, dt, file)
+        for each in vibrations:
+            S = each.spectrum.mean
+            if S[-1] > ALIASED * S.max():
+                notes.append(
+                    f"{each.name} moves faster than the frames can show: its spectrum at the last frequency, "
+                    f"{each.spectrum.lag[-1]:.3g} Hz, is {S[-1] / S.max():.2g} of its largest value, so that higher "
+                    "frequencies are folded into it; store frames more often"
+                )
     for mover in movers:
         notes += _doubts(mover.name, mover.msd, mover.law)
     low, high = plus.alpha.interval()
@@ -146,6 +175,8 @@ def _mobility(
         interval=dt,
         notes=tuple(notes),
         opening=opening,
+        together=together,
+        vibrations=vibrations,
     )
 
 
@@ -328,6 +359,54 @@ def _opening(
     if mean is None:
         return None, [*notes, f"{through} jumps through a window are too few for its area"]
     return Opening(mean, count, windows), notes
+
+
+def _together(
+    runs: Sequence[PathRecorder], settings: MobilitySettings, asked: Cooperative, dt: float
+) -> tuple[Cooperation | None, int]:
+    half, window = max(1, round(asked.half / dt)), round(asked.window / dt)
+    rng = np.random.default_rng(settings.seed)
+    found = []
+    for run in runs:
+        store = run.stores[f"species {settings.cation}"]
+        events = _jumps(run, settings.cation, half, asked.jump)
+        pairs: list[tuple[Ints, Ints]] = []
+        for first in range(0, events.count, EVENTS):  # positions of all cations at every jump are too many at once
+            rows = slice(first, first + EVENTS)
+            at = np.maximum(events.frame[rows] - 1, 0)
+            own = events.before[rows], events.cation[rows]
+            centre, near = neighbours_of(*own, store.at(at), _boxes(run, at), cutoff=asked.cutoff)
+            pairs.append((centre + first, near))
+        centre, near = (np.concatenate(part) for part in zip(*pairs, strict=True)) if pairs else np.zeros((2, 0), int)
+        last = run.frames - half + 1
+        found.append(Coincidences(events.cation, events.frame, centre, near, store.particles, half, last))
+    try:
+        return cooperation(found, window=window, dt=dt, rng=rng), sum(each.frame.size for each in found)
+    except InputError as error:
+        raise InputError(f"mobility.cooperative: {error}") from error
+
+
+def _vibrations(runs: Sequence[PathRecorder], asked: Vibrations, dt: float, file: SpeciesFile) -> tuple[Vibration, ...]:
+    try:
+        size = segment_of(min(run.frames for run in runs), dt, asked.resolution)
+    except InputError as error:
+        raise InputError(f"mobility.vibrations: {error}") from error
+    found = []
+    for key in runs[0].followed:
+        sort, name = key.split(" ", 1)
+        if asked.of and name not in asked.of:
+            continue
+        curves = []
+        for run in runs:
+            group = groups_of(run.followed[key].owner)
+            sums = (
+                spectra(paths, dt, size, group[first : first + len(paths)], int(group.max()) + 1)
+                for first, paths in run.stores[key].blocks(run.frames, file.memory)
+            )
+            curves.append(total(sums, frequencies(size, dt)))
+        what = {"species": "molecules", "follow": "atoms", "rotor": "axes"}[sort]
+        found.append(vibration_of(name, what, join(curves), runs[0].followed[key].mass, file.temperature))
+    return tuple(found)
 
 
 def _cage_angles(run: PathRecorder, key: str, half: int, memory: float) -> Iterator[tuple[int, Array]]:

@@ -11,8 +11,8 @@ triangle over the run (:mod:`mdcoeffs.mobility.paddlewheel` has the averages and
 
 References
 ----------
-Siegel et al., Trends Chem. 3, 807 (2021), doi:10.1016/j.trechm.2021.06.004, Fig. 3f and g, after Zhang et al., Matter 2,
-1667 (2020), doi:10.1016/j.matt.2020.04.027.
+Siegel et al., Trends Chem. 3, 807 (2021), doi:10.1016/j.trechm.2021.06.004, Fig. 3f and g, after Zhang et al., Matter
+2, 1667 (2020), doi:10.1016/j.matt.2020.04.027.
 """
 
 from __future__ import annotations
@@ -209,5 +209,7 @@ def areas(windows: Windows, store: ParticleStore, frames: int) -> Iterator[tuple
         Number of the window and its areas [m^2].
     """
     for k, (atoms, image) in enumerate(zip(windows.corners, windows.image, strict=True)):
-        paths = [store.block(int(atom), int(atom) + 1, frames)[0] + shift for atom, shift in zip(atoms, image, strict=True)]
+        paths = [
+            store.block(int(atom), int(atom) + 1, frames)[0] + shift for atom, shift in zip(atoms, image, strict=True)
+        ]
         yield k, area(np.stack(paths, axis=1))[None]

@@ -18,10 +18,12 @@ from cellsim.base import __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, MARKERS, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.files.folder import Rows, plain
 from mdcoeffs.mobility.bottleneck import Opening
+from mdcoeffs.mobility.cooperative import Cooperation
 from mdcoeffs.mobility.paddlewheel import Response
 from mdcoeffs.mobility.rotation import Relaxation
 from mdcoeffs.mobility.settings import Friction
 from mdcoeffs.mobility.translation import Exponent, FrictionFit, SegmentFit
+from mdcoeffs.mobility.vibration import Vibration
 from mdcoeffs.statistics.lagged import Lagged, LaggedEstimate
 
 if TYPE_CHECKING:
@@ -162,6 +164,10 @@ class MobilityResult:
         What the user must know.
     opening : Opening, optional
         Bottleneck: windows that jumps lead through.
+    together : Cooperation, optional
+        Jumps of neighbours that coincide.
+    vibrations : tuple of Vibration
+        Power spectra of velocities.
     """
 
     title: str
@@ -181,6 +187,8 @@ class MobilityResult:
     interval: float
     notes: tuple[str, ...]
     opening: Opening | None = None
+    together: Cooperation | None = None
+    vibrations: tuple[Vibration, ...] = ()
 
     def numbers(self) -> dict[str, Any]:
         """What ``summary.json`` holds; SI."""
@@ -204,6 +212,10 @@ class MobilityResult:
             numbers["paddlewheel"] |= self.response.summary()
         if self.opening is not None:
             numbers["bottleneck"] = self.opening.summary()
+        if self.together is not None:
+            numbers["cooperative"] = self.together.summary()
+        if self.vibrations:
+            numbers["vibrations"] = {each.name: each.summary() for each in self.vibrations}
         if self.friction is not None:
             numbers["friction"] = dict(vars(self.friction))
         if self.segments is not None:
@@ -233,6 +245,9 @@ class MobilityResult:
             lines.append(f"  paddlewheel: {r.events} jumps, {text}")
         if self.opening is not None:
             lines.append(_passage(self.opening))
+        if self.together is not None:
+            lines.append(_cooperation(self.together))
+        lines += [_spectrum(each) for each in self.vibrations]
         if self.bjerrum is not None:
             lines.append(f"  Bjerrum length {self.bjerrum * 1e9:.3g} nm")
         if self.friction is not None:
@@ -248,7 +263,8 @@ class MobilityResult:
         return lines + [f"  note     {note}" for note in self.notes]
 
     def dataset(self) -> xr.Dataset:
-        """All curves; dimensions ``lag``, ``entity``, ``rotor``, ``order``, ``delay``, ``passage``; every curve with its error."""
+        """All curves; dimensions ``lag``, ``entity``, ``rotor``, ``order``, ``delay``, ``passage``,
+        ``apart``, ``vibrating``, ``frequency``; every curve with its error."""
         import xarray as xr
 
         variables: dict[str, Any] = {}
@@ -279,6 +295,21 @@ class MobilityResult:
             r, text = self.opening.response, "area of the window of a jump, above average"
             coordinates["passage"] = ("passage", r.delay, {"units": "s"})
             put("opening", ("passage",), r.excess, r.error, "m^2", text)
+        if self.vibrations:
+            f = self.vibrations[0].spectrum.lag
+            coordinates |= {
+                "vibrating": [each.name for each in self.vibrations],
+                "frequency": ("frequency", f, {"units": "Hz"}),
+            }
+            g = np.array([each.density for each in self.vibrations])
+            put("density_of_states", ("vibrating", "frequency"), g[:, 0], g[:, 1], "s", "density of states")
+            squares = [each.mean_square for each in self.vibrations]
+            text = "mean-squared velocity, m^2/s^2, of axes 1/s^2"
+            variables["mean_square_velocity"] = ("vibrating", squares, {"long_name": text})
+        if self.together is not None:
+            of, text = self.together, "jumps of neighbours over those of independent cations"
+            coordinates["apart"] = ("apart", of.delay, {"units": "s"})
+            put("jump_correlation", ("apart",), of.correlation, of.error, "1", text)
         attributes = {"title": self.title, "summary": json.dumps(self.numbers()), "mdcoeffs": __version__}
         return xr.Dataset(variables, coordinates, attributes)
 
@@ -294,8 +325,8 @@ class MobilityResult:
     def draw(self, path: Path) -> Path:
         """Mean squares with their power laws, autocorrelations, and the response of the cage."""
         factor, unit = time_unit(float(self.movers[0].msd.lag[-1]))
-        asked = (self.response, self.opening, self.friction)
-        panels = 1 + 2 * bool(self.turners) + sum(each is not None for each in asked)
+        asked = (self.response, self.opening, self.together, self.friction)
+        panels = 1 + 2 * bool(self.turners) + sum(each is not None for each in asked) + bool(self.vibrations)
         columns = 1 if panels == 1 else 2
         note = f"{self.temperature:g} K; window in grey, dashed: fitted power laws; bands, bars: one standard error"
         note = ". ".join([note, "; ".join(self.notes)]) if self.notes else note
@@ -317,6 +348,10 @@ class MobilityResult:
             if self.opening is not None:
                 r = self.opening.response
                 _around(next(free), r, 1e20, f"area of the window above {r.baseline * 1e20:.3g} Å²", "Å²")
+            if self.together is not None:
+                _pairs(next(free), self.together)
+            if self.vibrations:
+                _spectra(next(free), self.vibrations)
             if self.friction is not None and self.friction_data is not None:
                 _conductivity(next(free), self.friction, self.friction_data, self.segments)
         return path
@@ -335,9 +370,30 @@ def _short(estimate: LaggedEstimate | None, scale: float = 1.0) -> str:
 def _passage(found: Opening) -> str:
     r, relative = found.response, found.relative
     low, high = relative.interval()
-    text = f"  bottleneck: {r.events} of {found.jumps} jumps through {found.windows} windows of {r.baseline * 1e20:.3g} "
+    text = (
+        f"  bottleneck: {r.events} of {found.jumps} jumps through {found.windows} windows of {r.baseline * 1e20:.3g} "
+    )
     text += f"angstrom^2; {100 * relative.value:+.3g} % ({100 * low:.3g} to {100 * high:.3g}) at the jump, "
     return text + (f"widest by chance {r.chance:.2g}" if r.coupled else f"no wider than by chance ({r.chance:.2g})")
+
+
+def _cooperation(found: Cooperation) -> str:
+    value, low, high = found.ratio
+    text = (
+        f"  cooperative: {found.coincidences} jumps of neighbours within {found.window * 1e12:.3g} ps of {found.jumps} "
+    )
+    text += f"jumps, {value:.3g} ({low:.3g} to {high:.3g}) times those of independent cations"
+    text += (
+        f", by chance {found.chance:.2g}; " if found.together else f", no more than by chance ({found.chance:.2g}); "
+    )
+    return text + f"{100 * found.share:.3g} % of the jumps are cooperative, {100 * found.by_chance:.3g} % by chance"
+
+
+def _spectrum(found: Vibration) -> str:
+    text = "no peak that is resolved" if math.isnan(found.peak.value) else f"peak {_short(found.peak, 1e-12)} THz"
+    if found.kinetic is not None:
+        text += f", the frames resolve {100 * found.kinetic:.3g} % of the kinetic energy"
+    return f"  vibration of {found.name}: {text}"
 
 
 def _law(law: Exponent) -> dict[str, Any]:
@@ -407,6 +463,34 @@ def _around(axes: Axes, r: Response, scale: float, what: str, of: str) -> None:
     axes.set_ylabel(label(what, of))
     verdict = "told from chance" if r.coupled else "not told from chance"
     axes.set_title(f"{r.events} jumps; {verdict} (p = {r.chance:.2g})", loc="right")
+
+
+def _pairs(axes: Axes, found: Cooperation) -> None:
+    """How often neighbours jump a time apart, over chance."""
+    factor, unit = time_unit(float(found.delay[-1]))
+    half = 0.5 * (found.delay[1] - found.delay[0]) * factor
+    look: dict[str, Any] = {"color": COLOURS[0], "marker": "o", "markersize": 3, "linestyle": "", "elinewidth": 0.8}
+    axes.errorbar(found.delay * factor, found.correlation, found.error, xerr=half, **look)
+    axes.axhline(1.0, color=GREY, linewidth=0.8, linestyle="--")
+    axes.axvspan(-found.window * factor, found.window * factor, color=GREY, alpha=0.15, linewidth=0, zorder=0)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(label("time between jumps of neighbours", unit))
+    axes.set_ylabel("jumps over those by chance, $G$")
+    verdict = "told from chance" if found.together else "not told from chance"
+    axes.set_title(f"{found.jumps} jumps; {verdict} (p = {found.chance:.2g})", loc="right")
+
+
+def _spectra(axes: Axes, vibrations: Sequence[Vibration]) -> None:
+    """Densities of states."""
+    for k, each in enumerate(vibrations):
+        f, (g, error), colour = each.spectrum.lag * 1e-12, each.density, COLOURS[k % len(COLOURS)]
+        axes.plot(f, g * 1e12, color=colour, linestyle=DASHES[k % len(DASHES)], label=each.name)
+        axes.fill_between(f, (g - error) * 1e12, (g + error) * 1e12, color=colour, alpha=0.2, linewidth=0)
+    axes.set_xlim(0, f[-1])
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(label("frequency", "THz"))
+    axes.set_ylabel(label("density of states $g$", "ps"))
+    axes.legend()
 
 
 def _conductivity(

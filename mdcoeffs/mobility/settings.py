@@ -19,7 +19,7 @@ from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 from mdcoeffs.mobility.rotation import unit_vectors
 
 KEYS = ("cation", "window", "framework", "lags_per_decade", "permittivity", "conductivity", "seed")
-TABLES = ("follow", "rotor", "paddlewheel", "bottleneck", "friction")
+TABLES = ("follow", "rotor", "paddlewheel", "bottleneck", "cooperative", "vibrations", "friction")
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,44 @@ class Bottleneck:
 
 
 @dataclass(frozen=True)
+class Cooperative:
+    """What is asked about jumps of neighbouring cations.
+
+    Parameters
+    ----------
+    jump : float
+        Shortest jump [m].
+    half : float
+        Time averaged over before and after [s].
+    window : float
+        Longest time between two jumps that coincide [s].
+    cutoff : float
+        Farthest neighbour before the jump [m].
+    """
+
+    jump: float
+    half: float
+    window: float
+    cutoff: float
+
+
+@dataclass(frozen=True)
+class Vibrations:
+    """What is asked about power spectra of velocities.
+
+    Parameters
+    ----------
+    of : tuple of str
+        Names of species, followed atoms and rotors; everything that is followed when empty.
+    resolution : float, optional
+        Distance of frequencies [Hz].
+    """
+
+    of: tuple[str, ...] = ()
+    resolution: float | None = None
+
+
+@dataclass(frozen=True)
 class Segments:
     """Displacements of segments, <dr^2> = D_0 t^alpha, at several salt contents.
 
@@ -187,6 +225,10 @@ class MobilitySettings:
         Species whose common centre of mass is at rest; that of everything when empty.
     bottleneck : Bottleneck, optional
         Windows that jumps lead through.
+    cooperative : Cooperative, optional
+        Jumps of neighbours.
+    vibrations : Vibrations, optional
+        Power spectra of velocities.
     """
 
     cation: str
@@ -201,6 +243,8 @@ class MobilitySettings:
     seed: int = 0
     framework: tuple[str, ...] = ()
     bottleneck: Bottleneck | None = None
+    cooperative: Cooperative | None = None
+    vibrations: Vibrations | None = None
 
 
 def read_mobility(file: SpeciesFile) -> MobilitySettings:
@@ -244,6 +288,8 @@ def read_mobility(file: SpeciesFile) -> MobilitySettings:
         seed=table.integer("seed", 0, least=0),
         framework=_framework(table, names, cation),
         bottleneck=_bottleneck(table.table("bottleneck"), names, follow) if "bottleneck" in table else None,
+        cooperative=_cooperative(table.table("cooperative")) if "cooperative" in table else None,
+        vibrations=_vibrations(table.table("vibrations"), names, follow, rotors) if "vibrations" in table else None,
     )
 
 
@@ -314,6 +360,27 @@ def _bottleneck(table: Table, species: list[str], follow: tuple[Follow, ...]) ->
         longest=table.quantity("longest", "s", 10 * half, least=half),
         cutoff=table.quantity("cutoff", "m", 5e-10, above=0),
     )
+
+
+def _cooperative(table: Table) -> Cooperative:
+    table.only("jump", "half", "window", "cutoff")
+    half = table.quantity("half", "s", above=0)
+    return Cooperative(
+        jump=table.quantity("jump", "m", above=0),
+        half=half,
+        window=table.quantity("window", "s", half, above=0),
+        cutoff=table.quantity("cutoff", "m", above=0),
+    )
+
+
+def _vibrations(table: Table, species: list[str], follow: tuple[Follow, ...], rotors: tuple[Rotor, ...]) -> Vibrations:
+    table.only("of", "resolution")
+    known = list(dict.fromkeys([*species, *(each.name for each in follow), *(each.name for each in rotors)]))
+    of = tuple(dict.fromkeys(table.strings("of", [])))
+    for name in of:
+        if name not in known:
+            raise table.error("of", f"names {name!r}, which is not followed; allowed: {', '.join(known)}")
+    return Vibrations(of, table.quantity("resolution", "Hz", None, above=0))
 
 
 def _friction(table: Table) -> Friction:
@@ -392,7 +459,8 @@ def _at_rest(stream: Stream, framework: tuple[str, ...]) -> Callable[[Snapshot],
 
 def _centres(stream: Stream, name: str, rest: Callable[[Snapshot], Array]) -> Followed:
     rows = stream.molecules_of(name)
-    return Followed(rows, lambda snapshot: np.asarray(snapshot.centres[rows] + rest(snapshot)))
+    mass = float(stream.molecule_masses[rows[0]]) if stream.has_masses else None
+    return Followed(rows, lambda snapshot: np.asarray(snapshot.centres[rows] + rest(snapshot)), mass)
 
 
 def _atoms(place: Ints, owner: Ints, rest: Callable[[Snapshot], Array]) -> Followed:

@@ -597,6 +597,7 @@ SLOW = (
     ("docs/analyse.md", r"cellsim (analyse (impedance|fraction|chain)|sets)", "spectra: 3 to 5 s each"),
     ("docs/figures.md", r"cellsim plot", "needs the run"),
     ("docs/many_machines.md", r".*", "starts a scheduler and workers"),
+    ("docs/mobility.md", r"mdcoeffs mobility runs/gates|import json", "needs the run"),
     ("docs/engine.md", r"mdcoeffs onsager runs/md", "needs the simulation"),
 )
 

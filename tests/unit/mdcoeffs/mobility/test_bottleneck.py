@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cellsim.base import InputError
 from mdcoeffs.frames.paths import CHUNK, ParticleStore
 from mdcoeffs.mobility.bottleneck import Opening, area, areas, pierced, windows_of
 from mdcoeffs.mobility.paddlewheel import Events, jumps, response, sample
@@ -59,7 +60,8 @@ def test_the_window_between_two_tetrahedra_is_their_shared_face():
     found = windows_of(jump, atoms[None], None, cutoff=2.0)
     assert found.corners.tolist() == [[1, 2, 3]] and found.of_event.tolist() == [0]
     assert windows_of(jump, atoms[None], None, cutoff=0.9).of_event.tolist() == [-1]  # no corner is that near
-    aside = Events(jump.cation, jump.frame, jump.before + [0, 3, 0], jump.after + [0, 3, 0])
+    away = np.array([0.0, 3.0, 0.0])
+    aside = Events(jump.cation, jump.frame, jump.before + away, jump.after + away)
     assert windows_of(aside, atoms[None], None, cutoff=9.0).of_event.tolist() == [-1]
 
 
@@ -78,11 +80,13 @@ def test_openings_of_known_size(amount):
 
 
 def test_windows_across_the_box():
-    system = gates(cations=3, frames=900, rng=np.random.default_rng(5))
+    system = gates(cations=4, frames=900, rng=np.random.default_rng(5))
     plain, windows = opening(system)
     box = np.diag([7.0, 18.0, 7.0])
-    shift = np.random.default_rng(6).integers(-2, 3, (9, 3)) @ box
+    shift = np.random.default_rng(6).integers(-2, 3, (12, 3)) @ box
     moved, same = opening(system, shift=shift, box=box)
     assert np.array_equal(same.corners, windows.corners)
     np.testing.assert_allclose(moved.response.excess, plain.response.excess, rtol=0, atol=1e-12)
     assert moved.response.baseline == pytest.approx(plain.response.baseline, rel=1e-12)
+    with pytest.raises(InputError, match="cations = 3 must be even"):
+        gates(cations=3, frames=900, rng=np.random.default_rng(5))
