@@ -239,7 +239,8 @@ def log_density(z: Array, rho: Array, degree: int) -> Polynomial | None:
     def likelihood(beta: Array) -> float:
         return float(n @ (x @ beta) - np.exp(np.minimum(x @ beta, 700.0)).sum())
 
-    beta, best = start.coef, likelihood(start.coef)
+    beta = np.asarray(start.coef, dtype=np.float64)
+    best = likelihood(beta)
     for _ in range(STEPS):
         mean = np.exp(np.minimum(x @ beta, 700.0))
         try:
