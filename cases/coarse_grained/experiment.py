@@ -5,6 +5,7 @@
 
 An experiment has one run for kappa, one for rho_+, and one for the diffusion coefficients of the salt (with the chi of
 that run) and of single ions, so that no two values share their errors but these. Errors are those of the intervals.
+Each run as an experiment of its own, for all quantities, is written to runs/hidden/a/measured_r0.csv and so on.
 """
 
 import sys
@@ -61,17 +62,24 @@ UNITS = {"kappa": "S/m", "rho_plus": "1", "D_salt": "m^2/s", "D_msd_M": "m^2/s",
 RUNS = {"kappa": 0, "rho_plus": 1, "D_salt": 2, "D_msd_M": 2, "D_msd_X": 2}
 
 
+def write(path: Path, state: str, found: list[dict[str, tuple[float, float]]], runs: dict[str, int]) -> None:
+    """A table of measured values, each from the run named for it."""
+    rows = ["quantity,value,error,unit,source"]
+    for name, replica in runs.items():
+        value, error = found[replica][name]
+        where = f"simulated with hidden charges: {state}/r{replica} of hidden.toml"
+        rows.append(f"{name},{value:.5g},{error:.2g},{UNITS[name]},{where}")
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
 def main(source: Path, target: Path) -> None:
     """Write the tables."""
     target.mkdir(exist_ok=True)
     for folder in sorted(source.glob("?")):
         found = [values(analysed(folder, replica)) for replica in range(3)]
-        rows = ["quantity,value,error,unit,source"]
-        for name, replica in RUNS.items():
-            value, error = found[replica][name]
-            where = f"simulated with hidden charges: {folder.name}/r{replica} of hidden.toml"
-            rows.append(f"{name},{value:.5g},{error:.2g},{UNITS[name]},{where}")
-        (target / f"{folder.name}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        write(target / f"{folder.name}.csv", folder.name, found, RUNS)
+        for replica in range(3):
+            write(folder / f"measured_r{replica}.csv", folder.name, found, dict.fromkeys(RUNS, replica))
 
 
 if __name__ == "__main__":

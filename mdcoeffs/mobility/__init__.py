@@ -298,7 +298,7 @@ def _delays(half: float, longest: float, dt: float, runs: Sequence[PathRecorder]
         if run.frames < 4 * frames + 2 * reach:
             raise InputError(
                 f"{where}: half = {half:.3g} s and longest = {longest:.3g} s need a run of "
-                f"{4 * frames + 2 * reach} frames, this one has {run.frames}"
+                f"{4 * frames + 2 * reach:.6g} frames, this one has {run.frames}"
             )
     return frames, np.arange(-reach, reach + 1)
 
@@ -364,7 +364,7 @@ def _opening(
 def _together(
     runs: Sequence[PathRecorder], settings: MobilitySettings, asked: Cooperative, dt: float
 ) -> tuple[Cooperation | None, int]:
-    half, window = max(1, round(asked.half / dt)), round(asked.window / dt)
+    half, window = (max(1, round(time / dt)) for time in (asked.half, asked.window))
     rng = np.random.default_rng(settings.seed)
     found = []
     for run in runs:
@@ -405,7 +405,8 @@ def _vibrations(runs: Sequence[PathRecorder], asked: Vibrations, dt: float, file
             )
             curves.append(total(sums, frequencies(size, dt)))
         what = {"species": "molecules", "follow": "atoms", "rotor": "axes"}[sort]
-        found.append(vibration_of(name, what, join(curves), runs[0].followed[key].mass, file.temperature))
+        shown = f"axes of {name}" if sort == "rotor" else name  # a rotor may have the name of its species
+        found.append(vibration_of(shown, what, join(curves), runs[0].followed[key].mass, file.temperature))
     return tuple(found)
 
 

@@ -267,7 +267,7 @@ def cooperation(
     for run in runs:
         if run.last - run.first < 4 * reach:
             raise InputError(
-                f"a window of {window} frames needs a run of {4 * reach} frames in which jumps can be found, "
+                f"a window of {window:.6g} frames needs a run of {4 * reach:.6g} frames in which jumps can be found, "
                 f"there are {run.last - run.first}"
             )
     all_runs = [_Run(run, reach) for run in runs]

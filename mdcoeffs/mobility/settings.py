@@ -287,7 +287,7 @@ def read_mobility(file: SpeciesFile) -> MobilitySettings:
         friction=_friction(table.table("friction")) if "friction" in table else None,
         seed=table.integer("seed", 0, least=0),
         framework=_framework(table, names, cation),
-        bottleneck=_bottleneck(table.table("bottleneck"), names, follow) if "bottleneck" in table else None,
+        bottleneck=_bottleneck(table.table("bottleneck"), names, follow, cation) if "bottleneck" in table else None,
         cooperative=_cooperative(table.table("cooperative")) if "cooperative" in table else None,
         vibrations=_vibrations(table.table("vibrations"), names, follow, rotors) if "vibrations" in table else None,
     )
@@ -350,8 +350,10 @@ def _paddle(table: Table, rotors: tuple[Rotor, ...]) -> Paddle:
     )
 
 
-def _bottleneck(table: Table, species: list[str], follow: tuple[Follow, ...]) -> Bottleneck:
+def _bottleneck(table: Table, species: list[str], follow: tuple[Follow, ...], cation: str) -> Bottleneck:
     table.only("corners", "jump", "half", "longest", "cutoff")
+    if table.data.get("corners") == cation:
+        raise table.error("corners", "is the working ion, which jumps through windows of other atoms")
     half = table.quantity("half", "s", above=0)
     return Bottleneck(
         corners=table.choice("corners", [*species, *(each.name for each in follow)]),

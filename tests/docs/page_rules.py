@@ -593,7 +593,7 @@ LINES = (
         "a minute: read whole; tests/system/test_series_cli.py runs a smaller family",
     ),
     (
-        r"mdcoeffs (simulate cases/coarse_grained/(charge_scaling|hidden)|calibrate cases/coarse_grained/calibrate)\.toml.*",
+        r"mdcoeffs (simulate|calibrate) cases/coarse_grained/(charge_scaling|hidden|calibrate)\.toml.*",
         _hidden_read,
         "an hour: all files are read whole",
     ),

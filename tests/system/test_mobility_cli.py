@@ -45,6 +45,8 @@ axis = ["type 2", "type 3"]
 jump = "2.5 angstrom"
 half = "0.4 ps"
 neighbours = 2
+[mobility.vibrations]
+of = ["X"]
 [mobility.friction]
 r = [0.01, 0.04, 0.08, 0.16]
 kappa = [0.38, 1.07, 1.34, 1.05]
@@ -108,6 +110,9 @@ def test_glass_of_rotors(folder, tmp_path):
     assert segments["conductivity"]["A"] == pytest.approx(4.3, rel=0.1)
     assert "friction of the segments: r* 0.08" in result.output
     assert found["paddlewheel"]["jumps"] > 10 and not found["paddlewheel"]["coupled"]
+    assert {name: each["what"] for name, each in found["vibrations"].items()} == {"X": "molecules", "axes of X": "axes"}
+    # walkers and axes that diffuse from frame to frame have no inertia that these frames could resolve
+    assert "axes of X moves faster than the frames can show" in " ".join(found["notes"])
     with (out / "table.csv").open(newline="") as stream:
         rows = list(csv.reader(stream))
     assert rows[0][2:] == ["Solvation structure", "Mobility order parameter", "Conductivity (S/cm)"]
@@ -278,6 +283,7 @@ def test_windows_jumps_together_and_vibrations(gated, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (('corners = "S"', 'corners = "Li"'), "mobility.bottleneck.corners = 'Li' is the working ion"),
         (('corners = "S"', 'corners = "P"'), "mobility.bottleneck.corners = 'P'"),
         (
             ('longest = "0.6 ps"', 'longest = "20 ps"'),
