@@ -1,13 +1,15 @@
-"""Do the 95 % intervals of windows, of jumps that come together and of vibrations hold the truth?
+"""Do the 95 % intervals of windows, of jumps that come together, of vibrations and of D hold the truth?
 
     python benchmarks/mobility_jumps.py --n 300 --seed 20261129
 
 System k has the random stream (seed, k), fixed before anything is run. Windows: 8 to 24 cations that jump through
 triangles which open by 0 or by 10 to 50 %. Jumps: cations on a ring whose jumps are Poisson processes, independent or
 with a process that two neighbours share, 3 to 300 coincidences. Vibrations: 10 to 40 damped oscillators of 0.03 to
-0.1 per frame. Resumable. Rules: for every quantity an exact two-sided binomial test of the coverage, at 1 % over all of
-them (Bonferroni); independent jumps, and windows that do not open, are called coupled no more often than 1 % (exact
-one-sided test, at 1 %).
+0.1 per frame. D: 10 to 50 walkers, from the mean square at 3 to 20 % of the run. Resumable.
+
+Rules. For every quantity an exact two-sided binomial test of the coverage, at 1 % over all of them (Bonferroni);
+independent jumps, and windows that do not open, are called coupled no more often than 1 % (exact one-sided test, at
+1 %).
 """
 
 from __future__ import annotations
@@ -24,9 +26,10 @@ from mdcoeffs.frames.paths import CHUNK, ParticleStore
 from mdcoeffs.mobility.bottleneck import Opening, areas, windows_of
 from mdcoeffs.mobility.cooperative import Coincidences, cooperation
 from mdcoeffs.mobility.paddlewheel import jumps, response, sample
+from mdcoeffs.mobility.translation import displacements
 from mdcoeffs.mobility.vibration import frequencies, peak_of, spectra
-from mdcoeffs.statistics.lagged import Lagged
-from mdcoeffs.synthetic.dynamics import gates, oscillators
+from mdcoeffs.statistics.lagged import Lagged, estimate
+from mdcoeffs.synthetic.dynamics import fractional_walk, gates, oscillators
 
 ALPHA = 0.01
 Row = dict[str, Any]
@@ -97,10 +100,20 @@ def vibrating(rng: np.random.Generator) -> Row:
     return {"given": int(np.isfinite(peak.value)), "peak": int(low <= f_0 <= high)}
 
 
+def diffusing(rng: np.random.Generator) -> Row:
+    """D of walkers, <dr^2>/6t at one lag, which is 1/6."""
+    frames = int(rng.integers(400, 1500))
+    last = int(frames * rng.uniform(0.03, 0.2))
+    paths = fractional_walk(1.0, particles=int(rng.integers(10, 50)), frames=frames, rng=rng)
+    found = displacements(paths, 1.0, np.array([last]), longest=last)
+    low, high = estimate(float(found.mean[0]) / 6 / last, [found.influence([1 / 6 / last])]).interval()
+    return {"D": int(low <= 1 / 6 <= high)}
+
+
 def system(k: int, seed: int) -> Row:
-    """System k of all three kinds."""
+    """System k of all four kinds."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, k]))
-    return {"k": k} | window(rng) | together(rng) | vibrating(rng)
+    return {"k": k} | window(rng) | together(rng) | vibrating(rng) | diffusing(rng)
 
 
 def report(rows: list[Row]) -> bool:
@@ -112,6 +125,7 @@ def report(rows: list[Row]) -> bool:
         "ratio, under 20 coincidences": [row["ratio"] for row in few],
         "ratio, from 20 on": [row["ratio"] for row in many],
         "peak": [row["peak"] for row in given],
+        "D": [row["D"] for row in rows],
     }
     ok = True
     for name, each in held.items():
@@ -146,7 +160,7 @@ def main() -> int:
     parser.add_argument("--store", type=Path, default=Path("build/mobility_jumps.jsonl"))
     options = parser.parse_args()
     rows = resumed(
-        options.store, {"seed": options.seed, "version": 1}, Study(options.seed), options.n, workers=options.workers
+        options.store, {"seed": options.seed, "version": 2}, Study(options.seed), options.n, workers=options.workers
     )
     return 0 if report(rows) else 1
 

@@ -19,8 +19,7 @@ are and who is near whom when.
 References
 ----------
 Siegel et al., Trends Chem. 3, 807 (2021), doi:10.1016/j.trechm.2021.06.004, Fig. 4a (three ions that migrate together);
-Brillinger, J. R. Stat. Soc. B 38, 60 (1976), doi:10.1111/j.2517-6161.1976.tb01567.x (cross intensities of point
-processes).
+Daley & Vere-Jones, An Introduction to the Theory of Point Processes, vol. 1, 2nd ed., Springer 2003 (second moments).
 """
 
 from __future__ import annotations
