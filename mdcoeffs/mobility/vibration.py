@@ -43,6 +43,8 @@ NARROWEST = 2.0
 """Width of the narrowest peak whose frequency is given, at half its height, in 1/(M dt); a window alone has 1.4 [1]."""
 LOWEST = 3.0
 """Lowest peak whose frequency is given, in 1/(M dt): below, the window mixes it with frequency zero [1]."""
+WIDER = 1.13
+"""Errors of a peak over those of the jackknife, whose 95 % intervals held the truth in 505 of 551 systems [1]."""
 AROUND = 0.35
 """A peak is located by what is above this part of it; above more, the window shifts it more than its error [1]."""
 
@@ -205,7 +207,7 @@ def peak_of(spectrum: Lagged) -> LaggedEstimate:
     n = len(sums)
     left = (sums.sum(axis=0) - sums) / np.maximum(counts.sum(axis=0) - counts, 1)
     without = np.array([_centroid(f, S)[0] for S in left]) if n > 1 else np.full(1, value)
-    return estimate(value, [((without.mean() - without) * (n - 1) / n)[:, None]])
+    return estimate(value, [(WIDER * (without.mean() - without) * (n - 1) / n)[:, None]])
 
 
 def _centroid(f: Array, S: Array) -> tuple[float, float]:
