@@ -30,6 +30,7 @@ from mdcoeffs.chain.to_mixture import is_mixture_recipe
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.interface.settings import read_interface
 from mdcoeffs.interface.umbrella import read_umbrella
+from mdcoeffs.md.system import read_system
 from mdcoeffs.mobility.settings import read_mobility
 from mdcoeffs.onsager import read_estimate
 from mdcoeffs.residence.bonds import read_residence
@@ -496,6 +497,20 @@ def _two_solvents_read(found: re.Match[str], folder: Path) -> None:
     assert file.mixture and file.system is not None and file.system.points[0].counts == (26, 26, 224, 224)
 
 
+def _hidden_read(found: re.Match[str], folder: Path) -> None:
+    """The simulations of a calibration and its experiments, which are simulations too: read with all settings."""
+    where = Path("cases/coarse_grained")
+    scaled, hidden = read_system(where / "charge_scaling.toml"), read_system(where / "hidden.toml")
+    series = tomllib.loads((where / "calibrate.toml").read_text(encoding="utf-8"))
+    states = {point.state: point.charge_scaling for point in scaled.points}
+    named = {Path(state["species"]).parent.name: state["value"] for state in series["state"]}
+    assert named == states and len({point.counts for point in (*scaled.points, *hidden.points)}) == 1
+    assert not {point.digest for point in scaled.points} & {point.digest for point in hidden.points}
+    for point in hidden.points:
+        targets = read_targets(where / "hidden" / f"{point.state}.csv")
+        assert [target.quantity for target in targets] == ["kappa", "rho_plus", "D_salt", "D_msd_M", "D_msd_X"]
+
+
 LINES = (
     (r"python3 start\.py test", None, "the tests themselves; continuous integration begins with this line"),
     (r"python3 start\.py (.*)", r"cellsim \1", "the set-up is done: what it calls is run"),
@@ -577,6 +592,12 @@ LINES = (
         _scalings_read,
         "a minute: read whole; tests/system/test_series_cli.py runs a smaller family",
     ),
+    (
+        r"mdcoeffs (simulate|calibrate) cases/coarse_grained/(charge_scaling|hidden|calibrate)\.toml.*",
+        _hidden_read,
+        "an hour: all files are read whole",
+    ),
+    (r"python cases/coarse_grained/experiment\.py runs/hidden", _hidden_read, "needs an hour of simulations"),
     (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
     (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
 )
@@ -597,6 +618,7 @@ SLOW = (
     ("docs/analyse.md", r"cellsim (analyse (impedance|fraction|chain)|sets)", "spectra: 3 to 5 s each"),
     ("docs/figures.md", r"cellsim plot", "needs the run"),
     ("docs/many_machines.md", r".*", "starts a scheduler and workers"),
+    ("docs/mobility.md", r"mdcoeffs mobility runs/gates|import json", "needs the run"),
     ("docs/engine.md", r"mdcoeffs onsager runs/md", "needs the simulation"),
 )
 
