@@ -57,8 +57,9 @@ class End:
             found.append("long line")
         if re.search(r"(.)\1{299}", text):
             found.append("long echo")
-        # a number has its name before it; what begins a line is the title, which may be anything
-        if self.code == 0 and re.search(r"(?<=[^\w/.\n])(nan|inf)(?![\w/.])", self.out, re.IGNORECASE):
+        # a number has its name before it; what begins a line is the title, which may be anything, and "nan m" is a text
+        # that the mutation put into the source of a property
+        if self.code == 0 and re.search(r"(?<=[^\w/.\n])(nan|inf)(?! m\n)(?![\w/.])", self.out, re.IGNORECASE):
             found.append("nan with exit 0")
         return found
 
