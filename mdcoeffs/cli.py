@@ -92,6 +92,23 @@ def to_set(recipe: Path, output: Path, force: bool) -> None:
 
 
 @main.command()
+@click.argument("results", type=FILE, nargs=-1, required=True)
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for summary.json and figure.")
+def sizes(results: tuple[Path, ...], output: Path) -> None:
+    """Whether Omega depends on the size of the box, from results of boxes of one liquid.
+
+    \b
+    Example:  mdcoeffs sizes small/onsager large/onsager -o sizes
+    """
+    from cellsim.files.folder import keep
+    from mdcoeffs.onsager.sizes import compare_boxes, read_box
+
+    result = compare_boxes([read_box(path, number) for number, path in enumerate(results)])
+    keep(result, output, "sizes", tables=result.tables())
+    say([*result.lines(), f"written to {output}"])
+
+
+@main.command()
 @click.argument("tables", type=FILE, nargs=-1, required=True)
 @click.option("--temperature", required=True, help='Of the liquid, such as "298 K".')
 @click.option("--volume", required=True, help='Of the box, such as "32.4 nm^3".')

@@ -121,7 +121,7 @@ def _headed(path: Path, text: str) -> tuple[list[str], str | None, int]:
     head = text.split("\n", 1)[0].strip()
     if not re.search(r"[A-Za-z]", head):
         raise InputError(
-            f'{path}: begins with {shown(shortened(head, 60))}, which are no headings; name the columns in the first '
+            f"{path}: begins with {shown(shortened(head, 60))}, which are no headings; name the columns in the first "
             'row, such as "t (ps), Pxy (bar), Pxz (bar), Pyz (bar)"'
         )
     for delimiter in "\t;,":
@@ -167,7 +167,7 @@ def _columns(path: Path, headings: list[str]) -> dict[int, tuple[str, float]]:
     if missing:
         listed = shortened(", ".join(shown(heading) for heading in headings), 200)
         raise InputError(
-            f'{path}: has no column {" and ".join(missing)}; needed are t, Pxy, Pxz and Pyz with their units, such as '
+            f"{path}: has no column {' and '.join(missing)}; needed are t, Pxy, Pxz and Pyz with their units, such as "
             f'"t (ps)" and "Pxy (bar)"; found {listed}'
         )
     twice = next((name for name in names if names.count(name) > 1), None)

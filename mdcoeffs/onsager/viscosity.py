@@ -88,7 +88,9 @@ class StressSeries:
         if P.ndim != 2 or P.shape[0] not in (3, 5) or P.shape[1] != t.size:
             raise InputError(f"{self.label}: stress has shape {P.shape}, allowed are (5, {t.size}) and (3, {t.size})")
         if t.size < MIN_STEPS:
-            raise InputError(f"{self.label}: {t.size} rows are too few for a viscosity, at least {MIN_STEPS} are needed")
+            raise InputError(
+                f"{self.label}: {t.size} rows are too few for a viscosity, at least {MIN_STEPS} are needed"
+            )
         if not (np.all(np.isfinite(t)) and np.all(np.isfinite(P))):
             raise InputError(f"{self.label}: holds a time or a stress that is no finite number")
         step = float(t[1] - t[0])
@@ -241,7 +243,7 @@ def estimate_viscosity(
     plateau = relaxing_plateau(spectrum, n_samples, np.random.default_rng(seed), beliefs=STRESS)
     fit = spectrum_fit(spectrum, plateau)
     times = plateau.relaxation * spectrum.dt
-    lag, running = running_integral(series, min(200 * width, min(run.time.size for run in series) // 4))
+    lag, running = running_integral(series, min(50 * width, min(run.time.size for run in series) // 4))
     found = ViscosityEstimate(
         samples=plateau.samples[:, 0, 0],
         T=T,
@@ -427,7 +429,7 @@ class ViscosityResult:
             f"{self.title}: {e.T:g} K, {e.components} components of the stress over {e.duration:.3g} s",
             f"  eta      {e.value * factor:.4g} {unit}  (95 %: {low * factor:.4g} to {high * factor:.4g})",
             f"  steps    {e.steps} of {e.step:.3g} s; the slowest persistence allowed for is {e.relaxation_time:.3g} s",
-            f"  use as   viscosity = \"{e.value * factor:.4g} {unit}\", viscosity_error = \"{100 * e.relative_error:.2g} %\""
+            f'  use as   viscosity = "{e.value * factor:.4g} {unit}", viscosity_error = "{100 * e.relative_error:.2g} %"'
             " in [estimate]",
             *(f"  note     {doubt.name}: {doubt.text}" for doubt in e.warnings),
         ]
@@ -445,7 +447,11 @@ class ViscosityResult:
         eta = {"units": "Pa s"}
         variables: dict[str, tuple[Any, ...]] = {
             "samples": (("sample",), e.samples, eta | {"long_name": "posterior samples of the viscosity"}),
-            "spectrum": (("frequency",), fit.data[:, 0, 0], eta | {"long_name": "spectrum of the stress times V/(k_B T)"}),
+            "spectrum": (
+                ("frequency",),
+                fit.data[:, 0, 0],
+                eta | {"long_name": "spectrum of the stress times V/(k_B T)"},
+            ),
             "model": (("quantile", "frequency"), model, eta | {"long_name": "its model, posterior quantiles"}),
             "running_integral": (("lag",), e.running, eta | {"long_name": "Green-Kubo integral up to a lag"}),
         }
@@ -520,7 +526,10 @@ def viscosity_of_tables(
     inputs = {str(path): file_hash(path) for path in files}
     if len(set(inputs.values())) < len(files):
         raise InputError(f"{', '.join(map(str, files))}: two of these tables are the same; give every run once")
-    for name, value, (low, high), unit in (("temperature", T, (1.0, 1e5), "K"), ("volume", volume, (1e-28, 1e-12), "m^3")):
+    for name, value, (low, high), unit in (
+        ("temperature", T, (1.0, 1e5), "K"),
+        ("volume", volume, (1e-28, 1e-12), "m^3"),
+    ):
         if not low <= value <= high:
             raise InputError(f"{name} = {value:g} {unit} must lie between {low:g} and {high:g} {unit}")
     return ViscosityResult(

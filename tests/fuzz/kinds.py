@@ -228,6 +228,15 @@ def _lines_of_no_frame(raw, rng):
             return damaged
 
 
+def _stress(name):
+    def call(folder):
+        from mdcoeffs.onsager.viscosity import viscosity_of_tables
+
+        viscosity_of_tables([folder / name], T=300.0, volume=3e-26, averaged=True)
+
+    return call
+
+
 def _record(folder):
     from mdcoeffs.md.engine import read_record
 
@@ -257,6 +266,7 @@ def make_seeds(root):
     _laboratory(root / "lab")
     _trajectories(root / "traj")
     _results(root / "results")
+    _stresses(root / "stress")
     for module in WARM:  # once here, and not in each of the processes that are forked from this one
         import_module(module)
     return root
@@ -373,6 +383,21 @@ def _trajectories(folder):
     (folder / "gro.toml").write_text(text)
 
 
+def _stresses(folder):
+    """Tables of a stress that forgets itself from row to row."""
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    rows = np.column_stack([0.1 * np.arange(200), rng.normal(0, 100, (200, 6))])
+    names = ("xx", "yy", "zz", "xy", "xz", "yz")
+    head = ",".join(["t (ps)", *(f"P{name} (bar)" for name in names)])
+    np.savetxt(folder / "stress.csv", rows, "%.3f", ",", header=head, comments="")
+    legends = [f'@ s{k} legend "Pres-{name.upper()}"' for k, name in enumerate(names)]
+    head = "\n".join(["# gmx energy", '@    xaxis  label "Time (ps)"', '@    yaxis  label "(bar)"', *legends])
+    np.savetxt(folder / "stress.xvg", rows, "%.3f", header=head, comments="")
+    tensor = rng.normal(0, 1e7, (200, 3, 3))
+    np.savez(folder / "stress.npz", time=1e-13 * np.arange(200), stress=tensor + np.swapaxes(tensor, 1, 2))
+
+
 def _results(folder):
     import json
 
@@ -437,6 +462,9 @@ KINDS = (
     Kind("fit:tables", "tables.toml", damaged_text, reader(_tables)),
     Kind("fit:points", "tables.csv", damaged_text, reader(_tables)),
     Kind("lab:export", "novonix.csv", damaged_text, reader(_potentiostat("novonix.csv"))),
+    Kind("stress:csv", "stress.csv", damaged_text, reader(_stress("stress.csv"))),
+    Kind("stress:xvg", "stress.xvg", damaged_text, reader(_stress("stress.xvg"))),
+    Kind("stress:npz", "stress.npz", damaged_npz, reader(_stress("stress.npz"))),
 )
 SHIFTED = tuple(
     Kind(

@@ -126,8 +126,15 @@ def written(folder, run):
     P, t = tensor(run), run.time * 1e12
     names = [f"{a}{b}" for a in "xyz" for b in "xyz"]
     rows = np.column_stack([t, P.reshape(len(P), 9) / 1e5])
-    np.savetxt(folder / "run.csv", rows, "%.10g", ", ", header=", ".join(["t (ps)", *(f"P{n} (bar)" for n in names)]), comments="")
-    head = ['# gmx energy', '@    xaxis  label "Time (ps)"', '@    yaxis  label "(bar)"', "@TYPE xy"]
+    np.savetxt(
+        folder / "run.csv",
+        rows,
+        "%.10g",
+        ", ",
+        header=", ".join(["t (ps)", *(f"P{n} (bar)" for n in names)]),
+        comments="",
+    )
+    head = ["# gmx energy", '@    xaxis  label "Time (ps)"', '@    yaxis  label "(bar)"', "@TYPE xy"]
     head += [f'@ s{k} legend "Pres-{n.upper()}"' for k, n in enumerate(names)]
     np.savetxt(folder / "run.xvg", rows, "%.10g", header="\n".join(head), comments="")
     np.savez(folder / "run.npz", time=run.time, stress=P)
