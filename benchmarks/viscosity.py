@@ -5,10 +5,10 @@
 The stress is Gaussian with a stated autocorrelation, made exactly, and the viscosity is the integral of that. System k
 is of kind k mod 5: one exponential; two, whose times lie a factor of 3 to 30 apart and of which the slow one has 10 to
 90 % of the viscosity; a fast one and a stretched exponential (exponent 0.4 to 0.9); a damped oscillation and a slower
-exponential; three exponentials over two decades. One run or four, together 30 to 2000 slowest times long (the mean time of a
-stretched one), with five components of the stress. The estimator is told none of this. The random numbers of system k
-are those of (seed, k), fixed before anything is run. A kind passes when the exact two-sided binomial test does not
-reject 95 % at the 1 % level, Bonferroni over kinds. Resumable: run the same command again.
+exponential; three exponentials over two decades. One run or four, together 30 to 2000 slowest times long (the mean time
+of a stretched one), with five components of the stress. The estimator is told none of this. The random numbers of
+system k are those of (seed, k), fixed before anything is run. A kind passes when the exact two-sided binomial test does
+not reject 95 % at the 1 % level, Bonferroni over kinds. Resumable: run the same command again.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,7 @@ def verdict(rows: Sequence[dict[str, Any]]) -> tuple[list[str], bool]:
     groups = [(kind, [row for row in done if row["kind"] == kind]) for kind in KINDS]
     edges = (0, 100, 200, 500, 1e4)
     groups += [
-        (f"{a:.0f} to {b:.0f} times", [row for row in done if a <= row["length"] < b])
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        (f"{a:.0f} to {b:.0f} times", [row for row in done if a <= row["length"] < b]) for a, b in pairwise(edges)
     ]
     groups += [("all", done)]
     lines = []

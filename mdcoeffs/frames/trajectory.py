@@ -239,7 +239,14 @@ def stored_snapshots(
         # at constant pressure, where the corner moves, everything then moves with it.
         buffers[0][:] = ts.positions if scaled is None else np.stack([ts.data[key] for key in scaled], axis=1) @ box
         account.check(name, ts, buffers[0], buffers[1] if number > begin else None)
-        yield Stored(number, name, clock(ts, frame), buffers[0], box, flags)
+        yield Stored(number, name, clock(ts, frame), buffers[0], box, flags, _velocities(reader, ts))
+
+
+def _velocities(reader: Any, ts: Any) -> NDArray[Any] | None:
+    """Velocities of all atoms [m/s] where the file has them in a unit that it states."""
+    if _format(reader) not in MOVING or not ts.has_velocities:
+        return None
+    return np.asarray(ts.velocities * np.float32(ANGSTROM / PICOSECOND))
 
 
 def _box(file: SpeciesFile) -> Array | None:
@@ -518,6 +525,8 @@ IDENTITY = ("id", "type")
 """Columns of a LAMMPS dump that say which atom a line is of."""
 TIMED = ("XTC", "TRR", "NC", "NCDF", "H5MD", "TNG", "TRC", "TRZ")
 """Formats of MDAnalysis whose frames carry their time in a known unit."""
+MOVING = ("TRR", "H5MD", "NC", "NCDF")
+"""Formats of MDAnalysis whose velocities are in a known unit; those of a LAMMPS dump depend on the run's units."""
 AKMA_WRITERS = re.compile(r"\b(CHARMM|NAMD|OPENMM)\b")
 """Programs that give the time step of a DCD in AKMA units; LAMMPS gives it in whatever units it runs in."""
 

@@ -25,6 +25,7 @@ from mdcoeffs.onsager.displacements import CollectiveDisplacements, check_replic
 from mdcoeffs.onsager.estimate import EstimateWarning, Posterior, centre, posterior
 from mdcoeffs.onsager.plateau import Beliefs
 from mdcoeffs.onsager.result import open_result
+from mdcoeffs.onsager.velocities import VelocityCheck
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 
 if TYPE_CHECKING:
@@ -261,6 +262,8 @@ class SpeciesResult:
         What the user must know.
     inputs : mapping
         File name -> SHA-256.
+    velocities : VelocityCheck, optional
+        The current of the velocities, where it was asked for.
     """
 
     title: str
@@ -270,6 +273,7 @@ class SpeciesResult:
     longest_step: float = 0.0
     notes: tuple[str, ...] = ()
     inputs: dict[str, str] = field(default_factory=dict)
+    velocities: VelocityCheck | None = None
 
     @property
     def matrix(self) -> SpeciesMatrix:
@@ -354,6 +358,7 @@ class SpeciesResult:
             "mdcoeffs": __version__,
             "level": LEVEL,
         }
+        numbers |= {} if self.velocities is None else self.velocities.numbers()
         ready: dict[str, Any] = plain(numbers)
         return ready
 
@@ -417,6 +422,10 @@ class SpeciesResult:
             coordinates |= {"frequency": ("frequency", fit.frequency, {"units": "1/s"}), "quantile": quantiles}
             about = {"units": "S/m", "long_name": "conductivity at a frequency, posterior quantiles"}
             variables["conductivity_spectrum"] = (("quantile", "frequency"), kappa, about)
+        if self.velocities is not None:
+            more, axes = self.velocities.variables()
+            variables |= more
+            coordinates |= axes
         attributes = {"title": self.title, "T": m.T, "frame": m.frame, "summary": json.dumps(self.numbers())}
         return xr.Dataset(variables, coordinates, attributes | {"mdcoeffs": __version__})
 

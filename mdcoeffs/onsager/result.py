@@ -19,6 +19,7 @@ from mdcoeffs.analysis import LEVEL
 from mdcoeffs.onsager.displacements import SelfMSD
 from mdcoeffs.onsager.estimate import EXPONENT_RULE, PAIRS, OnsagerEstimate, SelfDiffusion
 from mdcoeffs.onsager.octp import MeanSlopes
+from mdcoeffs.onsager.velocities import VelocityCheck
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -72,6 +73,8 @@ class OnsagerResult:
         What the user must know.
     inputs : mapping
         File name -> SHA-256.
+    velocities : VelocityCheck, optional
+        The current of the velocities, where it was asked for.
     """
 
     title: str
@@ -93,6 +96,7 @@ class OnsagerResult:
     slopes: MeanSlopes | None = None
     notes: tuple[str, ...] = ()
     inputs: dict[str, str] = field(default_factory=dict)
+    velocities: VelocityCheck | None = None
 
     @property
     def estimate(self) -> OnsagerEstimate | None:
@@ -157,7 +161,7 @@ class OnsagerResult:
             numbers["self"] |= {f"{name}_interval": _ends(draws) for name, draws in self._ideal_draws().items()}
             if self.unbounded is not None:
                 numbers["self"]["unbounded"] = self._of_unbounded(self.unbounded)
-        numbers |= self._derived()
+        numbers |= self._derived() | ({} if self.velocities is None else self.velocities.numbers())
         ready: dict[str, Any] = plain(numbers)
         return ready
 
@@ -312,6 +316,10 @@ class OnsagerResult:
             curve, of_m = ("quantile", "frequency"), f"transference number at a frequency, {m.frame} frame"
             put("conductivity_spectrum", curve, kappa, "S/m", "conductivity at a frequency, posterior quantiles")
             put("t_plus_spectrum", curve, t_plus, "1", of_m)
+        if self.velocities is not None:
+            more, axes = self.velocities.variables()
+            variables |= more
+            coordinates |= axes
         attributes = {
             "title": self.title,
             "z": np.array(m.z),

@@ -2,8 +2,9 @@
 
 A periodic box changes how the liquid flows around an ion, by an amount that falls as 1/L with its edge L. For
 self-diffusion the law and its constant are known (Yeh & Hummer); for collective coefficients they are not in general,
-so that only runs of several boxes tell. Every quantity is drawn from the posteriors of the boxes, which are independent,
-and the line q = q_inf + b/L is laid through the draws: does its slope differ from zero, and where does it end?
+so that only runs of several boxes tell. Every quantity is drawn from the posteriors of the boxes, which are
+independent, and the line q = q_inf + b/L is laid through the draws: does its slope differ from zero, and
+where does it end?
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -236,7 +238,7 @@ class SizeResult:
         if self.suspects:
             names = ", ".join(e.name for e in self.suspects)
             lines.append(
-                f"  {names} changes with the box (p below {self.level:.2g}, which is {SUSPECT:g} of {count} quantities): "
+                f"  {names} changes with the box (p below {self.level:.2g}, {SUSPECT:g} over {count} quantities): "
                 "use the unbounded value, or larger boxes"
             )
         else:
@@ -307,7 +309,7 @@ def compare_boxes(boxes: Sequence[Box]) -> SizeResult:
     if len(boxes) < 2:
         raise InputError("the size of the box can be judged from two results or more; name them all")
     ordered = sorted(boxes, key=lambda box: box.edge)
-    for smaller, larger in zip(ordered[:-1], ordered[1:], strict=True):
+    for smaller, larger in pairwise(ordered):
         if larger.edge < APART * smaller.edge:
             raise InputError(
                 f"{smaller.name} and {larger.name}: their boxes have edges of {smaller.edge * 1e9:.4g} and "

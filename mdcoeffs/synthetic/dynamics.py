@@ -1,4 +1,4 @@
-"""Walkers of known exponent, series of known covariance, rotors, jumps that turn a cage or not, partners that come and go.
+"""Walkers of known exponent, series of known covariance, rotors, jumps that turn a cage or not, partners that go.
 
 Partners: every cation has partners of its own; each pair is bound or not, a two-state Markov chain from frame to frame
 with mean residence time tau and stationary probability p of being bound:
@@ -85,6 +85,49 @@ def stationary(covariance: Array, series: tuple[int, ...], rng: np.random.Genera
     noise = np.fft.rfft(rng.standard_normal((*series, row.size)), axis=-1)
     made: Array = np.fft.irfft(np.sqrt(power) * noise, row.size, axis=-1)[..., : covariance.size - 1]
     return made
+
+
+def langevin_walk(
+    D: float, time: float, dt: float, *, particles: int, frames: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Walkers with inertia: velocities forget themselves in one exponential, and positions are their integral, exactly.
+
+    Parameters
+    ----------
+    D : float
+        Diffusion coefficient [m^2/s].
+    time : float
+        Over which velocities persist [s].
+    dt : float
+        Between frames [s].
+    particles, frames : int
+        How many of each.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    positions : array (particles, frames, 3)
+        The first at 0 [m].
+    velocities : array (particles, frames, 3)
+        Of variance D/time in each direction [m/s].
+
+    References
+    ----------
+    Gillespie 1996, doi:10.1103/PhysRevE.54.2084, Eqs. 2.12: velocity and position in one step.
+    """
+    a, x = np.exp(-dt / time), dt / time
+    both = (
+        D
+        / time
+        * np.array([[1 - a * a, time * (1 - a) ** 2], [time * (1 - a) ** 2, time**2 * (2 * x - 3 + 4 * a - a * a)]])
+    )
+    noise = rng.standard_normal((particles, frames, 3, 2)) @ np.linalg.cholesky(both).T
+    noise[:, 0, :, 0] = np.sqrt(D / time) * rng.standard_normal((particles, 3))
+    velocities: Array = lfilter([1.0], [1.0, -a], noise[..., 0], axis=1)
+    positions = np.zeros_like(velocities)
+    positions[:, 1:] = np.cumsum(time * (1 - a) * velocities[:, :-1] + noise[:, 1:, :, 1], axis=1)
+    return positions, velocities
 
 
 def trapped_walk(time: float, *, particles: int, frames: int, rng: np.random.Generator) -> Array:

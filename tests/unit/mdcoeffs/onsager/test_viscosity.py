@@ -10,10 +10,10 @@ from mdcoeffs.inputs.stress import read_stress
 from mdcoeffs.onsager.viscosity import (
     StressSeries,
     estimate_viscosity,
-    running_integral,
     step_of,
     stress_spectrum,
 )
+from mdcoeffs.statistics.correlate import running_integral
 from mdcoeffs.synthetic.dynamics import stationary
 from tests.toys.md_toys import mdcoeffs
 
@@ -34,7 +34,7 @@ def test_a_maxwell_liquid():
     low, high = found.interval(0.999)
     assert low < ETA < high and high < 1.6 * low
     # an independent route: the Green-Kubo integral to 15 tau, whose noise here is sqrt(2 * 15 tau/(5 T)) = 2.5 %
-    lag, integral = running_integral([run], 60)
+    lag, integral = running_integral([run.stress], DT, 60)
     assert lag[-1] == pytest.approx(15 * TAU) and VOLUME / (k_B * T) * integral[-1] == pytest.approx(ETA, rel=0.08)
     # and Helfand's: the mean square of the integrated stress over 50 tau, less the 2 tau of its approach
     steps = 200
