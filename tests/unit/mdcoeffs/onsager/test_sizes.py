@@ -7,12 +7,10 @@ import pytest
 from scipy.stats import binomtest
 
 from cellsim.base import InputError, k_B
-from cellsim.files.folder import keep
 from mdcoeffs.onsager.estimate import estimate_onsager
-from mdcoeffs.onsager.mixture import SpeciesResult, estimate_species
 from mdcoeffs.onsager.sizes import Box, compare_boxes
-from mdcoeffs.synthetic.walkers import mixture_walk, walk
-from tests.toys.md_toys import mdcoeffs
+from mdcoeffs.synthetic.walkers import walk
+from tests.toys.md_toys import box_result, mdcoeffs
 
 OMEGA = 1e-10 * np.array([[1.0, 0.3], [0.3, 1.6]])
 NAMES = ("Omega_pp", "Omega_pm", "Omega_mm", "kappa", "t_plus", "rho_plus")
@@ -77,36 +75,16 @@ def test_intervals_and_probabilities_are_calibrated():
     assert binomtest(surprises, pairs, 0.05).pvalue > 0.003, surprises
 
 
-def of_species(folder, edge, seed, T=300.0, counts=(100, 100, 300, 400)):
-    Omega = 1e-10 * np.array([[1.2, 0.3, 0.2], [0.3, 1.6, -0.2], [0.2, -0.2, 3.0]])
-    scale = (edge / 4.3e-9) ** 3
-    run = mixture_walk(
-        Omega,
-        frames=300,
-        dt=1e-11,
-        seed=seed,
-        volume=edge**3,
-        z=(1, -1, 0, 0),
-        counts=tuple(round(n * scale) for n in counts),
-        masses=(7, 145, 104, 88),
-        names=("Li", "PF6", "EMC", "EC"),
-        T=T,
-    )
-    estimate = estimate_species(run, frame="EC", window=(1e-11, 3e-9), n_samples=500)
-    keep(SpeciesResult("walkers", estimate, {"Li": (1e-10, 1e-12)}), folder, "onsager", figure=False)
-    return folder
-
-
 def test_the_command(tmp_path):
-    small, large = of_species(tmp_path / "a", 3e-9, 1), of_species(tmp_path / "b", 5e-9, 2)
+    small, large = box_result(tmp_path / "a", 3e-9, 1), box_result(tmp_path / "b", 5e-9, 2)
     done = mdcoeffs("sizes", large, small, "-o", tmp_path / "out")
     assert done.exit_code == 0, done.output
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert [box["edge"] for box in summary["boxes"]] == pytest.approx([3e-9, 5e-9])
     assert {"Omega_Li_Li", "kappa", "t_Li", "drag_EMC", "rho_Li", "D_Li"} <= set(summary["quantities"])
     assert (tmp_path / "out" / "sizes.png").is_file() and "no quantity changes" in done.output
-    other = of_species(tmp_path / "c", 5e-9, 2, counts=(100, 100, 300, 300))
-    warm = of_species(tmp_path / "d", 5e-9, 2, T=320.0)
+    other = box_result(tmp_path / "c", 5e-9, 2, counts=(100, 100, 300, 300))
+    warm = box_result(tmp_path / "d", 5e-9, 2, T=320.0)
     for results, words in (
         ([small], "two results or more"),
         ([small, small], "too close"),
