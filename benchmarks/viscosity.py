@@ -1,6 +1,6 @@
 """Do the 95 % intervals of `mdcoeffs.onsager.viscosity` hold the viscosity of liquids whose stress is known exactly?
 
-    python benchmarks/viscosity.py --n 1500 --seed 20261129 --workers 1
+    python benchmarks/viscosity.py --n 1000 --seed 20261130 --workers 1
 
 The stress is Gaussian with a stated autocorrelation, made exactly, and the viscosity is the integral of that. System k
 is of kind k mod 5: one exponential; two, whose times lie a factor of 3 to 30 apart and of which the slow one has 10 to
@@ -128,8 +128,8 @@ def verdict(rows: Sequence[dict[str, Any]]) -> tuple[list[str], bool]:
 def main() -> None:
     """The study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, default=1500)
-    parser.add_argument("--seed", type=int, default=20261129)
+    parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=20261130)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--store", type=Path)
     options = parser.parse_args()

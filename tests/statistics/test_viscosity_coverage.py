@@ -10,7 +10,7 @@ study = loaded("benchmarks/viscosity.py")
 
 @pytest.mark.slow
 def test_intervals_of_some_liquids():
-    # the study has 1200 systems (docs/onsager.md); so few held as here would happen once in a thousand times
+    # the study has 1000 systems (docs/onsager.md); so few held as here would happen once in a thousand times
     rows = [row for row in (study.run_one(k, 7001) for k in range(60)) if "refused" not in row]
     held = sum(row["low"] <= 1 <= row["high"] for row in rows)
     assert len(rows) > 25 and held >= binom.ppf(0.001, len(rows), 0.95)
