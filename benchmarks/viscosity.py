@@ -109,19 +109,23 @@ def verdict(rows: Sequence[dict[str, Any]]) -> tuple[list[str], bool]:
         (f"{a:.0f} to {b:.0f} times", [row for row in done if a <= row["length"] < b]) for a, b in pairwise(edges)
     ]
     groups += [("all", done)]
-    lines = []
+    lines = ["| stress | n | held | p | too low | ratio of the ends | warned | s |", "|" + "---|" * 8]
     for name, some in groups:
-        if not some:
-            continue
         held = sum(row["low"] <= 1 <= row["high"] for row in some)
+        if not some:
+            lines.append(f"| {name} | 0 |")
+            continue
         p = float(binomtest(held, len(some), 0.95).pvalue)
         good = good and not (name in KINDS and p < ALPHA / len(KINDS))
-        lines.append(
-            f"{name:<20} n {len(some):5d}  held {held / len(some):.3f}  p {p:.2g}  too low "
-            f"{np.mean([row['high'] < 1 for row in some]):.3f}  ratio of the ends "
-            f"{np.median([row['high'] / row['low'] for row in some]):.2f}  warned "
-            f"{np.mean([row['warned'] > 0 for row in some]):.2f}  {np.median([row['s'] for row in some]):.2f} s"
+        cells = (
+            f"{held / len(some):.3f}",
+            f"{p:.2g}",
+            f"{np.mean([row['high'] < 1 for row in some]):.3f}",
+            f"{np.median([row['high'] / row['low'] for row in some]):.2f}",
+            f"{np.mean([row['warned'] > 0 for row in some]):.2f}",
+            f"{np.median([row['s'] for row in some]):.2f}",
         )
+        lines.append(f"| {name} | {len(some)} | " + " | ".join(cells) + " |")
     return [*lines, f"refused {len(rows) - len(done)} of {len(rows)}"], good
 
 

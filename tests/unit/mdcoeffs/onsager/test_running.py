@@ -32,6 +32,7 @@ def test_the_integral_over_the_spectrum_is_the_closed_form():
     assert mobility_over(flat, DT, steps)[0] == pytest.approx(np.broadcast_to(OMEGA, (6, 2, 2)), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_bands_hold_the_closed_form():
     # 6 runs: 0.97 of all lags, 0.92 at the longest
     steps = np.array([1, 4, 20, 100, 700])

@@ -81,9 +81,9 @@ def test_the_command(tmp_path):
     assert done.exit_code == 0, done.output
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert [box["edge"] for box in summary["boxes"]] == pytest.approx([3e-9, 5e-9])
-    assert {"Omega_Li_Li", "kappa", "t_Li", "drag_EMC", "rho_Li", "D_Li"} <= set(summary["quantities"])
+    assert {"Omega_Li_Li", "kappa", "t_Li", "rho_Li", "D_Li"} <= set(summary["quantities"])
     assert (tmp_path / "out" / "sizes.png").is_file() and "no quantity changes" in done.output
-    other = box_result(tmp_path / "c", 5e-9, 2, counts=(100, 100, 300, 300))
+    other = box_result(tmp_path / "c", 5e-9, 2, counts=(100, 100, 300))
     warm = box_result(tmp_path / "d", 5e-9, 2, T=320.0)
     for results, words in (
         ([small], "two results or more"),

@@ -21,7 +21,7 @@ T, VOLUME, TAU, DT, VARIANCE = 300.0, 30e-27, 2e-13, 5e-14, 1e15
 ETA = VOLUME / (k_B * T) * VARIANCE * TAU
 
 
-def maxwell(rows=40_000, seed=1, components=5):
+def maxwell(rows=20_000, seed=1, components=5):
     """A Maxwell liquid: its stress forgets itself in one exponential, and its viscosity is V/(k_B T) G tau."""
     t = DT * np.arange(rows + 1)
     stress = np.sqrt(VARIANCE) * stationary(np.exp(-t / TAU), (components,), np.random.default_rng(seed))
@@ -32,10 +32,10 @@ def test_a_maxwell_liquid():
     run = maxwell()
     found = estimate_viscosity(run, T=T, volume=VOLUME)
     low, high = found.interval(0.999)
-    assert low < ETA < high and high < 1.6 * low
-    # an independent route: the Green-Kubo integral to 15 tau, whose noise here is sqrt(2 * 15 tau/(5 T)) = 2.5 %
+    assert low < ETA < high and high < 2.5 * low
+    # an independent route: the Green-Kubo integral to 15 tau, whose noise here is sqrt(4 * 15 tau/(5 T)) = 5 %
     lag, integral = running_integral([run.stress], DT, 60)
-    assert lag[-1] == pytest.approx(15 * TAU) and VOLUME / (k_B * T) * integral[-1] == pytest.approx(ETA, rel=0.08)
+    assert lag[-1] == pytest.approx(15 * TAU) and VOLUME / (k_B * T) * integral[-1] == pytest.approx(ETA, rel=0.12)
     # and Helfand's: the mean square of the integrated stress over 50 tau, less the 2 tau of its approach
     steps = 200
     moved = np.add.reduceat(run.stress, np.arange(0, run.time.size, steps), axis=1) * DT
@@ -44,7 +44,7 @@ def test_a_maxwell_liquid():
 
 
 def test_the_step_is_where_the_spectrum_still_is_near_its_limit():
-    fine = stress_spectrum([maxwell()], 1, VOLUME / (k_B * T))
+    fine = stress_spectrum([maxwell(40_000)], 1, VOLUME / (k_B * T))
     # 1/(1 + (omega tau)^2) = 0.75 at omega tau = 0.577; half of that period is 5.4 tau, 22 rows
     assert 12 < step_of(fine) < 36
 
@@ -59,7 +59,7 @@ def test_runs_add_up_and_three_components_will_do():
 
 
 def test_means_over_the_time_between_rows():
-    run = maxwell(80_000)
+    run = maxwell(40_000)
     means = run.stress.reshape(5, -1, 20).mean(axis=2)
     coarse = StressSeries(20 * DT * np.arange(means.shape[1]), means)
     found = estimate_viscosity(coarse, T=T, volume=VOLUME, averaged=True)
