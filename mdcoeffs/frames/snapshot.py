@@ -321,7 +321,8 @@ class Walker:
         if self.used > 1 and uneven(time, last, first, second - first):
             raise InputError(
                 f"{stored.name}: frames are not evenly spaced: step {time - last:.6g} s, the first was "
-                f"{second - first:.6g} s"
+                f"{second - first:.6g} s; use an evenly spaced part of the run (start, stop), or store frames at a "
+                "fixed interval: log-spaced frames cannot be used"
             )
         if self.used < 2:
             self.times[self.used] = time

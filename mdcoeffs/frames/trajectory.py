@@ -28,7 +28,15 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints
 from cellsim.base.errors import FULL
-from mdcoeffs.frames.file_bytes import check_complete, check_packed, check_structure, dump_columns, topology_format
+from mdcoeffs.frames.file_bytes import (
+    check_complete,
+    check_packed,
+    check_structure,
+    data_style,
+    dump_columns,
+    topology_format,
+    xyz_boxes,
+)
 from mdcoeffs.frames.molecules import Molecules, Selected, sort_molecules
 from mdcoeffs.frames.snapshot import ANGSTROM, PICOSECOND, Stored, uneven
 from mdcoeffs.frames.unwrap import box_matrix
@@ -76,10 +84,11 @@ def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[An
     """
     if replica.topology is None:
         raise InputError(f"{replica.label}: a trajectory needs a topology")
-    options = {
-        "topology_format": replica.topology_format or topology_format(replica.topology),
-        "atom_style": replica.atom_style,
-    }
+    options = {"topology_format": replica.topology_format or topology_format(replica.topology)}
+    if options["topology_format"] == "DATA" or replica.topology.suffix.lower() == ".data":
+        options["atom_style"] = replica.atom_style or data_style(replica.topology)
+    elif replica.atom_style:
+        options["atom_style"] = replica.atom_style
     files = tuple((path, _reader_options(path, replica, timestep)) for path in replica.trajectory)
     given = {key: value for key, value in options.items() if value}
     with logged_warnings():
@@ -211,10 +220,12 @@ def stored_snapshots(
     buffers = [np.empty((len(universe.atoms), 3), dtype=np.float32) for _ in range(2)]
     reader, clock, account = None, None, _Account(file)
     same: dict[str, Any] = {}
+    boxes: NDArray[np.float64] | None = None
     for number, label, ts in _frames(universe, files, file.stride, begin, skipped):
         if clock is None or universe.trajectory is not reader:  # the next file
             reader = universe.trajectory
             clock = _clock(reader, file, label)
+            boxes = xyz_boxes(Path(reader.filename), reader.n_atoms) if _format(reader) == "XYZ" else None
             account.open(label, _stated(reader), _steps(reader) if _format(reader) == "LAMMPSDUMP" else None)
             same = {key: ts.data[key].copy() for key in IDENTITY if _format(reader) == "LAMMPSDUMP" and key in ts.data}
             if "id" in same and not np.all(np.diff(same["id"]) > 0):
@@ -230,8 +241,9 @@ def stored_snapshots(
                 )
         flags = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if images else None
         # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.
-        box = _box(file) if ts.dimensions is None else box_matrix(np.array(ts.dimensions))
-        if box is not None and ts.dimensions is not None and file.box is not None:
+        own = boxes[ts.frame] if boxes is not None else ts.dimensions
+        box = _box(file) if own is None else own if boxes is not None else box_matrix(np.array(own))
+        if own is not None and file.box is not None:
             raise InputError(f"{name}: carries a box of its own; leave the key box out, which is for files without one")
         buffers.reverse()
         scaled = next((keys for keys in SCALED if box is not None and set(keys) <= ts.data.keys()), None)

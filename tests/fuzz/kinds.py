@@ -364,6 +364,17 @@ def _trajectories(folder):
             stream.write(f"{k + 1:5d}{name:<5s}    C{k + 1:5d}{x:8.3f}{y:8.3f}{z:8.3f}\n")
         stream.write("   1.60000   1.60000   1.60000\n")
     np.save(folder / "truth.npy", wrapped)
+    with (folder / "extended.xyz").open("w") as stream:
+        for t in range(FRAMES):
+            stream.write(f'{N}\nLattice="{EDGE} 0 0 0 {EDGE} 0 0 0 {EDGE}" Properties=species:S:1:pos:R:3 step={t}\n')
+            stream.writelines(f"{kinds[k]} {x} {y} {z}\n" for k, (x, y, z) in enumerate(wrapped[t]))
+    source = 'topology = "top.data"\ntrajectory = "extended.xyz"\nframe_interval = "0.1 ps"'
+    (folder / "extended.toml").write_text(SPECIES.format(source=source, count=""))
+    atoms = [f"{k + 1} {k // 4 + 1} 0 {x} {y} {z}" for k, (x, y, z) in enumerate(wrapped[0])]
+    head = [line.replace("# full", "# charge") for line in lines[:-N]]
+    (folder / "charge.data").write_text("\n".join([*head, *atoms]) + "\n")
+    source = 'topology = "charge.data"\ntrajectory = "run.xtc"'
+    (folder / "charge.toml").write_text(SPECIES.format(source=source, count=""))
     for name in ("npz", "h5"):
         (folder / f"{name}.toml").write_text(SPECIES.format(source=f'arrays = "run.{name}"\n{UNITS}', count=""))
     (folder / "sums.toml").write_text(
@@ -465,6 +476,8 @@ KINDS = (
     Kind("stress:csv", "stress.csv", damaged_text, reader(_stress("stress.csv"))),
     Kind("stress:xvg", "stress.xvg", damaged_text, reader(_stress("stress.xvg"))),
     Kind("stress:npz", "stress.npz", damaged_npz, reader(_stress("stress.npz"))),
+    Kind("traj:extended", "extended.xyz", damaged_text, reader(_motion("extended.toml"))),
+    Kind("traj:charge", "charge.data", damaged_text, reader(_motion("charge.toml"))),
 )
 SHIFTED = tuple(
     Kind(
