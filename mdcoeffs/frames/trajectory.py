@@ -1,7 +1,7 @@
 """Trajectory files: opened and given snapshot by snapshot, read one ahead, each with a time that is certain.
 
-Beside `mdcoeffs.frames.neighbours` the only module that imports MDAnalysis. What its readers do not see in a damaged
-file, `mdcoeffs.frames.file_bytes` looks for first.
+Beside `mdcoeffs.frames.neighbours` and `vasp` the only module that imports MDAnalysis. What its readers do not see in a
+damaged file, `mdcoeffs.frames.file_bytes` looks for first.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from mdcoeffs.frames.file_bytes import (
 from mdcoeffs.frames.molecules import Molecules, Selected, sort_molecules
 from mdcoeffs.frames.snapshot import ANGSTROM, PICOSECOND, Stored, uneven
 from mdcoeffs.frames.unwrap import box_matrix
+from mdcoeffs.frames.vasp import XdatcarReader, is_xdatcar
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,8 @@ def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[An
     """
     if replica.topology is None:
         raise InputError(f"{replica.label}: a trajectory needs a topology")
-    options = {"topology_format": replica.topology_format or topology_format(replica.topology)}
+    told = "XDATCAR" if is_xdatcar(replica.topology) else topology_format(replica.topology)
+    options = {"topology_format": replica.topology_format or told}
     if options["topology_format"] == "DATA" or replica.topology.suffix.lower() == ".data":
         options["atom_style"] = replica.atom_style or data_style(replica.topology)
     elif replica.atom_style:
@@ -241,8 +243,9 @@ def stored_snapshots(
                 )
         flags = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if images else None
         # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.
-        own = boxes[ts.frame] if boxes is not None else ts.dimensions
-        box = _box(file) if own is None else own if boxes is not None else box_matrix(np.array(own))
+        vectors = boxes[ts.frame] if boxes is not None else ts.data.get("vectors")
+        own = ts.dimensions if vectors is None else vectors
+        box = _box(file) if own is None else np.array(own) if vectors is not None else box_matrix(np.array(own))
         if own is not None and file.box is not None:
             raise InputError(f"{name}: carries a box of its own; leave the key box out, which is for files without one")
         buffers.reverse()
@@ -672,6 +675,8 @@ def _format(trajectory: Any) -> str:
 
 def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dict[str, Any]:
     options: dict[str, Any] = {"format": replica.trajectory_format} if replica.trajectory_format else {}
+    if is_xdatcar(path):
+        return {"format": XdatcarReader.format} | options
     columns = dump_columns(path)
     if columns:
         options["format"] = "LAMMPSDUMP"

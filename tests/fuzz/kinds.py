@@ -371,6 +371,16 @@ def _trajectories(folder):
     source = 'topology = "top.data"\ntrajectory = "extended.xyz"\nframe_interval = "0.1 ps"'
     (folder / "extended.toml").write_text(SPECIES.format(source=source, count=""))
     atoms = [f"{k + 1} {k // 4 + 1} 0 {x} {y} {z}" for k, (x, y, z) in enumerate(wrapped[0])]
+    with (folder / "XDATCAR").open("w") as stream:
+        stream.write(f"toy\n1.0\n{EDGE} 0 0\n0 {EDGE} 0\n0 0 {EDGE}\nLi Cl O\n4 4 4\n")
+        for t in range(FRAMES):
+            stream.write(f"Direct configuration= {t + 1}\n")
+            stream.writelines(f"{x} {y} {z}\n" for x, y, z in wrapped[t] / EDGE)
+    source = 'topology = "XDATCAR"\ntrajectory = "XDATCAR"\nframe_interval = "0.1 ps"'
+    text = SPECIES.format(source=source, count="")
+    for number, name in enumerate(("Li", "Cl", "O"), 1):
+        text = text.replace(f"type {number}", f"element {name}")
+    (folder / "xdatcar.toml").write_text(text)
     head = [line.replace("# full", "# charge") for line in lines[:-N]]
     (folder / "charge.data").write_text("\n".join([*head, *atoms]) + "\n")
     source = 'topology = "charge.data"\ntrajectory = "run.xtc"'
@@ -477,15 +487,20 @@ KINDS = (
     Kind("stress:xvg", "stress.xvg", damaged_text, reader(_stress("stress.xvg"))),
     Kind("stress:npz", "stress.npz", damaged_npz, reader(_stress("stress.npz"))),
     Kind("traj:extended", "extended.xyz", damaged_text, reader(_motion("extended.toml"))),
+    Kind("traj:xdatcar", "XDATCAR", damaged_text, reader(_motion("xdatcar.toml"))),
+    Kind("traj:xdatcarbytes", "XDATCAR", damaged_bytes, reader(_motion("xdatcar.toml"))),
     Kind("traj:charge", "charge.data", damaged_text, reader(_motion("charge.toml"))),
 )
-SHIFTED = tuple(
-    Kind(
-        f"traj:{ending}",
-        f"run.{ending}",
-        _lines_of_no_frame if ending == "xyz" else lost_lines if ending in TEXTS else lost_bytes,
-        reader(_positions(f"{ending}.toml")),
-    )
-    for ending in (*ENDINGS, "npz", "h5")
+SHIFTED = (
+    *(
+        Kind(
+            f"traj:{ending}",
+            f"run.{ending}",
+            _lines_of_no_frame if ending == "xyz" else lost_lines if ending in TEXTS else lost_bytes,
+            reader(_positions(f"{ending}.toml")),
+        )
+        for ending in (*ENDINGS, "npz", "h5")
+    ),
+    Kind("traj:xdatcar", "XDATCAR", lost_lines, reader(_positions("xdatcar.toml"))),
 )
 """Trajectories from which bytes or lines were lost, or to which some were added: none may be read as something else."""
