@@ -267,7 +267,11 @@ class SizeResult:
         columns = 3
         rows = -(-len(self.effects) // columns)
         x = np.array([1e-9 / box.edge for box in self.boxes])
-        with drawing(path, rows, columns, title="size of the box", width=TWO_COLUMNS, height=1.7) as (_, axes):
+        note = "Omega in mol²/(J m s), kappa in S/m, D in m²/s; 95 % intervals, in blue the unbounded liquid"
+        with drawing(path, rows, columns, title="size of the box", note=note, width=TWO_COLUMNS, height=1.7) as (
+            _,
+            axes,
+        ):
             for axis, effect in zip(axes, self.effects, strict=False):
                 value, low, high = effect.values.T
                 at = np.concatenate([[0.0], x])
