@@ -147,11 +147,12 @@ def read_estimate(file: SpeciesFile) -> OnsagerSettings:
 
 
 def _velocities(file: SpeciesFile, table: Table) -> bool:
-    wanted = table.boolean("velocities", False)
-    summed = [r for r in file.replicas if r.octp is not None or (r.arrays and "R" in array_names(r.arrays))]
-    if wanted and summed:
-        raise table.error("velocities", f"needs trajectories or arrays with velocities; {summed[0].label} has none")
-    return wanted
+    if not table.boolean("velocities", False):
+        return False
+    for replica in file.replicas:
+        if replica.octp is not None or (replica.arrays is not None and "R" in array_names(replica.arrays)):
+            raise table.error("velocities", f"needs trajectories or arrays with velocities; {replica.label} has none")
+    return True
 
 
 def _axes(table: Table, octp: bool) -> tuple[int, ...]:
