@@ -90,11 +90,15 @@ def _table(path: Path) -> tuple[Array, dict[str, Array]]:
         raise InputError(f"{path}: cannot be read as a table of the stress ({reason})") from None
     headings, delimiter, skipped = _xvg(text) if text.lstrip()[:1] in ("#", "@") else _headed(path, text)
     columns = _columns(path, headings)
+    if delimiter in ("\t", ";"):
+        text = text.replace(",", ".")  # a comma in a number is then a decimal comma
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of a table without rows
             rows = np.loadtxt(io.StringIO(text), delimiter=delimiter, skiprows=skipped, comments=("#", "@"), ndmin=2)
-    except (ValueError, UserWarning, OverflowError) as error:
+    except UserWarning:
+        raise InputError(f"{path}: has headings and no rows") from None
+    except (ValueError, OverflowError) as error:
         reason = shortened(" ".join(str(error).split(";")[0].split()), 200)
         raise InputError(f"{path}: its rows cannot be read as numbers ({reason})") from None
     if rows.shape[1] != len(headings):

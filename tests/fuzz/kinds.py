@@ -488,7 +488,6 @@ KINDS = (
     Kind("stress:npz", "stress.npz", damaged_npz, reader(_stress("stress.npz"))),
     Kind("traj:extended", "extended.xyz", damaged_text, reader(_motion("extended.toml"))),
     Kind("traj:xdatcar", "XDATCAR", damaged_text, reader(_motion("xdatcar.toml"))),
-    Kind("traj:xdatcarbytes", "XDATCAR", damaged_bytes, reader(_motion("xdatcar.toml"))),
     Kind("traj:charge", "charge.data", damaged_text, reader(_motion("charge.toml"))),
 )
 SHIFTED = (

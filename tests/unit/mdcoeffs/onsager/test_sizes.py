@@ -53,6 +53,7 @@ def test_self_diffusion_gives_the_viscosity_back():
     assert not flat.viscosity() and "beyond chance" in " ".join(flat.lines())
 
 
+@pytest.mark.slow
 def test_intervals_and_probabilities_are_calibrated():
     # walkers of 1/L, read by the estimator that is exact for them; 400 pairs gave 0.933 to 0.953 and 0.048 to 0.075
     def box(edge, effect, seed):

@@ -148,6 +148,8 @@ def test_every_kind_of_file_gives_the_same(tmp_path):
         assert time == pytest.approx(run.time, abs=1e-20) and stress.shape == (5, 200)
         assert np.abs(stress - run.stress).max() < 1e-6 * np.sqrt(VARIANCE), name
     text = (tmp_path / "run.csv").read_text().splitlines()
+    (tmp_path / "german.csv").write_text("\n".join(line.replace(", ", ";").replace(".", ",") for line in text))
+    assert np.array_equal(read_stress(tmp_path / "german.csv")[1], read_stress(tmp_path / "run.csv")[1])
     (tmp_path / "spaced.dat").write_text("\n".join(line.replace(",", " ") for line in text))
     assert np.array_equal(read_stress(tmp_path / "spaced.dat")[1], read_stress(tmp_path / "run.csv")[1])
 
@@ -165,7 +167,7 @@ def test_every_kind_of_file_gives_the_same(tmp_path):
         ("t (ps),Pxy (bar),Pxz (bar),Pyz (bar)\n1,2,3,4\n1,2,3\n", "cannot be read as numbers"),
         ("t (ps),Pxy (bar),Pxz (bar),Pyz (bar)\n1,2,x,4\n", "cannot be read as numbers"),
         ("t (ps),Pxy (bar),Pxz (bar),Pyz (bar)\n1,2,nan,4\n", "no finite number"),
-        ("t (ps),Pxy (bar),Pxz (bar),Pyz (bar)\n", "cannot be read as numbers"),
+        ("t (ps),Pxy (bar),Pxz (bar),Pyz (bar)\n", "no rows"),
         ("t (ps),Pxy (bar),Pxz (bar),Pyz (bar)\n1,2,1e300,4\n", "check the unit"),
         ("# TimeStep c_p[1] c_p[2]\n0 1 2\n", "no column"),
         ("\x00\x01", "no headings"),
