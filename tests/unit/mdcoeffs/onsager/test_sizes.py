@@ -76,6 +76,7 @@ def test_intervals_and_probabilities_are_calibrated():
     assert binomtest(surprises, pairs, 0.05).pvalue > 0.003, surprises
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path):
     small, large = box_result(tmp_path / "a", 3e-9, 1), box_result(tmp_path / "b", 5e-9, 2)
     done = mdcoeffs("sizes", large, small, "-o", tmp_path / "out")
