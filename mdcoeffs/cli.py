@@ -92,6 +92,45 @@ def to_set(recipe: Path, output: Path, force: bool) -> None:
 
 
 @main.command()
+@click.argument("results", type=FILE, nargs=-1, required=True)
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for summary.json and figure.")
+def sizes(results: tuple[Path, ...], output: Path) -> None:
+    """Whether Omega depends on the size of the box, from results of boxes of one liquid.
+
+    \b
+    Example:  mdcoeffs sizes small/onsager large/onsager -o sizes
+    """
+    from cellsim.files.folder import keep
+    from mdcoeffs.onsager.sizes import compare_boxes, read_box
+
+    result = compare_boxes([read_box(path, number) for number, path in enumerate(results)])
+    keep(result, output, "sizes", tables=result.tables())
+    say([*result.lines(), f"written to {output}"])
+
+
+@main.command()
+@click.argument("tables", type=FILE, nargs=-1, required=True)
+@click.option("--temperature", required=True, help='Of the liquid, such as "298 K".')
+@click.option("--volume", required=True, help='Of the box, such as "32.4 nm^3".')
+@click.option("--averaged", is_flag=True, help="Each row is the mean of the stress since the row before.")
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for viscosity.nc, summary.json and figure.")
+def viscosity(tables: tuple[Path, ...], temperature: str, volume: str, averaged: bool, output: Path) -> None:
+    """Shear viscosity with its interval from the stress of a box, one table for each run.
+
+    \b
+    Example:  mdcoeffs viscosity stress.csv --temperature "298 K" --volume "32 nm^3" -o results
+    """
+    from cellsim.base import to_si
+    from cellsim.files.folder import keep
+    from mdcoeffs.onsager.viscosity import viscosity_of_tables
+
+    T, V = to_si(temperature, "K", field="--temperature"), to_si(volume, "m^3", field="--volume")
+    result = viscosity_of_tables(tables, T=T, volume=V, averaged=averaged)
+    keep(result, output, "viscosity", tables=result.tables())
+    say([*result.lines(), f"written to {output}"])
+
+
+@main.command()
 @click.argument("system", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="Folder of the runs; interrupted ones continue.")
 @click.option("--state", "states", multiple=True, help="Run this state only (may be repeated).")

@@ -12,6 +12,7 @@ import gzip
 import math
 import mmap
 import os
+import re
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
@@ -26,6 +27,15 @@ from numpy.typing import NDArray
 from cellsim.base import InputError, shown
 from cellsim.files.reading import check_hdf5_length
 
+STYLES = {
+    "atomic": "id type x y z",
+    "charge": "id type charge x y z",
+    **dict.fromkeys(("bond", "angle", "molecular"), "id resid type x y z"),
+    "full": "id resid type charge x y z",
+    "dipole": "id type charge x y z mux muy muz",
+    "sphere": "id type diameter density x y z",
+}
+"""Atom style of LAMMPS -> its columns."""
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
 
 
@@ -78,6 +88,46 @@ def topology_format(path: Path) -> str:
     return "LAMMPSDUMP" if line == "ITEM: TIMESTEP" else ""
 
 
+def data_style(path: Path) -> str:
+    """Columns of the atoms of a LAMMPS data file by the name of its style, ``Atoms # charge``; empty where it has none.
+
+    Parameters
+    ----------
+    path : Path
+        A data file, plain or compressed.
+
+    Returns
+    -------
+    str
+        In MDAnalysis' words, which takes seven columns for full and six for molecular where nothing is said.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or its first atom has not as many columns as its style, with or without image flags.
+
+    References
+    ----------
+    LAMMPS documentation, read_data: "Atoms section".
+    """
+    try:
+        with open_bytes(path) as stream:
+            for line in stream:
+                if line.startswith(b"Atoms"):
+                    name = _text(line.partition(b"#")[2])
+                    style = STYLES.get(name, "")
+                    first = next((row for row in islice(stream, 9) if row.strip()), b"").partition(b"#")[0].split()
+                    if style and len(first) - len(style.split()) not in (0, 3):
+                        raise InputError(
+                            f"{path}: says that its atoms are of the style {name}, {style}, and the first one has "
+                            f"{len(first)} columns; correct the line, or give atom_style"
+                        )
+                    return style
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    return ""
+
+
 def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
     """Refuse a trajectory whose last frame is cut short, where its format lets one see it.
 
@@ -102,7 +152,7 @@ def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
     if kind == "LAMMPSDUMP":
         _check_dump(path, trajectory.n_atoms)
     elif kind == "XYZ":
-        _check_xyz(path, trajectory.n_atoms)
+        xyz_boxes(path, trajectory.n_atoms)
     elif kind == "PDB":
         _check_pdb(path)
     return check_structure(path, kind, trajectory.n_atoms)
@@ -185,9 +235,42 @@ def _refuse_lost(path: Path, atoms: int) -> None:
                 frame += 1
 
 
-def _check_xyz(path: Path, atoms: int) -> None:
-    """An XYZ file, plain or compressed: in every frame the number of atoms, a comment, and the same names in order."""
+def xyz_boxes(path: Path, atoms: int) -> NDArray[np.float64] | None:
+    """Boxes in the comments of an XYZ file, plain or compressed, as extended XYZ has them; None where it has none.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    atoms : int
+        Of the topology.
+
+    Returns
+    -------
+    array (frames, 3, 3) or None
+        Box vectors as rows [angstrom].
+
+    Raises
+    ------
+    InputError
+        A frame that is damaged or cut short: it must have the number of atoms, a comment, and the same names in order;
+        comments that state a box in some frames only, or columns other than species and positions first.
+
+    References
+    ----------
+    Extended XYZ, https://github.com/libAtoms/extxyz: Lattice and Properties.
+    """
+    status = path.stat()
+    return _xyz_boxes(path, atoms, status.st_size, status.st_mtime_ns)
+
+
+_LATTICE, _PROPERTIES = re.compile(rb'\bLattice\s*=\s*"([^"]*)"'), re.compile(rb'\bProperties\s*=\s*"?([^\s"]*)')
+
+
+@lru_cache(maxsize=8)  # read when it is checked, and again by whoever needs the boxes
+def _xyz_boxes(path: Path, atoms: int, size: int, changed: int) -> NDArray[np.float64] | None:
     names: list[bytes] = []
+    boxes: list[list[float]] = []
     frame = 0
     last = b"\n"
     with open_bytes(path) as stream:
@@ -198,7 +281,10 @@ def _check_xyz(path: Path, atoms: int) -> None:
                 raise _damaged(
                     path, frame, f"its first line is not the number of atoms, {atoms}, but {shown(_text(head))}"
                 )
-            stream.readline()
+            box = _lattice(path, frame, stream.readline())
+            if frame and bool(box) != (len(boxes) == frame):
+                raise _damaged(path, frame, "it states a Lattice and others do not, or the other way round")
+            boxes += [box] if box else []
             rows = list(islice(stream, atoms))
             if len(rows) < atoms:
                 _refuse_rest(path, len(rows) + 2, atoms + 2, "lines")
@@ -215,6 +301,27 @@ def _check_xyz(path: Path, atoms: int) -> None:
         raise InputError(
             f"{path.name}: the last line is cut short; remove the last frame first, or end the line if it is whole"
         )
+    return np.array(boxes).reshape(-1, 3, 3) if boxes else None
+
+
+def _lattice(path: Path, frame: int, comment: bytes) -> list[float]:
+    """The nine numbers of the box in the comment of a frame; none where there is no box."""
+    columns = _PROPERTIES.search(comment)
+    if columns and not columns[1].lower().startswith(b"species:s:1:pos:r:3"):
+        raise InputError(
+            f"{path.name}: frame {frame} has the columns {shown(_text(columns[1]))}; species and positions must come "
+            "first, as in Properties=species:S:1:pos:R:3"
+        )
+    lattice = _LATTICE.search(comment)
+    if not lattice:
+        return []
+    try:
+        numbers = [float(each) for each in lattice[1].split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 9 or not all(map(math.isfinite, numbers)):
+        raise _damaged(path, frame, f"its Lattice is {shown(_text(lattice[1]))}, which are not nine numbers")
+    return numbers
 
 
 def _check_pdb(path: Path) -> None:

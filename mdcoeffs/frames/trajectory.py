@@ -1,7 +1,7 @@
 """Trajectory files: opened and given snapshot by snapshot, read one ahead, each with a time that is certain.
 
-Beside `mdcoeffs.frames.neighbours` the only module that imports MDAnalysis. What its readers do not see in a damaged
-file, `mdcoeffs.frames.file_bytes` looks for first.
+Beside `mdcoeffs.frames.neighbours` and `vasp` the only module that imports MDAnalysis. What its readers do not see in a
+damaged file, `mdcoeffs.frames.file_bytes` looks for first.
 """
 
 from __future__ import annotations
@@ -28,10 +28,19 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints
 from cellsim.base.errors import FULL
-from mdcoeffs.frames.file_bytes import check_complete, check_packed, check_structure, dump_columns, topology_format
+from mdcoeffs.frames.file_bytes import (
+    check_complete,
+    check_packed,
+    check_structure,
+    data_style,
+    dump_columns,
+    topology_format,
+    xyz_boxes,
+)
 from mdcoeffs.frames.molecules import Molecules, Selected, sort_molecules
 from mdcoeffs.frames.snapshot import ANGSTROM, PICOSECOND, Stored, uneven
 from mdcoeffs.frames.unwrap import box_matrix
+from mdcoeffs.frames.vasp import XdatcarReader, is_xdatcar
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
 
 log = logging.getLogger(__name__)
@@ -76,10 +85,12 @@ def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[An
     """
     if replica.topology is None:
         raise InputError(f"{replica.label}: a trajectory needs a topology")
-    options = {
-        "topology_format": replica.topology_format or topology_format(replica.topology),
-        "atom_style": replica.atom_style,
-    }
+    told = "XDATCAR" if is_xdatcar(replica.topology) else topology_format(replica.topology)
+    options = {"topology_format": replica.topology_format or told}
+    if options["topology_format"] == "DATA" or replica.topology.suffix.lower() == ".data":
+        options["atom_style"] = replica.atom_style or data_style(replica.topology)
+    elif replica.atom_style:
+        options["atom_style"] = replica.atom_style
     files = tuple((path, _reader_options(path, replica, timestep)) for path in replica.trajectory)
     given = {key: value for key, value in options.items() if value}
     with logged_warnings():
@@ -211,10 +222,12 @@ def stored_snapshots(
     buffers = [np.empty((len(universe.atoms), 3), dtype=np.float32) for _ in range(2)]
     reader, clock, account = None, None, _Account(file)
     same: dict[str, Any] = {}
+    boxes: NDArray[np.float64] | None = None
     for number, label, ts in _frames(universe, files, file.stride, begin, skipped):
         if clock is None or universe.trajectory is not reader:  # the next file
             reader = universe.trajectory
             clock = _clock(reader, file, label)
+            boxes = xyz_boxes(Path(reader.filename), reader.n_atoms) if _format(reader) == "XYZ" else None
             account.open(label, _stated(reader), _steps(reader) if _format(reader) == "LAMMPSDUMP" else None)
             same = {key: ts.data[key].copy() for key in IDENTITY if _format(reader) == "LAMMPSDUMP" and key in ts.data}
             if "id" in same and not np.all(np.diff(same["id"]) > 0):
@@ -230,8 +243,10 @@ def stored_snapshots(
                 )
         flags = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if images else None
         # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.
-        box = _box(file) if ts.dimensions is None else box_matrix(np.array(ts.dimensions))
-        if box is not None and ts.dimensions is not None and file.box is not None:
+        vectors = boxes[ts.frame] if boxes is not None else ts.data.get("vectors")
+        own = ts.dimensions if vectors is None else vectors
+        box = _box(file) if own is None else np.array(own) if vectors is not None else box_matrix(np.array(own))
+        if own is not None and file.box is not None:
             raise InputError(f"{name}: carries a box of its own; leave the key box out, which is for files without one")
         buffers.reverse()
         scaled = next((keys for keys in SCALED if box is not None and set(keys) <= ts.data.keys()), None)
@@ -239,7 +254,14 @@ def stored_snapshots(
         # at constant pressure, where the corner moves, everything then moves with it.
         buffers[0][:] = ts.positions if scaled is None else np.stack([ts.data[key] for key in scaled], axis=1) @ box
         account.check(name, ts, buffers[0], buffers[1] if number > begin else None)
-        yield Stored(number, name, clock(ts, frame), buffers[0], box, flags)
+        yield Stored(number, name, clock(ts, frame), buffers[0], box, flags, _velocities(reader, ts))
+
+
+def _velocities(reader: Any, ts: Any) -> NDArray[Any] | None:
+    """Velocities of all atoms [m/s] where the file has them in a unit that it states."""
+    if _format(reader) not in MOVING or not ts.has_velocities:
+        return None
+    return np.asarray(ts.velocities * np.float32(ANGSTROM / PICOSECOND))
 
 
 def _box(file: SpeciesFile) -> Array | None:
@@ -518,6 +540,8 @@ IDENTITY = ("id", "type")
 """Columns of a LAMMPS dump that say which atom a line is of."""
 TIMED = ("XTC", "TRR", "NC", "NCDF", "H5MD", "TNG", "TRC", "TRZ")
 """Formats of MDAnalysis whose frames carry their time in a known unit."""
+MOVING = ("TRR", "H5MD", "NC", "NCDF")
+"""Formats of MDAnalysis whose velocities are in a known unit; those of a LAMMPS dump depend on the run's units."""
 AKMA_WRITERS = re.compile(r"\b(CHARMM|NAMD|OPENMM)\b")
 """Programs that give the time step of a DCD in AKMA units; LAMMPS gives it in whatever units it runs in."""
 
@@ -651,6 +675,8 @@ def _format(trajectory: Any) -> str:
 
 def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dict[str, Any]:
     options: dict[str, Any] = {"format": replica.trajectory_format} if replica.trajectory_format else {}
+    if is_xdatcar(path):
+        return {"format": XdatcarReader.format} | options
     columns = dump_columns(path)
     if columns:
         options["format"] = "LAMMPSDUMP"

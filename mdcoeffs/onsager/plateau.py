@@ -57,8 +57,6 @@ FASTEST = 0.5
 """Shortest time of a bounded motion, in steps."""
 LOCATED = 0.45
 """A time whose logarithm is known to better than this is a parameter of its own instead of a sum over the grid."""
-LASTING = 5.0
-"""The slowest persistence is this many times faster than the slowest bounded motion."""
 HOPELESS = 3.0
 """One more motion that lowers the log evidence by more than this ends the search: yet another would do so again."""
 NEGLIGIBLE = 500.0
@@ -224,6 +222,9 @@ class Beliefs:
     nearby : (float, float)
         Probability that a further motion lies around one that is there, and how far, in ln tau: real relaxations are
         rarely single exponentials.
+    lasting : float
+        The slowest persistence is this many times faster than the slowest bounded motion that a run can show. A current
+        that persists over a sixtieth of the run is a drift; the lowest frequencies are to say so.
     inertia_time : (float, float)
         Of ln tau_v in steps, within ln 0.25 and ln 8: a longer one is seen as what it is by the bounded motions' signs.
     motions : int
@@ -245,6 +246,7 @@ class Beliefs:
     cross: float = 1.0
     nearby: tuple[float, float] = (0.6, 1.2)
     soon: tuple[float, float] = (0.7, 1.0)
+    lasting: float = 5.0
     inertia_time: tuple[float, float] = (0.4, 1.0)
     motions: int = 3
     coarse: float = 0.8
@@ -461,8 +463,7 @@ class _Search:
         self.n, self.beliefs = C.shape[0], beliefs
         # Slower than 1/(4 pi) of the run a motion has less than one amplitude to itself.
         self.fastest, self.slowest = math.log(FASTEST), math.log(max(spectrum.longest / (4 * math.pi), 1.0))
-        # A current that persists over a sixtieth of the run is a drift; the lowest frequencies are to say so.
-        self.lasting = max(self.slowest - math.log(LASTING), self.fastest + 0.1)
+        self.lasting = max(self.slowest - math.log(beliefs.lasting), self.fastest + 0.1)
         self.span = max(self.slowest - self.fastest, 0.5)
         number = math.ceil(self.span / math.log(RATIO)) + 1
         self.grid = np.linspace(self.fastest, self.fastest + self.span, number)

@@ -6,6 +6,7 @@ Khinchin with the two end corrections), a few lags by direct differences.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numba
@@ -91,6 +92,37 @@ def collective_msd(R: ArrayLike, lags: ArrayLike | None = None) -> Array:
         C[lag] = _direct(X, lag)
     out: Array = C[wanted]
     return out
+
+
+def running_integral(runs: Sequence[Array], dt: float, longest: int) -> tuple[Array, Array]:
+    """Green-Kubo integral of an autocorrelation up to a lag, of independent series of one variance.
+
+    Parameters
+    ----------
+    runs : sequence of array (series, frames)
+        Of each run; nothing is taken away.
+    dt : float
+        Time between frames [s].
+    longest : int
+        Of the lags, in frames.
+
+    Returns
+    -------
+    lag : array (longest + 1,)
+        [s]
+    integral : array (longest + 1,)
+        By the trapezoidal rule, in the square of the unit of the series times seconds.
+    """
+    total, weight = np.zeros(longest + 1), np.zeros(longest + 1)
+    for run in runs:
+        frames = run.shape[1]
+        n = fft.next_fast_len(frames + longest + 1, real=True)
+        power = np.sum(np.abs(fft.rfft(run, n, axis=1)) ** 2, axis=0)
+        total += fft.irfft(power, n)[: longest + 1]
+        weight += len(run) * (frames - np.arange(longest + 1))
+    C = total / weight
+    lag = dt * np.arange(longest + 1, dtype=np.float64)
+    return lag, np.asarray(dt * (np.cumsum(C) - (C + C[0]) / 2), dtype=np.float64)
 
 
 def self_msd(positions: ArrayLike, lags: ArrayLike | None = None, *, workers: int = 1) -> Array:

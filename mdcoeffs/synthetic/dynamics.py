@@ -1,5 +1,5 @@
-"""Walkers of known exponent, rotors of known diffusion, oscillators, jumps that turn a cage or open a window or not,
-partners that come and go.
+"""Walkers of known exponent, series of known covariance, rotors of known diffusion, oscillators, jumps that turn a cage
+or open a window or not, partners that come and go.
 
 Partners: every cation has partners of its own; each pair is bound or not, a two-state Markov chain from frame to frame
 with mean residence time tau and stationary probability p of being bound:
@@ -55,12 +55,81 @@ def fractional_walk(alpha: float, *, particles: int, frames: int, rng: np.random
     n = frames - 1
     k = np.arange(n + 1, dtype=np.float64)
     rho = 0.5 * ((k + 1) ** alpha - 2 * k**alpha + np.abs(k - 1) ** alpha)
-    row = np.concatenate([rho, rho[-2:0:-1]])
-    power = np.maximum(np.fft.rfft(row).real, 0.0)
-    noise = np.fft.rfft(rng.standard_normal((particles, 3, row.size)), axis=-1)
-    steps = np.fft.irfft(np.sqrt(power) * noise, row.size, axis=-1)[..., :n]
+    steps = stationary(rho, (particles, 3), rng)
     path = np.concatenate([np.zeros((particles, 3, 1)), np.cumsum(steps, axis=-1)], axis=-1)
     return np.ascontiguousarray(np.moveaxis(path, 1, 2))
+
+
+def stationary(covariance: Array, series: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Gaussian series of a known autocovariance, exact where its circulant matrix has no negative eigenvalue.
+
+    It has none where the covariance falls and is convex, such as that of any sum of relaxations; others are cut.
+
+    Parameters
+    ----------
+    covariance : array (steps + 1,)
+        At lags of 0, 1, ... steps.
+    series : tuple of int
+        Shape of the set of independent series.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    array (*series, steps)
+
+    References
+    ----------
+    doi:10.1093/biomet/74.1.95.
+    """
+    row = np.concatenate([covariance, covariance[-2:0:-1]])
+    power = np.maximum(np.fft.rfft(row).real, 0.0)
+    noise = np.fft.rfft(rng.standard_normal((*series, row.size)), axis=-1)
+    made: Array = np.fft.irfft(np.sqrt(power) * noise, row.size, axis=-1)[..., : covariance.size - 1]
+    return made
+
+
+def langevin_walk(
+    D: float, time: float, dt: float, *, particles: int, frames: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Walkers with inertia: velocities forget themselves in one exponential, and positions are their integral, exactly.
+
+    Parameters
+    ----------
+    D : float
+        Diffusion coefficient [m^2/s].
+    time : float
+        Over which velocities persist [s].
+    dt : float
+        Between frames [s].
+    particles, frames : int
+        How many of each.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    positions : array (particles, frames, 3)
+        The first at 0 [m].
+    velocities : array (particles, frames, 3)
+        Of variance D/time in each direction [m/s].
+
+    References
+    ----------
+    Gillespie 1996, doi:10.1103/PhysRevE.54.2084, Eqs. 2.12: velocity and position in one step.
+    """
+    a, x = np.exp(-dt / time), dt / time
+    both = (
+        D
+        / time
+        * np.array([[1 - a * a, time * (1 - a) ** 2], [time * (1 - a) ** 2, time**2 * (2 * x - 3 + 4 * a - a * a)]])
+    )
+    noise = rng.standard_normal((particles, frames, 3, 2)) @ np.linalg.cholesky(both).T
+    noise[:, 0, :, 0] = np.sqrt(D / time) * rng.standard_normal((particles, 3))
+    velocities: Array = lfilter([1.0], [1.0, -a], noise[..., 0], axis=1)
+    positions = np.zeros_like(velocities)
+    positions[:, 1:] = np.cumsum(time * (1 - a) * velocities[:, :-1] + noise[:, 1:, :, 1], axis=1)
+    return positions, velocities
 
 
 def trapped_walk(time: float, *, particles: int, frames: int, rng: np.random.Generator) -> Array:

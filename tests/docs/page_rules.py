@@ -37,6 +37,8 @@ from mdcoeffs.residence.bonds import read_residence
 from mdcoeffs.series.calibration import read_targets
 from mdcoeffs.series.recipe import read_series
 from mdcoeffs.structure.shells import read_shells
+from mdcoeffs.synthetic.dynamics import stationary
+from tests.toys.md_toys import box_result
 
 # ---- what pages presuppose ----------------------------------------------------------------------------------------
 
@@ -81,6 +83,7 @@ def _mdcoeffs(folder: Path, found: list[Block]) -> None:
     walkers(folder, made, box=BOX, frames=300, dt=10.0, files=("run1.xtc", "run2.xtc"), types=types)
     (folder / "SPECIES.toml").write_text(first_block(found, "toml", 'title = "LiTFSI in PEO, r = 0.1"'))
     (folder / "SET.toml").write_text(first_block(found, "toml", 'title = "LiTFSI in PEO, from MD"'))
+    _stress(folder)
     for k, name in enumerate(("r005", "r010", "r016")):
         where = folder / f"md_{name}"
         where.mkdir()
@@ -88,6 +91,19 @@ def _mdcoeffs(folder: Path, found: list[Block]) -> None:
         walkers(where, some, box=BOX, frames=120, dt=10.0, seed=k)
         (where / "SPECIES.toml").write_text(species_toml(some))
         done(f"mdcoeffs onsager {where}/SPECIES.toml -o {folder / name}")
+
+
+def _stress(folder: Path) -> None:
+    """A table of a stress that forgets itself in 0.2 ps, a row every 0.05 ps."""
+    t = 0.05 * np.arange(6001)
+    stress = 500 * stationary(np.exp(-t / 0.2), (3,), np.random.default_rng(1))
+    _table(folder / "stress.csv", "t (ps),Pxy (bar),Pxz (bar),Pyz (bar)", np.column_stack([t[:-1], stress.T]).tolist())
+
+
+def _onsager(folder: Path, found: list[Block]) -> None:
+    _stress(folder)
+    for name, edge in (("small", 3e-9), ("large", 5e-9)):
+        box_result(folder / name / "onsager", edge, len(name))
 
 
 def done(command: str) -> str:
@@ -137,6 +153,7 @@ FILES: dict[str, Callable[[Path, list[Block]], None]] = {
     "docs/interface.md": _polymer,
     "docs/mdcoeffs.md": _mdcoeffs,
     "docs/mobility.md": _polymer,
+    "docs/onsager.md": _onsager,
     "docs/sets.md": _sets,
     "docs/structure.md": _polymer,
     "docs/many_machines.md": _many_machines,
@@ -611,7 +628,8 @@ SLOW = (
     (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "figures and a report, 3 to 10 s each"),
     (".*", r"(CELLSIM_\w+=\d+ )*python -m pytest -n0", "all tests are collected, ten seconds a line"),
     (".*", r"python3 start\.py run", "an environment of its own; the Python block of the README runs the same case"),
-    ("docs/mdcoeffs.md", r"mdcoeffs (structure|residence|activity|interface|mobility)", "each has its page"),
+    ("docs/mdcoeffs.md", r"mdcoeffs (structure|residence|activity|interface|mobility|viscosity)", "each has its page"),
+    ("docs/onsager.md", r"mdcoeffs (viscosity|sizes)", "figures, 3 s each"),
     ("cases/coarse_grained/README.md", r"mdcoeffs", "the fast test of docs/howto/md.md has the same"),
     (".*", r"python (cases|benchmarks|validation|docs/notebooks)/", "scripts of 5 s to half a minute"),
     ("docs/laboratory.md", r"cellsim lab (all|misuse)", "all experiments: 5 to 10 s"),
