@@ -333,7 +333,7 @@ def _experiment(
     )
     cell = {n.role: n.parameter.name for n in own if n.role in CELL_ROLES}
     with table.located():
-        solver = choose_solver(_solver(table, case), case.transport)
+        solver = choose_solver(_solver(table, case), case.transport, case.cell)
         if isinstance(case, Case):
             check_initial_state(case.cell, case.transport.with_extrapolation("clamp"), case.start)
         return Experiment(
@@ -402,7 +402,7 @@ def _content(m: Measurement, entry: Table) -> Hashable:
 
 def _solver(table: Table, case: Case | MixtureCase) -> str:
     chosen = table.choice("solver", ["compiled", "sundials", "material", "fipy"], FASTEST)
-    return chosen if "solver" in table or isinstance(case, Case) else DEFAULT
+    return chosen if "solver" in table or (isinstance(case, Case) and not case.cell.has_double_layers) else DEFAULT
 
 
 def _data_tables(table: Table) -> list[Table]:

@@ -346,9 +346,15 @@ def _separator(table: Table | None) -> Separator:
 
 
 def _electrode(table: Table, inputs: dict[str, str]) -> Electrode:
-    table.only("resistance", "kinetics")
+    table.only("resistance", "kinetics", "capacitance", "phase", "blocking")
     kinetics = table.table("kinetics", None)
-    return Electrode(_resistance(table, inputs), None if kinetics is None else _kinetics(kinetics))
+    resistance, law = _resistance(table, inputs), None if kinetics is None else _kinetics(kinetics)
+    capacitance, phase = table.quantity("capacitance", "F/m^2", 0.0, least=0), table.number("phase", 1.0)
+    blocking = table.boolean("blocking", False)
+    try:
+        return Electrode(resistance, law, capacitance, phase, blocking)
+    except InputError as error:
+        raise InputError(f"{table.where()}: {error}") from error
 
 
 def _resistance(table: Table, inputs: dict[str, str]) -> Resistance:
@@ -593,7 +599,7 @@ def describe(case: Case) -> list[str]:
         If the solver named cannot run this case.
     """
     cell, transport = case.cell, case.transport
-    solver = choose_solver(case.solver.name, transport)
+    solver = choose_solver(case.solver.name, transport, cell)
     more = " or more" if solver in ("fipy", "material") and case.solver.options.refines else ""
     clamp = ', held at the ends of its range (extrapolate = "clamp")' if transport.extrapolate == "clamp" else ""
     before, after = electrode_lines(cell)

@@ -39,6 +39,10 @@ VARYING_VOLUMES = ("compiled", "sundials", "material")
 """The solvers that carry partial molar volumes which vary with concentration, the one that "auto" takes first."""
 
 
+DOUBLE_LAYERS = "sundials"
+"""The solver that carries double layers in time; "auto" takes it where an electrode has one."""
+
+
 MIXTURE_SOLVERS = ("fipy", "sundials")
 """The solvers that carry n components."""
 
@@ -110,8 +114,8 @@ def simulate(
     times : array_like, shape (n,), optional
         Times at which the result is wanted [s]; default :func:`output_times`. Starts and ends of steps are always kept.
     solver : {"auto", "compiled", "fipy", "material", "sundials"}
-        "auto": sundials, or compiled where the partial molar volumes vary with concentration. Fipy and sundials carry
-        n components.
+        "auto": sundials, or compiled where the partial molar volumes vary with concentration and no electrode has a
+        double layer. Fipy and sundials carry n components; sundials alone carries double layers.
     options : Options, optional
         Grid and tolerances.
     attributes : mapping, optional
@@ -130,7 +134,7 @@ def simulate(
         Bad input, before any work is done.
     """
     options = options or Options()
-    chosen = choose_solver(solver, transport)
+    chosen = choose_solver(solver, transport, cell)
     wanted = wanted_times(protocol, times)
     if isinstance(transport, MixtureSet):
         _check_temperature(cell, transport)
@@ -301,16 +305,18 @@ def _provenance(
     }
 
 
-def choose_solver(solver: str, transport: TransportSet | MixtureSet) -> str:
+def choose_solver(solver: str, transport: TransportSet | MixtureSet, cell: Cell) -> str:
     """The solver that "auto" stands for, or the one named.
 
     Raises
     ------
     InputError
-        Unknown name, or the volume frame asked to carry volumes that vary.
+        Unknown name, the volume frame asked to carry volumes that vary, or a double layer that no run in time takes.
     """
     if solver not in ("auto", *SOLVERS):
         raise InputError(f"solver.name = {solver!r} must be one of auto, {', '.join(SOLVERS)}")
+    if cell.has_double_layers:
+        return _with_double_layers(solver, transport, cell)
     if isinstance(transport, MixtureSet):
         if solver not in ("auto", *MIXTURE_SOLVERS):
             raise InputError(
@@ -328,6 +334,29 @@ def choose_solver(solver: str, transport: TransportSet | MixtureSet) -> str:
             'or "material"'
         )
     return solver
+
+
+def _with_double_layers(solver: str, transport: TransportSet | MixtureSet, cell: Cell) -> str:
+    side, electrode = next((s, e) for s in ("positive", "negative") if (e := getattr(cell, s)).capacitance)
+    key = f"electrodes.{side}.capacitance = {electrode.capacitance:.4g} F/m^2"
+    if isinstance(transport, MixtureSet):
+        raise InputError(
+            f"{key}: runs of {transport.name}, which has {len(transport.species)} species, carry no double layer; "
+            "leave the capacitance out"
+        )
+    if solver not in ("auto", DOUBLE_LAYERS):
+        raise InputError(
+            f"{key}: of the solvers only {DOUBLE_LAYERS} carries a double layer in time, not {solver}; "
+            f'use solver.name = "{DOUBLE_LAYERS}" or "auto", or leave the capacitance out'
+        )
+    for side in ("positive", "negative"):
+        phase = getattr(cell, side).phase
+        if phase != 1:
+            raise InputError(
+                f"electrodes.{side}.phase = {phase:g}: a run in time takes a capacitance, phase = 1; the exponent of "
+                "a constant-phase element is for impedances (cellsim lab impedance)"
+            )
+    return DOUBLE_LAYERS
 
 
 def _check_temperature(cell: Cell, transport: TransportSet | MixtureSet) -> None:
