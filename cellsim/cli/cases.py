@@ -88,7 +88,11 @@ def check(case: Path, settings: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("case", type=FILE)
-@click.option("--capacitance", metavar="C", help='Also when i_0 can be read, with double layers such as "10 uF/cm^2".')
+@click.option(
+    "--capacitance",
+    metavar="C",
+    help='Also when i_0 can be read, with double layers such as "10 uF/cm^2"; default those of the case.',
+)
 @SET
 def plan(case: Path, capacitance: str | None, settings: tuple[str, ...]) -> None:
     """Compute currents, times, voltages and velocities from formulas, before any run.
@@ -109,12 +113,13 @@ def plan(case: Path, capacitance: str | None, settings: tuple[str, ...]) -> None
             raise InputError(f"{case}: --capacitance is for a binary set; this one has n components")
         say(plan_mixture(read.cell, read.transport, read.protocol, read.r0))
         return
-    told = make_plan(read.cell, read.transport, read.protocol, read.start).lines()
-    if capacitance is not None:
-        layers = Charging.of(read.cell, read.transport, read.c0, to_si(capacitance, "F/m^2", field="--capacitance"))
+    told = [] if read.cell.is_blocked else make_plan(read.cell, read.transport, read.protocol, read.start).lines()
+    if capacitance is not None or read.cell.has_double_layers:
+        C = None if capacitance is None else to_si(capacitance, "F/m^2", field="--capacitance")
+        layers = Charging.of(read.cell, read.transport, read.c0, C)
         first = read.protocol.steps[0]
         held = float(first.value[0]) if first.drive == "voltage" and first.time is None else None
-        told += ["", *layers.lines(held)]
+        told += [*([""] if told else []), *layers.lines(held)]
     say(told)
 
 

@@ -11,18 +11,21 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from importlib import import_module, metadata
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cellsim.base import InputError, RangeError
-from cellsim.cell.geometry import Cell, InitialProfile
+from cellsim.cell.geometry import Cell, InitialProfile, average_of
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import MixtureSolution, Solution, SolverRun
+
+if TYPE_CHECKING:
+    from cellsim.model.charging import Charging
 
 SOLVERS = {
     "compiled": "cellsim.solvers.compiled",
@@ -112,7 +115,8 @@ def simulate(
         Initial salt concentration: uniform [mol/m^3], or a profile. Of n components the concentrations by name
         [mol/m^3], or r, the moles per mole of the reference solvent, as an array in the order of the components [1].
     times : array_like, shape (n,), optional
-        Times at which the result is wanted [s]; default :func:`output_times`. Starts and ends of steps are always kept.
+        Times at which the result is wanted [s]; default :func:`output_times`, with double layers those of
+        :meth:`.Charging.times` too. Starts and ends of steps are always kept.
     solver : {"auto", "compiled", "fipy", "material", "sundials"}
         "auto": sundials, or compiled where the partial molar volumes vary with concentration and no electrode has a
         double layer. Fipy and sundials carry n components; sundials alone carries double layers.
@@ -145,6 +149,10 @@ def simulate(
         run = solve_mixture(chosen, cell, transport, protocol, wanted, r0, options, progress)
     else:
         _check(cell, transport, c0, options)
+        if cell.has_double_layers:
+            layers = charging(cell, transport, c0)
+            wanted = wanted if times is not None else np.union1d(wanted, layers.times(protocol))
+            attributes = {"charging_time": layers.settled} | dict(attributes or {})
         begun = clock.perf_counter()
         run = import_module(SOLVERS[chosen]).solve(cell, transport, protocol, wanted, c0, options, progress)
     return _solution(run, chosen, cell, transport, c0, options, clock.perf_counter() - begun, attributes)
@@ -406,6 +414,13 @@ BREATHING = 0.05
 """Where the volumes vary the electrolyte's thickness is that of its state; a profile's may differ by this part."""
 MOST_STATES = 4000
 """Default output times of a run: a state with all that is derived from it takes 31 kB, 18 kB of them in a file."""
+
+
+def charging(cell: Cell, transport: TransportSet, c0: float | InitialProfile) -> Charging:
+    """How the double layers of a cell charge, of which a result has further default output times."""
+    from cellsim.model.charging import Charging
+
+    return Charging.of(cell, transport.with_extrapolation("clamp"), average_of(c0))
 
 
 def output_times(protocol: Protocol, early: int = 60, even: int = 140) -> NDArray[np.float64]:

@@ -50,8 +50,9 @@ SHARE = 0.03
 LEAST_VOLTAGE = 1e-6
 """Voltages below this share of nu RT/F count as none."""
 
-# ---- kernels: `data` is `par`, operators and tables of the whole cell, `par` of the electrolyte alone, and four numbers
-# ---- of the layers: both capacitances (0: none), and whether each electrode is blocking
+# ---- kernels ---------------------------------------------------------------------------------------------------------
+# `data`: `par`, operators and tables of the whole cell, `par` of the electrolyte alone, and four numbers of the layers:
+# both capacitances (0: none), and whether each electrode is blocking
 
 
 @compiled
@@ -109,10 +110,8 @@ def rate(dense, t, s, ds, data):  # type: ignore[no-untyped-def]
     par, layers = data[0], data[4]
     m = int(par[M])
     own = electrolyte(t, s, data)
-    if dense:
-        sound = kernels.rate(t, s[: m + 1], ds[: m + 1], own)
-    else:
-        sound = banded.rate(t, s[: m + 1], ds[: m + 1], own)
+    salt, change = s[: m + 1], ds[: m + 1]
+    sound = kernels.rate(t, salt, change, own) if dense else banded.rate(t, salt, change, own)
     i = ds[m] / par[CHARGE]
     wall = walls(dense, s, data)
     for side in range(2):
@@ -156,8 +155,9 @@ def events(dense, t, s, g, data):  # type: ignore[no-untyped-def]
         rate_of_i, rate_of_V = (later[0] - i) / dt, (later[1] - V) / dt
     i, V, c_0, c_L, _e = seen(dense, t, s, c, data)
     last = c.size - 1
-    c[0], c[last] = min(c[0], c_0) if c_0 < c[1] else max(c[0], c_0), (
-        min(c[last], c_L) if c_L < c[last - 1] else max(c[last], c_L)
+    c[0], c[last] = (
+        min(c[0], c_0) if c_0 < c[1] else max(c[0], c_0),
+        (min(c[last], c_L) if c_L < c[last - 1] else max(c[last], c_L)),
     )
     kernels.judge(par, tab, i, V, rate_of_i, rate_of_V, kernels.passed(par, s, m), c, c_0, c_L, g)
 
@@ -191,7 +191,7 @@ def linearise(dense, t, s, data, joint):  # type: ignore[no-untyped-def]
     """Into `joint`: di/du, then f's slopes with respect to u and to c of both electrodes."""
     par, layers = data[0], data[4]
     m = int(par[M])
-    i, _V, c_0, c_L, dV_di = seen(dense, t, s, np.empty(int(par[Q]) if dense else m + 1), data)
+    _i, _V, c_0, c_L, dV_di = seen(dense, t, s, np.empty(int(par[Q]) if dense else m + 1), data)
     joint[0] = -1 / dV_di if par[VOLTAGE] != 0.0 else 0.0
     for side in range(2):
         joint[1 + side], joint[3 + side] = 0.0, 0.0
@@ -202,7 +202,7 @@ def linearise(dense, t, s, data, joint):  # type: ignore[no-untyped-def]
 @compiled
 def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
     """d(ds/dt)/ds on the spectral grid."""
-    par, ops, tab, inner, layers = data
+    par, ops, tab, _inner, layers = data
     m, q, fine, n = int(par[M]), int(par[Q]), int(par[FINE]), int(par[kernels.TAB_N])
     joint, c, u = np.empty(5), np.empty(q), np.empty(q)
     linearise(True, t, s, data, joint)
@@ -345,7 +345,9 @@ def voltage_tolerances(physics: Physics, step: Step, u: Array, rtol: float) -> t
     if step.drive == "voltage":
         size = max(size, largest)
     else:
-        size = max(size, *(_charged_to(e, largest, step, physics.c0, cell.temperature) for e in (cell.positive, cell.negative)))
+        size = max(
+            size, *(_charged_to(e, largest, step, physics.c0, cell.temperature) for e in (cell.positive, cell.negative))
+        )
     # the tail of a relaxation is read on a logarithmic axis
     return (SHARE * rtol * (1.0 if np.any(step.value) else 1e-3) * 10.0 ** round(math.log10(size)),) * 2
 
