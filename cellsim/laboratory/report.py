@@ -37,7 +37,8 @@ def put_on_bench(
     """A bench from the name of a shipped set, a set's file, or a case.
 
     A case gives its set, temperature, concentration, thickness, the small-signal resistance of its interfaces at the
-    start, half to each electrode, and their double layers, the mean to each; its separator and its protocol are left aside (:func:`left_aside` says what).
+    start, half to each electrode, and their double layers, the mean to each; its separator and its protocol are left
+    aside (:func:`left_aside` says what).
 
     Parameters
     ----------
@@ -107,7 +108,9 @@ def left_aside(source: str | Path) -> list[str]:
         )
     one, other = cell.positive, cell.negative
     if cell.has_double_layers and (one.capacitance, one.phase) != (other.capacitance, other.phase):
-        told.append(f"{source}: the double layers of the electrodes differ; the bench has the mean of those stated at both")
+        told.append(
+            f"{source}: the double layers of the electrodes differ; the bench has the mean of those stated at both"
+        )
     for side, electrode in (("positive", cell.positive), ("negative", cell.negative)):
         R = electrode.resistance.value
         if R.size > 1 and R.min() != R.max():

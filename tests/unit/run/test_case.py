@@ -9,6 +9,7 @@ import pytest
 from cellsim.base import V_LITHIUM, InputError
 from cellsim.model.plan import plan
 from cellsim.run.case import Case, describe, load_case, parse_case
+from cellsim.run.folder import predict, summarise
 from cellsim.solvers.march import Options
 
 MINIMAL = """
@@ -311,3 +312,70 @@ def test_repeats_and_ramps_are_refused_in_a_sentence(tmp_path: Path, old: str, n
     with pytest.raises(InputError) as caught:
         read(tmp_path, text)
     assert expected in str(caught.value)
+
+
+LAYERS = """
+[electrodes.positive]
+resistance = "50 ohm cm^2"
+capacitance = "10 uF/cm^2"
+
+[electrodes.negative]
+blocking = true
+capacitance = "0.2 F/m^2"
+
+[solver]
+name = "auto"
+"""
+
+
+def with_layers(old: str = "", new: str = "") -> Case:
+    text = (
+        '[cell]\nthickness = "100 um"\ntemperature = "90 degC"\n[electrolyte]\ntransport = "steinruck2020_rs"\n'
+        'salt = { r = 0.08 }\n[[step]]\nhold = "voltage"\nvalue = "10 mV"\nduration = "20 ms"\n'
+    )
+    return parse_case(text + LAYERS.replace(old, new, 1) if old else text + LAYERS)
+
+
+def test_double_layers_are_read_and_described() -> None:
+    case = with_layers()
+    assert case.cell.positive.capacitance == pytest.approx(0.1) and case.cell.is_blocked
+    told = "\n".join(describe(case))
+    assert "50 ohm cm^2, double layer 10 uF/cm^2; negative: blocking, double layer 20 uF/cm^2" in told
+    assert "solver        sundials" in told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('capacitance = "10 uF/cm^2"', 'capacitance = "-1 uF/cm^2"', "electrodes.positive.capacitance = '-1 uF/cm^2'"),
+        ('capacitance = "10 uF/cm^2"', 'capacitance = "10 ohm"', "electrodes.positive.capacitance = '10 ohm'"),
+        (
+            'resistance = "50 ohm cm^2"',
+            "",
+            "electrodes.positive: capacitance = 0.1 F/m^2 needs a resistance above zero",
+        ),
+        ('capacitance = "0.2 F/m^2"', "", "electrodes.negative: blocking = true needs a capacitance"),
+        ("blocking = true", "blocking = 1", "electrodes.negative.blocking = 1 must be true or false"),
+        (
+            "blocking = true",
+            "blocking = true\nphase = 3.0",
+            "electrodes.negative: phase = 3.0 must lie between 0.5 and 1",
+        ),
+        ("blocking = true", "blocking = true\nphase = 0.9", "electrodes.negative.phase = 0.9: a run in time takes"),
+        ("blocking = true", "blocked = true", "electrodes.negative.blocked"),
+        ('name = "auto"', 'name = "fipy"', "of the solvers only sundials carries a double layer in time, not fipy"),
+    ],
+)
+def test_double_layers_that_cannot_be_are_refused_in_a_sentence(old: str, new: str, expected: str) -> None:
+    with pytest.raises(InputError) as error:
+        describe(with_layers(old, new))
+    assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_blocked_cell_has_a_summary_and_no_steady_state() -> None:
+    case = with_layers()
+    summary = summarise(case, predict(case))
+    assert summary["status"] == "done" and summary["limiting_current"] is summary["i_end_over_i_0"] is None
+    assert summary["i_0"] == pytest.approx(0.01 / (1e-4 / 0.1495), rel=1e-3)  # V/R_b
+    assert abs(summary["i_end"]) < 1e-4 * summary["i_0"]
