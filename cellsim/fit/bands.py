@@ -32,7 +32,7 @@ from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case
 from cellsim.run.ensemble import Member, simulate_many
 from cellsim.run.mixture import MixtureCase
-from cellsim.run.simulation import FASTEST
+from cellsim.run.simulation import FASTEST, fastest
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import FRAMES as KNOWN_FRAMES
 from cellsim.solvers.solution import Solution
@@ -458,7 +458,7 @@ def bands_of_case(
         c0=case.start,
         times=times,
         positions=positions,
-        solver=FASTEST if isinstance(case, Case) else "auto",
+        solver=fastest(case.cell) if isinstance(case, Case) else "auto",
         workers=workers,
         progress=progress,
     )
@@ -596,7 +596,7 @@ def with_set_error(
     measured = [item.measurement for item in items]
     times = np.unique(np.concatenate([[0.0], *(m.look.times(ROLES) for m in measured)]))
     times = times[(times >= 0) & (times <= case.protocol.duration)]
-    keep, solver = partial(_seen, measured, case.transport), FASTEST
+    keep, solver = partial(_seen, measured, case.transport), fastest(case.cell)
     good, failed = _runs(
         model,
         drawn,

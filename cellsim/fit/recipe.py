@@ -27,7 +27,7 @@ from cellsim.instruments.xpcs.likelihood import CorrelationLook
 from cellsim.run.case import Case
 from cellsim.run.folder import predict
 from cellsim.run.mixture import MixtureCase, read_case
-from cellsim.run.simulation import DEFAULT, FASTEST, check_initial_state, choose_solver
+from cellsim.run.simulation import DEFAULT, FASTEST, check_initial_state, choose_solver, fastest
 
 DATA_ROLES = {
     "gain": "",
@@ -402,7 +402,8 @@ def _content(m: Measurement, entry: Table) -> Hashable:
 
 def _solver(table: Table, case: Case | MixtureCase) -> str:
     chosen = table.choice("solver", ["compiled", "sundials", "material", "fipy"], FASTEST)
-    return chosen if "solver" in table or (isinstance(case, Case) and not case.cell.has_double_layers) else DEFAULT
+    default = fastest(case.cell) if isinstance(case, Case) else DEFAULT
+    return chosen if "solver" in table else default
 
 
 def _data_tables(table: Table) -> list[Table]:

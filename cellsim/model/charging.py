@@ -99,7 +99,8 @@ class Charging:
         matrix = (np.diag(1 / np.array(self.interfaces)) + 1 / self.series) / np.outer(root, root)
         rates, vectors = np.linalg.eigh(matrix)
         share = vectors.T @ (1 / root)
-        return rates, share**2 / (self.series * rates)
+        moving = rates > 1e-12 * rates[-1]  # two blocked electrodes hold a charge between them for ever
+        return rates[moving], (share**2)[moving] / (self.series * rates[moving])
 
     @cached_property
     def modes(self) -> tuple[Array, Array]:
