@@ -205,6 +205,8 @@ class Electrode:
         Exponent of the constant-phase element that takes its place below 1, in an impedance only [1].
     blocking : bool
         Whether no charge crosses.
+    area : float, optional
+        Its own area, where a case states one beside that of the cell, to which everything above refers [m^2].
 
     References
     ----------
@@ -216,6 +218,7 @@ class Electrode:
     capacitance: float = 0.0
     phase: float = 1.0
     blocking: bool = False
+    area: float | None = None
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.capacitance) and self.capacitance >= 0):
@@ -310,7 +313,8 @@ class Electrode:
         if self.kinetics is not None:
             words.append(self.kinetics.describe())
         text = "blocking" if self.blocking else " and ".join(words) or "no loss"
-        if not self.capacitance:
-            return text
-        element = "" if self.phase == 1 else f" with exponent {self.phase:g}"
-        return f"{text}, double layer {100 * self.capacitance:.4g} uF/cm^2{element}"
+        if self.capacitance:
+            element = "" if self.phase == 1 else f" with exponent {self.phase:g}"
+            text += f", double layer {100 * self.capacitance:.4g} uF/cm^2{element}"
+        own = "" if self.area is None else f" (per area of the cell; its own area is {1e4 * self.area:.4g} cm^2)"
+        return text + own
