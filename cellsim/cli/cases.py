@@ -109,8 +109,8 @@ def plan(case: Path, capacitance: str | None, settings: tuple[str, ...]) -> None
 
     read = read_case(case, changes=_changes(settings), whole=False)
     if isinstance(read, MixtureCase):
-        if capacitance is not None:
-            raise InputError(f"{case}: --capacitance is for a binary set; this one has n components")
+        if capacitance is not None or read.cell.has_double_layers:
+            raise InputError(f"{case}: a capacitance is for a binary set; this one has n components")
         say(plan_mixture(read.cell, read.transport, read.protocol, read.r0))
         return
     told = [] if read.cell.is_blocked else make_plan(read.cell, read.transport, read.protocol, read.start).lines()
@@ -120,6 +120,8 @@ def plan(case: Path, capacitance: str | None, settings: tuple[str, ...]) -> None
         first = read.protocol.steps[0]
         held = float(first.value[0]) if first.drive == "voltage" and first.time is None else None
         told += [*([""] if told else []), *layers.lines(held)]
+        if min(read.cell.positive.phase, read.cell.negative.phase) < 1:
+            told.append("  constant-phase elements are taken as capacitances here; a run does not take them")
     say(told)
 
 
