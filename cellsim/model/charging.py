@@ -283,6 +283,32 @@ def cell_impedance(cell: Cell, transport: TransportSet, c: float, omega: ArrayLi
     return np.asarray(impedance(layer_of(bare, transport, c), omega) + sum(electrodes))
 
 
+def spectrum(
+    cell: Cell, transport: TransportSet, c: float, per_decade: int = 10
+) -> tuple[Array, NDArray[np.complex128]]:
+    """:func:`cell_impedance` from below the slowest process of a cell to above its fastest.
+
+    Parameters
+    ----------
+    cell, transport, c
+        As of :func:`cell_impedance`.
+    per_decade : int
+        Points in a decade of frequency.
+
+    Returns
+    -------
+    frequency : ndarray, shape (n,)
+        Rising [Hz].
+    Z : ndarray, shape (n,)
+        Complex [ohm m^2].
+    """
+    layers = Charging.of(cell, transport, c)
+    low = 0.2 * layers.layer.D_time / layers.layer.thickness**2
+    high = 100 * max(layers.modes[0][-1] if layers.interfaces else 0.0, 10 * low)
+    omega = np.geomspace(low, high, int(per_decade * np.log10(high / low)) + 1)
+    return omega / (2 * np.pi), cell_impedance(cell, transport, c, omega)
+
+
 def _crossing(function: Callable[[float], float], start: float) -> float:
     """Where a falling function of time, positive at `start`, meets zero [s]."""
     from scipy.optimize import brentq

@@ -1,5 +1,7 @@
 """The first milliseconds: double layers against the numerical inverse of the impedance, and when i_0 can be read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.linalg import expm
@@ -9,7 +11,7 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.model.charging import Charging, cell_impedance, electrode_impedance
+from cellsim.model.charging import Charging, cell_impedance, electrode_impedance, spectrum
 from cellsim.model.plan import plan
 
 SET = TransportSet.constant(kappa=0.1, D=1e-11, t_plus=0.2, chi=1.5, V_e=0.0)
@@ -104,6 +106,19 @@ def test_the_impedance_of_a_cell_has_each_electrode():
     bent = Electrode(capacitance=0.2, blocking=True, phase=0.8)
     Z = electrode_impedance(bent, 1000.0, 298.15, [1.0, 100.0])
     assert np.abs(Z) == pytest.approx([5.0, 5.0 / 100**0.8]) and np.angle(Z) == pytest.approx([-0.4 * np.pi] * 2)
+
+
+def test_a_spectrum_reaches_from_the_slowest_process_to_the_fastest():
+    """Of two films down to all resistances within 1 %, and up to R_b; of a blocked cell up to R_b."""
+    film, steel = Electrode(Resistance(np.array([5e-3])), capacitance=0.1), Electrode(capacitance=0.3, blocking=True)
+    both = Cell(1e-3, 298.15, positive=film, negative=film)
+    layer = Charging.of(both, SET, 1000.0).layer
+    frequency, Z = spectrum(both, SET, 1000.0)
+    assert np.all(np.diff(frequency) > 0) and frequency.size > 50
+    whole = layer.bulk_resistance + 1e-2 + layer.diffusion_resistance
+    assert abs(Z[0] / whole - 1) < 0.02 and abs(Z[-1] / layer.bulk_resistance - 1) < 0.02
+    _, Z = spectrum(replace(both, negative=steel), SET, 1000.0)
+    assert abs(Z[-1] / layer.bulk_resistance - 1) < 0.02 and -Z[0].imag > 100 * whole
 
 
 def test_what_cannot_be_read_is_said():
