@@ -179,7 +179,7 @@ def run(
     directory = check_writable(output or Path("runs") / case.stem)
     try:
         with progress_bar(case.stem) as progress:
-            solution = predict(read, solver=solver, progress=progress)
+            solution = predict(read, solver=solver, folder=directory, progress=progress)
     except (KeyboardInterrupt, SystemError) as error:
         if not interrupted(error):
             raise
@@ -204,7 +204,8 @@ def run(
 
         with progress_line() as stage:
             workers = cores() if isinstance(read, mixture.MixtureCase) else 1
-            found = bands_of_case(read, draws, workers=workers, progress=partial(stage, "bands"))
+            told = partial(stage, "bands")
+            found = bands_of_case(read, draws, workers=workers, folder=kept.directory, progress=told)
         say(write_bands(read, found, kept.directory))
     click.echo(f"written to {kept.directory}")
 

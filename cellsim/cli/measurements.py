@@ -77,7 +77,8 @@ def compare(
         say(verdict(weighed))
     if draws:
         from cellsim.files.folder import write_json
-        from cellsim.fit.bands import bands_of_case, with_set_error, write_bands
+        from cellsim.fit.bands import bands_of_case, write_bands
+        from cellsim.fit.set_error import with_set_error
 
         first = result.comparisons[0]
         with progress_line() as progress:

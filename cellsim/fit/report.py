@@ -33,6 +33,8 @@ SET_DRAWS = "fitted_set.draws.nc"
 KEPT_DRAWS = 4000
 """Draws of the posterior that are written beside the set, at most."""
 NUMBERS, SET, REPORT, CHAIN, KEPT = "fit.json", "fitted_set.toml", "fit.html", "posterior.npz", "profiles"
+SEARCH = "search.npz"
+"""What the points of a search predicted, while the fit is not finished."""
 PROPERTIES_FIGURE = "fit_properties.png"
 MARGIN = 0.05
 """How far the fitted set's range reaches beyond what was visited, relative: room for the last digits of a run."""
@@ -448,7 +450,8 @@ def run_fit(
     def tell(what: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(what, done, total)
 
-    fit = estimate(recipe.problem, starts=starts, progress=tell("fitting"))
+    with recipe.problem.remembering(directory / SEARCH):
+        fit = estimate(recipe.problem, starts=starts, progress=tell("fitting"))
     curves: dict[str, LikelihoodProfile] = {}
     for _ in range(REFITS if with_profiles and not fit.early else 0):
         curves = profiles(fit, workers=workers, folder=directory / KEPT, progress=tell("profile likelihoods"))
@@ -456,7 +459,8 @@ def run_fit(
         if not better:
             break
         lowest = min(better, key=lambda curve: float(curve.delta.min()))
-        fit = estimate(recipe.problem, starts=1, at=lowest.others[int(lowest.delta.argmin())], levels=fit.levels)
+        with recipe.problem.remembering(directory / SEARCH):
+            fit = estimate(recipe.problem, starts=1, at=lowest.others[int(lowest.delta.argmin())], levels=fit.levels)
     posterior = None
     if posterior_steps and not fit.early:
         directory.mkdir(parents=True, exist_ok=True)
@@ -473,7 +477,7 @@ def write_fit(result: FitResult, directory: str | Path) -> list[Path]:
     result : FitResult
         What was found.
     directory : str or Path
-        Made if it is not there; what :func:`run_fit` keeps in it is left alone.
+        Made if it is not there; the profiles and the chain that :func:`run_fit` keeps in it are left alone.
 
     Returns
     -------
@@ -493,6 +497,7 @@ def write_fit(result: FitResult, directory: str | Path) -> list[Path]:
             written.append(write_text(fresh / SET, fitted.text))
         written.append(write_json(fresh / NUMBERS, result.numbers()))
         written.append(write_text(fresh / REPORT, result.page(drawn)))
+    (directory / SEARCH).unlink(missing_ok=True)
     return [directory / path.name for path in written]
 
 

@@ -475,7 +475,8 @@ def _velocities(sheet: Table, label: str, setup: Setup) -> Measurement:
 
 def _xam(sheet: Table, label: str, setup: Setup) -> Measurement:
     from cellsim.instruments.attenuation import attenuation
-    from cellsim.instruments.xam import concentration, read_intensity, read_spec
+    from cellsim.instruments.xam import concentration
+    from cellsim.instruments.xam_files import read_intensity, read_spec
 
     _needs_uniform(sheet, setup)
     path, counted = sheet.path("file"), sheet.boolean("counted", None)

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base import ConvergenceError, InputError, RangeError
+from cellsim.base import ConvergenceError, InputError, RangeError, __version__
 from cellsim.drawing import page
-from cellsim.files.folder import check_writable, plain, result_folder, write_json, write_text
+from cellsim.files.folder import check_writable, plain, result_folder, values_hash, write_json, write_text
 from cellsim.files.reading import read_json
 from cellsim.files.schema import read_json_table
 from cellsim.model.closed_forms import current_fraction
@@ -31,6 +31,7 @@ from cellsim.run.case import Case, load_case
 from cellsim.run.figures import FIGURES, small_signal_limit, write_figures
 from cellsim.run.simulation import charging, output_times, simulate
 from cellsim.solvers.solution import MixtureSolution, Solution
+from cellsim.solvers.tape import kept_steps
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 
 CASE, SOLUTION, SUMMARY = "case.toml", "solution.nc", "summary.json"
 REPORT = "report.html"
+STEPS = "steps.partial"
+"""Folder of the time steps of a run that has not ended."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,11 @@ class Kept:
 
 
 def predict(
-    case: Case | MixtureCase, *, solver: str | None = None, progress: Callable[[float], None] | None = None
+    case: Case | MixtureCase,
+    *,
+    solver: str | None = None,
+    folder: str | Path | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Solution:
     """Run a case.
 
@@ -76,6 +83,9 @@ def predict(
         What to run.
     solver : str, optional
         Instead of the solver the case names.
+    folder : str or Path, optional
+        The run's folder, whose :data:`STEPS` keeps the time steps of a run of finite volumes that takes longer than
+        half a minute, so that a call after a kill goes on from them.
     progress : callable, optional
         Called with the fraction done.
 
@@ -89,17 +99,27 @@ def predict(
     InputError
         Bad input, before any work is done.
     """
-    return simulate(
-        case.cell,
-        case.transport,
-        case.protocol,
-        c0=case.start,
-        times=wanted_times(case),
-        solver=solver or case.solver.name,
-        options=case.solver.options,
-        attributes={"title": case.title, "case_toml": case.text, "inputs": json.dumps(dict(case.inputs))},
-        progress=progress,
-    )
+    chosen, inputs = solver or case.solver.name, json.dumps(dict(case.inputs))
+
+    def run() -> Solution:
+        return simulate(
+            case.cell,
+            case.transport,
+            case.protocol,
+            c0=case.start,
+            times=wanted_times(case),
+            solver=chosen,
+            options=case.solver.options,
+            attributes={"title": case.title, "case_toml": case.text, "inputs": inputs},
+            progress=progress,
+        )
+
+    if folder is None:
+        return run()
+    with kept_steps(Path(folder) / STEPS, values_hash([case.text, inputs, chosen, __version__])) as tape:
+        solution = run()
+        tape.finished = solution.status != "interrupted"
+    return solution
 
 
 def wanted_times(case: Case | MixtureCase) -> NDArray[np.float64]:

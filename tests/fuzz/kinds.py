@@ -143,7 +143,7 @@ def _xpcs(name):
 
 def _intensity(name):
     def call(folder):
-        from cellsim.instruments.xam import read_intensity
+        from cellsim.instruments.xam_files import read_intensity
 
         read_intensity(folder / name)
 
