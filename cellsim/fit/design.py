@@ -153,7 +153,7 @@ class Design:
         if self.parameter is None:
             return f"{merit:.3g}"
         if merit > 10:
-            return "not held"
+            return "not determined"
         p = self.parameter
         return f"{100 * merit:.3g} %" if p.logarithmic else f"{merit * p.typical:.3g} {p.unit}".strip()
 
@@ -176,7 +176,9 @@ class Design:
                 cells.append(f"salt runs out at {r.ends / HOUR:.3g} h")
             lines.append("  ".join(cells))
         if self.choices:
-            lines.append("of the first, the measurements worth making, in order (the current is always recorded):")
+            lines.append(
+                "best single measurements for the first row of the table, in order (the current is always recorded):"
+            )
             for c in self.choices:
                 at = f" at {c.where}" if c.where else ""
                 lines.append(f"  {c.kind} at {c.time / 60:.0f} min{at}: {merit} {self._text(c.merit)}")

@@ -329,7 +329,9 @@ def _experiment(
                 raise
             arriving.refused[m.label] = str(error)
     notes = tuple(repeated) + tuple(
-        f"{m.label}: the {m.kind} is what the case imposes; it is no data" for m, _ in delayed if m.imposed(spans).all()
+        f"{m.label}: the case imposes this {m.kind}, so it is not used as data"
+        for m, _ in delayed
+        if m.imposed(spans).all()
     )
     cell = {n.role: n.parameter.name for n in own if n.role in CELL_ROLES}
     with table.located():

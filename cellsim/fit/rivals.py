@@ -270,7 +270,9 @@ def verdict(judged: Sequence[Evidence]) -> list[str]:
     best_aic, best_bic = min(e.aic for e in judged), min(e.bic for e in judged)
     width, top = max(len(e.name) for e in judged), judged[0].held_out
     free = any(o.noise.free for e in judged for o in e.fit.problem.observations)
-    lines = [f"{'set':<{width}}  {'chi2':>10}  {'dAIC':>8}  {'dBIC':>8}  held-out ln L, less the best's   refitted"]
+    lines = [
+        f"{'set':<{width}}  {'chi2':>10}  {'dAIC':>8}  {'dBIC':>8}  ln L of held-out data, less the best   refitted"
+    ]
     for e in judged:
         held = "-" if e.held_out is None or top is None else f"{e.held_out - top:+.1f} (scatter {e.held_out_error:.1f})"
         remarks = {"bound": " (at its bound)", "nothing": " (not identified)"}

@@ -195,7 +195,7 @@ def recorded(
     if not taken:
         said = f" ({'; '.join(data.notes)})" if data.notes else ""
         raise InputError(
-            f"{data.path}: holds no {' or '.join(sorted(wanted))}, the quantity this case leaves free{said}"
+            f"{data.path}: contains no {' or '.join(sorted(wanted))}, the quantity this case leaves free{said}"
         )
     return tuple(taken)
 

@@ -421,7 +421,7 @@ def low_frequency_impedance(
     rho = s_high / s_low
     error = abs(rho) * float(np.hypot(e_high / s_high, e_low / s_low))
     at_one = int(np.argmin(np.abs(np.array(factors) - 1)))
-    bare = Check("interfacial per bulk resistance, not taken out", layer.resistance / layer.bulk_resistance, 0.01)
+    bare = Check("interfacial per bulk resistance, not subtracted", layer.resistance / layer.bulk_resistance, 0.01)
     reached = Check("lowest frequency, w L^2/(4 D)", lowest, 0.25)
     straight = [
         np.max(np.abs(1 - (a + b * np.array(thickness)) / y))

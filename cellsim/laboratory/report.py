@@ -104,7 +104,7 @@ def left_aside(source: str | Path) -> list[str]:
     if (cell.separator.porosity, cell.separator.macmullin) != (1.0, 1.0):
         told.append(
             f"{source}: the separator (porosity {cell.separator.porosity:.3g}, MacMullin number "
-            f"{cell.separator.macmullin:.3g}) is left aside; the bench holds free electrolyte"
+            f"{cell.separator.macmullin:.3g}) is ignored; the bench contains electrolyte only"
         )
     one, other = cell.positive, cell.negative
     if cell.has_double_layers and (one.capacitance, one.phase) != (other.capacitance, other.phase):
@@ -137,7 +137,7 @@ def catalogue() -> list[str]:
     """The experiments, one line each."""
     return [
         *(f"{name:22} {what}" for name, (_, what) in EXPERIMENTS.items()),
-        f"{'all':22} every one of them",
+        f"{'all':22} all of these experiments",
         "cellsim lab EXPERIMENT SET; `cellsim sets` lists the sets",
     ]
 

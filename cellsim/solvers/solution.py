@@ -20,7 +20,7 @@ from cellsim.cell.geometry import Cell
 from cellsim.drawing import figstyle
 from cellsim.drawing.page import Carded
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import text_hash, write_netcdf
+from cellsim.files.folder import Variables, text_hash, write_variables
 from cellsim.files.reading import numbers, read_netcdf
 from cellsim.model import equations
 from cellsim.solvers.grid import cell_resistances
@@ -272,17 +272,21 @@ class Solution(Carded):
         """All of it as an xarray Dataset with units and long names."""
         import xarray as xr
 
-        variables = {
+        return xr.Dataset(*self._contents())
+
+    def _contents(self) -> tuple[Variables, Variables, dict[str, Any]]:
+        """Variables, coordinates and attributes."""
+        variables: Variables = {
             name: (dims, self.arrays[name], {"units": unit, "long_name": text})
             for name, (dims, unit, text) in self.variables.items()
             if name in self.arrays
         }
         words = {"frame": "frame of reference", "species": "species", "component": "neutral component"}
-        coords: dict[str, Any] = {
-            "time": ("time", self.coordinates["time"], {"units": "s", "long_name": "time"}),
-            "x": ("x", self.coordinates["x"], {"units": "m", "long_name": "distance from the positive electrode"}),
-            "face": ("face", self.coordinates["face"], {"units": "m", "long_name": "faces between cells"}),
-            **{name: (name, list(values), {"long_name": words[name]}) for name, values in self.labels.items()},
+        coordinates: Variables = {
+            "time": (("time",), self.coordinates["time"], {"units": "s", "long_name": "time"}),
+            "x": (("x",), self.coordinates["x"], {"units": "m", "long_name": "distance from the positive electrode"}),
+            "face": (("face",), self.coordinates["face"], {"units": "m", "long_name": "faces between cells"}),
+            **{name: ((name,), list(values), {"long_name": words[name]}) for name, values in self.labels.items()},
         }
         attributes = (
             self.record
@@ -293,12 +297,11 @@ class Solution(Carded):
                 "steps": json.dumps([dict(entry) for entry in self.log]),
             }
         )
-        return xr.Dataset(variables, coords, attributes)
+        return variables, coordinates, attributes
 
     def to_netcdf(self, path: str | Path) -> None:
         """Write NetCDF4 with units and provenance."""
-        # shuffled, the bytes that neighbouring values share lie together: a sixth smaller, in a third of the time
-        write_netcdf(path, self.dataset, {name: {"zlib": True, "shuffle": True} for name in self.arrays})
+        write_variables(path, *self._contents())
 
     @classmethod
     def from_netcdf(cls, path: str | Path) -> Solution:

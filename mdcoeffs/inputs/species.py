@@ -16,11 +16,11 @@ from cellsim.base import N_A, InputError, factor_to_si
 from cellsim.files.schema import Table, read_toml, with_values
 
 ANALYSES = {
-    "onsager": "Trajectories, arrays or OCTP tables to Onsager coefficients.",
+    "onsager": "Compute Onsager coefficients from trajectories, arrays or OCTP tables.",
     "structure": "Shells of the cations: g(r), coordination, bound and free ions, clusters.",
     "residence": "How long solvent and anions stay at a cation, and how long cations link two anions.",
-    "activity": "Thermodynamic factor chi from composition waves and Kirkwood-Buff integrals.",
-    "interface": "Profiles, populations and barriers along z: is the interface equilibrated?",
+    "activity": "Thermodynamic factor chi from fluctuations of the composition and Kirkwood-Buff integrals.",
+    "interface": "Profiles, populations and barriers along z: is the interface in equilibrium?",
     "mobility": "How ions and their cages move and turn: exponents, order parameters, relaxation, paddle-wheel.",
 }
 """Every analysis, ``mdcoeffs.NAME.ANALYSIS``, with what its command says of it."""

@@ -380,7 +380,7 @@ def _cage(axes: Axes, r: Response) -> None:
     axes.axhline(0.0, color=GREY, linewidth=0.6)
     axes.set_xlabel(label("time after the jump", unit))
     axes.set_ylabel(label("turn of the cage above average", "°"))
-    verdict = "told from chance" if r.coupled else "not told from chance"
+    verdict = "not due to chance" if r.coupled else "may be due to chance"
     axes.set_title(f"{r.events} jumps; {verdict} (p = {r.chance:.2g})", loc="right")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import FRAMES, OnsagerMatrix
@@ -465,7 +465,7 @@ def _spectrum_fit(spectrum: CurrentSpectrum, plateau: Plateau) -> SpectrumFit:
     lowest = np.arange(min(LOW_FREQUENCIES, spectrum.s.size))
     inverse = np.linalg.inv(plateau.spectra[:, lowest])
     distance = np.einsum("dkij,kji->d", inverse, spectrum.W[lowest])
-    tail = chi2.sf(distance, spectrum.W.shape[1] * spectrum.dof[lowest].sum())
+    tail = chdtrc(spectrum.W.shape[1] * spectrum.dof[lowest].sum(), distance)
     p = float(np.mean(tail))
     return SpectrumFit(
         frequency=np.arcsin(0.5 * spectrum.s) / (math.pi * spectrum.dt),

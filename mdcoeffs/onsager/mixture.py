@@ -223,7 +223,7 @@ def read_species_matrix(path: str | Path) -> SpeciesMatrix:
     path, data = open_result(path)
     if "species" not in data.coords:
         raise InputError(
-            f'{path}: holds no matrix of all species; matrix = "species" in [estimate] of mdcoeffs onsager gives it'
+            f'{path}: contains no matrix of all species; matrix = "species" in [estimate] of mdcoeffs onsager gives it'
         )
     names = tuple(str(name) for name in data["species"].values)
     n = len(names)

@@ -236,7 +236,7 @@ def analysis_of(folder: str | Path) -> str:
     """
     path = Path(folder) / "summary.json"
     if not path.is_file():
-        raise InputError(f"{folder}: holds no summary.json; name a folder that an analysis of mdcoeffs wrote")
+        raise InputError(f"{folder}: contains no summary.json; name a folder that an analysis of mdcoeffs wrote")
     data = read_json(path, what="the summary of an analysis")
     for name, key in _TELLS.items():
         if isinstance(data, dict) and key in data:

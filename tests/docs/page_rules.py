@@ -357,7 +357,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/schema.md", "[covariance]"): _covariance,
     ("docs/sets.md", "[kappa]"): _kappa,
     ("docs/compare.md", 'kind = "xam"'): _sheet,
-    ("docs/fit.md", 'title = "what it says above the figures"'): _recipe,
+    ("docs/fit.md", 'title = "the title above the figures"'): _recipe,
     ("docs/fit.md", "[nuisance.cell_constant]"): _cell_constant,
     ("docs/fit.md", 'title = "two cells, one electrolyte"'): _joint,
     ("docs/sweep.md", 'case = "cell.toml"'): _sweep,

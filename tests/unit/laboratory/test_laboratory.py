@@ -95,7 +95,7 @@ def test_a_spectrum_that_is_not_the_circuits_is_not_believed(monkeypatch):
 
     monkeypatch.setattr(module, "step_impedance", blunt)
     record = module.impedance(bench)
-    assert record["kappa"].verdict.startswith("breaks: misfit of the circuit")
+    assert record["kappa"].verdict.startswith("fails: misfit of the circuit")
     assert not any(r.holds for r in record.readings[:4])
 
 
@@ -114,7 +114,7 @@ def test_one_experiment_that_fails_does_not_silence_the_others(monkeypatch):
 def test_verdict_names_the_broken_check():
     reading = Reading("D", "m^2/s", 1.0, 1.5, checks=(Check("a", 0.1, 1.0), Check("too much", 2.0, 1.0)))
     assert not reading.holds
-    assert reading.verdict == "breaks: too much: 2, beyond 1"
+    assert reading.verdict == "fails: too much: 2, beyond 1"
     assert reading.difference == pytest.approx(0.5)
     assert Reading("t_plus", "1", -0.2, -0.1).difference == pytest.approx(0.1)
 
@@ -168,7 +168,7 @@ duration = "1 h"
     (tmp_path / "R.csv").write_text("t (h),R (ohm cm^2)\n0,20\n1,60\n")
     (tmp_path / "a.toml").write_text(text)
     separator, growing = left_aside(tmp_path / "a.toml")
-    assert "porosity 0.4, MacMullin number 6" in separator and "free electrolyte" in separator
+    assert "porosity 0.4, MacMullin number 6" in separator and "is ignored" in separator
     assert "electrodes.negative.resistance changes from 20 to 60" in growing and "at the start" in growing
 
 
@@ -217,7 +217,7 @@ def test_tables_and_summary_say_the_same():
     records = do("hittorf", bench)
     text = "\n".join(lines(bench, records))
     assert "poss_ptf (assumed), 0.01 mol/L" in text
-    assert "breaks: volume fraction of the salt" in text
+    assert "fails: volume fraction of the salt" in text
     data = plain(numbers(bench, records))
     assert [x["holds"] for x in data["experiments"][0]["readings"]] == [True, True, False]
     assert set(EXPERIMENTS) >= {"impedance", "chain", "hittorf"}

@@ -126,7 +126,7 @@ def test_an_unknown_name_is_refused_with_a_hint():
 
 
 def test_a_folder_without_a_summary_and_a_damaged_one_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"holds no summary\.json"):
+    with pytest.raises(InputError, match=r"contains no summary\.json"):
         analysis_of(tmp_path)
     (tmp_path / "summary.json").write_text('{"curves": {"Li-X": 3}}')
     with pytest.raises(InputError, match="is not the summary of mdcoeffs residence"):
