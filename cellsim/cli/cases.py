@@ -89,10 +89,18 @@ def check(case: Path, settings: tuple[str, ...]) -> None:
 @click.command()
 @click.argument("case", type=FILE)
 @click.option(
-    "--capacitance", metavar="C", help='Also compute when i_0 can be read in spite of double layers of "10 uF/cm^2".'
+    "--capacitance",
+    metavar="C",
+    help='Also compute when i_0 can be read in spite of double layers of "10 uF/cm^2"; default: those of the case.',
+)
+@click.option(
+    "--spectrum",
+    type=FILE,
+    metavar="FILE.csv",
+    help="Also write the impedance of the cell, each electrode with the double layer of the case, by its formula.",
 )
 @SET
-def plan(case: Path, capacitance: str | None, settings: tuple[str, ...]) -> None:
+def plan(case: Path, capacitance: str | None, spectrum: Path | None, settings: tuple[str, ...]) -> None:
     """Compute currents, times, voltages and velocities from formulas, before any run.
 
     \b
@@ -100,23 +108,32 @@ def plan(case: Path, capacitance: str | None, settings: tuple[str, ...]) -> None
               cellsim plan my_coin_cell.toml --capacitance "10 uF/cm^2"
     """
     from cellsim.base import to_si
-    from cellsim.model.charging import Charging
+    from cellsim.files.folder import write_rows
+    from cellsim.model import charging
     from cellsim.model.mixture import plan as plan_mixture
     from cellsim.model.plan import plan as make_plan
     from cellsim.run.mixture import MixtureCase, read_case
 
     read = read_case(case, changes=_changes(settings), whole=False)
     if isinstance(read, MixtureCase):
-        if capacitance is not None:
-            raise InputError(f"{case}: --capacitance is for a binary set; this one has n components")
+        if capacitance is not None or spectrum is not None or read.cell.has_double_layers:
+            raise InputError(f"{case}: a capacitance or a spectrum is for a binary set; this one has n components")
         say(plan_mixture(read.cell, read.transport, read.protocol, read.r0))
         return
-    told = make_plan(read.cell, read.transport, read.protocol, read.start).lines()
-    if capacitance is not None:
-        layers = Charging.of(read.cell, read.transport, read.c0, to_si(capacitance, "F/m^2", field="--capacitance"))
+    told = [] if read.cell.is_blocked else make_plan(read.cell, read.transport, read.protocol, read.start).lines()
+    if capacitance is not None or read.cell.has_double_layers:
+        C = None if capacitance is None else to_si(capacitance, "F/m^2", field="--capacitance")
+        layers = charging.Charging.of(read.cell, read.transport, read.c0, C)
         first = read.protocol.steps[0]
         held = float(first.value[0]) if first.drive == "voltage" and first.time is None else None
-        told += ["", *layers.lines(held)]
+        told += [*([""] if told else []), *layers.lines(held)]
+        if min(read.cell.positive.phase, read.cell.negative.phase) < 1:
+            told.append("  constant-phase elements are taken as capacitances here; a run does not take them")
+    if spectrum is not None:
+        frequency, Z = charging.spectrum(read.cell, read.transport, read.c0)
+        head = ("frequency (Hz)", "Re(Z) (ohm cm^2)", "Im(Z) (ohm cm^2)")
+        rows = zip(frequency.tolist(), (1e4 * Z.real).tolist(), (1e4 * Z.imag).tolist(), strict=True)
+        told += ["", f"impedance at the average concentration written to {write_rows(spectrum, [head, *rows])}"]
     say(told)
 
 

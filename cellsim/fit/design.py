@@ -34,7 +34,7 @@ from cellsim.fit.set_model import SetModel
 from cellsim.instruments.looks import VelocityLook
 from cellsim.instruments.measurement import QUANTITIES, ConcentrationMap, series, velocities
 from cellsim.run.case import Case, load_case
-from cellsim.run.simulation import FASTEST, simulate_whole
+from cellsim.run.simulation import fastest, simulate_whole
 from cellsim.solvers.march import Options
 
 if TYPE_CHECKING:
@@ -529,5 +529,5 @@ def _observation(table: Table, kind: str, cell: Cell, case: Case, end: float) ->
 def _typical_current(cell: Cell, case: Case) -> float:
     """Mean current of the case as it stands, scaled to another thickness [A/m^2]."""
     transport, coarse = case.transport.with_extrapolation("clamp"), Options(rtol=1e-4)
-    run = simulate_whole(case.cell, transport, case.protocol, c0=case.start, solver=FASTEST, options=coarse)
+    run = simulate_whole(case.cell, transport, case.protocol, c0=case.start, solver=fastest(case.cell), options=coarse)
     return float(np.mean(np.abs(run["i"]))) * case.cell.thickness / cell.thickness

@@ -22,7 +22,7 @@ from cellsim.fit.recipe import DATA_ROLES, LINEAR_ROLES, ROLE_UNITS, SEEN, defau
 from cellsim.fit.set_model import SetModel
 from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case
-from cellsim.run.simulation import FASTEST
+from cellsim.run.simulation import fastest
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> 
         case.c0,
         tuple(observations),
         cell_roles,
-        FASTEST,
+        fastest(case.cell),
         driven_by_total="area" in cell_roles,
         initial=case.initial,
     )

@@ -16,7 +16,7 @@ from cellsim.fit.bands import own_draws, runs_of_draws
 from cellsim.instruments.looks import ROLES
 from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case
-from cellsim.run.simulation import FASTEST
+from cellsim.run.simulation import fastest
 from cellsim.solvers.solution import Solution
 
 
@@ -106,7 +106,7 @@ def with_set_error(
     measured = [item.measurement for item in items]
     times = np.unique(np.concatenate([[0.0], *(m.look.times(ROLES) for m in measured)]))
     times = times[(times >= 0) & (times <= case.protocol.duration)]
-    keep, solver = partial(_seen, measured, case.transport), FASTEST
+    keep, solver = partial(_seen, measured, case.transport), fastest(case.cell)
     good, failed = runs_of_draws(
         model,
         drawn,

@@ -200,7 +200,7 @@ def _smooth(y: Array) -> Array:
 def impedance(bench: Bench, *, voltage: float = 0.01, capacitance: float | None = None, lowest: float = 0.05) -> Record:
     """A spectrum of the symmetric cell, and what its intercepts and arcs say.
 
-    The spectrum is the simulated one; the model has no double layer, so the share of the interfaces is replaced by
+    The spectrum is that of a simulated cell without double layers, in which the share of the interfaces is replaced by
     R_i/(1 + (i w R_i C/2)^phase), as the instrument would see it. Where the bench has phase < 1 the exponent is fitted.
 
     Parameters

@@ -9,11 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from cellsim.cli import main
 from cellsim.electrolyte.set_file import list_sets, load_set
+from cellsim.instruments.spectrum import read_spectrum
+from cellsim.model.charging import cell_impedance
 from cellsim.run.case import load_case
 from cellsim.run.figures import FIGURES
 from cellsim.run.folder import REPORT
@@ -550,3 +553,18 @@ def _read(leader: int) -> bytes:
         return os.read(leader, 1024)
     except OSError:
         return b""
+
+
+def test_a_blocked_cell_is_planned_and_its_spectrum_is_read_again(tmp_path: Path) -> None:
+    """Also with a constant-phase element, which a run refuses."""
+    film = '[electrodes.positive]\nresistance = "50 ohm cm^2"\ncapacitance = "10 uF/cm^2"\n'
+    steel = '[electrodes.negative]\nblocking = true\ncapacitance = "20 uF/cm^2"\nphase = 0.9\n'
+    case = tmp_path / "case.toml"
+    case.write_text(SMALL + film + steel, "utf-8")
+    planned = cellsim("plan", case, "--spectrum", tmp_path / "Z.csv")
+    assert planned.exit_code == 0 and "no current lasts" in planned.output and "constant-phase" in planned.output
+    data, read = read_spectrum(tmp_path / "Z.csv"), load_case(case)
+    exact = cell_impedance(read.cell, read.transport, read.c0, data.omega)
+    assert data.per_area and np.max(np.abs(data.Z / exact - 1)) < 1e-12
+    refused = cellsim("run", case, "-o", tmp_path / "run")
+    assert refused.exit_code == 2 and "electrodes.negative.phase = 0.9: a run in time takes" in refused.output

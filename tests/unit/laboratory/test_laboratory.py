@@ -1,6 +1,7 @@
 """The laboratory's pieces, its report and its mistakes."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,6 +128,22 @@ def test_a_case_gives_its_cell():
     bench = put_on_bench("cases/steinruck2020/rs.toml")
     assert bench.thickness == pytest.approx(3e-3)
     assert bench.transport.r(bench.c) == pytest.approx(0.1, rel=1e-6)
+
+
+def test_a_case_gives_its_double_layers(tmp_path):
+    """The mean to each electrode, which is said; a blocking electrode is no lithium electrode."""
+    text = Path("cases/steinruck2020/rs.toml").read_text("utf-8") + "\n[electrodes.positive]\n"
+    same = 'resistance = "50 ohm cm^2"\ncapacitance = "20 uF/cm^2"\nphase = 0.9\n'
+    path = tmp_path / "case.toml"
+    path.write_text(text + same + "[electrodes.negative]\n" + same, "utf-8")
+    bench = put_on_bench(path)
+    assert (bench.capacitance, bench.phase) == pytest.approx((0.2, 0.9)) and left_aside(path) == []
+    assert put_on_bench(path, capacitance=0.3).capacitance == 0.3
+    path.write_text(text + same + "[electrodes.negative]\n" + same.replace("20 uF", "40 uF"), "utf-8")
+    assert put_on_bench(path).capacitance == pytest.approx(0.3) and "double layers" in left_aside(path)[0]
+    path.write_text(text + 'blocking = true\ncapacitance = "20 uF/cm^2"\n', "utf-8")
+    with pytest.raises(InputError, match="two electrodes that lithium crosses"):
+        put_on_bench(path)
 
 
 def test_what_a_case_loses_on_the_bench_is_said(tmp_path):
