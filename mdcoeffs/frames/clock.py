@@ -148,4 +148,5 @@ class OwnTimes:
 
 
 def format_of(trajectory: Any) -> str:
+    """The first name that MDAnalysis gives the format of a reader."""
     return str(np.atleast_1d(trajectory.format)[0])

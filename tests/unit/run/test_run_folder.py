@@ -98,7 +98,7 @@ def test_the_folder_holds_case_solution_and_summary(case: Case, done: Solution, 
 
 
 def test_the_summary_has_the_keys_of_the_schema(case: Case, done: Solution) -> None:
-    section = SCHEMA.read_text(encoding="utf-8").split("`summary.json`:")[1]
+    section = SCHEMA.read_text(encoding="utf-8").split("`summary.json` contains these keys")[1]
     documented = [key for row in re.findall(r"^\| (`[^|]*)\|", section, re.M) for key in re.findall(r"`(\w+)`", row)]
     summary = summarise(case, done)
     assert list(summary) == documented
