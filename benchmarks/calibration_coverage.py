@@ -27,7 +27,8 @@ from cellsim.base import Array
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from mdcoeffs.onsager.estimate import estimate_onsager
 from mdcoeffs.onsager.plateau import flat_plateau
-from mdcoeffs.series.calibration import Calibration, Family, calibrate, matrices_of
+from mdcoeffs.series.calibration import Calibration, Family, calibrate
+from mdcoeffs.series.interpolation import matrices_of
 from mdcoeffs.series.joint_calibration import join_calibrations
 from mdcoeffs.series.recipe import Measured
 from mdcoeffs.synthetic.walkers import Onset, walk

@@ -117,7 +117,13 @@ def informed(kind: str) -> Beliefs:
     """What somebody believes who knows the form of the spectrum."""
     inertia = (0.0, 1.0) if kind.startswith("inertia") else (1.0, 0.0)
     some = Beliefs(
-        flat=0.0, further=1e-9, inertia=inertia, trust=((math.inf, 1.0),), motions=1, coarse=(1.0, 1.0), alike=(0.0, 0.1)
+        flat=0.0,
+        further=1e-9,
+        inertia=inertia,
+        trust=((math.inf, 1.0),),
+        motions=1,
+        coarse=(1.0, 1.0),
+        alike=(0.0, 0.1),
     )
     if kind in ("plain", "inertia"):
         return replace(some, flat=1.0, motions=0)

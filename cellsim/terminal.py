@@ -23,9 +23,9 @@ FILE = click.Path(path_type=Path)
 """Type of an argument that names a file or folder."""
 NO_FILE = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
 """Of a name that can be no file's, or is a folder's: bad input."""
-KEPT = "what was there before is as it was; make room, or name another place, and give the same command again"
+KEPT = "existing results are unchanged; make room, or name another place, and repeat the command"
 """What is said of it."""
-GOES_ON = "what was there before is as it was; the same command goes on from what this one kept, if it kept anything"
+GOES_ON = "existing results are unchanged; the same command continues from what this one has kept, if anything"
 """What is said of Ctrl-C."""
 EXTRAS = {"MDAnalysis": "trajectories", "dask": "clusters", "distributed": "clusters"}
 """Packages that are not part of a plain installation -> the extra that installs them."""

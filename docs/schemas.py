@@ -123,6 +123,24 @@ role = "anion"
 selection = "type 3"
 role = "solvent"
 """
+MOBILITY = """
+[mobility.rotor.PF6]
+plane = "type 2"
+[mobility.paddlewheel]
+rotor = "PF6"
+jump = "1 angstrom"
+half = "1 ps"
+[mobility.bottleneck]
+corners = "PF6"
+jump = "1 angstrom"
+half = "1 ps"
+[mobility.cooperative]
+jump = "1 angstrom"
+half = "1 ps"
+cutoff = "4 angstrom"
+[mobility.vibrations]
+of = ["Li"]
+"""
 FIT = '[[experiment]]\ncase = "cell.toml"\n'
 FITS = tuple(
     FIT + f"[fit]\nt_plus = {t_plus}\nD = {D}\nchi = {chi}\n[watch]\ntargets = {{ t_plus = 0.05 }}\n"
@@ -256,7 +274,8 @@ def learn() -> dict[str, Format]:
     formats = {name: Format(name) for name in FORMATS}
     for name, path in shipped_files():
         formats[name].learn(path, READERS[name])
-    texts = [("case", text) for text in CASES] + [("fit", text) for text in FITS] + list(on_pages())
+    texts = [("case", text) for text in CASES] + [("fit", text) for text in FITS]
+    texts += [("species", SPECIES + MOBILITY), *on_pages()]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         for k, (name, text) in enumerate(texts):

@@ -18,7 +18,7 @@ from mdcoeffs.inputs.species import ANALYSES
 
 @click.group(cls=Commands, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="mdcoeffs")
-@click.option("-v", "--verbose", is_flag=True, help="Say what is read and done.")
+@click.option("-v", "--verbose", is_flag=True, help="Print what is read and done.")
 def main(verbose: bool) -> None:
     """Onsager coefficients from molecular dynamics, with error bars.
 
@@ -37,7 +37,7 @@ def main(verbose: bool) -> None:
 _CHECKPOINTS = "Seconds between checkpoints; a run that was killed continues from the last one."
 _SCHEDULER = "Read the replicas on a dask cluster, such as tcp://host:8786."
 _MEASURED = "Table: quantity, value, error, unit, source; once for each series."
-_PLATFORM = "CUDA, HIP, OpenCL, CPU or Reference; the fastest that works when left out."
+_PLATFORM = "CUDA, HIP, OpenCL, CPU or Reference; default: the fastest that works."
 
 
 def _analysis(name: str, what: str) -> click.Command:
@@ -74,9 +74,9 @@ for _name, _what in ANALYSES.items():
 @main.command("to-set")
 @click.argument("recipe", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="The transport set to write (TOML).")
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 def to_set(recipe: Path, output: Path, force: bool) -> None:
-    """Onsager coefficients at one or more concentrations to a transport set.
+    """Make a transport set from Onsager coefficients at one or more concentrations.
 
     \b
     Example:  mdcoeffs to-set SET.toml -o my_set.toml
@@ -84,7 +84,7 @@ def to_set(recipe: Path, output: Path, force: bool) -> None:
     from mdcoeffs.chain.to_set import set_from_recipe
 
     if output.exists() and not force:
-        raise InputError(f"{output}: exists; choose another name or say --force")
+        raise InputError(f"{output}: exists; choose another name or add --force")
     made = set_from_recipe(recipe, name=output.stem)
     with _writing(output):
         made.write(output)
@@ -92,11 +92,50 @@ def to_set(recipe: Path, output: Path, force: bool) -> None:
 
 
 @main.command()
+@click.argument("results", type=FILE, nargs=-1, required=True)
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for summary.json and figure.")
+def sizes(results: tuple[Path, ...], output: Path) -> None:
+    """Whether Omega depends on the size of the box, from results of boxes of one liquid.
+
+    \b
+    Example:  mdcoeffs sizes small/onsager large/onsager -o sizes
+    """
+    from cellsim.files.folder import keep
+    from mdcoeffs.onsager.sizes import compare_boxes, read_box
+
+    result = compare_boxes([read_box(path, number) for number, path in enumerate(results)])
+    keep(result, output, "sizes", tables=result.tables())
+    say([*result.lines(), f"written to {output}"])
+
+
+@main.command()
+@click.argument("tables", type=FILE, nargs=-1, required=True)
+@click.option("--temperature", required=True, help='Of the liquid, such as "298 K".')
+@click.option("--volume", required=True, help='Of the box, such as "32.4 nm^3".')
+@click.option("--averaged", is_flag=True, help="Each row is the mean of the stress since the row before.")
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for viscosity.nc, summary.json and figure.")
+def viscosity(tables: tuple[Path, ...], temperature: str, volume: str, averaged: bool, output: Path) -> None:
+    """Shear viscosity with its interval from the stress of a box, one table for each run.
+
+    \b
+    Example:  mdcoeffs viscosity stress.csv --temperature "298 K" --volume "32 nm^3" -o results
+    """
+    from cellsim.base import to_si
+    from cellsim.files.folder import keep
+    from mdcoeffs.onsager.viscosity import viscosity_of_tables
+
+    T, V = to_si(temperature, "K", field="--temperature"), to_si(volume, "m^3", field="--volume")
+    result = viscosity_of_tables(tables, T=T, volume=V, averaged=averaged)
+    keep(result, output, "viscosity", tables=result.tables())
+    say([*result.lines(), f"written to {output}"])
+
+
+@main.command()
 @click.argument("system", type=FILE)
-@click.option("-o", "--output", type=FILE, required=True, help="Folder for the runs; finished and killed ones go on.")
+@click.option("-o", "--output", type=FILE, required=True, help="Folder of the runs; interrupted ones continue.")
 @click.option("--state", "states", multiple=True, help="Run this state only (may be repeated).")
 @click.option("--platform", help=_PLATFORM)
-@click.option("--jobs", type=click.IntRange(min=1), help="Runs side by side; one per core when left out, one on a GPU.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Runs at the same time; default: one per core, one on a GPU.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads of each run.")
 @click.option("--checkpoint", type=click.FloatRange(min=0), default=20.0, show_default=True, help=_CHECKPOINTS)
 def simulate(
@@ -108,7 +147,7 @@ def simulate(
     threads: int,
     checkpoint: float,
 ) -> None:
-    """Coarse-grained molecular dynamics of a salt in a solvent, ready for `mdcoeffs onsager` (extra md).
+    """Coarse-grained molecular dynamics of a salt in a solvent, ready for `mdcoeffs onsager` (needs OpenMM).
 
     \b
     Example:  mdcoeffs simulate cases/coarse_grained/short.toml -o runs/md
@@ -127,10 +166,10 @@ def simulate(
 
 @main.command()
 @click.argument("folder", type=FILE)
-@click.option("-o", "--output", type=FILE, help="JSON to write; FOLDER/field.json when left out.")
-@click.option("--block", help='Length of the blocks of the runs in a field, such as "100 ps"; 40 in all when left out.')
+@click.option("-o", "--output", type=FILE, help="JSON file to write; default FOLDER/field.json.")
+@click.option("--block", help='Length of the blocks of the runs in a field, such as "100 ps"; default: 40 blocks.')
 def field(folder: Path, output: Path | None, block: str | None) -> None:
-    """Omega at rest against the drift in a field, for one state that `mdcoeffs simulate` ran.
+    """Compare Omega from equilibrium runs with the drift in an electric field, for one state of `mdcoeffs simulate`.
 
     \b
     Example:  mdcoeffs field runs/md/c2
@@ -150,10 +189,10 @@ def field(folder: Path, output: Path | None, block: str | None) -> None:
 @click.argument("case", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="Folder; results in it that are up to date are reused.")
 @click.option("--scheduler", metavar="ADDRESS", help=_SCHEDULER)
-@click.option("--platform", help=f"Of the simulation: {_PLATFORM}")
-@click.option("--jobs", type=click.IntRange(min=1), help="Simulations side by side; one per core when left out.")
+@click.option("--platform", help=f"For the simulation: {_PLATFORM}")
+@click.option("--jobs", type=click.IntRange(min=1), help="Simulations at the same time; default: one per core.")
 def pipeline(case: Path, output: Path, scheduler: str | None, platform: str | None, jobs: int | None) -> None:
-    """Trajectories to a polarised cell with bands: Omega(c), chi(c), transport set, cell, report.
+    """From trajectories to a polarised cell with bands: Omega(c), chi(c), transport set, cell, report.
 
     \b
     Example:  mdcoeffs pipeline cases/coarse_grained/pipeline.toml -o runs/pipeline
@@ -170,15 +209,15 @@ def pipeline(case: Path, output: Path, scheduler: str | None, platform: str | No
 
 @main.command()
 @click.argument("series", type=FILE)
-@click.option("-o", "--output", type=FILE, required=True, help="Folder; what is there and current is taken as it is.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Analyses side by side; one per core when left out.")
+@click.option("-o", "--output", type=FILE, required=True, help="Folder; results in it that are up to date are reused.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Analyses at the same time; default: one per core.")
 @click.option("--scheduler", metavar="ADDRESS", help="Analyse the states on a dask cluster, such as tcp://host:8786.")
 @click.option("--no-figures", is_flag=True, help="Write tables only.")
 @click.pass_context
 def series(
     ctx: click.Context, series: Path, output: Path, jobs: int | None, scheduler: str | None, no_figures: bool
 ) -> None:
-    """Analyses over a family of states, concentrations or temperatures: one page, with laws of temperature.
+    """Analyse many concentrations or temperatures on one page, with laws of temperature.
 
     \b
     Example:  mdcoeffs series cases/coarse_grained/series.toml -o runs/series
@@ -188,7 +227,7 @@ def series(
     from mdcoeffs.series.run import run_series
 
     if jobs is not None and scheduler is not None:
-        raise InputError("--jobs and --scheduler exclude each other: say where the analyses run once")
+        raise InputError("--jobs and --scheduler exclude each other; give one of them")
     recipe = read_series(series)
     with _progress("analysing") as step:
         found = run_series(recipe, output, jobs=jobs, scheduler=scheduler, tell=click.echo, progress=step)
@@ -204,7 +243,7 @@ def series(
     "-o", "--output", type=FILE, required=True, help="Folder for umbrella.nc, profile.csv, summary.json, figure."
 )
 def umbrella(windows: Path, output: Path) -> None:
-    """Free energy and barrier across an interface from umbrella windows, by MBAR (extra umbrella).
+    """Free energy and barrier across an interface from umbrella windows, by MBAR (needs pymbar).
 
     \b
     Example:  mdcoeffs umbrella WINDOWS.toml -o results
@@ -221,14 +260,14 @@ def umbrella(windows: Path, output: Path) -> None:
 @click.argument("series", type=FILE, nargs=-1, required=True)
 @click.option("--measured", type=FILE, required=True, multiple=True, help=_MEASURED)
 @click.option("-o", "--output", type=FILE, required=True, help="Folder of the series; the result is in calibration/.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Analyses side by side; one per core when left out.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Analyses at the same time; default: one per core.")
 @click.option("--no-figures", is_flag=True, help="Write tables only.")
 def calibrate(
     series: tuple[Path, ...], measured: tuple[Path, ...], output: Path, jobs: int | None, no_figures: bool
 ) -> None:
-    """The charge scaling, or another parameter of the force field, that gives measured transport coefficients.
+    """Find the charge scaling, or another parameter of the force field, that gives measured transport coefficients.
 
-    Several series, one for each concentration or temperature, give one value together.
+    Several series, one for each concentration or temperature, are calibrated to one common value.
 
     \b
     Example:  mdcoeffs calibrate series.toml --measured measured.csv -o runs/scaling
@@ -261,7 +300,7 @@ def calibrate(
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """A file that cannot be written is the user's to mend."""
+    """A file that cannot be written is an error of the input."""
     try:
         yield
     except OSError as error:

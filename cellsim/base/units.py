@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,52 @@ R = N_A * k_B
 """Gas constant [J/(mol K)]."""
 V_LITHIUM = 13.0e-6
 """Molar volume of lithium metal [m^3/mol]."""
+
+COMMON: Mapping[str, tuple[str, float]] = {
+    "m": ("m", 1.0),
+    "cm": ("m", 0.01),
+    "mm": ("m", 0.001),
+    "um": ("m", 1e-6),
+    "µm": ("m", 1e-6),
+    "nm": ("m", 1e-9),
+    "angstrom": ("m", 1e-10),
+    "s": ("s", 1.0),
+    "min": ("s", 60.0),
+    "h": ("s", 3600.0),
+    "ns": ("s", 1e-9),
+    "ps": ("s", 1e-12),
+    "fs": ("s", 1e-15),
+    "K": ("K", 1.0),
+    "V": ("V", 1.0),
+    "mV": ("V", 0.001),
+    "A": ("A", 1.0),
+    "mA": ("A", 0.001),
+    "A/m**2": ("A/m^2", 1.0),
+    "mA/cm**2": ("A/m^2", 10.0),
+    "m**2": ("m^2", 1.0),
+    "cm**2": ("m^2", 0.0001),
+    "m**3": ("m^3", 1.0),
+    "ohm*m**2": ("ohm m^2", 1.0),
+    "ohm*cm**2": ("ohm m^2", 0.0001),
+    "m**2/s": ("m^2/s", 1.0),
+    "cm**2/s": ("m^2/s", 0.0001),
+    "S/m": ("S/m", 1.0),
+    "S/cm": ("S/m", 100.0),
+    "mS/cm": ("S/m", 0.1),
+    "mol/m**3": ("mol/m^3", 1.0),
+    "mol/L": ("mol/m^3", 999.9999999999999),
+    "mol/kg": ("mol/kg", 1.0),
+    "m**3/mol": ("m^3/mol", 1.0),
+    "cm**3/mol": ("m^3/mol", 1.0000000000000002e-06),
+    "kg/mol": ("kg/mol", 1.0),
+    "g/mol": ("kg/mol", 0.001),
+    "MB": ("byte", 1e6),
+    "GB": ("byte", 1e9),
+}
+"""Units that most cases and sets are written in -> SI unit and factor, as pint gives it, to the last bit (a test asks
+it again): they are read without pint, which takes longer to load than most runs take."""
+CELSIUS = 273.15
+"""0 degC [K]."""
 
 
 @lru_cache(maxsize=1)
@@ -95,16 +141,22 @@ def _convert(value: str | float, unit: str, field: str) -> float:
     if begin is None or parsed is None:
         raise InputError(f"{field} = {shown(value)} cannot be read as a number with a unit; {example}")
     number = float(begin[0].replace(" ", ""))
-    power, given = parsed
+    power, name = parsed
     if not math.isfinite(number):
         return number
-    return _in_unit(number * power, given, unit, lambda: f"{field} = {shown(value)}", example)
+    return _in_unit(number * power, name, unit, lambda: f"{field} = {shown(value)}", example)
 
 
-def _in_unit(number: float, given: Any, unit: str, what: Callable[[], str], example: str) -> float:
-    """`number` of the unit `given`, in `unit`."""
+def _in_unit(number: float, name: str, unit: str, what: Callable[[], str], example: str) -> float:
+    """`number` of the unit called `name`, in `unit`."""
+    si_unit, factor = COMMON.get(name, ("", 0.0))
+    if factor and si_unit == unit:
+        return tidy(number * factor)
+    if name == "degC" and unit == "K":
+        return tidy(number + CELSIUS)
     import pint
 
+    given = _parsed(name)
     try:
         return tidy(float(registry().Quantity(number, given).to(unit or "dimensionless").magnitude))
     except OverflowError:
@@ -132,22 +184,27 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+
 
 
 @lru_cache(maxsize=1024)
-def _unit(text: str) -> tuple[float, Any] | None:
-    """The power of ten before a unit and the unit, as pint has it; None where the text is no unit."""
-    import pint
-
+def _unit(text: str) -> tuple[float, str] | None:
+    """The power of ten before a unit and the unit, as pint is to read it; None where the text is no unit."""
     if len(text) > LONGEST:
         return None
     text = re.sub(r"[⁺⁻]?[⁰¹²³⁴-⁹]+", lambda match: "^" + match[0].translate(_SUPERSCRIPTS), text)
     power = _POWER_OF_TEN.match(text)
     plain = _arranged(text if power is None else text[power.end() :], started=power is not None)
-    if plain is None:
+    if plain is None or (plain not in COMMON and plain != "degC" and _parsed(plain) is None):
         return None
+    return float(f"1e{power[1]}") if power else 1.0, plain
+
+
+@lru_cache(maxsize=1024)
+def _parsed(name: str) -> pint.Unit | None:
+    """The unit called `name` as pint has it; None where it has none."""
+    import pint
+
     try:
-        given = registry().parse_units(plain)
+        return registry().parse_units(name)
     except (pint.PintError, ValueError, TypeError, AttributeError, SyntaxError, AssertionError):
         return None
-    return float(f"1e{power[1]}") if power else 1.0, given
 
 
 def _arranged(text: str, *, started: bool) -> str | None:
@@ -251,11 +308,11 @@ def factor_to_si(unit: str, si_unit: str, *, field: str = "unit") -> float:
     parsed = _unit(unit.strip())
     if parsed is None:
         raise InputError(f'{field} = {shown(unit)} is not a unit; write one such as "{si_unit}"')
-    power, given = parsed
-    if f"{given}" in {"degree_Celsius", "degree_Fahrenheit"}:
+    power, name = parsed
+    if name not in COMMON and f"{_parsed(name)}" in {"degree_Celsius", "degree_Fahrenheit"}:
         raise InputError(f"{field} = {shown(unit)} has an offset and cannot be a factor; use K")
     example = f'{field} needs a unit, for example "1 {si_unit}"'
-    factor = _in_unit(power, given, si_unit, lambda: f"{field} = {shown(f'1 {unit}')}", example)
+    factor = _in_unit(power, name, si_unit, lambda: f"{field} = {shown(f'1 {unit}')}", example)
     if not (math.isfinite(factor) and factor > 0):
         raise InputError(f"{field} = {shown(unit)} is not a finite number of {si_unit}")
     return factor

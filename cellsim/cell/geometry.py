@@ -91,6 +91,16 @@ class Cell:
         if not (np.isfinite(self.V_metal) and self.V_metal >= 0):
             raise InputError(f"electrodes.V_metal = {self.V_metal!r} m^3/mol must not be negative")
 
+    @property
+    def has_double_layers(self) -> bool:
+        """Whether an electrode has a capacitance."""
+        return self.positive.capacitance > 0 or self.negative.capacitance > 0
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether an electrode lets no charge cross, so that no current lasts."""
+        return self.positive.blocking or self.negative.blocking
+
     def from_origin(self, position: float) -> float:
         """A position as the user gives it -> distance from the positive electrode at t = 0 [m]."""
         return position + (0.5 * self.thickness if self.position_origin == "centre" else 0.0)

@@ -1,4 +1,4 @@
-"""What an interface costs: an area-specific resistance, and kinetics of charge transfer, solved, not linearised."""
+"""What an interface costs: an area-specific resistance and kinetics of charge transfer, and the double layer beside."""
 
 from __future__ import annotations
 
@@ -178,13 +178,20 @@ class ButlerVolmer(Kinetics):
         return text if abs(order - 1) < 1e-9 else f"{text}, plating of order {order:.3g} in c (alpha_a + alpha_c)"
 
 
+LEAST_PHASE = 0.5
+"""Smallest exponent of a constant-phase element; that of diffusion into a porous electrode."""
+
 LAWS: Mapping[str, type[Kinetics]] = {cls.law: cls for cls in (ButlerVolmer,)}
 """The laws a case file can name."""
 
 
 @dataclass(frozen=True)
 class Electrode:
-    """One lithium electrode: a resistance and optional kinetics in series.
+    """One electrode: a resistance and optional kinetics in series, and a double layer beside both.
+
+    With a double layer the overpotential eta is a state of its own, i = i_F(eta) + C d(eta)/dt, with i the dissolution
+    current density that the electrolyte carries and i_F the part of it that crosses by charge transfer. Without, i_F is
+    i. A blocking electrode (stainless steel, gold) has the double layer alone, i_F = 0.
 
     Parameters
     ----------
@@ -192,10 +199,44 @@ class Electrode:
         Area-specific resistance.
     kinetics : Kinetics, optional
         Charge-transfer kinetics.
+    capacitance : float
+        Of the double layer; 0: none [F/m^2].
+    phase : float
+        Exponent of the constant-phase element that takes its place below 1, in an impedance only [1].
+    blocking : bool
+        Whether no charge crosses.
+    area : float, optional
+        Its own area, where a case states one beside that of the cell, to which everything above refers [m^2].
+
+    References
+    ----------
+    Newman & Balsara, *Electrochemical Systems*, 4th ed., ch. 7.
     """
 
     resistance: Resistance = Resistance(np.zeros(1))
     kinetics: Kinetics | None = None
+    capacitance: float = 0.0
+    phase: float = 1.0
+    blocking: bool = False
+    area: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.capacitance) and self.capacitance >= 0):
+            raise InputError(f"capacitance = {self.capacitance!r} F/m^2 must be finite and not negative")
+        if not LEAST_PHASE <= self.phase <= 1:
+            raise InputError(f"phase = {self.phase!r} must lie between {LEAST_PHASE} and 1; 1 is a capacitance")
+        if self.phase != 1 and not self.capacitance:
+            raise InputError(f"phase = {self.phase:g} is the exponent of a capacitance; give capacitance too")
+        if self.blocking:
+            if not self.capacitance:
+                raise InputError("blocking = true needs a capacitance; without one no current passes at all")
+            if self.kinetics is not None or np.any(self.resistance.value > 0):
+                raise InputError("blocking = true has no place beside a resistance or kinetics: no charge crosses")
+        elif self.capacitance and self.kinetics is None and np.any(self.resistance.value == 0):
+            raise InputError(
+                f"capacitance = {self.capacitance:.4g} F/m^2 needs a resistance above zero, or kinetics, beside it; "
+                "for an electrode that no charge crosses say blocking = true"
+            )
 
     def loss(self, i: float, c_face: float, T: float, time: float) -> float:
         """Overpotential [V] of the dissolution current density `i` [A/m^2]; negative where metal is plated.
@@ -203,7 +244,7 @@ class Electrode:
         Parameters
         ----------
         i : float
-            Dissolution current density, +i at x = 0 and -i at x = L [A/m^2].
+            Dissolution current density by charge transfer, +i at x = 0 and -i at x = L [A/m^2].
         c_face : float
             Salt concentration at the interface [mol/m^3].
         T : float
@@ -218,10 +259,50 @@ class Electrode:
         loss = i * self.resistance.at(time)
         return loss if self.kinetics is None else loss + self.kinetics.overpotential(i, c_face, T)
 
+    def transferred(self, eta: float, c_face: float, T: float, time: float) -> float:
+        """i_F, the dissolution current density by charge transfer at an overpotential: the inverse of :meth:`loss`.
+
+        Parameters
+        ----------
+        eta : float
+            Overpotential [V].
+        c_face, T, time
+            As in :meth:`loss`.
+
+        Returns
+        -------
+        float
+            [A/m^2]
+        """
+        if self.blocking or eta == 0:
+            return 0.0
+        R = self.resistance.at(time)
+        if self.kinetics is None:
+            return eta / R
+        from scipy.optimize import brentq
+
+        def miss(x: float) -> float:  # in asinh of the current over j_0, in which the overpotential is almost linear
+            return self.loss(j_0 * math.sinh(x), c_face, T, time) / eta - 1
+
+        j_0 = self.kinetics.exchange_current(c_face) or 1e-300
+        end = math.copysign(1.0, eta)
+        while miss(end) < 0:
+            end *= 2
+        return float(j_0 * math.sinh(brentq(miss, 0.0, end, xtol=1e-14, rtol=1e-13)))
+
     def small_signal(self, c_face: float, T: float, time: float) -> float:
-        """The resistance of a small signal, kinetics included [ohm m^2]; arguments as in :meth:`loss`."""
+        """The resistance of a small signal, kinetics included [ohm m^2]; arguments as in :meth:`loss`.
+
+        Infinite where the electrode is blocking.
+        """
+        if self.blocking:
+            return math.inf
         resistance = self.resistance.at(time)
         return resistance if self.kinetics is None else resistance + self.kinetics.resistance(c_face, T)
+
+    def at_once(self, c_face: float, T: float, time: float) -> float:
+        """The resistance that a sudden small current meets: none beside a double layer [ohm m^2]; as :meth:`loss`."""
+        return 0.0 if self.capacitance else self.small_signal(c_face, T, time)
 
     def describe(self) -> str:
         """What the interface costs, in a few words."""
@@ -231,4 +312,9 @@ class Electrode:
             words.append(f"{low:.4g} ohm cm^2" if low == high else f"{low:.4g}-{high:.4g} ohm cm^2 in time")
         if self.kinetics is not None:
             words.append(self.kinetics.describe())
-        return " and ".join(words) or "no loss"
+        text = "blocking" if self.blocking else " and ".join(words) or "no loss"
+        if self.capacitance:
+            element = "" if self.phase == 1 else f" with exponent {self.phase:g}"
+            text += f", double layer {100 * self.capacitance:.4g} uF/cm^2{element}"
+        own = "" if self.area is None else f" (per area of the cell; its own area is {1e4 * self.area:.4g} cm^2)"
+        return text + own

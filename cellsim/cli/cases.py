@@ -22,7 +22,7 @@ from cellsim.terminal import FILE, progress_bar, progress_line, say
     show_default=True,
     help="A thick polymer for a beam or a scanner, or a coin cell with a liquid in a separator.",
 )
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 def new(file: Path, template: str, force: bool) -> None:
     """Write a commented case to start from.
 
@@ -38,7 +38,7 @@ def new(file: Path, template: str, force: bool) -> None:
     if file.suffix != ".toml":
         raise InputError(f"{file}: a case is a .toml file")
     if file.exists() and not force:
-        raise InputError(f"{file}: exists; choose another name or say --force")
+        raise InputError(f"{file}: exists; choose another name or add --force")
     text = (resources.files("cellsim") / "templates" / f"{template}.toml").read_text(encoding="utf-8")
     schema = f"#:schema {shipped('case').as_uri()}\n"  # editors with a plug-in for TOML read it
     try:
@@ -67,7 +67,7 @@ def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
 @click.argument("case", type=FILE)
 @SET
 def check(case: Path, settings: tuple[str, ...]) -> None:
-    """Read a case and say what will be run; or read a transport set and say what it holds.
+    """Read a case and print what will be run, or read a transport set and print its contents.
 
     \b
     Example:  cellsim check cases/steinruck2020/rs.toml
@@ -88,9 +88,19 @@ def check(case: Path, settings: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("case", type=FILE)
-@click.option("--capacitance", metavar="C", help='Also when i_0 can be read, with double layers such as "10 uF/cm^2".')
+@click.option(
+    "--capacitance",
+    metavar="C",
+    help='Also compute when i_0 can be read in spite of double layers of "10 uF/cm^2"; default: those of the case.',
+)
+@click.option(
+    "--spectrum",
+    type=FILE,
+    metavar="FILE.csv",
+    help="Also write the impedance of the cell, each electrode with the double layer of the case, by its formula.",
+)
 @SET
-def plan(case: Path, capacitance: str | None, settings: tuple[str, ...]) -> None:
+def plan(case: Path, capacitance: str | None, spectrum: Path | None, settings: tuple[str, ...]) -> None:
     """Compute currents, times, voltages and velocities from formulas, before any run.
 
     \b
@@ -98,23 +108,32 @@ def plan(case: Path, capacitance: str | None, settings: tuple[str, ...]) -> None
               cellsim plan my_coin_cell.toml --capacitance "10 uF/cm^2"
     """
     from cellsim.base import to_si
-    from cellsim.model.charging import Charging
+    from cellsim.files.folder import write_rows
+    from cellsim.model import charging
     from cellsim.model.mixture import plan as plan_mixture
     from cellsim.model.plan import plan as make_plan
     from cellsim.run.mixture import MixtureCase, read_case
 
     read = read_case(case, changes=_changes(settings), whole=False)
     if isinstance(read, MixtureCase):
-        if capacitance is not None:
-            raise InputError(f"{case}: --capacitance is for a binary set; this one has n components")
+        if capacitance is not None or spectrum is not None or read.cell.has_double_layers:
+            raise InputError(f"{case}: a capacitance or a spectrum is for a binary set; this one has n components")
         say(plan_mixture(read.cell, read.transport, read.protocol, read.r0))
         return
-    told = make_plan(read.cell, read.transport, read.protocol, read.start).lines()
-    if capacitance is not None:
-        layers = Charging.of(read.cell, read.transport, read.c0, to_si(capacitance, "F/m^2", field="--capacitance"))
+    told = [] if read.cell.is_blocked else make_plan(read.cell, read.transport, read.protocol, read.start).lines()
+    if capacitance is not None or read.cell.has_double_layers:
+        C = None if capacitance is None else to_si(capacitance, "F/m^2", field="--capacitance")
+        layers = charging.Charging.of(read.cell, read.transport, read.c0, C)
         first = read.protocol.steps[0]
         held = float(first.value[0]) if first.drive == "voltage" and first.time is None else None
-        told += ["", *layers.lines(held)]
+        told += [*([""] if told else []), *layers.lines(held)]
+        if min(read.cell.positive.phase, read.cell.negative.phase) < 1:
+            told.append("  constant-phase elements are taken as capacitances here; a run does not take them")
+    if spectrum is not None:
+        frequency, Z = charging.spectrum(read.cell, read.transport, read.c0)
+        head = ("frequency (Hz)", "Re(Z) (ohm cm^2)", "Im(Z) (ohm cm^2)")
+        rows = zip(frequency.tolist(), (1e4 * Z.real).tolist(), (1e4 * Z.imag).tolist(), strict=True)
+        told += ["", f"impedance at the average concentration written to {write_rows(spectrum, [head, *rows])}"]
     say(told)
 
 
@@ -122,15 +141,15 @@ def plan(case: Path, capacitance: str | None, settings: tuple[str, ...]) -> None
 @click.argument("case", type=FILE)
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="The run folder; default runs/<name of the case>.")
 @click.option(
-    "--solver", metavar="NAME", help="Instead of the solver the case names: auto, compiled, fipy, material, sundials."
+    "--solver", metavar="NAME", help="Solver in place of that of the case: auto, compiled, fipy, material, sundials."
 )
-@click.option("--no-figures", is_flag=True, help="Leave the figures and the report out.")
+@click.option("--no-figures", is_flag=True, help="Write no figures and no report.")
 @click.option(
     "--bands",
     "draws",
     type=click.IntRange(min=20),
     metavar="N",
-    help="Also bands by N draws of the set's own covariance, as `mdcoeffs to-set` states it.",
+    help="Also compute uncertainty bands from N draws of the covariance that the set states.",
 )
 @SET
 def run(
@@ -160,7 +179,7 @@ def run(
     directory = check_writable(output or Path("runs") / case.stem)
     try:
         with progress_bar(case.stem) as progress:
-            solution = predict(read, solver=solver, progress=progress)
+            solution = predict(read, solver=solver, folder=directory, progress=progress)
     except (KeyboardInterrupt, SystemError) as error:
         if not interrupted(error):
             raise
@@ -177,7 +196,7 @@ def run(
         click.echo(f"{solution.status}: {solution.message}", err=True)
         click.echo(f"the partial result is kept in {kept.directory}", err=True)
         if kept.beside:
-            click.echo(f"{directory} holds a finished run and was left as it is", err=True)
+            click.echo(f"{directory} contains a finished run and was not changed", err=True)
         sys.exit(1)
     if draws:
         from cellsim.fit.bands import bands_of_case, write_bands
@@ -185,7 +204,8 @@ def run(
 
         with progress_line() as stage:
             workers = cores() if isinstance(read, mixture.MixtureCase) else 1
-            found = bands_of_case(read, draws, workers=workers, progress=partial(stage, "bands"))
+            told = partial(stage, "bands")
+            found = bands_of_case(read, draws, workers=workers, folder=kept.directory, progress=told)
         say(write_bands(read, found, kept.directory))
     click.echo(f"written to {kept.directory}")
 
@@ -196,14 +216,21 @@ def run(
     "--over",
     multiple=True,
     metavar="KEY=VALUES",
-    help='What to sweep: "thickness=0.5, 1, 2 mm", "voltage=0.1 V to 0.5 V in 5", "current=0.1 to 10 A/m^2 in 7 log".',
+    help='Key and values: "thickness=0.5, 1, 2 mm", "voltage=0.1 V to 0.5 V in 5", "current=0.1 to 10 A/m^2 in 7 log".',
 )
 @SET
-@click.option("--paired", is_flag=True, help="The values go together one by one, in place of every combination.")
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the case>-sweep.")
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes; default as many as serve.")
-@click.option("--scheduler", metavar="ADDRESS", help="A dask scheduler that does the work.")
-@click.option("--no-figures", is_flag=True, help="Leave the figures out.")
+@click.option("--paired", is_flag=True, help="Combine first values with first values, second with second, and so on.")
+@click.option(
+    "-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the case>-sweep."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of processes; default: one up to 300 runs, then all cores.",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Address of a dask scheduler, such as tcp://host:8786.")
+@click.option("--no-figures", is_flag=True, help="Write no figures.")
 def sweep(
     file: Path,
     over: tuple[str, ...],
@@ -267,22 +294,26 @@ def _told(summary: dict[str, Any]) -> list[str]:
 @click.command()
 @click.argument("directories", type=FILE, metavar="DIR...", nargs=-1, required=True)
 @click.option("--case", "case_path", type=FILE, help="Where the case is now, if it has moved since the run.")
-@click.option("--at", "moments", multiple=True, metavar="TIME", help="Of several runs: a time of profiles; repeatable.")
-@click.option("--label", "labels", multiple=True, metavar="TEXT", help="Of several runs: the name of each; repeatable.")
-@click.option("--format", "suffix", type=click.Choice(["png", "pdf", "svg"]), default="png", help="Of the figures.")
-@click.option("--no-title", is_flag=True, help="Leave the titles out.")
-@click.option("--no-note", is_flag=True, help="Leave out what stands below: status of the set, clamped properties.")
+@click.option(
+    "--at", "moments", multiple=True, metavar="TIME", help="Time of the profiles of several runs; repeatable."
+)
+@click.option(
+    "--label", "labels", multiple=True, metavar="TEXT", help="Name of a run in the legend; once for each run."
+)
+@click.option("--format", "suffix", type=click.Choice(["png", "pdf", "svg"]), default="png", help="Format of figures.")
+@click.option("--no-title", is_flag=True, help="Draw no titles.")
+@click.option("--no-note", is_flag=True, help="Leave out the note below: status of the set, clamped properties.")
 @click.option(
     "--time", "time_axis", type=click.Choice(["linear", "root", "log"]), default="linear", help="Scale of time axes."
 )
 @click.option("--paper-units", is_flag=True, help="mA/cm^2 and mV in place of A/m^2 and V.")
-@click.option("--animate", type=FILE, metavar="FILE.gif|html", help="Write a moving picture there, and nothing else.")
+@click.option("--animate", type=FILE, metavar="FILE.gif|html", help="Write only an animation, to this file.")
 @click.option(
     "-o",
     "--output",
     type=FILE,
     metavar="DIR",
-    help="Where figures with such options go; default DIR/figures, and runs/overlay for several runs.",
+    help="Folder of figures with such options; default DIR/figures, for several runs runs/overlay.",
 )
 def plot(
     directories: tuple[Path, ...],
@@ -299,7 +330,7 @@ def plot(
 ) -> None:
     """Draw the figures and write the report of a run again from its solution.nc; or figures for a paper or a talk.
 
-    Several runs are drawn over one another, with a legend that says in what they differ.
+    Several runs are drawn into the same figures; the legend states in what they differ.
 
     \b
     Example:  cellsim plot runs/rs
@@ -329,7 +360,7 @@ def plot(
         click.echo(f"figures and report written in {directory}")
         return
     if mixed is not None:
-        raise InputError(f"{directory}: holds a run of n components, whose figures have no such options")
+        raise InputError(f"{directory}: contains a run of n components; these options exist for binary salts only")
     case, solution = read_run(directory, case_path)
     if animate is not None:
         from cellsim.run.animation import animate as write_animation
@@ -366,24 +397,24 @@ def _plot_together(
     "picture",
     type=FILE,
     metavar="FILE.png",
-    help="Draw the four functions, of several sets over one another.",
+    help="Draw kappa, D, t+0 and chi; several sets in one figure.",
 )
 @click.option("-T", "--temperature", metavar="T", help='Temperature of the values shown, such as "40 degC".')
 @click.option(
     "--to", "kind", type=click.Choice(["pybamm", "bpx", "csv", "toml"]), help="Write the set for another program."
 )
 @click.option("-o", "--output", type=FILE, metavar="FILE", help="The file that --to writes.")
-@click.option("--c", "c", metavar="C", help='Initial concentration of --to pybamm and bpx, such as "1.2 mol/L".')
+@click.option("--c", "c", metavar="C", help='Initial concentration in files for PyBaMM and BPX, such as "1.2 mol/L".')
 @click.option(
     "--like",
     metavar="SET",
-    help="What a .py, .json or .csv file in place of NAME leaves out: salt, solvent, volumes.",
+    help="Set whose salt, solvent and volumes complete a .py, .json or .csv file in place of NAME.",
 )
 @click.option(
     "--frame",
     type=click.Choice(["volume", "solvent"]),
     default="volume",
-    help="Of the transference number in files for PyBaMM and BPX, whose equations take that of the volume.",
+    help="Frame of the transference number in files for PyBaMM and BPX (their equations need volume).",
 )
 def sets(
     names: tuple[str, ...],
@@ -432,9 +463,9 @@ def sets(
     from cellsim.instruments.foreign_sets import read_exchange
 
     if foreign and like is None:
-        raise InputError(f"{name}: name with --like a set that says which salt and solvent it is, with their volumes")
+        raise InputError(f"{name}: name with --like a set that states the salt, the solvent and their volumes")
     if kind is None or output is None:
-        raise InputError(f"{name}: say with --to in which form to write it, and with -o where to")
+        raise InputError(f"{name}: state the format with --to and the file to write with -o")
     own = read_set(name) if like is None else read_exchange(name, read_set(like), T=T, frame=frame)
     start = None if c is None else to_si(c, "mol/m^3", field="--c")
     write_exchange(own, output, kind, T=T, frame=frame, c=start)
@@ -455,8 +486,8 @@ def _draw_sets(names: tuple[str, ...], T: float | None, picture: Path) -> None:
 
 @click.command()
 @click.argument("directory", type=FILE, metavar="DIR")
-@click.option("--csv", "as_csv", is_flag=True, help="As CSV, one file per group of variables, units in the header.")
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default DIR/csv.")
+@click.option("--csv", "as_csv", is_flag=True, help="Write CSV: one file per group of variables, units in the header.")
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="Folder to write to; default DIR/csv.")
 def export(directory: Path, as_csv: bool, output: Path | None) -> None:
     """Write a run's result in another format.
 
@@ -466,7 +497,7 @@ def export(directory: Path, as_csv: bool, output: Path | None) -> None:
     from cellsim.run.folder import export_csv, read_solution
 
     if not as_csv:
-        raise InputError("export: say --csv, the one format there is")
+        raise InputError("export: add --csv, which is the only format")
     for path in export_csv(read_solution(directory), output or directory / "csv"):
         click.echo(str(path))
 

@@ -16,17 +16,20 @@ from cellsim.terminal import FILE, say
 @click.argument("experiment", required=False)
 @click.argument("source", required=False, metavar="SET")
 @click.option("--c", "c", metavar="C", help='Salt concentration, such as "1.2 mol/L"; default 1 mol/L or mid-range.')
-@click.option("--r", "r", type=float, metavar="R", help="Salt per solvent molecule (Li:EO) instead.")
-@click.option("-T", "--temperature", metavar="T", help='Of a set, such as "40 degC".')
+@click.option("--r", "r", type=float, metavar="R", help="Salt per solvent molecule (Li:EO), instead of --c.")
+@click.option("-T", "--temperature", metavar="T", help='Temperature of a set, such as "40 degC".')
 @click.option("--thickness", metavar="L", help='Distance of the electrodes; default "0.5 mm" or the case\'s.')
-@click.option("--resistance", metavar="R", help='Of each interface; default "10 ohm*cm^2" or the case\'s.')
+@click.option("--resistance", metavar="R", help='Resistance of each interface; default "10 ohm*cm^2" or the case\'s.')
 @click.option(
-    "--capacitance", metavar="C", help='Double layer of each electrode in an impedance; default "10 uF/cm^2".'
+    "--capacitance", metavar="C", help='Double layer of each electrode, for an impedance; default "10 uF/cm^2".'
 )
-@click.option("--phase", type=float, metavar="A", help="Exponent of a constant-phase element in its place, 0.5 to 1.")
-@click.option("--noise", is_flag=True, help="Instruments with ordinary noise, and so error bars.")
+@click.option("--phase", type=float, metavar="A", help="Exponent of a constant-phase element instead, 0.5 to 1.")
+@click.option("--noise", is_flag=True, help="Add ordinary instrument noise; results then have error bars.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), metavar="N", help="Of the noise; another one is another day. Default 0."
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Seed of the noise; another number draws other errors. Default 0.",
 )
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="Also write figures and summary.json.")
 def lab(
@@ -43,7 +46,7 @@ def lab(
     seed: int | None,
     output: Path | None,
 ) -> None:
-    """Textbook experiments on the full model: true value, inferred value, and whether the textbook's assumption holds.
+    """Textbook experiments on the full model: true value, inferred value, and whether the assumption is fulfilled.
 
     SET: a shipped set, a set's file, or a case. Without arguments: the list of experiments (docs/laboratory.md).
 
@@ -103,7 +106,9 @@ def examples(directory: Path) -> None:
     """
     from cellsim.files.folder import copy_examples
 
-    click.echo(f"{copy_examples(directory)} written; next: cd {directory} && cellsim run cases/steinruck2020/rs.toml")
+    written = copy_examples(directory)
+    enter = "" if directory.resolve() == Path.cwd() else f"cd {directory} && "
+    click.echo(f"examples written to {written}; next: {enter}cellsim run cases/steinruck2020/rs.toml")
 
 
 @click.command()
@@ -114,7 +119,7 @@ def examples(directory: Path) -> None:
     default=Path("polarization.html"),
     metavar="FILE.html",
     show_default=True,
-    help="Where to; a file that is there is replaced.",
+    help="File to write; an existing file is replaced.",
 )
 @click.option("--open", "show", is_flag=True, help="Also open it in the browser.")
 def app(output: Path, show: bool) -> None:

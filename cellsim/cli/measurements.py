@@ -17,23 +17,27 @@ from cellsim.terminal import FILE, progress_line, say
 @click.command()
 @click.argument("case", type=FILE)
 @click.argument("data", nargs=-1, type=FILE)
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the case>-compare.")
+@click.option(
+    "-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the case>-compare."
+)
 @click.option("--also", multiple=True, type=FILE, metavar="CASE", help="A second case beside the first; repeatable.")
-@click.option("--leave-out", multiple=True, metavar="X", help='Position kept out of the spread, such as "-0.85 mm".')
+@click.option(
+    "--leave-out", multiple=True, metavar="X", help='Position left out of mean and spread, such as "-0.85 mm".'
+)
 @click.option("--window", nargs=2, metavar="FROM TO", help="Times between which velocity ratios are averaged.")
-@click.option("--profile-at", metavar="T", help="When the symmetry of the profile is judged; default the last one.")
+@click.option("--profile-at", metavar="T", help="Time at which the symmetry is evaluated; default: the last profile.")
 @click.option(
     "--refit",
     multiple=True,
     metavar="NAME",
-    help="Judge the sets by evidence, a nuisance (R_int, area, gain) refitted; repeatable.",
+    help="Rank the sets after fitting this nuisance parameter (R_int, area, gain); repeatable.",
 )
 @click.option(
     "--bands",
     "draws",
     type=click.IntRange(min=20),
     metavar="N",
-    help="Also bands by N draws of the set's covariance, and chi squared with the error of the set.",
+    help="Also compute bands from N draws of the set's covariance, and chi squared with its error.",
 )
 def compare(
     case: Path,
@@ -77,7 +81,8 @@ def compare(
         say(verdict(weighed))
     if draws:
         from cellsim.files.folder import write_json
-        from cellsim.fit.bands import bands_of_case, with_set_error, write_bands
+        from cellsim.fit.bands import bands_of_case, write_bands
+        from cellsim.fit.set_error import with_set_error
 
         first = result.comparisons[0]
         with progress_line() as progress:
@@ -94,15 +99,21 @@ def compare(
 
 @click.command()
 @click.argument("files", nargs=-1, type=FILE, metavar="LIST.toml | FILE...")
-@click.option("--position", metavar="X", help='Of a single file, such as "0.65 mm".')
-@click.option("--time", metavar="T", help='Of a single file, such as "120 min".')
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the first file>-xpcs.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--position", metavar="X", help='Position of a single file, such as "0.65 mm".')
+@click.option("--time", metavar="T", help='Time of a single file, such as "120 min".')
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    metavar="DIR",
+    help="Folder of the results; default runs/<name of the first file>-xpcs.",
+)
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of processes.")
 def xpcs(files: tuple[Path, ...], position: str | None, time: str | None, output: Path | None, workers: int) -> None:
     """Velocities from heterodyne XPCS correlation functions, for `compare` and `fit`.
 
     A LIST names files with their positions and times; FILEs are HDF5 results of 8-ID, tables or .npz (docs/xpcs.md).
-    Writes velocities.csv, xpcs.json, xpcs.nc, figures and a page. Exit code 1 where some series could not be fitted.
+    Writes velocities.csv, xpcs.json, xpcs.nc, figures and a page. Exit code 1: some series could not be fitted.
 
     \b
     Example:  cellsim xpcs beamtime.toml -o velocities
@@ -124,8 +135,10 @@ def xpcs(files: tuple[Path, ...], position: str | None, time: str | None, output
 @click.command()
 @click.argument("table", type=FILE, metavar="DENSITIES.csv")
 @click.option("--salt", required=True, metavar="M", help='Molar mass of the salt, such as "287.09 g/mol".')
-@click.option("--solvent", required=True, metavar="M", help="Of the solvent; of a polymer, its repeat unit.")
-@click.option("--json", "as_json", type=FILE, metavar="FILE", help="Also write the numbers there.")
+@click.option(
+    "--solvent", required=True, metavar="M", help="Molar mass of the solvent; for a polymer of its repeat unit."
+)
+@click.option("--json", "as_json", type=FILE, metavar="FILE", help="Also write the numbers to this file.")
 def volumes(table: Path, salt: str, solvent: str, as_json: Path | None) -> None:
     """Partial molar volumes of salt and solvent from densities at several concentrations, with errors.
 
@@ -153,28 +166,36 @@ def volumes(table: Path, salt: str, solvent: str, as_json: Path | None) -> None:
 @click.argument("kind", required=False)
 @click.argument("files", nargs=-1, type=FILE, metavar="FILE...")
 @click.option("--thickness", metavar="L", help='Distance of the electrodes, with its standard error: "0.50 ± 0.01 mm".')
-@click.option("--area", metavar="A", help='Of an electrode, "1.13 ± 0.02 cm^2" or "1.13 cm^2 +- 2 %".')
-@click.option("--voltage", metavar="V", help="Voltage held, where the file does not record it.")
-@click.option("--r0", metavar="R", help='Both interfaces before the current, "50 ± 1 ohm" or "50 ohm cm^2".')
-@click.option("--rss", metavar="R", help="The same at the end of it; default: as before.")
-@click.option("--bulk", metavar="R", help="R_b, by impedance; without it i_0 is fitted to the first seconds.")
+@click.option("--area", metavar="A", help='Area of an electrode, "1.13 ± 0.02 cm^2" or "1.13 cm^2 +- 2 %".')
+@click.option("--voltage", metavar="V", help="Held voltage, if the file does not contain it.")
+@click.option(
+    "--r0", metavar="R", help='Resistance of both interfaces before the current, "50 ± 1 ohm" or "50 ohm cm^2".'
+)
+@click.option("--rss", metavar="R", help="Resistance of both interfaces at its end; default: as --r0.")
+@click.option("--bulk", metavar="R", help="R_b by impedance; without it i_0 is fitted to the first seconds.")
 @click.option("--before", type=FILE, metavar="FILE", help="Spectrum before the current, in place of --r0 and --bulk.")
 @click.option("--after", type=FILE, metavar="FILE", help="Spectrum at its end, in place of --rss.")
 @click.option("--from", "begin", metavar="T", help="Start of the rest or the step, on the clock of the file.")
-@click.option("--to", "end", metavar="T", help="Where the record is cut, on the clock of the file.")
-@click.option("--at", metavar="C", help='Of concentration cells: where the slope is wanted, "1 mol/kg" or "1 mol/L".')
+@click.option("--to", "end", metavar="T", help="Times after this one are ignored, on the clock of the file.")
+@click.option("--at", metavar="C", help='Concentration cells: place of the slope, "1 mol/kg" or "1 mol/L".')
 @click.option("--c", "c", metavar="C", help='Average salt concentration, "1.00 ± 0.01 mol/L", for D/(1 - t+).')
-@click.option("-T", "--temperature", metavar="T", help="Of concentration cells of a 1:1 salt, for (1 - t+0) chi.")
-@click.option("--column", multiple=True, metavar="ROLE=NAME", help='A column by name, "voltage=Ewe/V"; repeatable.')
+@click.option("-T", "--temperature", metavar="T", help="Concentration cells of a 1:1 salt: also (1 - t+0) chi.")
 @click.option(
-    "-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the first file>-<kind>."
+    "--column", multiple=True, metavar="ROLE=NAME", help='Column to use, such as "voltage=Ewe/V"; repeatable.'
+)
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    metavar="DIR",
+    help="Folder of the results; default runs/<name of the first file>-<kind>.",
 )
 def analyse(kind: str | None, files: tuple[Path, ...], output: Path | None, **given: Any) -> None:
-    """Numbers measured from real files, each with its 95 % interval and the assumptions that were checked.
+    """Compute properties from measured files, with 95 % intervals and the assumptions that were checked.
 
     KIND: relaxation, fraction, limiting-current, concentration-cell, impedance, chain; without arguments: the list
-    (docs/analyse.md). FILE is a potentiostat's export (.mpt, .DTA) or a table with units in the header; of a chain,
-    a TOML file.
+    (docs/analyse.md). FILE is a potentiostat's export (.mpt, .DTA) or a table with units in the header; for a chain
+    it is a TOML file.
 
     \b
     Example:  cellsim analyse relaxation rest.mpt --thickness "0.50 ± 0.01 mm"
@@ -205,18 +226,22 @@ def analyse(kind: str | None, files: tuple[Path, ...], output: Path | None, **gi
 
 @click.command()
 @click.argument("recipe", type=FILE, metavar="FIT.toml")
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the file>.")
-@click.option("--starts", type=click.IntRange(min=1), default=3, show_default=True, help="Searches for the best point.")
-@click.option("--no-profiles", is_flag=True, help="Leave the profile likelihoods out: errors by the curvature alone.")
+@click.option(
+    "-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the file>."
+)
+@click.option(
+    "--starts", type=click.IntRange(min=1), default=3, show_default=True, help="Number of searches for the best point."
+)
+@click.option("--no-profiles", is_flag=True, help="No profile likelihoods: errors by the curvature alone.")
 @click.option(
     "--posterior",
     "steps",
     type=click.IntRange(min=0),
     default=0,
     metavar="STEPS",
-    help="Also sample the posterior, with at most so many steps; continues an earlier call.",
+    help="Also sample the posterior, with at most this many steps; continues an earlier call.",
 )
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of processes.")
 def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps: int, workers: int) -> None:
     """Fit a transport set to measurements, and report what the data do not determine.
 
@@ -251,10 +276,16 @@ def fit(recipe: Path, output: Path | None, starts: int, no_profiles: bool, steps
 @click.command()
 @click.argument("recipe", type=FILE, metavar="FIT.toml")
 @click.argument("folder", type=FILE)
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the file>-watch.")
-@click.option("--target", "targets", multiple=True, metavar="NAME=ERROR", help='Such as t_plus=0.05 or "D=5 %".')
-@click.option("--every", default="2 s", show_default=True, metavar="T", help="Between two looks at the folder.")
-@click.option("--for", "lasting", metavar="T", help='How long, such as "8 h"; default until Ctrl-C. "0 s": once.')
+@click.option(
+    "-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the file>-watch."
+)
+@click.option(
+    "--target", "targets", multiple=True, metavar="NAME=ERROR", help='Wanted error, such as t_plus=0.05 or "D=5 %".'
+)
+@click.option("--every", default="2 s", show_default=True, metavar="T", help="Time between two looks into the folder.")
+@click.option(
+    "--for", "lasting", metavar="T", help='How long to watch, such as "8 h"; "0 s": once; default: until Ctrl-C.'
+)
 @click.option("--until-met", is_flag=True, help="End when every target is met.")
 def watch(
     recipe: Path,
@@ -265,7 +296,7 @@ def watch(
     lasting: str | None,
     until_met: bool,
 ) -> None:
-    """Fit while the scan runs: take in files as they appear in FOLDER, and say what the next hour would add.
+    """Fit while data are measured: use files as they appear in FOLDER, and state what the next hour would add.
 
     FIT.toml names its data by patterns (files = "*.csv", docs/fit.md). watch.html in DIR is kept up to date.
 
@@ -303,12 +334,14 @@ def watch(
     except (KeyboardInterrupt, SystemError) as error:
         if not interrupted(error):
             raise
-        click.echo(f"ended; {directory} holds the last update", err=True)
+        click.echo(f"ended; {directory} contains the last update", err=True)
 
 
 @click.command()
 @click.argument("file", type=FILE, metavar="DESIGN.toml")
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="Where to; default runs/<name of the file>.")
+@click.option(
+    "-o", "--output", type=FILE, metavar="DIR", help="Folder of the results; default runs/<name of the file>."
+)
 def design(file: Path, output: Path | None) -> None:
     """Find the experiment that determines a parameter best per hour: voltage, thickness, duration, times, places.
 

@@ -468,7 +468,8 @@ def symmetry_merits(item: Compared, case: Case, time: float | None) -> list[Meri
             return []
         bars = (f" ± {1e3 * x_error:.3f}", f" ± {even_error:.3f}") if who == "measured" else ("", "")
         words.append(
-            f"{who} crosses its mean {1e3 * x:+.3f}{bars[0]} mm from the centre, even/odd part {even:+.3f}{bars[1]}"
+            f"{who} crosses its mean at {1e3 * x:+.3f}{bars[0]} mm from the centre, second/first Legendre moment "
+            f"{even:+.3f}{bars[1]}"
         )
     return [Merit("symmetry", f"profile at {chosen / MINUTE:.0f} min: " + "; ".join(words), numbers)]
 

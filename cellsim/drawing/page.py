@@ -188,11 +188,26 @@ def described(stem: str) -> str:
     return DESCRIBED.get(stem, "Figure: " + stem.replace("_", " "))
 
 
+LETTERS_PER_INCH = 7.1
+"""Largest width of a figure on a page, over its width on paper: text of 8 pt is then nearly as large as the page's."""
+
+
 def figures(paths: Sequence[Path]) -> str:
-    """Pictures, inside the page."""
-    shown = "".join(
-        f'<img alt="{html.escape(described(path.stem))}" src="data:image/png;base64,'
-        f'{base64.b64encode(path.read_bytes()).decode("ascii")}">'
-        for path in paths
+    """PNG pictures inside the page, none of them larger than its own width makes legible."""
+    return f'<div class="figures">{"".join(_figure(path) for path in paths)}</div>'
+
+
+def _figure(path: Path) -> str:
+    png = path.read_bytes()
+    width = LETTERS_PER_INCH * _inches(png)
+    size = f' style="max-width: min(100%, {width:.3g}rem)"' if width else ""
+    return (
+        f'<img alt="{html.escape(described(path.stem))}"{size} '
+        f'src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'
     )
-    return f'<div class="figures">{shown}</div>'
+
+
+def _inches(png: bytes) -> float:
+    """Width on paper: the pixels of the header over those per metre (chunk pHYs); 0 where the file states none."""
+    at = png.find(b"pHYs", 0, 200)
+    return int.from_bytes(png[16:20], "big") / int.from_bytes(png[at + 4 : at + 8], "big") / 0.0254 if at > 0 else 0.0

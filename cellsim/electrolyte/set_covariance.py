@@ -158,7 +158,7 @@ def read_draws(path: Path, of: ParameterCovariance, values: Array) -> Array:
     """
     with read_netcdf(path, what="draws of a transport set") as data:
         if "draws" not in data or data["draws"].dims != ("draw", "parameter") or "parameter" not in data.coords:
-            raise InputError(f"{path}: holds no draws of a set's numbers (draw, parameter)")
+            raise InputError(f"{path}: contains no draws of a set's numbers (draw, parameter)")
         names = [str(name) for name in data["parameter"].values]
         draws = np.asarray(data["draws"].values)
     if sorted(names) != sorted(of.parameters):

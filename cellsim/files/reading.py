@@ -329,7 +329,7 @@ def numbers(
     """
     if name not in arrays:
         raise InputError(
-            f'{where}: holds no array "{name}"; found {shortened(", ".join(map(str, arrays)), 500) or "nothing"}'
+            f'{where}: contains no array "{name}"; found {shortened(", ".join(map(str, arrays)), 500) or "nothing"}'
         )
     values = np.asarray(arrays[name])
     if values.dtype.kind not in "iuf":

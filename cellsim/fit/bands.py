@@ -6,6 +6,7 @@ that no cell can be run with are counted, never passed over in silence.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,21 +19,17 @@ import numpy as np
 from cellsim.base import Array, ConvergenceError, InputError, Progress
 from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol
-from cellsim.compare.comparison import Compared
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
 from cellsim.electrolyte.mixture_set import Electrolyte
-from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import replacing, write_netcdf
 from cellsim.fit.mixture_model import MixtureModel, own_model
 from cellsim.fit.parameters import JointPrior, Space
 from cellsim.fit.set_model import SetModel
-from cellsim.instruments.looks import ROLES
-from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case
 from cellsim.run.ensemble import Member, simulate_many
 from cellsim.run.mixture import MixtureCase
-from cellsim.run.simulation import FASTEST
+from cellsim.run.simulation import FASTEST, fastest
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import FRAMES as KNOWN_FRAMES
 from cellsim.solvers.solution import Solution
@@ -51,6 +48,8 @@ FRAMES = ("interface", "lab")
 """Velocities that get bands: of these species of a binary salt, or of all of n components, in these frames."""
 LEVEL = 0.95
 """Of the bands that hold everywhere at once."""
+UNFINISHED = "bands.partial"
+"""Folder of the draws that have been run while others have not."""
 
 
 @dataclass(frozen=True)
@@ -265,6 +264,7 @@ def bands(
     options: Options | None = None,
     quantiles: Sequence[float] = QUANTILES,
     workers: int = 1,
+    folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Bands:
     """Run a cell for every draw and take quantiles.
@@ -287,6 +287,8 @@ def bands(
         Which to take.
     workers : int
         Processes.
+    folder : Path, optional
+        Where the draws that have been run are kept until all are, so that a call after a kill goes on from them.
     progress : callable, optional
         Called with (runs done, of all).
 
@@ -304,7 +306,7 @@ def bands(
         concentrations = [f"c_{name}" for name in model.base.species]
         species = [f"v_{name}" for name in model.base.species]
     keep = partial(_kept, times, positions, concentrations, species)
-    good, failed = _runs(
+    good, failed = runs_of_draws(
         model,
         draws,
         cell,
@@ -315,6 +317,7 @@ def bands(
         solver=solver,
         options=options,
         workers=workers,
+        folder=folder,
         progress=progress,
     )
     others = concentrations[1:]
@@ -336,7 +339,7 @@ def bands(
     return Bands(times, positions, tuple(quantiles), i, V, c, found, whole, len(good), failed, shares, more)
 
 
-def _runs(
+def runs_of_draws(
     model: SetModel | MixtureModel,
     draws: Array,
     cell: Cell,
@@ -348,6 +351,7 @@ def _runs(
     solver: str,
     options: Options | None = None,
     workers: int = 1,
+    folder: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[list[list[Array]], int]:
     """What `keep` makes of the run of each draw that comes to its end, and how many do not.
@@ -365,7 +369,9 @@ def _runs(
         except InputError:  # counted as failed below, like a run that does not end
             continue
         members.append(Member(cell, transport, protocol, c0, times, solver, options or Options(rtol=1e-5)))
-    runs = simulate_many(members, keep=keep, workers=workers, progress=progress)
+    runs = simulate_many(members, keep=keep, workers=workers, folder=folder, progress=progress)
+    if folder is not None:
+        shutil.rmtree(folder)
     good = [o.value for o in runs if o.succeeded and o.value is not None]
     failed = len(draws) - len(good)
     if len(good) < max(2, len(draws) // 2):
@@ -420,7 +426,13 @@ def everywhere(values: Array, level: float = LEVEL) -> Array:
 
 
 def bands_of_case(
-    case: Case | MixtureCase, draws: int, *, seed: int = 0, workers: int = 1, progress: Progress | None = None
+    case: Case | MixtureCase,
+    draws: int,
+    *,
+    seed: int = 0,
+    workers: int = 1,
+    folder: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> Bands:
     """Bands on i(t), V(t), c(x, t) and the velocities by draws of the set's own covariance.
 
@@ -434,6 +446,9 @@ def bands_of_case(
         Of the draws.
     workers : int
         Processes.
+    folder : str or Path, optional
+        The run's folder. Draws of n components, which take a second each, are kept in its :data:`UNFINISHED` until all
+        have been run; a call after a kill goes on from them.
     progress : callable, optional
         Called with (runs done, of all).
 
@@ -446,7 +461,7 @@ def bands_of_case(
     InputError
         A set without a covariance.
     """
-    model, points = _own_draws(case, draws, seed)
+    model, points = own_draws(case, draws, seed)
     end = case.protocol.duration
     times = np.union1d(np.geomspace(1e-3 * end, end, TIMES // 2), np.linspace(0, end, TIMES // 2))
     positions = np.linspace(0, case.cell.thickness, POSITIONS)
@@ -458,8 +473,9 @@ def bands_of_case(
         c0=case.start,
         times=times,
         positions=positions,
-        solver=FASTEST if isinstance(case, Case) else "auto",
+        solver=fastest(case.cell) if isinstance(case, Case) else "auto",
         workers=workers,
+        folder=Path(folder) / UNFINISHED if folder is not None and isinstance(case, MixtureCase) else None,
         progress=progress,
     )
 
@@ -495,7 +511,7 @@ def drawn_sets(transport: Electrolyte, count: int, *, seed: int = 0) -> list[Ele
     return found
 
 
-def _own_draws(case: Case | MixtureCase, count: int, seed: int) -> tuple[SetModel | MixtureModel, Array]:
+def own_draws(case: Case | MixtureCase, count: int, seed: int) -> tuple[SetModel | MixtureModel, Array]:
     """The set of a case as a model of the numbers its [covariance] names, and draws of them.
 
     Raises
@@ -505,130 +521,6 @@ def _own_draws(case: Case | MixtureCase, count: int, seed: int) -> tuple[SetMode
     """
     model, prior = own_model(case.transport)
     return model, prior_draws(Space(model.parameters), prior, count, seed)
-
-
-# ---- beside data ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class WithSetError:
-    """A comparison judged with the error of its transport set, measurement by measurement.
-
-    Parameters
-    ----------
-    labels : tuple of str
-        Of the measurements.
-    points : tuple of int
-        Compared, of each.
-    chi2, chi2_data : tuple of float
-        Per point, with the covariance of the prediction and without; NaN without errors of the data [1].
-    share : tuple of float
-        Standard deviation of the prediction over that of the data, in the mean square [1].
-    draws, failed : int
-        Runs it rests on, and draws that could not be run.
-    """
-
-    labels: tuple[str, ...]
-    points: tuple[int, ...]
-    chi2: tuple[float, ...]
-    chi2_data: tuple[float, ...]
-    share: tuple[float, ...]
-    draws: int
-    failed: int
-
-    def lines(self) -> list[str]:
-        """What the terminal shows."""
-        lines = [f"with the error of the transport set ({self.draws} draws of its covariance):"]
-        for label, n, chi2, plain, share in zip(
-            self.labels, self.points, self.chi2, self.chi2_data, self.share, strict=True
-        ):
-            said = "states no errors" if np.isnan(chi2) else f"chi^2 per point {chi2:.3g} (without: {plain:.3g})"
-            more = "" if np.isnan(share) else f"; the set's error is {share:.2g} times that of the data"
-            lines.append(f"  {label}: {n} points, {said}{more}")
-        if self.failed:
-            lines.append(f"  {self.failed} draws could not be run and are left out")
-        return lines
-
-    def numbers(self) -> list[dict[str, Any]]:
-        """The same for JSON."""
-        names = ("label", "points", "chi2_per_point", "chi2_per_point_of_data_alone", "set_over_data")
-        rows = zip(self.labels, self.points, self.chi2, self.chi2_data, self.share, strict=True)
-        return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def with_set_error(
-    case: Case,
-    items: Sequence[Compared],
-    draws: int,
-    *,
-    seed: int = 0,
-    workers: int = 1,
-    progress: Progress | None = None,
-) -> WithSetError:
-    """Chi squared of a comparison when the set's own covariance is counted as an error of the prediction.
-
-    r^T (C_data + C_prediction)^-1 r, C_prediction from draws of the set's numbers, each run through the cell. Points of
-    one prediction err together: one shift of all of them counts once, not once per point.
-
-    Parameters
-    ----------
-    case : Case
-        Its set must have a [covariance].
-    items : sequence of Compared
-        Measurements with their predictions.
-    draws : int
-        How many.
-    seed, workers, progress
-        As of :func:`bands_of_case`.
-
-    Returns
-    -------
-    WithSetError
-
-    Raises
-    ------
-    InputError
-        A set without a covariance.
-    ConvergenceError
-        Fewer than half the draws could be run.
-    """
-    model, drawn = _own_draws(case, draws, seed)
-    measured = [item.measurement for item in items]
-    times = np.unique(np.concatenate([[0.0], *(m.look.times(ROLES) for m in measured)]))
-    times = times[(times >= 0) & (times <= case.protocol.duration)]
-    keep, solver = partial(_seen, measured, case.transport), FASTEST
-    good, failed = _runs(
-        model,
-        drawn,
-        case.cell,
-        case.protocol,
-        case.start,
-        times,
-        keep,
-        solver=solver,
-        workers=workers,
-        progress=progress,
-    )
-    columns: list[tuple[float, float, float]] = []
-    for k, item in enumerate(items):
-        seen = np.array([run[k] for run in good])
-        used = item.used & np.all(np.isfinite(seen), axis=0)
-        if item.error is None or not used.any():
-            columns.append((np.nan, np.nan, np.nan))
-            continue
-        r = ((item.measured - item.predicted) / item.error)[used]
-        A = ((seen - seen.mean(axis=0)) / item.error)[:, used] / np.sqrt(len(good) - 1)
-        y = A @ r  # by Woodbury: as many unknowns as draws
-        chi2 = float(r @ r - y @ np.linalg.solve(np.eye(len(good)) + A @ A.T, y))
-        columns.append((chi2 / r.size, float(r @ r) / r.size, float(np.sqrt(np.mean(np.sum(A**2, axis=0))))))
-    chi2s, plain, share = zip(*columns, strict=True)
-    labels, points = tuple(m.label for m in measured), tuple(item.count for item in items)
-    return WithSetError(labels, points, chi2s, plain, share, len(good), failed)
-
-
-def _seen(measured: Sequence[Measurement], transport: TransportSet, s: Solution) -> list[Array] | None:
-    """Predictions of all measurements by a run, None of one that ends early; a cell needs no set."""
-    return [m.predict(transport, s, ROLES) for m in measured] if s.succeeded else None
 
 
 def write_bands(case: Case | MixtureCase, bands: Bands, directory: str | Path) -> list[str]:

@@ -34,7 +34,7 @@ from cellsim.fit.set_model import SetModel
 from cellsim.instruments.looks import VelocityLook
 from cellsim.instruments.measurement import QUANTITIES, ConcentrationMap, series, velocities
 from cellsim.run.case import Case, load_case
-from cellsim.run.simulation import FASTEST, simulate_whole
+from cellsim.run.simulation import fastest, simulate_whole
 from cellsim.solvers.march import Options
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Design:
         if self.parameter is None:
             return f"{merit:.3g}"
         if merit > 10:
-            return "not held"
+            return "not determined"
         p = self.parameter
         return f"{100 * merit:.3g} %" if p.logarithmic else f"{merit * p.typical:.3g} {p.unit}".strip()
 
@@ -176,7 +176,9 @@ class Design:
                 cells.append(f"salt runs out at {r.ends / HOUR:.3g} h")
             lines.append("  ".join(cells))
         if self.choices:
-            lines.append("of the first, the measurements worth making, in order (the current is always recorded):")
+            lines.append(
+                "best single measurements for the first row of the table, in order (the current is always recorded):"
+            )
             for c in self.choices:
                 at = f" at {c.where}" if c.where else ""
                 lines.append(f"  {c.kind} at {c.time / 60:.0f} min{at}: {merit} {self._text(c.merit)}")
@@ -527,5 +529,5 @@ def _observation(table: Table, kind: str, cell: Cell, case: Case, end: float) ->
 def _typical_current(cell: Cell, case: Case) -> float:
     """Mean current of the case as it stands, scaled to another thickness [A/m^2]."""
     transport, coarse = case.transport.with_extrapolation("clamp"), Options(rtol=1e-4)
-    run = simulate_whole(case.cell, transport, case.protocol, c0=case.start, solver=FASTEST, options=coarse)
+    run = simulate_whole(case.cell, transport, case.protocol, c0=case.start, solver=fastest(case.cell), options=coarse)
     return float(np.mean(np.abs(run["i"]))) * case.cell.thickness / cell.thickness

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from cellsim.base import Array, CellsimError, InputError
 from cellsim.electrolyte.mixture_set import Electrolyte
 from cellsim.fit.experiment import Experiment, NothingMeasured, Observation
+from cellsim.fit.memory import Memory
 from cellsim.fit.mixture_model import MixtureModel
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import SetModel, recalled
@@ -63,6 +66,10 @@ class Problem:
     def _points(self) -> dict[bytes, list[Array]]:
         return {}
 
+    @cached_property
+    def _predict(self) -> Callable[[Array], list[Array]]:
+        return self._predicted
+
     def __post_init__(self) -> None:
         used = {p.name for p in self.model.parameters}
         for e in self.experiments:
@@ -97,7 +104,16 @@ class Problem:
 
     def predictions(self, u: Array) -> list[Array]:
         """Predictions of all observations at the point `u`, shape (p,); NaN where a run cannot be made."""
-        return recalled(self._points, np.asarray(u, dtype=float).tobytes(), POINTS, lambda: self._predicted(u))
+        return recalled(self._points, np.asarray(u, dtype=float).tobytes(), POINTS, lambda: self._predict(u))
+
+    @contextmanager
+    def remembering(self, file: str | Path) -> Iterator[None]:
+        """Within the block, what points predict is kept in a file (.npz), and taken from it by a later call."""
+        self.__dict__["_predict"] = Memory(Path(file), self._predicted)
+        try:
+            yield
+        finally:
+            del self.__dict__["_predict"]
 
     def _predicted(self, u: Array) -> list[Array]:
         values = self.space.values(u)
@@ -227,7 +243,8 @@ class Problem:
 
     def __getstate__(self) -> dict[str, object]:
         """Runs and sets are not worth sending to another process."""
-        return self.__dict__ | {"_runs": {}, "_sets": {}, "_points": {}}
+        state = {name: value for name, value in self.__dict__.items() if name != "_predict"}
+        return state | {"_runs": {}, "_sets": {}, "_points": {}}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)

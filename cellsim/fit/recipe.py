@@ -27,7 +27,7 @@ from cellsim.instruments.xpcs.likelihood import CorrelationLook
 from cellsim.run.case import Case
 from cellsim.run.folder import predict
 from cellsim.run.mixture import MixtureCase, read_case
-from cellsim.run.simulation import DEFAULT, FASTEST, check_initial_state, choose_solver
+from cellsim.run.simulation import DEFAULT, FASTEST, check_initial_state, choose_solver, fastest
 
 DATA_ROLES = {
     "gain": "",
@@ -329,11 +329,13 @@ def _experiment(
                 raise
             arriving.refused[m.label] = str(error)
     notes = tuple(repeated) + tuple(
-        f"{m.label}: the {m.kind} is what the case imposes; it is no data" for m, _ in delayed if m.imposed(spans).all()
+        f"{m.label}: the case imposes this {m.kind}, so it is not used as data"
+        for m, _ in delayed
+        if m.imposed(spans).all()
     )
     cell = {n.role: n.parameter.name for n in own if n.role in CELL_ROLES}
     with table.located():
-        solver = choose_solver(_solver(table, case), case.transport)
+        solver = choose_solver(_solver(table, case), case.transport, case.cell)
         if isinstance(case, Case):
             check_initial_state(case.cell, case.transport.with_extrapolation("clamp"), case.start)
         return Experiment(
@@ -402,7 +404,8 @@ def _content(m: Measurement, entry: Table) -> Hashable:
 
 def _solver(table: Table, case: Case | MixtureCase) -> str:
     chosen = table.choice("solver", ["compiled", "sundials", "material", "fipy"], FASTEST)
-    return chosen if "solver" in table or isinstance(case, Case) else DEFAULT
+    default = fastest(case.cell) if isinstance(case, Case) else DEFAULT
+    return chosen if "solver" in table else default
 
 
 def _data_tables(table: Table) -> list[Table]:

@@ -33,6 +33,8 @@ SET_DRAWS = "fitted_set.draws.nc"
 KEPT_DRAWS = 4000
 """Draws of the posterior that are written beside the set, at most."""
 NUMBERS, SET, REPORT, CHAIN, KEPT = "fit.json", "fitted_set.toml", "fit.html", "posterior.npz", "profiles"
+SEARCH = "search.npz"
+"""What the points of a search predicted, while the fit is not finished."""
 PROPERTIES_FIGURE = "fit_properties.png"
 MARGIN = 0.05
 """How far the fitted set's range reaches beyond what was visited, relative: room for the last digits of a run."""
@@ -97,10 +99,10 @@ class FitResult:
             lines += describe(fit, names=())
         weak = [d for d in self.directions if d.weak]
         if weak:
-            lines += ["what the data alone do not tell:", *(f"  {d.text}" for d in weak)]
+            lines += ["what the data alone do not determine:", *(f"  {d.text}" for d in weak)]
         holders = self.holders()
         if holders:
-            lines += ["which data hold what:", *(f"  {line}" for line in holders)]
+            lines += ["which data determine each parameter:", *(f"  {line}" for line in holders)]
         lines += [line for k in range(len(self.estimate.problem.experiments)) for line in self._resistance(k)]
         if self.posterior is not None:
             lines.append(f"posterior: {self.posterior.message}")
@@ -124,7 +126,7 @@ class FitResult:
         if not sd < IDENTIFIED * value:
             return []
         return [
-            f"{e.name}: thickness/kappa and the interfaces together, which a current shows as one: "
+            f"{e.name}: sum of thickness/kappa and the interfaces, which a current shows as one resistance: "
             f"{value:.5g} +/- {sd:.2g} ohm m^2"
         ]
 
@@ -139,7 +141,9 @@ class FitResult:
             lines.append(f"{sentence}; chi2 counts them as misfits, and no value or interval follows from this fit")
         ends = [s for s in fit.starts if s.converged and s.chi2 < fit.chi2 + 0.1]
         if len(fit.starts) > 1 and len(ends) < len(fit.starts):
-            lines.append(f"only {len(ends)} of {len(fit.starts)} starts came to this point; the best one is reported")
+            lines.append(
+                f"only {len(ends)} of {len(fit.starts)} searches ended at this point; the best one is reported"
+            )
         lines += self._by_data_set()
         for o, level in zip(fit.problem.observations, fit.levels, strict=True):
             if o.noise.free:
@@ -163,7 +167,7 @@ class FitResult:
         fit = self.estimate
         if fit.degrees_of_freedom > 0:
             return f"chi2 {fit.chi2_data:.1f} for {fit.degrees_of_freedom} degrees of freedom"
-        return "no more points than parameters, so that chi2 says nothing of the model"
+        return "no more points than parameters, so chi2 does not test the model"
 
     def holders(self) -> list[str]:
         """Of each parameter that is held, which data sets hold it: how much wider its error is without each."""
@@ -180,8 +184,8 @@ class FitResult:
             for factor, label in wider[:HOLDERS]:
                 if factor > NOTICED:
                     lost = without[label][k] > IDENTIFIED
-                    told.append(f"{label} (without it {'not held' if lost else f'{factor:.3g} times the error'})")
-            lines.append(f"{p.name}: {', '.join(told) if told else 'no single data set; several hold it alike'}")
+                    told.append(f"{label} (without it {'not determined' if lost else f'{factor:.3g} times the error'})")
+            lines.append(f"{p.name}: {', '.join(told) if told else 'no single data set; several determine it alike'}")
         return lines
 
     def _by_data_set(self) -> list[str]:
@@ -222,7 +226,7 @@ class FitResult:
             return f"not identified: {profile.text(p)}"
         low, high = profile.interval
         unit = f" {p.unit}" if p.unit else ""
-        doubt = "" if profile.checked else "  (a refit from elsewhere came to another end)"
+        doubt = "" if profile.checked else "  (a refit from another start gave another end)"
         prior = "  [its prior; the data add little]" if fit.held_by[name] == "prior" else ""
         return f"{fit.values[name]:.5g}{unit}, 95 % {low:.4g} to {high:.4g}{prior}{doubt}"
 
@@ -239,8 +243,12 @@ class FitResult:
             self.recipe.title,
             *(page.paragraph(text) for text in self.agreement()),
             page.table(head, [self._row(k, p) for k, p in enumerate(self.estimate.space.parameters)]),
-            *((page.heading("Which data hold what"), page.bullets(holders)) if (holders := self.holders()) else ()),
-            page.heading("What the data alone tell, weakest direction first"),
+            *(
+                (page.heading("Which data determine each parameter"), page.bullets(holders))
+                if (holders := self.holders())
+                else ()
+            ),
+            page.heading("What the data alone determine, weakest direction first"),
             page.bullets([d.text for d in self.directions]),
             warnings=warnings,
             drawn=drawn,
@@ -448,7 +456,8 @@ def run_fit(
     def tell(what: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(what, done, total)
 
-    fit = estimate(recipe.problem, starts=starts, progress=tell("fitting"))
+    with recipe.problem.remembering(directory / SEARCH):
+        fit = estimate(recipe.problem, starts=starts, progress=tell("fitting"))
     curves: dict[str, LikelihoodProfile] = {}
     for _ in range(REFITS if with_profiles and not fit.early else 0):
         curves = profiles(fit, workers=workers, folder=directory / KEPT, progress=tell("profile likelihoods"))
@@ -456,7 +465,8 @@ def run_fit(
         if not better:
             break
         lowest = min(better, key=lambda curve: float(curve.delta.min()))
-        fit = estimate(recipe.problem, starts=1, at=lowest.others[int(lowest.delta.argmin())], levels=fit.levels)
+        with recipe.problem.remembering(directory / SEARCH):
+            fit = estimate(recipe.problem, starts=1, at=lowest.others[int(lowest.delta.argmin())], levels=fit.levels)
     posterior = None
     if posterior_steps and not fit.early:
         directory.mkdir(parents=True, exist_ok=True)
@@ -473,7 +483,7 @@ def write_fit(result: FitResult, directory: str | Path) -> list[Path]:
     result : FitResult
         What was found.
     directory : str or Path
-        Made if it is not there; what :func:`run_fit` keeps in it is left alone.
+        Made if it is not there; the profiles and the chain that :func:`run_fit` keeps in it are left alone.
 
     Returns
     -------
@@ -493,6 +503,7 @@ def write_fit(result: FitResult, directory: str | Path) -> list[Path]:
             written.append(write_text(fresh / SET, fitted.text))
         written.append(write_json(fresh / NUMBERS, result.numbers()))
         written.append(write_text(fresh / REPORT, result.page(drawn)))
+    (directory / SEARCH).unlink(missing_ok=True)
     return [directory / path.name for path in written]
 
 

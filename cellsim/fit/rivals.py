@@ -22,7 +22,7 @@ from cellsim.fit.recipe import DATA_ROLES, LINEAR_ROLES, ROLE_UNITS, SEEN, defau
 from cellsim.fit.set_model import SetModel
 from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case
-from cellsim.run.simulation import FASTEST
+from cellsim.run.simulation import fastest
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> 
         case.c0,
         tuple(observations),
         cell_roles,
-        FASTEST,
+        fastest(case.cell),
         driven_by_total="area" in cell_roles,
         initial=case.initial,
     )
@@ -270,7 +270,9 @@ def verdict(judged: Sequence[Evidence]) -> list[str]:
     best_aic, best_bic = min(e.aic for e in judged), min(e.bic for e in judged)
     width, top = max(len(e.name) for e in judged), judged[0].held_out
     free = any(o.noise.free for e in judged for o in e.fit.problem.observations)
-    lines = [f"{'set':<{width}}  {'chi2':>10}  {'dAIC':>8}  {'dBIC':>8}  held-out ln L, less the best's   refitted"]
+    lines = [
+        f"{'set':<{width}}  {'chi2':>10}  {'dAIC':>8}  {'dBIC':>8}  ln L of held-out data, less the best   refitted"
+    ]
     for e in judged:
         held = "-" if e.held_out is None or top is None else f"{e.held_out - top:+.1f} (scatter {e.held_out_error:.1f})"
         remarks = {"bound": " (at its bound)", "nothing": " (not identified)"}

@@ -195,7 +195,7 @@ def recorded(
     if not taken:
         said = f" ({'; '.join(data.notes)})" if data.notes else ""
         raise InputError(
-            f"{data.path}: holds no {' or '.join(sorted(wanted))}, the quantity this case leaves free{said}"
+            f"{data.path}: contains no {' or '.join(sorted(wanted))}, the quantity this case leaves free{said}"
         )
     return tuple(taken)
 
@@ -475,7 +475,8 @@ def _velocities(sheet: Table, label: str, setup: Setup) -> Measurement:
 
 def _xam(sheet: Table, label: str, setup: Setup) -> Measurement:
     from cellsim.instruments.attenuation import attenuation
-    from cellsim.instruments.xam import concentration, read_intensity, read_spec
+    from cellsim.instruments.xam import concentration
+    from cellsim.instruments.xam_files import read_intensity, read_spec
 
     _needs_uniform(sheet, setup)
     path, counted = sheet.path("file"), sheet.boolean("counted", None)

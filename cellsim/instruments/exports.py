@@ -230,7 +230,7 @@ def _records(
     headings = [f"{names[role]} ({units[role]})" for role in places]
     notes = [f"export of {kind}, headings in line {k + 1}"]
     if passed:
-        notes.append(f"lines passed over that hold no record: {passed}")
+        notes.append(f"skipped lines that contain no record: {passed}")
     if state is not None:
         notes.append("the current of rows in state D is taken as negative: Maccor writes magnitudes")
     elif kind == "Maccor":
@@ -278,7 +278,7 @@ def text_of(path: Path) -> str:
         raise InputError(f"{path}: {library.split('.')[0]} cannot read it ({str(error)[:120]})") from error
     texts = ["\n".join("\t".join(_shown(cell) for cell in row) for row in rows) for rows in sheets if len(rows) > 1]
     if not texts:
-        raise InputError(f"{path}: holds no table")
+        raise InputError(f"{path}: contains no table")
     return next((text for text in texts if any(known(text.split("\n")) for known in KNOWN.values())), texts[0])
 
 

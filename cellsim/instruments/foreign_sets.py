@@ -348,7 +348,7 @@ def _read_python(path: Path) -> dict[str, Portable]:
     for quantity, (key, _, _) in QUANTITIES.items():
         if key not in entries:
             if quantity != "factor":
-                raise InputError(f'{path}: holds no "{key}", so it is no electrolyte for PyBaMM')
+                raise InputError(f'{path}: contains no "{key}", so it is not an electrolyte for PyBaMM')
             entries[key] = ast.Constant(1.0)
         try:
             found[quantity] = module.property(entries[key], key)

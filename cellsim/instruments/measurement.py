@@ -173,8 +173,8 @@ class Measurement:
         """
         if moved and self.time.size:
             return (
-                f"the clock of a table that the case follows was moved by {moved:.6g} s, so that its first row "
-                f'begins its step; data on that clock need the same: time_offset = "{moved:.6g} s"',
+                f"the times of a table that the case follows were shifted by {moved:.6g} s, so that its first row is "
+                f'at the start of its step; data on the same clock need time_offset = "{moved:.6g} s"',
             )
         if self.kind not in ("current", "voltage") or self.size < 2:
             return ()

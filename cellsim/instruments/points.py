@@ -86,7 +86,7 @@ def read_points(
     c = _salt(table, *composition, transport)
     there, inside = np.isfinite(value), np.array([transport.contains(float(x)) for x in c])
     if not there.any():
-        raise InputError(f'{path}: column "{name}" holds no number')
+        raise InputError(f'{path}: column "{name}" contains no number')
     keep = there & inside
     low, high = (x / 1e3 for x in transport.c_range)
     why = f"the range of {transport.name} is {low:.4g} to {high:.4g} mol/L"

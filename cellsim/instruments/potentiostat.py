@@ -1,4 +1,4 @@
-"""Potentiostat exports -> time, voltage and current: EC-Lab .mpt, Gamry .DTA, tables with units in the header, .mpr.
+"""Potentiostat exports -> time, voltage and current: EC-Lab .mpt and .mpr, Gamry .DTA, Neware .nda and .ndax, tables.
 
 And the tables against time that a case names: what a step follows, a resistance.
 
@@ -10,6 +10,7 @@ thousands, is refused. Times stay on the clock of the file, as those of profiles
 from __future__ import annotations
 
 import importlib
+import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -99,12 +100,14 @@ class PotentiostatData:
         return self.current / area
 
 
-ENDINGS = (".mpt", ".dta", ".mpr", *BINARY)
+NEWARE = (".nda", ".ndax")
+"""Binary files of Neware."""
+ENDINGS = (".mpt", ".dta", ".mpr", *NEWARE, *BINARY)
 """Of files that are potentiostat exports by their name."""
 
 
 def read_potentiostat(path: str | Path, *, columns: Mapping[str, str] | None = None) -> PotentiostatData:
-    """Read a potentiostat export; the content decides the format, the name only for the binary .mpr.
+    """Read a potentiostat export; the content decides the format, the name only for the binary .mpr, .nda and .ndax.
 
     Parameters
     ----------
@@ -132,6 +135,8 @@ def read_potentiostat(path: str | Path, *, columns: Mapping[str, str] | None = N
     chosen = dict(columns or {})
     if path.suffix.lower() == ".mpr":
         return from_table(read_mpr(path), chosen, kind="mpr")
+    if path.suffix.lower() in NEWARE:
+        return from_table(read_neware(path), chosen, kind="neware")
     binary = path.suffix.lower() in BINARY
     text = text_of(path) if binary else read_text(path, binary="is binary; export it as text, or name a binary .mpr")
     first = text.split("\n", 1)[0].strip()
@@ -349,6 +354,44 @@ def _by_yadg(module: Any, path: Path) -> dict[str, Array]:
         if variable.dims == ("uts",) and variable.dtype.kind in "fiu":
             columns[f"{name}/{variable.attrs.get('units', '')}"] = np.asarray(variable.values, dtype=float)
     return columns
+
+
+# ---- Neware ---------------------------------------------------------------------------------------------------------
+
+
+def read_neware(path: Path) -> DataTable:
+    """The binary files of Neware, .nda and .ndax, through fastnda where the user has installed it (BSD-3)."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        module = importlib.import_module("fastnda")
+    except ImportError:
+        raise InputError(
+            f"{path}: a binary file of Neware needs fastnda, which is not installed; install it, or export the test as "
+            "CSV from BTSDA"
+        ) from None
+    quiet = logging.getLogger("fastnda")
+    level = quiet.level
+    quiet.setLevel(logging.CRITICAL + 1)  # it prints tracebacks of what it passes over
+    try:
+        data = module.read(path)
+        columns = {
+            heading: np.asarray(data[name].to_numpy(), dtype=float)
+            for heading, name in (
+                ("time (s)", "total_time_s"),
+                ("voltage (V)", "voltage_V"),
+                ("current (mA)", "current_mA"),
+            )
+        }
+    except Exception as error:  # a file that is no file of Neware's ends anywhere in a reader of undocumented bytes
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{path}: fastnda cannot read it ({shortened(told, 200)}); export the test as CSV from BTSDA"
+        ) from error
+    finally:
+        quiet.setLevel(level)
+    rows = zip(*([repr(float(v)) for v in values] for values in columns.values()), strict=True)
+    return make_table(path, list(columns), list(enumerate(map(list, rows), 1)), "\t")
 
 
 # ---- Gamry --------------------------------------------------------------------------------------------------------

@@ -118,7 +118,9 @@ def _from_table(table: DataTable, notes: tuple[str, ...]) -> SpectrumData:
         where = f'{path}: column "{table.header[second[0]]}"'
         other, other_unit = table.columns[second[0]].factor(RESISTANCES, field=where)
         if other_unit != unit:
-            raise InputError(f"{path}: the real part is in {unit}, the imaginary part in {other_unit}; mend a heading")
+            raise InputError(
+                f"{path}: the real part is in {unit}, the imaginary part in {other_unit}; correct a heading"
+            )
         Z = one + 1j * other * two
     else:
         degrees = table.columns[second[0]].unit in ("deg", "°", "degree")

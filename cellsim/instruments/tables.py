@@ -343,7 +343,7 @@ class DataTable:
             wanted = f"{names[0]} ({si_units[0]})" if si_units[0] else names[0]
             raise InputError(f'{self.path}: no column "{wanted}"; found {shortened(", ".join(self.header[:8]), 300)}')
         if np.all(np.isnan(values)):
-            raise InputError(f'{self.path}: column "{names[0]}" holds no number')
+            raise InputError(f'{self.path}: column "{names[0]}" contains no number')
         return values
 
     def cells(self, k: int) -> list[str]:

@@ -229,7 +229,7 @@ def misuses(bench: Bench, *, voltage: float = 0.01, large: float = 0.2) -> tuple
     return (
         ("nothing wrong", measured()),
         (f"{large:.2g} V held instead of {voltage:.2g} V", with_steady(steady_current(bench, spectrum, voltage=large))),
-        ("interfaces not taken out", with_steady(steady, corrected=False)),
+        ("interfaces not subtracted", with_steady(steady, corrected=False)),
         ("current read after 0.05 L²/D", with_steady(steady_current(bench, spectrum, voltage=voltage, duration=0.05))),
         (
             f"first current read at {first:.0f} s",
@@ -283,7 +283,7 @@ def misuse(bench: Bench, *, voltage: float = 0.01) -> Record:
         bench,
         "misuse",
         "The chain with one fault at a time",
-        "what the chain assumes, and one thing is done wrong in each row but the first",
+        "what the chain assumes; in each row except the first one thing is done wrong",
         REFERENCE,
         readings,
         {"chi": np.array([record["chi"].difference for _, record in records])},

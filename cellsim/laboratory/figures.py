@@ -48,9 +48,9 @@ def nyquist(axes: Axes, bench: Bench, record: Record) -> None:
     axes.plot([], [], "|", color=RED, markersize=7, label="true")
     axes.set_xlabel("Re $Z$ (Ω cm²)")
     axes.set_ylabel("$-$Im $Z$ (Ω cm²)")
-    axes.set_xlim(0, 1.05 * float(_ohm(marks[-1])))
+    axes.set_xlim(0, 1.05 * float(_ohm(marks[-1])), auto=True)  # the aspect may widen them
     top = -float(_ohm(a["Z_imag"]).min())
-    axes.set_ylim(-0.25 * top, 1.1 * top)
+    axes.set_ylim(-0.25 * top, 1.1 * top, auto=True)
     axes.set_aspect("equal", adjustable="datalim", anchor="SW")  # a semicircle must look like one
     figstyle.legend_above(axes, columns=3)
 

@@ -200,7 +200,7 @@ def _smooth(y: Array) -> Array:
 def impedance(bench: Bench, *, voltage: float = 0.01, capacitance: float | None = None, lowest: float = 0.05) -> Record:
     """A spectrum of the symmetric cell, and what its intercepts and arcs say.
 
-    The spectrum is the simulated one; the model has no double layer, so the share of the interfaces is replaced by
+    The spectrum is that of a simulated cell without double layers, in which the share of the interfaces is replaced by
     R_i/(1 + (i w R_i C/2)^phase), as the instrument would see it. Where the bench has phase < 1 the exponent is fitted.
 
     Parameters
@@ -421,7 +421,7 @@ def low_frequency_impedance(
     rho = s_high / s_low
     error = abs(rho) * float(np.hypot(e_high / s_high, e_low / s_low))
     at_one = int(np.argmin(np.abs(np.array(factors) - 1)))
-    bare = Check("interfacial per bulk resistance, not taken out", layer.resistance / layer.bulk_resistance, 0.01)
+    bare = Check("interfacial per bulk resistance, not subtracted", layer.resistance / layer.bulk_resistance, 0.01)
     reached = Check("lowest frequency, w L^2/(4 D)", lowest, 0.25)
     straight = [
         np.max(np.abs(1 - (a + b * np.array(thickness)) / y))

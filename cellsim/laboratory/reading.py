@@ -96,9 +96,9 @@ class Reading:
 
     @property
     def verdict(self) -> str:
-        """One phrase: the assumption holds, or why it breaks."""
+        """One phrase: the assumption holds, or why it fails."""
         broken = [str(check) for check in self.checks if not check.holds]
-        return f"breaks: {'; '.join(broken)}" if broken else "holds"
+        return f"fails: {'; '.join(broken)}" if broken else "holds"
 
     def line(self) -> str:
         """One row of a record's table."""

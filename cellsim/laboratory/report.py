@@ -36,8 +36,9 @@ def put_on_bench(
 ) -> Bench:
     """A bench from the name of a shipped set, a set's file, or a case.
 
-    A case gives its set, temperature, concentration, thickness and the small-signal resistance of its interfaces at the
-    start, half to each electrode; its separator and its protocol are left aside (:func:`left_aside` says what).
+    A case gives its set, temperature, concentration, thickness, the small-signal resistance of its interfaces at the
+    start, half to each electrode, and their double layers, the mean to each; its separator and its protocol are left
+    aside (:func:`left_aside` says what).
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def put_on_bench(
     Raises
     ------
     InputError
-        Neither a set nor a case, two concentrations, or one outside the range of the set.
+        Neither a set nor a case, two concentrations, one outside the range of the set, or a blocking electrode.
     """
     if c is not None and r is not None:
         raise InputError("--c and --r both give the concentration; say one of them")
@@ -73,7 +74,14 @@ def put_on_bench(
         case = load_case(source)
         if T is not None:
             raise InputError(f"{source}: a case has its own temperature; leave --temperature out")
-        transport = case.transport
+        transport, sides = case.transport, (case.cell.positive, case.cell.negative)
+        if case.cell.is_blocked:
+            raise InputError(f"{source}: blocking = true: the experiments need two electrodes that lithium crosses")
+        layers = [side for side in sides if side.capacitance]
+        if layers and capacitance is None:
+            given["capacitance"] = sum(side.capacitance for side in layers) / len(layers)
+        if layers and phase is None:
+            given["phase"] = sum(side.phase for side in layers) / len(layers)
         c = case.c0 if c is None and r is None else c
         given["thickness"] = case.cell.thickness if thickness is None else thickness
         if resistance is None:
@@ -96,7 +104,12 @@ def left_aside(source: str | Path) -> list[str]:
     if (cell.separator.porosity, cell.separator.macmullin) != (1.0, 1.0):
         told.append(
             f"{source}: the separator (porosity {cell.separator.porosity:.3g}, MacMullin number "
-            f"{cell.separator.macmullin:.3g}) is left aside; the bench holds free electrolyte"
+            f"{cell.separator.macmullin:.3g}) is ignored; the bench contains electrolyte only"
+        )
+    one, other = cell.positive, cell.negative
+    if cell.has_double_layers and (one.capacitance, one.phase) != (other.capacitance, other.phase):
+        told.append(
+            f"{source}: the double layers of the electrodes differ; the bench has the mean of those stated at both"
         )
     for side, electrode in (("positive", cell.positive), ("negative", cell.negative)):
         R = electrode.resistance.value
@@ -124,7 +137,7 @@ def catalogue() -> list[str]:
     """The experiments, one line each."""
     return [
         *(f"{name:22} {what}" for name, (_, what) in EXPERIMENTS.items()),
-        f"{'all':22} every one of them",
+        f"{'all':22} all of these experiments",
         "cellsim lab EXPERIMENT SET; `cellsim sets` lists the sets",
     ]
 

@@ -270,4 +270,6 @@ def _in_words(transport: MixtureSet, shares: Array) -> str:
     if abs(share) < 0.01:
         return f"that {names} is dragged along hardly shows in the voltage"
     verb = "adds" if share > 0 else "takes"
-    return f"the gradient of {names} {verb} {100 * abs(share):.3g} % of it; a binary set would count that to the salt"
+    return (
+        f"the gradient of {names} {verb} {100 * abs(share):.3g} % of it; a binary set would attribute this to the salt"
+    )

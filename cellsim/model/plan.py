@@ -337,8 +337,12 @@ def plan(cell: Cell, transport: TransportSet, protocol: Protocol, c0: float | In
     Raises
     ------
     InputError
-        If `c0` lies outside the range of the set.
+        If `c0` lies outside the range of the set, or an electrode blocks (:mod:`cellsim.model.charging`).
     """
+    if cell.is_blocked:
+        raise InputError(
+            "blocking = true: no current lasts where an electrode blocks, so that there is no steady state to plan"
+        )
     start = _start(cell, transport, protocol.steps[0], c0) if isinstance(c0, InitialProfile) else None
     c0 = average_of(c0)
     try:

@@ -243,7 +243,7 @@ def impedance(layer: Layer, omega: ArrayLike) -> NDArray[np.complex128]:
     From dc/dt = D d2c/dx2 with -D dc/dx = M i at both walls: the change of c is odd about the middle, c(0) - c(L) =
     2 M i/(D k) tanh(k L/2), k = sqrt(i w/D), and the voltage of that difference is i R_d tanh(q)/q, R_d = R_b Ne.
     Linear kinetics only add their resistance to R_i: the exchange current's dependence on c multiplies an overpotential
-    that is zero at rest. The model has no double layer, so R_i is there at any frequency (:func:`interface_impedance`).
+    that is zero at rest. No double layer: R_i is there at any frequency (:mod:`cellsim.model.charging` has them).
 
     Parameters
     ----------

@@ -326,6 +326,8 @@ class _Curve:
     c0: float
 
     def __post_init__(self) -> None:
+        if self.cell.is_blocked:
+            raise InputError("blocking = true: no current lasts where an electrode blocks; there is no steady state")
         if self.transport.extrapolate == "error":
             self.transport.check(self.c0, what="c0")
 

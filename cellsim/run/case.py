@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -320,12 +320,13 @@ def read_cell(top: Table, inputs: dict[str, str]) -> Cell:
     electrodes = top.table("electrodes", {})
     electrodes.only("V_metal", "positive", "negative")
     with table.located():
+        area = table.quantity("area", "m^2", None, above=0)
         return Cell(
             thickness=table.quantity("thickness", "m", above=0),
             temperature=table.quantity("temperature", "K", above=0),
-            area=table.quantity("area", "m^2", None, above=0),
-            positive=_electrode(electrodes.table("positive", {}), inputs),
-            negative=_electrode(electrodes.table("negative", {}), inputs),
+            area=area,
+            positive=_electrode(electrodes.table("positive", {}), area, inputs),
+            negative=_electrode(electrodes.table("negative", {}), area, inputs),
             separator=_separator(table.table("separator", None)),
             V_metal=electrodes.quantity("V_metal", "m^3/mol", V_LITHIUM, least=0),
             position_origin=cast(Any, table.choice("position_origin", ["positive", "centre"], "positive")),
@@ -345,20 +346,53 @@ def _separator(table: Table | None) -> Separator:
     return Separator.from_tortuosity(porosity, tortuosity)
 
 
-def _electrode(table: Table, inputs: dict[str, str]) -> Electrode:
-    table.only("resistance", "kinetics")
+def _electrode(table: Table, cell_area: float | None, inputs: dict[str, str]) -> Electrode:
+    """An electrode, with everything per area of the cell: what it states per area of its own is scaled to that."""
+    table.only("area", "resistance", "kinetics", "capacitance", "phase", "blocking")
+    area, share = table.quantity("area", "m^2", None, above=0), 1.0
+    if area is not None:
+        share = area / _cell_area(table, "area", cell_area)
     kinetics = table.table("kinetics", None)
-    return Electrode(_resistance(table, inputs), None if kinetics is None else _kinetics(kinetics))
+    resistance, law = _resistance(table, cell_area, share, inputs), None if kinetics is None else _kinetics(kinetics)
+    if law is not None and share != 1:
+        law = replace(
+            cast(Any, law), **{name: getattr(law, name) * share for name, unit in law.units.items() if unit == "A/m^2"}
+        )
+    capacitance, total = _per_area_or_total(table, "capacitance", "F/m^2", "F")
+    capacitance = capacitance / _cell_area(table, "capacitance", cell_area) if total else capacitance * share
+    phase, blocking = table.number("phase", 1.0), table.boolean("blocking", False)
+    try:
+        return Electrode(resistance, law, capacitance, phase, blocking, area)
+    except InputError as error:
+        raise InputError(f"{table.where()}: {error}") from error
 
 
-def _resistance(table: Table, inputs: dict[str, str]) -> Resistance:
+def _cell_area(table: Table, key: str, area: float | None) -> float:
+    if area is None:
+        raise table.error(key, "needs cell.area, the area of the electrolyte that carries the current")
+    return area
+
+
+def _per_area_or_total(table: Table, key: str, unit: str, total: str) -> tuple[float, bool]:
+    """A quantity of which the default is none, and whether it is that of the whole electrode, not per area of it."""
+    try:
+        return table.quantity(key, unit, 0.0, least=0), False
+    except InputError as error:
+        try:
+            return table.quantity(key, total, least=0), True
+        except InputError:
+            raise error from None
+
+
+def _resistance(table: Table, cell_area: float | None, share: float, inputs: dict[str, str]) -> Resistance:
     if not isinstance(table.data.get("resistance"), dict):
-        return Resistance(np.array([table.quantity("resistance", "ohm m^2", 0.0, least=0)]))
+        R, total = _per_area_or_total(table, "resistance", "ohm m^2", "ohm")
+        return Resistance(np.array([R * _cell_area(table, "resistance", cell_area) if total else R / share]))
     entry = table.table("resistance")
     entry.only("file", "time", "value")
     data = read_table(named_file(entry, inputs))
     time, value = read_resistance(data, read_column(entry, "time"), read_column(entry, "value"), field=entry.where())
-    return Resistance(value, time)
+    return Resistance(value / share, time)
 
 
 def _kinetics(table: Table) -> Kinetics:
@@ -593,7 +627,7 @@ def describe(case: Case) -> list[str]:
         If the solver named cannot run this case.
     """
     cell, transport = case.cell, case.transport
-    solver = choose_solver(case.solver.name, transport)
+    solver = choose_solver(case.solver.name, transport, cell)
     more = " or more" if solver in ("fipy", "material") and case.solver.options.refines else ""
     clamp = ', held at the ends of its range (extrapolate = "clamp")' if transport.extrapolate == "clamp" else ""
     before, after = electrode_lines(cell)

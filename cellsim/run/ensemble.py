@@ -284,7 +284,7 @@ def _block(
     for k in block:
         member = members[k]
         try:
-            choose_solver(member.solver, member.transport)
+            choose_solver(member.solver, member.transport, member.cell)
             # times that members share are put in order once
             key = tuple(s.duration for s in member.protocol.steps) if member.times is None else id(member.times)
             if key not in times:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cellsim.base import Array
+from cellsim.cell.protocol import lasting
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
 from cellsim.instruments.data import not_imposed
@@ -237,8 +238,12 @@ def draw_current(view: View, path: Path) -> None:
     solution = view.solution
     factor, unit = view.current_unit
     i, with_voltage = factor * solution["i"], _shows_voltage(view)
-    rows = 2 if with_voltage else 1
-    with figstyle.drawing(path, rows, title=view.title, note=view.note, sharex=True) as (_, axes):
+    rows, note = 2 if with_voltage else 1, view.note
+    highest, deepest = _highest(view, i), _highest(view, -i)
+    if highest is not None or deepest is not None:
+        moment = lasting(float(solution.attributes["charging_time"]))
+        note = f"The axis leaves out the peak of the first {moment}, in which the double layers charge. {note}"
+    with figstyle.drawing(path, rows, title=view.title, note=note, sharex=True) as (_, axes):
         top = axes[0]
         top.plot(view.time, i, color=figstyle.COLOURS[0], label="prediction")
         for data in view.of_kind("current"):
@@ -246,27 +251,49 @@ def draw_current(view: View, path: Path) -> None:
         top.set_ylabel(figstyle.label("$i$", unit, "current density"))
         if not with_voltage and i[0] > 0:
             first = slice(1, 2) if view.look.time == "log" else slice(0, 1)
-            top.plot(view.time[first], i[first], "o", color=figstyle.COLOURS[0], clip_on=False, zorder=4)
-            top.annotate(
-                f"$i_0$ = {i[0]:.4g} {unit}",
-                (view.time[first][0], i[first][0]),
-                xytext=(6, 6 if view.look.time == "log" else 0),
-                textcoords="offset points",
-                va="center",
-            )
-            top.set_ylim(0, None)
+            if highest is None:
+                top.plot(view.time[first], i[first], "o", color=figstyle.COLOURS[0], clip_on=False, zorder=4)
+                top.annotate(
+                    f"$i_0$ = {i[0]:.4g} {unit}",
+                    (view.time[first][0], i[first][0]),
+                    xytext=(6, 6 if view.look.time == "log" else 0),
+                    textcoords="offset points",
+                    va="center",
+                )
+            top.set_ylim(0, highest)
             limit = small_signal_limit(solution)
             if limit is not None:
                 text = "small-voltage steady state, $i_0/(1+\\mathrm{Ne})$"
                 limit *= factor
                 figstyle.reference(top, limit, text, clear_of=(view.time, i))
         elif np.any(i):
-            top.set_ylim(min(0.0, 1.08 * i.min()), max(0.0, 1.08 * i.max()))
+            low, high = 1.08 * i.min() if deepest is None else -deepest, 1.08 * i.max() if highest is None else highest
+            top.set_ylim(min(0.0, low), max(0.0, high))
         if view.of_kind("current"):
             figstyle.legend_above(top)
         if with_voltage:
             _draw_voltage(axes[1], view)
         view.time_axis(axes[-1])
+
+
+def _highest(view: View, i: Array) -> float | None:
+    """End of the axis of a current, where the double layers charge by one that would hide the rest; None: the peak's.
+
+    It is left out where it lasts less than a hundredth of a step and is several times what comes after.
+    """
+    solution = view.solution
+    charging, time = float(solution.attributes.get("charging_time", 0.0)), solution["time"]
+    spans = [(entry["t_start"], entry["t_end"]) for entry in solution.log]
+    if not charging or view.look.time == "log" or any(b - a < CHARGING * charging for a, b in spans):
+        return None
+    later = ~np.any([(time >= a) & (time <= a + charging) for a, _ in spans], axis=0)
+    highest = float(i[later].max())
+    return 1.08 * highest if 0 < highest < i.max() / PEAK and highest > 1e-3 * i.max() else None
+
+
+CHARGING, PEAK = 100, 3
+"""A current that charges double layers for less than the first part of a step, and is higher than the second times what
+follows, is left out of an axis."""
 
 
 def _shows_voltage(view: View) -> bool:

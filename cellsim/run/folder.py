@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellsim.base import ConvergenceError, InputError, RangeError
+from cellsim.base import ConvergenceError, InputError, RangeError, __version__
 from cellsim.drawing import page
-from cellsim.files.folder import check_writable, plain, result_folder, write_json, write_text
+from cellsim.files.folder import check_writable, plain, result_folder, values_hash, write_json, write_text
 from cellsim.files.reading import read_json
 from cellsim.files.schema import read_json_table
 from cellsim.model.closed_forms import current_fraction
@@ -29,8 +29,9 @@ from cellsim.model.small_signals import bruce_vincent
 from cellsim.model.steady import limiting_current
 from cellsim.run.case import Case, load_case
 from cellsim.run.figures import FIGURES, small_signal_limit, write_figures
-from cellsim.run.simulation import output_times, simulate
+from cellsim.run.simulation import charging, output_times, simulate
 from cellsim.solvers.solution import MixtureSolution, Solution
+from cellsim.solvers.tape import kept_steps
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 
 CASE, SOLUTION, SUMMARY = "case.toml", "solution.nc", "summary.json"
 REPORT = "report.html"
+STEPS = "steps.partial"
+"""Folder of the time steps of a run that has not ended."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,11 @@ class Kept:
 
 
 def predict(
-    case: Case | MixtureCase, *, solver: str | None = None, progress: Callable[[float], None] | None = None
+    case: Case | MixtureCase,
+    *,
+    solver: str | None = None,
+    folder: str | Path | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Solution:
     """Run a case.
 
@@ -76,6 +83,9 @@ def predict(
         What to run.
     solver : str, optional
         Instead of the solver the case names.
+    folder : str or Path, optional
+        The run's folder, whose :data:`STEPS` keeps the time steps of a run of finite volumes that takes longer than
+        half a minute, so that a call after a kill goes on from them.
     progress : callable, optional
         Called with the fraction done.
 
@@ -89,17 +99,27 @@ def predict(
     InputError
         Bad input, before any work is done.
     """
-    return simulate(
-        case.cell,
-        case.transport,
-        case.protocol,
-        c0=case.start,
-        times=wanted_times(case),
-        solver=solver or case.solver.name,
-        options=case.solver.options,
-        attributes={"title": case.title, "case_toml": case.text, "inputs": json.dumps(dict(case.inputs))},
-        progress=progress,
-    )
+    chosen, inputs = solver or case.solver.name, json.dumps(dict(case.inputs))
+
+    def run() -> Solution:
+        return simulate(
+            case.cell,
+            case.transport,
+            case.protocol,
+            c0=case.start,
+            times=wanted_times(case),
+            solver=chosen,
+            options=case.solver.options,
+            attributes={"title": case.title, "case_toml": case.text, "inputs": inputs},
+            progress=progress,
+        )
+
+    if folder is None:
+        return run()
+    with kept_steps(Path(folder) / STEPS, values_hash([case.text, inputs, chosen, __version__])) as tape:
+        solution = run()
+        tape.finished = solution.status != "interrupted"
+    return solution
 
 
 def wanted_times(case: Case | MixtureCase) -> NDArray[np.float64]:
@@ -109,6 +129,8 @@ def wanted_times(case: Case | MixtureCase) -> NDArray[np.float64]:
         states = end / interval
         raise InputError(f"output.interval = {interval:.4g} s asks for {states:.3g} states; at most 100000 are kept")
     even = output_times(case.protocol) if interval is None else np.append(np.arange(0.0, end, interval), end)
+    if interval is None and isinstance(case, Case) and case.cell.has_double_layers:
+        even = np.append(even, charging(case.cell, case.transport, case.start).times(case.protocol))
     return np.unique(np.concatenate([even, case.output.times, case.output.profiles_at]))
 
 
@@ -128,16 +150,18 @@ def _with_interfaces(case: Case, solution: Solution) -> dict[str, float | None]:
         or case.initial is not None
         or step.drive != "voltage"
         or step.time is not None
+        or case.cell.is_blocked
         or not (np.all(i[[0, -1]]) and R.any())
     ):
         return {"ratio_expected": None, "bruce_vincent": None}
     R = R / i[[0, -1]]
     ends = (0.0, float(solution["time"][-1]))
     first, last = (layer_of(case.cell, case.transport.with_extrapolation("clamp"), case.c0, t) for t in ends)
+    sides = (case.cell.positive, case.cell.negative)
     expected = current_fraction(
         first.newman_number,
         bulk_resistance=first.bulk_resistance,
-        resistance_initial=first.resistance,
+        resistance_initial=sum(e.at_once(case.c0, case.cell.temperature, 0.0) for e in sides),
         resistance_steady=last.resistance,
     )
     corrected = bruce_vincent(float(V[0]), float(i[0]), float(i[-1]), float(R[0]), float(R[1]))
@@ -177,7 +201,7 @@ def summarise(case: Case, solution: Solution) -> dict[str, Any]:
         "steps": [dict(entry) for entry in solution.log],
         "i_0": i[0],
         "i_end": i[-1],
-        "i_end_over_i_0": i[-1] / i[0] if i[0] else None,
+        "i_end_over_i_0": i[-1] / i[0] if i[0] and not case.cell.is_blocked else None,
         "rho_plus": 1 / (1 + Ne),
         "Ne": Ne,
         **_with_interfaces(case, solution),
@@ -206,6 +230,8 @@ def summarise(case: Case, solution: Solution) -> dict[str, Any]:
 
 def _limiting_current(case: Case) -> float | None:
     """Of this cell, in the direction of the first current or voltage that is not zero [A/m^2]."""
+    if case.cell.is_blocked:
+        return None
     values = [value for step in case.protocol.steps for value in step.value if value]
     direction = -1 if values and values[0] < 0 else 1
     try:

@@ -187,7 +187,7 @@ def describe(case: MixtureCase) -> list[str]:
         f"composition   {amounts} mol/L; {ratios}",
         after,
         *step_lines(case.protocol.steps),
-        f"solver        {choose_solver(case.solver.name, transport)}, {case.solver.cells} cells, "
+        f"solver        {choose_solver(case.solver.name, transport, case.cell)}, {case.solver.cells} cells, "
         f"rtol {case.solver.rtol:g}",
     ]
 

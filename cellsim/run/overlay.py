@@ -105,7 +105,7 @@ def overlay(
         Runs of a single state, a number of labels that is not that of the runs, a time that no run reaches.
     """
     if len(runs) > MOST_RUNS:
-        raise InputError(f"{len(runs)} runs cannot be told apart in one figure; give {MOST_RUNS} at most")
+        raise InputError(f"{len(runs)} runs cannot be distinguished in one figure; give {MOST_RUNS} at most")
     for folder, (_, solution) in zip(folders, runs, strict=True):
         if solution["time"].size < 2:
             raise InputError(f"{folder}: holds a single state, which makes no curve; leave it out")

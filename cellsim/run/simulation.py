@@ -11,18 +11,21 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from importlib import import_module, metadata
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cellsim.base import InputError, RangeError
-from cellsim.cell.geometry import Cell, InitialProfile
+from cellsim.cell.geometry import Cell, InitialProfile, average_of
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import MixtureSolution, Solution, SolverRun
+
+if TYPE_CHECKING:
+    from cellsim.model.charging import Charging
 
 SOLVERS = {
     "compiled": "cellsim.solvers.compiled",
@@ -37,6 +40,10 @@ FASTEST = "compiled"
 """What fits, bands and designs take, which run a cell a hundred times, where volumes do not vary."""
 VARYING_VOLUMES = ("compiled", "sundials", "material")
 """The solvers that carry partial molar volumes which vary with concentration, the one that "auto" takes first."""
+
+
+DOUBLE_LAYERS = "sundials"
+"""The solver that carries double layers in time; "auto" takes it where an electrode has one."""
 
 
 MIXTURE_SOLVERS = ("fipy", "sundials")
@@ -108,10 +115,11 @@ def simulate(
         Initial salt concentration: uniform [mol/m^3], or a profile. Of n components the concentrations by name
         [mol/m^3], or r, the moles per mole of the reference solvent, as an array in the order of the components [1].
     times : array_like, shape (n,), optional
-        Times at which the result is wanted [s]; default :func:`output_times`. Starts and ends of steps are always kept.
+        Times at which the result is wanted [s]; default :func:`output_times`, with double layers those of
+        :meth:`.Charging.times` too. Starts and ends of steps are always kept.
     solver : {"auto", "compiled", "fipy", "material", "sundials"}
-        "auto": sundials, or compiled where the partial molar volumes vary with concentration. Fipy and sundials carry
-        n components.
+        "auto": sundials, or compiled where the partial molar volumes vary with concentration and no electrode has a
+        double layer. Fipy and sundials carry n components; sundials alone carries double layers.
     options : Options, optional
         Grid and tolerances.
     attributes : mapping, optional
@@ -130,7 +138,7 @@ def simulate(
         Bad input, before any work is done.
     """
     options = options or Options()
-    chosen = choose_solver(solver, transport)
+    chosen = choose_solver(solver, transport, cell)
     wanted = wanted_times(protocol, times)
     if isinstance(transport, MixtureSet):
         _check_temperature(cell, transport)
@@ -141,6 +149,10 @@ def simulate(
         run = solve_mixture(chosen, cell, transport, protocol, wanted, r0, options, progress)
     else:
         _check(cell, transport, c0, options)
+        if cell.has_double_layers:
+            layers = charging(cell, transport, c0)
+            wanted = wanted if times is not None else np.union1d(wanted, layers.times(protocol))
+            attributes = {"charging_time": layers.settled} | dict(attributes or {})
         begun = clock.perf_counter()
         run = import_module(SOLVERS[chosen]).solve(cell, transport, protocol, wanted, c0, options, progress)
     return _solution(run, chosen, cell, transport, c0, options, clock.perf_counter() - begun, attributes)
@@ -301,16 +313,23 @@ def _provenance(
     }
 
 
-def choose_solver(solver: str, transport: TransportSet | MixtureSet) -> str:
+def fastest(cell: Cell) -> str:
+    """The solver for those who run a binary cell a hundred times."""
+    return DOUBLE_LAYERS if cell.has_double_layers else FASTEST
+
+
+def choose_solver(solver: str, transport: TransportSet | MixtureSet, cell: Cell) -> str:
     """The solver that "auto" stands for, or the one named.
 
     Raises
     ------
     InputError
-        Unknown name, or the volume frame asked to carry volumes that vary.
+        Unknown name, the volume frame asked to carry volumes that vary, or a double layer that no run in time takes.
     """
     if solver not in ("auto", *SOLVERS):
         raise InputError(f"solver.name = {solver!r} must be one of auto, {', '.join(SOLVERS)}")
+    if cell.has_double_layers:
+        return _with_double_layers(solver, transport, cell)
     if isinstance(transport, MixtureSet):
         if solver not in ("auto", *MIXTURE_SOLVERS):
             raise InputError(
@@ -328,6 +347,29 @@ def choose_solver(solver: str, transport: TransportSet | MixtureSet) -> str:
             'or "material"'
         )
     return solver
+
+
+def _with_double_layers(solver: str, transport: TransportSet | MixtureSet, cell: Cell) -> str:
+    side, electrode = next((s, e) for s in ("positive", "negative") if (e := getattr(cell, s)).capacitance)
+    key = f"electrodes.{side}.capacitance = {electrode.capacitance:.4g} F/m^2"
+    if isinstance(transport, MixtureSet):
+        raise InputError(
+            f"{key}: runs of {transport.name}, which has {len(transport.species)} species, carry no double layer; "
+            "leave the capacitance out"
+        )
+    if solver not in ("auto", DOUBLE_LAYERS):
+        raise InputError(
+            f"{key}: of the solvers only {DOUBLE_LAYERS} carries a double layer in time, not {solver}; "
+            f'use solver.name = "{DOUBLE_LAYERS}" or "auto", or leave the capacitance out'
+        )
+    for side in ("positive", "negative"):
+        phase = getattr(cell, side).phase
+        if phase != 1:
+            raise InputError(
+                f"electrodes.{side}.phase = {phase:g}: a run in time takes a capacitance, phase = 1; the exponent of "
+                "a constant-phase element is for impedances (cellsim lab impedance)"
+            )
+    return DOUBLE_LAYERS
 
 
 def _check_temperature(cell: Cell, transport: TransportSet | MixtureSet) -> None:
@@ -377,6 +419,13 @@ BREATHING = 0.05
 """Where the volumes vary the electrolyte's thickness is that of its state; a profile's may differ by this part."""
 MOST_STATES = 4000
 """Default output times of a run: a state with all that is derived from it takes 31 kB, 18 kB of them in a file."""
+
+
+def charging(cell: Cell, transport: TransportSet, c0: float | InitialProfile) -> Charging:
+    """How the double layers of a cell charge, of which a result has further default output times."""
+    from cellsim.model.charging import Charging
+
+    return Charging.of(cell, transport.with_extrapolation("clamp"), average_of(c0))
 
 
 def output_times(protocol: Protocol, early: int = 60, even: int = 140) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ from cellsim.model.small_signals import settling_time
 from cellsim.model.steady import LimitingCurrent, limiting_current
 from cellsim.run.case import Case, bare, case_of, changed
 from cellsim.run.ensemble import Member, simulate_many
-from cellsim.run.simulation import output_times
+from cellsim.run.simulation import charging, output_times
 from cellsim.solvers.solution import Solution
 
 if TYPE_CHECKING:
@@ -434,6 +434,8 @@ def run_sweep(
 
 def _member(case: Case, label: str) -> Member:
     times = output_times(case.protocol)
+    if case.cell.has_double_layers:
+        times = np.union1d(times, charging(case.cell, case.transport, case.start).times(case.protocol))
     return Member(
         case.cell, case.transport, case.protocol, case.start, times, case.solver.name, case.solver.options, label
     )
@@ -495,7 +497,7 @@ def _settled(t: Array, y: Array, here: Array) -> float:
 def _laws(case: Case) -> tuple[Layer | None, dict[str, float]]:
     """What the closed forms say of a case whose first step holds something from a uniform start."""
     step = case.protocol.steps[0]
-    if step.is_rest or step.time is not None or case.initial is not None:
+    if step.is_rest or step.time is not None or case.initial is not None or case.cell.is_blocked:
         return None, {}
     try:
         layer = layer_of(case.cell, case.transport, case.c0)
@@ -517,6 +519,8 @@ def _held_current_settles(layer: Layer) -> float:
 
 
 def _limit(case: Case) -> LimitingCurrent | None:
+    if case.cell.is_blocked:
+        return None
     values = [value for step in case.protocol.steps for value in step.value if value]
     try:
         return limiting_current(case.cell, case.transport, case.c0, direction=-1 if values and values[0] < 0 else 1)

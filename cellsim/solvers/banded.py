@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -261,6 +261,8 @@ class Banded:
     cells: int
     stretch: float
 
+    further: ClassVar[int] = 0
+    """States behind the salt and the charge."""
     rate = staticmethod(rate)
     events = staticmethod(events)
 
@@ -297,6 +299,10 @@ class Banded:
         """Tolerances of s, as for the spectral grid of about the same wall spacing."""
         distance = np.minimum(self._xi[1:-1] + 1, 1 - self._xi[1:-1])
         return np.asarray(0.1 * rtol * np.sqrt(distance))
+
+    def further_tolerances(self, step: Step, further: Array, rtol: float) -> tuple[float, ...]:
+        """Absolute tolerances of the further states, which have the values `further` when a step begins."""
+        return ()
 
     def solver_options(self, box: list[Any]) -> dict[str, Any]:
         """The linear solver CVODE is to use: GMRES, preconditioned by the exact solve: one iteration."""

@@ -17,6 +17,7 @@ from cellsim.base import Array, ConvergenceError, InputError, interrupted
 from cellsim.cell.protocol import COINCIDENT, RATES, Protocol, Step, corners
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model.equations import VoltageLaw
+from cellsim.solvers.tape import Reel, advance, reel_of
 
 
 @dataclass(frozen=True)
@@ -266,13 +267,15 @@ def march(
         With status "done", "stopped", "depleted", "out_of_range", "not_converged" or "interrupted"; whatever was
         reached is kept.
     """
-    run = Run[S]()
+    run, reel = Run[S](), reel_of(stepper)
     t_start = 0.0
     try:
         for index, step in enumerate(protocol.steps):
             try:
                 stepper.start(step, t_start)
-                ended_by = _march_step(run, stepper, step, index, t_start, times, limits, options, protocol, progress)
+                ended_by = _march_step(
+                    run, stepper, step, index, t_start, times, limits, options, protocol, progress, reel
+                )
             except ConvergenceError as error:  # at an output time within a time step, or where a step begins
                 if not run.snapshots:
                     raise
@@ -305,6 +308,7 @@ def _march_step(
     options: Options,
     protocol: Protocol,
     progress: Callable[[float], None] | None,
+    reel: Reel | None,
 ) -> str:
     t_end, fatal = t_start + step.duration, limits.conditions
     # the end of the step before and the start of this one are the same moment; the later one is moved by one ulp, so
@@ -326,7 +330,7 @@ def _march_step(
         try:
             if stepper.count - taken >= options.max_steps:
                 raise ConvergenceError(f"more than {options.max_steps} time steps; raise max_steps or rtol")
-            stepper.advance(bound)
+            advance(stepper, bound, reel)
             newest = stepper.snapshot(stepper.time)
             # the charge needs the middle of every time step: Simpson's rule is as accurate as the steps themselves
             middle = stepper.current(0.5 * (t_old + stepper.time))

@@ -19,7 +19,8 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.mixture_set import Coefficients, MixtureSet
 from cellsim.model import equations, mixture
-from cellsim.solvers.fipy import Bdf2Stepper, CoupledSystem
+from cellsim.solvers.bdf2 import Bdf2Stepper
+from cellsim.solvers.fipy import CoupledSystem
 from cellsim.solvers.grid import graded_faces, wall_values
 from cellsim.solvers.march import EARLY, SMALLEST_CHANGE, Limits, Options, Run, march
 from cellsim.solvers.refinement import DEGREES, FINEST, LARGEST, LEAST_RTOL, RELAXING

@@ -23,6 +23,7 @@ from cellsim.cell.protocol import RATES, Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers import kernels
 from cellsim.solvers.banded import Banded
+from cellsim.solvers.double_layers import LayeredBanded, LayeredSpectral
 from cellsim.solvers.march import (
     EARLY,
     LOWER,
@@ -203,7 +204,8 @@ def _spectral(physics: Physics, n: int, fine: int) -> Spectral:
     if grid is None:
         if len(_GRIDS) >= MOST_GRIDS:
             _GRIDS.pop(list(_GRIDS)[0], None)  # noqa: RUF015 - another thread may change it while it is iterated
-        grid = _GRIDS[key] = Spectral(physics, n, fine)
+        kind = LayeredSpectral if physics.cell.has_double_layers else Spectral
+        grid = _GRIDS[key] = kind(physics, n, fine)
     return grid
 
 
@@ -225,7 +227,7 @@ def _settle(
     grid, rtol, off = run.grid, options.rtol, np.inf
     # near its end such a run steepens, so that the degree that served until then may not serve for the moment itself
     if isinstance(grid, Spectral) and options.unknowns is None:
-        grid = Spectral(grid.physics, min(grid.n * 3 // 2, max(grid.n, LARGEST)), grid.fine)
+        grid = replace(grid, n=min(grid.n * 3 // 2, max(grid.n, LARGEST)))
     while off > MOMENT and rtol > TIGHTEST:
         rtol = max(0.1 * rtol, TIGHTEST)
         tighter = yield from integration(grid, protocol, times, limits, replace(options, rtol=rtol), progress).going()
@@ -259,9 +261,10 @@ def _finite_volumes(
     Of second order it is a third of that, but fronts come and go between the cells, and the order with them.
     """
     cells, before = options.cells, None
+    kind = LayeredBanded if physics.cell.has_double_layers else Banded
     while True:
         run = yield from integration(
-            Banded(physics, cells, options.stretch), protocol, times, limits, options, progress
+            kind(physics, cells, options.stretch), protocol, times, limits, options, progress
         ).going()
         if before is not None:
             run.tail = apart(_sampled(run), _sampled(before), protocol, 10 * options.rtol)
@@ -311,7 +314,8 @@ class Integration:
         self.grid, self.protocol, self.times = grid, protocol, times
         self.limits, self.options, self.progress = limits, options, progress
         self.run = Trajectory(grid, options)
-        self.change, self.tolerances, self.charge_start = 1.0, (LEAST_RTOL, 1.0, options.rtol), 0.0
+        self.change, self.charge_start = 1.0, 0.0
+        self.tolerances: tuple[float, ...] = (LEAST_RTOL, 1.0, options.rtol)
 
     def over(
         self,
@@ -352,8 +356,9 @@ class Integration:
 
     def going(self) -> Generator[Job, None, Trajectory]:
         """:meth:`go` as a generator of its jobs."""
-        run, t_start, state = self.run, 0.0, np.zeros(self.grid.unknowns + 1)
-        state[:-1] = self.grid.initial
+        run, t_start, m = self.run, 0.0, self.grid.unknowns
+        state = np.zeros(m + 1 + self.grid.further)
+        state[:m] = self.grid.initial
         steps = self.protocol.steps
         try:
             for index, step in enumerate(steps):
@@ -374,7 +379,7 @@ class Integration:
         self, index: int, step: Step, t_start: float, state: Array
     ) -> Generator[Job, None, tuple[Array, float, str]]:
         grid, run = self.grid, self.run
-        self.charge_start = float(state[-1])
+        self.charge_start = float(state[grid.unknowns])
         # packed once where no condition is relative to the current that is found with it
         relative = "current_below" in step.stop.given
         events = () if relative else self._events(step, 0.0)
@@ -389,7 +394,8 @@ class Integration:
         met = self._met(t_start, state, data, events)
         if met:
             return state, stamp, met
-        self._set_tolerance(step, float(first.extremes[0, 1] - first.extremes[0, 0]))
+        spread = float(first.extremes[0, 1] - first.extremes[0, 0])
+        self._set_tolerance(step, spread, state[grid.unknowns + 1 :])
         # a followed table has kinks, and an order above one across a kink costs more than a fresh start at each
         wanted, edges = moments(step, t_start, self.times, self.options.rtol)
         return (yield from self.over(index, step, t_start, state, data, events, wanted, edges))
@@ -415,8 +421,8 @@ class Integration:
         last = CellState(time, float(observed.i[-1]), extremes, wall, np.empty(0), (tuple, lambda: (np.empty(0),) * 2))
         self.run.fail(*explain(ended_by, last, index))
 
-    def _set_tolerance(self, step: Step, spread: float) -> None:
-        """For a step that begins with the salt concentration spread by `spread` [mol/m^3]."""
+    def _set_tolerance(self, step: Step, spread: float, further: Array) -> None:
+        """For a step that begins with the salt concentration spread by `spread` [mol/m^3], and the `further` states."""
         physics, rtol = self.grid.physics, self.options.rtol
         change, i = expected(physics.law, step, spread, physics.c0)
         # to half a power of ten, so that steps of about the same size share a kept solver
@@ -430,14 +436,15 @@ class Integration:
         if not np.any(step.value):
             # the tail of a relaxation is read on a logarithmic axis: relative to what is left, mode by mode
             self.tolerances = RELAXING * rtol, max(1e-3 * self.change, SMALLEST_CHANGE), charge
+        self.tolerances += self.grid.further_tolerances(step, further, rtol)
 
     @property
     def atol(self) -> Array:
-        """Absolute tolerances of the unknowns, and of the charge passed, in this step."""
-        _, scale, charge = self.tolerances
+        """Absolute tolerances of the unknowns, of the charge passed and of what further states there are, in a step."""
+        _, scale, *others = self.tolerances
         of_unknowns = self.grid.absolute_tolerance(0.3 * self.options.rtol)
-        atol = np.empty(of_unknowns.size + 1)
-        atol[:-1], atol[-1] = scale * of_unknowns, charge
+        atol = np.empty(of_unknowns.size + len(others))
+        atol[: of_unknowns.size], atol[of_unknowns.size :] = scale * of_unknowns, others
         return atol
 
     def _events(self, step: Step, i_first: float) -> tuple[Event, ...]:

@@ -20,7 +20,7 @@ from cellsim.cell.geometry import Cell
 from cellsim.drawing import figstyle
 from cellsim.drawing.page import Carded
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import text_hash, write_netcdf
+from cellsim.files.folder import Variables, text_hash, write_variables
 from cellsim.files.reading import numbers, read_netcdf
 from cellsim.model import equations
 from cellsim.solvers.grid import cell_resistances
@@ -272,17 +272,21 @@ class Solution(Carded):
         """All of it as an xarray Dataset with units and long names."""
         import xarray as xr
 
-        variables = {
+        return xr.Dataset(*self._contents())
+
+    def _contents(self) -> tuple[Variables, Variables, dict[str, Any]]:
+        """Variables, coordinates and attributes."""
+        variables: Variables = {
             name: (dims, self.arrays[name], {"units": unit, "long_name": text})
             for name, (dims, unit, text) in self.variables.items()
             if name in self.arrays
         }
         words = {"frame": "frame of reference", "species": "species", "component": "neutral component"}
-        coords: dict[str, Any] = {
-            "time": ("time", self.coordinates["time"], {"units": "s", "long_name": "time"}),
-            "x": ("x", self.coordinates["x"], {"units": "m", "long_name": "distance from the positive electrode"}),
-            "face": ("face", self.coordinates["face"], {"units": "m", "long_name": "faces between cells"}),
-            **{name: (name, list(values), {"long_name": words[name]}) for name, values in self.labels.items()},
+        coordinates: Variables = {
+            "time": (("time",), self.coordinates["time"], {"units": "s", "long_name": "time"}),
+            "x": (("x",), self.coordinates["x"], {"units": "m", "long_name": "distance from the positive electrode"}),
+            "face": (("face",), self.coordinates["face"], {"units": "m", "long_name": "faces between cells"}),
+            **{name: ((name,), list(values), {"long_name": words[name]}) for name, values in self.labels.items()},
         }
         attributes = (
             self.record
@@ -293,12 +297,11 @@ class Solution(Carded):
                 "steps": json.dumps([dict(entry) for entry in self.log]),
             }
         )
-        return xr.Dataset(variables, coords, attributes)
+        return variables, coordinates, attributes
 
     def to_netcdf(self, path: str | Path) -> None:
         """Write NetCDF4 with units and provenance."""
-        # shuffled, the bytes that neighbouring values share lie together: a sixth smaller, in a third of the time
-        write_netcdf(path, self.dataset, {name: {"zlib": True, "shuffle": True} for name in self.arrays})
+        write_variables(path, *self._contents())
 
     @classmethod
     def from_netcdf(cls, path: str | Path) -> Solution:
@@ -523,7 +526,10 @@ class Columns:
     N_salt, N_0 : ndarray, shape (t, n + 1)
         N-/nu- and solvent flux at the faces, interface frame [mol/(m^2 s)].
     charge : ndarray, shape (t,), optional
-        Charge passed since t = 0 [C/m^2]; left out: the trapezoidal rule over the kept times.
+        Charge since t = 0 that dissolved metal at the positive electrode [C/m^2]; left out: the trapezoidal rule over
+        the kept times.
+    i_dissolving : ndarray, shape (t,), optional
+        Current density that dissolves metal there [A/m^2]; left out: all of `i`, as without a double layer.
     """
 
     time: Array
@@ -536,6 +542,7 @@ class Columns:
     N_salt: Array
     N_0: Array
     charge: Array | None = None
+    i_dissolving: Array | None = None
 
     def subset(self, some: slice) -> Columns:
         """Those of some states."""
@@ -561,6 +568,8 @@ def derive(columns: Columns, cell: Cell, transport: TransportSet, name: str | No
     -------
     dict
     """
+    if columns.i_dissolving is None:
+        columns = replace(columns, i_dissolving=columns.i)
     if columns.charge is None:
         steps = 0.5 * np.diff(columns.time) * (columns.i[1:] + columns.i[:-1])
         columns = replace(columns, charge=np.concatenate([[0.0], np.cumsum(steps)]))
@@ -590,7 +599,7 @@ def _derive(columns: Columns, cell: Cell, transport: TransportSet, name: str | N
 
 def _cell_and_profile(columns: Columns, cell: Cell, transport: TransportSet) -> dict[str, Array]:
     faces, parts, c = columns.faces, columns.parts, columns.c
-    assert columns.charge is not None
+    assert columns.charge is not None and columns.i_dissolving is not None
     return {
         "step": columns.step,
         "i": columns.i,
@@ -601,7 +610,7 @@ def _cell_and_profile(columns: Columns, cell: Cell, transport: TransportSet) -> 
         "V_negative": parts[:, 3],
         "c": c,
         "c_face": columns.c_face,
-        "v_interface": equations.interface_velocity(columns.i, cell.V_metal, transport.z_plus),
+        "v_interface": equations.interface_velocity(columns.i_dissolving, cell.V_metal, transport.z_plus),
         "interface_shift": equations.interface_velocity(columns.charge, cell.V_metal, transport.z_plus),
         "position": 0.5 * (faces[:, 1:] + faces[:, :-1]),
         "position_face": faces,
@@ -629,7 +638,7 @@ def _fluxes_and_velocities(columns: Columns, cell: Cell, transport: TransportSet
     porosity, c_face = cell.separator.porosity, columns.c_face
     i, N_salt, N_0 = columns.i, columns.N_salt, columns.N_0
     N_plus = equations.cation_flux(N_salt, i[:, None], transport)
-    v_s = equations.interface_velocity(i, cell.V_metal, transport.z_plus)
+    v_s = equations.interface_velocity(columns.i_dissolving, cell.V_metal, transport.z_plus)
     v_plus, v_minus, v_0 = (
         _in_frames(N / (porosity * concentration), N_0 / (porosity * transport.c_0(c_face)), v_s)
         for N, concentration in (

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -219,6 +219,8 @@ class Spectral:
     n: int
     fine: int = 2
 
+    further: ClassVar[int] = 0
+    """States behind the salt and the charge."""
     rate = staticmethod(kernels.rate)
     events = staticmethod(kernels.events)
 
@@ -252,6 +254,10 @@ class Spectral:
     @cached_property
     def _tolerances(self) -> Array:
         return np.asarray(3 * self._grid.gaps**1.5)
+
+    def further_tolerances(self, step: Step, further: Array, rtol: float) -> tuple[float, ...]:
+        """Absolute tolerances of the further states, which have the values `further` when a step begins."""
+        return ()
 
     def solver_options(self, box: list[Any]) -> dict[str, Any]:
         """The linear solver CVODE is to use: dense, with the Jacobian written out."""

@@ -180,7 +180,7 @@ class CvodeRun(Integration):
         solvers: dict[Any, Any] = _kept.__dict__.setdefault("solvers", {})
         grid = self.grid
         assert isinstance(grid, Spectral)
-        key = (grid.n, grid.fine, self.options.rtol, self.options.max_steps, self.tolerances)
+        key = (type(grid), grid.n, grid.fine, self.options.rtol, self.options.max_steps, self.tolerances)
         if key not in solvers:
             if len(solvers) >= 16:
                 solvers.pop(next(iter(solvers)))

@@ -103,7 +103,7 @@ class LazyArrays(Mapping[str, Array]):
             if name in ("c", "c_face"):
                 self._arrays[name] = getattr(self.fields, name)
             elif name in ("interface_shift", "v_interface"):
-                moved = self._charge if name == "interface_shift" else self._arrays["i"]
+                moved = self._dissolved[name == "v_interface"]
                 velocity = equations.interface_velocity(moved, self._cell.V_metal, self._transport.z_plus)
                 self._arrays[name] = velocity
             elif name == "position_face":
@@ -138,16 +138,28 @@ class LazyArrays(Mapping[str, Array]):
         faces, position = self.fields.faces, self.fields.position
         return np.broadcast_to(faces, (self.coordinates["time"].size, faces.size)) if position is None else position
 
-    @property
-    def _charge(self) -> Array:
-        """Passed since the start [C/m^2]."""
-        return np.asarray(np.concatenate(self._run.states)[:, -1] / self._run.grid.physics.per_charge)
+    @cached_property
+    def _dissolved(self) -> tuple[Array, Array]:
+        """Charge since the start [C/m^2] and current density [A/m^2] that dissolve metal at the positive electrode."""
+        run, electrode = self._run, self._cell.positive
+        states, m = np.concatenate(run.states), run.grid.unknowns
+        charge, i = np.asarray(states[:, m] / run.grid.physics.per_charge), self._arrays["i"]
+        if not electrode.capacitance:
+            return charge, i
+        u, T = states[:, m + 1], self._cell.temperature
+        wall = run.grid.physics.seen(np.concatenate([s.wall for s in run.observed]))
+        rows = zip(u.tolist(), wall[:, 0].tolist(), self.coordinates["time"].tolist(), strict=True)
+        return charge - electrode.capacitance * u, np.array([electrode.transferred(x, c, T, t) for x, c, t in rows])
 
     def _parts(self) -> Array:
         run, clamped = self._run, self._transport.with_extrapolation("clamp")
         wall = run.grid.physics.seen(np.concatenate([s.wall for s in run.observed]))
         resistance = np.concatenate([s.resistance for s in run.observed])
-        return voltage_parts(self._cell, clamped, self.coordinates["time"], self._arrays["i"], resistance, wall)
+        parts = voltage_parts(self._cell, clamped, self.coordinates["time"], self._arrays["i"], resistance, wall)
+        for side, electrode in enumerate((self._cell.positive, self._cell.negative)):
+            if electrode.capacitance:
+                parts[:, 2 + side] = np.concatenate(run.states)[:, run.grid.unknowns + 1 + side]
+        return parts
 
     def _voltage(self) -> dict[str, Array]:
         parts = self._parts()
@@ -168,7 +180,8 @@ class LazyArrays(Mapping[str, Array]):
             N_0=equations.solvent_flux(fields.N_salt, clamped.volume_ratio(fields.c_face))
             if fields.N_0 is None
             else fields.N_0,
-            charge=self._charge,
+            charge=self._dissolved[0],
+            i_dissolving=self._dissolved[1],
         )
 
 

@@ -49,7 +49,7 @@ class Factors:
     values : array (entries,)
         Blocks behind the errors, for Student's t [1].
     settled : bool
-        False where the run is worth fewer than ten independent compositions.
+        False where the run contains fewer than ten independent compositions.
     difference : tuple of array (entries,)
         Waves less pairs, and the standard error of that [1].
     spread : array (entries,)
@@ -352,7 +352,7 @@ def doubts(found: Factors, screened: float, frames: int) -> list[str]:
     """
     notes = []
     if not found.settled:
-        notes.append("the run is worth fewer than ten independent compositions: the error is a lower bound")
+        notes.append("the run contains fewer than ten independent compositions: the error is a lower bound")
     value, covariance = found.routes["pairs"]
     own = np.equal(*np.triu_indices(square(value).shape[0]))
     statistical = np.sqrt(np.maximum(np.diag(covariance) - found.spread**2, 0.0))
@@ -360,8 +360,8 @@ def doubts(found: Factors, screened: float, frames: int) -> list[str]:
         notes.append("the Kirkwood-Buff integrals have no plateau in this box: it is too small for them")
     if screened > 1.0:
         notes.append(
-            f"the longest wave of the box is shorter than the ions need for screening (k times the Debye length is "
-            f"{screened:.2g}): the limit lies behind a bend; a larger box is needed"
+            f"the box is too small for the screening length of the ions (k of the longest wave times the Debye length "
+            f"is {screened:.2g}), so the limit k -> 0 cannot be extrapolated; use a larger box"
         )
     if frames < 100:
         notes.append("fewer than 100 frames: errors are rough")

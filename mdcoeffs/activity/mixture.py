@@ -103,7 +103,7 @@ class ThermodynamicMatrix:
             good = more[least > 0.01]
             if len(good) < STABLE * number:
                 raise InputError(
-                    f"G of {', '.join(self.components)} is not told from a mixture that separates; use longer runs"
+                    f"G of {', '.join(self.components)} may be that of a mixture that separates; use longer runs"
                 )
             found = np.concatenate([found, good])
             if len(found) >= number:
@@ -409,7 +409,7 @@ def read_thermodynamics(path: str | Path) -> ThermodynamicMatrix:
     table = read_json_table(file, what="a result of mdcoeffs activity")
     if "G" not in table:
         hint = ", but chi of one salt in one solvent" if "chi" in table else ""
-        raise InputError(f'{file}: holds no matrix G{hint}; matrix = "species" in [activity] gives it')
+        raise InputError(f'{file}: contains no matrix G{hint}; matrix = "species" in [activity] gives it')
     components = tuple(table.strings("components"))
     K = len(components)
 

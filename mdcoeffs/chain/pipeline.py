@@ -46,6 +46,7 @@ from cellsim.run.folder import drawer, predict, write_run
 from cellsim.run.mixture import MixtureCase, read_case
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
+from cellsim.workers import cores
 from mdcoeffs import activity, onsager
 from mdcoeffs.analysis import Analysis, analyse_into, analyse_many
 from mdcoeffs.chain.field import field_result
@@ -369,7 +370,7 @@ def _polarize(chain: Chain, cell: Path, made: Done) -> Done:
     stage = Stage(chain.output / "polarization", inputs, {"draws": draws, "seed": seed}, modules)
 
     def work(folder: Path) -> None:
-        solution = predict(case)
+        solution = predict(case, folder=chain.output)
         if isinstance(case, MixtureCase):
             summary = mixture.summarise(case, solution)
             write_run(folder, case, solution, draw=mixture.drawer(case, solution), summary=summary)
@@ -380,7 +381,9 @@ def _polarize(chain: Chain, cell: Path, made: Done) -> Done:
         elif not _has_covariance(case.transport):
             lines = ["the set has no covariance, so there are no bands"]
         else:
-            lines = write_bands(case, bands_of_case(case, draws, seed=seed), folder)
+            workers = cores() if isinstance(case, MixtureCase) else 1
+            found = bands_of_case(case, draws, seed=seed, workers=workers, folder=chain.output)
+            lines = write_bands(case, found, folder)
         write_text(folder / "bands.txt", "\n".join(lines) + "\n")
 
     return chain.take("polarization", make(stage, work))

@@ -206,7 +206,7 @@ def _check_masses(m: OnsagerMatrix, salt: Table) -> None:
     if abs(stated / simulated - 1) > MASSES:
         raise InputError(
             f"{salt.where('M')} = {1e3 * stated:.5g} g/mol, but the ions simulated weigh {1e3 * simulated:.5g} g/mol "
-            "per formula; give the mass of the force field, or mend the masses of the trajectory"
+            "per formula; give the mass of the force field, or correct the masses of the trajectory"
         )
 
 

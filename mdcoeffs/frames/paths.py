@@ -140,10 +140,13 @@ class Followed:
         Molecule of each particle.
     pick : callable
         Snapshot -> what is stored of it, (particles, 3): positions or displacements [m], or unit vectors [1].
+    mass : float, optional
+        Of a particle; None where it is unknown, or not the same for all, and of unit vectors [kg].
     """
 
     owner: Ints
     pick: Callable[[Snapshot], Array]
+    mass: float | None = None
 
 
 class PathRecorder:

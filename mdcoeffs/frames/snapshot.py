@@ -125,6 +125,8 @@ class Stored(NamedTuple):
         Box vectors as rows [angstrom].
     images : array of int (atoms, 3) or None
         Periodic image of every atom, where the file tells.
+    velocities : array (atoms, 3) or None
+        Where the file has them [m/s].
     """
 
     number: int
@@ -133,6 +135,7 @@ class Stored(NamedTuple):
     positions: NDArray[Any]
     box: Array | None
     images: NDArray[Any] | None = None
+    velocities: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +154,8 @@ class Snapshot:
         Box vectors as rows, this snapshot's [m].
     walker : Walker, optional
         What made it: the molecules as they are followed.
+    velocities : array (atoms, 3) or None
+        Of all atoms, where the file has them [m/s].
     """
 
     number: int
@@ -158,6 +163,7 @@ class Snapshot:
     raw: NDArray[Any]
     box: Array | None
     walker: Walker | None = None
+    velocities: NDArray[Any] | None = None
 
     @property
     def positions(self) -> Array:
@@ -299,7 +305,7 @@ class Walker:
             raise InputError(f"{stored.name}: the position of atom {atom} is NaN or infinite")
         box = None if stored.box is None else stored.box * ANGSTROM
         self.used += 1
-        return Snapshot(self.used - 1, stored.time, stored.positions, box, self)
+        return Snapshot(self.used - 1, stored.time, stored.positions, box, self, stored.velocities)
 
     def _check_time(self, stored: Stored) -> None:
         first, second, last = self.times
@@ -315,7 +321,8 @@ class Walker:
         if self.used > 1 and uneven(time, last, first, second - first):
             raise InputError(
                 f"{stored.name}: frames are not evenly spaced: step {time - last:.6g} s, the first was "
-                f"{second - first:.6g} s"
+                f"{second - first:.6g} s; use an evenly spaced part of the run (start, stop), or store frames at a "
+                "fixed interval: log-spaced frames cannot be used"
             )
         if self.used < 2:
             self.times[self.used] = time

@@ -404,20 +404,27 @@ def stream_of_arrays(file: SpeciesFile, data: Mapping[str, NDArray[Any]], *, lab
     check_counts(file, np.bincount(species, minlength=len(file.species)).tolist(), "the labels")
     time = times_of(file, data)
     box = np.asarray(data["box"], dtype=np.float64) if "box" in data else None
+    velocities = None if "velocities" not in data else np.asarray(data["velocities"])
+    if velocities is not None and velocities.shape != positions.shape:
+        raise InputError(
+            f"velocities have shape {velocities.shape} and positions {positions.shape}; they must be alike"
+        )
     if len(time) != len(positions) or (box is not None and box.shape not in ((3, 3), (len(time), 3, 3))):
         raise InputError(
             f"{len(positions)} frames of positions need as many times, and a box (3, 3) or one per frame; time has "
             f"{len(time)}"
         )
     molecules = Molecules.particles(species, np.ones(len(file.species)) if masses is None else masses / DALTON)
-    scale = file.scale("position") / ANGSTROM
+    scale, speed = file.scale("position") / ANGSTROM, file.scale("velocity")
     used = np.flatnonzero(inside(time, file.start, file.stop))[:: file.stride]
 
     def source(begin: int) -> Iterator[Stored]:
         for number in range(begin, len(used)):
             k = used[number]
             cell = None if box is None else (box[k] if box.ndim == 3 else box) * scale
-            yield Stored(number, f"{label}: frame {k}", float(time[k]), positions[k] * scale, cell)
+            moving = None if velocities is None else velocities[k] * speed
+            name = f"{label}: frame {k}"
+            yield Stored(number, name, float(time[k]), positions[k] * scale, cell, velocities=moving)
 
     unwrapped = file.coordinates == "unwrapped" or (file.coordinates == "auto" and box is None)
     return Stream(

@@ -1,7 +1,7 @@
 """Trajectory files: opened and given snapshot by snapshot, read one ahead, each with a time that is certain.
 
-Beside `mdcoeffs.frames.neighbours` the only module that imports MDAnalysis. What its readers do not see in a damaged
-file, `mdcoeffs.frames.file_bytes` looks for first.
+Beside `mdcoeffs.frames.neighbours` and `vasp` the only module that imports MDAnalysis. What its readers do not see in a
+damaged file, `mdcoeffs.frames.file_bytes` looks for first.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import logging
-import re
 import struct
 import sys
 import traceback
@@ -28,10 +27,20 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints
 from cellsim.base.errors import FULL
-from mdcoeffs.frames.file_bytes import check_complete, check_packed, check_structure, dump_columns, topology_format
+from mdcoeffs.frames.binary_frames import check_packed
+from mdcoeffs.frames.clock import OwnTimes, clock_of, format_of, md_steps, stated_times
+from mdcoeffs.frames.file_bytes import (
+    check_complete,
+    check_structure,
+    data_style,
+    dump_columns,
+    topology_format,
+    xyz_boxes,
+)
 from mdcoeffs.frames.molecules import Molecules, Selected, sort_molecules
-from mdcoeffs.frames.snapshot import ANGSTROM, PICOSECOND, Stored, uneven
+from mdcoeffs.frames.snapshot import ANGSTROM, PICOSECOND, Stored
 from mdcoeffs.frames.unwrap import box_matrix
+from mdcoeffs.frames.vasp import XdatcarReader, is_xdatcar
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
 
 log = logging.getLogger(__name__)
@@ -76,10 +85,12 @@ def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[An
     """
     if replica.topology is None:
         raise InputError(f"{replica.label}: a trajectory needs a topology")
-    options = {
-        "topology_format": replica.topology_format or topology_format(replica.topology),
-        "atom_style": replica.atom_style,
-    }
+    told = "XDATCAR" if is_xdatcar(replica.topology) else topology_format(replica.topology)
+    options = {"topology_format": replica.topology_format or told}
+    if options["topology_format"] == "DATA" or replica.topology.suffix.lower() == ".data":
+        options["atom_style"] = replica.atom_style or data_style(replica.topology)
+    elif replica.atom_style:
+        options["atom_style"] = replica.atom_style
     files = tuple((path, _reader_options(path, replica, timestep)) for path in replica.trajectory)
     given = {key: value for key, value in options.items() if value}
     with logged_warnings():
@@ -209,14 +220,18 @@ def stored_snapshots(
         A file that cannot be read or is cut short; frames that have no time.
     """
     buffers = [np.empty((len(universe.atoms), 3), dtype=np.float32) for _ in range(2)]
-    reader, clock, account = None, None, _Account(file)
+    reader, clock, account = None, None, OwnTimes(file)
     same: dict[str, Any] = {}
+    boxes: NDArray[np.float64] | None = None
     for number, label, ts in _frames(universe, files, file.stride, begin, skipped):
         if clock is None or universe.trajectory is not reader:  # the next file
             reader = universe.trajectory
-            clock = _clock(reader, file, label)
-            account.open(label, _stated(reader), _steps(reader) if _format(reader) == "LAMMPSDUMP" else None)
-            same = {key: ts.data[key].copy() for key in IDENTITY if _format(reader) == "LAMMPSDUMP" and key in ts.data}
+            clock = clock_of(reader, file, label)
+            boxes = xyz_boxes(Path(reader.filename), reader.n_atoms) if format_of(reader) == "XYZ" else None
+            account.open(label, stated_times(reader), md_steps(reader) if format_of(reader) == "LAMMPSDUMP" else None)
+            same = {
+                key: ts.data[key].copy() for key in IDENTITY if format_of(reader) == "LAMMPSDUMP" and key in ts.data
+            }
             if "id" in same and not np.all(np.diff(same["id"]) > 0):
                 raise InputError(f"{label}: frame {number * file.stride} holds an atom twice: the file is damaged")
         frame = number * file.stride
@@ -230,8 +245,10 @@ def stored_snapshots(
                 )
         flags = np.stack([ts.data[key] for key in ("ix", "iy", "iz")], axis=1) if images else None
         # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.
-        box = _box(file) if ts.dimensions is None else box_matrix(np.array(ts.dimensions))
-        if box is not None and ts.dimensions is not None and file.box is not None:
+        vectors = boxes[ts.frame] if boxes is not None else ts.data.get("vectors")
+        own = ts.dimensions if vectors is None else vectors
+        box = _box(file) if own is None else np.array(own) if vectors is not None else box_matrix(np.array(own))
+        if own is not None and file.box is not None:
             raise InputError(f"{name}: carries a box of its own; leave the key box out, which is for files without one")
         buffers.reverse()
         scaled = next((keys for keys in SCALED if box is not None and set(keys) <= ts.data.keys()), None)
@@ -239,7 +256,14 @@ def stored_snapshots(
         # at constant pressure, where the corner moves, everything then moves with it.
         buffers[0][:] = ts.positions if scaled is None else np.stack([ts.data[key] for key in scaled], axis=1) @ box
         account.check(name, ts, buffers[0], buffers[1] if number > begin else None)
-        yield Stored(number, name, clock(ts, frame), buffers[0], box, flags)
+        yield Stored(number, name, clock(ts, frame), buffers[0], box, flags, _velocities(reader, ts))
+
+
+def _velocities(reader: Any, ts: Any) -> NDArray[Any] | None:
+    """Velocities of all atoms [m/s] where the file has them in a unit that it states."""
+    if format_of(reader) not in MOVING or not ts.has_velocities:
+        return None
+    return np.asarray(ts.velocities * np.float32(ANGSTROM / PICOSECOND))
 
 
 def _box(file: SpeciesFile) -> Array | None:
@@ -256,7 +280,7 @@ def count_snapshots(universe: Any, files: Files, file: SpeciesFile, skipped: Seq
     for (path, options), skip in zip(files, skipped or (0,) * len(files), strict=True):
         if path is not None and len(files) > 1:
             _load(universe, path, options)
-        _clock(universe.trajectory, file, _label(universe, path))
+        clock_of(universe.trajectory, file, _label(universe, path))
         length = len(universe.trajectory) - skip
         used += len(range(-before % stride, length, stride))
         before += length
@@ -456,10 +480,10 @@ def _length(universe: Any) -> int:
 
 def _account(trajectory: Any, label: str) -> Callable[[Any], float]:
     """Time [ps] or step [1] of a frame by the file's own account."""
-    own = _stated(trajectory) or _steps(trajectory)
+    own = stated_times(trajectory) or md_steps(trajectory)
     if own is None:
         raise InputError(
-            f"{label}: {_format(trajectory)} files do not say when their frames were, so that drop_repeated cannot "
+            f"{label}: {format_of(trajectory)} files do not say when their frames were, so that drop_repeated cannot "
             "tell a repeated frame; remove the repeated frames and leave drop_repeated out"
         )
     return own
@@ -508,149 +532,20 @@ def _states(
     return found if most is not None else found[::-1]
 
 
-# ---- time -----------------------------------------------------------------------------------------------------------
+# ---- readers --------------------------------------------------------------------------------------------------------
 
-Clock = Callable[[Any, int], float]
-"""(snapshot of the reader, running number of the frame) -> its time [s]."""
 SCALED = (("xs", "ys", "zs"), ("xsu", "ysu", "zsu"))
 """Columns of a LAMMPS dump with positions in units of the box vectors, from the corner of the box."""
 IDENTITY = ("id", "type")
 """Columns of a LAMMPS dump that say which atom a line is of."""
-TIMED = ("XTC", "TRR", "NC", "NCDF", "H5MD", "TNG", "TRC", "TRZ")
-"""Formats of MDAnalysis whose frames carry their time in a known unit."""
-AKMA_WRITERS = re.compile(r"\b(CHARMM|NAMD|OPENMM)\b")
-"""Programs that give the time step of a DCD in AKMA units; LAMMPS gives it in whatever units it runs in."""
-
-
-def _clock(trajectory: Any, file: SpeciesFile, label: str) -> Clock:
-    """How the frames of a file get their times: as the user says, by MD steps, or by the file where it is certain.
-
-    MDAnalysis gives a file without times one picosecond a frame, and reads every DCD as if its unit were AKMA time: of
-    what a LAMMPS run wrote kappa then comes out 49 times too small (real units) or 20 times too large (lj).
-    """
-    own = _stated(trajectory)
-    interval, timestep = file.frame_interval, file.timestep
-    if interval is not None and timestep is not None:
-        raise InputError("timestep and frame_interval both say when the frames were; give one of them")
-    if interval is not None:
-        return lambda ts, frame: frame * interval
-    steps = _steps(trajectory)
-    if timestep is not None:
-        if steps is None:
-            raise InputError(
-                f"{label}: timestep goes with files that number their frames in MD steps (LAMMPS dumps, DCD); leave it "
-                "out, or give frame_interval, the time between stored frames"
-            )
-        return lambda ts, frame: steps(ts) * timestep
-    if own is not None:
-        return lambda ts, frame: own(ts) * PICOSECOND
-    either = 'timestep = "2 fs" (the MD step) or ' if steps is not None else ""
-    raise InputError(
-        f"{label}: {_format(trajectory)} files do not say for certain when their frames were; give {either}"
-        'frame_interval = "1 ps" (the time between stored frames)'
-    )
-
-
-def _stated(trajectory: Any) -> Callable[[Any], float] | None:
-    """What the file itself says of the time of a frame [ps], None where it does not for certain."""
-    for reader in getattr(trajectory, "readers", [trajectory]):  # several, where a Universe was given several files
-        name = _format(reader)
-        if name == "DCD":
-            remarks = re.sub(r"FILENAME *= *\S+", "", str(reader._file.header["remarks"]).upper())
-            timed = bool(AKMA_WRITERS.search(remarks)) and reader._file.header["nsavc"] > 0
-        else:
-            timed = name in TIMED and "time" in reader.ts.data
-        if not timed:
-            return None
-    return lambda ts: float(ts.time)
-
-
-def _steps(trajectory: Any) -> Callable[[Any], float] | None:
-    """The MD step at which a frame was stored [1], None where the file does not say.
-
-    Other readers have a `step` too, but in an XTC that MDAnalysis wrote it is the number of the frame.
-    """
-    names = {_format(reader) for reader in getattr(trajectory, "readers", [trajectory])}
-    if names == {"LAMMPSDUMP"}:
-        return lambda ts: float(ts.data["step"])
-    if names <= {"DCD", "LAMMPS"} and not hasattr(trajectory, "readers"):
-        head = trajectory._file.header  # the step of its first frame, and how many steps lie between frames
-        if head["nsavc"] > 0:
-            return lambda ts: float(head["istart"] + ts.frame * head["nsavc"])
-    return None
-
-
-class _Account:
-    """The times of frames by the files' own account, where frame_interval replaces them: it must not hide a joint.
-
-    Parameters
-    ----------
-    file : SpeciesFile
-        With ``frame_interval``; without it times are checked where they are used.
-    """
-
-    def __init__(self, file: SpeciesFile) -> None:
-        self.interval, self.stride = file.frame_interval, file.stride
-        self.label, self.timed = "", False
-        self.own: Callable[[Any], float] | None = None
-        self.times: list[float] = []  # first, second and last of the file that is read
-        self.before: list[float] = []  # of the file before it
-
-    def open(self, label: str, times: Callable[[Any], float] | None, steps: Callable[[Any], float] | None) -> None:
-        """The next file: what it says of its frames, times [ps] or steps [1], None where it says nothing."""
-        self.label, self.timed, self.own = label, times is not None, times or steps
-        self.before, self.times = self.times, []
-
-    def check(self, name: str, ts: Any, positions: NDArray[Any], before: NDArray[Any] | None) -> None:
-        """Refuse a frame that repeats the one before, lies before it or after a gap."""
-        if self.interval is None:
-            return
-        if before is not None and np.array_equal(positions[:1], before[:1]) and np.array_equal(positions, before):
-            raise InputError(f"{name} has the very positions of the frame before; remove the repeated frame")
-        if self.own is None:
-            return
-        t = self.own(ts)
-        if len(self.times) == 1 and t == self.times[0]:
-            self.own = None  # a placeholder, such as zero in every frame
-            return
-        complaint = self._complaint(t)
-        if complaint:
-            raise InputError(
-                f"{name} {complaint} by the file's own times, which frame_interval would hide; remove repeated frames, "
-                "or give the parts as replicas"
-            )
-        self.times = [*self.times[:2], t] if len(self.times) != 1 else [self.times[0], t, t]
-        wanted = self.interval * self.stride / PICOSECOND
-        if (
-            self.timed
-            and not self.before
-            and self.times[1:] == [t, t]
-            and abs(t - self.times[0] - wanted) > 1e-3 * wanted
-        ):
-            log.warning(
-                "%s: frames are %.6g ps apart by the file; frame_interval makes it %.6g ps",
-                *(self.label, (t - self.times[0]) / self.stride, wanted / self.stride),
-            )
-
-    def _complaint(self, t: float) -> str:
-        times = self.times or self.before
-        if not times:
-            return ""
-        first, last = times[0], times[-1]
-        step = times[1] - times[0] if len(times) > 1 else 0.0
-        if not self.times and t < last and t <= first + 1.5 * step:
-            return ""  # a continuation that counts its times anew
-        if t <= last:
-            return "repeats the time of the frame before" if t == last else "is earlier than the frame before"
-        return "does not follow at the first step" if step and uneven(t, last, first, step) else ""
-
-
-def _format(trajectory: Any) -> str:
-    return str(np.atleast_1d(trajectory.format)[0])
+MOVING = ("TRR", "H5MD", "NC", "NCDF")
+"""Formats of MDAnalysis whose velocities are in a known unit; those of a LAMMPS dump depend on the run's units."""
 
 
 def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dict[str, Any]:
     options: dict[str, Any] = {"format": replica.trajectory_format} if replica.trajectory_format else {}
+    if is_xdatcar(path):
+        return {"format": XdatcarReader.format} | options
     columns = dump_columns(path)
     if columns:
         options["format"] = "LAMMPSDUMP"

@@ -4,7 +4,7 @@ An array file (.npz, or .h5 with data sets of these names) holds ``time`` (frame
 
 - ``R`` (frames, species, 3): summed unwrapped displacements, species in the order of SPECIES.toml; or
 - ``positions`` (frames, particles, 3) and ``labels`` (particles,): the name of each particle's species; one particle
-  is one ion or molecule; optional ``masses`` (particles,),
+  is one ion or molecule; optional ``masses`` (particles,) and ``velocities`` (frames, particles, 3),
 
 and optionally ``volume`` (a number or one per frame) or ``box`` (frames, 3, 3) or (3, 3), rows the box vectors. Units
 are those of [units] in SPECIES.toml; SI where nothing is said. A table of published coefficients is a TOML file.
@@ -25,8 +25,10 @@ from cellsim.files.reading import Shape, array_headers, numbers, read_arrays
 from cellsim.files.schema import read_toml
 from mdcoeffs.inputs.species import UNITS, SpeciesFile
 
-NAMES = ("time", "R", "positions", "labels", "masses", "volume", "box")
-QUANTITIES = {"time": "time", "R": "position", "positions": "position", "box": "position", "volume": "volume"}
+NAMES = ("time", "R", "positions", "labels", "masses", "volume", "box", "velocities")
+QUANTITIES = {"time": "time", "R": "position", "positions": "position", "box": "position", "volume": "volume"} | {
+    "velocities": "velocity"
+}
 """Array -> the entry of [units] that says its unit."""
 VOLUMES_DIFFER = 0.2
 """How far a volume that is stated may be from another, such as the first box [1]; a barostat moves a box by less."""
@@ -99,7 +101,11 @@ def _check_unit(file: SpeciesFile, path: Path, name: str, unit: str) -> None:
         raise InputError(f'{path.name}: {name} is in {unit!r} by the file, but {here}; say {quantity} = "{unit}"')
 
 
-_SHAPES: Mapping[str, Shape] = {"R": ("frames", "species", 3), "positions": ("frames", "particles", 3)}
+_SHAPES: Mapping[str, Shape] = {
+    "R": ("frames", "species", 3),
+    "positions": ("frames", "particles", 3),
+    "velocities": ("frames", "particles", 3),
+}
 
 
 def _checked(data: Mapping[str, NDArray[Any]], name: str, where: str) -> NDArray[Any]:

@@ -16,11 +16,11 @@ from cellsim.base import N_A, InputError, factor_to_si
 from cellsim.files.schema import Table, read_toml, with_values
 
 ANALYSES = {
-    "onsager": "Trajectories, arrays or OCTP tables to Onsager coefficients.",
+    "onsager": "Compute Onsager coefficients from trajectories, arrays or OCTP tables.",
     "structure": "Shells of the cations: g(r), coordination, bound and free ions, clusters.",
     "residence": "How long solvent and anions stay at a cation, and how long cations link two anions.",
-    "activity": "Thermodynamic factor chi from composition waves and Kirkwood-Buff integrals.",
-    "interface": "Profiles, populations and barriers along z: is the interface equilibrated?",
+    "activity": "Thermodynamic factor chi from fluctuations of the composition and Kirkwood-Buff integrals.",
+    "interface": "Profiles, populations and barriers along z: is the interface in equilibrium?",
     "mobility": "How ions and their cages move and turn: exponents, order parameters, relaxation, paddle-wheel.",
 }
 """Every analysis, ``mdcoeffs.NAME.ANALYSIS``, with what its command says of it."""
@@ -32,7 +32,7 @@ TABLES = {name: name for name in ANALYSES} | {"onsager": "estimate"}
 """Analysis -> its table in SPECIES.toml; read by the module of the analysis."""
 SOURCES = ("trajectory", "arrays", "octp")
 REPLICA_KEYS = ("topology", "topology_format", "trajectory_format", "atom_style", "octp_self", *SOURCES)
-UNITS = {"position": "m", "time": "s", "volume": "m^3"}
+UNITS = {"position": "m", "time": "s", "volume": "m^3", "velocity": "m/s"}
 """Quantities of array files, and their units where [units] says nothing."""
 TOP_KEYS = ("title", "temperature", "volume", "self", "thermostat", "species", "replica", "units")
 THERMOSTATS = ("none", "nose-hoover", "velocity-rescaling", "berendsen", "dpd", "langevin", "andersen")
@@ -175,7 +175,7 @@ class SpeciesFile:
     thermostat : str
         One of `THERMOSTATS`, or empty where nothing is said.
     units : mapping
-        Units of array files: position, time, volume.
+        Units of array files: position, time, volume, velocity.
     changes : mapping
         Dotted key -> value that took the place of the file's own.
     """
@@ -203,7 +203,7 @@ class SpeciesFile:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def scale(self, quantity: str) -> float:
-        """Factor from an array file's unit to SI; ``position``, ``time`` or ``volume``."""
+        """Factor from an array file's unit to SI; ``position``, ``time``, ``volume`` or ``velocity``."""
         default = UNITS[quantity]
         return factor_to_si(self.units.get(quantity, default), default, field=f"units.{quantity}")
 

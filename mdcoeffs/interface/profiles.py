@@ -149,8 +149,10 @@ def free_energy_profile(sums: Sequence[Array], frames: Sequence[Array], T: float
     return Averaged(value, np.where(seen, averaged.error, np.nan), averaged.blocks, averaged.settled & seen)
 
 
-Fit = Callable[[ArrayLike, ArrayLike, ArrayLike], "Parabola"]
-"""(places, free energies, weights) -> vertex."""
+Fit = Callable[[Array, Array, float], "Parabola"]
+"""(places [m], densities, temperature [K]) -> vertex of the free energy."""
+STEPS = 60
+"""Most steps of Newton in a fit of counts."""
 
 
 @dataclass(frozen=True)
@@ -202,13 +204,89 @@ def fit_parabola(z: ArrayLike, F: ArrayLike, weights: ArrayLike) -> Parabola:
     return Parabola(float(a - b**2 / (4 * c)), float(k_B * c / half**2), float(middle - half * b / (2 * c)))
 
 
-def fit_quartic(z: ArrayLike, F: ArrayLike, weights: ArrayLike) -> Parabola:
+def log_density(z: Array, rho: Array, degree: int) -> Polynomial | None:
+    """The polynomial that is the logarithm of a density, by the likelihood of counting (Poisson).
+
+    A straight fit of -ln n to counts n, weighted by n, lies low, since counts that are high by chance weigh more: by
+    half an ion's share, 0.03 k_B T where the ten bins of a top have ten ions each, more where visits are longer than a
+    frame, and empty bins are not seen at all. The likelihood sees them, and sets sum_i x_i^k (n_i - mean_i) = 0.
+
+    Parameters
+    ----------
+    z : array (n,)
+        Places [m].
+    rho : array (n,)
+        Counts, or densities proportional to them.
+    degree : int
+        Of the polynomial.
+
+    Returns
+    -------
+    Polynomial or None
+        Of z; None where fewer than degree + 1 places have a count, or the likelihood has no maximum.
+
+    References
+    ----------
+    McCullagh & Nelder, Generalized Linear Models, 2nd ed. (1989), ch. 6 (log-linear models) and 9 (quasi-likelihood).
+    """
+    seen = rho > 0
+    if np.count_nonzero(seen) <= degree:
+        return None
+    n = np.maximum(rho, 0.0) / rho.max()
+    start = Polynomial.fit(z[seen], np.log(n[seen]), degree, domain=[z[0], z[-1]], w=np.sqrt(n[seen]))
+    x = np.vander(2 * (z - z[0]) / (z[-1] - z[0]) - 1, degree + 1, increasing=True)
+
+    def likelihood(beta: Array) -> float:
+        return float(n @ (x @ beta) - np.exp(np.minimum(x @ beta, 700.0)).sum())
+
+    beta = np.asarray(start.coef, dtype=np.float64)
+    best = likelihood(beta)
+    for _ in range(STEPS):
+        mean = np.exp(np.minimum(x @ beta, 700.0))
+        try:
+            step = np.linalg.solve((x.T * mean) @ x, x.T @ (n - mean))
+        except np.linalg.LinAlgError:
+            return None
+        new = likelihood(beta + step)
+        while not new >= best - 1e-12 * abs(best) and np.abs(step).max() > 1e-12:
+            step = 0.5 * step
+            new = likelihood(beta + step)
+        beta, best = beta + step, new
+        if np.abs(step).max() < 1e-7 * (1 + np.abs(beta).max()):  # the next one is its square
+            return Polynomial(beta, domain=[z[0], z[-1]])
+    return None
+
+
+def fit_vertex(z: Array, rho: Array, T: float) -> Parabola:
+    """Vertex of a parabola through the free energy, by :func:`log_density`.
+
+    Parameters
+    ----------
+    z : array (n,)
+        Places [m].
+    rho : array (n,)
+        Counts, or densities proportional to them; heights are -T ln of them.
+    T : float
+        Temperature [K].
+
+    Returns
+    -------
+    Parabola
+        NaN where fewer than three places have a count.
+    """
+    found = log_density(z, rho, 2)
+    if found is None or found.coef[2] == 0:
+        return Parabola(np.nan, np.nan, np.nan)
+    return _vertex(found, float(found.deriv().roots()[0].real), float(np.max(rho)), T)
+
+
+def fit_quartic(z: Array, rho: Array, T: float) -> Parabola:
     """The same with terms of third and fourth order: vertex, and the curvature at it.
 
     Parameters
     ----------
-    z, F, weights
-        As :func:`fit_parabola`.
+    z, rho, T
+        As :func:`fit_vertex`.
 
     Returns
     -------
@@ -216,20 +294,23 @@ def fit_quartic(z: ArrayLike, F: ArrayLike, weights: ArrayLike) -> Parabola:
         Of the vertex nearest to that of the parabola and curved as it is; NaN where fewer than seven places count or
         there is no such vertex between them.
     """
-    first, weight = fit_parabola(z, F, weights), np.asarray(weights, dtype=np.float64)
-    use = weight > 0
-    if np.count_nonzero(use) < 7:
+    first, seen = fit_vertex(z, rho, T), np.asarray(rho) > 0
+    found = log_density(z, rho, 4) if np.count_nonzero(seen) >= 7 else None
+    if found is None:
         return Parabola(np.nan, np.nan, np.nan)
-    # Scaled by the largest weight as there; numpy's weights multiply the residuals.
-    polynomial = Polynomial.fit(np.asarray(z)[use], np.asarray(F)[use], 4, w=np.sqrt(weight[use] / weight.max()))
-    flat = polynomial.deriv().roots()
+    flat = found.deriv().roots()
     places = flat[np.abs(flat.imag) < 1e-6 * np.abs(flat).max()].real
-    curved = polynomial.deriv(2)(places) * first.k > 0
-    places = places[curved & (places >= np.asarray(z)[use].min()) & (places <= np.asarray(z)[use].max())]
+    curved = found.deriv(2)(places) * first.k < 0
+    places = places[curved & (places >= z[seen].min()) & (places <= z[seen].max())]
     if not places.size:
         return Parabola(np.nan, np.nan, np.nan)
-    z0 = float(places[np.argmin(np.abs(places - first.z0))])
-    return Parabola(float(polynomial(z0)), float(0.5 * k_B * polynomial.deriv(2)(z0)), z0)
+    return _vertex(found, float(places[np.argmin(np.abs(places - first.z0))]), float(np.max(rho)), T)
+
+
+def _vertex(found: Polynomial, z0: float, largest: float, T: float) -> Parabola:
+    """Of -T ln rho, `found` being the logarithm of rho over its largest value."""
+    height = -T * (float(found(z0)) + np.log(largest))
+    return Parabola(float(height), float(-0.5 * k_B * T * found.deriv(2)(z0)), z0)
 
 
 def barrier_between(
@@ -240,7 +321,7 @@ def barrier_between(
     well: Bools,
     top: Bools,
     *,
-    fit: Fit = fit_parabola,
+    fit: Fit = fit_vertex,
 ) -> Averaged:
     """Barrier above a well, curvature and places, from parabolas through the bottom and the top.
 
@@ -253,7 +334,7 @@ def barrier_between(
     well, top : array of bool (bins,)
         Bins the parabolas go through.
     fit : callable
-        :func:`fit_parabola`, or :func:`fit_quartic` to see what it misses.
+        :func:`fit_vertex`, or :func:`fit_quartic` to see what it misses.
 
     Returns
     -------
@@ -283,7 +364,7 @@ def barrier_missed(
     """
 
     def difference(total: Array) -> Array:
-        bent, plain = (_vertices(total, T, z, well, top, fit) for fit in (fit_quartic, fit_parabola))
+        bent, plain = (_vertices(total, T, z, well, top, fit) for fit in (fit_quartic, fit_vertex))
         return bent - plain
 
     sums, frames = long_blocks(sums, frames)
@@ -293,7 +374,7 @@ def barrier_missed(
 
 
 def flank_slope(sums: Sequence[Array], frames: Sequence[Array], T: float, z: Array, flank: Bools) -> Averaged:
-    """Slope of the free energy between the top of a barrier and its well, from a straight line.
+    """Slope of the free energy between the top of a barrier and its well, from a straight line (:func:`log_density`).
 
     Parameters
     ----------
@@ -311,33 +392,18 @@ def flank_slope(sums: Sequence[Array], frames: Sequence[Array], T: float, z: Arr
     ----------
     doi:10.1039/d5cp01988e, Sec. 3.3: 1850 K/angstrom.
     """
-    x = z[flank] - z[flank].mean() if flank.any() else z[flank]
 
     def of(total: Array) -> Array:
-        rho = total[flank]
-        weight = rho / max(float(rho.max(initial=0.0)), 1e-300)
-        if np.count_nonzero(weight) < 2:
-            return np.array(np.nan)
-        F = -T * np.log(np.where(weight > 0, weight, 1.0))
-        middle = weight @ x / weight.sum()
-        return np.array(weight @ ((x - middle) * F) / (weight @ (x - middle) ** 2))
+        found = log_density(z[flank], total[flank], 1) if flank.sum() > 1 else None
+        return np.array(np.nan if found is None else -T * found.deriv()(0.0))
 
     sums, frames = long_blocks(sums, frames)
     return jackknife(sums, of, weights=frames)
 
 
-def _vertices(
-    total: Array,
-    T: float,
-    z: Array,
-    well: Bools,
-    top: Bools,
-    fit: Callable[[ArrayLike, ArrayLike, ArrayLike], Parabola],
-) -> Array:
+def _vertices(total: Array, T: float, z: Array, well: Bools, top: Bools, fit: Fit) -> Array:
     rho = total / total[well].max()
-    with np.errstate(divide="ignore"):
-        F = np.where(rho > 0, -T * np.log(np.where(rho > 0, rho, 1.0)), 0.0)
-    bottom, summit = fit(z[well], F[well], rho[well]), fit(z[top], F[top], rho[top])
+    bottom, summit = fit(z[well], rho[well], T), fit(z[top], rho[top], T)
     return np.array([summit.height - bottom.height, bottom.k, bottom.z0, summit.z0])
 
 

@@ -141,7 +141,8 @@ def build(module: Any, point: StatePoint) -> Any:
         for _ in range(count):
             if particle.model is None:
                 system.addParticle(particle.mass * _GRAM)
-                pairs.addParticle(particle.z / math.sqrt(point.permittivity), particle.diameter * _NM, depth)
+                charge = point.charge_scaling * particle.z / math.sqrt(point.permittivity)
+                pairs.addParticle(charge, particle.diameter * _NM, depth)
             else:
                 _add_water(system, pairs, particle.diameter * _NM, depth, point.permittivity)
     system.addForce(pairs)

@@ -22,7 +22,7 @@ T = TypeVar("T")
 FORMAT = 1
 """Version of what a run means; part of every content hash."""
 THERMOSTATS = ("nose-hoover", "dpd", "none")
-VALUES = ("title", "temperature", "relative_permittivity", "well_depth", "cutoff")
+VALUES = ("title", "temperature", "relative_permittivity", "charge_scaling", "well_depth", "cutoff")
 TABLES = ("species", "volumes", "thermostat", "run", "state", "field")
 SPECIES_KEYS = ("role", "charge", "mass", "diameter", "well_depth", "model")
 RUN_KEYS = ("timestep", "equilibration", "production", "frame_interval", "positions_interval", "replicas", "seed")
@@ -31,6 +31,8 @@ ROLES = ("cation", "anion", "solvent")
 MODELS = ("spc/e",)
 """Molecules of several sites that a solvent can be."""
 _SPCE = {"mass": 18.0154e-3, "diameter": 3.166e-10, "well_depth": 650.2}
+LARGEST_SCALING = 2.0
+"""Of the charges; beyond it ions stick together and the time step is too long."""
 LONGEST = 10**10
 """Most time steps of one run."""
 
@@ -109,6 +111,9 @@ class StatePoint:
     frames : int
         Frames after frame 0 that are asked for; the one entry that is not part of the content hash, since a longer
         run goes on where a shorter one ended.
+    charge_scaling : float
+        Factor on the charges of the ions where they act on one another and on a solvent, not in a field or in a
+        current [1].
     """
 
     state: str
@@ -129,6 +134,7 @@ class StatePoint:
     replica: int = 0
     field: float = 0.0
     frames: int = 0
+    charge_scaling: float = 1.0
 
     @property
     def label(self) -> str:
@@ -159,6 +165,8 @@ class StatePoint:
     def digest(self) -> str:
         """SHA-256 of everything that decides the run but its length."""
         inputs = asdict(replace(self, frames=0)) | {"format": FORMAT}
+        if self.charge_scaling == 1:  # so that runs from before there was a scaling are found again
+            del inputs["charge_scaling"]
         inputs["species"] = [{k: v for k, v in particle.items() if v is not None} for particle in inputs["species"]]
         return values_hash(inputs)
 
@@ -284,6 +292,7 @@ def _basis(top: Table, species: tuple[Particle, ...]) -> StatePoint:
         volume=0.0,
         temperature=top.quantity("temperature", "K", above=0),
         permittivity=top.number("relative_permittivity", least=1.0),
+        charge_scaling=_scaling(top, 1.0),
         well_depth=_well_depth(top, species),
         cutoff=top.quantity("cutoff", "m", above=0),
         thermostat=heat.choice("kind", THERMOSTATS, "nose-hoover"),
@@ -294,6 +303,10 @@ def _basis(top: Table, species: tuple[Particle, ...]) -> StatePoint:
         positions_every=stored,
         seed=run.integer("seed", 1, least=1),
     )
+
+
+def _scaling(table: Table, default: float) -> float:
+    return table.number("charge_scaling", default, least=0.0, most=LARGEST_SCALING)
 
 
 def _well_depth(top: Table, species: tuple[Particle, ...]) -> float:
@@ -329,7 +342,7 @@ def _states(top: Table, species: tuple[Particle, ...], basis: StatePoint) -> tup
         raise InputError(f"{top.where('state')} is missing; add [[state]] tables with salt and solvent, in particles")
     states: list[StatePoint] = []
     for number, table in enumerate(tables, start=1):
-        table.only("name", "salt", "solvent", "replicas")
+        table.only("name", "salt", "solvent", "replicas", "charge_scaling")
         name = table.string("name", f"c{number}")
         if not name.replace("_", "").replace("-", "").isalnum() or name in [state.state for state in states]:
             raise table.error("name", "must be a folder name of its own: letters, digits, - and _")
@@ -344,7 +357,9 @@ def _states(top: Table, species: tuple[Particle, ...], basis: StatePoint) -> tup
                 f"{table.where()}: the box is {volume ** (1 / 3) * 1e9:.3g} nm wide, at least twice the cutoff of "
                 f"{basis.cutoff * 1e9:g} nm is needed; use more particles"
             )
-        states.append(replace(basis, state=name, counts=(salt * nu[0], salt * nu[1], *each), volume=volume))
+        counts = (salt * nu[0], salt * nu[1], *each)
+        scaling = _scaling(table, basis.charge_scaling)
+        states.append(replace(basis, state=name, counts=counts, volume=volume, charge_scaling=scaling))
     return tuple(states)
 
 

@@ -16,10 +16,21 @@ from mdcoeffs.analysis import Analysis
 from mdcoeffs.frames.paths import PathRecorder
 from mdcoeffs.frames.stream import Stream
 from mdcoeffs.inputs.species import SpeciesFile
-from mdcoeffs.mobility.paddlewheel import Response, Sampled, jumps, nearest, reorientation, response, sample
+from mdcoeffs.mobility.bottleneck import Opening, areas, windows_of
+from mdcoeffs.mobility.cooperative import Coincidences, Cooperation, cooperation, neighbours_of
+from mdcoeffs.mobility.paddlewheel import Events, Response, Sampled, jumps, nearest, reorientation, response, sample
 from mdcoeffs.mobility.result import MobilityResult, Mover, Turner
 from mdcoeffs.mobility.rotation import BEGUN, COARSE, relaxation, unwrapped_angles
-from mdcoeffs.mobility.settings import Friction, MobilitySettings, Paddle, followed_in, read_mobility
+from mdcoeffs.mobility.settings import (
+    Bottleneck,
+    Cooperative,
+    Friction,
+    MobilitySettings,
+    Paddle,
+    Vibrations,
+    followed_in,
+    read_mobility,
+)
 from mdcoeffs.mobility.translation import (
     FEWEST_LAGS,
     Exponent,
@@ -33,6 +44,7 @@ from mdcoeffs.mobility.translation import (
     lags_for,
     order_parameter,
 )
+from mdcoeffs.mobility.vibration import ALIASED, Vibration, frequencies, segment_of, spectra, vibration_of
 from mdcoeffs.statistics.lagged import (
     Lagged,
     LaggedEstimate,
@@ -47,6 +59,8 @@ from mdcoeffs.statistics.lagged import (
 
 MISFIT = 0.1
 """Difference from exp(-t / tau) that is said [1]."""
+EVENTS = 256
+"""Jumps whose neighbours are looked for at once."""
 BENT = 3.5
 """Standard errors by which the exponents of the two halves of a window may differ before it is said."""
 
@@ -112,6 +126,26 @@ def _mobility(
         cage, count = _paddlewheel(runs, settings, settings.paddlewheel, dt, file.memory)
         if cage is None:
             notes.append(f"{count} jumps are too few for a response of the cage")
+    opening = None
+    if settings.bottleneck is not None:
+        opening, doubts = _opening(runs, settings, settings.bottleneck, dt)
+        notes += doubts
+    together = None
+    if settings.cooperative is not None:
+        together, count_together = _together(runs, settings, settings.cooperative, dt)
+        if together is None:
+            notes.append(f"{count_together} jumps, too few of them with neighbours to say whether they come together")
+    vibrations: tuple[Vibration, ...] = ()
+    if settings.vibrations is not None:
+        vibrations = _vibrations(runs, settings.vibrations, dt, file)
+        for each in vibrations:
+            S = each.spectrum.mean
+            if S[-1] > ALIASED * S.max():
+                notes.append(
+                    f"{each.name} moves faster than the frames can show: its spectrum at the last frequency, "
+                    f"{each.spectrum.lag[-1]:.3g} Hz, is {S[-1] / S.max():.2g} of its largest value, so that higher "
+                    "frequencies are folded into it; store frames more often"
+                )
     for mover in movers:
         notes += _doubts(mover.name, mover.msd, mover.law)
     low, high = plus.alpha.interval()
@@ -140,6 +174,9 @@ def _mobility(
         frames=tuple(run.frames for run in runs),
         interval=dt,
         notes=tuple(notes),
+        opening=opening,
+        together=together,
+        vibrations=vibrations,
     )
 
 
@@ -253,31 +290,124 @@ def _doubts(name: str, msd: Lagged, law: Exponent) -> list[str]:
     return doubts
 
 
+def _delays(half: float, longest: float, dt: float, runs: Sequence[PathRecorder], where: str) -> tuple[int, Ints]:
+    """Frames averaged on each side of a jump, and the delays around it in frames."""
+    frames = max(1, round(half / dt))
+    reach = max(frames, round(longest / dt))
+    for run in runs:
+        if run.frames < 4 * frames + 2 * reach:
+            raise InputError(
+                f"{where}: half = {half:.3g} s and longest = {longest:.3g} s need a run of "
+                f"{4 * frames + 2 * reach:.6g} frames, this one has {run.frames}"
+            )
+    return frames, np.arange(-reach, reach + 1)
+
+
+def _jumps(run: PathRecorder, cation: str, half: int, threshold: float) -> Events:
+    store = run.stores[f"species {cation}"]
+    return jumps(store.block(0, store.particles, run.frames), half=half, threshold=threshold)
+
+
+def _boxes(run: PathRecorder, frames: Ints) -> Array | None:
+    return None if np.isnan(run.boxes[0]).any() else run.boxes[frames]
+
+
 def _paddlewheel(
     runs: Sequence[PathRecorder], settings: MobilitySettings, asked: Paddle, dt: float, memory: float
 ) -> tuple[Response | None, int]:
-    half = max(1, round(asked.half / dt))
-    reach = max(half, round(asked.longest / dt))
-    delays = np.arange(-reach, reach + 1)
+    half, delays = _delays(asked.half, asked.longest, dt, runs, "mobility.paddlewheel")
     rng = np.random.default_rng(settings.seed)
     rotor = next(rotor for rotor in settings.rotors if rotor.name == asked.rotor)
     sampled: list[Sampled] = []
     count = 0
     for run in runs:
-        if run.frames < 4 * half + 2 * reach:
-            raise InputError(
-                f"mobility.paddlewheel: half = {asked.half:.3g} s and longest = {asked.longest:.3g} s need a run of "
-                f"{4 * half + 2 * reach} frames, this one has {run.frames}"
-            )
-        cations, centres = run.stores[f"species {settings.cation}"], run.stores[f"species {rotor.species}"]
-        events = jumps(cations.block(0, cations.particles, run.frames), half=half, threshold=asked.jump)
+        centres = run.stores[f"species {rotor.species}"]
+        events = _jumps(run, settings.cation, half, asked.jump)
         count += events.count
         before = np.maximum(events.frame - 1, 0)
-        boxes = None if np.isnan(run.boxes[0]).any() else run.boxes[before]
+        boxes = _boxes(run, before)
         cage = nearest(events.before, centres.at(before), boxes, count=asked.neighbours, cutoff=asked.cutoff)
         angles = _cage_angles(run, f"rotor {rotor.name}", half, memory)
         sampled.append(sample(events, cage, angles, delays, half=half, rng=rng))
     return response(sampled, delays, dt, half=half), count
+
+
+def _opening(
+    runs: Sequence[PathRecorder], settings: MobilitySettings, asked: Bottleneck, dt: float
+) -> tuple[Opening | None, list[str]]:
+    """Areas of the windows around the jumps, and what its user must know."""
+    half, delays = _delays(asked.half, asked.longest, dt, runs, "mobility.bottleneck")
+    rng = np.random.default_rng(settings.seed)
+    kind = "species" if f"species {asked.corners}" in runs[0].stores else "follow"
+    sampled: list[Sampled] = []
+    count = windows = through = 0
+    for run in runs:
+        store = run.stores[f"{kind} {asked.corners}"]
+        events = _jumps(run, settings.cation, half, asked.jump)
+        found = windows_of(events, store.at(events.frame), _boxes(run, events.frame), cutoff=asked.cutoff)
+        count, windows = count + events.count, windows + len(found.corners)
+        through += int((found.of_event >= 0).sum())
+        triangles = areas(found, store, run.frames)
+        sampled.append(sample(events, found.of_event[:, None], triangles, delays, half=half, rng=rng))
+    notes = []
+    if count > through:
+        notes.append(
+            f"{count - through} of {count} jumps lead through no triangle of three {asked.corners} within "
+            f"{asked.cutoff * 1e10:.3g} angstrom of their middle: left out of the bottleneck"
+        )
+    mean = response(sampled, delays, dt, half=half)
+    if mean is None:
+        return None, [*notes, f"{through} jumps through a window are too few for its area"]
+    return Opening(mean, count, windows), notes
+
+
+def _together(
+    runs: Sequence[PathRecorder], settings: MobilitySettings, asked: Cooperative, dt: float
+) -> tuple[Cooperation | None, int]:
+    half, window = (max(1, round(time / dt)) for time in (asked.half, asked.window))
+    rng = np.random.default_rng(settings.seed)
+    found = []
+    for run in runs:
+        store = run.stores[f"species {settings.cation}"]
+        events = _jumps(run, settings.cation, half, asked.jump)
+        pairs: list[tuple[Ints, Ints]] = []
+        for first in range(0, events.count, EVENTS):  # positions of all cations at every jump are too many at once
+            rows = slice(first, first + EVENTS)
+            at = np.maximum(events.frame[rows] - 1, 0)
+            own = events.before[rows], events.cation[rows]
+            centre, near = neighbours_of(*own, store.at(at), _boxes(run, at), cutoff=asked.cutoff)
+            pairs.append((centre + first, near))
+        centre, near = (np.concatenate(part) for part in zip(*pairs, strict=True)) if pairs else np.zeros((2, 0), int)
+        last = run.frames - half + 1
+        found.append(Coincidences(events.cation, events.frame, centre, near, store.particles, half, last))
+    try:
+        return cooperation(found, window=window, dt=dt, rng=rng), sum(each.frame.size for each in found)
+    except InputError as error:
+        raise InputError(f"mobility.cooperative: {error}") from error
+
+
+def _vibrations(runs: Sequence[PathRecorder], asked: Vibrations, dt: float, file: SpeciesFile) -> tuple[Vibration, ...]:
+    try:
+        size = segment_of(min(run.frames for run in runs), dt, asked.resolution)
+    except InputError as error:
+        raise InputError(f"mobility.vibrations: {error}") from error
+    found = []
+    for key in runs[0].followed:
+        sort, name = key.split(" ", 1)
+        if asked.of and name not in asked.of:
+            continue
+        curves = []
+        for run in runs:
+            group = groups_of(run.followed[key].owner)
+            sums = (
+                spectra(paths, dt, size, group[first : first + len(paths)], int(group.max()) + 1)
+                for first, paths in run.stores[key].blocks(run.frames, file.memory)
+            )
+            curves.append(total(sums, frequencies(size, dt)))
+        what = {"species": "molecules", "follow": "atoms", "rotor": "axes"}[sort]
+        shown = f"axes of {name}" if sort == "rotor" else name  # a rotor may have the name of its species
+        found.append(vibration_of(shown, what, join(curves), runs[0].followed[key].mass, file.temperature))
+    return tuple(found)
 
 
 def _cage_angles(run: PathRecorder, key: str, half: int, memory: float) -> Iterator[tuple[int, Array]]:

@@ -63,24 +63,26 @@ class Events:
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """Reorientation of the cage around the time of a jump.
+    """Reorientation of the cage around the time of a jump, or the area of the window that it leads through.
 
     Parameters
     ----------
     delay : array (delays,)
         Time after the jump [s].
     excess : array (delays,)
-        Mean reorientation above the rotors' own average [rad].
+        Mean reorientation above the rotors' own average; of windows, mean area above their own [rad or m^2].
     error : array (delays,)
-        Standard error [rad].
+        Standard error; the unit of `excess`.
     baseline : float
-        The rotors' own average [rad].
+        The rotors' or windows' own average; the unit of `excess`.
     events : int
         Jumps counted.
     chance : float
         Probability that jumps and turns which know nothing of one another give as large a peak at some delay [1].
     peak : LaggedEstimate
-        Excess at the delay where it is largest [rad].
+        Excess at the delay where it is largest; the unit of `excess`.
+    at_jump : LaggedEstimate
+        Excess at the delay 0; the unit of `excess`.
     lead : LaggedEstimate
         Delay of the cage behind the jump: centroid of the peak; NaN where not coupled [s].
     """
@@ -92,11 +94,12 @@ class Response:
     events: int
     chance: float
     peak: LaggedEstimate
+    at_jump: LaggedEstimate
     lead: LaggedEstimate
 
     @property
     def coupled(self) -> bool:
-        """The peak is told from chance at `LEVEL`."""
+        """Chance alone does not explain the peak, at `LEVEL`."""
         return self.chance <= LEVEL
 
     def summary(self) -> dict[str, Any]:
@@ -350,4 +353,5 @@ def response(runs: Sequence[Sampled], delays: Ints, dt: float, *, half: int) -> 
         lead = estimate(centre * dt, [cells @ pull[:, None]])
     errors = np.array([at_delay.error for at_delay in each])
     baseline = float(np.concatenate([run.baseline for run in runs]).mean())
-    return Response(times, mean, errors, baseline, n, chance, each[top], lead)
+    at_jump = each[int(np.argmin(np.abs(delays)))]
+    return Response(times, mean, errors, baseline, n, chance, each[top], at_jump, lead)

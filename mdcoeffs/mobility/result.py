@@ -17,10 +17,13 @@ import numpy as np
 from cellsim.base import __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, MARKERS, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.files.folder import Rows, plain
+from mdcoeffs.mobility.bottleneck import Opening
+from mdcoeffs.mobility.cooperative import Cooperation
 from mdcoeffs.mobility.paddlewheel import Response
 from mdcoeffs.mobility.rotation import Relaxation
 from mdcoeffs.mobility.settings import Friction
 from mdcoeffs.mobility.translation import Exponent, FrictionFit, SegmentFit
+from mdcoeffs.mobility.vibration import Vibration
 from mdcoeffs.statistics.lagged import Lagged, LaggedEstimate
 
 if TYPE_CHECKING:
@@ -159,6 +162,12 @@ class MobilityResult:
         Time between snapshots [s].
     notes : tuple of str
         What the user must know.
+    opening : Opening, optional
+        Bottleneck: windows that jumps lead through.
+    together : Cooperation, optional
+        Jumps of neighbours that coincide.
+    vibrations : tuple of Vibration
+        Power spectra of velocities.
     """
 
     title: str
@@ -177,6 +186,9 @@ class MobilityResult:
     frames: tuple[int, ...]
     interval: float
     notes: tuple[str, ...]
+    opening: Opening | None = None
+    together: Cooperation | None = None
+    vibrations: tuple[Vibration, ...] = ()
 
     def numbers(self) -> dict[str, Any]:
         """What ``summary.json`` holds; SI."""
@@ -198,6 +210,12 @@ class MobilityResult:
             numbers["paddlewheel"] = {"jumps": self.jumps}
         if self.response is not None:
             numbers["paddlewheel"] |= self.response.summary()
+        if self.opening is not None:
+            numbers["bottleneck"] = self.opening.summary()
+        if self.together is not None:
+            numbers["cooperative"] = self.together.summary()
+        if self.vibrations:
+            numbers["vibrations"] = {each.name: each.summary() for each in self.vibrations}
         if self.friction is not None:
             numbers["friction"] = dict(vars(self.friction))
         if self.segments is not None:
@@ -225,6 +243,11 @@ class MobilityResult:
                 text = f"cage turns {np.degrees(r.peak.value):.2g} degrees above average, {_short(r.lead, 1e12)} ps "
                 text += f"after the jump; by chance {r.chance:.2g}"
             lines.append(f"  paddlewheel: {r.events} jumps, {text}")
+        if self.opening is not None:
+            lines.append(_passage(self.opening))
+        if self.together is not None:
+            lines.append(_cooperation(self.together))
+        lines += [_spectrum(each) for each in self.vibrations]
         if self.bjerrum is not None:
             lines.append(f"  Bjerrum length {self.bjerrum * 1e9:.3g} nm")
         if self.friction is not None:
@@ -240,7 +263,8 @@ class MobilityResult:
         return lines + [f"  note     {note}" for note in self.notes]
 
     def dataset(self) -> xr.Dataset:
-        """All curves; dimensions ``lag``, ``entity``, ``rotor``, ``order``, ``delay``; every curve with its error."""
+        """All curves; dimensions ``lag``, ``entity``, ``rotor``, ``order``, ``delay``, ``passage``,
+        ``apart``, ``vibrating``, ``frequency``; every curve with its error."""
         import xarray as xr
 
         variables: dict[str, Any] = {}
@@ -267,6 +291,25 @@ class MobilityResult:
             r, text = self.response, "reorientation of the cage after a jump, above average"
             coordinates["delay"] = ("delay", r.delay, {"units": "s"})
             put("excess", ("delay",), r.excess, r.error, "rad", text)
+        if self.opening is not None:
+            r, text = self.opening.response, "area of the window of a jump, above average"
+            coordinates["passage"] = ("passage", r.delay, {"units": "s"})
+            put("opening", ("passage",), r.excess, r.error, "m^2", text)
+        if self.vibrations:
+            f = self.vibrations[0].spectrum.lag
+            coordinates |= {
+                "vibrating": [each.name for each in self.vibrations],
+                "frequency": ("frequency", f, {"units": "Hz"}),
+            }
+            g = np.array([each.density for each in self.vibrations])
+            put("density_of_states", ("vibrating", "frequency"), g[:, 0], g[:, 1], "s", "density of states")
+            squares = [each.mean_square for each in self.vibrations]
+            text = "mean-squared velocity, m^2/s^2, of axes 1/s^2"
+            variables["mean_square_velocity"] = ("vibrating", squares, {"long_name": text})
+        if self.together is not None:
+            of, text = self.together, "jumps of neighbours over those of independent cations"
+            coordinates["apart"] = ("apart", of.delay, {"units": "s"})
+            put("jump_correlation", ("apart",), of.correlation, of.error, "1", text)
         attributes = {"title": self.title, "summary": json.dumps(self.numbers()), "mdcoeffs": __version__}
         return xr.Dataset(variables, coordinates, attributes)
 
@@ -282,7 +325,8 @@ class MobilityResult:
     def draw(self, path: Path) -> Path:
         """Mean squares with their power laws, autocorrelations, and the response of the cage."""
         factor, unit = time_unit(float(self.movers[0].msd.lag[-1]))
-        panels = 1 + 2 * bool(self.turners) + (self.response is not None) + (self.friction is not None)
+        asked = (self.response, self.opening, self.together, self.friction)
+        panels = 1 + 2 * bool(self.turners) + sum(each is not None for each in asked) + bool(self.vibrations)
         columns = 1 if panels == 1 else 2
         note = f"{self.temperature:g} K; window in grey, dashed: fitted power laws; bands, bars: one standard error"
         note = ". ".join([note, "; ".join(self.notes)]) if self.notes else note
@@ -300,7 +344,14 @@ class MobilityResult:
                 turned.set_ylabel(label(r"$\langle\Delta\theta_i^2\rangle$", "rad²"))
                 _decay(next(free), self, factor, unit)
             if self.response is not None:
-                _cage(next(free), self.response)
+                _around(next(free), self.response, 180 / np.pi, "turn of the cage above average", "°")
+            if self.opening is not None:
+                r = self.opening.response
+                _around(next(free), r, 1e20, f"area of the window above {r.baseline * 1e20:.3g} Å²", "Å²")
+            if self.together is not None:
+                _pairs(next(free), self.together)
+            if self.vibrations:
+                _spectra(next(free), self.vibrations)
             if self.friction is not None and self.friction_data is not None:
                 _conductivity(next(free), self.friction, self.friction_data, self.segments)
         return path
@@ -314,6 +365,35 @@ def _short(estimate: LaggedEstimate | None, scale: float = 1.0) -> str:
         return f"{value:.3g} (no error)"
     digits = 2 if error == 0 else max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{digits}f} +- {error:.{digits}f}"
+
+
+def _passage(found: Opening) -> str:
+    r, relative = found.response, found.relative
+    low, high = relative.interval()
+    text = (
+        f"  bottleneck: {r.events} of {found.jumps} jumps through {found.windows} windows of {r.baseline * 1e20:.3g} "
+    )
+    text += f"angstrom^2; {100 * relative.value:+.3g} % ({100 * low:.3g} to {100 * high:.3g}) at the jump, "
+    return text + (f"widest by chance {r.chance:.2g}" if r.coupled else f"no wider than by chance ({r.chance:.2g})")
+
+
+def _cooperation(found: Cooperation) -> str:
+    value, low, high = found.ratio
+    text = (
+        f"  cooperative: {found.coincidences} jumps of neighbours within {found.window * 1e12:.3g} ps of {found.jumps} "
+    )
+    text += f"jumps, {value:.3g} ({low:.3g} to {high:.3g}) times those of independent cations"
+    text += (
+        f", by chance {found.chance:.2g}; " if found.together else f", no more than by chance ({found.chance:.2g}); "
+    )
+    return text + f"{100 * found.share:.3g} % of the jumps are cooperative, {100 * found.by_chance:.3g} % by chance"
+
+
+def _spectrum(found: Vibration) -> str:
+    text = "no peak that is resolved" if math.isnan(found.peak.value) else f"peak {_short(found.peak, 1e-12)} THz"
+    if found.kinetic is not None:
+        text += f", the frames resolve {100 * found.kinetic:.3g} % of the kinetic energy"
+    return f"  vibration of {found.name}: {text}"
 
 
 def _law(law: Exponent) -> dict[str, Any]:
@@ -371,17 +451,46 @@ def _decay(axes: Axes, result: MobilityResult, factor: float, unit: str) -> None
     axes.legend()
 
 
-def _cage(axes: Axes, r: Response) -> None:
+def _around(axes: Axes, r: Response, scale: float, what: str, of: str) -> None:
+    """An average around the time of a jump."""
     factor, unit = time_unit(float(r.delay[-1]))
-    t, y, error = r.delay * factor, np.degrees(r.excess), np.degrees(r.error)
+    t, y, error = r.delay * factor, scale * r.excess, scale * r.error
     axes.fill_between(t, y - error, y + error, color=COLOURS[0], alpha=0.25, linewidth=0)
     axes.plot(t, y, color=COLOURS[0])
     axes.axvline(0.0, color=GREY, linestyle=":", linewidth=0.9)
     axes.axhline(0.0, color=GREY, linewidth=0.6)
     axes.set_xlabel(label("time after the jump", unit))
-    axes.set_ylabel(label("turn of the cage above average", "°"))
-    verdict = "told from chance" if r.coupled else "not told from chance"
+    axes.set_ylabel(label(what, of))
+    verdict = "not due to chance" if r.coupled else "may be due to chance"
     axes.set_title(f"{r.events} jumps; {verdict} (p = {r.chance:.2g})", loc="right")
+
+
+def _pairs(axes: Axes, found: Cooperation) -> None:
+    """How often neighbours jump a time apart, over chance."""
+    factor, unit = time_unit(float(found.delay[-1]))
+    half = 0.5 * (found.delay[1] - found.delay[0]) * factor
+    look: dict[str, Any] = {"color": COLOURS[0], "marker": "o", "markersize": 3, "linestyle": "", "elinewidth": 0.8}
+    axes.errorbar(found.delay * factor, found.correlation, found.error, xerr=half, **look)
+    axes.axhline(1.0, color=GREY, linewidth=0.8, linestyle="--")
+    axes.axvspan(-found.window * factor, found.window * factor, color=GREY, alpha=0.15, linewidth=0, zorder=0)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(label("time between jumps of neighbours", unit))
+    axes.set_ylabel("jumps over those by chance, $G$")
+    verdict = "not due to chance" if found.together else "may be due to chance"
+    axes.set_title(f"{found.jumps} jumps; {verdict} (p = {found.chance:.2g})", loc="right")
+
+
+def _spectra(axes: Axes, vibrations: Sequence[Vibration]) -> None:
+    """Densities of states."""
+    for k, each in enumerate(vibrations):
+        f, (g, error), colour = each.spectrum.lag * 1e-12, each.density, COLOURS[k % len(COLOURS)]
+        axes.plot(f, g * 1e12, color=colour, linestyle=DASHES[k % len(DASHES)], label=each.name)
+        axes.fill_between(f, (g - error) * 1e12, (g + error) * 1e12, color=colour, alpha=0.2, linewidth=0)
+    axes.set_xlim(0, f[-1])
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(label("frequency", "THz"))
+    axes.set_ylabel(label("density of states $g$", "ps"))
+    axes.legend()
 
 
 def _conductivity(

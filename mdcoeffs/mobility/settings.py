@@ -19,7 +19,7 @@ from mdcoeffs.inputs.species import SpeciesFile, analysis_table
 from mdcoeffs.mobility.rotation import unit_vectors
 
 KEYS = ("cation", "window", "framework", "lags_per_decade", "permittivity", "conductivity", "seed")
-TABLES = ("follow", "rotor", "paddlewheel", "friction")
+TABLES = ("follow", "rotor", "paddlewheel", "bottleneck", "cooperative", "vibrations", "friction")
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,69 @@ class Paddle:
     longest: float
     neighbours: int = 3
     cutoff: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """What is asked about the windows that the cation jumps through.
+
+    Parameters
+    ----------
+    corners : str
+        Species, or name of followed atoms, that are the corners of windows.
+    jump : float
+        Shortest jump [m].
+    half : float
+        Time averaged over before and after [s].
+    longest : float
+        Longest time before and after the jump [s].
+    cutoff : float
+        No corner farther from the middle of the jump than this [m].
+    """
+
+    corners: str
+    jump: float
+    half: float
+    longest: float
+    cutoff: float
+
+
+@dataclass(frozen=True)
+class Cooperative:
+    """What is asked about jumps of neighbouring cations.
+
+    Parameters
+    ----------
+    jump : float
+        Shortest jump [m].
+    half : float
+        Time averaged over before and after [s].
+    window : float
+        Longest time between two jumps that coincide [s].
+    cutoff : float
+        Farthest neighbour before the jump [m].
+    """
+
+    jump: float
+    half: float
+    window: float
+    cutoff: float
+
+
+@dataclass(frozen=True)
+class Vibrations:
+    """What is asked about power spectra of velocities.
+
+    Parameters
+    ----------
+    of : tuple of str
+        Names of species, followed atoms and rotors; everything that is followed when empty.
+    resolution : float, optional
+        Distance of frequencies [Hz].
+    """
+
+    of: tuple[str, ...] = ()
+    resolution: float | None = None
 
 
 @dataclass(frozen=True)
@@ -157,9 +220,15 @@ class MobilitySettings:
     friction : Friction, optional
         Conductivity data.
     seed : int
-        Of the time shifts that tell the paddle-wheel from chance.
+        Of the time shifts that tell what goes with a jump from chance.
     framework : tuple of str
         Species whose common centre of mass is at rest; that of everything when empty.
+    bottleneck : Bottleneck, optional
+        Windows that jumps lead through.
+    cooperative : Cooperative, optional
+        Jumps of neighbours.
+    vibrations : Vibrations, optional
+        Power spectra of velocities.
     """
 
     cation: str
@@ -173,6 +242,9 @@ class MobilitySettings:
     friction: Friction | None = None
     seed: int = 0
     framework: tuple[str, ...] = ()
+    bottleneck: Bottleneck | None = None
+    cooperative: Cooperative | None = None
+    vibrations: Vibrations | None = None
 
 
 def read_mobility(file: SpeciesFile) -> MobilitySettings:
@@ -215,6 +287,9 @@ def read_mobility(file: SpeciesFile) -> MobilitySettings:
         friction=_friction(table.table("friction")) if "friction" in table else None,
         seed=table.integer("seed", 0, least=0),
         framework=_framework(table, names, cation),
+        bottleneck=_bottleneck(table.table("bottleneck"), names, follow, cation) if "bottleneck" in table else None,
+        cooperative=_cooperative(table.table("cooperative")) if "cooperative" in table else None,
+        vibrations=_vibrations(table.table("vibrations"), names, follow, rotors) if "vibrations" in table else None,
     )
 
 
@@ -273,6 +348,41 @@ def _paddle(table: Table, rotors: tuple[Rotor, ...]) -> Paddle:
         neighbours=table.integer("neighbours", 3, least=1),
         cutoff=table.quantity("cutoff", "m", float("inf"), above=0),
     )
+
+
+def _bottleneck(table: Table, species: list[str], follow: tuple[Follow, ...], cation: str) -> Bottleneck:
+    table.only("corners", "jump", "half", "longest", "cutoff")
+    if table.data.get("corners") == cation:
+        raise table.error("corners", "is the working ion, which jumps through windows of other atoms")
+    half = table.quantity("half", "s", above=0)
+    return Bottleneck(
+        corners=table.choice("corners", [*species, *(each.name for each in follow)]),
+        jump=table.quantity("jump", "m", above=0),
+        half=half,
+        longest=table.quantity("longest", "s", 10 * half, least=half),
+        cutoff=table.quantity("cutoff", "m", 5e-10, above=0),
+    )
+
+
+def _cooperative(table: Table) -> Cooperative:
+    table.only("jump", "half", "window", "cutoff")
+    half = table.quantity("half", "s", above=0)
+    return Cooperative(
+        jump=table.quantity("jump", "m", above=0),
+        half=half,
+        window=table.quantity("window", "s", half, above=0),
+        cutoff=table.quantity("cutoff", "m", above=0),
+    )
+
+
+def _vibrations(table: Table, species: list[str], follow: tuple[Follow, ...], rotors: tuple[Rotor, ...]) -> Vibrations:
+    table.only("of", "resolution")
+    known = list(dict.fromkeys([*species, *(each.name for each in follow), *(each.name for each in rotors)]))
+    of = tuple(dict.fromkeys(table.strings("of", [])))
+    for name in of:
+        if name not in known:
+            raise table.error("of", f"names {name!r}, which is not followed; allowed: {', '.join(known)}")
+    return Vibrations(of, table.quantity("resolution", "Hz", None, above=0))
 
 
 def _friction(table: Table) -> Friction:
@@ -351,7 +461,8 @@ def _at_rest(stream: Stream, framework: tuple[str, ...]) -> Callable[[Snapshot],
 
 def _centres(stream: Stream, name: str, rest: Callable[[Snapshot], Array]) -> Followed:
     rows = stream.molecules_of(name)
-    return Followed(rows, lambda snapshot: np.asarray(snapshot.centres[rows] + rest(snapshot)))
+    mass = float(stream.molecule_masses[rows[0]]) if stream.has_masses else None
+    return Followed(rows, lambda snapshot: np.asarray(snapshot.centres[rows] + rest(snapshot)), mass)
 
 
 def _atoms(place: Ints, owner: Ints, rest: Callable[[Snapshot], Array]) -> Followed:

@@ -29,12 +29,13 @@ from mdcoeffs.onsager.octp import OctpRun, fit_slopes, read_octp, read_octp_self
 from mdcoeffs.onsager.plateau import Beliefs
 from mdcoeffs.onsager.result import OnsagerResult
 from mdcoeffs.onsager.self_motion import Viscosity, moving_together, self_plateau, without_images
+from mdcoeffs.onsager.velocities import VelocityCheck, compare_velocities
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 
 FRAMES = ("solvent", "barycentric", "volume")
 KEYS = (
     *("matrix", "frame", "solvents", "framework", "window", "prior_flat", "seed", "axes"),
-    *("viscosity", "viscosity_error"),
+    *("viscosity", "viscosity_error", "velocities"),
 )
 VISCOSITIES = (1e-6, 1e6)
 """Viscosities that a liquid may have [Pa s]."""
@@ -71,6 +72,8 @@ class OnsagerSettings:
         Of the liquid simulated, for self-diffusion in an unbounded one.
     axes : tuple of int
         Directions that are used, 0 to 2.
+    velocities : bool
+        Whether the currents of the velocities are compared with those of the displacements.
     """
 
     matrix: str = "salt"
@@ -83,6 +86,7 @@ class OnsagerSettings:
     self_part: str = "ions"
     viscosity: Viscosity | None = None
     axes: tuple[int, ...] = (0, 1, 2)
+    velocities: bool = False
 
 
 def read_estimate(file: SpeciesFile) -> OnsagerSettings:
@@ -138,7 +142,17 @@ def read_estimate(file: SpeciesFile) -> OnsagerSettings:
         self_part=file.self_part if len(axes) == 3 else "none",
         viscosity=_viscosity(table),
         axes=axes,
+        velocities=_velocities(file, table),
     )
+
+
+def _velocities(file: SpeciesFile, table: Table) -> bool:
+    if not table.boolean("velocities", False):
+        return False
+    for replica in file.replicas:
+        if replica.octp is not None or (replica.arrays is not None and "R" in array_names(replica.arrays)):
+            raise table.error("velocities", f"needs trajectories or arrays with velocities; {replica.label} has none")
+    return True
 
 
 def _axes(table: Table, octp: bool) -> tuple[int, ...]:
@@ -211,7 +225,7 @@ def _accumulators(stream: Stream, settings: OnsagerSettings) -> dict[str, Accumu
             f"{stream.label}: {stream.n_frames} frames are too few, more than {MIN_STEPS} are needed for an Onsager "
             "coefficient: use a longer run or more replicas"
         )
-    return motion_accumulators(stream, settings.self_part)
+    return motion_accumulators(stream, settings.self_part, settings.velocities)
 
 
 def _motion(stream: Stream, settings: OnsagerSettings, accumulators: Mapping[str, Any]) -> ReplicaMotion:
@@ -282,8 +296,12 @@ def _of_species(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence[
         T = first.temperature
         unbounded = without_images(own, settings.viscosity, T=T, volume=volume, seed=settings.seed)
         notes.append(_told_of_images(own, unbounded, [first.names[k] for k in kept]))
+    moving = _from_velocities(runs, motions)
+    if moving is not None:
+        notes.append(moving.note)
     return SpeciesResult(
         title=file.title,
+        velocities=moving,
         estimate=estimate,
         self_diffusion={}
         if own is None
@@ -295,6 +313,11 @@ def _of_species(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence[
         longest_step=max(motion.longest_step for motion in motions),
         notes=tuple(notes),
     )
+
+
+def _from_velocities(runs: Sequence[CollectiveDisplacements], motions: Sequence[ReplicaMotion]) -> VelocityCheck | None:
+    known = [motion.velocities for motion in motions if motion.velocities is not None]
+    return compare_velocities(runs, known) if len(known) == len(runs) else None
 
 
 def _told_of_axes(settings: OnsagerSettings) -> list[str]:
@@ -359,8 +382,12 @@ def _from_motion(file: SpeciesFile, settings: OnsagerSettings, motions: Sequence
                 "distinct part: not given, since the self part belongs to the barycentric frame and the ions alone do "
                 f"not take this {frame} frame there"
             )
+    moving = _from_velocities(runs, motions)
+    if moving is not None:
+        notes.append(moving.note)
     return OnsagerResult(
         title=file.title,
+        velocities=moving,
         matrix=estimate,
         names=(first.names[ions[0]], first.names[ions[1]]),
         lag=np.asarray(lags * first.dt, dtype=np.float64),
@@ -495,8 +522,8 @@ def _from_octp(file: SpeciesFile, settings: OnsagerSettings, runs: Sequence[Octp
     )
 
 
-def _self_part(settings: OnsagerSettings) -> str:
-    return settings.self_part
+def _read(settings: OnsagerSettings) -> str:
+    return settings.self_part + (", velocities" if settings.velocities else "")
 
 
 ANALYSIS = Analysis(
@@ -507,7 +534,7 @@ ANALYSIS = Analysis(
     reduce=_motion,
     prepare=_prepare,
     tabulated=_without_snapshots,
-    depends_on=_self_part,
+    depends_on=_read,
 )
 
 

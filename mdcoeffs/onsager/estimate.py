@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import FRAMES, OnsagerMatrix
@@ -365,7 +365,7 @@ def posterior(
     if window is None:
         spectrum = current_spectrum(runs, species=species)
         plateau = relaxing_plateau(spectrum, n_samples, rng, beliefs=beliefs)
-        fit = _spectrum_fit(spectrum, plateau)
+        fit = spectrum_fit(spectrum, plateau)
         relaxation = float(np.median(plateau.relaxation)) * spectrum.dt
         # The slowest relaxation bends the spectrum above 1/tau: below, at lags longer than 2 pi tau, it is flat.
         start = max(spectrum.dt, 2 * math.pi * relaxation, ONSETS * _onset(spectrum, plateau))
@@ -374,7 +374,7 @@ def posterior(
         fit = None
         plateau, used = _in_window(runs, species, window, n_samples, rng)
         relaxation, criterion = 0.0, "given by the user; diffusive from its start on"
-    origins = _origins(plateau.samples, len(runs[0].axes))
+    origins = independent_origins(plateau.samples, len(runs[0].axes))
     if origins < MIN_ORIGINS:
         raise InputError(
             f"the run holds {origins:.1f} independent origins, at least {MIN_ORIGINS} are needed: the slowest "
@@ -457,16 +457,29 @@ def _onset(spectrum: CurrentSpectrum, plateau: Plateau) -> float:
     return float(np.median(np.abs(steps).max(axis=1))) * spectrum.dt
 
 
-def _spectrum_fit(spectrum: CurrentSpectrum, plateau: Plateau) -> SpectrumFit:
+def spectrum_fit(spectrum: CurrentSpectrum, plateau: Plateau) -> SpectrumFit:
     """The spectrum beside its model, and whether the lowest amplitudes agree with it.
 
+    Parameters
+    ----------
+    spectrum : CurrentSpectrum
+        The data.
+    plateau : Plateau
+        What was made of them, with draws of the whole spectrum.
+
+    Returns
+    -------
+    SpectrumFit
+
+    Notes
+    -----
     The check is of the data against each posterior sample, sum tr(S^-1 W) ~ chi^2, so that no model, however sure of
     itself, is believed where the frequencies that Omega is read from speak against it (Gelman, Meng and Stern 1996).
     """
     lowest = np.arange(min(LOW_FREQUENCIES, spectrum.s.size))
     inverse = np.linalg.inv(plateau.spectra[:, lowest])
     distance = np.einsum("dkij,kji->d", inverse, spectrum.W[lowest])
-    tail = chi2.sf(distance, spectrum.W.shape[1] * spectrum.dof[lowest].sum())
+    tail = chdtrc(spectrum.W.shape[1] * spectrum.dof[lowest].sum(), distance)
     p = float(np.mean(tail))
     return SpectrumFit(
         frequency=np.arcsin(0.5 * spectrum.s) / (math.pi * spectrum.dt),
@@ -559,8 +572,20 @@ def _in_window(
     return plateau, (start, min(end, longest))
 
 
-def _origins(samples: Array, directions: int) -> float:
-    """Independent origins: the 95 % interval of ln Omega_ii is 2 x 1.96 sqrt(2/(d n)) wide for n free steps."""
+def independent_origins(samples: Array, directions: int) -> float:
+    """Independent origins: the 95 % interval of ln Omega_ii is 2 x 1.96 sqrt(2/(d n)) wide for n free steps.
+
+    Parameters
+    ----------
+    samples : array (S, n, n)
+        Posterior samples.
+    directions : int
+        How many independent directions they rest on, d.
+
+    Returns
+    -------
+    float
+    """
     ends = np.quantile(np.log(np.diagonal(samples, axis1=1, axis2=2)), [0.025, 0.975], axis=0)
     deviation = float(np.max(ends[1] - ends[0])) / (2 * 1.959964)
     return 2.0 / (directions * deviation**2)

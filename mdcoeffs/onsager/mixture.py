@@ -25,6 +25,8 @@ from mdcoeffs.onsager.displacements import CollectiveDisplacements, check_replic
 from mdcoeffs.onsager.estimate import EstimateWarning, Posterior, centre, posterior
 from mdcoeffs.onsager.plateau import Beliefs
 from mdcoeffs.onsager.result import open_result
+from mdcoeffs.onsager.running import running
+from mdcoeffs.onsager.velocities import VelocityCheck
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 
 if TYPE_CHECKING:
@@ -119,9 +121,7 @@ def estimate_species(
     A = frame_change(N, weights)
     runs = tuple(replace(run, R=np.einsum("ij,tjx->tix", A, run.R), frame="lab") for run in merged)
     found = posterior(runs, estimated, window=window, beliefs=beliefs, n_samples=n_samples, seed=seed)
-    rows = np.zeros((len(names), len(estimated)))
-    rows[list(estimated)] = np.eye(len(estimated))
-    rows[left_out] = -weights[list(estimated)] / weights[left_out]
+    rows = _all_of(weights, estimated)
     matrix = SpeciesMatrix(
         Omega=rows @ centre(found.samples) @ rows.T,
         names=names,
@@ -133,6 +133,16 @@ def estimate_species(
         samples=rows @ found.samples @ rows.T,
     )
     return SpeciesEstimate(matrix, found, estimated, runs)
+
+
+def _all_of(weights: Array, estimated: Sequence[int]) -> Array:
+    """What makes all species of those estimated, in the frame of these weights (n, n - 1)."""
+    some = list(estimated)
+    left_out = next(k for k in range(len(weights)) if k not in some)
+    rows = np.zeros((len(weights), len(some)))
+    rows[some] = np.eye(len(some))
+    rows[left_out] = -weights[some] / weights[left_out]
+    return rows
 
 
 def _as_one_body(run: CollectiveDisplacements, framework: Sequence[str]) -> CollectiveDisplacements:
@@ -223,7 +233,7 @@ def read_species_matrix(path: str | Path) -> SpeciesMatrix:
     path, data = open_result(path)
     if "species" not in data.coords:
         raise InputError(
-            f'{path}: holds no matrix of all species; matrix = "species" in [estimate] of mdcoeffs onsager gives it'
+            f'{path}: contains no matrix of all species; matrix = "species" in [estimate] of mdcoeffs onsager gives it'
         )
     names = tuple(str(name) for name in data["species"].values)
     n = len(names)
@@ -261,6 +271,8 @@ class SpeciesResult:
         What the user must know.
     inputs : mapping
         File name -> SHA-256.
+    velocities : VelocityCheck, optional
+        The current of the velocities, where it was asked for.
     """
 
     title: str
@@ -270,6 +282,7 @@ class SpeciesResult:
     longest_step: float = 0.0
     notes: tuple[str, ...] = ()
     inputs: dict[str, str] = field(default_factory=dict)
+    velocities: VelocityCheck | None = None
 
     @property
     def matrix(self) -> SpeciesMatrix:
@@ -354,6 +367,7 @@ class SpeciesResult:
             "mdcoeffs": __version__,
             "level": LEVEL,
         }
+        numbers |= {} if self.velocities is None else self.velocities.numbers()
         ready: dict[str, Any] = plain(numbers)
         return ready
 
@@ -417,6 +431,18 @@ class SpeciesResult:
             coordinates |= {"frequency": ("frequency", fit.frequency, {"units": "1/s"}), "quantile": quantiles}
             about = {"units": "S/m", "long_name": "conductivity at a frequency, posterior quantiles"}
             variables["conductivity_spectrum"] = (("quantile", "frequency"), kappa, about)
+            over = running(fit, float(lag[0]), np.rint(lag / lag[0]), m.z, self._rows)
+            apparent = (
+                ("kappa_running", (), over.kappa, "S/m", "apparent conductivity over a lag, quantiles"),
+                ("t_running", ("species",), over.t, "1", f"apparent transference numbers, {m.frame} frame"),
+            )
+            for name, of, over_draws, unit, text in apparent:
+                ends = np.quantile(over_draws, quantiles, axis=0)
+                variables[name] = (("quantile", "lag", *of), ends, {"units": unit, "long_name": text})
+        if self.velocities is not None:
+            more, axes = self.velocities.variables()
+            variables |= more
+            coordinates |= axes
         attributes = {"title": self.title, "T": m.T, "frame": m.frame, "summary": json.dumps(self.numbers())}
         return xr.Dataset(variables, coordinates, attributes | {"mdcoeffs": __version__})
 
@@ -425,12 +451,14 @@ class SpeciesResult:
         return {}
 
     @property
+    def _rows(self) -> Array:
+        """What makes all species of those estimated: the one left out follows (n, n - 1)."""
+        return _all_of(np.array(self.matrix.weights), self.estimate.estimated)
+
+    @property
     def _charges(self) -> Array:
         """Charge that moves with each species estimated, that of the species left out, which follows, with it [1]."""
-        m, some = self.matrix, list(self.estimate.estimated)
-        left_out = next(k for k in range(len(m.names)) if k not in some)
-        z, w = np.array(m.z), np.array(m.weights)
-        return np.asarray(z[some] - z[left_out] * w[some] / w[left_out])
+        return np.asarray(np.array(self.matrix.z) @ self._rows)
 
     def _correlations(self) -> tuple[Array, Array]:
         """Lag times [s] and <dr_i . dr_j>, (lags, n, n) [m^2], replicas averaged."""

@@ -51,6 +51,8 @@ class ReplicaMotion:
         Number of a species -> squared sine amplitudes of its particles, where their paths were kept.
     inputs : mapping
         File name -> SHA-256.
+    velocities : array (frames, species, 3), optional
+        Summed over each species, in the box [m/s].
     """
 
     displacements: CollectiveDisplacements
@@ -59,6 +61,7 @@ class ReplicaMotion:
     self_sums: Mapping[int, SelfSums] | None = None
     self_powers: Mapping[int, SelfPower] | None = None
     inputs: Mapping[str, str] | None = None
+    velocities: Array | None = None
 
     @property
     def drift_velocity(self) -> Array:
@@ -105,7 +108,47 @@ class SummedDisplacements:
         self.boxes = int(arrays["numbers"][1])
 
 
-def motion_accumulators(stream: Stream, self_part: str) -> dict[str, Accumulator]:
+class SummedVelocities:
+    """Accumulator: velocities of centres of mass summed over each species, in the box.
+
+    Parameters
+    ----------
+    stream : Stream
+        The replica.
+    """
+
+    follow = ""
+
+    def __init__(self, stream: Stream) -> None:
+        m = stream.molecules
+        self.atoms, self.species, self.label = m.atoms, m.species[m.owner], stream.label
+        self.weights = m.weights * m.share[m.owner]
+        self.rows, self.used = np.zeros((stream.n_frames, len(stream.species), 3)), 0
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Take one snapshot in."""
+        if snapshot.velocities is None:
+            raise InputError(
+                f"{self.label}: frame {snapshot.number} has no velocities in a unit that the file states; velocities "
+                "in [estimate] needs TRR, H5MD, AMBER NetCDF or arrays with velocities: leave it out otherwise"
+            )
+        moving = self.weights[:, None] * snapshot.velocities[self.atoms]
+        if not np.isfinite(moving).all():
+            raise InputError(f"{self.label}: frame {snapshot.number} has a velocity that is NaN or infinite")
+        np.add.at(self.rows[self.used], self.species, moving)
+        self.used += 1
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The state."""
+        return {"rows": self.rows[: self.used]}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take the state up."""
+        self.used = len(arrays["rows"])
+        self.rows[: self.used] = arrays["rows"]
+
+
+def motion_accumulators(stream: Stream, self_part: str, velocities: bool = False) -> dict[str, Accumulator]:
     """What gathers the motion of a replica.
 
     Parameters
@@ -114,6 +157,8 @@ def motion_accumulators(stream: Stream, self_part: str) -> dict[str, Accumulator
         The replica.
     self_part : str
         Whose single-particle paths are kept, one of `mdcoeffs.inputs.species.SELF_PARTS`.
+    velocities : bool
+        Whether velocities are summed too.
 
     Returns
     -------
@@ -129,6 +174,8 @@ def motion_accumulators(stream: Stream, self_part: str) -> dict[str, Accumulator
     except InputError as error:
         raise InputError(f"{stream.label}: {error}") from error
     gathered: dict[str, Accumulator] = {"sums": SummedDisplacements(stream.n_frames, len(stream.species))}
+    if velocities:
+        gathered["velocities"] = SummedVelocities(stream)
     followed = {}
     for number, species in enumerate(stream.species):
         if self_part == "all" or (self_part == "ions" and species.role != "solvent"):
@@ -183,7 +230,8 @@ def motion_of(stream: Stream, accumulators: Mapping[str, Any]) -> ReplicaMotion:
                 paths -= drift
                 own[int(number)] += self_sums(paths.transpose(1, 0, 2))
                 powers[int(number)] += self_power(paths)
-    return ReplicaMotion(displacements, drift, sums.longest_step, own, powers)
+    moving = accumulators["velocities"].rows[:used] if "velocities" in accumulators else None
+    return ReplicaMotion(displacements, drift, sums.longest_step, own, powers, velocities=moving)
 
 
 def motion_of_sums(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> ReplicaMotion:

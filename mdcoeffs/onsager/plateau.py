@@ -47,8 +47,6 @@ FASTEST = 0.5
 """Shortest time of a bounded motion, in steps."""
 LOCATED = 0.45
 """A time whose logarithm is known to better than this is a parameter of its own instead of a sum over the grid."""
-LASTING = 5.0
-"""The slowest persistence is this many times faster than the slowest bounded motion."""
 HOPELESS = 3.0
 """One more motion that lowers the log evidence by more than this ends the search: yet another would do so again."""
 NEGLIGIBLE = 500.0
@@ -58,7 +56,7 @@ TOGETHER = 1e-4
 STUDENT = 6.0
 """Degrees of freedom of the proposal distribution."""
 FAR = 3.0
-"""Standard deviations up to which the size of Omega is coarsened."""
+"""Standard deviations up to which Omega is coarsened."""
 FIRST_DRAWS = 200
 """Draws of every candidate, from which its evidence is estimated."""
 DRAWN_SPECTRA = 200
@@ -102,16 +100,19 @@ class Beliefs:
     nearby : (float, float)
         Probability that a further motion lies around one that is there, and how far, in ln tau: real relaxations are
         rarely single exponentials.
+    lasting : float
+        The slowest persistence is this many times faster than the slowest bounded motion that a run can show. A current
+        that persists over a sixtieth of the run is a drift; the lowest frequencies are to say so.
     inertia_time : (float, float)
         Of ln tau_v in steps, within ln 0.25 and ln 8: a longer one is seen as what it is by the bounded motions' signs.
     motions : int
         Largest number of bounded motions.
-    coarse : float
-        Power to which the posterior density of the size of Omega, ln det, is raised in a form with bounded motions
-        before samples are drawn; that of all the rest, given the size, is left as it is. The true form of a spectrum
-        lies near one of those summed over, and is none of them: extrapolated to zero frequency, all elements are off
-        together, and their ratios are not. The evidence is left as it is (fractional posteriors: Bhattacharya et al.
-        2019, doi:10.1214/18-AOS1712).
+    coarse : (float, float)
+        Powers to which the posterior density of Omega is raised in a form with bounded motions before samples are
+        drawn: that of its size, ln det, and that of all the rest, given the size. The true form of a spectrum lies near
+        one of those summed over, and is none of them: extrapolated to zero frequency, all elements are off together,
+        and their ratios less so. The evidence is left as it is (fractional posteriors: Bhattacharya et al. 2019,
+        doi:10.1214/18-AOS1712).
     """
 
     flat: float = 0.35
@@ -123,12 +124,13 @@ class Beliefs:
     weaker: float = 0.8
     persistence: tuple[float, float, float] = (-1.2, 1.0, 0.8)
     cross: float = 1.0
-    alike: tuple[float, float] = (0.5, 0.1)
+    alike: tuple[float, float] = (0.35, 0.1)
     nearby: tuple[float, float] = (0.6, 1.2)
     soon: tuple[float, float] = (0.7, 1.0)
+    lasting: float = 5.0
     inertia_time: tuple[float, float] = (0.4, 1.0)
     motions: int = 3
-    coarse: tuple[float, float] = (0.65, 0.88)
+    coarse: tuple[float, float] = (0.65, 0.78)
 
     def number(self, motions: int) -> float:
         """Probability of that many bounded motions."""
@@ -348,8 +350,7 @@ class _Search:
         self.n, self.beliefs = C.shape[0], beliefs
         # Slower than 1/(4 pi) of the run a motion has less than one amplitude to itself.
         self.fastest, self.slowest = math.log(FASTEST), math.log(max(spectrum.longest / (4 * math.pi), 1.0))
-        # A current that persists over a sixtieth of the run is a drift; the lowest frequencies are to say so.
-        self.lasting = max(self.slowest - math.log(LASTING), self.fastest + 0.1)
+        self.lasting = max(self.slowest - math.log(beliefs.lasting), self.fastest + 0.1)
         self.span = max(self.slowest - self.fastest, 0.5)
         number = math.ceil(self.span / math.log(RATIO)) + 1
         self.grid = np.linspace(self.fastest, self.fastest + self.span, number)
@@ -536,11 +537,11 @@ class _Search:
         """Log weights of draws after the density of Omega, as if Gaussian, was raised to powers: see `Beliefs.coarse`."""
         if not fit.form.shapes:
             return log_weight
-        p, size = _truncated(log_weight), thetas[:, : self.n].sum(axis=1)
-        square = (size - p @ size) ** 2
-        gain = np.minimum(square / max(float(p @ square), 1e-12), FAR**2)
-        apart = thetas[:, : self.n * (self.n + 1) // 2] - p @ thetas[:, : self.n * (self.n + 1) // 2]
-        spread = (apart.T * p) @ apart
-        whole = np.einsum("ki,ij,kj->k", apart, np.linalg.inv(spread + 1e-12 * np.eye(len(spread))), apart)
-        rest = np.clip(whole - square / max(float(p @ square), 1e-12), 0.0, FAR**2)
-        return np.asarray(log_weight + 0.5 * ((1 - self.beliefs.coarse[0]) * gain + (1 - self.beliefs.coarse[1]) * rest))
+        p, count = _truncated(log_weight), self.n * (self.n + 1) // 2
+        apart = thetas[:, :count] - p @ thetas[:, :count]
+        size = apart[:, : self.n].sum(axis=1)
+        size_square = size**2 / max(float(p @ size**2), 1e-12)
+        spread = (apart.T * p) @ apart + 1e-12 * np.eye(count)
+        whole = np.einsum("ki,ij,kj->k", apart, np.linalg.inv(spread), apart)
+        squares = np.clip([size_square, whole - size_square], 0.0, FAR**2)
+        return np.asarray(log_weight + 0.5 * (1 - np.array(self.beliefs.coarse)) @ squares)

@@ -19,6 +19,8 @@ from mdcoeffs.analysis import LEVEL
 from mdcoeffs.onsager.displacements import SelfMSD
 from mdcoeffs.onsager.estimate import EXPONENT_RULE, PAIRS, OnsagerEstimate, SelfDiffusion
 from mdcoeffs.onsager.octp import MeanSlopes
+from mdcoeffs.onsager.running import Running, running
+from mdcoeffs.onsager.velocities import VelocityCheck
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -72,6 +74,8 @@ class OnsagerResult:
         What the user must know.
     inputs : mapping
         File name -> SHA-256.
+    velocities : VelocityCheck, optional
+        The current of the velocities, where it was asked for.
     """
 
     title: str
@@ -93,6 +97,7 @@ class OnsagerResult:
     slopes: MeanSlopes | None = None
     notes: tuple[str, ...] = ()
     inputs: dict[str, str] = field(default_factory=dict)
+    velocities: VelocityCheck | None = None
 
     @property
     def estimate(self) -> OnsagerEstimate | None:
@@ -157,7 +162,7 @@ class OnsagerResult:
             numbers["self"] |= {f"{name}_interval": _ends(draws) for name, draws in self._ideal_draws().items()}
             if self.unbounded is not None:
                 numbers["self"]["unbounded"] = self._of_unbounded(self.unbounded)
-        numbers |= self._derived()
+        numbers |= self._derived() | ({} if self.velocities is None else self.velocities.numbers())
         ready: dict[str, Any] = plain(numbers)
         return ready
 
@@ -312,6 +317,15 @@ class OnsagerResult:
             curve, of_m = ("quantile", "frequency"), f"transference number at a frequency, {m.frame} frame"
             put("conductivity_spectrum", curve, kappa, "S/m", "conductivity at a frequency, posterior quantiles")
             put("t_plus_spectrum", curve, t_plus, "1", of_m)
+        over = self.over_lags()
+        if over is not None:
+            kappa, t_plus = (np.quantile(each, quantiles, axis=0) for each in (over.kappa, over.t[..., 0]))
+            put("kappa_running", ("quantile", "lag"), kappa, "S/m", "apparent conductivity over a lag, quantiles")
+            put("t_plus_running", ("quantile", "lag"), t_plus, "1", f"apparent t_+ over a lag, {m.frame} frame")
+        if self.velocities is not None:
+            more, axes = self.velocities.variables()
+            variables |= more
+            coordinates |= axes
         attributes = {
             "title": self.title,
             "z": np.array(m.z),
@@ -332,6 +346,13 @@ class OnsagerResult:
                 attributes["partial_volumes"] = np.array(m.composition.partial_volumes)
         return xr.Dataset(variables, coordinates, attributes)
 
+    def over_lags(self) -> Running | None:
+        """Apparent conductivity and transference numbers over the lags of the correlations; None without a spectrum."""
+        fit = self.estimate.spectrum if self.estimate is not None else None
+        if fit is None:
+            return None
+        return running(fit, float(self.lag[0]), np.rint(self.lag / self.lag[0]), self.matrix.z)
+
     def tables(self) -> dict[str, Rows]:
         """None beside the summary and the dataset."""
         return {}
@@ -344,7 +365,9 @@ class OnsagerResult:
         if estimate is not None:
             note += f", {estimate.n_replicas} replica(s), {estimate.n_origins:.0f} independent origins"
         note = ". ".join([note, "; ".join(self.notes)]) if self.notes else note
-        with drawing(path, 3, 2, title=self.title, note=note, width=TWO_COLUMNS, height=2.4) as (_, axes):
+        over = self.over_lags()
+        rows = 3 if over is None else 4
+        with drawing(path, rows, 2, title=self.title, note=note, width=TWO_COLUMNS, height=2.4) as (_, axes):
             _correlations(axes[0], self, factor, unit)
             _exponent(axes[1], self, factor, unit)
             _spectrum(axes[2], self)
@@ -352,6 +375,11 @@ class OnsagerResult:
             _posterior(axes[3], m, "kappa", label(r"$\kappa$", "S m$^{-1}$"))
             _posterior(axes[4], m, "t_plus", f"{name} ({m.frame} frame)")
             _posterior(axes[5], m, "rho_plus", r"current fraction $\rho_+$")
+            if over is not None:
+                _over_lags(axes[6], self, over.kappa, m.kappa, factor, unit)
+                axes[6].set_ylabel(label(r"$\kappa$", "S m$^{-1}$", "apparent"))
+                _over_lags(axes[7], self, over.t[..., 0], m.t_plus, factor, unit)
+                axes[7].set_ylabel(f"apparent {name} ({m.frame} frame)")
         return path
 
 
@@ -522,6 +550,17 @@ def _spectrum(axes: Axes, result: OnsagerResult) -> None:
     axes.set_xlabel(label("$f$", unit, "frequency"))
     axes.set_ylabel("spectrum over its limit")
     axes.legend(ncols=3)
+
+
+def _over_lags(axes: Axes, result: OnsagerResult, draws: Array, limit: float, factor: float, unit: str) -> None:
+    """An apparent coefficient against the lag with its 95 % band, and where it ends."""
+    low, middle, high = np.quantile(draws, [0.025, 0.5, 0.975], axis=0)
+    axes.plot(result.lag * factor, middle, color=COLOURS[0])
+    axes.fill_between(result.lag * factor, low, high, color=COLOURS[0], alpha=0.2, linewidth=0)
+    axes.axhline(limit, color=GREY, linestyle=":", linewidth=0.9, zorder=1)
+    axes.set_xscale("log")
+    axes.set_xlabel(label("$t$", unit, "lag"))
+    _window(axes, result, factor)
 
 
 def _posterior(axes: Axes, m: OnsagerMatrix, name: str, text: str) -> None:

@@ -30,6 +30,7 @@ from cellsim.base import Array, InputError, Ints
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.electrolyte.relations import conductivity, current_fraction, salt_diffusion, transference
 from mdcoeffs.onsager.result import read_onsager
+from mdcoeffs.series.interpolation import DRAWS, coordinates, interpolate, matrices_of
 from mdcoeffs.series.quantities import PANELS, Z95, Found, Panel, panel_of
 from mdcoeffs.series.recipe import Measured, read_measured
 from mdcoeffs.series.run import Series
@@ -40,7 +41,6 @@ DOUBT = 0.01
 """Probability of a misfit at least as large below which it is said [1]."""
 GRID = 401
 """Values of the parameter at which everything is evaluated."""
-DRAWS = 800
 SALT = {"D_salt": Panel("", "$D$ of the salt", "m^2/s", 1)}
 """Of a table of measured values, beside the quantities of a series: it needs the thermodynamic factor."""
 FROM_MATRIX = ("kappa", "rho_plus", "t_plus_solvent", "D_salt")
@@ -57,18 +57,6 @@ BOUND_TO_IT = (
 """Panels whose quantities are the matrix again, in part or whole: beside it they would count twice."""
 SHARES = ("rho_plus", "t_app", "bound", "free")
 """Quantities between 0 and 1, compared as the arcsine of their root."""
-_TAU = np.geomspace(3e-3, 3.0, 10)
-"""Standard deviations of the second Legendre coefficient: from a straight line to a factor of 20 beside it [1]."""
-_DECAY = (0.15, 0.35, 0.6, 0.8)
-"""Ratios of successive standard deviations: from a parabola to a crossover between two states [1]."""
-_FREE = 30.0
-"""Standard deviation of the first two coefficients [1]."""
-DEGREES = 14
-"""Legendre polynomials of a curve: with fewer, crossovers were missed (intervals held 90 % in place of 95 %)."""
-SMALL = 1e-3
-"""Columns whose largest value is below it, or above its inverse, are scaled [1]."""
-FLOOR = 1e-5
-"""Errors of the coordinates below it are taken as it: no run is as exact, and the algebra must not be [1]."""
 _SAME_T, _SAME_C = 0.5, 0.02
 
 
@@ -337,118 +325,6 @@ def _scale(name: str, lowest: float) -> _Scale:
     return _LOG if unit != "1" and lowest > 0 else _PLAIN
 
 
-# ---- interpolation --------------------------------------------------------------------------------------------------
-
-
-def coordinates(Omega: Array) -> Array:
-    """Unbounded coordinates of positive definite matrices.
-
-    Parameters
-    ----------
-    Omega : array (..., 2, 2)
-        Onsager matrices [mol^2/(J m s)].
-
-    Returns
-    -------
-    array (..., 3)
-        ln Omega_++, ln Omega_-- and artanh of Omega_+- over the root of their product.
-    """
-    plus, cross, minus = Omega[..., 0, 0], Omega[..., 0, 1], Omega[..., 1, 1]
-    return np.stack([np.log(plus), np.log(minus), np.arctanh(cross / np.sqrt(plus * minus))], axis=-1)
-
-
-def matrices_of(y: Array) -> Array:
-    """The matrices that have these coordinates, the inverse of :func:`coordinates`.
-
-    Parameters
-    ----------
-    y : array (..., 3)
-        Coordinates.
-
-    Returns
-    -------
-    array (..., 2, 2)
-        Positive definite [mol^2/(J m s)].
-    """
-    plus, minus = np.exp(y[..., 0]), np.exp(y[..., 1])
-    # beyond 12 a correlation is 1 but for 1e-10, and the determinant would be lost in round-off
-    cross = np.tanh(np.clip(y[..., 2], -12.0, 12.0)) * np.sqrt(plus * minus)
-    return np.stack([np.stack([plus, cross], -1), np.stack([cross, minus], -1)], -2)
-
-
-@dataclass(frozen=True, eq=False)
-class _Curves:
-    """Random smooth curves through values with errors: `draws` has the Legendre coefficients (M, columns, degrees)."""
-
-    span: tuple[float, float]
-    draws: Array
-    scale: Array
-    centre: Array
-
-    def __call__(self, x: Array) -> Array:
-        """Values (M, x, columns)."""
-        basis = _basis(x, self.span, self.draws.shape[2])
-        y: Array = np.einsum("xd,mjd->mxj", basis, self.draws) * self.scale + self.centre
-        return y
-
-
-def _basis(x: Array, span: tuple[float, float], size: int) -> Array:
-    u = (2 * np.asarray(x) - span[0] - span[1]) / (span[1] - span[0])
-    return np.asarray(np.polynomial.legendre.legvander(u, size - 1), dtype=np.float64)
-
-
-def _interpolate(
-    x: Array, y: Array, noise: Array, span: tuple[float, float], *, seed: int = 0, count: int = DRAWS
-) -> _Curves:
-    """Curves through y (states, columns) with covariances noise (states, columns, columns)."""
-    rng = np.random.default_rng(seed)
-    states, columns = y.shape
-    size = DEGREES
-    centre = y.mean(axis=0)
-    # changes of ln, artanh and pure numbers are of order one; a column of small or large numbers is put on that scale
-    width = np.max(np.abs(y), axis=0)
-    scale = np.where((width > 0) & ((width < SMALL) | (width > 1 / SMALL)), width, 1.0)
-    target, noise = (y - centre) / scale, noise / np.multiply.outer(scale, scale) + FLOOR**2 * np.eye(columns)
-    B = _basis(x, span, size)
-    priors = np.array(
-        [np.concatenate([[_FREE, _FREE], tau * g ** np.arange(size - 2)]) for tau in _TAU for g in _DECAY]
-    )
-    chosen = np.empty((count, columns), dtype=np.int64)
-    for j in range(columns):
-        S = np.einsum("kd,hd,ld->hkl", B, priors**2, B) + np.diag(noise[:, j, j])
-        solved = np.linalg.solve(S, np.broadcast_to(target[:, j, None], (len(S), states, 1)))[..., 0]
-        weight = -0.5 * (solved @ target[:, j] + np.linalg.slogdet(S)[1])
-        weight = np.exp(weight - weight.max())
-        chosen[:, j] = rng.choice(len(priors), size=count, p=weight / weight.sum())
-    precise = np.linalg.inv(noise)
-    curvature = np.einsum("kd,kij,ke->idje", B, precise, B).reshape(columns * size, columns * size)
-    pulled = np.einsum("kd,kij,kj->id", B, precise, target).reshape(-1)
-    A = curvature + np.einsum("mp,pq->mpq", priors[chosen].reshape(count, -1) ** -2.0, np.eye(columns * size))
-    C = np.linalg.cholesky(A)
-    mean = np.linalg.solve(A, np.broadcast_to(pulled[:, None], (count, pulled.size, 1)))
-    spread = np.linalg.solve(np.swapaxes(C, 1, 2), rng.standard_normal((count, pulled.size, 1)))
-    return _Curves(span, (mean + spread)[..., 0].reshape(count, columns, size), scale, centre)
-
-
-def _unexpected(x: Array, y: Array, noise: Array, name: str, unit: str) -> list[str]:
-    """States that the curve through the others misses."""
-    said = []
-    inner = range(1, len(x) - 1) if len(x) > FEWEST_STATES else range(0)
-    for k in inner:
-        rest = np.arange(len(x)) != k
-        curves = _interpolate(x[rest], y[rest], noise[rest], (float(x[0]), float(x[-1])), seed=k, count=DRAWS // 4)
-        found = curves(x[k : k + 1])[:, 0]
-        gap = y[k] - found.mean(axis=0)
-        total = np.cov(found.T).reshape(len(gap), -1) + noise[k]
-        p = float(chi2_distribution.sf(gap @ np.linalg.solve(total, gap), len(gap)))
-        if p < DOUBT / len(inner):
-            said.append(
-                f"the state at {name} = {x[k]:g}{unit} does not lie on the curve through the others (p = {p:.1g}): add "
-                "states beside it, or look at its runs"
-            )
-    return said
-
-
 # ---- the likelihood -------------------------------------------------------------------------------------------------
 
 
@@ -496,7 +372,7 @@ def calibrate(family: Family, measured: Sequence[Measured], *, seed: int = 0) ->
     _check_possible([*compared, *([] if chi is None else [chi])], [*scales, _PLAIN])
     y, noise = _of_states(family, extra, compared, scales)
     span = (float(family.at[0]), float(family.at[-1]))
-    curves = _interpolate(family.at, y, noise, span, seed=seed)
+    curves = interpolate(family.at, y, noise, span, seed=seed)
     at = np.linspace(*span, GRID)
     q = _predictions(family, curves(at), at, compared, extra, scales, chi)
     values = np.array([s.forward(m.value) for s, m in zip(scales, compared, strict=True)])
@@ -684,4 +560,23 @@ def _doubts(found: Calibration) -> list[str]:
         said.append(f"the interval ends at the last state, {family.name} = {ends[0]}{unit}: simulate beyond it")
     if len(found.profile) > 1:
         said.append(f"{len(found.profile)} separate stretches of {family.name} fit the measured values; see the figure")
+    return said
+
+
+def _unexpected(x: Array, y: Array, noise: Array, name: str, unit: str) -> list[str]:
+    """States that the curve through the others misses."""
+    said = []
+    inner = range(1, len(x) - 1) if len(x) > FEWEST_STATES else range(0)
+    for k in inner:
+        rest = np.arange(len(x)) != k
+        curves = interpolate(x[rest], y[rest], noise[rest], (float(x[0]), float(x[-1])), seed=k, count=DRAWS // 4)
+        found = curves(x[k : k + 1])[:, 0]
+        gap = y[k] - found.mean(axis=0)
+        total = np.cov(found.T).reshape(len(gap), -1) + noise[k]
+        p = float(chi2_distribution.sf(gap @ np.linalg.solve(total, gap), len(gap)))
+        if p < DOUBT / len(inner):
+            said.append(
+                f"the state at {name} = {x[k]:g}{unit} does not lie on the curve through the others (p = {p:.1g}): add "
+                "states beside it, or look at its runs"
+            )
     return said

@@ -151,7 +151,7 @@ def join_calibrations(parts: Sequence[Calibration]) -> JointCalibration:
     if p_common < DOUBT:
         each = ", ".join(f"{part.best:.3g} at {name}" for name, part in zip(names, parts, strict=True))
         notes.append(
-            f"the conditions ask for different values of {family.name} ({each}; p = {p_common:.1g}): one value does "
+            f"the conditions need different values of {family.name} ({each}; p = {p_common:.1g}): one value does "
             "not serve them all, and the joint interval means nothing"
         )
     elif p < DOUBT:

@@ -27,6 +27,8 @@ PAIRS = {"pp": (0, 0), "pm": (0, 1), "mm": (1, 1)}
 Z95 = 1.959963984540054
 """Half width of a 95 % interval of a normal distribution, in standard errors."""
 OMEGA = "mol^2/(J m s)"
+DIFFUSIVE = 0.1
+"""Largest difference of an exponent from 1 at which <dr^2>/6t is called a diffusion coefficient [1]."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ NAMES = (
     (r"kappa(_NE)?", "kappa"),
     (r"ionicity", "ionicity"),
     (r"t_app|rho_.+|t_.+", "transference"),
-    (r"D_self_.+", "self_diffusion"),
+    (r"D_(self|msd)_.+", "self_diffusion"),
     (r"self_share_(plus|minus)", "share"),
     (r"D_(?!salt).+_.+", "stefan_maxwell"),
     (r"friction_.+_.+", "friction"),
@@ -236,7 +238,7 @@ def analysis_of(folder: str | Path) -> str:
     """
     path = Path(folder) / "summary.json"
     if not path.is_file():
-        raise InputError(f"{folder}: holds no summary.json; name a folder that an analysis of mdcoeffs wrote")
+        raise InputError(f"{folder}: contains no summary.json; name a folder that an analysis of mdcoeffs wrote")
     data = read_json(path, what="the summary of an analysis")
     for name, key in _TELLS.items():
         if isinstance(data, dict) and key in data:
@@ -425,6 +427,8 @@ def _mobility(folder: Path, data: Json) -> Iterator[Found]:
         yield _entry(f"alpha_{name}", entry["alpha"])
         if "M" in entry:
             yield _entry(f"M_{name}", entry["M"])
+        if abs(entry["alpha"]["value"] - 1) <= DIFFUSIVE:
+            yield _entry(f"D_msd_{name}", entry["D"])
     for name, entry in data["rotation"].items():
         yield _entry(f"alpha_theta_{name}", entry["alpha"])
         yield _entry(f"M_theta_{name}", entry["M_theta"])
@@ -495,7 +499,7 @@ def legend_of(name: str) -> str:
     if panel in ("parts", "share"):
         return f"{parts[1] if panel == 'parts' else 'self'} {_SIGNS[parts[2]]}"
     if panel in ("self_diffusion", "stefan_maxwell"):
-        shown = [_SIGNS.get(part, part) for part in parts[1:] if part != "self"]
+        shown = [_SIGNS.get(part, part) for part in parts[1:] if part not in ("self", "msd")]
         return f"$D_{{{''.join(shown)}}}$" if all(len(each) == 1 for each in shown) else f"D {' '.join(shown)}"
     if panel in ("residence", "linkers"):
         return "_".join(parts[2:]) or parts[1]

@@ -231,7 +231,7 @@ def _state(table: Table, variable: str, unit: str, analyses: tuple[str, ...], fo
             value = file.temperature
         if abs(value - file.temperature) > _CLOSE:
             raise table.error(
-                "value", f"is {value:g} K, and {file.path} says {file.temperature:g} K; mend one of the two"
+                "value", f"is {value:g} K, and {file.path} says {file.temperature:g} K; correct one of the two"
             )
     settings = {}
     for name in analyses:
@@ -266,7 +266,7 @@ def _species(table: Table, changes: Mapping[str, Any]) -> SpeciesFile:
         if replace(file, path=first.path, replicas=first.replicas, title=first.title, scratch=first.scratch) != first:
             raise InputError(
                 f"{table.where('species')}: {file.path} and {first.path} differ in more than their replicas, so they "
-                "are no replicas of one state; make two states of them, or mend one file"
+                "are no replicas of one state; make two states of them, or correct one file"
             )
     replicas = tuple(replica for file in files for replica in file.replicas)
     merged = replace(first, replicas=replicas)
@@ -283,7 +283,7 @@ def _results(table: Table) -> dict[str, Path]:
         folders = [folder] if (folder / "summary.json").is_file() else inner
         if not folders:
             raise InputError(
-                f"{table.where('result')}: {str(folder)!r} holds no result of mdcoeffs (no summary.json); name the "
+                f"{table.where('result')}: {str(folder)!r} contains no result of mdcoeffs (no summary.json); name the "
                 "folder given with -o"
             )
         for each in folders:

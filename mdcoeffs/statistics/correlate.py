@@ -6,8 +6,10 @@ Khinchin with the two end corrections), a few lags by direct differences.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
@@ -20,7 +22,9 @@ DIRECT_LAGS = 16
 """Lags up to this one are always differenced directly: there the FFT route cancels most."""
 
 CACHE = 2e6
-"""Padded series transformed at once, so that they stay in the cache [byte]; twice as fast as large blocks."""
+"""Series transformed at once, so that they stay in the cache [byte]; twice as fast as large blocks."""
+TILE = 64
+"""Frames that are brought into the order of the series at a time: what they read is still in the cache for the next."""
 
 
 def log_lags(frames: int, *, per_decade: int = 20, longest: int | None = None) -> Lags:
@@ -90,14 +94,39 @@ def collective_msd(R: ArrayLike, lags: ArrayLike | None = None) -> Array:
     return out
 
 
-def self_msd(
-    positions: ArrayLike,
-    lags: ArrayLike | None = None,
-    *,
-    memory: float = 32e6,
-    workers: int = 1,
-) -> Array:
-    """Mean-squared displacement of single particles of one species, in blocks of particles.
+def running_integral(runs: Sequence[Array], dt: float, longest: int) -> tuple[Array, Array]:
+    """Green-Kubo integral of an autocorrelation up to a lag, of independent series of one variance.
+
+    Parameters
+    ----------
+    runs : sequence of array (series, frames)
+        Of each run; nothing is taken away.
+    dt : float
+        Time between frames [s].
+    longest : int
+        Of the lags, in frames.
+
+    Returns
+    -------
+    lag : array (longest + 1,)
+        [s]
+    integral : array (longest + 1,)
+        By the trapezoidal rule, in the square of the unit of the series times seconds.
+    """
+    total, weight = np.zeros(longest + 1), np.zeros(longest + 1)
+    for run in runs:
+        frames = run.shape[1]
+        n = fft.next_fast_len(frames + longest + 1, real=True)
+        power = np.sum(np.abs(fft.rfft(run, n, axis=1)) ** 2, axis=0)
+        total += fft.irfft(power, n)[: longest + 1]
+        weight += len(run) * (frames - np.arange(longest + 1))
+    C = total / weight
+    lag = dt * np.arange(longest + 1, dtype=np.float64)
+    return lag, np.asarray(dt * (np.cumsum(C) - (C + C[0]) / 2), dtype=np.float64)
+
+
+def self_msd(positions: ArrayLike, lags: ArrayLike | None = None, *, workers: int = 1) -> Array:
+    """Mean-squared displacement of single particles of one species, some particles at a time.
 
     Parameters
     ----------
@@ -105,8 +134,6 @@ def self_msd(
         Unwrapped positions, single or double precision [m].
     lags : array of int (lags,), optional
         Lags in frames; all when left out.
-    memory : float
-        Working memory above the input, at least one particle's worth [byte].
     workers : int
         Threads of the FFT.
 
@@ -123,13 +150,8 @@ def self_msd(
     X = np.asarray(positions)
     if X.ndim != 3 or X.shape[2] != 3 or X.shape[1] < 1:
         raise InputError(f"positions have shape {X.shape}, allowed is (frames, particles, 3)")
-    frames = X.shape[0]
-    wanted = _checked_lags(lags, frames)
-    block = block_size(frames, memory)
-    sums = SelfSums.zero(frames)
-    for start in range(0, X.shape[1], block):
-        sums = sums + self_sums(X[:, start : start + block], workers=workers)
-    out: Array = sums.msd()[wanted]
+    wanted = _checked_lags(lags, X.shape[0])
+    out: Array = self_sums(X, workers=workers).msd()[wanted]
     return out
 
 
@@ -142,7 +164,7 @@ class SelfSums:
     power : array (frequencies,)
         Sum over particles and directions of the power spectrum [m^2].
     squares : array (frames,)
-        Sum over particles of the squared distance from each particle's mean position [m^2].
+        Sum over particles of the squared distance from a place in the middle of each particle's path [m^2].
     particles : int
         Number of particles summed.
     """
@@ -154,7 +176,7 @@ class SelfSums:
     @classmethod
     def zero(cls, frames: int) -> SelfSums:
         """The empty sum for a trajectory of `frames` frames."""
-        return cls(np.zeros(_padded(frames) // 2 + 1), np.zeros(frames), 0)
+        return cls(np.zeros(2 * _padded(frames)), np.zeros(frames), 0)
 
     def __add__(self, other: SelfSums) -> SelfSums:
         return SelfSums(self.power + other.power, self.squares + other.squares, self.particles + other.particles)
@@ -164,7 +186,7 @@ class SelfSums:
         if self.particles == 0:
             raise InputError("no particle was added, so there is no mean-squared displacement")
         frames = self.squares.size
-        autocorrelation = fft.irfft(self.power, _padded(frames))[:frames]
+        autocorrelation = fft.ifft(self.power).real[:frames]
         total = _end_sums(self.squares) - 2 * autocorrelation
         out: Array = np.maximum(total / np.arange(frames, 0, -1), 0.0) / self.particles
         out[0] = 0.0
@@ -173,6 +195,11 @@ class SelfSums:
 
 def self_sums(block: ArrayLike, *, workers: int = 1) -> SelfSums:
     """Power spectrum and squares of one block of particles.
+
+    Two coordinates x, y go through one complex transform: the real part of the autocorrelation of x + iy is the sum of
+    theirs, and only sums are wanted. Twice the frames are needed, so that late and early frames do not mix; as the
+    second half is empty, the even frequencies are the transform of the frames themselves and the odd ones that of the
+    frames times exp(-i pi s/length), each of half the length.
 
     Parameters
     ----------
@@ -187,43 +214,44 @@ def self_sums(block: ArrayLike, *, workers: int = 1) -> SelfSums:
         To be added to those of the other blocks.
     """
     X = np.asarray(block)
+    if X.dtype not in (np.float32, np.float64):
+        X = X.astype(np.float64)
     frames, particles = X.shape[:2]
-    n = _padded(frames)
-    power, squares = np.zeros(n // 2 + 1), np.zeros(frames)
-    few = max(1, int(CACHE // (24 * n)))
+    length = _padded(frames)
+    few = 2 * max(1, int(CACHE // (96 * length)))
+    turn = np.exp(-1j * np.pi * np.arange(frames) / length)
+    centres = X[:: max(1, frames // 64)].mean(axis=0, dtype=np.float64)
+    power, squares = np.zeros((2, 2 * length)), np.zeros(frames)
+    room = np.empty((2, (3 * min(few, particles) + 1) // 2, length), dtype=np.complex128)
     for start in range(0, particles, few):
-        part = X[:, start : start + few]
-        padded = np.zeros((3 * part.shape[1], n))
-        series = padded[:, :frames]
-        series[:] = part.reshape(frames, -1).T
-        series -= series.mean(axis=1, keepdims=True)
-        squares += np.einsum("st,st->t", series, series)
-        flat = fft.rfft(padded, axis=1, overwrite_x=True, workers=workers).view(np.float64)
-        power += np.einsum("sf,sf->f", flat, flat).reshape(-1, 2).sum(axis=1)
-    return SelfSums(power, squares, particles)
+        part = slice(start, start + few)
+        series = room[:, : (3 * len(centres[part]) + 1) // 2]
+        series[:, -1] = series[:, :, frames:] = 0.0  # of an odd number of coordinates the last has no other
+        _pack(X[:, part], centres[part], turn, series.view(np.float64).reshape(*series.shape, 2), series, squares)
+        spectra = fft.fft(series, axis=2, overwrite_x=True, workers=workers).view(np.float64)
+        power += np.einsum("hsf,hsf->hf", spectra, spectra)
+    return SelfSums(power.reshape(2, length, 2).sum(axis=2).T.ravel(), squares, particles)
 
 
-def block_size(frames: int, memory: float) -> int:
-    """Particles per block so that the working arrays of :func:`self_sums` stay below `memory`.
-
-    Parameters
-    ----------
-    frames : int
-        Number of frames.
-    memory : float
-        Working memory [byte].
-
-    Returns
-    -------
-    int
-        At least 1.
-    """
-    per_series = 8 * frames + 8 * _padded(frames) + 16 * (_padded(frames) // 2 + 1)
-    return max(1, int(memory // (3 * per_series)))
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _pack(X, centres, turn, coordinates, series, squares):  # type: ignore[no-untyped-def]
+    """Positions into complex series of two coordinates each, as they are and turned; a few frames at a time."""
+    for begin in range(0, X.shape[0], TILE):
+        end = min(begin + TILE, X.shape[0])
+        for column in range(3 * X.shape[1]):
+            p, x = column // 3, column % 3
+            for s in range(begin, end):
+                far = X[s, p, x] - centres[p, x]
+                squares[s] += far * far
+                coordinates[0, column // 2, s, column % 2] = far
+        for k in range(series.shape[1]):
+            for s in range(begin, end):
+                series[1, k, s] = series[0, k, s] * turn[s]
 
 
 def _padded(frames: int) -> int:
-    return int(fft.next_fast_len(2 * frames - 1, real=True))
+    """Half the length of the transforms: no less than the frames, and with many factors of two, which are fast."""
+    return 64 * int(fft.next_fast_len(-(-frames // 64), real=True))
 
 
 def _checked_lags(lags: ArrayLike | None, frames: int) -> Lags:
@@ -243,9 +271,10 @@ def _direct(X: Array, lag: int) -> Array:
 
 def _end_sums(squares: Array) -> Array:
     """sum_{s=t}^{T-1} q(s) + sum_{s=0}^{T-1-t} q(s) for every lag t, along axis 0."""
-    running = np.cumsum(squares, axis=0)
-    total = running[-1]
-    head = running[::-1]  # sum over s = 0 ... T-1-t
-    tail = total - np.concatenate([np.zeros_like(running[:1]), running[:-1]])
-    out: Array = head + tail
+    frames = len(squares)
+    both = np.cumsum(squares + squares[::-1], axis=0)  # the first and the last k + 1
+    out: Array = both[::-1].copy()
+    # of a short lag what is left out is little: a difference from the whole, whose rounding the lag would magnify
+    out[0] = 2 * squares.sum(axis=0)
+    out[1 : frames // 2] = out[0] - both[: max(frames // 2 - 1, 0)]
     return out

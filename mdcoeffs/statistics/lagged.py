@@ -20,8 +20,7 @@ from typing import Any
 import numba
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import f as fisher
-from scipy.stats import t as student
+from scipy.special import fdtri, stdtrit
 
 from cellsim.base import Array, InputError, Ints
 
@@ -57,7 +56,7 @@ class LaggedEstimate:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Interval that holds the truth with probability `level`, by Student's t; unit of the quantity."""
-        half = self.error * float(student.ppf(0.5 + 0.5 * level, max(self.freedom, 1.0)))
+        half = self.error * float(stdtrit(max(self.freedom, 1.0), 0.5 + 0.5 * level))
         return self.value - half, self.value + half
 
     def numbers(self) -> dict[str, Any]:
@@ -190,7 +189,7 @@ def spread(cells: Sequence[Array]) -> tuple[float, float, bool]:
     if not variance > 0:
         return 0.0, 1.0, False
     freedom = variance**2 / sum(v**2 / (size - 1) for v, size in by_group if v > 0)
-    if n_time >= 3 and in_time > variance * fisher.ppf(1 - COMMON, n_time - 1, freedom):
+    if n_time >= 3 and in_time > variance * fdtri(n_time - 1, freedom, 1 - COMMON):
         # Clustered in both ways: what groups and blocks both count, the cells themselves, is taken off once. No less
         # than the error of the blocks, since the difference may come out small by chance.
         both = sum(float((kind**2).sum()) for kind in cells)

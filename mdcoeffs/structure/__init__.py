@@ -219,7 +219,7 @@ def _structure(file: SpeciesFile, asked: ShellPass, runs: Sequence[Mapping[str, 
 
     molecules = mean("molecules")
     notes = [
-        f"{name}: worth fewer than {INDEPENDENT} independent coordination numbers, so the error is a lower bound"
+        f"{name}: fewer than {INDEPENDENT} independent coordination numbers, so the error is a lower bound"
         for k, name in enumerate(settings.partners)
         if not molecules.settled[k]
     ]
@@ -346,7 +346,7 @@ def self_distinct(folder: str | Path) -> Shares:
         error = np.nan if errors[0] is None else float(errors[0])
     except (InputError, LookupError, TypeError, ValueError) as problem:
         raise InputError(
-            f'{folder}/summary.json holds no self-diffusion coefficients; run with self = "ions"'
+            f'{folder}/summary.json contains no self-diffusion coefficients; run with self = "ions"'
         ) from problem
     share = D * float(matrix.c_ions[0]) / (R * matrix.T) / float(matrix.Omega[0, 0])
     relative = error / D

@@ -25,8 +25,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
 from cellsim.base import Array, InputError, Ints
 from mdcoeffs.frames.neighbours import dimensions, histogram
@@ -330,6 +328,9 @@ def first_shell(r: Array, g: Array, error: Array | None = None, *, within: float
     InputError
         No first shell: no peak, no minimum behind it, or one that is too far out.
     """
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.signal import find_peaks  # a third of a second, which stated cut-offs need not wait for
+
     width = float(r[1] - r[0])
     spread = max(SMOOTH / width, 1e-3)
     smooth = gaussian_filter1d(g, spread)

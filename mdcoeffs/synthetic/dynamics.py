@@ -1,4 +1,5 @@
-"""Walkers of known exponent, rotors of known diffusion, jumps that turn a cage or not, partners that come and go.
+"""Walkers of known exponent, series of known covariance, rotors of known diffusion, oscillators, jumps that turn a cage
+or open a window or not, partners that come and go.
 
 Partners: every cation has partners of its own; each pair is bound or not, a two-state Markov chain from frame to frame
 with mean residence time tau and stationary probability p of being bound:
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import expm
 from scipy.signal import lfilter
 
 from cellsim.base import Array, InputError
@@ -53,12 +55,81 @@ def fractional_walk(alpha: float, *, particles: int, frames: int, rng: np.random
     n = frames - 1
     k = np.arange(n + 1, dtype=np.float64)
     rho = 0.5 * ((k + 1) ** alpha - 2 * k**alpha + np.abs(k - 1) ** alpha)
-    row = np.concatenate([rho, rho[-2:0:-1]])
-    power = np.maximum(np.fft.rfft(row).real, 0.0)
-    noise = np.fft.rfft(rng.standard_normal((particles, 3, row.size)), axis=-1)
-    steps = np.fft.irfft(np.sqrt(power) * noise, row.size, axis=-1)[..., :n]
+    steps = stationary(rho, (particles, 3), rng)
     path = np.concatenate([np.zeros((particles, 3, 1)), np.cumsum(steps, axis=-1)], axis=-1)
     return np.ascontiguousarray(np.moveaxis(path, 1, 2))
+
+
+def stationary(covariance: Array, series: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Gaussian series of a known autocovariance, exact where its circulant matrix has no negative eigenvalue.
+
+    It has none where the covariance falls and is convex, such as that of any sum of relaxations; others are cut.
+
+    Parameters
+    ----------
+    covariance : array (steps + 1,)
+        At lags of 0, 1, ... steps.
+    series : tuple of int
+        Shape of the set of independent series.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    array (*series, steps)
+
+    References
+    ----------
+    doi:10.1093/biomet/74.1.95.
+    """
+    row = np.concatenate([covariance, covariance[-2:0:-1]])
+    power = np.maximum(np.fft.rfft(row).real, 0.0)
+    noise = np.fft.rfft(rng.standard_normal((*series, row.size)), axis=-1)
+    made: Array = np.fft.irfft(np.sqrt(power) * noise, row.size, axis=-1)[..., : covariance.size - 1]
+    return made
+
+
+def langevin_walk(
+    D: float, time: float, dt: float, *, particles: int, frames: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Walkers with inertia: velocities forget themselves in one exponential, and positions are their integral, exactly.
+
+    Parameters
+    ----------
+    D : float
+        Diffusion coefficient [m^2/s].
+    time : float
+        Over which velocities persist [s].
+    dt : float
+        Between frames [s].
+    particles, frames : int
+        How many of each.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    positions : array (particles, frames, 3)
+        The first at 0 [m].
+    velocities : array (particles, frames, 3)
+        Of variance D/time in each direction [m/s].
+
+    References
+    ----------
+    Gillespie 1996, doi:10.1103/PhysRevE.54.2084, Eqs. 2.12: velocity and position in one step.
+    """
+    a, x = np.exp(-dt / time), dt / time
+    both = (
+        D
+        / time
+        * np.array([[1 - a * a, time * (1 - a) ** 2], [time * (1 - a) ** 2, time**2 * (2 * x - 3 + 4 * a - a * a)]])
+    )
+    noise = rng.standard_normal((particles, frames, 3, 2)) @ np.linalg.cholesky(both).T
+    noise[:, 0, :, 0] = np.sqrt(D / time) * rng.standard_normal((particles, 3))
+    velocities: Array = lfilter([1.0], [1.0, -a], noise[..., 0], axis=1)
+    positions = np.zeros_like(velocities)
+    positions[:, 1:] = np.cumsum(time * (1 - a) * velocities[:, :-1] + noise[:, 1:, :, 1], axis=1)
+    return positions, velocities
 
 
 def trapped_walk(time: float, *, particles: int, frames: int, rng: np.random.Generator) -> Array:
@@ -246,6 +317,168 @@ def paddlewheel(
     path = (path + noise * edge / sites * rng.standard_normal(path.shape)) * scale
     still = np.repeat(centres.reshape(-1, 1, 3), frames, axis=1) * scale
     return Paddlewheel(path, still, axes, edge * scale)
+
+
+def oscillators(
+    *, particles: int, frames: int, frequency: float, damping: float, rng: np.random.Generator, dimensions: int = 3
+) -> Array:
+    """Damped harmonic oscillators in a bath, sampled exactly: x'' = -w^2 x - g x' + noise, w = 2 pi f, <x^2> = 1.
+
+    The one-sided spectrum of the velocity along one axis is 4 g w^2 W^2/((w^2 - W^2)^2 + g^2 W^2) at the angular
+    frequency W, largest at W = w whatever the damping.
+
+    Parameters
+    ----------
+    particles, frames : int
+        How many of each.
+    frequency : float
+        f, per frame.
+    damping : float
+        g, per frame.
+    rng : Generator
+        Source of randomness.
+    dimensions : int
+        Independent axes.
+
+    Returns
+    -------
+    array (particles, frames, dimensions)
+        Positions.
+    """
+    w = 2 * np.pi * frequency
+    step = expm(np.array([[0.0, 1.0], [-(w**2), -damping]]))
+    stationary = np.diag([1.0, w**2])
+    root = np.linalg.cholesky(stationary - step @ stationary @ step.T + 1e-15 * stationary)
+    path = np.empty((frames, 2, particles, dimensions))
+    path[0] = np.sqrt(np.diag(stationary))[:, None, None] * rng.standard_normal(path.shape[1:])
+    for k in range(1, frames):
+        path[k] = np.tensordot(step, path[k - 1], 1) + np.tensordot(root, rng.standard_normal(path.shape[1:]), 1)
+    return np.ascontiguousarray(path[:, 0].transpose(1, 0, 2))
+
+
+RISE = 6
+"""Frames in which a window opens, and closes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gates:
+    """A made-up run of cations that jump through triangles.
+
+    Parameters
+    ----------
+    cations : array (cations, frames, 3)
+        Positions; a jump has the length 1, neighbours are 3 apart along y.
+    corners : array (3 cations, frames, 3)
+        Positions of the corners, three of each cation's window.
+    area : float
+        Area of a window that is closed.
+    opening : float
+        Mean relative opening of the area while a cation passes [1].
+    open : float
+        Part of the time that a window is open, counted by how far [1].
+    rate : float
+        Jumps of a cation per frame.
+    joint : float
+        Jumps of both cations of a pair, per frame and pair.
+    """
+
+    cations: Array
+    corners: Array
+    area: float
+    opening: float
+    open: float
+    rate: float
+    joint: float
+
+    def ratio(self, window: int) -> float:
+        """Coincidences within a window of so many frames over those of independent cations, on a ring of pairs.
+
+        Of a cation's two neighbours one is its partner, whose jumps are its own or farther away than any window.
+        """
+        return 0.5 + 0.5 * self.joint / (self.rate**2 * (2 * window + 1))
+
+
+def gates(
+    *,
+    cations: int,
+    frames: int,
+    rng: np.random.Generator,
+    opening: float = 0.25,
+    together: float = 0.3,
+    apart: int = 60,
+    width: int = 3,
+    noise: float = 0.03,
+    frequency: float = 0.15,
+) -> Gates:
+    """Cations that jump to and fro between two sites, each through a window of three corners that opens as it passes.
+
+    Cations 0 and 1, 2 and 3, ... are partners: some of the jumps of a pair are jumps of both, at the same
+    frame, the others of one of the two. How far a window opens differs from jump to jump: its relative opening is
+    uniform between 0 and twice the mean. All vibrate as damped oscillators, corners in the plane of the window and each
+    on its own, which leaves the mean of its area unchanged.
+
+    Parameters
+    ----------
+    cations, frames : int
+        How many of each; cations come in pairs.
+    rng : Generator
+        Source of randomness.
+    opening : float
+        Mean relative opening of the area while a cation passes [1].
+    together : float
+        Part of a pair's jumps that both make [1].
+    apart : int
+        Fewest frames between jumps of a pair, half of their mean time apart.
+    width : int
+        Frames before and after the middle of a jump that it takes, and that the window is open.
+    noise : float
+        Amplitude of vibrations (rms per axis), in jump lengths.
+    frequency : float
+        Of the vibrations of cations, per frame; corners have half of it.
+
+    Returns
+    -------
+    Gates
+
+    Raises
+    ------
+    InputError
+        Cations that make no pairs.
+    """
+    if cations % 2:
+        raise InputError(f"cations = {cations} must be even: they jump in pairs")
+    path, corners = np.zeros((cations, frames, 3)), np.zeros((cations, 3, frames, 3))
+    angles = 2 * np.pi * np.arange(3) / 3
+    triangle = 1.2 * np.stack([np.zeros(3), np.cos(angles), np.sin(angles)], axis=-1)
+    course = np.hanning(2 * width + 3)[1:-1]
+    course /= course.sum()
+    rise = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, RISE + 1) / (RISE + 1))
+    shape = np.concatenate([rise, np.ones(2 * width + 1), rise[::-1]])
+    opened = 0.0
+    for first in range(0, cations, 2):
+        at = np.cumsum(apart + rng.geometric(1 / apart, size=2 + frames // apart))
+        at = at[at < frames - apart]
+        both, which = rng.random(at.size) < together, rng.integers(0, 2, at.size)
+        for k in (first, first + 1):
+            wide, side = np.ones(frames), np.zeros(frames)
+            for jump in at[both | (which == k - first)]:
+                wide[jump - width - RISE : jump + width + RISE + 1] += rng.uniform(0, 2 * opening) * shape
+                side[jump:] += 1
+                opened += shape.sum()
+            path[k, :, 0] = np.convolve(np.pad(side % 2 - 0.5, width, mode="edge"), course, mode="valid")
+            corners[k] = np.sqrt(wide)[:, None] * triangle[:, None]
+            path[k, :, 1] += 3.0 * k
+            corners[k, ..., 1] += 3.0 * k
+    path += noise * oscillators(particles=cations, frames=frames, frequency=frequency, damping=0.1, rng=rng)
+    shaken = oscillators(
+        particles=3 * cations, frames=frames, frequency=0.5 * frequency, damping=0.1, rng=rng, dimensions=2
+    )
+    corners[..., 1:] += noise * shaken.reshape(cations, 3, frames, 2)
+    share, joint = (1 + together) / (4 * apart), together / (2 * apart)
+    area = 0.75 * np.sqrt(3) * 1.2**2
+    return Gates(
+        path, corners.reshape(3 * cations, frames, 3), area, opening, opened / (cations * frames), share, joint
+    )
 
 
 DIRECTIONS = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=float)

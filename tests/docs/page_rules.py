@@ -30,12 +30,15 @@ from mdcoeffs.chain.to_mixture import is_mixture_recipe
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.interface.settings import read_interface
 from mdcoeffs.interface.umbrella import read_umbrella
+from mdcoeffs.md.system import read_system
 from mdcoeffs.mobility.settings import read_mobility
 from mdcoeffs.onsager import read_estimate
 from mdcoeffs.residence.bonds import read_residence
 from mdcoeffs.series.calibration import read_targets
 from mdcoeffs.series.recipe import read_series
 from mdcoeffs.structure.shells import read_shells
+from mdcoeffs.synthetic.dynamics import stationary
+from tests.toys.md_toys import box_result
 
 # ---- what pages presuppose ----------------------------------------------------------------------------------------
 
@@ -80,6 +83,7 @@ def _mdcoeffs(folder: Path, found: list[Block]) -> None:
     walkers(folder, made, box=BOX, frames=300, dt=10.0, files=("run1.xtc", "run2.xtc"), types=types)
     (folder / "SPECIES.toml").write_text(first_block(found, "toml", 'title = "LiTFSI in PEO, r = 0.1"'))
     (folder / "SET.toml").write_text(first_block(found, "toml", 'title = "LiTFSI in PEO, from MD"'))
+    _stress(folder)
     for k, name in enumerate(("r005", "r010", "r016")):
         where = folder / f"md_{name}"
         where.mkdir()
@@ -87,6 +91,19 @@ def _mdcoeffs(folder: Path, found: list[Block]) -> None:
         walkers(where, some, box=BOX, frames=120, dt=10.0, seed=k)
         (where / "SPECIES.toml").write_text(species_toml(some))
         done(f"mdcoeffs onsager {where}/SPECIES.toml -o {folder / name}")
+
+
+def _stress(folder: Path) -> None:
+    """A table of a stress that forgets itself in 0.2 ps, a row every 0.05 ps."""
+    t = 0.05 * np.arange(6001)
+    stress = 500 * stationary(np.exp(-t / 0.2), (3,), np.random.default_rng(1))
+    _table(folder / "stress.csv", "t (ps),Pxy (bar),Pxz (bar),Pyz (bar)", np.column_stack([t[:-1], stress.T]).tolist())
+
+
+def _onsager(folder: Path, found: list[Block]) -> None:
+    _stress(folder)
+    for name, edge in (("small", 3e-9), ("large", 5e-9)):
+        box_result(folder / name / "onsager", edge, len(name))
 
 
 def done(command: str) -> str:
@@ -136,6 +153,7 @@ FILES: dict[str, Callable[[Path, list[Block]], None]] = {
     "docs/interface.md": _polymer,
     "docs/mdcoeffs.md": _mdcoeffs,
     "docs/mobility.md": _polymer,
+    "docs/onsager.md": _onsager,
     "docs/sets.md": _sets,
     "docs/structure.md": _polymer,
     "docs/many_machines.md": _many_machines,
@@ -357,7 +375,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/schema.md", "[covariance]"): _covariance,
     ("docs/sets.md", "[kappa]"): _kappa,
     ("docs/compare.md", 'kind = "xam"'): _sheet,
-    ("docs/fit.md", 'title = "what it says above the figures"'): _recipe,
+    ("docs/fit.md", 'title = "the title above the figures"'): _recipe,
     ("docs/fit.md", "[nuisance.cell_constant]"): _cell_constant,
     ("docs/fit.md", 'title = "two cells, one electrolyte"'): _joint,
     ("docs/sweep.md", 'case = "cell.toml"'): _sweep,
@@ -496,6 +514,20 @@ def _two_solvents_read(found: re.Match[str], folder: Path) -> None:
     assert file.mixture and file.system is not None and file.system.points[0].counts == (26, 26, 224, 224)
 
 
+def _hidden_read(found: re.Match[str], folder: Path) -> None:
+    """The simulations of a calibration and its experiments, which are simulations too: read with all settings."""
+    where = Path("cases/coarse_grained")
+    scaled, hidden = read_system(where / "charge_scaling.toml"), read_system(where / "hidden.toml")
+    series = tomllib.loads((where / "calibrate.toml").read_text(encoding="utf-8"))
+    states = {point.state: point.charge_scaling for point in scaled.points}
+    named = {Path(state["species"]).parent.name: state["value"] for state in series["state"]}
+    assert named == states and len({point.counts for point in (*scaled.points, *hidden.points)}) == 1
+    assert not {point.digest for point in scaled.points} & {point.digest for point in hidden.points}
+    for point in hidden.points:
+        targets = read_targets(where / "hidden" / f"{point.state}.csv")
+        assert [target.quantity for target in targets] == ["kappa", "rho_plus", "D_salt", "D_msd_M", "D_msd_X"]
+
+
 LINES = (
     (r"python3 start\.py test", None, "the tests themselves; continuous integration begins with this line"),
     (r"python3 start\.py (.*)", r"cellsim \1", "the set-up is done: what it calls is run"),
@@ -577,6 +609,12 @@ LINES = (
         _scalings_read,
         "a minute: read whole; tests/system/test_series_cli.py runs a smaller family",
     ),
+    (
+        r"mdcoeffs (simulate|calibrate) cases/coarse_grained/(charge_scaling|hidden|calibrate)\.toml.*",
+        _hidden_read,
+        "an hour: all files are read whole",
+    ),
+    (r"python cases/coarse_grained/experiment\.py runs/hidden", _hidden_read, "needs an hour of simulations"),
     (r"dask (scheduler|worker .*)", page_cluster.start, "on a free port, two workers for sixteen"),
     (r"(.*) --scheduler tcp://HOST:8786", page_cluster.by_address, "the address of that scheduler"),
 )
@@ -590,13 +628,15 @@ SLOW = (
     (".*", r"cellsim (run|compare) (?!.*--solver sundials)", "figures and a report, 3 to 10 s each"),
     (".*", r"(CELLSIM_\w+=\d+ )*python -m pytest -n0", "all tests are collected, ten seconds a line"),
     (".*", r"python3 start\.py run", "an environment of its own; the Python block of the README runs the same case"),
-    ("docs/mdcoeffs.md", r"mdcoeffs (structure|residence|activity|interface|mobility)", "each has its page"),
+    ("docs/mdcoeffs.md", r"mdcoeffs (structure|residence|activity|interface|mobility|viscosity)", "each has its page"),
+    ("docs/onsager.md", r"mdcoeffs (viscosity|sizes)", "figures, 3 s each"),
     ("cases/coarse_grained/README.md", r"mdcoeffs", "the fast test of docs/howto/md.md has the same"),
     (".*", r"python (cases|benchmarks|validation|docs/notebooks)/", "scripts of 5 s to half a minute"),
     ("docs/laboratory.md", r"cellsim lab (all|misuse)", "all experiments: 5 to 10 s"),
     ("docs/analyse.md", r"cellsim (analyse (impedance|fraction|chain)|sets)", "spectra: 3 to 5 s each"),
     ("docs/figures.md", r"cellsim plot", "needs the run"),
     ("docs/many_machines.md", r".*", "starts a scheduler and workers"),
+    ("docs/mobility.md", r"mdcoeffs mobility runs/gates|import json", "needs the run"),
     ("docs/engine.md", r"mdcoeffs onsager runs/md", "needs the simulation"),
 )
 

@@ -71,7 +71,7 @@ def test_accents_take_their_index_beside_them():
 
 def test_every_theory_page_has_the_same_four_parts():
     pages = [page for page in (DOCS / "theory").glob("*.md") if page.stem != "index"]
-    assert len(pages) == 12
+    assert len(pages) == 13
     for page in pages:
         text = page.read_text()
         heads = [head.split(":")[0] for head in re.findall(r"^## (.*)$", FENCE.sub("", text), re.MULTILINE)]

@@ -143,7 +143,7 @@ def _xpcs(name):
 
 def _intensity(name):
     def call(folder):
-        from cellsim.instruments.xam import read_intensity
+        from cellsim.instruments.xam_files import read_intensity
 
         read_intensity(folder / name)
 
@@ -228,6 +228,15 @@ def _lines_of_no_frame(raw, rng):
             return damaged
 
 
+def _stress(name):
+    def call(folder):
+        from mdcoeffs.onsager.viscosity import viscosity_of_tables
+
+        viscosity_of_tables([folder / name], T=300.0, volume=3e-26, averaged=True)
+
+    return call
+
+
 def _record(folder):
     from mdcoeffs.md.engine import read_record
 
@@ -257,6 +266,7 @@ def make_seeds(root):
     _laboratory(root / "lab")
     _trajectories(root / "traj")
     _results(root / "results")
+    _stresses(root / "stress")
     for module in WARM:  # once here, and not in each of the processes that are forked from this one
         import_module(module)
     return root
@@ -354,6 +364,27 @@ def _trajectories(folder):
             stream.write(f"{k + 1:5d}{name:<5s}    C{k + 1:5d}{x:8.3f}{y:8.3f}{z:8.3f}\n")
         stream.write("   1.60000   1.60000   1.60000\n")
     np.save(folder / "truth.npy", wrapped)
+    with (folder / "extended.xyz").open("w") as stream:
+        for t in range(FRAMES):
+            stream.write(f'{N}\nLattice="{EDGE} 0 0 0 {EDGE} 0 0 0 {EDGE}" Properties=species:S:1:pos:R:3 step={t}\n')
+            stream.writelines(f"{kinds[k]} {x} {y} {z}\n" for k, (x, y, z) in enumerate(wrapped[t]))
+    source = 'topology = "top.data"\ntrajectory = "extended.xyz"\nframe_interval = "0.1 ps"'
+    (folder / "extended.toml").write_text(SPECIES.format(source=source, count=""))
+    atoms = [f"{k + 1} {k // 4 + 1} 0 {x} {y} {z}" for k, (x, y, z) in enumerate(wrapped[0])]
+    with (folder / "XDATCAR").open("w") as stream:
+        stream.write(f"toy\n1.0\n{EDGE} 0 0\n0 {EDGE} 0\n0 0 {EDGE}\nLi Cl O\n4 4 4\n")
+        for t in range(FRAMES):
+            stream.write(f"Direct configuration= {t + 1}\n")
+            stream.writelines(f"{x} {y} {z}\n" for x, y, z in wrapped[t] / EDGE)
+    source = 'topology = "XDATCAR"\ntrajectory = "XDATCAR"\nframe_interval = "0.1 ps"'
+    text = SPECIES.format(source=source, count="")
+    for number, name in enumerate(("Li", "Cl", "O"), 1):
+        text = text.replace(f"type {number}", f"element {name}")
+    (folder / "xdatcar.toml").write_text(text)
+    head = [line.replace("# full", "# charge") for line in lines[:-N]]
+    (folder / "charge.data").write_text("\n".join([*head, *atoms]) + "\n")
+    source = 'topology = "charge.data"\ntrajectory = "run.xtc"'
+    (folder / "charge.toml").write_text(SPECIES.format(source=source, count=""))
     for name in ("npz", "h5"):
         (folder / f"{name}.toml").write_text(SPECIES.format(source=f'arrays = "run.{name}"\n{UNITS}', count=""))
     (folder / "sums.toml").write_text(
@@ -371,6 +402,21 @@ def _trajectories(folder):
     for number, name in enumerate(("LI", "X", "S"), 1):
         text = text.replace(f"type {number}", f"resname {name}")
     (folder / "gro.toml").write_text(text)
+
+
+def _stresses(folder):
+    """Tables of a stress that forgets itself from row to row."""
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    rows = np.column_stack([0.1 * np.arange(200), rng.normal(0, 100, (200, 6))])
+    names = ("xx", "yy", "zz", "xy", "xz", "yz")
+    head = ",".join(["t (ps)", *(f"P{name} (bar)" for name in names)])
+    np.savetxt(folder / "stress.csv", rows, "%.3f", ",", header=head, comments="")
+    legends = [f'@ s{k} legend "Pres-{name.upper()}"' for k, name in enumerate(names)]
+    head = "\n".join(["# gmx energy", '@    xaxis  label "Time (ps)"', '@    yaxis  label "(bar)"', *legends])
+    np.savetxt(folder / "stress.xvg", rows, "%.3f", header=head, comments="")
+    tensor = rng.normal(0, 1e7, (200, 3, 3))
+    np.savez(folder / "stress.npz", time=1e-13 * np.arange(200), stress=tensor + np.swapaxes(tensor, 1, 2))
 
 
 def _results(folder):
@@ -437,14 +483,23 @@ KINDS = (
     Kind("fit:tables", "tables.toml", damaged_text, reader(_tables)),
     Kind("fit:points", "tables.csv", damaged_text, reader(_tables)),
     Kind("lab:export", "novonix.csv", damaged_text, reader(_potentiostat("novonix.csv"))),
+    Kind("stress:csv", "stress.csv", damaged_text, reader(_stress("stress.csv"))),
+    Kind("stress:xvg", "stress.xvg", damaged_text, reader(_stress("stress.xvg"))),
+    Kind("stress:npz", "stress.npz", damaged_npz, reader(_stress("stress.npz"))),
+    Kind("traj:extended", "extended.xyz", damaged_text, reader(_motion("extended.toml"))),
+    Kind("traj:xdatcar", "XDATCAR", damaged_text, reader(_motion("xdatcar.toml"))),
+    Kind("traj:charge", "charge.data", damaged_text, reader(_motion("charge.toml"))),
 )
-SHIFTED = tuple(
-    Kind(
-        f"traj:{ending}",
-        f"run.{ending}",
-        _lines_of_no_frame if ending == "xyz" else lost_lines if ending in TEXTS else lost_bytes,
-        reader(_positions(f"{ending}.toml")),
-    )
-    for ending in (*ENDINGS, "npz", "h5")
+SHIFTED = (
+    *(
+        Kind(
+            f"traj:{ending}",
+            f"run.{ending}",
+            _lines_of_no_frame if ending == "xyz" else lost_lines if ending in TEXTS else lost_bytes,
+            reader(_positions(f"{ending}.toml")),
+        )
+        for ending in (*ENDINGS, "npz", "h5")
+    ),
+    Kind("traj:xdatcar", "XDATCAR", lost_lines, reader(_positions("xdatcar.toml"))),
 )
 """Trajectories from which bytes or lines were lost, or to which some were added: none may be read as something else."""

@@ -63,7 +63,7 @@ def test_a_disk_that_takes_no_more(name, seeds, tmp_path):
     assert code == 1
     assert err.count("\n") == 1
     assert "File too large" in err
-    assert "give the same command again" in err
+    assert "repeat the command" in err
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".nc", ".csv", ".png", ".partial")]
 
 
@@ -71,7 +71,7 @@ def test_a_disk_that_is_full_where_code_is_compiled_is_no_fault_of_the_trajector
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
     code, err = ended(begun("onsager", seeds, tmp_path, preexec_fn=small_files, env=environment))
     assert code == 1 and "cannot be read as a trajectory" not in err
-    assert "File too large" in err and "give the same command again" in err
+    assert "File too large" in err and "repeat the command" in err
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_every_command_on_a_disk_that_takes_no_more(command, cases):
     folder = cases / f"full-{command.name}"
     end = interrupted.run(command, folder, before=small_files)
     assert (end.code, end.faults) == (1, []), end.err[-1500:]
-    assert end.err.count("\n") == 1 and "File too large" in end.err and "give the same command again" in end.err
+    assert end.err.count("\n") == 1 and "File too large" in end.err and "repeat the command" in end.err
     left = interrupted.files(folder)
     assert not {name for name in left if not any(part in name for part in interrupted.TO_GO_ON)}
 

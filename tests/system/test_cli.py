@@ -9,11 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from cellsim.cli import main
 from cellsim.electrolyte.set_file import list_sets, load_set
+from cellsim.instruments.spectrum import read_spectrum
+from cellsim.model.charging import cell_impedance
 from cellsim.run.case import load_case
 from cellsim.run.figures import FIGURES
 from cellsim.run.folder import REPORT
@@ -118,6 +121,16 @@ def test_help_imports_nothing_heavy() -> None:
     assert not heavy & set(output.split())
 
 
+def test_a_run_imports_only_what_it_uses(tmp_path: Path) -> None:
+    """What keeps a run without figures at a second, from the shell to its files."""
+    heavy = {"pint", "xarray", "pandas", "dask", "matplotlib", "fipy"}
+    arguments = ["run", str(ROOT / "cases" / "steinruck2020/rs.toml"), "--no-figures", "-o", str(tmp_path / "rs")]
+    code = "import sys, cellsim.cli; cellsim.cli.main(sys.argv[1:], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert not heavy & {name.split(".")[0] for name in done.stdout.split()}
+    assert (tmp_path / "rs" / "solution.nc").is_file()
+
+
 def test_the_installed_command_answers() -> None:
     script = Path(sys.executable).with_name("cellsim")
     result = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
@@ -156,6 +169,7 @@ def test_examples_are_copied_with_their_data(here: Path) -> None:
     assert result.exit_code == 0, result.output
     assert cellsim("check", "mine/cases/thienenkamp2022/polarisation.toml").exit_code == 0
     assert len(list((here / "mine" / "docs" / "notebooks").glob("*.py"))) == 6
+    assert "next: cd mine && cellsim run" in result.stdout
     again = cellsim("examples", "mine")
     assert again.exit_code == 2 and "exists and is not empty" in again.stderr
 
@@ -238,7 +252,7 @@ def test_sets_go_out_and_come_in(here: Path) -> None:
     ("arguments", "expected"),
     [
         (["nyman.py", "--to", "toml", "-o", "a.toml"], "name with --like a set"),
-        (["nyman2008_ec_emc", "--to", "bpx"], "-o where to"),
+        (["nyman2008_ec_emc", "--to", "bpx"], "with -o"),
         (["poss_ptf", "--to", "bpx", "-o", "a.json"], "1:1 salts only"),
         (["nyman2008_ec_emc", "--to", "bpx", "--c", "9 mol/L", "-o", "a.json"], "lies outside"),
         (["--to", "bpx"], "need the name of a set"),
@@ -409,7 +423,7 @@ def test_a_finished_run_outlives_one_that_ended_early(here: Path, ran: Path) -> 
     result = cellsim("run", "small.toml", "--no-figures", "-o", "run")
     assert result.exit_code == 1
     assert "kept in run-partial" in result.stderr
-    assert "run holds a finished run and was left as it is" in result.stderr
+    assert "run contains a finished run and was not changed" in result.stderr
     assert (run / "summary.json").read_bytes() == before
 
 
@@ -539,3 +553,18 @@ def _read(leader: int) -> bytes:
         return os.read(leader, 1024)
     except OSError:
         return b""
+
+
+def test_a_blocked_cell_is_planned_and_its_spectrum_is_read_again(tmp_path: Path) -> None:
+    """Also with a constant-phase element, which a run refuses."""
+    film = '[electrodes.positive]\nresistance = "50 ohm cm^2"\ncapacitance = "10 uF/cm^2"\n'
+    steel = '[electrodes.negative]\nblocking = true\ncapacitance = "20 uF/cm^2"\nphase = 0.9\n'
+    case = tmp_path / "case.toml"
+    case.write_text(SMALL + film + steel, "utf-8")
+    planned = cellsim("plan", case, "--spectrum", tmp_path / "Z.csv")
+    assert planned.exit_code == 0 and "no current lasts" in planned.output and "constant-phase" in planned.output
+    data, read = read_spectrum(tmp_path / "Z.csv"), load_case(case)
+    exact = cell_impedance(read.cell, read.transport, read.c0, data.omega)
+    assert data.per_area and np.max(np.abs(data.Z / exact - 1)) < 1e-12
+    refused = cellsim("run", case, "-o", tmp_path / "run")
+    assert refused.exit_code == 2 and "electrodes.negative.phase = 0.9: a run in time takes" in refused.output

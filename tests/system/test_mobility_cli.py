@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from md_toys import mdcoeffs as call
+from scripts import loaded
 
 from mdcoeffs.synthetic.dynamics import fractional_walk, rotors, trapped_walk
 
@@ -44,6 +45,8 @@ axis = ["type 2", "type 3"]
 jump = "2.5 angstrom"
 half = "0.4 ps"
 neighbours = 2
+[mobility.vibrations]
+of = ["X"]
 [mobility.friction]
 r = [0.01, 0.04, 0.08, 0.16]
 kappa = [0.38, 1.07, 1.34, 1.05]
@@ -107,6 +110,9 @@ def test_glass_of_rotors(folder, tmp_path):
     assert segments["conductivity"]["A"] == pytest.approx(4.3, rel=0.1)
     assert "friction of the segments: r* 0.08" in result.output
     assert found["paddlewheel"]["jumps"] > 10 and not found["paddlewheel"]["coupled"]
+    assert {name: each["what"] for name, each in found["vibrations"].items()} == {"X": "molecules", "axes of X": "axes"}
+    # walkers and axes that diffuse from frame to frame have no inertia that these frames could resolve
+    assert "axes of X moves faster than the frames can show" in " ".join(found["notes"])
     with (out / "table.csv").open(newline="") as stream:
         rows = list(csv.reader(stream))
     assert rows[0][2:] == ["Solvation structure", "Mobility order parameter", "Conductivity (S/cm)"]
@@ -239,6 +245,68 @@ replica = [{arrays = "run0.npz"}, {arrays = "run1.npz"}]
     (tmp_path / "R.toml").write_text(text + '[mobility.rotor.X]\naxis = ["a", "b"]\n')
     refused = call("mobility", tmp_path / "R.toml", "-o", tmp_path / "other")
     assert refused.exit_code == 2 and "mobility.rotor.X.axis[0]: 'a' is not a species here" in refused.output
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory):
+    """Half of the run of cases/mobility, and what is true of it."""
+    folder = tmp_path_factory.mktemp("gates")
+    return folder, loaded("cases/mobility/gates.py").make(folder, 1501)
+
+
+def test_windows_jumps_together_and_vibrations(gated, tmp_path):
+    folder, made = gated
+    result = call("mobility", folder / "SPECIES.toml", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "out/summary.json").read_text())
+    window, together = found["bottleneck"], found["cooperative"]
+    mean = 1 + made.opening * made.open
+    assert window["area"] == pytest.approx(made.area * 6.25e-20 * mean, rel=0.01)
+    low, high = window["relative_opening"]["interval"]
+    assert low < made.opening * (1 - made.open) / mean < high and high - low < 0.1
+    assert window["windows"] == 24 and window["jumps"] == window["jumps_counted"]
+    low, high = together["ratio"]["interval"]
+    assert low < made.ratio(5) < high and together["cooperative"] and together["neighbours"] == 2
+    vibrating = found["vibrations"]
+    assert vibrating["Li"]["peak_frequency"]["value"] == pytest.approx(7.5e12, rel=0.01)  # measured 7.51
+    assert vibrating["S"]["peak_frequency"]["value"] == pytest.approx(3.75e12, rel=0.02)  # measured 3.74
+    with xr.open_dataset(tmp_path / "out/mobility.nc", engine="h5netcdf") as data:
+        g = data.density_of_states.sel(vibrating="Li")
+        assert float(g.integrate("frequency")) == pytest.approx(1)
+        assert float(g.frequency[int(np.argmax(g.values))]) == pytest.approx(7.5e12, rel=0.03)
+        assert float(data.opening.sel(passage=0)) > 5 * float(data.opening_error.sel(passage=0))
+        assert float(data.jump_correlation.sel(apart=0, method="nearest")) > 5
+    for text in ("windows of 11.", "jumps are cooperative", "vibration of Li: peak 7.5"):
+        assert text in result.output
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('corners = "S"', 'corners = "Li"'), "mobility.bottleneck.corners = 'Li' is the working ion"),
+        (('corners = "S"', 'corners = "P"'), "mobility.bottleneck.corners = 'P'"),
+        (
+            ('longest = "0.6 ps"', 'longest = "20 ps"'),
+            "mobility.bottleneck: half = 1e-13 s and longest = 2e-11 s need a",
+        ),
+        (('window = "0.1 ps"', 'window = "3 ps"'), "mobility.cooperative: a window of 150 frames needs a run of 3000"),
+        (('window = "0.1 ps"', 'window = "-1 ps"'), "mobility.cooperative.window"),
+        (('cutoff = "8.5 angstrom"\n', ""), "mobility.cooperative.cutoff is missing"),
+        (('"0.5 THz"', '"1 GHz"'), "mobility.vibrations: resolution = 1e+09 Hz: with 1501 frames 2e-14 s apart"),
+        (('"0.5 THz"', '"0.5 ps"'), "mobility.vibrations.resolution"),
+        (('resolution = "0.5 THz"', 'of = ["Na"]'), "mobility.vibrations.of names 'Na', which is not followed"),
+        (('resolution = "0.5 THz"', 'resolutoin = "0.5 THz"'), "did you mean"),
+    ],
+)
+def test_one_sentence_about_jumps(gated, tmp_path, change, message):
+    text = (gated[0] / "SPECIES.toml").read_text()
+    assert change[0] in text
+    (tmp_path / "S.toml").write_text(text.replace(*change))
+    (tmp_path / "run.npz").symlink_to(gated[0] / "run.npz")
+    result = call("mobility", tmp_path / "S.toml", "-o", tmp_path / "out")
+    assert result.exit_code == 2, result.output
+    lines = [line for line in result.output.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1 and message in lines[0], result.output
 
 
 PINNED = """

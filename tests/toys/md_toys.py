@@ -3,9 +3,11 @@
 import numpy as np
 from click.testing import CliRunner
 
+from cellsim.files.folder import keep
 from mdcoeffs.cli import main
+from mdcoeffs.onsager.mixture import SpeciesResult, estimate_species
 from mdcoeffs.synthetic.dynamics import exchange
-from mdcoeffs.synthetic.walkers import Solvent, particles, walk
+from mdcoeffs.synthetic.walkers import Solvent, mixture_walk, particles, walk
 
 HEAD = """
 title = "made up"
@@ -61,3 +63,24 @@ def walk_arrays(run, made):
 def mdcoeffs(*arguments):
     """A command line of mdcoeffs, in this process."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def box_result(folder, edge, seed, T=300.0, counts=(100, 100, 400)):
+    """A result of ``mdcoeffs onsager`` for walkers of a known matrix in a cube of this edge."""
+    Omega = 1e-10 * np.array([[1.2, 0.3], [0.3, 1.6]])
+    scale = (edge / 4.3e-9) ** 3
+    run = mixture_walk(
+        Omega,
+        frames=300,
+        dt=1e-11,
+        seed=seed,
+        volume=edge**3,
+        z=(1, -1, 0),
+        counts=tuple(round(n * scale) for n in counts),
+        masses=(7, 145, 88),
+        names=("Li", "PF6", "EC"),
+        T=T,
+    )
+    estimate = estimate_species(run, frame="EC", window=(1e-11, 3e-9), n_samples=500)
+    keep(SpeciesResult("walkers", estimate, {"Li": (1e-10, 1e-12)}), folder, "onsager", figure=False)
+    return folder

@@ -29,11 +29,11 @@ def test_exit_codes_and_sentences():
     code, text = shown(FULL)
     assert code == 1
     assert text.startswith(
-        "error: out/a.nc: cannot be read or written (No space left on device); what was there before"
+        "error: out/a.nc: cannot be read or written (No space left on device); existing results are unchanged"
     )
     code, text = shown(InputError("o: cannot be written"), FULL)
     assert code == 1
-    assert "give the same command again" in text
+    assert "repeat the command" in text
     code, text = shown(MemoryError("Unable to allocate 11.2 TiB"))
     assert (code, text.count("\n")) == (1, 1)
     assert "more memory than there is (Unable to allocate 11.2 TiB)" in text

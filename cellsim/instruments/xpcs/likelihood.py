@@ -283,7 +283,7 @@ def read_speeds(path: str | Path) -> Speeds:
         missing = [name for name in names if name not in data]
         if missing:
             raise InputError(
-                f"{path}: holds no {missing[0]}; name the xpcs.nc of cellsim xpcs, or make it again from its list"
+                f"{path}: contains no {missing[0]}; name the xpcs.nc of cellsim xpcs, or make it again from its list"
             )
         time, position, v, error, speed, root = (np.asarray(data[name].values) for name in names)
     if any(a.dtype.kind not in "fiu" for a in (time, position, v, error, speed, root)):

@@ -507,7 +507,7 @@ def _speeds_of(asked: SeriesList, state: tuple[tuple[int, int], ...]) -> Speeds:
     logger.info("%s: fitting the correlation functions of %d series, about a second each", asked.title, len(state))
     result = fit_list(asked)
     if result.failed:
-        raise InputError(f"{result.failed[0]}; mend it, or take the series out of the list")
+        raise InputError(f"{result.failed[0]}; correct it, or remove the series from the list")
     return result.speeds()
 
 

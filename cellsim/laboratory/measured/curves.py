@@ -154,13 +154,13 @@ def potentials(
                 "the electrodes have a bias; read the cell of two equal halves and subtract it",
             ),
             Assumption(
-                f"the curve is smooth: cells miss it by {1e3 * noise:.2g} mV, {100 * noise / span:.2g} % of the span, "
-                f"and its slope changes {bent:.1g} times over a factor of e",
+                f"the curve is smooth: cells deviate from it by {1e3 * noise:.2g} mV, {100 * noise / span:.2g} % of "
+                f"the span, and its slope changes by about {100 * bent:.1g} % per factor of e in composition",
                 bool(noise < 0.05 * span),
                 "look for cells that leak or were read too late",
             ),
             Assumption(
-                f"cells stand on both sides of the composition wanted, {np.sum(x < 0)} below and {np.sum(x > 0)} above",
+                f"cells are on both sides of the wanted composition: {np.sum(x < 0)} below and {np.sum(x > 0)} above",
                 bool(min(np.sum(x < 0), np.sum(x > 0)) >= 2),
                 "add cells on the other side",
             ),
@@ -290,7 +290,7 @@ def limiting(
     tests = [
         Assumption(
             f"from {used[0]:.3g} V, {100 * begun:.2g} % of the current, to {used[-1]:.3g} V the curve is a resistance "
-            "and a plateau, no more: the residuals are white",
+            "and a plateau and nothing else: the residuals are white",
             fit.white,
             "look for a second process: dendrites, side reactions, contact lost",
         ),
@@ -308,7 +308,7 @@ def limiting(
     if back is not None:
         tests.append(_compared(V, i, sign * back[0], sign * back[1], i_L))
     elif duration is not None:
-        notes.append("a sweep back beside the sweep forth would show whether it is slow enough")
+        notes.append("a sweep in the reverse direction would show whether the sweep is slow enough")
     if thickness is not None and c is not None and (per_area or area is not None):
         L = thickness.draws()
         ratio = limit * L / (2 * F * c.draws())

@@ -118,8 +118,8 @@ def nyquist(axes: Axes, finding: Finding) -> None:
         axes.plot(mark, 0, "|", color=RED, markersize=9, markeredgewidth=1.3, clip_on=False, zorder=4)
         axes.annotate(name, (mark, 0), xytext=(2, -5), textcoords="offset points", color=RED, ha="center", va="top")
     top = float(-scale * a["Z_imag"].min())
-    axes.set_ylim(-0.28 * top, 1.1 * top)
-    axes.set_xlim(0, 1.06 * max(float(scale * np.sum(marks)), float(scale * a["Z_real"].max())))
+    axes.set_ylim(-0.28 * top, 1.1 * top, auto=True)  # the aspect may widen them
+    axes.set_xlim(0, 1.06 * max(float(scale * np.sum(marks)), float(scale * a["Z_real"].max())), auto=True)
     axes.set_aspect("equal", adjustable="datalim", anchor="SW")  # a semicircle must look like one
     axes.set_xlabel(f"Re $Z$ ({unit})")
     axes.set_ylabel(f"$-$Im $Z$ ({unit})")

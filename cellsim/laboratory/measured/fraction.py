@@ -264,17 +264,17 @@ def fraction(
     lasts = (t[-1] - late.window[0]) * rate
     tests = [
         Assumption(
-            f"from {late.window[0]:.4g} s on the current decays as one settling cell does",
+            f"from {late.window[0]:.4g} s on the current decays like that of a cell that approaches its steady state",
             late.structure[0].seen < STRUCTURE,
             "leave more of the start out, or look for an interface that still grows",
         ),
         Assumption(
-            "the current does not go on drifting at the end",
+            "the current does not drift at the end",
             late.structure[1].seen < STRUCTURE,
             "the interfaces change; measure R_int again at the end",
         ),
         Assumption(
-            "the residuals there are white once a wander is allowed for",
+            "apart from a slow drift the residuals there have no correlation in time",
             late.fit.white,
             "the interval may be too narrow",
         ),
@@ -316,7 +316,9 @@ def fraction(
             Measured.of("Ne", "1", Ne, "Newman number, 1/ρ₊ - 1"),
             Measured.of("i_0", unit, sign * i_0, "V/(R_b + R_0)" if early is None else "fit of the first seconds"),
             Measured.of("i_ss", unit, sign * i_ss, "extrapolated from the late decay"),
-            Measured.of("i_ss/i_0", "1", i_ss / i_0, "bare ratio, interfaces in it: no property of the electrolyte"),
+            Measured.of(
+                "i_ss/i_0", "1", i_ss / i_0, "without correction for the interfaces: not a property of the electrolyte"
+            ),
             Measured.of(
                 "R_d",
                 "ohm m^2" if resistances.per_area else "ohm",

@@ -126,7 +126,7 @@ def relaxation(t: Array, U: Array, thickness: Typed, *, files: tuple[str, ...] =
     rate = float(1 / np.median(tau))
     used = fit.course.t
     signal, length = abs(float(fit.best_b[1])), (used[-1] - used[0]) * rate
-    wander = f", {100 * fit.wander:.0f} % of their variance a slow wander" if fit.wander > 0.05 else ""
+    wander = f", {100 * fit.wander:.0f} % of their variance from a slow drift" if fit.wander > 0.05 else ""
     return Finding(
         "relaxation",
         "Restricted diffusion",
@@ -139,7 +139,7 @@ def relaxation(t: Array, U: Array, thickness: Typed, *, files: tuple[str, ...] =
         (
             Assumption(
                 f"the window from {used[0]:.4g} s to {used[-1]:.4g} s, {used[0] * rate:.2g} to "
-                f"{used[-1] * rate:.2g} τ, holds two modes and a baseline, no more",
+                f"{used[-1] * rate:.2g} τ, contains two modes and a baseline and nothing else",
                 fit.allowed and cubic.seen < STRUCTURE,
                 "leave more of the start out with --from, or look for a slow process at the electrodes",
             ),
@@ -149,7 +149,7 @@ def relaxation(t: Array, U: Array, thickness: Typed, *, files: tuple[str, ...] =
                 "wait until the cell is quiet before the current, or subtract a drift measured beside it",
             ),
             Assumption(
-                f"the residuals ({1e6 * fit.scatter:.2g} µV per average{wander}) are white once that is allowed for",
+                f"the residuals ({1e6 * fit.scatter:.2g} µV per average{wander}) have no other correlation in time",
                 fit.white,
                 "the interval may be too narrow",
             ),

@@ -210,7 +210,7 @@ def _rest(data: PotentiostatData, request: Request) -> tuple[tuple[float, float]
         spans.append((float(data.time[k]), float(data.time[k + again[0]]) if again.size else end))
     begin, end = max(spans, key=lambda span: span[1] - span[0])
     longest = ", the longest of " + str(len(spans)) if len(spans) > 1 else ""
-    return (begin, end), (f"the rest after {begin:.6g} s on the clock of the file{longest} is read",)
+    return (begin, end), (f"the rest that begins at {begin:.6g} s on the clock of the file{longest} is evaluated",)
 
 
 def _fraction(request: Request) -> Finding:
@@ -291,7 +291,7 @@ def _resistances(request: Request, per_area: bool, area: Typed | None) -> tuple[
             f'{request.named("before")} with a spectrum recorded before it; "0 ohm" says that there is none'
         )
     if "rss" not in R:
-        notes.append("the interfaces are taken to be the same at the end as before; measure them again to know")
+        notes.append("the interfaces are assumed to be the same at the end as before; measure them again to check this")
         R["rss"] = R["r0"]
     return Resistances(R["r0"], R["rss"], R.get("bulk"), per_area), tuple(notes)
 

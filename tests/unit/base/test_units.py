@@ -2,9 +2,11 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from cellsim.base import InputError, factor_to_si, is_unit, to_si
+from cellsim.base.units import COMMON, registry, tidy
 
 RIGHT = [
     ("3mm", "m", 3e-3),
@@ -107,3 +109,17 @@ def test_units_as_factors():
         with pytest.raises(InputError, match="position"):
             factor_to_si(unit, "K" if unit in ("degC", "°F") else "m", field="position")
     assert [is_unit(text) for text in ("mA", "1", "raw data", "9**9**9", "(m", "m/")] == [True, True, *[False] * 4]
+
+
+@pytest.mark.parametrize("name", [*COMMON, "degC"])
+def test_units_read_without_pint_are_what_pint_makes_of_them(name):
+    unit, _ = COMMON.get(name, ("K", 0.0))
+    for number in (0.0, 1.0, -3.7, 1e308, *np.random.default_rng(1).lognormal(0.0, 20.0, 50).tolist()):
+        asked = float(registry().Quantity(number, registry().parse_units(name)).to(unit).magnitude)
+        if np.isfinite(asked):
+            assert to_si(f"{number!r} {name}", unit) == tidy(asked)
+        else:
+            with pytest.raises(InputError, match="finite"):
+                to_si(f"{number!r} {name}", unit)
+    with pytest.raises(InputError, match=r"is in .*, which is not"):
+        to_si(f"1 {name}", "J")

@@ -207,7 +207,7 @@ def test_potentiostat_file_gives_what_the_case_leaves_free(case: Case, tmp_path:
     assert found.kind == "current"
     np.testing.assert_allclose(found.value, [13.0, 10.0], rtol=1e-12)
     path.write_text("time (min),U (V)\n0,0.3\n10,0.3\n")
-    with pytest.raises(InputError, match="holds no current"):
+    with pytest.raises(InputError, match="contains no current"):
         read_measurements(path, case.setup)
 
 

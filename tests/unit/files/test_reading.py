@@ -106,7 +106,7 @@ def test_arrays_are_real_finite_and_of_their_shape():
             numbers({"c": values}, "c", shape, where="f", lengths={"x": 2, "time": 3})
     with pytest.raises(InputError, match="1 values that are not finite number"):
         numbers({"c": np.array([1.0, np.nan])}, "c", where="f")
-    with pytest.raises(InputError, match='holds no array "d"'):
+    with pytest.raises(InputError, match='contains no array "d"'):
         numbers(good, "d", where="f")
 
 

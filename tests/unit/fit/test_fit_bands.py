@@ -11,8 +11,9 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.cli import main
 from cellsim.compare.report import compare_case
-from cellsim.fit.bands import bands, bands_of_case, everywhere, normal_draws, with_set_error
+from cellsim.fit.bands import bands, bands_of_case, everywhere, normal_draws
 from cellsim.fit.parameters import Parameter, Space
+from cellsim.fit.set_error import with_set_error
 from cellsim.fit.set_model import SetModel, constant_form
 from cellsim.run.case import load_case
 from cellsim.run.simulation import simulate

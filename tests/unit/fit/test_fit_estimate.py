@@ -64,7 +64,7 @@ def test_as_many_points_as_parameters_test_no_model_and_give_no_noise():
     (only,) = found.data_sets
     assert found.degrees_of_freedom == 0 and only.p == 1.0
     lines = FitResult(Recipe("exact", Path("fit.toml"), p, ()), found, (), {}).lines()
-    assert "3 points, 3 parameters, no more points than parameters, so that chi2 says nothing of the model" in lines[0]
+    assert "3 points, 3 parameters, no more points than parameters, so chi2 does not test the model" in lines[0]
     assert not any("degrees of freedom" in line for line in lines)
     unknown = with_observation(p, noise=independent(np.full(3, 0.1), free=True))
     with pytest.raises(

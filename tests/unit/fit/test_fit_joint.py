@@ -206,7 +206,7 @@ def test_two_cells_and_five_instruments_give_the_truth_and_say_what_holds_it(rec
     result = FitResult(recipe, fit, directions(fit.data_information, fit.space), {})
     held = {line.split(":")[0]: line for line in result.holders()}
     assert "R_beam_line: current.csv" in held["R_beam_line"]
-    assert "R_scanner: voltage.csv (without it not held)" in held["R_scanner"]
+    assert "R_scanner: voltage.csv (without it not determined)" in held["R_scanner"]
     assert (
         "xpcs" in held["interface_motion"] and "mri (without it" in held["edge"] and "xam (without it" in held["stage"]
     )

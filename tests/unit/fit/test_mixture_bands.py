@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from cellsim.cli import main
-from cellsim.fit.bands import bands_of_case, drawn_sets
+from cellsim.fit.bands import UNFINISHED, bands_of_case, drawn_sets
+from cellsim.run.ensemble import Member
 from cellsim.run.mixture import read_case
 
 SET = """
@@ -57,6 +58,27 @@ def case(tmp_path):
     (tmp_path / "set.toml").write_text(SET, encoding="utf-8")
     (tmp_path / "case.toml").write_text(CASE, encoding="utf-8")
     return tmp_path / "case.toml"
+
+
+def test_draws_that_were_run_before_a_kill_are_not_run_again(case, tmp_path, monkeypatch):
+    read, at = read_case(case), tmp_path / "run"
+    whole = bands_of_case(read, 4, seed=3)
+
+    def killed(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bands_of_case(read, 4, seed=3, folder=at, progress=killed)
+    assert len(list((at / UNFINISHED).iterdir())) == 3
+    run = Member.run
+    count = []
+    monkeypatch.setattr(Member, "run", lambda member: (count.append(1), run(member))[1])
+    again = bands_of_case(read, 4, seed=3, folder=at)
+    assert len(count) == 1
+    assert not (at / UNFINISHED).exists()
+    assert np.array_equal(again.i, whole.i) and np.array_equal(again.c, whole.c)
+    assert all(np.array_equal(again.velocities[key], each) for key, each in whole.velocities.items())
 
 
 def test_the_current_has_the_spread_of_the_mobilities(case):

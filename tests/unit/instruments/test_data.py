@@ -65,7 +65,7 @@ def test_maps_may_have_gaps(gap: str) -> None:
     np.testing.assert_allclose(m.time, [0, 600, 600], rtol=1e-12)
     with pytest.raises(InputError, match="row 2: a concentration of -1000 mol"):
         concentrations(parse_table("time (min),position (mm),c (mol/L)\n0,0,-1\n0,1,1\n"))
-    with pytest.raises(InputError, match="holds no number"):
+    with pytest.raises(InputError, match="contains no number"):
         concentrations(parse_table("time (min),position (mm),c (mol/L)\n0,0,nan\n"))
 
 

@@ -142,7 +142,7 @@ def test_damaged_exports_are_refused_in_one_sentence_or_said(tmp_path: Path, tex
             read_potentiostat(path)
         assert "\n" not in str(caught.value)
     else:
-        assert "lines passed over that hold no record: 1" in read_potentiostat(path).notes
+        assert "skipped lines that contain no record: 1" in read_potentiostat(path).notes
 
 
 def test_plain_tables_and_other_text_are_no_exports() -> None:

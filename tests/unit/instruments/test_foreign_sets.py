@@ -144,7 +144,7 @@ def test_parameter_values_of_somebody(tmp_path):
     [
         ("return 3e-10 * arrhenius", "open('x')|open is no function"),
         ("RISE = 17100", "RISE is not defined"),
-        ('"Cation transference number": 0.3,', "no electrolyte for PyBaMM"),
+        ('"Cation transference number": 0.3,', "not an electrolyte for PyBaMM"),
         ("a, b = coeffs", "is not understood"),
     ],
 )

@@ -7,6 +7,7 @@ import types
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cellsim.base import InputError
@@ -220,6 +221,34 @@ def test_mpr_through_galvani_if_it_is_there(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "galvani.BioLogic", module)
     found = read_potentiostat(written(tmp_path, "a.mpr", "x"))
     assert (found.kind, found.time[0], found.current) == ("mpr", 10.0, np.array([2e-3]))
+
+
+@pytest.mark.parametrize("name", ["a.nda", "a.NDAX"])
+def test_neware_without_a_reader_says_what_to_do(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fastnda", None)
+    with pytest.raises(InputError, match=r"needs fastnda, which is not installed.* export the test as CSV"):
+        read_potentiostat(written(tmp_path, name, "NEWARE\0"))
+    with pytest.raises(InputError, match="no such file"):
+        read_potentiostat(tmp_path / "b.nda")
+
+
+def test_neware_through_fastnda_if_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in with fastnda's interface; the real one was compared with exports of BTSDA (docs/compare.md)."""
+    table = pd.DataFrame(
+        {"index": [1, 2], "total_time_s": [0.0, 1.5], "voltage_V": [3.2, 3.3], "current_mA": [0, -2.0]}
+    )
+    monkeypatch.setitem(sys.modules, "fastnda", types.SimpleNamespace(read=lambda path: table))
+    found = read_potentiostat(written(tmp_path, "a.ndax", "x"))
+    assert found.kind == "neware" and not found.per_area
+    assert found.time.tolist() == [0.0, 1.5] and found.current is not None and found.voltage is not None
+    assert found.current.tolist() == [0.0, -2e-3] and found.voltage.tolist() == [3.2, 3.3]
+
+    def broken(path: Path) -> None:
+        raise ValueError("File does not contain\na table")
+
+    monkeypatch.setitem(sys.modules, "fastnda", types.SimpleNamespace(read=broken))
+    with pytest.raises(InputError, match=r"fastnda cannot read it \(File does not contain a table\); export"):
+        read_potentiostat(tmp_path / "a.ndax")
 
 
 def test_binary_and_missing_files(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_gamry(tmp_path):
         ("t (s),U (V)\n1,2\n", "no column of frequency"),
         ("f (Hz),U (V)\n1,2\n", "no columns of the real"),
         ("f (Hz),Re(Z) (ohm),Im(Z)\n1,2,3\n", "no columns of the real"),  # (Z) is no unit
-        ("f (Hz),Re(Z) (ohm),Im(Z) (ohm cm^2)\n1,2,3\n", "mend a heading"),
+        ("f (Hz),Re(Z) (ohm),Im(Z) (ohm cm^2)\n1,2,3\n", "correct a heading"),
         ("f (Hz),Re(Z) (ohm),Im(Z) (ohm)\n1,2,3\n1,2,3\n", "several spectra"),
         ("f (Hz),Re(Z) (ohm),Im(Z) (ohm)\n1,2,x\n", "not a number"),
         ("EXPLAIN\nTAG\tCHRONOA\nCURVE\tTABLE\t1\n\tPt\tT\n\t#\ts\n\t0\t1\n", "0 impedance spectra"),

@@ -20,10 +20,9 @@ from cellsim.instruments.xam import (
     Raster,
     concentration,
     counted,
-    read_intensity,
-    read_spec,
     transmitted,
 )
+from cellsim.instruments.xam_files import read_intensity, read_spec
 
 V_E, V_0 = 134.9e-6, 39.99e-6
 PEO = TransportSet.constant(

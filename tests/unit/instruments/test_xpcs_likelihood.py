@@ -195,7 +195,7 @@ def test_results_that_were_spoilt_are_one_sentence(beam_time, tmp_path):
     whole = xr.load_dataset(beam_time / "out" / "xpcs.nc")
     assert read_speeds(beam_time / "out" / "xpcs.nc").value == pytest.approx(whole["v_0"].values)
     spoilt = {
-        "holds no likelihood_root": whole.drop_vars("likelihood_root"),
+        "contains no likelihood_root": whole.drop_vars("likelihood_root"),
         "positive error": whole.assign(v_0_error=0 * whole["v_0_error"]),
         "must not be negative": whole.assign(likelihood_speed=-whole["likelihood_speed"]),
         "not numbers": whole.assign(v_0=("series", ["a"] * 4)),

@@ -1,6 +1,7 @@
 """The laboratory's pieces, its report and its mistakes."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_a_spectrum_that_is_not_the_circuits_is_not_believed(monkeypatch):
 
     monkeypatch.setattr(module, "step_impedance", blunt)
     record = module.impedance(bench)
-    assert record["kappa"].verdict.startswith("breaks: misfit of the circuit")
+    assert record["kappa"].verdict.startswith("fails: misfit of the circuit")
     assert not any(r.holds for r in record.readings[:4])
 
 
@@ -113,7 +114,7 @@ def test_one_experiment_that_fails_does_not_silence_the_others(monkeypatch):
 def test_verdict_names_the_broken_check():
     reading = Reading("D", "m^2/s", 1.0, 1.5, checks=(Check("a", 0.1, 1.0), Check("too much", 2.0, 1.0)))
     assert not reading.holds
-    assert reading.verdict == "breaks: too much: 2, beyond 1"
+    assert reading.verdict == "fails: too much: 2, beyond 1"
     assert reading.difference == pytest.approx(0.5)
     assert Reading("t_plus", "1", -0.2, -0.1).difference == pytest.approx(0.1)
 
@@ -127,6 +128,22 @@ def test_a_case_gives_its_cell():
     bench = put_on_bench("cases/steinruck2020/rs.toml")
     assert bench.thickness == pytest.approx(3e-3)
     assert bench.transport.r(bench.c) == pytest.approx(0.1, rel=1e-6)
+
+
+def test_a_case_gives_its_double_layers(tmp_path):
+    """The mean to each electrode, which is said; a blocking electrode is no lithium electrode."""
+    text = Path("cases/steinruck2020/rs.toml").read_text("utf-8") + "\n[electrodes.positive]\n"
+    same = 'resistance = "50 ohm cm^2"\ncapacitance = "20 uF/cm^2"\nphase = 0.9\n'
+    path = tmp_path / "case.toml"
+    path.write_text(text + same + "[electrodes.negative]\n" + same, "utf-8")
+    bench = put_on_bench(path)
+    assert (bench.capacitance, bench.phase) == pytest.approx((0.2, 0.9)) and left_aside(path) == []
+    assert put_on_bench(path, capacitance=0.3).capacitance == 0.3
+    path.write_text(text + same + "[electrodes.negative]\n" + same.replace("20 uF", "40 uF"), "utf-8")
+    assert put_on_bench(path).capacitance == pytest.approx(0.3) and "double layers" in left_aside(path)[0]
+    path.write_text(text + 'blocking = true\ncapacitance = "20 uF/cm^2"\n', "utf-8")
+    with pytest.raises(InputError, match="two electrodes that lithium crosses"):
+        put_on_bench(path)
 
 
 def test_what_a_case_loses_on_the_bench_is_said(tmp_path):
@@ -151,7 +168,7 @@ duration = "1 h"
     (tmp_path / "R.csv").write_text("t (h),R (ohm cm^2)\n0,20\n1,60\n")
     (tmp_path / "a.toml").write_text(text)
     separator, growing = left_aside(tmp_path / "a.toml")
-    assert "porosity 0.4, MacMullin number 6" in separator and "free electrolyte" in separator
+    assert "porosity 0.4, MacMullin number 6" in separator and "is ignored" in separator
     assert "electrodes.negative.resistance changes from 20 to 60" in growing and "at the start" in growing
 
 
@@ -200,7 +217,7 @@ def test_tables_and_summary_say_the_same():
     records = do("hittorf", bench)
     text = "\n".join(lines(bench, records))
     assert "poss_ptf (assumed), 0.01 mol/L" in text
-    assert "breaks: volume fraction of the salt" in text
+    assert "fails: volume fraction of the salt" in text
     data = plain(numbers(bench, records))
     assert [x["holds"] for x in data["experiments"][0]["readings"]] == [True, True, False]
     assert set(EXPERIMENTS) >= {"impedance", "chain", "hittorf"}

@@ -1,13 +1,18 @@
 """The first milliseconds: double layers against the numerical inverse of the impedance, and when i_0 can be read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.linalg import expm
 
 from cellsim.base import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
+from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.model.charging import Charging
+from cellsim.model.charging import Charging, cell_impedance, electrode_impedance, spectrum
+from cellsim.model.plan import plan
 
 SET = TransportSet.constant(kappa=0.1, D=1e-11, t_plus=0.2, chi=1.5, V_e=0.0)
 
@@ -59,6 +64,61 @@ def test_equal_interfaces_charge_by_one_exponential():
     assert weights == pytest.approx([0.0, 8e-3 / R_b], abs=1e-12)
     assert found.current(0.01, [0.0]) == pytest.approx([0.01 / R_b], rel=1e-12)
     assert found.charged == pytest.approx(np.log(8e-3 / R_b / 0.01) / rates[1], rel=1e-9)
+
+
+def test_electrodes_with_layers_of_their_own():
+    """Against the matrix exponential; an interface without a layer is in series, a blocked one has no leak."""
+    positive, negative = (
+        Electrode(Resistance(np.array([5e-3])), capacitance=0.1),
+        Electrode(Resistance(np.array([2e-3]))),
+    )
+    found = Charging.of(Cell(1e-3, 298.15, positive=positive, negative=negative), SET, 1000.0)
+    rates, weights = found.modes
+    assert rates == pytest.approx([(1 / 5e-3 + 1 / 0.012) / 0.1])  # R_b = 0.01
+    assert weights == pytest.approx([5e-3 / 0.012])
+    assert found.voltage(2.0, [0.0, 1.0]) == pytest.approx([0.024, 0.034])
+    steel = Electrode(capacitance=0.3, blocking=True)
+    found = Charging.of(Cell(1e-3, 298.15, positive=positive, negative=steel), SET, 1000.0)
+    matrix = np.array([[1 / 5e-3 + 100.0, 100.0], [100.0, 100.0]]) / np.array([[0.1], [0.3]])
+    times = np.linspace(0.0, 0.02, 9)
+    end = np.linalg.solve(matrix, 0.05 * 100.0 / np.array([0.1, 0.3]))
+    u = np.array([end - expm(-t * matrix) @ end for t in times])
+    assert found.blocked and end == pytest.approx([0.0, 0.05], abs=1e-15)
+    assert found.current(0.05, times) == pytest.approx(100.0 * (0.05 - u.sum(axis=1)), rel=1e-9)
+    assert found.voltage(2.0, [0.03])[0] == pytest.approx(2.0 * (0.01 + 5e-3 * -np.expm1(-60.0) + 0.1))
+    told = "\n".join(found.lines(0.05))
+    assert "no current lasts" in told and "0.015 C/m^2" in told
+    with pytest.raises(InputError, match="no current lasts where an electrode blocks"):
+        plan(Cell(1e-3, 298.15, positive=positive, negative=steel), SET, Protocol((hold_voltage(0.01, 1.0),)), 1000.0)
+
+
+def test_the_impedance_of_a_cell_has_each_electrode():
+    """High frequencies leave R_b, low ones all resistances; a blocked cell has 1/(w C) more, a phase turns it."""
+    omega = np.array([1e-12, 1e11])
+    films = [Electrode(Resistance(np.array([R])), capacitance=C) for R, C in ((5e-3, 0.1), (2e-3, 0.3))]
+    both = Cell(1e-3, 298.15, positive=films[0], negative=films[1])
+    layer = Charging.of(both, SET, 1000.0).layer
+    Z = cell_impedance(both, SET, 1000.0, omega)
+    whole = layer.bulk_resistance + 7e-3 + layer.diffusion_resistance
+    assert Z[0] == pytest.approx(whole, rel=1e-7) and Z[1] == pytest.approx(layer.bulk_resistance, rel=1e-5)
+    middle = electrode_impedance(films[0], 1000.0, 298.15, [1 / (5e-3 * 0.1)])
+    assert middle[0] == pytest.approx(5e-3 * (0.5 - 0.5j))
+    bent = Electrode(capacitance=0.2, blocking=True, phase=0.8)
+    Z = electrode_impedance(bent, 1000.0, 298.15, [1.0, 100.0])
+    assert np.abs(Z) == pytest.approx([5.0, 5.0 / 100**0.8]) and np.angle(Z) == pytest.approx([-0.4 * np.pi] * 2)
+
+
+def test_a_spectrum_reaches_from_the_slowest_process_to_the_fastest():
+    """Of two films down to all resistances within 1 %, and up to R_b; of a blocked cell up to R_b."""
+    film, steel = Electrode(Resistance(np.array([5e-3])), capacitance=0.1), Electrode(capacitance=0.3, blocking=True)
+    both = Cell(1e-3, 298.15, positive=film, negative=film)
+    layer = Charging.of(both, SET, 1000.0).layer
+    frequency, Z = spectrum(both, SET, 1000.0)
+    assert np.all(np.diff(frequency) > 0) and frequency.size > 50
+    whole = layer.bulk_resistance + 1e-2 + layer.diffusion_resistance
+    assert abs(Z[0] / whole - 1) < 0.02 and abs(Z[-1] / layer.bulk_resistance - 1) < 0.02
+    _, Z = spectrum(replace(both, negative=steel), SET, 1000.0)
+    assert abs(Z[-1] / layer.bulk_resistance - 1) < 0.02 and -Z[0].imag > 100 * whole
 
 
 def test_what_cannot_be_read_is_said():

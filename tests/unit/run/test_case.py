@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from cellsim.base import V_LITHIUM, InputError
+from cellsim.cell.kinetics import ButlerVolmer
 from cellsim.model.plan import plan
 from cellsim.run.case import Case, describe, load_case, parse_case
+from cellsim.run.folder import predict, summarise
 from cellsim.solvers.march import Options
 
 MINIMAL = """
@@ -311,3 +313,128 @@ def test_repeats_and_ramps_are_refused_in_a_sentence(tmp_path: Path, old: str, n
     with pytest.raises(InputError) as caught:
         read(tmp_path, text)
     assert expected in str(caught.value)
+
+
+LAYERS = """
+[electrodes.positive]
+resistance = "50 ohm cm^2"
+capacitance = "10 uF/cm^2"
+
+[electrodes.negative]
+blocking = true
+capacitance = "0.2 F/m^2"
+
+[solver]
+name = "auto"
+"""
+
+
+def with_layers(old: str = "", new: str = "") -> Case:
+    text = (
+        '[cell]\nthickness = "100 um"\ntemperature = "90 degC"\n[electrolyte]\ntransport = "steinruck2020_rs"\n'
+        'salt = { r = 0.08 }\n[[step]]\nhold = "voltage"\nvalue = "10 mV"\nduration = "20 ms"\n'
+    )
+    return parse_case(text + LAYERS.replace(old, new, 1) if old else text + LAYERS)
+
+
+def test_double_layers_are_read_and_described() -> None:
+    case = with_layers()
+    assert case.cell.positive.capacitance == pytest.approx(0.1) and case.cell.is_blocked
+    told = "\n".join(describe(case))
+    assert "50 ohm cm^2, double layer 10 uF/cm^2; negative: blocking, double layer 20 uF/cm^2" in told
+    assert "solver        sundials" in told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('capacitance = "10 uF/cm^2"', 'capacitance = "-1 uF/cm^2"', "electrodes.positive.capacitance = '-1 uF/cm^2'"),
+        ('capacitance = "10 uF/cm^2"', 'capacitance = "10 ohm"', "electrodes.positive.capacitance = '10 ohm'"),
+        (
+            'resistance = "50 ohm cm^2"',
+            "",
+            "electrodes.positive: capacitance = 0.1 F/m^2 needs a resistance above zero",
+        ),
+        ('capacitance = "0.2 F/m^2"', "", "electrodes.negative: blocking = true needs a capacitance"),
+        ("blocking = true", "blocking = 1", "electrodes.negative.blocking = 1 must be true or false"),
+        (
+            "blocking = true",
+            "blocking = true\nphase = 3.0",
+            "electrodes.negative: phase = 3.0 must lie between 0.5 and 1",
+        ),
+        ("blocking = true", "blocking = true\nphase = 0.9", "electrodes.negative.phase = 0.9: a run in time takes"),
+        ("blocking = true", "blocked = true", "electrodes.negative.blocked"),
+        ('name = "auto"', 'name = "fipy"', "of the solvers only sundials carries a double layer in time, not fipy"),
+    ],
+)
+def test_double_layers_that_cannot_be_are_refused_in_a_sentence(old: str, new: str, expected: str) -> None:
+    with pytest.raises(InputError) as error:
+        describe(with_layers(old, new))
+    assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_blocked_cell_has_a_summary_and_no_steady_state() -> None:
+    case = with_layers()
+    summary = summarise(case, predict(case))
+    assert summary["status"] == "done" and summary["limiting_current"] is summary["i_end_over_i_0"] is None
+    assert summary["i_0"] == pytest.approx(0.01 / (1e-4 / 0.1495), rel=1e-3)  # V/R_b
+    assert abs(summary["i_end"]) < 1e-4 * summary["i_0"]
+
+
+OWN = """
+[electrodes.positive]
+area = "0.5 cm^2"
+resistance = "40 ohm cm^2"
+capacitance = "10 uF/cm^2"
+
+[electrodes.positive.kinetics]
+j_ref = "10 A/m^2"
+c_ref = "1 mol/L"
+
+[electrodes.negative]
+resistance = "30 ohm"
+capacitance = "4 uF"
+"""
+
+
+def with_areas(text: str = OWN, area: str = 'area = "2 cm^2"') -> Case:
+    return parse_case(
+        f'[cell]\nthickness = "0.1 mm"\ntemperature = "90 degC"\n{area}\n'
+        '[electrolyte]\ntransport = "steinruck2020_rs"\n'
+        'salt = { r = 0.08 }\n[[step]]\nhold = "voltage"\nvalue = "10 mV"\nduration = "20 ms"\n' + text
+    )
+
+
+def test_electrodes_of_other_areas_enter_by_what_the_whole_current_meets() -> None:
+    """40 ohm cm^2 on 0.5 cm^2 are 80 ohm, or 160 ohm cm^2 of a cell of 2 cm^2: the loss at a total current is R I."""
+    case = with_areas()
+    one, other = case.cell.positive, case.cell.negative
+    assert one.resistance.at(0.0) == pytest.approx(1.6e-2) and one.capacitance == pytest.approx(0.1 / 4)
+    assert one.kinetics is not None and one.kinetics.exchange_current(1000.0) == pytest.approx(10.0 / 4)
+    assert other.resistance.at(0.0) == pytest.approx(30 * 2e-4) and other.capacitance == pytest.approx(4e-6 / 2e-4)
+    total = 1e-4  # A
+    assert other.loss(total / 2e-4, 1000.0, 300.0, 0.0) == pytest.approx(30 * total)
+    law = ButlerVolmer(10.0, 1000.0)
+    expected = 80 * total + law.overpotential(total / 0.5e-4, 1575.0, 363.15)
+    assert one.loss(total / 2e-4, 1575.0, 363.15, 0.0) == pytest.approx(expected, rel=1e-12)
+    assert "its own area is 0.5 cm^2" in "\n".join(describe(case))
+    same = with_areas(OWN.replace('area = "0.5 cm^2"', ""))
+    assert same.cell.positive.resistance.at(0.0) == pytest.approx(4e-3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("", "", "electrodes.positive.area = '0.5 cm^2' needs cell.area"),
+        ('area = "0.5 cm^2"', "", "electrodes.negative.resistance = '30 ohm' needs cell.area"),
+        ('"30 ohm"', '"-30 ohm"', "electrodes.negative.resistance = '-30 ohm'"),
+        ('"30 ohm"', '"30 V"', "electrodes.negative.resistance = '30 V'"),
+        ('"0.5 cm^2"', '"0 cm^2"', "electrodes.positive.area = '0 cm^2'"),
+    ],
+)
+def test_areas_that_cannot_be_are_refused_in_a_sentence(old: str, new: str, expected: str) -> None:
+    area = "" if "needs cell.area" in expected else 'area = "2 cm^2"'
+    with pytest.raises(InputError) as error:
+        with_areas(OWN.replace(old, new) if old else OWN, area)
+    assert expected in str(error.value) and "\n" not in str(error.value)

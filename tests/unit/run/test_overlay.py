@@ -139,5 +139,5 @@ def test_what_cannot_be_drawn_is_refused_in_one_sentence(tmp_path: Path, options
     one = made(tmp_path)
     with pytest.raises(InputError, match=words):
         overlay([one, one], ["a", "b"], **options)
-    with pytest.raises(InputError, match="25 runs cannot be told apart"):
+    with pytest.raises(InputError, match="25 runs cannot be distinguished"):
         overlay([one] * 25, ["a"] * 25)

@@ -14,7 +14,7 @@ from cellsim.base import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, rest
 from cellsim.electrolyte.set_file import load_set
-from cellsim.files.folder import check_writable, file_hash, text_hash
+from cellsim.files.folder import check_writable, file_hash, text_hash, write_netcdf
 from cellsim.run import folder as run_folder
 from cellsim.run import simulation
 from cellsim.run.case import Case, parse_case
@@ -98,7 +98,7 @@ def test_the_folder_holds_case_solution_and_summary(case: Case, done: Solution, 
 
 
 def test_the_summary_has_the_keys_of_the_schema(case: Case, done: Solution) -> None:
-    section = SCHEMA.read_text(encoding="utf-8").split("`summary.json`:")[1]
+    section = SCHEMA.read_text(encoding="utf-8").split("`summary.json` contains these keys")[1]
     documented = [key for row in re.findall(r"^\| (`[^|]*)\|", section, re.M) for key in re.findall(r"`(\w+)`", row)]
     summary = summarise(case, done)
     assert list(summary) == documented
@@ -212,6 +212,18 @@ def test_a_run_is_read_back_with_its_case(case: Case, done: Solution, tmp_path: 
     assert read_run(tmp_path / "run", case.path)[0].inputs.keys() != set()
     with pytest.raises(InputError, match="no run folder"):
         read_run(tmp_path)
+
+
+def test_a_solution_is_written_as_xarray_writes_its_dataset(done: Solution, tmp_path: Path) -> None:
+    whole = {"zlib": True, "shuffle": True}
+    write_netcdf(tmp_path / "theirs.nc", done.dataset, dict.fromkeys(done.arrays, whole))
+    done.to_netcdf(tmp_path / "ours.nc")
+    with xr.open_dataset(tmp_path / "theirs.nc") as theirs, xr.open_dataset(tmp_path / "ours.nc") as ours:
+        xr.testing.assert_identical(ours, theirs)
+        assert list(ours.variables) == list(theirs.variables) and ours.attrs == theirs.attrs
+        for name, variable in theirs.variables.items():
+            stored, asked = (dict(v.encoding, source="") for v in (ours[name], variable))
+            np.testing.assert_equal(stored, asked)
 
 
 def test_wanted_times_hold_the_interval_and_the_extra_times(case: Case) -> None:

@@ -142,7 +142,7 @@ def test_draws_scatter_as_the_covariance_says_and_are_stable():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"G": None}, "holds no matrix G"),
+        ({"G": None}, "contains no matrix G"),
         ({"chi": 1.0, "G": None}, 'matrix = "species"'),
         ({"G": [[1.0, 0.0]]}, "shape"),
         ({"covariance": [["x"]]}, "covariance"),

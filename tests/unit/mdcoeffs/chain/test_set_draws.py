@@ -185,7 +185,7 @@ def test_files_of_draws_that_do_not_belong_are_one_sentence(tmp_path):
     with pytest.raises(InputError, match="not of the covariance's numbers"):
         read_set(tmp_path / "s.toml")
     good.rename(draws="other").to_netcdf(tmp_path / "s.draws.nc")
-    with pytest.raises(InputError, match="holds no draws"):
+    with pytest.raises(InputError, match="contains no draws"):
         read_set(tmp_path / "s.toml")
     (tmp_path / "s.draws.nc").write_text("not a NetCDF file")
     with pytest.raises(InputError, match=r"s.draws.nc"):

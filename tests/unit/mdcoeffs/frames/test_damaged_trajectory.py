@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from cellsim.base import InputError
-from mdcoeffs.frames.file_bytes import check_complete, check_packed, check_structure
+from mdcoeffs.frames.binary_frames import check_packed
+from mdcoeffs.frames.file_bytes import check_complete, check_structure
 
 ATOMS, FRAMES, EDGE = 40, 6, 20.0
 KINDS = {".xyz": "XYZ", ".pdb": "PDB", ".dump": "LAMMPSDUMP"}

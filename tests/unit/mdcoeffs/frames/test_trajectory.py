@@ -589,6 +589,92 @@ def test_an_atom_lost_on_the_way(folder):
         read(folder, "run.lammpstrj")
 
 
+def write_extended(path, positions, boxes=None, properties="species:S:1:pos:R:3:forces:R:3", wrap=True):
+    """Extended XYZ with a box in every comment, and columns behind the positions."""
+    with path.open("w") as stream:
+        for t, frame in enumerate(positions):
+            box = np.diag(BOX) if boxes is None else boxes[t]
+            lattice = "" if box is None else 'Lattice="{}" '.format(" ".join(map(str, np.ravel(box))))
+            stream.write(f'{len(frame)}\n{lattice}Properties={properties} energy=-1.5 pbc="T T T"\n')
+            shown = frame - np.floor(frame / BOX) * BOX if wrap else frame
+            stream.writelines(f"X{TYPES[k]} {x:.6f} {y:.6f} {z:.6f} 0 0 0\n" for k, (x, y, z) in enumerate(shown))
+
+
+def test_extended_xyz_brings_its_boxes(folder):
+    positions = system()
+    write_extended(folder / "run.xyz", positions)
+    write_binary(folder / "run.trr", positions)
+    found, truth = (read(folder, name, frame_interval=1e-13) for name in ("run.xyz", "run.trr"))
+    assert found.displacements.volume == pytest.approx(16.0**3 * 1e-30)
+    difference = np.abs(found.displacements.R - truth.displacements.R).max()
+    assert difference < 1e-14 and np.abs(truth.displacements.R).max() > 1e-10
+    # a box of its own in every frame, and not at right angles: rows are its vectors
+    slanted = [np.array([[16.0, 0, 0], [2.0, 15.0 + 0.01 * t, 0], [1.0, 3.0, 17.0]]) for t in range(FRAMES)]
+    write_extended(folder / "run.xyz", positions, slanted)
+    seen = [snapshot.box for snapshot in stream_of(folder, "run.xyz", frame_interval=1e-13).snapshots()]
+    assert np.array(seen) == pytest.approx(np.array(slanted) * 1e-10, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"boxes": [None] + [np.diag(BOX)] * (FRAMES - 1)}, "frame 1.*Lattice"),
+        ({"boxes": [np.diag(BOX)] * 5 + [None] * (FRAMES - 5)}, "frame 5.*Lattice"),
+        ({"boxes": [BOX] * FRAMES}, "not nine numbers"),
+        ({"boxes": [[1.0] * 8 + [np.nan]] * FRAMES}, "not nine numbers"),
+        ({"boxes": [np.zeros((3, 3))] * FRAMES}, "spans no volume"),
+        ({"properties": "pos:R:3:species:S:1"}, "must come first"),
+    ],
+)
+def test_extended_xyz_that_is_refused(folder, options, words):
+    write_extended(folder / "run.xyz", system(), **options)
+    with pytest.raises(InputError, match=words):
+        read(folder, "run.xyz", frame_interval=1e-13)
+
+
+STYLES = {
+    "atomic": "{id} {type} {x} {y} {z}",
+    "charge": "{id} {type} 0.5 {x} {y} {z}",
+    "molecular": "{id} {molecule} {type} {x} {y} {z}",
+    "full": "{id} {molecule} {type} 0.5 {x} {y} {z}",
+    "sphere": "{id} {type} 1.0 2.0 {x} {y} {z}",
+}
+
+
+def in_style(folder, style, form, images=""):
+    """The topology of the folder again, in another style."""
+    head, rows = (folder / "full.data").read_text().split("Atoms # full\n\n")
+    names = ("id", "molecule", "type", "charge", "x", "y", "z")
+    atoms, _, bonds = rows.partition("\n\n")
+    atoms = "".join(
+        form.format(**dict(zip(names, row.split(), strict=True))) + images + "\n" for row in atoms.splitlines()
+    )
+    (folder / "top.data").write_text(f"{head}Atoms  # {style}\n\n{atoms}\n{bonds}")
+
+
+@pytest.mark.parametrize("images", ["", " 0 0 0"])
+@pytest.mark.parametrize("style", STYLES)
+def test_the_style_of_a_data_file_is_the_one_that_it_names(folder, style, images):
+    # seven columns are full to MDAnalysis and six are molecular: charge and sphere were read as something else
+    write_binary(folder / "run.xtc", system())
+    truth = stream_of(folder, "run.xtc").molecules
+    (folder / "top.data").rename(folder / "full.data")
+    in_style(folder, style, STYLES[style], images)
+    found = stream_of(folder, "run.xtc").molecules
+    assert np.array_equal(found.atoms, truth.atoms) and np.array_equal(found.species, truth.species)
+    assert np.array_equal(found.masses, truth.masses)
+
+
+def test_a_style_that_its_atoms_do_not_have(folder):
+    write_binary(folder / "run.xtc", system())
+    (folder / "top.data").rename(folder / "full.data")
+    in_style(folder, "charge", STYLES["full"])
+    with pytest.raises(InputError, match=r"of the style charge, id type charge x y z, and the first one has 7 columns"):
+        stream_of(folder, "run.xtc")
+    in_style(folder, "hybrid sphere", STYLES["full"])  # unknown: seven columns are taken for full, as before
+    assert stream_of(folder, "run.xtc").molecules.count
+
+
 def test_frames_out_of_order_or_duplicated(folder):
     positions = system()
     steps = [100 * t for t in range(FRAMES)]
@@ -599,7 +685,10 @@ def test_frames_out_of_order_or_duplicated(folder):
     with pytest.raises(InputError, match="frame 20 at 0 s is earlier than the frame before"):
         read(folder, "run.lammpstrj")
     write_dump(folder / "run.lammpstrj", positions, steps=[*steps[:20], *(s + 500 for s in steps[20:])])
-    with pytest.raises(InputError, match="not evenly spaced"):
+    with pytest.raises(InputError, match=r"not evenly spaced.*fixed interval"):
+        read(folder, "run.lammpstrj")
+    write_dump(folder / "run.lammpstrj", positions, steps=[0, *(2**k for k in range(FRAMES - 1))])
+    with pytest.raises(InputError, match=r"frame 3: .*log-spaced frames cannot be used"):
         read(folder, "run.lammpstrj")
     write_binary(folder / "run.xtc", positions, times=[0.1 * (t % 20) for t in range(FRAMES)])
     with pytest.raises(InputError, match="frame 20 at 0 s is earlier"):

@@ -107,6 +107,30 @@ def test_the_field_pulls_each_ion_with_its_charge_and_the_box_with_nothing(syste
     assert point.digest != replace(point, field=0.0).digest
 
 
+def test_scaled_charges_act_as_in_a_larger_permittivity_and_are_pulled_whole(system):
+    """Coulomb forces between ions are those at permittivity/s^2; the pull of a field is that on whole charges."""
+    energy, force, point = lone_pair(system, 0.55e-9, charge_scaling=0.7)
+    other, same, _ = lone_pair(system, 0.55e-9, permittivity=36 / 0.7**2)
+    whole = lone_pair(system, 0.55e-9)[1]
+    assert energy == pytest.approx(other, rel=1e-6)  # the charges are handed over in double precision
+    np.testing.assert_allclose(force, same, rtol=1e-6, atol=1e-6 * np.abs(whole).max())
+    assert abs(force[0, 0] / whole[0, 0] - 1) > 0.1
+    E = 5e7
+    pull = lone_pair(system, 0.55e-9, charge_scaling=0.7, field=E)[1] - force
+    assert pull[0, 0] == pytest.approx(N_A * e * E, rel=1e-6)
+    assert point.digest != replace(point, charge_scaling=1.0).digest
+
+
+def test_a_scaling_of_all_states_or_of_one(system):
+    text = SMALL.replace("cutoff =", "charge_scaling = 0.8\ncutoff =") + "[[state]]\nsalt = 3\nsolvent = 18\n"
+    points = system(text + "charge_scaling = 0.6\n").points
+    assert [point.charge_scaling for point in points] == [0.8, 0.6] and points[0].z == (1, -1, 0)
+    assert "charge = 1" in species_text("scaled", [points[0]])  # currents are of whole charges
+    # runs from before there was a scaling are found again
+    one = system(SMALL.replace("cutoff =", "charge_scaling = 1\ncutoff =")).points[0]
+    assert one.digest == system().points[0].digest == "1e81fc318521bfc68feed8ccf3511cf9a0338bafd91ae296298c6be74bab657f"
+
+
 def test_energy_is_conserved_without_thermostat_to_second_order_in_the_step(system):
     """The swing of the total energy of the uncharged box falls as timestep^2: forces and energy belong together.
 
@@ -291,6 +315,14 @@ def test_species_toml_takes_any_name(system):
         ("solvent = 18", 'solvent = 18\nname = "a/b"', "must be a folder name"),
         ("nose-hoover", "langevin", '"nose-hoover" . "dpd" . "none"'),
         ("= 36", "= 0.5", "at least 1"),
+        (
+            "cutoff =",
+            "charge_scaling = -0.8\ncutoff =",
+            "charge_scaling = -0.8 must not be negative",
+        ),
+        ("solvent = 18", "solvent = 18\ncharge_scaling = 20", r"state.0..charge_scaling = 20 must be at most 2"),
+        ("solvent = 18", 'solvent = 18\ncharge_scaling = "0.8"', "must be a bare number"),
+        ("solvent = 18", "solvent = 18\ncharge_scaling = nan", "charge_scaling"),
     ],
 )
 def test_a_bad_system_file_is_one_sentence(system, old, new, message):

@@ -1,6 +1,7 @@
 """The parts of the estimator: amplitudes that are independent, a flat plateau that is exact."""
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -83,20 +84,24 @@ def test_relaxing_plateau_sees_an_onset_and_its_samples_are_positive_definite():
     assert np.median(plateau.samples[:, 0, 0]) < 2.5 * OMEGA[0, 0]  # six times at short times
 
 
-def test_coarsening_widens_the_size_that_rests_on_a_bounded_motion_and_nothing_else():
+def test_coarsening_widens_the_size_and_the_ratios_that_rest_on_a_bounded_motion_each_by_its_power():
     plain = current_spectrum([walk(OMEGA, frames=801, dt=DT, seed=6)])
     slow = current_spectrum([walk(OMEGA, frames=801, dt=DT, seed=6, onset=Onset(4 * DT, 3 * OMEGA))])
+    none, size, rest = (1.0, 1.0), (0.75, 1.0), (1.0, 0.75)
     width = {}
-    for coarse in (1.0, 0.75):
+    for coarse in (none, size, rest):
         for name, spectrum, flat, motions in (("plain", plain, 1.0, 0), ("slow", slow, 0.0, 1)):
             beliefs = Beliefs(flat=flat, motions=motions, further=1e-9, trust=((math.inf, 1.0),), coarse=coarse)
             samples = relaxing_plateau(spectrum, 4000, np.random.default_rng(7), beliefs=beliefs).samples
             parts = {"size": np.linalg.slogdet(samples)[1], "ratio": np.log(samples[:, 0, 0] / samples[:, 1, 1])}
             for part, values in parts.items():
                 width[name, part, coarse] = np.ptp(np.quantile(values, [0.16, 0.84]))
-    assert width["plain", "size", 0.75] == width["plain", "size", 1.0]
-    assert width["slow", "size", 0.75] / width["slow", "size", 1.0] == pytest.approx(0.75**-0.5, abs=0.06)
-    assert width["slow", "ratio", 0.75] / width["slow", "ratio", 1.0] == pytest.approx(1.0, abs=0.06)
+    assert width["plain", "size", size] == width["plain", "size", none]
+    wider = {key: width["slow", *key] / width["slow", key[0], none] for key in product(("size", "ratio"), (size, rest))}
+    assert wider["size", size] == pytest.approx(0.75**-0.5, abs=0.06)
+    assert wider["ratio", rest] == pytest.approx(0.75**-0.5, abs=0.06)
+    assert wider["ratio", size] == pytest.approx(1.0, abs=0.06)
+    assert wider["size", rest] == pytest.approx(1.0, abs=0.06)
 
 
 def ratio_of_the_ions(extra, alike, frames=2001):

@@ -10,12 +10,11 @@ from cellsim.electrolyte.onsager import OnsagerMatrix
 from mdcoeffs.series.calibration import (
     Family,
     calibrate,
-    coordinates,
     highest_density,
-    matrices_of,
     read_targets,
     state_values,
 )
+from mdcoeffs.series.interpolation import coordinates, matrices_of
 from mdcoeffs.series.quantities import Found
 from mdcoeffs.series.recipe import Measured
 

@@ -10,7 +10,8 @@ from scripts import loaded
 
 from cellsim.base import InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
-from mdcoeffs.series.calibration import Family, calibrate, coordinates, matrices_of
+from mdcoeffs.series.calibration import Family, calibrate
+from mdcoeffs.series.interpolation import coordinates, matrices_of
 from mdcoeffs.series.joint_calibration import join_calibrations, write_joint
 from mdcoeffs.series.recipe import Measured
 

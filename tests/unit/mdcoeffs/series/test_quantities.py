@@ -120,13 +120,26 @@ def test_an_interface_without_crossings_has_a_rate_and_no_resistance(tmp_path):
     assert (found["entry_rate_slab"].value, found["entry_rate_slab"].high) == (2e9, 3e9)
 
 
+def test_a_slope_of_the_mean_square_is_a_diffusion_coefficient_only_where_ions_diffuse(tmp_path):
+    def mover(alpha):
+        number = {"value": alpha, "standard_error": 0.01, "interval": [alpha - 0.02, alpha + 0.02]}
+        return {"alpha": number, "D": {"value": 1e-9, "standard_error": 1e-11, "interval": [0.98e-9, 1.02e-9]}}
+
+    translation = {"Li": mover(1.03), "X": mover(0.8)}
+    (tmp_path / "summary.json").write_text(json.dumps({"translation": translation, "rotation": {}}))
+    found = by_name(tmp_path)
+    assert set(found) == {"alpha_Li", "alpha_X", "D_msd_Li"}
+    assert (found["D_msd_Li"].value, found["D_msd_Li"].low) == (1e-9, 0.98e-9)
+    assert found["D_msd_Li"].panel.unit == "m^2/s" and legend_of("D_msd_M") == legend_of("D_self_M")
+
+
 def test_an_unknown_name_is_refused_with_a_hint():
     with pytest.raises(InputError, match='did you mean "kappa"'):
         panel_of("kapa")
 
 
 def test_a_folder_without_a_summary_and_a_damaged_one_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"holds no summary\.json"):
+    with pytest.raises(InputError, match=r"contains no summary\.json"):
         analysis_of(tmp_path)
     (tmp_path / "summary.json").write_text('{"curves": {"Li-X": 3}}')
     with pytest.raises(InputError, match="is not the summary of mdcoeffs residence"):

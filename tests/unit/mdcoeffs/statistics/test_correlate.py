@@ -1,10 +1,12 @@
 """Correlators against the naive loop, to 1e-10 relative."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from cellsim.base import InputError
-from mdcoeffs.statistics.correlate import SelfSums, block_size, collective_msd, log_lags, self_msd, self_sums
+from mdcoeffs.statistics.correlate import SelfSums, collective_msd, log_lags, self_msd, self_sums
 
 
 def naive_collective(R):
@@ -57,14 +59,31 @@ def test_few_lags_and_all_lags_agree():
     assert np.all(np.abs(few - every) <= 1e-10 * scale)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("memory", [1.0, 32e6])
-def test_self_equals_naive_loop_in_blocks(dtype, memory):
-    x = (np.cumsum(np.random.default_rng(2).standard_normal((301, 7, 3)), axis=0) * 1e-10).astype(dtype)
-    want = naive_self(x.astype(np.float64))
-    got = self_msd(x, memory=memory)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+@pytest.mark.parametrize(("frames", "particles"), [(2, 1), (3, 2), (64, 5), (301, 7)])
+def test_self_equals_naive_loop(dtype, frames, particles):
+    walk = 1e3 * np.cumsum(np.random.default_rng(2).standard_normal((frames, particles, 3)), axis=0)
+    x = walk.astype(dtype)
+    got, want = self_msd(x), naive_self(x.astype(np.float64))
     assert got[0] == 0.0
-    np.testing.assert_allclose(got[1:], want[1:], rtol=1e-10, atol=0.0)
+    np.testing.assert_allclose(got[1:], want[1:], rtol=1e-12, atol=0.0)
+    by_particle = np.ascontiguousarray(x.transpose(1, 0, 2))  # as paths that are read back lie in memory
+    np.testing.assert_array_equal(self_msd(by_particle.transpose(1, 0, 2)), got)
+
+
+def test_a_long_walk_keeps_its_first_lags_and_needs_little_memory():
+    """The squares of a path of 10 000 steps are 10 000 times those of one, and so is their rounding."""
+    x = np.cumsum(np.random.default_rng(5).standard_normal((10_000, 21, 3)), axis=0)
+    self_msd(x[:10])  # compiled
+    tracemalloc.start()
+    msd = self_msd(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.6 * x.nbytes + 4e6
+    for lag in (1, 2, 30, 5000, 9990):
+        step = x[lag:] - x[:-lag]
+        want = np.einsum("tpx,tpx->t", step, step).sum() / (len(step) * 21)
+        assert msd[lag] == pytest.approx(want, rel=2e-12)
 
 
 def test_blocks_add_up():
@@ -72,12 +91,6 @@ def test_blocks_add_up():
     sums = SelfSums.zero(50) + self_sums(x[:, :2]) + self_sums(x[:, 2:])
     np.testing.assert_allclose(sums.msd()[1:], naive_self(x)[1:], rtol=1e-12, atol=0.0)
     assert sums.particles == 5
-
-
-def test_block_size_keeps_the_memory_cap():
-    assert block_size(10_000, 1.0) == 1
-    n = block_size(10_000, 32e6)
-    assert 3 * n * (8 * 10_000 + 16 * 20_000) <= 32e6 < 2 * 3 * (n + 1) * (8 * 10_000 + 16 * 20_000)
 
 
 def test_log_lags_are_increasing_and_end_where_asked():
