@@ -1,6 +1,6 @@
 """Do the intervals of `mdcoeffs.estimate_onsager` hold whatever the motion is? Coverage by kind of motion.
 
-    python benchmarks/onsager_kinds.py --n 2000 --seed 20261201 --workers 2
+    python benchmarks/onsager_kinds.py --n 2000 --seed 20261134 --workers 2
     python benchmarks/onsager_kinds.py --n 100 --export FOLDER && PEERS benchmarks/onsager_kinds_peer.py FOLDER
 
 Seven kinds: plain walks, one slow bounded motion, two, Rouse ladders, stretched exponentials (beta 0.4 to 0.9), inertia
@@ -43,7 +43,8 @@ from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.workers import mapped
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
 from mdcoeffs.onsager.estimate import estimate_onsager
-from mdcoeffs.onsager.plateau import Beliefs, current_spectrum, relaxing_plateau
+from mdcoeffs.onsager.plateau import Beliefs, relaxing_plateau
+from mdcoeffs.onsager.spectrum import current_spectrum
 from mdcoeffs.synthetic.walkers import bounded_motion, inertia, stretched_motion, walk_of_spectrum
 
 KINDS = ("plain", "slow", "two", "ladder", "stretched", "inertia", "inertia and slow")
@@ -115,7 +116,15 @@ def system(kind: str, rng: np.random.Generator, short: bool) -> dict[str, Any]:
 def informed(kind: str) -> Beliefs:
     """What somebody believes who knows the form of the spectrum."""
     inertia = (0.0, 1.0) if kind.startswith("inertia") else (1.0, 0.0)
-    some = Beliefs(flat=0.0, further=1e-9, inertia=inertia, trust=((math.inf, 1.0),), motions=1, coarse=1.0)
+    some = Beliefs(
+        flat=0.0,
+        further=1e-9,
+        inertia=inertia,
+        trust=((math.inf, 1.0),),
+        motions=1,
+        coarse=(1.0, 1.0),
+        alike=(0.0, 0.1),
+    )
     if kind in ("plain", "inertia"):
         return replace(some, flat=1.0, motions=0)
     weights = {"ladder": (0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.0), "stretched": (0.0, 0.4, 0.3, 0.3, 0.0, 0.0, 0.0)}
@@ -247,7 +256,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for k, kind in product(range(options.n), options.kinds.split(",")):
             export((kind, k), options.seed, options.short, options.export)
         return 0
-    head = {"seed": options.seed, "short": options.short, "version": 4}
+    head = {"seed": options.seed, "short": options.short, "version": 7}
     if options.prior_flat != Beliefs.flat:
         head["prior_flat"] = options.prior_flat
     rows = stored(options.store, head)

@@ -168,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--store", type=Path, default=None)
     options = parser.parse_args(argv)
     store = options.store or Path(f"build/onsager_mixture{'_flat' if options.flat else ''}.jsonl")
-    head = {"seed": options.seed, "frames": options.frames, "version": 1} | ({"flat": True} if options.flat else {})
+    head = {"seed": options.seed, "frames": options.frames, "version": 2} | ({"flat": True} if options.flat else {})
     study = partial(run_one, seed=options.seed, frames=options.frames, flat=options.flat)
     rows = resumed(store, head, study, options.n, workers=options.workers)
     text, good = table(rows, options.flat)

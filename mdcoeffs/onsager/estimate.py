@@ -19,7 +19,8 @@ from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import FRAMES, OnsagerMatrix
 from cellsim.electrolyte.relations import conductivity
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD, check_replicas, mean_volume
-from mdcoeffs.onsager.plateau import Beliefs, CurrentSpectrum, Plateau, current_spectrum, flat_plateau, relaxing_plateau
+from mdcoeffs.onsager.plateau import Beliefs, Plateau, flat_plateau, relaxing_plateau
+from mdcoeffs.onsager.spectrum import CurrentSpectrum, current_spectrum
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 
 logger = logging.getLogger(__name__)

@@ -8,26 +8,19 @@ Omega come from all of them. A motion that is not seen is thus allowed for at ev
 not be seen, and widens the interval by as much as it should.
 
 The prior is stated in :class:`Beliefs`. It was set on seeds that the coverage study does not use.
-
-The spectrum itself: the increments of the summed displacements are expanded in sines that vanish at both ends of the
-run (DST-I). For a stationary process the amplitudes are then independent, with covariance S(f), the current spectrum,
-and S(f -> 0) = Omega. The sines vanish at the ends, so a bounded motion does not leak into low frequencies, and for
-increments correlated between neighbours only the independence is exact.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
-from scipy import fft
 from scipy.special import gammaln, logsumexp
 
-from cellsim.base import N_A, Array, InputError, Ints, k_B
-from mdcoeffs.onsager.displacements import CollectiveDisplacements
+from cellsim.base import Array, InputError, Ints
 from mdcoeffs.onsager.relaxation import (
     FULL_INERTIA,
     NO_INERTIA,
@@ -46,11 +39,8 @@ from mdcoeffs.onsager.relaxation import (
     spectra,
     trusted,
 )
+from mdcoeffs.onsager.spectrum import CurrentSpectrum
 
-EXACT_BINS = 24
-"""Frequencies kept one by one, from the lowest."""
-BIN_RATIO = 1.15
-"""Above them, ratio of the edges of a bin."""
 RATIO = 2.2
 """Largest ratio of neighbouring times of the grid on which bounded motions are looked for."""
 FASTEST = 0.5
@@ -65,128 +55,12 @@ TOGETHER = 1e-4
 """Smallest eigenvalue of the correlations of the slowest amplitudes; below, one species follows from the others."""
 STUDENT = 6.0
 """Degrees of freedom of the proposal distribution."""
+FAR = 3.0
+"""Standard deviations up to which Omega is coarsened."""
 FIRST_DRAWS = 200
 """Draws of every candidate, from which its evidence is estimated."""
 DRAWN_SPECTRA = 200
 """Samples whose whole spectrum is kept, for figures and checks."""
-
-
-@dataclass(frozen=True, eq=False)
-class CurrentSpectrum:
-    """Outer products of the sine amplitudes, summed over directions, replicas and frequencies of a bin.
-
-    Parameters
-    ----------
-    s : array (bins,)
-        Discrete frequency 2 sin(omega dt/2), root-mean-square over the bin, in units of 1/dt.
-    W : array (bins, n, n)
-        Sums of outer products; expectation ``dof * S`` with S(0) = Omega [mol^2/(J m s)].
-    dof : array (bins,)
-        Number of real Gaussian amplitudes summed.
-    dt : float
-        Time between frames [s].
-    steps : tuple of int
-        Number of increments of each replica.
-    """
-
-    s: Array
-    W: Array
-    dof: Array
-    dt: float
-    steps: tuple[int, ...]
-
-    @property
-    def longest(self) -> int:
-        """Steps of the longest replica."""
-        return max(self.steps)
-
-
-def current_spectrum(
-    replicas: Sequence[CollectiveDisplacements],
-    *,
-    lags: tuple[float, float] | None = None,
-    species: Sequence[int] | None = None,
-) -> CurrentSpectrum:
-    """Spectrum of the currents of some species, all replicas together.
-
-    Parameters
-    ----------
-    replicas : sequence of CollectiveDisplacements
-        Runs of one system, in one frame of reference.
-    lags : (float, float), optional
-        Keep only half-periods between these two times [s].
-    species : sequence of int, optional
-        Which species; cation and anion when left out.
-
-    Returns
-    -------
-    CurrentSpectrum
-        With the normalisation S(0) = Omega = <dx_i dx_j>/(2 k_B T V N_A^2 t) per direction.
-
-    References
-    ----------
-    doi:10.1063/5.0155301, Eq. 23, as a spectrum.
-    """
-    parts = []
-    for run in replicas:
-        scale = 2.0 * k_B * run.temperature * run.volume * N_A**2 * run.dt
-        steps = np.diff(run.along[:, list(run.ions if species is None else species)], axis=0)
-        v = fft.dst(steps, type=1, axis=0, norm="ortho")
-        W = np.einsum("kix,kjx->kij", v, v) / scale
-        n = W.shape[0]
-        k = np.arange(1, n + 1)
-        keep = np.ones(n, dtype=bool)
-        if lags is not None:
-            half_period = (n + 1) * run.dt / k
-            slack = 1e-9 * run.dt
-            keep = (half_period >= lags[0] - slack) & (half_period <= max(lags[1], lags[0]) + run.dt)
-        s = 2.0 * np.sin(np.pi * k[keep] / (2 * (n + 1)))
-        parts.append((s, W[keep], np.full(s.size, float(len(run.axes)))))
-    return assembled(parts, dt=replicas[0].dt, steps=tuple(run.n_frames - 1 for run in replicas))
-
-
-def assembled(replicas: Sequence[tuple[Array, Array, Array]], *, dt: float, steps: tuple[int, ...]) -> CurrentSpectrum:
-    """One spectrum of the amplitudes of several replicas, in bins.
-
-    Parameters
-    ----------
-    replicas : sequence of (array (k,), array (k, n, n), array (k,))
-        Discrete frequency, sum of outer products and number of amplitudes of each frequency.
-    dt : float
-        Time between frames [s].
-    steps : tuple of int
-        Number of increments of each replica.
-
-    Returns
-    -------
-    CurrentSpectrum
-    """
-    parts = [_binned(*replica) for replica in replicas]
-    same = all(len(p[0]) == len(parts[0][0]) and np.array_equal(p[0], parts[0][0]) for p in parts)
-    if same:  # replicas of one length share their frequencies
-        s, W, dof = parts[0][0], sum(p[1] for p in parts), sum(p[2] for p in parts)
-    else:
-        s, W, dof = (np.concatenate([p[m] for p in parts]) for m in range(3))
-        order = np.argsort(s, kind="stable")
-        s, W, dof = s[order], W[order], dof[order]
-    return CurrentSpectrum(s=s, W=np.asarray(W, dtype=float), dof=np.asarray(dof, dtype=float), dt=dt, steps=steps)
-
-
-def _binned(s: Array, W: Array, dof: Array) -> tuple[Array, Array, Array]:
-    n = s.size
-    if n == 0:
-        return s, W, dof
-    starts = [0]
-    while True:
-        last = starts[-1]
-        after = last + 1 if last < EXACT_BINS else max(last + 1, int(last * BIN_RATIO))
-        if after >= n:
-            break
-        starts.append(after)
-    edges = np.array(starts)
-    width = np.diff(np.append(edges, n))
-    mean_s = np.sqrt(np.add.reduceat(s**2, edges) / width)
-    return mean_s, np.add.reduceat(W, edges, axis=0), np.add.reduceat(dof, edges)
 
 
 @dataclass(frozen=True)
@@ -219,6 +93,10 @@ class Beliefs:
         Probability that persistence is that of the ions' own velocities, and over what range of ln tau it then falls.
     cross : float
         Standard deviation of the off-diagonal elements of its root.
+    alike : (float, float)
+        Probability that what relaxes moves all ions in the proportions of diffusion, G proportional to 1, and how
+        nearly: the standard deviation that then takes the place of `cross` and of that of each ion apart. Ratios of
+        elements of Omega then hardly depend on how much relaxes.
     nearby : (float, float)
         Probability that a further motion lies around one that is there, and how far, in ln tau: real relaxations are
         rarely single exponentials.
@@ -229,13 +107,15 @@ class Beliefs:
         Of ln tau_v in steps, within ln 0.25 and ln 8: a longer one is seen as what it is by the bounded motions' signs.
     motions : int
         Largest number of bounded motions.
-    coarse : float
-        Power to which the posterior density of a form with bounded motions is raised before samples are drawn from it,
-        which widens its intervals by 1/sqrt(coarse): the true form lies near one of those summed over, and is none of
-        them. The evidence is left as it is (fractional posteriors: Bhattacharya et al. 2019, doi:10.1214/18-AOS1712).
+    coarse : (float, float)
+        Powers to which the posterior density of Omega is raised in a form with bounded motions before samples are
+        drawn: that of its size, ln det, and that of all the rest, given the size. The true form of a spectrum lies near
+        one of those summed over, and is none of them: extrapolated to zero frequency, all elements are off together,
+        and their ratios less so. The evidence is left as it is (fractional posteriors: Bhattacharya et al. 2019,
+        doi:10.1214/18-AOS1712).
     """
 
-    flat: float = 0.3
+    flat: float = 0.35
     further: float = 0.85
     shapes: tuple[float, ...] = (0.4, 0.1, 0.1, 0.1, 0.08, 0.08, 0.14)
     inertia: tuple[float, float] = (0.75, 0.25)
@@ -244,12 +124,13 @@ class Beliefs:
     weaker: float = 0.8
     persistence: tuple[float, float, float] = (-1.2, 1.0, 0.8)
     cross: float = 1.0
+    alike: tuple[float, float] = (0.35, 0.1)
     nearby: tuple[float, float] = (0.6, 1.2)
     soon: tuple[float, float] = (0.7, 1.0)
     lasting: float = 5.0
     inertia_time: tuple[float, float] = (0.4, 1.0)
     motions: int = 3
-    coarse: float = 0.8
+    coarse: tuple[float, float] = (0.65, 0.78)
 
     def number(self, motions: int) -> float:
         """Probability of that many bounded motions."""
@@ -345,12 +226,11 @@ def relaxing_plateau(
     """
     C = _whitening(spectrum)
     search = _Search(spectrum, C, beliefs or Beliefs())
-    candidates = list(search.candidates())
-    best = max(candidate.log_weight for candidate in candidates)
-    candidates = [c for c in candidates if c.log_weight > best - math.log(NEGLIGIBLE)]
+    candidates = _probable(search.candidates(), NEGLIGIBLE**2)
+    candidates = _probable(search.shared(candidates), NEGLIGIBLE)
     # Laplace's evidence is off by factors where the posterior is skewed or cut by a bound; draws of each mend it.
     drawn = [search.draw(candidate.fit, FIRST_DRAWS, rng) for candidate in candidates]
-    weight = np.array([c.log_prior + _log_mean(log) for c, (_, log, _) in zip(candidates, drawn, strict=True)])
+    weight = np.array([c.log_prior + _log_mean(log) for c, (_, log) in zip(candidates, drawn, strict=True)])
     weight = np.exp(weight - logsumexp(weight))
     position = (rng.random() + np.arange(n_samples)) / n_samples
     pick = np.minimum(np.searchsorted(np.cumsum(weight), position), weight.size - 1)
@@ -360,12 +240,12 @@ def relaxing_plateau(
     effective = 0.0
     for k in np.unique(pick):
         mine, fit = np.flatnonzero(pick == k), candidates[k].fit
-        thetas, _, log = drawn[k]
+        thetas, log = drawn[k]
         for draws in (3 * mine.size, 12 * mine.size):  # more where the proposal is a poor one
             if draws > log.size:
-                more, _, log_more = search.draw(fit, draws - log.size, rng)
+                more, log_more = search.draw(fit, draws - log.size, rng)
                 thetas, log = np.concatenate([thetas, more]), np.concatenate([log, log_more])
-            p = _truncated(log)
+            p = _truncated(search.coarsened(fit, thetas, log))
             if np.sum(p**2) * mine.size < 10:
                 break
         effective += mine.size * min(1.0, 1 / (mine.size * float(np.sum(p**2))))
@@ -455,6 +335,13 @@ class _Candidate:
         return self.log_prior + self.fit.evidence
 
 
+def _probable(candidates: Iterable[_Candidate], ratio: float) -> list[_Candidate]:
+    """Those that are no more than `ratio` times less probable than the best."""
+    every = list(candidates)
+    best = max(candidate.log_weight for candidate in every)
+    return [candidate for candidate in every if candidate.log_weight > best - math.log(ratio)]
+
+
 class _Search:
     """All forms worth fitting to one spectrum, whitened by `C`."""
 
@@ -508,6 +395,19 @@ class _Search:
                 present = best[1]
                 log_path = best[0] - present.evidence  # what the other times and the prior add
 
+    def shared(self, candidates: Iterable[_Candidate]) -> Iterator[_Candidate]:
+        """Each of them, and beside those with motions the same with G proportional to 1."""
+        probability = self.beliefs.alike[0]
+        for candidate in candidates:
+            fit = candidate.fit
+            if not fit.form.shapes or self.n == 1 or probability == 0:
+                yield candidate
+                continue
+            if probability < 1:
+                yield _Candidate(fit, candidate.log_prior + math.log(1 - probability))
+            again = self.fit(fit.form, fit.theta, fit.held, alike=True, data=fit.data)
+            yield _Candidate(again, candidate.log_prior + math.log(probability))
+
     def added(self, present: _Fit, shape: int) -> list[_Candidate]:
         """One more component: at its own time where the data tell it, and at those of the grid elsewhere."""
         form = Form((*present.form.shapes, shape), present.form.inertia)
@@ -553,7 +453,7 @@ class _Search:
 
     # ---- one form -------------------------------------------------------------------------------------------------
 
-    def prior(self, form: Form, held: tuple[int, ...]) -> Prior:
+    def prior(self, form: Form, held: tuple[int, ...], alike: bool) -> Prior:
         """Of all parameters; flat in those of Omega and, within bounds, in ln tau."""
         size, n, beliefs = form.size(self.n), self.n, self.beliefs
         free, limit = np.ones(size, dtype=bool), np.full(size, 40.0)
@@ -566,18 +466,30 @@ class _Search:
                 prior.low[place], prior.high[place] = self.fastest - 0.2, latest
             gains, crosses = slice(place + 1, place + 1 + n), slice(place + 1 + n, place + mode_size(n))
             mean, common, apart = beliefs.persistence if form.shapes[m] == PERSISTENT else beliefs.strength
+            cross = beliefs.cross
+            if alike:
+                cross = apart = beliefs.alike[1]
             prior.mean[gains] = (mean - (beliefs.weaker if m else 0.0)) / 2
             prior.precision[gains, gains] = 4 * np.linalg.inv(common**2 + apart**2 * np.eye(n))
-            prior.precision[crosses, crosses] = np.eye(n * (n - 1) // 2) / beliefs.cross**2
+            prior.precision[crosses, crosses] = np.eye(n * (n - 1) // 2) / cross**2
         if form.inertia:
             prior.low[-1], prior.high[-1] = math.log(0.25), math.log(8.0)
             prior.mean[-1], prior.precision[-1, -1] = beliefs.inertia_time[0], 1 / beliefs.inertia_time[1] ** 2
         return prior
 
-    def fit(self, form: Form, start: Array, held: tuple[int, ...] = ()) -> _Fit:
+    def fit(
+        self,
+        form: Form,
+        start: Array,
+        held: tuple[int, ...] = (),
+        *,
+        alike: bool = False,
+        data: Amplitudes | None = None,
+    ) -> _Fit:
         """The maximum and Laplace's evidence; `held` are the components whose times stay where they are."""
-        prior = self.prior(form, held)
-        theta, top, information = maximise(start, form.places, form.inertia, self.data, prior)
+        data = data or self.data
+        prior = self.prior(form, held, alike)
+        theta, top, information = maximise(start, form.places, form.inertia, data, prior)
         free = np.flatnonzero(prior.free)
         information = information[np.ix_(free, free)] + 1e-9 * np.eye(free.size)
         own_times = len(form.shapes) - len(held)
@@ -593,16 +505,16 @@ class _Search:
         except np.linalg.LinAlgError:
             inside = False
         if not inside:  # nothing depends on a parameter there, or a time is at its bound: Laplace's evidence is none
-            return _Fit(form, held, self.data, theta, prior, free, np.eye(free.size), constant, -math.inf)
+            return _Fit(form, held, data, theta, prior, free, np.eye(free.size), constant, -math.inf)
         volume = 0.5 * float(np.linalg.slogdet(2 * math.pi * covariance)[1])
         return _Fit(
-            form, held, self.data, theta, prior, free, _symmetric(covariance), constant, float(top) + constant + volume
+            form, held, data, theta, prior, free, _symmetric(covariance), constant, float(top) + constant + volume
         )
 
-    def draw(self, fit: _Fit, m: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    def draw(self, fit: _Fit, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """`m` draws of the parameters of a form from Student's t around its maximum, with log importance weights.
 
-        First the weights whose mean is the evidence, then those of the samples, from the coarsened posterior.
+        Their mean is the evidence.
         """
         n, p = self.n, fit.free.size
         centre = short_time(fit.theta, n, fit.form.places, False)
@@ -619,5 +531,17 @@ class _Search:
         log_q = gammaln(0.5 * (STUDENT + p)) - gammaln(0.5 * STUDENT) - 0.5 * p * math.log(STUDENT * math.pi)
         log_q = log_q - np.log(np.diag(scale)).sum() - 0.5 * (STUDENT + p) * np.log1p((raw**2).sum(1) / STUDENT)
         thetas, log_p = log_posterior(draws, fit.form.places, fit.form.inertia, fit.data, fit.prior)
-        power = self.beliefs.coarse if fit.form.shapes else 1.0
-        return thetas, log_p + fit.log_constant - log_q, power * log_p - log_q
+        return thetas, log_p + fit.log_constant - log_q
+
+    def coarsened(self, fit: _Fit, thetas: Array, log_weight: Array) -> Array:
+        """Log weights of draws after the density of Omega, as if Gaussian, was raised to powers: see `Beliefs.coarse`."""
+        if not fit.form.shapes:
+            return log_weight
+        p, count = _truncated(log_weight), self.n * (self.n + 1) // 2
+        apart = thetas[:, :count] - p @ thetas[:, :count]
+        size = apart[:, : self.n].sum(axis=1)
+        size_square = size**2 / max(float(p @ size**2), 1e-12)
+        spread = (apart.T * p) @ apart + 1e-12 * np.eye(count)
+        whole = np.einsum("ki,ij,kj->k", apart, np.linalg.inv(spread), apart)
+        squares = np.clip([size_square, whole - size_square], 0.0, FAR**2)
+        return np.asarray(log_weight + 0.5 * (1 - np.array(self.beliefs.coarse)) @ squares)

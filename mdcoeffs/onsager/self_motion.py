@@ -17,7 +17,8 @@ from scipy import fft
 
 from cellsim.base import Array, InputError, k_B
 from mdcoeffs.onsager.estimate import SelfDiffusion
-from mdcoeffs.onsager.plateau import Beliefs, CurrentSpectrum, assembled, relaxing_plateau
+from mdcoeffs.onsager.plateau import Beliefs, relaxing_plateau
+from mdcoeffs.onsager.spectrum import CurrentSpectrum, assembled
 
 CUBIC = 2.837297
 """Of the periodic images of a particle in a cubic box (Yeh & Hummer 2004) [1]."""

@@ -18,7 +18,7 @@ from scipy import fft
 
 from cellsim.base import N_A, Array, F, k_B
 from mdcoeffs.onsager.displacements import CollectiveDisplacements
-from mdcoeffs.onsager.plateau import assembled, current_spectrum
+from mdcoeffs.onsager.spectrum import assembled, current_spectrum
 from mdcoeffs.statistics.correlate import running_integral
 
 LOW = 0.03

@@ -34,8 +34,9 @@ from mdcoeffs.onsager.estimate import (
     independent_origins,
     spectrum_fit,
 )
-from mdcoeffs.onsager.plateau import Beliefs, CurrentSpectrum, assembled, relaxing_plateau
+from mdcoeffs.onsager.plateau import Beliefs, relaxing_plateau
 from mdcoeffs.onsager.relaxation import SHAPES
+from mdcoeffs.onsager.spectrum import CurrentSpectrum, assembled
 from mdcoeffs.statistics.correlate import running_integral
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ STRESS = Beliefs(
     persistence=(-1.0, 1.2, 0.8),
     soon=(0.3, 1.5),
     lasting=1.0,
+    coarse=(0.8, 0.8),
 )
 """What is believed of a stress before it is seen: it persists, over several times, and is never bounded."""
 LEFT = 0.75

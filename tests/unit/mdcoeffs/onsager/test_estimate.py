@@ -95,7 +95,7 @@ def test_frame_of_the_estimate(frame):
 
 def test_few_origins_are_named():
     own = 8 * np.diag(np.diag(OMEGA))
-    run = walk(OMEGA, frames=2001, dt=DT, seed=9, onset=Onset(20 * DT, own))
+    run = walk(OMEGA, frames=1501, dt=DT, seed=9, onset=Onset(20 * DT, own))
     doubts = {w.name: w.text for w in estimate_onsager(run).warnings}
     assert "times as much simulation" in doubts["few-origins"]
 

@@ -1,6 +1,7 @@
 """The parts of the estimator: amplitudes that are independent, a flat plateau that is exact."""
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -8,13 +9,11 @@ from scipy.stats import chi2, kstest, wishart
 
 from mdcoeffs.onsager import relaxation
 from mdcoeffs.onsager.plateau import (
-    BIN_RATIO,
-    EXACT_BINS,
     Beliefs,
-    current_spectrum,
     flat_plateau,
     relaxing_plateau,
 )
+from mdcoeffs.onsager.spectrum import BIN_RATIO, EXACT_BINS, current_spectrum
 from mdcoeffs.synthetic.walkers import Onset, bounded_motion, stretched_motion, walk, walk_of_spectrum
 from mdcoeffs.synthetic.walkers import inertia as inertia_factor
 
@@ -85,17 +84,48 @@ def test_relaxing_plateau_sees_an_onset_and_its_samples_are_positive_definite():
     assert np.median(plateau.samples[:, 0, 0]) < 2.5 * OMEGA[0, 0]  # six times at short times
 
 
-def test_coarsening_widens_what_rests_on_a_bounded_motion_and_nothing_else():
+def test_coarsening_widens_the_size_and_the_ratios_that_rest_on_a_bounded_motion_each_by_its_power():
     plain = current_spectrum([walk(OMEGA, frames=801, dt=DT, seed=6)])
     slow = current_spectrum([walk(OMEGA, frames=801, dt=DT, seed=6, onset=Onset(4 * DT, 3 * OMEGA))])
+    none, size, rest = (1.0, 1.0), (0.75, 1.0), (1.0, 0.75)
     width = {}
-    for coarse in (1.0, 0.8):
+    for coarse in (none, size, rest):
         for name, spectrum, flat, motions in (("plain", plain, 1.0, 0), ("slow", slow, 0.0, 1)):
             beliefs = Beliefs(flat=flat, motions=motions, further=1e-9, trust=((math.inf, 1.0),), coarse=coarse)
             samples = relaxing_plateau(spectrum, 4000, np.random.default_rng(7), beliefs=beliefs).samples
-            width[name, coarse] = np.ptp(np.quantile(np.log(samples[:, 0, 0]), [0.16, 0.84]))
-    assert width["plain", 0.8] == width["plain", 1.0]
-    assert width["slow", 0.8] / width["slow", 1.0] == pytest.approx(0.8**-0.5, abs=0.06)  # 1.118; measured 1.140
+            parts = {"size": np.linalg.slogdet(samples)[1], "ratio": np.log(samples[:, 0, 0] / samples[:, 1, 1])}
+            for part, values in parts.items():
+                width[name, part, coarse] = np.ptp(np.quantile(values, [0.16, 0.84]))
+    assert width["plain", "size", size] == width["plain", "size", none]
+    wider = {key: width["slow", *key] / width["slow", key[0], none] for key in product(("size", "ratio"), (size, rest))}
+    assert wider["size", size] == pytest.approx(0.75**-0.5, abs=0.06)
+    assert wider["ratio", rest] == pytest.approx(0.75**-0.5, abs=0.06)
+    assert wider["ratio", size] == pytest.approx(1.0, abs=0.06)
+    assert wider["size", rest] == pytest.approx(1.0, abs=0.06)
+
+
+def ratio_of_the_ions(extra, alike, frames=2001):
+    """Quantiles of ln Omega_++/Omega_-- less that of the truth, of a walk whose onset adds `extra`."""
+    spectrum = current_spectrum([walk(OMEGA, frames=frames, dt=DT, seed=8, onset=Onset(6 * DT, extra))])
+    samples = relaxing_plateau(spectrum, 3000, np.random.default_rng(9), beliefs=Beliefs(alike=alike)).samples
+    found = np.log(samples[:, 0, 0] / samples[:, 1, 1]) - np.log(OMEGA[0, 0] / OMEGA[1, 1])
+    return np.quantile(found, [0.025, 0.5, 0.975])
+
+
+def test_a_motion_in_the_proportions_of_diffusion_leaves_ratios_of_the_ions_known():
+    own, both = (ratio_of_the_ions(4 * OMEGA, alike) for alike in ((0.0, 0.1), (0.5, 0.1)))
+    assert both[0] < 0 < both[2]
+    assert np.ptp(both) < 0.85 * np.ptp(own)
+
+
+def test_a_motion_of_the_cations_alone_is_not_taken_for_one_of_all():
+    own, both, forced = (
+        ratio_of_the_ions(np.diag([6 * OMEGA[0, 0], 0.0]), alike) for alike in ((0.0, 0.1), (0.5, 0.1), (1.0, 0.1))
+    )
+    assert both[0] < 0 < both[2]
+    same = pytest.approx(own, abs=0.2 * np.ptp(own))
+    assert both == same
+    assert forced != same  # the cations come out too mobile
 
 
 def test_replicas_of_equal_and_unequal_length_give_the_same_total():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cellsim.base import N_A, InputError, k_B
-from mdcoeffs.onsager.plateau import current_spectrum
+from mdcoeffs.onsager.spectrum import current_spectrum
 from mdcoeffs.statistics.correlate import collective_msd, self_msd
 from mdcoeffs.synthetic.walkers import (
     Onset,
