@@ -534,7 +534,7 @@ class _Search:
         return thetas, log_p + fit.log_constant - log_q
 
     def coarsened(self, fit: _Fit, thetas: Array, log_weight: Array) -> Array:
-        """Log weights of draws after the density of Omega, as if Gaussian, was raised to powers: see `Beliefs.coarse`."""
+        """Log weights of draws after the density of Omega, as if Gaussian, was raised to `Beliefs.coarse`."""
         if not fit.form.shapes:
             return log_weight
         p, count = _truncated(log_weight), self.n * (self.n + 1) // 2
