@@ -82,7 +82,7 @@ def in_child(call, *, limit=LIMIT, hit=None):
     pipes = [os.pipe(), os.pipe()]
     pid = os.fork()
     if pid == 0:
-        code = CRASH
+        code, begun = CRASH, False
         try:
             gc.freeze()  # what the parent made is not looked through again below: that copies all its memory
             os.setpgid(0, 0)  # its own helpers end with it
@@ -95,11 +95,16 @@ def in_child(call, *, limit=LIMIT, hit=None):
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit) + 5))
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            begun = True
             code = call() or 0
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command is over
             gc.collect()  # destructors speak now or never
-        except BaseException:
-            traceback.print_exc()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and not begun:  # it hit this function, not the command
+                print("interrupted before the command began", file=sys.stderr)
+                code = 1
+            else:
+                traceback.print_exc()
         finally:
             with contextlib.suppress(BaseException):
                 sys.stdout.flush()
