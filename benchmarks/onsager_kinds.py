@@ -1,6 +1,6 @@
 """Do the intervals of `mdcoeffs.estimate_onsager` hold whatever the motion is? Coverage by kind of motion.
 
-    python benchmarks/onsager_kinds.py --n 2000 --seed 20261134 --workers 2
+    python benchmarks/onsager_kinds.py --n 2000 --seed 20261205 --workers 2
     python benchmarks/onsager_kinds.py --n 100 --export FOLDER && PEERS benchmarks/onsager_kinds_peer.py FOLDER
 
 Seven kinds: plain walks, one slow bounded motion, two, Rouse ladders, stretched exponentials (beta 0.4 to 0.9), inertia
