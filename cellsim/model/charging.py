@@ -92,6 +92,12 @@ class Charging:
         """Whether no current lasts."""
         return bool(np.isinf(self.layer.resistance))
 
+    @property
+    def _rise(self) -> float:
+        """Of the voltage per current density at a blocked cell, once the other interfaces are charged [m^2/F]."""
+        pairs = zip(self.interfaces, self.capacitances, strict=True)
+        return sum(1 / C for R, C in pairs if np.isinf(R))
+
     @cached_property
     def _decay(self) -> tuple[Array, Array]:
         """Rates [1/s] and amplitudes [1] of V/R_s = 1, i R_s/V = what lasts + sum of amplitudes exp(-rate t)."""
@@ -202,6 +208,9 @@ class Charging:
                 plan_line("conductivity", self.layer.kappa, "S/m", "free electrolyte, at c0"),
                 plan_line("bulk resistance", self.layer.bulk_resistance, "ohm m^2", "separator included"),
                 plan_line("time constant of a held voltage", 1 / self.modes[0][0], "s", "its slowest exponential"),
+                plan_line(
+                    "a held current of 1 A/m^2 raises V by", self._rise, "V/s", "without limit: use voltage_above"
+                ),
             ]
         if voltage is None:
             return [*rows, "  the first step holds no voltage, so that there is no i_0 to read"]

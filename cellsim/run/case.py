@@ -379,9 +379,10 @@ def _per_area_or_total(table: Table, key: str, unit: str, total: str) -> tuple[f
         return table.quantity(key, unit, 0.0, least=0), False
     except InputError as error:
         try:
-            return table.quantity(key, total, least=0), True
+            table.quantity(key, total)
         except InputError:
             raise error from None
+    return table.quantity(key, total, least=0), True
 
 
 def _resistance(table: Table, cell_area: float | None, share: float, inputs: dict[str, str]) -> Resistance:

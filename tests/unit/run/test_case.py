@@ -428,7 +428,7 @@ def test_electrodes_of_other_areas_enter_by_what_the_whole_current_meets() -> No
     [
         ("", "", "electrodes.positive.area = '0.5 cm^2' needs cell.area"),
         ('area = "0.5 cm^2"', "", "electrodes.negative.resistance = '30 ohm' needs cell.area"),
-        ('"30 ohm"', '"-30 ohm"', "electrodes.negative.resistance = '-30 ohm'"),
+        ('"30 ohm"', '"-30 ohm"', "electrodes.negative.resistance = '-30 ohm' must not be negative"),
         ('"30 ohm"', '"30 V"', "electrodes.negative.resistance = '30 V'"),
         ('"0.5 cm^2"', '"0 cm^2"', "electrodes.positive.area = '0 cm^2'"),
     ],
