@@ -95,7 +95,7 @@ def to_set(recipe: Path, output: Path, force: bool) -> None:
 @click.argument("results", type=FILE, nargs=-1, required=True)
 @click.option("-o", "--output", type=FILE, required=True, help="Folder for summary.json and figure.")
 def sizes(results: tuple[Path, ...], output: Path) -> None:
-    """Whether Omega depends on the size of the box, from results of boxes of one liquid.
+    """Test whether Omega depends on the size of the box, with results for one liquid in several boxes.
 
     \b
     Example:  mdcoeffs sizes small/onsager large/onsager -o sizes
@@ -110,12 +110,12 @@ def sizes(results: tuple[Path, ...], output: Path) -> None:
 
 @main.command()
 @click.argument("tables", type=FILE, nargs=-1, required=True)
-@click.option("--temperature", required=True, help='Of the liquid, such as "298 K".')
-@click.option("--volume", required=True, help='Of the box, such as "32.4 nm^3".')
-@click.option("--averaged", is_flag=True, help="Each row is the mean of the stress since the row before.")
-@click.option("-o", "--output", type=FILE, required=True, help="Folder for viscosity.nc, summary.json and figure.")
+@click.option("--temperature", required=True, help='Temperature of the liquid, such as "298 K".')
+@click.option("--volume", required=True, help='Volume of the box, such as "32.4 nm^3".')
+@click.option("--averaged", is_flag=True, help="Each row is the mean stress since the previous row.")
+@click.option("-o", "--output", type=FILE, required=True, help="Folder for viscosity.nc, summary.json and a figure.")
 def viscosity(tables: tuple[Path, ...], temperature: str, volume: str, averaged: bool, output: Path) -> None:
-    """Shear viscosity with its interval from the stress of a box, one table for each run.
+    """Compute the shear viscosity and its interval from tables of the stress, one for each run.
 
     \b
     Example:  mdcoeffs viscosity stress.csv --temperature "298 K" --volume "32 nm^3" -o results

@@ -91,13 +91,14 @@ def check(case: Path, settings: tuple[str, ...]) -> None:
 @click.option(
     "--capacitance",
     metavar="C",
-    help='Also compute when i_0 can be read in spite of double layers of "10 uF/cm^2"; default: those of the case.',
+    help='Capacitance of each double layer, such as "10 uF/cm^2", for computing between which times i_0 can be read; '
+    "default: that of the case.",
 )
 @click.option(
     "--spectrum",
     type=FILE,
     metavar="FILE.csv",
-    help="Also write the impedance of the cell, each electrode with the double layer of the case, by its formula.",
+    help="Write the impedance of the cell, computed from its formula with the double layers of the case, to this file.",
 )
 @SET
 def plan(case: Path, capacitance: str | None, spectrum: Path | None, settings: tuple[str, ...]) -> None:
