@@ -54,6 +54,8 @@ BAD_FILE = (
 )
 """What readers raise for a file they cannot read; an import where one of MDAnalysis' optional readers is missing."""
 _EXAMPLES = {"topology": '"DATA" or "PDB"', "trajectory": '"XTC" or "LAMMPSDUMP"'}
+HEAVIEST = 1e9
+"""Mass of an atom beyond which the topology is taken to be damaged [u]."""
 LONGEST_ADVICE = 600
 """Characters of a reader's message that are passed on; the advice stands at its end [1]."""
 
@@ -166,7 +168,13 @@ def _masses(universe: Any) -> Array:
         mass = np.array(universe.atoms.masses, dtype=float)
     except NoDataError as error:
         raise InputError("the topology has no masses and they cannot be guessed; use a topology with masses") from error
-    return np.nan_to_num(mass, nan=0.0)
+    mass = np.nan_to_num(mass, nan=0.0)
+    if mass.size and np.max(np.abs(mass)) > HEAVIEST:
+        atom = int(np.argmax(np.abs(mass)))
+        raise InputError(
+            f"{_describe(universe, atom)} (atom {atom}) has a mass of {mass[atom]:.3g} u by the topology; correct it"
+        )
+    return mass
 
 
 def bonds_of(universe: Any) -> Ints | None:

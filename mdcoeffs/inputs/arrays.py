@@ -217,8 +217,8 @@ def labels_and_masses(
     if "masses" not in data:
         return kind, masses_of(file)
     mass = np.asarray(data["masses"], dtype=float).ravel()
-    if mass.size != kind.size or not np.all(mass > 0):
-        raise InputError("masses must be one positive number per particle")
+    if mass.size != kind.size or not np.all((mass > 0) & (mass < 1e200)):
+        raise InputError("masses must be one positive, finite number per particle")
     for k, name in enumerate(names):
         if np.ptp(mass[kind == k]) > 1e-3 * mass[kind == k].mean():
             raise InputError(f"masses: particles of species {name} differ in mass; give each a species")

@@ -528,6 +528,9 @@ def test_bad_masses(folder):
         read(folder, "run.lammpstrj", ignore="type 1 3")
     species = (SPECIES[0], Species("X", -1, "anion", "type 2", molecule="atom"), SPECIES[2])
     assert read(folder, "run.lammpstrj", ignore="type 3", species=species).displacements.counts == (4, 4, 8)
+    write_data(folder / "top.data", system()[0], masses=[7, 16, 1e308, 18])
+    with pytest.raises(InputError, match=r"type 3 \(atom \d+\) has a mass of 1e\+308 u by the topology"):
+        read(folder, "run.lammpstrj")
 
 
 def test_masses_and_counts_beside_a_topology_must_agree(folder):
