@@ -29,7 +29,7 @@ from mdcoeffs.mobility.paddlewheel import jumps, response, sample
 from mdcoeffs.mobility.translation import displacements
 from mdcoeffs.mobility.vibration import frequencies, peak_of, spectra
 from mdcoeffs.statistics.lagged import Lagged, estimate
-from mdcoeffs.synthetic.dynamics import fractional_walk, gates, oscillators
+from mdcoeffs.synthetic.dynamics import fractional_walk, gates, oscillators, shared_jumps
 
 ALPHA = 0.01
 Row = dict[str, Any]
@@ -61,16 +61,8 @@ def window(rng: np.random.Generator) -> Row:
 
 def ring(rng: np.random.Generator, ions: int, frames: int, rate: float, shared: float) -> Coincidences:
     """Poisson jumps on a ring; every pair of neighbours has a process that both follow, at most two frames apart."""
-    times = [list(np.flatnonzero(rng.random(frames) < rate - 2 * shared)) for _ in range(ions)]
-    for i in range(ions):
-        first = np.flatnonzero(rng.random(frames) < shared)
-        other = first + rng.integers(-2, 3, first.size)
-        times[i] += list(first)
-        times[(i + 1) % ions] += list(other[(other >= 0) & (other < frames)])
-    cation = np.repeat(np.arange(ions), [len(each) for each in times])
-    frame = np.concatenate([np.sort(each) for each in times]).astype(np.int64)
-    centre = np.repeat(np.arange(frame.size), 2)
-    return Coincidences(cation, frame, centre, np.stack([cation + 1, cation - 1], 1).ravel() % ions, ions, 0, frames)
+    made = shared_jumps(rate, shared, particles=ions, frames=frames, rng=rng)
+    return Coincidences(*made, ions, 0, frames)
 
 
 def together(rng: np.random.Generator) -> Row:

@@ -54,6 +54,12 @@ SAMPLED = 1 << 28
 # ---- one file ---------------------------------------------------------------------------------------------------
 
 
+def check_parent(path: Path) -> None:
+    """Refuse the name of a file to be written whose folder does not exist."""
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it, or name another place")
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """A file to write that takes the place of `path` when the block ends well.
@@ -61,21 +67,27 @@ def replacing(path: str | Path) -> Iterator[Path]:
     Parameters
     ----------
     path : str or Path
-        Where the file is to be; its folder exists.
+        Where the file is to be.
 
     Yields
     ------
     Path
         Where to write it.
+
+    Raises
+    ------
+    InputError
+        Its folder does not exist.
     """
     path = Path(path)
+    check_parent(path)
     partial = path.with_name(f".{path.name}.partial")
     try:
         yield partial
         partial.replace(path)
     except BaseException as error:
-        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
-            error.filename = str(path)  # a write that fails does not say to which file
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(partial)):
+            error.filename = str(path)  # a write that fails does not say to which file, or names one of ours
         with suppress(OSError):  # of a disk that is read-only: it was never there
             partial.unlink()
         raise

@@ -300,8 +300,6 @@ def write_exchange(
         A kind that is unknown, a salt that the program cannot take, c outside the range.
     """
     transport = file.bind(T)
-    if not Path(path).absolute().parent.is_dir():
-        raise InputError(f"{path}: there is no folder {Path(path).parent}; make it, or name another place")
     if kind == "toml":
         return write_text(path, file.text)
     if kind == "csv":

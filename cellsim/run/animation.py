@@ -10,7 +10,7 @@ import numpy as np
 from cellsim.base import InputError
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import CONCENTRATION
-from cellsim.files.folder import replacing
+from cellsim.files.folder import check_parent, replacing
 from cellsim.run.figures import make_view, position_axis, time_text
 from cellsim.solvers.solution import Solution
 
@@ -49,8 +49,7 @@ def animate(solution: Solution, path: str | Path, *, case: Case | None = None, f
     path = Path(path)
     if path.suffix not in (".gif", ".html"):
         raise InputError(f"{path}: an animation is a .gif or .html file")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}; make it, or name another place")
+    check_parent(path)
     if solution["time"].size < 2:
         raise InputError(f"{path}: the run kept a single state, so nothing moves")
     from matplotlib.animation import FuncAnimation, PillowWriter

@@ -171,7 +171,7 @@ def _columns(path: Path, headings: list[str]) -> dict[int, tuple[str, float]]:
     if missing:
         listed = shortened(", ".join(shown(heading) for heading in headings), 200)
         raise InputError(
-            f"{path}: has no column {' and '.join(missing)}; needed are t, Pxy, Pxz and Pyz with their units, such as "
+            f"{path}: has no column {', '.join(missing)}; needed are t, Pxy, Pxz and Pyz with their units, such as "
             f'"t (ps)" and "Pxy (bar)"; found {listed}'
         )
     twice = next((name for name in names if names.count(name) > 1), None)

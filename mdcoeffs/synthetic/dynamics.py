@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.linalg import expm
 from scipy.signal import lfilter
 
-from cellsim.base import Array, InputError
+from cellsim.base import Array, InputError, Ints
 
 
 def fractional_walk(alpha: float, *, particles: int, frames: int, rng: np.random.Generator) -> Array:
@@ -482,6 +482,39 @@ def gates(
 
 
 DIRECTIONS = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=float)
+
+
+def shared_jumps(
+    rate: float, shared: float = 0.0, *, particles: int, frames: int, rng: np.random.Generator
+) -> tuple[Ints, Ints, Ints, Ints]:
+    """Poisson jumps on a ring; every pair of neighbours has a process that both follow, at most two frames apart.
+
+    Parameters
+    ----------
+    rate, shared : float
+        Of the jumps of a particle, those of the processes that it shares among them, and of one such process [1/frame].
+    particles, frames : int
+        How many.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    particle, frame : array of int (jumps,)
+        Of each jump, sorted within a particle.
+    jump, neighbour : array of int (2 jumps,)
+        Each jump twice, and the particles on both sides.
+    """
+    times = [list(np.flatnonzero(rng.random(frames) < rate - 2 * shared)) for _ in range(particles)]
+    for i in range(particles):
+        first = np.flatnonzero(rng.random(frames) < shared)
+        other = first + rng.integers(-2, 3, first.size)
+        times[i] += list(first)
+        times[(i + 1) % particles] += list(other[(other >= 0) & (other < frames)])
+    particle = np.repeat(np.arange(particles), [len(each) for each in times])
+    frame = np.concatenate([np.sort(each) for each in times]).astype(np.int64)
+    neighbour = np.stack([particle + 1, particle - 1], 1).ravel() % particles
+    return particle, frame, np.repeat(np.arange(frame.size), 2), neighbour
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,18 @@ def test_a_file_is_the_old_one_until_the_new_one_is_whole(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["result.txt"]
 
 
+def test_a_file_whose_folder_is_missing_and_one_that_cannot_be_written_are_named_as_asked(tmp_path):
+    with (
+        pytest.raises(InputError, match=r"no/x.csv: there is no folder .*no; make it"),
+        replacing(tmp_path / "no/x.csv"),
+    ):
+        pass
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as error, replacing(tmp_path / "folder") as partial:
+        partial.write_text("text")
+    assert error.value.filename == str(tmp_path / "folder")
+
+
 def test_json_holds_what_json_can_hold(tmp_path):
     value = {
         "a": np.float64(1.5),

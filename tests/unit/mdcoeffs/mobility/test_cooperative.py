@@ -7,20 +7,13 @@ import pytest
 
 from cellsim.base import InputError
 from mdcoeffs.mobility.cooperative import SIZES, Coincidences, cooperation, neighbours_of
+from mdcoeffs.synthetic.dynamics import shared_jumps
 
 
 def ring(rng, ions, frames, rate, shared=0.0):
     """Poisson jumps; every ion shares a process with each of its two neighbours, two frames or less apart."""
-    times = [list(np.flatnonzero(rng.random(frames) < rate - 2 * shared)) for _ in range(ions)]
-    for i in range(ions):
-        first = np.flatnonzero(rng.random(frames) < shared)
-        other = first + rng.integers(-2, 3, first.size)
-        times[i] += list(first)
-        times[(i + 1) % ions] += list(other[(other >= 0) & (other < frames)])
-    cation = np.repeat(np.arange(ions), [len(each) for each in times])
-    frame = np.concatenate([np.sort(each) for each in times]).astype(np.int64)
-    centre = np.repeat(np.arange(frame.size), 2)
-    return Coincidences(cation, frame, centre, np.stack([cation + 1, cation - 1], 1).ravel() % ions, ions, 0, frames)
+    made = shared_jumps(rate, shared, particles=ions, frames=frames, rng=rng)
+    return Coincidences(*made, ions, 0, frames)
 
 
 def of(run, window=4, seed=0, dt=1e-12):
