@@ -119,6 +119,7 @@ class Stream:
         f = self.file
         options = [f.coordinates, f.timestep, f.frame_interval, f.start, f.stop, f.stride, f.ignore, dict(f.units)]
         options += [True] if f.drop_repeated else []
+        options += [f.cut_last_frame] if f.cut_last_frame != "refuse" else []
         species, files = [repr(each) for each in f.species], [_fingerprint(path) for path in self.paths]
         return {"species": species, "trajectory": files, "options": options}
 
@@ -165,7 +166,7 @@ class Stream:
             return np.sort(molecules.atoms[kind == self.number_of(selection)])
         if self.universe is None:
             self.number_of(selection, where)
-        from mdcoeffs.frames.trajectory import select
+        from mdcoeffs.frames.topology import select
 
         return select(self.universe, selection, where)
 
@@ -219,7 +220,7 @@ class Stream:
         share = mass / mass.sum() if self.has_masses else np.zeros(mass.size)
         bonds = None
         if follow and self.universe is not None:
-            from mdcoeffs.frames.trajectory import bonds_of
+            from mdcoeffs.frames.topology import bonds_of
 
             bonds = bonds_of(self.universe)
         return Walker(self.molecules, share, follow=follow, unwrapped=self.unwrapped, bonds=bonds)
@@ -289,7 +290,9 @@ def open_stream(file: SpeciesFile, number: int = 0, *, scratch: Path = Path()) -
         raise InputError(f"{replica.label}: this analysis needs positions: a trajectory, or arrays with positions")
     from mdcoeffs.frames.trajectory import open_replica
 
-    universe, files = open_replica(replica, timestep=file.timestep)
+    universe, files = open_replica(
+        replica, timestep=file.timestep, units=file.run_units, drop_cut=file.cut_last_frame == "drop"
+    )
     stream = stream_of_universe(file, universe, files, label=replica.label)
     return replace(stream, paths=replica.files, scratch=scratch)
 
@@ -350,7 +353,8 @@ def stream_of_universe(
     InputError
         Files that cannot be read, selections that do not fit.
     """
-    from mdcoeffs.frames.trajectory import convention, count_snapshots, molecules_of, repeated, stored_snapshots
+    from mdcoeffs.frames.topology import molecules_of
+    from mdcoeffs.frames.trajectory import convention, count_snapshots, repeated, stored_snapshots
 
     files = tuple(files) or ((None, {}),)
     molecules = molecules_of(universe, file.species, ignore=file.ignore)

@@ -10,7 +10,8 @@ import pytest
 
 from cellsim.base import InputError
 from mdcoeffs.frames.binary_frames import check_packed
-from mdcoeffs.frames.file_bytes import check_complete, check_structure
+from mdcoeffs.frames.file_bytes import check_structure
+from mdcoeffs.frames.trajectory import check_complete
 
 ATOMS, FRAMES, EDGE = 40, 6, 20.0
 KINDS = {".xyz": "XYZ", ".pdb": "PDB", ".dump": "LAMMPSDUMP"}
@@ -199,7 +200,7 @@ def lines_of(path):
         (lambda lines: lines[:50] + lines[49:], "is damaged"),
         (lambda lines: ["41\n", *lines[1:]], "frame 0 is damaged: its first line is not the number of atoms"),
         (lambda lines: [*lines[:60], "Y" + lines[60].strip()[1:] + "\n", *lines[61:]], "atom 16 is 'Y"),
-        (lambda lines: [*lines[:-2], lines[-2].rstrip("\n")], "the last line is cut short"),
+        (lambda lines: [*lines[:-2], lines[-2].rstrip("\n")], "cut short .its last line has no end"),
     ],
 )
 def test_lines_of_an_xyz(good, tmp_path, change, message):

@@ -10,135 +10,31 @@ import subprocess
 import sys
 import textwrap
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import MDAnalysis as mda
 import numpy as np
 import pytest
+from trajectory_toys import (
+    BOX,
+    FRAMES,
+    SPECIES,
+    TYPES,
+    read,
+    stream_of,
+    system,
+    true_displacements,
+    write_binary,
+    write_data,
+    write_dump,
+)
 
 from cellsim.base import InputError
 from mdcoeffs import collective_displacements
-from mdcoeffs.frames.paths import PathRecorder
-from mdcoeffs.frames.stream import feed, stream_of_universe
-from mdcoeffs.frames.trajectory import molecules_of, open_replica, stored_snapshots
+from mdcoeffs.frames.topology import molecules_of
+from mdcoeffs.frames.trajectory import open_replica, stored_snapshots
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
-from mdcoeffs.onsager.motion import ReplicaMotion, motion_accumulators, motion_of
-
-BOX = np.array([16.0, 16.0, 16.0])
-SPECIES = (
-    Species("Li", 1, "cation", "type 1"),
-    Species("X", -1, "anion", "type 2 3"),
-    Species("S", 0, "solvent", "type 4"),
-)
-IONS, FRAMES = 4, 40
-STEP = 1e-15
-
-
-def system(seed=1, frames=FRAMES):
-    """4 Li, 4 X (two atoms), 8 solvent atoms; positions multiples of 2^-10 angstrom, exact in single precision."""
-    rng = np.random.default_rng(seed)
-
-    def walk(n):
-        start = rng.integers(0, 16, size=(n, 3))
-        return start + np.rint(rng.normal(size=(frames, n, 3)) * 1024).cumsum(axis=0) / 1024
-
-    li, anion, solvent = walk(IONS), walk(IONS), walk(2 * IONS)
-    pair = np.stack([anion, anion + np.array([1.0, 0.5, 0.0])], axis=2).reshape(frames, 2 * IONS, 3)
-    return np.concatenate([li, pair, solvent], axis=1)
-
-
-TYPES = np.array([1] * IONS + [2, 3] * IONS + [4] * 2 * IONS)
-MASSES = np.array([7.0, 16.0, 32.0, 18.0])
-
-
-def write_data(path, positions, types=TYPES, masses=MASSES, bonds=True):
-    n = len(types)
-    pairs = [(IONS + 2 * k + 1, IONS + 2 * k + 2) for k in range(IONS)] if bonds else []
-    lines = ["LAMMPS data file", "", f"{n} atoms", f"{len(masses)} atom types"]
-    lines += [f"{len(pairs)} bonds", "1 bond types"] if bonds else []
-    lines += ["", "0 16 xlo xhi", "0 16 ylo yhi", "0 16 zlo zhi", "", "Masses", ""]
-    lines += [f"{k + 1} {m}" for k, m in enumerate(masses)] + ["", "Atoms # full", ""]
-    molecule = [k + 1 if k < IONS else (k - IONS) // 2 + IONS + 1 if k < 3 * IONS else k for k in range(n)]
-    lines += [f"{k + 1} {molecule[k]} {types[k]} 0 {x} {y} {z}" for k, (x, y, z) in enumerate(positions)]
-    if bonds:
-        lines += ["", "Bonds", ""] + [f"{k + 1} 1 {a} {b}" for k, (a, b) in enumerate(pairs)]
-    path.write_text("\n".join(lines) + "\n")
-
-
-def write_dump(path, positions, *, flags=False, unwrapped=False, steps=None, box=True):
-    images = np.floor(positions / BOX)
-    shown = positions if unwrapped else positions - images * BOX
-    names = "xu yu zu" if unwrapped else "x y z ix iy iz" if flags else "x y z"
-    with path.open("w") as stream:
-        for t in range(len(positions)):
-            stream.write(f"ITEM: TIMESTEP\n{100 * t if steps is None else steps[t]}\nITEM: NUMBER OF ATOMS\n")
-            stream.write(f"{positions.shape[1]}\nITEM: BOX BOUNDS pp pp pp\n")
-            stream.write("0 16\n" * 3 if box else "0 0\n" * 3)
-            stream.write(f"ITEM: ATOMS id type {names}\n")
-            for k, (x, y, z) in enumerate(shown[t]):
-                more = " ".join(str(int(v)) for v in images[t, k]) if flags else ""
-                stream.write(f"{k + 1} {TYPES[k]} {x} {y} {z} {more}\n")
-
-
-def write_binary(path, positions, *, wrap=True, times=None, box=True):
-    universe = mda.Universe.empty(positions.shape[1], trajectory=True)
-    options = {"dt": 0.1, "nsavc": 1, "istart": 0} if path.suffix == ".dcd" else {}
-    with mda.Writer(str(path), positions.shape[1], **options) as writer:
-        for t, frame in enumerate(positions):
-            universe.atoms.positions = frame - np.floor(frame / BOX) * BOX if wrap else frame
-            universe.dimensions = [*BOX, 90, 90, 90] if box else None
-            universe.trajectory.ts.time = 0.1 * t if times is None else times[t]
-            universe.trajectory.ts.frame = t
-            writer.write(universe.atoms)
-
-
-def true_displacements(positions):
-    """Sums over species of the centres of mass, drift of the total momentum taken away [m]."""
-    weight = MASSES[TYPES - 1]
-    pair = positions[:, IONS : 3 * IONS].reshape(len(positions), IONS, 2, 3)
-    centre = (16 * pair[:, :, 0] + 32 * pair[:, :, 1]) / 48
-    sums = np.stack([positions[:, :IONS].sum(1), centre.sum(1), positions[:, 3 * IONS :].sum(1)], axis=1)
-    sums -= sums[0]
-    drift = np.einsum("a,tax->tx", weight / weight.sum(), positions - positions[0])
-    return (sums - np.array([IONS, IONS, 2 * IONS])[None, :, None] * drift[:, None]) * 1e-10, drift * 1e-10
-
-
-@dataclass
-class Read:
-    """What a pass over a trajectory gave."""
-
-    motion: ReplicaMotion
-    paths: PathRecorder | None
-
-    @property
-    def displacements(self):
-        return self.motion.displacements
-
-    def path(self, k):
-        """Of an ion (frames, 3) [m]: cations first."""
-        kind, number = divmod(k, IONS)
-        store = self.paths.stores[str(kind)]
-        return store.block(number, number + 1, self.paths.frames)[0]
-
-
-def stream_of(folder, *names, species=SPECIES, **options):
-    replica = Replica(topology=folder / "top.data", trajectory=tuple(folder / name for name in names))
-    universe, files = open_replica(replica, timestep=STEP)
-    if "frame_interval" not in options:
-        # What each kind of file needs: a dump numbers its frames in steps, a DCD of MDAnalysis has no remark.
-        options = {"lammpstrj": {"timestep": STEP}, "gz": {"timestep": STEP}, "dcd": {"timestep": 100 * STEP}}.get(
-            names[0].rsplit(".", 1)[-1], {}
-        ) | options
-    file = SpeciesFile(Path("SPECIES.toml"), 300.0, species, (), **options)
-    return replace(stream_of_universe(file, universe, files, label=names[0]), scratch=folder / "scratch")
-
-
-def read(folder, *names, self_part="ions", checkpoint=None, checkpoint_every=60.0, progress=None, **options):
-    stream = stream_of(folder, *names, **options)
-    gathered = motion_accumulators(stream, self_part)
-    feed(stream, gathered, checkpoint=checkpoint, checkpoint_every=checkpoint_every, progress=progress)
-    return Read(motion_of(stream, gathered), gathered.get("paths"))
 
 
 @pytest.fixture
@@ -567,17 +463,6 @@ def test_last_frame_cut_short(folder, kind, cut):
     path.write_bytes(path.read_bytes()[:-cut])
     with pytest.raises(InputError, match=r"cut short|cannot be read"):
         read(folder, path.name)
-
-
-@pytest.mark.parametrize(
-    ("old", "new"), [("ITEM: TIMESTEP", "ITEM: UNITS\nreal\n"), ("ITEM: NUMBER", "ITEM: TIME\n0\n")]
-)
-def test_a_dump_with_lines_the_reader_does_not_know(folder, old, new):
-    write_dump(folder / "run.lammpstrj", system())
-    text = (folder / "run.lammpstrj").read_text()
-    (folder / "run.lammpstrj").write_text(text.replace(old, new + old))
-    with pytest.raises(InputError, match=r"has the lines ITEM: \w+, which .* dump_modify units no time no"):
-        read(folder, "run.lammpstrj")
 
 
 def test_an_atom_lost_on_the_way(folder):
