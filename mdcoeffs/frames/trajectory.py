@@ -29,6 +29,7 @@ from cellsim.base.errors import FULL
 from mdcoeffs.frames.binary_frames import CutShort, check_packed
 from mdcoeffs.frames.clock import OwnTimes, clock_of, format_of, md_steps, stated_times
 from mdcoeffs.frames.file_bytes import check_structure
+from mdcoeffs.frames.hoomd import GsdReader
 from mdcoeffs.frames.lammps import (
     IDENTITY,
     SCALED,
@@ -64,6 +65,8 @@ BAD_FILE = (
     *(AssertionError, ImportError, NameError, SyntaxError, struct.error, StopIteration, ElementTree.ParseError),
 )
 """What readers raise for a file they cannot read; an import where one of MDAnalysis' optional readers is missing."""
+_PACKAGES = {".gsd": "gsd", ".tng": "pytng"}
+"""Endings of the files whose reader needs a package of its own."""
 _EXAMPLES = {"topology": '"DATA" or "PDB"', "trajectory": '"XTC" or "LAMMPSDUMP"'}
 
 
@@ -119,7 +122,8 @@ def open_replica(
             universe = mda.Universe(str(topology) if head is None or head.plain else first_frame(topology), **given)
         _load(universe, *files[0])
     own = files[0][1]["units"]
-    if own is not None and (is_data(topology) or head is not None or options["topology_format"] == "GSD"):
+    kind = options["topology_format"] or topology.suffix[1:].upper()
+    if own is not None and (is_data(topology) or head is not None or kind == "GSD"):
         universe.atoms.masses = universe.atoms.masses * (own.mass / DALTON)
     return universe, files
 
@@ -338,7 +342,7 @@ def _may_drop(path: Path, options: dict[str, Any], error: CutShort) -> bool:
 def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
     assert path is not None
     kind = options.get("format") or path.suffix[1:].upper()
-    name = kind.upper() if isinstance(kind, str) else kind.format
+    name = kind.upper() if isinstance(kind, str) else str(kind.format)
     with _reading(path, "trajectory"):
         try:
             if kind is DumpReader:
@@ -376,7 +380,9 @@ def _reading(path: Path | None, what: str) -> Iterator[None]:
         except BAD_FILE as error:
             if isinstance(error, OSError) and error.errno in FULL:  # compiled code is kept beside the package
                 raise
-            missing = "needs a reader that is not installed; install it, or convert the file, to XTC say"
+            package = _PACKAGES.get("" if path is None else path.suffix.lower(), "")
+            install = f"pip install {package}" if package else "install it"
+            missing = f"needs a reader that is not installed: {install}, or convert the file, to XTC say"
             complaint = missing if isinstance(error, ImportError) else f"cannot be read as a {what}"
             if path is not None and path.is_file() and not path.stat().st_size:
                 complaint += ": the file is empty"
@@ -574,6 +580,13 @@ def _reader_options(path: Path, replica: Replica, timestep: float | None, units:
         options["format"] = replica.trajectory_format
     if is_xdatcar(path):
         return {"format": XdatcarReader.format} | options
+    if (replica.trajectory_format or path.suffix[1:]).upper() == "GSD":
+        if units is None:
+            raise InputError(
+                f"{path}: GSD files do not say in which units they are; give a table [units] with length, mass and "
+                "energy of the run"
+            )
+        return options | {"format": GsdReader, "dt": 1.0}
     head = dump_head(path)
     if head is not None:
         said = head.style or (data_units(replica.topology) if replica.topology is not None and units is None else "")

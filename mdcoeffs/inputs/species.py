@@ -14,7 +14,7 @@ from typing import Any
 
 from cellsim.base import N_A, InputError, factor_to_si
 from cellsim.files.schema import Table, read_toml, with_values
-from mdcoeffs.inputs.units import RUN_KEYS, RunUnits, read_units
+from mdcoeffs.inputs.units import RUN_KEYS, RunUnits, read_units, with_reduced
 
 ANALYSES = {
     "onsager": "Compute Onsager coefficients from trajectories, arrays or OCTP tables.",
@@ -254,7 +254,7 @@ def read_species(path: str | Path, changes: Mapping[str, Any] | None = None) -> 
     InputError
         Unreadable TOML, unknown keys, missing files, values of the wrong kind.
     """
-    top = with_values(read_toml(path), changes or {})
+    top, run_units = _opened(path, changes or {})
     top.only(*TOP_KEYS, *READING_KEYS, *REPLICA_KEYS, *TABLES.values())
     species = tuple(_species(top.table("species"), name) for name in top.table("species"))
     if not species:
@@ -283,7 +283,7 @@ def read_species(path: str | Path, changes: Mapping[str, Any] | None = None) -> 
         box=_box(top),
         thermostat=top.choice("thermostat", THERMOSTATS, ""),
         units={key: units.string(key) for key in units if key in UNITS},
-        run_units=read_units(units),
+        run_units=run_units,
         changes=dict(changes or {}),
     )
     for quantity in UNITS:
@@ -306,7 +306,14 @@ def analysis_table(file: SpeciesFile, name: str) -> Table:
     -------
     Table
     """
-    return _table(with_values(read_toml(file.path), file.changes), TABLES[name])
+    return _table(_opened(file.path, file.changes)[0], TABLES[name])
+
+
+def _opened(path: str | Path, changes: Mapping[str, Any]) -> tuple[Table, RunUnits | None]:
+    """The file, and the units of its run; what it states in them is converted."""
+    top = with_values(read_toml(path), changes)
+    units = read_units(_table(top, "units"))
+    return with_reduced(top, units), units
 
 
 def _box(top: Table) -> tuple[float, ...] | None:

@@ -8,10 +8,12 @@ LAMMPS documentation, "units command": the styles and their units.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from cellsim.base import N_A, InputError
+from cellsim.base import N_A, InputError, k_B
 from cellsim.files.schema import Table
 
 _BOHR = 5.29177210903e-11  # CODATA 2018 [m]
@@ -120,6 +122,53 @@ def reduced(length: float, mass: float, energy: float) -> RunUnits:
     """
     time = length * math.sqrt(mass / energy)
     return RunUnits(LJ, length, time, mass, length / time)
+
+
+_REDUCED = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(tau|sigma|epsilon)\s*")
+
+
+def with_reduced(top: Table, units: RunUnits | None) -> Table:
+    """A file whose values in tau, sigma and epsilon are values with units.
+
+    Parameters
+    ----------
+    top : Table
+        The file.
+    units : RunUnits, optional
+        Of its run.
+
+    Returns
+    -------
+    Table
+        ``"0.005 tau"`` is a time, ``"12 sigma"`` a length and ``"1.2 epsilon"`` a temperature, that of k_B T.
+
+    Raises
+    ------
+    InputError
+        Such a value where the units are not reduced ones.
+    """
+    scale: dict[str, tuple[float, str]] = {}
+    if units is not None and units.style == LJ:
+        kelvin = units.mass * units.velocity**2 / k_B
+        scale = {"tau": (units.time, "s"), "sigma": (units.length, "m"), "epsilon": (kelvin, "K")}
+
+    def meant(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: meant(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [meant(inner) for inner in value]
+        found = _REDUCED.fullmatch(value) if isinstance(value, str) else None
+        if found is None:
+            return value
+        if not scale:
+            raise InputError(
+                f"{top.file}: {value!r} is in reduced units; say what they are by a table [units] with length, mass "
+                "and energy"
+            )
+        size, unit = scale[found[2]]
+        return f"{float(found[1]) * size!r} {unit}"
+
+    return Table(meant(dict(top.data)), top.file, top.name, top.text)
 
 
 def units_of_file(name: str, said: str, stated: RunUnits | None) -> RunUnits | None:

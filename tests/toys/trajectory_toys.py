@@ -71,11 +71,11 @@ def write_dump(path, positions, *, flags=False, unwrapped=False, steps=None, box
                 stream.write(f"{k + 1} {TYPES[k]} {x} {y} {z} {' '.join(map(str, more))}\n")
 
 
-def write_yaml(path, positions, *, unit_style="", times=None):
+def write_yaml(path, positions, *, unit_style="", times=None, steps=None):
     """The same walk as ``dump yaml`` writes it, with thermodynamic data in the head."""
     with path.open("w") as stream:
         for t, frame in enumerate(positions - np.floor(positions / BOX) * BOX):
-            stream.write(f"---\ncreator: LAMMPS\ntimestep: {100 * t}\n")
+            stream.write(f"---\ncreator: LAMMPS\ntimestep: {100 * t if steps is None else steps[t]}\n")
             stream.write(f"units: {unit_style}\n" if unit_style else "")
             stream.write("" if times is None else f"time: {times[t]}\n")
             stream.write(f"natoms: {len(frame)}\nboundary: [ p, p, p, p, p, p, ]\n")
@@ -97,6 +97,33 @@ def write_binary(path, positions, *, wrap=True, times=None, box=True):
             universe.trajectory.ts.time = 0.1 * t if times is None else times[t]
             universe.trajectory.ts.frame = t
             writer.write(universe.atoms)
+
+
+def write_xyz(path, positions):
+    with path.open("w") as stream:
+        for t, frame in enumerate(positions):
+            stream.write(f"{len(frame)}\n i = {t}, time = {0.5 * t}\n")
+            stream.writelines("X {} {} {}\n".format(*row) for row in frame)
+
+
+def write_pdb(path, positions):
+    with path.open("w") as stream:
+        for t, frame in enumerate(positions):
+            stream.write(f"MODEL {t + 1:8d}\n")
+            for k, (x, y, z) in enumerate(frame):
+                stream.write(f"ATOM  {k + 1:5d}  X   RES A   1    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00           X\n")
+            stream.write("ENDMDL\n")
+
+
+def write_extended(path, positions, boxes=None, properties="species:S:1:pos:R:3:forces:R:3", wrap=True):
+    """Extended XYZ with a box in every comment, and columns behind the positions."""
+    with path.open("w") as stream:
+        for t, frame in enumerate(positions):
+            box = np.diag(BOX) if boxes is None else boxes[t]
+            lattice = "" if box is None else 'Lattice="{}" '.format(" ".join(map(str, np.ravel(box))))
+            stream.write(f'{len(frame)}\n{lattice}Properties={properties} energy=-1.5 pbc="T T T"\n')
+            shown = frame - np.floor(frame / BOX) * BOX if wrap else frame
+            stream.writelines(f"X{TYPES[k]} {x:.6f} {y:.6f} {z:.6f} 0 0 0\n" for k, (x, y, z) in enumerate(shown))
 
 
 def true_displacements(positions):

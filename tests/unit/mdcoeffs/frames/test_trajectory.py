@@ -28,6 +28,9 @@ from trajectory_toys import (
     write_binary,
     write_data,
     write_dump,
+    write_extended,
+    write_pdb,
+    write_xyz,
 )
 
 from cellsim.base import InputError
@@ -179,22 +182,6 @@ def test_a_dcd_of_another_writer_needs_its_time(folder, remarks):
     assert by_step.dt == pytest.approx(3e-13, rel=1e-12)
     assert by_step.time[0] == pytest.approx(500 * 3e-15, rel=1e-12)
     assert read(folder, "run.dcd", frame_interval=2e-13).displacements.dt == pytest.approx(2e-13, rel=1e-12)
-
-
-def write_xyz(path, positions):
-    with path.open("w") as stream:
-        for t, frame in enumerate(positions):
-            stream.write(f"{len(frame)}\n i = {t}, time = {0.5 * t}\n")
-            stream.writelines("X {} {} {}\n".format(*row) for row in frame)
-
-
-def write_pdb(path, positions):
-    with path.open("w") as stream:
-        for t, frame in enumerate(positions):
-            stream.write(f"MODEL {t + 1:8d}\n")
-            for k, (x, y, z) in enumerate(frame):
-                stream.write(f"ATOM  {k + 1:5d}  X   RES A   1    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00           X\n")
-            stream.write("ENDMDL\n")
 
 
 @pytest.mark.parametrize("kind", ["xyz", "pdb"])
@@ -475,17 +462,6 @@ def test_an_atom_lost_on_the_way(folder):
     (folder / "run.lammpstrj").write_text(text)
     with pytest.raises(InputError, match="frame 25 has 19 atoms and the topology 20: atoms were lost or added there"):
         read(folder, "run.lammpstrj")
-
-
-def write_extended(path, positions, boxes=None, properties="species:S:1:pos:R:3:forces:R:3", wrap=True):
-    """Extended XYZ with a box in every comment, and columns behind the positions."""
-    with path.open("w") as stream:
-        for t, frame in enumerate(positions):
-            box = np.diag(BOX) if boxes is None else boxes[t]
-            lattice = "" if box is None else 'Lattice="{}" '.format(" ".join(map(str, np.ravel(box))))
-            stream.write(f'{len(frame)}\n{lattice}Properties={properties} energy=-1.5 pbc="T T T"\n')
-            shown = frame - np.floor(frame / BOX) * BOX if wrap else frame
-            stream.writelines(f"X{TYPES[k]} {x:.6f} {y:.6f} {z:.6f} 0 0 0\n" for k, (x, y, z) in enumerate(shown))
 
 
 def test_extended_xyz_brings_its_boxes(folder):
