@@ -30,7 +30,7 @@ from cellsim.base import Array, InputError, Ints, Progress
 from cellsim.files.folder import write_arrays
 from cellsim.files.reading import read_arrays
 from mdcoeffs.frames.molecules import Molecules, check_density
-from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, FOLLOW, Snapshot, Stored, Walker, inside
+from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, FOLLOW, Snapshot, Stored, Walker, inside, used_snapshots
 from mdcoeffs.inputs.arrays import (
     array_names,
     check_counts,
@@ -120,6 +120,7 @@ class Stream:
         options = [f.coordinates, f.timestep, f.frame_interval, f.start, f.stop, f.stride, f.ignore, dict(f.units)]
         options += [True] if f.drop_repeated else []
         options += [f.cut_last_frame] if f.cut_last_frame != "refuse" else []
+        options += [repr(each) for each in (f.every, f.run_units) if each is not None]
         species, files = [repr(each) for each in f.species], [_fingerprint(path) for path in self.paths]
         return {"species": species, "trajectory": files, "options": options}
 
@@ -365,7 +366,9 @@ def stream_of_universe(
     unwrapped, images = convention(universe, files[0][0], file.coordinates)
 
     def source(begin: int) -> Iterator[Stored]:
-        return _used(stored_snapshots(universe, files, file, begin, images, skipped), file)
+        from_here = begin if file.every is None else max(begin - 1, 0)  # which of several at a multiple is the first
+        stored = stored_snapshots(universe, files, file, from_here, images, skipped)
+        return used_snapshots(stored, file.start, file.stop, file.every, begin)
 
     return Stream(
         label=label,
@@ -444,15 +447,6 @@ def stream_of_arrays(file: SpeciesFile, data: Mapping[str, NDArray[Any]], *, lab
         universe=None,
         source=source,
     )
-
-
-def _used(snapshots: Iterator[Stored], file: SpeciesFile) -> Iterator[Stored]:
-    """The snapshots from start to stop; what lies behind is not read."""
-    for stored in snapshots:
-        if not inside(stored.time, None, file.stop):
-            return
-        if inside(stored.time, file.start, None):
-            yield stored
 
 
 def _fingerprint(path: Path) -> list[Any]:

@@ -41,10 +41,10 @@ THERMOSTATS = ("none", "nose-hoover", "velocity-rescaling", "berendsen", "dpd", 
 """What may have held the temperature; the last two destroy momentum."""
 READING_KEYS = (
     *("coordinates", "timestep", "frame_interval", "start", "stop", "stride", "drop_repeated"),
-    *("ignore", "memory", "scratch", "box", "cut_last_frame"),
+    *("ignore", "memory", "scratch", "box", "cut_last_frame", "every"),
 )
 SERVES = {
-    **dict.fromkeys(("timestep", "ignore", "drop_repeated", "box", "cut_last_frame"), ("trajectory",)),
+    **dict.fromkeys(("timestep", "ignore", "drop_repeated", "box", "cut_last_frame", "every"), ("trajectory",)),
     **dict.fromkeys(
         ("coordinates", "frame_interval", "start", "stop", "stride", "memory", "scratch"), ("trajectory", "arrays")
     ),
@@ -165,6 +165,8 @@ class SpeciesFile:
         Part of the run that is used [s].
     stride : int
         Use every stride-th frame.
+    every : float, optional
+        Use the frames at the multiples of this interval after start only [s].
     drop_repeated : bool
         Leave out the frames at the beginning of a trajectory file that the file before it ends with.
     cut_last_frame : str
@@ -201,6 +203,7 @@ class SpeciesFile:
     start: float | None = None
     stop: float | None = None
     stride: int = 1
+    every: float | None = None
     drop_repeated: bool = False
     cut_last_frame: str = "refuse"
     ignore: str = ""
@@ -274,6 +277,7 @@ def read_species(path: str | Path, changes: Mapping[str, Any] | None = None) -> 
         start=top.quantity("start", "s", None),
         stop=top.quantity("stop", "s", None),
         stride=top.integer("stride", 1, least=1),
+        every=top.quantity("every", "s", None, above=0),
         drop_repeated=top.boolean("drop_repeated", False),
         cut_last_frame=top.choice("cut_last_frame", CUT_FRAMES, "refuse"),
         ignore=top.string("ignore", ""),
@@ -419,6 +423,8 @@ def _check_sources(file: SpeciesFile, top: Table) -> None:
             )
     if file.timestep is not None and file.frame_interval is not None:
         raise InputError(f"{top.where('timestep')} and frame_interval both say when the frames were; give one of them")
+    if file.every is not None and file.stride > 1:
+        raise InputError(f"{top.where('every')} and stride both say which frames are used; give one of them")
     check_runs_differ(file)
     for replica in file.replicas:
         for species in file.species:

@@ -58,7 +58,7 @@ def test_a_tilted_box(folder):
 
 def test_what_a_gsd_file_does_not_say(folder):
     write_gsd(folder / "run.gsd", system())
-    with pytest.raises(InputError, match="GSD files do not say for certain when .* timestep = "):
+    with pytest.raises(InputError, match=r"GSD files do not say for certain when .* timestep = "):
         read(folder, "run.gsd", topology="run.gsd", run_units=UNITS, timestep=None)
     raw = (folder / "run.gsd").read_bytes()
     (folder / "cut.gsd").write_bytes(raw[: len(raw) // 2])

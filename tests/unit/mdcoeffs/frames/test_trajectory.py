@@ -539,6 +539,52 @@ def test_a_style_that_its_atoms_do_not_have(folder):
     assert stream_of(folder, "run.xtc").molecules.count
 
 
+def log_spaced(blocks, length=1000):
+    """Steps of frames that are log-spaced within blocks, as for studies of short and long times at once."""
+    within = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    return [length * block + step for block in range(blocks) for step in within]
+
+
+def test_evenly_spaced_frames_among_log_spaced_ones(folder):
+    steps = log_spaced(FRAMES)
+    even = np.flatnonzero(np.array(steps) % 1000 == 0)
+    positions = np.repeat(system(), 11, axis=0)
+    positions += np.arange(len(positions))[:, None, None] * 2.0**-10  # what lies between is not the same
+    write_dump(folder / "run.lammpstrj", positions, steps=steps)
+    write_dump(folder / "even.lammpstrj", positions[even], steps=[steps[k] for k in even])
+    truth = read(folder, "even.lammpstrj")
+    with pytest.raises(InputError, match="frame 3: frames are not evenly spaced"):
+        read(folder, "run.lammpstrj")
+    found = read(folder, "run.lammpstrj", every=1e-12)
+    assert np.array_equal(found.displacements.R, truth.displacements.R)
+    assert np.array_equal(found.path(5), truth.path(5))
+    assert found.displacements.time == pytest.approx(1e-12 * np.arange(FRAMES), rel=1e-12, abs=1e-24)
+    # from start on: the frames at 2, 1002, 2002 ... fs
+    shifted = read(folder, "run.lammpstrj", every=1e-12, start=2e-15).displacements
+    write_dump(folder / "even.lammpstrj", positions[even + 2], steps=[steps[k] for k in even])
+    assert np.array_equal(shifted.R, read(folder, "even.lammpstrj").displacements.R)
+    with pytest.raises(InputError, match=r"frame 10 at 5.12e-13 s: no frame before it is at 3e-13 s, but every"):
+        read(folder, "run.lammpstrj", every=0.3e-12)
+    # what is passed over is in order too, and one block that is missing is seen
+    write_dump(folder / "run.lammpstrj", positions, steps=[*steps[:50], steps[40], *steps[51:]])
+    with pytest.raises(InputError, match=r"frame 50 at .* is earlier than the frame before"):
+        read(folder, "run.lammpstrj", every=1e-12)
+    write_dump(folder / "run.lammpstrj", positions[:-11], steps=[k for k in steps if not 5000 <= k < 6000])
+    with pytest.raises(InputError, match="no frame before it is at 5e-12 s, but every = 1e-12 s asks for one"):
+        read(folder, "run.lammpstrj", every=1e-12)
+
+
+def test_a_pass_over_log_spaced_frames_resumes(folder):
+    """Of times that are at a multiple to rounding the first counts, and does so after a kill."""
+    steps = [5 * 10**6 * block + step for block in range(1, 13) for step in (0, 1, 2, 1000)]
+    write_dump(folder / "run.lammpstrj", np.repeat(system(frames=12), 4, axis=0), steps=steps)
+    stream = stream_of(folder, "run.lammpstrj", every=5e-9)
+    whole = [(stored.number, stored.time) for stored in stream.source(0)]
+    assert [number for number, _ in whole] == list(range(0, 48, 4))
+    for begin in range(1, 48):
+        assert [(each.number, each.time) for each in stream.source(begin)] == [w for w in whole if w[0] >= begin]
+
+
 def test_frames_out_of_order_or_duplicated(folder):
     positions = system()
     steps = [100 * t for t in range(FRAMES)]
@@ -549,10 +595,10 @@ def test_frames_out_of_order_or_duplicated(folder):
     with pytest.raises(InputError, match="frame 20 at 0 s is earlier than the frame before"):
         read(folder, "run.lammpstrj")
     write_dump(folder / "run.lammpstrj", positions, steps=[*steps[:20], *(s + 500 for s in steps[20:])])
-    with pytest.raises(InputError, match=r"not evenly spaced.*fixed interval"):
+    with pytest.raises(InputError, match=r"not evenly spaced.*at a fixed interval, by every = "):
         read(folder, "run.lammpstrj")
     write_dump(folder / "run.lammpstrj", positions, steps=[0, *(2**k for k in range(FRAMES - 1))])
-    with pytest.raises(InputError, match=r"frame 3: .*log-spaced frames cannot be used"):
+    with pytest.raises(InputError, match=r"frame 3: .*of log-spaced frames those at a fixed interval"):
         read(folder, "run.lammpstrj")
     write_binary(folder / "run.xtc", positions, times=[0.1 * (t % 20) for t in range(FRAMES)])
     with pytest.raises(InputError, match="frame 20 at 0 s is earlier"):
