@@ -385,7 +385,7 @@ def _replicas(top: Table) -> tuple[Replica, ...]:
 
 def _files(table: Table, key: str) -> tuple[Path, ...]:
     value = table.data.get(key, [])
-    names = [value] if isinstance(value, str) else table.strings(key, [])
+    names = [table.string(key)] if isinstance(value, str) else table.strings(key, [])
     if key in table and not names:
         raise table.error(key, "names no file; give one, or a list of files that follow one another")
     for name in names:
