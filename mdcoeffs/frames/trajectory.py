@@ -355,6 +355,7 @@ def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
         if places is not None:
             check_packed(path, places[0])  # loading decodes the first frame
         universe.load_new(str(path), **{key: value for key, value in options.items() if key not in OURS})
+        len(universe.trajectory)  # a reader of text counts its frames now, and stumbles over what is no text
     reader = universe.trajectory
     reader.units_of_run, reader.cell_file = options.get("units"), options.get("cell")
     if reader.units_of_run is not None and format_of(reader) not in UNFIXED:
