@@ -35,7 +35,7 @@ def check_xtc(path: Path, atoms: int) -> Sequence[int]:
         while place < end:
             head = os.pread(stream.fileno(), 96, place)
             if len(head) < 56:
-                raise cut(path, len(places), places)
+                raise cut(path, len(places), [*places, place])
             magic, count, _, *real, again = _XTC_HEAD.unpack_from(head)
             if magic not in (1995, 2023):
                 raise damaged(path, len(places), "it does not begin as a frame does")
@@ -48,7 +48,7 @@ def check_xtc(path: Path, atoms: int) -> Sequence[int]:
             else:
                 start = 96 if magic == 2023 else 92
                 if len(head) < start:
-                    raise cut(path, len(places), places)
+                    raise cut(path, len(places), [*places, place])
                 precision, a, b, c, A, B, C, small = _XTC_PACKED.unpack_from(head, 56)
                 # outside 9 to 72 the decoder reads behind its table of small numbers
                 if not (0 < precision < math.inf and 9 <= small <= 72 and a <= A and b <= B and c <= C):
@@ -60,7 +60,7 @@ def check_xtc(path: Path, atoms: int) -> Sequence[int]:
             places.append(place)
             place += length
     if place != end:
-        raise cut(path, len(places) - 1, places[:-1])
+        raise cut(path, len(places) - 1, places)
     return places
 
 
@@ -259,7 +259,7 @@ class CutShort(InputError):
     whole : int
         Frames before the one that is cut short; they are sound.
     places : sequence of int or None
-        Of an XTC, where these begin.
+        Of an XTC, where these begin, and behind them the one that is cut short.
     """
 
     whole: int = 0
