@@ -16,6 +16,7 @@ from pathlib import Path
 import MDAnalysis as mda
 import numpy as np
 import pytest
+import trajectory_toys
 from trajectory_toys import (
     BOX,
     FRAMES,
@@ -38,6 +39,7 @@ from mdcoeffs import collective_displacements
 from mdcoeffs.frames.topology import molecules_of
 from mdcoeffs.frames.trajectory import open_replica, stored_snapshots
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
+from mdcoeffs.inputs.units import STYLES
 
 
 @pytest.fixture
@@ -344,8 +346,8 @@ def test_killed_run_resumes(folder):
     # The child reads with a checkpoint after every frame and is killed without warning once one is on disk.
     code = textwrap.dedent(f"""
         import sys, time
-        sys.path.insert(0, {os.path.dirname(__file__)!r})
-        import test_trajectory as t
+        sys.path.insert(0, {os.path.dirname(trajectory_toys.__file__)!r})
+        import trajectory_toys as t
         from pathlib import Path
         folder = Path({str(folder)!r})
         t.read(folder, "run.lammpstrj", checkpoint=folder / "check.npz", checkpoint_every=0.0,
@@ -639,7 +641,7 @@ def test_wrong_files(folder, monkeypatch, kind, content):
     monkeypatch.setattr(sys, "unraisablehook", later.append)
     (folder / f"noise.{kind}").write_bytes(content)
     with pytest.raises(InputError, match=rf"noise.{kind}: (cannot be read as a trajectory|needs a reader)") as caught:
-        read(folder, f"noise.{kind}")
+        read(folder, f"noise.{kind}", run_units=STYLES["metal"] if kind == "gsd" else None)
     message = str(caught.value)
     assert "\n" not in message and len(message) < 450
     expected = {
