@@ -39,7 +39,7 @@ from mdcoeffs import collective_displacements
 from mdcoeffs.frames.topology import molecules_of
 from mdcoeffs.frames.trajectory import open_replica, stored_snapshots
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
-from mdcoeffs.inputs.units import STYLES
+from mdcoeffs.inputs.units import reduced
 
 
 @pytest.fixture
@@ -641,7 +641,7 @@ def test_wrong_files(folder, monkeypatch, kind, content):
     monkeypatch.setattr(sys, "unraisablehook", later.append)
     (folder / f"noise.{kind}").write_bytes(content)
     with pytest.raises(InputError, match=rf"noise.{kind}: (cannot be read as a trajectory|needs a reader)") as caught:
-        read(folder, f"noise.{kind}", run_units=STYLES["metal"] if kind == "gsd" else None)
+        read(folder, f"noise.{kind}", run_units=reduced(1e-10, 1e-26, 1e-21) if kind == "gsd" else None)
     message = str(caught.value)
     assert "\n" not in message and len(message) < 450
     expected = {
