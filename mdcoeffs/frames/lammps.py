@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -26,6 +26,8 @@ from MDAnalysis.lib.util import NamedStream
 from cellsim.base import Array, InputError, shown
 from mdcoeffs.frames.binary_frames import cut, damaged, refuse_rest
 from mdcoeffs.frames.file_bytes import first_lines, open_bytes
+from mdcoeffs.frames.snapshot import PICOSECOND
+from mdcoeffs.inputs.units import RunUnits, units_of_file
 
 STYLES = {
     "atomic": "id type x y z",
@@ -221,23 +223,44 @@ def _check_atoms(path: Path, frame: int, count: int, atoms: int) -> None:
         )
 
 
-def reader_columns(columns: Sequence[str]) -> dict[str, Any]:
-    """Keywords of MDAnalysis' reader for the columns that it does not read by itself: scaled positions, images, atoms.
+def dump_options(path: Path, topology: Path | None, timestep: float | None, units: RunUnits | None) -> dict[str, Any]:
+    """Keywords of the reader of a dump: the columns that MDAnalysis does not read by itself, and the units of the run.
 
     Parameters
     ----------
-    columns : sequence of str
-        Of the dump.
+    path : Path
+        Any trajectory.
+    topology : Path, optional
+        Whose first line may name the units.
+    timestep : float, optional
+        MD time step [s].
+    units : RunUnits, optional
+        As the user states them.
 
     Returns
     -------
     dict
-        Empty where there are none.
+        Empty where `path` is no dump.
+
+    Raises
+    ------
+    InputError
+        Units that contradict each other, or reduced ones without their meaning.
     """
+    head = dump_head(path)
+    if head is None:
+        return {}
     images = ("ix", "iy", "iz")
-    scaled = next((keys for keys in SCALED if set(keys) <= set(columns) and "x" not in columns), ())
-    more = [*scaled, *(images if set(images) <= set(columns) else ()), *(key for key in IDENTITY if key in columns)]
-    return {"additional_columns": more} if more else {}
+    scaled = next((keys for keys in SCALED if set(keys) <= set(head.columns) and "x" not in head.columns), ())
+    more = [*scaled, *(images if set(images) <= set(head.columns) else ())]
+    more += [key for key in IDENTITY if key in head.columns]
+    source, said = (path, head.style) if head.style or topology is None else (topology, data_units(topology))
+    return {
+        "format": "LAMMPSDUMP" if head.plain else DumpReader,
+        "dt": 1.0 if timestep is None else timestep / PICOSECOND,
+        "units": units_of_file(source.name, said, units),
+        **({"additional_columns": more} if more else {}),
+    }
 
 
 @dataclass(frozen=True, eq=False)

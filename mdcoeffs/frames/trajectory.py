@@ -36,11 +36,10 @@ from mdcoeffs.frames.lammps import (
     DumpReader,
     check_dump,
     data_style,
-    data_units,
     dump_head,
+    dump_options,
     first_frame,
     is_data,
-    reader_columns,
     topology_format,
 )
 from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, PICOSECOND, Stored
@@ -49,7 +48,7 @@ from mdcoeffs.frames.topology import brief
 from mdcoeffs.frames.unwrap import box_matrix
 from mdcoeffs.frames.vasp import XdatcarReader, check_xdatcar, is_xdatcar
 from mdcoeffs.inputs.species import Replica, SpeciesFile
-from mdcoeffs.inputs.units import RunUnits, units_of_file
+from mdcoeffs.inputs.units import RunUnits
 
 log = logging.getLogger(__name__)
 
@@ -358,8 +357,10 @@ def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
         len(universe.trajectory)  # a reader of text counts its frames now, and stumbles over what is no text
     reader = universe.trajectory
     reader.units_of_run, reader.cell_file = options.get("units"), options.get("cell")
-    if reader.units_of_run is not None and format_of(reader) not in UNFIXED:
-        raise InputError(f"{path.name}: {format_of(reader)} files fix their units; leave [units] out")
+    if reader.units_of_run is not None:
+        fixed = format_of(reader) == "DCD" and stated_times(reader) is not None
+        if fixed or format_of(reader) not in UNFIXED:
+            raise InputError(f"{path.name}: the units of this {format_of(reader)} file are fixed; leave [units] out")
     if reader.cell_file is not None and format_of(reader) != "XYZ":
         raise InputError(f"{path.name}: cell goes with XYZ files of CP2K; {format_of(reader)} files have boxes")
 
@@ -588,14 +589,7 @@ def _reader_options(path: Path, replica: Replica, timestep: float | None, units:
                 "energy of the run"
             )
         return options | {"format": GsdReader, "dt": 1.0}
-    head = dump_head(path)
-    if head is not None:
-        said = head.style or (data_units(replica.topology) if replica.topology is not None and units is None else "")
-        options["units"] = units_of_file(path.name, said, units)
-        options["format"] = "LAMMPSDUMP" if head.plain else DumpReader
-        options |= reader_columns(head.columns)
-        options["dt"] = 1.0 if timestep is None else timestep / PICOSECOND
-    return options
+    return options | dump_options(path, replica.topology, timestep, units)
 
 
 @contextmanager

@@ -59,6 +59,8 @@ def test_stated_units_and_times_need_no_timestep(folder):
     data = (folder / "top.data").read_text()
     (folder / "top.data").write_text(data.replace("file", "file via write_data, timestep = 0, units = real", 1))
     assert read(folder, "run.lammpstrj", timestep=None).displacements.dt == pytest.approx(1e-13, rel=1e-12)
+    with pytest.raises(InputError, match=r"top.data: is in real units, and \[units\] states metal units"):
+        read(folder, "run.lammpstrj", timestep=None, run_units=STYLES["metal"])
 
 
 def test_the_yaml_form_is_the_same_walk(folder):

@@ -126,7 +126,7 @@ def test_a_cell_file_where_it_does_not_belong(folder):
     write_binary(folder / "run.xtc", system())
     with pytest.raises(InputError, match=r"run.xtc: cell goes with XYZ files of CP2K"):
         read(folder, "run.xtc", cell=["run-1.cell"])
-    with pytest.raises(InputError, match=r"run.xtc: XTC files fix their units; leave \[units\] out"):
+    with pytest.raises(InputError, match=r"run.xtc: the units of this XTC file are fixed; leave \[units\] out"):
         read(folder, "run.xtc", run_units=STYLES["real"])
     with pytest.raises(InputError, match="leave the key box out"):
         read(folder, "run-pos-1.xyz", cell=["run-1.cell"], box=tuple(1e-10 * BOX))

@@ -171,6 +171,8 @@ def test_a_dcd_of_a_known_writer_says_its_times(folder, remarks):
     # Written with 0.1 ps between frames, the first after 500 steps of 1 fs.
     assert displacements.dt == pytest.approx(1e-13, rel=1e-5)
     assert displacements.time[0] == pytest.approx(5e-13, rel=1e-5)
+    with pytest.raises(InputError, match=r"the units of this DCD file are fixed; leave \[units\] out"):
+        read(folder, "run.dcd", timestep=None, run_units=reduced(1e-10, 1e-26, 1e-21))
 
 
 @pytest.mark.parametrize(
@@ -181,6 +183,10 @@ def test_a_dcd_of_another_writer_needs_its_time(folder, remarks):
     with pytest.raises(InputError, match=r"run.dcd: DCD files do not say .* timestep = .* or frame_interval = "):
         read(folder, "run.dcd", timestep=None)
     by_step = read(folder, "run.dcd", timestep=3e-15).displacements
+    # positions in sigma: a run in reduced units whose sigma is 2 angstrom
+    twice = read(folder, "run.dcd", timestep=3e-15, run_units=reduced(2e-10, 3.3e-27, 1e-21)).displacements
+    assert twice.volume == pytest.approx(8 * by_step.volume, rel=1e-6)
+    assert np.abs(twice.R - 2 * by_step.R).max() < 1e-6 * np.abs(by_step.R).max()
     assert by_step.dt == pytest.approx(3e-13, rel=1e-12)
     assert by_step.time[0] == pytest.approx(500 * 3e-15, rel=1e-12)
     assert read(folder, "run.dcd", frame_interval=2e-13).displacements.dt == pytest.approx(2e-13, rel=1e-12)
