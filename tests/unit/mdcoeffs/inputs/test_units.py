@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from md_toys import WALK
-from pint import UnitRegistry
 
 from cellsim.base import InputError, k_B
+from cellsim.base.units import registry
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.inputs.units import STYLES, units_of_file
 from mdcoeffs.onsager import read_estimate
@@ -35,7 +35,7 @@ def read(folder, text, *, run=""):
 
 @pytest.mark.parametrize("style", AS_DOCUMENTED)
 def test_the_styles_of_lammps(style):
-    pint = UnitRegistry()
+    pint = registry()
     for value, unit, si in zip(
         (STYLES[style].length, STYLES[style].time, STYLES[style].mass, STYLES[style].velocity),
         AS_DOCUMENTED[style],
