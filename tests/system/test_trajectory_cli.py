@@ -44,12 +44,14 @@ def data_file(path, edge, mass=1.0):
     path.write_text("\n".join([*lines, *(f"{k + 1} {kind} 0 0 0" for k, kind in enumerate(TYPES)), ""]))
 
 
-def dump(path, positions, edge, head=lambda t: ""):
+def dump(path, columns, edge, head=lambda t: "", names="x y z"):
     with path.open("w") as stream:
-        for t, frame in enumerate(positions):
+        for t, frame in enumerate(columns):
             stream.write(f"{head(t)}ITEM: TIMESTEP\n{500 * t}\nITEM: NUMBER OF ATOMS\n{N}\nITEM: BOX BOUNDS pp pp pp\n")
-            stream.write(f"0 {edge!r}\n" * 3 + "ITEM: ATOMS id type x y z\n")
-            stream.writelines(f"{k + 1} {TYPES[k]} {x!r} {y!r} {z!r}\n" for k, (x, y, z) in enumerate(frame.tolist()))
+            stream.write(f"0 {edge!r}\n" * 3 + f"ITEM: ATOMS id type {names}\n")
+            stream.writelines(
+                f"{k + 1} {TYPES[k]} {' '.join(map(repr, row))}\n" for k, row in enumerate(frame.tolist())
+            )
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,33 @@ def test_omega_of_one_walk_in_every_format(folder):
     (folder / "SPECIES.toml").write_text(text)
     assert mdcoeffs("onsager", folder / "SPECIES.toml", "-o", folder / "out").exit_code == 0
     assert near(summary(folder), plain, 1e-5)
+
+
+@pytest.mark.slow
+def test_velocities_of_a_dump_give_the_same_current(folder):
+    """Positions are the trapezoidal integral of velocities that persist, so that both routes agree to rounding."""
+    _, edge = walk(folder)
+    v = np.empty((FRAMES, N, 3))
+    rng = np.random.default_rng(4)
+    v[0] = rng.normal(size=(N, 3))
+    for t in range(1, FRAMES):
+        v[t] = 0.8 * v[t - 1] + 0.6 * rng.normal(size=(N, 3))
+    v *= 0.4  # angstrom/ps, 1 ps between frames
+    moved = np.concatenate([np.zeros((1, N, 3)), np.cumsum((v[1:] + v[:-1]) / 2, axis=0)])
+    positions = rng.random((N, 3)) * edge + moved
+    heads = {"metal": lambda t: "" if t else "ITEM: UNITS\nmetal\n", "none": lambda t: ""}
+    for name, head in heads.items():
+        dump(folder / f"{name}.dump", np.concatenate([positions % edge, v], axis=2), edge, head, "x y z vx vy vz")
+    asked = "[estimate]\nvelocities = true"
+    text = HEAD.format('trajectory = "metal.dump"\ntimestep = "2 fs"').replace("[estimate]", asked)
+    (folder / "SPECIES.toml").write_text(text)
+    done = mdcoeffs("onsager", folder / "SPECIES.toml", "-o", folder / "out")
+    assert done.exit_code == 0, done.output
+    told = json.loads((folder / "out" / "summary.json").read_text())
+    assert told["velocities"]["over_displacements"] == pytest.approx(1, rel=1e-5)
+    (folder / "SPECIES.toml").write_text(text.replace("metal.dump", "none.dump"))
+    done = mdcoeffs("onsager", folder / "SPECIES.toml", "-o", folder / "out")
+    assert done.exit_code == 2 and 'its units ([units] style = "real", say)' in done.output
 
 
 @pytest.mark.parametrize(
