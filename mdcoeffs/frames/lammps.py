@@ -91,7 +91,7 @@ def dump_head(path: Path) -> DumpHead | None:
         return DumpHead(tuple(_words(head.get("keywords", ""))), head.get("units", "").strip(), False)
     if lines[0].encode() not in (_UNITS, _TIME, _STEP):
         return None
-    style = lines[1] if lines[0].encode() == _UNITS else ""
+    style = lines[lines.index(_UNITS.decode()) + 1] if _UNITS.decode() in lines[:-1] else ""
     header = next((line for line in lines if line.startswith("ITEM: ATOMS")), "")
     return DumpHead(tuple(header.split()[2:]), style, lines[0].encode() == _STEP)
 
@@ -365,6 +365,8 @@ def _frame(path: Path, number: int, stream: IO[bytes]) -> _Frame | None:
     said, head = (_yaml_head if first.strip() == _DOCUMENT else _item_head)(path, number, first.rstrip(), line)
     try:
         atoms, time = int(said["natoms"]), float(said.get("time", "nan"))
+        if atoms < 1:
+            raise ValueError
     except (KeyError, ValueError):
         raise damaged(
             path, number, f"its head says {shown(said)}: no number of atoms, or a time that is none"
@@ -420,6 +422,7 @@ class DumpReader(MDAnalysis.coordinates.LAMMPS.DumpReader):
 
     def __init__(self, filename: str, **kwargs: Any) -> None:
         self.index = dump_index(Path(filename), kwargs.get("n_atoms"))
+        self.timed = bool(np.isfinite(self.index.times).all())  # whether every frame says when it was
         self.stream: IO[bytes] | None = None
         super().__init__(filename, **kwargs)
 
@@ -432,11 +435,6 @@ class DumpReader(MDAnalysis.coordinates.LAMMPS.DumpReader):
     def n_frames(self) -> int:
         """Number of whole frames."""
         return len(self.index.places)
-
-    @property
-    def timed(self) -> bool:
-        """Whether every frame says when it was."""
-        return bool(np.isfinite(self.index.times).all())
 
     def _reopen(self) -> None:
         self.close()

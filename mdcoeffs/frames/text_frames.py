@@ -44,7 +44,7 @@ class Comments:
         MD steps; None where the comments are not those of CP2K.
     times : array (frames,) or None
         Likewise [ps].
-    rest : bool or str
+    rest : str
         Empty where the file ends with a whole frame, else how it is seen to be cut short.
     """
 
