@@ -35,6 +35,7 @@ def check_xtc(path: Path, atoms: int) -> Sequence[int]:
         while place < end:
             head = os.pread(stream.fileno(), 96, place)
             if len(head) < 56:
+                _check_begun(path, len(places), head, os.pread(stream.fileno(), 8, 0))
                 raise cut(path, len(places), [*places, place])
             magic, count, _, *real, again = _XTC_HEAD.unpack_from(head)
             if magic not in (1995, 2023):
@@ -77,6 +78,7 @@ def check_trr(path: Path, atoms: int) -> None:
         while place < end:
             head = os.pread(stream.fileno(), 76, place)
             if len(head) < 76:
+                _check_begun(path, frame, head, os.pread(stream.fileno(), 24, 0))
                 raise cut(path, frame)
             *begin, name = struct.unpack_from(">3i12s", head)
             *sizes, count, _, _ = struct.unpack_from(">13i", head, 24)
@@ -274,6 +276,13 @@ def cut(path: Path, whole: int, places: Sequence[int] | None = None, *, how: str
     )
     error.whole, error.places = whole, places
     return error
+
+
+def _check_begun(path: Path, frame: int, rest: bytes, beginning: bytes) -> None:
+    """Refuse a rest that does not begin as all frames do: then something was lost or added before it."""
+    shared = min(len(rest), len(beginning))
+    if rest[:shared] != beginning[:shared]:
+        raise damaged(path, frame, "it does not begin as a frame does")
 
 
 def refuse_rest(path: Path, rest: int, length: int, unit: str, whole: int) -> None:

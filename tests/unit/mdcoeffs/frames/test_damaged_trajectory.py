@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cellsim.base import InputError
-from mdcoeffs.frames.binary_frames import check_packed
+from mdcoeffs.frames.binary_frames import CutShort, check_packed
 from mdcoeffs.frames.file_bytes import check_structure
 from mdcoeffs.frames.trajectory import check_complete
 
@@ -117,6 +117,20 @@ def test_a_file_cut_short(good, tmp_path, ending, lost):
     path.write_bytes(raw[:-lost])
     with pytest.raises(InputError, match="cut short"):
         checked(path)
+
+
+@pytest.mark.parametrize("ending", ["xtc", "trr"])
+def test_a_rest_that_is_no_beginning_of_a_frame(good, tmp_path, ending):
+    """A part of a frame that stands twice leaves a rest; it is not taken for a frame that was cut short."""
+    raw = (good / f"run.{ending}").read_bytes()
+    path = tmp_path / f"run.{ending}"
+    path.write_bytes(raw + raw[-20:])
+    with pytest.raises(InputError, match="frame 6 is damaged: it does not begin as a frame does"):
+        checked(path)
+    path.write_bytes(raw + raw[:20])
+    with pytest.raises(CutShort, match="cut short") as caught:
+        checked(path)
+    assert caught.value.whole == FRAMES
 
 
 @pytest.mark.parametrize("at", [4, 8, 20, 32, 40, 52, 56, 60, 64])
