@@ -390,6 +390,10 @@ def _reading(path: Path | None, what: str) -> Iterator[None]:
                 complaint += ": the file is empty"
             elif "dict_keys" in str(error):  # the reader's advice is a list of all formats and a link
                 complaint += f", since its name tells no known format: say {what}_format, such as {_EXAMPLES[what]}"
+            elif "end-of-stream" in str(error):  # of gzip and bz2
+                complaint += (
+                    ': its compressed data are cut short; unpack what is there, and set cut_last_frame = "drop"'
+                )
             else:
                 complaint += f" ({brief(error)})"
             traceback.clear_frames(error.__traceback__)

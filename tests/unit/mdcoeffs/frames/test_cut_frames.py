@@ -119,6 +119,15 @@ def test_a_run_that_was_killed_and_went_on(tmp_path, kind):
         assert np.array_equal(joined.displacements.R, truth.R)
 
 
+def test_compressed_data_that_are_cut(tmp_path):
+    write_data(tmp_path / "top.data", system()[0])
+    path = tmp_path / "run.lammpstrj.gz"
+    write(path, system())
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(InputError, match=r"its compressed data are cut short; unpack what is there, and set cut_last"):
+        read(tmp_path, path.name)
+
+
 def test_nothing_whole(tmp_path):
     write_data(tmp_path / "top.data", system()[0])
     for kind in ("lammpstrj", "yaml", "xtc"):
