@@ -256,24 +256,94 @@ def unpack(raw: bytes, head: XtcHead, positions: NDArray[np.float32]) -> bool:
     )
 
 
+_scalar = numba.njit(error_model="numpy")
+_inline = numba.njit(error_model="numpy", inline="always")  # an array that is handed on is counted, atom by atom
+
+
+@_inline
+def _left(words, place):  # type: ignore[no-untyped-def]
+    """The 64 bits from `place` on."""
+    word, bit = _U(place) >> _U(6), _U(place) & _U(63)
+    return (words[word] << bit) | ((words[word + _U(1)] >> _U(1)) >> (_U(63) - bit))
+
+
+@_inline
+def _put(positions, atom, x, y, z, scale):  # type: ignore[no-untyped-def]
+    """Whole numbers to angstrom, rounded as often and where GROMACS and MDAnalysis round."""
+    positions[atom, 0] = np.float32(x) * scale * _NM
+    positions[atom, 1] = np.float32(y) * scale * _NM
+    positions[atom, 2] = np.float32(z) * scale * _NM
+
+
+@_scalar
+def _bits_of(size):  # type: ignore[no-untyped-def]
+    """Bits of a positive number."""
+    bits = 0
+    while size:
+        size >>= 1
+        bits += 1
+    return bits
+
+
+@_scalar
+def _turned(word):  # type: ignore[no-untyped-def]
+    """The bytes of a word in reverse order."""
+    word = ((word & _U(0x00FF00FF00FF00FF)) << _U(8)) | ((word >> _U(8)) & _U(0x00FF00FF00FF00FF))
+    word = ((word & _U(0x0000FFFF0000FFFF)) << _U(16)) | ((word >> _U(16)) & _U(0x0000FFFF0000FFFF))
+    return (word << _U(32)) | (word >> _U(32))
+
+
+@_scalar
+def _three(word, more, bits, second, third):  # type: ignore[no-untyped-def]
+    """Three numbers stored as one, (first second + second) third + third, in at most 72 bits, its least byte first.
+
+    `word` are the 64 bits from its first bit on, `more` those after them.
+    """
+    b, c = _U(second), _U(third)
+    value = _turned(word)
+    if bits <= 64:
+        last = _U((bits - 1) & 0x78)  # where the last byte stands, which may have less than eight bits
+        rest = ((value >> last) & _U(255)) >> (last + _U(8) - _U(bits))
+        value = (value & ((_U(1) << last) - _U(1))) | (rest << last)
+        q = value // c
+        p = q // b
+        return np.int64(p), np.int64(q - p * b), np.int64(value - q * c)
+    # More than a word: three digits of 24 bits, divided as on paper.
+    low, middle, high = value & _U(0xFFFFFF), (value >> _U(24)) & _U(0xFFFFFF), value >> _U(48)
+    high |= (more >> _U(128 - bits)) << _U(16)
+    low, middle, high, z = _divided(low, middle, high, c)
+    low, middle, high, y = _divided(low, middle, high, b)
+    return np.int64(low | (middle << _U(24)) | (high << _U(48))), np.int64(y), np.int64(z)
+
+
+@_scalar
+def _divided(low, middle, high, by):  # type: ignore[no-untyped-def]
+    """The digits of a quotient, and the remainder."""
+    middle |= (high % by) << _U(24)
+    low |= (middle % by) << _U(24)
+    return low // by, middle // by, high // by, low % by
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _unpacked(words, end, least, sizes, bits, small, scale, positions):  # type: ignore[no-untyped-def]
     """Whether packed positions, `end` bits in `words` and two words more, are those of the atoms; fills `positions`.
 
-    Nothing is read from behind `end` nor written behind the last atom, whatever the bits are.
+    Nothing is read from behind these words nor written behind the last atom, whatever the bits are.
     """
     atoms = positions.shape[0]
-    place = atom = run = 0
+    place = atom = run = np.int64(0)
     own = (_bits_of(sizes[0]), _bits_of(sizes[1]), _bits_of(sizes[2]))
     each = bits if bits else own[0] + own[1] + own[2]
     while atom < atoms:
         # An atom by itself: its numbers above the least. None is written that is above the largest.
         if place + each >= end:
             return False
+        word = _left(words, place)
         if bits:
-            x, y, z = _three(words, place, bits, sizes[1], sizes[2])
+            more = _left(words, place + 64) if bits > 64 else _U(0)
+            x, y, z = _three(word, more, bits, sizes[1], sizes[2])
         else:
-            x = np.int64(_left(words, place) >> _U(64 - own[0]))
+            x = np.int64(word >> _U(64 - own[0]))
             y = np.int64(_left(words, place + own[0]) >> _U(64 - own[1]))
             z = np.int64(_left(words, place + own[0] + own[1]) >> _U(64 - own[2]))
         if x >= sizes[0] or y >= sizes[1] or z >= sizes[2]:
@@ -282,13 +352,13 @@ def _unpacked(words, end, least, sizes, bits, small, scale, positions):  # type:
         place += each
         # A bit says whether five more follow: how many atoms are counted from this one, as many as before if none
         # follow, and whether the next differences are of a smaller size, of the same or of a larger one.
-        follow = _left(words, place)
-        change = 0
+        word = _left(words, place)
+        change = np.int64(0)
         place += 1
-        if follow >> _U(63):
+        if word >> _U(63):
             if place + 5 > end:
                 return False
-            five = np.int64((follow >> _U(58)) & _U(31))
+            five = np.int64((word >> _U(58)) & _U(31))
             place += 5
             run = five // 3
             change = five % 3 - 1
@@ -297,7 +367,8 @@ def _unpacked(words, end, least, sizes, bits, small, scale, positions):  # type:
         _put(positions, atom + (run > 0), x, y, z, scale)
         size = _SIZES[small]
         for k in range(run):
-            u, v, w = _three(words, place, small, size, size)
+            more = _left(words, place + 64) if small > 64 else _U(0)
+            u, v, w = _three(_left(words, place), more, small, size, size)
             if u >= size:
                 return False
             place += small
@@ -308,59 +379,3 @@ def _unpacked(words, end, least, sizes, bits, small, scale, positions):  # type:
         if not 9 <= small <= 72:
             return False
     return end < place + 8
-
-
-@numba.njit
-def _put(positions, atom, x, y, z, scale):  # type: ignore[no-untyped-def]
-    """Whole numbers to angstrom, rounded as often and where GROMACS and MDAnalysis round."""
-    positions[atom, 0] = np.float32(x) * scale * _NM
-    positions[atom, 1] = np.float32(y) * scale * _NM
-    positions[atom, 2] = np.float32(z) * scale * _NM
-
-
-@numba.njit
-def _three(words, place, bits, second, third):  # type: ignore[no-untyped-def]
-    """Three numbers stored as one, (first second + second) third + third, its least byte first, at most 72 bits."""
-    b, c = _U(second), _U(third)
-    value = _left(words, place)
-    value = ((value & _U(0x00FF00FF00FF00FF)) << _U(8)) | ((value >> _U(8)) & _U(0x00FF00FF00FF00FF))
-    value = ((value & _U(0x0000FFFF0000FFFF)) << _U(16)) | ((value >> _U(16)) & _U(0x0000FFFF0000FFFF))
-    value = (value << _U(32)) | (value >> _U(32))
-    if bits <= 64:
-        last = _U((bits - 1) & 0x78)  # where the last byte stands, which may have less than eight bits
-        rest = ((value >> last) & _U(255)) >> (last + _U(8) - _U(bits))
-        value = (value & ((_U(1) << last) - _U(1))) | (rest << last)
-        q = value // c
-        p = q // b
-        return np.int64(p), np.int64(q - p * b), np.int64(value - q * c)
-    # More than a word: digits of 24 bits, divided as on paper.
-    digit = _U(0xFFFFFF)
-    rest = _left(words, place + 64) >> _U(128 - bits)
-    h, m, l, z = _divided((value >> _U(48)) | (rest << _U(16)), (value >> _U(24)) & digit, value & digit, c)
-    h, m, l, y = _divided(h, m, l, b)
-    return np.int64((h << _U(48)) | (m << _U(24)) | l), np.int64(y), np.int64(z)
-
-
-@numba.njit
-def _divided(h, m, l, by):  # type: ignore[no-untyped-def]
-    """Three digits of 24 bits, divided; the quotient's digits and the remainder."""
-    m |= (h % by) << _U(24)
-    l |= (m % by) << _U(24)
-    return h // by, m // by, l // by, l % by
-
-
-@numba.njit
-def _left(words, place):  # type: ignore[no-untyped-def]
-    """The 64 bits from `place` on."""
-    word, bit = _U(place) >> _U(6), _U(place) & _U(63)
-    return (words[word] << bit) | ((words[word + _U(1)] >> _U(1)) >> (_U(63) - bit))
-
-
-@numba.njit
-def _bits_of(size):  # type: ignore[no-untyped-def]
-    """Bits of a positive number."""
-    bits = 0
-    while size:
-        size >>= 1
-        bits += 1
-    return bits
