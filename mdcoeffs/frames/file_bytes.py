@@ -125,7 +125,7 @@ def data_style(path: Path) -> str:
     return ""
 
 
-def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
+def check_complete(path: Path, trajectory: Any) -> None:
     """Refuse a trajectory whose last frame is cut short, where its format lets one see it.
 
     Parameters
@@ -134,11 +134,6 @@ def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
         The file.
     trajectory : MDAnalysis reader
         Of that file.
-
-    Returns
-    -------
-    sequence of int or None
-        As :func:`check_structure`.
 
     Raises
     ------
@@ -152,7 +147,7 @@ def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
         xyz_boxes(path, trajectory.n_atoms)
     elif kind == "PDB":
         _check_pdb(path)
-    return check_structure(path, kind, trajectory.n_atoms)
+    check_structure(path, kind, trajectory.n_atoms)
 
 
 def check_structure(path: Path, trajectory_format: str, atoms: int) -> Sequence[int] | None:

@@ -378,10 +378,11 @@ def _frames(
     for (path, options), left_out in zip(files, skipped or (0,) * len(files), strict=True):
         if path is not None and len(files) > 1:
             _load(universe, path, options)
-        trajectory, decoder = universe.trajectory, own_reader(universe.trajectory)
+        trajectory, label = universe.trajectory, _label(universe, path)
+        with _reading(path or Path(label), "trajectory"):
+            decoder = own_reader(trajectory)
         if decoder is not None and is_plain(trajectory):
             trajectory = decoder
-        label = _label(universe, path)
         if path is not None:
             check_complete(path, trajectory)
         used = range(left_out + -before % stride, len(trajectory), stride)

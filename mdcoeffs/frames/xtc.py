@@ -1,14 +1,14 @@
-"""XTC files for MDAnalysis: a reader whose decoder is compiled here, checks what it decodes and lets other threads run.
+"""A reader of XTC files for MDAnalysis, which checks what it decodes, and lets other threads run meanwhile.
 
-MDAnalysis' own decoder trusts the bits: where they are damaged, which no head betrays, it writes where it must not, and
-it keeps the interpreter to itself meanwhile. This one goes once through the bits, gives the same positions to the last
-bit, and tells where they make other atoms than there are.
+The decoder of MDAnalysis trusts the bits of a frame. Where they are damaged, which no head shows, it writes outside of
+its arrays, and while it decodes, no other thread can run Python. The decoder of this module gives the same positions to
+the last bit, and tells where the bits do not make the atoms of the topology.
 
-The positions of an XTC are whole numbers, the coordinates times a precision. An atom is stored by its three numbers
-above the least of all atoms, made into a single number of as many bits as the largest takes. Up to ten atoms that
-follow it may be stored by their differences from the atom before, again three in one number; a table of sizes says how
-large the differences may be, and the place in the table is the number of bits. Then the first of these atoms stands
-before the atom that all was counted from, so that a water molecule, whose oxygen comes first, needs smaller numbers.
+The positions of an XTC are whole numbers: coordinates times a precision. For one atom, its three numbers less the least
+ones of the frame are made into a single number, which takes as many bits in every frame as the largest possible one.
+Up to ten atoms after it are stored by their differences from the atom before, again three numbers in one. A table
+lists how large these may be, and their number of bits is the place in that table. The first of these atoms stands
+before the atom that they are counted from: of a water molecule, oxygen is then stored by differences too.
 
 References
 ----------
@@ -36,84 +36,12 @@ from mdcoeffs.frames.file_bytes import check_structure
 _NM = np.float32(10.0)
 """A nanometre [angstrom]."""
 _U = np.uint64
-_SIZES = np.array(
-    [
-        "0",
-        "0",
-        "0",
-        "0",
-        "0",
-        "0",
-        "0",
-        "0",
-        "0",
-        "8",
-        "10",
-        "12",
-        "16",
-        "20",
-        "25",
-        "32",
-        "40",
-        "50",
-        "64",
-        "80",
-        "101",
-        "128",
-        "161",
-        "203",
-        "256",
-        "322",
-        "406",
-        "512",
-        "645",
-        "812",
-        "1024",
-        "1290",
-        "1625",
-        "2048",
-        "2580",
-        "3250",
-        "4096",
-        "5060",
-        "6501",
-        "8192",
-        "10321",
-        "13003",
-        "16384",
-        "20642",
-        "26007",
-        "32768",
-        "41285",
-        "52015",
-        "65536",
-        "82570",
-        "104031",
-        "131072",
-        "165140",
-        "208063",
-        "262144",
-        "330280",
-        "416127",
-        "524287",
-        "660561",
-        "832255",
-        "1048576",
-        "1321122",
-        "1664510",
-        "2097152",
-        "2642245",
-        "3329021",
-        "4194304",
-        "5284491",
-        "6658042",
-        "8388607",
-        "10568983",
-        "13316085",
-        "16777216",
-    ],
-    dtype=np.int64,
-)
+_TABLE = """
+8 10 12 16 20 25 32 40 50 64 80 101 128 161 203 256 322 406 512 645 812 1024 1290 1625 2048 2580 3250 4096 5060 6501
+8192 10321 13003 16384 20642 26007 32768 41285 52015 65536 82570 104031 131072 165140 208063 262144 330280 416127 524287
+660561 832255 1048576 1321122 1664510 2097152 2642245 3329021 4194304 5284491 6658042 8388607 10568983 13316085 16777216
+"""
+_SIZES = np.array([0] * 9 + [int(size) for size in _TABLE.split()])
 """Number of bits -> how large each of three numbers may be that take so many together, as the format has it."""
 
 
@@ -183,7 +111,8 @@ class XtcReader(ReaderBase):
             self.stream = None
 
 
-XtcReader.format = XTCReader.format  # after its body: with a format in it, MDAnalysis would read every XTC with it
+# Not in its body: MDAnalysis would then read every XTC of the process with it.
+XtcReader.format = XTCReader.format
 
 
 def own_reader(trajectory: Any) -> XtcReader | None:
@@ -214,8 +143,9 @@ def is_plain(trajectory: Any) -> bool:
 @lru_cache(maxsize=4)  # most boxes are the same frame after frame
 def _dimensions(box: bytes) -> NDArray[np.float32]:
     """Lengths [angstrom] and angles [degree] of a box, as MDAnalysis rounds them, from the nine numbers in the file."""
-    sizes: NDArray[np.float32] = triclinic_box(*np.frombuffer(box, ">f4").reshape(3, 3))
-    sizes[:3] *= _NM
+    with np.errstate(all="ignore"):  # whoever uses a box judges it
+        sizes: NDArray[np.float32] = triclinic_box(*np.frombuffer(box, ">f4").reshape(3, 3))
+        sizes[:3] *= _NM
     return sizes
 
 
@@ -240,8 +170,9 @@ def unpack(raw: bytes, head: XtcHead, positions: NDArray[np.float32]) -> bool:
         Whether the bits are those of so many atoms and of nothing else; otherwise `positions` are of no use.
     """
     if not head.precision:
-        positions[:] = np.frombuffer(raw, ">f4", positions.size, head.start).reshape(-1, 3)
-        positions *= _NM
+        with np.errstate(all="ignore"):  # whoever uses a position judges it
+            positions[:] = np.frombuffer(raw, ">f4", positions.size, head.start).reshape(-1, 3)
+            positions *= _NM
         return True
     words = np.zeros(-(-head.packed // 8) + 2, ">u8")
     words.view(np.uint8)[: head.packed] = np.frombuffer(raw, np.uint8, head.packed, head.start)
@@ -257,7 +188,7 @@ def unpack(raw: bytes, head: XtcHead, positions: NDArray[np.float32]) -> bool:
 
 
 _scalar = numba.njit(error_model="numpy")
-_inline = numba.njit(error_model="numpy", inline="always")  # an array that is handed on is counted, atom by atom
+_inline = numba.njit(error_model="numpy", inline="always")  # a call with an array counts its references, which is dear
 
 
 @_inline
@@ -295,9 +226,9 @@ def _turned(word):  # type: ignore[no-untyped-def]
 
 @_scalar
 def _three(word, more, bits, second, third):  # type: ignore[no-untyped-def]
-    """Three numbers stored as one, (first second + second) third + third, in at most 72 bits, its least byte first.
+    """The three numbers a, b, c that are stored as (a second + b) third + c in 9 to 72 bits, the least byte first.
 
-    `word` are the 64 bits from its first bit on, `more` those after them.
+    `word` are the 64 bits from the first of them on, `more` the next 64.
     """
     b, c = _U(second), _U(third)
     value = _turned(word)
@@ -326,9 +257,10 @@ def _divided(low, middle, high, by):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _unpacked(words, end, least, sizes, bits, small, scale, positions):  # type: ignore[no-untyped-def]
-    """Whether packed positions, `end` bits in `words` and two words more, are those of the atoms; fills `positions`.
+    """Fill `positions`; whether the packed ones, `end` bits, are those of so many atoms.
 
-    Nothing is read from behind these words nor written behind the last atom, whatever the bits are.
+    `words` has at least two more than the bits take. Whatever the bits are, no place outside of the arrays is used.
+    `bits` is 0 where each coordinate has its own, and `small` the place in the table of sizes.
     """
     atoms = positions.shape[0]
     place = atom = run = np.int64(0)

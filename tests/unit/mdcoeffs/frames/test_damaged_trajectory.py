@@ -40,7 +40,8 @@ def written(tmp_path_factory):
 
 def checked(path):
     if path.suffix in (".xyz", ".pdb", ".dump"):
-        return check_complete(path, SimpleNamespace(format=KINDS[path.suffix], n_atoms=ATOMS))
+        check_complete(path, SimpleNamespace(format=KINDS[path.suffix], n_atoms=ATOMS))
+        return None
     places = check_structure(path, path.suffix[1:].upper(), ATOMS)
     if places is not None:
         for _ in XtcReader(str(path), n_atoms=ATOMS):
@@ -105,7 +106,8 @@ def test_the_bits_of_an_xtc(good, tmp_path):
         except InputError:
             refused += 1
     # Most bits are those of a coordinate: nothing but plausibility tells that they changed. Those that say how many
-    # bits follow are 9.2 % here (measured), and with one of them wrong the frame does not end where its bits end.
+    # bits follow are 9.2 % here (measured), and with one of them wrong the frame does not end where its bits end;
+    # with 4.4 % more a number is above the largest that the head states.
     assert 0.05 < refused / len(bits) < 0.2
 
 
