@@ -26,6 +26,7 @@ from typing import Any
 import numba
 import numpy as np
 from MDAnalysis.coordinates.base import ReaderBase
+from MDAnalysis.coordinates.chain import ChainReader
 from MDAnalysis.coordinates.XTC import XTCReader
 from MDAnalysis.lib.mdamath import triclinic_box
 from numpy.typing import NDArray
@@ -67,6 +68,9 @@ class XtcReader(ReaderBase):
         self.places = [*(check_structure(self.path, "XTC", n_atoms) or ()), self.path.stat().st_size]
         self.ts = self._Timestep(n_atoms, **self._ts_kwargs)
         self._reopen()
+        if "dt" not in self._ts_kwargs:
+            times = [self._head(self._raw(frame, 96), frame).time for frame in range(min(self.n_frames, 2))]
+            self.ts.dt = times[-1] - times[0]
         self._read_next_timestep()
 
     @property
@@ -77,28 +81,35 @@ class XtcReader(ReaderBase):
     def _reopen(self) -> None:
         self.close()
         self.stream = self.path.open("rb")
-        self.ts.frame = -1
+        self._next = 0
 
     def _read_frame(self, frame: int) -> Any:
         if not 0 <= frame < self.n_frames:
             raise IndexError(f"no frame {frame}")
-        self.ts.frame = frame - 1
+        self._next = frame
         return self._read_next_timestep()
 
-    def _read_next_timestep(self, ts: Any = None) -> Any:
-        ts = self.ts
-        frame = ts.frame + 1
-        if frame >= self.n_frames:
-            raise EOFError
+    def _raw(self, frame: int, most: float = math.inf) -> bytes:
+        """The first bytes of a frame, or all."""
         begin, end = self.places[frame : frame + 2]
         self.stream.seek(begin)
-        raw = self.stream.read(end - begin)
-        head = xtc_head(raw[:96], self.n_atoms, self.path, frame)
+        raw: bytes = self.stream.read(min(end - begin, most))
+        return raw
+
+    def _head(self, raw: bytes, frame: int) -> XtcHead:
+        return xtc_head(raw[:96], self.n_atoms, self.path, frame)
+
+    def _read_next_timestep(self, ts: Any = None) -> Any:
+        ts, frame = self.ts, self._next
+        if frame >= self.n_frames:
+            raise EOFError
+        raw = self._raw(frame)
+        head = self._head(raw, frame)
         if len(raw) < head.length:
             raise cut(self.path)
         if not unpack(raw, head, ts.positions):
             raise damaged(self.path, frame, f"its packed positions are not those of {self.n_atoms} atoms")
-        ts.frame = frame
+        self._next, ts.frame = frame + 1, frame
         ts.time = head.time if "dt" not in self._ts_kwargs else frame * self._ts_kwargs["dt"]
         ts.data["step"] = head.step
         ts.dimensions = _dimensions(raw[16:52])
@@ -115,8 +126,8 @@ class XtcReader(ReaderBase):
 XtcReader.format = XTCReader.format
 
 
-def own_reader(trajectory: Any) -> XtcReader | None:
-    """An `XtcReader` of the file that MDAnalysis' reader of XTC has open.
+def own_reader(trajectory: Any) -> Any:
+    """An `XtcReader` of the file that MDAnalysis' reader of XTC has open, or a chain of them for a chain of files.
 
     Parameters
     ----------
@@ -125,18 +136,28 @@ def own_reader(trajectory: Any) -> XtcReader | None:
 
     Returns
     -------
-    XtcReader or None
-        None where `trajectory` is another reader, or reads only a part of the atoms.
+    MDAnalysis reader or None
+        None where `trajectory` is a reader of something else, or of a part of the atoms.
     """
+    if type(trajectory) is ChainReader:
+        readers = [own_reader(reader) for reader in trajectory.readers]
+        if None in readers:
+            return None
+        files = [(reader.filename, XtcReader) for reader in readers]
+        return ChainReader(files, n_atoms=trajectory.n_atoms, continuous=trajectory._kwargs.get("continuous", False))
     if type(trajectory) is not XTCReader or trajectory._kwargs.get("sub") is not None:
         return None
     return XtcReader(trajectory.filename, n_atoms=trajectory.n_atoms)
 
 
 def is_plain(trajectory: Any) -> bool:
-    """Whether a reader of XTC gives what the file holds: nothing was added to it that changes positions or times."""
+    """Whether a reader of XTC gives what its files hold: nothing was added to it that changes positions or times."""
     options = {"convert_units": True, "dt": None, "time_offset": 0}
-    changed = any(trajectory._kwargs.get(key, value) != value for key, value in options.items())
+    changed = any(
+        reader._kwargs.get(key, value) != value
+        for reader in getattr(trajectory, "readers", [trajectory])
+        for key, value in options.items()
+    )
     return not (changed or trajectory.transformations or trajectory.aux_list)
 
 

@@ -13,7 +13,7 @@ from cellsim.base import InputError
 from mdcoeffs import Species, collective_displacements
 from mdcoeffs.frames import xtc
 from mdcoeffs.frames.binary_frames import xtc_head
-from mdcoeffs.frames.xtc import XtcReader, unpack
+from mdcoeffs.frames.xtc import XtcReader, is_plain, own_reader, unpack
 
 SHAPES = [[30.0, 30.0, 30.0, 90.0, 90.0, 90.0], [31.7, 29.9, 44.4, 81.0, 97.3, 62.5], None]
 
@@ -123,6 +123,7 @@ def test_the_magic_number_of_2023(tmp_path):
 def test_frames_in_any_order_a_stride_and_times_given(tmp_path):
     path = write(tmp_path / "run.xtc", rows(np.random.default_rng(7), 60, 30.0, 1.0, frames=7))
     theirs, ours = XTCReader(str(path)), XtcReader(str(path), n_atoms=60, format=XtcReader)
+    assert ours.dt == theirs.dt > 0
     for frame in (5, 0, 6, -1, 3, 3):
         assert states([ours[frame]]) == states([theirs[frame]])
     assert states(ours[1::2]) == states(theirs[1::2])
@@ -224,7 +225,7 @@ SPECIES = [
 def universe_of(path):
     universe = mda.Universe.empty(ATOMS, trajectory=True)
     universe.add_TopologyAttr("masses", np.full(ATOMS, 30.0))
-    return universe.load_new(str(path))
+    return universe.load_new(path if isinstance(path, list) else str(path))
 
 
 def moved(universe, path):
@@ -236,6 +237,30 @@ def walk(tmp_path):
     rng = np.random.default_rng(11)
     frames = 10 + rng.normal(0, 1, (6, ATOMS, 3)).cumsum(axis=0)
     return write(tmp_path / "walk.xtc", frames)
+
+
+@pytest.mark.parametrize("damage", [False, True])
+def test_a_universe_of_several_files(walk, damage):
+    """A chain of files gives what MDAnalysis gives, and a damaged frame in one of them is told by its name."""
+    parts = [walk.with_name(f"part{k}.xtc") for k in range(2)]
+    ours = XtcReader(str(walk), n_atoms=ATOMS)
+    raw, middle = bytearray(walk.read_bytes()), ours.places[3]
+    if damage:  # not of the first two frames, which MDAnalysis reads when it opens a file
+        raw[ours.places[5] + 92 : ours.places[5] + 120] = b"\xff" * 28
+    for part, some in zip(parts, (raw[:middle], raw[middle:]), strict=True):
+        part.write_bytes(some)
+    universe = universe_of([str(part) for part in parts])
+    chain = own_reader(universe.trajectory)
+    assert is_plain(universe.trajectory) and chain is not universe.trajectory
+    if damage:
+        with pytest.raises(InputError, match=r"part1\.xtc: frame 2 is damaged: its packed positions"):
+            collective_displacements(universe, SPECIES, temperature=300.0)
+        return
+    assert [type(reader) for reader in chain.readers] == [XtcReader] * 2
+    for begin in (0, 2, 4):
+        assert states(chain[begin::2]) == states(universe.trajectory[begin::2])
+    apart = collective_displacements(universe, SPECIES, temperature=300.0)
+    assert np.array_equal(apart.R, moved(universe_of(walk), walk))
 
 
 def test_a_universe_stays_as_it_is(walk):
