@@ -297,3 +297,16 @@ def test_a_damaged_frame_of_a_universe_with_transformations_is_told_before_it_is
     walk.write_bytes(raw)
     with pytest.raises(InputError, match=r"walk\.xtc: frame 4 is damaged: its packed positions"):
         moved(universe, walk)
+
+
+@pytest.mark.parametrize("frame", [0, 1, 5])
+def test_any_damaged_frame_of_a_file_that_is_opened_here(walk, frame):
+    """MDAnalysis decodes the first two frames when it opens a file: it must not see them."""
+    places, raw = XtcReader(str(walk), n_atoms=ATOMS).places, bytearray(walk.read_bytes())
+    whole = walk.with_name("whole.xtc")
+    whole.write_bytes(raw)
+    raw[places[frame] + 92 : places[frame] + 120] = b"\xff" * 28
+    walk.write_bytes(raw)
+    universe, files = universe_of(whole), [(walk, {}), (whole, {})]
+    with pytest.raises(InputError, match=rf"walk\.xtc: frame {frame} is damaged: its packed positions"):
+        collective_displacements(universe, SPECIES, temperature=300.0, files=files)
