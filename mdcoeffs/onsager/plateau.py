@@ -108,10 +108,11 @@ class Beliefs:
     motions : int
         Largest number of bounded motions.
     coarse : (float, float)
-        Powers to which the posterior density of Omega is raised in a form with bounded motions before samples are
-        drawn: that of its size, ln det, and that of all the rest, given the size. The true form of a spectrum lies near
-        one of those summed over, and is none of them: extrapolated to zero frequency, all elements are off together,
-        and their ratios less so. The evidence is left as it is (fractional posteriors: Bhattacharya et al. 2019,
+        Powers to which the posterior density of Omega is raised in a form with bounded motions and no inertia before
+        samples are drawn: that of its size, ln det, and that of all the rest, given the size. The true form of a
+        spectrum lies near one of those summed over, and is none of them: extrapolated to zero frequency, all elements
+        are off together, and their ratios less so. A form with inertia has a parameter for just these errors at short
+        times. The evidence is left as it is (fractional posteriors: Bhattacharya et al. 2019,
         doi:10.1214/18-AOS1712).
     """
 
@@ -535,7 +536,7 @@ class _Search:
 
     def coarsened(self, fit: _Fit, thetas: Array, log_weight: Array) -> Array:
         """Log weights of draws after the density of Omega, as if Gaussian, was raised to `Beliefs.coarse`."""
-        if not fit.form.shapes:
+        if not fit.form.shapes or fit.form.inertia:
             return log_weight
         p, count = _truncated(log_weight), self.n * (self.n + 1) // 2
         apart = thetas[:, :count] - p @ thetas[:, :count]
