@@ -1,8 +1,8 @@
 """The bytes of trajectory and topology files: compressed or not, which format, whole or cut short, damaged or sound.
 
 Readers drop a last frame that was cut short without a word, and decoders trust what a frame says of itself: a damaged
-one kills the process or writes where it must not. So the heads of all frames are read here first, and the packed
-positions of an XTC are walked, without decoding anything.
+one kills the process or writes where it must not. So the heads of all frames are read here first, without decoding
+anything.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def data_style(path: Path) -> str:
     return ""
 
 
-def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
+def check_complete(path: Path, trajectory: Any) -> None:
     """Refuse a trajectory whose last frame is cut short, where its format lets one see it.
 
     Parameters
@@ -134,11 +134,6 @@ def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
         The file.
     trajectory : MDAnalysis reader
         Of that file.
-
-    Returns
-    -------
-    sequence of int or None
-        As :func:`check_structure`.
 
     Raises
     ------
@@ -152,7 +147,7 @@ def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
         xyz_boxes(path, trajectory.n_atoms)
     elif kind == "PDB":
         _check_pdb(path)
-    return check_structure(path, kind, trajectory.n_atoms)
+    check_structure(path, kind, trajectory.n_atoms)
 
 
 def check_structure(path: Path, trajectory_format: str, atoms: int) -> Sequence[int] | None:
@@ -170,7 +165,7 @@ def check_structure(path: Path, trajectory_format: str, atoms: int) -> Sequence[
     Returns
     -------
     sequence of int or None
-        Of an XTC, where its frames begin: each is to be checked with :func:`check_packed` before it is decoded.
+        Of an XTC, where its frames begin [byte].
 
     Raises
     ------

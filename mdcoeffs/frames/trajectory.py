@@ -1,7 +1,7 @@
 """Trajectory files: opened and given snapshot by snapshot, read one ahead, each with a time that is certain.
 
-Beside `mdcoeffs.frames.neighbours` and `vasp` the only module that imports MDAnalysis. What its readers do not see in a
-damaged file, `mdcoeffs.frames.file_bytes` looks for first.
+Beside `mdcoeffs.frames.neighbours`, `vasp` and `xtc` the only module that imports MDAnalysis. What its readers do not
+see in a damaged file, `mdcoeffs.frames.file_bytes` looks for first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints
 from cellsim.base.errors import FULL
-from mdcoeffs.frames.binary_frames import check_packed
 from mdcoeffs.frames.clock import OwnTimes, clock_of, format_of, md_steps, stated_times
 from mdcoeffs.frames.file_bytes import (
     check_complete,
@@ -41,6 +40,7 @@ from mdcoeffs.frames.molecules import Molecules, Selected, sort_molecules
 from mdcoeffs.frames.snapshot import ANGSTROM, PICOSECOND, Stored
 from mdcoeffs.frames.unwrap import box_matrix
 from mdcoeffs.frames.vasp import XdatcarReader, is_xdatcar
+from mdcoeffs.frames.xtc import XtcReader, is_plain, own_reader
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
 
 log = logging.getLogger(__name__)
@@ -231,9 +231,9 @@ def stored_snapshots(
     reader, clock, account = None, None, OwnTimes(file)
     same: dict[str, Any] = {}
     boxes: NDArray[np.float64] | None = None
-    for number, label, ts in _frames(universe, files, file.stride, begin, skipped):
-        if clock is None or universe.trajectory is not reader:  # the next file
-            reader = universe.trajectory
+    for number, label, trajectory, ts in _frames(universe, files, file.stride, begin, skipped):
+        if clock is None or trajectory is not reader:  # the next file
+            reader = trajectory
             clock = clock_of(reader, file, label)
             boxes = xyz_boxes(Path(reader.filename), reader.n_atoms) if format_of(reader) == "XYZ" else None
             account.open(label, stated_times(reader), md_steps(reader) if format_of(reader) == "LAMMPSDUMP" else None)
@@ -313,7 +313,8 @@ def convention(universe: Any, path: Path | None, coordinates: str) -> tuple[bool
 def ahead(items: Iterator[T]) -> Iterator[T]:
     """The same items, the next one read in a thread of its own while the present one is worked on.
 
-    The reader holds the interpreter and the unwrapping does not, so on two cores the unwrapping costs no time.
+    One of the two, or both, leave the interpreter to the other: the decoder of XTC does and so does the unwrapping, so
+    that on two cores only the longer of them takes time.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="mdcoeffs-reader") as pool:
         pending = pool.submit(next, items, None)
@@ -326,10 +327,8 @@ def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
     assert path is not None
     name = str(options.get("format") or path.suffix[1:]).upper()
     with _reading(path, "trajectory"):
-        places = check_structure(path, name, len(universe.atoms))
-        if places is not None:
-            check_packed(path, places[0])  # loading decodes the first frame
-        universe.load_new(str(path), **options)
+        check_structure(path, name, len(universe.atoms))
+        universe.load_new(str(path), **options | ({"format": XtcReader} if name == "XTC" else {}))
 
 
 @contextmanager
@@ -372,16 +371,20 @@ def _label(universe: Any, path: Path | None) -> str:
 
 def _frames(
     universe: Any, files: Files, stride: int, begin: int, skipped: Sequence[int] = ()
-) -> Iterator[tuple[int, str, Any]]:
-    """(running number of the used frame, file name, timestep), from number `begin` on."""
+) -> Iterator[tuple[int, str, Any, Any]]:
+    """(running number of the used frame, file name, its reader, timestep), from number `begin` on."""
     number = 0
     before = 0
     for (path, options), left_out in zip(files, skipped or (0,) * len(files), strict=True):
         if path is not None and len(files) > 1:
             _load(universe, path, options)
-        trajectory = universe.trajectory
-        label = _label(universe, path)
-        places = None if path is None else check_complete(path, trajectory)
+        trajectory, label = universe.trajectory, _label(universe, path)
+        with _reading(path or Path(label), "trajectory"):
+            decoder = own_reader(trajectory)
+        if decoder is not None and is_plain(trajectory):
+            trajectory = decoder
+        if path is not None:
+            check_complete(path, trajectory)
         used = range(left_out + -before % stride, len(trajectory), stride)
         before += len(trajectory) - left_out
         skip = min(max(begin - number, 0), len(used))
@@ -393,12 +396,12 @@ def _frames(
             # Iteration is faster than slices, and the only way through some compressed files.
             snapshots = iter(trajectory[frame::stride] if frame or stride > 1 else trajectory)
             for frame in used[skip:]:
-                if places is not None:
-                    check_packed(Path(path or ""), places[frame])
+                if decoder is not None and decoder is not trajectory:
+                    decoder[frame]  # MDAnalysis decodes it too, for what was added to its reader: not before a check
                 ts = next(snapshots, None)
                 if ts is None:
                     raise InputError(f"{label}: frame {frame} of {len(trajectory)} is missing: the file is cut short")
-                yield number, label, ts
+                yield number, label, trajectory, ts
                 number += 1
         except InputError:
             raise
@@ -509,9 +512,8 @@ def _first_and_last(universe: Any, path: Path | None, options: dict[str, Any]) -
 
 def _frame(universe: Any, path: Path | None, frame: int) -> Any:
     """One frame, after a look at whether it is whole."""
-    places = None if path is None else check_complete(path, universe.trajectory)
-    if places is not None:
-        check_packed(Path(path or ""), places[frame])
+    if path is not None:
+        check_complete(path, universe.trajectory)
     with _reading(path, "trajectory"):
         return universe.trajectory[frame]
 
