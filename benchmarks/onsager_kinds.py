@@ -1,6 +1,6 @@
 """Do the intervals of `mdcoeffs.estimate_onsager` hold whatever the motion is? Coverage by kind of motion.
 
-    python benchmarks/onsager_kinds.py --n 2000 --seed 20261205 --workers 2
+    python benchmarks/onsager_kinds.py --n 2000 --seed 20261211 --workers 2
     python benchmarks/onsager_kinds.py --n 100 --export FOLDER && PEERS benchmarks/onsager_kinds_peer.py FOLDER
 
 Seven kinds: plain walks, one slow bounded motion, two, Rouse ladders, stretched exponentials (beta 0.4 to 0.9), inertia
@@ -256,7 +256,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for k, kind in product(range(options.n), options.kinds.split(",")):
             export((kind, k), options.seed, options.short, options.export)
         return 0
-    head = {"seed": options.seed, "short": options.short, "version": 7}
+    head = {"seed": options.seed, "short": options.short, "version": 9}
     if options.prior_flat != Beliefs.flat:
         head["prior_flat"] = options.prior_flat
     rows = stored(options.store, head)

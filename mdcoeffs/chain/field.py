@@ -23,7 +23,7 @@ from scipy import stats
 
 from cellsim.base import Array, InputError, e
 from mdcoeffs.inputs.arrays import load_arrays
-from mdcoeffs.md.engine import read_record
+from mdcoeffs.md.record import read_record
 from mdcoeffs.md.simulate import run_folder
 from mdcoeffs.md.system import StatePoint, read_system
 from mdcoeffs.onsager.displacements import CollectiveDisplacements

@@ -56,7 +56,7 @@ from mdcoeffs.chain.stage import Done, Stage, contents, current, make
 from mdcoeffs.chain.to_set import set_from_recipe
 from mdcoeffs.frames.stream import with_positions
 from mdcoeffs.inputs.species import SpeciesFile, read_species
-from mdcoeffs.md.engine import read_record
+from mdcoeffs.md.record import read_record
 from mdcoeffs.md.simulate import run_folder, simulate_system
 from mdcoeffs.onsager.mixture import read_species_matrix
 from mdcoeffs.onsager.result import read_onsager

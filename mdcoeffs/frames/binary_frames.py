@@ -1,4 +1,4 @@
-"""Binary trajectory frames: their heads and packed bits are walked, and nothing is decoded.
+"""Binary trajectory frames: their heads are walked, and nothing is decoded.
 
 Decoders trust what a frame says of itself: a damaged one kills the process or writes where it must not.
 """
@@ -11,55 +11,116 @@ import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from cellsim.base import InputError
 
 _XTC_HEAD, _XTC_PACKED = struct.Struct(">3i10fi"), struct.Struct(">f7i")
 
 
-def check_xtc(path: Path, atoms: int) -> Sequence[int]:
-    """An XTC: every frame's head says how long it is, and what the decoder, which trusts it, is to write where.
+class XtcHead(NamedTuple):
+    """What the head of a frame of an XTC says.
+
+    Parameters
+    ----------
+    step : int
+        MD step.
+    time : float
+        [ps].
+    precision : float
+        Positions were multiplied with it and rounded to whole numbers [1/nm]; 0 where they are not packed.
+    least, most : tuple of int
+        Of these whole numbers, along x, y and z.
+    small : int
+        Which size the first differences between neighbours have, 9 to 72.
+    packed : int
+        Length of the packed positions [byte].
+    start, length : int
+        Where the positions begin in the frame, and how long the frame is [byte].
+    """
+
+    step: int
+    time: float
+    precision: float
+    least: tuple[int, ...]
+    most: tuple[int, ...]
+    small: int
+    packed: int
+    start: int
+    length: int
+
+
+def xtc_head(raw: bytes, atoms: int, path: Path, frame: int) -> XtcHead:
+    """The head of a frame of an XTC.
+
+    Parameters
+    ----------
+    raw : bytes
+        From the beginning of the frame, 96 where there are as many.
+    atoms : int
+        Of the topology.
+    path : Path
+        The file, for messages.
+    frame : int
+        Number of the frame in it, for messages.
+
+    Returns
+    -------
+    XtcHead
+
+    Raises
+    ------
+    InputError
+        A head that no frame of so many atoms has.
 
     References
     ----------
     GROMACS, src/gromacs/fileio/xtcio.cpp and libxdrf.cpp.
     """
+    if len(raw) < 56:
+        raise cut(path, frame)
+    magic, count, step, *real, again = _XTC_HEAD.unpack_from(raw)
+    if magic not in (1995, 2023):
+        raise damaged(path, frame, "it does not begin as a frame does")
+    if not count == again == atoms:
+        raise damaged(path, frame, f"it holds {count} atoms, the topology {atoms}")
+    if not math.isfinite(sum(real)):
+        raise damaged(path, frame, "its time or its box is no number")
+    if atoms <= 9:  # so few atoms are not packed
+        return XtcHead(step, real[0], 0.0, (), (), 0, 12 * atoms, 56, 56 + 12 * atoms)
+    start = 96 if magic == 2023 else 92
+    if len(raw) < start:
+        raise cut(path, frame)
+    precision, *bounds, small = _XTC_PACKED.unpack_from(raw, 56)
+    least, most = tuple(bounds[:3]), tuple(bounds[3:])
+    # the table of small numbers goes from 9 to 72
+    if not (
+        1e-30 < precision < math.inf and 9 <= small <= 72 and all(a <= b for a, b in zip(least, most, strict=True))
+    ):
+        raise damaged(path, frame, "the head of its packed positions is none")
+    packed = int.from_bytes(raw[88:start], "big", signed=True)
+    if not 0 < packed <= 24 * atoms + 64:  # packed positions are shorter than unpacked ones
+        raise damaged(path, frame, f"it says that its positions take {packed} bytes")
+    return XtcHead(step, real[0], precision, least, most, small, packed, start, start + -(-packed // 4) * 4)
+
+
+def check_xtc(path: Path, atoms: int) -> Sequence[int]:
+    """An XTC: every frame's head says how long it is; where the frames begin [byte]."""
     end = path.stat().st_size
+    place = 0
+    places: list[int] = []
     with path.open("rb", buffering=0) as stream:
-        place = 0
-        places: list[int] = []
         while place < end:
-            head = os.pread(stream.fileno(), 96, place)
-            if len(head) < 56:
-                _check_begun(path, len(places), head, os.pread(stream.fileno(), 8, 0))
-                raise cut(path, len(places), [*places, place])
-            magic, count, _, *real, again = _XTC_HEAD.unpack_from(head)
-            if magic not in (1995, 2023):
-                raise damaged(path, len(places), "it does not begin as a frame does")
-            if not count == again == atoms:
-                raise damaged(path, len(places), f"it holds {count} atoms, the topology {atoms}")
-            if not math.isfinite(sum(real)):
-                raise damaged(path, len(places), "its time or its box is no number")
-            if atoms <= 9:
-                length = 56 + 12 * atoms  # so few atoms are not compressed
-            else:
-                start = 96 if magic == 2023 else 92
-                if len(head) < start:
-                    raise cut(path, len(places), [*places, place])
-                precision, a, b, c, A, B, C, small = _XTC_PACKED.unpack_from(head, 56)
-                # outside 9 to 72 the decoder reads behind its table of small numbers
-                if not (0 < precision < math.inf and 9 <= small <= 72 and a <= A and b <= B and c <= C):
-                    raise damaged(path, len(places), "the head of its packed positions is none")
-                packed = int.from_bytes(head[88:start], "big", signed=True)
-                if not 0 < packed <= 24 * atoms + 64:  # packed positions are shorter than unpacked ones
-                    raise damaged(path, len(places), f"it says that its positions take {packed} bytes")
-                length = start + -(-packed // 4) * 4
+            try:
+                head = xtc_head(os.pread(stream.fileno(), 96, place), atoms, path, len(places))
+            except CutShort as error:
+                _check_begun(path, len(places), os.pread(stream.fileno(), 8, place), os.pread(stream.fileno(), 8, 0))
+                error.places = [*places, place]
+                raise
             places.append(place)
-            place += length
+            place += head.length
     if place != end:
         raise cut(path, len(places) - 1, places)
     return places
@@ -289,74 +350,3 @@ def refuse_rest(path: Path, rest: int, length: int, unit: str, whole: int) -> No
     """Refuse a file that ends after `whole` frames with the first `rest` lines or bytes of one of `length`."""
     if rest:
         raise cut(path, whole, how=f" ({rest} of {length} {unit})")
-
-
-# The decoder of XTC trusts the bits it decodes: where they are damaged, which no head betrays, it writes where it must
-# not, and the process dies of it or, worse, goes on. Walking over the bits first, without making numbers of them, tells
-# what it would do: it must stay inside its tables, make as many atoms as there are, and end where the bits end.
-
-
-def check_packed(path: Path, place: int) -> None:
-    """Refuse a frame of an XTC whose packed positions cannot have been written as they are.
-
-    Parameters
-    ----------
-    path : Path
-        The file, its structure checked.
-    place : int
-        Where the frame begins [byte].
-
-    Raises
-    ------
-    InputError
-        The bits do not make the atoms.
-    """
-    with path.open("rb", buffering=0) as stream:
-        head = os.pread(stream.fileno(), 96, place)
-        magic, atoms = struct.unpack_from(">2i", head)
-        if atoms <= 9:
-            return
-        start = 96 if magic == 2023 else 92
-        packed = np.frombuffer(
-            os.pread(stream.fileno(), int.from_bytes(head[88:start], "big"), place + start), np.uint8
-        )
-    _, a, b, c, A, B, C, small = _XTC_PACKED.unpack_from(head, 56)
-    sizes = (A - a + 1, B - b + 1, C - c + 1)
-    wide = max(sizes) > 0xFFFFFF  # then each coordinate has its own bits, else the three are one number
-    bits = sum(size.bit_length() for size in sizes) if wide else math.prod(sizes).bit_length()
-    if max(sizes) >= 2**31 or not _walked(packed, atoms, bits, small):
-        raise InputError(
-            f"{path.name}: the packed positions of the frame at byte {place} are damaged; take the file from "
-            f"its source again, or cut it there"
-        )
-
-
-@numba.njit(cache=True, nogil=True)
-def _walked(packed: NDArray[np.uint8], atoms: int, bits: int, small: int) -> bool:
-    """Whether packed positions hold so many atoms and nothing else; as xdr3dfcoord of GROMACS' libxdrf.cpp decodes."""
-    place = done = run = 0
-    end = 8 * packed.size
-    while done < atoms:
-        place += bits
-        if place >= end:
-            return False
-        done += 1
-        change = 0
-        flag = (packed[place >> 3] >> (7 - (place & 7))) & 1
-        place += 1
-        if flag:
-            if place + 5 > end:
-                return False
-            run = 0
-            for _ in range(5):
-                run = 2 * run + ((packed[place >> 3] >> (7 - (place & 7))) & 1)
-                place += 1
-            change = run % 3
-            run -= change
-            change -= 1
-        done += run // 3
-        place += run // 3 * small
-        small += change
-        if not 9 <= small <= 72:
-            return False
-    return done == atoms and place <= end < place + 8

@@ -1,8 +1,8 @@
 """The bytes of trajectory files: compressed or not, and for binary ones whether they are whole and sound.
 
 Readers drop a last frame that was cut short without a word, and decoders trust what a frame says of itself: a damaged
-one kills the process or writes where it must not. So the heads of all frames are read here first, and the packed
-positions of an XTC are walked, without decoding anything.
+one kills the process or writes where it must not. So the heads of all frames are read here first, without decoding
+anything.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def check_structure(path: Path, trajectory_format: str, atoms: int) -> Sequence[
     Returns
     -------
     sequence of int or None
-        Of an XTC, where its frames begin: each is to be checked with :func:`check_packed` before it is decoded.
+        Of an XTC, where its frames begin [byte].
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """Trajectory files: opened and given snapshot by snapshot, read one ahead, each with a time that is certain.
 
-Beside `mdcoeffs.frames.neighbours`, `topology`, `vasp` and `lammps` the only module that imports MDAnalysis. What its
-readers do not see in a damaged file, `mdcoeffs.frames.file_bytes`, `text_frames`, `lammps` and `vasp` look for first.
+Beside `mdcoeffs.frames.neighbours`, `topology`, `vasp`, `lammps`, `hoomd` and `xtc` the only module that imports
+MDAnalysis. What its readers do not see in a damaged file, `mdcoeffs.frames.file_bytes`, `text_frames`, `lammps` and
+`vasp` look for first.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError
 from cellsim.base.errors import FULL
-from mdcoeffs.frames.binary_frames import CutShort, check_packed
+from mdcoeffs.frames.binary_frames import CutShort
 from mdcoeffs.frames.clock import OwnTimes, clock_of, format_of, md_steps, stated_times
 from mdcoeffs.frames.file_bytes import check_structure
 from mdcoeffs.frames.hoomd import GsdReader
@@ -47,6 +48,7 @@ from mdcoeffs.frames.text_frames import cell_boxes, check_pdb, check_xyz, xyz_co
 from mdcoeffs.frames.topology import brief
 from mdcoeffs.frames.unwrap import box_matrix
 from mdcoeffs.frames.vasp import XdatcarReader, check_xdatcar, is_xdatcar
+from mdcoeffs.frames.xtc import XtcReader, is_plain, own_reader
 from mdcoeffs.inputs.species import Replica, SpeciesFile
 from mdcoeffs.inputs.units import RunUnits
 
@@ -165,9 +167,9 @@ def stored_snapshots(
     reader, clock, scale, account = None, None, 1.0, OwnTimes(file)
     same: dict[str, Any] = {}
     boxes: NDArray[np.float64] | None = None
-    for number, label, ts in _frames(universe, files, file.stride, begin, skipped):
-        if clock is None or universe.trajectory is not reader:  # the next file
-            reader = universe.trajectory
+    for number, label, trajectory, ts in _frames(universe, files, file.stride, begin, skipped):
+        if clock is None or trajectory is not reader:  # the next file
+            reader = trajectory
             clock = clock_of(reader, file, label)
             boxes = _boxes(reader, label)
             units = getattr(reader, "units_of_run", None)
@@ -242,7 +244,7 @@ def count_snapshots(universe: Any, files: Files, file: SpeciesFile, skipped: Seq
         clock_of(universe.trajectory, file, _label(universe, path))
         length = len(universe.trajectory)
         if options.get("drop_cut"):
-            length, _ = _whole(universe, path, options, tell=True)
+            length = _whole(universe, path, options, tell=True)
         length -= skip
         used += len(range(-before % stride, length, stride))
         before += length
@@ -268,7 +270,8 @@ def convention(universe: Any, path: Path | None, coordinates: str) -> tuple[bool
 def ahead(items: Iterator[T]) -> Iterator[T]:
     """The same items, the next one read in a thread of its own while the present one is worked on.
 
-    The reader holds the interpreter and the unwrapping does not, so on two cores the unwrapping costs no time.
+    One of the two, or both, leave the interpreter to the other: the decoder of XTC does and so does the unwrapping, so
+    that on two cores only the longer of them takes time.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="mdcoeffs-reader") as pool:
         pending = pool.submit(next, items, None)
@@ -277,7 +280,7 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
             yield item
 
 
-def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
+def check_complete(path: Path, trajectory: Any) -> None:
     """Refuse a trajectory whose last frame is cut short, where its format lets one see it.
 
     Parameters
@@ -286,11 +289,6 @@ def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
         The file.
     trajectory : MDAnalysis reader
         Of that file.
-
-    Returns
-    -------
-    sequence of int or None
-        As :func:`mdcoeffs.frames.file_bytes.check_structure`.
 
     Raises
     ------
@@ -308,27 +306,24 @@ def check_complete(path: Path, trajectory: Any) -> Sequence[int] | None:
         check_pdb(path)
     elif kind == "XDATCAR":
         check_xdatcar(path)
-    return check_structure(path, kind, atoms)
+    check_structure(path, kind, atoms)
 
 
-def _whole(
-    universe: Any, path: Path | None, options: dict[str, Any], *, tell: bool = False
-) -> tuple[int, Sequence[int] | None]:
-    """Frames of the loaded file that are used, and where those of an XTC begin; a cut last one is refused or left out.
+def _whole(universe: Any, path: Path | None, options: dict[str, Any], *, tell: bool = False) -> int:
+    """Frames of the loaded file that are used; a cut last one is refused or left out.
 
     A file that is cut is sound up to there, and its reader gives the frames before the cut as those of a whole file.
     """
-    length = len(universe.trajectory)
-    if path is None:
-        return length, None
-    try:
-        return length, check_complete(path, universe.trajectory)
-    except CutShort as error:
-        if not _may_drop(path, options, error):
-            raise
-        if tell:
-            log.warning("%s: frame %d is cut short and left out", path.name, error.whole)
-        return error.whole, error.places
+    if path is not None:
+        try:
+            check_complete(path, universe.trajectory)
+        except CutShort as error:
+            if not _may_drop(path, options, error):
+                raise
+            if tell:
+                log.warning("%s: frame %d is cut short and left out", path.name, error.whole)
+            return error.whole
+    return len(universe.trajectory)
 
 
 def _may_drop(path: Path, options: dict[str, Any], error: CutShort) -> bool:
@@ -346,14 +341,13 @@ def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
         try:
             if kind is DumpReader:
                 check_dump(path, len(universe.atoms))
-            places = check_structure(path, name, len(universe.atoms))
+            check_structure(path, name, len(universe.atoms))
         except CutShort as error:
             if not _may_drop(path, options, error):
                 raise
-            places = error.places
-        if places is not None:
-            check_packed(path, places[0])  # loading decodes the first frame
-        universe.load_new(str(path), **{key: value for key, value in options.items() if key not in OURS})
+        given = {key: value for key, value in options.items() if key not in OURS}
+        own = {"format": XtcReader, "drop_cut": bool(options.get("drop_cut"))} if name == "XTC" else {}
+        universe.load_new(str(path), **given | own)
         len(universe.trajectory)  # a reader of text counts its frames now, and stumbles over what is no text
     reader = universe.trajectory
     reader.units_of_run, reader.cell_file = options.get("units"), options.get("cell")
@@ -411,16 +405,19 @@ def _label(universe: Any, path: Path | None) -> str:
 
 def _frames(
     universe: Any, files: Files, stride: int, begin: int, skipped: Sequence[int] = ()
-) -> Iterator[tuple[int, str, Any]]:
-    """(running number of the used frame, file name, timestep), from number `begin` on."""
+) -> Iterator[tuple[int, str, Any, Any]]:
+    """(running number of the used frame, file name, its reader, timestep), from number `begin` on."""
     number = 0
     before = 0
     for (path, options), left_out in zip(files, skipped or (0,) * len(files), strict=True):
         if path is not None and len(files) > 1:
             _load(universe, path, options)
-        trajectory = universe.trajectory
-        label = _label(universe, path)
-        length, places = _whole(universe, path, options)
+        trajectory, label = universe.trajectory, _label(universe, path)
+        with _reading(path or Path(label), "trajectory"):
+            decoder = own_reader(trajectory)
+        if decoder is not None and is_plain(trajectory):
+            trajectory = decoder
+        length = _whole(universe, path, options)
         used = range(left_out + -before % stride, length, stride)
         before += length - left_out
         skip = min(max(begin - number, 0), len(used))
@@ -432,12 +429,12 @@ def _frames(
             # Iteration is faster than slices, and the only way through some compressed files.
             snapshots = iter(trajectory[frame::stride] if frame or stride > 1 else trajectory)
             for frame in used[skip:]:
-                if places is not None:
-                    check_packed(Path(path or ""), places[frame])
+                if decoder is not None and decoder is not trajectory:
+                    decoder[frame]  # MDAnalysis decodes it too, for what was added to its reader: not before a check
                 ts = next(snapshots, None)
                 if ts is None:
                     raise InputError(f"{label}: frame {frame} of {length} is missing: the file is cut short")
-                yield number, label, ts
+                yield number, label, trajectory, ts
                 number += 1
         except InputError:
             raise
@@ -496,7 +493,7 @@ def repeated(universe: Any, files: Files, file: SpeciesFile) -> tuple[int, ...]:
         else:
             _check_same(tail, head, near, *names)
             skipped.append(len(tail))
-        if skipped[-1] >= _whole(universe, *files[k])[0]:
+        if skipped[-1] >= _whole(universe, *files[k]):
             raise InputError(f"{names[1]}: holds only frames that {names[0]} ends with; leave it out")
     path, options = files[0]
     if path is not None:
@@ -537,15 +534,13 @@ def _first_and_last(universe: Any, path: Path | None, options: dict[str, Any]) -
     _load(universe, path, options)
     trajectory = universe.trajectory
     own = _account(trajectory, _label(universe, path))
-    length, places = _whole(universe, path, options)
-    first, last = (own(_frame(universe, path, places, frame)) for frame in (0, length - 1))
+    length = _whole(universe, path, options)
+    first, last = (own(_frame(universe, path, frame)) for frame in (0, length - 1))
     return first, last, (last - first) / max(length - 1, 1)
 
 
-def _frame(universe: Any, path: Path | None, places: Sequence[int] | None, frame: int) -> Any:
-    """One frame, after a look at whether it is sound."""
-    if places is not None:
-        check_packed(Path(path or ""), places[frame])
+def _frame(universe: Any, path: Path | None, frame: int) -> Any:
+    """One frame."""
     with _reading(path, "trajectory"):
         return universe.trajectory[frame]
 
@@ -558,10 +553,10 @@ def _states(
     With `most` of the first frames of the file, so many.
     """
     _load(universe, path, options)
-    own, (length, places) = _account(universe.trajectory, _label(universe, path)), _whole(universe, path, options)
+    own, length = _account(universe.trajectory, _label(universe, path)), _whole(universe, path, options)
     found: list[tuple[float, bytes]] = []
     for frame in range(min(most, length)) if most is not None else range(length - 1, -1, -1):
-        ts = _frame(universe, path, places, frame)
+        ts = _frame(universe, path, frame)
         t = own(ts)
         if t < since:
             break

@@ -19,7 +19,8 @@ import tomli_w
 from cellsim.base import InputError, Progress
 from cellsim.files.folder import write_text
 from cellsim.workers import cores, mapped, tell
-from mdcoeffs.md.engine import CHECKPOINT_EVERY, RunRecord, openmm, read_record, simulate_point
+from mdcoeffs.md.engine import CHECKPOINT_EVERY, openmm, simulate_point
+from mdcoeffs.md.record import RunRecord, read_record
 from mdcoeffs.md.system import StatePoint, SystemFile
 
 log = logging.getLogger(__name__)

@@ -21,14 +21,21 @@ from mdcoeffs.frames.stream import Accumulator, Stream, open_stream
 from mdcoeffs.inputs.arrays import array_names
 from mdcoeffs.inputs.species import ROLES, SpeciesFile, analysis_table
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD
-from mdcoeffs.onsager.estimate import MIN_STEPS, OnsagerEstimate, SelfDiffusion, estimate_onsager, self_diffusion
+from mdcoeffs.onsager.estimate import MIN_STEPS, OnsagerEstimate, estimate_onsager
 from mdcoeffs.onsager.mixture import FRAMES as SPECIES_FRAMES
 from mdcoeffs.onsager.mixture import FRAMEWORK, SpeciesResult, estimate_species
 from mdcoeffs.onsager.motion import ReplicaMotion, hashes, motion_accumulators, motion_of, motion_of_arrays
 from mdcoeffs.onsager.octp import OctpRun, fit_slopes, read_octp, read_octp_self
 from mdcoeffs.onsager.plateau import Beliefs
 from mdcoeffs.onsager.result import OnsagerResult
-from mdcoeffs.onsager.self_motion import Viscosity, moving_together, self_plateau, without_images
+from mdcoeffs.onsager.self_motion import (
+    SelfDiffusion,
+    Viscosity,
+    moving_together,
+    self_diffusion,
+    self_plateau,
+    without_images,
+)
 from mdcoeffs.onsager.velocities import VelocityCheck, compare_velocities
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 

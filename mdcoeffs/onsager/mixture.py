@@ -22,7 +22,8 @@ from cellsim.files.folder import Rows, plain
 from cellsim.files.reading import Shape, numbers
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, check_replicas, mean_volume
-from mdcoeffs.onsager.estimate import EstimateWarning, Posterior, centre, posterior
+from mdcoeffs.onsager.estimate import Posterior, centre, posterior
+from mdcoeffs.onsager.judgement import EstimateWarning
 from mdcoeffs.onsager.plateau import Beliefs
 from mdcoeffs.onsager.result import open_result
 from mdcoeffs.onsager.running import running

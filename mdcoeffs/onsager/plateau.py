@@ -22,6 +22,7 @@ from scipy.special import gammaln, logsumexp
 
 from cellsim.base import Array, InputError, Ints
 from mdcoeffs.onsager.relaxation import (
+    EXPONENTIAL,
     FULL_INERTIA,
     NO_INERTIA,
     PERSISTENT,
@@ -108,10 +109,12 @@ class Beliefs:
     motions : int
         Largest number of bounded motions.
     coarse : (float, float)
-        Powers to which the posterior density of Omega is raised in a form with bounded motions before samples are
-        drawn: that of its size, ln det, and that of all the rest, given the size. The true form of a spectrum lies near
-        one of those summed over, and is none of them: extrapolated to zero frequency, all elements are off together,
-        and their ratios less so. The evidence is left as it is (fractional posteriors: Bhattacharya et al. 2019,
+        Powers to which the posterior density of Omega is raised in a form with bounded motions and no inertia before
+        samples are drawn: that of its size, ln det, and that of all the rest, given the size. The true form of a
+        spectrum lies near one of those summed over, and is none of them: extrapolated to zero frequency, all elements
+        are off together, and their ratios less so. A form with inertia has a parameter for just these errors at short
+        times, and where one shape stands for a whole family of times with one G, ratios depend on the motion's form
+        hardly at all: there they are left alone. So is the evidence (fractional posteriors: Bhattacharya et al. 2019,
         doi:10.1214/18-AOS1712).
     """
 
@@ -140,7 +143,7 @@ class Beliefs:
 
     def shape(self, motions: int, trust: float) -> dict[int, float]:
         """Probabilities of the shapes of the last of that many motions; where the model may err, few will do."""
-        shapes = {0: 1 - self.shapes[PERSISTENT], PERSISTENT: self.shapes[PERSISTENT]}
+        shapes = {EXPONENTIAL: 1 - self.shapes[PERSISTENT], PERSISTENT: self.shapes[PERSISTENT]}
         if motions == 1 and math.isinf(trust):
             shapes = dict(enumerate(self.shapes))
         return {shape: probability for shape, probability in shapes.items() if probability > 0}
@@ -535,7 +538,7 @@ class _Search:
 
     def coarsened(self, fit: _Fit, thetas: Array, log_weight: Array) -> Array:
         """Log weights of draws after the density of Omega, as if Gaussian, was raised to `Beliefs.coarse`."""
-        if not fit.form.shapes:
+        if not fit.form.shapes or fit.form.inertia:
             return log_weight
         p, count = _truncated(log_weight), self.n * (self.n + 1) // 2
         apart = thetas[:, :count] - p @ thetas[:, :count]
@@ -544,4 +547,7 @@ class _Search:
         spread = (apart.T * p) @ apart + 1e-12 * np.eye(count)
         whole = np.einsum("ki,ij,kj->k", apart, np.linalg.inv(spread), apart)
         squares = np.clip([size_square, whole - size_square], 0.0, FAR**2)
-        return np.asarray(log_weight + 0.5 * (1 - np.array(self.beliefs.coarse)) @ squares)
+        size_power, rest_power = self.beliefs.coarse
+        if any(shape not in (EXPONENTIAL, PERSISTENT) for shape in fit.form.shapes):
+            rest_power = 1.0
+        return np.asarray(log_weight + 0.5 * np.array([1 - size_power, 1 - rest_power]) @ squares)

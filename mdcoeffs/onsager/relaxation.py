@@ -38,7 +38,7 @@ SHAPES = ("exponential", "stretched 0.75", "stretched 0.55", "stretched 0.4", "l
 """How a bounded motion forgets: exp(-t/tau); exp(-(t/t0)^beta) of mean time tau; the first modes tau/p^2 of a Rouse
 chain, whose last is 144 or 16 times faster than the first.
 The last is none: a share of the current that persists over tau, as what surrounds the ions follows them."""
-PERSISTENT = len(SHAPES) - 1
+EXPONENTIAL, PERSISTENT = 0, len(SHAPES) - 1
 """Place of the one that lowers the spectrum at high frequencies instead of raising it."""
 NO_INERTIA, FULL_INERTIA = 0, 1
 """Velocities persist not at all, or in all of the motion; in a share of it: a persistent component."""

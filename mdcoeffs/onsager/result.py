@@ -17,9 +17,11 @@ from cellsim.files.folder import Rows, plain
 from cellsim.files.reading import Shape, numbers, read_netcdf
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.onsager.displacements import SelfMSD
-from mdcoeffs.onsager.estimate import EXPONENT_RULE, PAIRS, OnsagerEstimate, SelfDiffusion
+from mdcoeffs.onsager.estimate import PAIRS, OnsagerEstimate
+from mdcoeffs.onsager.judgement import EXPONENT_RULE
 from mdcoeffs.onsager.octp import MeanSlopes
 from mdcoeffs.onsager.running import Running, running
+from mdcoeffs.onsager.self_motion import SelfDiffusion
 from mdcoeffs.onsager.velocities import VelocityCheck
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from cellsim.base import Array
 from cellsim.electrolyte.relations import conductivity
-from mdcoeffs.onsager.estimate import SpectrumFit
+from mdcoeffs.onsager.judgement import SpectrumFit
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ how much less is read from their scatter, frequency by frequency, and from how f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike
 from scipy import fft
 
 from cellsim.base import Array, InputError, k_B
-from mdcoeffs.onsager.estimate import SelfDiffusion
+from mdcoeffs.onsager.displacements import SelfMSD
 from mdcoeffs.onsager.plateau import Beliefs, relaxing_plateau
 from mdcoeffs.onsager.spectrum import CurrentSpectrum, assembled
 
@@ -24,6 +25,63 @@ CUBIC = 2.837297
 """Of the periodic images of a particle in a cubic box (Yeh & Hummer 2004) [1]."""
 CACHE = 4e6
 """Bytes of paths transformed at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class SelfDiffusion:
+    """Self-diffusion coefficients of the species.
+
+    Parameters
+    ----------
+    D : array (species,)
+        Median of the posterior, or the slope of the mean-squared displacement over six [m^2/s].
+    standard_error : array (species,)
+        Of the posterior, or for particles that move independently; NaN where the length of the run is unknown [m^2/s].
+    exponent : array (species,)
+        Local exponent over the window.
+    window : (float, float)
+        Lag times of the exponent, and of the slope [s].
+    samples : array (S, species), optional
+        Posterior samples, where the paths of single particles were at hand [m^2/s].
+    """
+
+    D: Array
+    standard_error: Array
+    exponent: Array
+    window: tuple[float, float]
+    samples: Array | None = None
+
+
+def self_diffusion(msd: SelfMSD, *, window: tuple[float, float]) -> SelfDiffusion:
+    """Self-diffusion coefficients from the slope of the mean-squared displacement in a window of lags.
+
+    Parameters
+    ----------
+    msd : SelfMSD
+        Mean-squared displacements of single particles.
+    window : (float, float)
+        Lag times of the fit, e.g. the local-exponent window of an estimate [s].
+
+    Returns
+    -------
+    SelfDiffusion
+        Ordinary least squares; the standard error is sqrt(4 t/(9 N T)) relative, t the end of the window, N
+        particles, T the length of the run.
+
+    Raises
+    ------
+    InputError
+        Fewer than two lags in the window.
+    """
+    inside = (msd.lag >= window[0] * (1 - 1e-9)) & (msd.lag <= window[1] * (1 + 1e-9)) & (msd.lag > 0)
+    if np.count_nonzero(inside) < 2:
+        raise InputError(f"the window {window[0]:.3g}-{window[1]:.3g} s holds fewer than two lags of the msd")
+    t, y = msd.lag[inside], msd.msd[inside]
+    centred = t - t.mean()
+    D = centred @ y / (6.0 * centred @ centred)
+    error = np.abs(D) * np.sqrt(4 * t[-1] / (9 * np.asarray(msd.counts) * msd.duration))
+    exponent = np.log(y[-1] / y[0]) / math.log(t[-1] / t[0])
+    return SelfDiffusion(D, error, exponent, (float(t[0]), float(t[-1])))
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,13 +25,13 @@ from cellsim.files.folder import Rows, file_hash, plain
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.frames.snapshot import uneven
 from mdcoeffs.inputs.stress import read_stress
-from mdcoeffs.onsager.estimate import (
+from mdcoeffs.onsager.estimate import independent_origins
+from mdcoeffs.onsager.judgement import (
     LOW_FREQUENCIES,
     SURPRISE,
     UNFINISHED,
     EstimateWarning,
     SpectrumFit,
-    independent_origins,
     spectrum_fit,
 )
 from mdcoeffs.onsager.plateau import Beliefs, relaxing_plateau

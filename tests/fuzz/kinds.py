@@ -238,7 +238,7 @@ def _stress(name):
 
 
 def _record(folder):
-    from mdcoeffs.md.engine import read_record
+    from mdcoeffs.md.record import read_record
 
     read_record(folder)
 

@@ -8,7 +8,7 @@ import pytest
 
 from mdcoeffs.chain.field import field_result
 from mdcoeffs.inputs.species import read_species
-from mdcoeffs.md.engine import read_record
+from mdcoeffs.md.record import read_record
 from mdcoeffs.md.simulate import run_folder
 from mdcoeffs.md.system import read_system
 from mdcoeffs.onsager.estimate import estimate_onsager

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from cellsim.base import InputError
-from mdcoeffs.frames.binary_frames import CutShort, check_packed
+from mdcoeffs.frames.binary_frames import CutShort
 from mdcoeffs.frames.file_bytes import check_structure
 from mdcoeffs.frames.trajectory import check_complete
+from mdcoeffs.frames.xtc import XtcReader
 
 ATOMS, FRAMES, EDGE = 40, 6, 20.0
 KINDS = {".xyz": "XYZ", ".pdb": "PDB", ".dump": "LAMMPSDUMP"}
@@ -41,10 +42,12 @@ def written(tmp_path_factory):
 
 def checked(path):
     if path.suffix in (".xyz", ".pdb", ".dump"):
-        return check_complete(path, SimpleNamespace(format=KINDS[path.suffix], n_atoms=ATOMS))
+        check_complete(path, SimpleNamespace(format=KINDS[path.suffix], n_atoms=ATOMS))
+        return None
     places = check_structure(path, path.suffix[1:].upper(), ATOMS)
-    for place in places or ():
-        check_packed(path, place)
+    if places is not None:
+        for _ in XtcReader(str(path), n_atoms=ATOMS):
+            pass
     return places
 
 
@@ -105,7 +108,8 @@ def test_the_bits_of_an_xtc(good, tmp_path):
         except InputError:
             refused += 1
     # Most bits are those of a coordinate: nothing but plausibility tells that they changed. Those that say how many
-    # bits follow are 9.2 % here (measured), and with one of them wrong the frame does not end where its bits end.
+    # bits follow are 9.2 % here (measured), and with one of them wrong the frame does not end where its bits end;
+    # with 4.4 % more a number is above the largest that the head states.
     assert 0.05 < refused / len(bits) < 0.2
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from cellsim.base import N_A, ConvergenceError, InputError, e, k_B
-from mdcoeffs.md.engine import build, openmm, read_record, simulate_point, sites_of, start_positions
+from mdcoeffs.md.engine import build, openmm, simulate_point, sites_of, start_positions
+from mdcoeffs.md.record import read_record
 from mdcoeffs.md.simulate import simulate_system, species_text
 from mdcoeffs.md.system import read_system
 

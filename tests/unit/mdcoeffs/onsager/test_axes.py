@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cellsim.base import N_A, InputError, k_B
-from mdcoeffs.onsager.estimate import estimate_onsager, local_exponent
+from mdcoeffs.onsager.estimate import estimate_onsager
+from mdcoeffs.onsager.judgement import local_exponent
 from mdcoeffs.onsager.mixture import estimate_species
 from mdcoeffs.synthetic.walkers import Solvent, walk
 from tests.toys.md_toys import mdcoeffs

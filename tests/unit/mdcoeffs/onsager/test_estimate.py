@@ -8,7 +8,9 @@ import pytest
 from cellsim.base import InputError
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, SelfMSD
-from mdcoeffs.onsager.estimate import estimate_onsager, local_exponent, self_diffusion
+from mdcoeffs.onsager.estimate import estimate_onsager
+from mdcoeffs.onsager.judgement import local_exponent
+from mdcoeffs.onsager.self_motion import self_diffusion
 from mdcoeffs.statistics.correlate import self_msd
 from mdcoeffs.synthetic.walkers import Onset, Solvent, particles, walk
 

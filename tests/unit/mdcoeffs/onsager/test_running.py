@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cellsim.base import F
-from mdcoeffs.onsager.estimate import SpectrumFit, estimate_onsager
+from mdcoeffs.onsager.estimate import estimate_onsager
+from mdcoeffs.onsager.judgement import SpectrumFit
 from mdcoeffs.onsager.mixture import SpeciesResult, estimate_species
 from mdcoeffs.onsager.running import mobility_over, running
 from mdcoeffs.synthetic.walkers import Onset, bounded_motion, mixture_walk, walk

@@ -11,8 +11,7 @@ from scipy.special import erfc
 from cellsim.base import InputError, k_B
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.onsager import read_estimate
-from mdcoeffs.onsager.estimate import SelfDiffusion
-from mdcoeffs.onsager.self_motion import CUBIC, Viscosity, without_images
+from mdcoeffs.onsager.self_motion import CUBIC, SelfDiffusion, Viscosity, without_images
 
 SPECIES = """
 title = "walkers"
