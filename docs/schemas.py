@@ -123,6 +123,10 @@ role = "anion"
 selection = "type 3"
 role = "solvent"
 """
+OF_CP2K = SPECIES.replace('["run.xtc"]', '"run.xyz"\ncell = "run.cell"')
+TWO_OF_CP2K = (
+    SPECIES.replace('trajectory = ["run.xtc"]\n', "") + '[[replica]]\ntrajectory = "run.xyz"\ncell = "run.cell"\n'
+)
 MOBILITY = """
 [mobility.rotor.PF6]
 plane = "type 2"
@@ -205,7 +209,7 @@ spread = 0.3
 """,
 )
 _NAMES = re.compile(
-    r'"([\w./-]+\.(?:csv|txt|dat|toml|nc|npz|h5|data|xtc|dcd|tpr|pdb|gro|tif|lammpstrj|dump|mpt|edf|ts))"'
+    r'"([\w./-]+\.(?:csv|txt|dat|toml|nc|npz|h5|data|xtc|dcd|tpr|pdb|gro|tif|lammpstrj|dump|xyz|cell|mpt|edf|ts))"'
 )
 
 
@@ -275,7 +279,7 @@ def learn() -> dict[str, Format]:
     for name, path in shipped_files():
         formats[name].learn(path, READERS[name])
     texts = [("case", text) for text in CASES] + [("fit", text) for text in FITS]
-    texts += [("species", SPECIES + MOBILITY), *on_pages()]
+    texts += [("species", text) for text in (SPECIES + MOBILITY, OF_CP2K, TWO_OF_CP2K)] + list(on_pages())
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         for k, (name, text) in enumerate(texts):

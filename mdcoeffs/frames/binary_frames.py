@@ -80,7 +80,7 @@ def xtc_head(raw: bytes, atoms: int, path: Path, frame: int) -> XtcHead:
     GROMACS, src/gromacs/fileio/xtcio.cpp and libxdrf.cpp.
     """
     if len(raw) < 56:
-        raise cut(path)
+        raise cut(path, frame)
     magic, count, step, *real, again = _XTC_HEAD.unpack_from(raw)
     if magic not in (1995, 2023):
         raise damaged(path, frame, "it does not begin as a frame does")
@@ -92,7 +92,7 @@ def xtc_head(raw: bytes, atoms: int, path: Path, frame: int) -> XtcHead:
         return XtcHead(step, real[0], 0.0, (), (), 0, 12 * atoms, 56, 56 + 12 * atoms)
     start = 96 if magic == 2023 else 92
     if len(raw) < start:
-        raise cut(path)
+        raise cut(path, frame)
     precision, *bounds, small = _XTC_PACKED.unpack_from(raw, 56)
     least, most = tuple(bounds[:3]), tuple(bounds[3:])
     # the table of small numbers goes from 9 to 72
@@ -113,11 +113,16 @@ def check_xtc(path: Path, atoms: int) -> Sequence[int]:
     places: list[int] = []
     with path.open("rb", buffering=0) as stream:
         while place < end:
-            head = xtc_head(os.pread(stream.fileno(), 96, place), atoms, path, len(places))
+            try:
+                head = xtc_head(os.pread(stream.fileno(), 96, place), atoms, path, len(places))
+            except CutShort as error:
+                _check_begun(path, len(places), os.pread(stream.fileno(), 8, place), os.pread(stream.fileno(), 8, 0))
+                error.places = [*places, place]
+                raise
             places.append(place)
             place += head.length
     if place != end:
-        raise cut(path)
+        raise cut(path, len(places) - 1, places)
     return places
 
 
@@ -134,7 +139,8 @@ def check_trr(path: Path, atoms: int) -> None:
         while place < end:
             head = os.pread(stream.fileno(), 76, place)
             if len(head) < 76:
-                raise cut(path)
+                _check_begun(path, frame, head, os.pread(stream.fileno(), 24, 0))
+                raise cut(path, frame)
             *begin, name = struct.unpack_from(">3i12s", head)
             *sizes, count, _, _ = struct.unpack_from(">13i", head, 24)
             if begin != [1993, 13, 12] or name != b"GMX_trn_file":
@@ -149,7 +155,7 @@ def check_trr(path: Path, atoms: int) -> None:
             place += 76 + 2 * real + sum(sizes)
             frame += 1
     if place != end:
-        raise cut(path)
+        raise cut(path, frame - 1)
 
 
 def check_dcd(path: Path) -> None:
@@ -172,7 +178,6 @@ def check_dcd(path: Path) -> None:
     frame = sum(records)
     if start > end or not atoms:
         raise InputError(f"{path.name}: its head is damaged; take the file from its source again")
-    refuse_rest(path, (end - start) % frame, frame, "bytes")
     data = (
         np.memmap(path, np.uint8, "r", start, ((end - start) // frame, frame)) if end > start else np.empty((0, frame))
     )
@@ -183,6 +188,7 @@ def check_dcd(path: Path) -> None:
             if np.any(marks != length - 8):
                 raise damaged(path, int(np.argmax(marks != length - 8)), "its records do not begin and end as they say")
         place += length
+    refuse_rest(path, (end - start) % frame, frame, "bytes", len(data))
 
 
 _NC_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
@@ -230,13 +236,19 @@ def check_netcdf(path: Path, atoms: int) -> None:
             "source again"
         )
     frame = place - start
+    whole, rest = divmod(end - start, frame)
     if frames == 0xFFFFFFFF:  # written as a stream: as many as there are
-        frames = (end - start) // frame
-    refuse_rest(path, (end - start) % frame, frame, "bytes")
+        frames = whole
+    if rest and frames != whole:
+        raise InputError(
+            f"{path.name}: the last frame is cut short ({rest} of {frame} bytes) and its head says that there are "
+            f"{frames} frames, not {whole}; copy the file from its source again"
+        )
+    refuse_rest(path, rest, frame, "bytes", whole)
     if end != start + frames * frame:
         raise InputError(
-            f"{path.name}: says that it holds {frames} frames and has the length of {(end - start) // frame}; take the "
-            "file from its source again"
+            f"{path.name}: says that it holds {frames} frames and has the length of {whole}; take the file from its "
+            "source again"
         )
 
 
@@ -302,12 +314,39 @@ def damaged(path: Path, frame: int, why: str) -> InputError:
     )
 
 
-def cut(path: Path) -> InputError:
-    """A file that does not end with a whole frame, in a sentence."""
-    return InputError(f"{path.name}: the last frame is cut short or followed by something else; remove it first")
+class CutShort(InputError):
+    """A file that does not end with a whole frame.
+
+    Attributes
+    ----------
+    whole : int
+        Frames before the one that is cut short; they are sound.
+    places : sequence of int or None
+        Of an XTC, where these begin, and behind them the one that is cut short.
+    """
+
+    whole: int = 0
+    places: Sequence[int] | None = None
 
 
-def refuse_rest(path: Path, rest: int, whole: int, unit: str) -> None:
-    """Refuse a file that does not divide into whole frames."""
+def cut(path: Path, whole: int, places: Sequence[int] | None = None, *, how: str = "") -> CutShort:
+    """A file that ends after `whole` frames and a part of one, in a sentence; `how` it is seen to be cut."""
+    error = CutShort(
+        f"{path.name}: the last frame is cut short{how or ' or followed by something else'}; remove it, or set "
+        'cut_last_frame = "drop" to leave it out'
+    )
+    error.whole, error.places = whole, places
+    return error
+
+
+def _check_begun(path: Path, frame: int, rest: bytes, beginning: bytes) -> None:
+    """Refuse a rest that does not begin as all frames do: then something was lost or added before it."""
+    shared = min(len(rest), len(beginning))
+    if rest[:shared] != beginning[:shared]:
+        raise damaged(path, frame, "it does not begin as a frame does")
+
+
+def refuse_rest(path: Path, rest: int, length: int, unit: str, whole: int) -> None:
+    """Refuse a file that ends after `whole` frames with the first `rest` lines or bytes of one of `length`."""
     if rest:
-        raise InputError(f"{path.name}: the last frame is cut short ({rest} of {whole} {unit}); remove it first")
+        raise cut(path, whole, how=f" ({rest} of {length} {unit})")

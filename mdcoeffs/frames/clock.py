@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from cellsim.base import InputError
 from mdcoeffs.frames.snapshot import PICOSECOND, uneven
+from mdcoeffs.frames.text_frames import xyz_comments
 from mdcoeffs.inputs.species import SpeciesFile
 
 log = logging.getLogger(__name__)
@@ -40,31 +42,75 @@ def clock_of(trajectory: Any, file: SpeciesFile, label: str) -> Clock:
     if timestep is not None:
         if steps is None:
             raise InputError(
-                f"{label}: timestep goes with files that number their frames in MD steps (LAMMPS dumps, DCD); leave it "
-                "out, or give frame_interval, the time between stored frames"
+                f"{label}: timestep goes with files that number their frames in MD steps (LAMMPS dumps, DCD, GSD); "
+                "leave it out, or give frame_interval, the time between stored frames"
             )
-        return lambda ts, frame: steps(ts) * timestep
+        stated = own if format_of(trajectory) == "LAMMPSDUMP" else None
+        return _by_steps(steps, timestep, stated, label)
     if own is not None:
         return lambda ts, frame: own(ts) * PICOSECOND
     either = 'timestep = "2 fs" (the MD step) or ' if steps is not None else ""
+    if getattr(trajectory, "timed", False):
+        either = '[units] style = "real" (the unit style of the run, in whose units it states the time), ' + either
     raise InputError(
         f"{label}: {format_of(trajectory)} files do not say for certain when their frames were; give {either}"
         'frame_interval = "1 ps" (the time between stored frames)'
     )
 
 
+def _by_steps(steps: Callable[[Any], float], timestep: float, own: Callable[[Any], float] | None, label: str) -> Clock:
+    """Times by MD steps, which times that the file states too must not contradict."""
+    first: list[float] = []
+
+    def time(ts: Any, frame: int) -> float:
+        t = steps(ts) * timestep
+        if own is not None:
+            stated = own(ts) * PICOSECOND
+            first[:] = first or [t, stated]
+            passed, its = t - first[0], stated - first[1]
+            if abs(its - passed) > 1e-3 * abs(passed):
+                raise InputError(
+                    f"{label}: frame {frame} is {its:.6g} s after the first one by the file and {passed:.6g} s by "
+                    "timestep; correct timestep or leave it out"
+                )
+        return t
+
+    return time
+
+
 def stated_times(trajectory: Any) -> Callable[[Any], float] | None:
     """What the file itself says of the time of a frame [ps], None where it does not for certain."""
-    for reader in getattr(trajectory, "readers", [trajectory]):  # several, where a Universe was given several files
-        name = format_of(reader)
-        if name == "DCD":
-            remarks = re.sub(r"FILENAME *= *\S+", "", str(reader._file.header["remarks"]).upper())
-            timed = bool(AKMA_WRITERS.search(remarks)) and reader._file.header["nsavc"] > 0
-        else:
-            timed = name in TIMED and "time" in reader.ts.data
-        if not timed:
+    readers = getattr(trajectory, "readers", [trajectory])  # several, where a Universe was given several files
+    clocks = [_stated_times(reader) for reader in readers]
+    if len(clocks) == 1:
+        return clocks[0]
+    return (
+        (lambda ts: float(ts.time)) if all(format_of(r) in ("DCD", *TIMED) for r in readers) and all(clocks) else None
+    )
+
+
+def _stated_times(reader: Any) -> Callable[[Any], float] | None:
+    name = format_of(reader)
+    if name == "DCD":
+        remarks = re.sub(r"FILENAME *= *\S+", "", str(reader._file.header["remarks"]).upper())
+        timed = bool(AKMA_WRITERS.search(remarks)) and reader._file.header["nsavc"] > 0
+    elif name == "XYZ":
+        times = _cp2k_times(reader)
+        return None if times is None else lambda ts: float(times[ts.frame])
+    elif name == "LAMMPSDUMP":
+        units = getattr(reader, "units_of_run", None)
+        if units is None or not getattr(reader, "timed", False):
             return None
-    return lambda ts: float(ts.time)
+        return lambda ts: float(ts.time) * units.time / PICOSECOND
+    else:
+        timed = name in TIMED and "time" in reader.ts.data
+    return (lambda ts: float(ts.time)) if timed else None
+
+
+def _cp2k_times(reader: Any) -> NDArray[Any] | None:
+    """Times in the comments of an XYZ file of CP2K (frames,) [ps]."""
+    path = Path(str(reader.filename))
+    return xyz_comments(path, reader.n_atoms).times if path.is_file() else None
 
 
 def md_steps(trajectory: Any) -> Callable[[Any], float] | None:
@@ -73,7 +119,7 @@ def md_steps(trajectory: Any) -> Callable[[Any], float] | None:
     Other readers have a `step` too, but in an XTC that MDAnalysis wrote it is the number of the frame.
     """
     names = {format_of(reader) for reader in getattr(trajectory, "readers", [trajectory])}
-    if names == {"LAMMPSDUMP"}:
+    if names <= {"LAMMPSDUMP", "GSD"}:
         return lambda ts: float(ts.data["step"])
     if names <= {"DCD", "LAMMPS"} and not hasattr(trajectory, "readers"):
         head = trajectory._file.header  # the step of its first frame, and how many steps lie between frames

@@ -6,7 +6,7 @@ order of the files, evenly spaced in time (:func:`inside`, :func:`uneven`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -136,6 +136,67 @@ class Stored(NamedTuple):
     box: Array | None
     images: NDArray[Any] | None = None
     velocities: NDArray[Any] | None = None
+
+
+def used_snapshots(
+    snapshots: Iterator[Stored], start: float | None, stop: float | None, every: float | None, begin: int
+) -> Iterator[Stored]:
+    """The snapshots of the part of the run that is used; what lies behind is not read.
+
+    Parameters
+    ----------
+    snapshots : iterator of Stored
+        In the order of the files.
+    start, stop : float, optional
+        First and last time [s].
+    every : float, optional
+        Only those at its multiples after `start`, or after time zero; of several that are at one to rounding the first.
+    begin : int
+        Running number of the first snapshot wanted.
+
+    Yields
+    ------
+    Stored
+
+    Raises
+    ------
+    InputError
+        Under `every`, a snapshot that is not later than the one before, used or not, or a multiple without snapshot.
+    """
+    last, before, origin = -np.inf, None, start or 0.0
+    for stored in snapshots:
+        time = stored.time
+        if not inside(time, None, stop):
+            return
+        chosen = stored.number >= begin
+        if every is not None and np.isfinite(time):
+            _check_order(stored.name, time, last)
+            passed = (time - origin) / every
+            here = round(passed)
+            off = abs(time - origin - here * every)
+            at = off <= 1e-6 * every + ROUNDING * max(abs(time), abs(origin)) and bool(inside(time, start, None))
+            if before is not None and (here > before + 1 if at else passed > before + 1):
+                raise InputError(
+                    f"{stored.name} at {time:.6g} s: no frame before it is at {origin + (before + 1) * every:.6g} s, "
+                    f"but every = {every:.6g} s asks for one; give the interval at which frames are there, or an "
+                    "evenly spaced part of the run (start, stop)"
+                )
+            chosen &= at and here != before
+            last, before = time, here if at else before
+            if chosen:  # while it is worked on, the reader passes over others and overwrites what it gave
+                stored = stored._replace(positions=stored.positions.copy())
+        if chosen and inside(time, start, None):
+            yield stored
+
+
+def _check_order(name: str, time: float, last: float) -> None:
+    """Refuse a snapshot that is not later than the one before."""
+    if time <= last:
+        what = "repeats the time of" if time == last else "is earlier than"
+        raise InputError(
+            f"{name} at {time:.6g} s {what} the frame before: frames are out of order or duplicated, as "
+            f"when runs are joined; remove the repeated frames or give the runs as replicas"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,17 +373,13 @@ class Walker:
         time = stored.time
         if not np.isfinite(time):  # nothing below is true of NaN
             raise InputError(f"{stored.name}: its time is {time}; the file is damaged, or give frame_interval")
-        if self.used and time <= last:
-            what = "repeats the time of" if time == last else "is earlier than"
-            raise InputError(
-                f"{stored.name} at {time:.6g} s {what} the frame before: frames are out of order or duplicated, as "
-                f"when runs are joined; remove the repeated frames or give the runs as replicas"
-            )
+        if self.used:
+            _check_order(stored.name, time, last)
         if self.used > 1 and uneven(time, last, first, second - first):
             raise InputError(
                 f"{stored.name}: frames are not evenly spaced: step {time - last:.6g} s, the first was "
-                f"{second - first:.6g} s; use an evenly spaced part of the run (start, stop), or store frames at a "
-                "fixed interval: log-spaced frames cannot be used"
+                f"{second - first:.6g} s; use an evenly spaced part of the run (start, stop), or of log-spaced frames "
+                'those at a fixed interval, by every = "100 ps", say'
             )
         if self.used < 2:
             self.times[self.used] = time

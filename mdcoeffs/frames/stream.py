@@ -30,7 +30,7 @@ from cellsim.base import Array, InputError, Ints, Progress
 from cellsim.files.folder import write_arrays
 from cellsim.files.reading import read_arrays
 from mdcoeffs.frames.molecules import Molecules, check_density
-from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, FOLLOW, Snapshot, Stored, Walker, inside
+from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, FOLLOW, Snapshot, Stored, Walker, inside, used_snapshots
 from mdcoeffs.inputs.arrays import (
     array_names,
     check_counts,
@@ -119,6 +119,8 @@ class Stream:
         f = self.file
         options = [f.coordinates, f.timestep, f.frame_interval, f.start, f.stop, f.stride, f.ignore, dict(f.units)]
         options += [True] if f.drop_repeated else []
+        options += [f.cut_last_frame] if f.cut_last_frame != "refuse" else []
+        options += [repr(each) for each in (f.every, f.run_units) if each is not None]
         species, files = [repr(each) for each in f.species], [_fingerprint(path) for path in self.paths]
         return {"species": species, "trajectory": files, "options": options}
 
@@ -165,7 +167,7 @@ class Stream:
             return np.sort(molecules.atoms[kind == self.number_of(selection)])
         if self.universe is None:
             self.number_of(selection, where)
-        from mdcoeffs.frames.trajectory import select
+        from mdcoeffs.frames.topology import select
 
         return select(self.universe, selection, where)
 
@@ -219,7 +221,7 @@ class Stream:
         share = mass / mass.sum() if self.has_masses else np.zeros(mass.size)
         bonds = None
         if follow and self.universe is not None:
-            from mdcoeffs.frames.trajectory import bonds_of
+            from mdcoeffs.frames.topology import bonds_of
 
             bonds = bonds_of(self.universe)
         return Walker(self.molecules, share, follow=follow, unwrapped=self.unwrapped, bonds=bonds)
@@ -289,7 +291,9 @@ def open_stream(file: SpeciesFile, number: int = 0, *, scratch: Path = Path()) -
         raise InputError(f"{replica.label}: this analysis needs positions: a trajectory, or arrays with positions")
     from mdcoeffs.frames.trajectory import open_replica
 
-    universe, files = open_replica(replica, timestep=file.timestep)
+    universe, files = open_replica(
+        replica, timestep=file.timestep, units=file.run_units, drop_cut=file.cut_last_frame == "drop"
+    )
     stream = stream_of_universe(file, universe, files, label=replica.label)
     return replace(stream, paths=replica.files, scratch=scratch)
 
@@ -350,7 +354,8 @@ def stream_of_universe(
     InputError
         Files that cannot be read, selections that do not fit.
     """
-    from mdcoeffs.frames.trajectory import convention, count_snapshots, molecules_of, repeated, stored_snapshots
+    from mdcoeffs.frames.topology import molecules_of
+    from mdcoeffs.frames.trajectory import convention, count_snapshots, repeated, stored_snapshots
 
     files = tuple(files) or ((None, {}),)
     molecules = molecules_of(universe, file.species, ignore=file.ignore)
@@ -361,7 +366,9 @@ def stream_of_universe(
     unwrapped, images = convention(universe, files[0][0], file.coordinates)
 
     def source(begin: int) -> Iterator[Stored]:
-        return _used(stored_snapshots(universe, files, file, begin, images, skipped), file)
+        from_here = begin if file.every is None else max(begin - 1, 0)  # which of several at a multiple is the first
+        stored = stored_snapshots(universe, files, file, from_here, images, skipped)
+        return used_snapshots(stored, file.start, file.stop, file.every, begin)
 
     return Stream(
         label=label,
@@ -440,15 +447,6 @@ def stream_of_arrays(file: SpeciesFile, data: Mapping[str, NDArray[Any]], *, lab
         universe=None,
         source=source,
     )
-
-
-def _used(snapshots: Iterator[Stored], file: SpeciesFile) -> Iterator[Stored]:
-    """The snapshots from start to stop; what lies behind is not read."""
-    for stored in snapshots:
-        if not inside(stored.time, None, file.stop):
-            return
-        if inside(stored.time, file.start, None):
-            yield stored
 
 
 def _fingerprint(path: Path) -> list[Any]:

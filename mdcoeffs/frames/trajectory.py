@@ -1,7 +1,8 @@
 """Trajectory files: opened and given snapshot by snapshot, read one ahead, each with a time that is certain.
 
-Beside `mdcoeffs.frames.neighbours`, `vasp` and `xtc` the only module that imports MDAnalysis. What its readers do not
-see in a damaged file, `mdcoeffs.frames.file_bytes` looks for first.
+Beside `mdcoeffs.frames.neighbours`, `topology`, `vasp`, `lammps`, `hoomd` and `xtc` the only module that imports
+MDAnalysis. What its readers do not see in a damaged file, `mdcoeffs.frames.file_bytes`, `text_frames`, `lammps` and
+`vasp` look for first.
 """
 
 from __future__ import annotations
@@ -22,48 +23,60 @@ from xml.etree import ElementTree
 
 import MDAnalysis as mda
 import numpy as np
-from MDAnalysis.exceptions import NoDataError, SelectionError
 from numpy.typing import NDArray
 
-from cellsim.base import Array, InputError, Ints
+from cellsim.base import Array, InputError
 from cellsim.base.errors import FULL
+from mdcoeffs.frames.binary_frames import CutShort
 from mdcoeffs.frames.clock import OwnTimes, clock_of, format_of, md_steps, stated_times
-from mdcoeffs.frames.file_bytes import (
-    check_complete,
-    check_structure,
+from mdcoeffs.frames.file_bytes import check_structure
+from mdcoeffs.frames.hoomd import GsdReader
+from mdcoeffs.frames.lammps import (
+    IDENTITY,
+    SCALED,
+    DumpReader,
+    check_dump,
     data_style,
-    dump_columns,
+    dump_head,
+    dump_options,
+    first_frame,
+    is_data,
     topology_format,
-    xyz_boxes,
 )
-from mdcoeffs.frames.molecules import Molecules, Selected, sort_molecules
-from mdcoeffs.frames.snapshot import ANGSTROM, PICOSECOND, Stored
+from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, PICOSECOND, Stored
+from mdcoeffs.frames.text_frames import cell_boxes, check_pdb, check_xyz, xyz_comments
+from mdcoeffs.frames.topology import brief
 from mdcoeffs.frames.unwrap import box_matrix
-from mdcoeffs.frames.vasp import XdatcarReader, is_xdatcar
+from mdcoeffs.frames.vasp import XdatcarReader, check_xdatcar, is_xdatcar
 from mdcoeffs.frames.xtc import XtcReader, is_plain, own_reader
-from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
+from mdcoeffs.inputs.species import Replica, SpeciesFile
+from mdcoeffs.inputs.units import RunUnits
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Files = Sequence[tuple[Path | None, dict[str, Any]]]
-"""Trajectory files in their order with the keywords of their reader; no path: what is loaded already."""
+"""Trajectory files in their order with the keywords of their reader and `OURS`; no path: what is loaded already."""
+OURS = ("drop_cut", "units", "cell")
+"""Keywords that no reader gets: whether a cut last frame is left out, units of the run, cell file of CP2K."""
+UNFIXED = ("LAMMPSDUMP", "GSD", "XYZ", "DCD", "LAMMPS")
+"""Formats whose numbers are in the units of the run."""
 BAD_FILE = (
     *(OSError, ValueError, LookupError, TypeError, EOFError, AttributeError, RuntimeError, ArithmeticError),
     *(AssertionError, ImportError, NameError, SyntaxError, struct.error, StopIteration, ElementTree.ParseError),
 )
 """What readers raise for a file they cannot read; an import where one of MDAnalysis' optional readers is missing."""
+_PACKAGES = {".gsd": "gsd", ".tng": "pytng"}
+"""Endings of the files whose reader needs a package of its own."""
 _EXAMPLES = {"topology": '"DATA" or "PDB"', "trajectory": '"XTC" or "LAMMPSDUMP"'}
-HEAVIEST = 1e9
-"""Mass of an atom beyond which the topology is taken to be damaged [u]."""
-LONGEST_ADVICE = 600
-"""Characters of a reader's message that are passed on; the advice stands at its end [1]."""
 
 
-# ---- topology -------------------------------------------------------------------------------------------------------
+# ---- opening --------------------------------------------------------------------------------------------------------
 
 
-def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[Any, Files]:
+def open_replica(
+    replica: Replica, *, timestep: float | None = None, units: RunUnits | None = None, drop_cut: bool = False
+) -> tuple[Any, Files]:
     """Open topology and trajectory files.
 
     Parameters
@@ -72,125 +85,48 @@ def open_replica(replica: Replica, *, timestep: float | None = None) -> tuple[An
         The files and, where their names do not tell, their formats.
     timestep : float, optional
         MD time step [s]; LAMMPS dumps number their frames in steps.
+    units : RunUnits, optional
+        Of the numbers in the files, where their format does not fix them.
+    drop_cut : bool
+        Leave out a last frame that is cut short.
 
     Returns
     -------
     universe : MDAnalysis.Universe
-        With the first trajectory file loaded.
+        With the first trajectory file loaded; masses in u.
     files : tuple
-        Arguments of ``universe.load_new``, one (path, keywords) per trajectory file.
+        Arguments of ``universe.load_new``, one (path, keywords) per trajectory file, and `OURS`.
 
     Raises
     ------
     InputError
         A file that cannot be read.
     """
-    if replica.topology is None:
+    topology = replica.topology
+    if topology is None:
         raise InputError(f"{replica.label}: a trajectory needs a topology")
-    told = "XDATCAR" if is_xdatcar(replica.topology) else topology_format(replica.topology)
+    told = "XDATCAR" if is_xdatcar(topology) else topology_format(topology)
     options = {"topology_format": replica.topology_format or told}
-    if options["topology_format"] == "DATA" or replica.topology.suffix.lower() == ".data":
-        options["atom_style"] = replica.atom_style or data_style(replica.topology)
+    if options["topology_format"] == "DATA" or topology.suffix.lower() == ".data":
+        options["atom_style"] = replica.atom_style or data_style(topology)
     elif replica.atom_style:
         options["atom_style"] = replica.atom_style
-    files = tuple((path, _reader_options(path, replica, timestep)) for path in replica.trajectory)
+    cells = replica.cell or (None,) * len(replica.trajectory)
+    files = tuple(
+        (path, {**_reader_options(path, replica, timestep, units), "drop_cut": drop_cut, "cell": cell})
+        for path, cell in zip(replica.trajectory, cells, strict=True)
+    )
     given = {key: value for key, value in options.items() if value}
+    head = dump_head(topology)
     with logged_warnings():
-        with _reading(replica.topology, "topology"):
-            universe = mda.Universe(str(replica.topology), **given)
+        with _reading(topology, "topology"):
+            universe = mda.Universe(str(topology) if head is None or head.plain else first_frame(topology), **given)
         _load(universe, *files[0])
+    own = files[0][1]["units"]
+    kind = options["topology_format"] or topology.suffix[1:].upper()
+    if own is not None and (is_data(topology) or head is not None or kind == "GSD"):
+        universe.atoms.masses = universe.atoms.masses * (own.mass / DALTON)
     return universe, files
-
-
-def molecules_of(universe: Any, species: Sequence[Species], *, ignore: str = "") -> Molecules:
-    """Sort the atoms into molecules and the molecules into species.
-
-    Parameters
-    ----------
-    universe : MDAnalysis.Universe
-        Topology with masses.
-    species : sequence of Species
-        Selections, and how atoms make molecules.
-    ignore : str
-        Selection of massless sites that belong to no species.
-
-    Returns
-    -------
-    Molecules
-        Masses in dalton.
-
-    Raises
-    ------
-    InputError
-        Selections that are empty, overlap, miss atoms or cut molecules; masses that are not positive.
-    """
-    ignored = select(universe, ignore, "ignore") if ignore else None
-    selections = [_selected(universe, each) for each in species]
-    return sort_molecules(selections, _masses(universe), lambda atom: _describe(universe, atom), ignored=ignored)
-
-
-def _selected(universe: Any, species: Species) -> Selected:
-    name = f"species.{species.name}"
-    index = select(universe, species.selection, name)
-    tracer = None if species.centre == "mass" else select(universe, species.centre, f"{name}.centre")
-    if species.molecule == "atom":
-        return Selected(species, index, index, None, tracer)
-    try:
-        if species.molecule == "fragment":
-            if not len(universe.bonds):
-                raise NoDataError("no bonds")
-            whole = np.asarray(universe.atoms.fragindices, dtype=np.int64)
-            return Selected(species, index, whole[index], np.bincount(whole)[whole[index]], tracer)
-        atoms = universe.atoms[index]
-        key = atoms.resindices if species.molecule == "residue" else atoms.molnums
-    except (NoDataError, AttributeError) as error:
-        missing = "bonds" if species.molecule == "fragment" else "molecule numbers"
-        raise InputError(
-            f'{name}: the topology has no {missing}, so molecule = "{species.molecule}" is not possible; choose '
-            f'"residue" or "atom"'
-        ) from error
-    return Selected(species, index, np.asarray(key, dtype=np.int64), None, tracer)
-
-
-def select(universe: Any, selection: str, name: str) -> Ints:
-    """Indices of the atoms of a selection; `name` is its place in the file, for messages."""
-    try:
-        index = universe.select_atoms(selection).indices
-    except (SelectionError, NoDataError, AttributeError, ValueError, TypeError) as error:
-        raise InputError(f"{name}: selection {selection!r} is not understood ({_brief(error)})") from error
-    if not index.size:
-        raise InputError(f"{name}: selection {selection!r} selects no atoms")
-    return np.asarray(index, dtype=np.int64)
-
-
-def _masses(universe: Any) -> Array:
-    try:
-        mass = np.array(universe.atoms.masses, dtype=float)
-    except NoDataError as error:
-        raise InputError("the topology has no masses and they cannot be guessed; use a topology with masses") from error
-    mass = np.nan_to_num(mass, nan=0.0)
-    if mass.size and np.max(np.abs(mass)) > HEAVIEST:
-        atom = int(np.argmax(np.abs(mass)))
-        raise InputError(
-            f"{_describe(universe, atom)} (atom {atom}) has a mass of {mass[atom]:.3g} u by the topology; correct it"
-        )
-    return mass
-
-
-def bonds_of(universe: Any) -> Ints | None:
-    """Bonded pairs (bonds, 2), or None where the topology has none."""
-    try:
-        return np.asarray(universe.bonds.indices, dtype=np.int64)
-    except (NoDataError, AttributeError):
-        return None
-
-
-def _describe(universe: Any, atom: int) -> str:
-    for name in ("resname", "type", "name"):
-        value = getattr(universe.atoms[atom], name, "")
-        if value:
-            return f"{name} {value}"
-    return "no name"
 
 
 # ---- snapshots ------------------------------------------------------------------------------------------------------
@@ -228,14 +164,16 @@ def stored_snapshots(
         A file that cannot be read or is cut short; frames that have no time.
     """
     buffers = [np.empty((len(universe.atoms), 3), dtype=np.float32) for _ in range(2)]
-    reader, clock, account = None, None, OwnTimes(file)
+    reader, clock, scale, account = None, None, 1.0, OwnTimes(file)
     same: dict[str, Any] = {}
     boxes: NDArray[np.float64] | None = None
     for number, label, trajectory, ts in _frames(universe, files, file.stride, begin, skipped):
         if clock is None or trajectory is not reader:  # the next file
             reader = trajectory
             clock = clock_of(reader, file, label)
-            boxes = xyz_boxes(Path(reader.filename), reader.n_atoms) if format_of(reader) == "XYZ" else None
+            boxes = _boxes(reader, label)
+            units = getattr(reader, "units_of_run", None)
+            scale = 1.0 if units is None else units.length / ANGSTROM
             account.open(label, stated_times(reader), md_steps(reader) if format_of(reader) == "LAMMPSDUMP" else None)
             same = {
                 key: ts.data[key].copy() for key in IDENTITY if format_of(reader) == "LAMMPSDUMP" and key in ts.data
@@ -255,23 +193,38 @@ def stored_snapshots(
         # The reader owns its box and changes it in place (in nm, then in angstrom) while the next frame is read.
         vectors = boxes[ts.frame] if boxes is not None else ts.data.get("vectors")
         own = ts.dimensions if vectors is None else vectors
-        box = _box(file) if own is None else np.array(own) if vectors is not None else box_matrix(np.array(own))
+        box = np.array(own) if vectors is not None else None if own is None else box_matrix(np.array(own))
         if own is not None and file.box is not None:
             raise InputError(f"{name}: carries a box of its own; leave the key box out, which is for files without one")
         buffers.reverse()
         scaled = next((keys for keys in SCALED if box is not None and set(keys) <= ts.data.keys()), None)
         # MDAnalysis takes the corner of the box away from scaled coordinates too, which are counted from that corner:
         # at constant pressure, where the corner moves, everything then moves with it.
-        buffers[0][:] = ts.positions if scaled is None else np.stack([ts.data[key] for key in scaled], axis=1) @ box
+        positions = ts.positions if scaled is None else np.stack([ts.data[key] for key in scaled], axis=1) @ box
+        buffers[0][:] = positions if scale == 1 else positions.astype(np.float64) * scale
         account.check(name, ts, buffers[0], buffers[1] if number > begin else None)
+        box = _box(file) if box is None else box * scale
         yield Stored(number, name, clock(ts, frame), buffers[0], box, flags, _velocities(reader, ts))
 
 
 def _velocities(reader: Any, ts: Any) -> NDArray[Any] | None:
     """Velocities of all atoms [m/s] where the file has them in a unit that it states."""
-    if format_of(reader) not in MOVING or not ts.has_velocities:
+    units = getattr(reader, "units_of_run", None)
+    if not ts.has_velocities or (units is None and format_of(reader) not in MOVING):
         return None
-    return np.asarray(ts.velocities * np.float32(ANGSTROM / PICOSECOND))
+    return np.asarray(ts.velocities * np.float32(ANGSTROM / PICOSECOND if units is None else units.velocity))
+
+
+def _boxes(reader: Any, label: str) -> NDArray[np.float64] | None:
+    """Boxes that an XYZ file or the cell file beside it brings (frames, 3, 3), in the unit of the file."""
+    if format_of(reader) != "XYZ":
+        return None
+    comments, cell = xyz_comments(Path(reader.filename), reader.n_atoms), getattr(reader, "cell_file", None)
+    if cell is None:
+        return comments.boxes
+    if comments.boxes is not None:
+        raise InputError(f"{label}: carries a box of its own; leave the key cell out, which is for files without one")
+    return cell_boxes(cell, comments, label)
 
 
 def _box(file: SpeciesFile) -> Array | None:
@@ -289,7 +242,10 @@ def count_snapshots(universe: Any, files: Files, file: SpeciesFile, skipped: Seq
         if path is not None and len(files) > 1:
             _load(universe, path, options)
         clock_of(universe.trajectory, file, _label(universe, path))
-        length = len(universe.trajectory) - skip
+        length = len(universe.trajectory)
+        if options.get("drop_cut"):
+            length = _whole(universe, path, options, tell=True)
+        length -= skip
         used += len(range(-before % stride, length, stride))
         before += length
     path, options = files[0]
@@ -300,7 +256,8 @@ def count_snapshots(universe: Any, files: Files, file: SpeciesFile, skipped: Seq
 
 def convention(universe: Any, path: Path | None, coordinates: str) -> tuple[bool, bool]:
     """Whether positions are or can be made unwrapped, and whether image flags do it."""
-    columns = dump_columns(path) if path is not None and universe.trajectory.format == "LAMMPSDUMP" else []
+    head = dump_head(path) if path is not None and universe.trajectory.format == "LAMMPSDUMP" else None
+    columns = () if head is None else head.columns
     flags = {"ix", "iy", "iz"} <= set(columns) and {"ix", "iy", "iz"} <= set(universe.trajectory.ts.data)
     wrapped = bool({"x", "xs"} & set(columns))
     if coordinates == "wrapped":
@@ -323,12 +280,83 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
             yield item
 
 
+def check_complete(path: Path, trajectory: Any) -> None:
+    """Refuse a trajectory whose last frame is cut short, where its format lets one see it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    trajectory : MDAnalysis reader
+        Of that file.
+
+    Raises
+    ------
+    CutShort
+        The file does not end where its last frame does.
+    InputError
+        A frame that is damaged.
+    """
+    kind, atoms = format_of(trajectory), trajectory.n_atoms
+    if kind == "LAMMPSDUMP":
+        check_dump(path, atoms)
+    elif kind == "XYZ":
+        check_xyz(path, atoms)
+    elif kind == "PDB":
+        check_pdb(path)
+    elif kind == "XDATCAR":
+        check_xdatcar(path)
+    check_structure(path, kind, atoms)
+
+
+def _whole(universe: Any, path: Path | None, options: dict[str, Any], *, tell: bool = False) -> int:
+    """Frames of the loaded file that are used; a cut last one is refused or left out.
+
+    A file that is cut is sound up to there, and its reader gives the frames before the cut as those of a whole file.
+    """
+    if path is not None:
+        try:
+            check_complete(path, universe.trajectory)
+        except CutShort as error:
+            if not _may_drop(path, options, error):
+                raise
+            if tell:
+                log.warning("%s: frame %d is cut short and left out", path.name, error.whole)
+            return error.whole
+    return len(universe.trajectory)
+
+
+def _may_drop(path: Path, options: dict[str, Any], error: CutShort) -> bool:
+    """Whether the cut last frame of a file is to be left out."""
+    if options.get("drop_cut") and not error.whole:
+        raise InputError(f"{path.name}: holds no whole frame") from error
+    return bool(options.get("drop_cut"))
+
+
 def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
     assert path is not None
-    name = str(options.get("format") or path.suffix[1:]).upper()
+    kind = options.get("format") or path.suffix[1:].upper()
+    name = kind.upper() if isinstance(kind, str) else str(kind.format)
     with _reading(path, "trajectory"):
-        check_structure(path, name, len(universe.atoms))
-        universe.load_new(str(path), **options | ({"format": XtcReader} if name == "XTC" else {}))
+        try:
+            if kind is DumpReader:
+                check_dump(path, len(universe.atoms))
+            check_structure(path, name, len(universe.atoms))
+        except CutShort as error:
+            if not _may_drop(path, options, error):
+                raise
+        given = {key: value for key, value in options.items() if key not in OURS}
+        own = {"format": XtcReader, "drop_cut": bool(options.get("drop_cut"))} if name == "XTC" else {}
+        universe.load_new(str(path), **given | own)
+        len(universe.trajectory)  # a reader of text counts its frames now, and stumbles over what is no text
+    reader = universe.trajectory
+    reader.units_of_run, reader.cell_file = options.get("units"), options.get("cell")
+    if reader.units_of_run is not None:
+        fixed = format_of(reader) == "DCD" and stated_times(reader) is not None
+        if fixed or format_of(reader) not in UNFIXED:
+            raise InputError(f"{path.name}: the units of this {format_of(reader)} file are fixed; leave [units] out")
+    if reader.cell_file is not None and format_of(reader) != "XYZ":
+        raise InputError(f"{path.name}: cell goes with XYZ files of CP2K; {format_of(reader)} files have boxes")
 
 
 @contextmanager
@@ -348,14 +376,20 @@ def _reading(path: Path | None, what: str) -> Iterator[None]:
         except BAD_FILE as error:
             if isinstance(error, OSError) and error.errno in FULL:  # compiled code is kept beside the package
                 raise
-            missing = "needs a reader that is not installed; install it, or convert the file, to XTC say"
+            package = _PACKAGES.get("" if path is None else path.suffix.lower(), "")
+            install = f"pip install {package}" if package else "install it"
+            missing = f"needs a reader that is not installed: {install}, or convert the file, to XTC say"
             complaint = missing if isinstance(error, ImportError) else f"cannot be read as a {what}"
             if path is not None and path.is_file() and not path.stat().st_size:
                 complaint += ": the file is empty"
             elif "dict_keys" in str(error):  # the reader's advice is a list of all formats and a link
                 complaint += f", since its name tells no known format: say {what}_format, such as {_EXAMPLES[what]}"
+            elif "end-of-stream" in str(error):  # of gzip and bz2
+                complaint += (
+                    ': its compressed data are cut short; unpack what is there, and set cut_last_frame = "drop"'
+                )
             else:
-                complaint += f" ({_brief(error)})"
+                complaint += f" ({brief(error)})"
             traceback.clear_frames(error.__traceback__)
         if complaint:
             gc.collect()
@@ -383,10 +417,9 @@ def _frames(
             decoder = own_reader(trajectory)
         if decoder is not None and is_plain(trajectory):
             trajectory = decoder
-        if path is not None:
-            check_complete(path, trajectory)
-        used = range(left_out + -before % stride, len(trajectory), stride)
-        before += len(trajectory) - left_out
+        length = _whole(universe, path, options)
+        used = range(left_out + -before % stride, length, stride)
+        before += length - left_out
         skip = min(max(begin - number, 0), len(used))
         number += skip
         if skip == len(used):
@@ -400,14 +433,14 @@ def _frames(
                     decoder[frame]  # MDAnalysis decodes it too, for what was added to its reader: not before a check
                 ts = next(snapshots, None)
                 if ts is None:
-                    raise InputError(f"{label}: frame {frame} of {len(trajectory)} is missing: the file is cut short")
+                    raise InputError(f"{label}: frame {frame} of {length} is missing: the file is cut short")
                 yield number, label, trajectory, ts
                 number += 1
         except InputError:
             raise
         except BAD_FILE as error:
             raise InputError(
-                f"{label}: frame {frame} cannot be read ({_brief(error)}): the file is cut short or damaged"
+                f"{label}: frame {frame} cannot be read ({brief(error)}): the file is cut short or damaged"
             ) from error
 
 
@@ -460,7 +493,7 @@ def repeated(universe: Any, files: Files, file: SpeciesFile) -> tuple[int, ...]:
         else:
             _check_same(tail, head, near, *names)
             skipped.append(len(tail))
-        if skipped[-1] >= _length(universe):
+        if skipped[-1] >= _whole(universe, *files[k]):
             raise InputError(f"{names[1]}: holds only frames that {names[0]} ends with; leave it out")
     path, options = files[0]
     if path is not None:
@@ -485,10 +518,6 @@ def _check_same(
             )
 
 
-def _length(universe: Any) -> int:
-    return len(universe.trajectory)
-
-
 def _account(trajectory: Any, label: str) -> Callable[[Any], float]:
     """Time [ps] or step [1] of a frame by the file's own account."""
     own = stated_times(trajectory) or md_steps(trajectory)
@@ -505,15 +534,13 @@ def _first_and_last(universe: Any, path: Path | None, options: dict[str, Any]) -
     _load(universe, path, options)
     trajectory = universe.trajectory
     own = _account(trajectory, _label(universe, path))
-    first = own(_frame(universe, path, 0))
-    last = own(_frame(universe, path, len(trajectory) - 1))
-    return first, last, (last - first) / max(len(trajectory) - 1, 1)
+    length = _whole(universe, path, options)
+    first, last = (own(_frame(universe, path, frame)) for frame in (0, length - 1))
+    return first, last, (last - first) / max(length - 1, 1)
 
 
 def _frame(universe: Any, path: Path | None, frame: int) -> Any:
-    """One frame, after a look at whether it is whole."""
-    if path is not None:
-        check_complete(path, universe.trajectory)
+    """One frame."""
     with _reading(path, "trajectory"):
         return universe.trajectory[frame]
 
@@ -526,7 +553,7 @@ def _states(
     With `most` of the first frames of the file, so many.
     """
     _load(universe, path, options)
-    own, length = _account(universe.trajectory, _label(universe, path)), len(universe.trajectory)
+    own, length = _account(universe.trajectory, _label(universe, path)), _whole(universe, path, options)
     found: list[tuple[float, bytes]] = []
     for frame in range(min(most, length)) if most is not None else range(length - 1, -1, -1):
         ts = _frame(universe, path, frame)
@@ -544,28 +571,24 @@ def _states(
 
 # ---- readers --------------------------------------------------------------------------------------------------------
 
-SCALED = (("xs", "ys", "zs"), ("xsu", "ysu", "zsu"))
-"""Columns of a LAMMPS dump with positions in units of the box vectors, from the corner of the box."""
-IDENTITY = ("id", "type")
-"""Columns of a LAMMPS dump that say which atom a line is of."""
 MOVING = ("TRR", "H5MD", "NC", "NCDF")
 """Formats of MDAnalysis whose velocities are in a known unit; those of a LAMMPS dump depend on the run's units."""
 
 
-def _reader_options(path: Path, replica: Replica, timestep: float | None) -> dict[str, Any]:
-    options: dict[str, Any] = {"format": replica.trajectory_format} if replica.trajectory_format else {}
+def _reader_options(path: Path, replica: Replica, timestep: float | None, units: RunUnits | None) -> dict[str, Any]:
+    options: dict[str, Any] = {"units": units}
+    if replica.trajectory_format:
+        options["format"] = replica.trajectory_format
     if is_xdatcar(path):
         return {"format": XdatcarReader.format} | options
-    columns = dump_columns(path)
-    if columns:
-        options["format"] = "LAMMPSDUMP"
-        options["dt"] = 1.0 if timestep is None else timestep / PICOSECOND
-        images = ("ix", "iy", "iz")
-        scaled = next((keys for keys in SCALED if set(keys) <= set(columns) and "x" not in columns), ())
-        kept = [key for key in IDENTITY if key in columns]
-        if more := [*scaled, *(images if set(images) <= set(columns) else ()), *kept]:
-            options["additional_columns"] = more
-    return options
+    if (replica.trajectory_format or path.suffix[1:]).upper() == "GSD":
+        if units is None:
+            raise InputError(
+                f"{path}: GSD files do not say in which units they are; give a table [units] with length, mass and "
+                "energy of the run"
+            )
+        return options | {"format": GsdReader, "dt": 1.0}
+    return options | dump_options(path, replica.topology, timestep, units)
 
 
 @contextmanager
@@ -576,9 +599,3 @@ def logged_warnings() -> Iterator[None]:
         yield
     for text in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
         log.info("reader: %s", text)
-
-
-def _brief(error: BaseException) -> str:
-    """The message of an error on one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= LONGEST_ADVICE else text[:LONGEST_ADVICE].rsplit(" ", 1)[0] + " ..."

@@ -26,6 +26,7 @@ from MDAnalysis.lib.mdamath import triclinic_box
 from MDAnalysis.topology.base import TopologyReaderBase
 
 from cellsim.base import Array, InputError, shown
+from mdcoeffs.frames.binary_frames import cut
 from mdcoeffs.frames.file_bytes import open_bytes
 
 _CONFIGURATION = re.compile(rb"\s*direct\s+configuration\s*=\s*(\d+)\s*", re.IGNORECASE)
@@ -45,11 +46,14 @@ class Index:
         Where the fractions of each configuration begin [byte].
     boxes : array (frames, 3, 3)
         Box vectors as rows [angstrom].
+    rest : str
+        How the file is seen to end within another configuration; empty where it does not.
     """
 
     names: tuple[str, ...]
     places: tuple[int, ...]
     boxes: Array
+    rest: str
 
 
 def is_xdatcar(path: Path) -> bool:
@@ -73,7 +77,7 @@ def index_of(path: Path) -> Index:
     Raises
     ------
     InputError
-        A head or a configuration that is damaged, cut short or out of order.
+        A head or a configuration that is damaged or out of order.
     """
     status = path.stat()
     return _indexed(path, status.st_size, status.st_mtime_ns)
@@ -85,7 +89,7 @@ def _indexed(path: Path, size: int, changed: int) -> Index:
     places: list[int] = []
     boxes: list[Array] = []
     numbers: list[int] = []
-    box = np.zeros((3, 3))
+    box, rest = np.zeros((3, 3)), ""
     with open_bytes(path) as stream:
         while line := stream.readline():
             found = _CONFIGURATION.fullmatch(line)
@@ -99,22 +103,42 @@ def _indexed(path: Path, size: int, changed: int) -> Index:
                 continue
             if not names:
                 raise _broken(path, 0, "no head with the box, the names and the counts stands before it")
+            if not line.endswith(b"\n"):
+                rest = "no line follows its number"
+                break
             numbers.append(int(found[1]))
             if len(numbers) > 2 and numbers[-1] - numbers[-2] != numbers[1] - numbers[0]:
                 raise _broken(path, len(places), f"configuration {numbers[-1]} follows configuration {numbers[-2]}")
-            places.append(stream.tell())
-            boxes.append(box)
+            place = stream.tell()
             for atom in range(len(names)):
                 row = stream.readline()
-                if len(row.split()) < 3:
-                    if not stream.read().strip():
-                        raise InputError(f"{path.name}: the last frame is cut short; remove it first")
-                    raise _broken(path, len(places) - 1, f"the line of atom {atom} is {shown(_words(row))}")
-    if not places:
+                if len(row.split()) < 3 or not row.endswith(b"\n"):
+                    if stream.read().strip():
+                        raise _broken(path, len(places), f"the line of atom {atom} is {shown(_words(row))}")
+                    rest = f"{atom} of {len(names)} whole lines"
+                    break
+            if rest:
+                break
+            places.append(place)
+            boxes.append(box)
+    if not places and not rest:
         raise InputError(f"{path.name}: holds no configuration; is it an XDATCAR of VASP 5 or 6?")
-    if not row.endswith(b"\n"):
-        raise InputError(f"{path.name}: the last line is cut short; remove the last frame first")
-    return Index(names, tuple(places), np.array(boxes))
+    return Index(names, tuple(places), np.array(boxes), rest)
+
+
+def check_xdatcar(path: Path) -> None:
+    """Refuse an XDATCAR that does not consist of whole configurations.
+
+    Raises
+    ------
+    CutShort
+        The last configuration is not whole.
+    InputError
+        As :func:`index_of`.
+    """
+    index = index_of(path)
+    if index.rest:
+        raise cut(path, len(index.places), how=f" ({index.rest})")
 
 
 def _head(path: Path, frame: int, lines: Sequence[bytes]) -> tuple[Array, tuple[str, ...]]:

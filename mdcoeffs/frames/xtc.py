@@ -31,7 +31,7 @@ from MDAnalysis.coordinates.XTC import XTCReader
 from MDAnalysis.lib.mdamath import triclinic_box
 from numpy.typing import NDArray
 
-from mdcoeffs.frames.binary_frames import XtcHead, cut, damaged, xtc_head
+from mdcoeffs.frames.binary_frames import CutShort, XtcHead, cut, damaged, xtc_head
 from mdcoeffs.frames.file_bytes import check_structure
 
 _NM = np.float32(10.0)
@@ -55,6 +55,8 @@ class XtcReader(ReaderBase):
         The file.
     n_atoms : int
         Of the topology.
+    drop_cut : bool
+        Leave out a last frame that is cut short, which is refused otherwise.
     **kwargs
         ``dt``: time between frames [ps] in place of the times in the file.
     """
@@ -62,10 +64,15 @@ class XtcReader(ReaderBase):
     units = {"time": "ps", "length": "nm"}  # noqa: RUF012 (as MDAnalysis has it)
     stream: Any = None
 
-    def __init__(self, filename: str, *, n_atoms: int, **kwargs: Any) -> None:
+    def __init__(self, filename: str, *, n_atoms: int, drop_cut: bool = False, **kwargs: Any) -> None:
         super().__init__(filename, n_atoms=n_atoms, **kwargs)
         self.path, self.n_atoms = Path(filename), n_atoms
-        self.places = [*(check_structure(self.path, "XTC", n_atoms) or ()), self.path.stat().st_size]
+        try:
+            self.places = [*(check_structure(self.path, "XTC", n_atoms) or ()), self.path.stat().st_size]
+        except CutShort as error:
+            if not drop_cut:
+                raise
+            self.places = list(error.places or ())
         self.ts = self._Timestep(n_atoms, **self._ts_kwargs)
         self._reopen()
         if "dt" not in self._ts_kwargs:
@@ -106,7 +113,7 @@ class XtcReader(ReaderBase):
         raw = self._raw(frame)
         head = self._head(raw, frame)
         if len(raw) < head.length:
-            raise cut(self.path)
+            raise cut(self.path, frame)
         if not unpack(raw, head, ts.positions):
             raise damaged(self.path, frame, f"its packed positions are not those of {self.n_atoms} atoms")
         self._next, ts.frame = frame + 1, frame

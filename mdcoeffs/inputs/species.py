@@ -14,6 +14,7 @@ from typing import Any
 
 from cellsim.base import N_A, InputError, factor_to_si
 from cellsim.files.schema import Table, read_toml, with_values
+from mdcoeffs.inputs.units import RUN_KEYS, RunUnits, read_units, with_reduced
 
 ANALYSES = {
     "onsager": "Compute Onsager coefficients from trajectories, arrays or OCTP tables.",
@@ -31,7 +32,8 @@ SELF_PARTS = ("ions", "all", "none")
 TABLES = {name: name for name in ANALYSES} | {"onsager": "estimate"}
 """Analysis -> its table in SPECIES.toml; read by the module of the analysis."""
 SOURCES = ("trajectory", "arrays", "octp")
-REPLICA_KEYS = ("topology", "topology_format", "trajectory_format", "atom_style", "octp_self", *SOURCES)
+CUT_FRAMES = ("refuse", "drop")
+REPLICA_KEYS = ("topology", "topology_format", "trajectory_format", "atom_style", "cell", "octp_self", *SOURCES)
 UNITS = {"position": "m", "time": "s", "volume": "m^3", "velocity": "m/s"}
 """Quantities of array files, and their units where [units] says nothing."""
 TOP_KEYS = ("title", "temperature", "volume", "self", "thermostat", "species", "replica", "units")
@@ -39,14 +41,14 @@ THERMOSTATS = ("none", "nose-hoover", "velocity-rescaling", "berendsen", "dpd", 
 """What may have held the temperature; the last two destroy momentum."""
 READING_KEYS = (
     *("coordinates", "timestep", "frame_interval", "start", "stop", "stride", "drop_repeated"),
-    *("ignore", "memory", "scratch", "box"),
+    *("ignore", "memory", "scratch", "box", "cut_last_frame", "every"),
 )
 SERVES = {
-    **dict.fromkeys(("timestep", "ignore", "drop_repeated", "box"), ("trajectory",)),
+    **dict.fromkeys(("timestep", "ignore", "drop_repeated", "box", "cut_last_frame", "every"), ("trajectory",)),
     **dict.fromkeys(
         ("coordinates", "frame_interval", "start", "stop", "stride", "memory", "scratch"), ("trajectory", "arrays")
     ),
-    "units": ("arrays",),
+    "units": ("arrays", "trajectory"),
 }
 """Key -> the kinds of files that it says something of."""
 _SAMPLE = 1 << 20
@@ -102,6 +104,8 @@ class Replica:
         Files that follow one another in time.
     topology_format, trajectory_format, atom_style : str
         Hints for the reader, in MDAnalysis' names; empty: by file name.
+    cell : tuple of Path
+        Cell files of CP2K with the boxes, one for each trajectory file; empty where the trajectory has boxes.
     arrays : Path, optional
         A .npz or .h5 file.
     octp : Path, optional
@@ -115,6 +119,7 @@ class Replica:
     topology_format: str = ""
     trajectory_format: str = ""
     atom_style: str = ""
+    cell: tuple[Path, ...] = ()
     arrays: Path | None = None
     octp: Path | None = None
     octp_self: Path | None = None
@@ -122,7 +127,7 @@ class Replica:
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file it names."""
-        paths = (self.topology, *self.trajectory, self.arrays, self.octp, self.octp_self)
+        paths = (self.topology, *self.trajectory, *self.cell, self.arrays, self.octp, self.octp_self)
         return tuple(path for path in paths if path is not None)
 
     @property
@@ -160,8 +165,12 @@ class SpeciesFile:
         Part of the run that is used [s].
     stride : int
         Use every stride-th frame.
+    every : float, optional
+        Use the frames at the multiples of this interval after start only [s].
     drop_repeated : bool
         Leave out the frames at the beginning of a trajectory file that the file before it ends with.
+    cut_last_frame : str
+        What is done with a last frame that is cut short, one of `CUT_FRAMES`.
     ignore : str
         Selection of atoms left out on purpose (massless sites).
     memory : float
@@ -176,6 +185,8 @@ class SpeciesFile:
         One of `THERMOSTATS`, or empty where nothing is said.
     units : mapping
         Units of array files: position, time, volume, velocity.
+    run_units : RunUnits, optional
+        Units of trajectory files whose format does not fix them.
     changes : mapping
         Dotted key -> value that took the place of the file's own.
     """
@@ -192,7 +203,9 @@ class SpeciesFile:
     start: float | None = None
     stop: float | None = None
     stride: int = 1
+    every: float | None = None
     drop_repeated: bool = False
+    cut_last_frame: str = "refuse"
     ignore: str = ""
     memory: float = 1e9
     scratch: Path | None = None
@@ -200,6 +213,7 @@ class SpeciesFile:
     box: tuple[float, ...] | None = None
     thermostat: str = ""
     units: Mapping[str, str] = field(default_factory=dict)
+    run_units: RunUnits | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def scale(self, quantity: str) -> float:
@@ -218,8 +232,8 @@ class SpeciesFile:
         for replica in self.replicas:
             moved = {name: getattr(replica, name) for name in ("topology", "arrays", "octp", "octp_self")}
             moved = {name: path.resolve() for name, path in moved.items() if path is not None}
-            trajectory = tuple(path.resolve() for path in replica.trajectory)
-            replicas.append(replace(replica, trajectory=trajectory, **moved))
+            trajectory, cell = (tuple(path.resolve() for path in paths) for paths in (replica.trajectory, replica.cell))
+            replicas.append(replace(replica, trajectory=trajectory, cell=cell, **moved))
         scratch = None if self.scratch is None else self.scratch.resolve()
         return replace(self, path=self.path.resolve(), replicas=tuple(replicas), scratch=scratch)
 
@@ -243,13 +257,13 @@ def read_species(path: str | Path, changes: Mapping[str, Any] | None = None) -> 
     InputError
         Unreadable TOML, unknown keys, missing files, values of the wrong kind.
     """
-    top = with_values(read_toml(path), changes or {})
+    top, run_units = _opened(path, changes or {})
     top.only(*TOP_KEYS, *READING_KEYS, *REPLICA_KEYS, *TABLES.values())
     species = tuple(_species(top.table("species"), name) for name in top.table("species"))
     if not species:
         raise InputError(f"{top.where('species')} is empty; add tables [species.NAME] with selection, charge and role")
     units = _table(top, "units")
-    units.only(*UNITS)
+    units.only(*UNITS, *RUN_KEYS)
     result = SpeciesFile(
         path=Path(path),
         temperature=top.quantity("temperature", "K", above=0),
@@ -263,14 +277,17 @@ def read_species(path: str | Path, changes: Mapping[str, Any] | None = None) -> 
         start=top.quantity("start", "s", None),
         stop=top.quantity("stop", "s", None),
         stride=top.integer("stride", 1, least=1),
+        every=top.quantity("every", "s", None, above=0),
         drop_repeated=top.boolean("drop_repeated", False),
+        cut_last_frame=top.choice("cut_last_frame", CUT_FRAMES, "refuse"),
         ignore=top.string("ignore", ""),
         memory=top.quantity("memory", "byte", 1e9, above=0),
         scratch=top.file.parent / top.string("scratch") if "scratch" in top else None,
         self_part=top.choice("self", SELF_PARTS, "ions"),
         box=_box(top),
         thermostat=top.choice("thermostat", THERMOSTATS, ""),
-        units={key: units.string(key) for key in units},
+        units={key: units.string(key) for key in units if key in UNITS},
+        run_units=run_units,
         changes=dict(changes or {}),
     )
     for quantity in UNITS:
@@ -293,7 +310,14 @@ def analysis_table(file: SpeciesFile, name: str) -> Table:
     -------
     Table
     """
-    return _table(with_values(read_toml(file.path), file.changes), TABLES[name])
+    return _table(_opened(file.path, file.changes)[0], TABLES[name])
+
+
+def _opened(path: str | Path, changes: Mapping[str, Any]) -> tuple[Table, RunUnits | None]:
+    """The file, and the units of its run; what it states in them is converted."""
+    top = with_values(read_toml(path), changes)
+    units = read_units(_table(top, "units"))
+    return with_reduced(top, units), units
 
 
 def _box(top: Table) -> tuple[float, ...] | None:
@@ -346,10 +370,11 @@ def _replicas(top: Table) -> tuple[Replica, ...]:
         replicas.append(
             Replica(
                 topology=merged.path("topology", None),
-                trajectory=_files(merged),
+                trajectory=_files(merged, "trajectory"),
                 topology_format=merged.string("topology_format", ""),
                 trajectory_format=merged.string("trajectory_format", ""),
                 atom_style=merged.string("atom_style", ""),
+                cell=_cells(merged),
                 arrays=merged.path("arrays", None),
                 octp=merged.path("octp", None),
                 octp_self=merged.path("octp_self", None),
@@ -358,15 +383,26 @@ def _replicas(top: Table) -> tuple[Replica, ...]:
     return tuple(replicas)
 
 
-def _files(table: Table) -> tuple[Path, ...]:
-    value = table.data.get("trajectory", [])
-    names = [value] if isinstance(value, str) else table.strings("trajectory", [])
-    if "trajectory" in table and not names:
-        raise table.error("trajectory", "names no file; give one, or a list of files that follow one another")
+def _files(table: Table, key: str) -> tuple[Path, ...]:
+    value = table.data.get(key, [])
+    names = [table.string(key)] if isinstance(value, str) else table.strings(key, [])
+    if key in table and not names:
+        raise table.error(key, "names no file; give one, or a list of files that follow one another")
     for name in names:
         if not (table.file.parent / name).is_file():
-            raise InputError(f"{table.where('trajectory')}: {name!r} names no file that exists")
+            raise InputError(f"{table.where(key)}: {name!r} names no file that exists")
     return tuple(table.file.parent / name for name in names)
+
+
+def _cells(table: Table) -> tuple[Path, ...]:
+    cells, files = _files(table, "cell"), _files(table, "trajectory")
+    if cells and not files:
+        raise table.error("cell", "goes with trajectory, whose boxes it contains; leave it out")
+    if len(cells) == 1 < len(files):
+        cells *= len(files)  # CP2K appends to it after a restart
+    if cells and len(cells) != len(files):
+        raise table.error("cell", f"names {len(cells)} files and trajectory {len(files)}; give one, or one for each")
+    return cells
 
 
 def _check_sources(file: SpeciesFile, top: Table) -> None:
@@ -378,8 +414,17 @@ def _check_sources(file: SpeciesFile, top: Table) -> None:
                 f"{top.where(key)} goes with {' or '.join(serves)} and not with {' or '.join(sorted(kinds))}, "
                 "whose format decides; leave it out"
             )
+    units = _table(top, "units")
+    for key in units:
+        kind = "arrays" if key in UNITS else "trajectory"
+        if kind not in kinds:
+            raise InputError(
+                f"{units.where(key)} goes with {kind} and not with {' or '.join(sorted(kinds))}; leave it out"
+            )
     if file.timestep is not None and file.frame_interval is not None:
         raise InputError(f"{top.where('timestep')} and frame_interval both say when the frames were; give one of them")
+    if file.every is not None and file.stride > 1:
+        raise InputError(f"{top.where('every')} and stride both say which frames are used; give one of them")
     check_runs_differ(file)
     for replica in file.replicas:
         for species in file.species:

@@ -129,8 +129,9 @@ class SummedVelocities:
         """Take one snapshot in."""
         if snapshot.velocities is None:
             raise InputError(
-                f"{self.label}: frame {snapshot.number} has no velocities in a unit that the file states; velocities "
-                "in [estimate] needs TRR, H5MD, AMBER NetCDF or arrays with velocities: leave it out otherwise"
+                f"{self.label}: frame {snapshot.number} has no velocities in a known unit; velocities in [estimate] "
+                "needs TRR, H5MD, AMBER NetCDF or arrays with velocities, or a LAMMPS dump with the columns vx vy vz "
+                'and its units ([units] style = "real", say): leave it out otherwise'
             )
         moving = self.weights[:, None] * snapshot.velocities[self.atoms]
         if not np.isfinite(moving).all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from page_blocks import ROOT, Block, blocks_of
 from page_files import Molecules, series_hdf, species_toml, walkers
 from page_runner import Rules, call, compare
 
+from cellsim.base import R
 from cellsim.electrolyte.set_covariance import write_draws
 from cellsim.electrolyte.set_file import load_set, parse_set, read_set
 from cellsim.files.schema import parse_toml
@@ -355,6 +357,18 @@ def _own_file(block: Block, folder: Path) -> None:
     assert block.text in ((folder / "SPECIES.toml").read_text(), (folder / "SET.toml").read_text())
 
 
+def _units(block: Block, folder: Path) -> None:
+    """A file in reduced units: with species it is one, and its times are those of the comments."""
+    where = folder / "reduced"
+    where.mkdir()
+    (where / "run.gsd").touch()
+    species = '[species.Li]\nselection = "type 1"\ncharge = 1\nrole = "cation"\n'
+    (where / "SPECIES.toml").write_text(block.text + species)
+    file = read_species(where / "SPECIES.toml")
+    tau = 3.405e-10 * math.sqrt(39.948e-3 / 996.07)
+    assert math.isclose(file.timestep or 0, 0.005 * tau) and math.isclose(file.temperature, 1.2 * 996.07 / R)
+
+
 def _chain(block: Block, folder: Path) -> None:
     """The shipped file, which the page's commands analyse, under another title."""
     shipped = tomllib.loads((ROOT / "cases/analyse_example/chain.toml").read_text(encoding="utf-8"))
@@ -385,6 +399,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
     ("docs/analyse.md", 'title = "PEO-LiTFSI, 1 mol/L"'): _chain,
     ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, r = 0.1"'): _own_file,
     ("docs/mdcoeffs.md", 'title = "LiTFSI in PEO, from MD"'): _own_file,
+    ("docs/mdcoeffs.md", 'trajectory = "run.gsd"'): _units,
     ("docs/activity.md", "[activity]"): _analysis(
         POLYMER, read_activity, "mdcoeffs activity", box=BOX, frames=120, dt=10.0
     ),

@@ -246,6 +246,35 @@ def _record(folder):
 # ---- good files -----------------------------------------------------------------------------------------------------
 
 
+def _other_programs(folder, wrapped):
+    """A dump with unit style and times, the same in yaml, and a run of CP2K with its cell file."""
+    for name, file in (("headed", "headed.dump"), ("yaml", "run.yaml")):
+        text = SPECIES.format(source=f'topology = "top.data"\ntrajectory = "{file}"', count="")
+        (folder / f"{name}.toml").write_text(text)
+    source = 'topology = "top.data"\ntrajectory = "run-pos-1.xyz"\ncell = "run-1.cell"'
+    (folder / "cp2k.toml").write_text(SPECIES.format(source=source, count=""))
+    with (folder / "headed.dump").open("w") as dump, (folder / "run.yaml").open("w") as yaml:
+        for t, frame in enumerate(wrapped):
+            dump.write(("" if t else "ITEM: UNITS\nreal\n") + f"ITEM: TIME\n{100 * t}\nITEM: TIMESTEP\n{100 * t}\n")
+            dump.write(f"ITEM: NUMBER OF ATOMS\n{N}\nITEM: BOX BOUNDS pp pp pp\n" + "0 16\n" * 3)
+            dump.write("ITEM: ATOMS id type x y z\n")
+            yaml.write(f"---\ncreator: LAMMPS\ntimestep: {100 * t}\nunits: real\ntime: {100 * t}\nnatoms: {N}\n")
+            yaml.write("boundary: [ p, p, p, p, p, p, ]\nbox:\n" + "  - [ 0, 16 ]\n" * 3)
+            yaml.write("keywords: [ id, type, x, y, z,  ]\ndata:\n")
+            for k, (x, y, z) in enumerate(frame):
+                dump.write(f"{k + 1} {k // 4 + 1} {x} {y} {z}\n")
+                yaml.write(f"  - [ {k + 1}, {k // 4 + 1}, {x}, {y}, {z}, ]\n")
+            yaml.write("...\n")
+    with (folder / "run-pos-1.xyz").open("w") as xyz, (folder / "run-1.cell").open("w") as cell:
+        units = " ".join(f"{v}{x} [Angstrom]" for v in "ABC" for x in "xyz")
+        cell.write(f"# Step Time [fs] {units} Volume [Angstrom^3]\n")
+        box = " ".join(f"{v:.10f}" for v in (np.eye(3) * EDGE).ravel())
+        for t, frame in enumerate(wrapped):
+            xyz.write(f"{N}\n i = {50 * t:8d}, time = {100.0 * t:12.3f}, E = {-1.5:20.10f}\n")
+            xyz.writelines(f"A{k} {x} {y} {z}\n" for k, (x, y, z) in enumerate(frame))
+            cell.write(f"{50 * t} {100.0 * t:.3f} {box} {EDGE**3:.10f}\n")
+
+
 def make_seeds(root):
     """A folder of good files for every kind."""
     example = ROOT / "cases" / "fit_example"
@@ -385,6 +414,7 @@ def _trajectories(folder):
     (folder / "charge.data").write_text("\n".join([*head, *atoms]) + "\n")
     source = 'topology = "charge.data"\ntrajectory = "run.xtc"'
     (folder / "charge.toml").write_text(SPECIES.format(source=source, count=""))
+    _other_programs(folder, wrapped)
     for name in ("npz", "h5"):
         (folder / f"{name}.toml").write_text(SPECIES.format(source=f'arrays = "run.{name}"\n{UNITS}', count=""))
     (folder / "sums.toml").write_text(
@@ -489,6 +519,10 @@ KINDS = (
     Kind("traj:extended", "extended.xyz", damaged_text, reader(_motion("extended.toml"))),
     Kind("traj:xdatcar", "XDATCAR", damaged_text, reader(_motion("xdatcar.toml"))),
     Kind("traj:charge", "charge.data", damaged_text, reader(_motion("charge.toml"))),
+    Kind("traj:headed", "headed.dump", damaged_text, reader(_motion("headed.toml"))),
+    Kind("traj:yaml", "run.yaml", damaged_text, reader(_motion("yaml.toml"))),
+    Kind("traj:cp2k", "run-pos-1.xyz", damaged_text, reader(_motion("cp2k.toml"))),
+    Kind("traj:cell", "run-1.cell", damaged_text, reader(_motion("cp2k.toml"))),
 )
 SHIFTED = (
     *(
@@ -501,5 +535,8 @@ SHIFTED = (
         for ending in (*ENDINGS, "npz", "h5")
     ),
     Kind("traj:xdatcar", "XDATCAR", lost_lines, reader(_positions("xdatcar.toml"))),
+    Kind("traj:headed", "headed.dump", lost_lines, reader(_positions("headed.toml"))),
+    Kind("traj:yaml", "run.yaml", lost_lines, reader(_positions("yaml.toml"))),
+    Kind("traj:cp2k", "run-pos-1.xyz", lost_lines, reader(_positions("cp2k.toml"))),
 )
 """Trajectories from which bytes or lines were lost, or to which some were added: none may be read as something else."""

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from cellsim.base import InputError
-from mdcoeffs.frames.file_bytes import check_complete, check_structure
+from mdcoeffs.frames.binary_frames import CutShort
+from mdcoeffs.frames.file_bytes import check_structure
+from mdcoeffs.frames.trajectory import check_complete
 from mdcoeffs.frames.xtc import XtcReader
 
 ATOMS, FRAMES, EDGE = 40, 6, 20.0
@@ -121,6 +123,20 @@ def test_a_file_cut_short(good, tmp_path, ending, lost):
         checked(path)
 
 
+@pytest.mark.parametrize("ending", ["xtc", "trr"])
+def test_a_rest_that_is_no_beginning_of_a_frame(good, tmp_path, ending):
+    """A part of a frame that stands twice leaves a rest; it is not taken for a frame that was cut short."""
+    raw = (good / f"run.{ending}").read_bytes()
+    path = tmp_path / f"run.{ending}"
+    path.write_bytes(raw + raw[-20:])
+    with pytest.raises(InputError, match="frame 6 is damaged: it does not begin as a frame does"):
+        checked(path)
+    path.write_bytes(raw + raw[:20])
+    with pytest.raises(CutShort, match="cut short") as caught:
+        checked(path)
+    assert caught.value.whole == FRAMES
+
+
 @pytest.mark.parametrize("at", [4, 8, 20, 32, 40, 52, 56, 60, 64])
 def test_every_size_of_a_trr_head(good, tmp_path, at):
     path = damaged(good, tmp_path, "trr", at, struct.pack(">i", 4000))
@@ -202,7 +218,7 @@ def lines_of(path):
         (lambda lines: lines[:50] + lines[49:], "is damaged"),
         (lambda lines: ["41\n", *lines[1:]], "frame 0 is damaged: its first line is not the number of atoms"),
         (lambda lines: [*lines[:60], "Y" + lines[60].strip()[1:] + "\n", *lines[61:]], "atom 16 is 'Y"),
-        (lambda lines: [*lines[:-2], lines[-2].rstrip("\n")], "the last line is cut short"),
+        (lambda lines: [*lines[:-2], lines[-2].rstrip("\n")], "cut short .its last line has no end"),
     ],
 )
 def test_lines_of_an_xyz(good, tmp_path, change, message):

@@ -10,135 +10,36 @@ import subprocess
 import sys
 import textwrap
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import MDAnalysis as mda
 import numpy as np
 import pytest
+import trajectory_toys
+from trajectory_toys import (
+    BOX,
+    FRAMES,
+    SPECIES,
+    TYPES,
+    read,
+    stream_of,
+    system,
+    true_displacements,
+    write_binary,
+    write_data,
+    write_dump,
+    write_extended,
+    write_pdb,
+    write_xyz,
+)
 
 from cellsim.base import InputError
 from mdcoeffs import collective_displacements
-from mdcoeffs.frames.paths import PathRecorder
-from mdcoeffs.frames.stream import feed, stream_of_universe
-from mdcoeffs.frames.trajectory import molecules_of, open_replica, stored_snapshots
+from mdcoeffs.frames.topology import molecules_of
+from mdcoeffs.frames.trajectory import open_replica, stored_snapshots
 from mdcoeffs.inputs.species import Replica, Species, SpeciesFile
-from mdcoeffs.onsager.motion import ReplicaMotion, motion_accumulators, motion_of
-
-BOX = np.array([16.0, 16.0, 16.0])
-SPECIES = (
-    Species("Li", 1, "cation", "type 1"),
-    Species("X", -1, "anion", "type 2 3"),
-    Species("S", 0, "solvent", "type 4"),
-)
-IONS, FRAMES = 4, 40
-STEP = 1e-15
-
-
-def system(seed=1, frames=FRAMES):
-    """4 Li, 4 X (two atoms), 8 solvent atoms; positions multiples of 2^-10 angstrom, exact in single precision."""
-    rng = np.random.default_rng(seed)
-
-    def walk(n):
-        start = rng.integers(0, 16, size=(n, 3))
-        return start + np.rint(rng.normal(size=(frames, n, 3)) * 1024).cumsum(axis=0) / 1024
-
-    li, anion, solvent = walk(IONS), walk(IONS), walk(2 * IONS)
-    pair = np.stack([anion, anion + np.array([1.0, 0.5, 0.0])], axis=2).reshape(frames, 2 * IONS, 3)
-    return np.concatenate([li, pair, solvent], axis=1)
-
-
-TYPES = np.array([1] * IONS + [2, 3] * IONS + [4] * 2 * IONS)
-MASSES = np.array([7.0, 16.0, 32.0, 18.0])
-
-
-def write_data(path, positions, types=TYPES, masses=MASSES, bonds=True):
-    n = len(types)
-    pairs = [(IONS + 2 * k + 1, IONS + 2 * k + 2) for k in range(IONS)] if bonds else []
-    lines = ["LAMMPS data file", "", f"{n} atoms", f"{len(masses)} atom types"]
-    lines += [f"{len(pairs)} bonds", "1 bond types"] if bonds else []
-    lines += ["", "0 16 xlo xhi", "0 16 ylo yhi", "0 16 zlo zhi", "", "Masses", ""]
-    lines += [f"{k + 1} {m}" for k, m in enumerate(masses)] + ["", "Atoms # full", ""]
-    molecule = [k + 1 if k < IONS else (k - IONS) // 2 + IONS + 1 if k < 3 * IONS else k for k in range(n)]
-    lines += [f"{k + 1} {molecule[k]} {types[k]} 0 {x} {y} {z}" for k, (x, y, z) in enumerate(positions)]
-    if bonds:
-        lines += ["", "Bonds", ""] + [f"{k + 1} 1 {a} {b}" for k, (a, b) in enumerate(pairs)]
-    path.write_text("\n".join(lines) + "\n")
-
-
-def write_dump(path, positions, *, flags=False, unwrapped=False, steps=None, box=True):
-    images = np.floor(positions / BOX)
-    shown = positions if unwrapped else positions - images * BOX
-    names = "xu yu zu" if unwrapped else "x y z ix iy iz" if flags else "x y z"
-    with path.open("w") as stream:
-        for t in range(len(positions)):
-            stream.write(f"ITEM: TIMESTEP\n{100 * t if steps is None else steps[t]}\nITEM: NUMBER OF ATOMS\n")
-            stream.write(f"{positions.shape[1]}\nITEM: BOX BOUNDS pp pp pp\n")
-            stream.write("0 16\n" * 3 if box else "0 0\n" * 3)
-            stream.write(f"ITEM: ATOMS id type {names}\n")
-            for k, (x, y, z) in enumerate(shown[t]):
-                more = " ".join(str(int(v)) for v in images[t, k]) if flags else ""
-                stream.write(f"{k + 1} {TYPES[k]} {x} {y} {z} {more}\n")
-
-
-def write_binary(path, positions, *, wrap=True, times=None, box=True):
-    universe = mda.Universe.empty(positions.shape[1], trajectory=True)
-    options = {"dt": 0.1, "nsavc": 1, "istart": 0} if path.suffix == ".dcd" else {}
-    with mda.Writer(str(path), positions.shape[1], **options) as writer:
-        for t, frame in enumerate(positions):
-            universe.atoms.positions = frame - np.floor(frame / BOX) * BOX if wrap else frame
-            universe.dimensions = [*BOX, 90, 90, 90] if box else None
-            universe.trajectory.ts.time = 0.1 * t if times is None else times[t]
-            universe.trajectory.ts.frame = t
-            writer.write(universe.atoms)
-
-
-def true_displacements(positions):
-    """Sums over species of the centres of mass, drift of the total momentum taken away [m]."""
-    weight = MASSES[TYPES - 1]
-    pair = positions[:, IONS : 3 * IONS].reshape(len(positions), IONS, 2, 3)
-    centre = (16 * pair[:, :, 0] + 32 * pair[:, :, 1]) / 48
-    sums = np.stack([positions[:, :IONS].sum(1), centre.sum(1), positions[:, 3 * IONS :].sum(1)], axis=1)
-    sums -= sums[0]
-    drift = np.einsum("a,tax->tx", weight / weight.sum(), positions - positions[0])
-    return (sums - np.array([IONS, IONS, 2 * IONS])[None, :, None] * drift[:, None]) * 1e-10, drift * 1e-10
-
-
-@dataclass
-class Read:
-    """What a pass over a trajectory gave."""
-
-    motion: ReplicaMotion
-    paths: PathRecorder | None
-
-    @property
-    def displacements(self):
-        return self.motion.displacements
-
-    def path(self, k):
-        """Of an ion (frames, 3) [m]: cations first."""
-        kind, number = divmod(k, IONS)
-        store = self.paths.stores[str(kind)]
-        return store.block(number, number + 1, self.paths.frames)[0]
-
-
-def stream_of(folder, *names, species=SPECIES, **options):
-    replica = Replica(topology=folder / "top.data", trajectory=tuple(folder / name for name in names))
-    universe, files = open_replica(replica, timestep=STEP)
-    if "frame_interval" not in options:
-        # What each kind of file needs: a dump numbers its frames in steps, a DCD of MDAnalysis has no remark.
-        options = {"lammpstrj": {"timestep": STEP}, "gz": {"timestep": STEP}, "dcd": {"timestep": 100 * STEP}}.get(
-            names[0].rsplit(".", 1)[-1], {}
-        ) | options
-    file = SpeciesFile(Path("SPECIES.toml"), 300.0, species, (), **options)
-    return replace(stream_of_universe(file, universe, files, label=names[0]), scratch=folder / "scratch")
-
-
-def read(folder, *names, self_part="ions", checkpoint=None, checkpoint_every=60.0, progress=None, **options):
-    stream = stream_of(folder, *names, **options)
-    gathered = motion_accumulators(stream, self_part)
-    feed(stream, gathered, checkpoint=checkpoint, checkpoint_every=checkpoint_every, progress=progress)
-    return Read(motion_of(stream, gathered), gathered.get("paths"))
+from mdcoeffs.inputs.units import reduced
 
 
 @pytest.fixture
@@ -270,6 +171,8 @@ def test_a_dcd_of_a_known_writer_says_its_times(folder, remarks):
     # Written with 0.1 ps between frames, the first after 500 steps of 1 fs.
     assert displacements.dt == pytest.approx(1e-13, rel=1e-5)
     assert displacements.time[0] == pytest.approx(5e-13, rel=1e-5)
+    with pytest.raises(InputError, match=r"the units of this DCD file are fixed; leave \[units\] out"):
+        read(folder, "run.dcd", timestep=None, run_units=reduced(1e-10, 1e-26, 1e-21))
 
 
 @pytest.mark.parametrize(
@@ -280,25 +183,13 @@ def test_a_dcd_of_another_writer_needs_its_time(folder, remarks):
     with pytest.raises(InputError, match=r"run.dcd: DCD files do not say .* timestep = .* or frame_interval = "):
         read(folder, "run.dcd", timestep=None)
     by_step = read(folder, "run.dcd", timestep=3e-15).displacements
+    # positions in sigma: a run in reduced units whose sigma is 2 angstrom
+    twice = read(folder, "run.dcd", timestep=3e-15, run_units=reduced(2e-10, 3.3e-27, 1e-21)).displacements
+    assert twice.volume == pytest.approx(8 * by_step.volume, rel=1e-6)
+    assert np.abs(twice.R - 2 * by_step.R).max() < 1e-6 * np.abs(by_step.R).max()
     assert by_step.dt == pytest.approx(3e-13, rel=1e-12)
     assert by_step.time[0] == pytest.approx(500 * 3e-15, rel=1e-12)
     assert read(folder, "run.dcd", frame_interval=2e-13).displacements.dt == pytest.approx(2e-13, rel=1e-12)
-
-
-def write_xyz(path, positions):
-    with path.open("w") as stream:
-        for t, frame in enumerate(positions):
-            stream.write(f"{len(frame)}\n i = {t}, time = {0.5 * t}\n")
-            stream.writelines("X {} {} {}\n".format(*row) for row in frame)
-
-
-def write_pdb(path, positions):
-    with path.open("w") as stream:
-        for t, frame in enumerate(positions):
-            stream.write(f"MODEL {t + 1:8d}\n")
-            for k, (x, y, z) in enumerate(frame):
-                stream.write(f"ATOM  {k + 1:5d}  X   RES A   1    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00           X\n")
-            stream.write("ENDMDL\n")
 
 
 @pytest.mark.parametrize("kind", ["xyz", "pdb"])
@@ -461,8 +352,8 @@ def test_killed_run_resumes(folder):
     # The child reads with a checkpoint after every frame and is killed without warning once one is on disk.
     code = textwrap.dedent(f"""
         import sys, time
-        sys.path.insert(0, {os.path.dirname(__file__)!r})
-        import test_trajectory as t
+        sys.path.insert(0, {os.path.dirname(trajectory_toys.__file__)!r})
+        import trajectory_toys as t
         from pathlib import Path
         folder = Path({str(folder)!r})
         t.read(folder, "run.lammpstrj", checkpoint=folder / "check.npz", checkpoint_every=0.0,
@@ -569,17 +460,6 @@ def test_last_frame_cut_short(folder, kind, cut):
         read(folder, path.name)
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("ITEM: TIMESTEP", "ITEM: UNITS\nreal\n"), ("ITEM: NUMBER", "ITEM: TIME\n0\n")]
-)
-def test_a_dump_with_lines_the_reader_does_not_know(folder, old, new):
-    write_dump(folder / "run.lammpstrj", system())
-    text = (folder / "run.lammpstrj").read_text()
-    (folder / "run.lammpstrj").write_text(text.replace(old, new + old))
-    with pytest.raises(InputError, match=r"has the lines ITEM: \w+, which .* dump_modify units no time no"):
-        read(folder, "run.lammpstrj")
-
-
 def test_an_atom_lost_on_the_way(folder):
     write_dump(folder / "run.lammpstrj", system())
     lines = (folder / "run.lammpstrj").read_text().splitlines()
@@ -590,17 +470,6 @@ def test_an_atom_lost_on_the_way(folder):
     (folder / "run.lammpstrj").write_text(text)
     with pytest.raises(InputError, match="frame 25 has 19 atoms and the topology 20: atoms were lost or added there"):
         read(folder, "run.lammpstrj")
-
-
-def write_extended(path, positions, boxes=None, properties="species:S:1:pos:R:3:forces:R:3", wrap=True):
-    """Extended XYZ with a box in every comment, and columns behind the positions."""
-    with path.open("w") as stream:
-        for t, frame in enumerate(positions):
-            box = np.diag(BOX) if boxes is None else boxes[t]
-            lattice = "" if box is None else 'Lattice="{}" '.format(" ".join(map(str, np.ravel(box))))
-            stream.write(f'{len(frame)}\n{lattice}Properties={properties} energy=-1.5 pbc="T T T"\n')
-            shown = frame - np.floor(frame / BOX) * BOX if wrap else frame
-            stream.writelines(f"X{TYPES[k]} {x:.6f} {y:.6f} {z:.6f} 0 0 0\n" for k, (x, y, z) in enumerate(shown))
 
 
 def test_extended_xyz_brings_its_boxes(folder):
@@ -678,6 +547,52 @@ def test_a_style_that_its_atoms_do_not_have(folder):
     assert stream_of(folder, "run.xtc").molecules.count
 
 
+def log_spaced(blocks, length=1000):
+    """Steps of frames that are log-spaced within blocks, as for studies of short and long times at once."""
+    within = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    return [length * block + step for block in range(blocks) for step in within]
+
+
+def test_evenly_spaced_frames_among_log_spaced_ones(folder):
+    steps = log_spaced(FRAMES)
+    even = np.flatnonzero(np.array(steps) % 1000 == 0)
+    positions = np.repeat(system(), 11, axis=0)
+    positions += np.arange(len(positions))[:, None, None] * 2.0**-10  # what lies between is not the same
+    write_dump(folder / "run.lammpstrj", positions, steps=steps)
+    write_dump(folder / "even.lammpstrj", positions[even], steps=[steps[k] for k in even])
+    truth = read(folder, "even.lammpstrj")
+    with pytest.raises(InputError, match="frame 3: frames are not evenly spaced"):
+        read(folder, "run.lammpstrj")
+    found = read(folder, "run.lammpstrj", every=1e-12)
+    assert np.array_equal(found.displacements.R, truth.displacements.R)
+    assert np.array_equal(found.path(5), truth.path(5))
+    assert found.displacements.time == pytest.approx(1e-12 * np.arange(FRAMES), rel=1e-12, abs=1e-24)
+    # from start on: the frames at 2, 1002, 2002 ... fs
+    shifted = read(folder, "run.lammpstrj", every=1e-12, start=2e-15).displacements
+    write_dump(folder / "even.lammpstrj", positions[even + 2], steps=[steps[k] for k in even])
+    assert np.array_equal(shifted.R, read(folder, "even.lammpstrj").displacements.R)
+    with pytest.raises(InputError, match=r"frame 10 at 5.12e-13 s: no frame before it is at 3e-13 s, but every"):
+        read(folder, "run.lammpstrj", every=0.3e-12)
+    # what is passed over is in order too, and one block that is missing is seen
+    write_dump(folder / "run.lammpstrj", positions, steps=[*steps[:50], steps[40], *steps[51:]])
+    with pytest.raises(InputError, match=r"frame 50 at .* is earlier than the frame before"):
+        read(folder, "run.lammpstrj", every=1e-12)
+    write_dump(folder / "run.lammpstrj", positions[:-11], steps=[k for k in steps if not 5000 <= k < 6000])
+    with pytest.raises(InputError, match="no frame before it is at 5e-12 s, but every = 1e-12 s asks for one"):
+        read(folder, "run.lammpstrj", every=1e-12)
+
+
+def test_a_pass_over_log_spaced_frames_resumes(folder):
+    """Of times that are at a multiple to rounding the first counts, and does so after a kill."""
+    steps = [5 * 10**6 * block + step for block in range(1, 13) for step in (0, 1, 2, 1000)]
+    write_dump(folder / "run.lammpstrj", np.repeat(system(frames=12), 4, axis=0), steps=steps)
+    stream = stream_of(folder, "run.lammpstrj", every=5e-9)
+    whole = [(stored.number, stored.time) for stored in stream.source(0)]
+    assert [number for number, _ in whole] == list(range(0, 48, 4))
+    for begin in range(1, 48):
+        assert [(each.number, each.time) for each in stream.source(begin)] == [w for w in whole if w[0] >= begin]
+
+
 def test_frames_out_of_order_or_duplicated(folder):
     positions = system()
     steps = [100 * t for t in range(FRAMES)]
@@ -688,10 +603,10 @@ def test_frames_out_of_order_or_duplicated(folder):
     with pytest.raises(InputError, match="frame 20 at 0 s is earlier than the frame before"):
         read(folder, "run.lammpstrj")
     write_dump(folder / "run.lammpstrj", positions, steps=[*steps[:20], *(s + 500 for s in steps[20:])])
-    with pytest.raises(InputError, match=r"not evenly spaced.*fixed interval"):
+    with pytest.raises(InputError, match=r"not evenly spaced.*at a fixed interval, by every = "):
         read(folder, "run.lammpstrj")
     write_dump(folder / "run.lammpstrj", positions, steps=[0, *(2**k for k in range(FRAMES - 1))])
-    with pytest.raises(InputError, match=r"frame 3: .*log-spaced frames cannot be used"):
+    with pytest.raises(InputError, match=r"frame 3: .*of log-spaced frames those at a fixed interval"):
         read(folder, "run.lammpstrj")
     write_binary(folder / "run.xtc", positions, times=[0.1 * (t % 20) for t in range(FRAMES)])
     with pytest.raises(InputError, match="frame 20 at 0 s is earlier"):
@@ -732,7 +647,7 @@ def test_wrong_files(folder, monkeypatch, kind, content):
     monkeypatch.setattr(sys, "unraisablehook", later.append)
     (folder / f"noise.{kind}").write_bytes(content)
     with pytest.raises(InputError, match=rf"noise.{kind}: (cannot be read as a trajectory|needs a reader)") as caught:
-        read(folder, f"noise.{kind}")
+        read(folder, f"noise.{kind}", run_units=reduced(1e-10, 1e-26, 1e-21) if kind == "gsd" else None)
     message = str(caught.value)
     assert "\n" not in message and len(message) < 450
     expected = {

@@ -95,7 +95,7 @@ def changed(old, new, count=1):
     [
         (lambda text: text[:-40], "cut short"),
         (lambda text: "\n".join(text.split("\n")[:-4]) + "\n", "the last frame is cut short"),
-        (lambda text: text[:-1], "the last line is cut short"),
+        (lambda text: text[:-1], "cut short .19 of 20 whole lines"),
         (changed("configuration=    17", "configuration=    18"), "configuration 18 follows configuration 16"),
         (changed("LiCl melt", "LiCl melt\n"), "its head is"),
         (changed(" 10 10", " 10"), "its head is"),

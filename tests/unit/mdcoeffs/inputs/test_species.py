@@ -245,7 +245,7 @@ def test_bad_species_file(tmp_path, old, new, message):
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ('[units]\nposition = "bohr"', "units goes with arrays and not with trajectory"),
+        ('[units]\nposition = "bohr"', "units.position goes with arrays and not with trajectory"),
         ('timestep = "2 fs"\nframe_interval = "1 ps"', "timestep and frame_interval both say"),
     ],
 )
