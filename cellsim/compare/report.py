@@ -14,8 +14,9 @@ from cellsim.compare.comparison import SAME_PLACE, Compared, Comparison, check_o
 from cellsim.compare.figures import FIGURES, draw_residuals, write_comparison_figures
 from cellsim.drawing import page
 from cellsim.files.folder import result_folder, write_json, write_text
-from cellsim.instruments.data import not_imposed, read_measurements
+from cellsim.instruments.data import read_measurements
 from cellsim.instruments.measurement import QUANTITIES
+from cellsim.instruments.records import not_imposed
 from cellsim.run.case import load_case
 from cellsim.run.folder import predict, read_run
 from cellsim.solvers.solution import Solution

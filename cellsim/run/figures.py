@@ -16,7 +16,7 @@ from cellsim.base import Array
 from cellsim.cell.protocol import lasting
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
-from cellsim.instruments.data import not_imposed
+from cellsim.instruments.records import not_imposed
 from cellsim.solvers.solution import FRAMES, Solution
 
 if TYPE_CHECKING:

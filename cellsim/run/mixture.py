@@ -22,7 +22,7 @@ from cellsim.electrolyte.mixture_file import load_electrolyte
 from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.files.folder import text_hash
 from cellsim.files.schema import Table, read_json_table, read_toml
-from cellsim.instruments.data import Setup
+from cellsim.instruments.records import Setup
 from cellsim.model import mixture
 from cellsim.run.case import (
     Case,
@@ -174,9 +174,8 @@ def describe(case: MixtureCase) -> list[str]:
         If the solver named cannot run this case.
     """
     transport, r0 = case.transport, case.r0
-    c_0 = float(transport.c_0(r0))
-    every = np.concatenate([[float(transport.r_plus(r0))], r0, [1.0]]) * c_0 / 1e3
-    amounts = ", ".join(f"{name} {c:.4g}" for name, c in zip(transport.species, every, strict=True))
+    filled = zip(transport.species, transport.concentrations(r0) / 1e3, strict=True)
+    amounts = ", ".join(f"{name} {c:.4g}" for name, c in filled)
     ratios = ", ".join(f"r_{name} = {r:.4g}" for name, r in zip(transport.components, r0, strict=True))
     clamp = ', held at the ends of its range (extrapolate = "clamp")' if transport.extrapolate == "clamp" else ""
     before, after = electrode_lines(case.cell)
