@@ -33,6 +33,7 @@ from cellsim.instruments.tables import (
     read_table,
     read_text,
 )
+from cellsim.solvers.solution import VELOCITIES
 
 KINDS = ("current", "voltage", "profile", "velocity", "xam", "mri", "xpcs")
 
@@ -85,7 +86,7 @@ def read_measurements(path: str | Path, setup: Setup) -> tuple[Measurement, ...]
         return recorded(from_table(table), setup)
     if "intensity" in names:
         raise InputError(f'{path}: intensities need a data sheet, a TOML file with kind = "xam" (docs/compare.md)')
-    if names & {"v", "v_0", "v_minus", "v_plus"} or (setup.species and any(name.startswith("v_") for name in names)):
+    if names & {"v", *VELOCITIES} or (setup.species and any(name.startswith("v_") for name in names)):
         return (velocity_points(table, setup),)
     if names & {"c", "concentration"} or setup.species:
         data = concentrations(table, setup)
@@ -295,7 +296,7 @@ def _velocities(sheet: Table, label: str, setup: Setup) -> Measurement:
     data = velocity_points(
         read_table(sheet.path("file")),
         setup,
-        quantity=f"v_{species}" if species else sheet.choice("quantity", ["v_0", "v_minus", "v_plus"], None),
+        quantity=f"v_{species}" if species else sheet.choice("quantity", list(VELOCITIES), None),
         frame=cast(Any, sheet.choice("frame", ["lab", "interface", "solvent"], None)),
         unsigned=sheet.boolean("unsigned", None),
         label=label,

@@ -18,6 +18,7 @@ from cellsim.drawing.figstyle import ANGSTROM, CURRENT, SPEED
 from cellsim.electrolyte.mixture_set import Electrolyte, short_sum
 from cellsim.instruments.looks import (
     ROLES,
+    Cut,
     Look,
     ProfileLook,
     SeriesLook,
@@ -27,7 +28,7 @@ from cellsim.instruments.looks import (
     profiles_at,
 )
 from cellsim.instruments.noise import Noise, SharedError
-from cellsim.solvers.solution import Solution
+from cellsim.solvers.solution import VELOCITIES, Solution
 
 Spans = Sequence[tuple[str, float, float]]
 """Of each step of a run: what it drives, and when it begins and ends [s]."""
@@ -125,6 +126,27 @@ class Measurement:
     def error(self) -> Array | None:
         """Standard error of each point, shape (n,); None where none is stated."""
         return self.noise.sigma
+
+    @property
+    def quantity(self) -> str:
+        """What of a run it is compared with: "i", "V", "c", "v_0", of n components "c_EC" or "v_EC"; else its kind."""
+        look = self.look
+        while isinstance(look, Cut):
+            look = look.look
+        if isinstance(look, SeriesLook):
+            return look.variable
+        if isinstance(look, VelocityLook):
+            return look.quantity
+        if self.kind not in ("profile", "signal"):
+            return self.kind
+        species = getattr(look, "species", "")
+        return f"c_{species}" if species else "c"
+
+    @property
+    def species(self) -> str:
+        """Of n components: whose concentration or velocity, also a sum; "" for one salt, and of other data."""
+        stem, _, name = self.quantity.partition("_")
+        return name if stem in ("c", "v") and self.quantity not in VELOCITIES else ""
 
     @property
     def times(self) -> Array:

@@ -16,7 +16,7 @@ from cellsim.instruments.looks import Frame, VelocityLook
 from cellsim.instruments.measurement import ConcentrationMap, Measurement, series, velocities
 from cellsim.instruments.potentiostat import PotentiostatData, per_area
 from cellsim.instruments.tables import DataTable, axes, grid
-from cellsim.solvers.solution import Solution
+from cellsim.solvers.solution import VELOCITIES, Solution
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ def velocity_points(
     elif setup.species:
         chosen = f"v_{species_of(table, 'v', setup.species)}"
     else:
-        chosen = next((name for name in ("v_0", "v_minus", "v_plus") if name in names), "v_0")
+        chosen = next((name for name in VELOCITIES if name in names), VELOCITIES[0])
     own = ("v",) if quantity is not None or not setup.species else ()
     v = table.required((chosen, *own), ["m/s"])
     magnitudes = bool(np.all(v >= 0)) if unsigned is None else unsigned

@@ -25,7 +25,7 @@ from cellsim.instruments.measurement import Measurement
 from cellsim.instruments.potentiostat import read_resistance
 from cellsim.instruments.records import Setup
 from cellsim.instruments.tables import read_column, read_table
-from cellsim.run.simulation import SOLVERS, check_initial_state, choose_solver
+from cellsim.run.simulation import SOLVERS, check_initial_state, choose_solver, fastest
 from cellsim.run.steps import duration, named_file, read_protocol, step_lines
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
@@ -153,6 +153,16 @@ class Case(Carded):
     def start(self) -> float | InitialProfile:
         """What :func:`cellsim.simulate` takes as `c0`: the uniform concentration [mol/m^3], or the profile."""
         return self.c0 if self.initial is None else self.initial
+
+    @property
+    def filled(self) -> float:
+        """What the cell is filled with where no profile says more: the average concentration [mol/m^3]."""
+        return self.c0
+
+    @property
+    def fastest(self) -> str:
+        """The solver for those who run it a hundred times."""
+        return fastest(self.cell)
 
     @property
     def setup(self) -> Setup:

@@ -38,7 +38,7 @@ from cellsim.run.case import (
 )
 from cellsim.run.figures import View, make_view, position_axis, time_text
 from cellsim.run.folder import CASE, SUMMARY, read_solution, write_report
-from cellsim.run.simulation import choose_solver
+from cellsim.run.simulation import DEFAULT, choose_solver
 from cellsim.run.steps import read_protocol, step_lines
 from cellsim.solvers.solution import MixtureSolution, Solution
 
@@ -91,9 +91,23 @@ class MixtureCase:
         return float(self.transport.r_plus(self.r0) * self.transport.c_0(self.r0))
 
     @property
+    def filled(self) -> Array:
+        """As :attr:`.Case.filled`: the composition."""
+        return self.r0
+
+    @property
+    def initial(self) -> None:
+        """As of :class:`.Case`: every run begins uniformly."""
+
+    @property
+    def fastest(self) -> str:
+        """As :attr:`.Case.fastest`."""
+        return DEFAULT
+
+    @property
     def setup(self) -> Setup:
         """What data measured on it need to know."""
-        return Setup(self.cell, self.transport, self.protocol, self.c0)
+        return Setup(self.cell, self.transport, self.protocol, self.c0, r0=self.r0)
 
 
 def read_case(

@@ -64,6 +64,8 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "thickness": (("time",), "m", "thickness of the electrolyte"),
     "salt_inventory": (("time",), "mol/m^2", "salt per electrode area"),
 }
+VELOCITIES = ("v_0", "v_minus", "v_plus")
+"""Of a binary salt: the solvent, the anion, the cation."""
 ALWAYS_FINITE = (
     "step",
     "i",
@@ -337,7 +339,7 @@ class Solution(Carded):
     @property
     def velocities(self) -> tuple[str, ...]:
         """Names of the velocities, that of the solvent of the solvent frame first."""
-        return ("v_0", "v_minus", "v_plus")
+        return VELOCITIES
 
     def at_faces(self, name: str) -> str:
         """The variable that has at the faces what `name` has in the cells."""
