@@ -428,7 +428,7 @@ def velocity_merits(
     converted = any(np.isfinite(r.published) and r.published != r.ratio for r in counted)
     look = measurement.look
     assert isinstance(look, VelocityLook)
-    plain = f"{short_sum(measurement.species or look.quantity)}, {look.frame} frame"
+    plain = f"{short_sum(measurement.species) or look.quantity}, {look.frame} frame"
     how = "anion, interface frame, local epsilon" if converted else plain
     ways = [("velocity_ratio", how, [r.ratio for r in counted])]
     if converted:

@@ -184,10 +184,15 @@ def _draw_profiles(pages: _Pages, path: Path) -> None:
                 panel.axvline(centre, **line)
                 panel.set_xlabel(view.position_label)
                 pages.name(panel, comparison)
-            words = short_sum(name) if name else "salt concentration"
-            shown[0].set_ylabel(figstyle.label("$c$", CONCENTRATION, words))
+            shown[0].set_ylabel(figstyle.label("$c$", CONCENTRATION, "concentration" if name else "salt concentration"))
             handles, labels = shown[0].get_legend_handles_labels()
-            figstyle.legend_above(shown[0], f"$t$ ({pages.views[0].time_unit})", handles=handles, labels=labels)
+            title = _above(name, f"$t$ ({pages.views[0].time_unit})")
+            figstyle.legend_above(shown[0], title, handles=handles, labels=labels)
+
+
+def _above(species: str, title: str) -> str:
+    """The title of a legend, over it whose concentration or velocity the panels show; a sum is too long for an axis."""
+    return f"{short_sum(species)}\n{title}" if species else title
 
 
 def _profiles(panel: Axes, item: Compared, view: View, marker: str) -> None:
@@ -219,7 +224,7 @@ def _draw_velocities(pages: _Pages, path: Path) -> None:
     layout = pages.layout(
         2.1,
         f"Top: points measured, lines predicted. Bottom: {shown if converted else 'velocity measured/predicted'}; "
-        f"band: mean ± {SPREAD} sd{' of the filled' if converted else ''} that count; cross: left out."
+        f"band: mean ± {SPREAD} sd of {'the filled' if converted else 'those'} that count; cross: left out."
         if ratios
         else "Points: measured. Lines: predicted. No velocity lies in the window of the ratios (--window).",
     )
@@ -241,8 +246,7 @@ def _draw_velocity(pages: _Pages, kind: tuple[str, str, bool], rows: Sequence[Se
     """One kind of velocity: a row of panels of it against time, and one of its ratios where there are two rows."""
     quantity, frame, unsigned = kind
     symbol = {"v_0": "v_0", "v_minus": "v_-", "v_plus": "v_+"}.get(quantity, "v")
-    of = "" if quantity in VELOCITIES else f" of {short_sum(quantity[2:])}"
-    name = f"$|{symbol}|${of}, {frame} frame" if unsigned else f"${symbol}${of}, {frame} frame"
+    name = f"$|{symbol}|$, {frame} frame" if unsigned else f"${symbol}$, {frame} frame"
     above, below = rows[0], rows[1] if len(rows) > 1 else ()
     for top, comparison, view in zip(above, pages.comparisons, pages.views, strict=True):
         for item in comparison.of_kind("velocity"):
@@ -263,7 +267,8 @@ def _draw_velocity(pages: _Pages, kind: tuple[str, str, bool], rows: Sequence[Se
     above[0].set_ylabel(figstyle.label(name, SPEED))
     if below:
         below[0].set_ylabel("measured / predicted")
-    figstyle.legend_above(above[0], f"position ({pages.views[0].length_unit})", 3)
+    species = "" if quantity in VELOCITIES else quantity[2:]
+    figstyle.legend_above(above[0], _above(species, f"position ({pages.views[0].length_unit})"), 3)
 
 
 def _speeds(panel: Axes, item: Compared, view: View) -> None:

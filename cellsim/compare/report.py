@@ -230,7 +230,8 @@ def _row(item: Compared) -> tuple[str, ...]:
 
 def _of_species(item: Compared) -> str:
     """Of n components: whose concentration or velocity it is, behind the name of the data."""
-    return f", {short_sum(item.measurement.quantity)}" if item.measurement.species else ""
+    species = item.measurement.species
+    return f", {item.measurement.quantity[0]} of {short_sum(species)}" if species else ""
 
 
 def _lines(comparison: Comparison) -> list[str]:

@@ -528,8 +528,8 @@ def species_sum(text: str, species: Sequence[str]) -> dict[str, float]:
         if name not in species:
             said = repr(name or part.strip())
             raise InputError(
-                f"{said} is no species of this electrolyte, which has {', '.join(species)}, and sums of them such as "
-                f'"{species[-1]} + 0.5 {species[0]}"'
+                f"{said} is no species of this electrolyte, which has {', '.join(species)}, and sums of them with positive "
+                f'weights such as "{species[-1]} + 0.5 {species[0]}"'
             )
         assert term is not None
         try:
@@ -563,7 +563,8 @@ def short_sum(text: str) -> str:
     >>> short_sum("PF6 + 0.123456 EC")
     'PF6 + 0.123 EC'
     """
-    return re.sub(r"(?<![\w.])[\d.]+(?:[eE][-+]?\d+)?(?=[\s*])", lambda number: f"{float(number[0]):.3g}", text)
+    terms = [term for part in _PLUS.split(text) if (term := _TERM.fullmatch(part))]
+    return " + ".join(f"{float(term[1]):.3g} {term[2]}" if term[1] else term[2] for term in terms)
 
 
 def everywhere(value: Array) -> Composition:

@@ -421,11 +421,11 @@ def what_would_fit(m: Measurement, transport: Electrolyte, solution: Solution) -
             for origin, p in (("centre", x + shift), ("positive", x - shift))
         ]
     if isinstance(look, VelocityLook):
-        stated = f"{short_sum(look.quantity)} in the {look.frame} frame"
+        stated = f"v_{short_sum(m.species)}" if m.species else look.quantity
         for quantity in solution.velocities:
             for frame in ("lab", "interface"):
                 if (quantity, frame) != (look.quantity, look.frame):
-                    words = f"it is {quantity} in the {frame} frame, not {stated}"
+                    words = f"it is {quantity} in the {frame} frame, not {stated} in the {look.frame} frame"
                     readings.append((words, missed(m.value, m.time, x, quantity=quantity, frame=frame)))
     if own:
         others = [each for each in solution.labels["species"] if each != own]

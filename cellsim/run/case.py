@@ -315,7 +315,7 @@ def case_of(top: Table) -> Case:
         c0 = initial.average
     protocol = read_protocol(top, cell, inputs)
     setup = Setup(cell, transport, protocol, c0, initial is None)
-    measured = tuple(m for entry in top.tables("measured") for m in _measured(entry, setup, inputs))
+    measured = read_measured(top, setup, inputs)
     output = read_output(top.table("output", {}), cell, protocol)
     solver = read_solver(top.table("solver", {}))
     return Case(title, cell, transport, protocol, c0, output, solver, measured, top.text, top.file, inputs, initial)
@@ -437,8 +437,8 @@ def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> TransportS
 
 
 OF_MIXTURES = (
-    "the case has a set of n components; check, plan, run and plot take such a case, "
-    "all other commands (compare, fit, sweep ...) take binary cases so far"
+    "the case has a set of n components; check, plan, run, plot, export, compare, fit and watch take such a case, "
+    "all other commands (sweep, design, lab ...) take binary cases so far"
 )
 """What a command for binary cases says of another."""
 
@@ -570,10 +570,13 @@ def _in_terms_of(key: str, c: float, transport: TransportSet) -> float:
 # ---- what is drawn, and how it is solved ---------------------------------------------------------------------------
 
 
-def _measured(table: Table, setup: Setup, inputs: dict[str, str]) -> tuple[Measurement, ...]:
-    data = read_sheet(table, setup)
-    named_file(table, inputs)
-    return data
+def read_measured(top: Table, setup: Setup, inputs: dict[str, str]) -> tuple[Measurement, ...]:
+    """The data of a case, ``[[measured]]``; checksums of the files read go to `inputs`."""
+    found: list[Measurement] = []
+    for table in top.tables("measured"):
+        found += read_sheet(table, setup)
+        named_file(table, inputs)
+    return tuple(found)
 
 
 def _auto(table: Table, key: str, unit: str) -> float | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +19,7 @@ from cellsim.cell.protocol import Protocol
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
 from cellsim.electrolyte.mixture_file import load_electrolyte
-from cellsim.electrolyte.mixture_set import MixtureSet
+from cellsim.electrolyte.mixture_set import MixtureSet, short_sum
 from cellsim.files.folder import text_hash
 from cellsim.files.schema import Table, read_json_table, read_toml
 from cellsim.instruments.records import Setup
@@ -33,10 +33,11 @@ from cellsim.run.case import (
     changed,
     electrode_lines,
     read_cell,
+    read_measured,
     read_output,
     read_solver,
 )
-from cellsim.run.figures import View, make_view, position_axis, time_text
+from cellsim.run.figures import View, draw_series, make_view, position_axis, profile_points, time_text
 from cellsim.run.folder import CASE, SUMMARY, read_solution, write_report
 from cellsim.run.simulation import DEFAULT, choose_solver
 from cellsim.run.steps import read_protocol, step_lines
@@ -64,7 +65,7 @@ class MixtureCase:
         The steps.
     r0 : ndarray, shape (K,)
         Initial, uniform composition: moles of each component per mole of the reference solvent [1].
-    output, solver, text, path, inputs
+    output, solver, text, path, inputs, measured
         As of :class:`.Case`.
     """
 
@@ -149,14 +150,15 @@ def read_case(
     chosen = top.file.parent / str(name)
     if not (isinstance(name, str) and chosen.is_file() and "species" in read_toml(chosen)):
         return case_of(top)
-    top.only("title", "cell", "electrolyte", "electrodes", "step", "output", "solver")
+    top.only("title", "cell", "electrolyte", "electrodes", "step", "measured", "output", "solver")
     inputs = {top.file.name: text_hash(top.text)}
     cell = read_cell(top, inputs)
     transport, r0 = _electrolyte(top.table("electrolyte"), cell, inputs)
     protocol = read_protocol(top, cell, inputs)
     output, solver = read_output(top.table("output", {}), cell, protocol), read_solver(top.table("solver", {}))
     title = top.string("title", top.file.stem)
-    return MixtureCase(title, cell, transport, protocol, r0, output, solver, top.text, top.file, inputs)
+    case = MixtureCase(title, cell, transport, protocol, r0, output, solver, top.text, top.file, inputs)
+    return replace(case, measured=read_measured(top, case.setup, inputs))
 
 
 def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> tuple[MixtureSet, Array]:
@@ -200,6 +202,7 @@ def describe(case: MixtureCase) -> list[str]:
         f"composition   {amounts} mol/L; {ratios}",
         after,
         *step_lines(case.protocol.steps),
+        *(f"measured      {data.kind}: {data.label}" for data in case.measured),
         f"solver        {choose_solver(case.solver.name, transport, case.cell)}, {case.solver.cells} cells, "
         f"rtol {case.solver.rtol:g}",
     ]
@@ -339,10 +342,14 @@ def _draw_current(view: View, case: MixtureCase, path: Path) -> None:
     solution = view.solution
     with figstyle.drawing(path, 2, title=view.title, note=view.note, sharex=True) as (_, axes):
         axes[0].plot(view.time, solution["i"])
+        for data in view.of_kind("current"):
+            draw_series(axes[0], view, data, 1.0)
         axes[0].set_ylabel(figstyle.label("$i$", CURRENT, "current density"))
         small = np.max(np.abs(solution["V"])) < 0.5
         factor, unit = (1e3, "mV") if small else (1.0, "V")
         axes[1].plot(view.time, factor * solution["V"], color="black", label="cell voltage")
+        for data in view.of_kind("voltage"):
+            draw_series(axes[1], view, data, factor)
         parts = {"ohmic": solution["V_ohmic"]}
         parts |= dict(zip(case.transport.components, solution["V_component"], strict=True))
         interfaces = solution["V_positive"] + solution["V_negative"]
@@ -363,12 +370,23 @@ def _lines(axes: Axes, view: View, name: str, factor: float, times: tuple[float,
 
 
 def _draw_profiles(view: View, case: MixtureCase, path: Path) -> None:
-    """c(x) of every species at chosen times."""
-    names = case.transport.species
-    with figstyle.drawing(path, len(names), title=view.title, note=view.note, height=1.45, sharex=True) as (_, axes):
+    """c(x) of every species at chosen times, and of every sum of species that was measured."""
+    measured = view.of_kind("profile")
+    names = tuple(dict.fromkeys([*case.transport.species, *(data.species for data in measured)]))
+    labels = "; ".join(dict.fromkeys(data.label for data in measured))
+    note = f"Lines: prediction. Points: {labels}. {view.note}" if measured else view.note
+    with figstyle.drawing(path, len(names), title=view.title, note=note, height=1.45, sharex=True) as (_, axes):
         for panel, name in zip(axes, names, strict=True):
+            own = [data for data in measured if data.species == name]
+            for data, marker in zip(own, figstyle.MARKERS, strict=False):
+                for time in view.profile_times:
+                    profile_points(panel, view, data, time, marker)
             _lines(panel, view, f"c_face_{name}", 1e-3, view.profile_times)
-            panel.set_ylabel(figstyle.label(name, CONCENTRATION))
+            if name in case.transport.species:
+                panel.set_ylabel(figstyle.label(name, CONCENTRATION))
+            else:  # too long for an axis
+                panel.set_title(short_sum(name), loc="left")
+                panel.set_ylabel(figstyle.label("$c$", CONCENTRATION))
         figstyle.legend_above(axes[0], f"$t$ ({view.time_unit})", min(len(view.profile_times), 5))
         position_axis(axes[-1], view)
 
