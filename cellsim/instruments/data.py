@@ -97,8 +97,13 @@ def read_measurements(path: str | Path, setup: Setup) -> tuple[Measurement, ...]
 # ---- data sheets ----------------------------------------------------------------------------------------------------
 
 _COMMON = ("kind", "file", "label", "time_offset")
-_SALT_ONLY = ("quantity", "salt", "solvent", "harmonics")
-"""Keys that speak of one salt in one solvent."""
+_SALT_ONLY: Mapping[str, str] = {
+    "quantity": "name species",
+    "salt": "give formulas",
+    "solvent": "give formulas",
+    "harmonics": "leave it out",
+}
+"""Keys that speak of one salt in one solvent, and what to do of n components."""
 _SPECIES = ("species", "formulas")
 """Keys that speak of n components."""
 _BY_ORDER = ("unit", "time_unit")
@@ -139,9 +144,9 @@ def read_sheet(sheet: Table, setup: Setup) -> tuple[Measurement, ...]:
     if kind == "xpcs":
         return (_correlations(sheet, setup),)
     sheet.only(*_COMMON, *_KEYS[kind])
-    for key in _SALT_ONLY if setup.species else ():
+    for key, instead in _SALT_ONLY.items() if setup.species else ():
         if key in sheet:
-            raise sheet.error(key, f"is for one salt in one solvent; of n components use {' and '.join(_SPECIES)}")
+            raise sheet.error(key, f"is for one salt in one solvent; for a cell of n components {instead}")
     readers: Mapping[str, Callable[[Table, str, Setup], Measurement]] = {
         "current": _series,
         "voltage": _series,
@@ -316,6 +321,7 @@ def _xam(sheet: Table, label: str, setup: Setup) -> Measurement:
     from cellsim.instruments.xam_files import read_intensity, read_spec
 
     _needs_uniform(sheet, setup)
+    absorber = _absorber(sheet, setup)
     path, counted = sheet.path("file"), sheet.boolean("counted", None)
     if "start_scan" in sheet:
         intensities = read_spec(
@@ -334,7 +340,6 @@ def _xam(sheet: Table, label: str, setup: Setup) -> Measurement:
         intensities = read_intensity(path, origin=setup.origin, counted=counted, label=label)
     beam = sheet.quantity("beam_width", "m", 0.0, least=0)
     margin = sheet.quantity("margin", "m", max(50e-6, 2 * beam), least=0)
-    absorber = _absorber(sheet, setup)
     before = setup.concentration(absorber.species)
     data = concentration(
         replace(intensities, time=intensities.time + _offset(sheet)),
@@ -412,8 +417,8 @@ def _mri(sheet: Table, label: str, setup: Setup) -> Measurement:
     from cellsim.instruments.mri import normalised, read_mri
 
     _needs_uniform(sheet, setup)
-    profiles = read_mri(sheet.path("file"), label=label)
     species = _required_species(sheet, setup, "it says whose nuclei give the signal")
+    profiles = read_mri(sheet.path("file"), label=label)
     return normalised(
         profiles.first(sheet.integer("profiles", profiles.time.size, least=2)),
         setup.concentration(species),
