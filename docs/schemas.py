@@ -99,12 +99,16 @@ c_min = "1 mol/m^3"
     ),
     # and those of n components
     *(
-        MIXED + REST + f'[[measured]]\nkind = "{kind}"\nfile = "c.csv"\nspecies = "{species}"\n{more}\n'
-        for kind, species, more in (
-            ("profile", "PF6", 'unit = "mol/m^3"\nposition_unit = "mm"\ntime_unit = "s"'),
-            ("velocity", "EC + EMC", 'frame = "lab"'),
-            ("xam", "PF6", 'energy = "20 keV"\nformulas = { Li = "Li", PF6 = "PF6", EC = "EC", EMC = "EMC" }'),
-            ("mri", "6 PF6", 'positive = "lower"'),
+        MIXED + REST + f'[[measured]]\nkind = "{kind}"\nfile = "{file}"\nspecies = "{species}"\n{more}\n'
+        for kind, file, species, more in (
+            ("profile", "c.csv", "PF6", 'unit = "mol/m^3"\nposition_unit = "mm"\ntime_unit = "s"'),
+            ("velocity", "c.csv", "EC + EMC", 'frame = "lab"'),
+            (
+                *("xam", "raster.csv", "PF6"),
+                'energy = "20 keV"\npath_length = "1 mm"\n'
+                'formulas = { Li = "Li", PF6 = "PF6", EC = "EC", EMC = "EMC" }',
+            ),
+            ("mri", "c.csv", "6 PF6", 'positive = "lower"'),
         )
     ),
 )
@@ -116,6 +120,8 @@ FILES = {
     "I.csv": "t (h),i (A/m^2),U (V)\n0,1,0.1\n1,1,0.1\n",
     "mixed_set.toml": (ROOT / "cases/mixed_solvent/lipf6_ec_emc.toml").read_text(encoding="utf-8"),
     "mixed/cell.toml": MIXED.replace("mixed_set.toml", str(ROOT / "cases/mixed_solvent/lipf6_ec_emc.toml")) + REST,
+    "raster.csv": "time (s),position (mm),intensity\n"
+    + "".join(f"{time},{0.1 * k:.1f},1000\n" for time in (-60, 60) for k in range(1, 10)),
     "c.csv": "x,0,60\n0.1,1000,1000\n0.2,1000,1000\n",
 }
 

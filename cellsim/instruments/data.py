@@ -321,7 +321,6 @@ def _xam(sheet: Table, label: str, setup: Setup) -> Measurement:
     from cellsim.instruments.xam_files import read_intensity, read_spec
 
     _needs_uniform(sheet, setup)
-    absorber = _absorber(sheet, setup)
     path, counted = sheet.path("file"), sheet.boolean("counted", None)
     if "start_scan" in sheet:
         intensities = read_spec(
@@ -340,14 +339,17 @@ def _xam(sheet: Table, label: str, setup: Setup) -> Measurement:
         intensities = read_intensity(path, origin=setup.origin, counted=counted, label=label)
     beam = sheet.quantity("beam_width", "m", 0.0, least=0)
     margin = sheet.quantity("margin", "m", max(50e-6, 2 * beam), least=0)
+    length = sheet.quantity("path_length", "m", above=0)
+    length_error = sheet.quantity("path_error", "m", 0.0, least=0)
+    absorber = _absorber(sheet, setup)
     before = setup.concentration(absorber.species)
     data = concentration(
         replace(intensities, time=intensities.time + _offset(sheet)),
         setup.transport,
         absorber,
-        sheet.quantity("path_length", "m", above=0),
+        length,
         before,
-        path_error=sheet.quantity("path_error", "m", 0.0, least=0),
+        path_error=length_error,
         inside=(margin, setup.cell.thickness - margin),
     )
     return data.measurement(before, beam_width=beam)

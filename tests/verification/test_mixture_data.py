@@ -89,6 +89,7 @@ def of_one_salt(folder, kind, case, run, rng):
             write(folder / name, TABLE.format(column, unit, unit), rows)
         return "a.csv", "b.csv"
     if kind == "xam":
+        pytest.importorskip("xraydb")
         light = attenuation(to_si("7.35 keV", "J"), salt="LiTFSI", solvent="EO")
         scans(run, case.transport, light, np.linspace(0, 3e-4, 25), times, rng, folder / "raster.npz")
         sheet = 'kind = "xam"\nfile = "raster.npz"\nenergy = "7.35 keV"\npath_length = "1.02 mm"\npath_error = "9 um"\n'
@@ -161,7 +162,8 @@ def truth(tmp_path_factory):
     case = read_case(folder / "case.toml")
     hidden = SET.replace("EC = 2.86", "EC = 2.5").replace("l_solvents = 2.5e-10", "l_solvents = 3.0e-10")
     transport = parse_mixture(parse_toml(hidden, "truth.toml"), 298.15)
-    times, options = np.arange(0, 721, 15.0), Options(rtol=5e-5, cells=80)
+    # the errors of its velocities are below 0.04 of those of the data then; on 80 cells they were 0.5
+    times, options = np.arange(0, 721, 15.0), Options(rtol=5e-6, cells=160)
     run = cellsim.simulate(case.cell, transport, case.protocol, c0=case.r0, times=times, solver="fipy", options=options)
     (folder / "set.toml").write_text(hidden)
     return case, transport, run
@@ -193,8 +195,8 @@ def measure(folder, truth, seed, *, case=CASE, moments=MOMENTS, files=ALL):
     write(folder / "V.csv", "time (s),U (V),error (V)", rows)
     for file, name, column, unit, scale, error in (
         ("EC.csv", "c_EC", "c_EC", "mol/L", 1e-3, 0.02),
-        ("EC_velocity.csv", "v_EC", "v_EC", "angstrom/s", ANGSTROM, 2.0),
-        ("solvents.csv", f"v_{MASSES}", "v", "angstrom/s", ANGSTROM, 1.0),
+        ("EC_velocity.csv", "v_EC", "v_EC", "angstrom/s", ANGSTROM, 6.0),
+        ("solvents.csv", f"v_{MASSES}", "v", "angstrom/s", ANGSTROM, 3.0),
     ):
         rows = [
             (t, 1e3 * x, scale * value + error * rng.normal(), error)
@@ -215,6 +217,7 @@ def measure(folder, truth, seed, *, case=CASE, moments=MOMENTS, files=ALL):
 
 @pytest.mark.slow
 def test_synthetic_data_of_a_mixed_solvent_are_explained_by_the_set_that_made_them(truth, tmp_path):
+    pytest.importorskip("xraydb")
     measure(tmp_path, truth, 8)
     (tmp_path / "set.toml").write_text(SET.replace("EC = 2.86", "EC = 2.5").replace("2.5e-10", "3.0e-10"))
     arguments = ["compare", str(tmp_path / "case.toml"), *(str(tmp_path / file) for file in ALL)]
