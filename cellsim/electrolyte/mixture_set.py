@@ -528,8 +528,8 @@ def species_sum(text: str, species: Sequence[str]) -> dict[str, float]:
         if name not in species:
             said = repr(name or part.strip())
             raise InputError(
-                f"{said} is no species of this electrolyte; it has {', '.join(species)}, and sums with positive weights "
-                f'such as "{species[-1]} + 0.5 {species[0]}"'
+                f"{said} is no species of this electrolyte; it has {', '.join(species)}, and sums with positive "
+                f'weights such as "{species[-1]} + 0.5 {species[0]}"'
             )
         assert term is not None
         try:
