@@ -37,6 +37,7 @@ def read(folder, text, kind=None, to=None):
 
 
 ONE = "c (mol/m^3)\n60,0.1,5\n"
+RASTER, XAM = "intensity\n-60,0.1,100\n60,0.1,100\n", 'kind = "xam"\nenergy = "8 keV"\npath_length = "1 mm"\n'
 
 
 def run():
@@ -119,9 +120,9 @@ def test_columns_name_species_and_sums(tmp_path):
         (ONE, 'kind = "profile"\nspecies = "EC - Li"', "species = \"EC - Li\": 'EC - Li' is no species"),
         (ONE, 'kind = "profile"\nspecies = "2 EC + 0 Li"', "weight of a species must be a positive number"),
         (ONE, 'kind = "mri"\npositive = "lower"', "species is missing: it says whose nuclei"),
-        (ONE, 'kind = "xam"\nenergy = "8 keV"\nsalt = "LiPF6"', "for a cell of n components give formulas"),
-        (ONE, 'kind = "xam"\nenergy = "8 keV"', "species is missing: all attenuation is counted as"),
-        (ONE, 'kind = "xam"\nenergy = "8 keV"\nspecies = "PF6"\nformulas = { Li = "Li" }', "lacks PF6, EC, EMC"),
+        (RASTER, f'{XAM}salt = "LiPF6"', "for a cell of n components give formulas"),
+        (RASTER, XAM, "species is missing: all attenuation is counted as"),
+        (RASTER, f'{XAM}species = "PF6"\nformulas = {{ Li = "Li" }}', "lacks PF6, EC, EMC"),
         (ONE, 'kind = "xpcs"', "needs species in a data sheet"),
     ],
 )
