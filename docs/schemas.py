@@ -36,6 +36,14 @@ area = "1 cm^2"
 transport = "steinruck2020_rs"
 """
 SALT = "salt = { r = 0.1 }\n"
+MIXED = """
+[cell]
+thickness = "1 mm"
+temperature = "25 degC"
+[electrolyte]
+transport = "mixed_set.toml"
+composition = { c = { PF6 = "1 mol/L", EC = "6 mol/L" } }
+"""
 REST = '[[step]]\nhold = "rest"\nduration = "1 h"\n'
 CASES = (
     # every choice of how the salt, a separator and an interface are stated
@@ -84,9 +92,23 @@ c_min = "1 mol/m^3"
             (
                 "xam",
                 "x.csv",
-                'energy = ["20 keV"]\nsalt = "LiTFSI"\nsolvent = "C2H4O"\npath_length = "3 mm"\nposition = "x (mm)"',
+                'energy = "20 keV"\nsalt = "LiTFSI"\nsolvent = "C2H4O"\npath_length = "3 mm"\nposition = "x (mm)"',
             ),
             ("mri", "x.csv", 'positive = "left"\nnormalise = "inventory"'),
+        )
+    ),
+    # and those of n components
+    *(
+        MIXED + REST + f'[[measured]]\nkind = "{kind}"\nfile = "{file}"\nspecies = "{species}"\n{more}\n'
+        for kind, file, species, more in (
+            ("profile", "c.csv", "PF6", 'unit = "mol/m^3"\nposition_unit = "mm"\ntime_unit = "s"'),
+            ("velocity", "c.csv", "EC + EMC", 'frame = "lab"'),
+            (
+                *("xam", "raster.csv", "PF6"),
+                'energy = "20 keV"\npath_length = "1 mm"\n'
+                'formulas = { Li = "Li", PF6 = "PF6", EC = "EC", EMC = "EMC" }',
+            ),
+            ("mri", "c.csv", "6 PF6", 'positive = "lower"'),
         )
     ),
 )
@@ -96,13 +118,10 @@ FILES = {
     "R.csv": "t,R (ohm cm^2)\n0,1\n1,2\n",
     "start.csv": "x (mm),c (mol/L)\n0,1\n0.5,1\n",
     "I.csv": "t (h),i (A/m^2),U (V)\n0,1,0.1\n1,1,0.1\n",
-    "mixed/cell.toml": f"""[cell]
-thickness = "1 mm"
-temperature = "25 degC"
-[electrolyte]
-transport = "{ROOT / "cases/mixed_solvent/lipf6_ec_emc.toml"}"
-composition = {{ c = {{ PF6 = "1 mol/L", EC = "6 mol/L" }} }}
-{REST}""",
+    "mixed_set.toml": (ROOT / "cases/mixed_solvent/lipf6_ec_emc.toml").read_text(encoding="utf-8"),
+    "mixed/cell.toml": MIXED.replace("mixed_set.toml", str(ROOT / "cases/mixed_solvent/lipf6_ec_emc.toml")) + REST,
+    "raster.csv": "time (s),position (mm),intensity\n"
+    + "".join(f"{time},{0.1 * k:.1f},1000\n" for time in (-60, 60) for k in range(1, 10)),
     "c.csv": "x,0,60\n0.1,1000,1000\n0.2,1000,1000\n",
 }
 

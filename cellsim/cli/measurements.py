@@ -83,11 +83,15 @@ def compare(
         from cellsim.files.folder import write_json
         from cellsim.fit.bands import bands_of_case, write_bands
         from cellsim.fit.set_error import with_set_error
+        from cellsim.run.mixture import MixtureCase
+        from cellsim.workers import cores
 
         first = result.comparisons[0]
+        workers = cores() if isinstance(first.case, MixtureCase) else 1  # such a draw takes a second
         with progress_line() as progress:
-            judged = with_set_error(first.case, first.items, draws, progress=partial(progress, "draws"))
-            found = bands_of_case(first.case, draws, progress=partial(progress, "bands"))
+            told = partial(progress, "draws")
+            judged = with_set_error(first.case, first.items, draws, workers=workers, progress=told)
+            found = bands_of_case(first.case, draws, workers=workers, progress=partial(progress, "bands"))
         say([*judged.lines(), *write_bands(first.case, found, directory)])
         write_json(directory / "bands.json", judged.numbers())
     early = [c for c in result.comparisons if not c.solution.succeeded]

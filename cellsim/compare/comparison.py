@@ -16,10 +16,12 @@ from numpy.polynomial import legendre
 from numpy.typing import ArrayLike
 
 from cellsim.base import Array, Bools, InputError
+from cellsim.electrolyte.mixture_set import short_sum
 from cellsim.instruments.looks import ROLES, VelocityLook
 from cellsim.instruments.measurement import Measurement, left_out, what_would_fit, where_inside
 from cellsim.instruments.velocities import MeasuredSpeeds, compare_velocities, ratios_by_position
 from cellsim.run.case import Case
+from cellsim.run.mixture import MixtureCase
 from cellsim.solvers.solution import Solution
 
 MINUTE = 60.0
@@ -170,6 +172,8 @@ class PositionRatio:
         The paper's own way: constant epsilon, relative to the solvent, interface motion ignored [1].
     left_out : bool
         Whether it is kept out of mean and spread.
+    quantity : str
+        Whose velocity was measured, as of :attr:`.Measurement.quantity`.
     """
 
     position: float
@@ -177,6 +181,7 @@ class PositionRatio:
     error: float
     published: float
     left_out: bool = False
+    quantity: str = "v_0"
 
 
 @dataclass(frozen=True)
@@ -185,7 +190,7 @@ class Comparison:
 
     Parameters
     ----------
-    case : Case
+    case : Case or MixtureCase
         What was predicted.
     solution : Solution
         The prediction.
@@ -197,7 +202,7 @@ class Comparison:
         Of the velocities, position by position.
     """
 
-    case: Case
+    case: Case | MixtureCase
     solution: Solution
     items: tuple[Compared, ...]
     merits: tuple[Merit, ...]
@@ -213,7 +218,7 @@ class Comparison:
 
 
 def compare(
-    case: Case,
+    case: Case | MixtureCase,
     solution: Solution,
     data: Sequence[Measurement],
     *,
@@ -225,7 +230,7 @@ def compare(
 
     Parameters
     ----------
-    case : Case
+    case : Case or MixtureCase
         What was predicted.
     solution : Solution
         Its run.
@@ -269,7 +274,7 @@ def compare(
         elif item.measurement.kind == "velocity":
             own = position_ratios(item, case, solution, chosen, left_out)
             ratios += own
-            merits += velocity_merits(own, chosen)
+            merits += velocity_merits(own, chosen, item.measurement)
     return Comparison(case, solution, items, tuple(merits), tuple(ratios))
 
 
@@ -301,7 +306,7 @@ def check_origins(comparisons: Sequence[Comparison]) -> None:
             )
 
 
-def predicted(case: Case, solution: Solution, measurement: Measurement) -> Compared:
+def predicted(case: Case | MixtureCase, solution: Solution, measurement: Measurement) -> Compared:
     """A measurement with its prediction at the same times and positions; NaN before the run begins."""
     values, error = measurement.predict(case.transport, solution, ROLES), measurement.error
     if error is not None and isinstance(measurement.look, VelocityLook):
@@ -326,7 +331,7 @@ def predicted(case: Case, solution: Solution, measurement: Measurement) -> Compa
     return Compared(measurement, np.where(imposed, np.nan, known), error, notes)
 
 
-def _inside(measurement: Measurement, case: Case) -> str:
+def _inside(measurement: Measurement, case: Case | MixtureCase) -> str:
     return "" if measurement.position is None else where_inside(measurement.position, case.cell.thickness)
 
 
@@ -354,20 +359,24 @@ def _numbers(statistics: RatioStatistics) -> dict[str, float]:
 
 
 def position_ratios(
-    item: Compared, case: Case, solution: Solution, window: tuple[float, float], left_out: Sequence[float]
+    item: Compared,
+    case: Case | MixtureCase,
+    solution: Solution,
+    window: tuple[float, float],
+    left_out: Sequence[float],
 ) -> list[PositionRatio]:
     """Measured/predicted velocity at each position, averaged over the window.
 
-    For the solvent's speed in the lab frame the sign is taken from the model, the interface velocity taken off and the
-    anion's velocity formed by the local epsilon; with it the published way (cellsim.instruments.velocities).
+    For the solvent's speed in the lab frame, of one salt, the sign is taken from the model, the interface velocity
+    taken off and the anion's velocity formed by the local epsilon; with it the published way
+    (cellsim.instruments.velocities). Any other velocity is compared as it was measured.
     """
     m, look = item.measurement, item.measurement.look
     assert isinstance(look, VelocityLook) and m.position is not None
     inside = item.used & (m.time >= window[0]) & (m.time <= window[1])
     if not inside.any():
         return []
-    phi = float(case.transport.phi_0(case.c0))
-    if not (look.quantity == "v_0" and look.frame == "lab" and look.unsigned and phi < 1):
+    if isinstance(case, MixtureCase) or not _makes_anion_velocity(look, case):
         return _plain_ratios(item, look.positions, inside, left_out)
     error = np.full(m.size, 1e-20) if m.error is None else m.error
     speeds = MeasuredSpeeds(m.position[inside], m.time[inside], m.value[inside], error[inside])
@@ -381,6 +390,12 @@ def position_ratios(
     return [PositionRatio(float(x), float(r), float(e), float(p), _left_out(x, left_out)) for x, r, e, p in columns]
 
 
+def _makes_anion_velocity(look: VelocityLook, case: Case) -> bool:
+    """Whether what was measured is the solvent's speed in the lab, which the volume balance turns into the anion's."""
+    of_solvent = look.quantity == "v_0" and look.frame == "lab" and look.unsigned
+    return of_solvent and float(case.transport.phi_0(case.c0)) < 1
+
+
 def _plain_ratios(item: Compared, positions: Array, inside: Bools, left_out: Sequence[float]) -> list[PositionRatio]:
     """The same for velocities that need no conversion."""
     ratios = []
@@ -390,7 +405,9 @@ def _plain_ratios(item: Compared, positions: Array, inside: Bools, left_out: Seq
             ratio = float(np.mean(item.ratio[here]))
             relative = 0.0 if item.error is None else item.error[here] / item.predicted[here]
             error = float(np.sqrt(np.mean(np.square(relative)) / np.count_nonzero(here)))
-            ratios.append(PositionRatio(float(place), ratio, error, ratio, _left_out(place, left_out)))
+            ratios.append(
+                PositionRatio(float(place), ratio, error, ratio, _left_out(place, left_out), item.measurement.quantity)
+            )
     return ratios
 
 
@@ -398,7 +415,9 @@ def _left_out(place: float, left_out: Sequence[float]) -> bool:
     return any(abs(place - p) < SAME_PLACE for p in left_out)
 
 
-def velocity_merits(ratios: Sequence[PositionRatio], window: tuple[float, float]) -> list[Merit]:
+def velocity_merits(
+    ratios: Sequence[PositionRatio], window: tuple[float, float], measurement: Measurement
+) -> list[Merit]:
     """Mean and spread over the positions that count."""
     counted = [r for r in ratios if not r.left_out]
     if not counted:
@@ -406,8 +425,13 @@ def velocity_merits(ratios: Sequence[PositionRatio], window: tuple[float, float]
     merits = []
     span = f"{window[0] / MINUTE:.0f}-{window[1] / MINUTE:.0f} min"
     outside = f", {len(ratios) - len(counted)} left out" if len(counted) < len(ratios) else ""
-    ways = [("velocity_ratio", "anion, interface frame, local epsilon", [r.ratio for r in counted])]
-    if any(np.isfinite(r.published) and r.published != r.ratio for r in counted):
+    converted = any(np.isfinite(r.published) and r.published != r.ratio for r in counted)
+    look = measurement.look
+    assert isinstance(look, VelocityLook)
+    plain = f"{short_sum(measurement.species) or look.quantity}, {look.frame} frame"
+    how = "anion, interface frame, local epsilon" if converted else plain
+    ways = [("velocity_ratio", how, [r.ratio for r in counted])]
+    if converted:
         ways.append(("velocity_ratio_published", "the published way", [r.published for r in counted]))
     noise = float(np.sqrt(np.mean([r.error**2 for r in counted])))
     for name, how, values in ways:
@@ -420,7 +444,7 @@ def velocity_merits(ratios: Sequence[PositionRatio], window: tuple[float, float]
     return merits
 
 
-def symmetry_merits(item: Compared, case: Case, time: float | None) -> list[Merit]:
+def symmetry_merits(item: Compared, case: Case | MixtureCase, time: float | None) -> list[Merit]:
     """Where the measured and the predicted profile cross their own mean, and their even over odd share.
 
     A cubic in x is fitted over the points with errors as weights; even/odd is the second Legendre moment of the change
@@ -471,7 +495,8 @@ def symmetry_merits(item: Compared, case: Case, time: float | None) -> list[Meri
             f"{who} crosses its mean at {1e3 * x:+.3f}{bars[0]} mm from the centre, second/first Legendre moment "
             f"{even:+.3f}{bars[1]}"
         )
-    return [Merit("symmetry", f"profile at {chosen / MINUTE:.0f} min: " + "; ".join(words), numbers)]
+    of = f" of {short_sum(m.species)}" if m.species else ""
+    return [Merit("symmetry", f"profile{of} at {chosen / MINUTE:.0f} min: " + "; ".join(words), numbers)]
 
 
 def _symmetry(u: Array, change: Array, error: Array | None) -> tuple[float, float, float, float] | None:

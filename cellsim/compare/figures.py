@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsim.compare.comparison import Compared, Comparison
+from cellsim.compare.comparison import Compared, Comparison, PositionRatio
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
+from cellsim.electrolyte.mixture_set import short_sum
 from cellsim.instruments.looks import VelocityLook
 from cellsim.run.figures import View, make_view
+from cellsim.solvers.solution import VELOCITIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -166,21 +168,31 @@ def _draw_current(pages: _Pages, path: Path) -> None:
 
 
 def _draw_profiles(pages: _Pages, path: Path) -> None:
-    """Profiles at some of the measured times; error bars at the last one only."""
-    layout = pages.layout(2.9, "Points: measured. Lines: predicted.")
-    with figstyle.drawing(path, 1, len(pages.comparisons), sharey=True, **layout) as (_, axes):
-        for panel, comparison, view in zip(axes, pages.comparisons, pages.views, strict=True):
-            for item, marker in zip(comparison.of_kind("profile"), figstyle.MARKERS, strict=False):
-                _profiles(panel, item, view, marker)
-            centre = float(view.along(0.5 * float(comparison.solution["thickness"][0])))
-            line: dict[str, Any] = {"color": figstyle.GREY, "linestyle": ":", "linewidth": 0.8}
-            panel.axhline(comparison.case.c0 / 1e3, **line)
-            panel.axvline(centre, **line)
-            panel.set_xlabel(view.position_label)
-            pages.name(panel, comparison)
-        axes[0].set_ylabel(figstyle.label("$c$", CONCENTRATION, "salt concentration"))
-        handles, labels = axes[0].get_legend_handles_labels()
-        figstyle.legend_above(axes[0], f"$t$ ({pages.views[0].time_unit})", handles=handles, labels=labels)
+    """Profiles at some of the measured times, a row for every species; error bars at the last one only."""
+    layout, columns = pages.layout(2.9, "Points: measured. Lines: predicted."), len(pages.comparisons)
+    species = tuple(dict.fromkeys(item.measurement.species for item in pages.first.of_kind("profile")))
+    with figstyle.drawing(path, len(species), columns, sharey="row", **layout) as (_, axes):
+        for row, name in enumerate(species):
+            shown = axes[row * columns : (row + 1) * columns]
+            for panel, comparison, view in zip(shown, pages.comparisons, pages.views, strict=True):
+                items = [item for item in comparison.of_kind("profile") if item.measurement.species == name]
+                for item, marker in zip(items, figstyle.MARKERS, strict=False):
+                    _profiles(panel, item, view, marker)
+                centre = float(view.along(0.5 * float(comparison.solution["thickness"][0])))
+                line: dict[str, Any] = {"color": figstyle.GREY, "linestyle": ":", "linewidth": 0.8}
+                panel.axhline(comparison.case.setup.concentration(name) / 1e3, **line)
+                panel.axvline(centre, **line)
+                panel.set_xlabel(view.position_label)
+                pages.name(panel, comparison)
+            shown[0].set_ylabel(figstyle.label("$c$", CONCENTRATION, "concentration" if name else "salt concentration"))
+            handles, labels = shown[0].get_legend_handles_labels()
+            title = _above(name, f"$t$ ({pages.views[0].time_unit})")
+            figstyle.legend_above(shown[0], title, handles=handles, labels=labels)
+
+
+def _above(species: str, title: str) -> str:
+    """The title of a legend, over it whose concentration or velocity the panels show; a sum is too long for an axis."""
+    return f"{short_sum(species)}\n{title}" if species else title
 
 
 def _profiles(panel: Axes, item: Compared, view: View, marker: str) -> None:
@@ -201,42 +213,62 @@ def _profiles(panel: Axes, item: Compared, view: View, marker: str) -> None:
 
 
 def _draw_velocities(pages: _Pages, path: Path) -> None:
-    """Speed against time at the measured positions; below it the ratio averaged over the window, by position."""
-    looks = [item.measurement.look for item in pages.first.of_kind("velocity")]
-    kinds = {(look.quantity, look.frame, look.unsigned) for look in looks if isinstance(look, VelocityLook)}
-    quantity, frame, unsigned = sorted(kinds)[0]
-    symbol = {"v_0": "v_0", "v_minus": "v_-", "v_plus": "v_+"}[quantity]
-    name = f"$|{symbol}|$, {frame} frame" if unsigned else f"${symbol}$, {frame} frame"
-    averaged = any(comparison.ratios for comparison in pages.comparisons)
+    """Speed against time at the measured positions; below it the ratio averaged over the window, by position.
+
+    Every velocity has a row of its own, by whose it is and in which frame, and one of its ratios.
+    """
+    kinds = {_velocity(item): None for item in pages.first.of_kind("velocity")}
+    ratios = [r for comparison in pages.comparisons for r in comparison.ratios]
+    converted = any(r.published != r.ratio for r in ratios)
+    shown = "anion velocity measured/predicted, filled: interface frame, local ε; open: the published way"
     layout = pages.layout(
         2.1,
-        "Top: points measured, lines predicted. Bottom: anion velocity measured/predicted, filled: interface frame, "
-        f"local ε; open: the published way; band: mean ± {SPREAD} sd of the filled that count; cross: left out."
-        if averaged
+        f"Top: points measured, lines predicted. Bottom: {shown if converted else 'velocity measured/predicted'}; "
+        f"band: mean ± {SPREAD} sd of {'the filled' if converted else 'those'} that count; cross: left out."
+        if ratios
         else "Points: measured. Lines: predicted. No velocity lies in the window of the ratios (--window).",
     )
-    columns = len(pages.comparisons)
-    with figstyle.drawing(path, 2 if averaged else 1, columns, **layout) as (_, axes):
-        above, below = axes[:columns], axes[columns:]
-        for top, comparison, view in zip(above, pages.comparisons, pages.views, strict=True):
-            for item in comparison.of_kind("velocity"):
+    columns, per = len(pages.comparisons), 2 if ratios else 1
+    with figstyle.drawing(path, per * len(kinds), columns, **layout) as (_, axes):
+        for k, kind in enumerate(kinds):
+            rows = [axes[n * columns : (n + 1) * columns] for n in range(per * k, per * (k + 1))]
+            _draw_velocity(pages, kind, rows)
+
+
+def _velocity(item: Compared) -> tuple[str, str, bool]:
+    """Whose velocity a measurement is, in which frame, and whether without its sign."""
+    look = item.measurement.look
+    assert isinstance(look, VelocityLook)
+    return look.quantity, look.frame, look.unsigned
+
+
+def _draw_velocity(pages: _Pages, kind: tuple[str, str, bool], rows: Sequence[Sequence[Axes]]) -> None:
+    """One kind of velocity: a row of panels of it against time, and one of its ratios where there are two rows."""
+    quantity, frame, unsigned = kind
+    symbol = {"v_0": "v_0", "v_minus": "v_-", "v_plus": "v_+"}.get(quantity, "v")
+    name = f"$|{symbol}|$, {frame} frame" if unsigned else f"${symbol}$, {frame} frame"
+    above, below = rows[0], rows[1] if len(rows) > 1 else ()
+    for top, comparison, view in zip(above, pages.comparisons, pages.views, strict=True):
+        for item in comparison.of_kind("velocity"):
+            if _velocity(item) == kind:
                 _speeds(top, item, view)
-            top.set_xlabel(view.time_label)
-            pages.name(top, comparison)
-        for bottom, comparison, view in zip(below, pages.comparisons, pages.views, strict=False):
-            _ratios(bottom, comparison, view)
-            bottom.set_xlabel(view.position_label)
-        for row in (above, below) if averaged else (above,):  # the same scale in every column
-            limits = np.array([panel.get_ylim() for panel in row])
-            low, high = float(limits[:, 0].min()), float(limits[:, 1].max())
-            if row is above:  # room for the legend
-                low, high = 0.0 if unsigned else min(0.0, low), high + 0.35 * (high - low)
-            for panel in row:
-                panel.set_ylim(low, high)
-        above[0].set_ylabel(figstyle.label(name, SPEED))
-        if averaged:
-            below[0].set_ylabel("measured / predicted")
-        figstyle.legend_above(above[0], f"position ({pages.views[0].length_unit})", 3)
+        top.set_xlabel(view.time_label)
+        pages.name(top, comparison)
+    for bottom, comparison, view in zip(below, pages.comparisons, pages.views, strict=False):
+        _ratios(bottom, [r for r in comparison.ratios if r.quantity == quantity], view)
+        bottom.set_xlabel(view.position_label)
+    for row in filter(None, (above, below)):  # the same scale in every column
+        limits = np.array([panel.get_ylim() for panel in row])
+        low, high = float(limits[:, 0].min()), float(limits[:, 1].max())
+        if row is above:  # room for the legend
+            low, high = 0.0 if unsigned else min(0.0, low), high + 0.35 * (high - low)
+        for panel in row:
+            panel.set_ylim(low, high)
+    above[0].set_ylabel(figstyle.label(name, SPEED))
+    if below:
+        below[0].set_ylabel("measured / predicted")
+    species = "" if quantity in VELOCITIES else quantity[2:]
+    figstyle.legend_above(above[0], _above(species, f"position ({pages.views[0].length_unit})"), 3)
 
 
 def _speeds(panel: Axes, item: Compared, view: View) -> None:
@@ -254,20 +286,20 @@ def _speeds(panel: Axes, item: Compared, view: View) -> None:
         panel.plot(t[here], item.predicted[here] * ANGSTROM, color=colour, linestyle=dash, label=label, **alone)
 
 
-def _ratios(panel: Axes, comparison: Comparison, view: View) -> None:
-    counted = [r.ratio for r in comparison.ratios if not r.left_out]
+def _ratios(panel: Axes, ratios: Sequence[PositionRatio], view: View) -> None:
+    counted = [r.ratio for r in ratios if not r.left_out]
     if len(counted) > 1:
         mean, sd = float(np.mean(counted)), float(np.std(counted, ddof=1))
         panel.axhspan(mean - SPREAD * sd, mean + SPREAD * sd, color="#D55E00", alpha=0.15, linewidth=0)
     panel.axhline(1, color=figstyle.GREY, linewidth=0.6, linestyle=":")
-    for k, r in enumerate(comparison.ratios):
+    for k, r in enumerate(ratios):
         x, colour = float(view.along(r.position)), figstyle.COLOURS[k % 7]
         marker = "x" if r.left_out else figstyle.MARKERS[k % 7]
         look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4}
         figstyle.points(panel, [x], [r.ratio], [r.error], markerfacecolor=colour, **look)
         if np.isfinite(r.published) and r.published != r.ratio and not r.left_out:
             figstyle.points(panel, [x], [r.published], **look)
-    values = [v for r in comparison.ratios for v in (r.ratio, r.published) if np.isfinite(v)]
+    values = [v for r in ratios for v in (r.ratio, r.published) if np.isfinite(v)]
     if values:
         panel.set_ylim(min(0.8, *values) - 0.08, max(1.2, *values) + 0.08)
 

@@ -13,11 +13,14 @@ from cellsim.base import InputError
 from cellsim.compare.comparison import SAME_PLACE, Compared, Comparison, check_origins, compare
 from cellsim.compare.figures import FIGURES, draw_residuals, write_comparison_figures
 from cellsim.drawing import page
+from cellsim.electrolyte.mixture_set import short_sum
 from cellsim.files.folder import result_folder, write_json, write_text
-from cellsim.instruments.data import not_imposed, read_measurements
+from cellsim.instruments.data import read_measurements
 from cellsim.instruments.measurement import QUANTITIES
-from cellsim.run.case import load_case
+from cellsim.instruments.records import not_imposed
+from cellsim.run.case import Case
 from cellsim.run.folder import predict, read_run
+from cellsim.run.mixture import MixtureCase, read_case, read_kept
 from cellsim.solvers.solution import Solution
 
 if TYPE_CHECKING:
@@ -71,11 +74,12 @@ def compare_case(path: str | Path, data: Sequence[str | Path], wanted: Wanted = 
         Bad input, before anything is run where that can be known.
     """
     path = Path(path)
+    case: Case | MixtureCase
     finished: Solution | None = None
     if path.is_dir():
-        case, finished = read_run(path)
+        case, finished = read_kept(path) or read_run(path)
     else:
-        case = load_case(path)
+        case = read_case(path)
     read = [m for name in data for m in read_measurements(name, case.setup)]
     if not read and not case.measured and all(step.measured_other is None for step in case.protocol.steps):
         raise InputError(f"{path}: there is nothing to compare with; name data files, or give the case [[measured]]")
@@ -212,7 +216,7 @@ def _row(item: Compared) -> tuple[str, ...]:
     scale, unit = (1e10, "Å/s") if kind == "velocity" else (1.0, QUANTITIES[kind].unit)
     ratio = item.ratio[np.isfinite(item.ratio)]
     return (
-        item.measurement.label,
+        item.measurement.label + _of_species(item),
         kind,
         str(item.count),
         f"{scale * item.bias:+.4g}",
@@ -222,6 +226,12 @@ def _row(item: Compared) -> tuple[str, ...]:
         # one point has no spread
         f"{ratio.mean():.3f}" + (f" ± {ratio.std():.3f}" if ratio.size > 1 else "") if ratio.size else "",
     )
+
+
+def _of_species(item: Compared) -> str:
+    """Of n components: whose concentration or velocity it is, behind the name of the data."""
+    species = item.measurement.species
+    return f", {item.measurement.quantity[0]} of {short_sum(species)}" if species else ""
 
 
 def _lines(comparison: Comparison) -> list[str]:
@@ -246,6 +256,7 @@ def _numbers(comparison: Comparison) -> dict[str, Any]:
             {
                 "label": item.measurement.label,
                 "kind": item.measurement.kind,
+                "quantity": item.measurement.quantity,
                 "unit": QUANTITIES[item.measurement.kind].unit,
                 "points": item.count,
                 "bias": item.bias,
@@ -284,7 +295,7 @@ def _positions(comparison: Comparison) -> str:
         (
             f"{1e3 * (r.position - comparison.case.setup.origin):+.2f}",
             f"{r.ratio:.3f} ± {r.error:.3f}",
-            f"{r.published:.3f}",
+            f"{r.published:.3f}" if r.published != r.ratio else "",
             "left out" if r.left_out else "",
         )
         for r in comparison.ratios

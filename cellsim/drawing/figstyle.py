@@ -15,7 +15,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -110,7 +110,7 @@ def panels(
     height: float = 2.2,
     ratios: Sequence[float] | None = None,
     sharex: bool = False,
-    sharey: bool = False,
+    sharey: bool | Literal["row"] = False,
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure to draw into and to keep in memory, for a notebook; laid out when the block ends.
 
@@ -130,8 +130,8 @@ def panels(
         Heights of the rows relative to one another.
     sharex : bool
         One position or time axis for a column of panels.
-    sharey : bool
-        One scale for all panels.
+    sharey : bool or "row"
+        One scale for all panels, or for those of a row.
 
     Yields
     ------

@@ -12,6 +12,7 @@ doi:10.48550/arXiv.2211.13505 (structural electroneutrality, the salt-charge bas
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -300,6 +301,12 @@ class MixtureSet:
         """Concentration of the reference solvent, shape (...) of r (..., K) [mol/m^3]."""
         return 1 / self.volume(np.asarray(r, dtype=float))
 
+    def concentrations(self, r: ArrayLike) -> Array:
+        """Of all :attr:`species`, shape (..., K + 2) of r (..., K) [mol/m^3]."""
+        r = np.asarray(r, dtype=float)
+        every = np.concatenate([self.r_plus(r)[..., None], r, np.ones((*r.shape[:-1], 1))], axis=-1)
+        return np.asarray(every * self.c_0(r)[..., None])
+
     def r_of(
         self, *, r: Mapping[str, float] | None = None, c: Mapping[str, float] | None = None, where: str = "composition"
     ) -> Array:
@@ -481,6 +488,83 @@ class MixtureSet:
 
     def _words(self, r: Array) -> str:
         return ", ".join(f"r_{name} = {value:.4g}" for name, value in zip(self.components, r, strict=True))
+
+
+_TERM = re.compile(r"\s*(?:([\d.]+(?:[eE][-+]?\d+)?)(?:\s*\*\s*|\s+))?([^\W\d]\w*)\s*")
+"""A species, and before it its weight, as in ``4 EC`` or ``0.4 * BOB``."""
+_PLUS = re.compile(r"(?<![\d.][eE])\+")
+"""A plus sign that is not one of an exponent."""
+
+
+def species_sum(text: str, species: Sequence[str]) -> dict[str, float]:
+    """The weights of a sum of species: ``"PF6"``, ``"4 EC + 8 EMC"``, ``"TFSI + 0.4 * BOB"``.
+
+    Parameters
+    ----------
+    text : str
+        One species or several, each with its weight before it where that is not 1.
+    species : sequence of str
+        Those that there are.
+
+    Returns
+    -------
+    dict
+        Species -> weight, positive [1].
+
+    Raises
+    ------
+    InputError
+        No such sum, a species that there is not, one that occurs twice, a weight that is not positive.
+
+    Examples
+    --------
+    >>> species_sum("4 EC + 8*EMC", ("Li", "PF6", "EC", "EMC"))
+    {'EC': 4.0, 'EMC': 8.0}
+    """
+    weights: dict[str, float] = {}
+    for part in _PLUS.split(text):
+        term = _TERM.fullmatch(part)
+        name = "" if term is None else term.group(2)
+        if name not in species:
+            said = repr(name or part.strip())
+            raise InputError(
+                f"{said} is no species of this electrolyte; it has {', '.join(species)}, and sums with positive "
+                f'weights such as "{species[-1]} + 0.5 {species[0]}"'
+            )
+        assert term is not None
+        try:
+            weight = float(term.group(1) or 1.0)
+        except ValueError:
+            weight = np.nan
+        if not (weight > 0 and np.isfinite(weight)):
+            raise InputError(f"{part.strip()!r}: the weight of a species must be a positive number")
+        if name in weights:
+            raise InputError(f"{text.strip()!r}: contains {name} twice; give each species one weight")
+        weights[name] = weight
+    return weights
+
+
+def sum_name(weights: Mapping[str, float]) -> str:
+    """A sum of species in words, as :func:`species_sum` reads it.
+
+    Examples
+    --------
+    >>> sum_name({"PF6": 1.0, "EC": 0.125})
+    'PF6 + 0.125 EC'
+    """
+    return " + ".join(name if weight == 1 else f"{float(weight)!r} {name}" for name, weight in weights.items())
+
+
+def short_sum(text: str) -> str:
+    """A sum of species with three digits of every weight, for figures and messages.
+
+    Examples
+    --------
+    >>> short_sum("PF6 + 0.123456 EC")
+    'PF6 + 0.123 EC'
+    """
+    terms = [term for part in _PLUS.split(text) if (term := _TERM.fullmatch(part))]
+    return " + ".join(f"{float(term[1]):.3g} {term[2]}" if term[1] else term[2] for term in terms)
 
 
 def everywhere(value: Array) -> Composition:

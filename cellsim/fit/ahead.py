@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cellsim.base import Array
+from cellsim.electrolyte.mixture_set import short_sum
 from cellsim.fit.experiment import Observation
 from cellsim.fit.problem import Problem
 from cellsim.instruments.looks import ProfileLook, SeriesLook, VelocityLook
@@ -48,7 +49,7 @@ def _to_come(times: Array, now: float, end: float) -> Array:
 def _ahead(o: Observation, alike: list[Observation], now: float, end: float) -> list[tuple[str, Observation]]:
     """The same measurement going on from `now` to `end` as it did: places, intervals and errors.
 
-    `alike`: all of the same kind, among which a beam line may have spread its scans, a file for each.
+    `alike`: all of the same quantity, among which a beam line may have spread its scans, a file for each.
     """
     if o.time.size == 0 or end <= now:
         return []
@@ -62,6 +63,7 @@ def _ahead(o: Observation, alike: list[Observation], now: float, end: float) -> 
         return [(f"{o.kind}", Observation.of(made, o.nuisance))]
     if not to_come.size or o.position is None:
         return []
+    of = f" of {short_sum(o.species)}" if o.species else ""
     if isinstance(o.look, VelocityLook):
         made_at = []
         for place in o.look.positions:
@@ -76,16 +78,16 @@ def _ahead(o: Observation, alike: list[Observation], now: float, end: float) -> 
                 beam_width=o.look.beam_width,
             )
             made = velocities(look, np.zeros(to_come.size), error=float(np.median(own[o.position == place])))
-            made_at.append((f"velocities at {1e3 * place:.3g} mm", Observation.of(made, o.nuisance)))
+            made_at.append((f"velocities{of} at {1e3 * place:.3g} mm", Observation.of(made, o.nuisance)))
         return made_at
     last = o.at(float(o.time.max()))
     order = np.argsort(o.position[last])
     shape = (to_come.size, order.size)
     errors = np.broadcast_to(own[last][order], shape)
-    profiles = ConcentrationMap(to_come, o.position[last][order], np.ones(shape), errors)
+    profiles = ConcentrationMap(to_come, o.position[last][order], np.ones(shape), errors, species=o.species)
     made = profiles.measurement(0.0, beam_width=o.look.beam_width if isinstance(o.look, ProfileLook) else 0.0)
-    noise = replace(made.noise, length=o.noise.length)
-    return [(f"profiles of {order.size} points", Observation.of(replace(made, noise=noise), o.nuisance, o.profiled))]
+    made = replace(made, noise=replace(made.noise, length=o.noise.length))
+    return [(f"profiles{of} of {order.size} points", Observation.of(made, o.nuisance, o.profiled))]
 
 
 def instruments_of(problem: Problem, now: float) -> list[Instrument]:
@@ -110,7 +112,7 @@ def instruments_of(problem: Problem, now: float) -> list[Instrument]:
         end = min(e.protocol.duration, now + MOST_HOURS * HOUR)
         several = f"{e.name}: " if len(problem.experiments) > 1 else ""
         for o in e.observations:
-            alike = [x for x in e.observations if x.kind == o.kind]
+            alike = [x for x in e.observations if x.quantity == o.quantity]
             for what, to_come in _ahead(o, alike, now, end):
                 found[k, what] = Instrument(several + what, k, to_come)
     return list(found.values())

@@ -29,7 +29,7 @@ from cellsim.fit.set_model import SetModel
 from cellsim.run.case import Case
 from cellsim.run.ensemble import Member, simulate_many
 from cellsim.run.mixture import MixtureCase
-from cellsim.run.simulation import FASTEST, fastest
+from cellsim.run.simulation import FASTEST
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import FRAMES as KNOWN_FRAMES
 from cellsim.solvers.solution import Solution
@@ -473,7 +473,7 @@ def bands_of_case(
         c0=case.start,
         times=times,
         positions=positions,
-        solver=fastest(case.cell) if isinstance(case, Case) else "auto",
+        solver=case.fastest,
         workers=workers,
         folder=Path(folder) / UNFINISHED if folder is not None and isinstance(case, MixtureCase) else None,
         progress=progress,

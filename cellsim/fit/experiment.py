@@ -19,9 +19,9 @@ from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.mixture_set import Electrolyte, MixtureSet
 from cellsim.files.schema import Table
-from cellsim.instruments.data import Setup
 from cellsim.instruments.looks import ROLES
 from cellsim.instruments.measurement import QUANTITIES, Measurement, Spans, left_out, what_would_fit, where_inside
+from cellsim.instruments.records import Setup
 from cellsim.run.simulation import FASTEST, simulate_whole
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution

@@ -27,7 +27,7 @@ from cellsim.instruments.xpcs.likelihood import CorrelationLook
 from cellsim.run.case import Case
 from cellsim.run.folder import predict
 from cellsim.run.mixture import MixtureCase, read_case
-from cellsim.run.simulation import DEFAULT, FASTEST, check_initial_state, choose_solver, fastest
+from cellsim.run.simulation import FASTEST, check_initial_state, choose_solver
 
 DATA_ROLES = {
     "gain": "",
@@ -339,11 +339,11 @@ def _experiment(
         if isinstance(case, Case):
             check_initial_state(case.cell, case.transport.with_extrapolation("clamp"), case.start)
         return Experiment(
-            *(name, case.cell, case.protocol, case.c0 if isinstance(case, Case) else case.r0, tuple(observations)),
+            *(name, case.cell, case.protocol, case.filled, tuple(observations)),
             *(cell, solver),
             driven_by_total="area" in cell,
             notes=notes,
-            initial=case.initial if isinstance(case, Case) else None,
+            initial=case.initial,
         )
 
 
@@ -404,8 +404,7 @@ def _content(m: Measurement, entry: Table) -> Hashable:
 
 def _solver(table: Table, case: Case | MixtureCase) -> str:
     chosen = table.choice("solver", ["compiled", "sundials", "material", "fipy"], FASTEST)
-    default = fastest(case.cell) if isinstance(case, Case) else DEFAULT
-    return chosen if "solver" in table else default
+    return chosen if "solver" in table else case.fastest
 
 
 def _data_tables(table: Table) -> list[Table]:

@@ -16,13 +16,14 @@ from cellsim.base import Array, ConvergenceError, InputError
 from cellsim.electrolyte.set_file import file_of
 from cellsim.fit.estimate import Estimate, estimate
 from cellsim.fit.experiment import CELL_ROLES, Experiment, Selection, observe
+from cellsim.fit.mixture_model import MixtureModel
 from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import DATA_ROLES, LINEAR_ROLES, ROLE_UNITS, SEEN, default_start, typical
 from cellsim.fit.set_model import SetModel
 from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case
-from cellsim.run.simulation import fastest
+from cellsim.run.mixture import MixtureCase
 
 
 @dataclass(frozen=True)
@@ -162,12 +163,12 @@ REACH = 100.0
 """A nuisance may go so many times up or down from its start."""
 
 
-def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> Problem:
+def rival(case: Case | MixtureCase, data: Sequence[Measurement], nuisances: Sequence[str]) -> Problem:
     """A case with its set as it stands and nuisances free.
 
     Parameters
     ----------
-    case : Case
+    case : Case or MixtureCase
         Cell, protocol and set.
     data : sequence of Measurement
         What was measured; where no errors are stated the noise level is found.
@@ -196,20 +197,28 @@ def rival(case: Case, data: Sequence[Measurement], nuisances: Sequence[str]) -> 
         case.path.stem,
         case.cell,
         case.protocol,
-        case.c0,
+        case.filled,
         tuple(observations),
         cell_roles,
-        fastest(case.cell),
+        case.fastest,
         driven_by_total="area" in cell_roles,
         initial=case.initial,
     )
-    base = file_of(case.transport)
-    return Problem(Space(parameters), SetModel(base, (), case.transport.solvent_motion), (e,))
+    return Problem(Space(parameters), _as_it_stands(case), (e,))
 
 
-def _parameter(role: str, case: Case) -> Parameter:
+def _as_it_stands(case: Case | MixtureCase) -> SetModel | MixtureModel:
+    """The set of a case with no number of it open."""
+    if isinstance(case, MixtureCase):
+        return MixtureModel(case.transport)
+    return SetModel(file_of(case.transport), (), case.transport.solvent_motion)
+
+
+def _parameter(role: str, case: Case | MixtureCase) -> Parameter:
     if role not in ROLE_UNITS:
         raise InputError(f"--refit {role}: is not a nuisance parameter; choose one of {', '.join(ROLE_UNITS)}")
+    if role == "c0" and isinstance(case, MixtureCase):
+        raise InputError(f"--refit {role}: is no nuisance of a cell of n components")
     start = default_start(role, case)
     if start is None and role.startswith("R_"):
         sides = {"R_positive": (case.cell.positive,), "R_negative": (case.cell.negative,)}
@@ -222,7 +231,9 @@ def _parameter(role: str, case: Case) -> Parameter:
     return replace(p, lower=start / REACH, upper=start * REACH) if logarithmic else p
 
 
-def rivals(cases: Sequence[tuple[Case, Sequence[Measurement]]], nuisances: Sequence[str]) -> dict[str, Problem]:
+def rivals(
+    cases: Sequence[tuple[Case | MixtureCase, Sequence[Measurement]]], nuisances: Sequence[str]
+) -> dict[str, Problem]:
     """The problems of several cases with the same data.
 
     Parameters

@@ -11,12 +11,12 @@ import numpy as np
 
 from cellsim.base import Array, Progress
 from cellsim.compare.comparison import Compared
-from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.mixture_set import Electrolyte
 from cellsim.fit.bands import own_draws, runs_of_draws
 from cellsim.instruments.looks import ROLES
 from cellsim.instruments.measurement import Measurement
 from cellsim.run.case import Case
-from cellsim.run.simulation import fastest
+from cellsim.run.mixture import MixtureCase
 from cellsim.solvers.solution import Solution
 
 
@@ -67,7 +67,7 @@ class WithSetError:
 
 
 def with_set_error(
-    case: Case,
+    case: Case | MixtureCase,
     items: Sequence[Compared],
     draws: int,
     *,
@@ -82,7 +82,7 @@ def with_set_error(
 
     Parameters
     ----------
-    case : Case
+    case : Case or MixtureCase
         Its set must have a [covariance].
     items : sequence of Compared
         Measurements with their predictions.
@@ -106,7 +106,7 @@ def with_set_error(
     measured = [item.measurement for item in items]
     times = np.unique(np.concatenate([[0.0], *(m.look.times(ROLES) for m in measured)]))
     times = times[(times >= 0) & (times <= case.protocol.duration)]
-    keep, solver = partial(_seen, measured, case.transport), fastest(case.cell)
+    keep = partial(_seen, measured, case.transport)
     good, failed = runs_of_draws(
         model,
         drawn,
@@ -115,7 +115,7 @@ def with_set_error(
         case.start,
         times,
         keep,
-        solver=solver,
+        solver=case.fastest,
         workers=workers,
         progress=progress,
     )
@@ -136,6 +136,6 @@ def with_set_error(
     return WithSetError(labels, points, chi2s, plain, share, len(good), failed)
 
 
-def _seen(measured: Sequence[Measurement], transport: TransportSet, s: Solution) -> list[Array] | None:
+def _seen(measured: Sequence[Measurement], transport: Electrolyte, s: Solution) -> list[Array] | None:
     """Predictions of all measurements by a run, None of one that ends early; a cell needs no set."""
     return [m.predict(transport, s, ROLES) for m in measured] if s.succeeded else None

@@ -9,87 +9,33 @@ order, with the units in the sheet.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 
 from cellsim.base import Array, InputError, factor_to_si
-from cellsim.cell.geometry import Cell
-from cellsim.cell.protocol import Protocol
-from cellsim.electrolyte.mixture_set import Electrolyte, MixtureSet
-from cellsim.electrolyte.transport import TransportSet
+from cellsim.electrolyte.mixture_set import MixtureSet, species_sum
 from cellsim.files.schema import Table, read_toml
+from cellsim.instruments.attenuation import Absorber, attenuation, attenuation_of_species
 from cellsim.instruments.exports import read_export
-from cellsim.instruments.looks import Frame, Velocity, VelocityLook
+from cellsim.instruments.looks import VelocityLook
 from cellsim.instruments.measurement import QUANTITIES, ConcentrationMap, Measurement, series, velocities
-from cellsim.instruments.potentiostat import (
-    ENDINGS,
-    PotentiostatData,
-    factor_of,
-    from_table,
-    per_area,
-    read_potentiostat,
-)
+from cellsim.instruments.potentiostat import ENDINGS, factor_of, from_table, per_area, read_potentiostat
+from cellsim.instruments.records import Setup, concentrations, recorded, velocity_points
 from cellsim.instruments.tables import (
     Column,
     DataTable,
     agreed_unit,
-    axes,
-    grid,
     is_error,
     parse_number,
     read_table,
     read_text,
 )
-from cellsim.solvers.solution import Solution
+from cellsim.solvers.solution import VELOCITIES
 
 KINDS = ("current", "voltage", "profile", "velocity", "xam", "mri", "xpcs")
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What was measured on, as far as data need it.
-
-    Parameters
-    ----------
-    cell : Cell
-        Electrode area, thickness, and the origin of positions.
-    transport : TransportSet or MixtureSet
-        The electrolyte.
-    protocol : Protocol
-        Which of current and voltage is imposed.
-    c0 : float
-        Average concentration of the salt, of n components that of the cation [mol/m^3].
-    uniform : bool
-        Whether the run begins with it everywhere.
-    """
-
-    cell: Cell
-    transport: Electrolyte
-    protocol: Protocol
-    c0: float
-    uniform: bool = True
-
-    @property
-    def origin(self) -> float:
-        """Where positions count from: distance from the positive interface [m]."""
-        return self.cell.from_origin(0.0)
-
-    def binary(self, what: str) -> TransportSet:
-        """The set of a binary salt, for data that know one salt only.
-
-        Raises
-        ------
-        InputError
-            A set of n components.
-        """
-        if isinstance(self.transport, MixtureSet):
-            raise InputError(
-                f"{what}: of a cell of n components, currents, voltages and tables of concentrations are read so far"
-            )
-        return self.transport
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
@@ -120,10 +66,10 @@ def read_measurements(path: str | Path, setup: Setup) -> tuple[Measurement, ...]
     if ending == ".toml":
         return read_sheet(read_toml(path), setup)
     if ending == ".nc":
-        setup.binary(str(path))
         from cellsim.instruments.xpcs.likelihood import read_speeds
 
-        return (read_speeds(path).measurement(origin=setup.origin),)
+        speeds = read_speeds(path)
+        return (speeds.measurement(origin=setup.origin, quantity=_scatterer(setup, str(path))),)
     if ending in ENDINGS:
         return recorded(read_potentiostat(path), setup)
     if ending in (".npz", ".spec", ".h5", ".hdf", ".hdf5"):
@@ -138,181 +84,41 @@ def read_measurements(path: str | Path, setup: Setup) -> tuple[Measurement, ...]
     names = {column.name.lower() for column in table.columns}
     if not names & {"position", "x"}:
         return recorded(from_table(table), setup)
-    if names & {"c", "concentration"} or isinstance(setup.transport, MixtureSet):
-        return (_concentrations(table, setup).measurement(setup.c0),)
-    if names & {"v", "v_0", "v_minus", "v_plus"}:
-        return (velocity_points(table, origin=setup.origin),)
     if "intensity" in names:
         raise InputError(f'{path}: intensities need a data sheet, a TOML file with kind = "xam" (docs/compare.md)')
+    if names & {"v", *VELOCITIES} or (setup.species and any(name.startswith("v_") for name in names)):
+        return (velocity_points(table, setup),)
+    if names & {"c", "concentration"} or setup.species:
+        data = concentrations(table, setup)
+        return (data.measurement(setup.concentration(data.species)),)
     raise InputError(f"{path}: has positions but neither c nor v_0, v_minus nor intensity")
-
-
-def recorded(
-    data: PotentiostatData, setup: Setup, *, only: str = "", label: str = "", error: float | None = None
-) -> tuple[Measurement, ...]:
-    """Current and voltage of a potentiostat file, what the protocol imposes from beginning to end left out.
-
-    Parameters
-    ----------
-    data : PotentiostatData
-        The file.
-    setup : Setup
-        What was measured on.
-    only : str
-        "current" or "voltage": this one, imposed or not.
-    label : str
-        Default the name of the file.
-    error : float, optional
-        Standard error of every point [A/m^2 or V]; default those of the file.
-
-    Returns
-    -------
-    tuple of Measurement
-
-    Raises
-    ------
-    InputError
-        None of them, or a total current without an area.
-    """
-    free = {"current" if step.drive == "voltage" else "voltage" for step in setup.protocol.steps}
-    wanted = {only} if only else free
-    label = label or data.path.name
-    taken = []
-    if "current" in wanted and data.current is not None:
-        density = data.current_density(setup.cell.area)
-        notes = data.notes
-        stated, used = None if data.per_area else data.area, setup.cell.area
-        if stated is not None and used is not None and abs(stated / used - 1) > 1e-3:
-            notes += (f"the file states an area of {1e4 * stated:.4g} cm^2; the case's is used",)
-        stated_error = data.errors.get("current")
-        error_of_each: Array | float | None = error
-        if error is None and stated_error is not None:
-            error_of_each = stated_error if data.per_area else stated_error / per_area(used, label)
-        taken.append(series("current", data.time, density, error=error_of_each, label=label, notes=notes))
-    if "voltage" in wanted and data.voltage is not None:
-        error_of_each = data.errors.get("voltage") if error is None else error
-        taken.append(series("voltage", data.time, data.voltage, error=error_of_each, label=label, notes=data.notes))
-    if not taken:
-        said = f" ({'; '.join(data.notes)})" if data.notes else ""
-        raise InputError(
-            f"{data.path}: contains no {' or '.join(sorted(wanted))}, the quantity this case leaves free{said}"
-        )
-    return tuple(taken)
-
-
-def _concentrations(table: DataTable, setup: Setup, label: str = "") -> ConcentrationMap:
-    """Concentrations of the salt, or of the species of n components that the column names, as in ``c_EC``."""
-    species = ""
-    if isinstance(setup.transport, MixtureSet):
-        known = setup.transport.species
-        named = [name for name in known if f"c_{name}" in {column.name for column in table.columns}]
-        if len(named) != 1:
-            columns = ", ".join(f"c_{name}" for name in known)
-            raise InputError(f"{table.path}: has positions and must have one concentration beside them: {columns}")
-        species = named[0]
-    return concentrations(table, origin=setup.origin, label=label, species=species)
-
-
-def concentrations(table: DataTable, *, origin: float = 0.0, label: str = "", species: str = "") -> ConcentrationMap:
-    """A long table of concentrations: time, position, c and, if known, error, one row per point; some may be missing.
-
-    Parameters
-    ----------
-    table : DataTable
-        Units in the header.
-    origin : float
-        Where its positions count from: distance from the positive interface [m].
-    label : str
-        For figures; default the name of the file.
-    species : str
-        Of n components: whose column it is, ``c_EC``.
-
-    Returns
-    -------
-    ConcentrationMap
-
-    Raises
-    ------
-    InputError
-        A column missing or without unit, a point twice, an error that is not positive, anything not a number.
-    """
-    time, position = axes(table, origin)
-    c = table.required((f"c_{species}",) if species else ("c", "concentration"), ["mol/m^3"], gaps=True)
-    error = table.errors(["mol/m^3"], c)
-    # noise about an empty wall may be negative, a concentration may not
-    noise = 0.05 * float(np.nanmax(np.abs(c))) if error is None else error
-    wrong = np.flatnonzero(c < -5 * noise) if error is not None else np.flatnonzero(c < -noise)
-    if wrong.size:
-        raise InputError(
-            f"{table.path}: row {table.lines[int(wrong[0])]}: a concentration of {c[wrong[0]]:.4g} mol/m^3 is negative "
-            "beyond its error; give concentrations, not their changes, or remove the row"
-        )
-    times, places, (values, errors) = grid(table.path, time, position, c, error)
-    assert values is not None
-    return ConcentrationMap(times, places, values, errors, label=label or table.path.name, species=species)
-
-
-def velocity_points(
-    table: DataTable,
-    *,
-    origin: float = 0.0,
-    quantity: Velocity | None = None,
-    frame: Frame | None = None,
-    unsigned: bool | None = None,
-    label: str = "",
-) -> Measurement:
-    """A long table of velocities: time, position, v and, if known, error, one row per point.
-
-    Parameters
-    ----------
-    table : DataTable
-        Units in the header. The column is ``v_0`` (solvent), ``v_minus``, ``v_plus``, or ``v``.
-    origin : float
-        Where its positions count from: distance from the positive interface [m].
-    quantity, frame : str, optional
-        What ``v`` is; default: by the column's name, the lab frame for the solvent, the interface frame for ions.
-    unsigned : bool, optional
-        Only the magnitude was measured; default: true where no value is negative.
-    label : str
-        For figures; default the name of the file.
-
-    Returns
-    -------
-    Measurement
-
-    Raises
-    ------
-    InputError
-        A column missing or without unit, anything not a number, a negative value among magnitudes.
-    """
-    time, position = axes(table, origin)
-    names = {column.name for column in table.columns}
-    known: tuple[Velocity, ...] = ("v_0", "v_minus", "v_plus")
-    chosen = next((name for name in known if name in names), known[0]) if quantity is None else quantity
-    v = table.required((chosen, "v"), ["m/s"])
-    magnitudes = bool(np.all(v >= 0)) if unsigned is None else unsigned
-    if magnitudes and np.any(v < 0):
-        raise InputError(f"{table.path}: a velocity is negative, but only magnitudes were announced")
-    look = VelocityLook(time, position, chosen, frame or ("lab" if chosen == "v_0" else "interface"), magnitudes)
-    return velocities(look, v, error=table.errors(["m/s"], v), label=label or table.path.name)
 
 
 # ---- data sheets ----------------------------------------------------------------------------------------------------
 
 _COMMON = ("kind", "file", "label", "time_offset")
+_SALT_ONLY: Mapping[str, str] = {
+    "quantity": "name species",
+    "salt": "give formulas",
+    "solvent": "give formulas",
+    "harmonics": "leave it out",
+}
+"""Keys that speak of one salt in one solvent, and what to do of n components."""
+_SPECIES = ("species", "formulas")
+"""Keys that speak of n components."""
 _BY_ORDER = ("unit", "time_unit")
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "current": ("columns", "sign", "error", *_BY_ORDER),
     "voltage": ("columns", "sign", "error", *_BY_ORDER),
-    "profile": ("error", "beam_width", "position_unit", *_BY_ORDER),
-    "velocity": ("quantity", "frame", "unsigned", "error", "position_error", "beam_width"),
+    "profile": ("species", "error", "beam_width", "position_unit", *_BY_ORDER),
+    "velocity": ("quantity", "species", "frame", "unsigned", "error", "position_error", "beam_width"),
     "xam": (
-        *("energy", "salt", "solvent", "harmonics", "path_length", "path_error", "beam_width", "counted", "margin"),
-        *("position", "intensity", "monitor", "position_unit", "start_scan", "scans"),
+        *("energy", "salt", "solvent", "harmonics", "species", "formulas", "path_length", "path_error", "beam_width"),
+        *("counted", "margin", "position", "intensity", "monitor", "position_unit", "start_scan", "scans"),
     ),
-    "mri": ("positive", "normalise", "profiles", "margin"),
+    "mri": ("species", "positive", "normalise", "profiles", "margin"),
 }
-_XPCS = ("label", "time_offset", "position_error", "beam_width")
+_XPCS = ("species", "label", "time_offset", "position_error", "beam_width")
 
 
 def read_sheet(sheet: Table, setup: Setup) -> tuple[Measurement, ...]:
@@ -338,9 +144,9 @@ def read_sheet(sheet: Table, setup: Setup) -> tuple[Measurement, ...]:
     if kind == "xpcs":
         return (_correlations(sheet, setup),)
     sheet.only(*_COMMON, *_KEYS[kind])
-    if kind not in ("current", "voltage", "profile"):
-        with sheet.located():
-            setup.binary(f'kind = "{kind}"')
+    for key, instead in _SALT_ONLY.items() if setup.species else ():
+        if key in sheet:
+            raise sheet.error(key, f"is for one salt in one solvent; for a cell of n components {instead}")
     readers: Mapping[str, Callable[[Table, str, Setup], Measurement]] = {
         "current": _series,
         "voltage": _series,
@@ -352,6 +158,41 @@ def read_sheet(sheet: Table, setup: Setup) -> tuple[Measurement, ...]:
     label = sheet.string("label", sheet.path("file").name)
     with sheet.located():
         return (readers[kind](sheet, label, setup),)
+
+
+def _species(sheet: Table, setup: Setup) -> str:
+    """The species, or the sum of species, that a sheet names; "" where it names none."""
+    for key in _SPECIES:
+        if key in sheet and not setup.species:
+            raise sheet.error(key, f"is for a cell of n components; {setup.transport.name} is a set of one salt")
+    if "species" not in sheet:
+        return ""
+    text = sheet.string("species")
+    try:
+        species_sum(text, setup.species)
+    except InputError as error:
+        raise InputError(f'{sheet.where("species")} = "{text}": {error}') from None
+    return text
+
+
+def _required_species(sheet: Table, setup: Setup, why: str) -> str:
+    """As :func:`_species`, of n components required."""
+    species = _species(sheet, setup)
+    if setup.species and not species:
+        raise sheet.error("species", f"is missing: {why}, one or a sum of {', '.join(setup.species)}")
+    return species
+
+
+def _scatterer(setup: Setup, where: str) -> str:
+    """The velocity that XPCS sees where nothing else is stated: that of the only solvent."""
+    if not isinstance(setup.transport, MixtureSet):
+        return "v_0"
+    if setup.transport.neutral:
+        raise InputError(
+            f"{where}: needs species in a data sheet, whose velocity was measured: one or a sum of "
+            f"{', '.join(setup.species)}"
+        )
+    return f"v_{setup.transport.solvent}"
 
 
 def _offset(sheet: Table) -> float:
@@ -414,16 +255,17 @@ def _error(sheet: Table, kind: str, area: float | None = None) -> float | None:
 
 
 def _profiles(sheet: Table, label: str, setup: Setup) -> Measurement:
-    table, unit = read_table(sheet.path("file")), sheet.string("unit", None)
+    table, unit, species = read_table(sheet.path("file")), sheet.string("unit", None), _species(sheet, setup)
     if unit is None:
-        data = _concentrations(table, setup, label)
+        data = concentrations(table, setup, label=label, species=species)
     else:
-        setup.binary(f"{table.path}: a column for every time")
-        data = replace(_wide(sheet, table, unit, setup), label=label)
+        species = _required_species(sheet, setup, "it says whose concentration was measured")
+        data = replace(_wide(sheet, table, unit, setup), label=label, species=species)
     error = _error(sheet, "profile")
     errors = data.error if error is None else np.full(data.c.shape, error)
     data = replace(data, time=data.time + _offset(sheet), error=errors)
-    return data.measurement(setup.c0, beam_width=sheet.quantity("beam_width", "m", 0.0, least=0))
+    beam = sheet.quantity("beam_width", "m", 0.0, least=0)
+    return data.measurement(setup.concentration(data.species), beam_width=beam)
 
 
 def _wide(sheet: Table, table: DataTable, unit: str, setup: Setup) -> ConcentrationMap:
@@ -455,10 +297,11 @@ def _wide(sheet: Table, table: DataTable, unit: str, setup: Setup) -> Concentrat
 
 
 def _velocities(sheet: Table, label: str, setup: Setup) -> Measurement:
+    species = _species(sheet, setup)
     data = velocity_points(
         read_table(sheet.path("file")),
-        origin=setup.origin,
-        quantity=cast(Any, sheet.choice("quantity", ["v_0", "v_minus", "v_plus"], None)),
+        setup,
+        quantity=f"v_{species}" if species else sheet.choice("quantity", list(VELOCITIES), None),
         frame=cast(Any, sheet.choice("frame", ["lab", "interface", "solvent"], None)),
         unsigned=sheet.boolean("unsigned", None),
         label=label,
@@ -474,7 +317,6 @@ def _velocities(sheet: Table, label: str, setup: Setup) -> Measurement:
 
 
 def _xam(sheet: Table, label: str, setup: Setup) -> Measurement:
-    from cellsim.instruments.attenuation import attenuation
     from cellsim.instruments.xam import concentration
     from cellsim.instruments.xam_files import read_intensity, read_spec
 
@@ -495,25 +337,44 @@ def _xam(sheet: Table, label: str, setup: Setup) -> Measurement:
         )
     else:
         intensities = read_intensity(path, origin=setup.origin, counted=counted, label=label)
+    beam = sheet.quantity("beam_width", "m", 0.0, least=0)
+    margin = sheet.quantity("margin", "m", max(50e-6, 2 * beam), least=0)
+    length = sheet.quantity("path_length", "m", above=0)
+    length_error = sheet.quantity("path_error", "m", 0.0, least=0)
+    absorber = _absorber(sheet, setup)
+    before = setup.concentration(absorber.species)
+    data = concentration(
+        replace(intensities, time=intensities.time + _offset(sheet)),
+        setup.transport,
+        absorber,
+        length,
+        before,
+        path_error=length_error,
+        inside=(margin, setup.cell.thickness - margin),
+    )
+    return data.measurement(before, beam_width=beam)
+
+
+def _absorber(sheet: Table, setup: Setup) -> Absorber:
+    """What absorbs: a salt and its solvent, or every species of n components by its own formula."""
+    energy = sheet.quantity("energy", "J", above=0)
+    species = _required_species(sheet, setup, "all attenuation is counted as that of one species")
+    if setup.species:
+        given = sheet.table("formulas")
+        given.only(*setup.species, chosen=True)
+        missing = [name for name in setup.species if name not in given]
+        if missing:
+            raise InputError(f"{given.where()} lacks {', '.join(missing)}; every species needs its chemical formula")
+        if species not in setup.species:
+            raise sheet.error("species", f"must be one species here, of {', '.join(setup.species)}")
+        return attenuation_of_species(energy, {name: given.string(name) for name in setup.species}, species)
     harmonics = sheet.table("harmonics", {})
-    light = attenuation(
-        sheet.quantity("energy", "J", above=0),
+    return attenuation(
+        energy,
         salt=sheet.string("salt"),
         solvent=sheet.string("solvent"),
         harmonics={_order(harmonics, key): harmonics.number(key, least=0, most=1) for key in harmonics},
     )
-    beam = sheet.quantity("beam_width", "m", 0.0, least=0)
-    margin = sheet.quantity("margin", "m", max(50e-6, 2 * beam), least=0)
-    data = concentration(
-        replace(intensities, time=intensities.time + _offset(sheet)),
-        setup.binary(sheet.where()),
-        light,
-        sheet.quantity("path_length", "m", above=0),
-        setup.c0,
-        path_error=sheet.quantity("path_error", "m", 0.0, least=0),
-        inside=(margin, setup.cell.thickness - margin),
-    )
-    return data.measurement(setup.c0, beam_width=beam)
 
 
 def _correlations(sheet: Table, setup: Setup) -> Measurement:
@@ -521,6 +382,8 @@ def _correlations(sheet: Table, setup: Setup) -> Measurement:
     from cellsim.instruments.xpcs.likelihood import read_speeds
     from cellsim.instruments.xpcs.series import list_of, read_list, speeds_of
 
+    species = _species(sheet, setup)
+    quantity = f"v_{species}" if species else _scatterer(setup, sheet.where())
     if "file" in sheet:
         sheet.only("kind", "file", *_XPCS)
         path = sheet.path("file")
@@ -530,6 +393,7 @@ def _correlations(sheet: Table, setup: Setup) -> Measurement:
     with sheet.located():
         return replace(speeds, label=sheet.string("label", speeds.label)).measurement(
             origin=setup.origin,
+            quantity=quantity,
             time_offset=_offset(sheet),
             beam_width=sheet.quantity("beam_width", "m", 0.0, least=0),
             position_error=sheet.quantity("position_error", "m", 0.0, least=0),
@@ -555,36 +419,14 @@ def _mri(sheet: Table, label: str, setup: Setup) -> Measurement:
     from cellsim.instruments.mri import normalised, read_mri
 
     _needs_uniform(sheet, setup)
+    species = _required_species(sheet, setup, "it says whose nuclei give the signal")
     profiles = read_mri(sheet.path("file"), label=label)
     return normalised(
         profiles.first(sheet.integer("profiles", profiles.time.size, least=2)),
-        setup.c0,
+        setup.concentration(species),
+        species=species,
         positive=cast(Any, sheet.choice("positive", ["lower", "upper"])),
         normalise=cast(Any, sheet.choice("normalise", ["pixel", "mean"], "pixel")),
         margin=sheet.number("margin", 1.6, least=0),
         time_offset=_offset(sheet),
     )
-
-
-def not_imposed(protocol: Protocol, solution: Solution) -> tuple[Measurement, ...]:
-    """What the tables of following steps hold of the drive that was measured and not imposed.
-
-    Parameters
-    ----------
-    protocol : Protocol
-        The steps.
-    solution : Solution
-        Their run: its log says when each began.
-
-    Returns
-    -------
-    tuple of Measurement
-    """
-    others = []
-    for entry in solution.log:
-        step = protocol.steps[int(entry["index"])]
-        if step.measured_other is not None:
-            time, value = step.measured_other
-            kind: Literal["current", "voltage"] = "voltage" if step.drive == "current" else "current"
-            others.append(series(kind, time + float(entry["t_start"]), value, label=f"{kind}, not imposed"))
-    return tuple(others)

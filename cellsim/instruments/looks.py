@@ -20,7 +20,6 @@ from cellsim.electrolyte.transport import Frame as TransferenceFrame
 from cellsim.solvers.solution import Solution, interpolated
 
 Frame = Literal["interface", "lab", "solvent"]
-Velocity = Literal["v_0", "v_minus", "v_plus"]
 SetKind = Literal["potential", "slope", "current_fraction", "conductivity", "diffusion", "transference", "factor"]
 Values = Mapping[str, float]
 ROLES: Values = {
@@ -194,7 +193,7 @@ class ProfileLook(Clocked):
     beam_width : float
         Over which a point was averaged, a box [m].
     species : str
-        Of n components: whose concentration; "" for the salt of a binary electrolyte.
+        Of n components: whose concentration, also a sum (:func:`.species_sum`); "" for one salt.
     """
 
     time: Array
@@ -203,17 +202,12 @@ class ProfileLook(Clocked):
     beam_width: float = 0.0
     species: str = ""
 
-    @property
-    def variable(self) -> str:
-        """What it sees of a run."""
-        return f"c_face_{self.species}" if self.species else "c_face"
-
     def predict(self, transport: Electrolyte, solution: Solution | None, values: Values) -> Array:
         """[mol/m^3]"""
         assert solution is not None
         offsets = np.linspace(-0.5, 0.5, BEAM_POINTS) * self.beam_width if self.beam_width else np.zeros(1)
         places, times = self.position[:, None] + offsets, self.times(values)
-        faces, c, shift = profiles_at(solution, times, self.variable)
+        faces, c, shift = profiles_at(solution, times, face_concentration(self.species))
         moved = displaced(times, values) - values["interface_motion"] * shift
         seen = interpolated(places.ravel() + moved[:, None], faces, c).reshape(times.size, *places.shape)
         return np.asarray(seen.mean(axis=2)[self.keep])
@@ -224,6 +218,11 @@ class ProfileLook(Clocked):
         both[self.keep] = keep
         rows = both.any(axis=1)
         return replace(self, time=np.minimum(self.time[rows], end), keep=both[rows])
+
+
+def face_concentration(species: str) -> str:
+    """The variable of a run that a profile of `species`, or with "" of the salt, is compared with."""
+    return f"c_face_{species}" if species else "c_face"
 
 
 def displaced(times: Array | float, values: Values) -> Array:
@@ -278,10 +277,11 @@ class VelocityLook(Clocked):
     ----------
     time, position : ndarray, shape (n,)
         [s] from the start of the polarisation; distance from the positive interface at t = 0, fixed in the lab [m].
-    quantity : {"v_0", "v_minus", "v_plus"}
-        Whose velocity: solvent, anion, cation.
+    quantity : str
+        Whose velocity: ``"v_0"`` solvent, ``"v_minus"`` anion, ``"v_plus"`` cation; of n components ``"v_EC"``, also
+        of a sum (:func:`.species_sum`).
     frame : {"lab", "interface", "solvent"}
-        Measured against what.
+        Measured against what; the solvent of n components is the reference solvent.
     unsigned : bool
         True where only the magnitude was measured, as by XPCS.
     position_error, beam_width : float
@@ -290,7 +290,7 @@ class VelocityLook(Clocked):
 
     time: Array
     position: Array
-    quantity: Velocity = "v_0"
+    quantity: str = "v_0"
     frame: Frame = "lab"
     unsigned: bool = True
     position_error: float = 0.0
@@ -383,7 +383,7 @@ def at_beam(
     solution : Solution
         The run.
     name : str
-        ``"v_0"``, ``"v_minus"``, ``"v_plus"`` or ``"c"``.
+        ``"c"`` or one of :attr:`.Solution.velocities`; of n components ``"c_EC"``, and of sums.
     positions : array_like, shape (p,)
         Centres of the beam, from the positive interface at t = 0, fixed in the lab [m].
     frame : {"interface", "lab", "solvent"}
@@ -428,5 +428,5 @@ def _frame_velocity(solution: Solution, positions: Array, frame: str, motion: fl
         v_s = motion * solution["v_interface"][:, None]
         return np.broadcast_to(v_s, (solution["time"].size, positions.size))
     if frame == "solvent":
-        return solution.at("v_0", positions, frame="lab", motion=motion)
+        return solution.at(solution.velocities[0], positions, frame="lab", motion=motion)
     raise InputError(f"frame = {frame!r} must be one of interface, lab, solvent")

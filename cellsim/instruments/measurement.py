@@ -15,10 +15,20 @@ import numpy as np
 
 from cellsim.base import Array, Bools, InputError, Ints
 from cellsim.drawing.figstyle import ANGSTROM, CURRENT, SPEED
-from cellsim.electrolyte.mixture_set import Electrolyte
-from cellsim.instruments.looks import ROLES, Look, ProfileLook, SeriesLook, Values, VelocityLook, profiles_at
+from cellsim.electrolyte.mixture_set import Electrolyte, short_sum
+from cellsim.instruments.looks import (
+    ROLES,
+    Cut,
+    Look,
+    ProfileLook,
+    SeriesLook,
+    Values,
+    VelocityLook,
+    face_concentration,
+    profiles_at,
+)
 from cellsim.instruments.noise import Noise, SharedError
-from cellsim.solvers.solution import Solution
+from cellsim.solvers.solution import VELOCITIES, Solution
 
 Spans = Sequence[tuple[str, float, float]]
 """Of each step of a run: what it drives, and when it begins and ends [s]."""
@@ -116,6 +126,27 @@ class Measurement:
     def error(self) -> Array | None:
         """Standard error of each point, shape (n,); None where none is stated."""
         return self.noise.sigma
+
+    @property
+    def quantity(self) -> str:
+        """What of a run it is compared with: "i", "V", "c", "v_0", of n components "c_EC" or "v_EC"; else its kind."""
+        look = self.look
+        while isinstance(look, Cut):
+            look = look.look
+        if isinstance(look, SeriesLook):
+            return look.variable
+        if isinstance(look, VelocityLook):
+            return look.quantity
+        if self.kind not in ("profile", "signal"):
+            return self.kind
+        species = getattr(look, "species", "")
+        return f"c_{species}" if species else "c"
+
+    @property
+    def species(self) -> str:
+        """Of n components: whose concentration or velocity, also a sum; "" for one salt, and of other data."""
+        stem, _, name = self.quantity.partition("_")
+        return name if stem in ("c", "v") and self.quantity not in VELOCITIES else ""
 
     @property
     def times(self) -> Array:
@@ -324,7 +355,8 @@ def where_inside(position: Array, thickness: float) -> str:
 def what_would_fit(m: Measurement, transport: Electrolyte, solution: Solution) -> str:
     """Which misreading of a file would explain that a run misses it by far; "" where none does, or it fits.
 
-    Units, signs, mirrored or shifted positions and another species or frame of a velocity are tried one at a time.
+    Units, signs, mirrored or shifted positions, another species, and another frame of a velocity are tried one at a
+    time.
 
     Parameters
     ----------
@@ -339,12 +371,14 @@ def what_would_fit(m: Measurement, transport: Electrolyte, solution: Solution) -
     if not isinstance(look, SeriesLook | ProfileLook | VelocityLook) or m.size < 5:
         return ""
     faces, shift = solution["position_face"][0], 0.5 * float(np.ptp(solution["position_face"][0]))
-    # a profile is judged by its shape: c as a whole is right to a few per cent whatever is misread
-    seen = look.variable if isinstance(look, ProfileLook) else "c_face"
-    level = float(solution[seen][0].mean()) if m.kind == "profile" else 0.0
-    signal = float(np.sqrt(np.mean((m.value - level) ** 2)))
+    own = look.species if isinstance(look, ProfileLook) else ""
 
-    def missed(value: Array, time: Array, position: Array | None, **changes: Any) -> float:
+    def deviation(value: Array, species: str) -> float:
+        # a profile is judged by its shape: c as a whole is right to a few per cent whatever is misread
+        level = float(solution[face_concentration(species)][0].mean()) if m.kind == "profile" else 0.0
+        return float(np.sqrt(np.mean((value - level) ** 2)))
+
+    def missed(value: Array, time: Array, position: Array | None, species: str = own, **changes: Any) -> float:
         if position is None:
             predicted = replace(look, time=time, **changes).predict(transport, solution, ROLES)
         elif isinstance(look, VelocityLook):
@@ -352,19 +386,17 @@ def what_would_fit(m: Measurement, transport: Electrolyte, solution: Solution) -
             predicted = moved.predict(transport, solution, ROLES)
         else:
             predicted = np.empty(time.size)
-            for one, at, c, moved_by in zip(
-                np.unique(time), *profiles_at(solution, np.unique(time), seen), strict=True
-            ):
+            seen = profiles_at(solution, np.unique(time), face_concentration(species))
+            for one, at, c, moved_by in zip(np.unique(time), *seen, strict=True):
                 here = time == one
                 predicted[here] = np.interp(position[here] - moved_by, at, c, left=np.nan, right=np.nan)
         known = np.isfinite(predicted) & (time >= 0)
         if np.mean(known) < COVERED:
             return np.inf
-        size = float(np.sqrt(np.mean((value - level) ** 2)))
-        return float(np.sqrt(np.mean((value - predicted)[known] ** 2))) / max(size, 1e-300)
+        return float(np.sqrt(np.mean((value - predicted)[known] ** 2))) / max(deviation(value, species), 1e-300)
 
     now = missed(m.value, m.time, x)
-    if now < MISSED or signal == 0:
+    if now < MISSED or deviation(m.value, own) == 0:
         return ""
     readings: list[tuple[str, float]] = [
         (f"its times are {w}", missed(m.value, f * m.time, x)) for f, w in _TIMES.items()
@@ -389,11 +421,15 @@ def what_would_fit(m: Measurement, transport: Electrolyte, solution: Solution) -
             for origin, p in (("centre", x + shift), ("positive", x - shift))
         ]
     if isinstance(look, VelocityLook):
-        for quantity in ("v_0", "v_minus", "v_plus"):
+        stated = f"v_{short_sum(m.species)}" if m.species else look.quantity
+        for quantity in solution.velocities:
             for frame in ("lab", "interface"):
                 if (quantity, frame) != (look.quantity, look.frame):
-                    words = f"it is {quantity} in the {frame} frame, not {look.quantity} in the {look.frame} frame"
+                    words = f"it is {quantity} in the {frame} frame, not {stated} in the {look.frame} frame"
                     readings.append((words, missed(m.value, m.time, x, quantity=quantity, frame=frame)))
+    if own:
+        others = [each for each in solution.labels["species"] if each != own]
+        readings += [(f"it is c_{each}, not c_{short_sum(own)}", missed(m.value, m.time, x, each)) for each in others]
     best = min(left for _, left in readings)
     if best >= FITS * min(now, 1.0):
         return ""
@@ -434,7 +470,7 @@ class ConcentrationMap:
     overall : ndarray, shape (n, k), optional
         Error that all points have in common, as of the background of a reference [mol/m^3]; not part of `error`.
     species : str
-        Of n components: whose concentration it is.
+        Of n components: whose concentration it is, also a sum (:func:`.species_sum`).
 
     Raises
     ------

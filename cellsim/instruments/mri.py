@@ -1,4 +1,4 @@
-"""1-D MRI of the anion: raw profiles to c(x, t), and c(x, t) to raw profiles.
+"""1-D MRI of one nucleus, that of the anion or of some species: raw profiles to c(x, t), and c(x, t) to raw profiles.
 
     S(z, t) = background(t) + gain (c * point spread)(z, t)         c = 0 outside the cell, Gaussian point spread
 
@@ -21,7 +21,16 @@ from scipy.special import erf
 
 from cellsim.base import Array, Bools, InputError, factor_to_si
 from cellsim.electrolyte.mixture_set import Electrolyte
-from cellsim.instruments.looks import ROLES, Clocked, Cut, Look, Values, displaced, state_at
+from cellsim.instruments.looks import (
+    ROLES,
+    Clocked,
+    Cut,
+    Look,
+    Values,
+    displaced,
+    face_concentration,
+    state_at,
+)
 from cellsim.instruments.measurement import ConcentrationMap, Measurement
 from cellsim.instruments.tables import Column, read_table
 from cellsim.solvers.solution import Solution
@@ -306,6 +315,7 @@ def predicted_signal(
     exposure: float = 0.0,
     values: Values = ROLES,
     nodes: int | None = None,
+    species: str = "",
 ) -> MriProfiles:
     """What the scanner would record, no noise.
 
@@ -329,6 +339,8 @@ def predicted_signal(
         Nuisances by role, of which the offset and drift of the positions and the interface motion act here.
     nodes : int, optional
         Faces that a profile is reduced to before it is blurred; default all of the run.
+    species : str
+        Of n components: whose nuclei give the signal, as of :class:`.ProfileLook`.
 
     Returns
     -------
@@ -339,7 +351,7 @@ def predicted_signal(
     towards = 1.0 if positive == "lower" else -1.0
     origin = edges.lower if positive == "lower" else edges.upper
     moments = np.linspace(-0.5, 0.5, 5) if exposure > 0 else np.zeros(1)
-    count = solution["position_face"].shape[1]
+    count, seen = solution["position_face"].shape[1], face_concentration(species)
     chosen = np.unique(np.linspace(0, count - 1, min(nodes or count, count)).astype(int))
     rows = np.zeros((where.size, pixels.size))
     for k, time in enumerate(where):
@@ -348,7 +360,7 @@ def predicted_signal(
             shift = values["interface_motion"] * state_at(solution, "interface_shift", t)
             faces = state_at(solution, "position_face", t) + shift
             x = towards * (pixels - origin) + displaced(t, values)
-            rows[k] += blurred(x, faces[chosen], state_at(solution, "c_face", t)[chosen], edges.blur)
+            rows[k] += blurred(x, faces[chosen], state_at(solution, seen, t)[chosen], edges.blur)
     return MriProfiles(where, pixels, background + gain * rows / moments.size, "MRI, predicted")
 
 
@@ -396,6 +408,8 @@ class NormalisedLook(Clocked):
         Concentration of the first profile [mol/m^3].
     keep : ndarray of bool, shape (t, points)
         Which points of the map were measured.
+    species : str
+        Of n components: whose nuclei give the signal, as of :class:`.ProfileLook`.
     """
 
     time: Array
@@ -406,13 +420,19 @@ class NormalisedLook(Clocked):
     margin: float
     c0: float
     keep: Bools
+    species: str = ""
 
     def predict(self, transport: Electrolyte, solution: Solution | None, values: Values) -> Array:
         """[mol/m^3]"""
         assert solution is not None
         times = self.times(values)
         signal = predicted_signal(
-            solution, self.z, times, edges=self.edges, positive=self.positive, values=values, nodes=LOOK_NODES
+            *(solution, self.z, times),
+            edges=self.edges,
+            positive=self.positive,
+            values=values,
+            nodes=LOOK_NODES,
+            species=self.species,
         )
         steps = {"normalise": self.normalise, "edges": self.edges, "margin": self.margin}
         back = to_concentration(signal, self.c0, positive=self.positive, **steps)  # type: ignore[arg-type]
@@ -428,6 +448,7 @@ def normalised(
     profiles: MriProfiles,
     c0: float,
     *,
+    species: str = "",
     positive: Literal["lower", "upper"],
     normalise: Literal["pixel", "mean"] = "pixel",
     margin: float = 1.6,
@@ -439,6 +460,9 @@ def normalised(
     ----------
     profiles, c0, positive, normalise, margin
         As :func:`to_concentration`.
+    species : str
+        Of n components: whose nuclei give the signal, as of :class:`.ProfileLook`; `c0` is the sum of their
+        concentrations.
     time_offset : float
         Time of the first profile [s].
 
@@ -447,9 +471,9 @@ def normalised(
     Measurement
     """
     result = to_concentration(profiles, c0, positive=positive, normalise=normalise, margin=margin)
-    data, edges = replace(result.map, time=result.map.time + time_offset), result.edges
+    data, edges = replace(result.map, time=result.map.time + time_offset, species=species), result.edges
     known = np.isfinite(data.c)
-    look = NormalisedLook(data.time, profiles.z, edges, positive, normalise, margin, c0, known)
+    look = NormalisedLook(data.time, profiles.z, edges, positive, normalise, margin, c0, known, species)
     balance = float(np.max(np.abs(result.balance - 1)))
     notes = (
         f"edges {1e3 * edges.thickness:.3f} mm apart, blur {1e6 * edges.blur:.0f} um, noise "

@@ -258,8 +258,9 @@ class DataTable:
         InputError
             A unit of another dimension, decimal marks that are mixed or ambiguous, anything that is not a number.
         """
+        wanted = {name.lower() for name in names}
         for k, column in enumerate(self.columns):
-            if column.name.lower() in names:
+            if column.name.lower() in wanted:
                 where = f'{self.path}: column "{column.heading}"'
                 if not column.unit and "" not in si_units:
                     raise InputError(f'{where} names no unit; write "{column.name} ({si_units[0]})"')

@@ -6,6 +6,7 @@
 The second line needs no incident intensity and no window: whatever did not change between the scans drops out. For one
 energy and constant partial molar volumes it is c - c_before = ln(I_before/I)/(d dmu/dc). The solvent that the salt
 displaces is in c_0(c), by the volume balance of the transport set. Steinrueck et al. 2020, doi:10.1039/D0EE02193H.
+Of n components at one energy the line holds for the sum of all species, each weighted by what it attenuates.
 
 Counted photons: the logarithm of N + 1/2 is unbiased to order 1/N^2, its variance 1/N. Both scans count: the
 Cramer-Rao bound on c with the incident intensity unknown is sqrt(1/N_before + 1/N)/(dtau/dc); this estimate
@@ -20,9 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cellsim.base import Array, InputError
-from cellsim.electrolyte.transport import TransportSet
-from cellsim.instruments.attenuation import Attenuation
-from cellsim.instruments.looks import state_at
+from cellsim.electrolyte.mixture_set import Electrolyte, short_sum
+from cellsim.instruments.attenuation import Absorber
+from cellsim.instruments.looks import face_concentration, state_at
 from cellsim.instruments.measurement import ConcentrationMap
 from cellsim.solvers.solution import Solution
 
@@ -119,7 +120,7 @@ class Raster:
 
 
 def transmitted(
-    solution: Solution, transport: TransportSet, attenuation: Attenuation, raster: Raster, times: ArrayLike
+    solution: Solution, transport: Electrolyte, attenuation: Absorber, raster: Raster, times: ArrayLike
 ) -> IntensityMap:
     """What the detector would see on average, no noise.
 
@@ -127,9 +128,9 @@ def transmitted(
     ----------
     solution : Solution
         The run; linear between its states and its faces.
-    transport : TransportSet
+    transport : TransportSet or MixtureSet
         For the volume balance.
-    attenuation : Attenuation
+    attenuation : Absorber
         Of salt, solvent and electrodes.
     raster : Raster
         Where the beam goes.
@@ -159,7 +160,8 @@ def transmitted(
     metal = attenuation.metal_transmission(raster.path_length)
     rows = []
     for time in times:
-        c, faces = state_at(solution, "c_face", time), state_at(solution, "position_face", time)
+        c = state_at(solution, face_concentration(attenuation.species), time)
+        faces = state_at(solution, "position_face", time)
         x = places - float(state_at(solution, "interface_shift", time))
         depth = attenuation.optical_depth(transport, np.interp(x, faces, c), raster.path_length)
         inside = (x >= faces[0]) & (x <= faces[-1])
@@ -193,8 +195,8 @@ def counted(expected: IntensityMap, generator: np.random.Generator, *, monitor: 
 
 def concentration(
     measured: IntensityMap,
-    transport: TransportSet,
-    attenuation: Attenuation,
+    transport: Electrolyte,
+    attenuation: Absorber,
     path_length: float,
     c_before: float,
     *,
@@ -207,9 +209,9 @@ def concentration(
     ----------
     measured : IntensityMap
         With at least one scan at t <= 0; several are added up.
-    transport : TransportSet
+    transport : TransportSet or MixtureSet
         For the volume balance.
-    attenuation : Attenuation
+    attenuation : Absorber
         Of salt and solvent.
     path_length : float
         Length of electrolyte along the beam [m].
@@ -260,7 +262,14 @@ def concentration(
         shared = np.where(within, np.sqrt(variance_before) / np.median(slope, axis=0), np.nan)
     label, scale = (measured.label or "XAM").replace(", predicted", ""), path_error / path_length
     notes = _odd_pixels(odd, measured.position)
-    return ConcentrationMap(measured.time[after], measured.position, c, error, shared, scale, label=label, notes=notes)
+    if attenuation.species:
+        notes = (f"all attenuation is counted as that of one species: c of {short_sum(attenuation.species)}", *notes)
+    return ConcentrationMap(
+        *(measured.time[after], measured.position, c, error, shared, scale),
+        label=label,
+        notes=notes,
+        species=attenuation.species,
+    )
 
 
 ODD = 7.0
@@ -409,7 +418,7 @@ def _reference(measured: IntensityMap, rows: NDArray[np.bool_]) -> tuple[Array, 
 
 
 def _solve(
-    rise: Array, transport: TransportSet, attenuation: Attenuation, path_length: float, c_before: float, name: str
+    rise: Array, transport: Electrolyte, attenuation: Absorber, path_length: float, c_before: float, name: str
 ) -> Array:
     """c from tau(c) - tau(c_before) = rise, by Newton's method; one step where tau is linear."""
     start = attenuation.optical_depth(transport, c_before, path_length)
@@ -430,8 +439,8 @@ def _solve(
 def cramer_rao(
     expected: IntensityMap,
     c: ArrayLike,
-    transport: TransportSet,
-    attenuation: Attenuation,
+    transport: Electrolyte,
+    attenuation: Absorber,
     path_length: float,
     *,
     monitor: float | None = None,

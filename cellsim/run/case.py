@@ -20,11 +20,12 @@ from cellsim.electrolyte.set_file import read_set
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import file_hash, text_hash
 from cellsim.files.schema import REQUIRED, Table, did_you_mean, parse_toml, read_toml, with_values
-from cellsim.instruments.data import Setup, read_sheet
+from cellsim.instruments.data import read_sheet
 from cellsim.instruments.measurement import Measurement
 from cellsim.instruments.potentiostat import read_resistance
+from cellsim.instruments.records import Setup
 from cellsim.instruments.tables import read_column, read_table
-from cellsim.run.simulation import SOLVERS, check_initial_state, choose_solver
+from cellsim.run.simulation import SOLVERS, check_initial_state, choose_solver, fastest
 from cellsim.run.steps import duration, named_file, read_protocol, step_lines
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
@@ -152,6 +153,16 @@ class Case(Carded):
     def start(self) -> float | InitialProfile:
         """What :func:`cellsim.simulate` takes as `c0`: the uniform concentration [mol/m^3], or the profile."""
         return self.c0 if self.initial is None else self.initial
+
+    @property
+    def filled(self) -> float:
+        """What the cell is filled with where no profile says more: the average concentration [mol/m^3]."""
+        return self.c0
+
+    @property
+    def fastest(self) -> str:
+        """The solver for those who run it a hundred times."""
+        return fastest(self.cell)
 
     @property
     def setup(self) -> Setup:
@@ -304,7 +315,7 @@ def case_of(top: Table) -> Case:
         c0 = initial.average
     protocol = read_protocol(top, cell, inputs)
     setup = Setup(cell, transport, protocol, c0, initial is None)
-    measured = tuple(m for entry in top.tables("measured") for m in _measured(entry, setup, inputs))
+    measured = read_measured(top, setup, inputs)
     output = read_output(top.table("output", {}), cell, protocol)
     solver = read_solver(top.table("solver", {}))
     return Case(title, cell, transport, protocol, c0, output, solver, measured, top.text, top.file, inputs, initial)
@@ -426,8 +437,8 @@ def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> TransportS
 
 
 OF_MIXTURES = (
-    "the case has a set of n components; check, plan, run and plot take such a case, "
-    "all other commands (compare, fit, sweep ...) take binary cases so far"
+    "the case has a set of n components; check, plan, run, plot, export, compare, fit and watch take such a case, "
+    "all other commands (sweep, design, lab ...) take binary cases so far"
 )
 """What a command for binary cases says of another."""
 
@@ -559,10 +570,13 @@ def _in_terms_of(key: str, c: float, transport: TransportSet) -> float:
 # ---- what is drawn, and how it is solved ---------------------------------------------------------------------------
 
 
-def _measured(table: Table, setup: Setup, inputs: dict[str, str]) -> tuple[Measurement, ...]:
-    data = read_sheet(table, setup)
-    named_file(table, inputs)
-    return data
+def read_measured(top: Table, setup: Setup, inputs: dict[str, str]) -> tuple[Measurement, ...]:
+    """The data of a case, ``[[measured]]``; checksums of the files read go to `inputs`."""
+    found: list[Measurement] = []
+    for table in top.tables("measured"):
+        found += read_sheet(table, setup)
+        named_file(table, inputs)
+    return tuple(found)
 
 
 def _auto(table: Table, key: str, unit: str) -> float | None:

@@ -16,7 +16,7 @@ from cellsim.base import Array
 from cellsim.cell.protocol import lasting
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
-from cellsim.instruments.data import not_imposed
+from cellsim.instruments.records import not_imposed
 from cellsim.solvers.solution import FRAMES, Solution
 
 if TYPE_CHECKING:
@@ -399,7 +399,7 @@ def _draw_with_data(view: View, path: Path) -> None:
     ) as (_, axes):
         for panel, time, colour in zip(axes, times, figstyle.shades(len(times)), strict=True):
             for data, marker in zip(view.of_kind("profile"), figstyle.MARKERS, strict=False):
-                _profile_points(panel, view, data, time, marker)
+                profile_points(panel, view, data, time, marker)
             _profile(panel, view, time, colour)
             panel.set_title(f"$t$ = {time_text(view, time)} {view.time_unit}", loc="right", y=0.86)
             r_axis(panel, view.solution, with_label=panel is axes[len(axes) // 2])
@@ -412,7 +412,7 @@ def _profile(axes: Axes, view: View, time: float, colour: Any) -> None:
     axes.plot(x, c / 1e3, color=colour, label=time_text(view, time), zorder=4)
 
 
-def _profile_points(axes: Axes, view: View, data: Measurement, time: float, marker: str) -> None:
+def profile_points(axes: Axes, view: View, data: Measurement, time: float, marker: str) -> None:
     """The measured profile nearest to `time`, if one lies within half its spacing, seen from the moving interface."""
     assert data.position is not None
     times = data.times

@@ -354,7 +354,7 @@ def read_run(directory: str | Path, case_path: str | Path | None = None) -> tupl
     directory = Path(directory)
     solution = read_solution(directory)
     if isinstance(solution, MixtureSolution):
-        raise InputError(f"{directory}: holds a run of n components, which only plot and export take")
+        raise InputError(f"{directory}: holds a run of n components, which plot, export and compare take")
     if case_path is None:
         try:
             case_path = read_json_table(directory / SUMMARY, what="the summary of a run").string("case")

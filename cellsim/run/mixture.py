@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,10 +19,10 @@ from cellsim.cell.protocol import Protocol
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
 from cellsim.electrolyte.mixture_file import load_electrolyte
-from cellsim.electrolyte.mixture_set import MixtureSet
+from cellsim.electrolyte.mixture_set import MixtureSet, short_sum
 from cellsim.files.folder import text_hash
 from cellsim.files.schema import Table, read_json_table, read_toml
-from cellsim.instruments.data import Setup
+from cellsim.instruments.records import Setup
 from cellsim.model import mixture
 from cellsim.run.case import (
     Case,
@@ -33,12 +33,13 @@ from cellsim.run.case import (
     changed,
     electrode_lines,
     read_cell,
+    read_measured,
     read_output,
     read_solver,
 )
-from cellsim.run.figures import View, make_view, position_axis, time_text
+from cellsim.run.figures import View, draw_series, make_view, position_axis, profile_points, time_text
 from cellsim.run.folder import CASE, SUMMARY, read_solution, write_report
-from cellsim.run.simulation import choose_solver
+from cellsim.run.simulation import DEFAULT, choose_solver
 from cellsim.run.steps import read_protocol, step_lines
 from cellsim.solvers.solution import MixtureSolution, Solution
 
@@ -64,7 +65,7 @@ class MixtureCase:
         The steps.
     r0 : ndarray, shape (K,)
         Initial, uniform composition: moles of each component per mole of the reference solvent [1].
-    output, solver, text, path, inputs
+    output, solver, text, path, inputs, measured
         As of :class:`.Case`.
     """
 
@@ -91,9 +92,23 @@ class MixtureCase:
         return float(self.transport.r_plus(self.r0) * self.transport.c_0(self.r0))
 
     @property
+    def filled(self) -> Array:
+        """As :attr:`.Case.filled`: the composition."""
+        return self.r0
+
+    @property
+    def initial(self) -> None:
+        """As of :class:`.Case`: every run begins uniformly."""
+
+    @property
+    def fastest(self) -> str:
+        """As :attr:`.Case.fastest`."""
+        return DEFAULT
+
+    @property
     def setup(self) -> Setup:
         """What data measured on it need to know."""
-        return Setup(self.cell, self.transport, self.protocol, self.c0)
+        return Setup(self.cell, self.transport, self.protocol, self.c0, r0=self.r0)
 
 
 def read_case(
@@ -135,14 +150,15 @@ def read_case(
     chosen = top.file.parent / str(name)
     if not (isinstance(name, str) and chosen.is_file() and "species" in read_toml(chosen)):
         return case_of(top)
-    top.only("title", "cell", "electrolyte", "electrodes", "step", "output", "solver")
+    top.only("title", "cell", "electrolyte", "electrodes", "step", "measured", "output", "solver")
     inputs = {top.file.name: text_hash(top.text)}
     cell = read_cell(top, inputs)
     transport, r0 = _electrolyte(top.table("electrolyte"), cell, inputs)
     protocol = read_protocol(top, cell, inputs)
     output, solver = read_output(top.table("output", {}), cell, protocol), read_solver(top.table("solver", {}))
     title = top.string("title", top.file.stem)
-    return MixtureCase(title, cell, transport, protocol, r0, output, solver, top.text, top.file, inputs)
+    case = MixtureCase(title, cell, transport, protocol, r0, output, solver, top.text, top.file, inputs)
+    return replace(case, measured=read_measured(top, case.setup, inputs))
 
 
 def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> tuple[MixtureSet, Array]:
@@ -174,9 +190,8 @@ def describe(case: MixtureCase) -> list[str]:
         If the solver named cannot run this case.
     """
     transport, r0 = case.transport, case.r0
-    c_0 = float(transport.c_0(r0))
-    every = np.concatenate([[float(transport.r_plus(r0))], r0, [1.0]]) * c_0 / 1e3
-    amounts = ", ".join(f"{name} {c:.4g}" for name, c in zip(transport.species, every, strict=True))
+    filled = zip(transport.species, transport.concentrations(r0) / 1e3, strict=True)
+    amounts = ", ".join(f"{name} {c:.4g}" for name, c in filled)
     ratios = ", ".join(f"r_{name} = {r:.4g}" for name, r in zip(transport.components, r0, strict=True))
     clamp = ', held at the ends of its range (extrapolate = "clamp")' if transport.extrapolate == "clamp" else ""
     before, after = electrode_lines(case.cell)
@@ -187,6 +202,7 @@ def describe(case: MixtureCase) -> list[str]:
         f"composition   {amounts} mol/L; {ratios}",
         after,
         *step_lines(case.protocol.steps),
+        *(f"measured      {data.kind}: {data.label}" for data in case.measured),
         f"solver        {choose_solver(case.solver.name, transport, case.cell)}, {case.solver.cells} cells, "
         f"rtol {case.solver.rtol:g}",
     ]
@@ -326,10 +342,14 @@ def _draw_current(view: View, case: MixtureCase, path: Path) -> None:
     solution = view.solution
     with figstyle.drawing(path, 2, title=view.title, note=view.note, sharex=True) as (_, axes):
         axes[0].plot(view.time, solution["i"])
+        for data in view.of_kind("current"):
+            draw_series(axes[0], view, data, 1.0)
         axes[0].set_ylabel(figstyle.label("$i$", CURRENT, "current density"))
         small = np.max(np.abs(solution["V"])) < 0.5
         factor, unit = (1e3, "mV") if small else (1.0, "V")
         axes[1].plot(view.time, factor * solution["V"], color="black", label="cell voltage")
+        for data in view.of_kind("voltage"):
+            draw_series(axes[1], view, data, factor)
         parts = {"ohmic": solution["V_ohmic"]}
         parts |= dict(zip(case.transport.components, solution["V_component"], strict=True))
         interfaces = solution["V_positive"] + solution["V_negative"]
@@ -350,12 +370,23 @@ def _lines(axes: Axes, view: View, name: str, factor: float, times: tuple[float,
 
 
 def _draw_profiles(view: View, case: MixtureCase, path: Path) -> None:
-    """c(x) of every species at chosen times."""
-    names = case.transport.species
-    with figstyle.drawing(path, len(names), title=view.title, note=view.note, height=1.45, sharex=True) as (_, axes):
+    """c(x) of every species at chosen times, and of every sum of species that was measured."""
+    measured = view.of_kind("profile")
+    names = tuple(dict.fromkeys([*case.transport.species, *(data.species for data in measured)]))
+    labels = "; ".join(dict.fromkeys(data.label for data in measured))
+    note = f"Lines: prediction. Points: {labels}. {view.note}" if measured else view.note
+    with figstyle.drawing(path, len(names), title=view.title, note=note, height=1.45, sharex=True) as (_, axes):
         for panel, name in zip(axes, names, strict=True):
+            own = [data for data in measured if data.species == name]
+            for data, marker in zip(own, figstyle.MARKERS, strict=False):
+                for time in view.profile_times:
+                    profile_points(panel, view, data, time, marker)
             _lines(panel, view, f"c_face_{name}", 1e-3, view.profile_times)
-            panel.set_ylabel(figstyle.label(name, CONCENTRATION))
+            if name in case.transport.species:
+                panel.set_ylabel(figstyle.label(name, CONCENTRATION))
+            else:  # too long for an axis
+                panel.set_title(short_sum(name), loc="left")
+                panel.set_ylabel(figstyle.label("$c$", CONCENTRATION))
         figstyle.legend_above(axes[0], f"$t$ ({view.time_unit})", min(len(view.profile_times), 5))
         position_axis(axes[-1], view)
 

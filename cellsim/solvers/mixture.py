@@ -602,7 +602,7 @@ def assemble(run: Run[MixtureState], filled: Filled, options: Options, attribute
     position = 0.5 * (faces[:, 1:] + faces[:, :-1])
     held = transport.with_extrapolation("clamp")
     at, porosity = held.at(r), cell.separator.porosity
-    c, c_face = _concentrations(transport, r), _concentrations(transport, r_face)
+    c, c_face = transport.concentrations(r), transport.concentrations(r_face)
     v_0 = mixture.solvent_velocity(J, np.asarray(transport.partial_volumes(r)))
     N = mixture.species_fluxes(J, v_0, c_face[..., 1:-1], c_face[..., -1], i[:, None], transport.z, transport.z_plus)
     v = N / (porosity * c_face)
@@ -634,9 +634,3 @@ def assemble(run: Run[MixtureState], filled: Filled, options: Options, attribute
     coordinates = {"time": time, "x": position[0].copy(), "face": faces[0].copy()}
     log = tuple(asdict(entry) for entry in run.log)
     return SolverRun(arrays, coordinates, run.status, run.message, log, r.reshape(-1, r.shape[-1]), attributes)
-
-
-def _concentrations(transport: MixtureSet, r: Array) -> Array:
-    """Of all species [mol/m^3], cation first, reference last, from r (..., K)."""
-    every = np.concatenate([transport.r_plus(r)[..., None], r, np.ones((*r.shape[:-1], 1))], axis=-1)
-    return every * transport.c_0(r)[..., None]

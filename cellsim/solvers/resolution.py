@@ -17,6 +17,7 @@ from cellsim.base import Array, ConvergenceError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.solvers.columns import Columns, derive
 from cellsim.solvers.grid import MeanDiffusion
 from cellsim.solvers.march import (
     EARLY,
@@ -31,7 +32,7 @@ from cellsim.solvers.march import (
     march,
     salt_limits,
 )
-from cellsim.solvers.solution import Columns, SolverRun, derive
+from cellsim.solvers.solution import SolverRun
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,9 @@ from cellsim.cell.geometry import Cell
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.model import equations
 from cellsim.solvers.banded import Banded
+from cellsim.solvers.columns import Columns, derive
 from cellsim.solvers.march import Options, StepLog
-from cellsim.solvers.solution import VARIABLES, Columns, SolverRun, derive
+from cellsim.solvers.solution import VARIABLES, SolverRun
 from cellsim.solvers.spectral import Fields, Observed, Spectral
 
 PARTS = ("V", "V_ohmic", "V_concentration", "V_positive", "V_negative")

@@ -22,7 +22,8 @@ def _():
     from cellsim.base import CellsimError
     from cellsim.compare.comparison import Comparison, compare
     from cellsim.compare.figures import write_comparison_figures
-    from cellsim.instruments.data import not_imposed, read_measurements
+    from cellsim.instruments.data import read_measurements
+    from cellsim.instruments.records import not_imposed
 
     root = Path(mo.notebook_dir()).parents[1]
     return (

@@ -24,6 +24,7 @@ from cellsim.instruments.data import read_measurements
 from cellsim.instruments.xpcs.files import read_xpcs, write_npz
 from cellsim.instruments.xpcs.series import read_list
 from cellsim.run.case import load_case
+from cellsim.run.mixture import read_case
 from cellsim.run.sweep import read_sweep
 from mdcoeffs.activity import read_activity
 from mdcoeffs.chain.pipeline_file import read_pipeline
@@ -236,6 +237,15 @@ def _sheet(block: Block, folder: Path) -> None:
     assert profiles.label == "XAM, June" and np.ptp(profiles.value) < 1e-6  # mol/m^3: the scans are alike
 
 
+def _sheet_of_species(block: Block, folder: Path) -> None:
+    """The same of n components."""
+    position = np.linspace(0.1e-3, 0.9e-3, 9)
+    np.savez(folder / "raster.npz", time=[-60.0, 600.0], position=position, intensity=np.full((2, 9), 1e6))
+    (folder / "sheet.toml").write_text(block.text)
+    (profiles,) = read_measurements(folder / "sheet.toml", read_case("cases/mixed_solvent/segregation.toml").setup)
+    assert "PF6 + 0.17" in profiles.quantity and np.ptp(profiles.value) < 1e-6
+
+
 def _recipe(block: Block, folder: Path) -> None:
     where = folder / "cases/fit_example"
     _table(where / "U.csv", "r,U (V)", [[0.05, 0.02], [0.15, -0.02]])
@@ -407,6 +417,7 @@ TOML: dict[tuple[str, str], Callable[[Block, Path], object]] = {
         CARBONATE, read_estimate, "mdcoeffs onsager", box=BOX, frames=120, dt=10.0
     ),
     ("docs/mixtures.md", 'title = "a salt in two solvents"'): _mixture_recipe,
+    ("docs/mixtures.md", 'kind = "xam"'): _sheet_of_species,
     ("docs/structure.md", "[structure]"): _analysis(CARBONATE, _both),
     ("docs/interface.md", "[interface]"): _analysis(CERAMIC, read_interface),
     # 50 ns at the 0.5 ps that the paddle-wheel needs are 100 000 frames: read, not run

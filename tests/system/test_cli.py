@@ -337,14 +337,14 @@ def test_a_cell_of_n_components_goes_through_the_same_commands(here: Path, case:
     assert (here / "out" / REPORT).is_file()
     for command in (
         ["compare", file, "x.csv"],
-        ["compare", "out"],
         ["sweep", file, "--over", "thickness=1, 2 mm"],
         ["fit", file],
     ):
         refused = cellsim(*command)
         assert refused.exit_code == 2 and refused.stderr.count("\n") == 1, refused.output
-    compared = cellsim("compare", file)
-    assert "n components" in compared.output and "binary cases so far" in compared.output
+    swept = cellsim("sweep", file, "--over", "thickness=1, 2 mm")
+    assert "n components" in swept.output and "binary cases so far" in swept.output
+    assert "there is nothing to compare with; name data files" in cellsim("compare", "out").output
 
 
 def test_a_plan_of_a_changed_cell_needs_no_place_of_the_output(here: Path) -> None:

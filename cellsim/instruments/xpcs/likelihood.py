@@ -212,7 +212,13 @@ class Speeds:
     notes: tuple[str, ...] = ()
 
     def measurement(
-        self, *, origin: float = 0.0, time_offset: float = 0.0, beam_width: float = 0.0, position_error: float = 0.0
+        self,
+        *,
+        origin: float = 0.0,
+        quantity: str = "v_0",
+        time_offset: float = 0.0,
+        beam_width: float = 0.0,
+        position_error: float = 0.0,
     ) -> Measurement:
         """The speeds as data of a comparison or a fit.
 
@@ -220,6 +226,8 @@ class Speeds:
         ----------
         origin : float
             Where the positions count from: distance from the positive interface [m].
+        quantity : str
+            Whose velocity it is, as of :class:`.VelocityLook`; in the lab frame.
         time_offset : float
             Added to the times [s].
         beam_width, position_error : float
@@ -251,6 +259,7 @@ class Speeds:
         look = CorrelationLook(
             self.time[known] + time_offset,
             self.position[known] + origin,
+            quantity,
             position_error=position_error,
             beam_width=beam_width,
             value=self.value[known],

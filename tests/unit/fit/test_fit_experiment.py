@@ -10,10 +10,10 @@ from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.set_file import load_set
 from cellsim.fit.experiment import MOST_POINTS, NO_PREDICTION, Observation, Selection, observe
 from cellsim.fit.parameters import Parameter
-from cellsim.instruments.data import Setup
 from cellsim.instruments.looks import Cut, ProfileLook
 from cellsim.instruments.measurement import ConcentrationMap, series
 from cellsim.instruments.noise import Noise, SharedError, independent
+from cellsim.instruments.records import Setup
 
 GROUP = np.repeat([0, 1, 2], [5, 7, 4])
 X = np.concatenate([np.linspace(0, 1e-3, n) for n in (5, 7, 4)])

@@ -13,14 +13,9 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage, rest
 from cellsim.electrolyte.set_file import load_set
 from cellsim.files.schema import parse_toml
-from cellsim.instruments.data import (
-    Setup,
-    concentrations,
-    read_measurements,
-    read_sheet,
-    velocity_points,
-)
+from cellsim.instruments.data import read_measurements, read_sheet
 from cellsim.instruments.looks import ProfileLook, SeriesLook, VelocityLook
+from cellsim.instruments.records import Setup, concentrations, velocity_points
 from cellsim.instruments.tables import parse_table
 
 CASES = Path(__file__).parents[3] / "cases"
@@ -41,16 +36,16 @@ def written(folder: Path, name: str, text: str) -> Path:
 def test_long_tables_in_any_order() -> None:
     rows = ["10,0.5,1.2,0.1", "0,-0.5,1.0,0.1", "10,-0.5,0.8,0.1", "0,0.5,1.1,0.1"]
     text = "time (min),position (mm),c (mol/L),error (mol/L)\n" + "\n".join(rows) + "\n"
-    found = concentrations(parse_table(text), origin=1.5e-3)
+    found = concentrations(parse_table(text), SETUP)
     np.testing.assert_allclose(found.time, [0, 600], rtol=1e-12)
     np.testing.assert_allclose(found.position, [1e-3, 2e-3], rtol=1e-12)
     np.testing.assert_allclose(found.c, [[1000, 1100], [800, 1200]], rtol=1e-12)
     assert found.error is not None
     np.testing.assert_allclose(found.error, 100, rtol=1e-12)
     with pytest.raises(InputError, match="2 rows have the time 600 s"):
-        concentrations(parse_table(text + rows[2] + "\n"))
+        concentrations(parse_table(text + rows[2] + "\n"), SETUP)
     with pytest.raises(InputError, match="no column"):
-        concentrations(parse_table("time (min),position (mm),g (mol/L)\n0,0,1\n"))
+        concentrations(parse_table("time (min),position (mm),g (mol/L)\n0,0,1\n"), SETUP)
 
 
 @pytest.mark.parametrize("gap", ["0,0.5,nan,0.1\n", "0,0.5,,\n", ""])
@@ -58,23 +53,23 @@ def test_maps_may_have_gaps(gap: str) -> None:
     """A point that was not measured is NaN in the map and no point of the measurement, with a row or without."""
     rows = "10,0.5,1.2,0.1\n0,-0.5,1.0,0.1\n10,-0.5,0.8,0.1\n"
     text = "time (min),position (mm),c (mol/L),error (mol/L)\n" + rows + gap
-    found = concentrations(parse_table(text), origin=1.5e-3)
+    found = concentrations(parse_table(text), SETUP)
     assert np.isnan(found.c).tolist() == [[False, True], [False, False]]
     m = found.measurement(1000.0)
     np.testing.assert_allclose(m.value, [1000, 800, 1200], rtol=1e-12)
     np.testing.assert_allclose(m.time, [0, 600, 600], rtol=1e-12)
     with pytest.raises(InputError, match="row 2: a concentration of -1000 mol"):
-        concentrations(parse_table("time (min),position (mm),c (mol/L)\n0,0,-1\n0,1,1\n"))
+        concentrations(parse_table("time (min),position (mm),c (mol/L)\n0,0,-1\n0,1,1\n"), SETUP)
     with pytest.raises(InputError, match="contains no number"):
-        concentrations(parse_table("time (min),position (mm),c (mol/L)\n0,0,nan\n"))
+        concentrations(parse_table("time (min),position (mm),c (mol/L)\n0,0,nan\n"), SETUP)
 
 
 @pytest.mark.parametrize("bad", ["0", "-0.1", "nan"])
 def test_errors_that_are_not_positive_are_refused_with_their_row(bad: str) -> None:
     with pytest.raises(InputError, match=r'row 3: "error .mol/L." is|row 3, column "error .mol/L.": .nan.'):
-        concentrations(parse_table(f"time (min),position (mm),c (mol/L),error (mol/L)\n0,0,1,1\n0,1,1,{bad}\n"))
+        concentrations(parse_table(f"time (min),position (mm),c (mol/L),error (mol/L)\n0,0,1,1\n0,1,1,{bad}\n"), SETUP)
     with pytest.raises(InputError, match="row 3"):
-        velocity_points(parse_table(f"time (s),position (mm),v_0 (nm/s),error (nm/s)\n0,0,1,1\n0,1,1,{bad}\n"))
+        velocity_points(parse_table(f"time (s),position (mm),v_0 (nm/s),error (nm/s)\n0,0,1,1\n0,1,1,{bad}\n"), SETUP)
 
 
 @pytest.mark.parametrize("name", ["error (mA)", "I_error (uA)", "sigma (A)"])
@@ -101,7 +96,7 @@ def test_errors_of_a_table_belong_to_the_quantity_of_their_unit(tmp_path: Path) 
 
 def test_velocities() -> None:
     text = "time (min),position (mm),v_0 (angstrom/s),error (angstrom/s)\n10,-0.85,20,1\n10,0.2,35,2\n"
-    found = velocity_points(parse_table(text), origin=1.5e-3)
+    found = velocity_points(parse_table(text), SETUP)
     look = found.look
     assert isinstance(look, VelocityLook) and found.error is not None
     assert (look.quantity, look.frame, look.unsigned) == ("v_0", "lab", True)
@@ -109,11 +104,11 @@ def test_velocities() -> None:
     np.testing.assert_allclose(found.error, [1e-10, 2e-10], rtol=1e-12)
     np.testing.assert_allclose(look.positions, [0.65e-3, 1.7e-3], rtol=1e-12)
     negative = parse_table(text.replace("v_0", "v_minus").replace(",20", ",-20"))
-    signed = velocity_points(negative).look
+    signed = velocity_points(negative, SETUP).look
     assert isinstance(signed, VelocityLook)
     assert (signed.quantity, signed.frame, signed.unsigned) == ("v_minus", "interface", False)
     with pytest.raises(InputError, match="only magnitudes"):
-        velocity_points(negative, unsigned=True)
+        velocity_points(negative, SETUP, unsigned=True)
 
 
 def test_a_file_that_explains_itself_is_told_by_its_columns(tmp_path: Path) -> None:

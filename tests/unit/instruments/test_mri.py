@@ -11,7 +11,6 @@ import pytest
 from cellsim import Cell, Options, Protocol, Solution, TransportSet, hold_current, simulate
 from cellsim.base import InputError
 from cellsim.fit.experiment import observe
-from cellsim.instruments.data import Setup
 from cellsim.instruments.looks import state_at
 from cellsim.instruments.mri import (
     Edges,
@@ -23,6 +22,7 @@ from cellsim.instruments.mri import (
     read_mri,
     to_concentration,
 )
+from cellsim.instruments.records import Setup
 
 CASE = Path(__file__).parents[3] / "cases/thienenkamp2022"
 PEO = TransportSet.constant(kappa=0.02, D=1e-11, t_plus=0.2, V_e=134.9e-6, V_0=39.99e-6, T=313.15)

@@ -21,8 +21,9 @@ from cellsim.run.case import Case, parse_case
 from cellsim.run.cite import citation
 from cellsim.run.folder import REPORT, predict, read_run, summarise, wanted_times, write_run
 from cellsim.run.simulation import output_times
-from cellsim.solvers import solution as solution_module
-from cellsim.solvers.solution import Columns, Solution, derive
+from cellsim.solvers import columns as columns_module
+from cellsim.solvers.columns import Columns, derive
+from cellsim.solvers.solution import Solution
 
 SCHEMA = Path(__file__).parents[3] / "docs/schema.md"
 TEXT = """
@@ -282,7 +283,7 @@ def test_deriving_needs_little_more_than_its_result(monkeypatch: pytest.MonkeyPa
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= 2.0 * sum(values.nbytes for values in arrays.values())
-    monkeypatch.setattr(solution_module, "AT_ONCE", states)
+    monkeypatch.setattr(columns_module, "AT_ONCE", states)
     for name, values in derive(columns, Cell(1e-3, 363.15), transport).items():
         np.testing.assert_array_equal(arrays[name], values)
 
