@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellsim.base import InputError
+from cellsim.base import Array, InputError
 from cellsim.compare.comparison import SAME_PLACE, Compared, Comparison, check_origins, compare
 from cellsim.compare.figures import FIGURES, draw_residuals, write_comparison_figures
 from cellsim.drawing import page
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 REPORT, NUMBERS = "comparison.html", "comparison.json"
 
+SCATTERED = 10.0
+"""Spread of a ratio from which on it says nothing: its denominator passes zero."""
 _HEAD = ("data", "kind", "points", "mean residual", "rms residual", "unit", "chi² per point", "ratio, mean ± sd")
 _NUMERIC = (2, 3, 4, 6, 7)
 _RATIO_HEAD = ("position (mm)", "velocity measured/predicted", "the published way", "")
@@ -214,7 +216,6 @@ def _row(item: Compared) -> tuple[str, ...]:
     """One measurement in the columns of the table."""
     kind, chi2 = item.measurement.kind, item.chi2
     scale, unit = (1e10, "Å/s") if kind == "velocity" else (1.0, QUANTITIES[kind].unit)
-    ratio = item.ratio[np.isfinite(item.ratio)]
     return (
         item.measurement.label + _of_species(item),
         kind,
@@ -223,9 +224,15 @@ def _row(item: Compared) -> tuple[str, ...]:
         f"{scale * item.rms:.4g}",
         unit,
         "" if chi2 is None else f"{chi2:.3g}",
-        # one point has no spread
-        f"{ratio.mean():.3f}" + (f" ± {ratio.std():.3f}" if ratio.size > 1 else "") if ratio.size else "",
+        _ratio(item.ratio[np.isfinite(item.ratio)]),
     )
+
+
+def _ratio(ratio: Array) -> str:
+    """Mean and spread; one point has no spread, and where a prediction passes zero there is neither."""
+    if ratio.size < 2:
+        return f"{ratio[0]:.3f}" if ratio.size else ""
+    return f"{ratio.mean():.3f} ± {ratio.std():.3f}" if ratio.std() < SCATTERED else "undefined (passes zero)"
 
 
 def _of_species(item: Compared) -> str:

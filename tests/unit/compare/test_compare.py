@@ -398,6 +398,16 @@ def test_page_numbers_and_lines(perfect: Comparison, tmp_path: Path) -> None:
     assert "within 10 % at 100 %" in lines and "spread of 0.00 over 5 positions" in lines
 
 
+def test_a_ratio_says_nothing_where_the_prediction_passes_zero(case: Case, solution: Solution) -> None:
+    measured = speeds(solution)
+    noise = 1e-11 * np.random.default_rng(0).standard_normal(measured.size)
+    near_zero = replace(measured, value=measured.value + noise)
+    (item,) = compare(case, solution, [near_zero]).items
+    item = replace(item, predicted=np.where(np.arange(measured.size) == 3, 1e-30, item.predicted))
+    lines = ComparisonResult((replace(compare(case, solution, [near_zero]), items=(item,)),)).lines()
+    assert "ratio undefined (passes zero)" in lines[1]
+
+
 def test_the_points_as_a_dataset(perfect: Comparison) -> None:
     data = ComparisonResult((perfect, perfect)).dataset()
     points = sum(item.measurement.size for item in perfect.items)
