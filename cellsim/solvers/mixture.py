@@ -144,7 +144,7 @@ class Filled:
         fastest = self.factor * float(mixture.relaxation_modes(at)[0][-1])
         reach = min(self.cell.thickness, 2 * np.sqrt(fastest / self.cell.separator.porosity * step.duration))
         change = slope * reach * float(at.c_0)
-        i = float(np.max(np.abs(step.value)))
+        i = step.largest
         if step.drive == "voltage" and i > 0:
             drive, i = i, self.initial_current(i, 0.0)
             i *= drive / (drive + i * abs(float(mixture.potential_slopes(at, change).sum())))
