@@ -205,16 +205,14 @@ def linearise(dense, t, s, data, joint):  # type: ignore[no-untyped-def]
 def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
     """d(ds/dt)/ds on the spectral grid."""
     par, ops, tab, _inner, layers, room = data
-    m, q, fine, n = int(par[M]), int(par[Q]), int(par[FINE]), int(par[kernels.TAB_N])
+    m, q, fine = int(par[M]), int(par[Q]), int(par[FINE])
     joint, u = np.empty(5), room[0, :q]
     linearise(True, t, s, data, joint)
     kernels.jacobian(t, s[: m + 1], ds[: m + 1], J[: m + 1, : m + 1], electrolyte(t, s, data))
     kernels.profile(par, ops, room.shape[1], s, room[0])
     kernels.places(par, u)
     for p in range(m):
-        at = u[fine * (p + 1)]
-        k = min(int(at), n - 1)
-        J[p, m + 1] = par[RATE] * kernels.value(par, tab, MIGRATION, k, at - k) * joint[0]
+        J[p, m + 1] = par[RATE] * kernels.value_at(par, tab, MIGRATION, u[fine * (p + 1)]) * joint[0]
     J[m, m + 1] = par[CHARGE] * joint[0]
     for p in range(m + 1):
         J[p, m + 2] = J[p, m + 1]

@@ -31,6 +31,8 @@ C_MIN, C_MAX, CURRENT, CURRENT_RATE, WALL_MIN, WALL_MAX, V_ABOVE, V_BELOW, CHARG
 VOLTAGE_RATE, CURRENT_RELATIVE_RATE = 9, 10
 
 D, MIGRATION, RESISTIVITY, POTENTIAL = range(4)
+BELOW_ONE = 1 - 2.0**-50
+"""The end of the tables lies so little within their last interval."""
 
 
 salt_flux, salt_flux_slope = compiled(equations.salt_flux), compiled(equations.salt_flux_slope)
@@ -152,12 +154,13 @@ def close(par, tab, t, resistance, c_0, c_L):  # type: ignore[no-untyped-def]
 
 @compiled
 def places(par, c):  # type: ignore[no-untyped-def]
-    """Turn concentrations into their places in the tables, held at their ends: the interval is the whole part.
+    """Turn concentrations into their places in the tables, held within their ends: the interval is the whole part.
 
     ln c from the bits of c, by the series of artanh (rounding aside exact): a loop that the compiler can vectorise,
     which it cannot with the library's logarithm; 50 of those were half of an evaluation of the right-hand side.
     """
-    start, per_pitch, n, bits = par[TAB_START], par[TAB_PER_PITCH], par[TAB_N], c.view(np.int64)
+    start, per_pitch, bits = par[TAB_START], par[TAB_PER_PITCH], c.view(np.int64)
+    last = par[TAB_N] * BELOW_ONE
     for p in range(c.size):
         c[p] = max(c[p], 1e-30)
     for p in range(c.size):
@@ -170,7 +173,7 @@ def places(par, c):  # type: ignore[no-untyped-def]
         series = 1 / 13 + q * (1 / 15 + q * (1 / 17 + q * (1 / 19 + q / 21)))
         series = 1 / 3 + q * (1 / 5 + q * (1 / 7 + q * (1 / 9 + q * (1 / 11 + q * series))))
         x = exponent * 0.6931471805599453 + 2 * f * (1 + q * series)
-        c[p] = min(max((x - start) * per_pitch, 0.0), n)
+        c[p] = min(max((x - start) * per_pitch, 0.0), last)
 
 
 @compiled
@@ -191,25 +194,27 @@ def profile(par, columns, rows, s, c):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def value_at(par, tab, which, u):  # type: ignore[no-untyped-def]
+    """A property at a place that :func:`places` gave."""
+    k = int(u)
+    return value(par, tab, which, k, u - k)
+
+
+@compiled
 def resistance_of(par, ops, tab, u):  # type: ignore[no-untyped-def]
-    """Integral of dx/kappa over the electrolyte, from the places of the points of the quadrature, an odd number."""
-    q = int(par[Q])
-    o, n = (int(par[M]) + 1) * int(par[ROWS]), int(par[TAB_N])
-    k = min(int(u[0]), n - 1)
-    even, odd = ops[o] * value(par, tab, RESISTIVITY, k, u[0] - k), 0.0
-    for p in range(1, q, 2):
-        k = min(int(u[p]), n - 1)
-        odd += ops[o + p] * value(par, tab, RESISTIVITY, k, u[p] - k)
-        k = min(int(u[p + 1]), n - 1)
-        even += ops[o + p + 1] * value(par, tab, RESISTIVITY, k, u[p + 1] - k)
-    return (even + odd) * par[R_SCALE]
+    """Integral of dx/kappa over the electrolyte, from the places of the points of the quadrature."""
+    o, total = (int(par[M]) + 1) * int(par[ROWS]), 0.0
+    weights = ops[o : o + int(par[Q])]
+    for p in range(weights.size):
+        total += weights[p] * value_at(par, tab, RESISTIVITY, u[p])
+    return total * par[R_SCALE]
 
 
 @compiled
 def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
     """ds/dt: what flows through every interior point, with the current of the drive; whether all c are positive."""
     par, ops, tab, room = data
-    m, q, fine, n = int(par[M]), int(par[Q]), int(par[FINE]), int(par[TAB_N])
+    m, q, fine = int(par[M]), int(par[Q]), int(par[FINE])
     c = room[0]
     profile(par, ops, c.size, s, c)
     c_0, c_L, positive = c[0], c[q - 1], 0
@@ -222,9 +227,8 @@ def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
         i = close(par, tab, t, resistance_of(par, ops, tab, c), c_0, c_L)[0]
     factor = par[FACTOR] * par[SLOPE]
     for p in range(m):
-        at = c[fine * (p + 1)]
-        k = min(int(at), n - 1)
-        diffusion, migration = factor * value(par, tab, D, k, at - k), value(par, tab, MIGRATION, k, at - k)
+        u = c[fine * (p + 1)]
+        diffusion, migration = factor * value_at(par, tab, D, u), value_at(par, tab, MIGRATION, u)
         ds[p] = -par[RATE] * salt_flux(diffusion, migration, c[q + p], i)
     if ds.size > m:
         ds[m] = par[CHARGE] * i
@@ -235,7 +239,7 @@ def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
 def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
     """d(ds/dt)/ds: rows of the two differentiation matrices, and the rank one of the current."""
     par, ops, tab, room = data
-    m, q, fine, n = int(par[M]), int(par[Q]), int(par[FINE]), int(par[TAB_N])
+    m, q, fine = int(par[M]), int(par[Q]), int(par[FINE])
     rows = int(par[ROWS])
     weights = (m + 1) * rows
     c, u = room[0], room[1, :q]
@@ -247,7 +251,7 @@ def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
     if par[VOLTAGE] != 0.0:
         per_c = np.empty(q)
         for p in range(q):
-            k = min(int(u[p]), n - 1)
+            k = int(u[p])
             per_c[p] = i * par[R_SCALE] * ops[weights + p] * slope(par, tab, RESISTIVITY, k, u[p] - k, c[p])
         per_c[0] += dV_0
         per_c[q - 1] += dV_L
@@ -258,7 +262,7 @@ def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
             per_s[j] = -total * par[C_INIT] / dV_di
     for p in range(m):
         at = fine * (p + 1)
-        k = min(int(u[at]), n - 1)
+        k = int(u[at])
         w = u[at] - k
         a = par[RATE] * par[FACTOR] * value(par, tab, D, k, w) * par[SLOPE]
         dD, dM = par[FACTOR] * slope(par, tab, D, k, w, c[at]), slope(par, tab, MIGRATION, k, w, c[at])
@@ -381,8 +385,8 @@ def observe(times, states, data, coarse, to_judge, i, wall, resistance, extremes
     resolved profile, many times for a front.
     """
     par, ops, tab, room = data
-    m, q, n = int(par[M]), int(par[Q]), int(par[TAB_N])
-    weights, quarter = (m + 1) * int(par[ROWS]), (m + 1) // 4
+    m, q = int(par[M]), int(par[Q])
+    weights, quarter = ops[(m + 1) * int(par[ROWS]) :], (m + 1) // 4
     both = room[0, : to_judge.shape[1]]
     c, left_out = both[:q], both[q : q + 2 * quarter]
     for j in range(times.size):
@@ -390,16 +394,13 @@ def observe(times, states, data, coarse, to_judge, i, wall, resistance, extremes
         wall[j, 0], wall[j, 1] = c[0], c[q - 1]
         extremes[j, 0], extremes[j, 1] = range_of(c)
         places(par, c)
-        k = min(int(c[0]), n - 1)
-        resistivity = value(par, tab, RESISTIVITY, k, c[0] - k)
-        even, odd, half = ops[weights] * resistivity, 0.0, coarse[0] * resistivity
-        for p in range(1, q, 2):
-            k = min(int(c[p]), n - 1)
-            odd += ops[weights + p] * value(par, tab, RESISTIVITY, k, c[p] - k)
-            k = min(int(c[p + 1]), n - 1)
-            resistivity = value(par, tab, RESISTIVITY, k, c[p + 1] - k)
-            even += ops[weights + p + 1] * resistivity
-            half += coarse[(p + 1) // 2] * resistivity
+        even, odd, half = 0.0, 0.0, 0.0
+        for p in range(coarse.size):
+            resistivity = value_at(par, tab, RESISTIVITY, c[2 * p])
+            even += weights[2 * p] * resistivity
+            half += coarse[p] * resistivity
+        for p in range(coarse.size - 1):
+            odd += weights[2 * p + 1] * value_at(par, tab, RESISTIVITY, c[2 * p + 1])
         resistance[j] = (even + odd) * par[R_SCALE]
         i[j] = close(par, tab, times[j], resistance[j], wall[j, 0], wall[j, 1])[0]
         quadrature[j] = 0.25 * abs(half / (even + odd) - 1)
