@@ -39,10 +39,10 @@ FIRST = 0.5
 SAME, LOWER, HIGHER = 1 / 1.2, 1 / 1.3, 1 / 1.25
 """Of the step that would just meet the tolerance this is taken, at the same order and at the neighbouring ones."""
 WORTH = 1.8
-"""A longer step is worth a new factorisation from this ratio on. At 47 unknowns that takes 29 of them; by 1.3 it was
-42, and a tenth fewer evaluations, of which a factorisation costs eight."""
+"""A longer step is worth a new inverse from this ratio on. At 47 unknowns that takes 29 of them; by 1.3 it was 42, and
+a tenth fewer evaluations, of which an inverse costs eight or more."""
 WORTH_BANDED = 1.2
-"""The same where nothing is kept factorised."""
+"""The same where no inverse is kept."""
 MOST_FAILURES = 30
 AT_ONCE = 2000
 """Time steps taken in one call: an interrupt is noticed between two, and a run that no longer gets anywhere."""
@@ -53,8 +53,8 @@ changes sign, was missed between two steps."""
 DONE, PAUSED, EVENT, FAILED, TOO_MANY, INTERRUPTED = range(6)
 
 # places in `numbers`: time, step, order, steps of this length, next edge, outputs written, steps, evaluations,
-# convergence rate, steps since the Jacobian, step over alpha of the factors, event that was met
-T, H, ORDER, EQUAL, EDGE, WRITTEN, STEPS, EVALUATIONS, NEWTON_RATE, AGE, FACTORED, MET = range(12)
+# convergence rate, steps since the Jacobian, step over alpha of the inverse, event that was met
+T, H, ORDER, EQUAL, EDGE, WRITTEN, STEPS, EVALUATIONS, NEWTON_RATE, AGE, INVERTED, MET = range(12)
 NUMBERS = 12
 # rows of `work`
 Y, CORRECTION, PREDICTED, SLOPE, RESIDUAL, PUSH, INVERSE = range(7)
@@ -198,7 +198,7 @@ def begin(dense, data, memory, bound, rtol, atol):  # type: ignore[no-untyped-de
         D[2, p] = 0.0
         D[3, p] = 0.0
     numbers[EVALUATIONS] += 2
-    numbers[H], numbers[ORDER], numbers[EQUAL], numbers[AGE], numbers[FACTORED] = h, 1.0, 0.0, OLDEST + 1.0, 0.0
+    numbers[H], numbers[ORDER], numbers[EQUAL], numbers[AGE], numbers[INVERTED] = h, 1.0, 0.0, OLDEST + 1.0, 0.0
 
 
 @compiled
@@ -237,13 +237,13 @@ def correct(dense, data, memory, t_new):  # type: ignore[no-untyped-def]
                         J[j, p], J[p, j] = J[p, j], J[j, p]
             else:
                 banded.linearise(t_new, predicted, data, J, per_i, per_s)
-            numbers[AGE], numbers[FACTORED], numbers[NEWTON_RATE] = 0.0, 0.0, RATE_FRESH
-        if dense and numbers[FACTORED] != c:
+            numbers[AGE], numbers[INVERTED], numbers[NEWTON_RATE] = 0.0, 0.0, RATE_FRESH
+        if dense and numbers[INVERTED] != c:
             for j in range(n):
                 for p in range(n):
                     inverse[j, p] = -c * J[j, p]
                 inverse[j, j] += 1.0
-            numbers[FACTORED] = c
+            numbers[INVERTED] = c
             if not invert(inverse, pivots, room):
                 numbers[AGE] = OLDEST + 1.0
                 return False
@@ -387,7 +387,7 @@ def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, m
         What the kernels read.
     memory : tuple of ndarray
         `numbers`, the backward differences (8, n), `work` (ROWS, n), the Jacobian or its bands, u and g of its rank
-        one, its factors and pivots: all that a later call goes on with.
+        one, the inverse and its pivots: all that a later call goes on with.
     edges, wanted : ndarray
         Times that no time step may straddle, the step's end last; times at which states are wanted.
     states : ndarray, shape (w + 1, n)
@@ -466,8 +466,7 @@ def integrate_each(dense, data, memory, times, before, watched, tolerances, limi
         reads, shape (m,). See :mod:`.kernels`.
     memory : tuple of ndarray
         `numbers` (m, NUMBERS) and backward differences (m, 8, n) of each run; `work` (ROWS, n), the Jacobian or its
-        bands, u and g of its rank one, its factors and pivots, and what the kernels work in, which all
-        runs share.
+        bands, u and g of its rank one, the inverse and its pivots, and what the kernels work in, which all runs share.
     times : tuple of ndarray
         Of each run: times that no time step may straddle, the step's end last, shape (m, e); times at which states are
         wanted, with a place for the last one reached, shape (m, w + 1) [s]; the states, shape (m, w + 1, n). Filled.
@@ -502,7 +501,7 @@ def integrate_each(dense, data, memory, times, before, watched, tolerances, limi
         wanted = when[k][: when.shape[1] - 1]
         mine = numbers[k], D[k], work, J, per_i, per_s, inverse, pivots
         flag = PAUSED
-        while flag == PAUSED:  # of many, each is done before the next, for they share the Jacobian and its factors
+        while flag == PAUSED:  # of many, each is done before the next, for they share the Jacobian and the inverse
             flag = integrate(
                 *(dense, own, mine, edges[k], wanted, states[k], watched[k], tolerances[0][k], atol[k]),
                 *(limits[0][k], limits[2]),
