@@ -3,9 +3,9 @@
 Every property value comes from tables (packing.py) that the set and the kinetics filled themselves; flux, voltage and
 their derivatives are the functions of :mod:`cellsim.model.equations`, compiled.
 
-The numbers of a run travel in one flat array `par` (places named below) with the tables in `tab`; callbacks of CVODE
-then cost one unboxing instead of twenty. A state may carry one number more than the grid has unknowns: the charge
-passed, times `par[CHARGE]`; nothing else depends on it.
+The numbers of a run travel in one flat array `par` (places named below) with the operators of the grid in `ops`, the
+tables in `tab` and two rows to work in, `room`; callbacks of CVODE then cost one unboxing instead of twenty. A state
+may carry one number more than the grid has unknowns, the charge passed times `par[CHARGE]`; nothing depends on it.
 """
 
 from __future__ import annotations
@@ -379,10 +379,9 @@ def observe(times, states, data, coarse, to_judge, i, wall, resistance, extremes
     """Current, wall values, integral of dx/kappa and extremes of c of many states; how well each is resolved.
 
     `quadrature`: a quarter of what two quadratures of 1/kappa differ by; `tail`: what is left out of c, over its lowest
-    value, or 2 % of c_init where that is more. The Chebyshev
-    coefficients of c, of which `to_judge` gives the last half behind c itself, fall R times from their third quarter to
-    their last; at that pace the sum beyond is n/(4 R ln R) times the largest of the last quarter: less than it for a
-    resolved profile, many times for a front.
+    value, or 2 % of c_init where that is more. The Chebyshev coefficients of c, of which `to_judge` gives the last half
+    behind c itself, fall R times from their third quarter to their last; at that pace the sum beyond is n/(4 R ln R)
+    times the largest of the last quarter: less than it for a resolved profile, many times for a front.
     """
     par, ops, tab, room = data
     m, q = int(par[M]), int(par[Q])
