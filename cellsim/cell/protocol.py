@@ -69,6 +69,8 @@ class StopConditions:
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
 
 
+NEVER = StopConditions()
+"""No condition: the step lasts its duration."""
 RATES = ("current_rate_below", "current_relative_rate_below", "voltage_rate_below")
 """Conditions on a rate: where a step begins the drive jumps, and what jumps has none."""
 
@@ -101,7 +103,7 @@ class Step:
     value: Array
     duration: float
     time: Array | None = None
-    stop: StopConditions = StopConditions()
+    stop: StopConditions = NEVER
     measured_other: tuple[Array, Array] | None = None
     label: str = ""
     began: float = 0.0
@@ -127,6 +129,11 @@ class Step:
         if self.time is None:
             return float(self.value[0])
         return float(np.interp(time, self.time, self.value))
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest value imposed, without its sign [V or A/m^2]."""
+        return float(np.max(np.abs(self.value)))
 
     @property
     def is_rest(self) -> bool:
@@ -318,12 +325,12 @@ class Protocol:
 
 def hold_voltage(voltage: float, duration: float, stop: StopConditions | None = None) -> Step:
     """Hold `voltage` [V] for `duration` [s]."""
-    return Step("voltage", np.array([voltage]), duration, stop=stop or StopConditions(), label="hold voltage")
+    return Step("voltage", np.array([voltage]), duration, stop=stop or NEVER, label="hold voltage")
 
 
 def hold_current(i: float, duration: float, stop: StopConditions | None = None) -> Step:
     """Hold the current density `i` [A/m^2] for `duration` [s]."""
-    return Step("current", np.array([i]), duration, stop=stop or StopConditions(), label="hold current")
+    return Step("current", np.array([i]), duration, stop=stop or NEVER, label="hold current")
 
 
 def ramp(
@@ -342,12 +349,12 @@ def ramp(
         raise InputError(f"ramp {drive}: it begins and ends at {begin:.4g}; hold that value instead")
     time = np.array([0.0, abs(end - begin) / rate])
     label = f"ramp {drive}"
-    return Step(drive, np.array([begin, end]), float(time[1]), time, stop=stop or StopConditions(), label=label)
+    return Step(drive, np.array([begin, end]), float(time[1]), time, stop=stop or NEVER, label=label)
 
 
 def rest(duration: float, stop: StopConditions | None = None) -> Step:
     """No current for `duration` [s]."""
-    return Step("current", np.zeros(1), duration, stop=stop or StopConditions(), label="rest")
+    return Step("current", np.zeros(1), duration, stop=stop or NEVER, label="rest")
 
 
 def lasting(seconds: float) -> str:

@@ -465,7 +465,7 @@ class TransportSet(Carded):
         """z+ nu+ F, the charge of the cations of one mole of salt [C/mol]."""
         return relations.charge_per_salt(self.z_plus, self.nu_plus)
 
-    @property
+    @cached_property
     def thermal_voltage(self) -> float:
         """K = nu R T/(F z+ nu+), what one unit of (1 - t+0) chi ln m is worth [V]."""
         return relations.thermal_voltage(self.nu, self.T, self.charge_per_salt)

@@ -99,7 +99,7 @@ def diffused(par, tab, c):  # type: ignore[no-untyped-def]
 @compiled
 def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
     """ds/dt at the interior faces; whether all c are positive."""
-    par, ops, tab = data
+    par, ops, tab, _room = data
     m = int(par[M])
     c = np.empty(m + 1)
     c_0, c_L = cells(par, ops, s, c)
@@ -124,7 +124,7 @@ def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
 @compiled
 def linearise(t, s, data, bands, per_i, per_s):  # type: ignore[no-untyped-def]
     """The three bands of T (lower, middle, upper), u and g."""
-    par, ops, tab = data
+    par, ops, tab, _room = data
     m = int(par[M])
     n = m + 1
     c = np.empty(n)
@@ -213,7 +213,7 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
 @compiled
 def events_along(t, s, ds, g, data):  # type: ignore[no-untyped-def]
     """The same for a state that moves as `ds` says, which is read only where a rate is watched."""
-    par, ops, tab = data
+    par, ops, tab, _room = data
     m = int(par[M])
     c = np.empty(m + 1)
     c_0, c_L = cells(par, ops, s, c)
@@ -232,7 +232,7 @@ def events_along(t, s, ds, g, data):  # type: ignore[no-untyped-def]
 @compiled
 def observe(times, states, data, i, wall, resistance, extremes):  # type: ignore[no-untyped-def]
     """Current, wall values, integral of dx/kappa and extremes of c of many states."""
-    par, ops, tab = data
+    par, ops, tab, _room = data
     c = np.empty(int(par[M]) + 1)
     for j in range(times.size):
         c_0, c_L = cells(par, ops, states[j], c)
@@ -266,6 +266,9 @@ class Banded:
     rate = staticmethod(rate)
     events = staticmethod(events)
 
+    room: ClassVar[Array] = np.empty((0, 0))
+    """What the kernels work in; those of the finite volumes make it when they are called."""
+
     @property
     def unknowns(self) -> int:
         """The cumulated salt at the interior faces."""
@@ -289,11 +292,11 @@ class Banded:
     def _tables(self) -> tuple[float, Array]:
         return self.physics.pack_diffused()
 
-    def data(self, step: Step, t_start: float, events: tuple[Event, ...]) -> tuple[Array, Array, Array]:
+    def data(self, step: Step, t_start: float, events: tuple[Event, ...]) -> tuple[Array, Array, Array, Array]:
         """What the kernels read during one protocol step."""
         begin, tables = self._tables
         places = {kernels.M: self.cells - 1, kernels.DIFFUSED: begin}
-        return self.physics.pack(step, t_start, places, events), self._operators, tables
+        return self.physics.pack(step, t_start, places, events), self._operators, tables, self.room
 
     def absolute_tolerance(self, rtol: float) -> Array:
         """Tolerances of s, as for the spectral grid of about the same wall spacing."""
@@ -334,16 +337,10 @@ class Banded:
         size = times.size
         i, resistance, wall, extremes = np.empty(size), np.empty(size), np.empty((size, 2)), np.empty((size, 2))
         observe(times, states, data, i, wall, resistance, extremes)
-        return self.observed(i, wall, resistance, extremes, np.zeros(size), np.zeros(size))
+        return Observed(i, wall, resistance, extremes, np.zeros(size), np.zeros(size))
 
-    judging = np.zeros(1), np.zeros(1)
+    judging = np.zeros(1), np.zeros((1, 1))
     """In place of :attr:`Spectral.judging`; two grids are compared instead."""
-
-    def observed(
-        self, i: Array, wall: Array, resistance: Array, extremes: Array, quadrature: Array, tail: Array
-    ) -> Observed:
-        """From what the kernel says of many states."""
-        return Observed(i, wall, resistance, extremes, tail, quadrature)
 
     def fields(self, states: Array, i: Array, options: Options) -> Fields:
         """Profiles on the output cells, each an exact union of the grid's, with the fluxes as they were solved."""

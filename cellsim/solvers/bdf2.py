@@ -83,8 +83,11 @@ class Bdf2Stepper(Generic[S]):
         """Integral of dx/kappa [ohm m^2], and the voltage without current [V], of a profile."""
         raise NotImplementedError
 
-    def linearised(self, c: Array, i: float, t_new: float, dt: float, a_0: float, past: Array) -> tuple[Array, Array]:
-        """The change that solves the linearised balance at this current, and the change per current."""
+    def linearised(self, c: Array, i: float, t_new: float, dt: float, a_0: float, risen: Array) -> tuple[Array, Array]:
+        """The change that solves the linearised balance at this current, and the change per current.
+
+        The formula gives dc/dt = `risen`/`dt`, which rises with c as `a_0`/`dt`.
+        """
         raise NotImplementedError
 
     def sizes(self, voltage: float, time: float) -> tuple[float, float]:
@@ -175,15 +178,16 @@ class Bdf2Stepper(Generic[S]):
         if np.any(c <= 0):
             c, i = c_n.copy(), self._i[0][1]
         if len(times) == 1:
-            a_0, past = 1.0, -c_n
+            a_0, before = 1.0, np.zeros_like(c_n)
         else:
             w = dt / (times[0] - times[1])
             a_0 = (1 + 2 * w) / (1 + w)
-            past = -(1 + w) * c_n + w**2 / (1 + w) * self._history[1][1]
+            before = w**2 / (1 + w) * (c_n - self._history[1][1])
         tolerance = 0.02 * self.options.rtol if self.options.fixed_step is None else 1e-12
         for _ in range(12):
             try:
-                c_new, i_new = self._newton(c, i, t_new, dt, a_0, past)
+                # of differences: a sum of the profiles themselves would round at their size, and salt would drift
+                c_new, i_new = self._newton(c, i, t_new, dt, a_0, a_0 * (c - c_n) - before)
             except ConvergenceError:
                 return None
             if not np.all(np.isfinite(c_new)):
@@ -226,9 +230,9 @@ class Bdf2Stepper(Generic[S]):
         # at first nothing has changed yet, and steps that resolve a tenth of what comes are fine enough
         return min(max(now, 0.1 * self._change), 1.0)
 
-    def _newton(self, c: Array, i: float, t_new: float, dt: float, a_0: float, past: Array) -> tuple[Array, float]:
+    def _newton(self, c: Array, i: float, t_new: float, dt: float, a_0: float, risen: Array) -> tuple[Array, float]:
         """One coupled update of concentration and current."""
-        delta, gain = self.linearised(c, i, t_new, dt, a_0, past)
+        delta, gain = self.linearised(c, i, t_new, dt, a_0, risen)
         step = self._step
         assert step is not None
         drive = step.at(t_new - self._t_start)

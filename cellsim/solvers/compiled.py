@@ -21,6 +21,7 @@ from cellsim.cell.protocol import Protocol, Step
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.solvers.banded import Banded
 from cellsim.solvers.breathing import solving
+from cellsim.solvers.dense import in_eights, in_lines
 from cellsim.solvers.differences import (
     AT_ONCE,
     DONE,
@@ -31,6 +32,7 @@ from cellsim.solvers.differences import (
     MOST_ORDER,
     NUMBERS,
     PAUSED,
+    ROWS,
     TOO_MANY,
     WRITTEN,
     T,
@@ -152,7 +154,7 @@ class StepJob:
     @property
     def kind(self) -> tuple[int, ...]:
         """Jobs of one kind can be done together: same grid, as many numbers, tables, times and events."""
-        par, ops, tables = self.data
+        par, ops, tables, _room = self.data
         return id(ops), par.size, tables.size, self.edges.size, self.wanted.size, len(self.fatal)
 
     def do(self) -> None:
@@ -165,19 +167,14 @@ def together(jobs: Sequence[StepJob], aside: Aside = nullcontext) -> None:
     first, m = jobs[0], len(jobs)
     dense, n, w = isinstance(first.grid, Spectral), first.state.size, first.wanted.size + 1
     alone, progress = m == 1, first.progress
-    numbers, D = np.zeros((m, NUMBERS)), np.zeros((m, MOST_ORDER + 3, n))
+    numbers, D = np.zeros((m, NUMBERS)), in_lines(m, MOST_ORDER + 3, n)
     times, states = np.empty((m, w)), np.empty((m, w, n))
     watched, atol = np.zeros((m, 2, len(first.fatal))), np.empty((m, n))
     flags, most = np.full(m, PAUSED), np.array([job.most for job in jobs])
     for k, job in enumerate(jobs):
-        numbers[k, T], D[k, 0], times[k, :-1], watched[k, 0], atol[k] = (
-            job.t_start,
-            job.state,
-            job.wanted,
-            job.fatal,
-            job.atol,
-        )
-    par, ops, tables = first.data
+        numbers[k, T], D[k, 0], times[k, :-1] = job.t_start, job.state, job.wanted
+        watched[k, 0], atol[k] = job.fatal, job.atol
+    par, ops, tables, room = first.data
     which = np.zeros(m, dtype=np.int64)
     if alone:
         par, tables, edges = par[None], tables[None], first.edges[None]
@@ -187,9 +184,9 @@ def together(jobs: Sequence[StepJob], aside: Aside = nullcontext) -> None:
         places = {key: place for place, key in enumerate(sets)}
         which[:] = [places[id(job.data[2])] for job in jobs]
         tables = tables[None] if len(sets) == 1 else np.stack(list(sets.values()))
-    J, lu = (np.empty((n, n)), np.empty((n, n))) if dense else (np.empty((3, n - 1)), np.empty((1, 1)))
-    per_i, per_s, pivots = np.empty(n - 1), np.empty(n - 1), np.empty(lu.shape[0], dtype=np.int64)
-    memory = (numbers, D, J, per_i, per_s, lu, pivots)
+    J, inverse = (in_lines(n, n), in_lines(n, in_eights(n))) if dense else (np.empty((3, n - 1)), np.empty((1, 1)))
+    per_i, per_s, pivots = np.empty(n - 1), np.empty(n - 1), np.empty(inverse.shape[0], dtype=np.int64)
+    memory = (numbers, D, in_lines(ROWS, n), J, per_i, per_s, inverse, pivots, in_lines(*room.shape))
     tolerances = np.array([job.rtol for job in jobs]), atol
     before = np.array([job.before for job in jobs])
     least = np.array([job.t_start + STANDSTILL * job.duration for job in jobs])
@@ -228,7 +225,7 @@ def together(jobs: Sequence[StepJob], aside: Aside = nullcontext) -> None:
         else:
             i, resistance, quadrature, tail = scalars[k, :, :written]
             wall, extremes = pairs[k, :, :written]
-            job.observed = first.grid.observed(i, wall, resistance, extremes, quadrature, tail)
+            job.observed = Observed(i, wall, resistance, extremes, tail, quadrature)
         job.flag, job.numbers, job.state = int(flags[k]), numbers[k], D[k, 0]
         job.times, job.states = times[k, :written], states[k, :written]
 

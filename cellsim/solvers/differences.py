@@ -16,6 +16,7 @@ import numpy as np
 
 from cellsim.model.equations import compiled
 from cellsim.solvers import banded, kernels
+from cellsim.solvers.dense import combine, invert, lent
 from cellsim.solvers.kernels import C_MAX, CHARGE, EVENTS, EVENTS_N
 
 MOST_ORDER = 5
@@ -38,10 +39,10 @@ FIRST = 0.5
 SAME, LOWER, HIGHER = 1 / 1.2, 1 / 1.3, 1 / 1.25
 """Of the step that would just meet the tolerance this is taken, at the same order and at the neighbouring ones."""
 WORTH = 1.8
-"""A longer step is worth a new factorisation from this ratio on. At 47 unknowns that takes 29 of them; by 1.3 it was
-42, and a tenth fewer evaluations, of which a factorisation costs eight."""
+"""A longer step is worth a new inverse from this ratio on. At 47 unknowns that takes 29 of them; by 1.3 it was 42, and
+a tenth fewer evaluations, of which an inverse costs eight or more."""
 WORTH_BANDED = 1.2
-"""The same where nothing is kept factorised."""
+"""The same where no inverse is kept."""
 MOST_FAILURES = 30
 AT_ONCE = 2000
 """Time steps taken in one call: an interrupt is noticed between two, and a run that no longer gets anywhere."""
@@ -52,8 +53,8 @@ changes sign, was missed between two steps."""
 DONE, PAUSED, EVENT, FAILED, TOO_MANY, INTERRUPTED = range(6)
 
 # places in `numbers`: time, step, order, steps of this length, next edge, outputs written, steps, evaluations,
-# convergence rate, steps since the Jacobian, step over alpha of the factors, event that was met
-T, H, ORDER, EQUAL, EDGE, WRITTEN, STEPS, EVALUATIONS, NEWTON_RATE, AGE, FACTORED, MET = range(12)
+# convergence rate, steps since the Jacobian, step over alpha of the inverse, event that was met
+T, H, ORDER, EQUAL, EDGE, WRITTEN, STEPS, EVALUATIONS, NEWTON_RATE, AGE, INVERTED, MET = range(12)
 NUMBERS = 12
 # rows of `work`
 Y, CORRECTION, PREDICTED, SLOPE, RESIDUAL, PUSH, INVERSE = range(7)
@@ -82,69 +83,6 @@ def watch(dense, D, order, x, t, h, s, ds, g, data):  # type: ignore[no-untyped-
         kernels.events_along(t + x * h, s, ds, g, data)
     else:
         banded.events_along(t + x * h, s, ds, g, data)
-
-
-@compiled
-def factorise(lu, pivots):  # type: ignore[no-untyped-def]
-    """LU of a matrix kept by columns, lu[column, row], in place with partial pivoting; whether there is one.
-
-    Column after column takes what the columns before it leave, four of those at a time: half the time of one by one.
-    """
-    n = pivots.size
-    for j in range(n):
-        column = lu[j]
-        for k in range(j):
-            at = pivots[k]
-            if at != k:
-                column[k], column[at] = column[at], column[k]
-        whole = j - j % 4
-        for k in range(0, whole, 4):
-            a, b, c, d = lu[k], lu[k + 1], lu[k + 2], lu[k + 3]
-            w = column[k]
-            x = column[k + 1] - w * a[k + 1]
-            y = column[k + 2] - w * a[k + 2] - x * b[k + 2]
-            z = column[k + 3] - w * a[k + 3] - x * b[k + 3] - y * c[k + 3]
-            column[k + 1], column[k + 2], column[k + 3] = x, y, z
-            for r in range(k + 4, n):
-                column[r] -= (w * a[r] + x * b[r]) + (y * c[r] + z * d[r])
-        for k in range(whole, j):
-            a, w = lu[k], column[k]
-            for r in range(k + 1, n):
-                column[r] -= w * a[r]
-        largest, at = abs(column[j]), j
-        for r in range(j + 1, n):
-            if abs(column[r]) > largest:
-                largest, at = abs(column[r]), r
-        pivots[j] = at
-        if largest == 0.0 or not math.isfinite(largest):
-            return False
-        if at != j:
-            for k in range(j + 1):
-                lu[k, j], lu[k, at] = lu[k, at], lu[k, j]
-        scale = 1 / column[j]
-        for r in range(j + 1, n):
-            column[r] *= scale
-    return True
-
-
-@compiled
-def substitute(lu, pivots, x):  # type: ignore[no-untyped-def]
-    """Solve with the factors of :func:`factorise`, in place."""
-    n = pivots.size
-    for k in range(n):
-        at = pivots[k]
-        if at != k:
-            x[k], x[at] = x[at], x[k]
-    for k in range(n):
-        column, y = lu[k], x[k]
-        for r in range(k + 1, n):
-            x[r] -= y * column[r]
-    for k in range(n - 1, -1, -1):
-        column = lu[k]
-        y = x[k] / column[k]
-        x[k] = y
-        for r in range(k):
-            x[r] -= y * column[r]
 
 
 @compiled
@@ -260,7 +198,7 @@ def begin(dense, data, memory, bound, rtol, atol):  # type: ignore[no-untyped-de
         D[2, p] = 0.0
         D[3, p] = 0.0
     numbers[EVALUATIONS] += 2
-    numbers[H], numbers[ORDER], numbers[EQUAL], numbers[AGE], numbers[FACTORED] = h, 1.0, 0.0, OLDEST + 1.0, 0.0
+    numbers[H], numbers[ORDER], numbers[EQUAL], numbers[AGE], numbers[INVERTED] = h, 1.0, 0.0, OLDEST + 1.0, 0.0
 
 
 @compiled
@@ -283,8 +221,10 @@ def predict(memory, rtol, atol):  # type: ignore[no-untyped-def]
 @compiled
 def correct(dense, data, memory, t_new):  # type: ignore[no-untyped-def]
     """Newton's iterations for y at `t_new`: c f(t, y) = push + (y - predicted), c = h/alpha; whether they converged."""
-    numbers, _D, work, J, per_i, per_s, lu, pivots = memory
-    y, d, f, r, inverse = work[Y], work[CORRECTION], work[SLOPE], work[RESIDUAL], work[INVERSE]
+    numbers, _D, work, J, per_i, per_s, inverse, pivots = memory
+    y, d, f, r, weight = work[Y], work[CORRECTION], work[SLOPE], work[RESIDUAL], work[INVERSE]
+    room = data[3]
+    solved = room[0, : inverse.shape[1]]
     predicted, push = work[PREDICTED], work[PUSH]
     n, c = y.size, numbers[H] / ALPHA[int(numbers[ORDER])]
     while True:
@@ -292,16 +232,19 @@ def correct(dense, data, memory, t_new):  # type: ignore[no-untyped-def]
         if fresh:
             if dense:
                 kernels.jacobian(t_new, predicted, f, J, data)
+                for j in range(n):  # by columns, as the inverse
+                    for p in range(j):
+                        J[j, p], J[p, j] = J[p, j], J[j, p]
             else:
                 banded.linearise(t_new, predicted, data, J, per_i, per_s)
-            numbers[AGE], numbers[FACTORED], numbers[NEWTON_RATE] = 0.0, 0.0, RATE_FRESH
-        if dense and numbers[FACTORED] != c:
+            numbers[AGE], numbers[INVERTED], numbers[NEWTON_RATE] = 0.0, 0.0, RATE_FRESH
+        if dense and numbers[INVERTED] != c:
             for j in range(n):
                 for p in range(n):
-                    lu[j, p] = -c * J[p, j]
-                lu[j, j] += 1.0
-            numbers[FACTORED] = c
-            if not factorise(lu, pivots):
+                    inverse[j, p] = -c * J[j, p]
+                inverse[j, j] += 1.0
+            numbers[INVERTED] = c
+            if not invert(inverse, pivots, room):
                 numbers[AGE] = OLDEST + 1.0
                 return False
         for p in range(n):
@@ -314,10 +257,12 @@ def correct(dense, data, memory, t_new):  # type: ignore[no-untyped-def]
             for p in range(n):
                 r[p] = c * f[p] - push[p] - d[p]
             if dense:
-                substitute(lu, pivots, r)
+                combine(inverse, inverse.shape[1], r, n, solved)
+                for p in range(n):
+                    r[p] = solved[p]
             else:
                 banded.solve(J, per_i, per_s, data[0][CHARGE], c, r, r)
-            size = norm(r, inverse)
+            size = norm(r, weight)
             if not math.isfinite(size) or (iteration > 0 and size > 2 * before and size > NEWTON):
                 break
             if iteration > 0 and before > 0:
@@ -442,7 +387,7 @@ def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, m
         What the kernels read.
     memory : tuple of ndarray
         `numbers`, the backward differences (8, n), `work` (ROWS, n), the Jacobian or its bands, u and g of its rank
-        one, its factors and pivots: all that a later call goes on with.
+        one, the inverse and its pivots: all that a later call goes on with.
     edges, wanted : ndarray
         Times that no time step may straddle, the step's end last; times at which states are wanted.
     states : ndarray, shape (w + 1, n)
@@ -509,7 +454,7 @@ def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, m
 
 
 @compiled
-def integrate_each(dense, data, memory, times, before, watched, tolerances, limits, flags, to_tail, seen):  # type: ignore[no-untyped-def]
+def integrate_each(dense, data, memory, times, before, watched, tolerances, limits, flags, judging, seen):  # type: ignore[no-untyped-def]
     """A protocol step of many runs on one grid, or the next `pause` time steps of each, and what their states show.
 
     Parameters
@@ -520,8 +465,8 @@ def integrate_each(dense, data, memory, times, before, watched, tolerances, limi
         The numbers of each run, shape (m, p); operators of the grid; tables, shape (k, l), and which of them each run
         reads, shape (m,). See :mod:`.kernels`.
     memory : tuple of ndarray
-        `numbers` (m, NUMBERS) and backward differences (m, 8, n) of each run; the Jacobian or its bands, u and g of
-        its rank one, its factors and pivots, which all runs share.
+        `numbers` (m, NUMBERS) and backward differences (m, 8, n) of each run; `work` (ROWS, n), the Jacobian or its
+        bands, u and g of its rank one, the inverse and its pivots, and what the kernels work in, which all runs share.
     times : tuple of ndarray
         Of each run: times that no time step may straddle, the step's end last, shape (m, e); times at which states are
         wanted, with a place for the last one reached, shape (m, w + 1) [s]; the states, shape (m, w + 1, n). Filled.
@@ -536,27 +481,30 @@ def integrate_each(dense, data, memory, times, before, watched, tolerances, limi
         (m,) [s]; time steps in this call, of a run that is alone.
     flags : ndarray, shape (m,)
         PAUSED for what is to be done; then what became of it.
-    to_tail : tuple of ndarray
+    judging : tuple of ndarray
         What the spectral grid's `observe` judges the resolution by.
     seen : tuple of ndarray
         Current, resistance, quadrature, tail, shape (m, 4, w + 1), and walls and extremes, shape (m, 2, w + 1, 2).
     """
-    par, ops, tables, which = data
-    edges, when, states = times
-    numbers, D, J, per_i, per_s, lu, pivots = memory
-    work = np.empty((ROWS, D.shape[2]))
+    par, ops, tables, which = lent(data[0]), lent(data[1]), lent(data[2]), data[3]
+    edges, when, states = lent(times[0]), lent(times[1]), lent(times[2])
+    numbers, D, work, J = lent(memory[0]), lent(memory[1]), lent(memory[2]), lent(memory[3])
+    per_i, per_s, inverse, pivots = lent(memory[4]), lent(memory[5]), lent(memory[6]), lent(memory[7])
+    room = lent(memory[8])
+    watched, atol, coarse, to_judge = lent(watched), lent(tolerances[1]), lent(judging[0]), lent(judging[1])
+    scalars, pairs = lent(seen[0]), lent(seen[1])
     alone = numbers.shape[0] == 1
     for k in range(numbers.shape[0]):
         if flags[k] != PAUSED:
             continue
-        own = par[k], ops, tables[which[k]]
+        own = par[k], ops, tables[which[k]], room
         wanted = when[k][: when.shape[1] - 1]
-        mine = numbers[k], D[k], work, J, per_i, per_s, lu, pivots
-        rtol, atol = tolerances[0][k], tolerances[1][k]
+        mine = numbers[k], D[k], work, J, per_i, per_s, inverse, pivots
         flag = PAUSED
-        while flag == PAUSED:  # of many, each is done before the next, for they share the Jacobian and its factors
+        while flag == PAUSED:  # of many, each is done before the next, for they share the Jacobian and the inverse
             flag = integrate(
-                dense, own, mine, edges[k], wanted, states[k], watched[k], rtol, atol, limits[0][k], limits[2]
+                *(dense, own, mine, edges[k], wanted, states[k], watched[k], tolerances[0][k], atol[k]),
+                *(limits[0][k], limits[2]),
             )
             if flag == PAUSED and numbers[k, STEPS] >= AT_ONCE and numbers[k, T] < limits[1][k]:
                 flag = FAILED
@@ -571,11 +519,11 @@ def integrate_each(dense, data, memory, times, before, watched, tolerances, limi
             states[k, written] = D[k, 0]
             written += 1
             numbers[k, WRITTEN] = written
-        at, y, scalars, pairs = when[k][:written], states[k][:written], seen[0][k], seen[1][k]
-        i, resistance = scalars[0][:written], scalars[1][:written]
-        wall, extremes = pairs[0][:written], pairs[1][:written]
+        at, y = when[k][:written], states[k][:written]
+        i, resistance = scalars[k, 0][:written], scalars[k, 1][:written]
+        wall, extremes = pairs[k, 0][:written], pairs[k, 1][:written]
         if dense:
-            quadrature, tail = scalars[2][:written], scalars[3][:written]
-            kernels.observe(at, y, own, to_tail[0], to_tail[1], i, wall, resistance, extremes, quadrature, tail)
+            quadrature, tail = scalars[k, 2][:written], scalars[k, 3][:written]
+            kernels.observe(at, y, own, coarse, to_judge, i, wall, resistance, extremes, quadrature, tail)
         else:
             banded.observe(at, y, own, i, wall, resistance, extremes)

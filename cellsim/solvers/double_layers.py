@@ -37,6 +37,7 @@ from cellsim.solvers.kernels import (
     R_NEG,
     R_POS,
     RATE,
+    ROWS,
     T_START,
     VOLTAGE,
     M,
@@ -52,19 +53,19 @@ LEAST_VOLTAGE = 1e-6
 
 # ---- kernels ---------------------------------------------------------------------------------------------------------
 # `data`: `par`, operators and tables of the whole cell, `par` of the electrolyte alone, and four numbers of the layers:
-# both capacitances (0: none), and whether each electrode is blocking
+# both capacitances (0: none), and whether each electrode is blocking; then the room of the grid's kernels
 
 
 @compiled
 def electrolyte(t, s, data):  # type: ignore[no-untyped-def]
     """What the grid's own kernels read: the numbers of the electrolyte alone, with the drive that it sees now."""
-    par, ops, tab, inner, _layers = data
+    par, ops, tab, inner, _layers, room = data
     m = int(par[M])
     drive = kernels.interp(par, int(par[DRIVE]), int(par[DRIVE_N]), t - par[T_START])
     if par[VOLTAGE] != 0.0:
         drive -= s[m + 1] + s[m + 2]
     inner[int(inner[DRIVE]) + 1] = drive
-    return inner, ops, tab
+    return inner, ops, tab, room
 
 
 @compiled
@@ -73,10 +74,10 @@ def walls(dense, s, data):  # type: ignore[no-untyped-def]
     par, ops = data[0], data[1]
     if not dense:
         return banded.cells(par, ops, s, np.empty(int(par[M]) + 1))
-    q, c_0, c_L = int(par[Q]), 0.0, 0.0
+    q, rows, c_0, c_L = int(par[Q]), int(par[ROWS]), 0.0, 0.0
     for j in range(int(par[M])):
-        c_0 += ops[j * q] * s[j]
-        c_L += ops[j * q + q - 1] * s[j]
+        c_0 += ops[j * rows] * s[j]
+        c_L += ops[j * rows + q - 1] * s[j]
     return par[C_INIT] * (1 + c_0), par[C_INIT] * (1 + c_L)
 
 
@@ -125,12 +126,13 @@ def rate(dense, t, s, ds, data):  # type: ignore[no-untyped-def]
 def seen(dense, t, s, c, data):  # type: ignore[no-untyped-def]
     """Concentrations into `c`; current, voltage, c at both walls and dV/di of the electrolyte."""
     par, own = data[0], electrolyte(t, s, data)
-    inner, ops, tab = own
+    inner, ops, tab, room = own
     m = int(par[M])
     if dense:
-        places = np.empty(c.size)
-        kernels.profile(inner, ops, s, c)
-        kernels.places(inner, c, places)
+        whole, places = room[0], room[1, : c.size]
+        kernels.profile(inner, ops, whole.size, s, whole)
+        c[:], places[:] = whole[: c.size], whole[: c.size]
+        kernels.places(inner, places)
         c_0, c_L, resistance = c[0], c[c.size - 1], kernels.resistance_of(inner, ops, tab, places)
     else:
         c_0, c_L = banded.cells(inner, ops, s, c)
@@ -202,24 +204,22 @@ def linearise(dense, t, s, data, joint):  # type: ignore[no-untyped-def]
 @compiled
 def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
     """d(ds/dt)/ds on the spectral grid."""
-    par, ops, tab, _inner, layers = data
-    m, q, fine, n = int(par[M]), int(par[Q]), int(par[FINE]), int(par[kernels.TAB_N])
-    joint, c, u = np.empty(5), np.empty(q), np.empty(q)
+    par, ops, tab, _inner, layers, room = data
+    m, q, fine = int(par[M]), int(par[Q]), int(par[FINE])
+    joint, u = np.empty(5), room[0, :q]
     linearise(True, t, s, data, joint)
     kernels.jacobian(t, s[: m + 1], ds[: m + 1], J[: m + 1, : m + 1], electrolyte(t, s, data))
-    kernels.profile(par, ops, s, c)
-    kernels.places(par, c, u)
+    kernels.profile(par, ops, room.shape[1], s, room[0])
+    kernels.places(par, u)
     for p in range(m):
-        at = u[fine * (p + 1)]
-        k = min(int(at), n - 1)
-        J[p, m + 1] = par[RATE] * kernels.value(par, tab, MIGRATION, k, at - k) * joint[0]
+        J[p, m + 1] = par[RATE] * kernels.value_at(par, tab, MIGRATION, u[fine * (p + 1)]) * joint[0]
     J[m, m + 1] = par[CHARGE] * joint[0]
     for p in range(m + 1):
         J[p, m + 2] = J[p, m + 1]
         for side in range(2):
             J[m + 1 + side, p] = 0.0
             if layers[side] > 0.0:
-                per_c = ops[p * q + side * (q - 1)] * par[C_INIT] if p < m else 0.0
+                per_c = ops[p * int(par[ROWS]) + side * (q - 1)] * par[C_INIT] if p < m else 0.0
                 per_s = J[m, p] / par[CHARGE]
                 J[m + 1 + side, p] = (per_s - joint[3 + side] * per_c) / layers[side]
     for side in range(2):
@@ -323,9 +323,9 @@ def events_banded(t, s, g, data):  # type: ignore[no-untyped-def]
 # ---- grids -----------------------------------------------------------------------------------------------------------
 
 
-def layered_data(physics: Physics, data: tuple[Array, Array, Array]) -> tuple[Array, ...]:
+def layered_data(physics: Physics, data: tuple[Array, Array, Array, Array]) -> tuple[Array, ...]:
     """What the kernels above read, from what those of the grid do."""
-    par, ops, tab = data
+    par, ops, tab, room = data
     end, layers = par.size, np.zeros(4)
     inner = np.concatenate([par, np.zeros(4)])  # a resistance of none, and a drive that changes with every call
     electrodes = (physics.cell.positive, R_POS, BV_POS), (physics.cell.negative, R_NEG, BV_NEG)
@@ -334,28 +334,26 @@ def layered_data(physics: Physics, data: tuple[Array, Array, Array]) -> tuple[Ar
         if electrode.capacitance:
             inner[R], inner[R + 1], inner[law] = end, 1, 0
     inner[DRIVE], inner[DRIVE_N] = end + 2, 1
-    return par, ops, tab, inner, layers
+    return par, ops, tab, inner, layers, room
 
 
 def voltage_tolerances(physics: Physics, step: Step, u: Array, rtol: float) -> tuple[float, ...]:
     """Absolute tolerances of both interface voltages in a step that begins with `u` [V]."""
     cell, thermal = physics.cell, physics.transport.thermal_voltage
-    largest = float(np.max(np.abs(step.value)))
     size = max(float(np.max(np.abs(u))), LEAST_VOLTAGE * thermal)
     if step.drive == "voltage":
-        size = max(size, largest)
+        size = max(size, step.largest)
     else:
-        size = max(
-            size, *(_charged_to(e, largest, step, physics.c0, cell.temperature) for e in (cell.positive, cell.negative))
-        )
+        size = max(size, *(_charged_to(e, step, physics.c0, cell.temperature) for e in (cell.positive, cell.negative)))
     # the tail of a relaxation is read on a logarithmic axis
     return (SHARE * rtol * (1.0 if np.any(step.value) else 1e-3) * 10.0 ** round(math.log10(size)),) * 2
 
 
-def _charged_to(electrode: Electrode, i: float, step: Step, c: float, T: float) -> float:
-    """The voltage that a double layer reaches at most within a step of the current density `i` [V]."""
+def _charged_to(electrode: Electrode, step: Step, c: float, T: float) -> float:
+    """The voltage that a double layer reaches at most within a step of an imposed current [V]."""
     if not electrode.capacitance:
         return 0.0
+    i = step.largest
     alone = i * step.duration / electrode.capacitance
     return alone if electrode.blocking else min(alone, electrode.loss(i, c, T, 0.0))
 
@@ -389,7 +387,7 @@ class LayeredSpectral(Spectral):
         i, resistance, quadrature, tail = np.empty((4, size))
         wall, extremes = np.empty((2, size, 2))
         observe(True, times, states, data, self.judging, i, wall, resistance, extremes, quadrature, tail)
-        return self.observed(i, wall, resistance, extremes, quadrature, tail)
+        return Observed(i, wall, resistance, extremes, tail, quadrature)
 
 
 class LayeredBanded(Banded):
@@ -435,4 +433,4 @@ class LayeredBanded(Banded):
         i, resistance, quadrature, tail = np.zeros((4, size))
         wall, extremes = np.empty((2, size, 2))
         observe(False, times, states, data, self.judging, i, wall, resistance, extremes, quadrature, tail)
-        return self.observed(i, wall, resistance, extremes, quadrature, tail)
+        return Observed(i, wall, resistance, extremes, tail, quadrature)

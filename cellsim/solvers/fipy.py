@@ -112,7 +112,7 @@ class FipyStepper(Bdf2Stepper[CellState]):
         N_0[1:-1] = equations.solvent_flux(N_salt[1:-1], self.transport.volume_ratio(face_values(self.widths, c)))
         return N_salt, N_0
 
-    def linearised(self, c: Array, i: float, t_new: float, dt: float, a_0: float, past: Array) -> tuple[Array, Array]:
+    def linearised(self, c: Array, i: float, t_new: float, dt: float, a_0: float, risen: Array) -> tuple[Array, Array]:
         """As :meth:`Bdf2Stepper.linearised`."""
         transport, widths = self.transport, self.widths
         c_face, slope = pair_means(c), face_slopes(widths, c)
@@ -129,7 +129,7 @@ class FipyStepper(Bdf2Stepper[CellState]):
             convection = rise - equations.salt_flux_slope(0.0, dM, slope, i)
         flux = np.zeros(c.size + 1)
         flux[1:-1] = equations.salt_flux(between, M, slope, i)
-        residual = -np.diff(flux) / widths - self.porosity * (a_0 * c + past) / dt
+        residual = -np.diff(flux) / widths - self.porosity * risen / dt
         if self.source is not None:
             residual += self.source(t_new)
         per_current = np.zeros(c.size + 1)

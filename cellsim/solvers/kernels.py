@@ -3,9 +3,9 @@
 Every property value comes from tables (packing.py) that the set and the kinetics filled themselves; flux, voltage and
 their derivatives are the functions of :mod:`cellsim.model.equations`, compiled.
 
-The numbers of a run travel in one flat array `par` (places named below) with the tables in `tab`; callbacks of CVODE
-then cost one unboxing instead of twenty. A state may carry one number more than the grid has unknowns: the charge
-passed, times `par[CHARGE]`; nothing else depends on it.
+The numbers of a run travel in one flat array `par` (places named below) with the operators of the grid in `ops`, the
+tables in `tab` and two rows to work in, `room`; callbacks of CVODE then cost one unboxing instead of twenty. A state
+may carry one number more than the grid has unknowns, the charge passed times `par[CHARGE]`; nothing depends on it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import numpy as np
 
 from cellsim.model import equations
 from cellsim.model.equations import compiled
+from cellsim.solvers.dense import combine
 
 # places in `par`
 M, Q, FINE, C_INIT, RATE, SLOPE, FACTOR, R_SCALE, K_T, VOLTAGE, T_START = range(11)
 TAB_START, TAB_PER_PITCH, TAB_N = range(11, 14)
 DRIVE, DRIVE_N, R_POS, R_POS_N, R_NEG, R_NEG_N = range(14, 20)
 BV_POS, BV_POS_ETA_N, BV_NEG, BV_NEG_ETA_N, U_MAX, EVENTS, EVENTS_N = range(20, 27)
-CHARGE, DIFFUSED, CHARGE_START = 27, 28, 29
+CHARGE, DIFFUSED, CHARGE_START, ROWS = 27, 28, 29, 30
 HEADER = 32
 
 # event codes
@@ -30,6 +31,8 @@ C_MIN, C_MAX, CURRENT, CURRENT_RATE, WALL_MIN, WALL_MAX, V_ABOVE, V_BELOW, CHARG
 VOLTAGE_RATE, CURRENT_RELATIVE_RATE = 9, 10
 
 D, MIGRATION, RESISTIVITY, POTENTIAL = range(4)
+BELOW_ONE = 1 - 2.0**-50
+"""The end of the tables lies so little within their last interval."""
 
 
 salt_flux, salt_flux_slope = compiled(equations.salt_flux), compiled(equations.salt_flux_slope)
@@ -150,134 +153,123 @@ def close(par, tab, t, resistance, c_0, c_L):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def places(par, c, u):  # type: ignore[no-untyped-def]
-    """Places of many concentrations in the tables, held at their ends: the interval is the whole part, into `u`.
+def places(par, c):  # type: ignore[no-untyped-def]
+    """Turn concentrations into their places in the tables, held within their ends: the interval is the whole part.
 
     ln c from the bits of c, by the series of artanh (rounding aside exact): a loop that the compiler can vectorise,
     which it cannot with the library's logarithm; 50 of those were half of an evaluation of the right-hand side.
     """
-    start, per_pitch, n = par[TAB_START], par[TAB_PER_PITCH], par[TAB_N]
+    start, per_pitch, bits = par[TAB_START], par[TAB_PER_PITCH], c.view(np.int64)
+    last = par[TAB_N] * BELOW_ONE
     for p in range(c.size):
-        u[p] = max(c[p], 1e-30)
-    bits = u.view(np.int64)
+        c[p] = max(c[p], 1e-30)
     for p in range(c.size):
-        # u = 2**k x with x between sqrt(1/2) and sqrt(2), whose bits are subtracted first
+        # c = 2**k x with x between sqrt(1/2) and sqrt(2), whose bits are subtracted first
         k = (bits[p] - 0x3FE6A09E667F3BCD) >> 52
         exponent = float(k)
         bits[p] -= k << 52
-        f = (u[p] - 1) / (u[p] + 1)
+        f = (c[p] - 1) / (c[p] + 1)
         q = f * f
         series = 1 / 13 + q * (1 / 15 + q * (1 / 17 + q * (1 / 19 + q / 21)))
         series = 1 / 3 + q * (1 / 5 + q * (1 / 7 + q * (1 / 9 + q * (1 / 11 + q * series))))
         x = exponent * 0.6931471805599453 + 2 * f * (1 + q * series)
-        u[p] = min(max((x - start) * per_pitch, 0.0), n)
+        c[p] = min(max((x - start) * per_pitch, 0.0), last)
 
 
 @compiled
-def combine(columns, s, factor, m, out):  # type: ignore[no-untyped-def]
-    """Add to `out` the `m` columns of a matrix, one behind the other, times `factor` s.
+def profile(par, columns, rows, s, c):  # type: ignore[no-untyped-def]
+    """Concentrations at all points of the quadrature into `c`, and behind them what else `columns` make of the state.
 
-    Four columns at a time, so that `out` is read and written a quarter as often: half the time of one by one.
+    Parameters
+    ----------
+    columns : ndarray
+        Of the matrix that makes ds/dxi at these points and other things of the unknowns, and one for the charge, zeros.
+    rows : int
+        Of them; `c` has as many, or fewer.
     """
-    n, whole = out.size, m - m % 4
-    for j in range(0, whole, 4):
-        a, b, c, d = factor * s[j], factor * s[j + 1], factor * s[j + 2], factor * s[j + 3]
-        A, B, C, E = columns[j * n :], columns[(j + 1) * n :], columns[(j + 2) * n :], columns[(j + 3) * n :]
-        for p in range(n):
-            out[p] += (a * A[p] + b * B[p]) + (c * C[p] + d * E[p])
-    for j in range(whole, m):
-        a, A = factor * s[j], columns[j * n :]
-        for p in range(n):
-            out[p] += a * A[p]
+    q, c_init = int(par[Q]), par[C_INIT]
+    combine(columns, rows, s, min(s.size, int(par[M]) + 1), c)
+    for p in range(q):
+        c[p] = c_init * (1 + c[p])
 
 
 @compiled
-def profile(par, ops, s, c):  # type: ignore[no-untyped-def]
-    """Concentrations at all points of the quadrature into `c`."""
-    m, q, c_init = int(par[M]), int(par[Q]), par[C_INIT]
-    for p in range(q):
-        c[p] = c_init
-    combine(ops[: m * q], s, c_init, m, c)
+def value_at(par, tab, which, u):  # type: ignore[no-untyped-def]
+    """A property at a place that :func:`places` gave."""
+    k = int(u)
+    return value(par, tab, which, k, u - k)
 
 
 @compiled
 def resistance_of(par, ops, tab, u):  # type: ignore[no-untyped-def]
     """Integral of dx/kappa over the electrolyte, from the places of the points of the quadrature."""
-    m, q = int(par[M]), int(par[Q])
-    o, n, total = m * q + m * m, int(par[TAB_N]), 0.0
-    for p in range(q):
-        k = min(int(u[p]), n - 1)
-        total += ops[o + p] * value(par, tab, RESISTIVITY, k, u[p] - k)
+    o, total = (int(par[M]) + 1) * int(par[ROWS]), 0.0
+    weights = ops[o : o + int(par[Q])]
+    for p in range(weights.size):
+        total += weights[p] * value_at(par, tab, RESISTIVITY, u[p])
     return total * par[R_SCALE]
-
-
-@compiled
-def slopes(par, ops, s, g):  # type: ignore[no-untyped-def]
-    """dc/dx at the interior points into `g`."""
-    m = int(par[M])
-    base = m * int(par[Q])
-    for p in range(m):
-        g[p] = 0.0
-    combine(ops[base : base + m * m], s, par[SLOPE], m, g[:m])
 
 
 @compiled
 def rate(t, s, ds, data):  # type: ignore[no-untyped-def]
     """ds/dt: what flows through every interior point, with the current of the drive; whether all c are positive."""
-    par, ops, tab = data
-    m, q, fine, n = int(par[M]), int(par[Q]), int(par[FINE]), int(par[TAB_N])
-    c, u = np.empty(q), np.empty(q)
-    profile(par, ops, s, c)
-    places(par, c, u)
+    par, ops, tab, room = data
+    m, q, fine = int(par[M]), int(par[Q]), int(par[FINE])
+    c = room[0]
+    profile(par, ops, c.size, s, c)
+    c_0, c_L, positive = c[0], c[q - 1], 0
+    for p in range(q):
+        positive += c[p] > 0.0
+    places(par, c[:q])
     if par[VOLTAGE] == 0.0:
         i = interp(par, int(par[DRIVE]), int(par[DRIVE_N]), t - par[T_START])
     else:
-        i = close(par, tab, t, resistance_of(par, ops, tab, u), c[0], c[q - 1])[0]
-    slopes(par, ops, s, ds)
+        i = close(par, tab, t, resistance_of(par, ops, tab, c), c_0, c_L)[0]
+    factor = par[FACTOR] * par[SLOPE]
     for p in range(m):
-        at = u[fine * (p + 1)]
-        k = min(int(at), n - 1)
-        diffusion = par[FACTOR] * value(par, tab, D, k, at - k)
-        ds[p] = -par[RATE] * salt_flux(diffusion, value(par, tab, MIGRATION, k, at - k), ds[p], i)
+        u = c[fine * (p + 1)]
+        diffusion, migration = factor * value_at(par, tab, D, u), value_at(par, tab, MIGRATION, u)
+        ds[p] = -par[RATE] * salt_flux(diffusion, migration, c[q + p], i)
     if ds.size > m:
         ds[m] = par[CHARGE] * i
-    return c.min() > 0.0
+    return positive == q
 
 
 @compiled
 def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
     """d(ds/dt)/ds: rows of the two differentiation matrices, and the rank one of the current."""
-    par, ops, tab = data
-    m, q, fine, n = int(par[M]), int(par[Q]), int(par[FINE]), int(par[TAB_N])
-    base, weights = m * q, m * q + m * m
-    c, u, g = np.empty(q), np.empty(q), np.empty(m)
-    profile(par, ops, s, c)
-    places(par, c, u)
-    slopes(par, ops, s, g)
+    par, ops, tab, room = data
+    m, q, fine = int(par[M]), int(par[Q]), int(par[FINE])
+    rows = int(par[ROWS])
+    weights = (m + 1) * rows
+    c, u = room[0], room[1, :q]
+    profile(par, ops, rows, s, c)
+    u[:] = c[:q]
+    places(par, u)
     i, _V, dV_di, dV_0, dV_L = close(par, tab, t, resistance_of(par, ops, tab, u), c[0], c[q - 1])
     per_s = np.zeros(m)
     if par[VOLTAGE] != 0.0:
         per_c = np.empty(q)
         for p in range(q):
-            k = min(int(u[p]), n - 1)
+            k = int(u[p])
             per_c[p] = i * par[R_SCALE] * ops[weights + p] * slope(par, tab, RESISTIVITY, k, u[p] - k, c[p])
         per_c[0] += dV_0
         per_c[q - 1] += dV_L
         for j in range(m):
             total = 0.0
             for p in range(q):
-                total += per_c[p] * ops[j * q + p]
+                total += per_c[p] * ops[j * rows + p]
             per_s[j] = -total * par[C_INIT] / dV_di
     for p in range(m):
         at = fine * (p + 1)
-        k = min(int(u[at]), n - 1)
+        k = int(u[at])
         w = u[at] - k
         a = par[RATE] * par[FACTOR] * value(par, tab, D, k, w) * par[SLOPE]
         dD, dM = par[FACTOR] * slope(par, tab, D, k, w, c[at]), slope(par, tab, MIGRATION, k, w, c[at])
-        b = -salt_flux_slope(dD, dM, g[p], i) * par[RATE] * par[C_INIT]
+        b = -salt_flux_slope(dD, dM, c[q + p] * par[SLOPE], i) * par[RATE] * par[C_INIT]
         d = par[RATE] * value(par, tab, MIGRATION, k, w)
         for j in range(m):
-            J[p, j] = a * ops[base + j * m + p] + b * ops[j * q + at] + d * per_s[j]
+            J[p, j] = a * ops[j * rows + q + p] + b * ops[j * rows + at] + d * per_s[j]
     if s.size > m:
         for j in range(m):
             J[m, j] = par[CHARGE] * per_s[j]
@@ -286,12 +278,22 @@ def jacobian(t, s, ds, J, data):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def range_of(c):  # type: ignore[no-untyped-def]
+    """Lowest and highest of some concentrations, two at a time: each comparison waits for the one before it."""
+    low, high = c[0], c[0]
+    low_odd, high_odd = low, high
+    for p in range(1, c.size - 1, 2):
+        low, high = min(low, c[p]), max(high, c[p])
+        low_odd, high_odd = min(low_odd, c[p + 1]), max(high_odd, c[p + 1])
+    last = c[c.size - 1]
+    return min(min(low, low_odd), last), max(max(high, high_odd), last)
+
+
+@compiled
 def judge(par, tab, i, V, rate_of_i, rate_of_V, charge, c, c_0, c_L, g):  # type: ignore[no-untyped-def]
     """The events of a run, each positive while all is well."""
     offset = int(par[EVENTS])
-    low, high = c[0], c[0]
-    for p in range(c.size):
-        low, high = min(low, c[p]), max(high, c[p])
+    low, high = range_of(c)
     for e in range(int(par[EVENTS_N])):
         code, level, size = int(par[offset + 3 * e]), par[offset + 3 * e + 1], par[offset + 3 * e + 2]
         if code == C_MIN:
@@ -321,25 +323,28 @@ def judge(par, tab, i, V, rate_of_i, rate_of_V, charge, c, c_0, c_L, g):  # type
 @compiled
 def events_along(t, s, ds, g, data):  # type: ignore[no-untyped-def]
     """The same for a state that moves as `ds` says, which is read only where a rate is watched."""
-    par, ops, tab = data
+    par, ops, tab, room = data
     q = int(par[Q])
-    c, u = np.empty(q), np.empty(q)
-    profile(par, ops, s, c)
+    rows, both = int(par[ROWS]), room[0, : q + (-q) % 8]
+    c, u = both[:q], room[1, :q]
+    profile(par, ops, rows, s, both)
     extremes_only = True
     for e in range(int(par[EVENTS_N])):
         extremes_only &= par[int(par[EVENTS]) + 3 * e] <= C_MAX
     if extremes_only:
         judge(par, tab, 0.0, 0.0, 0.0, 0.0, 0.0, c, c[0], c[q - 1], g)
         return
-    places(par, c, u)
+    u[:] = c
+    places(par, u)
     i, V, _a, _b, _c = close(par, tab, t, resistance_of(par, ops, tab, u), c[0], c[q - 1])
     rate_of_i, rate_of_V = 0.0, 0.0
     if watches_rate(par):
         dt = 1e-6 * (t - par[T_START]) + 1e-9
-        after = np.empty(q)
-        profile(par, ops, s + dt * ds, after)
-        places(par, after, u)
-        later = close(par, tab, t + dt, resistance_of(par, ops, tab, u), after[0], after[q - 1])
+        after = room[1, : both.size]
+        profile(par, ops, rows, s + dt * ds, after)
+        c_0, c_L = u[0], u[q - 1]
+        places(par, u)
+        later = close(par, tab, t + dt, resistance_of(par, ops, tab, u), c_0, c_L)
         rate_of_i, rate_of_V = (later[0] - i) / dt, (later[1] - V) / dt
     judge(par, tab, i, V, rate_of_i, rate_of_V, passed(par, s, int(par[M])), c, c[0], c[q - 1], g)
 
@@ -370,42 +375,37 @@ def events(t, s, g, data):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def observe(times, states, data, coarse, to_tail, i, wall, resistance, extremes, quadrature, tail):  # type: ignore[no-untyped-def]
+def observe(times, states, data, coarse, to_judge, i, wall, resistance, extremes, quadrature, tail):  # type: ignore[no-untyped-def]
     """Current, wall values, integral of dx/kappa and extremes of c of many states; how well each is resolved.
 
-    `quadrature`: how far two quadratures of 1/kappa differ; `tail`: what is left out of c, over c_init. The Chebyshev
-    coefficients of c, of which `to_tail` gives the last half (its columns one behind the other), fall R times from
-    their third quarter to their last; at that pace the sum beyond is n/(4 R ln R) times the largest of the last
-    quarter: less than it for a resolved profile, many times for a front.
+    `quadrature`: a quarter of what two quadratures of 1/kappa differ by; `tail`: what is left out of c, over its lowest
+    value, or 2 % of c_init where that is more. The Chebyshev coefficients of c, of which `to_judge` gives the last half
+    behind c itself, fall R times from their third quarter to their last; at that pace the sum beyond is n/(4 R ln R)
+    times the largest of the last quarter: less than it for a resolved profile, many times for a front.
     """
-    par, ops, tab = data
-    m, q, n = int(par[M]), int(par[Q]), int(par[TAB_N])
-    left_out = np.empty(to_tail.size // m)
-    weights, half_of_tail = m * q + m * m, left_out.size // 2
-    c, u = np.empty(q), np.empty(q)
+    par, ops, tab, room = data
+    m, q = int(par[M]), int(par[Q])
+    weights, quarter = ops[(m + 1) * int(par[ROWS]) :], (m + 1) // 4
+    both = room[0, : to_judge.shape[1]]
+    c, left_out = both[:q], both[q : q + 2 * quarter]
     for j in range(times.size):
-        profile(par, ops, states[j], c)
-        places(par, c, u)
-        fine, half, low, high = 0.0, 0.0, c[0], c[0]
-        for p in range(q):
-            k = min(int(u[p]), n - 1)
-            resistivity = value(par, tab, RESISTIVITY, k, u[p] - k)
-            fine += ops[weights + p] * resistivity
-            if p % 2 == 0:
-                half += coarse[p // 2] * resistivity
-            low, high = min(low, c[p]), max(high, c[p])
-        resistance[j] = fine * par[R_SCALE]
-        i[j] = close(par, tab, times[j], resistance[j], c[0], c[q - 1])[0]
+        profile(par, to_judge, both.size, states[j], both)
         wall[j, 0], wall[j, 1] = c[0], c[q - 1]
-        extremes[j, 0], extremes[j, 1] = low, high
-        quadrature[j] = abs(half / fine - 1)
+        extremes[j, 0], extremes[j, 1] = range_of(c)
+        places(par, c)
+        even, odd, half = 0.0, 0.0, 0.0
+        for p in range(coarse.size):
+            resistivity = value_at(par, tab, RESISTIVITY, c[2 * p])
+            even += weights[2 * p] * resistivity
+            half += coarse[p] * resistivity
+        for p in range(coarse.size - 1):
+            odd += weights[2 * p + 1] * value_at(par, tab, RESISTIVITY, c[2 * p + 1])
+        resistance[j] = (even + odd) * par[R_SCALE]
+        i[j] = close(par, tab, times[j], resistance[j], wall[j, 0], wall[j, 1])[0]
+        quadrature[j] = 0.25 * abs(half / (even + odd) - 1)
         before, last = 1e-300, 1e-301
-        for a in range(left_out.size):
-            left_out[a] = 0.0
-        combine(to_tail, states[j], 1.0, m, left_out)
-        for a in range(half_of_tail):
-            before = max(before, abs(left_out[a]))
-        for a in range(half_of_tail, left_out.size):
-            last = max(last, abs(left_out[a]))
+        for a in range(quarter):
+            before, last = max(before, abs(left_out[a])), max(last, abs(left_out[quarter + a]))
         R = max(before / last, 1.01)
-        tail[j] = last * min(max(half_of_tail / (R * math.log(R)), 0.5), m + 1.0)
+        left = last * min(max(quarter / (R * math.log(R)), 0.5), m + 1.0)
+        tail[j] = left / max(extremes[j, 0] / par[C_INIT], 0.02)

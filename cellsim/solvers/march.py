@@ -551,7 +551,7 @@ def moments(step: Step, t_start: float, times: Array, rtol: float) -> tuple[Arra
     near = COINCIDENT * t_end
     inner = np.empty(0)
     if step.time is not None:
-        keep = corners(step.time, step.value, 10 * rtol * float(np.max(np.abs(step.value))))
+        keep = corners(step.time, step.value, 10 * rtol * step.largest)
         inner = _apart(t_start + step.time[keep], t_start, t_end, near)
     wanted = _apart(times, t_start, t_end, near)
     if inner.size:
@@ -621,7 +621,7 @@ def expected(law: VoltageLaw, step: Step, spread: float, c0: float) -> tuple[flo
     D *= cell.separator.transport_factor
     reach = min(cell.thickness, 2 * math.sqrt(D / cell.separator.porosity * step.duration))
     per_current = migration / D * reach / c0
-    drive = float(np.max(np.abs(step.value)))
+    drive = step.largest
     i, moved = drive, per_current * drive
     if step.drive == "voltage" and drive > 0:
         # of a held voltage the part that the concentration takes, K dW, drives no current: V = i R + K dW

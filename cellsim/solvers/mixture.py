@@ -144,7 +144,7 @@ class Filled:
         fastest = self.factor * float(mixture.relaxation_modes(at)[0][-1])
         reach = min(self.cell.thickness, 2 * np.sqrt(fastest / self.cell.separator.porosity * step.duration))
         change = slope * reach * float(at.c_0)
-        i = float(np.max(np.abs(step.value)))
+        i = step.largest
         if step.drive == "voltage" and i > 0:
             drive, i = i, self.initial_current(i, 0.0)
             i *= drive / (drive + i * abs(float(mixture.potential_slopes(at, change).sum())))
@@ -284,7 +284,7 @@ class CoupledStepper(Bdf2Stepper[MixtureState]):
         thermal = R * self.transport.T / F
         return self.filled.initial_current(voltage or 1e-3 * thermal, time), max(abs(voltage), 1e-3 * thermal)
 
-    def linearised(self, c: Array, i: float, t_new: float, dt: float, a_0: float, past: Array) -> tuple[Array, Array]:
+    def linearised(self, c: Array, i: float, t_new: float, dt: float, a_0: float, risen: Array) -> tuple[Array, Array]:
         """As :meth:`Bdf2Stepper.linearised`."""
         K, factor = c.shape[1], self.filled.factor
         middle, slope = 0.5 * (c[1:] + c[:-1]), np.diff(c, axis=0) / self.between
@@ -298,7 +298,7 @@ class CoupledStepper(Bdf2Stepper[MixtureState]):
         flux, per_current = np.zeros((2, c.shape[0] + 1, K))
         flux[1:-1], per_current[1:-1] = J[0], at.tau[0] / F
         scale, widths = self.filled.length**2 / self.fastest, self.widths[:, None]
-        residual = -np.diff(flux, axis=0) / widths - self.porosity * (a_0 * c + past) / dt
+        residual = -np.diff(flux, axis=0) / widths - self.porosity * risen / dt
         unit = self.c_scale[:, None] / self.c_scale  # unknowns and balances of size one: r_k over its average
         delta, gain = self.system.solve(
             diffusion=np.moveaxis(A[0], 0, -1) / self.fastest / unit[..., None],

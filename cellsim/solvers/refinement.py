@@ -433,7 +433,7 @@ class Integration:
             # or that moves hardly any salt, came out wrong in its third digit
             charge = min(charge, 0.1 * rtol * _rounded(abs(i) * step.duration * physics.per_charge))
         self.tolerances = LEAST_RTOL, self.change, charge
-        if not np.any(step.value):
+        if step.largest == 0:
             # the tail of a relaxation is read on a logarithmic axis: relative to what is left, mode by mode
             self.tolerances = RELAXING * rtol, max(1e-3 * self.change, SMALLEST_CHANGE), charge
         self.tolerances += self.grid.further_tolerances(step, further, rtol)

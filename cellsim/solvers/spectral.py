@@ -21,6 +21,7 @@ from cellsim.base import Array
 from cellsim.cell.protocol import Step
 from cellsim.model.equations import salt_flux
 from cellsim.solvers import kernels
+from cellsim.solvers.dense import by_columns, in_eights, in_lines
 from cellsim.solvers.grid import graded_faces
 from cellsim.solvers.march import Options
 from cellsim.solvers.packing import Event, Physics
@@ -70,13 +71,21 @@ class SpectralGrid:
 
     @cached_property
     def judging(self) -> tuple[Array, Array]:
-        """What the kernel judges the resolution by: weights of a coarser quadrature, columns of `to_tail`, flat."""
-        return clenshaw_curtis(self.fine * self.n // 2), self.to_tail.T.ravel()
+        """What the kernel judges the resolution by: weights of a coarser quadrature, columns of to_c over `to_tail`."""
+        return clenshaw_curtis(self.fine * self.n // 2), by_columns(self.to_c, self.to_tail, empty=1)
 
     @cached_property
     def operators(self) -> Array:
-        """All that the kernels read, flat: columns of `to_c` and `to_slope`, then the weights."""
-        return np.concatenate([self.to_c.T.ravel(), self.to_slope.T.ravel(), self.weights])
+        """All that the kernels read, flat: columns of `to_c` over `to_slope`, then the weights."""
+        columns = by_columns(self.to_c, self.to_slope, empty=1)
+        flat = in_lines(columns.size + self.weights.size)
+        flat[: columns.size], flat[columns.size :] = columns.ravel(), self.weights
+        return flat
+
+    @property
+    def rows(self) -> int:
+        """Numbers in a column of :attr:`operators`."""
+        return in_eights((self.fine + 1) * self.n)
 
     @cached_property
     def gaps(self) -> Array:
@@ -238,14 +247,23 @@ class Spectral:
         """The unknowns at the start of a run."""
         return self.physics.excess(self._grid.xi[1:-1])
 
+    @property
+    def room(self) -> Array:
+        """What the kernels work in, of one run at a time."""
+        return np.empty((2, int(self._places[kernels.ROWS])))
+
     @cached_property
     def _tables(self) -> Array:
         return self.physics.pack_tables()
 
-    def data(self, step: Step, t_start: float, events: tuple[Event, ...]) -> tuple[Array, Array, Array]:
+    def data(self, step: Step, t_start: float, events: tuple[Event, ...]) -> tuple[Array, Array, Array, Array]:
         """What the kernels read during one protocol step."""
-        places = {kernels.M: self.n - 1, kernels.Q: self.fine * self.n + 1, kernels.FINE: self.fine}
-        return self.physics.pack(step, t_start, places, events), self._grid.operators, self._tables
+        return self.physics.pack(step, t_start, self._places, events), self._grid.operators, self._tables, self.room
+
+    @cached_property
+    def _places(self) -> dict[int, float]:
+        grid = self._grid
+        return {kernels.M: self.n - 1, kernels.Q: grid.weights.size, kernels.FINE: self.fine, kernels.ROWS: grid.rows}
 
     def absolute_tolerance(self, rtol: float) -> Array:
         """Tolerances of s: an error `rtol` c_init in c in the middle, less towards the walls, where c acts on i."""
@@ -274,19 +292,12 @@ class Spectral:
         i, resistance, quadrature, tail = np.empty((4, size))
         wall, extremes = np.empty((2, size, 2))
         kernels.observe(times, states, data, *self.judging, i, wall, resistance, extremes, quadrature, tail)
-        return self.observed(i, wall, resistance, extremes, quadrature, tail)
+        return Observed(i, wall, resistance, extremes, tail, quadrature)
 
     @property
     def judging(self) -> tuple[Array, Array]:
         """What the kernel judges the resolution by."""
         return self._grid.judging
-
-    def observed(
-        self, i: Array, wall: Array, resistance: Array, extremes: Array, quadrature: Array, tail: Array
-    ) -> Observed:
-        """From what the kernel says of many states."""
-        tail = tail / np.maximum(extremes[:, 0] / self.physics.c0, 0.02)
-        return Observed(i, wall, resistance, extremes, tail, 0.25 * quadrature)
 
     def fields(self, states: Array, i: Array, options: Options) -> Fields:
         """Profiles on the output cells; the averages are exact integrals of the polynomial, so salt is kept.

@@ -56,17 +56,6 @@ def test_differences_of_other_steps_and_values_between() -> None:
     np.testing.assert_allclose(D[:6], expected, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 23, 48])
-def test_factors_solve(n: int) -> None:
-    rng = np.random.default_rng(n)
-    A, b = rng.normal(size=(n, n)), rng.normal(size=n)
-    lu, pivots, x = np.ascontiguousarray(A.T), np.empty(n, dtype=np.int64), b.copy()
-    assert formulas.factorise(lu, pivots)
-    formulas.substitute(lu, pivots, x)
-    assert x == pytest.approx(np.linalg.solve(A, b), rel=1e-9, abs=1e-12)
-    assert not formulas.factorise(np.zeros((n, n)), pivots)
-
-
 @fast_solvers
 def test_a_rate_that_falls_below_its_limit_for_a_moment_ends_the_step(solver: str) -> None:
     """A growing interfacial resistance makes |i| turn: |di/dt| passes zero between two time steps.

@@ -37,7 +37,7 @@ def test_steps_follow_each_other_and_keep_both_states_at_the_joint(solver):
     assert s["V"][joint + 1] == pytest.approx(s["V_concentration"][joint], rel=2e-2)
     assert s["V"][-1] > 0
     assert s["i"][-1] == 3.0
-    assert s.salt_drift <= 1e-12  # measured 2e-15
+    assert s.salt_drift <= 2e-15  # measured 2e-16; 4e-15 where profiles were summed, not their differences
 
 
 @FIPY_AND_MATERIAL
