@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
@@ -499,7 +500,7 @@ def _study(found: re.Match[str], folder: Path) -> None:
 
 def _collected(found: re.Match[str], folder: Path) -> None:
     """Hours of mutated files and kills: the tests that the line names are there."""
-    said, code = call(f"python -m pytest --collect-only -q {ROOT / found['file']} -k {found['which']}".split())
+    said, code = call(shlex.split(f"python -m pytest --collect-only -q {ROOT / found['file']} -k {found['which']}"))
     assert code == 0 and "::" in said, said
 
 
@@ -562,7 +563,7 @@ LINES = (
     (r"(python benchmarks/\w+\.py.*?) --n \d+(.*)", _study, "hours: two systems, whose verdict means nothing"),
     (r"(python benchmarks/mdcoeffs_dask\.py).*", r"\1 --trajectories 2 --frames 100 --rounds 1", "minutes"),
     (
-        r"(CELLSIM_\w+=\d+ )*python -m pytest -n0 (-s )?(?P<file>tests/fuzz/\w+\.py) -k (?P<which>\w+)",
+        r"(CELLSIM_\w+=\d+ )*python -m pytest -n0 (-s )?(?P<file>tests/fuzz/\w+\.py) -k (?P<which>\w+|\"[^\"]+\")",
         _collected,
         "hours: the tests named are there",
     ),
