@@ -306,10 +306,22 @@ class DataTable:
             if bare:
                 name = self.columns[bare[0]].name
                 raise InputError(f'{self.path}: column "{name}" names no unit; write "{name} ({si_units[0]})"')
+            self._errors_of_something(named)
             return None
         (k,) = fitting
         where = f'{self.path}: column "{self.header[k]}"'
         return self.positive(k, value) * self.columns[k].factor(si_units, field=where)[0]
+
+    def _errors_of_something(self, named: Sequence[int]) -> None:
+        """Raise where errors that name no quantity have the unit of no column: nobody would ever use them."""
+        for k in named:
+            unit = self.columns[k].unit
+            others = (column for j, column in enumerate(self.columns) if j not in named)
+            if unit and not _whose(self.columns[k].name) and not any(column.fits((unit,)) for column in others):
+                raise InputError(
+                    f'{self.path}: column "{self.header[k]}": no other column has a unit of this kind, so that it is '
+                    "not known whose errors these are; correct the unit, or remove the column"
+                )
 
     def positive(self, k: int, value: Array | None = None) -> Array:
         """The standard errors in column number `k`, in its own unit, which must be positive where `value` is a number.

@@ -173,3 +173,12 @@ def test_a_series_by_the_order_of_its_columns(tmp_path: Path) -> None:
         sheet(tmp_path, 'kind = "current"\nunit = "mA/cm^2"\ntime_unit = "s"', "t,I (A/m^2)\n0,1\n1,1\n")
     with pytest.raises(InputError, match="error = '1 V' is in V, which is not a current density"):
         sheet(tmp_path, 'kind = "current"\nerror = "1 V"', "t (s),I (mA)\n0,1\n1,1\n")
+
+
+def test_errors_whose_unit_no_column_has_are_not_ignored() -> None:
+    """A wrong unit would take the errors, and with them chi squared, away without a word."""
+    lost = parse_table("time (s),position (mm),v (angstrom/s),error (mol/s)\n1,0.2,5,1\n")
+    with pytest.raises(InputError, match=r'"error \(mol/s\)": no other column has a unit of this kind'):
+        lost.errors(["m/s"])
+    of_the_position = parse_table("time (s),position (mm),v (angstrom/s),error (um)\n1,0.2,5,1\n")
+    assert of_the_position.errors(["m/s"]) is None
