@@ -120,6 +120,7 @@ class Stream:
         options = [f.coordinates, f.timestep, f.frame_interval, f.start, f.stop, f.stride, f.ignore, dict(f.units)]
         options += [True] if f.drop_repeated else []
         options += [f.cut_last_frame] if f.cut_last_frame != "refuse" else []
+        options += [repr(f.box)] if f.box is not None else []
         options += [repr(each) for each in (f.every, f.run_units) if each is not None]
         species, files = [repr(each) for each in f.species], [_fingerprint(path) for path in self.paths]
         return {"species": species, "trajectory": files, "options": options}

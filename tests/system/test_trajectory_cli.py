@@ -4,32 +4,22 @@ import json
 
 import numpy as np
 import pytest
-from md_toys import mdcoeffs, walkers
+from md_toys import BY_TYPE, mdcoeffs, walkers
 
 N, FRAMES = 80, 240
 """10 cations, 10 anions, 60 solvent molecules; 1 ps between frames."""
 TYPES = np.repeat([1, 2, 3], (10, 10, 60))
-HEAD = """temperature = "353 K"
+HEAD = (
+    """temperature = "353 K"
 topology = "top.data"
 self = "none"
 {}
-[species.Li]
-selection = "type 1"
-charge = 1
-role = "cation"
-molecule = "atom"
-[species.X]
-selection = "type 2"
-charge = -1
-role = "anion"
-molecule = "atom"
-[species.S]
-selection = "type 3"
-role = "solvent"
-molecule = "atom"
-[estimate]
+"""
+    + BY_TYPE
+    + """[estimate]
 window = ["2 ps", "20 ps"]
 """
+)
 SIGMA, MASS, TAU = 3.0, 20.0, 2.0
 """Units of a run in reduced units [angstrom, g/mol, ps]; epsilon is m (sigma/tau)^2."""
 REDUCED = (

@@ -23,6 +23,22 @@ role = "anion"
 [species.S]
 role = "solvent"
 """
+BY_TYPE = """[species.Li]
+selection = "type 1"
+charge = 1
+role = "cation"
+molecule = "atom"
+[species.X]
+selection = "type 2"
+charge = -1
+role = "anion"
+molecule = "atom"
+[species.S]
+selection = "type 3"
+role = "solvent"
+molecule = "atom"
+"""
+"""The species of a topology whose atoms have the types 1 (cation), 2 (anion) and 3 (solvent)."""
 EXCHANGE = HEAD.format(T=300, z=-0.5, arrays='arrays = "run.npz"', units="")
 """Li among two X and some S each, in m and s."""
 UNITS = '[units]\nposition = "angstrom"\ntime = "ps"'

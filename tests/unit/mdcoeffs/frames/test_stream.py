@@ -7,9 +7,11 @@ import subprocess
 import sys
 import textwrap
 
+import md_toys
 import MDAnalysis as mda
 import numpy as np
 import pytest
+from md_toys import BY_TYPE
 
 from cellsim.base import InputError
 from mdcoeffs.frames.stream import feed, open_stream
@@ -18,24 +20,13 @@ from mdcoeffs.inputs.species import read_species
 EDGE = 16.0  # angstrom
 N = 12  # 4 Li, 4 X, 4 S; single particles
 MASS = np.repeat([7.0, 96.0, 18.0], 4)
-TOML = """
+TOML = (
+    """
 temperature = "300 K"
 {source}
-[species.Li]
-selection = "type 1"
-charge = 1
-role = "cation"
-molecule = "atom"
-[species.X]
-selection = "type 2"
-charge = -1
-role = "anion"
-molecule = "atom"
-[species.S]
-selection = "type 3"
-role = "solvent"
-molecule = "atom"
 """
+    + BY_TYPE
+)
 ARRAYS = 'arrays = "run.npz"\nunits = {position = "angstrom", time = "ps"}'
 FILES = 'topology = "top.data"\ntrajectory = "run.xtc"'
 
@@ -157,13 +148,27 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     summed(file, checkpoint=checkpoint, settings={"cutoff": 2.0})
 
 
+def test_a_checkpoint_knows_the_box_that_the_file_states(tmp_path):
+    write(tmp_path)
+    universe = mda.Universe(str(tmp_path / "top.data"), atom_style="id resid type charge x y z")
+    universe.add_TopologyAttr("names", ["X"] * N)
+    universe.load_new(str(tmp_path / "run.xtc")).atoms.write(str(tmp_path / "run.xyz"), frames="all")
+    known = []
+    for edge in (EDGE, EDGE + 1):
+        box = f'frame_interval = "0.1 ps"\nbox = ["{edge} angstrom", "{edge} angstrom", "{edge} angstrom"]'
+        source = f'topology = "top.data"\ntrajectory = "run.xyz"\n{box}'
+        (tmp_path / "xyz.toml").write_text(TOML.format(source=source))
+        known.append(open_stream(read_species(tmp_path / "xyz.toml")).identity)
+    assert known[0] != known[1]
+
+
 CHILD = """
     import sys, time
     from pathlib import Path
     import numpy as np
     from mdcoeffs.inputs.species import read_species
     from mdcoeffs.frames.stream import feed, open_stream
-    sys.path.insert(0, {tests!r})
+    sys.path[:0] = {tests!r}
     from test_stream import Sums
 
     class Slow(Sums):
@@ -186,7 +191,10 @@ def test_a_killed_pass_goes_on_and_gives_the_same(tmp_path):
 
     def child(sleep):
         text = textwrap.dedent(CHILD).format(
-            tests=os.path.dirname(__file__), sleep=sleep, folder=str(tmp_path), name=name
+            tests=[os.path.dirname(path) for path in (__file__, md_toys.__file__)],
+            sleep=sleep,
+            folder=str(tmp_path),
+            name=name,
         )
         return subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
 
