@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +16,7 @@ from cellsim.electrolyte.mixture_set import Composition, MixtureSet, everywhere,
 from cellsim.electrolyte.properties import Constant, Curve, Formula, Law
 from cellsim.electrolyte.relations import ideal_thermodynamic_matrix, onsager_of_components, onsager_of_stefan_maxwell
 from cellsim.electrolyte.set_covariance import read_covariance
-from cellsim.electrolyte.set_file import T_DEFAULT, load_set
+from cellsim.electrolyte.set_file import T_DEFAULT, changed_set, read_set
 from cellsim.electrolyte.transport import STATUSES, TransportSet
 from cellsim.files.schema import Table, did_you_mean, read_toml
 
@@ -24,9 +25,20 @@ _BLOCKS = ("G", "constants", "covariance")
 
 
 def load_electrolyte(
-    name_or_path: str | Path, T: float | None = None, *, folder: str | Path = "."
+    name_or_path: str | Path,
+    T: float | None = None,
+    *,
+    folder: str | Path = ".",
+    changes: Mapping[str, Any] | None = None,
 ) -> TransportSet | MixtureSet:
-    """A transport set of a binary salt or of n components, whichever the file states; parameters as for `load_set`.
+    """A transport set of a binary salt or of n components, whichever the file states.
+
+    Parameters
+    ----------
+    name_or_path, T, folder
+        As for :func:`.load_set`.
+    changes : mapping, optional
+        As for :func:`.read_set`. A number beside the diagonal of a symmetric matrix is changed in both its places.
 
     Raises
     ------
@@ -37,8 +49,26 @@ def load_electrolyte(
     if path.is_file() and path.suffix == ".toml":
         top = read_toml(path)
         if is_mixture(top):
-            return parse_mixture(top, T, beside=True)
-    return load_set(name_or_path, T, folder=folder)
+            return parse_mixture(changed_set(top, changes or {}, mirror_of), T, beside=not changes)
+    return read_set(name_or_path, folder=folder, changes=changes).bind(T)
+
+
+SYMMETRIC = re.compile(r"(Omega\.matrix|components\.L|G\.matrix)\[(\d+)\]\[(\d+)\]")
+"""A number of a matrix that is symmetric: its name, row and column."""
+
+
+def mirror_of(path: str) -> str | None:
+    """The other place of a number beside the diagonal of a symmetric matrix; None of any other number.
+
+    Examples
+    --------
+    >>> mirror_of("Omega.matrix[0][1]")
+    'Omega.matrix[1][0]'
+    """
+    match = SYMMETRIC.fullmatch(path)
+    if match is None or match[2] == match[3]:
+        return None
+    return f"{match[1]}[{match[3]}][{match[2]}]"
 
 
 def is_mixture(top: Table) -> bool:

@@ -7,7 +7,7 @@ The format stands in docs/schema.md, section 2; docs/sets.md says what each ship
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
@@ -374,20 +374,41 @@ def read_set(
     names = list_sets()
     if isinstance(name_or_path, str) and text in names:
         entry = resources.files("cellsim.electrolyte") / "library" / f"{text}.toml"
-        return _changed(parse_toml(entry.read_text(encoding="utf-8"), f"{text}.toml"), changes or {})
+        top = parse_toml(entry.read_text(encoding="utf-8"), f"{text}.toml")
+        return _parse(changed_set(top, changes or {}), beside=not changes)
     path = Path(folder) / text
     if not path.is_file() and not text.endswith(".toml") and len(path.parts) <= len(Path(folder).parts) + 1:
         raise InputError(f'transport = "{text}" is neither a shipped set nor a file{did_you_mean(text, names)}')
-    return _changed(read_toml(path), changes or {})
+    return _parse(changed_set(read_toml(path), changes or {}), beside=not changes)
 
 
-def _changed(top: Table, changes: Mapping[str, Any]) -> SetFile:
-    """The set with the values of `changes` in place of its own."""
+def changed_set(top: Table, changes: Mapping[str, Any], mirror: Callable[[str], str | None] = lambda _: None) -> Table:
+    """A set's file with some of its values changed; its name and note tell of it.
+
+    Parameters
+    ----------
+    top : Table
+        The file, of a binary salt or of n components.
+    changes : mapping
+        As of :func:`read_set`; the name of a property alone is for a binary salt.
+    mirror : callable, optional
+        Key -> the other key that states the same number, None where there is none.
+
+    Returns
+    -------
+    Table
+        The same where nothing changes.
+
+    Raises
+    ------
+    InputError
+        A key that the file has not.
+    """
     if not changes:
-        return _parse(top, beside=True)
+        return top
     values: dict[str, Any] = {}
     for key, value in changes.items():
-        if key in PROPERTIES:
+        if key in PROPERTIES and "species" not in top:
             # "gives" goes: whoever writes chi = 1.5 means chi, not (1 - t+0) chi, of which the set may hold a table
             own = set(PROPERTIES[key].extra) - {"gives"}
             kept = {k: v for k, v in top.table(key).data.items() if k in ("source", *own)}
@@ -395,10 +416,10 @@ def _changed(top: Table, changes: Mapping[str, Any]) -> SetFile:
         elif re.split(r"[.\[]", key)[0] not in top.data:
             raise InputError(f"{top.file}: {key} is no key of this set{did_you_mean(key, top.data)}")
         else:
-            values[key] = value
+            values |= {place: value for place in (key, mirror(key)) if place is not None}
     told = ", ".join(f"{key} = {value}" for key, value in changes.items())
     note = f"{top.string('note', '')}; changed: {told}".removeprefix("; ")
-    return _parse(with_values(top, values | {"name": f"{top.string('name')}, changed", "note": note}))
+    return with_values(top, values | {"name": f"{top.string('name')}, changed", "note": note})
 
 
 def parse_set(text: str, path: str | Path = "<text>") -> SetFile:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,7 @@ from typing import Any
 import tomli_w
 
 from cellsim.base import Array, InputError
-from cellsim.electrolyte.mixture_file import parse_mixture
+from cellsim.electrolyte.mixture_file import SYMMETRIC, mirror_of, parse_mixture
 from cellsim.electrolyte.mixture_set import Electrolyte, MixtureSet
 from cellsim.electrolyte.set_covariance import number_of
 from cellsim.electrolyte.set_file import file_of
@@ -26,7 +25,6 @@ from cellsim.files.schema import Table, parse_toml
 from cellsim.fit.parameters import JointPrior, Parameter
 from cellsim.fit.set_model import SetModel, covariance_block, joint_prior, own_numbers, put_number
 
-_SYMMETRIC = re.compile(r"(Omega\.matrix|components\.L|G\.matrix)\[(\d+)\]\[(\d+)\]")
 _UNITS = {"Omega": "unit", "stefan_maxwell": "unit", "components.L": "L_unit", "components.kappa": "kappa_unit"}
 EXAMPLES = '"Omega.matrix[0][1]", "components.kappa", "stefan_maxwell.pairs[0][2]" or "constants.NAME"'
 
@@ -54,7 +52,7 @@ class MixtureModel:
     def __post_init__(self) -> None:
         seen: dict[str, str] = {}
         for p in self.parameters:
-            for place in (p.path, *self._mirror(p.path)):
+            for place in _places(p.path):
                 if place in seen:
                     raise InputError(
                         f"{self.base.name}: {p.path} and {seen[place]} are one number of a symmetric matrix; name one"
@@ -69,20 +67,11 @@ class MixtureModel:
         data.pop("covariance", None)
         return data
 
-    @staticmethod
-    def _mirror(path: str) -> tuple[str, ...]:
-        """The other place of an entry beside the diagonal."""
-        match = _SYMMETRIC.fullmatch(path)
-        if match is None or match.group(2) == match.group(3):
-            return ()
-        matrix, row, column = match.groups()
-        return (f"{matrix}[{column}][{row}]",)
-
     def moved(self, values: Mapping[str, float]) -> dict[str, Any]:
         """The set's file with the parameters at `values`, by name."""
         data = copy.deepcopy(self._data)
         for p in self.parameters:
-            for place in (p.path, *self._mirror(p.path)):
+            for place in _places(p.path):
                 put_number(data[place.split(".")[0]], place, values[p.name], p.unit)
         return data
 
@@ -113,6 +102,12 @@ class MixtureModel:
         return tomli_w.dumps(data | covariance_block(covariance, source, draws))
 
 
+def _places(path: str) -> tuple[str, ...]:
+    """Where the file states a number: an entry beside a diagonal stands twice."""
+    mirror = mirror_of(path)
+    return (path,) if mirror is None else (path, mirror)
+
+
 def mixture_number(base: MixtureSet, path: str) -> Parameter:
     """A number of a set's file as a parameter that starts from its value there.
 
@@ -139,7 +134,7 @@ def mixture_number(base: MixtureSet, path: str) -> Parameter:
     if value is None:
         raise InputError(f"{base.name}: {path} is no number of this set, such as {EXAMPLES}")
     size, positive = abs(value) or 1.0, path == "components.kappa"
-    match = _SYMMETRIC.fullmatch(path)
+    match = SYMMETRIC.fullmatch(path)
     if match is not None:
         matrix, row, column = match.groups()
         ends = [number_of(data, f"{matrix}[{k}][{k}]") for k in (row, column)]

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import erfc
 
 from cellsim.base import Array, F, R
 from cellsim.cell.geometry import Cell
@@ -180,6 +181,49 @@ def relaxation_modes(at: Coefficients) -> tuple[Array, Array]:
     modes = np.linalg.solve(root.T, vectors)
     largest = np.take_along_axis(modes, np.argmax(np.abs(modes), axis=0)[None], axis=0)
     return np.asarray(R * at.T / at.c_0 * values), modes / largest
+
+
+def sand_time(cell: Cell, transport: MixtureSet, r: ArrayLike, i: float) -> float:
+    """Sand's time of n components, at which the short-time law uses up the first of them [s].
+
+    With constant coefficients and little time, r changes by 2 sqrt(t) D^(1/2) ierfc(x/(2 sqrt(D t))) dr/dx at the
+    distance x from a wall, where the current prescribes the slope dr/dx, and D is the matrix of the diffusion
+    coefficients of r. Of one salt this is Sand's law; of several components the change may be largest inside.
+
+    Parameters
+    ----------
+    cell : Cell
+        Geometry.
+    transport : MixtureSet
+        The set.
+    r : array_like, shape (K,)
+        The uniform composition at the start [1].
+    i : float
+        Current density [A/m^2].
+
+    Returns
+    -------
+    float
+        Infinite where no current flows.
+
+    References
+    ----------
+    Sand 1901, doi:10.1080/14786440109462590, and Carslaw & Jaeger, section 2.9, with a matrix in place of D.
+    """
+    r = np.asarray(r, dtype=float)
+    at = transport.at(r)
+    D, modes = relaxation_modes(at)
+    A = cell.separator.transport_factor * at.diffusion
+    slope = float(at.c_0) * wall_slope(at.tau, A, i)  # dr/dx
+    pace = cell.separator.transport_factor / cell.separator.porosity
+    reach = np.sqrt(pace * D)
+    far = np.linspace(0.0, 3 * reach[-1], 2000)[:, None] / reach  # x/(2 sqrt(t)), over the root of each D
+    ierfc = np.exp(-(far**2)) / np.sqrt(np.pi) - far * erfc(far)
+    change = (ierfc * reach * np.linalg.solve(modes, slope)) @ modes.T  # per 2 sqrt(t)
+    changes = np.column_stack([change, transport.r_plus(change)])
+    largest = np.abs(changes).max(axis=0)  # what falls at one electrode rises as much at the other
+    with np.errstate(divide="ignore"):
+        return float(np.min(0.25 * (np.append(r, transport.r_plus(r)) / largest) ** 2))
 
 
 def voltage_shares(at: Coefficients) -> Array:

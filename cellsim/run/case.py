@@ -229,7 +229,8 @@ def changed(top: Table, changes: Mapping[str, Any]) -> Table:
     changes : mapping
         Key -> value as TOML has it. Keys are those of the file (``cell.thickness``, ``step[0].value``), those of the
         transport set behind ``set.`` (``set.t_plus.value``), and short names: ``voltage``, ``current`` and ``duration``
-        of the only step, ``resistance`` of each interface, the salt's ``c``, ``m`` or ``r``, and :data:`NAMES`.
+        of the only step, ``resistance`` of each interface, the salt's ``c``, ``m`` or ``r`` or that of a species
+        (``r.EC``), and :data:`NAMES`.
 
     Returns
     -------
@@ -245,7 +246,11 @@ def changed(top: Table, changes: Mapping[str, Any]) -> Table:
         if key in NAMES:
             values[NAMES[key]] = value
         elif key in SALT:
+            if "composition" in top.table("electrolyte"):
+                raise InputError(f"{top.file}: {key} is the amount of one salt; name a species, such as {key}.NAME")
             values["electrolyte.salt"] = {key: value}
+        elif _AMOUNT.fullmatch(key):
+            values[_amount_of_species(top, key)] = value
         elif key == "resistance":
             values |= {f"electrodes.{side}.resistance": value for side in ("positive", "negative")}
         elif key in ("voltage", "current", "duration"):
@@ -267,6 +272,23 @@ def changed(top: Table, changes: Mapping[str, Any]) -> Table:
         else:
             values[key] = value
     return with_values(top, values)
+
+
+_AMOUNT = re.compile(r"([cmr])\.([^.\[\]]+)")
+"""The amount of one species of a case of n components, such as ``r.EC``."""
+
+
+def _amount_of_species(top: Table, key: str) -> str:
+    """The full key of an amount, in the form that the case states."""
+    form, _, name = key.partition(".")
+    electrolyte = top.table("electrolyte")
+    if "composition" not in electrolyte:
+        raise InputError(f"{top.file}: {key} names a species, and this case states one salt; change {form} instead")
+    stated = electrolyte.table("composition")
+    if form not in stated:
+        own = ", ".join(f"{each}.{name}" for each in stated)
+        raise InputError(f"{top.file}: {key}: the case states its composition by {', '.join(stated)}; change {own}")
+    return f"electrolyte.composition.{key}"
 
 
 def _only_step(top: Table, key: str) -> str:
@@ -437,8 +459,8 @@ def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> TransportS
 
 
 OF_MIXTURES = (
-    "the case has a set of n components; check, plan, run, plot, export, compare, fit and watch take such a case, "
-    "all other commands (sweep, design, lab ...) take binary cases so far"
+    "the case has a set of n components; cellsim.run.mixture.read_case reads it, and so do the commands on cases; "
+    "this one is for the set of one salt in one solvent"
 )
 """What a command for binary cases says of another."""
 

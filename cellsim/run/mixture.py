@@ -144,7 +144,11 @@ def read_case(
     top = top if folder is None else Table(top.data, Path(folder) / Path(path).name, "", top.text)
     if changes:
         top = changed(top, changes)
-    top = top if whole else bare(top)
+    return any_case_of(top if whole else bare(top))
+
+
+def any_case_of(top: Table) -> Case | MixtureCase:
+    """A case of a binary salt or of n components from its file as read; see :func:`read_case`."""
     table = top.data.get("electrolyte")
     name = table.get("transport") if isinstance(table, dict) else None
     chosen = top.file.parent / str(name)
@@ -162,10 +166,12 @@ def read_case(
 
 
 def _electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> tuple[MixtureSet, Array]:
-    table.only("transport", "composition", "extrapolate")
-    name = table.string("transport")
+    if "salt" in table:
+        raise table.error("salt", "belongs to a set of one salt; give the composition of this one instead")
+    table.only("transport", "change", "composition", "extrapolate")
+    name, changes = table.string("transport"), table.table("change", {}).data
     try:
-        transport = load_electrolyte(name, T=cell.temperature, folder=table.file.parent)
+        transport = load_electrolyte(name, T=cell.temperature, folder=table.file.parent, changes=changes)
     except InputError as error:
         raise InputError(f"{table.where('transport')}: {error}") from error
     assert isinstance(transport, MixtureSet)

@@ -12,10 +12,12 @@ from cellsim.base import Array
 from cellsim.drawing import figstyle
 from cellsim.model.closed_forms import depletion_time, sand_time
 from cellsim.run.figures import time_scale
-from cellsim.run.sweep import SweepResult, words_of
+from cellsim.run.sweep import SweepResult, cosolvents, words_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from cellsim.electrolyte.mixture_set import MixtureSet
 
 CURVES = 8
 """Curves in one panel; more are drawn with a colour bar in place of a legend."""
@@ -61,8 +63,10 @@ def draw(result: SweepResult, path: str | Path) -> Path:
     axis, ended = result.sweep.axes[0], result.status != "done"
     colours = figstyle.COLOURS if len(families) <= len(figstyle.COLOURS) else figstyle.shades(len(families))
     note = "Dotted: closed form for the properties at the average concentration."
+    if result.transport is not None and not np.any(np.isfinite(result.values["time_to_depletion"])):
+        note = ""
     if np.any(ended):
-        note = f"Crosses: runs that ended early (depleted, out of range or stopped). {note}"
+        note = f"Crosses: runs that ended early (depleted, out of range or stopped). {note}".rstrip()
     size = {"width": figstyle.TWO_COLUMNS, "height": 2.0}
     with figstyle.drawing(path, 2, 2, title=result.title, note=note, sharex=True, **size) as (_, axes):
         for panel, (values, label, law, scale) in zip(axes, _panels(result), strict=True):
@@ -97,6 +101,13 @@ def _panels(result: SweepResult) -> list[tuple[Array, str, str, float]]:
         name, words, law = "time_to_depletion", "$t$ to depletion", "sand_time"
     scale, unit = time_scale(float(np.nanmax(values[name])) if np.any(np.isfinite(values[name])) else 1.0)
     held = result.drive == "voltage"
+    if result.transport is None:
+        between = [
+            (result.limit(), figstyle.label("limiting $i$", figstyle.CURRENT), "", 1.0),
+            (1e-3 * values["c_min"], figstyle.label("least $c$", figstyle.CONCENTRATION), "", 1.0),
+        ]
+    else:
+        between, law = _panels_of_species(result, result.transport), law if law in values else ""
     return [
         (
             values["i_end" if held else "V_end"],
@@ -104,10 +115,23 @@ def _panels(result: SweepResult) -> list[tuple[Array, str, str, float]]:
             "",
             1.0,
         ),
-        (result.limit(), figstyle.label("limiting $i$", figstyle.CURRENT), "", 1.0),
-        (1e-3 * values["c_min"], figstyle.label("least $c$", figstyle.CONCENTRATION), "", 1.0),
+        *between,
         (values[name] / scale, figstyle.label(words, unit), law, scale),
     ]
+
+
+def _panels_of_species(result: SweepResult, transport: MixtureSet) -> list[tuple[Array, str, str, float]]:
+    """How far the first cosolvent parts from the others, or else the least of the first salt; and the least cation."""
+    values, names = result.values, (transport.components[0], transport.cation)
+    shown = [
+        (1e-3 * values[f"c_min_{name}"], figstyle.label(f"least $c$ of {name}", figstyle.CONCENTRATION), "", 1.0)
+        for name in names
+    ]
+    if transport.neutral:
+        name = cosolvents(transport)[0]
+        parted = 100 * (values[f"share_max_{name}"] - values[f"share_min_{name}"])
+        shown[0] = (parted, figstyle.label(f"{name} share, spread", "%"), "", 1.0)
+    return shown
 
 
 def draw_curves(result: SweepResult, path: str | Path) -> Path:
@@ -144,7 +168,12 @@ def draw_curves(result: SweepResult, path: str | Path) -> Path:
         if sand:
             scale, unit = time_scale(float(np.nanmax(empty)))
             inverse = 1 / result.values["i_0"] ** 2
-            _draw_sand(axes[1], result, scale)
+            if result.transport is None:
+                _draw_sand(axes[1], result, scale)
+            else:
+                law = result.values["sand_time"] / scale
+                axes[1].plot(inverse, law, ".", color=figstyle.GREY, label="Sand's time of these properties")
+                figstyle.legend_above(axes[1])
             for k in runs:
                 axes[1].plot(inverse[k], empty[k] / scale, "o", color=colours[k], zorder=3)
             axes[1].set_xlim(0, 1.08 * float(np.max(inverse[np.isfinite(empty)])))
