@@ -21,20 +21,25 @@ from cellsim.base import Array, Bools, InputError, Progress
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.drawing import figstyle
+from cellsim.electrolyte.mixture_file import load_electrolyte
+from cellsim.electrolyte.mixture_set import MixtureSet, short_sum, species_sum, sum_name
 from cellsim.electrolyte.set_file import read_set
 from cellsim.files.folder import result_folder, write_json
 from cellsim.files.schema import Table, read_toml
 from cellsim.fit.descent import inverse
 from cellsim.fit.experiment import Experiment, Observation
-from cellsim.fit.forms import Ground, read_set_model
+from cellsim.fit.forms import Ground, read_mixture_model, read_set_model
+from cellsim.fit.mixture_model import MixtureModel
 from cellsim.fit.parameters import Parameter, Space
 from cellsim.fit.problem import STEP, Problem
 from cellsim.fit.recipe import read_nuisances
 from cellsim.fit.set_model import SetModel
 from cellsim.instruments.looks import VelocityLook
 from cellsim.instruments.measurement import QUANTITIES, ConcentrationMap, series, velocities
-from cellsim.run.case import Case, load_case
-from cellsim.run.simulation import fastest, simulate_whole
+from cellsim.instruments.records import Setup, usual_frame
+from cellsim.run.case import Case
+from cellsim.run.mixture import MixtureCase, read_case
+from cellsim.run.simulation import simulate_whole
 from cellsim.solvers.march import Options
 
 if TYPE_CHECKING:
@@ -101,7 +106,7 @@ class NextMeasurement:
     Parameters
     ----------
     kind : str
-        "profile" or "velocity".
+        "profile" or "velocity", of n components with the species, "profile of EC".
     time, position : float
         When [s]; where [m], NaN for a whole profile.
     merit : float
@@ -161,7 +166,9 @@ class Design:
         """The table: the best experiments, then the best single measurements of the first."""
         merit = "chi2 between the sets" if self.separates else "standard error"
         kinds = list(self.rated[0].share)
-        heads = ["voltage", "thickness", "duration", "hours", f"{merit:>21}", *(f"{k + ' alone':>14}" for k in kinds)]
+        widths = {k: max(14, len(f"{k} alone")) for k in kinds}
+        alone = (f"{k + ' alone':>{widths[k]}}" for k in kinds)
+        heads = ["voltage", "thickness", "duration", "hours", f"{merit:>21}", *alone]
         lines = [f"{self.title}: {self.goal}, per hour of beam time", "  ".join(heads)]
         for r in self.rated[:SHOWN]:
             cells = [
@@ -170,7 +177,7 @@ class Design:
                 f"{r.duration / HOUR:6.3g} h",
                 f"{r.hours:5.3g}",
                 f"{self._text(r.merit):>21}",
-                *(f"{self._text(r.share[k]):>14}" for k in kinds),
+                *(f"{self._text(r.share[k]):>{widths[k]}}" for k in kinds),
             ]
             if r.ends <= r.duration:
                 cells.append(f"salt runs out at {r.ends / HOUR:.3g} h")
@@ -226,7 +233,8 @@ class Design:
 
         p = self.parameter
         scale = 1.0 if p is None or p.logarithmic else p.typical
-        name = "expected $\\chi^2$" if p is None else f"standard error of {p.name}"
+        gap = " " if p is None or len(p.name) < 12 else "\n"  # the number of a set's file is longer than the axis
+        name = "expected $\\chi^2$" if p is None else f"standard error of{gap}{p.name}"
         note = "Fisher information at the set the design starts from; overhead of every cell included."
         layout = {"title": self.title, "note": note, "width": figstyle.TWO_COLUMNS, "height": 2.6}
         cells = list(dict.fromkeys((r.voltage, r.thickness) for r in self.rated))[:DRAWN]
@@ -245,13 +253,19 @@ class Design:
             left.set_xlabel(figstyle.label("", "h", "beam time"))
             order = np.arange(1, len(self.choices) + 1)
             right.plot(order, [scale * c.merit for c in self.choices], "o-", color=figstyle.COLOURS[0])
-            names = [f"{c.time / 60:.0f} min" + (f", {c.where}" if c.where else "") for c in self.choices]
+            names = [_short(c) for c in self.choices]
             right.set_xlabel("measurements made, the best first")
             right.margins(y=0.15)
             right.set_xticks(order, names, rotation=45, ha="right", rotation_mode="anchor")
             for panel in (left, right):
                 panel.set_ylabel(name)
         return Path(path)
+
+
+def _short(c: NextMeasurement) -> str:
+    """A measurement as a tick of an axis: of which species, when and where."""
+    species = c.kind.partition(" of ")[2]
+    return ", ".join(word for word in (short_sum(species), f"{c.time / 60:.0f} min", c.where) if word)
 
 
 def write_design(design: Design, directory: str | Path) -> list[Path]:
@@ -305,7 +319,7 @@ class Offer:
         Beam time of a cell beside its duration [s].
     shrink : str
         The parameter whose error is to shrink; or
-    rival : SetModel, optional
+    rival : SetModel or MixtureModel, optional
         the other set, to be told from the candidates' own.
     """
 
@@ -314,7 +328,7 @@ class Offer:
     durations: tuple[float, ...]
     overhead: float = 0.0
     shrink: str = ""
-    rival: SetModel | None = None
+    rival: SetModel | MixtureModel | None = None
 
 
 def design(offer: Offer, *, choose: int = 8, progress: Progress | None = None) -> Design:
@@ -365,7 +379,7 @@ def design(offer: Offer, *, choose: int = 8, progress: Progress | None = None) -
     return Design(offer.title, text, space.parameters[goal] if goal >= 0 else None, tuple(rated), tuple(choices))
 
 
-def _rows(problem: Problem, rival: SetModel | None) -> _Rows:
+def _rows(problem: Problem, rival: SetModel | MixtureModel | None) -> _Rows:
     """Derivatives at the start, by central differences; points the run does not reach tell nothing."""
     space, u = problem.space, problem.space.start
     base = problem.predictions(u)
@@ -389,7 +403,7 @@ def _rows(problem: Problem, rival: SetModel | None) -> _Rows:
         difference = o.noise.whiten(np.where(visible, other[j] - base[j], 0.0))
         position = np.full(o.size, np.nan) if o.position is None else o.position
         blocks.append((J, difference, o.time, position))
-        kinds += [o.kind] * o.size
+        kinds += [o.label] * o.size
     J, difference, time, position = (np.concatenate(block) for block in zip(*blocks, strict=True))
     return _Rows(J, difference, np.array(kinds), time, position, ends)
 
@@ -412,9 +426,9 @@ def _greedy(rows: _Rows, duration: float, space: Space, goal: int, count: int) -
     inside = rows.time <= duration * (1 + 1e-9)
     chosen = inside & np.isin(rows.kind, ["current", "voltage"])
     units: list[tuple[str, float, float]] = []
-    for kind in ("profile", "velocity"):
+    for kind in dict.fromkeys(rows.kind[inside & ~chosen].tolist()):
         here = inside & (rows.kind == kind)
-        places = [np.nan] if kind == "profile" else np.unique(rows.position[here])
+        places = [np.nan] if kind.startswith("profile") else np.unique(rows.position[here])
         units += [(kind, float(t), float(x)) for t in np.unique(rows.time[here]) for x in list(places)]
     picked: list[NextMeasurement] = []
     for _ in range(min(count, len(units))):
@@ -452,25 +466,29 @@ def read_design(path: str | Path) -> Offer:
     """
     top = read_toml(path)
     top.only("title", "case", "set", "goal", "candidates", "measure", "fit", "nuisance", "overhead")
-    case = load_case(top.path("case"))
+    case = read_case(top.path("case"))
     goal = top.table("goal")
     goal.only("shrink", "separate")
     which = goal.exactly_one("shrink", "separate")
-    model, joint = read_set_model(top, Ground.of_case(top, case))
-    rival = None
+    model: SetModel | MixtureModel
+    if isinstance(case, MixtureCase):
+        model, joint = read_mixture_model(top, case)
+    else:
+        model, joint = read_set_model(top, Ground.of_case(top, case))
+    rival: SetModel | MixtureModel | None = None
     if which == "separate":
         names = goal.strings("separate")
         if len(names) != 2:
             raise goal.error("separate", "must name two sets")
         if "fit" in top:
             raise top.error("fit", "has no meaning where two sets are separated as they stand; nuisances do")
-        sets = (read_set(name, folder=top.file.parent) for name in names)
-        model, rival = (SetModel(file, (), case.transport.solvent_motion) for file in sets)
+        model, rival = (_as_it_stands(name, goal, case) for name in names)
     elif joint is not None:
-        raise top.error("fit", 'prior = "set" is not offered here; name the properties that are unknown')
+        raise top.error("fit", 'prior = "set" is not offered here; name the properties or numbers that are unknown')
     nuisances, roles = read_nuisances(top, case)
     if not model.parameters and which == "shrink":
-        raise InputError(f"{top.file}: nothing is unknown; name the properties under [fit]")
+        what = "numbers of the set under [[fit.number]]" if isinstance(case, MixtureCase) else "properties under [fit]"
+        raise InputError(f"{top.file}: nothing is unknown; name the {what}")
     choices = top.table("candidates")
     choices.only("voltage", "thickness", "duration")
     durations = tuple(sorted(choices.quantities("duration", "s")))
@@ -483,10 +501,16 @@ def read_design(path: str | Path) -> Offer:
     cells = []
     for thickness in choices.quantities("thickness", "m"):
         cell = replace(case.cell, thickness=thickness)
-        observations = tuple(_observation(measure.table(kind), kind, cell, case, end) for kind in measure)
+        setup = replace(case.setup, cell=cell)
+        observations = tuple(
+            _observation(entry, kind, setup, case, end) for kind in measure for entry in _entries(measure, kind)
+        )
+        labels = [o.label for o in observations]
+        if twice := {label for label in labels if labels.count(label) > 1}:
+            raise InputError(f"{measure.where()}: {', '.join(sorted(twice))} is named twice; name it once")
         for voltage in voltages:
             name, protocol = f"{voltage:g} V, {1e3 * thickness:g} mm", Protocol((hold_voltage(voltage, end),))
-            e = Experiment(name, cell, protocol, case.c0, observations, roles)
+            e = Experiment(name, cell, protocol, case.filled, observations, roles, solver=case.fastest)
             cells.append(Candidate(voltage, thickness, Problem(space, model, (e,))))
     shrink = goal.string("shrink", "")
     if shrink:
@@ -495,9 +519,31 @@ def read_design(path: str | Path) -> Offer:
     return Offer(top.string("title", top.file.stem), tuple(cells), durations, overhead, shrink, rival)
 
 
-def _observation(table: Table, kind: str, cell: Cell, case: Case, end: float) -> Observation:
+def _as_it_stands(name: str, goal: Table, case: Case | MixtureCase) -> SetModel | MixtureModel:
+    """A set to be told from another, with nothing left open."""
+    if isinstance(case, Case):
+        return SetModel(read_set(name, folder=goal.file.parent), (), case.transport.solvent_motion)
+    transport = load_electrolyte(name, case.cell.temperature, folder=goal.file.parent)
+    if not isinstance(transport, MixtureSet) or transport.species != case.transport.species:
+        species = ", ".join(case.transport.species)
+        raise InputError(f"{goal.where('separate')}: {name} is no set of the species of the case, {species}")
+    return MixtureModel(transport)
+
+
+def _entries(measure: Table, kind: str) -> list[Table]:
+    """The tables of a kind of measurement: one, or a list of them for several species."""
+    return measure.tables(kind) if isinstance(measure.data[kind], list) else [measure.table(kind)]
+
+
+def _observation(table: Table, kind: str, setup: Setup, case: Case | MixtureCase, end: float) -> Observation:
     """A kind of measurement that a cell would allow, at every time and place; measured values do not matter."""
     own = {"current": (), "profile": ("positions", "margin"), "velocity": ("positions", "beam_width", "position_error")}
+    cell, species, label = setup.cell, "", kind
+    if setup.species and kind != "current":
+        own[kind] = ("species", *own[kind])
+        with table.located():
+            species = sum_name(species_sum(table.string("species"), setup.species))
+        label = f"{kind} of {short_sum(species)}"
     table.only("error", "interval", *own[kind])
     interval = table.quantity("interval", "s", above=0)
     times = interval * np.arange(1.0, max(1, round(end / interval)) + 1)
@@ -515,19 +561,23 @@ def _observation(table: Table, kind: str, cell: Cell, case: Case, end: float) ->
         count = table.integer("positions", 40, least=2)
         x = margin + (np.arange(count) + 0.5) / count * (cell.thickness - 2 * margin)
         zeros = np.zeros((times.size, count))
-        errors = zeros + (error * case.c0 if relative else error)
-        return Observation.of(ConcentrationMap(times, x, zeros, errors, label="profiles").measurement(case.c0))
+        filled = setup.concentration(species)
+        errors = zeros + (error * filled if relative else error)
+        profiles = ConcentrationMap(times, x, zeros, errors, label=label, species=species)
+        return Observation.of(profiles.measurement(filled))
     places = np.array([cell.thickness * f for f in table.array("positions")])
     if np.any(places <= 0) or np.any(places >= cell.thickness):
         raise table.error("positions", "are fractions of the thickness, between 0 and 1")
     t, x = np.repeat(times, places.size), np.tile(places, times.size)
     position_error, beam = (table.quantity(key, "m", 0.0, least=0) for key in ("position_error", "beam_width"))
-    look = VelocityLook(t, x, unsigned=False, position_error=position_error, beam_width=beam)
-    return Observation.of(velocities(look, np.zeros(t.size), error=error, label="velocities"))
+    quantity = f"v_{species}" if species else "v_0"
+    frame = usual_frame(quantity, setup)
+    look = VelocityLook(t, x, quantity, frame, unsigned=False, position_error=position_error, beam_width=beam)
+    return Observation.of(velocities(look, np.zeros(t.size), error=error, label=label))
 
 
-def _typical_current(cell: Cell, case: Case) -> float:
+def _typical_current(cell: Cell, case: Case | MixtureCase) -> float:
     """Mean current of the case as it stands, scaled to another thickness [A/m^2]."""
     transport, coarse = case.transport.with_extrapolation("clamp"), Options(rtol=1e-4)
-    run = simulate_whole(case.cell, transport, case.protocol, c0=case.start, solver=fastest(case.cell), options=coarse)
+    run = simulate_whole(case.cell, transport, case.protocol, c0=case.start, solver=case.fastest, options=coarse)
     return float(np.mean(np.abs(run["i"]))) * case.cell.thickness / cell.thickness

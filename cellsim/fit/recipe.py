@@ -66,7 +66,7 @@ SEEN = {
 """Kinds of data that a nuisance of a measurement acts on, where the fit's file names no data."""
 
 
-def read_nuisances(top: Table, case: Case) -> tuple[tuple[Parameter, ...], dict[str, str]]:
+def read_nuisances(top: Table, case: Case | MixtureCase) -> tuple[tuple[Parameter, ...], dict[str, str]]:
     """Nuisances of a design: those of its cell, by role.
 
     Raises

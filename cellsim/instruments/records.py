@@ -243,12 +243,24 @@ def velocity_points(
     magnitudes = bool(np.all(v >= 0)) if unsigned is None else unsigned
     if magnitudes and np.any(v < 0):
         raise InputError(f"{table.path}: a velocity is negative, but only magnitudes were announced")
-    look = VelocityLook(time, position, chosen, frame or _usual_frame(chosen, setup), magnitudes)
+    look = VelocityLook(time, position, chosen, frame or usual_frame(chosen, setup), magnitudes)
     return velocities(look, v, error=table.errors(["m/s"], v), label=label or table.path.name)
 
 
-def _usual_frame(quantity: str, setup: Setup) -> Frame:
-    """The lab for solvents, where scattering sees them move, and the interface frame for ions."""
+def usual_frame(quantity: str, setup: Setup) -> Frame:
+    """The frame of a velocity that states none: the lab for solvents, where scattering sees them, else the interface.
+
+    Parameters
+    ----------
+    quantity : str
+        As of :class:`.VelocityLook`.
+    setup : Setup
+        What it was measured on.
+
+    Returns
+    -------
+    {"lab", "interface"}
+    """
     if not isinstance(setup.transport, MixtureSet):
         return "lab" if quantity == "v_0" else "interface"
     charges = dict(zip(setup.species, setup.transport.charges, strict=True))
