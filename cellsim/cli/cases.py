@@ -118,7 +118,10 @@ def plan(case: Path, capacitance: str | None, spectrum: Path | None, settings: t
     read = read_case(case, changes=_changes(settings), whole=False)
     if isinstance(read, MixtureCase):
         if capacitance is not None or spectrum is not None or read.cell.has_double_layers:
-            raise InputError(f"{case}: a capacitance or a spectrum is for a binary set; this one has n components")
+            raise InputError(
+                f"{case}: the set has n components, for which plan knows no double layers and no spectrum; "
+                f"leave these out, and draw its spectrum with cellsim lab impedance {case} -o DIR"
+            )
         say(plan_mixture(read.cell, read.transport, read.protocol, read.r0))
         return
     told = [] if read.cell.is_blocked else make_plan(read.cell, read.transport, read.protocol, read.start).lines()

@@ -12,8 +12,11 @@ from cellsim.base import Array, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol
+from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.laboratory.reading import Check, swing_checks
 from cellsim.model.closed_forms import Layer
+from cellsim.model.mixture import MixtureLayer
 from cellsim.model.plan import layer_of
 from cellsim.run.simulation import check_initial_state, simulate_whole
 from cellsim.solvers.march import Options
@@ -96,12 +99,7 @@ class Bench:
     phase: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.capacitance) and self.capacitance >= 0):
-            raise InputError(f"capacitance = {self.capacitance!r} F/m^2 must be finite and not negative")
-        if not 0.5 <= self.phase <= 1:
-            raise InputError(f"phase = {self.phase!r} must lie between 0.5 and 1; 1 is a capacitance")
-        if not (np.isfinite(self.resistance) and self.resistance >= 0):
-            raise InputError(f"resistance = {self.resistance!r} ohm m^2 must be finite and not negative")
+        _check_interfaces(self)
         check_initial_state(self.cell, self.transport, self.c)
         self.transport.check(self.c, what="the concentration on the bench")
         if abs(1 - float(self.transport.t_plus(self.c))) < 1e-9:
@@ -113,8 +111,7 @@ class Bench:
     @cached_property
     def cell(self) -> Cell:
         """The cell."""
-        electrode = Electrode(Resistance(np.array([self.resistance])))
-        return Cell(self.thickness, self.transport.T, positive=electrode, negative=electrode)
+        return _symmetric(self)
 
     @cached_property
     def layer(self) -> Layer:
@@ -146,46 +143,191 @@ class Bench:
         return replace(self, **what)  # type: ignore[arg-type]
 
     def run(self, protocol: Protocol, times: ArrayLike, *, rtol: float | None = None) -> Solution:
-        """Simulate a protocol with the full, nonlinear, time-dependent model.
+        """Simulate a protocol; see :func:`simulated`."""
+        return simulated(self, self.c, protocol, times, rtol)
 
-        Parameters
-        ----------
-        protocol : Protocol
-            What the instrument imposes.
-        times : array_like, shape (n,)
-            When it reads [s].
-        rtol : float, optional
-            Error asked of a time step [1]; default: 2e-6, and less where the salt's part of the voltage is small.
+    def swing(self, solution: Solution) -> tuple[Check, ...]:
+        """Whether the signal of a run was small; see :func:`.swing_checks`."""
+        return swing_checks(self.transport, self.c, solution)
 
-        Returns
-        -------
-        Solution
-            A run that reached its end.
 
-        Raises
-        ------
-        InputError
-            If a face runs empty or leaves the range of the set.
-        """
-        # Signals are small in the whole voltage, and the salt's part is what most experiments read: at R_i = 100 R_d a
-        # solver's 2e-6 left no decay to be read and an impedance off by 40 % of the diffusion arc.
-        share = self.layer.diffusion_resistance / self.total_resistance
-        rtol = max(2e-6 * share**2, 1e-10) if rtol is None else rtol
-        solution = simulate_whole(
-            self.cell,
-            self.transport,
-            protocol,
-            c0=self.c,
-            times=times,
-            solver="sundials",
-            options=Options(cells=40, rtol=rtol),
+@dataclass(frozen=True, eq=False)
+class MixtureBench:
+    """An electrolyte of n components between two equal lithium electrodes.
+
+    Parameters
+    ----------
+    transport : MixtureSet
+        The electrolyte, which the experiments are to find.
+    r : ndarray, shape (K,)
+        Its composition, moles per mole of the reference solvent [1].
+    thickness, resistance, noise, capacitance, phase
+        As of :class:`Bench`.
+
+    Raises
+    ------
+    InputError
+        A composition the set does not carry, or as of :class:`Bench`.
+    """
+
+    transport: MixtureSet
+    r: Array
+    thickness: float = 5e-4
+    resistance: float = 1e-3
+    noise: InstrumentNoise = InstrumentNoise()
+    capacitance: float = 0.1
+    phase: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_interfaces(self)
+        object.__setattr__(self, "r", self.transport.initial(self.r))
+
+    @cached_property
+    def cell(self) -> Cell:
+        """The cell."""
+        return _symmetric(self)
+
+    @property
+    def c(self) -> float:
+        """Concentration of the cation [mol/m^3]."""
+        return float(self.transport.r_plus(self.r) * self.transport.c_0(self.r))
+
+    @cached_property
+    def layer(self) -> MixtureLayer:
+        """The truth at the composition on the bench: kappa, Ne, the modes and what follows for small signals."""
+        return MixtureLayer.of(self.cell, self.transport, self.r)
+
+    @property
+    def rho_plus(self) -> float:
+        """Current fraction 1/(1 + Ne) [1]."""
+        return 1 / (1 + self.layer.newman_number)
+
+    @property
+    def diffusion_time(self) -> float:
+        """L^2/D of the slowest mode [s]."""
+        return self.thickness**2 / self.layer.D
+
+    @property
+    def total_resistance(self) -> float:
+        """As of :class:`Bench` [ohm m^2]."""
+        return self.layer.bulk_resistance + self.layer.resistance + self.layer.diffusion_resistance
+
+    def changed(self, **what: object) -> MixtureBench:
+        """The same bench with other fields."""
+        return replace(self, **what)  # type: ignore[arg-type]
+
+    def run(self, protocol: Protocol, times: ArrayLike, *, rtol: float | None = None) -> Solution:
+        """Simulate a protocol; see :func:`simulated`."""
+        return simulated(self, self.r, protocol, times, rtol)
+
+    def swing(self, solution: Solution) -> tuple[Check, ...]:
+        """Whether the signal of a run was small: amounts at the electrodes, and coefficients over what was met."""
+        K, limit = self.r.size, 0.2
+        walls = solution["c_face"][:, :, [0, -1]]  # (species, time, electrode)
+        r = np.moveaxis(walls[1:-1] / walls[-1], 0, -1).reshape(-1, K)
+        change = float(np.max(np.abs(r / self.r - 1)))
+        met = r[np.unique(np.concatenate([r.argmin(axis=0), r.argmax(axis=0)]))]
+        at, true = self.transport.at(met), self.transport.at(self.r)
+        worst = {
+            "kappa": np.abs(at.kappa / true.kappa - 1).max(),
+            "the moles carried": np.abs(at.tau - true.tau).max() / np.abs(true.tau).max(),
+            "the diffusion matrix": np.abs(at.diffusion - true.diffusion).max() / np.abs(true.diffusion).max(),
+        }
+        which = max(worst, key=lambda name: float(worst[name]))
+        return (
+            Check("change of a component at the electrodes", change, limit),
+            Check(f"change of {which} over these compositions", float(worst[which]), limit),
         )
-        if not solution.succeeded:
-            raise InputError(
-                f"the experiment cannot be done on {self.transport.name} at {self.c / 1e3:.4g} mol/L with this drive; "
-                f"make it smaller ({solution.message})"
-            )
-        return solution
+
+
+AnyBench = Bench | MixtureBench
+"""What an experiment that needs no more than small signals is done on."""
+
+
+def one_mode(bench: AnyBench, *, since: float | None = None, pulse: float = np.inf) -> tuple[Check, ...]:
+    """Whether the voltage of the gradients behaves as that of one salt; nothing to check for one salt.
+
+    Parameters
+    ----------
+    bench : Bench or MixtureBench
+        What stands on the bench.
+    since : float, optional
+        Time after the current stopped at which one mode should be left [s]; default: none stopped.
+    pulse : float
+        How long it had flowed [s].
+
+    Returns
+    -------
+    tuple of Check
+    """
+    if isinstance(bench, Bench):
+        return ()
+    layer = bench.layer
+    rates = np.pi**2 * np.array(layer.modes) / bench.thickness**2
+    parts = np.array(layer.shares)
+    if since is not None:
+        parts = parts * (1 - np.exp(-rates * pulse)) * np.exp(-(rates - rates[0]) * since)
+    others = float(parts[1:].sum() / parts.sum()) if parts.sum() else 0.0
+    when = "" if since is None else " where the line begins"
+    return (Check(f"share of the faster modes in the voltage of the gradients{when}", others, 0.01),)
+
+
+def simulated(
+    bench: AnyBench, start: float | Array, protocol: Protocol, times: ArrayLike, rtol: float | None = None
+) -> Solution:
+    """Simulate a protocol with the full, nonlinear, time-dependent model.
+
+    Parameters
+    ----------
+    bench : Bench or MixtureBench
+        The cell.
+    start : float or ndarray, shape (K,)
+        Salt concentration [mol/m^3], or the composition [1].
+    protocol : Protocol
+        What the instrument imposes.
+    times : array_like, shape (n,)
+        When it reads [s].
+    rtol : float, optional
+        Error asked of a time step [1]; default: 2e-6, and less where the gradients' part of the voltage is small.
+
+    Returns
+    -------
+    Solution
+        A run that reached its end.
+
+    Raises
+    ------
+    InputError
+        If a face runs empty or leaves the range of the set.
+    """
+    # Signals are small in the whole voltage, and the salt's part is what most experiments read: at R_i = 100 R_d a
+    # solver's 2e-6 left no decay to be read and an impedance off by 40 % of the diffusion arc.
+    share = bench.layer.diffusion_resistance / bench.total_resistance
+    rtol = max(2e-6 * share**2, 1e-10) if rtol is None else rtol
+    options = Options(cells=40, rtol=rtol)
+    solution = simulate_whole(
+        bench.cell, bench.transport, protocol, c0=start, times=times, solver="sundials", options=options
+    )
+    if not solution.succeeded:
+        raise InputError(
+            f"the experiment cannot be done on {bench.transport.name} at {bench.c / 1e3:.4g} mol/L with this drive; "
+            f"make it smaller ({solution.message})"
+        )
+    return solution
+
+
+def _check_interfaces(bench: AnyBench) -> None:
+    if not (np.isfinite(bench.capacitance) and bench.capacitance >= 0):
+        raise InputError(f"capacitance = {bench.capacitance!r} F/m^2 must be finite and not negative")
+    if not 0.5 <= bench.phase <= 1:
+        raise InputError(f"phase = {bench.phase!r} must lie between 0.5 and 1; 1 is a capacitance")
+    if not (np.isfinite(bench.resistance) and bench.resistance >= 0):
+        raise InputError(f"resistance = {bench.resistance!r} ohm m^2 must be finite and not negative")
+
+
+def _symmetric(bench: AnyBench) -> Cell:
+    electrode = Electrode(Resistance(np.array([bench.resistance])))
+    return Cell(bench.thickness, bench.transport.T, positive=electrode, negative=electrode)
 
 
 def bench_of(transport: TransportSet, c: float | None = None, **other: object) -> Bench:

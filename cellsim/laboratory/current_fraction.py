@@ -6,8 +6,8 @@ import numpy as np
 
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.laboratory import figures
-from cellsim.laboratory.bench import Bench
-from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
+from cellsim.laboratory.bench import AnyBench
+from cellsim.laboratory.reading import Check, Reading, Record
 from cellsim.model.small_signals import bruce_vincent
 
 REFERENCE = (
@@ -17,7 +17,7 @@ REFERENCE = (
 
 
 def current_fraction(
-    bench: Bench,
+    bench: AnyBench,
     *,
     voltage: float = 0.01,
     duration: float = 1.0,
@@ -30,7 +30,7 @@ def current_fraction(
 
     Parameters
     ----------
-    bench : Bench
+    bench : Bench or MixtureBench
         The cell.
     voltage : float
         Voltage held [V].
@@ -76,7 +76,7 @@ def current_fraction(
     missed = abs(np.interp(early, t, exact) - exact[0]) / decay if first is not None else 0.0
     drift = abs(np.interp(0.9 * end, t, exact) - exact[-1]) / decay
     checks = (
-        *swing_checks(bench.transport, bench.c, solution),
+        *bench.swing(solution),
         Check("part of the decay in the last tenth of the run", float(drift), 0.005),
         Check("part of the decay before the current was first read", float(missed), 0.01),
     )

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellsim.drawing import figstyle
+from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.properties import PRODUCT, PROPERTIES
 from cellsim.model.small_signals import PEAK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from cellsim.laboratory.bench import Bench
+    from cellsim.laboratory.bench import AnyBench, Bench, MixtureBench
     from cellsim.laboratory.reading import Reading, Record
 
 BLUE, RED, GREEN = figstyle.COLOURS[:3]
@@ -33,7 +34,7 @@ def _ohm(values: np.ndarray) -> np.ndarray:
     return np.asarray(values) * 1e4
 
 
-def nyquist(axes: Axes, bench: Bench, record: Record) -> None:
+def nyquist(axes: Axes, bench: AnyBench, record: Record) -> None:
     """The spectrum in the complex plane, with the fitted circuit."""
     a = record.arrays
     figstyle.points(axes, _ohm(a["Z_real"]), -_ohm(a["Z_imag"]), label="recorded")
@@ -55,7 +56,7 @@ def nyquist(axes: Axes, bench: Bench, record: Record) -> None:
     figstyle.legend_above(axes, columns=3)
 
 
-def bode(axes: Axes, bench: Bench, record: Record) -> None:
+def bode(axes: Axes, bench: AnyBench, record: Record) -> None:
     """The real and the imaginary part against frequency."""
     a = record.arrays
     f = a["omega"] / (2 * np.pi)
@@ -78,7 +79,7 @@ def bode(axes: Axes, bench: Bench, record: Record) -> None:
     axes.set_ylabel("$-$Im $Z$ (Ω cm²)")
 
 
-def decay(axes: Axes, bench: Bench, record: Record) -> None:
+def decay(axes: Axes, bench: AnyBench, record: Record) -> None:
     """The open-circuit voltage after the current, and the line through its logarithm."""
     a = record.arrays
     t, scale = (a["time"] / 3600, "h") if a["time"][-1] > 7200 else (a["time"] / 60, "min")
@@ -98,7 +99,7 @@ def decay(axes: Axes, bench: Bench, record: Record) -> None:
     axes.legend(loc="upper right")
 
 
-def current(axes: Axes, bench: Bench, record: Record) -> None:
+def current(axes: Axes, bench: AnyBench, record: Record) -> None:
     """The current under a held voltage, with the fractions read from it."""
     a = record.arrays
     t = a["time"] / bench.diffusion_time
@@ -147,17 +148,18 @@ def fading(axes: Axes, bench: Bench, record: Record) -> None:
     axes.set_ylabel("$U$ of the last cell (mV)")
 
 
-def velocities(axes: Axes, bench: Bench, record: Record) -> None:
+def velocities(axes: Axes, bench: AnyBench, record: Record) -> None:
     """Velocities of ions and solvent over the cell."""
     a = record.arrays
-    names = ("cation", "anion", "solvent")
-    for k, colour in enumerate((BLUE, RED, GREEN)):
+    names = bench.transport.species if isinstance(bench.transport, MixtureSet) else ("cation", "anion", "solvent")
+    for k in range(len(names)):
+        colour = figstyle.COLOURS[k % len(figstyle.COLOURS)]
         axes.bar(k - 0.19, 1e6 * a["v"][k], 0.36, color=colour)
         axes.bar(k + 0.19, 1e6 * a["v_solvent"][k], 0.36, facecolor="white", edgecolor=colour, hatch="////")
         if bench.noise.velocity:
             axes.errorbar(k - 0.19, 1e6 * a["v"][k], 1e6 * a["error"][k], color="black", linewidth=0.8)
     axes.axhline(0, color="black", linewidth=0.6)
-    axes.set_xticks(range(3), names)
+    axes.set_xticks(range(len(names)), names)
     axes.bar(0, 0, color=figstyle.GREY, label="in the lab")
     axes.bar(0, 0, facecolor="white", edgecolor=figstyle.GREY, hatch="////", label="less the solvent's")
     figstyle.legend_above(axes)
@@ -182,7 +184,7 @@ def frames(axes: Axes, bench: Bench, record: Record) -> None:
     axes.set_xlabel("transference number")
 
 
-def distances(axes: Axes, bench: Bench, record: Record) -> None:
+def distances(axes: Axes, bench: AnyBench, record: Record) -> None:
     """Low-frequency resistances against the distance of the electrodes."""
     a = record.arrays
     x = np.linspace(0, 1.05 * a["thickness"].max(), 2)
@@ -232,6 +234,33 @@ def carried(axes: Axes, bench: Bench, record: Record) -> None:
     axes.set_xticks(x, ["anode", "middle", "cathode"])
     axes.set_ylabel("salt gained (mmol m$^{-2}$)")
     figstyle.legend_above(axes)
+
+
+def compartments_of_species(axes: Axes, bench: MixtureBench, record: Record) -> None:
+    """How the amount of each component per reference solvent changed, with the walls of the compartments."""
+    a = record.arrays
+    for k, (name, change) in enumerate(zip(bench.transport.components, a["change"], strict=True)):
+        axes.plot(1e3 * a["x"], 100 * change, label=name, linestyle=figstyle.DASHES[k % len(figstyle.DASHES)])
+    for wall in a["walls"][1:-1]:
+        axes.axvline(1e3 * wall, color="black", linewidth=0.8)
+    axes.set_xlim(0, 1e3 * bench.thickness)
+    axes.set_xlabel(figstyle.label("$x$", "mm"))
+    axes.set_ylabel(f"change per {bench.transport.solvent} (%)")
+    figstyle.legend_above(axes, columns=4)
+
+
+def carried_of_species(axes: Axes, bench: MixtureBench, record: Record) -> None:
+    """Moles of each component carried per faraday: the right and the wrong reading, and the truth."""
+    names, x = bench.transport.components, np.arange(len(bench.transport.components))
+    right, wrong = record.readings[::2], record.readings[1::2]
+    axes.bar(x - 0.19, [r.inferred for r in right], 0.36, color=BLUE, label=f"relative to {bench.transport.solvent}")
+    other = [r.inferred for r in wrong]
+    axes.bar(x + 0.19, other, 0.36, color=GREEN, hatch="////", edgecolor="white", label=wrong[0].method)
+    axes.hlines([r.true for r in right], x - 0.42, x + 0.42, color=RED, linewidth=1.3, label="true")
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.set_xticks(x, names)
+    axes.set_ylabel("moles carried per faraday")
+    figstyle.legend_above(axes, columns=2)
 
 
 def differences(axes: Axes, bench: Bench, record: Record) -> None:

@@ -15,8 +15,8 @@ from cellsim.base import Array, F
 from cellsim.cell.protocol import Protocol, Step, hold_current
 from cellsim.electrolyte.onsager import OnsagerMatrix
 from cellsim.laboratory import figures
-from cellsim.laboratory.bench import Bench
-from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
+from cellsim.laboratory.bench import AnyBench, Bench, one_mode
+from cellsim.laboratory.reading import Check, Reading, Record
 from cellsim.model.small_signals import PEAK, interface_impedance
 from cellsim.solvers.solution import Solution
 
@@ -31,14 +31,14 @@ OPEN = 0.01
 REFERENCE = "Sorensen & Jacobsen, Electrochim. Acta 27 (1982) 1671"
 
 
-def step_impedance(bench: Bench, omega: ArrayLike, voltage: float) -> tuple[Spectrum, Solution]:
+def step_impedance(bench: AnyBench, omega: ArrayLike, voltage: float) -> tuple[Spectrum, Solution]:
     """Impedance from the response to a small current step, Z = V(0)/i + integral of d(V/i)/dt exp(-i w t) dt.
 
     Every frequency from one simulated run; sinusoids give the same (:func:`sine_impedance`), one run each.
 
     Parameters
     ----------
-    bench : Bench
+    bench : Bench or MixtureBench
         The cell.
     omega : array_like, shape (n,)
         Angular frequencies [rad/s].
@@ -82,12 +82,12 @@ def transform(time: Array, response: Array, omega: ArrayLike) -> Spectrum:
     return np.asarray(response[0] + ((turned[:, :-1] - turned[:, 1:]) * slope).sum(axis=1) / (1j * w[:, 0]))
 
 
-def sine_impedance(bench: Bench, omega: float, voltage: float, *, periods: int = 3, points: int = 48) -> complex:
+def sine_impedance(bench: AnyBench, omega: float, voltage: float, *, periods: int = 3, points: int = 48) -> complex:
     """Impedance at one frequency from a simulated sinusoidal current, read over the last two periods.
 
     Parameters
     ----------
-    bench : Bench
+    bench : Bench or MixtureBench
         The cell.
     omega : float
         Angular frequency [rad/s].
@@ -197,7 +197,9 @@ def _smooth(y: Array) -> Array:
     return np.convolve(np.pad(y, 2, mode="edge"), np.full(5, 0.2), mode="valid")
 
 
-def impedance(bench: Bench, *, voltage: float = 0.01, capacitance: float | None = None, lowest: float = 0.05) -> Record:
+def impedance(
+    bench: AnyBench, *, voltage: float = 0.01, capacitance: float | None = None, lowest: float = 0.05
+) -> Record:
     """A spectrum of the symmetric cell, and what its intercepts and arcs say.
 
     The spectrum is that of a simulated cell without double layers, in which the share of the interfaces is replaced by
@@ -205,7 +207,7 @@ def impedance(bench: Bench, *, voltage: float = 0.01, capacitance: float | None 
 
     Parameters
     ----------
-    bench : Bench
+    bench : Bench or MixtureBench
         The cell.
     voltage : float
         Voltage that the current reaches at zero frequency [V].
@@ -244,7 +246,7 @@ def impedance(bench: Bench, *, voltage: float = 0.01, capacitance: float | None 
     rho = R_b / (R_b + R_d)
     rho_error = rho * (1 - rho) * np.sqrt(max(covariance[0, 0] + covariance[2, 2] - 2 * covariance[0, 2], 0.0))
     D = bench.thickness**2 / (4 * tau_fit)
-    small = swing_checks(bench.transport, bench.c, solution)
+    small = bench.swing(solution)
     window = Check(
         "time constant of the interfaces, as a part of the shortest the instrument sees",
         30 / TOP / max(time, 1e-30),
@@ -256,7 +258,7 @@ def impedance(bench: Bench, *, voltage: float = 0.01, capacitance: float | None 
         "interfacial resistance per diffusion resistance", layer.resistance / layer.diffusion_resistance, 30.0
     )
     clear = Check("noise per height of the arc", noise * float(np.abs(Z[0])) / (0.417 * R_d), 0.01)
-    by_eye = _arc(omega, Z)
+    by_eye, alone = _arc(omega, Z), one_mode(bench)
     readings = (
         Reading(
             "kappa",
@@ -285,7 +287,9 @@ def impedance(bench: Bench, *, voltage: float = 0.01, capacitance: float | None 
             "widths, R_b/(R_b + R_d)",
             (*judged(0, 2), *small, low, apart),
         ),
-        Reading("D", "m^2/s", layer.D, D, D * errors[4], "last arc, whole shape", (*judged(4), *small, low, apart)),
+        Reading(
+            "D", "m^2/s", layer.D, D, D * errors[4], "last arc, whole shape", (*alone, *judged(4), *small, low, apart)
+        ),
         Reading(
             "D",
             "m^2/s",
@@ -293,7 +297,7 @@ def impedance(bench: Bench, *, voltage: float = 0.01, capacitance: float | None 
             by_eye * bench.thickness**2 / (4 * PEAK),
             0.0,
             f"top of the last arc, w = {4 * PEAK:.4g} D/L^2",
-            (*small, low, apart, separated, clear),
+            (*alone, *small, low, apart, separated, clear),
         ),
     )
     return Record(
@@ -380,7 +384,7 @@ def onsager_of(
 
 
 def low_frequency_impedance(
-    bench: Bench, *, lowest: float = 0.02, factors: Sequence[float] = (0.5, 1.0, 2.0), voltage: float = 0.01
+    bench: AnyBench, *, lowest: float = 0.02, factors: Sequence[float] = (0.5, 1.0, 2.0), voltage: float = 0.01
 ) -> Record:
     """Z(w -> 0) and Z(w -> infinity) of cells of several thicknesses; both grow with L, the interfaces do not.
 
@@ -389,7 +393,7 @@ def low_frequency_impedance(
 
     Parameters
     ----------
-    bench : Bench
+    bench : Bench or MixtureBench
         The middle cell.
     lowest : float
         Lowest frequency, as w L^2/(4 D) of each cell [1].
@@ -402,7 +406,7 @@ def low_frequency_impedance(
     -------
     Record
     """
-    transport, layer = bench.transport, bench.layer
+    layer = bench.layer
     noise = bench.noise.impedance
     draws = bench.noise.draw(6, 2 * len(factors)).reshape(2, -1)
     thickness, low, high = [], [], []
@@ -415,7 +419,7 @@ def low_frequency_impedance(
         low.append(Z[0].real * (1 + noise * draws[0, k]))
         high.append(Z[1].real * (1 + noise * draws[1, k]))
         if factor == 1.0 or not small:
-            small = swing_checks(transport, bench.c, solution)
+            small = cell.swing(solution)
     lines = [_line(np.array(thickness), np.array(y), noise) for y in (high, low)]
     (s_high, e_high), (s_low, e_low) = (line[:2] for line in lines)
     rho = s_high / s_low
@@ -441,26 +445,27 @@ def low_frequency_impedance(
             (*checks, bare),
         ),
     ]
-    salt = {
-        "z": (transport.z_plus, transport.z_minus),
-        "nu": (transport.nu_plus, transport.nu_minus),
-        "c": bench.c,
-        "T": transport.T,
-    }
-    if transport.z_plus == -transport.z_minus and rho < 1:
+    if isinstance(bench, Bench) and bench.transport.z_plus == -bench.transport.z_minus and rho < 1:
+        transport, truth = bench.transport, bench.layer
+        salt = {
+            "z": (transport.z_plus, transport.z_minus),
+            "nu": (transport.nu_plus, transport.nu_minus),
+            "c": bench.c,
+            "T": transport.T,
+        }
         D = impedance(bench, voltage=voltage, lowest=min(lowest, 0.05))["D"]
         scale = (
-            transport.thermal_voltage * layer.chi / (transport.z_plus * transport.nu_plus * F * D.inferred * bench.c)
+            transport.thermal_voltage * truth.chi / (transport.z_plus * transport.nu_plus * F * D.inferred * bench.c)
         )
         t_plus = 1 - float(np.sqrt((1 / rho - 1) / (scale / s_high)))
         relative = 0.5 * float(np.hypot(np.hypot(e_low, e_high) / (s_low - s_high), D.error / D.inferred))
         inferred = onsager_of(1 / s_high, t_plus, rho, **salt).wohde_roling()  # type: ignore[arg-type]
-        true = onsager_of(layer.kappa, layer.t_plus, bench.rho_plus, **salt).wohde_roling()  # type: ignore[arg-type]
-        sign = Check("t+0 above 1, which a square cannot tell", max(layer.t_plus - 1, 0.0), 0.0)
+        true = onsager_of(truth.kappa, truth.t_plus, bench.rho_plus, **salt).wohde_roling()  # type: ignore[arg-type]
+        sign = Check("t+0 above 1, which a square cannot tell", max(truth.t_plus - 1, 0.0), 0.0)
         checks = (*checks, sign)
         readings += [
             Reading(
-                "t_plus", "1", layer.t_plus, t_plus, (1 - t_plus) * relative, "rho+, D of the arc, chi known", checks
+                "t_plus", "1", truth.t_plus, t_plus, (1 - t_plus) * relative, "rho+, D of the arc, chi known", checks
             ),
             Reading("beta", "1", true.beta, inferred.beta, relative / (1 - t_plus), "t+0/(1 - t+0)", checks),
             Reading(

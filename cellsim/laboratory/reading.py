@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from cellsim.laboratory.bench import Bench
+    from cellsim.laboratory.bench import AnyBench
 
 ABSOLUTE = ("t_plus", "t_plus_V", "rho_plus")
-"""Quantities whose difference is judged as it is; all others relative to the truth."""
+"""Quantities whose difference is judged as it is, and ``tau_NAME``; all others relative to the truth."""
 
 
-Panel = Callable[["Axes", "Bench", "Record"], None]
+Panel = Callable[["Axes", Any, "Record"], None]
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,13 @@ class Reading:
     @property
     def difference(self) -> float:
         """inferred - true for transference numbers and fractions, otherwise relative to the truth [1]."""
-        if self.quantity in ABSOLUTE:
+        if self._is_absolute:
             return self.inferred - self.true
         return self.inferred / self.true - 1 if self.true else float("inf")
+
+    @property
+    def _is_absolute(self) -> bool:
+        return self.quantity in ABSOLUTE or self.quantity.startswith("tau_")
 
     @property
     def holds(self) -> bool:
@@ -105,7 +109,7 @@ class Reading:
         unit = "" if self.unit == "1" else self.unit.replace("^2", "²").replace("*", " ").replace("ohm", "Ω")
         error = f" ± {self.error:.1g}" if self.error > 0 else ""
         value = f"{self.inferred:.4g}{error} {unit}".strip()
-        of_one = self.quantity in ABSOLUTE
+        of_one = self._is_absolute
         difference = f"{self.difference:+.4f}" if of_one else f"{100 * self.difference:+.2f} %"
         return f"  {self.quantity:14}{self.true:10.4g}{value:>23}{difference:>12}  {self.method:40}  {self.verdict}"
 
@@ -130,7 +134,7 @@ class Record:
 
     Parameters
     ----------
-    bench : Bench
+    bench : Bench or MixtureBench
         What it was done on.
     name, title : str
         Of the experiment.
@@ -150,7 +154,7 @@ class Record:
         Whether the figure needs room for many rows.
     """
 
-    bench: Bench
+    bench: AnyBench
     name: str
     title: str
     assumption: str

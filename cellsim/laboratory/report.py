@@ -8,13 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from cellsim.base import CellsimError, InputError
-from cellsim.electrolyte.set_file import list_sets, load_set
+from cellsim.electrolyte.mixture_file import load_electrolyte
+from cellsim.electrolyte.mixture_set import MixtureSet
+from cellsim.electrolyte.set_file import list_sets
 from cellsim.files.folder import result_folder, write_json, write_netcdf
 from cellsim.files.schema import read_toml
-from cellsim.laboratory import EXPERIMENTS, Bench, InstrumentNoise, Record, bench_of
+from cellsim.laboratory import (
+    EXPERIMENTS,
+    NOT_OF_SPECIES,
+    InstrumentNoise,
+    MixtureBench,
+    Record,
+    bench_of,
+    experiments_on,
+)
+from cellsim.laboratory.bench import AnyBench
 from cellsim.laboratory.measured import MEASURED, analyse_record
-from cellsim.model.plan import layer_of
-from cellsim.run.case import load_case
+from cellsim.run.mixture import MixtureCase, read_case
 
 NUMBERS = "summary.json"
 NONE: Mapping[str, str] = {}
@@ -33,7 +43,7 @@ def put_on_bench(
     noise: InstrumentNoise | None = None,
     capacitance: float | None = None,
     phase: float | None = None,
-) -> Bench:
+) -> AnyBench:
     """A bench from the name of a shipped set, a set's file, or a case.
 
     A case gives its set, temperature, concentration, thickness, the small-signal resistance of its interfaces at the
@@ -59,7 +69,7 @@ def put_on_bench(
 
     Returns
     -------
-    Bench
+    Bench or MixtureBench
 
     Raises
     ------
@@ -71,10 +81,10 @@ def put_on_bench(
     given: dict[str, Any] = {"thickness": thickness, "resistance": resistance, "noise": noise}
     given |= {"capacitance": capacitance, "phase": phase}
     if _is_case(source):
-        case = load_case(source)
+        case = read_case(source)
         if T is not None:
             raise InputError(f"{source}: a case has its own temperature; leave --temperature out")
-        transport, sides = case.transport, (case.cell.positive, case.cell.negative)
+        sides = (case.cell.positive, case.cell.negative)
         if case.cell.is_blocked:
             raise InputError(f"{source}: blocking = true: the experiments need two electrodes that lithium crosses")
         layers = [side for side in sides if side.capacitance]
@@ -82,12 +92,25 @@ def put_on_bench(
             given["capacitance"] = sum(side.capacitance for side in layers) / len(layers)
         if layers and phase is None:
             given["phase"] = sum(side.phase for side in layers) / len(layers)
-        c = case.c0 if c is None and r is None else c
         given["thickness"] = case.cell.thickness if thickness is None else thickness
         if resistance is None:
-            given["resistance"] = 0.5 * layer_of(case.cell, transport, case.c0).resistance
+            given["resistance"] = 0.5 * sum(side.small_signal(case.c0, case.cell.temperature, 0.0) for side in sides)
+        if isinstance(case, MixtureCase):
+            if c is not None or r is not None:
+                raise InputError(
+                    f"{source}: --c and --r give the amount of one salt; this case states its composition, "
+                    f"{', '.join(case.transport.components)}: change it there"
+                )
+            return MixtureBench(case.transport, case.r0, **{k: v for k, v in given.items() if v is not None})
+        c, transport = case.c0 if c is None and r is None else c, case.transport
     else:
-        transport = load_set(source, T)
+        loaded = load_electrolyte(source, T)
+        if isinstance(loaded, MixtureSet):
+            raise InputError(
+                f"{source}: has {len(loaded.species)} species, and an experiment needs their amounts; give a case, "
+                "which states the composition"
+            )
+        transport = loaded
     if r is not None:
         c = transport.c_of(r=r)
     return bench_of(transport, c, **{k: v for k, v in given.items() if v is not None})
@@ -97,7 +120,7 @@ def left_aside(source: str | Path) -> list[str]:
     """What a case states that the bench does not take over, a sentence each; nothing for a set."""
     if not _is_case(source):
         return []
-    case = load_case(source)
+    case = read_case(source)
     cell, told = case.cell, []
     if case.initial is not None:
         told.append(f"{source}: the profile of [initial] is left aside; the bench begins with its average everywhere")
@@ -142,14 +165,14 @@ def catalogue() -> list[str]:
     ]
 
 
-def do(name: str, bench: Bench) -> list[Record]:
+def do(name: str, bench: AnyBench) -> list[Record]:
     """Do one experiment, or all.
 
     Parameters
     ----------
     name : str
         One of :data:`~cellsim.laboratory.EXPERIMENTS`, or "all".
-    bench : Bench
+    bench : Bench or MixtureBench
         What stands on the bench.
 
     Returns
@@ -163,15 +186,19 @@ def do(name: str, bench: Bench) -> list[Record]:
     """
     if name != "all" and name not in EXPERIMENTS:
         raise InputError(f"lab {name!r} is no experiment; choose one of {', '.join(EXPERIMENTS)}, all")
-    return [EXPERIMENTS[experiment][0](bench) for experiment in (EXPERIMENTS if name == "all" else (name,))]
+    able = experiments_on(bench)
+    if name in NOT_OF_SPECIES and isinstance(bench, MixtureBench):
+        has = f"{bench.transport.name} has {len(bench.transport.species)} species"
+        raise InputError(f"lab {name}: {NOT_OF_SPECIES[name]}, and {has}; choose one of {', '.join(able)}")
+    return [able[experiment]() for experiment in (able if name == "all" else (name,))]
 
 
-def do_all(bench: Bench) -> tuple[list[Record], dict[str, str]]:
+def do_all(bench: AnyBench) -> tuple[list[Record], dict[str, str]]:
     """Do every experiment that can be done; one that cannot does not keep the others from their readings.
 
     Parameters
     ----------
-    bench : Bench
+    bench : Bench or MixtureBench
         What stands on the bench.
 
     Returns
@@ -182,18 +209,22 @@ def do_all(bench: Bench) -> tuple[list[Record], dict[str, str]]:
         Name of each other one, and why, one sentence.
     """
     records, failed = [], {}
-    for name, (experiment, _) in EXPERIMENTS.items():
+    for name, experiment in experiments_on(bench).items():
         try:
-            records.append(experiment(bench))
+            records.append(experiment())
         except CellsimError as error:
             failed[name] = str(error)
     return records, failed
 
 
-def lines(bench: Bench, records: Sequence[Record], failed: Mapping[str, str] = NONE) -> list[str]:
+def lines(bench: AnyBench, records: Sequence[Record], failed: Mapping[str, str] = NONE) -> list[str]:
     """What the terminal shows of several experiments on one bench, and why others could not be done."""
+    amounts = f"{bench.c / 1e3:.4g} mol/L"
+    if isinstance(bench, MixtureBench):
+        c = bench.transport.concentrations(bench.r) / 1e3
+        amounts = ", ".join(f"{name} {x:.4g}" for name, x in zip(bench.transport.species, c, strict=True)) + " mol/L"
     head = (
-        f"{bench.transport.name} ({bench.transport.status}), {bench.c / 1e3:.4g} mol/L, {bench.transport.T:.2f} K, "
+        f"{bench.transport.name} ({bench.transport.status}), {amounts}, {bench.transport.T:.2f} K, "
         f"L = {1e3 * bench.thickness:.4g} mm, {1e4 * bench.resistance:.4g} Ω cm² at each electrode"
     )
     not_done = [line for name, why in failed.items() for line in ("", f"{name}: not done; {why}")]
@@ -225,13 +256,13 @@ def as_measured(record: Record) -> list[str]:
 
 
 def write_lab(
-    bench: Bench, records: Sequence[Record], directory: str | Path, failed: Mapping[str, str] = NONE
+    bench: AnyBench, records: Sequence[Record], directory: str | Path, failed: Mapping[str, str] = NONE
 ) -> list[Path]:
     """Write a figure and a dataset per experiment, and ``summary.json``.
 
     Parameters
     ----------
-    bench : Bench
+    bench : Bench or MixtureBench
         What stood on the bench.
     records : sequence of Record
         What was done on it.
@@ -255,16 +286,21 @@ def write_lab(
     return [directory / path.name for path in written]
 
 
-def numbers(bench: Bench, records: Sequence[Record], failed: Mapping[str, str] = NONE) -> dict[str, Any]:
+def numbers(bench: AnyBench, records: Sequence[Record], failed: Mapping[str, str] = NONE) -> dict[str, Any]:
     """What stood on the bench and what was found there, SI."""
     return {
         "transport": bench.transport.name,
         "transport_status": bench.transport.status,
         "T": bench.transport.T,
         "c": bench.c,
+        **({"r": _by_name(bench)} if isinstance(bench, MixtureBench) else {}),
         "thickness": bench.thickness,
         "resistance_per_interface": bench.resistance,
         "noise": asdict(bench.noise),
         "experiments": [record.numbers() for record in records],
         "failed": dict(failed),
     }
+
+
+def _by_name(bench: MixtureBench) -> dict[str, float]:
+    return dict(zip(bench.transport.components, bench.r.tolist(), strict=True))

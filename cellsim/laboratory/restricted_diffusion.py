@@ -7,8 +7,8 @@ import numpy as np
 from cellsim.base import Array, InputError
 from cellsim.cell.protocol import Protocol, hold_current, rest
 from cellsim.laboratory import figures
-from cellsim.laboratory.bench import Bench
-from cellsim.laboratory.reading import Check, Reading, Record, swing_checks
+from cellsim.laboratory.bench import AnyBench, one_mode
+from cellsim.laboratory.reading import Check, Reading, Record
 
 REFERENCE = "Newman & Chapman, AIChE J. 19 (1973) 343; Harned & French, Ann. N. Y. Acad. Sci. 46 (1945) 267"
 
@@ -64,7 +64,7 @@ def decay(t: Array, U: Array, window: tuple[float, float], noise: float = 0.0) -
 
 
 def restricted_diffusion(
-    bench: Bench,
+    bench: AnyBench,
     *,
     voltage: float = 0.01,
     pulse: float = 0.5,
@@ -75,7 +75,7 @@ def restricted_diffusion(
 
     Parameters
     ----------
-    bench : Bench
+    bench : Bench or MixtureBench
         The cell.
     voltage : float
         Voltage the current would reach at steady state [V].
@@ -108,8 +108,9 @@ def restricted_diffusion(
     read = (U / U[0] <= window[0]) & (U / U[0] >= window[1])
     misfit = float(np.sqrt(np.mean((line[read] / U[read] - 1) ** 2)))
     checks = (
+        *one_mode(bench, since=begun, pulse=on),
         Check("misfit of the line to ln U", max(misfit - 1.5 * noise / abs(U[0] * window[1]), 0.0), 0.01),
-        *swing_checks(bench.transport, bench.c, solution),
+        *bench.swing(solution),
         Check("second mode per first where the line begins", float(np.exp(-8 * rate * begun) / 9), 0.01),
         Check(
             "readings' bias and noise per voltage at the end of the line",

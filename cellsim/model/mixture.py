@@ -15,16 +15,18 @@ doi:10.48550/arXiv.2211.13505; Newman & Balsara, *Electrochemical Systems*, 4th 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import erfc
 
 from cellsim.base import Array, F, R
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, lasting
 from cellsim.electrolyte.mixture_set import Coefficients, MixtureSet
+from cellsim.model.small_signals import finite_warburg
 
 
 def component_flux(tau: Array, A: Array, slope: Array, i: Any) -> Array:
@@ -181,6 +183,100 @@ def relaxation_modes(at: Coefficients) -> tuple[Array, Array]:
     modes = np.linalg.solve(root.T, vectors)
     largest = np.take_along_axis(modes, np.argmax(np.abs(modes), axis=0)[None], axis=0)
     return np.asarray(R * at.T / at.c_0 * values), modes / largest
+
+
+@dataclass(frozen=True)
+class MixtureLayer:
+    """An electrolyte of n components with constant coefficients between two lithium electrodes; see :class:`.Layer`.
+
+    Parameters
+    ----------
+    thickness : float
+        Distance L of the electrodes [m].
+    kappa, newman_number : float
+        Conductivity of the free electrolyte [S/m], and Ne [1].
+    modes : tuple of float (K,)
+        Diffusion coefficients of the modes of the free electrolyte, slowest first [m^2/s].
+    shares : tuple of float (K,)
+        Share of each mode in the diffusion resistance; sum 1 [1].
+    porosity, macmullin : float
+        Of a separator; 1 for free electrolyte [1].
+    resistance : float
+        Sum of both interfacial resistances [ohm m^2].
+    """
+
+    thickness: float
+    kappa: float
+    newman_number: float
+    modes: tuple[float, ...]
+    shares: tuple[float, ...]
+    porosity: float = 1.0
+    macmullin: float = 1.0
+    resistance: float = 0.0
+
+    @classmethod
+    def of(cls, cell: Cell, transport: MixtureSet, r: ArrayLike) -> MixtureLayer:
+        """That of a cell at a uniform composition r, shape (K,) [1]; kinetics enter by their small-signal resistance.
+
+        tau^T L^-1 tau, of which Ne is made, is a sum over the modes: with G = B B^T and B^T L B = V diag(l) V^T, the
+        mode j adds (V^T B^T tau)_j^2/l_j.
+        """
+        at = transport.at(np.asarray(r, dtype=float))
+        root = np.linalg.cholesky(at.G)
+        values, vectors = np.linalg.eigh(root.T @ at.L @ root)
+        parts = (vectors.T @ root.T @ at.tau) ** 2 / values
+        salt = float(transport.r_plus(r) * at.c_0)
+        return cls(
+            cell.thickness,
+            float(at.kappa),
+            float(newman_number(at)),
+            tuple((R * at.T / at.c_0 * values).tolist()),
+            tuple((parts / parts.sum()).tolist()),
+            cell.separator.porosity,
+            cell.separator.macmullin,
+            sum(e.small_signal(salt, cell.temperature, 0.0) for e in (cell.positive, cell.negative)),
+        )
+
+    @property
+    def D(self) -> float:
+        """Diffusion coefficient of the slowest mode [m^2/s]."""
+        return self.modes[0]
+
+    @property
+    def bulk_resistance(self) -> float:
+        """R_b = L MacMullin number/kappa [ohm m^2]."""
+        return self.thickness * self.macmullin / self.kappa
+
+    @property
+    def diffusion_resistance(self) -> float:
+        """R_d = R_b Ne: what the gradients add to the voltage per current at steady state, small signals [ohm m^2]."""
+        return self.bulk_resistance * self.newman_number
+
+
+def impedance(layer: MixtureLayer, omega: ArrayLike) -> NDArray[np.complex128]:
+    """Small-signal impedance of n components, Z = R_b + R_i + R_d sum_j s_j tanh(q_j)/q_j, q_j = (L/2) sqrt(i w/D_j).
+
+    Every mode j obeys the diffusion equation of one salt, with its share s_j of the diffusion resistance
+    (:func:`.small_signals.impedance`); no double layer.
+
+    Parameters
+    ----------
+    layer : MixtureLayer
+        Coefficients.
+    omega : array_like, shape (n,)
+        Angular frequencies, not negative [rad/s].
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Impedance times area, complex [ohm m^2].
+    """
+    pace = 1 / (layer.macmullin * layer.porosity)
+    arcs = (
+        share * finite_warburg(layer.thickness, pace * D, omega)
+        for D, share in zip(layer.modes, layer.shares, strict=True)
+    )
+    return np.asarray(layer.bulk_resistance + layer.resistance + layer.diffusion_resistance * sum(arcs))
 
 
 def sand_time(cell: Cell, transport: MixtureSet, r: ArrayLike, i: float) -> float:

@@ -261,8 +261,28 @@ def impedance(layer: Layer, omega: ArrayLike) -> NDArray[np.complex128]:
     ----------
     Sorensen & Jacobsen, Electrochim. Acta 27 (1982) 1671; :func:`current_response` is its inverse.
     """
-    q = 0.5 * layer.thickness * np.sqrt(1j * np.asarray(omega, dtype=float) / layer.D_time)
+    arc = finite_warburg(layer.thickness, layer.D_time, omega)
+    return np.asarray(layer.bulk_resistance + layer.resistance + layer.diffusion_resistance * arc)
+
+
+def finite_warburg(thickness: float, D: float, omega: ArrayLike) -> NDArray[np.complex128]:
+    """tanh(q)/q, q = (L/2) sqrt(i w/D): the share of a diffusion resistance that is left at a frequency.
+
+    Parameters
+    ----------
+    thickness : float
+        L [m].
+    D : float
+        Diffusion coefficient that sets the pace [m^2/s].
+    omega : array_like, shape (n,)
+        Angular frequencies, not negative [rad/s].
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Complex [1].
+    """
+    q = 0.5 * thickness * np.sqrt(1j * np.asarray(omega, dtype=float) / D)
     small = np.abs(q) < 1e-4  # tanh(q)/q = 1 - q^2/3 to 1e-17
     safe = np.where(small, 1.0, q)
-    warburg = np.where(small, 1 - q**2 / 3, np.tanh(safe) / safe)
-    return np.asarray(layer.bulk_resistance + layer.resistance + layer.diffusion_resistance * warburg)
+    return np.asarray(np.where(small, 1 - q**2 / 3, np.tanh(safe) / safe))

@@ -19,6 +19,7 @@ from cellsim.files.schema import did_you_mean
 from cellsim.instruments.potentiostat import PotentiostatData, read_potentiostat
 from cellsim.instruments.spectrum import read_spectrum
 from cellsim.instruments.tables import read_table
+from cellsim.laboratory.bench import Bench
 from cellsim.laboratory.measured.curves import limiting, potentials
 from cellsim.laboratory.measured.fraction import Resistances, fraction
 from cellsim.laboratory.measured.quantity import DRAWS, Finding, Typed, typed
@@ -549,7 +550,7 @@ def analyse_record(record: Record, *, seed: int = 0) -> Finding:
         resistances = Resistances(interfaces, interfaces, high - interfaces)
         t, i = arrays["time"][later], arrays["i"][later]
         return fraction(t, i, Typed(conditions["voltage"]), resistances, files=(record.title,), seed=seed)
-    if record.name == "concentration_cell":
+    if record.name == "concentration_cell" and isinstance(bench, Bench):
         x = np.log(arrays["m"] / float(bench.transport.m(bench.c)))
         K = float(bench.transport.thermal_voltage)
         return potentials(x, arrays["U"], thermal_voltage=K, files=(record.title,), seed=seed)

@@ -1,6 +1,7 @@
 """The laboratory's pieces, its report and its mistakes."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from cellsim.laboratory import (
     Reading,
     bench_of,
     concentration_cell,
+    hittorf,
     report,
     restricted_diffusion,
     solve_chain,
@@ -100,10 +102,10 @@ def test_a_spectrum_that_is_not_the_circuits_is_not_believed(monkeypatch):
 
 
 def test_one_experiment_that_fails_does_not_silence_the_others(monkeypatch):
-    def refuse(bench):
+    def refuse():
         raise InputError("no current")
 
-    monkeypatch.setattr(report, "EXPERIMENTS", {"hittorf": EXPERIMENTS["hittorf"], "steady": (refuse, "")})
+    monkeypatch.setattr(report, "experiments_on", lambda bench: {"hittorf": partial(hittorf, bench), "steady": refuse})
     bench = bench_of(load_set("poss_ptf"), 10.0)
     records, failed = report.do_all(bench)
     assert [record.name for record in records] == ["hittorf"] and failed == {"steady": "no current"}
