@@ -142,9 +142,10 @@ role = "anion"
 selection = "type 3"
 role = "solvent"
 """
-OF_CP2K = SPECIES.replace('["run.xtc"]', '"run.xyz"\ncell = "run.cell"')
+OF_CP2K = SPECIES.replace('["run.xtc"]', '"run.xyz"\ncell = "run.cell"\nvelocities = "vel.xyz"')
 TWO_OF_CP2K = (
-    SPECIES.replace('trajectory = ["run.xtc"]\n', "") + '[[replica]]\ntrajectory = "run.xyz"\ncell = "run.cell"\n'
+    SPECIES.replace('trajectory = ["run.xtc"]\n', "")
+    + '[[replica]]\ntrajectory = "run.xyz"\ncell = "run.cell"\nvelocities = "vel.xyz"\n'
 )
 MOBILITY = """
 [mobility.rotor.PF6]

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -235,7 +235,7 @@ def analyse_many(
             progress(done, len(items))
         if len(runs[index]) == len(whole[index].replicas):
             # In the order of the file, whatever the order they came in: sums of floating-point numbers depend on it.
-            yield index, analysis.result(*jobs[index], [run for _, run in sorted(runs[index].items())])
+            yield index, _result(analysis, *jobs[index], [run for _, run in sorted(runs[index].items())])
             runs[index] = {}
 
 
@@ -265,7 +265,7 @@ def _analysed(
             options: dict[str, Any] = {"checkpoint_every": checkpoint_every, "progress": progress}
             replicas = range(len(file.replicas))
             runs = mapped(partial(_here, which, file, completed, place, **options), replicas, workers=1)
-            return which.result(file, completed, [returned.result() for returned in runs])
+            return _result(which, file, completed, [returned.result() for returned in runs])
 
         def first(other: Analysis, its_settings: Any) -> Any:
             names.append(other.name)
@@ -300,6 +300,13 @@ def _analysed(
         clear()
 
 
+def _result(analysis: Analysis, file: SpeciesFile, settings: Any, runs: Sequence[tuple[Any, tuple[str, ...]]]) -> Any:
+    """The result of an analysis, with what was left out of the files of its replicas among its notes."""
+    result = analysis.result(file, settings, [run for run, _ in runs])
+    notes = [note for _, left_out in runs for note in left_out if note not in result.notes]
+    return replace(result, notes=(*result.notes, *notes)) if notes else result
+
+
 def _scratch(file: SpeciesFile, name: str, number: int, folder: Path) -> Path:
     return (file.scratch or folder) / f"scratch-{name}-{number}"
 
@@ -314,10 +321,10 @@ def _here(
     checkpoint_every: float,
     progress: Progress | None,
 ) -> Any:
-    """One replica in this process, with checkpoints."""
+    """One replica in this process, with checkpoints, and what was left out of its files."""
     tabulated = analysis.tabulated(file, number, settings)
     if tabulated is not None:
-        return tabulated
+        return tabulated, ()
     stream = open_stream(file, number, scratch=_scratch(file, analysis.name, number, folder))
     accumulators = analysis.accumulators(stream, settings)
     feed(
@@ -328,7 +335,7 @@ def _here(
         checkpoint_every=checkpoint_every,
         progress=progress,
     )
-    return analysis.reduce(stream, settings, accumulators)
+    return analysis.reduce(stream, settings, accumulators), stream.notes
 
 
 def _elsewhere(analysis: Analysis, jobs: Sequence[tuple[SpeciesFile, Any]], item: tuple[int, int]) -> Any:
@@ -337,12 +344,12 @@ def _elsewhere(analysis: Analysis, jobs: Sequence[tuple[SpeciesFile, Any]], item
     file, settings = jobs[index]
     tabulated = analysis.tabulated(file, number, settings)
     if tabulated is not None:
-        return tabulated
+        return tabulated, ()
     with tempfile.TemporaryDirectory(prefix="mdcoeffs-", dir=file.scratch or local_folder()) as folder:
         stream = open_stream(file, number, scratch=Path(folder))
         accumulators = analysis.accumulators(stream, settings)
         feed(stream, accumulators)
-        return analysis.reduce(stream, settings, accumulators)
+        return analysis.reduce(stream, settings, accumulators), stream.notes
 
 
 def columns(named: Mapping[str, ArrayLike], form: str = ".6g") -> Rows:

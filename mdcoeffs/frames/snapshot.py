@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cellsim.base import N_A, Array, Bools, InputError, shown
+from cellsim.base import N_A, Array, Bools, InputError, Ints, shown
 from mdcoeffs.frames.molecules import Molecules, whole_molecules
 from mdcoeffs.frames.unwrap import Track, advance
 
@@ -187,6 +187,39 @@ def used_snapshots(
                 stored = stored._replace(positions=stored.positions.copy())
         if chosen and inside(time, start, None):
             yield stored
+
+
+def used_frames(
+    time: Array, start: float | None, stop: float | None, stride: int, every: float | None, label: str = "arrays"
+) -> Ints:
+    """Which frames of arrays are used, as :func:`used_snapshots` says it of files.
+
+    Parameters
+    ----------
+    time : array (frames,)
+        [s]
+    start, stop, every
+        As of :func:`used_snapshots`.
+    stride : int
+        Use every stride-th frame of that part.
+    label : str
+        Name for messages.
+
+    Returns
+    -------
+    array of int
+        Their numbers, in order.
+
+    Raises
+    ------
+    InputError
+        As :func:`used_snapshots`.
+    """
+    if every is None:
+        return np.flatnonzero(inside(time, start, stop))[::stride]
+    nothing = np.empty((0, 3))
+    stored = (Stored(k, f"{label}: frame {k}", float(t), nothing, None) for k, t in enumerate(time))
+    return np.array([each.number for each in used_snapshots(stored, start, stop, every, 0)], dtype=np.intp)
 
 
 def _check_order(name: str, time: float, last: float) -> None:

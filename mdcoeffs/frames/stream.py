@@ -30,7 +30,7 @@ from cellsim.base import Array, InputError, Ints, Progress
 from cellsim.files.folder import write_arrays
 from cellsim.files.reading import read_arrays
 from mdcoeffs.frames.molecules import Molecules, check_density
-from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, FOLLOW, Snapshot, Stored, Walker, inside, used_snapshots
+from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, FOLLOW, Snapshot, Stored, Walker, used_frames, used_snapshots
 from mdcoeffs.inputs.arrays import (
     array_names,
     check_counts,
@@ -93,6 +93,8 @@ class Stream:
         Stored snapshots from running number `begin` on.
     scratch : Path
         Folder for scratch files, may have to be made.
+    notes : tuple of str
+        What was left out of the files, a sentence each.
     """
 
     label: str
@@ -107,6 +109,7 @@ class Stream:
     universe: Any
     source: Callable[[int], Iterator[Stored]] = field(repr=False)
     scratch: Path = Path()
+    notes: tuple[str, ...] = ()
 
     @property
     def species(self) -> tuple[Species, ...]:
@@ -363,7 +366,7 @@ def stream_of_universe(
     check_counts(file, molecules.counts, "the selections")
     check_masses(file, molecules.masses * DALTON, "the masses of the topology")
     skipped = repeated(universe, files, file) if file.drop_repeated else (0,) * len(files)
-    total = count_snapshots(universe, files, file, skipped)
+    total, notes = count_snapshots(universe, files, file, skipped)
     unwrapped, images = convention(universe, files[0][0], file.coordinates)
 
     def source(begin: int) -> Iterator[Stored]:
@@ -383,6 +386,7 @@ def stream_of_universe(
         paths=tuple(path for path, _ in files if path is not None),
         universe=universe,
         source=source,
+        notes=notes,
     )
 
 
@@ -424,7 +428,7 @@ def stream_of_arrays(file: SpeciesFile, data: Mapping[str, NDArray[Any]], *, lab
         )
     molecules = Molecules.particles(species, np.ones(len(file.species)) if masses is None else masses / DALTON)
     scale, speed = file.scale("position") / ANGSTROM, file.scale("velocity")
-    used = np.flatnonzero(inside(time, file.start, file.stop))[:: file.stride]
+    used = used_frames(time, file.start, file.stop, file.stride, file.every, label)
 
     def source(begin: int) -> Iterator[Stored]:
         for number in range(begin, len(used)):

@@ -1,10 +1,11 @@
-"""Trajectories in text: XYZ files with what their comments say, cell files of CP2K, and PDB files of several models.
+"""Trajectories in text: XYZ files with what their comments say, cells and velocities of CP2K, PDB of several models.
 
 Readers take the numbers of a frame and skip what stands around them; here the frames are counted and compared, and the
 boxes and times in the comments are read.
 
 References
 ----------
+CP2K manual, MOTION/PRINT/VELOCITIES: the unit of velocities is bohr*au_t^-1 unless UNIT says otherwise.
 Extended XYZ, https://github.com/libAtoms/extxyz: Lattice and Properties. CP2K, src/motion_utils.F: the comments of an
 XYZ file (``i = , time = , E =``; fs) and the columns of a cell file.
 """
@@ -44,6 +45,8 @@ class Comments:
         MD steps; None where the comments are not those of CP2K.
     times : array (frames,) or None
         Likewise [ps].
+    names : tuple of bytes
+        Of the atoms, the same in every frame.
     rest : str
         Empty where the file ends with a whole frame, else how it is seen to be cut short.
     """
@@ -52,6 +55,7 @@ class Comments:
     boxes: Array | None
     steps: Ints | None
     times: Array | None
+    names: tuple[bytes, ...]
     rest: str
 
 
@@ -135,6 +139,7 @@ def _xyz_comments(path: Path, atoms: int, size: int, changed: int) -> Comments:
         np.array(boxes).reshape(-1, 3, 3) if boxes else None,
         np.array([step for step, _ in moments]) if moments else None,
         np.array([time for _, time in moments]) * FEMTOSECOND if moments else None,
+        tuple(names),
         rest,
     )
 
@@ -165,6 +170,66 @@ def _lattice(path: Path, frame: int, comment: bytes) -> list[float]:
     if len(numbers) != 9 or not all(map(math.isfinite, numbers)):
         raise damaged(path, frame, f"its Lattice is {shown(_text(lattice[1]))}, which are not nine numbers")
     return numbers
+
+
+# ---- velocity files of CP2K -----------------------------------------------------------------------------------------
+
+BOHR_PER_AU = 0.529177210903e-10 / 2.4188843265857e-17
+"""The atomic unit of velocity, in which CP2K writes unless it is told otherwise [m/s]."""
+
+
+def velocity_frames(path: Path, positions: Comments, atoms: int, label: str) -> Ints:
+    """Which frame of a velocity file of CP2K belongs to each frame of the positions of the same run.
+
+    Parameters
+    ----------
+    path : Path
+        The velocity file, ``PROJECT-vel-1.xyz``; a cut last frame is not used.
+    positions : Comments
+        Of the XYZ file with the positions.
+    atoms : int
+        Of the topology.
+    label : str
+        Name of that file, for messages.
+
+    Returns
+    -------
+    array of int (frames,)
+
+    Raises
+    ------
+    InputError
+        Comments that are not those of CP2K, other atoms, a frame without velocities, or with another time.
+    """
+    found = xyz_comments(path, atoms)
+    for name, each in ((label, positions), (path.name, found)):
+        if each.steps is None or each.times is None:
+            raise InputError(
+                f"{name}: its comments are not those of CP2K (i = ..., time = ..., E = ...), so that velocities cannot "
+                "be assigned to its frames; leave velocities out"
+            )
+    assert positions.steps is not None and positions.times is not None
+    assert found.steps is not None and found.times is not None
+    if found.names != positions.names:
+        at = next(k for k in range(atoms) if found.names[k] != positions.names[k])
+        raise InputError(
+            f"{path.name}: atom {at} is {_text(found.names[at])}, and {_text(positions.names[at])} in {label}; the two "
+            "files are of different runs"
+        )
+    frames = {step: frame for frame, step in enumerate(found.steps.tolist())}
+    for frame, (step, time) in enumerate(zip(positions.steps.tolist(), positions.times.tolist(), strict=True)):
+        if step not in frames:
+            raise InputError(
+                f"{path.name}: has no frame of step {step}, which is frame {frame} of {label}; print velocities as "
+                "often as positions, or leave velocities out"
+            )
+        stated = float(found.times[frames[step]])
+        if abs(stated - time) > 2e-3 * FEMTOSECOND:
+            raise InputError(
+                f"{path.name}: step {step} was at {stated / FEMTOSECOND:.6g} fs, and in {label} at "
+                f"{time / FEMTOSECOND:.6g} fs; the two files are of different runs"
+            )
+    return np.array([frames[step] for step in positions.steps.tolist()], dtype=np.int64)
 
 
 # ---- cell files of CP2K ---------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 
 import MDAnalysis as mda
 import numpy as np
+from MDAnalysis.coordinates.XYZ import XYZReader
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError
@@ -44,7 +45,7 @@ from mdcoeffs.frames.lammps import (
     topology_format,
 )
 from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, PICOSECOND, Stored
-from mdcoeffs.frames.text_frames import cell_boxes, check_pdb, check_xyz, xyz_comments
+from mdcoeffs.frames.text_frames import BOHR_PER_AU, cell_boxes, check_pdb, check_xyz, velocity_frames, xyz_comments
 from mdcoeffs.frames.topology import brief
 from mdcoeffs.frames.unwrap import box_matrix
 from mdcoeffs.frames.vasp import XdatcarReader, check_xdatcar, is_xdatcar
@@ -57,8 +58,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Files = Sequence[tuple[Path | None, dict[str, Any]]]
 """Trajectory files in their order with the keywords of their reader and `OURS`; no path: what is loaded already."""
-OURS = ("drop_cut", "units", "cell")
-"""Keywords that no reader gets: whether a cut last frame is left out, units of the run, cell file of CP2K."""
+OURS = ("drop_cut", "units", "cell", "velocities")
+"""Keywords that no reader gets: whether a cut last frame is left out, units of the run, further files of CP2K."""
+LOST = 'cut cannot be opened by its library, so that cut_last_frame = "drop" does not help'
+"""What is said of formats whose index lies behind the frames."""
 UNFIXED = ("LAMMPSDUMP", "GSD", "XYZ", "DCD", "LAMMPS")
 """Formats whose numbers are in the units of the run."""
 BAD_FILE = (
@@ -111,10 +114,19 @@ def open_replica(
         options["atom_style"] = replica.atom_style or data_style(topology)
     elif replica.atom_style:
         options["atom_style"] = replica.atom_style
-    cells = replica.cell or (None,) * len(replica.trajectory)
+    nothing = (None,) * len(replica.trajectory)
+    beside = zip(replica.trajectory, replica.cell or nothing, replica.velocities or nothing, strict=True)
     files = tuple(
-        (path, {**_reader_options(path, replica, timestep, units), "drop_cut": drop_cut, "cell": cell})
-        for path, cell in zip(replica.trajectory, cells, strict=True)
+        (
+            path,
+            {
+                **_reader_options(path, replica, timestep, units),
+                "drop_cut": drop_cut,
+                "cell": cell,
+                "velocities": velocities,
+            },
+        )
+        for path, cell, velocities in beside
     )
     given = {key: value for key, value in options.items() if value}
     head = dump_head(topology)
@@ -208,7 +220,10 @@ def stored_snapshots(
 
 
 def _velocities(reader: Any, ts: Any) -> NDArray[Any] | None:
-    """Velocities of all atoms [m/s] where the file has them in a unit that it states."""
+    """Velocities of all atoms [m/s] where the file, or the one beside it, has them in a known unit."""
+    moving = getattr(reader, "moving", None)
+    if moving is not None:
+        return np.asarray(moving(ts.frame))
     units = getattr(reader, "units_of_run", None)
     if not ts.has_velocities or (units is None and format_of(reader) not in MOVING):
         return None
@@ -232,26 +247,28 @@ def _box(file: SpeciesFile) -> Array | None:
     return None if file.box is None else np.diag(np.array(file.box) / ANGSTROM)
 
 
-def count_snapshots(universe: Any, files: Files, file: SpeciesFile, skipped: Sequence[int] = ()) -> int:
-    """Snapshots that the stride leaves, an upper bound: start and stop may leave some out.
+def count_snapshots(
+    universe: Any, files: Files, file: SpeciesFile, skipped: Sequence[int] = ()
+) -> tuple[int, tuple[str, ...]]:
+    """Snapshots that the stride leaves, an upper bound (start and stop may leave some out), and what was left out.
 
     Files whose frames have no certain time are refused here, before anything is read.
     """
-    before, used, stride = 0, 0, file.stride
+    before, used, stride, notes = 0, 0, file.stride, list[str]()
     for (path, options), skip in zip(files, skipped or (0,) * len(files), strict=True):
         if path is not None and len(files) > 1:
             _load(universe, path, options)
         clock_of(universe.trajectory, file, _label(universe, path))
         length = len(universe.trajectory)
         if options.get("drop_cut"):
-            length = _whole(universe, path, options, tell=True)
+            length = _whole(universe, path, options, notes)
         length -= skip
         used += len(range(-before % stride, length, stride))
         before += length
     path, options = files[0]
     if path is not None and len(files) > 1:
         _load(universe, path, options)
-    return used
+    return used, tuple(notes)
 
 
 def convention(universe: Any, path: Path | None, coordinates: str) -> tuple[bool, bool]:
@@ -309,8 +326,8 @@ def check_complete(path: Path, trajectory: Any) -> None:
     check_structure(path, kind, atoms)
 
 
-def _whole(universe: Any, path: Path | None, options: dict[str, Any], *, tell: bool = False) -> int:
-    """Frames of the loaded file that are used; a cut last one is refused or left out.
+def _whole(universe: Any, path: Path | None, options: dict[str, Any], notes: list[str] | None = None) -> int:
+    """Frames of the loaded file that are used; a cut last one is refused, or left out and told in `notes`.
 
     A file that is cut is sound up to there, and its reader gives the frames before the cut as those of a whole file.
     """
@@ -320,8 +337,9 @@ def _whole(universe: Any, path: Path | None, options: dict[str, Any], *, tell: b
         except CutShort as error:
             if not _may_drop(path, options, error):
                 raise
-            if tell:
-                log.warning("%s: frame %d is cut short and left out", path.name, error.whole)
+            if notes is not None:
+                notes.append(f"{path.name}: frame {error.whole} is cut short and left out")
+                log.warning(notes[-1])
             return error.whole
     return len(universe.trajectory)
 
@@ -345,6 +363,10 @@ def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
         except CutShort as error:
             if not _may_drop(path, options, error):
                 raise
+        except InputError as error:
+            if name == "H5MD":
+                raise InputError(f"{error}; an HDF5 file that is {LOST}") from error
+            raise
         given = {key: value for key, value in options.items() if key not in OURS}
         own = {"format": XtcReader, "drop_cut": bool(options.get("drop_cut"))} if name == "XTC" else {}
         universe.load_new(str(path), **given | own)
@@ -357,6 +379,19 @@ def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
             raise InputError(f"{path.name}: the units of this {format_of(reader)} file are fixed; leave [units] out")
     if reader.cell_file is not None and format_of(reader) != "XYZ":
         raise InputError(f"{path.name}: cell goes with XYZ files of CP2K; {format_of(reader)} files have boxes")
+    velocities = options.get("velocities")
+    if velocities is not None and format_of(reader) != "XYZ":
+        raise InputError(f"{path.name}: velocities goes with XYZ files of CP2K, not with {format_of(reader)} files")
+    reader.moving = None if velocities is None else _velocity_file(velocities, path, reader.n_atoms)
+
+
+def _velocity_file(path: Path, positions: Path, atoms: int) -> Callable[[int], NDArray[Any]]:
+    """Frame of the positions -> velocities of all atoms in the file of CP2K beside them [m/s]."""
+    frames = velocity_frames(path, xyz_comments(positions, atoms), atoms, positions.name)
+    with _reading(path, "velocity file"):
+        reader = XYZReader(str(path), convert_units=False)
+        len(reader)
+    return lambda frame: reader[int(frames[frame])].positions * np.float32(BOHR_PER_AU)
 
 
 @contextmanager
@@ -390,6 +425,8 @@ def _reading(path: Path | None, what: str) -> Iterator[None]:
                 )
             else:
                 complaint += f" ({brief(error)})"
+                if "GSD" in str(error):
+                    complaint += f": a GSD file that is {LOST}"
             traceback.clear_frames(error.__traceback__)
         if complaint:
             gc.collect()

@@ -33,7 +33,16 @@ TABLES = {name: name for name in ANALYSES} | {"onsager": "estimate"}
 """Analysis -> its table in SPECIES.toml; read by the module of the analysis."""
 SOURCES = ("trajectory", "arrays", "octp")
 CUT_FRAMES = ("refuse", "drop")
-REPLICA_KEYS = ("topology", "topology_format", "trajectory_format", "atom_style", "cell", "octp_self", *SOURCES)
+REPLICA_KEYS = (
+    "topology",
+    "topology_format",
+    "trajectory_format",
+    "atom_style",
+    "cell",
+    "velocities",
+    "octp_self",
+    *SOURCES,
+)
 UNITS = {"position": "m", "time": "s", "volume": "m^3", "velocity": "m/s"}
 """Quantities of array files, and their units where [units] says nothing."""
 TOP_KEYS = ("title", "temperature", "volume", "self", "thermostat", "species", "replica", "units")
@@ -44,9 +53,10 @@ READING_KEYS = (
     *("ignore", "memory", "scratch", "box", "cut_last_frame", "every"),
 )
 SERVES = {
-    **dict.fromkeys(("timestep", "ignore", "drop_repeated", "box", "cut_last_frame", "every"), ("trajectory",)),
+    **dict.fromkeys(("timestep", "ignore", "drop_repeated", "box", "cut_last_frame"), ("trajectory",)),
     **dict.fromkeys(
-        ("coordinates", "frame_interval", "start", "stop", "stride", "memory", "scratch"), ("trajectory", "arrays")
+        ("coordinates", "frame_interval", "start", "stop", "stride", "every", "memory", "scratch"),
+        ("trajectory", "arrays"),
     ),
     "units": ("arrays", "trajectory"),
 }
@@ -106,6 +116,8 @@ class Replica:
         Hints for the reader, in MDAnalysis' names; empty: by file name.
     cell : tuple of Path
         Cell files of CP2K with the boxes, one for each trajectory file; empty where the trajectory has boxes.
+    velocities : tuple of Path
+        Velocity files of CP2K, one for each trajectory file; empty where there are none, or the trajectory has them.
     arrays : Path, optional
         A .npz or .h5 file.
     octp : Path, optional
@@ -120,6 +132,7 @@ class Replica:
     trajectory_format: str = ""
     atom_style: str = ""
     cell: tuple[Path, ...] = ()
+    velocities: tuple[Path, ...] = ()
     arrays: Path | None = None
     octp: Path | None = None
     octp_self: Path | None = None
@@ -127,7 +140,7 @@ class Replica:
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file it names."""
-        paths = (self.topology, *self.trajectory, *self.cell, self.arrays, self.octp, self.octp_self)
+        paths = (self.topology, *self.trajectory, *self.cell, *self.velocities, self.arrays, self.octp, self.octp_self)
         return tuple(path for path in paths if path is not None)
 
     @property
@@ -374,7 +387,8 @@ def _replicas(top: Table) -> tuple[Replica, ...]:
                 topology_format=merged.string("topology_format", ""),
                 trajectory_format=merged.string("trajectory_format", ""),
                 atom_style=merged.string("atom_style", ""),
-                cell=_cells(merged),
+                cell=_beside(merged, "cell", "boxes", all_in_one=True),
+                velocities=_beside(merged, "velocities", "velocities"),
                 arrays=merged.path("arrays", None),
                 octp=merged.path("octp", None),
                 octp_self=merged.path("octp_self", None),
@@ -394,15 +408,17 @@ def _files(table: Table, key: str) -> tuple[Path, ...]:
     return tuple(table.file.parent / name for name in names)
 
 
-def _cells(table: Table) -> tuple[Path, ...]:
-    cells, files = _files(table, "cell"), _files(table, "trajectory")
-    if cells and not files:
-        raise table.error("cell", "goes with trajectory, whose boxes it contains; leave it out")
-    if len(cells) == 1 < len(files):
-        cells *= len(files)  # CP2K appends to it after a restart
-    if cells and len(cells) != len(files):
-        raise table.error("cell", f"names {len(cells)} files and trajectory {len(files)}; give one, or one for each")
-    return cells
+def _beside(table: Table, key: str, what: str, *, all_in_one: bool = False) -> tuple[Path, ...]:
+    """Files with what the trajectory files do not contain, one for each."""
+    found, files = _files(table, key), _files(table, "trajectory")
+    if found and not files:
+        raise table.error(key, f"goes with trajectory, whose {what} it contains; leave it out")
+    if all_in_one and len(found) == 1 < len(files):
+        found *= len(files)  # CP2K appends to it after a restart
+    if found and len(found) != len(files):
+        one = "give one, or one for each" if all_in_one else "give one for each"
+        raise table.error(key, f"names {len(found)} files and trajectory {len(files)}; {one}")
+    return found
 
 
 def _check_sources(file: SpeciesFile, top: Table) -> None:

@@ -20,7 +20,7 @@ from cellsim.base import Array, InputError, Ints, Progress
 from cellsim.files.folder import file_hash
 from mdcoeffs.frames.molecules import check_density
 from mdcoeffs.frames.paths import Followed, PathRecorder
-from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, Snapshot, box_volume, inside
+from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, Snapshot, box_volume, used_frames
 from mdcoeffs.frames.stream import Accumulator, Stream, feed, open_stream, stream_of_arrays, stream_of_universe
 from mdcoeffs.inputs.arrays import array_names, check_volume, load_arrays, masses_of, times_of, volume_of
 from mdcoeffs.inputs.species import Species, SpeciesFile
@@ -130,8 +130,9 @@ class SummedVelocities:
         if snapshot.velocities is None:
             raise InputError(
                 f"{self.label}: frame {snapshot.number} has no velocities in a known unit; velocities in [estimate] "
-                "needs TRR, H5MD, AMBER NetCDF or arrays with velocities, or a LAMMPS dump with the columns vx vy vz "
-                'and its units ([units] style = "real", say): leave it out otherwise'
+                "needs TRR, H5MD, AMBER NetCDF or arrays with velocities, the velocity file of CP2K (velocities), or a "
+                'LAMMPS dump with the columns vx vy vz and its units ([units] style = "real", say): leave it out '
+                "otherwise"
             )
         moving = self.weights[:, None] * snapshot.velocities[self.atoms]
         if not np.isfinite(moving).all():
@@ -268,7 +269,7 @@ def motion_of_sums(file: SpeciesFile, data: Mapping[str, NDArray[Any]]) -> Repli
         if species.count is None:
             raise InputError(f"species.{species.name} needs its count, because R does not contain it")
         counts.append(species.count)
-    used = np.flatnonzero(inside(time, file.start, file.stop))[:: file.stride]
+    used = used_frames(time, file.start, file.stop, file.stride, file.every)
     if used.size < 2:
         raise InputError(f"{used.size} frame(s) lie in the part of the run asked for; at least 2 are needed")
     volume = volume_of(file, data, used)
@@ -358,7 +359,7 @@ def collective_displacements(
         Called with (snapshots done, in all).
     **options
         Fields of `mdcoeffs.inputs.species.SpeciesFile`: ``coordinates``, ``volume``, ``start``, ``stop``, ``stride``,
-        ``timestep``, ``frame_interval``, ``ignore``, ``units``.
+        ``every``, ``timestep``, ``frame_interval``, ``ignore``, ``units``.
 
     Returns
     -------

@@ -92,6 +92,8 @@ def test_omega_of_one_walk_in_every_format(folder):
     raw = (folder / "headed.dump").read_bytes()
     (folder / "cut.dump").write_bytes(raw + raw[: len(raw) // FRAMES // 2])  # the run died within another frame
     assert omega(folder, 'trajectory = "cut.dump"\ncut_last_frame = "drop"') == plain
+    told = json.loads((folder / "out" / "summary.json").read_text())
+    assert f"cut.dump: frame {FRAMES} is cut short and left out" in told["notes"]
     # CP2K: times in the comments, boxes in a file beside
     rows = ["# Step Time [fs] " + " ".join(f"{v}{x} [Angstrom]" for v in "ABC" for x in "xyz") + " Volume [Angstrom^3]"]
     with (folder / "run-pos-1.xyz").open("w") as stream:

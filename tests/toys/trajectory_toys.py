@@ -155,11 +155,12 @@ class Read:
         return store.block(number, number + 1, self.paths.frames)[0]
 
 
-def stream_of(folder, *names, species=SPECIES, topology="top.data", cell=(), **options):
+def stream_of(folder, *names, species=SPECIES, topology="top.data", cell=(), velocities=(), **options):
     replica = Replica(
         topology=folder / topology,
         trajectory=tuple(folder / name for name in names),
         cell=tuple(folder / name for name in cell),
+        velocities=tuple(folder / name for name in velocities),
     )
     drop = options.get("cut_last_frame") == "drop"
     universe, files = open_replica(

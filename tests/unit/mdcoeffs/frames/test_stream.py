@@ -15,7 +15,8 @@ from md_toys import BY_TYPE
 
 from cellsim.base import InputError
 from mdcoeffs.frames.stream import feed, open_stream
-from mdcoeffs.inputs.species import read_species
+from mdcoeffs.inputs.species import Species, read_species
+from mdcoeffs.onsager.motion import collective_displacements
 
 EDGE = 16.0  # angstrom
 N = 12  # 4 Li, 4 X, 4 S; single particles
@@ -331,3 +332,33 @@ def test_drop_repeated_says_nothing_of_arrays(tmp_path):
     (tmp_path / "arrays.toml").write_text(TOML.format(source=ARRAYS + "\ndrop_repeated = true"))
     with pytest.raises(InputError, match="drop_repeated goes with trajectory"):
         read_species(tmp_path / "arrays.toml")
+
+
+def test_log_spaced_frames_of_arrays_are_used_at_an_interval():
+    run, made = md_toys.walkers(121)
+    whole = md_toys.walk_arrays(run, made)
+    whole = whole | {"time": run.time, "positions": made.positions, "box": whole["box"] * 1e-10}
+    # a block of 20 ps begins at each multiple, and in it frames are 1, 2, 4, 8 and 16 ps after the first
+    kept = [begin + after for begin in range(0, 120, 20) for after in (0, 1, 2, 4, 8, 16)]
+    species = species_of(run)
+    for keys in (("positions", "labels", "box"), ("R", "volume")):
+        source = {"time": run.time, "R": run.R, "volume": np.array(run.volume)} | whole
+        arrays = {key: source[key] for key in keys}
+        some = {key: values[kept] if np.shape(values)[:1] == (121,) else values for key, values in arrays.items()}
+        options = {"temperature": 353.0, "coordinates": "unwrapped"}
+        found = collective_displacements(some | {"time": run.time[kept]}, species, every=2e-11, **options)
+        even = {key: values[:120:20] if np.shape(values)[:1] == (121,) else values for key, values in arrays.items()}
+        truth = collective_displacements(even | {"time": run.time[:120:20]}, species, **options)
+        assert found.time.tolist() == truth.time.tolist() and found.time.size == 6
+        assert np.array_equal(found.R, truth.R) and found.volume == truth.volume
+        with pytest.raises(
+            InputError, match=r"arrays: frame 4 at 8e-12 s: no frame before it is at 5e-12 s, but every"
+        ):
+            collective_displacements(some | {"time": run.time[kept]}, species, every=5e-12, **options)
+
+
+def species_of(run):
+    return tuple(
+        Species(name, z, role, count=count)
+        for name, z, role, count in zip(("Li", "X", "S"), run.z, run.roles, run.counts, strict=True)
+    )

@@ -1,4 +1,4 @@
-"""Runs of CP2K: times in the comments of an XYZ file and boxes in the cell file beside it."""
+"""Runs of CP2K: times in the comments of an XYZ file; boxes and velocities in the files beside it."""
 
 import numpy as np
 import pytest
@@ -72,6 +72,68 @@ def test_a_restart_appends_to_the_cell_file(folder):
     (folder / "b.xyz").write_text(text[18 * frame :])
     options = {"cell": ["run-1.cell"] * 2, "drop_repeated": True}
     assert np.array_equal(read(folder, "a.xyz", "b.xyz", **options).displacements.R, truth.R)
+
+
+V = np.random.default_rng(5).normal(scale=300.0, size=system().shape)
+"""[m/s], of thermal size"""
+
+
+def write_velocities(path, v=V, *, every=1):
+    """In bohr per atomic unit of time, 2.18769e6 m/s: the speed of light times the fine-structure constant."""
+    write_positions(path, v / (299792458 * 7.2973525693e-3), wrap=False)
+    if every > 1:
+        lines = path.read_text().splitlines(keepends=True)
+        size = len(lines) // len(v)
+        path.write_text("".join("".join(lines[k * size : (k + 1) * size]) for k in range(0, len(v), every)))
+
+
+def test_velocities_are_those_of_the_frames_in_metres_per_second(folder):
+    write_velocities(folder / "run-vel-1.xyz")
+    given = {"cell": ["run-1.cell"], "velocities": ["run-vel-1.xyz"]}
+    for stride in (1, 3):
+        stream = stream_of(folder, "run-pos-1.xyz", stride=stride, **given)
+        seen = np.array([stored.velocities.copy() for stored in stream.source(0)])
+        assert seen == pytest.approx(V[::stride], rel=1e-5, abs=3e-4)  # ten decimals are 2e-4 m/s
+    # printed twice as often as positions: steps decide, not the order
+    write_velocities(folder / "often.xyz", np.repeat(V, 2, axis=0))
+    text = (folder / "run-pos-1.xyz").read_text()
+    (folder / "rare.xyz").write_text(
+        "".join(text[k * (len(text) // FRAMES) :][: len(text) // FRAMES] for k in (0, 4, 8))
+    )
+    stream = stream_of(folder, "rare.xyz", cell=["run-1.cell"], velocities=["often.xyz"])
+    assert np.array([s.velocities.copy() for s in stream.source(0)]) == pytest.approx(V[[0, 2, 4]], rel=1e-5, abs=3e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda text: text.replace("i =      500", "i =      501"),
+            "run-vel-1.xyz: has no frame of step 500, which is",
+        ),
+        (lambda text: text[: len(text) // 2], "run-vel-1.xyz: has no frame of step"),
+        (lambda text: text.replace(" i =", " frame ="), "run-vel-1.xyz: its comments are not those of CP2K"),
+        (lambda text: text.replace("1000.000, E", "1001.000, E"), "step 500 was at 1001 fs, and in run-pos-1.xyz at"),
+        (lambda text: text.replace("X2", "X1"), "run-vel-1.xyz: atom .* is X1, and X2 in run-pos-1.xyz"),
+        (lambda text: text.replace("0.0", "O.O"), "run-vel-1.xyz"),
+        (lambda text: "", "run-vel-1.xyz"),
+    ],
+)
+def test_hostile_velocity_files_are_one_sentence(folder, change, message):
+    write_velocities(folder / "run-vel-1.xyz")
+    path = folder / "run-vel-1.xyz"
+    text = path.read_text()
+    assert change(text) != text
+    path.write_text(change(text))
+    with pytest.raises(InputError, match=message) as caught:
+        list(stream_of(folder, "run-pos-1.xyz", cell=["run-1.cell"], velocities=["run-vel-1.xyz"]).source(0))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_velocity_file_where_it_does_not_belong(folder):
+    write_binary(folder / "run.xtc", system())
+    with pytest.raises(InputError, match=r"run.xtc: velocities goes with XYZ files of CP2K, not with XTC files"):
+        read(folder, "run.xtc", velocities=["run-1.cell"])
 
 
 def changed(old, new, count=-1):
