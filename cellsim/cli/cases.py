@@ -109,7 +109,6 @@ def plan(case: Path, capacitance: str | None, spectrum: Path | None, settings: t
               cellsim plan my_coin_cell.toml --capacitance "10 uF/cm^2"
     """
     from cellsim.base import to_si
-    from cellsim.files.folder import write_rows
     from cellsim.model import charging
     from cellsim.model.mixture import plan as plan_mixture
     from cellsim.model.plan import plan as make_plan
@@ -117,12 +116,15 @@ def plan(case: Path, capacitance: str | None, spectrum: Path | None, settings: t
 
     read = read_case(case, changes=_changes(settings), whole=False)
     if isinstance(read, MixtureCase):
-        if capacitance is not None or spectrum is not None or read.cell.has_double_layers:
+        if capacitance is not None or (spectrum is None and read.cell.has_double_layers):
             raise InputError(
-                f"{case}: the set has n components, for which plan knows no double layers and no spectrum; "
-                f"leave these out, and draw its spectrum with cellsim lab impedance {case} -o DIR"
+                f"{case}: the set has n components, whose runs carry no double layers; leave the capacitance out, or "
+                "compute the spectrum of such a cell with --spectrum FILE.csv"
             )
-        say(plan_mixture(read.cell, read.transport, read.protocol, read.r0))
+        told = plan_mixture(read.cell, read.transport, read.protocol, read.r0)
+        if spectrum is not None:
+            told += _write_spectrum(spectrum, *charging.spectrum_of_species(read.cell, read.transport, read.r0))
+        say(told)
         return
     told = [] if read.cell.is_blocked else make_plan(read.cell, read.transport, read.protocol, read.start).lines()
     if capacitance is not None or read.cell.has_double_layers:
@@ -134,11 +136,17 @@ def plan(case: Path, capacitance: str | None, spectrum: Path | None, settings: t
         if min(read.cell.positive.phase, read.cell.negative.phase) < 1:
             told.append("  constant-phase elements are taken as capacitances here; a run does not take them")
     if spectrum is not None:
-        frequency, Z = charging.spectrum(read.cell, read.transport, read.c0)
-        head = ("frequency (Hz)", "Re(Z) (ohm cm^2)", "Im(Z) (ohm cm^2)")
-        rows = zip(frequency.tolist(), (1e4 * Z.real).tolist(), (1e4 * Z.imag).tolist(), strict=True)
-        told += ["", f"impedance at the average concentration written to {write_rows(spectrum, [head, *rows])}"]
+        told += _write_spectrum(spectrum, *charging.spectrum(read.cell, read.transport, read.c0))
     say(told)
+
+
+def _write_spectrum(file: Path, frequency: Any, Z: Any) -> list[str]:
+    """A table of an impedance; what to say of it."""
+    from cellsim.files.folder import write_rows
+
+    head = ("frequency (Hz)", "Re(Z) (ohm cm^2)", "Im(Z) (ohm cm^2)")
+    rows = zip(frequency.tolist(), (1e4 * Z.real).tolist(), (1e4 * Z.imag).tolist(), strict=True)
+    return ["", f"impedance at the average concentration written to {write_rows(file, [head, *rows])}"]
 
 
 @click.command()

@@ -29,7 +29,9 @@ from cellsim.base import Array, InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode
 from cellsim.cell.protocol import Protocol
+from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.transport import TransportSet
+from cellsim.model import mixture
 from cellsim.model.closed_forms import Layer
 from cellsim.model.plan import layer_of, plan_line
 from cellsim.model.small_signals import current_response, impedance, interface_impedance
@@ -316,6 +318,46 @@ def spectrum(
     high = 100 * max(layers.modes[0][-1] if layers.interfaces else 0.0, 10 * low)
     omega = np.geomspace(low, high, int(per_decade * np.log10(high / low)) + 1)
     return omega / (2 * np.pi), cell_impedance(cell, transport, c, omega)
+
+
+def spectrum_of_species(
+    cell: Cell, transport: MixtureSet, r: ArrayLike, per_decade: int = 10
+) -> tuple[Array, NDArray[np.complex128]]:
+    """As :func:`spectrum`, of n components: :func:`.mixture.impedance` and :func:`electrode_impedance` in series.
+
+    Parameters
+    ----------
+    cell : Cell
+        Geometry and electrodes.
+    transport : MixtureSet
+        The set.
+    r : array_like, shape (K,)
+        Composition [1].
+    per_decade : int
+        Points in a decade of frequency.
+
+    Returns
+    -------
+    frequency : ndarray, shape (n,)
+        Rising [Hz].
+    Z : ndarray, shape (n,)
+        Complex [ohm m^2].
+    """
+    layer = mixture.MixtureLayer.of(Cell(cell.thickness, cell.temperature, separator=cell.separator), transport, r)
+    salt = float(transport.r_plus(r) * transport.c_0(r))
+    sides = (cell.positive, cell.negative)
+    resistances = [e.small_signal(salt, cell.temperature, 0.0) for e in sides]
+    # no double layer charges faster than through its own resistance and the electrolyte side by side
+    rates = [
+        (1 / R + 1 / layer.bulk_resistance) / e.capacitance
+        for e, R in zip(sides, resistances, strict=True)
+        if R > 0 and e.capacitance > 0
+    ]
+    pace = 1 / (layer.macmullin * layer.porosity * layer.thickness**2)
+    low, high = 0.2 * pace * layer.modes[0], 100 * max(*rates, 2 * pace * layer.modes[-1], 0.0)
+    omega = np.geomspace(low, high, int(per_decade * np.log10(high / low)) + 1)
+    electrodes = (electrode_impedance(e, salt, cell.temperature, omega) for e in sides)
+    return omega / (2 * np.pi), np.asarray(mixture.impedance(layer, omega) + sum(electrodes))
 
 
 def _crossing(function: Callable[[float], float], start: float) -> float:

@@ -10,8 +10,9 @@ from cellsim.base import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
 from cellsim.cell.protocol import Protocol, hold_voltage
+from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.model.charging import Charging, cell_impedance, electrode_impedance, spectrum
+from cellsim.model.charging import Charging, cell_impedance, electrode_impedance, spectrum, spectrum_of_species
 from cellsim.model.plan import plan
 
 SET = TransportSet.constant(kappa=0.1, D=1e-11, t_plus=0.2, chi=1.5, V_e=0.0)
@@ -119,6 +120,18 @@ def test_a_spectrum_reaches_from_the_slowest_process_to_the_fastest():
     assert abs(Z[0] / whole - 1) < 0.02 and abs(Z[-1] / layer.bulk_resistance - 1) < 0.02
     _, Z = spectrum(replace(both, negative=steel), SET, 1000.0)
     assert abs(Z[-1] / layer.bulk_resistance - 1) < 0.02 and -Z[0].imag > 100 * whole
+
+
+def test_a_spectrum_of_one_salt_as_one_of_n_components_is_the_same():
+    film, steel = Electrode(Resistance(np.array([5e-3])), capacitance=0.1), Electrode(capacitance=0.3, blocking=True)
+    mixed, r = MixtureSet.from_binary(SET), [float(SET.r(1000.0))]
+    for negative in (film, steel, Electrode()):
+        both = Cell(1e-3, 298.15, positive=film, negative=negative)
+        frequency, Z = spectrum_of_species(both, mixed, r)
+        exact = cell_impedance(both, SET, 1000.0, 2 * np.pi * frequency)
+        assert np.abs(Z / exact - 1).max() < 1e-9
+        assert abs(Z[-1] / Charging.of(both, SET, 1000.0).layer.bulk_resistance - 1) < 0.02
+    assert spectrum_of_species(Cell(1e-3, 298.15), mixed, r)[0].size > 30
 
 
 def test_what_cannot_be_read_is_said():
