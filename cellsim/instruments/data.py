@@ -101,8 +101,8 @@ _SALT_ONLY: Mapping[str, str] = {
     "quantity": "name species",
     "salt": "give formulas",
     "solvent": "give formulas",
-    "harmonics": "leave it out, and subtract their share from the intensities first: at several energies these depend on "
-    "several sums of the species",
+    "harmonics": "leave it out and subtract their share from the intensities first, since at several energies these "
+    "depend on several sums of the species",
 }
 """Keys that speak of one salt in one solvent, and what to do of n components."""
 _SPECIES = ("species", "formulas")

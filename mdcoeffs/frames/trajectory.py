@@ -223,7 +223,7 @@ def _velocities(reader: Any, ts: Any) -> NDArray[Any] | None:
     """Velocities of all atoms [m/s] where the file, or the one beside it, has them in a known unit."""
     moving = getattr(reader, "moving", None)
     if moving is not None:
-        return np.asarray(moving(ts.frame))
+        return moving(ts.frame)  # type: ignore[no-any-return]
     units = getattr(reader, "units_of_run", None)
     if not ts.has_velocities or (units is None and format_of(reader) not in MOVING):
         return None
@@ -391,7 +391,15 @@ def _velocity_file(path: Path, positions: Path, atoms: int) -> Callable[[int], N
     with _reading(path, "velocity file"):
         reader = XYZReader(str(path), convert_units=False)
         len(reader)
-    return lambda frame: reader[int(frames[frame])].positions * np.float32(BOHR_PER_AU)
+
+    def moving(frame: int) -> NDArray[Any]:
+        number = int(frames[frame])
+        try:
+            return np.asarray(reader[number].positions * np.float32(BOHR_PER_AU))
+        except BAD_FILE as error:
+            raise InputError(f"{path.name}: frame {number} cannot be read ({brief(error)}): it is damaged") from error
+
+    return moving
 
 
 @contextmanager
