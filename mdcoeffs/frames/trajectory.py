@@ -223,7 +223,7 @@ def _velocities(reader: Any, ts: Any) -> NDArray[Any] | None:
     """Velocities of all atoms [m/s] where the file, or the one beside it, has them in a known unit."""
     moving = getattr(reader, "moving", None)
     if moving is not None:
-        return moving(ts.frame)  # type: ignore[no-any-return]
+        return moving(ts.frame)
     units = getattr(reader, "units_of_run", None)
     if not ts.has_velocities or (units is None and format_of(reader) not in MOVING):
         return None
