@@ -4,7 +4,7 @@
 
 System k is a binary salt whose ions diffuse with a random matrix and each make a bounded motion beside it, whose time
 and strengths are drawn too. Over a lag t the mobility is exactly Omega + B (1 - exp(-t/tau)) tau/t, and kappa and t+
-follow. The band is that of `mdcoeffs.onsager.running`, at five lags from one frame to a quarter of the run. The random
+follow. The band is `mdcoeffs.onsager.running.band`, at five lags from one frame to a quarter of the run. The random
 numbers of system k are those of (seed, k), fixed before anything is run. The bands pass when the exact two-sided
 binomial test rejects 95 % at none of the lags at the 1 % level, Bonferroni over the lags and both quantities.
 Resumable: run the same command again.
@@ -26,7 +26,7 @@ from studies import resumed
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.relations import conductivity
 from mdcoeffs.onsager.estimate import estimate_onsager
-from mdcoeffs.onsager.running import running
+from mdcoeffs.onsager.running import band, running
 from mdcoeffs.synthetic.walkers import Onset, walk
 
 DT = 1e-11
@@ -66,7 +66,7 @@ def run_one(k: int, seed: int, frames: int) -> dict[str, Any]:
     for name, draws, value in zip(
         ("kappa", "t"), (over.kappa, over.t[..., 0]), truth(Omega, onset, steps), strict=True
     ):
-        low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+        low, _, high = band(draws)
         row[name] = {"held": ((low <= value) & (value <= high)).tolist(), "above": (value < low).tolist()}
     return row
 
@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--store", type=Path, default=Path("build/running_coverage.jsonl"))
     options = parser.parse_args(argv)
-    head = {"seed": options.seed, "frames": options.frames, "version": 1}
+    head = {"seed": options.seed, "frames": options.frames, "version": 2}
     study = partial(run_one, seed=options.seed, frames=options.frames)
     text, good = table(resumed(options.store, head, study, options.n, workers=options.workers))
     print(text)

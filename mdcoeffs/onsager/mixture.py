@@ -26,7 +26,7 @@ from mdcoeffs.onsager.estimate import Posterior, centre, posterior
 from mdcoeffs.onsager.judgement import EstimateWarning
 from mdcoeffs.onsager.plateau import Beliefs
 from mdcoeffs.onsager.result import open_result
-from mdcoeffs.onsager.running import running
+from mdcoeffs.onsager.running import QUANTILES, band, running
 from mdcoeffs.onsager.velocities import VelocityCheck
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 
@@ -427,9 +427,11 @@ class SpeciesResult:
         coordinates["lag"] = ("lag", lag, {"units": "s"})
         fit = self.estimate.found.spectrum
         if fit is not None:
-            quantiles = np.array([0.025, 0.5, 0.975])
-            kappa = np.quantile(fit.at_frequencies(self._charges)[0], quantiles, axis=0)
-            coordinates |= {"frequency": ("frequency", fit.frequency, {"units": "1/s"}), "quantile": quantiles}
+            kappa = band(fit.at_frequencies(self._charges)[0])
+            coordinates |= {
+                "frequency": ("frequency", fit.frequency, {"units": "1/s"}),
+                "quantile": np.array(QUANTILES),
+            }
             about = {"units": "S/m", "long_name": "conductivity at a frequency, posterior quantiles"}
             variables["conductivity_spectrum"] = (("quantile", "frequency"), kappa, about)
             over = running(fit, float(lag[0]), np.rint(lag / lag[0]), m.z, self._rows)
@@ -438,8 +440,7 @@ class SpeciesResult:
                 ("t_running", ("species",), over.t, "1", f"apparent transference numbers, {m.frame} frame"),
             )
             for name, of, over_draws, unit, text in apparent:
-                ends = np.quantile(over_draws, quantiles, axis=0)
-                variables[name] = (("quantile", "lag", *of), ends, {"units": unit, "long_name": text})
+                variables[name] = (("quantile", "lag", *of), band(over_draws), {"units": unit, "long_name": text})
         if self.velocities is not None:
             more, axes = self.velocities.variables()
             variables |= more
@@ -514,7 +515,7 @@ class SpeciesResult:
         z, q = np.array(m.z), self._charges
         limit = float(z @ m.Omega @ z)
         f, unit = (fit.frequency * 1e-9, "GHz") if fit.frequency[-1] < 1e12 else (fit.frequency * 1e-12, "THz")
-        model = np.quantile(np.einsum("i,dkij,j->dk", q, fit.draws, q), [0.025, 0.5, 0.975], axis=0) / limit
+        model = band(np.einsum("i,dkij,j->dk", q, fit.draws, q)) / limit
         axes.plot(f, np.einsum("i,kij,j->k", q, fit.data, q) / limit, ".", color=COLOURS[0], markersize=2.5, alpha=0.6)
         axes.plot(f, model[1], color=COLOURS[0], label=r"charge current over $\kappa$")
         axes.fill_between(f, model[0], model[2], color=COLOURS[0], alpha=0.2, linewidth=0)

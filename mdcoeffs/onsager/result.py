@@ -20,7 +20,7 @@ from mdcoeffs.onsager.displacements import SelfMSD
 from mdcoeffs.onsager.estimate import PAIRS, OnsagerEstimate
 from mdcoeffs.onsager.judgement import EXPONENT_RULE
 from mdcoeffs.onsager.octp import MeanSlopes
-from mdcoeffs.onsager.running import Running, running
+from mdcoeffs.onsager.running import QUANTILES, Running, band, running
 from mdcoeffs.onsager.self_motion import SelfDiffusion
 from mdcoeffs.onsager.velocities import VelocityCheck
 
@@ -309,19 +309,19 @@ class OnsagerResult:
         fit = self.estimate.spectrum if self.estimate is not None else None
         if fit is not None:
             coordinates["frequency"] = ("frequency", fit.frequency, {"units": "1/s"})
-            quantiles, shape = np.array([0.025, 0.5, 0.975]), ("frequency", "ion", "ion_2")
-            coordinates["quantile"] = ("quantile", quantiles, {"units": "1"})
-            model = np.quantile(fit.draws, quantiles, axis=0)
+            shape = ("frequency", "ion", "ion_2")
+            coordinates["quantile"] = ("quantile", np.array(QUANTILES), {"units": "1"})
+            model = band(fit.draws)
             put("spectrum", shape, fit.data, omega, f"current spectrum, {m.frame} frame")
             put("spectrum_amplitudes", ("frequency",), fit.dof, "1", "number of amplitudes averaged")
             put("spectrum_model", ("quantile", *shape), model, omega, "its model, posterior quantiles")
-            kappa, t_plus = (np.quantile(each, quantiles, axis=0) for each in fit.at_frequencies(m.z))
+            kappa, t_plus = (band(each) for each in fit.at_frequencies(m.z))
             curve, of_m = ("quantile", "frequency"), f"transference number at a frequency, {m.frame} frame"
             put("conductivity_spectrum", curve, kappa, "S/m", "conductivity at a frequency, posterior quantiles")
             put("t_plus_spectrum", curve, t_plus, "1", of_m)
         over = self.over_lags()
         if over is not None:
-            kappa, t_plus = (np.quantile(each, quantiles, axis=0) for each in (over.kappa, over.t[..., 0]))
+            kappa, t_plus = band(over.kappa), band(over.t[..., 0])
             put("kappa_running", ("quantile", "lag"), kappa, "S/m", "apparent conductivity over a lag, quantiles")
             put("t_plus_running", ("quantile", "lag"), t_plus, "1", f"apparent t_+ over a lag, {m.frame} frame")
         if self.velocities is not None:
@@ -541,7 +541,7 @@ def _spectrum(axes: Axes, result: OnsagerResult) -> None:
     for k, (name, weight) in enumerate(pairs):
         limit = float(np.sum(weight * m.Omega))
         values = np.einsum("ij,kij->k", weight, fit.data) / limit
-        model = np.quantile(np.einsum("ij,dkij->dk", weight, fit.draws), [0.025, 0.5, 0.975], axis=0) / limit
+        model = band(np.einsum("ij,dkij->dk", weight, fit.draws)) / limit
         axes.plot(f, values, ".", color=COLOURS[k], markersize=2.5, alpha=0.6)
         axes.plot(f, model[1], color=COLOURS[k], linestyle=DASHES[k], label=name)
         if k == 0:
@@ -556,7 +556,7 @@ def _spectrum(axes: Axes, result: OnsagerResult) -> None:
 
 def _over_lags(axes: Axes, result: OnsagerResult, draws: Array, limit: float, factor: float, unit: str) -> None:
     """An apparent coefficient against the lag with its 95 % band, and where it ends."""
-    low, middle, high = np.quantile(draws, [0.025, 0.5, 0.975], axis=0)
+    low, middle, high = band(draws)
     axes.plot(result.lag * factor, middle, color=COLOURS[0])
     axes.fill_between(result.lag * factor, low, high, color=COLOURS[0], alpha=0.2, linewidth=0)
     axes.axhline(limit, color=GREY, linestyle=":", linewidth=0.9, zorder=1)

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from cellsim.base import F
 from mdcoeffs.onsager.estimate import estimate_onsager
 from mdcoeffs.onsager.judgement import SpectrumFit
 from mdcoeffs.onsager.mixture import SpeciesResult, estimate_species
-from mdcoeffs.onsager.running import mobility_over, running
+from mdcoeffs.onsager.running import band, mobility_over, running
 from mdcoeffs.synthetic.walkers import Onset, bounded_motion, mixture_walk, walk
 
 OMEGA, BOUND = 1e-10 * np.array([[1.0, 0.3], [0.3, 1.6]]), 1e-10 * np.array([[3.0, 0.0], [0.0, 0.6]])
@@ -31,6 +32,17 @@ def test_the_integral_over_the_spectrum_is_the_closed_form():
     assert mobility_over(fit, DT, steps)[0] == pytest.approx(exact(steps * DT), rel=8e-3)
     flat = SpectrumFit(f / DT, S, np.ones(f.size), np.broadcast_to(OMEGA, (1, f.size, 2, 2)), 1.0)
     assert mobility_over(flat, DT, steps)[0] == pytest.approx(np.broadcast_to(OMEGA, (6, 2, 2)), rel=1e-12)
+
+
+def test_a_band_of_few_draws_holds_one_more_draw_as_often_as_it_says():
+    # of n draws the k-th smallest lies above a share k/(n + 1) of the distribution, on average
+    draws = np.arange(1, 201) / 201
+    assert band(draws) == pytest.approx([0.025, 0.5, 0.975], rel=1e-12)
+    assert np.ptp(np.quantile(draws, [0.025, 0.975])) == pytest.approx(0.9405, abs=1e-4)
+    rng = np.random.default_rng(3)
+    low, _, high = band(rng.normal(size=(200, 4000)))
+    held = int(np.sum((low < (x := rng.normal(size=4000))) & (x < high)))
+    assert binomtest(held, 4000, 0.95).pvalue > 0.01 > binomtest(held, 4000, 0.9405).pvalue
 
 
 @pytest.mark.slow
