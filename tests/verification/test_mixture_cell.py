@@ -247,7 +247,7 @@ def test_sands_time_of_one_salt_is_that_of_the_closed_forms():
     assert found == pytest.approx(sand_time(layer_of(cell, salt, 500.0), 20.0), rel=1e-9)
 
 
-@pytest.mark.parametrize("case", range(3))
+@pytest.mark.parametrize("case", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2))])
 def test_sands_time_of_n_components_is_when_a_run_of_constant_coefficients_ends(case):
     # measured 2e-3 where Li is used up, of which a thousandth is left at the end of a run, and 1e-6 of the others
     rng, z = np.random.default_rng(case), CHARGES[case]

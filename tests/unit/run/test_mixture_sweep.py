@@ -80,6 +80,7 @@ def test_every_run_of_a_sweep_is_the_run_of_its_own_case(case, tmp_path):
         assert result.values["sand_time"][k] == sand_time(own.cell, own.transport, own.r0, alone["i"][0])
 
 
+@pytest.mark.slow
 def test_the_command_writes_columns_for_every_species(case, tmp_path):
     out = tmp_path / "swept"
     done = CliRunner().invoke(main, ["sweep", str(case), "--over", "current=1, 2 A/m^2", "-o", str(out)])
