@@ -108,13 +108,13 @@ def _panels(result: SweepResult) -> list[tuple[Array, str, str, float]]:
         ]
     else:
         between, law = _panels_of_species(result, result.transport), law if law in values else ""
+    response = (values["V_end"], figstyle.label(V, "V"), "", 1.0)
+    if held:
+        response = (values["i_end"], figstyle.label(i, figstyle.CURRENT), "", 1.0)
+        if not np.any(np.nan_to_num(values["i_end"])):  # all runs end with a rest
+            response = (1e-3 * values["charge"], figstyle.label("charge", "kC m$^{-2}$"), "", 1.0)
     return [
-        (
-            values["i_end" if held else "V_end"],
-            figstyle.label(i if held else V, figstyle.CURRENT if held else "V"),
-            "",
-            1.0,
-        ),
+        response,
         *between,
         (values[name] / scale, figstyle.label(words, unit), law, scale),
     ]
@@ -172,7 +172,8 @@ def draw_curves(result: SweepResult, path: str | Path) -> Path:
                 _draw_sand(axes[1], result, scale)
             else:
                 law = result.values["sand_time"] / scale
-                axes[1].plot(inverse, law, ".", color=figstyle.GREY, label="Sand's time of these properties")
+                look: Any = {"marker": "_", "linestyle": "", "markersize": 14, "color": "black", "zorder": 4}
+                axes[1].plot(inverse, law, **look, label="Sand's time of these properties")
                 figstyle.legend_above(axes[1])
             for k in runs:
                 axes[1].plot(inverse[k], empty[k] / scale, "o", color=colours[k], zorder=3)
