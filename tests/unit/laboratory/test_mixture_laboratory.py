@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from mixture_toys import random_set
+from scipy.stats import binomtest
 
 from cellsim import Cell, TransportSet
 from cellsim.cli import main
 from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.laboratory import (
     Bench,
+    InstrumentNoise,
     MixtureBench,
     current_fraction,
     electrophoretic_nmr_of_species,
@@ -96,6 +98,26 @@ def test_moles_carried_are_right_relative_to_the_solvent_and_wrong_otherwise(exp
         assert reading.true == other.true == pytest.approx(true, rel=1e-12)  # the numbers in the set's file
         assert abs(reading.inferred - true) < 1e-3 and reading.holds  # measured 3e-5
         assert abs(other.inferred - true) > 0.1 and not other.holds
+
+
+@pytest.mark.slow
+def test_error_bars_of_velocities_hold_what_they_say(monkeypatch):
+    bench = put_on_bench(CASES / "segregation.toml")
+    runs: list[object] = []
+    run = MixtureBench.run
+
+    def once(self, *arguments):  # the velocities are the same, and the noise is drawn anew
+        runs.append(runs[0] if runs else run(self, *arguments))
+        return runs[0]
+
+    monkeypatch.setattr(MixtureBench, "run", once)
+    # of velocities as they are the mean is that of perfect instruments, which is not the truth
+    truth = [r.inferred for r in electrophoretic_nmr_of_species(bench).readings]
+    held = np.zeros(4)
+    for seed in range(400):
+        record = electrophoretic_nmr_of_species(bench.changed(noise=InstrumentNoise(velocity=0.02, seed=seed)))
+        held += [abs(r.inferred - x) < 1.96 * r.error for r, x in zip(record.readings, truth, strict=True)]
+    assert all(binomtest(int(n), 400, 0.95).pvalue > 0.01 / 4 for n in held), held  # 378, 383, 379, 384 of 400
 
 
 def test_a_d_that_belongs_to_several_modes_is_said_to_fail():
