@@ -83,7 +83,7 @@ def dump_head(path: Path) -> DumpHead | None:
     Raises
     ------
     InputError
-        The file cannot be opened.
+        The file cannot be opened, or its box is that of a general triclinic run.
     """
     lines = first_lines(path, _LONGEST_HEAD)
     if lines[0] == _DOCUMENT.decode() and lines[1].startswith("creator: LAMMPS"):
@@ -93,6 +93,11 @@ def dump_head(path: Path) -> DumpHead | None:
         return None
     style = lines[lines.index(_UNITS.decode()) + 1] if _UNITS.decode() in lines[:-1] else ""
     header = next((line for line in lines if line.startswith("ITEM: ATOMS")), "")
+    if any(line.startswith("ITEM: BOX BOUNDS abc") for line in lines):
+        raise InputError(
+            f"{path.name}: states its box by three vectors (dump_modify triclinic/general yes), which are not read; "
+            "write it with triclinic/general no"
+        )
     return DumpHead(tuple(header.split()[2:]), style, lines[0].encode() == _STEP)
 
 

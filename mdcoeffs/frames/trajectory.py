@@ -45,7 +45,7 @@ from mdcoeffs.frames.lammps import (
 )
 from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, PICOSECOND, Stored
 from mdcoeffs.frames.text_frames import cell_boxes, check_pdb, check_xyz, xyz_comments
-from mdcoeffs.frames.topology import brief
+from mdcoeffs.frames.topology import brief, check_dump_masses
 from mdcoeffs.frames.unwrap import box_matrix
 from mdcoeffs.frames.vasp import XdatcarReader, check_xdatcar, is_xdatcar
 from mdcoeffs.frames.xtc import XtcReader, is_plain, own_reader
@@ -122,6 +122,8 @@ def open_replica(
         with _reading(topology, "topology"):
             universe = mda.Universe(str(topology) if head is None or head.plain else first_frame(topology), **given)
         _load(universe, *files[0])
+    if head is not None:
+        check_dump_masses(universe, topology.name, head.columns)
     own = files[0][1]["units"]
     kind = options["topology_format"] or topology.suffix[1:].upper()
     if own is not None and (is_data(topology) or head is not None or kind == "GSD"):
@@ -341,6 +343,8 @@ def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
         try:
             if kind is DumpReader:
                 check_dump(path, len(universe.atoms))
+            elif name == "XYZ":
+                xyz_comments(path, len(universe.atoms))
             check_structure(path, name, len(universe.atoms))
         except CutShort as error:
             if not _may_drop(path, options, error):

@@ -20,6 +20,7 @@ import trajectory_toys
 from trajectory_toys import (
     BOX,
     FRAMES,
+    IONS,
     SPECIES,
     TYPES,
     read,
@@ -437,6 +438,23 @@ def test_masses_and_counts_beside_a_topology_must_agree(folder):
             read(folder, "run.lammpstrj", species=(SPECIES[0], other, SPECIES[2]))
 
 
+def test_masses_by_the_names_of_atoms_are_told(folder, caplog):
+    """A GRO file has no masses; MDAnalysis finds none for lithium, since it looks for LI."""
+    names = [*["Li"] * IONS, *["P", "F"] * IONS, *["O"] * 2 * IONS]
+    residue = [*range(IONS), *(IONS + k // 2 for k in range(2 * IONS)), *range(2 * IONS, 4 * IONS)]
+    rows = [f"{residue[k] + 1:5d}RES  {names[k]:>5s}{k + 1:5d}" + "   0.000" * 3 for k in range(len(names))]
+    (folder / "top.gro").write_text("\n".join(["a box", str(len(names)), *rows, "   1.6 1.6 1.6", ""]))
+    write_dump(folder / "run.lammpstrj", system())
+    kinds = ("name Li", "name P F", "name O")
+    species = [replace(each, selection=kind, molecule="residue") for each, kind in zip(SPECIES, kinds, strict=True)]
+    found = read(folder, "run.lammpstrj", topology="top.gro", species=species).displacements
+    assert np.array(found.masses) * 6.02214076e26 == pytest.approx([6.94, 30.974 + 18.998, 15.999], rel=1e-3)
+    assert "top.gro has no masses; those of the names of its atoms make Li 6.941, X 49.97, S 16 g/mol" in caplog.text
+    caplog.clear()
+    read(folder, "run.lammpstrj")
+    assert not caplog.text
+
+
 def test_topology_without_bonds(folder):
     write_data(folder / "top.data", system()[0], bonds=False)
     write_dump(folder / "run.lammpstrj", system())
@@ -501,6 +519,17 @@ def test_extended_xyz_brings_its_boxes(folder):
 def test_extended_xyz_that_is_refused(folder, options, words):
     write_extended(folder / "run.xyz", system(), **options)
     with pytest.raises(InputError, match=words):
+        read(folder, "run.xyz", frame_interval=1e-13)
+
+
+def test_extended_xyz_with_species_last_is_refused_by_its_columns(folder):
+    write_extended(folder / "run.xyz", system(), properties="pos:R:3:species:S:1")
+    rows = (folder / "run.xyz").read_text().splitlines()
+    turned = [" ".join([*row.split()[1:4], row.split()[0]]) if row.startswith("X") else row for row in rows]
+    (folder / "run.xyz").write_text("\n".join([*turned, ""]))
+    with pytest.raises(
+        InputError, match="has the columns 'pos:R:3:species:S:1'; species and positions must come first"
+    ):
         read(folder, "run.xyz", frame_interval=1e-13)
 
 
@@ -597,7 +626,7 @@ def test_frames_out_of_order_or_duplicated(folder):
     positions = system()
     steps = [100 * t for t in range(FRAMES)]
     write_dump(folder / "run.lammpstrj", positions, steps=[*steps[:20], steps[19], *steps[21:]])
-    with pytest.raises(InputError, match=r"frame 20 at 1.9e-12 s repeats the time of the frame before"):
+    with pytest.raises(InputError, match=r"frame 20 at 1.9e-12 s repeats the time of .* with drop_repeated = true"):
         read(folder, "run.lammpstrj")
     write_dump(folder / "run.lammpstrj", positions, steps=[*steps[:20], *steps[:20]])
     with pytest.raises(InputError, match="frame 20 at 0 s is earlier than the frame before"):
@@ -616,7 +645,7 @@ def test_frames_out_of_order_or_duplicated(folder):
 def test_nan_no_box_no_time(folder):
     positions = system()
     write_dump(folder / "run.lammpstrj", positions, box=False, unwrapped=False)
-    with pytest.raises(InputError, match="frame 0 has no box, so wrapped positions cannot be unwrapped"):
+    with pytest.raises(InputError, match=r"frame 0 has no box, so wrapped positions cannot be .* the key box"):
         read(folder, "run.lammpstrj")
     positions[7, 3, 1] = np.nan
     write_binary(folder / "run.trr", positions)
