@@ -99,7 +99,7 @@ def _masses(universe: Any) -> Array:
         raise InputError("the topology has no masses and they cannot be guessed; use a topology with masses") from error
     mass = np.nan_to_num(mass, nan=0.0)
     if masses_of_names(universe):  # which MDAnalysis looks up in upper case, where Li, Al and Si are not found
-        for atom in np.flatnonzero(mass == 0):
+        for atom in np.flatnonzero(mass == 0).tolist():
             mass[atom] = ELEMENTS.get(str(universe.atoms.types[atom]).capitalize(), 0.0)
     if mass.size and np.max(np.abs(mass)) > HEAVIEST:
         atom = int(np.argmax(np.abs(mass)))

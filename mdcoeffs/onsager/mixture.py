@@ -484,7 +484,7 @@ class SpeciesResult:
                     axes[0].loglog(lag[shown] * factor, C[shown][:, k, k] * 1e20, label=name, **look)
             axes[0].axvspan(*(np.array(found.window) * factor).clip(*axes[0].get_xlim()), color=GREY, alpha=0.15)
             axes[0].set_xlabel(label("$t$", unit, "lag"))
-            axes[0].set_ylabel(label(r"$\langle\Delta R^2\rangle$", "Å²", "of the sum"))
+            axes[0].set_ylabel(label(r"$\langle\Delta R^2\rangle$", "Å²", "summed displacement"))
             axes[0].legend()
             self._draw_spectrum(axes[1])
             names = self._shown()
