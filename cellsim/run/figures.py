@@ -204,7 +204,11 @@ MOST_TIMES = 7
 
 
 def _default_times(solution: Solution) -> tuple[float, ...]:
-    """Five times between which the salt moves alike, to two digits; the start and the end of each of several steps."""
+    """Five times between which the salt moves alike, to two digits; the start and the end of each of several steps.
+
+    Of many steps, which are often the halves of cycles, the ends of two in succession at three moments of the run: ends
+    that are as far apart as cycles are would all show the same half.
+    """
     end = float(solution["time"][-1])
     if len(solution.log) < 2:
         inner = (float(f"{solution['time'][k]:.1e}") for k in solution.spread_states()[1:-1])
@@ -214,9 +218,10 @@ def _default_times(solution: Solution) -> tuple[float, ...]:
         start, stop = float(entry["t_start"]), float(entry["t_end"])
         times |= {stop} if len(solution.log) > 3 else {start + 0.05 * (stop - start), stop}
     spread = sorted(times)
-    if len(spread) > MOST_TIMES:  # of many steps, ends spread over the run, its first and last state among them
-        wanted = np.linspace(0.0, end, MOST_TIMES)
-        spread = sorted({min(spread, key=lambda time: abs(time - target)) for target in wanted})
+    if len(spread) > MOST_TIMES:
+        moments = np.linspace(0.0, end, MOST_TIMES // 2 + 1)[1:]
+        last = [max(int(np.argmin(np.abs(np.array(spread) - moment))), 2) for moment in moments]
+        spread = sorted({0.0, *(spread[k - step] for k in last for step in (0, 1))})
     return tuple(spread)
 
 
@@ -532,7 +537,7 @@ def draw_velocities(view: View, path: Path) -> None:
     note = (
         "Interface frame. "
         if v_s == 0
-        else f"Interface frame; for the lab frame add {v_s * ANGSTROM:.2g} {SPEED} (interfaces, last time). "
+        else f"Interface frame; for the lab frame add {float(f'{v_s * ANGSTROM:.2g}'):g} {SPEED} (interfaces, last time). "
     )
     with figstyle.drawing(path, 2, title=view.title, note=note + view.note, height=1.9, sharex=True) as (_, axes):
         colours = figstyle.shades(len(times))
