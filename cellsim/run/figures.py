@@ -534,11 +534,8 @@ def draw_velocities(view: View, path: Path) -> None:
     """Anion and solvent velocity against position, interface frame; not at t = 0, when they step at the walls."""
     times = [t for t in view.profile_times if t > 0] or [float(view.solution["time"][-1])]
     v_s = float(view.at_time("v_interface", times[-1]))
-    note = (
-        "Interface frame. "
-        if v_s == 0
-        else f"Interface frame; for the lab frame add {float(f'{v_s * ANGSTROM:.2g}'):g} {SPEED} (interfaces, last time). "
-    )
+    added = f"{float(f'{v_s * ANGSTROM:.2g}'):g} {SPEED} (interfaces, last time)"
+    note = "Interface frame. " if v_s == 0 else f"Interface frame; for the lab frame add {added}. "
     with figstyle.drawing(path, 2, title=view.title, note=note + view.note, height=1.9, sharex=True) as (_, axes):
         colours = figstyle.shades(len(times))
         for panel, name, text in zip(axes, ("v_minus", "v_0"), ("anion $v_-$", "solvent $v_0$"), strict=True):
