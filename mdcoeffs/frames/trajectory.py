@@ -181,9 +181,9 @@ def stored_snapshots(
                 key: ts.data[key].copy() for key in IDENTITY if format_of(reader) == "LAMMPSDUMP" and key in ts.data
             }
             if "id" in same and not np.all(np.diff(same["id"]) > 0):
-                raise InputError(f"{label}: frame {number * file.stride} holds an atom twice: the file is damaged")
+                raise InputError(f"{label}: frame {ts.frame} holds an atom twice: the file is damaged")
         frame = number * file.stride
-        name = f"{label}: frame {frame}"
+        name = f"{label}: frame {ts.frame}"
         for key, values in same.items():
             if not np.array_equal(ts.data[key], values):
                 at = int(np.argmax(ts.data[key] != values))
