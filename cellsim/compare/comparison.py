@@ -430,7 +430,7 @@ def velocity_merits(
     if not counted:
         return []
     merits = []
-    span = f"{window[0] / MINUTE:.0f}-{window[1] / MINUTE:.0f} min"
+    span = f"{window[0] / MINUTE:.4g}-{window[1] / MINUTE:.4g} min"
     outside = f", {len(ratios) - len(counted)} left out" if len(counted) < len(ratios) else ""
     converted = any(np.isfinite(r.published) and r.published != r.ratio for r in counted)
     look = measurement.look
@@ -503,7 +503,7 @@ def symmetry_merits(item: Compared, case: Case | MixtureCase, time: float | None
             f"{even:+.3f}{bars[1]}"
         )
     of = f" of {short_sum(m.species)}" if m.species else ""
-    return [Merit("symmetry", f"profile{of} at {chosen / MINUTE:.0f} min: " + "; ".join(words), numbers)]
+    return [Merit("symmetry", f"profile{of} at {chosen / MINUTE:.4g} min: " + "; ".join(words), numbers)]
 
 
 def _symmetry(u: Array, change: Array, error: Array | None) -> tuple[float, float, float, float] | None:

@@ -181,7 +181,7 @@ class Design:
             )
             for c in self.choices:
                 at = f" at {c.where}" if c.where else ""
-                lines.append(f"  {c.kind} at {c.time / 60:.0f} min{at}: {merit} {self._text(c.merit)}")
+                lines.append(f"  {c.kind} at {c.time / 60:.4g} min{at}: {merit} {self._text(c.merit)}")
         return lines
 
     def numbers(self) -> dict[str, Any]:
@@ -245,7 +245,7 @@ class Design:
             left.set_xlabel(figstyle.label("", "h", "beam time"))
             order = np.arange(1, len(self.choices) + 1)
             right.plot(order, [scale * c.merit for c in self.choices], "o-", color=figstyle.COLOURS[0])
-            names = [f"{c.time / 60:.0f} min" + (f", {c.where}" if c.where else "") for c in self.choices]
+            names = [f"{c.time / 60:.4g} min" + (f", {c.where}" if c.where else "") for c in self.choices]
             right.set_xlabel("measurements made, the best first")
             right.margins(y=0.15)
             right.set_xticks(order, names, rotation=45, ha="right", rotation_mode="anchor")

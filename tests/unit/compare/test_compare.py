@@ -440,6 +440,8 @@ def test_figures_are_scaled_and_labelled_for_what_is_seen(
     figure = seen["compare_profiles.png"]
     labels = figure.axes[0].get_legend_handles_labels()[1]
     assert labels[-1] == "350.3"
+    (shape,) = compare(case, solution, [late]).merits
+    assert shape.text.startswith("profile at 350.3 min: measured crosses")
     assert "error bars at the last time" in " ".join(" ".join(text.get_text() for text in figure.texts).split())
 
 
