@@ -388,6 +388,8 @@ def _reading(path: Path | None, what: str) -> Iterator[None]:
                 complaint += ": the file is empty"
             elif "dict_keys" in str(error):  # the reader's advice is a list of all formats and a link
                 complaint += f", since its name tells no known format: say {what}_format, such as {_EXAMPLES[what]}"
+            elif "readable units" in str(error):  # of H5MD
+                complaint += ": its positions, box or times have no attribute unit, such as Angstrom or ps; add it"
             elif "end-of-stream" in str(error):  # of gzip and bz2
                 complaint += (
                     ': its compressed data are cut short; unpack what is there, and set cut_last_frame = "drop"'

@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import MDAnalysis as mda
 import numpy as np
 import pytest
@@ -520,6 +521,20 @@ def test_extended_xyz_that_is_refused(folder, options, words):
     write_extended(folder / "run.xyz", system(), **options)
     with pytest.raises(InputError, match=words):
         read(folder, "run.xyz", frame_interval=1e-13)
+
+
+def test_h5md_without_units_is_refused_by_name(folder):
+    positions = system()
+    with h5py.File(folder / "run.h5md", "w") as file:
+        file.create_group("h5md").attrs["version"] = (1, 1)
+        group = file.create_group("particles/trajectory")
+        box = group.create_group("box")
+        box.attrs["dimension"], box.attrs["boundary"] = 3, ["periodic"] * 3
+        box.create_group("edges")["value"] = np.tile(np.diag(BOX), (FRAMES, 1, 1))
+        place = group.create_group("position")
+        place["value"], place["step"], place["time"] = positions % BOX, np.arange(FRAMES), 0.1 * np.arange(FRAMES)
+    with pytest.raises(InputError, match=r"run.h5md: cannot be read as a trajectory: .* have no attribute unit"):
+        read(folder, "run.h5md")
 
 
 def test_extended_xyz_with_species_last_is_refused_by_its_columns(folder):
