@@ -273,7 +273,8 @@ def posterior(
             name, share = _most_bounded(plateau, [(runs[0].names or ())[k] for k in species])
             why = (
                 f"at long times {name} moves {100 * share:.2g} % of what it does at short ones, too little to tell its "
-                'diffusion; use a longer run, or name all species of an immobile lattice as framework (matrix = "species")'
+                "diffusion; use a longer run, or name all species of an immobile lattice as framework "
+                '(matrix = "species")'
             )
         raise InputError(f"the run holds {origins:.1f} independent origins, at least {MIN_ORIGINS} are needed: {why}")
     # Not used by the estimate, and so a check of it: growth in a window that the spectrum calls diffusive.
