@@ -212,6 +212,17 @@ def test_a_dump_as_topology_must_tell_masses(folder, column, message):
     assert np.array(found) * 6.02214076e26 == pytest.approx([6.94, 1.008, 12.011, 15.999], rel=1e-3)
 
 
+def test_a_dump_without_ids_is_read_with_a_warning(folder, caplog):
+    """Atoms of one type that changed places are not seen, and their paths are then those of two."""
+    text = (folder / "plain.lammpstrj").read_text().replace("ATOMS id", "ATOMS line")
+    (folder / "run.lammpstrj").write_text(text)
+    found = read(folder, "run.lammpstrj").displacements
+    assert "run.lammpstrj: has no column id, so its atoms are taken to be in the order of the topology" in caplog.text
+    caplog.clear()
+    assert np.array_equal(read(folder, "plain.lammpstrj").displacements.R, found.R)
+    assert not caplog.text
+
+
 def test_a_box_of_three_vectors_is_refused_by_name(folder):
     text = (folder / "plain.lammpstrj").read_text()
     general = text.replace(
