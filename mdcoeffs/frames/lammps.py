@@ -264,8 +264,8 @@ def dump_options(path: Path, topology: Path | None, timestep: float | None, unit
     more += [key for key in IDENTITY if key in head.columns]
     if "id" not in head.columns:
         log.warning(
-            "%s: has no column id, so its atoms are taken to be in the order of the topology in every frame, which LAMMPS "
-            "keeps only with dump_modify sort id; if it did not, self-diffusion is wrong",
+            "%s: has no column id, so its atoms are taken to be in the order of the topology in every frame, which "
+            "LAMMPS keeps only with dump_modify sort id; if it did not, self-diffusion is wrong",
             path.name,
         )
     source, said = (path, head.style) if head.style or topology is None else (topology, data_units(topology))
