@@ -173,7 +173,7 @@ def stored_snapshots(
         if clock is None or trajectory is not reader:  # the next file
             reader = trajectory
             clock = clock_of(reader, file, label)
-            boxes = _boxes(reader, label)
+            boxes = _boxes(reader, label, ts.frame, file.stride)
             units = getattr(reader, "units_of_run", None)
             scale = 1.0 if units is None else units.length / ANGSTROM
             account.open(label, stated_times(reader), md_steps(reader) if format_of(reader) == "LAMMPSDUMP" else None)
@@ -217,8 +217,11 @@ def _velocities(reader: Any, ts: Any) -> NDArray[Any] | None:
     return np.asarray(ts.velocities * np.float32(ANGSTROM / PICOSECOND if units is None else units.velocity))
 
 
-def _boxes(reader: Any, label: str) -> NDArray[np.float64] | None:
-    """Boxes that an XYZ file or the cell file beside it brings (frames, 3, 3), in the unit of the file."""
+def _boxes(reader: Any, label: str, first: int, stride: int) -> NDArray[np.float64] | None:
+    """Boxes that an XYZ file or the cell file beside it brings (frames, 3, 3), in the unit of the file.
+
+    Those of the cell file from frame `first` on, every `stride`-th.
+    """
     if format_of(reader) != "XYZ":
         return None
     comments, cell = xyz_comments(Path(reader.filename), reader.n_atoms), getattr(reader, "cell_file", None)
@@ -226,7 +229,7 @@ def _boxes(reader: Any, label: str) -> NDArray[np.float64] | None:
         return comments.boxes
     if comments.boxes is not None:
         raise InputError(f"{label}: carries a box of its own; leave the key cell out, which is for files without one")
-    return cell_boxes(cell, comments, label)
+    return cell_boxes(cell, comments, label, range(first, comments.frames, stride))
 
 
 def _box(file: SpeciesFile) -> Array | None:
