@@ -101,6 +101,7 @@ def test_compositions_by_name():
     for given, sentence in (
         ({"X": 0.1}, "b of abc is missing"),
         ({"X": 0.1, "b": 1.0, "q": 1.0}, "q is not a component"),
+        ({"X": 0.1, "b": 1.0, "S": 1.0}, "S is the reference solvent, whose amount follows; leave it out"),
         ({"X": 0.1, "b": 1.0, "Li": 0.2}, "the charges do not balance"),
         ({"X": 0.1, "b": -1.0}, "must be positive"),
         ({"X": 0.5, "b": 1.0}, "lies outside 0.01-0.3"),
