@@ -265,7 +265,7 @@ def posterior(
     origins = independent_origins(plateau.samples, len(runs[0].axes))
     if origins < MIN_ORIGINS:
         raise InputError(
-            f"the run holds {origins:.1f} independent origins, at least {MIN_ORIGINS} are needed: the slowest "
+            f"the run holds {origins:.3g} independent origins, at least {MIN_ORIGINS} are needed: the slowest "
             f"relaxation ({relaxation:.3g} s) is too slow for its length; use a longer run or more replicas"
         )
     # Not used by the estimate, and so a check of it: growth in a window that the spectrum calls diffusive.
