@@ -121,6 +121,7 @@ def descend(
     rough: bool = False,
     most: Sequence[int] = (60,),
     known: float = -np.inf,
+    runs_for_derivatives: tuple[int, int] = (1, 2),
 ) -> Descent:
     """The least sum of squares from `v` on, with derivatives that are learned on the way.
 
@@ -147,17 +148,20 @@ def descend(
         Steps with derivatives made at every one of them; after each number it is asked whether the search has ended.
     known : float
         Sum of squares at an end that was found before: a search that comes to it needs no derivatives of its own.
+    runs_for_derivatives : tuple of int
+        Evaluations that one-sided and that central derivatives take for each parameter.
 
     Returns
     -------
     Descent
     """
     p, evaluations, chi2 = v.size, 0, np.inf
+    one_side, both_sides = runs_for_derivatives
     tolerance, enough = (SAME, SETTLED) if rough else (TOLERANCE, PRECISE)
     search = partial(least_squares, bounds=bounds, xtol=tolerance, gtol=1e-8, x_scale=1.0)
     first = FAR if jacobian is None else tolerance
     if jacobian is None:
-        jacobian, evaluations = derivatives(v, True), p + 1
+        jacobian, evaluations = derivatives(v, True), one_side * p + 1
     for round_ in range(ROUNDS):
         secants = _Secants(residuals, jacobian)
         ftol = tolerance if round_ else first
@@ -169,14 +173,14 @@ def descend(
             return Descent(v, chi2, jacobian, True, evaluations)
         one_sided = rough or bool(gained > 1.0)  # next to the end the derivatives of the fit itself are due
         solution.jac = jacobian = derivatives(v, one_sided)
-        evaluations += (1 if one_sided else 2) * p
+        evaluations += (one_side if one_sided else both_sides) * p
         solution.grad = jacobian.T @ solution.fun
         if settled(solution, enough):
             return Descent(v, chi2, jacobian, True, evaluations)
     ended = False
     for runs in most:
         solution = search(residuals, v, jac=lambda v: derivatives(v, False), max_nfev=runs, ftol=tolerance)
-        evaluations += solution.nfev + 2 * p * solution.njev
+        evaluations += solution.nfev + both_sides * p * solution.njev
         v, ended = solution.x, bool(solution.status > 0 or settled(solution))
         if ended:
             break

@@ -18,10 +18,13 @@ from cellsim.fit.memory import Memory
 from cellsim.fit.mixture_model import MixtureModel
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import SetModel, recalled
+from cellsim.run.simulation import FASTEST
 from cellsim.solvers.solution import Solution
 
 STEP = 0.02
 """Step of the central differences in u: a curvature error of some 1e-4, far above the solver's error over the step."""
+NUDGE = 1e-6
+"""Step in u of derivatives from runs that share their time steps, which are smooth down to rounding."""
 ROUGH = 0.1
 """The step of a one-sided difference, relative to that: its curvature error is of first order."""
 RUNS, SETS, POINTS = 8, 32, 64
@@ -131,10 +134,14 @@ class Problem:
     def _run(self, k: int, transport: Electrolyte, values: dict[str, float]) -> Solution | None:
         """The run of an experiment, one of the last few again where nothing it depends on has changed."""
         e = self.experiments[k]
+        return recalled(self._runs, self._run_key(k, values), RUNS, lambda: e.run(transport, values))
+
+    def _run_key(self, k: int, values: Mapping[str, float]) -> tuple[object, ...]:
+        """All that the run of an experiment depends on."""
+        e = self.experiments[k]
         names = [p.name for p in self.model.parameters] + list(e.nuisance.values())
         names += [o.nuisance["time_offset"] for o in e.observations if "time_offset" in o.nuisance]
-        key = (k, *(values[name] for name in names))
-        return recalled(self._runs, key, RUNS, lambda: e.run(transport, values))
+        return (k, *(values[name] for name in names))
 
     def ended_early(self, u: Array) -> tuple[str, ...]:
         """One sentence for each experiment whose run at the point `u` does not reach all of its data.
@@ -183,11 +190,25 @@ class Problem:
         *,
         rough: bool = False,
     ) -> Array:
-        """d(residuals)/du by central differences, shape (n + priors, columns).
+        """d(residuals)/du, shape (n + priors, columns).
 
-        One-sided where the run on one side cannot be made; everywhere where `rough`, at half the runs.
+        By runs beside the one at `u` (:func:`.simulate_beside`) where the compiled solver makes them; else, and for an
+        offset of times, by central differences of whole runs, one-sided where the run on one side cannot be made;
+        everywhere where `rough`, at half the runs.
         """
         which = np.arange(u.size) if columns is None else columns
+        smooth = np.array([k for k in which if k not in self._clocks], dtype=np.int64)
+        tangents = self._tangents(u, levels, smooth)
+        if tangents is None:
+            return self._differences(u, levels, which, rough)
+        J = np.empty((tangents.shape[0], which.size))
+        moved = np.isin(which, smooth)
+        J[:, moved] = tangents
+        if not moved.all():
+            J[:, ~moved] = self._differences(u, levels, which[~moved], rough)
+        return J
+
+    def _differences(self, u: Array, levels: Array | None, which: NDArray[np.int64], rough: bool) -> Array:
         base: Array | None = None
         J = np.empty((self.size + self.space.prior_residuals(u).size, which.size))
         step = ROUGH * STEP if rough else STEP
@@ -202,6 +223,53 @@ class Problem:
             else:
                 J[:, j] = (up - down) / (2 * step)
         return J
+
+    @property
+    def together(self) -> bool:
+        """Whether runs can be made beside one another, so that derivatives take one for each parameter."""
+        return isinstance(self.model, SetModel) and all(
+            e.protocol is None or e.solver == FASTEST for e in self.experiments
+        )
+
+    @cached_property
+    def _clocks(self) -> set[int]:
+        """Parameters that move the times at which a run is looked at."""
+        names = {o.nuisance["time_offset"] for o in self.observations if "time_offset" in o.nuisance}
+        return {self.space.index(name) for name in names}
+
+    def _tangents(self, u: Array, levels: Array | None, which: NDArray[np.int64]) -> Array | None:
+        """The columns `which` of the Jacobian from runs beside the one at `u`; None where they cannot be made."""
+        if not self.together:
+            return None
+        points = [u, *(u + NUDGE * np.eye(u.size)[k] for k in which)]
+        values = [self.space.values(point) for point in points]
+        rows: list[Array] = []
+        scale = iter(self.levels if levels is None else levels)
+        for k, e in enumerate(self.experiments):
+            try:
+                sets = [self.transport(v, e.cell.temperature) for v in values]
+                keys = [self._run_key(k, v) for v in values]
+                different = [place for place, key in enumerate(keys) if place == 0 or key != keys[0]]
+                runs: list[Solution | None] = [None] * len(points)
+                if e.protocol is not None:
+                    found = e.run_beside([(sets[place], values[place]) for place in different])
+                    runs = [found[0]] * len(points)
+                    for place, run in zip(different, found, strict=True):
+                        runs[place] = run
+            except CellsimError:
+                return None
+            looks = [e.look(s, run, v) for s, run, v in zip(sets, runs, values, strict=True)]
+            for o, own, *others in zip(e.observations, *looks, strict=True):
+                level = next(scale)
+                rows.append(np.column_stack([_slope(o, own, other) / level for other in others]))
+        priors = [self.space.prior_residuals(point) for point in points]
+        rows.append(np.column_stack([(prior - priors[0]) / NUDGE for prior in priors[1:]]))
+        return np.concatenate(rows)
+
+    @property
+    def runs_for_derivatives(self) -> tuple[int, int]:
+        """Runs that one-sided and that central derivatives take for each parameter."""
+        return (1, 1) if self.together else (1, 2)
 
     def noise_levels(self, u: Array, used: Array | None = None) -> Array:
         """What scales the standard errors of observations with a free noise level, at the point `u`.
@@ -248,6 +316,13 @@ class Problem:
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
+
+
+def _slope(o: Observation, own: Array, other: Array) -> Array:
+    """Derivative of the whitened residuals from two predictions; 0 where one of them is missing."""
+    missing = ~(np.isfinite(own) & np.isfinite(other))
+    own, other = (np.where(missing, np.nan, each) for each in (own, other))
+    return np.asarray((o.residual(other) - o.residual(own)) / NUDGE)
 
 
 def _lost(residuals: Array) -> bool:

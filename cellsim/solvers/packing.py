@@ -393,8 +393,8 @@ class Physics:
         What the run begins with; None: `c0` everywhere.
     frame : Frame, optional
         How results are seen, where it is not c that the grid carries.
-    alike : PropertyTables, optional
-        Those of a run that this one is compared with, on whose nodes its own are made.
+    alike : Physics, optional
+        Of a run that this one is compared with, on the nodes of whose tables its own are made.
     """
 
     cell: Cell
@@ -404,7 +404,7 @@ class Physics:
     tolerance: float
     initial: InitialProfile | None = None
     frame: Frame | None = None
-    alike: PropertyTables | None = None
+    alike: Physics | None = None
 
     def seen(self, carried: Array) -> Array:
         """The concentrations [mol/m^3] of what the grid carries."""
@@ -434,7 +434,8 @@ class Physics:
     def tables(self) -> PropertyTables:
         """The set's tables over every concentration that may come up."""
         if self.alike is not None:
-            return tables_alike(self.transport, self.alike)
+            own, other = self.transport, self.alike
+            return other.tables if own is other.transport else tables_alike(own, other.tables)
         low, high = self.transport.c_range
         moves = self.transport.solvent_motion == "volume"
         saturation = self.transport.volumes.c_saturation if moves else np.inf
