@@ -419,8 +419,10 @@ class Experiment:
                 cell, transport, protocol, c0=start, times=times, solver=self.solver, options=self.options
             )
 
-    def run_beside(self, runs: Sequence[tuple[Electrolyte, Mapping[str, float]]]) -> list[Solution]:
-        """The run of the first set and values, and of the others, which differ little, by its time steps.
+    def run_beside(
+        self, runs: Sequence[tuple[Electrolyte, Mapping[str, float]]], known: Solution | None
+    ) -> list[Solution]:
+        """The run of the first set and values, `known` or not, and of the others, which differ little, by its steps.
 
         Raises
         ------
@@ -434,7 +436,7 @@ class Experiment:
             start = cast(float | InitialProfile, self._start(cell, c0))
             calls.append(Call(cell, transport, protocol, start, self._times(values, protocol), self.options))
         with _quiet_solver():
-            return simulate_beside(calls[0], calls[1:])
+            return simulate_beside(calls[0], calls[1:], known=known)
 
     def _times(self, values: Mapping[str, float], protocol: Protocol) -> Array:
         """When the observations look at the run [s]."""

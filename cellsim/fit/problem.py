@@ -252,7 +252,8 @@ class Problem:
                 different = [place for place, key in enumerate(keys) if place == 0 or key != keys[0]]
                 runs: list[Solution | None] = [None] * len(points)
                 if e.protocol is not None:
-                    found = e.run_beside([(sets[place], values[place]) for place in different])
+                    known = self._run(k, sets[0], values[0])
+                    found = e.run_beside([(sets[place], values[place]) for place in different], known)
                     runs = [found[0]] * len(points)
                     for place, run in zip(different, found, strict=True):
                         runs[place] = run

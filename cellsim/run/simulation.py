@@ -275,7 +275,9 @@ def simulate_together(
     return [found[k] for k in range(len(calls))]
 
 
-def simulate_beside(first: Call, others: Sequence[Call], *, finer: int = 1) -> list[Solution]:
+def simulate_beside(
+    first: Call, others: Sequence[Call], *, finer: int = 1, known: Solution | None = None
+) -> list[Solution]:
     """The solution of a run, and beside it those of runs with other numbers that take its very time steps.
 
     For derivatives: what they differ by is smooth down to rounding; see :func:`cellsim.solvers.compiled.solve_beside`.
@@ -288,6 +290,8 @@ def simulate_beside(first: Call, others: Sequence[Call], *, finer: int = 1) -> l
         Runs whose numbers differ little.
     finer : int
         How many times as many points the integral of dx/kappa takes as the first run by itself.
+    known : Solution, optional
+        Of the first run, where it was made before: saves its time.
 
     Returns
     -------
@@ -310,7 +314,7 @@ def simulate_beside(first: Call, others: Sequence[Call], *, finer: int = 1) -> l
         _check(c.cell, c.transport, c.c0, c.options)
     begun = clock.perf_counter()
     arguments = [(c.cell, c.transport, c.protocol, c.c0) for c in calls]
-    runs = solve_beside(arguments[0], arguments[1:], first.times, first.options, finer)
+    runs = solve_beside(arguments[0], arguments[1:], first.times, first.options, finer, known and known.arrays)
     elapsed = (clock.perf_counter() - begun) / len(runs)
     return [
         _solution(run, FASTEST, c.cell, c.transport, c.c0, first.options, elapsed)

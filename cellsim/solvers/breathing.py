@@ -51,7 +51,6 @@ def solving(
     """A run by an `integration` as a generator of its jobs, whether volumes vary or not; else as :func:`.refined`."""
     carried = as_carried(cell, transport, protocol, c0, options)
     run = yield from refining(integration, *carried.refining(times, progress))
-    run.options = options
     return run.solver_run(cell, transport)
 
 
