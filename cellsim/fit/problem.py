@@ -18,13 +18,11 @@ from cellsim.fit.memory import Memory
 from cellsim.fit.mixture_model import MixtureModel
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import SetModel, recalled
-from cellsim.run.simulation import FASTEST
+from cellsim.run.simulation import FASTEST, NUDGE
 from cellsim.solvers.solution import Solution
 
 STEP = 0.02
 """Step of the central differences in u: a curvature error of some 1e-4, far above the solver's error over the step."""
-NUDGE = 1e-6
-"""Step in u of derivatives from runs that share their time steps, which are smooth down to rounding."""
 ROUGH = 0.1
 """The step of a one-sided difference, relative to that: its curvature error is of first order."""
 RUNS, SETS, POINTS = 8, 32, 64
@@ -239,33 +237,67 @@ class Problem:
 
     def _tangents(self, u: Array, levels: Array | None, which: NDArray[np.int64]) -> Array | None:
         """The columns `which` of the Jacobian from runs beside the one at `u`; None where they cannot be made."""
-        if not self.together:
+        beside = self._beside(u, which)
+        if beside is None:
             return None
-        points = [u, *(u + NUDGE * np.eye(u.size)[k] for k in which)]
-        values = [self.space.values(point) for point in points]
-        rows: list[Array] = []
-        scale = iter(self.levels if levels is None else levels)
-        for k, e in enumerate(self.experiments):
-            try:
-                sets = [self.transport(v, e.cell.temperature) for v in values]
-                keys = [self._run_key(k, v) for v in values]
-                different = [place for place, key in enumerate(keys) if place == 0 or key != keys[0]]
-                runs: list[Solution | None] = [None] * len(points)
-                if e.protocol is not None:
-                    known = self._run(k, sets[0], values[0])
-                    found = e.run_beside([(sets[place], values[place]) for place in different], known)
-                    runs = [found[0]] * len(points)
-                    for place, run in zip(different, found, strict=True):
-                        runs[place] = run
-            except CellsimError:
-                return None
-            looks = [e.look(s, run, v) for s, run, v in zip(sets, runs, values, strict=True)]
-            for o, own, *others in zip(e.observations, *looks, strict=True):
-                level = next(scale)
-                rows.append(np.column_stack([_slope(o, own, other) / level for other in others]))
-        priors = [self.space.prior_residuals(point) for point in points]
-        rows.append(np.column_stack([(prior - priors[0]) / NUDGE for prior in priors[1:]]))
+        rows = []
+        points = zip(self.observations, beside, self.levels if levels is None else levels, strict=True)
+        for o, (own, *others), level in points:
+            rows.append(np.column_stack([_slope(o, own, other) / level for other in others]))
+        own, *others = (self.space.prior_residuals(u + NUDGE * e) for e in self._directions(which))
+        rows.append(np.column_stack([(other - own) / NUDGE for other in others]))
         return np.concatenate(rows)
+
+    def _directions(self, which: NDArray[np.int64]) -> Array:
+        """Nothing, and a step of 1 in each of `which`, shape (which + 1, p)."""
+        return np.concatenate([np.zeros((1, self.space.size)), np.eye(self.space.size)[which]])
+
+    def _beside(self, u: Array, which: NDArray[np.int64]) -> list[list[Array]] | None:
+        """What each observation is predicted to be at `u`, and next to it by the same time steps in each of `which`.
+
+        None where such runs cannot be made.
+        """
+        if not (self.together and which.size):
+            return None
+        values = [self.space.values(u + NUDGE * e) for e in self._directions(which)]
+        found: list[list[Array]] = []
+        try:
+            for k, e in enumerate(self.experiments):
+                sets = [self.transport(v, e.cell.temperature) for v in values]
+                runs = self._runs_beside(k, sets, values)
+                looks = [e.look(s, run, v) for s, run, v in zip(sets, runs, values, strict=True)]
+                found += [list(predictions) for predictions in zip(*looks, strict=True)]
+        except CellsimError:
+            return None
+        return found
+
+    def _runs_beside(self, k: int, sets: list[Electrolyte], values: list[dict[str, float]]) -> list[Solution | None]:
+        """The run of an experiment at the first values, and beside it those at the others that it depends on."""
+        e = self.experiments[k]
+        if e.protocol is None:
+            return [None] * len(values)
+        known, keys = self._run(k, sets[0], values[0]), [self._run_key(k, v) for v in values]
+        places = [0, *(place for place, key in enumerate(keys) if key != keys[0])]
+        made = e.run_beside([(sets[place], values[place]) for place in places], known)
+        runs: list[Solution | None] = [made[0]] * len(values)
+        for place, run in zip(places, made, strict=True):
+            runs[place] = run
+        return runs
+
+    def slopes(self, u: Array) -> list[Array]:
+        """d(predictions)/du of each observation, shape (n, p), as :meth:`jacobian`; NaN where a run does not reach."""
+        smooth = np.array([k for k in range(u.size) if k not in self._clocks], dtype=np.int64)
+        beside = self._beside(u, smooth)
+        columns: dict[int, list[Array]] = {}
+        if beside is not None:
+            for j, k in enumerate(smooth):
+                columns[int(k)] = [(predicted[j + 1] - predicted[0]) / NUDGE for predicted in beside]
+        for k in range(u.size):
+            if k not in columns:
+                e = STEP * np.eye(u.size)[k]
+                pairs = zip(self.predictions(u + e), self.predictions(u - e), strict=True)
+                columns[k] = [(up - down) / (2 * STEP) for up, down in pairs]
+        return [np.column_stack([columns[k][n] for k in range(u.size)]) for n in range(len(self.observations))]
 
     @property
     def runs_for_derivatives(self) -> tuple[int, int]:

@@ -275,6 +275,11 @@ def simulate_together(
     return [found[k] for k in range(len(calls))]
 
 
+NUDGE = 1e-6
+"""Change of a parameter for :func:`simulate_beside`, relative to its scale: its curvature then counts for some 1e-6 of
+the derivative, and rounding for less."""
+
+
 def simulate_beside(
     first: Call, others: Sequence[Call], *, finer: int = 1, known: Solution | None = None
 ) -> list[Solution]:
@@ -312,9 +317,13 @@ def simulate_beside(
     for c in calls:
         choose_solver(FASTEST, c.transport, c.cell)
         _check(c.cell, c.transport, c.c0, c.options)
+        if not np.array_equal(c.times, first.times):
+            raise InputError("times: runs that share their time steps must have the same output times")
     begun = clock.perf_counter()
     arguments = [(c.cell, c.transport, c.protocol, c.c0) for c in calls]
-    runs = solve_beside(arguments[0], arguments[1:], first.times, first.options, finer, known and known.arrays)
+    runs = solve_beside(
+        arguments[0], arguments[1:], first.times, first.options, finer, None if known is None else known.arrays
+    )
     elapsed = (clock.perf_counter() - begun) / len(runs)
     return [
         _solution(run, FASTEST, c.cell, c.transport, c.c0, first.options, elapsed)

@@ -23,16 +23,12 @@ from cellsim.cell.kinetics import Resistance
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.run.simulation import Call, simulate_beside, wanted_times
+from cellsim.run.simulation import NUDGE, Call, simulate_beside, wanted_times
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import VARIABLES, Solution
 
 if TYPE_CHECKING:
     import xarray as xr
-
-NUDGE = 1e-6
-"""Change of a parameter, relative to its scale: its curvature then counts for some 1e-6 of the derivative and rounding
-for less. Measured on cases/steinruck2020/rs.toml against 1e-5 and 1e-7: 4e-6 and 8e-7 of the largest derivative."""
 
 
 @dataclass(frozen=True)
