@@ -224,10 +224,9 @@ class Problem:
 
     @property
     def together(self) -> bool:
-        """Whether runs can be made beside one another, so that derivatives take one for each parameter."""
-        return isinstance(self.model, SetModel) and all(
-            e.protocol is None or e.solver == FASTEST for e in self.experiments
-        )
+        """Whether derivatives come from runs that share their time steps: where the compiled solver makes all runs."""
+        solvers = {e.solver for e in self.experiments if e.protocol is not None}
+        return isinstance(self.model, SetModel) and solvers == {FASTEST}
 
     @cached_property
     def _clocks(self) -> set[int]:

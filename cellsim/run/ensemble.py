@@ -532,6 +532,6 @@ def _together(
         times, options = wanted_times(m.protocol, m.times), m.options or Options()
         calls.append(Call(m.cell, transport, m.protocol, c0, times, options))
     value, *others = (
-        np.atleast_1d(np.asarray(outputs(s), dtype=float)) for s in simulate_beside(calls[0], calls[1:], finer=2)
+        np.atleast_1d(np.asarray(outputs(s), dtype=float)) for s in simulate_beside(calls[0], calls[1:], precise=True)
     )
     return Sensitivities(value, np.column_stack([(x - value) / h for x, h in zip(others, changes, strict=True)]))

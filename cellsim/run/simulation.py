@@ -281,7 +281,7 @@ the derivative, and rounding for less."""
 
 
 def simulate_beside(
-    first: Call, others: Sequence[Call], *, finer: int = 1, known: Solution | None = None
+    first: Call, others: Sequence[Call], *, precise: bool = False, known: Solution | None = None
 ) -> list[Solution]:
     """The solution of a run, and beside it those of runs with other numbers that take its very time steps.
 
@@ -293,15 +293,15 @@ def simulate_beside(
         What decides grid and steps; its times and options are those of all.
     others : sequence of Call
         Runs whose numbers differ little.
-    finer : int
-        How many times as many points the integral of dx/kappa takes as the first run by itself.
+    precise : bool
+        Whether all are made more exactly than the first run by itself, so that the derivatives are as exact as it is.
     known : Solution, optional
         Of the first run, where it was made before: saves its time.
 
     Returns
     -------
     list of Solution
-        The first, with `finer` = 1 that of :func:`simulate` by the compiled solver to the last bit, and the others in
+        The first, that of :func:`simulate` by the compiled solver to the last bit if not `precise`, and the others in
         their order. At the end of a step that ends by its stop condition each has its own time.
 
     Raises
@@ -322,7 +322,7 @@ def simulate_beside(
     begun = clock.perf_counter()
     arguments = [(c.cell, c.transport, c.protocol, c.c0) for c in calls]
     runs = solve_beside(
-        arguments[0], arguments[1:], first.times, first.options, finer, None if known is None else known.arrays
+        arguments[0], arguments[1:], first.times, first.options, precise, None if known is None else known.arrays
     )
     elapsed = (clock.perf_counter() - begun) / len(runs)
     return [

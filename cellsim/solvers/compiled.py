@@ -41,7 +41,7 @@ from cellsim.solvers.differences import (
 )
 from cellsim.solvers.march import Options, StepLog, interruption
 from cellsim.solvers.packing import Event, Physics
-from cellsim.solvers.refinement import MOST_STEPS, Integration, Job, Progress, driven, refining
+from cellsim.solvers.refinement import MOST_STEPS, TIGHTEST, Integration, Job, Progress, driven, refining
 from cellsim.solvers.solution import SolverRun
 from cellsim.solvers.spectral import Observed, Spectral
 from cellsim.solvers.trajectory import LazyArrays
@@ -116,7 +116,7 @@ def solve_beside(
     others: Sequence[Arguments],
     times: Array,
     options: Options,
-    finer: int = 1,
+    precise: bool = False,
     known: Mapping[str, Array] | None = None,
 ) -> list[SolverRun]:
     """A run, and beside it runs of other numbers by the very same time steps: orders, lengths, matrices, iterations.
@@ -135,17 +135,17 @@ def solve_beside(
         Output times, of all [s].
     options : Options
         Of all.
-    finer : int
-        How many times as many points the integral of dx/kappa takes as the first run by itself, from tables that are
-        this to the fourth power more exact. Where kappa is a table with kinks the integral is wrong by 1e-5 at most,
-        but its derivative by 2e-4, at twice as many points by 6e-5.
+    precise : bool
+        Whether all of them are made more exactly than the first run by itself: at a tenth of its tolerance, with twice
+        as many points of the integral of dx/kappa and with finer tables. Where properties are tables with kinks the
+        derivative of the run's own error is 7e-4 of the derivative at the default tolerance, so it is 3e-5.
     known : mapping, optional
         The arrays of the first run, where it was made before: what is known of it need not be found again.
 
     Returns
     -------
     list of SolverRun
-        The first, with `finer` = 1 to the last bit what :func:`solve` gives, and the others in their order.
+        The first, to the last bit what :func:`solve` gives if not `precise`, and the others in their order.
 
     Raises
     ------
@@ -167,13 +167,15 @@ def solve_beside(
         found = known.trajectory
     else:
         found = driven(refining(CompiledRun, *own.refining(times, None)))
-    grid = found.grid
-    if finer > 1 and isinstance(grid, Spectral):
-        # the slopes of the tables matter too, which converge an order later than their values
-        physics = replace(grid.physics, tolerance=max(grid.physics.tolerance / finer**4, 1e-8))
-        grid = replace(grid, physics=physics, fine=finer * grid.fine)
-    run = CompiledRun(grid, own.protocol, times, own.limits, found.options, None)
-    run.beside = [CompiledRun(_alike(grid, c), c.protocol, times, c.limits, found.options, None) for c in carried[1:]]
+    grid, options = found.grid, found.options
+    if precise:
+        options = replace(options, rtol=max(0.1 * options.rtol, TIGHTEST))
+        if isinstance(grid, Spectral):
+            # the slopes of the tables matter too, which converge an order later than their values
+            physics = replace(grid.physics, tolerance=max(grid.physics.tolerance / 16, 1e-8))
+            grid = replace(grid, physics=physics, fine=2 * grid.fine)
+    run = CompiledRun(grid, own.protocol, times, own.limits, options, None)
+    run.beside = [CompiledRun(_alike(grid, c), c.protocol, times, c.limits, options, None) for c in carried[1:]]
     run.go()
     status, message = run.run.status, run.run.message
     if "interrupted" in (found.status, status):
