@@ -145,13 +145,13 @@ CASES: dict[str, tuple[Cell, Protocol, float | InitialProfile]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_against_differences_of_whole_runs(case: str) -> None:
-    """Of runs at a tolerance of 1e-8, 2000 s and more away from jumps.
+    """Of runs at a tolerance of 1e-7, 2000 s and more away from jumps.
 
     Measured: i, V and c 3e-7 to 3.2e-5, v_0 3e-6 to 6e-4 (which takes D dc/dx through kinks of the tables).
     """
     cell, protocol, c0 = CASES[case]
     found = tangents(cell, SALT, protocol, c0=c0, parameters=("D", "t_plus"), times=EVEN)
-    options = Options(rtol=1e-8, unknowns=107)
+    options = Options(rtol=1e-7, unknowns=71)
 
     def run(name: str, by: float) -> Solution:
         scaled = {"D_source": lambda c, m, r: (1 + by) * SALT.D_source(c, m, r)}
