@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellsim.base import Array, ConvergenceError, InputError, interrupted
 from cellsim.cell.geometry import Cell, InitialProfile, average_of
@@ -320,7 +319,7 @@ def together(jobs: Sequence[StepJob], aside: Aside = nullcontext) -> None:
     least = np.array([job.t_start + STANDSTILL * job.duration for job in jobs])
     scalars, pairs = np.zeros((m, 4, w)), np.empty((m, 2, w, 2))
     pause = AT_ONCE if progress is None else WITH_PROGRESS
-    beside = _packed(first.beside, n, w) if alone else _packed((), n, w)
+    beside = _packed(first.beside, n, w) if first.beside else NOTHING_BESIDE
     try:
         while np.any(flags == PAUSED):
             with aside():
@@ -362,10 +361,11 @@ def together(jobs: Sequence[StepJob], aside: Aside = nullcontext) -> None:
         other.state, other.shift, other.states = D_beside[0], float(shift), states_beside
 
 
+NOTHING_BESIDE = np.empty((0, 1)), np.empty((0, 1)), np.empty((0, 1, 1)), np.empty(0), np.empty((0, 1, 1))
+
+
 def _packed(runs: Sequence[CompiledRun], n: int, w: int) -> tuple[Array, ...]:
     """What the compiled loop works on of runs beside a run, which has `n` unknowns and up to `w` states to keep."""
-    if not runs:
-        return np.empty((0, 1)), np.empty((0, 1)), np.empty((0, 1, n)), np.empty(0), np.empty((0, 1, n))
     par, tables = (np.stack([run.data[k] for run in runs]) for k in (0, 2))
     D = in_lines(len(runs), MOST_ORDER + 3, n)
     D[:, 0] = [run.state for run in runs]
@@ -459,7 +459,7 @@ class CompiledRun(Integration):
         if not times.size:
             return state, t, ended_by
         self.judge(times, observed, step, t_start, ended_by)
-        keep = np.ones(times.size, dtype=bool)
+        keep: Any = slice(None)
         if asked is wanted:
             run.add(index, times, states, observed)
         else:
@@ -472,7 +472,7 @@ class CompiledRun(Integration):
             self.fail_at(t, observed, ended_by, index)
         return states[-1], t, ended_by
 
-    def keep(self, index: int, times: Array, keep: NDArray[np.bool_], ended: bool) -> None:
+    def keep(self, index: int, times: Array, keep: Any, ended: bool) -> None:
         """Keep states of a run beside another one, whose times are `times`; the last the end of a step if `ended`."""
         own, states = times.copy(), self.states[: times.size]
         if ended:
