@@ -34,7 +34,7 @@ U_MAX = 60.0
 
 @dataclass(frozen=True)
 class Nodes:
-    """Where a set is tabulated: first node [ln c], pitch, number of intervals, and the nodes that are corners."""
+    """Where a set is tabulated: first node and pitch in ln c [1], number of intervals, and the nodes that are corners."""
 
     start: float
     pitch: float
@@ -47,12 +47,12 @@ class Nodes:
 
     @property
     def x(self) -> Array:
-        """The nodes [ln c]."""
+        """The nodes in ln c [1]."""
         return np.asarray(self.start + self.pitch * np.arange(self.intervals + 1, dtype=np.float64))
 
     @property
     def sides(self) -> Array:
-        """Next to both sides of every corner, shape (2 corners,) [ln c]."""
+        """Next to both sides of every corner, shape (2 corners,), in ln c [1]."""
         return np.asarray((self.x[list(self.corners)] + 2 * STEP * np.array([[-1.0], [1.0]])).ravel())
 
 
