@@ -329,7 +329,7 @@ def estimate(
         residuals=problem.residuals(u, level),
         levels=level,
         starts=tuple(search.start for search in searches),
-        evaluations=evaluations + problem.runs_for_derivatives[1] * u.size + 1,
+        evaluations=evaluations + (1 if problem.together else 2) * u.size + 1,
         edge=_edge(problem, u),
         early=problem.ended_early(u),
     )
@@ -419,7 +419,7 @@ def _search(
         found = descend(
             *(residuals, derivatives, np.clip(point, *bounds), bounds, jacobian),
             rough=rough,
-            runs_for_derivatives=problem.runs_for_derivatives,
+            shared=problem.together,
         )
         evaluations += found.evaluations
         moved = float(np.max(np.abs(found.v - point)))

@@ -420,9 +420,11 @@ class Experiment:
             )
 
     def run_beside(
-        self, runs: Sequence[tuple[Electrolyte, Mapping[str, float]]], known: Solution | None
+        self, runs: Sequence[tuple[Electrolyte, Mapping[str, float]]], known: Solution | None, *, precise: bool
     ) -> list[Solution]:
         """The run of the first set and values, `known` or not, and of the others, which differ little, by its steps.
+
+        All are more exact than the first by itself if `precise`; see :func:`.simulate_beside`.
 
         Raises
         ------
@@ -436,7 +438,7 @@ class Experiment:
             start = cast(float | InitialProfile, self._start(cell, c0))
             calls.append(Call(cell, transport, protocol, start, self._times(values, protocol), self.options))
         with _quiet_solver():
-            return simulate_beside(calls[0], calls[1:], known=known)
+            return simulate_beside(calls[0], calls[1:], precise=precise, known=known)
 
     def _times(self, values: Mapping[str, float], protocol: Protocol) -> Array:
         """When the observations look at the run [s]."""

@@ -427,7 +427,7 @@ def _refit(
         rough=True,
         most=most,
         known=known,
-        runs_for_derivatives=problem.runs_for_derivatives,
+        shared=problem.together,
     )
     near[:, free] = found.jacobian
     return _Refit(whole(found.v), found.chi2, found.ended, near)

@@ -192,11 +192,11 @@ class Problem:
 
         By runs beside the one at `u` (:func:`.simulate_beside`) where the compiled solver makes them; else, and for an
         offset of times, by central differences of whole runs, one-sided where the run on one side cannot be made;
-        everywhere where `rough`, at half the runs.
+        everywhere where `rough`, at half the runs. Rough ones beside one another are not more exact than a run.
         """
         which = np.arange(u.size) if columns is None else columns
         smooth = np.array([k for k in which if k not in self._clocks], dtype=np.int64)
-        tangents = self._tangents(u, levels, smooth)
+        tangents = self._tangents(u, levels, smooth, precise=not rough)
         if tangents is None:
             return self._differences(u, levels, which, rough)
         J = np.empty((tangents.shape[0], which.size))
@@ -234,9 +234,9 @@ class Problem:
         names = {o.nuisance["time_offset"] for o in self.observations if "time_offset" in o.nuisance}
         return {self.space.index(name) for name in names}
 
-    def _tangents(self, u: Array, levels: Array | None, which: NDArray[np.int64]) -> Array | None:
+    def _tangents(self, u: Array, levels: Array | None, which: NDArray[np.int64], *, precise: bool) -> Array | None:
         """The columns `which` of the Jacobian from runs beside the one at `u`; None where they cannot be made."""
-        beside = self._beside(u, which)
+        beside = self._beside(u, which, precise=precise)
         if beside is None:
             return None
         rows = []
@@ -251,7 +251,7 @@ class Problem:
         """Nothing, and a step of 1 in each of `which`, shape (which + 1, p)."""
         return np.concatenate([np.zeros((1, self.space.size)), np.eye(self.space.size)[which]])
 
-    def _beside(self, u: Array, which: NDArray[np.int64]) -> list[list[Array]] | None:
+    def _beside(self, u: Array, which: NDArray[np.int64], *, precise: bool) -> list[list[Array]] | None:
         """What each observation is predicted to be at `u`, and next to it by the same time steps in each of `which`.
 
         None where such runs cannot be made.
@@ -263,21 +263,23 @@ class Problem:
         try:
             for k, e in enumerate(self.experiments):
                 sets = [self.transport(v, e.cell.temperature) for v in values]
-                runs = self._runs_beside(k, sets, values)
+                runs = self._runs_beside(k, sets, values, precise)
                 looks = [e.look(s, run, v) for s, run, v in zip(sets, runs, values, strict=True)]
                 found += [list(predictions) for predictions in zip(*looks, strict=True)]
         except CellsimError:
             return None
         return found
 
-    def _runs_beside(self, k: int, sets: list[Electrolyte], values: list[dict[str, float]]) -> list[Solution | None]:
+    def _runs_beside(
+        self, k: int, sets: list[Electrolyte], values: list[dict[str, float]], precise: bool
+    ) -> list[Solution | None]:
         """The run of an experiment at the first values, and beside it those at the others that it depends on."""
         e = self.experiments[k]
         if e.protocol is None:
             return [None] * len(values)
         known, keys = self._run(k, sets[0], values[0]), [self._run_key(k, v) for v in values]
         places = [0, *(place for place, key in enumerate(keys) if key != keys[0])]
-        made = e.run_beside([(sets[place], values[place]) for place in places], known)
+        made = e.run_beside([(sets[place], values[place]) for place in places], known, precise=precise)
         runs: list[Solution | None] = [made[0]] * len(values)
         for place, run in zip(places, made, strict=True):
             runs[place] = run
@@ -286,7 +288,7 @@ class Problem:
     def slopes(self, u: Array) -> list[Array]:
         """d(predictions)/du of each observation, shape (n, p), as :meth:`jacobian`; NaN where a run does not reach."""
         smooth = np.array([k for k in range(u.size) if k not in self._clocks], dtype=np.int64)
-        beside = self._beside(u, smooth)
+        beside = self._beside(u, smooth, precise=True)
         columns: dict[int, list[Array]] = {}
         if beside is not None:
             for j, k in enumerate(smooth):
@@ -297,11 +299,6 @@ class Problem:
                 pairs = zip(self.predictions(u + e), self.predictions(u - e), strict=True)
                 columns[k] = [(up - down) / (2 * STEP) for up, down in pairs]
         return [np.column_stack([columns[k][n] for k in range(u.size)]) for n in range(len(self.observations))]
-
-    @property
-    def runs_for_derivatives(self) -> tuple[int, int]:
-        """Runs that one-sided and that central derivatives take for each parameter."""
-        return (1, 1) if self.together else (1, 2)
 
     def noise_levels(self, u: Array, used: Array | None = None) -> Array:
         """What scales the standard errors of observations with a free noise level, at the point `u`.

@@ -34,7 +34,7 @@ U_MAX = 60.0
 
 @dataclass(frozen=True)
 class Nodes:
-    """Where a set is tabulated: first node and pitch in ln c [1], number of intervals, and the nodes that are corners."""
+    """Where a set is tabulated: first node and pitch in ln c [1], number of intervals, nodes that are corners."""
 
     start: float
     pitch: float
