@@ -264,11 +264,12 @@ class Problem:
             for k, e in enumerate(self.experiments):
                 sets = [self.transport(v, e.cell.temperature) for v in values]
                 runs = self._runs_beside(k, sets, values, precise)
-                looks = [e.look(s, run, v) for s, run, v in zip(sets, runs, values, strict=True)]
+                first = 0 if precise else 1
+                looks = [e.look(*one) for one in zip(sets[first:], runs[first:], values[first:], strict=True)]
                 found += [list(predictions) for predictions in zip(*looks, strict=True)]
         except CellsimError:
             return None
-        return found
+        return found if precise else [[own, *more] for own, more in zip(self.predictions(u), found, strict=True)]
 
     def _runs_beside(
         self, k: int, sets: list[Electrolyte], values: list[dict[str, float]], precise: bool
