@@ -28,8 +28,8 @@ RUNS = (25, 75)
 ROUNDS = 4
 """How often a search goes on from derivatives made anew before they are made at every step."""
 SHARED = (10, 6)
-"""The same two where derivatives come from runs that share their time steps: they take less time, so that it pays to make
-them anew sooner. Of (25, 4) to (3, 12) a fit of six parameters and one of a beam time took the least together."""
+"""The same two where derivatives come from runs that share their time steps: they take less time, so that they are
+made anew sooner. Of (25, 4) to (3, 12) a fit of six parameters and one of a beam time took the least together."""
 FAR = 1e-2
 """Relative change of chi squared at which a search that began far from its end makes its derivatives anew."""
 
