@@ -159,6 +159,8 @@ def tangents(
     Internal numerical differentiation: Bock 1981, doi:10.1007/978-3-642-68220-9_8.
     """
     names = (parameters,) if isinstance(parameters, str) else tuple(parameters)
+    if not names:
+        raise InputError(f"parameters: name at least one of {', '.join(PARAMETERS)}")
     for name in names:
         if name not in PARAMETERS:
             raise InputError(f"parameters: {name!r} is none of {', '.join(PARAMETERS)}")
@@ -191,6 +193,10 @@ def _with_set(call: Call, **fields: Any) -> Call:
 def _t_plus(call: Call, by: float) -> Call:
     """t+0 changed by the same number everywhere; chi stays, also of a set that states (1 - t+0) chi."""
     clamped = call.transport.with_extrapolation("clamp")
+    if not np.all(np.isfinite(clamped.chi(np.geomspace(*clamped.c_range, 65)))):
+        raise InputError(
+            f"parameters: t_plus of {clamped.name} cannot change at fixed chi, which is infinite where t_plus = 1"
+        )
     return _with_set(
         call,
         t_plus_source=lambda c, m, r: clamped.t_plus(c) + by,
