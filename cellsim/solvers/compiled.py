@@ -176,14 +176,14 @@ def solve_beside(
     run = CompiledRun(grid, own.protocol, times, own.limits, options, None)
     run.beside = [CompiledRun(_alike(grid, c), c.protocol, times, c.limits, options, None) for c in carried[1:]]
     run.go()
-    status, message = run.run.status, run.run.message
-    if "interrupted" in (found.status, status):
+    ended = run.run if precise else found  # which also says how well the finest grid resolves it
+    if "interrupted" in (found.status, run.run.status):
         raise KeyboardInterrupt
-    if status == "not_converged":
-        raise ConvergenceError(f"the run ends early, so that it has no derivatives: {message}")
+    if ended.status == "not_converged":
+        raise ConvergenceError(f"the run ends early, so that it has no derivatives: {ended.message}")
     results = []
     for one, (cell, transport, _, _) in zip([run.run, *(o.run for o in run.beside)], (first, *others), strict=True):
-        one.status, one.message = found.status, found.message
+        one.status, one.message = ended.status, ended.message
         results.append(one.solver_run(cell, transport))
     return results
 

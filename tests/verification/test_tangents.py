@@ -226,6 +226,11 @@ def test_what_cannot_be_is_said_in_a_sentence() -> None:
     cell, protocol, c0 = CASES["held voltage"]
     with pytest.raises(InputError, match="'viscosity' is none of kappa, D, t_plus"):
         tangents(cell, SALT, protocol, c0=c0, parameters=["viscosity"])
+    with pytest.raises(InputError, match="name at least one of kappa"):
+        tangents(cell, SALT, protocol, c0=c0, parameters=[])
+    cations_only = TransportSet.constant(kappa=0.1, D=1e-10, t_plus=1.0, chi_is_product=True)
+    with pytest.raises(InputError, match="t_plus of constant cannot change at fixed chi"):
+        tangents(CELL, cations_only, Protocol((hold_voltage(0.01, 10.0),)), c0=C0, parameters=["t_plus"])
     layered = replace(cell, positive=Electrode(kinetics=ButlerVolmer(0.5, 1000.0), capacitance=0.1))
     with pytest.raises(InputError, match="carries a double layer"):
         tangents(layered, SALT, protocol, c0=c0, parameters=["D"])
