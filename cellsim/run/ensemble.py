@@ -467,7 +467,7 @@ def sensitivities(
         "auto": together where members name the solver "compiled", no error is asked for and the parameters move neither
         durations nor output times; else differences.
     workers, scheduler
-        As :func:`cellsim.run.ensemble.simulate_many`; default: in this process.
+        Of differences, as :func:`cellsim.run.ensemble.simulate_many`; default: in this process.
 
     Returns
     -------
