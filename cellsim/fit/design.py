@@ -28,7 +28,7 @@ from cellsim.fit.descent import inverse
 from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.forms import Ground, read_set_model
 from cellsim.fit.parameters import Parameter, Space
-from cellsim.fit.problem import STEP, Problem
+from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import read_nuisances
 from cellsim.fit.set_model import SetModel
 from cellsim.instruments.looks import VelocityLook
@@ -366,26 +366,18 @@ def design(offer: Offer, *, choose: int = 8, progress: Progress | None = None) -
 
 
 def _rows(problem: Problem, rival: SetModel | None) -> _Rows:
-    """Derivatives at the start, by central differences; points the run does not reach tell nothing."""
+    """Derivatives at the start; points the run does not reach tell nothing."""
     space, u = problem.space, problem.space.start
-    base = problem.predictions(u)
-    columns = []
-    for k in range(space.size):
-        e = np.zeros(space.size)
-        e[k] = STEP
-        pairs = zip(problem.predictions(u + e), problem.predictions(u - e), strict=True)
-        columns.append([(up - down) / (2 * STEP) for up, down in pairs])
+    base, slopes = problem.predictions(u), problem.slopes(u)
     other = base if rival is None else Problem(space, rival, problem.experiments).predictions(u)
     blocks: list[tuple[Array, Array, Array, Array]] = []
     kinds: list[str] = []
     ends = np.inf
     for j, o in enumerate(problem.observations):
-        visible = np.isfinite(base[j]) & np.isfinite(other[j]) & np.all([np.isfinite(c[j]) for c in columns], axis=0)
+        visible = np.isfinite(base[j]) & np.isfinite(other[j]) & np.all(np.isfinite(slopes[j]), axis=1)
         if not visible.all() and o.time.size:
             ends = min(ends, float(o.time[~visible].min()))
-        J = np.zeros((o.size, 0))
-        if columns:
-            J = np.column_stack([o.noise.whiten(np.where(visible, c[j], 0.0)) for c in columns])
+        J = np.column_stack([o.noise.whiten(np.where(visible, column, 0.0)) for column in slopes[j].T])
         difference = o.noise.whiten(np.where(visible, other[j] - base[j], 0.0))
         position = np.full(o.size, np.nan) if o.position is None else o.position
         blocks.append((J, difference, o.time, position))

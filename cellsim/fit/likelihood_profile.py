@@ -427,6 +427,7 @@ def _refit(
         rough=True,
         most=most,
         known=known,
+        shared=problem.together,
     )
     near[:, free] = found.jacobian
     return _Refit(whole(found.v), found.chi2, found.ended, near)

@@ -33,7 +33,7 @@ from cellsim.files.reading import read_bytes
 from cellsim.files.schema import Table, read_toml
 from mdcoeffs.analysis import columns
 from mdcoeffs.frames.snapshot import ANGSTROM
-from mdcoeffs.interface.profiles import fit_parabola
+from mdcoeffs.interface.free_energy import fit_parabola
 from mdcoeffs.statistics.blocks import Averaged, average
 
 if TYPE_CHECKING:

@@ -276,7 +276,7 @@ def posterior(
                 "diffusion; use a longer run, or name all species of an immobile lattice as framework "
                 '(matrix = "species")'
             )
-        raise InputError(f"the run holds {origins:.1f} independent origins, at least {MIN_ORIGINS} are needed: {why}")
+        raise InputError(f"the run holds {origins:.3g} independent origins, at least {MIN_ORIGINS} are needed: {why}")
     # Not used by the estimate, and so a check of it: growth in a window that the spectrum calls diffusive.
     exponent = local_exponent(runs, start=used[0], end=used[1], species=species)
     doubts = doubts_of(plateau, origins, exponent, fit, longest, runs[0].dt)

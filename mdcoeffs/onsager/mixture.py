@@ -18,6 +18,7 @@ import numpy as np
 from cellsim.base import N_A, Array, F, InputError, R, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.electrolyte.mixture import SpeciesMatrix, frame_change
+from cellsim.electrolyte.relations import standard_error_of
 from cellsim.files.folder import Rows, plain
 from cellsim.files.reading import Shape, numbers
 from mdcoeffs.analysis import LEVEL
@@ -325,7 +326,12 @@ class SpeciesResult:
         m, found = self.matrix, self.estimate.found
         draws = m.quantities(m.samples)
         values = {
-            name: {"value": float(value), "interval": _ends(draws[name])} for name, value in m.quantities().items()
+            name: {
+                "value": float(value),
+                "interval": _ends(draws[name]),
+                "standard_error": float(standard_error_of(draws[name])),
+            }
+            for name, value in m.quantities().items()
         }
         friction = {name: values.pop(name) for name in list(values) if name.startswith("friction_")}
         D = m.stefan_maxwell()

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
-from scipy.special import gammaln, logsumexp
+from scipy.special import chdtri, gammaln, logsumexp
 
 from cellsim.base import Array, InputError, Ints
 from mdcoeffs.onsager.relaxation import (
@@ -57,7 +57,9 @@ TOGETHER = 1e-4
 STUDENT = 6.0
 """Degrees of freedom of the proposal distribution."""
 FAR = 3.0
-"""Standard deviations up to which Omega is coarsened."""
+"""Standard deviations up to which the size of Omega is coarsened."""
+FAR_SHARE = math.exp(-0.5 * FAR**2)
+"""Share of the draws beyond the distance up to which all the rest is: the same FAR for the two elements of a salt."""
 FIRST_DRAWS = 200
 """Draws of every candidate, from which its evidence is estimated."""
 DRAWN_SPECTRA = 200
@@ -95,9 +97,9 @@ class Beliefs:
     cross : float
         Standard deviation of the off-diagonal elements of its root.
     alike : (float, float)
-        Probability that what relaxes moves all ions in the proportions of diffusion, G proportional to 1, and how
-        nearly: the standard deviation that then takes the place of `cross` and of that of each ion apart. Ratios of
-        elements of Omega then hardly depend on how much relaxes.
+        Probability, for each pair of ions, that what relaxes moves them in the proportions of diffusion, and how near:
+        the standard deviation that then takes the place of `cross` and of that of each ion apart where all pairs do, G
+        proportional to 1. Ratios of elements of Omega then hardly depend on how much relaxes.
     nearby : (float, float)
         Probability that a further motion lies around one that is there, and how far, in ln tau: real relaxations are
         rarely single exponentials.
@@ -400,7 +402,7 @@ class _Search:
 
     def shared(self, candidates: Iterable[_Candidate]) -> Iterator[_Candidate]:
         """Each of them, and beside those with motions the same with G proportional to 1."""
-        probability = self.beliefs.alike[0]
+        probability = self.beliefs.alike[0] ** (self.n * (self.n - 1) // 2)
         for candidate in candidates:
             fit = candidate.fit
             if not fit.form.shapes or self.n == 1 or probability == 0:
@@ -546,7 +548,8 @@ class _Search:
         size_square = size**2 / max(float(p @ size**2), 1e-12)
         spread = (apart.T * p) @ apart + 1e-12 * np.eye(count)
         whole = np.einsum("ki,ij,kj->k", apart, np.linalg.inv(spread), apart)
-        squares = np.clip([size_square, whole - size_square], 0.0, FAR**2)
+        far = FAR**2, float(chdtri(max(count - 1, 1), FAR_SHARE))
+        squares = np.array([np.clip(size_square, 0.0, far[0]), np.clip(whole - size_square, 0.0, far[1])])
         size_power, rest_power = self.beliefs.coarse
         if any(shape not in (EXPONENTIAL, PERSISTENT) for shape in fit.form.shapes):
             rest_power = 1.0
