@@ -32,8 +32,8 @@ def new(file: Path, template: str, force: bool) -> None:
     """
     from importlib import resources
 
-    from cellsim.files.folder import write_text
     from cellsim.files.json_schema import shipped
+    from cellsim.files.writing import write_text
 
     if file.suffix != ".toml":
         raise InputError(f"{file}: a case is a .toml file")
@@ -109,7 +109,7 @@ def plan(case: Path, capacitance: str | None, spectrum: Path | None, settings: t
               cellsim plan my_coin_cell.toml --capacitance "10 uF/cm^2"
     """
     from cellsim.base import to_si
-    from cellsim.files.folder import write_rows
+    from cellsim.files.writing import write_rows
     from cellsim.model import charging
     from cellsim.model.mixture import plan as plan_mixture
     from cellsim.model.plan import plan as make_plan

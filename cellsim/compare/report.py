@@ -14,7 +14,8 @@ from cellsim.compare.comparison import SAME_PLACE, Compared, Comparison, check_o
 from cellsim.compare.figures import FIGURES, draw_residuals, write_comparison_figures
 from cellsim.drawing import page
 from cellsim.electrolyte.mixture_set import short_sum
-from cellsim.files.folder import result_folder, write_json, write_text
+from cellsim.files.folder import result_folder
+from cellsim.files.writing import write_json, write_text
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.measurement import QUANTITIES
 from cellsim.instruments.records import not_imposed

@@ -22,8 +22,9 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.drawing import figstyle
 from cellsim.electrolyte.set_file import read_set
-from cellsim.files.folder import result_folder, write_json
+from cellsim.files.folder import result_folder
 from cellsim.files.schema import Table, read_toml
+from cellsim.files.writing import write_json
 from cellsim.fit.descent import inverse
 from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.forms import Ground, read_set_model

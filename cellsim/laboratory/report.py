@@ -9,8 +9,9 @@ from typing import Any
 
 from cellsim.base import CellsimError, InputError
 from cellsim.electrolyte.set_file import list_sets, load_set
-from cellsim.files.folder import result_folder, write_json, write_netcdf
+from cellsim.files.folder import result_folder
 from cellsim.files.schema import read_toml
+from cellsim.files.writing import write_json, write_netcdf
 from cellsim.laboratory import EXPERIMENTS, Bench, InstrumentNoise, Record, bench_of
 from cellsim.laboratory.measured import MEASURED, analyse_record
 from cellsim.model.plan import layer_of

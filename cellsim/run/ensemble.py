@@ -31,8 +31,8 @@ from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import write_values
 from cellsim.files.reading import read_values
+from cellsim.files.writing import write_values
 from cellsim.run.simulation import (
     NUDGE,
     Call,

@@ -11,7 +11,7 @@ import numpy as np
 
 from cellsim.base import Array, Bools, __version__
 from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label
-from cellsim.files.folder import Rows, plain
+from cellsim.files.writing import Rows, plain
 from mdcoeffs.activity.waves import Limit
 from mdcoeffs.analysis import LEVEL, columns
 from mdcoeffs.statistics.blocks import Averaged

@@ -19,8 +19,8 @@ from cellsim.base import N_A, Array, F, InputError, R, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.electrolyte.mixture import SpeciesMatrix, frame_change
 from cellsim.electrolyte.relations import standard_error_of
-from cellsim.files.folder import Rows, plain
 from cellsim.files.reading import Shape, numbers
+from cellsim.files.writing import Rows, plain
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, check_replicas, mean_volume
 from mdcoeffs.onsager.estimate import Posterior, centre, posterior

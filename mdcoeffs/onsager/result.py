@@ -13,8 +13,8 @@ from cellsim.base import Array, F, InputError, R, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.electrolyte.onsager import Composition, Ideal, OnsagerMatrix
 from cellsim.electrolyte.relations import friction
-from cellsim.files.folder import Rows, plain
 from cellsim.files.reading import Shape, numbers, read_netcdf
+from cellsim.files.writing import Rows, plain
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.onsager.displacements import SelfMSD
 from mdcoeffs.onsager.estimate import PAIRS, OnsagerEstimate

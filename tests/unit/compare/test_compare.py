@@ -18,7 +18,7 @@ from cellsim.compare.comparison import Comparison, RatioStatistics, compare, pre
 from cellsim.compare.figures import write_comparison_figures
 from cellsim.compare.report import ComparisonResult, write_comparison
 from cellsim.drawing import figstyle
-from cellsim.files.folder import plain
+from cellsim.files.writing import plain
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.looks import ROLES, ProfileLook, VelocityLook
 from cellsim.instruments.measurement import ConcentrationMap, Measurement, series, velocities, what_would_fit
