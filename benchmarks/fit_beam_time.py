@@ -5,8 +5,8 @@
 Seven parameters (kappa, D with its slope, t+0 with its slope, chi, R_int), profile likelihoods included; one core, the
 SYNTHETIC data of seed 20261129 made from steinruck2020_rs in the cell of cases/fit_example.
 
-Measured in turns, twice, on two cores at a load average of 4 to 5: 11.0 to 12.5 s, 8.0 to 8.4 s of processor time and
-353 MB, with derivatives that are learned from the runs; before 14.2 to 14.6 s, 9.4 to 9.8 s and 327 MB.
+Measured in turns, three times, on two cores at a load average of 4 to 5: 7.8 to 8.2 s of processor time and 334 MB;
+with differences between whole runs for derivatives 7.1 to 8.6 s and 355 MB.
 """
 
 from __future__ import annotations

@@ -7,9 +7,10 @@ is of five parameters (t+0 without its slope), by the full model: until 2000 dra
 and R-hat is below 1.01. `--stretch` samples it by emcee's stretch moves alone, as an independent route to the same
 numbers.
 
-Measured in turns, twice, on two cores at a load average of 4 to 5: fit 0.41 to 0.57 s, profiles 0.9 to 1.4 s; before
-0.6 to 2.4 s and 1.3 to 3.4 s. Posterior: 36 s, 29 s of processor time; before, by stretch moves alone and at a load of
-10, 202 s of processor time for 550 to 920 effective draws.
+Measured in turns, three times, on two cores at a load average of 4 to 5, processor time: fit 0.21 to 0.38 s, profiles
+0.56 to 0.68 s; with differences between whole runs for derivatives 0.26 to 0.44 s and 0.77 to 0.89 s. Posterior: 36 s,
+29 s of processor time; before, by stretch moves alone and at a load of 10, 202 s of processor time for 550 to 920
+effective draws.
 """
 
 from __future__ import annotations

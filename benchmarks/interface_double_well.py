@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from mdcoeffs.interface.profiles import barrier_between, free_energy_profile
+from mdcoeffs.interface.free_energy import barrier_between, free_energy_profile
 from mdcoeffs.interface.rates import CountEstimate, jump_rate
 from mdcoeffs.interface.settings import Region
 from mdcoeffs.interface.sums import RegionCounts

@@ -30,7 +30,7 @@ from interface_double_well import p_value
 from numpy.typing import NDArray
 from studies import resumed
 
-from mdcoeffs.interface.profiles import barrier_between, flank_slope, free_energy_profile
+from mdcoeffs.interface.free_energy import barrier_between, flank_slope, free_energy_profile
 from mdcoeffs.interface.rates import equilibration_coefficient, judge, well_frequency
 from mdcoeffs.interface.settings import Region
 from mdcoeffs.interface.sums import RegionCounts

@@ -58,7 +58,7 @@ cutoffs = {X = "4 angstrom", S = "4 angstrom"}
 def make(folder: Path, cations: int, frames: int) -> None:
     import MDAnalysis as mda
 
-    from mdcoeffs.synthetic.dynamics import Partner, exchange
+    from mdcoeffs.synthetic.partners import Partner, exchange
 
     run = exchange(
         [Partner("X", 2, 40e-12, 0.4), Partner("S", 4, 10e-12, 0.7)], cations=cations, frames=frames, dt=1e-12, seed=1

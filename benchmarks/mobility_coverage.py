@@ -32,7 +32,8 @@ from mdcoeffs.mobility.paddlewheel import jumps, nearest, reorientation, respons
 from mdcoeffs.mobility.rotation import autocorrelation, relaxation, unwrapped_angles
 from mdcoeffs.mobility.translation import displacements, exponent, lags_for, order_parameter
 from mdcoeffs.statistics.lagged import LaggedEstimate, spread
-from mdcoeffs.synthetic.dynamics import fractional_walk, paddlewheel, rotors, trapped_walk
+from mdcoeffs.synthetic.dynamics import fractional_walk, rotors, trapped_walk
+from mdcoeffs.synthetic.jumps import paddlewheel
 
 ALPHA, BIAS = 0.01, 0.25
 CAGES = (0.0, 0.5, 1.0)

@@ -29,7 +29,8 @@ from mdcoeffs.mobility.paddlewheel import jumps, response, sample
 from mdcoeffs.mobility.translation import displacements
 from mdcoeffs.mobility.vibration import frequencies, peak_of, spectra
 from mdcoeffs.statistics.lagged import Lagged, estimate
-from mdcoeffs.synthetic.dynamics import fractional_walk, gates, oscillators, shared_jumps
+from mdcoeffs.synthetic.dynamics import fractional_walk
+from mdcoeffs.synthetic.jumps import gates, oscillators, shared_jumps
 
 ALPHA = 0.01
 Row = dict[str, Any]

@@ -3,7 +3,7 @@
 
     python benchmarks/polarization.py -o runs/polarization [--peer-python PYTHON] [--repeats 30] [--part PART]
 
-PART is accuracy, size, ensemble, batch or breathing.
+PART is accuracy, size, ensemble, batch, breathing or tangents.
 
 The cell is cases/steinruck2020/rs.toml: 0.3 V for 1000 min, 200 output times. The reference is the spectral solver
 with 159 unknowns at rtol 1e-9, which finite volumes confirm (Richardson, printed). Errors: the largest of
@@ -427,6 +427,85 @@ def breathing(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
     print("\n".join(lines))
 
 
+def derivatives(case: Case, arguments: argparse.Namespace, folder: Path) -> None:
+    """Derivatives of i and c by seven parameters: error beside processor time, by shared time steps and differences.
+
+    The error is the largest at t >= 60 s over the largest derivative there, the worst of the parameters; the reference
+    are differences of runs at rtol 1e-8 with 107 unknowns, extrapolated from two steps. Every run has a set of its own,
+    whose tables are made. Ways take turns, the smallest time of all rounds counts.
+    """
+    from cellsim.run.simulation import NUDGE, Call, simulate_beside, wanted_times
+    from cellsim.run.tangents import PARAMETERS
+
+    names = ("kappa", "D", "t_plus", "chi", "thickness", "R_positive", "R_negative")
+    times = wanted_times(case.protocol, None)
+
+    def call(options: Options) -> Call:
+        transport = case.transport.with_extrapolation("clamp").with_extrapolation(case.transport.extrapolate)
+        return Call(case.cell, transport, case.protocol, case.c0, times, options)
+
+    def run(c: Call) -> Solution:
+        return simulate(c.cell, c.transport, c.protocol, c0=c.c0, times=c.times, solver="compiled", options=c.options)
+
+    Rows = dict[str, dict[str, np.ndarray]]
+
+    def slope(up: Solution, down: Solution, change: float) -> dict[str, np.ndarray]:
+        return {v: (up[v] - down[v]) / change for v in ("i", "c_face")}
+
+    def beside(options: Options, *, precise: bool) -> Rows:
+        own = call(options)
+        changes = [NUDGE * PARAMETERS[n][1](own) for n in names]
+        others = [PARAMETERS[n][2](own, by) for n, by in zip(names, changes, strict=True)]
+        first, *rest = simulate_beside(own, others, precise=precise)
+        return {n: slope(s, first, by) for n, s, by in zip(names, rest, changes, strict=True)}
+
+    def differences(options: Options, step: float) -> Rows:
+        """Central ones, one-sided of second order for resistances, which are 0 and cannot be less."""
+        own, found = call(options), {}
+        base = run(own)
+        for n in names:
+            by = step * PARAMETERS[n][1](own)
+            up = run(PARAMETERS[n][2](own, by))
+            if n.startswith("R_"):
+                twice, once = slope(run(PARAMETERS[n][2](own, 2 * by)), base, 2 * by), slope(up, base, by)
+                found[n] = {v: 2 * once[v] - twice[v] for v in once}
+            else:
+                found[n] = slope(up, run(PARAMETERS[n][2](own, -by)), 2 * by)
+        return found
+
+    exact = Options(rtol=1e-8, unknowns=107)
+    near, far = differences(exact, 2e-3), differences(exact, 4e-3)
+    reference = {n: {v: (4 * near[n][v] - far[n][v]) / 3 for v in near[n]} for n in names}
+    late = np.union1d([0.0], times) >= LATE
+
+    def error(found: Rows, v: str) -> float:
+        off = [np.abs(found[n][v] - reference[n][v])[late].max() / np.abs(reference[n][v])[late].max() for n in names]
+        return float(max(off))
+
+    ways: list[tuple[str, float, Callable[[], Any]]] = []
+    for rtol in (1e-4, 2e-5, 1e-5, 1e-6):
+        o = Options(rtol=rtol)
+        ways += [
+            ("run alone, set at hand", rtol, functools.partial(run, call(o))),
+            ("tangents", rtol, functools.partial(beside, o, precise=True)),
+            ("shared steps of the run itself", rtol, functools.partial(beside, o, precise=False)),
+            ("differences of 15 runs, 2 %", rtol, functools.partial(differences, o, 0.02)),
+        ]
+    best, results = [np.inf] * len(ways), [None] * len(ways)
+    for _ in range(max(arguments.repeats // 30, 3)):
+        for k, (_name, _rtol, way) in enumerate(ways):
+            begun = time.process_time()
+            results[k] = way()
+            best[k] = min(best[k], time.process_time() - begun)
+    lines = ["| way | rtol | error of di/dp | error of dc/dp | processor time / ms |", "| --- " * 5 + "|"]
+    for (name, rtol, _), spent, found in zip(ways, best, results, strict=True):
+        off = [f"{error(found, v):.1e}" if isinstance(found, dict) else "" for v in ("i", "c_face")]
+        lines.append(f"| {name} | {rtol:.0e} | {off[0]} | {off[1]} | {1e3 * spent:.2f} |")
+    lines.append(f"\nseven parameters; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    (folder / "tangents.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -435,11 +514,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=5, help="of the batch")
     parser.add_argument("--members", type=int, default=2000, help="of the batch")
-    parser.add_argument("--part", choices=("accuracy", "size", "ensemble", "batch", "breathing"), action="append")
+    parts = {"accuracy": accuracy, "size": size, "ensemble": ensemble, "batch": batch, "breathing": breathing}
+    parts["tangents"] = derivatives
+    parser.add_argument("--part", choices=tuple(parts), action="append")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     case = load_case(CASE)
-    parts = {"accuracy": accuracy, "size": size, "ensemble": ensemble, "batch": batch, "breathing": breathing}
     for part in arguments.part or parts:
         parts[part](case, arguments, arguments.out)
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from mdcoeffs.residence.lifetimes import Intervals, lag_sums, survival
-from mdcoeffs.synthetic.dynamics import Partner, exchange
+from mdcoeffs.synthetic.partners import Partner, exchange
 
 DT = 1e-12
 CASES = {

@@ -17,6 +17,7 @@ _PUBLIC = {
     "Member": "cellsim.run.ensemble",
     "Workers": "cellsim.workers",
     "sensitivities": "cellsim.run.ensemble",
+    "tangents": "cellsim.run.tangents",
     "Options": "cellsim.solvers.march",
     "Solution": "cellsim.solvers.solution",
     "TransportSet": "cellsim.electrolyte.transport",
@@ -65,6 +66,7 @@ __all__ = [
     "sensitivities",
     "simulate",
     "simulate_many",
+    "tangents",
 ]
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
     from cellsim.run.case import Case, last_profile, load_case
     from cellsim.run.ensemble import Member, sensitivities, simulate_many
     from cellsim.run.simulation import simulate
+    from cellsim.run.tangents import tangents
     from cellsim.solvers.march import Options
     from cellsim.solvers.solution import Solution
     from cellsim.workers import Workers

@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cellsim.base import InputError, Progress
-from cellsim.files.folder import Result, Rows, keep, work_folder, write_rows
+from cellsim.files.folder import Result, keep, work_folder
+from cellsim.files.writing import Rows, write_rows
 from cellsim.workers import check_files, local_folder, mapped
 from mdcoeffs.frames.stream import Stream, feed, open_stream, set_aside
 from mdcoeffs.inputs.species import SpeciesFile, read_species

@@ -175,7 +175,7 @@ def field(folder: Path, output: Path | None, block: str | None) -> None:
     Example:  mdcoeffs field runs/md/c2
     """
     from cellsim.base import to_si
-    from cellsim.files.folder import write_json
+    from cellsim.files.writing import write_json
     from mdcoeffs.chain.field import field_result
 
     result = field_result(folder, block=None if block is None else to_si(block, "s", field="--block"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellsim.files.folder import write_arrays
+from cellsim.files.writing import write_arrays
 from mdcoeffs.md.simulate import run_folder
 from mdcoeffs.md.system import read_system
 

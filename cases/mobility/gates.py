@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdcoeffs.synthetic.dynamics import Gates, gates
+from mdcoeffs.synthetic.jumps import Gates, gates
 
 CATIONS, FRAMES, DT, LENGTH, SEED = 24, 3001, 20e-15, 2.5e-10, 20261129
 WINDOW = 5

@@ -8,7 +8,7 @@ from cellsim.base.units import N_A, V_LITHIUM, F, R, e, factor_to_si, is_unit, k
 if TYPE_CHECKING:
     from cellsim.base.typing import Array, Bools, Ints, Progress
 
-__version__ = "1.1.0"
+__version__ = "1.2.0"
 
 __all__ = [
     "N_A",

@@ -32,8 +32,8 @@ def new(file: Path, template: str, force: bool) -> None:
     """
     from importlib import resources
 
-    from cellsim.files.folder import write_text
     from cellsim.files.json_schema import shipped
+    from cellsim.files.writing import write_text
 
     if file.suffix != ".toml":
         raise InputError(f"{file}: a case is a .toml file")
@@ -142,7 +142,7 @@ def plan(case: Path, capacitance: str | None, spectrum: Path | None, settings: t
 
 def _write_spectrum(file: Path, frequency: Any, Z: Any) -> list[str]:
     """A table of an impedance; what to say of it."""
-    from cellsim.files.folder import write_rows
+    from cellsim.files.writing import write_rows
 
     head = ("frequency (Hz)", "Re(Z) (ohm cm^2)", "Im(Z) (ohm cm^2)")
     rows = zip(frequency.tolist(), (1e4 * Z.real).tolist(), (1e4 * Z.imag).tolist(), strict=True)
@@ -287,13 +287,14 @@ def _expected(summary: dict[str, Any]) -> str:
 
 def _told(summary: dict[str, Any]) -> list[str]:
     """The few numbers of a summary that one wants to see at once."""
-    minutes = summary["time_end"] / 60
+    from cellsim.run.steps import duration
+
     drives = [entry["drive"] for entry in summary["steps"]]
     # else the ratio is no current fraction
     held = len(drives) == 1 and "hold voltage" in drives[0] and summary["initial"] is None
     ratio = summary["i_end_over_i_0"] if held else None
     return [
-        f"{summary['title']}: {minutes:.4g} min in {summary['wall_time']:.2f} s, {summary['status']}",
+        f"{summary['title']}: {duration(summary['time_end'])} in {summary['wall_time']:.2f} s, {summary['status']}",
         f"i   {summary['i_0']:.4g} -> {summary['i_end']:.4g} A/m^2"
         + (f" (ratio {ratio:.4g}; {_expected(summary)})" if ratio else ""),
         f"V   {summary['V_0']:.4g} -> {summary['V_end']:.4g} V",

@@ -80,7 +80,7 @@ def compare(
             weighed = evidence(rivals(measured, refit), progress=partial(progress, "refitting"))
         say(verdict(weighed))
     if draws:
-        from cellsim.files.folder import write_json
+        from cellsim.files.writing import write_json
         from cellsim.fit.bands import bands_of_case, write_bands
         from cellsim.fit.set_error import with_set_error
         from cellsim.run.mixture import MixtureCase
@@ -153,7 +153,7 @@ def volumes(table: Path, salt: str, solvent: str, as_json: Path | None) -> None:
     Example:  cellsim volumes densities.csv --salt "287.09 g/mol" --solvent "44.05 g/mol"
     """
     from cellsim.base import to_si
-    from cellsim.files.folder import write_json
+    from cellsim.files.writing import write_json
     from cellsim.instruments.densities import volumes_of_densities
 
     masses = [to_si(text, "kg/mol", field=name) for text, name in ((salt, "--salt"), (solvent, "--solvent"))]

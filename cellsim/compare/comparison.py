@@ -27,6 +27,8 @@ from cellsim.solvers.solution import Solution
 MINUTE = 60.0
 WINDOW = (200 * MINUTE, 400 * MINUTE)
 """Over which Steinrueck 2020 averages velocity ratios [s]."""
+SCATTERED = 10.0
+"""Standard deviation of a ratio from which on its mean says nothing: what it is divided by passes zero [1]."""
 SAME_PLACE = 1e-6
 """Positions closer than this are one [m]."""
 
@@ -338,13 +340,18 @@ def _inside(measurement: Measurement, case: Case | MixtureCase) -> str:
 # ---- figures of merit ---------------------------------------------------------------------------------------------
 
 
+def passes_zero(ratio: Array) -> bool:
+    """Whether the mean of finite ratios says nothing: both signs occur, or so large a scatter as beside a zero."""
+    return bool(ratio.min() < 0 < ratio.max() or ratio.std() >= SCATTERED)
+
+
 def current_merits(item: Compared) -> list[Merit]:
     """Predicted/measured current: within 10 % at all times? And is it constant after 200 min?"""
     whole = RatioStatistics.of(item.ratio)
-    text = (
-        f"predicted/measured current: {whole.mean:.3f} on average, {whole.low:.3f} to {whole.high:.3f}, within 10 % at "
-        f"{100 * whole.within:.0f} % of {whole.count} points"
-    )
+    within = f"within 10 % at {100 * whole.within:.0f} % of {whole.count} points"
+    text = f"predicted/measured current: {whole.mean:.3f} on average, {whole.low:.3f} to {whole.high:.3f}, {within}"
+    if passes_zero(item.ratio[np.isfinite(item.ratio)]):
+        text = f"predicted/measured current: {within}; it has no meaningful mean, since the current passes zero"
     merits = [Merit("current_ratio", text, _numbers(whole))]
     late = item.ratio[item.measurement.time >= WINDOW[0]]
     if np.count_nonzero(np.isfinite(late)) > 2:
@@ -423,7 +430,7 @@ def velocity_merits(
     if not counted:
         return []
     merits = []
-    span = f"{window[0] / MINUTE:.0f}-{window[1] / MINUTE:.0f} min"
+    span = f"{window[0] / MINUTE:.4g}-{window[1] / MINUTE:.4g} min"
     outside = f", {len(ratios) - len(counted)} left out" if len(counted) < len(ratios) else ""
     converted = any(np.isfinite(r.published) and r.published != r.ratio for r in counted)
     look = measurement.look
@@ -496,7 +503,7 @@ def symmetry_merits(item: Compared, case: Case | MixtureCase, time: float | None
             f"{even:+.3f}{bars[1]}"
         )
     of = f" of {short_sum(m.species)}" if m.species else ""
-    return [Merit("symmetry", f"profile{of} at {chosen / MINUTE:.0f} min: " + "; ".join(words), numbers)]
+    return [Merit("symmetry", f"profile{of} at {chosen / MINUTE:.4g} min: " + "; ".join(words), numbers)]
 
 
 def _symmetry(u: Array, change: Array, error: Array | None) -> tuple[float, float, float, float] | None:

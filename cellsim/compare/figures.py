@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellsim.base import Array
 from cellsim.compare.comparison import Compared, Comparison, PositionRatio
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
@@ -30,6 +31,8 @@ PROFILES = 5
 """Profiles drawn of a map, spread over its times."""
 SPREAD = 1.5
 """Standard deviations of the ratios that the band about their mean shows."""
+NEAR_ZERO = 0.05
+"""Share of the largest measured magnitude below which a ratio does not count for the scale of its axis [1]."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def _said_thinned(sizes: Sequence[int]) -> str:
     """For the note of a figure in which not every point is drawn."""
     most = max(sizes, default=0)
     step = _thinned(most).step
-    return f"Of {most} points every {step} are drawn as one." if step > 1 else ""
+    return f"Of {most} points one in {step} is drawn." if step > 1 else ""
 
 
 def _short(comparison: Comparison) -> str:
@@ -155,8 +158,7 @@ def _draw_current(pages: _Pages, path: Path) -> None:
         low, high = float(np.nanmin(np.concatenate(every))), float(np.nanmax(np.concatenate(every)))
         top.set_ylim(min(0.0, 1.05 * low), max(0.0, 1.08 * high))
         figstyle.legend_above(top, columns=3)
-        ratios = np.concatenate([item.ratio for c in pages.comparisons for item in c.of_kind(kind)])
-        ratios = ratios[np.isfinite(ratios)]
+        ratios = np.concatenate([_away_from_zero(item) for c in pages.comparisons for item in c.of_kind(kind)])
         low, high = np.quantile(ratios, [0.005, 0.995]) if ratios.size else (1.0, 1.0)  # none against a voltage of 0
         bottom.set_ylim(min(0.85, low - 0.03), max(1.15, high + 0.03))
         bottom.set_ylabel("predicted / measured")
@@ -164,13 +166,21 @@ def _draw_current(pages: _Pages, path: Path) -> None:
         bottom.set_xlim(0, float(view.time[-1]))
 
 
+def _away_from_zero(item: Compared) -> Array:
+    """Ratios of points that are not near zero, which decide how much of the axis is shown."""
+    away = np.abs(item.measured) > NEAR_ZERO * np.nanmax(np.abs(item.measured[item.used]), initial=0.0)
+    return np.asarray(item.ratio[away & np.isfinite(item.ratio)])
+
+
 # ---- Fig. 4 -------------------------------------------------------------------------------------------------------
 
 
 def _draw_profiles(pages: _Pages, path: Path) -> None:
     """Profiles at some of the measured times, a row for every species; error bars at the last one only."""
-    layout, columns = pages.layout(2.9, "Points: measured. Lines: predicted."), len(pages.comparisons)
-    species = tuple(dict.fromkeys(item.measurement.species for item in pages.first.of_kind("profile")))
+    found, columns = pages.first.of_kind("profile"), len(pages.comparisons)
+    bars = ", error bars at the last time of each file" if any(item.error is not None for item in found) else ""
+    layout = pages.layout(2.9, f"Points: measured{bars}. Lines: predicted.")
+    species = tuple(dict.fromkeys(item.measurement.species for item in found))
     with figstyle.drawing(path, len(species), columns, sharey="row", **layout) as (_, axes):
         for row, name in enumerate(species):
             shown = axes[row * columns : (row + 1) * columns]
@@ -205,7 +215,7 @@ def _profiles(panel: Axes, item: Compared, view: View, marker: str) -> None:
         x = view.along(data.position[here])
         error = None if time != times[-1] or item.error is None else item.error[here] / 1e3
         figstyle.points(panel, x, item.measured[here] / 1e3, error, color=colour, marker=marker, markersize=2.0)
-        label = f"{time / view.time_scale:.0f}"
+        label = f"{time / view.time_scale:.4g}"
         panel.plot(x, item.predicted[here] / 1e3, color=colour, zorder=4, label=label)
 
 

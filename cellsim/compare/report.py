@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellsim.base import Array, InputError
-from cellsim.compare.comparison import SAME_PLACE, Compared, Comparison, check_origins, compare
+from cellsim.compare.comparison import SAME_PLACE, Compared, Comparison, check_origins, compare, passes_zero
 from cellsim.compare.figures import FIGURES, draw_residuals, write_comparison_figures
 from cellsim.drawing import page
 from cellsim.electrolyte.mixture_set import short_sum
-from cellsim.files.folder import result_folder, write_json, write_text
+from cellsim.files.folder import result_folder
+from cellsim.files.writing import write_json, write_text
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.measurement import QUANTITIES
 from cellsim.instruments.records import not_imposed
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 REPORT, NUMBERS = "comparison.html", "comparison.json"
 
-SCATTERED = 10.0
-"""Spread of a ratio from which on it says nothing: its denominator passes zero."""
 _HEAD = ("data", "kind", "points", "mean residual", "rms residual", "unit", "chi² per point", "ratio, mean ± sd")
 _NUMERIC = (2, 3, 4, 6, 7)
 _RATIO_HEAD = ("position (mm)", "velocity measured/predicted", "the published way", "")
@@ -229,10 +228,10 @@ def _row(item: Compared) -> tuple[str, ...]:
 
 
 def _ratio(ratio: Array) -> str:
-    """Mean and spread; one point has no spread, and where a prediction passes zero there is neither."""
+    """Mean and spread; one point has no spread, and where the ratio passes zero there is neither."""
     if ratio.size < 2:
         return f"{ratio[0]:.3f}" if ratio.size else ""
-    return f"{ratio.mean():.3f} ± {ratio.std():.3f}" if ratio.std() < SCATTERED else "undefined (passes zero)"
+    return "undefined (passes zero)" if passes_zero(ratio) else f"{ratio.mean():.3f} ± {ratio.std():.3f}"
 
 
 def _of_species(item: Compared) -> str:

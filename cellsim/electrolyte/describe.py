@@ -137,7 +137,7 @@ def describe_mixture(transport: MixtureSet) -> list[str]:
         *(f"r_{name}" for name in names),
         "kappa (S/m)",
         *(f"tau_{name}" for name in names),
-        "D (m^2/s) of modes",
+        "  D (m^2/s) of modes",
     ]
     lines.append("".join(f"{name:>13}" for name in columns))
     rows = transport.samples[: 1 + 2 ** min(len(names), 3)]

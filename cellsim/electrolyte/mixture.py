@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cellsim.base import Array, F, InputError, R
-from cellsim.electrolyte.relations import conductivity, friction
+from cellsim.electrolyte.relations import conductivity, friction, standard_error_of
 
 SINGULAR = 1e-9
 """How far Omega w may be from 0, relative to what it is made of."""
@@ -189,13 +189,26 @@ class SpeciesMatrix:
         InputError
             No samples, or an unknown quantity.
         """
+        low, high = np.quantile(self._draws(name), [0.5 - level / 2, 0.5 + level / 2])
+        return float(low), float(high)
+
+    def standard_error(self, name: str) -> float:
+        """Standard error of one of :meth:`quantities`, of a skewed posterior that of its longer side.
+
+        Raises
+        ------
+        InputError
+            No samples, or an unknown quantity.
+        """
+        return float(standard_error_of(self._draws(name)))
+
+    def _draws(self, name: str) -> Array:
         if self.samples is None:
             raise InputError(f"an interval of {name} needs posterior samples; this matrix has none")
         draws = self.quantities(self.samples)
         if name not in draws:
             raise InputError(f"quantity {name!r} is unknown; allowed are {', '.join(draws)}")
-        low, high = np.quantile(draws[name], [0.5 - level / 2, 0.5 + level / 2])
-        return float(low), float(high)
+        return draws[name]
 
     def to_frame(self, frame: str, weights: Sequence[float] | None = None) -> SpeciesMatrix:
         """The matrix in another frame, samples with it.

@@ -335,6 +335,8 @@ class MixtureSet:
             raise InputError(f"{where} needs exactly one of r and c")
         given = dict(r if r is not None else cast(Mapping[str, float], c))
         for name, value in given.items():
+            if name == self.solvent:
+                raise InputError(f"{where}: {name} is the reference solvent, whose amount follows; leave it out")
             if name not in (self.cation, *self.components):
                 hint = did_you_mean(name, (self.cation, *self.components))
                 raise InputError(f"{where}: {name} is not a component of {self.name}{hint}")

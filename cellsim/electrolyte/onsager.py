@@ -24,6 +24,7 @@ from cellsim.electrolyte.relations import (
     frame_matrix,
     friction,
     salt_diffusion,
+    standard_error_of,
     transference,
 )
 
@@ -169,17 +170,19 @@ class OnsagerMatrix(Carded):
         if self.samples is not None:
             _check_positive(self.samples, "samples")
 
-    def _errors(self) -> Array | None:
-        """Standard errors of (O_++, O_+-, O_--), where they are known [mol^2/(J m s)]."""
-        if self.covariance is not None:
-            return np.sqrt(np.diag(self.covariance))
+    @property
+    def standard_errors(self) -> Array | None:
+        """Standard errors of (O_++, O_+-, O_--), where they are known (3,) [mol^2/(J m s)].
+
+        Of a skewed posterior that of the longer side (:func:`cellsim.electrolyte.relations.standard_error_of`).
+        """
         if self.samples is not None:
-            return np.std(self.samples[:, [0, 0, 1], [0, 1, 1]], axis=0)
-        return None
+            return standard_error_of(self.samples[:, [0, 0, 1], [0, 1, 1]])
+        return None if self.covariance is None else np.sqrt(np.diag(self.covariance))
 
     def _card(self) -> tuple[str, list[tuple[str, str]]]:
         """What it is, and its numbers."""
-        values, errors = self.Omega[[0, 0, 1], [0, 1, 1]], self._errors()
+        values, errors = self.Omega[[0, 0, 1], [0, 1, 1]], self.standard_errors
         told = [f"{v:.4g}" + ("" if errors is None else f" ± {errors[k]:.2g}") for k, v in enumerate(values)]
         rows = [(f"Omega_{pair}", f"{text} mol^2/(J m s)") for pair, text in zip(("++", "+-", "--"), told, strict=True)]
         rows += [("conductivity", f"{self.kappa:.4g} S/m"), ("t_plus", f"{self.t_plus:.4g} in the {self.frame} frame")]
@@ -195,7 +198,7 @@ class OnsagerMatrix(Carded):
         Figure
             Of matplotlib; a notebook shows it.
         """
-        values, errors = self.Omega[[0, 0, 1], [0, 1, 1]], self._errors()
+        values, errors = self.Omega[[0, 0, 1], [0, 1, 1]], self.standard_errors
         power = int(np.floor(np.log10(np.max(np.abs(values)))))
         title, rows = self._card()
         with figstyle.panels(title=title, note="; ".join(f"{name} {text}" for name, text in rows[3:])) as (
@@ -458,6 +461,21 @@ class OnsagerMatrix(Carded):
             raise InputError(f"level = {level!r} must lie between 0 and 1")
         low, high = np.quantile(self.draws(name, chi=chi), [0.5 - level / 2, 0.5 + level / 2])
         return float(low), float(high)
+
+    def standard_error(self, name: str, *, chi: float | None = None) -> float:
+        """Standard error of a derived quantity, of a skewed posterior that of its longer side.
+
+        Parameters
+        ----------
+        name, chi
+            As for :meth:`draws`.
+
+        Returns
+        -------
+        float
+            Two of them on either side of the median hold the 95 % interval (:func:`~.relations.standard_error_of`).
+        """
+        return float(standard_error_of(self.draws(name, chi=chi)))
 
     def _solvent_frame(self, name: str) -> None:
         if self.frame != "solvent":

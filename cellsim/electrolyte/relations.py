@@ -20,6 +20,8 @@ from cellsim.base import Array, F, InputError, R
 
 FRAMES = ("solvent", "barycentric", "volume")
 """Frames of reference an Onsager matrix can be in."""
+TWO_SIDED = 1.959964
+"""Standard deviations from the middle of a Gaussian to the ends of its 95 % interval."""
 
 
 # ---- from the properties of a set ---------------------------------------------------------------------------------
@@ -415,3 +417,26 @@ def ideal_thermodynamic_matrix(r: ArrayLike, z: ArrayLike, z_plus: float) -> Arr
     with np.errstate(divide="ignore"):
         G = np.eye(q.size) / r[..., None, :] + np.outer(q, q) / r_plus[..., None, None]
     return np.asarray(G - np.outer(nu, nu) / (1 + r_plus + r.sum(axis=-1))[..., None, None])
+
+
+# ---- what a posterior says in one number ---------------------------------------------------------------------------
+
+
+def standard_error_of(draws: Array) -> Array:
+    """Standard error of a quantity from its posterior samples, for those who want one number on both sides.
+
+    The longer side of the 95 % interval, seen from the median, over 1.96: the standard deviation of a Gaussian, and of
+    a skewed posterior the number of which two reach the far end as well.
+
+    Parameters
+    ----------
+    draws : array (S, ...)
+        Posterior samples.
+
+    Returns
+    -------
+    array (...)
+        In the unit of the samples.
+    """
+    low, middle, high = np.quantile(draws, [0.025, 0.5, 0.975], axis=0)
+    return np.asarray(np.maximum(high - middle, middle - low) / TWO_SIDED)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import Array, InputError, shortened
-from cellsim.files.folder import write_netcdf
 from cellsim.files.reading import read_netcdf
 from cellsim.files.schema import Table
+from cellsim.files.writing import write_netcdf
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from cellsim.cell.protocol import Protocol
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
 from cellsim.electrolyte.mixture_set import Electrolyte
-from cellsim.files.folder import replacing, write_netcdf
+from cellsim.files.writing import replacing, write_netcdf
 from cellsim.fit.mixture_model import MixtureModel, own_model
 from cellsim.fit.parameters import JointPrior, Space
 from cellsim.fit.set_model import SetModel

@@ -28,7 +28,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from cellsim.base import Array, InputError
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.experiment import Observation
-from cellsim.fit.problem import STEP, Problem
+from cellsim.fit.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -215,19 +215,12 @@ def forecast(early: Estimate, whole: Problem, late: Mask, *, observation: int = 
     -------
     Forecast
     """
-    values = whole.predictions(early.u)[observation]
-    slopes = np.empty((values.size, early.u.size))
-    for k in range(early.u.size):
-        e = np.zeros(early.u.size)
-        e[k] = STEP
-        up, down = whole.predictions(early.u + e)[observation], whole.predictions(early.u - e)[observation]
-        slopes[:, k] = (up - down) / (2 * STEP)
     return conditional(
         whole.observations[observation],
-        values,
+        whole.predictions(early.u)[observation],
         late,
         level=float(early.levels[observation]),
-        slopes=slopes,
+        slopes=whole.slopes(early.u)[observation],
         covariance=early.covariance,
     )
 

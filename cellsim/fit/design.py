@@ -24,14 +24,15 @@ from cellsim.drawing import figstyle
 from cellsim.electrolyte.mixture_file import load_electrolyte
 from cellsim.electrolyte.mixture_set import MixtureSet, short_sum, species_sum, sum_name
 from cellsim.electrolyte.set_file import read_set
-from cellsim.files.folder import result_folder, write_json
+from cellsim.files.folder import result_folder
 from cellsim.files.schema import Table, read_toml
+from cellsim.files.writing import write_json
 from cellsim.fit.descent import inverse
 from cellsim.fit.experiment import Experiment, Observation
 from cellsim.fit.forms import Ground, read_mixture_model, read_set_model
 from cellsim.fit.mixture_model import MixtureModel
 from cellsim.fit.parameters import Parameter, Space
-from cellsim.fit.problem import STEP, Problem
+from cellsim.fit.problem import Problem
 from cellsim.fit.recipe import read_nuisances
 from cellsim.fit.set_model import SetModel
 from cellsim.instruments.looks import VelocityLook
@@ -188,7 +189,7 @@ class Design:
             )
             for c in self.choices:
                 at = f" at {c.where}" if c.where else ""
-                lines.append(f"  {c.kind} at {c.time / 60:.0f} min{at}: {merit} {self._text(c.merit)}")
+                lines.append(f"  {c.kind} at {c.time / 60:.4g} min{at}: {merit} {self._text(c.merit)}")
         return lines
 
     def numbers(self) -> dict[str, Any]:
@@ -265,7 +266,7 @@ class Design:
 def _short(c: NextMeasurement) -> str:
     """A measurement as a tick of an axis: of which species, when and where."""
     species = c.kind.partition(" of ")[2]
-    return ", ".join(word for word in (short_sum(species), f"{c.time / 60:.0f} min", c.where) if word)
+    return ", ".join(word for word in (short_sum(species), f"{c.time / 60:.4g} min", c.where) if word)
 
 
 def write_design(design: Design, directory: str | Path) -> list[Path]:
@@ -380,26 +381,18 @@ def design(offer: Offer, *, choose: int = 8, progress: Progress | None = None) -
 
 
 def _rows(problem: Problem, rival: SetModel | MixtureModel | None) -> _Rows:
-    """Derivatives at the start, by central differences; points the run does not reach tell nothing."""
+    """Derivatives at the start; points the run does not reach tell nothing."""
     space, u = problem.space, problem.space.start
-    base = problem.predictions(u)
-    columns = []
-    for k in range(space.size):
-        e = np.zeros(space.size)
-        e[k] = STEP
-        pairs = zip(problem.predictions(u + e), problem.predictions(u - e), strict=True)
-        columns.append([(up - down) / (2 * STEP) for up, down in pairs])
+    base, slopes = problem.predictions(u), problem.slopes(u)
     other = base if rival is None else Problem(space, rival, problem.experiments).predictions(u)
     blocks: list[tuple[Array, Array, Array, Array]] = []
     kinds: list[str] = []
     ends = np.inf
     for j, o in enumerate(problem.observations):
-        visible = np.isfinite(base[j]) & np.isfinite(other[j]) & np.all([np.isfinite(c[j]) for c in columns], axis=0)
+        visible = np.isfinite(base[j]) & np.isfinite(other[j]) & np.all(np.isfinite(slopes[j]), axis=1)
         if not visible.all() and o.time.size:
             ends = min(ends, float(o.time[~visible].min()))
-        J = np.zeros((o.size, 0))
-        if columns:
-            J = np.column_stack([o.noise.whiten(np.where(visible, c[j], 0.0)) for c in columns])
+        J = np.column_stack([o.noise.whiten(np.where(visible, column, 0.0)) for column in slopes[j].T])
         difference = o.noise.whiten(np.where(visible, other[j] - base[j], 0.0))
         position = np.full(o.size, np.nan) if o.position is None else o.position
         blocks.append((J, difference, o.time, position))

@@ -329,7 +329,7 @@ def estimate(
         residuals=problem.residuals(u, level),
         levels=level,
         starts=tuple(search.start for search in searches),
-        evaluations=evaluations + 2 * u.size + 1,
+        evaluations=evaluations + (1 if problem.together else 2) * u.size + 1,
         edge=_edge(problem, u),
         early=problem.ended_early(u),
     )
@@ -416,7 +416,11 @@ def _search(
             before, level = level, problem.noise_levels(point, used)
             if jacobian is not None:
                 jacobian[: problem.size] *= np.repeat(before / level, [o.size for o in problem.observations])[:, None]
-        found = descend(residuals, derivatives, np.clip(point, *bounds), bounds, jacobian, rough=rough)
+        found = descend(
+            *(residuals, derivatives, np.clip(point, *bounds), bounds, jacobian),
+            rough=rough,
+            shared=problem.together,
+        )
         evaluations += found.evaluations
         moved = float(np.max(np.abs(found.v - point)))
         point, jacobian = found.v, found.jacobian

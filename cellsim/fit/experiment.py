@@ -7,9 +7,10 @@ play the roles of its nuisances.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from typing import cast
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from cellsim.files.schema import Table
 from cellsim.instruments.looks import ROLES
 from cellsim.instruments.measurement import QUANTITIES, Measurement, Spans, left_out, what_would_fit, where_inside
 from cellsim.instruments.records import Setup
-from cellsim.run.simulation import FASTEST, simulate_whole
+from cellsim.run.simulation import FASTEST, Call, simulate_beside, simulate_whole
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 
@@ -412,14 +413,38 @@ class Experiment:
         cell, protocol, c0 = self.build(values)
         if protocol is None:
             return None
-        start = self._start(cell, c0)
-        wanted = [o.look.times(o.roles(values)) for o in self.observations]
-        times = np.unique(np.concatenate([*wanted, [0.0]]))
-        times = times[(times >= 0) & (times <= protocol.duration)]
+        start, times = self._start(cell, c0), self._times(values, protocol)
         with _quiet_solver():
             return simulate_whole(
                 cell, transport, protocol, c0=start, times=times, solver=self.solver, options=self.options
             )
+
+    def run_beside(
+        self, runs: Sequence[tuple[Electrolyte, Mapping[str, float]]], known: Solution | None, *, precise: bool
+    ) -> list[Solution]:
+        """The run of the first set and values, `known` or not, and of the others, which differ little, by its steps.
+
+        All are more exact than the first by itself if `precise`; see :func:`.simulate_beside`.
+
+        Raises
+        ------
+        CellsimError
+            A cell that cannot be run at these values, or not beside the first.
+        """
+        calls = []
+        for transport, values in runs:
+            cell, protocol, c0 = self.build(values)
+            assert protocol is not None and not isinstance(transport, MixtureSet)
+            start = cast(float | InitialProfile, self._start(cell, c0))
+            calls.append(Call(cell, transport, protocol, start, self._times(values, protocol), self.options))
+        with _quiet_solver():
+            return simulate_beside(calls[0], calls[1:], precise=precise, known=known)
+
+    def _times(self, values: Mapping[str, float], protocol: Protocol) -> Array:
+        """When the observations look at the run [s]."""
+        wanted = [o.look.times(o.roles(values)) for o in self.observations]
+        times = np.unique(np.concatenate([*wanted, [0.0]]))
+        return np.asarray(times[(times >= 0) & (times <= protocol.duration)])
 
     def hints(self, transport: Electrolyte, values: Mapping[str, float]) -> tuple[str, ...]:
         """For each observation, which misreading of its file would explain that a run at `values` misses it by far."""

@@ -75,7 +75,7 @@ def _draw_observation(axes: Axes, o: Observation, best: Array, level: float) -> 
                 label = f"{1e3 * value:.2f} mm"
             else:
                 axes.plot(where[here], measured[here], ".", color=colour, markersize=2, alpha=0.6)
-                label = f"{value / 60:.0f} min"
+                label = f"{value / 60:.4g} min"
             axes.plot(where[here], model[here], color=colour, label=label)
         over_time = o.kind == "velocity"
         axes.set_xlabel(figstyle.label("$t$", "min") if over_time else figstyle.label("$x$", "mm", _FROM))

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.stats import chi2 as chi2_distribution
 
 from cellsim.base import Array, InputError, Progress
-from cellsim.files.folder import write_values
 from cellsim.files.reading import read_values
+from cellsim.files.writing import write_values
 from cellsim.fit.descent import RUNS, descend
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.parameters import Parameter
@@ -427,6 +427,7 @@ def _refit(
         rough=True,
         most=most,
         known=known,
+        shared=problem.together,
     )
     near[:, free] = found.jacobian
     return _Refit(whole(found.v), found.chi2, found.ended, near)

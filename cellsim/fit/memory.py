@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from cellsim.base import Array, InputError
-from cellsim.files.folder import write_arrays
 from cellsim.files.reading import numbers, read_arrays
+from cellsim.files.writing import write_arrays
 
 EVERY = 30.0
 """Time between two writes [s]; a shorter search writes nothing."""

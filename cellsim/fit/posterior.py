@@ -24,8 +24,8 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from cellsim.base import Array, InputError, interrupted
-from cellsim.files.folder import write_arrays
 from cellsim.files.reading import numbers, read_arrays
+from cellsim.files.writing import write_arrays
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.parameters import Space
 from cellsim.fit.problem import Problem

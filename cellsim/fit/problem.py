@@ -18,6 +18,7 @@ from cellsim.fit.memory import Memory
 from cellsim.fit.mixture_model import MixtureModel
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import SetModel, recalled
+from cellsim.run.simulation import FASTEST, NUDGE
 from cellsim.solvers.solution import Solution
 
 STEP = 0.02
@@ -131,10 +132,14 @@ class Problem:
     def _run(self, k: int, transport: Electrolyte, values: dict[str, float]) -> Solution | None:
         """The run of an experiment, one of the last few again where nothing it depends on has changed."""
         e = self.experiments[k]
+        return recalled(self._runs, self._run_key(k, values), RUNS, lambda: e.run(transport, values))
+
+    def _run_key(self, k: int, values: Mapping[str, float]) -> tuple[object, ...]:
+        """All that the run of an experiment depends on."""
+        e = self.experiments[k]
         names = [p.name for p in self.model.parameters] + list(e.nuisance.values())
         names += [o.nuisance["time_offset"] for o in e.observations if "time_offset" in o.nuisance]
-        key = (k, *(values[name] for name in names))
-        return recalled(self._runs, key, RUNS, lambda: e.run(transport, values))
+        return (k, *(values[name] for name in names))
 
     def ended_early(self, u: Array) -> tuple[str, ...]:
         """One sentence for each experiment whose run at the point `u` does not reach all of its data.
@@ -183,11 +188,25 @@ class Problem:
         *,
         rough: bool = False,
     ) -> Array:
-        """d(residuals)/du by central differences, shape (n + priors, columns).
+        """d(residuals)/du, shape (n + priors, columns).
 
-        One-sided where the run on one side cannot be made; everywhere where `rough`, at half the runs.
+        By runs beside the one at `u` (:func:`.simulate_beside`) where the compiled solver makes them; else, and for an
+        offset of times, by central differences of whole runs, one-sided where the run on one side cannot be made;
+        everywhere where `rough`, at half the runs. Rough ones beside one another are not more exact than a run.
         """
         which = np.arange(u.size) if columns is None else columns
+        smooth = np.array([k for k in which if k not in self._clocks], dtype=np.int64)
+        tangents = self._tangents(u, levels, smooth, precise=not rough)
+        if tangents is None:
+            return self._differences(u, levels, which, rough)
+        J = np.empty((tangents.shape[0], which.size))
+        moved = np.isin(which, smooth)
+        J[:, moved] = tangents
+        if not moved.all():
+            J[:, ~moved] = self._differences(u, levels, which[~moved], rough)
+        return J
+
+    def _differences(self, u: Array, levels: Array | None, which: NDArray[np.int64], rough: bool) -> Array:
         base: Array | None = None
         J = np.empty((self.size + self.space.prior_residuals(u).size, which.size))
         step = ROUGH * STEP if rough else STEP
@@ -202,6 +221,85 @@ class Problem:
             else:
                 J[:, j] = (up - down) / (2 * step)
         return J
+
+    @property
+    def together(self) -> bool:
+        """Whether derivatives come from runs that share their time steps: where the compiled solver makes all runs."""
+        solvers = {e.solver for e in self.experiments if e.protocol is not None}
+        return isinstance(self.model, SetModel) and solvers == {FASTEST}
+
+    @cached_property
+    def _clocks(self) -> set[int]:
+        """Parameters that move the times at which a run is looked at."""
+        names = {o.nuisance["time_offset"] for o in self.observations if "time_offset" in o.nuisance}
+        return {self.space.index(name) for name in names}
+
+    def _tangents(self, u: Array, levels: Array | None, which: NDArray[np.int64], *, precise: bool) -> Array | None:
+        """The columns `which` of the Jacobian from runs beside the one at `u`; None where they cannot be made."""
+        beside = self._beside(u, which, precise=precise)
+        if beside is None:
+            return None
+        rows = []
+        points = zip(self.observations, beside, self.levels if levels is None else levels, strict=True)
+        for o, (own, *others), level in points:
+            rows.append(np.column_stack([_slope(o, own, other) / level for other in others]))
+        own, *others = (self.space.prior_residuals(u + NUDGE * e) for e in self._directions(which))
+        rows.append(np.column_stack([(other - own) / NUDGE for other in others]))
+        return np.concatenate(rows)
+
+    def _directions(self, which: NDArray[np.int64]) -> Array:
+        """Nothing, and a step of 1 in each of `which`, shape (which + 1, p)."""
+        return np.concatenate([np.zeros((1, self.space.size)), np.eye(self.space.size)[which]])
+
+    def _beside(self, u: Array, which: NDArray[np.int64], *, precise: bool) -> list[list[Array]] | None:
+        """What each observation is predicted to be at `u`, and next to it by the same time steps in each of `which`.
+
+        None where such runs cannot be made.
+        """
+        if not (self.together and which.size):
+            return None
+        values = [self.space.values(u + NUDGE * e) for e in self._directions(which)]
+        found: list[list[Array]] = []
+        try:
+            for k, e in enumerate(self.experiments):
+                sets = [self.transport(v, e.cell.temperature) for v in values]
+                runs = self._runs_beside(k, sets, values, precise)
+                first = 0 if precise else 1
+                looks = [e.look(*one) for one in zip(sets[first:], runs[first:], values[first:], strict=True)]
+                found += [list(predictions) for predictions in zip(*looks, strict=True)]
+        except CellsimError:
+            return None
+        return found if precise else [[own, *more] for own, more in zip(self.predictions(u), found, strict=True)]
+
+    def _runs_beside(
+        self, k: int, sets: list[Electrolyte], values: list[dict[str, float]], precise: bool
+    ) -> list[Solution | None]:
+        """The run of an experiment at the first values, and beside it those at the others that it depends on."""
+        e = self.experiments[k]
+        if e.protocol is None:
+            return [None] * len(values)
+        known, keys = self._run(k, sets[0], values[0]), [self._run_key(k, v) for v in values]
+        places = [0, *(place for place, key in enumerate(keys) if key != keys[0])]
+        made = e.run_beside([(sets[place], values[place]) for place in places], known, precise=precise)
+        runs: list[Solution | None] = [made[0]] * len(values)
+        for place, run in zip(places, made, strict=True):
+            runs[place] = run
+        return runs
+
+    def slopes(self, u: Array) -> list[Array]:
+        """d(predictions)/du of each observation, shape (n, p), as :meth:`jacobian`; NaN where a run does not reach."""
+        smooth = np.array([k for k in range(u.size) if k not in self._clocks], dtype=np.int64)
+        beside = self._beside(u, smooth, precise=True)
+        columns: dict[int, list[Array]] = {}
+        if beside is not None:
+            for j, k in enumerate(smooth):
+                columns[int(k)] = [(predicted[j + 1] - predicted[0]) / NUDGE for predicted in beside]
+        for k in range(u.size):
+            if k not in columns:
+                e = STEP * np.eye(u.size)[k]
+                pairs = zip(self.predictions(u + e), self.predictions(u - e), strict=True)
+                columns[k] = [(up - down) / (2 * STEP) for up, down in pairs]
+        return [np.column_stack([columns[k][n] for k in range(u.size)]) for n in range(len(self.observations))]
 
     def noise_levels(self, u: Array, used: Array | None = None) -> Array:
         """What scales the standard errors of observations with a free noise level, at the point `u`.
@@ -248,6 +346,13 @@ class Problem:
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
+
+
+def _slope(o: Observation, own: Array, other: Array) -> Array:
+    """Derivative of the whitened residuals from two predictions; 0 where one of them is missing."""
+    missing = ~(np.isfinite(own) & np.isfinite(other))
+    own, other = (np.where(missing, np.nan, each) for each in (own, other))
+    return np.asarray((o.residual(other) - o.residual(own)) / NUDGE)
 
 
 def _lost(residuals: Array) -> bool:

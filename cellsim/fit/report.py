@@ -14,7 +14,8 @@ from cellsim.base import Array, CellsimError
 from cellsim.drawing import page
 from cellsim.electrolyte.properties import PROPERTIES
 from cellsim.electrolyte.set_covariance import LEAST_DRAWS, write_draws
-from cellsim.files.folder import result_folder, write_json, write_text
+from cellsim.files.folder import result_folder
+from cellsim.files.writing import write_json, write_text
 from cellsim.fit.estimate import DOUBTFUL, IDENTIFIED, Direction, Estimate, describe, directions, estimate
 from cellsim.fit.figures import DATA, PROFILES, draw_data, draw_likelihood_profiles
 from cellsim.fit.likelihood_profile import LikelihoodProfile, profiles

@@ -19,8 +19,9 @@ import numpy as np
 
 from cellsim.base import Array, CellsimError, InputError, to_si
 from cellsim.drawing import figstyle, page
-from cellsim.files.folder import result_folder, write_json, write_text
+from cellsim.files.folder import result_folder
 from cellsim.files.schema import read_toml
+from cellsim.files.writing import write_json, write_text
 from cellsim.fit.ahead import HOUR, information_of, instruments_of
 from cellsim.fit.descent import inverse
 from cellsim.fit.estimate import Estimate, estimate

@@ -20,19 +20,12 @@ from cellsim.electrolyte.mixture_set import MixtureSet, species_sum
 from cellsim.files.schema import Table, read_toml
 from cellsim.instruments.attenuation import Absorber, attenuation, attenuation_of_species
 from cellsim.instruments.exports import read_export
+from cellsim.instruments.headings import Column, agreed_unit
 from cellsim.instruments.looks import VelocityLook
 from cellsim.instruments.measurement import QUANTITIES, ConcentrationMap, Measurement, series, velocities
 from cellsim.instruments.potentiostat import ENDINGS, factor_of, from_table, per_area, read_potentiostat
 from cellsim.instruments.records import Setup, concentrations, recorded, velocity_points
-from cellsim.instruments.tables import (
-    Column,
-    DataTable,
-    agreed_unit,
-    is_error,
-    parse_number,
-    read_table,
-    read_text,
-)
+from cellsim.instruments.tables import DataTable, is_error, parse_number, read_table, read_text
 from cellsim.solvers.solution import VELOCITIES
 
 KINDS = ("current", "voltage", "profile", "velocity", "xam", "mri", "xpcs")

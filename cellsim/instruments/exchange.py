@@ -34,7 +34,7 @@ from cellsim.electrolyte.properties import Constant, Formula, PropertyBlock
 from cellsim.electrolyte.set_file import SetFile
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.electrolyte.volumes import ConstantVolumes
-from cellsim.files.folder import write_text
+from cellsim.files.writing import write_text
 
 Frame = Literal["volume", "solvent"]
 FRAMES: tuple[Frame, ...] = ("volume", "solvent")

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from cellsim.base import InputError
-from cellsim.instruments.tables import DELIMITERS, Column, DataTable, make_table, parse_number, parted
+from cellsim.instruments.headings import Column
+from cellsim.instruments.tables import DELIMITERS, DataTable, make_table, parse_number, parted
 
 LOOKED_AT = 1000
 """Lines among which the headings must stand."""

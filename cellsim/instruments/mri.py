@@ -21,6 +21,7 @@ from scipy.special import erf
 
 from cellsim.base import Array, Bools, InputError, factor_to_si
 from cellsim.electrolyte.mixture_set import Electrolyte
+from cellsim.instruments.headings import Column
 from cellsim.instruments.looks import (
     ROLES,
     Clocked,
@@ -32,7 +33,7 @@ from cellsim.instruments.looks import (
     state_at,
 )
 from cellsim.instruments.measurement import ConcentrationMap, Measurement
-from cellsim.instruments.tables import Column, read_table
+from cellsim.instruments.tables import read_table
 from cellsim.solvers.solution import Solution
 
 LOOK_NODES = 81

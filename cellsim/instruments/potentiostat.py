@@ -22,8 +22,8 @@ import numpy as np
 
 from cellsim.base import Array, InputError, factor_to_si, shortened, shown
 from cellsim.instruments.exports import BINARY, read_export, text_of
+from cellsim.instruments.headings import Column
 from cellsim.instruments.tables import (
-    Column,
     DataTable,
     decimal_mark,
     is_error,

@@ -11,7 +11,8 @@ import numpy as np
 
 from cellsim.base import Array, InputError, factor_to_si
 from cellsim.files.reading import numbers, read_arrays
-from cellsim.instruments.tables import agreed_unit, axes, grid, read_table
+from cellsim.instruments.headings import agreed_unit
+from cellsim.instruments.tables import axes, grid, read_table
 from cellsim.instruments.xam import IntensityMap
 
 

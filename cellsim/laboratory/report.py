@@ -11,8 +11,9 @@ from cellsim.base import CellsimError, InputError
 from cellsim.electrolyte.mixture_file import load_electrolyte
 from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.set_file import list_sets
-from cellsim.files.folder import result_folder, write_json, write_netcdf
+from cellsim.files.folder import result_folder
 from cellsim.files.schema import read_toml
+from cellsim.files.writing import write_json, write_netcdf
 from cellsim.laboratory import (
     EXPERIMENTS,
     NOT_OF_SPECIES,

@@ -380,8 +380,8 @@ def plan(cell: Cell, transport: MixtureSet, protocol: Protocol, r0: ArrayLike) -
         lines.append(f"    {lasting(1 / rate):<12} D = {D_mode:.4g} m^2/s   of r: {mix}")
     if Ne > 0:
         lines.append("  share in the steady voltage that is not ohmic, of a small signal:")
-        for k, (name, share) in enumerate(zip(names, shares, strict=True)):
-            kind = "cosolvent" if k in transport.neutral else f"{transport.cation} salt"
+        for name, share, z in zip(names, shares, transport.z, strict=True):
+            kind = f"{transport.cation} salt" if z < 0 else f"in place of {transport.cation}" if z else "cosolvent"
             lines.append(f"    {name:<12} {100 * share:.3g} %   {kind}")
         lines.append(f"  {_in_words(transport, shares)}")
     for number, step in enumerate(protocol.steps, 1):

@@ -10,7 +10,7 @@ import numpy as np
 from cellsim.base import InputError
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import CONCENTRATION
-from cellsim.files.folder import check_parent, replacing
+from cellsim.files.writing import check_parent, replacing
 from cellsim.run.figures import make_view, position_axis, time_text
 from cellsim.solvers.solution import Solution
 

@@ -21,10 +21,11 @@ from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import file_hash, text_hash
 from cellsim.files.schema import REQUIRED, Table, did_you_mean, parse_toml, read_toml, with_values
 from cellsim.instruments.data import read_sheet
+from cellsim.instruments.headings import read_column
 from cellsim.instruments.measurement import Measurement
 from cellsim.instruments.potentiostat import read_resistance
 from cellsim.instruments.records import Setup
-from cellsim.instruments.tables import read_column, read_table
+from cellsim.instruments.tables import read_table
 from cellsim.run.simulation import SOLVERS, check_initial_state, choose_solver, fastest
 from cellsim.run.steps import duration, named_file, read_protocol, step_lines
 from cellsim.solvers.march import Options

@@ -3,11 +3,10 @@
 On the cores of one machine, or on a dask cluster by the address of its scheduler. Runs of the compiled solver go
 through one compiled loop, block after block, in threads; those of the others in processes.
 
-Sensitivities are central differences over whole runs: scikit-sundae exposes no forward sensitivities, and complex steps
-cannot pass CVODE's real states. An augmented tangent system was tried against differences (docs/solvers.md): it was not
-cheaper at one per mille, and knows neither stop conditions, kinetic tables nor the other solvers. Central differences
-with steps of a few per cent and the solver's tolerance at 1e-5 reach one per mille, with any solver, protocol and
-output, and run in parallel.
+Sensitivities of runs of the compiled solver come from runs that share their time steps (:func:`.simulate_beside`).
+Those of the other solvers are central differences over whole runs: scikit-sundae exposes no forward sensitivities, and
+complex steps cannot pass CVODE's real states. Central differences with steps of a few per cent and the solver's
+tolerance at 1e-5 reach one per mille, with any solver, protocol and output, and run in parallel.
 """
 
 from __future__ import annotations
@@ -22,19 +21,27 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cellsim.base import Array, ConvergenceError, InputError
+from cellsim.base import Array, CellsimError, ConvergenceError, InputError
 from cellsim.cell.geometry import Cell, InitialProfile
 from cellsim.cell.protocol import Protocol
 from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import write_values
 from cellsim.files.reading import read_values
-from cellsim.run.simulation import Call, choose_solver, simulate_together, simulate_whole, wanted_times
+from cellsim.files.writing import write_values
+from cellsim.run.simulation import (
+    NUDGE,
+    Call,
+    choose_solver,
+    simulate_beside,
+    simulate_together,
+    simulate_whole,
+    wanted_times,
+)
 from cellsim.solvers.march import Options
 from cellsim.solvers.solution import Solution
 from cellsim.workers import Workers, cores, mapped
@@ -429,13 +436,17 @@ def sensitivities(
     step: float = 0.03,
     scale: ArrayLike | None = None,
     estimate_error: bool = False,
+    method: Literal["auto", "together", "differences"] = "auto",
     workers: int | Workers | None = 1,
     scheduler: str | None = None,
 ) -> Sensitivities:
     """Derivatives of outputs with respect to parameters.
 
-    d(output)/d(p) = [output(p + h) - output(p - h)]/(2h), h = `step` times `scale`: an error of the order h^2 from the
-    curvature, and of the solver's error over h. Ask the solver for 1e-5 or better (`Options(rtol=1e-5)`).
+    By "differences" of whole runs d(output)/d(p) = [output(p + h) - output(p - h)]/(2h), h = `step` times `scale`: an
+    error of the order h^2 from the curvature, and of the solver's error over h. Ask the solver for 1e-5 or better
+    (`Options(rtol=1e-5)`). "Together" the compiled solver makes one run for each parameter by the time steps of the run
+    itself, with h a millionth of `scale`: the derivative of the solution that it finds. For parameters by name see
+    :func:`cellsim.tangents`.
 
     Parameters
     ----------
@@ -450,9 +461,13 @@ def sensitivities(
     scale : array_like, shape (p,), optional
         What a parameter's step is relative to; default its own size, 1 for zero.
     estimate_error : bool
-        Twice the runs: a second, double step, the extrapolated derivative and an estimate of what is left.
+        Of differences, at twice the runs: a second, double step, the extrapolated derivative and an estimate of what is
+        left.
+    method : {"auto", "together", "differences"}
+        "auto": together where members name the solver "compiled", no error is asked for and the parameters move neither
+        durations nor output times; else differences.
     workers, scheduler
-        As :func:`cellsim.run.ensemble.simulate_many`; default: in this process.
+        Of differences, as :func:`cellsim.run.ensemble.simulate_many`; default: in this process.
 
     Returns
     -------
@@ -460,12 +475,23 @@ def sensitivities(
 
     Raises
     ------
+    InputError
+        An unknown method, or "together" of members that the compiled solver does not carry.
     ConvergenceError
         If one of the runs fails.
     """
+    if method not in ("auto", "together", "differences"):
+        raise InputError(f"method = {method!r} must be auto, together or differences")
     point = np.atleast_1d(np.asarray(parameters, dtype=float))
     size = np.abs(point) if scale is None else np.broadcast_to(np.asarray(scale, dtype=float), point.shape)
-    h = step * np.where(size > 0, size, 1.0)
+    size = np.where(size > 0, size, 1.0)
+    if method == "together" or (method == "auto" and not estimate_error and _goes_together(build(point))):
+        try:
+            return _together(build, point, NUDGE * size, outputs)
+        except CellsimError:  # steps, stop conditions or times that the parameters move
+            if method == "together":
+                raise
+    h = step * size
     factors = (1.0, 2.0) if estimate_error else (1.0,)
     points = [point] + [
         point + sign * factor * h[k] * np.eye(point.size)[k]
@@ -488,3 +514,24 @@ def sensitivities(
         return Sensitivities(values[0], slopes[0])
     correction = (slopes[0] - slopes[1]) / 3
     return Sensitivities(values[0], slopes[0] + correction, np.abs(correction))
+
+
+def _together(
+    build: Callable[[Array], Member], point: Array, changes: Array, outputs: Callable[[Solution], Any]
+) -> Sensitivities:
+    """By runs that share their time steps."""
+    calls = []
+    for change in np.concatenate([np.zeros((1, point.size)), np.diag(changes)]):
+        m = build(point + change)
+        if not _goes_together(m):
+            raise InputError(
+                f'method = "together": only the compiled solver makes such runs, of one salt, and a member names the '
+                f'solver "{m.solver}"; use Member(..., solver="compiled") or method = "differences"'
+            )
+        transport, c0 = cast(TransportSet, m.transport), cast(float | InitialProfile, m.c0)
+        times, options = wanted_times(m.protocol, m.times), m.options or Options()
+        calls.append(Call(m.cell, transport, m.protocol, c0, times, options))
+    value, *others = (
+        np.atleast_1d(np.asarray(outputs(s), dtype=float)) for s in simulate_beside(calls[0], calls[1:], precise=True)
+    )
+    return Sensitivities(value, np.column_stack([(x - value) / h for x, h in zip(others, changes, strict=True)]))

@@ -204,7 +204,11 @@ MOST_TIMES = 7
 
 
 def _default_times(solution: Solution) -> tuple[float, ...]:
-    """Five times between which the salt moves alike, to two digits; the start and the end of each of several steps."""
+    """Five times between which the salt moves alike, to two digits; the start and the end of each of several steps.
+
+    Of many steps, which are often the halves of cycles, the ends of two in succession at three moments of the run: ends
+    that are as far apart as cycles are would all show the same half.
+    """
     end = float(solution["time"][-1])
     if len(solution.log) < 2:
         inner = (float(f"{solution['time'][k]:.1e}") for k in solution.spread_states()[1:-1])
@@ -214,9 +218,10 @@ def _default_times(solution: Solution) -> tuple[float, ...]:
         start, stop = float(entry["t_start"]), float(entry["t_end"])
         times |= {stop} if len(solution.log) > 3 else {start + 0.05 * (stop - start), stop}
     spread = sorted(times)
-    if len(spread) > MOST_TIMES:  # of many steps, ends spread over the run, its first and last state among them
-        wanted = np.linspace(0.0, end, MOST_TIMES)
-        spread = sorted({min(spread, key=lambda time: abs(time - target)) for target in wanted})
+    if len(spread) > MOST_TIMES:
+        moments = np.linspace(0.0, end, MOST_TIMES // 2 + 1)[1:]
+        last = [max(int(np.argmin(np.abs(np.array(spread) - moment))), 2) for moment in moments]
+        spread = sorted({0.0, *(spread[k - step] for k in last for step in (0, 1))})
     return tuple(spread)
 
 
@@ -529,11 +534,8 @@ def draw_velocities(view: View, path: Path) -> None:
     """Anion and solvent velocity against position, interface frame; not at t = 0, when they step at the walls."""
     times = [t for t in view.profile_times if t > 0] or [float(view.solution["time"][-1])]
     v_s = float(view.at_time("v_interface", times[-1]))
-    note = (
-        "Interface frame. "
-        if v_s == 0
-        else f"Interface frame; for the lab frame add {v_s * ANGSTROM:.2g} {SPEED} (interfaces, last time). "
-    )
+    added = f"{float(f'{v_s * ANGSTROM:.2g}'):g} {SPEED} (interfaces, last time)"
+    note = "Interface frame. " if v_s == 0 else f"Interface frame; for the lab frame add {added}. "
     with figstyle.drawing(path, 2, title=view.title, note=note + view.note, height=1.9, sharex=True) as (_, axes):
         colours = figstyle.shades(len(times))
         for panel, name, text in zip(axes, ("v_minus", "v_0"), ("anion $v_-$", "solvent $v_0$"), strict=True):

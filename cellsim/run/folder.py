@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from cellsim.base import ConvergenceError, InputError, RangeError, __version__
 from cellsim.drawing import page
-from cellsim.files.folder import check_writable, plain, result_folder, values_hash, write_json, write_text
+from cellsim.files.folder import check_writable, result_folder, values_hash
 from cellsim.files.reading import read_json
 from cellsim.files.schema import read_json_table
+from cellsim.files.writing import plain, write_json, write_text
 from cellsim.model.closed_forms import current_fraction
 from cellsim.model.plan import layer_of
 from cellsim.model.small_signals import bruce_vincent

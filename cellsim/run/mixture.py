@@ -40,7 +40,7 @@ from cellsim.run.case import (
 from cellsim.run.figures import View, draw_series, make_view, position_axis, profile_points, time_text
 from cellsim.run.folder import CASE, SUMMARY, read_solution, write_report
 from cellsim.run.simulation import DEFAULT, choose_solver
-from cellsim.run.steps import read_protocol, step_lines
+from cellsim.run.steps import duration, read_protocol, step_lines
 from cellsim.solvers.solution import MixtureSolution, Solution
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ def told(summary: Mapping[str, Any]) -> list[str]:
         f"{name} {summary['c_min'][name] / 1e3:.4g}-{summary['c_max'][name] / 1e3:.4g}" for name in summary["species"]
     )
     return [
-        f"{summary['title']}: {summary['time_end'] / 60:.4g} min in {summary['wall_time']:.2f} s, {summary['status']}",
+        f"{summary['title']}: {duration(summary['time_end'])} in {summary['wall_time']:.2f} s, {summary['status']}",
         f"i   {summary['i_0']:.4g} -> {summary['i_end']:.4g} A/m^2"
         + (f" (ratio {ratio:.4g}; rho+ of a small voltage: {summary['rho_plus']:.4g})" if ratio else ""),
         f"V   {summary['V_0']:.4g} -> {summary['V_end']:.4g} V; at the end ohmic "

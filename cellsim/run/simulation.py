@@ -275,6 +275,62 @@ def simulate_together(
     return [found[k] for k in range(len(calls))]
 
 
+NUDGE = 1e-6
+"""Change of a parameter for :func:`simulate_beside`, relative to its scale: its curvature then counts for some 1e-6 of
+the derivative, and rounding for less."""
+
+
+def simulate_beside(
+    first: Call, others: Sequence[Call], *, precise: bool = False, known: Solution | None = None
+) -> list[Solution]:
+    """The solution of a run, and beside it those of runs with other numbers that take its very time steps.
+
+    For derivatives: what they differ by is smooth down to rounding; see :func:`cellsim.solvers.compiled.solve_beside`.
+
+    Parameters
+    ----------
+    first : Call
+        What decides grid and steps; its times and options are those of all.
+    others : sequence of Call
+        Runs whose numbers differ little.
+    precise : bool
+        Whether all are made more exactly than the first run by itself, so that the derivatives are as exact as it is.
+    known : Solution, optional
+        Of the first run, where it was made before: saves its time.
+
+    Returns
+    -------
+    list of Solution
+        The first, that of :func:`simulate` by the compiled solver to the last bit if not `precise`, and the others in
+        their order. At the end of a step that ends by its stop condition each has its own time.
+
+    Raises
+    ------
+    InputError
+        Bad input, or a cell that the compiled solver does not carry.
+    ConvergenceError
+        The first run ends early, or one beside it cannot follow it.
+    """
+    from cellsim.solvers.compiled import solve_beside
+
+    calls = (first, *others)
+    for c in calls:
+        choose_solver(FASTEST, c.transport, c.cell)
+        _check(c.cell, c.transport, c.c0, c.options)
+        if not np.array_equal(c.times, first.times):
+            raise InputError("times: runs that share their time steps must have the same output times")
+    begun = clock.perf_counter()
+    arguments = [(c.cell, c.transport, c.protocol, c.c0) for c in calls]
+    runs = solve_beside(
+        arguments[0], arguments[1:], first.times, first.options, precise, None if known is None else known.arrays
+    )
+    elapsed = (clock.perf_counter() - begun) / len(runs)
+    return [
+        _solution(run, FASTEST, c.cell, c.transport, c.c0, first.options, elapsed)
+        for run, c in zip(runs, calls, strict=True)
+    ]
+
+
 def simulate_whole(*arguments: Any, **options: Any) -> Solution:
     """As :func:`simulate`, for those who run many: Ctrl-C ends them all, where the solver would keep what this run has.
 

@@ -14,8 +14,9 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import LISTED, Protocol, Step, StopConditions, numbered, ramp, with_jumps
 from cellsim.files.folder import file_hash
 from cellsim.files.schema import Table
+from cellsim.instruments.headings import read_column
 from cellsim.instruments.potentiostat import first_time, per_area, read_drive
-from cellsim.instruments.tables import read_column, read_table
+from cellsim.instruments.tables import read_table
 
 Drive = Literal["voltage", "current"]
 

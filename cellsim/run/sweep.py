@@ -21,8 +21,9 @@ import numpy as np
 from cellsim.base import Array, ConvergenceError, InputError, RangeError, factor_to_si, shown, to_si
 from cellsim.drawing import figstyle
 from cellsim.electrolyte.mixture_set import MixtureSet
-from cellsim.files.folder import result_folder, text_hash, write_netcdf, write_rows
+from cellsim.files.folder import result_folder, text_hash
 from cellsim.files.schema import Table, assignment, read_toml, toml_value
+from cellsim.files.writing import write_netcdf, write_rows
 from cellsim.model.closed_forms import Layer, depletion_time, sand_time
 from cellsim.model.mixture import sand_time as sand_time_of_species
 from cellsim.model.plan import layer_of, stop_concentration

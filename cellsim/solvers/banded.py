@@ -362,7 +362,7 @@ class Banded:
             left, right = fine[:, some - 1], fine[:, some]
             change, mean = right - left, 0.5 * (left + right)
             apart = np.abs(change) > ALIKE * left
-            tables, factor = physics.tables(), physics.cell.separator.transport_factor
+            tables, factor = physics.tables, physics.cell.separator.transport_factor
             risen = factor * (tables.diffused_up_to(right) - tables.diffused_up_to(left))
             D = np.where(apart, risen / np.where(apart, change, 1.0), physics.diffusion(mean))
             slope = 4 / physics.cell.thickness * change / (widths[:-1] + widths[1:])[some - 1]

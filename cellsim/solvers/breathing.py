@@ -49,26 +49,53 @@ def solving(
     progress: Progress | None = None,
 ) -> Generator[Job, None, SolverRun]:
     """A run by an `integration` as a generator of its jobs, whether volumes vary or not; else as :func:`.refined`."""
-    if not (transport.volumes.varies and transport.solvent_motion == "volume"):
-        run = yield from refining(integration, cell, transport, protocol, times, c0, options, progress)
-        return run.solver_run(cell, transport)
-    frame = _frame(cell, transport, c0)
-    limits = fatal_limits(transport, average_of(c0), options)
-    options_in_rho = options if options.c_min is None else replace(options, c_min=float(frame.rho(options.c_min)))
-    run = yield from refining(
-        integration,
-        frame.cell,
-        frame.set,
-        frame.protocol(protocol),
-        times,
-        frame.start,
-        options_in_rho,
-        progress,
-        frame,
-        {name: float(frame.rho(limit)) for name, limit in limits.items()},
-    )
-    run.options = options
+    carried = as_carried(cell, transport, protocol, c0, options)
+    run = yield from refining(integration, *carried.refining(times, progress))
     return run.solver_run(cell, transport)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A run as the grid carries it: in c, or where volumes vary in what stands for c in the solvent's coordinate.
+
+    Attributes
+    ----------
+    cell, transport, protocol, c0, options
+        As of :func:`cellsim.simulate`.
+    limits : dict
+        That end a run, by name [mol/m^3].
+    frame : SolventFrame or None
+        How results are seen in c; None where c itself is carried.
+    """
+
+    cell: Cell
+    transport: TransportSet
+    protocol: Protocol
+    c0: float | InitialProfile
+    options: Options
+    limits: dict[str, float]
+    frame: SolventFrame | None
+
+    def refining(self, times: Array, progress: Progress | None) -> tuple[Any, ...]:
+        """The arguments of :func:`.refining` behind the integration."""
+        return (
+            *(self.cell, self.transport, self.protocol, times, self.c0, self.options, progress),
+            *(self.frame, self.limits),
+        )
+
+
+def as_carried(
+    cell: Cell, transport: TransportSet, protocol: Protocol, c0: float | InitialProfile, options: Options
+) -> Carried:
+    """A run as the grid carries it; arguments as of :func:`cellsim.simulate`."""
+    limits = fatal_limits(transport, average_of(c0), options)
+    if not (transport.volumes.varies and transport.solvent_motion == "volume"):
+        return Carried(cell, transport, protocol, c0, options, limits, None)
+    frame = _frame(cell, transport, c0)
+    if options.c_min is not None:
+        options = replace(options, c_min=float(frame.rho(options.c_min)))
+    limits = {name: float(frame.rho(limit)) for name, limit in limits.items()}
+    return Carried(frame.cell, frame.set, frame.protocol(protocol), frame.start, options, limits, frame)
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,6 +46,8 @@ WORTH_BANDED = 1.2
 MOST_FAILURES = 30
 AT_ONCE = 2000
 """Time steps taken in one call: an interrupt is noticed between two, and a run that no longer gets anywhere."""
+REACH = 1e-4
+"""Part of a time step over which the slope of an event is read."""
 LOOKS = 4
 """At so many points of a time step a stop condition is looked at: one met for a moment only, as |di/dt| where it
 changes sign, was missed between two steps."""
@@ -53,9 +55,11 @@ changes sign, was missed between two steps."""
 DONE, PAUSED, EVENT, FAILED, TOO_MANY, INTERRUPTED = range(6)
 
 # places in `numbers`: time, step, order, steps of this length, next edge, outputs written, steps, evaluations,
-# convergence rate, steps since the Jacobian, step over alpha of the inverse, event that was met
-T, H, ORDER, EQUAL, EDGE, WRITTEN, STEPS, EVALUATIONS, NEWTON_RATE, AGE, INVERTED, MET = range(12)
-NUMBERS = 12
+# convergence rate, steps since the Jacobian, step over alpha of the inverse, event that was met, iterations of the
+# newest step, how often the step was resized for it, and for each time the order and the factor
+T, H, ORDER, EQUAL, EDGE, WRITTEN, STEPS, EVALUATIONS, NEWTON_RATE, AGE, INVERTED, MET, ITERATED, RESIZED = range(14)
+RESIZES = 14
+NUMBERS = RESIZES + 2 * (2 * MOST_FAILURES + 4)
 # rows of `work`
 Y, CORRECTION, PREDICTED, SLOPE, RESIDUAL, PUSH, INVERSE = range(7)
 ROWS = 7
@@ -202,15 +206,13 @@ def begin(dense, data, memory, bound, rtol, atol):  # type: ignore[no-untyped-de
 
 
 @compiled
-def predict(memory, rtol, atol):  # type: ignore[no-untyped-def]
-    """The polynomial one step on, and what the formula takes from the differences; weights of the error."""
-    D, work, order = memory[1], memory[2], int(memory[0][ORDER])
-    predicted, push, inverse = work[PREDICTED], work[PUSH], work[INVERSE]
+def predict(D, order, work):  # type: ignore[no-untyped-def]
+    """The polynomial one step on, and what the formula takes from the differences."""
+    predicted, push = work[PREDICTED], work[PUSH]
     n = predicted.size
     for p in range(n):
         predicted[p] = D[0, p]
         push[p] = 0.0
-        inverse[p] = 1 / (rtol * abs(D[0, p]) + atol[p])
     for i in range(1, order + 1):
         weight = GAMMA[i] / ALPHA[order]
         for p in range(n):
@@ -219,13 +221,33 @@ def predict(memory, rtol, atol):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def improve(dense, data, memory, t_new):  # type: ignore[no-untyped-def]
+    """One of Newton's iterations: what it adds to y and to y - predicted is left among the residuals."""
+    numbers, work, inverse = memory[0], memory[2], memory[6]
+    y, d, f, r, push = work[Y], work[CORRECTION], work[SLOPE], work[RESIDUAL], work[PUSH]
+    n, c = y.size, numbers[H] / ALPHA[int(numbers[ORDER])]
+    rate(dense, t_new, y, f, data)
+    for p in range(n):
+        r[p] = c * f[p] - push[p] - d[p]
+    if dense:
+        solved = data[3][0, : inverse.shape[1]]
+        combine(inverse, inverse.shape[1], r, n, solved)
+        for p in range(n):
+            r[p] = solved[p]
+    else:
+        banded.solve(memory[3], memory[4], memory[5], data[0][CHARGE], c, r, r)
+    for p in range(n):
+        y[p] += r[p]
+        d[p] += r[p]
+
+
+@compiled
 def correct(dense, data, memory, t_new):  # type: ignore[no-untyped-def]
     """Newton's iterations for y at `t_new`: c f(t, y) = push + (y - predicted), c = h/alpha; whether they converged."""
     numbers, _D, work, J, per_i, per_s, inverse, pivots = memory
     y, d, f, r, weight = work[Y], work[CORRECTION], work[SLOPE], work[RESIDUAL], work[INVERSE]
     room = data[3]
-    solved = room[0, : inverse.shape[1]]
-    predicted, push = work[PREDICTED], work[PUSH]
+    predicted = work[PREDICTED]
     n, c = y.size, numbers[H] / ALPHA[int(numbers[ORDER])]
     while True:
         fresh = numbers[AGE] > OLDEST
@@ -252,26 +274,16 @@ def correct(dense, data, memory, t_new):  # type: ignore[no-untyped-def]
             d[p] = 0.0
         before = 0.0
         for iteration in range(ITERATIONS):
-            rate(dense, t_new, y, f, data)
+            improve(dense, data, memory, t_new)
             numbers[EVALUATIONS] += 1
-            for p in range(n):
-                r[p] = c * f[p] - push[p] - d[p]
-            if dense:
-                combine(inverse, inverse.shape[1], r, n, solved)
-                for p in range(n):
-                    r[p] = solved[p]
-            else:
-                banded.solve(J, per_i, per_s, data[0][CHARGE], c, r, r)
             size = norm(r, weight)
             if not math.isfinite(size) or (iteration > 0 and size > 2 * before and size > NEWTON):
                 break
             if iteration > 0 and before > 0:
                 numbers[NEWTON_RATE] = max(0.3 * numbers[NEWTON_RATE], size / before, RATE_LEAST)
-            for p in range(n):
-                y[p] += r[p]
-                d[p] += r[p]
             q = numbers[NEWTON_RATE]
             if q < 1 and size * min(1.0, q / (1 - q)) <= NEWTON:
+                numbers[ITERATED] = iteration + 1
                 return True
             before = size
         numbers[AGE] = OLDEST + 1.0
@@ -280,9 +292,23 @@ def correct(dense, data, memory, t_new):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def append(D, order, d):  # type: ignore[no-untyped-def]
+    """The differences with the newest state, which the next difference `d` tells."""
+    for p in range(d.size):
+        D[order + 2, p] = d[p] - D[order + 1, p]
+        D[order + 1, p] = d[p]
+    for i in range(order, -1, -1):
+        for p in range(d.size):
+            D[i, p] += D[i + 1, p]
+
+
+@compiled
 def resize(memory, factor):  # type: ignore[no-untyped-def]
-    """Go on with steps `factor` times as long."""
+    """Go on with steps `factor` times as long, and note it for what is integrated beside this run."""
     numbers, D = memory[0], memory[1]
+    at = RESIZES + 2 * int(numbers[RESIZED])
+    numbers[at], numbers[at + 1] = numbers[ORDER], factor
+    numbers[RESIZED] += 1
     rescale(D, int(numbers[ORDER]), factor)
     numbers[H] *= factor
     numbers[EQUAL] = 0.0
@@ -302,21 +328,17 @@ def advance(dense, data, memory, bound, rtol, atol):  # type: ignore[no-untyped-
                 numbers[H] = bound - t
         if not numbers[H] > 4e-16 * abs(t):
             return -1.0
-        predict(memory, rtol, atol)
         order = int(numbers[ORDER])
+        predict(D, order, work)
+        for p in range(atol.size):
+            work[INVERSE, p] = 1 / (rtol * abs(D[0, p]) + atol[p])
         if not correct(dense, data, memory, t_new):
             failures += 1
             resize(memory, 0.25)
             continue
         error = ERROR[order] * norm(work[CORRECTION], work[INVERSE])
         if error <= 1.0:
-            d = work[CORRECTION]
-            for p in range(d.size):
-                D[order + 2, p] = d[p] - D[order + 1, p]
-                D[order + 1, p] = d[p]
-            for i in range(order, -1, -1):
-                for p in range(d.size):
-                    D[i, p] += D[i + 1, p]
+            append(D, order, work[CORRECTION])
             numbers[T] = t_new
             numbers[AGE] += 1
             numbers[STEPS] += 1
@@ -375,8 +397,60 @@ def look(dense, data, memory, watched, looks, g):  # type: ignore[no-untyped-def
     return 1.0
 
 
+# ---- runs beside a run: of other numbers, by the very same steps ----------------------------------------------------
+
+
 @compiled
-def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, most, pause):  # type: ignore[no-untyped-def]
+def join(dense, data, memory, D, shift):  # type: ignore[no-untyped-def]
+    """The differences that a run beside this one begins with, once :func:`begin` has chosen the step."""
+    numbers, f = memory[0], memory[2][SLOPE]
+    rate(dense, numbers[T] + shift, D[0], f, data)
+    for p in range(f.size):
+        D[1, p] = numbers[H] * f[p]
+        D[2, p] = 0.0
+        D[3, p] = 0.0
+
+
+@compiled
+def follow(dense, data, memory, D, shift):  # type: ignore[no-untyped-def]
+    """The newest time step once more, of a run beside this one: the same order, length, matrix and iterations."""
+    numbers, work = memory[0], memory[2]
+    y, d, order = work[Y], work[CORRECTION], int(numbers[ORDER])
+    for e in range(int(numbers[RESIZED])):
+        rescale(D, int(numbers[RESIZES + 2 * e]), numbers[RESIZES + 2 * e + 1])
+    predict(D, order, work)
+    for p in range(y.size):
+        y[p] = work[PREDICTED, p]
+        d[p] = 0.0
+    for _ in range(int(numbers[ITERATED])):
+        improve(dense, data, memory, numbers[T] + shift)
+    append(D, order, d)
+
+
+@compiled
+def reach(dense, data, memory, D, shift, met):  # type: ignore[no-untyped-def]
+    """Go to where a run beside this one meets the event that this one met at `met`: how much later that is [s].
+
+    By Newton's method on its polynomial; not a number where it only grazes the event.
+    """
+    numbers, s, ds = memory[0], memory[2][Y], memory[2][SLOPE]
+    t, h, order, event = numbers[T] + shift, numbers[H], int(numbers[ORDER]), int(numbers[MET])
+    g = np.empty(int(data[0][EVENTS_N]))
+    x = met
+    for _ in range(4):
+        watch(dense, D, order, x + REACH, t, h, s, ds, g, data)
+        after = g[event]
+        watch(dense, D, order, x, t, h, s, ds, g, data)
+        x -= g[event] * REACH / (after - g[event])
+    if not abs(x - met) < 0.5:
+        x = math.nan
+    interpolate(D, order, x, s)
+    D[0] = s
+    return (x - met) * h
+
+
+@compiled
+def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, most, pause, beside):  # type: ignore[no-untyped-def]
     """A protocol step, or its next `pause` time steps.
 
     Parameters
@@ -398,6 +472,9 @@ def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, m
         Tolerance of a time step in the mean over the unknowns.
     most, pause : int
         Time steps allowed in all, and in this call.
+    beside : tuple of ndarray
+        Of the runs beside it: numbers (b, p), tables (b, l), backward differences (b, 8, n), how far their clocks are
+        ahead of this run's, shape (b,) [s], and states at the times wanted (b, w + 1, n). Filled.
 
     Returns
     -------
@@ -407,6 +484,7 @@ def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, m
     numbers, D = memory[0], memory[1]
     par = data[0]
     g = np.empty(int(par[EVENTS_N]))
+    others, shifts, beside_states = beside[2], beside[3], beside[4]
     looks = 1
     for e in range(g.size):
         if par[int(par[EVENTS]) + 3 * e] > C_MAX:
@@ -429,20 +507,31 @@ def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, m
         bound = edges[int(numbers[EDGE])]
         if numbers[H] == 0.0:
             begin(dense, data, memory, bound, rtol, atol)
+            numbers[RESIZED] = 0.0
+            for k in range(others.shape[0]):
+                join(dense, (beside[0][k], data[1], beside[1][k], data[3]), memory, others[k], shifts[k])
         error = advance(dense, data, memory, bound, rtol, atol)
         if error < 0:
             return FAILED
+        for k in range(others.shape[0]):
+            follow(dense, (beside[0][k], data[1], beside[1][k], data[3]), memory, others[k], shifts[k])
+        numbers[RESIZED] = 0.0
         t, h, order = numbers[T], numbers[H], int(numbers[ORDER])
         met = look(dense, data, memory, watched, looks, g) if g.size > 0 else 1.0
         until = t + min(met, 0.0) * h
         written = int(numbers[WRITTEN])
         while written < wanted.size and (wanted[written] < until or (met > 0 and wanted[written] == until)):
             interpolate(D, order, (wanted[written] - t) / h, states[written])
+            for k in range(others.shape[0]):
+                interpolate(others[k], order, (wanted[written] - shifts[k] - t) / h, beside_states[k, written])
             written += 1
         numbers[WRITTEN] = written
         if met <= 0:
             interpolate(D, order, met, memory[2][Y])
             D[0] = memory[2][Y]
+            for k in range(others.shape[0]):
+                own = beside[0][k], data[1], beside[1][k], data[3]
+                shifts[k] += reach(dense, own, memory, others[k], shifts[k], met)
             numbers[T] = until
             return EVENT
         if t == bound:
@@ -454,7 +543,7 @@ def integrate(dense, data, memory, edges, wanted, states, watched, rtol, atol, m
 
 
 @compiled
-def integrate_each(dense, data, memory, times, before, watched, tolerances, limits, flags, judging, seen):  # type: ignore[no-untyped-def]
+def integrate_each(dense, data, memory, times, before, watched, tolerances, limits, flags, judging, seen, beside):  # type: ignore[no-untyped-def]
     """A protocol step of many runs on one grid, or the next `pause` time steps of each, and what their states show.
 
     Parameters
@@ -485,6 +574,8 @@ def integrate_each(dense, data, memory, times, before, watched, tolerances, limi
         What the spectral grid's `observe` judges the resolution by.
     seen : tuple of ndarray
         Current, resistance, quadrature, tail, shape (m, 4, w + 1), and walls and extremes, shape (m, 2, w + 1, 2).
+    beside : tuple of ndarray
+        See :func:`integrate`; none where there are several runs.
     """
     par, ops, tables, which = lent(data[0]), lent(data[1]), lent(data[2]), data[3]
     edges, when, states = lent(times[0]), lent(times[1]), lent(times[2])
@@ -493,6 +584,7 @@ def integrate_each(dense, data, memory, times, before, watched, tolerances, limi
     room = lent(memory[8])
     watched, atol, coarse, to_judge = lent(watched), lent(tolerances[1]), lent(judging[0]), lent(judging[1])
     scalars, pairs = lent(seen[0]), lent(seen[1])
+    others = lent(beside[0]), lent(beside[1]), lent(beside[2]), lent(beside[3]), lent(beside[4])
     alone = numbers.shape[0] == 1
     for k in range(numbers.shape[0]):
         if flags[k] != PAUSED:
@@ -504,7 +596,7 @@ def integrate_each(dense, data, memory, times, before, watched, tolerances, limi
         while flag == PAUSED:  # of many, each is done before the next, for they share the Jacobian and the inverse
             flag = integrate(
                 *(dense, own, mine, edges[k], wanted, states[k], watched[k], tolerances[0][k], atol[k]),
-                *(limits[0][k], limits[2]),
+                *(limits[0][k], limits[2], others),
             )
             if flag == PAUSED and numbers[k, STEPS] >= AT_ONCE and numbers[k, T] < limits[1][k]:
                 flag = FAILED
@@ -517,6 +609,8 @@ def integrate_each(dense, data, memory, times, before, watched, tolerances, limi
         if t > (when[k, written - 1] if written > 0 else before[k]):
             when[k, written] = t
             states[k, written] = D[k, 0]
+            for j in range(others[2].shape[0]):
+                others[4][j, written] = others[2][j, 0]
             written += 1
             numbers[k, WRITTEN] = written
         at, y = when[k][:written], states[k][:written]

@@ -33,6 +33,30 @@ U_MAX = 60.0
 
 
 @dataclass(frozen=True)
+class Nodes:
+    """Where a set is tabulated: first node and pitch in ln c [1], number of intervals, nodes that are corners."""
+
+    start: float
+    pitch: float
+    intervals: int
+    corners: tuple[int, ...]
+
+    def halved(self) -> Nodes:
+        """Twice as many intervals."""
+        return Nodes(self.start, 0.5 * self.pitch, 2 * self.intervals, tuple(2 * corner for corner in self.corners))
+
+    @property
+    def x(self) -> Array:
+        """The nodes in ln c [1]."""
+        return np.asarray(self.start + self.pitch * np.arange(self.intervals + 1, dtype=np.float64))
+
+    @property
+    def sides(self) -> Array:
+        """Next to both sides of every corner, shape (2 corners,), in ln c [1]."""
+        return np.asarray((self.x[list(self.corners)] + 2 * STEP * np.array([[-1.0], [1.0]])).ravel())
+
+
+@dataclass(frozen=True)
 class PropertyTables:
     """Cubics for D, M, 1/kappa and W over ln c.
 
@@ -46,6 +70,8 @@ class PropertyTables:
         Largest difference from the set's functions, relative to the value (W: absolute), between the nodes.
     mean_error : float
         The same, averaged over ln c: what is left at the corners of a piecewise table hardly counts.
+    first : Nodes
+        The coarsest nodes, whose intervals were halved until the tables agreed.
     """
 
     start: float
@@ -53,6 +79,7 @@ class PropertyTables:
     cubics: Array
     error: float
     mean_error: float
+    first: Nodes
 
     @cached_property
     def diffused(self) -> Array:
@@ -114,8 +141,14 @@ def property_tables(transport: TransportSet, c_low: float, c_high: float, tolera
     tables = entry[1]
     span = (c_low, c_high, tolerance)
     if span not in tables:
-        tables[span] = _make(transport.with_extrapolation("clamp"), c_low, c_high, tolerance)
+        clamped = transport.with_extrapolation("clamp")
+        tables[span] = _make(clamped, _nodes(clamped, c_low, c_high), tolerance)
     return tables[span]
+
+
+def tables_alike(transport: TransportSet, tables: PropertyTables) -> PropertyTables:
+    """Tables of a set on the nodes of another one's, so that what both give differs by their properties alone."""
+    return _make(transport.with_extrapolation("clamp"), tables.first, -1.0, tables.cubics.shape[1])
 
 
 def functions(transport: TransportSet) -> tuple[Callable[[Array], Array], ...]:
@@ -128,40 +161,16 @@ def functions(transport: TransportSet) -> tuple[Callable[[Array], Array], ...]:
     )
 
 
-def _make(transport: TransportSet, c_low: float, c_high: float, tolerance: float) -> PropertyTables:
-    nodes = _nodes(transport, c_low, c_high)
+def _make(transport: TransportSet, first: Nodes, tolerance: float, most: int = MOST) -> PropertyTables:
+    nodes = first
     rows = [_row(transport, which, nodes) for which in range(4)]
     while True:
         mean_error = max(row.mean_error for row in rows)
-        if mean_error <= tolerance or nodes.intervals >= MOST:
+        if mean_error <= tolerance or nodes.intervals >= most:
             cubics = np.stack([row.cubics for row in rows])
-            return PropertyTables(nodes.start, nodes.pitch, cubics, max(row.error for row in rows), mean_error)
+            return PropertyTables(nodes.start, nodes.pitch, cubics, max(row.error for row in rows), mean_error, first)
         nodes = nodes.halved()
         rows = [_row(transport, which, nodes, row) for which, row in enumerate(rows)]
-
-
-@dataclass(frozen=True)
-class _Nodes:
-    """Where a set is tabulated: first node [ln c], pitch, number of intervals, and the nodes that are corners."""
-
-    start: float
-    pitch: float
-    intervals: int
-    corners: tuple[int, ...]
-
-    def halved(self) -> _Nodes:
-        """Twice as many intervals."""
-        return _Nodes(self.start, 0.5 * self.pitch, 2 * self.intervals, tuple(2 * corner for corner in self.corners))
-
-    @property
-    def x(self) -> Array:
-        """The nodes [ln c]."""
-        return np.asarray(self.start + self.pitch * np.arange(self.intervals + 1, dtype=np.float64))
-
-    @property
-    def sides(self) -> Array:
-        """Next to both sides of every corner, shape (2 corners,) [ln c]."""
-        return np.asarray((self.x[list(self.corners)] + 2 * STEP * np.array([[-1.0], [1.0]])).ravel())
 
 
 @dataclass(frozen=True)
@@ -196,7 +205,7 @@ _ROWS: dict[tuple[Any, ...], tuple[_Row, Any]] = {}
 MOST_ROWS = 64
 
 
-def _row(transport: TransportSet, which: int, nodes: _Nodes, coarse: _Row | None = None) -> _Row:
+def _row(transport: TransportSet, which: int, nodes: Nodes, coarse: _Row | None = None) -> _Row:
     """A row of a set, that of an earlier one which shares what it depends on: most steps of a fit move one property.
 
     With `coarse`, that on twice as wide intervals, nothing is evaluated twice at one place.
@@ -215,7 +224,7 @@ def _row(transport: TransportSet, which: int, nodes: _Nodes, coarse: _Row | None
     return found[0]
 
 
-def _made(transport: TransportSet, which: int, nodes: _Nodes, coarse: _Row | None) -> _Row:
+def _made(transport: TransportSet, which: int, nodes: Nodes, coarse: _Row | None) -> _Row:
     x = nodes.x
     middles = x[:-1] + 0.5 * nodes.pitch
     if coarse is None:
@@ -252,7 +261,7 @@ def _made(transport: TransportSet, which: int, nodes: _Nodes, coarse: _Row | Non
     return _Row(at_nodes, slopes, between, slopes_between, sides, cubics, float(miss.max()), float(miss.mean()))
 
 
-def _nodes(transport: TransportSet, c_low: float, c_high: float) -> _Nodes:
+def _nodes(transport: TransportSet, c_low: float, c_high: float) -> Nodes:
     """The coarsest nodes, among them those at which the range of the set ends.
 
     Beyond its range the values of a set are held: a corner, which no cubic follows. Within an interval it called for
@@ -264,12 +273,12 @@ def _nodes(transport: TransportSet, c_low: float, c_high: float) -> _Nodes:
     inner = max(low, begin), min(high, end)
     coarse = (high - low) / FEWEST
     if inner[1] - inner[0] < coarse / 4:  # a range narrower than that would make all intervals as narrow
-        return _Nodes(float(low), float(coarse), FEWEST, ())
+        return Nodes(float(low), float(coarse), FEWEST, ())
     number = int(np.ceil((inner[1] - inner[0]) / coarse - 1e-9))
     pitch = (inner[1] - inner[0]) / number
     below, above = int(np.ceil((inner[0] - low) / pitch - 1e-9)), int((high - inner[1]) / pitch + 1e-9)
     corners = ([below] if begin >= low else []) + ([below + number] if end <= high else [])
-    return _Nodes(float(inner[0] - below * pitch), float(pitch), below + number + above, tuple(corners))
+    return Nodes(float(inner[0] - below * pitch), float(pitch), below + number + above, tuple(corners))
 
 
 def _evaluated(transport: TransportSet, which: int, x: Array) -> tuple[Array, Array]:
@@ -384,6 +393,8 @@ class Physics:
         What the run begins with; None: `c0` everywhere.
     frame : Frame, optional
         How results are seen, where it is not c that the grid carries.
+    alike : Physics, optional
+        Of a run that this one is compared with, on the nodes of whose tables its own are made.
     """
 
     cell: Cell
@@ -393,6 +404,7 @@ class Physics:
     tolerance: float
     initial: InitialProfile | None = None
     frame: Frame | None = None
+    alike: Physics | None = None
 
     def seen(self, carried: Array) -> Array:
         """The concentrations [mol/m^3] of what the grid carries."""
@@ -418,8 +430,12 @@ class Physics:
         """M of the set [mol/C]."""
         return np.asarray(self.transport.with_extrapolation("clamp").migration(c))
 
+    @cached_property
     def tables(self) -> PropertyTables:
         """The set's tables over every concentration that may come up."""
+        if self.alike is not None:
+            own, other = self.transport, self.alike
+            return other.tables if own is other.transport else tables_alike(own, other.tables)
         low, high = self.transport.c_range
         moves = self.transport.solvent_motion == "volume"
         saturation = self.transport.volumes.c_saturation if moves else np.inf
@@ -436,7 +452,7 @@ class Physics:
     @cached_property
     def _constant(self) -> tuple[Array, Array]:
         """What all protocol steps and grids share: the head, and the interfacial resistances that follow it."""
-        tables = self.tables()
+        tables = self.tables
         head = np.zeros(k.HEADER)
         thickness = self.cell.thickness
         head[k.C_INIT] = self.c0
@@ -497,7 +513,7 @@ class Physics:
 
     def pack_tables(self) -> Array:
         """All cubics, flat; not copied where there are no kinetics."""
-        tables = self.tables()
+        tables = self.tables
         parts = [tables.cubics.ravel()]
         for _, kinetics in self._kinetics():
             tabulated = kinetic_tables(kinetics, self.cell.temperature, tables)
@@ -507,7 +523,7 @@ class Physics:
     def pack_diffused(self) -> tuple[float, Array]:
         """All cubics with those of the integral of D behind them, and where these begin."""
         tables = self.pack_tables()
-        return float(tables.size), np.concatenate([tables, self.tables().diffused.ravel()])
+        return float(tables.size), np.concatenate([tables, self.tables.diffused.ravel()])
 
     def _kinetics(self) -> list[tuple[int, Kinetics]]:
         both = ((k.BV_POS, self.cell.positive.kinetics), (k.BV_NEG, self.cell.negative.kinetics))

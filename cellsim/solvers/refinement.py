@@ -350,15 +350,21 @@ class Integration:
         """
         raise NotImplementedError
 
+    @property
+    def first_state(self) -> Array:
+        """The state that a run begins with."""
+        m = self.grid.unknowns
+        state = np.zeros(m + 1 + self.grid.further)
+        state[:m] = self.grid.initial
+        return state
+
     def go(self) -> Trajectory:
         """Step after step."""
         return driven(self.going())
 
     def going(self) -> Generator[Job, None, Trajectory]:
         """:meth:`go` as a generator of its jobs."""
-        run, t_start, m = self.run, 0.0, self.grid.unknowns
-        state = np.zeros(m + 1 + self.grid.further)
-        state[:m] = self.grid.initial
+        run, t_start, state = self.run, 0.0, self.first_state
         steps = self.protocol.steps
         try:
             for index, step in enumerate(steps):
@@ -378,7 +384,19 @@ class Integration:
     def _step(
         self, index: int, step: Step, t_start: float, state: Array
     ) -> Generator[Job, None, tuple[Array, float, str]]:
-        grid, run = self.grid, self.run
+        events, data, first = self.opened(index, step, t_start, state)
+        met = self._met(t_start, state, data, events)
+        if met:
+            return state, float(self.run.time[-1][-1]), met
+        spread = float(first.extremes[0, 1] - first.extremes[0, 0])
+        self._set_tolerance(step, spread, state[self.grid.unknowns + 1 :])
+        # a followed table has kinks, and an order above one across a kink costs more than a fresh start at each
+        wanted, edges = moments(step, t_start, self.times, self.options.rtol)
+        return (yield from self.over(index, step, t_start, state, data, events, wanted, edges))
+
+    def opened(self, index: int, step: Step, t_start: float, state: Array) -> tuple[tuple[Event, ...], Any, Observed]:
+        """What ends a step, what the kernels read, and what its first state shows, which is kept."""
+        grid = self.grid
         self.charge_start = float(state[grid.unknowns])
         # packed once where no condition is relative to the current that is found with it
         relative = "current_below" in step.stop.given
@@ -387,18 +405,11 @@ class Integration:
         # the start of a step is kept twice where another one ended: the current jumps, and both values are asked for
         first = grid.observe(np.array([t_start]), state[None], data)
         stamp = t_start if index == 0 else float(np.nextafter(t_start, np.inf))
-        run.add(index, np.array([stamp]), state[None], first)
+        self.run.add(index, np.array([stamp]), state[None], first)
         if relative:
             events = self._events(step, float(first.i[0]))
             data = self._watching(step, t_start, events)
-        met = self._met(t_start, state, data, events)
-        if met:
-            return state, stamp, met
-        spread = float(first.extremes[0, 1] - first.extremes[0, 0])
-        self._set_tolerance(step, spread, state[grid.unknowns + 1 :])
-        # a followed table has kinks, and an order above one across a kink costs more than a fresh start at each
-        wanted, edges = moments(step, t_start, self.times, self.options.rtol)
-        return (yield from self.over(index, step, t_start, state, data, events, wanted, edges))
+        return events, data, first
 
     def _watching(self, step: Step, t_start: float, events: tuple[Event, ...]) -> Any:
         """What the kernels read where events are watched, the charge from which a step counts its own with it."""

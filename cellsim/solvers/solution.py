@@ -20,8 +20,9 @@ from cellsim.base import Array, InputError, shown
 from cellsim.drawing import figstyle
 from cellsim.drawing.page import Carded
 from cellsim.electrolyte.mixture_set import species_sum
-from cellsim.files.folder import Variables, text_hash, write_variables
+from cellsim.files.folder import text_hash
 from cellsim.files.reading import numbers, read_netcdf
+from cellsim.files.writing import Variables, write_variables
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from cellsim.base import Array, InputError
-from cellsim.files.folder import write_arrays, write_text
 from cellsim.files.reading import numbers, read_arrays
+from cellsim.files.writing import write_arrays, write_text
 
 EVERY = 30.0
 """Time between two writes [s]; a shorter run writes nothing."""

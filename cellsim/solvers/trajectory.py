@@ -97,6 +97,11 @@ class LazyArrays(Mapping[str, Array]):
         self._profiles = LazyFields(run)
         self.coordinates = LazyCoordinates(self._profiles, np.concatenate(run.time))
 
+    @property
+    def trajectory(self) -> Trajectory:
+        """What it is made from."""
+        return self._run
+
     def __getitem__(self, name: str) -> Array:
         if name not in self._arrays:
             if name not in VARIABLES:

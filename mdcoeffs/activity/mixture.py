@@ -29,8 +29,8 @@ import numpy as np
 from cellsim.base import N_A, Array, InputError, __version__
 from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label, legend_above
 from cellsim.electrolyte.relations import ideal_thermodynamic_matrix
-from cellsim.files.folder import Rows, plain
 from cellsim.files.schema import read_json_table
+from cellsim.files.writing import Rows, plain
 from mdcoeffs.activity.fluctuations import Factors, doubts, factors_from_sums, linear_limits
 from mdcoeffs.activity.result import with_error
 from mdcoeffs.activity.waves import WaveSums, composition_map, fluctuations, square, triangle

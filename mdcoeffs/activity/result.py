@@ -11,7 +11,7 @@ import numpy as np
 
 from cellsim.base import Array, Bools, __version__
 from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label
-from cellsim.files.folder import Rows, plain
+from cellsim.files.writing import Rows, plain
 from mdcoeffs.activity.waves import Limit
 from mdcoeffs.analysis import LEVEL, columns
 from mdcoeffs.statistics.blocks import Averaged
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ROUTES = ("both", "waves", "pairs")
 """Ways to chi; both: the mean of least variance of the other two."""
+SEEN = 3.0
+"""Height of the figure, at most, in the largest of the measured values and chi [1]."""
 PLATEAU = (0.7, 0.85)
 """The running integral is averaged from the second to its end, of its length; less the mean from the first to the
 second, that is the error of the truncation [1]."""
@@ -211,8 +213,9 @@ class Activity:
                 axis.axhline(self.chi, color=COLOURS[2], label=r"$\chi$" + f", {self.route}")
                 axis.legend()
             limits = np.array([axis.get_ylim() for axis in axes])
-            for axis in axes:
-                axis.set_ylim(limits[:, 0].min(), limits[:, 1].max())
+            seen = SEEN * max(self.chi + self.error, *(1 / self.waves.Y.value))
+            for axis in axes:  # a limit that is not known does not hide what is
+                axis.set_ylim(max(limits[:, 0].min(), 0.0), min(limits[:, 1].max(), seen))
         return path
 
 

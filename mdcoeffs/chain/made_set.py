@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cellsim.base import Array
 from cellsim.electrolyte.set_covariance import write_draws
-from cellsim.files.folder import write_text
+from cellsim.files.writing import write_text
 
 WIDTH = 0.2
 """A set from one composition is valid within this fraction of it, unless [range] says otherwise."""

@@ -34,8 +34,9 @@ from cellsim.electrolyte.mixture import SpeciesMatrix
 from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.set_file import file_of
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import file_hash, keep, text_hash, write_json, write_text
+from cellsim.files.folder import file_hash, keep, text_hash
 from cellsim.files.reading import read_json
+from cellsim.files.writing import write_json, write_text
 from cellsim.fit.bands import bands_of_case, prior_draws, write_bands
 from cellsim.fit.parameters import Space
 from cellsim.fit.set_model import own_numbers

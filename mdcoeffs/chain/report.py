@@ -13,9 +13,9 @@ from cellsim.base import Array, InputError
 from cellsim.drawing import page
 from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label, legend_above, points
 from cellsim.electrolyte.set_file import SetFile, parse_set
-from cellsim.files.folder import write_text
 from cellsim.files.reading import read_json
 from cellsim.files.schema import Table, read_json_table
+from cellsim.files.writing import write_text
 from mdcoeffs.chain.stage import Done
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellsim.base import InputError
-from cellsim.files.folder import file_hash, values_hash, write_json, write_text
+from cellsim.files.folder import file_hash, values_hash
 from cellsim.files.reading import read_json
+from cellsim.files.writing import write_json, write_text
 
 if TYPE_CHECKING:
     from mdcoeffs.inputs.species import SpeciesFile

@@ -11,6 +11,7 @@ LAMMPS documentation, "dump", "dump_modify" (units, time), "dump yaml", "read_da
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from mdcoeffs.frames.binary_frames import cut, damaged, refuse_rest
 from mdcoeffs.frames.file_bytes import first_lines, open_bytes
 from mdcoeffs.frames.snapshot import PICOSECOND
 from mdcoeffs.inputs.units import RunUnits, units_of_file
+
+log = logging.getLogger(__name__)
 
 STYLES = {
     "atomic": "id type x y z",
@@ -83,7 +86,7 @@ def dump_head(path: Path) -> DumpHead | None:
     Raises
     ------
     InputError
-        The file cannot be opened.
+        The file cannot be opened, or its box is that of a general triclinic run.
     """
     lines = first_lines(path, _LONGEST_HEAD)
     if lines[0] == _DOCUMENT.decode() and lines[1].startswith("creator: LAMMPS"):
@@ -93,6 +96,11 @@ def dump_head(path: Path) -> DumpHead | None:
         return None
     style = lines[lines.index(_UNITS.decode()) + 1] if _UNITS.decode() in lines[:-1] else ""
     header = next((line for line in lines if line.startswith("ITEM: ATOMS")), "")
+    if any(line.startswith("ITEM: BOX BOUNDS abc") for line in lines):
+        raise InputError(
+            f"{path.name}: states its box by three vectors (dump_modify triclinic/general yes), which are not read; "
+            "write it with triclinic/general no"
+        )
     return DumpHead(tuple(header.split()[2:]), style, lines[0].encode() == _STEP)
 
 
@@ -254,6 +262,12 @@ def dump_options(path: Path, topology: Path | None, timestep: float | None, unit
     scaled = next((keys for keys in SCALED if set(keys) <= set(head.columns) and "x" not in head.columns), ())
     more = [*scaled, *(images if set(images) <= set(head.columns) else ())]
     more += [key for key in IDENTITY if key in head.columns]
+    if "id" not in head.columns:
+        log.warning(
+            "%s: has no column id, so its atoms are taken to be in the order of the topology in every frame, which "
+            "LAMMPS keeps only with dump_modify sort id; if it did not, self-diffusion is wrong",
+            path.name,
+        )
     source, said = (path, head.style) if head.style or topology is None else (topology, data_units(topology))
     return {
         "format": "LAMMPSDUMP" if head.plain else DumpReader,

@@ -228,7 +228,8 @@ def _check_order(name: str, time: float, last: float) -> None:
         what = "repeats the time of" if time == last else "is earlier than"
         raise InputError(
             f"{name} at {time:.6g} s {what} the frame before: frames are out of order or duplicated, as "
-            f"when runs are joined; remove the repeated frames or give the runs as replicas"
+            "when runs are joined; leave out repeated frames at the beginning of a file with drop_repeated = true, or "
+            "give the runs as replicas"
         )
 
 
@@ -423,7 +424,8 @@ class Walker:
         if box is None and not self.unwrapped:
             raise InputError(
                 f"{stored.name} has no box, so wrapped positions cannot be unwrapped; give a trajectory with its box, "
-                f'or coordinates = "unwrapped" (and volume, where it is needed) if it is unwrapped'
+                "the key box if it was rectangular and constant, or "
+                'coordinates = "unwrapped" (and volume, where it is needed) if positions are unwrapped'
             )
         if self.unwrapped and self.follow == "unwrap":
             self._check_unwrapped(stored)

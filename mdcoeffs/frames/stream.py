@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import Array, InputError, Ints, Progress
-from cellsim.files.folder import write_arrays
 from cellsim.files.reading import read_arrays
+from cellsim.files.writing import write_arrays
 from mdcoeffs.frames.molecules import Molecules, check_density
 from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, FOLLOW, Snapshot, Stored, Walker, used_frames, used_snapshots
 from mdcoeffs.inputs.arrays import (

@@ -238,7 +238,7 @@ _UNITS = {"angstrom": 1.0, "bohr": 0.529177210903, "nm": 10.0}
 """Units of length in the heading of a cell file [angstrom]."""
 
 
-def cell_boxes(path: Path, comments: Comments, label: str) -> Array:
+def cell_boxes(path: Path, comments: Comments, label: str, used: range) -> Array:
     """Boxes of the frames of an XYZ file of CP2K, from the cell file of the same run.
 
     Parameters
@@ -249,11 +249,13 @@ def cell_boxes(path: Path, comments: Comments, label: str) -> Array:
         Of the XYZ file.
     label : str
         Its name, for messages.
+    used : range
+        Frames whose box is wanted; the cell may have been printed less often than the positions.
 
     Returns
     -------
     array (frames, 3, 3)
-        Box vectors as rows [angstrom].
+        Box vectors as rows [angstrom]; NaN for frames that are not used.
 
     Raises
     ------
@@ -266,12 +268,13 @@ def cell_boxes(path: Path, comments: Comments, label: str) -> Array:
             f"{path.name} cannot be assigned to its frames; leave cell out"
         )
     rows = _cell_rows(path)
-    found = np.empty((comments.frames, 3, 3))
-    for frame, (step, time) in enumerate(zip(comments.steps.tolist(), comments.times.tolist(), strict=True)):
+    found = np.full((comments.frames, 3, 3), np.nan)
+    for frame in used:
+        step, time = int(comments.steps[frame]), float(comments.times[frame])
         if step not in rows:
             raise InputError(
                 f"{path.name}: has no row for step {step}, which is frame {frame} of {label}; print the cell as often "
-                "as the positions, or use the part of the run that it covers"
+                "as the positions, or use only the frames that it covers (stride)"
             )
         stated, found[frame] = rows[step]
         if abs(stated - time) > 2e-3 * FEMTOSECOND:  # both are rounded to 0.001 fs

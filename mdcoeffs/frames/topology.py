@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from MDAnalysis.exceptions import NoDataError, SelectionError
+from MDAnalysis.guesser.tables import masses as ELEMENTS
 
 from cellsim.base import Array, InputError, Ints
 from mdcoeffs.frames.molecules import Molecules, Selected, sort_molecules
 from mdcoeffs.inputs.species import Species
+
+log = logging.getLogger(__name__)
 
 HEAVIEST = 1e9
 """Mass of an atom beyond which the topology is taken to be damaged [u]."""
@@ -42,7 +47,15 @@ def molecules_of(universe: Any, species: Sequence[Species], *, ignore: str = "")
     """
     ignored = select(universe, ignore, "ignore") if ignore else None
     selections = [_selected(universe, each) for each in species]
-    return sort_molecules(selections, _masses(universe), lambda atom: _describe(universe, atom), ignored=ignored)
+    found = sort_molecules(selections, _masses(universe), lambda atom: _describe(universe, atom), ignored=ignored)
+    if masses_of_names(universe):
+        log.warning(
+            "%s has no masses; those of the names of its atoms make %s g/mol: use a topology with masses if that is "
+            "wrong",
+            Path(str(universe.filename)).name,
+            ", ".join(f"{each.name} {mass:.4g}" for each, mass in zip(species, found.masses, strict=True)),
+        )
+    return found
 
 
 def _selected(universe: Any, species: Species) -> Selected:
@@ -85,12 +98,51 @@ def _masses(universe: Any) -> Array:
     except NoDataError as error:
         raise InputError("the topology has no masses and they cannot be guessed; use a topology with masses") from error
     mass = np.nan_to_num(mass, nan=0.0)
+    if masses_of_names(universe):  # which MDAnalysis looks up in upper case, where Li, Al and Si are not found
+        for atom in np.flatnonzero(mass == 0).tolist():
+            mass[atom] = ELEMENTS.get(str(universe.atoms.types[atom]).capitalize(), 0.0)
     if mass.size and np.max(np.abs(mass)) > HEAVIEST:
         atom = int(np.argmax(np.abs(mass)))
         raise InputError(
             f"{_describe(universe, atom)} (atom {atom}) has a mass of {mass[atom]:.3g} u by the topology; correct it"
         )
     return mass
+
+
+def masses_of_names(universe: Any) -> bool:
+    """Whether the topology has neither masses nor elements, so that masses are those of the names of its atoms."""
+    stated = hasattr(universe.atoms, "elements") or not hasattr(universe.atoms, "masses")
+    return not stated and bool(universe._topology.masses.is_guessed)
+
+
+def check_dump_masses(universe: Any, name: str, columns: Sequence[str]) -> None:
+    """Refuse a LAMMPS dump as topology that does not tell masses: its atoms would all have a mass of 1 u.
+
+    Parameters
+    ----------
+    universe : MDAnalysis.Universe
+        Made of the dump.
+    name : str
+        Of the file, for messages.
+    columns : sequence of str
+        Of the dump.
+
+    Raises
+    ------
+    InputError
+        No column mass, and no column element or an element that is none.
+    """
+    if "mass" in columns:
+        return
+    remedy = "add mass to the columns of dump custom, or use a data file as topology"
+    if "element" not in columns:
+        raise InputError(f"{name}: has no column mass or element, so the masses of its atoms are not known; {remedy}")
+    unknown = np.flatnonzero(universe.atoms.elements == "")
+    if unknown.size:
+        raise InputError(
+            f"{name}: atom {unknown[0]} ({_describe(universe, unknown[0])}) has no known element, so its mass is not "
+            f"known; {remedy}"
+        )
 
 
 def bonds_of(universe: Any) -> Ints | None:

@@ -46,7 +46,7 @@ from mdcoeffs.frames.lammps import (
 )
 from mdcoeffs.frames.snapshot import ANGSTROM, DALTON, PICOSECOND, Stored
 from mdcoeffs.frames.text_frames import BOHR_PER_AU, cell_boxes, check_pdb, check_xyz, velocity_frames, xyz_comments
-from mdcoeffs.frames.topology import brief
+from mdcoeffs.frames.topology import brief, check_dump_masses
 from mdcoeffs.frames.unwrap import box_matrix
 from mdcoeffs.frames.vasp import XdatcarReader, check_xdatcar, is_xdatcar
 from mdcoeffs.frames.xtc import XtcReader, is_plain, own_reader
@@ -134,6 +134,8 @@ def open_replica(
         with _reading(topology, "topology"):
             universe = mda.Universe(str(topology) if head is None or head.plain else first_frame(topology), **given)
         _load(universe, *files[0])
+    if head is not None:
+        check_dump_masses(universe, topology.name, head.columns)
     own = files[0][1]["units"]
     kind = options["topology_format"] or topology.suffix[1:].upper()
     if own is not None and (is_data(topology) or head is not None or kind == "GSD"):
@@ -183,7 +185,7 @@ def stored_snapshots(
         if clock is None or trajectory is not reader:  # the next file
             reader = trajectory
             clock = clock_of(reader, file, label)
-            boxes = _boxes(reader, label)
+            boxes = _boxes(reader, label, ts.frame, file.stride)
             units = getattr(reader, "units_of_run", None)
             scale = 1.0 if units is None else units.length / ANGSTROM
             account.open(label, stated_times(reader), md_steps(reader) if format_of(reader) == "LAMMPSDUMP" else None)
@@ -191,9 +193,9 @@ def stored_snapshots(
                 key: ts.data[key].copy() for key in IDENTITY if format_of(reader) == "LAMMPSDUMP" and key in ts.data
             }
             if "id" in same and not np.all(np.diff(same["id"]) > 0):
-                raise InputError(f"{label}: frame {number * file.stride} holds an atom twice: the file is damaged")
+                raise InputError(f"{label}: frame {ts.frame} holds an atom twice: the file is damaged")
         frame = number * file.stride
-        name = f"{label}: frame {frame}"
+        name = f"{label}: frame {ts.frame}"
         for key, values in same.items():
             if not np.array_equal(ts.data[key], values):
                 at = int(np.argmax(ts.data[key] != values))
@@ -230,8 +232,11 @@ def _velocities(reader: Any, ts: Any) -> NDArray[Any] | None:
     return np.asarray(ts.velocities * np.float32(ANGSTROM / PICOSECOND if units is None else units.velocity))
 
 
-def _boxes(reader: Any, label: str) -> NDArray[np.float64] | None:
-    """Boxes that an XYZ file or the cell file beside it brings (frames, 3, 3), in the unit of the file."""
+def _boxes(reader: Any, label: str, first: int, stride: int) -> NDArray[np.float64] | None:
+    """Boxes that an XYZ file or the cell file beside it brings (frames, 3, 3), in the unit of the file.
+
+    Those of the cell file from frame `first` on, every `stride`-th.
+    """
     if format_of(reader) != "XYZ":
         return None
     comments, cell = xyz_comments(Path(reader.filename), reader.n_atoms), getattr(reader, "cell_file", None)
@@ -239,7 +244,7 @@ def _boxes(reader: Any, label: str) -> NDArray[np.float64] | None:
         return comments.boxes
     if comments.boxes is not None:
         raise InputError(f"{label}: carries a box of its own; leave the key cell out, which is for files without one")
-    return cell_boxes(cell, comments, label)
+    return cell_boxes(cell, comments, label, range(first, comments.frames, stride))
 
 
 def _box(file: SpeciesFile) -> Array | None:
@@ -359,6 +364,8 @@ def _load(universe: Any, path: Path | None, options: dict[str, Any]) -> None:
         try:
             if kind is DumpReader:
                 check_dump(path, len(universe.atoms))
+            elif name == "XYZ":
+                xyz_comments(path, len(universe.atoms))
             check_structure(path, name, len(universe.atoms))
         except CutShort as error:
             if not _may_drop(path, options, error):
@@ -427,6 +434,8 @@ def _reading(path: Path | None, what: str) -> Iterator[None]:
                 complaint += ": the file is empty"
             elif "dict_keys" in str(error):  # the reader's advice is a list of all formats and a link
                 complaint += f", since its name tells no known format: say {what}_format, such as {_EXAMPLES[what]}"
+            elif "readable units" in str(error):  # of H5MD
+                complaint += ": its positions, box or times have no attribute unit, such as Angstrom or ps; add it"
             elif "end-of-stream" in str(error):  # of gzip and bz2
                 complaint += (
                     ': its compressed data are cut short; unpack what is there, and set cut_last_frame = "drop"'

@@ -1,8 +1,9 @@
 """Tables of the stress of a box against time, as molecular dynamics programs write them, and arrays of it.
 
 A table of text has one row of headings, ``t (ps), Pxx (bar), Pxy (bar), ...``, with commas, semicolons, tabs or spaces
-between its columns; a .xvg of ``gmx energy`` has its legends and units in lines that begin with @. An array file
-(.npz, .h5) holds ``time`` (frames,) and ``stress`` (frames, 3, 3), in SI unless a data set names its unit.
+between its columns; a # may stand before it, and units behind a slash, ``t/ps``. A .xvg of ``gmx energy`` has its
+legends and units in lines that begin with @. An array file (.npz, .h5) holds ``time`` (frames,) and ``stress``
+(frames, 3, 3), in SI unless a data set names its unit.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ NORMAL = ("xx", "yy", "zz")
 LARGEST = 1e20
 """No stress reaches it [Pa]: its square is still a number."""
 _HEADING = re.compile(r"\s*([^(\[]*?)\s*[(\[]([^()\[\]]*)[)\]]\s*")
+_SLASHED = re.compile(r"([^/]+)/(.+)")
 _COMPONENT = re.compile(r"(?:p|press?|pressure|s|sigma|stress|tau)?[_ .-]?([xyz]{2})")
 _LEGEND = re.compile(r'@\s+(?:s(\d+)\s+legend|([xy])axis\s+label)\s+"(.*)"')
 _SPACED = re.compile(r"(?<=[)\]])\s+")
@@ -88,7 +91,12 @@ def _table(path: Path) -> tuple[Array, dict[str, Array]]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise InputError(f"{path}: cannot be read as a table of the stress ({reason})") from None
-    headings, delimiter, skipped = _xvg(text) if text.lstrip()[:1] in ("#", "@") else _headed(path, text)
+    before = list(takewhile(lambda line: line.lstrip()[:1] in ("#", "@"), text.splitlines()))
+    if any(line.startswith("@") for line in before):
+        headings, delimiter, skipped = _xvg(text)
+    else:  # of lines behind a # the last one, as programs write them
+        headings, delimiter, skipped = _headed(path, before[-1].lstrip("# ") if before else text)
+        skipped = len(before) or skipped
     columns = _columns(path, headings)
     if delimiter in ("\t", ";"):
         text = text.replace(",", ".")  # a comma in a number is then a decimal comma
@@ -131,7 +139,7 @@ def _headed(path: Path, text: str) -> tuple[list[str], str | None, int]:
     for delimiter in "\t;,":
         if delimiter in head:
             return [cell.strip().strip('"') for cell in head.split(delimiter)], delimiter, 1
-    return _SPACED.split(head), None, 1
+    return _SPACED.split(head) if _HEADING.search(head) else head.split(), None, 1
 
 
 def _xvg(text: str) -> tuple[list[str], str | None, int]:
@@ -155,7 +163,7 @@ def _columns(path: Path, headings: list[str]) -> dict[int, tuple[str, float]]:
     """Place of a column -> "t" or a component, and the factor to SI."""
     columns = {}
     for place, heading in enumerate(headings):
-        match = _HEADING.fullmatch(heading)
+        match = _HEADING.fullmatch(heading) or _SLASHED.fullmatch(heading)
         name = (match[1] if match else heading).strip().lower()
         part = "t" if name in ("t", "time") else component[1] if (component := _COMPONENT.fullmatch(name)) else ""
         if not part:

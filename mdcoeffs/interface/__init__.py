@@ -18,14 +18,11 @@ from mdcoeffs.analysis import Analysis, First
 from mdcoeffs.frames.stream import Stream, open_stream
 from mdcoeffs.inputs.species import SpeciesFile
 from mdcoeffs.interface.exchange import Exchange, exchange_of, interfaces_crossed
+from mdcoeffs.interface.free_energy import barrier_between, barrier_missed, flank_slope, free_energy_profile
 from mdcoeffs.interface.profiles import (
-    barrier_between,
-    barrier_missed,
     charge_integral,
     correlate_populations,
     displacement_variance,
-    flank_slope,
-    free_energy_profile,
     long_blocks,
     region_faces,
     sign_changes,

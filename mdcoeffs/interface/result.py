@@ -24,7 +24,7 @@ from cellsim.drawing.figstyle import (
     points,
     wrap,
 )
-from cellsim.files.folder import Rows, plain
+from cellsim.files.writing import Rows, plain
 from mdcoeffs.analysis import columns
 from mdcoeffs.frames.snapshot import ANGSTROM
 from mdcoeffs.interface.exchange import Exchange

@@ -28,12 +28,12 @@ from scipy.special import logsumexp
 
 from cellsim.base import N_A, Array, InputError, factor_to_si, k_B, to_si
 from cellsim.drawing.figstyle import COLOURS, TWO_COLUMNS, drawing, label, shades
-from cellsim.files.folder import Rows, plain
 from cellsim.files.reading import read_bytes
 from cellsim.files.schema import Table, read_toml
+from cellsim.files.writing import Rows, plain
 from mdcoeffs.analysis import columns
 from mdcoeffs.frames.snapshot import ANGSTROM
-from mdcoeffs.interface.profiles import fit_parabola
+from mdcoeffs.interface.free_energy import fit_parabola
 from mdcoeffs.statistics.blocks import Averaged, average
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellsim.base import N_A, Array, ConvergenceError, InputError, Progress, __version__, e, k_B
-from cellsim.files.folder import write_arrays
 from cellsim.files.reading import read_arrays
+from cellsim.files.writing import write_arrays
 from mdcoeffs.md.record import RunRecord, block_error, read_record, write_record
 from mdcoeffs.md.system import StatePoint
 

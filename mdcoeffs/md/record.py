@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import Array, InputError
-from cellsim.files.folder import write_json
 from cellsim.files.schema import Table, read_json_table
+from cellsim.files.writing import write_json
 from mdcoeffs.md.system import StatePoint
 
 

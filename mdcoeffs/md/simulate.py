@@ -17,7 +17,7 @@ from typing import Any
 import tomli_w
 
 from cellsim.base import InputError, Progress
-from cellsim.files.folder import write_text
+from cellsim.files.writing import write_text
 from cellsim.workers import cores, mapped, tell
 from mdcoeffs.md.engine import CHECKPOINT_EVERY, openmm, simulate_point
 from mdcoeffs.md.record import RunRecord, read_record

@@ -16,7 +16,7 @@ import numpy as np
 
 from cellsim.base import __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, MARKERS, TWO_COLUMNS, drawing, label, time_unit
-from cellsim.files.folder import Rows, plain
+from cellsim.files.writing import Rows, plain
 from mdcoeffs.mobility.bottleneck import Opening
 from mdcoeffs.mobility.cooperative import Cooperation
 from mdcoeffs.mobility.paddlewheel import Response

@@ -14,6 +14,7 @@ import numpy as np
 
 from cellsim.base import N_A, InputError, Progress
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
+from cellsim.electrolyte.relations import standard_error_of
 from cellsim.files.schema import Table
 from mdcoeffs.analysis import Analysis, First, analyse
 from mdcoeffs.frames.molecules import check_density
@@ -476,7 +477,7 @@ def _self_diffusion(
         beliefs=Beliefs(flat=settings.prior_flat),
         seed=settings.seed,
     )
-    return replace(own, D=np.median(samples, axis=0), standard_error=samples.std(axis=0), samples=samples)
+    return replace(own, D=np.median(samples, axis=0), standard_error=standard_error_of(samples), samples=samples)
 
 
 def _from_octp(file: SpeciesFile, settings: OnsagerSettings, runs: Sequence[OctpRun]) -> OnsagerResult:

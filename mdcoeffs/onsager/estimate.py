@@ -33,6 +33,8 @@ MIN_ORIGINS = 2
 """Fewest independent origins an estimate is given for: the ends of its 95 % interval lie a factor of ten apart."""
 MIN_IN_WINDOW = 3
 """Fewest independent origins in a window that the user gives."""
+SHORT = 20.0
+"""A run of more than this many of the slowest relaxation times is not too short for them."""
 ONSETS = 4.0
 """Over a decade from this many times t_0 on, <dr^2> ~ t + t_0 has an exponent within 0.1 of one."""
 AIM = 0.05
@@ -264,14 +266,29 @@ def posterior(
         relaxation, criterion = 0.0, "given by the user; diffusive from its start on"
     origins = independent_origins(plateau.samples, len(runs[0].axes))
     if origins < MIN_ORIGINS:
-        raise InputError(
-            f"the run holds {origins:.1f} independent origins, at least {MIN_ORIGINS} are needed: the slowest "
-            f"relaxation ({relaxation:.3g} s) is too slow for its length; use a longer run or more replicas"
+        why = (
+            f"the slowest relaxation ({relaxation:.3g} s) is too slow for its length; use a longer run or more replicas"
         )
+        if fit is not None and SHORT * relaxation < longest:
+            name, share = _most_bounded(plateau, [(runs[0].names or ())[k] for k in species])
+            why = (
+                f"at long times {name} moves {100 * share:.2g} % of what it does at short ones, too little to tell its "
+                "diffusion; use a longer run, or name all species of an immobile lattice as framework "
+                '(matrix = "species")'
+            )
+        raise InputError(f"the run holds {origins:.3g} independent origins, at least {MIN_ORIGINS} are needed: {why}")
     # Not used by the estimate, and so a check of it: growth in a window that the spectrum calls diffusive.
     exponent = local_exponent(runs, start=used[0], end=used[1], species=species)
     doubts = doubts_of(plateau, origins, exponent, fit, longest, runs[0].dt)
     return Posterior(plateau.samples, used, criterion, relaxation, origins, exponent, fit, doubts)
+
+
+def _most_bounded(plateau: Plateau, names: Sequence[str]) -> tuple[str, float]:
+    """The species with the least share of diffusion in its motion between frames, and that share [1]."""
+    short = np.diagonal(plateau.spectra[:, -1], axis1=1, axis2=2)
+    limit = np.diagonal(plateau.samples[plateau.shown], axis1=1, axis2=2)
+    share = np.median(limit / short, axis=0)
+    return names[int(np.argmin(share))], float(share.min())
 
 
 def _onset(spectrum: CurrentSpectrum, plateau: Plateau) -> float:

@@ -18,8 +18,9 @@ import numpy as np
 from cellsim.base import N_A, Array, F, InputError, R, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.electrolyte.mixture import SpeciesMatrix, frame_change
-from cellsim.files.folder import Rows, plain
+from cellsim.electrolyte.relations import standard_error_of
 from cellsim.files.reading import Shape, numbers
+from cellsim.files.writing import Rows, plain
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, check_replicas, mean_volume
 from mdcoeffs.onsager.estimate import Posterior, centre, posterior
@@ -325,7 +326,12 @@ class SpeciesResult:
         m, found = self.matrix, self.estimate.found
         draws = m.quantities(m.samples)
         values = {
-            name: {"value": float(value), "interval": _ends(draws[name])} for name, value in m.quantities().items()
+            name: {
+                "value": float(value),
+                "interval": _ends(draws[name]),
+                "standard_error": float(standard_error_of(draws[name])),
+            }
+            for name, value in m.quantities().items()
         }
         friction = {name: values.pop(name) for name in list(values) if name.startswith("friction_")}
         D = m.stefan_maxwell()
@@ -485,7 +491,7 @@ class SpeciesResult:
                     axes[0].loglog(lag[shown] * factor, C[shown][:, k, k] * 1e20, label=name, **look)
             axes[0].axvspan(*(np.array(found.window) * factor).clip(*axes[0].get_xlim()), color=GREY, alpha=0.15)
             axes[0].set_xlabel(label("$t$", unit, "lag"))
-            axes[0].set_ylabel(label(r"$\langle\Delta R^2\rangle$", "Å²", "of the sum"))
+            axes[0].set_ylabel(label(r"$\langle\Delta R^2\rangle$", "Å²", "summed displacement"))
             axes[0].legend()
             self._draw_spectrum(axes[1])
             names = self._shown()

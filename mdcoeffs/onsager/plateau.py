@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
-from scipy.special import gammaln, logsumexp
+from scipy.special import chdtri, gammaln, logsumexp
 
 from cellsim.base import Array, InputError, Ints
 from mdcoeffs.onsager.relaxation import (
@@ -57,9 +57,16 @@ TOGETHER = 1e-4
 STUDENT = 6.0
 """Degrees of freedom of the proposal distribution."""
 FAR = 3.0
-"""Standard deviations up to which Omega is coarsened."""
-FIRST_DRAWS = 200
-"""Draws of every candidate, from which its evidence is estimated."""
+"""Standard deviations up to which the size of Omega is coarsened."""
+FAR_SHARE = math.exp(-0.5 * FAR**2)
+"""Share of the draws beyond the distance up to which all the rest is: the same FAR for the two elements of a salt."""
+FIRST_DRAWS = 200, 1000
+"""Draws of every candidate, from which its evidence is estimated, for up to two ions and for more: their parameters,
+some forty, the proposal fits less well (with 200 the widths of intervals of four species scattered by 5 to 20 %)."""
+FURTHER_DRAWS = (3, 12), (3, 12, 48)
+"""Draws for each sample, more in the next round where too few of them count; the same."""
+COUNTED = 10.0, 3.0
+"""How many samples one draw that counts may stand for before the next round; the same."""
 DRAWN_SPECTRA = 200
 """Samples whose whole spectrum is kept, for figures and checks."""
 
@@ -95,9 +102,9 @@ class Beliefs:
     cross : float
         Standard deviation of the off-diagonal elements of its root.
     alike : (float, float)
-        Probability that what relaxes moves all ions in the proportions of diffusion, G proportional to 1, and how
-        nearly: the standard deviation that then takes the place of `cross` and of that of each ion apart. Ratios of
-        elements of Omega then hardly depend on how much relaxes.
+        Probability, for each pair of ions, that what relaxes moves them in the proportions of diffusion, and how near:
+        the standard deviation that then takes the place of `cross` and of that of each ion apart where all pairs do, G
+        proportional to 1. Ratios of elements of Omega then hardly depend on how much relaxes.
     nearby : (float, float)
         Probability that a further motion lies around one that is there, and how far, in ln tau: real relaxations are
         rarely single exponentials.
@@ -232,7 +239,8 @@ def relaxing_plateau(
     candidates = _probable(search.candidates(), NEGLIGIBLE**2)
     candidates = _probable(search.shared(candidates), NEGLIGIBLE)
     # Laplace's evidence is off by factors where the posterior is skewed or cut by a bound; draws of each mend it.
-    drawn = [search.draw(candidate.fit, FIRST_DRAWS, rng) for candidate in candidates]
+    several = int(search.n > 2)
+    drawn = [search.draw(candidate.fit, FIRST_DRAWS[several], rng) for candidate in candidates]
     weight = np.array([c.log_prior + _log_mean(log) for c, (_, log) in zip(candidates, drawn, strict=True)])
     weight = np.exp(weight - logsumexp(weight))
     position = (rng.random() + np.arange(n_samples)) / n_samples
@@ -244,12 +252,13 @@ def relaxing_plateau(
     for k in np.unique(pick):
         mine, fit = np.flatnonzero(pick == k), candidates[k].fit
         thetas, log = drawn[k]
-        for draws in (3 * mine.size, 12 * mine.size):  # more where the proposal is a poor one
+        for per_sample in FURTHER_DRAWS[several]:  # more where the proposal is a poor one
+            draws = per_sample * mine.size
             if draws > log.size:
                 more, log_more = search.draw(fit, draws - log.size, rng)
                 thetas, log = np.concatenate([thetas, more]), np.concatenate([log, log_more])
             p = _truncated(search.coarsened(fit, thetas, log))
-            if np.sum(p**2) * mine.size < 10:
+            if np.sum(p**2) * mine.size < COUNTED[several]:
                 break
         effective += mine.size * min(1.0, 1 / (mine.size * float(np.sum(p**2))))
         thetas = thetas[rng.choice(p.size, size=mine.size, p=p)]
@@ -400,7 +409,7 @@ class _Search:
 
     def shared(self, candidates: Iterable[_Candidate]) -> Iterator[_Candidate]:
         """Each of them, and beside those with motions the same with G proportional to 1."""
-        probability = self.beliefs.alike[0]
+        probability = self.beliefs.alike[0] ** (self.n * (self.n - 1) // 2)
         for candidate in candidates:
             fit = candidate.fit
             if not fit.form.shapes or self.n == 1 or probability == 0:
@@ -546,7 +555,8 @@ class _Search:
         size_square = size**2 / max(float(p @ size**2), 1e-12)
         spread = (apart.T * p) @ apart + 1e-12 * np.eye(count)
         whole = np.einsum("ki,ij,kj->k", apart, np.linalg.inv(spread), apart)
-        squares = np.clip([size_square, whole - size_square], 0.0, FAR**2)
+        far = FAR**2, float(chdtri(max(count - 1, 1), FAR_SHARE))
+        squares = np.array([np.clip(size_square, 0.0, far[0]), np.clip(whole - size_square, 0.0, far[1])])
         size_power, rest_power = self.beliefs.coarse
         if any(shape not in (EXPONENTIAL, PERSISTENT) for shape in fit.form.shapes):
             rest_power = 1.0

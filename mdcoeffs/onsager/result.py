@@ -13,8 +13,8 @@ from cellsim.base import Array, F, InputError, R, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.electrolyte.onsager import Composition, Ideal, OnsagerMatrix
 from cellsim.electrolyte.relations import friction
-from cellsim.files.folder import Rows, plain
 from cellsim.files.reading import Shape, numbers, read_netcdf
+from cellsim.files.writing import Rows, plain
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.onsager.displacements import SelfMSD
 from mdcoeffs.onsager.estimate import PAIRS, OnsagerEstimate
@@ -133,8 +133,8 @@ class OnsagerResult:
             "mdcoeffs": __version__,
             "level": LEVEL,
         }
-        if m.covariance is not None:
-            numbers["Omega_standard_error"] = dict(zip(PAIRS, np.sqrt(np.diag(m.covariance)), strict=True))
+        if m.standard_errors is not None:
+            numbers["Omega_standard_error"] = dict(zip(PAIRS, m.standard_errors, strict=True))
         if self.estimate is not None:
             e = self.estimate
             numbers |= {"window": e.window, "criterion": e.criterion, "relaxation_time": e.relaxation_time}
@@ -230,10 +230,14 @@ class OnsagerResult:
         """What the command prints: coefficients with intervals, window, doubts."""
         m = self.matrix
         lines = [f"{self.title}: {m.c / 1000:.4g} mol/L, {m.T:g} K, {m.frame} frame"]
-        errors = [np.nan] * 3 if m.covariance is None else np.sqrt(np.diag(m.covariance)).tolist()
-        for (name, i, j), error in zip(_ELEMENTS, errors, strict=True):
-            shown = f"{m.Omega[i, j]:.4g}" + ("" if np.isnan(error) else f" +- {error:.2g}")
-            lines.append(f"  Omega{name:<3} {shown} mol^2/(J m s)")
+        errors = m.standard_errors
+        for k, (name, i, j) in enumerate(_ELEMENTS):
+            text = f"  Omega{name:<3} {m.Omega[i, j]:.4g} mol^2/(J m s)"
+            if m.samples is not None:
+                text += "  (95 %: {:.4g} to {:.4g})".format(*_ends(m.samples[:, i, j]))
+            elif errors is not None:
+                text += f"  (+- {errors[k]:.2g})"
+            lines.append(text)
         t_plus = "t+0" if m.frame == "solvent" else "t+"
         shown_as = {"kappa": "kappa", "t_plus": t_plus, "rho_plus": "rho+", "newman_number": "Ne"}
         for key in _quantities(m):
@@ -462,7 +466,9 @@ def _quantities(m: OnsagerMatrix) -> list[str]:
 
 def _quantity(m: OnsagerMatrix, name: str) -> dict[str, Any]:
     value = {"value": float(getattr(m, name))}
-    return value if m.samples is None else value | {"interval": m.interval(name, LEVEL)}
+    if m.samples is None:
+        return value
+    return value | {"interval": m.interval(name, LEVEL), "standard_error": m.standard_error(name)}
 
 
 # ---- the figure -----------------------------------------------------------------------------------------------------

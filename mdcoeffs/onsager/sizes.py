@@ -22,7 +22,7 @@ from scipy.stats import chi2
 
 from cellsim.base import Array, InputError, __version__, k_B
 from cellsim.drawing.figstyle import COLOURS, TWO_COLUMNS, drawing, label, points
-from cellsim.files.folder import plain
+from cellsim.files.writing import plain
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.onsager.mixture import read_species_matrix
 from mdcoeffs.onsager.result import open_result, read_onsager

@@ -21,7 +21,8 @@ from scipy import fft
 
 from cellsim.base import Array, InputError, __version__, k_B
 from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label, time_unit
-from cellsim.files.folder import Rows, file_hash, plain
+from cellsim.files.folder import file_hash
+from cellsim.files.writing import Rows, plain
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.frames.snapshot import uneven
 from mdcoeffs.inputs.stress import read_stress

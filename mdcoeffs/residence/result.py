@@ -13,7 +13,7 @@ import numpy as np
 
 from cellsim.base import __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, MARKERS, TWO_COLUMNS, drawing, label, time_unit
-from cellsim.files.folder import Rows, plain
+from cellsim.files.writing import Rows, plain
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.residence.bonds import ResidenceSettings
 from mdcoeffs.residence.lifetimes import Survival

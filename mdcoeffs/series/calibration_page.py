@@ -17,7 +17,8 @@ import numpy as np
 
 from cellsim.drawing import page
 from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label, points
-from cellsim.files.folder import Rows, result_folder, write_json, write_rows, write_text
+from cellsim.files.folder import result_folder
+from cellsim.files.writing import Rows, write_json, write_rows, write_text
 from mdcoeffs.series.calibration import FROM_MATRIX, SALT, Calibration, degrees, state_values
 from mdcoeffs.series.figures import SYMBOLS, number, scale_of
 from mdcoeffs.series.quantities import PANELS, Z95, Panel, legend_of, panel_of

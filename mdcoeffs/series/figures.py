@@ -21,7 +21,7 @@ from cellsim.drawing.figstyle import (
     points,
     time_unit,
 )
-from cellsim.files.folder import Rows
+from cellsim.files.writing import Rows
 from mdcoeffs.series.quantities import OMEGA, PANELS, Z95, Found, legend_of, panel_of
 from mdcoeffs.series.recipe import Measured
 from mdcoeffs.series.run import Series

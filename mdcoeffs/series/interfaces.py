@@ -28,8 +28,8 @@ from cellsim.drawing.figstyle import (
     points,
     shades,
 )
-from cellsim.files.folder import Rows
 from cellsim.files.reading import read_json, read_netcdf
+from cellsim.files.writing import Rows
 from mdcoeffs.frames.snapshot import ANGSTROM
 from mdcoeffs.interface.rates import CountEstimate, mean_barrier, rate_in
 from mdcoeffs.interface.temperatures import Joint, State, joint_barrier

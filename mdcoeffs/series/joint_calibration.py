@@ -27,7 +27,8 @@ from scipy.stats import chi2 as chi2_distribution
 
 from cellsim.base import Array, InputError
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, drawing, label, legend_above
-from cellsim.files.folder import Rows, result_folder, write_json, write_rows
+from cellsim.files.folder import result_folder
+from cellsim.files.writing import Rows, write_json, write_rows
 from mdcoeffs.series.calibration import DOUBT, GRID, LEVEL, Calibration, degrees
 from mdcoeffs.series.figures import SYMBOLS, number
 

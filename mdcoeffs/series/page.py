@@ -18,7 +18,8 @@ import numpy as np
 
 from cellsim.base import __version__
 from cellsim.drawing import page
-from cellsim.files.folder import Rows, result_folder, write_json, write_netcdf, write_rows, write_text
+from cellsim.files.folder import result_folder
+from cellsim.files.writing import Rows, write_json, write_netcdf, write_rows, write_text
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.series.figures import TITLES, draw_figure, drawn, figure_rows, figures_of, number
 from mdcoeffs.series.interfaces import draw_interfaces, rows_of

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from cellsim.base import CellsimError, InputError, Progress, factor_to_si
-from cellsim.files.folder import keep, work_folder, write_text
+from cellsim.files.folder import keep, work_folder
+from cellsim.files.writing import write_text
 from cellsim.workers import check_files, mapped
 from mdcoeffs.analysis import analyse, analyse_into
 from mdcoeffs.chain.stage import Stage, contents, current, make

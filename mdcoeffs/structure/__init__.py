@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from cellsim.base import N_A, Array, InputError, R
-from cellsim.files.folder import Rows
 from cellsim.files.schema import read_json_table
+from cellsim.files.writing import Rows
 from mdcoeffs.analysis import Analysis, First, columns
 from mdcoeffs.frames.snapshot import ANGSTROM, bins_over
 from mdcoeffs.frames.stream import Accumulator, Stream, open_stream

@@ -12,7 +12,7 @@ import numpy as np
 
 from cellsim.base import __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label
-from cellsim.files.folder import Rows, plain
+from cellsim.files.writing import Rows, plain
 from mdcoeffs.analysis import LEVEL
 from mdcoeffs.frames.snapshot import ANGSTROM
 from mdcoeffs.statistics.blocks import Averaged

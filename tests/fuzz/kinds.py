@@ -453,7 +453,7 @@ def _results(folder):
     import json
 
     from cellsim.electrolyte.onsager import OnsagerMatrix
-    from cellsim.files.folder import write_netcdf
+    from cellsim.files.writing import write_netcdf
 
     folder.mkdir()
     import xarray as xr

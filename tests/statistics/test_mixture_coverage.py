@@ -19,7 +19,9 @@ def test_exact_intervals_of_both_sizes():
 @pytest.mark.slow
 def test_intervals_of_some_systems_with_and_without_bounded_motions():
     # so few held of a quantity as here would happen once in a thousand times
-    rows = [study.run_one(k, 5302, 601) for k in range(8)]
+    every = [study.run_one(k, 5302, 601) for k in range(8)]
+    rows = [row for row in every if "held" in row]
+    assert len(rows) >= 7  # 601 frames of motions of up to 30 may hold fewer than two independent origins
     held = np.array([np.mean(list(row["held"].values())) for row in rows])
     kappa = sum(row["held"]["kappa"] for row in rows)
     assert kappa >= binom.ppf(0.001, len(rows), 0.95) and held.mean() > 0.85

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 
 from mdcoeffs.residence.lifetimes import Intervals, lag_sums, survival
-from mdcoeffs.synthetic.dynamics import Partner, exchange
+from mdcoeffs.synthetic.partners import Partner, exchange
 
 SYSTEMS = 40
 CASES = [(Partner("S", 4, 5e-12, 0.7), 1), (Partner("X", 2, 20e-12, 0.4), 2)]

@@ -7,7 +7,7 @@ from md_toys import EXCHANGE, write_exchange
 from md_toys import mdcoeffs as call
 
 import mdcoeffs.frames.neighbours  # noqa: F401
-from mdcoeffs.synthetic.dynamics import Partner
+from mdcoeffs.synthetic.partners import Partner
 
 PARTNERS = [Partner("X", 2, 12e-12, 0.4), Partner("S", 4, 5e-12, 0.7)]
 

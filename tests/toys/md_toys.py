@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from cellsim.files.folder import keep
 from mdcoeffs.cli import main
 from mdcoeffs.onsager.mixture import SpeciesResult, estimate_species
-from mdcoeffs.synthetic.dynamics import exchange
+from mdcoeffs.synthetic.partners import exchange
 from mdcoeffs.synthetic.walkers import Solvent, mixture_walk, particles, walk
 
 HEAD = """

@@ -8,7 +8,7 @@ from md_toys import EXCHANGE, write_exchange
 from cellsim.electrolyte.onsager import Composition, OnsagerMatrix
 from cellsim.files.folder import keep
 from mdcoeffs.onsager.result import OnsagerResult
-from mdcoeffs.synthetic.dynamics import Partner
+from mdcoeffs.synthetic.partners import Partner
 
 OMEGA = np.array([[1.0, 0.25], [0.25, 1.4]]) * 1e-10
 SIGMA = 0.03

@@ -31,7 +31,7 @@ from mdcoeffs.onsager.estimate import OnsagerEstimate, estimate_onsager
 from mdcoeffs.residence.lifetimes import Intervals, lag_sums, survival
 from mdcoeffs.statistics.correlate import collective_msd
 from mdcoeffs.structure import overlap_concentration
-from mdcoeffs.synthetic.dynamics import Partner, exchange
+from mdcoeffs.synthetic.partners import Partner, exchange
 from mdcoeffs.synthetic.walkers import Onset, walk
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

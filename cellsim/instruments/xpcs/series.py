@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from cellsim.base import Array, CellsimError, InputError, Progress, to_si
 from cellsim.drawing import figstyle, page
-from cellsim.files.folder import result_folder, write_json, write_netcdf, write_rows, write_text
+from cellsim.files.folder import result_folder
 from cellsim.files.schema import Table, read_toml
+from cellsim.files.writing import write_json, write_netcdf, write_rows, write_text
 from cellsim.instruments.xpcs.correlation import CorrelationSet
 from cellsim.instruments.xpcs.files import read_xpcs
 from cellsim.instruments.xpcs.fit import ANGSTROM, VelocityFit, fit_velocity

@@ -13,8 +13,9 @@ import tomli_w
 from cellsim.base import Array, F, InputError
 from cellsim.electrolyte.set_file import parse_set
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import result_folder, write_json, write_netcdf, write_text
+from cellsim.files.folder import result_folder
 from cellsim.files.schema import Table, read_toml
+from cellsim.files.writing import write_json, write_netcdf, write_text
 from cellsim.laboratory.chain import REFERENCE, solve_chain
 from cellsim.laboratory.measured import figures
 from cellsim.laboratory.measured.quantity import Assumption, Finding, Measured

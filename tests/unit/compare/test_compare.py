@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from cellsim import Solution
 from cellsim.base import InputError
 from cellsim.compare.comparison import Comparison, RatioStatistics, compare, predicted, symmetry_merits
+from cellsim.compare.figures import write_comparison_figures
 from cellsim.compare.report import ComparisonResult, write_comparison
-from cellsim.files.folder import plain
+from cellsim.drawing import figstyle
+from cellsim.files.writing import plain
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.looks import ROLES, ProfileLook, VelocityLook
 from cellsim.instruments.measurement import ConcentrationMap, Measurement, series, velocities, what_would_fit
@@ -406,6 +409,40 @@ def test_a_ratio_says_nothing_where_the_prediction_passes_zero(case: Case, solut
     item = replace(item, predicted=np.where(np.arange(measured.size) == 3, 1e-30, item.predicted))
     lines = ComparisonResult((replace(compare(case, solution, [near_zero]), items=(item,)),)).lines()
     assert "ratio undefined (passes zero)" in lines[1]
+
+
+def noisy_near_zero(case: Case, solution: Solution) -> Comparison:
+    """A current whose first points are nearly zero and of both signs: an offset of the potentiostat, say."""
+    measured = current(case, solution)
+    value = np.where(np.arange(measured.size) < 5, [(-1) ** k * 0.02 for k in range(measured.size)], measured.value)
+    return compare(case, solution, [replace(measured, value=value), profiles(case, solution)])
+
+
+def test_no_mean_ratio_of_currents_of_both_signs(case: Case, solution: Solution) -> None:
+    lines = "\n".join(ComparisonResult((noisy_near_zero(case, solution),)).lines())
+    assert "ratio undefined (passes zero)" in lines
+    assert "predicted/measured current: within 10 % at 99 % of 414 points; it has no meaningful mean" in lines
+
+
+def test_figures_are_scaled_and_labelled_for_what_is_seen(
+    case: Case, solution: Solution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ratio to a current near zero does not set the scale; two times within a minute have two labels."""
+    seen: dict[str, Figure] = {}
+    monkeypatch.setattr(figstyle, "save", lambda figure, path: seen.update({Path(path).name: figure}))
+    found = noisy_near_zero(case, solution)
+    close = profiles(case, solution)
+    assert isinstance(close.look, ProfileLook)
+    late = replace(close, time=np.where(close.time == TIMES[-1], TIMES[-2] + 20.0, close.time))
+    write_comparison_figures([replace(found, items=(found.items[0], predicted(case, solution, late)))], tmp_path)
+    low, high = seen["compare_current.png"].axes[1].get_ylim()
+    assert 0.8 < low < 1 < high < 1.2
+    figure = seen["compare_profiles.png"]
+    labels = figure.axes[0].get_legend_handles_labels()[1]
+    assert labels[-1] == "350.3"
+    (shape,) = compare(case, solution, [late]).merits
+    assert shape.text.startswith("profile at 350.3 min: measured crosses")
+    assert "error bars at the last time" in " ".join(" ".join(text.get_text() for text in figure.texts).split())
 
 
 def test_the_points_as_a_dataset(perfect: Comparison) -> None:

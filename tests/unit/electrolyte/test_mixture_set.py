@@ -4,9 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mixture_toys import random_set
 
+from cellsim import Cell, Protocol, hold_voltage
 from cellsim.base import F, InputError, R
 from cellsim.electrolyte import relations
+from cellsim.electrolyte.describe import describe_mixture
 from cellsim.electrolyte.mixture_file import load_electrolyte, parse_mixture
 from cellsim.electrolyte.mixture_set import MixtureSet
 from cellsim.electrolyte.set_file import list_sets, load_set
@@ -98,6 +101,7 @@ def test_compositions_by_name():
     for given, sentence in (
         ({"X": 0.1}, "b of abc is missing"),
         ({"X": 0.1, "b": 1.0, "q": 1.0}, "q is not a component"),
+        ({"X": 0.1, "b": 1.0, "S": 1.0}, "S is the reference solvent, whose amount follows; leave it out"),
         ({"X": 0.1, "b": 1.0, "Li": 0.2}, "the charges do not balance"),
         ({"X": 0.1, "b": -1.0}, "must be positive"),
         ({"X": 0.5, "b": 1.0}, "lies outside 0.01-0.3"),
@@ -160,3 +164,14 @@ def test_ideal_thermodynamic_matrix_of_a_binary_salt():
     r = np.array([[0.05], [0.4]])
     chi = 1 / (1 + 2 * r[:, 0])
     assert relations.ideal_thermodynamic_matrix(r, (-1,), 1)[:, 0, 0] == pytest.approx(2 * chi / r[:, 0], rel=1e-12)
+
+
+def test_what_plan_and_sets_print_of_a_second_cation():
+    """Its component is its salt in place of that of lithium; it was called a lithium salt."""
+    names = ("Li", "X", "Na", "b", "S")
+    found = random_set(np.random.default_rng(3), (-1, 1, 0), names=names)
+    lines = mixture.plan(Cell(1e-4, 298.15), found, Protocol((hold_voltage(0.01, 100.0),)), [0.2, 0.05, 0.3])
+    kinds = {line.split()[0]: line.split("%")[1].strip() for line in lines if " %   " in line}
+    assert kinds == {"X": "Li salt", "Na": "in place of Li", "b": "cosolvent"}
+    (head,) = (line for line in describe_mixture(found) if "of modes" in line)
+    assert "tau_b  D (m^2/s) of modes" in head

@@ -150,3 +150,25 @@ def test_intervals_need_samples_and_known_names():
         build(samples=OMEGA[None]).interval("diffusion")
     with pytest.raises(InputError, match="level"):
         build(samples=OMEGA[None]).interval("kappa", 95)
+
+
+def test_the_standard_error_of_a_skewed_posterior_is_that_of_its_longer_side():
+    # kappa = exp(s u) for Gaussian u: the median is 1, the ends exp(+-1.96 s)
+    rng, spread = np.random.default_rng(3), 0.6
+    samples = OMEGA * np.exp(spread * rng.standard_normal(200_000))[:, None, None]
+    m = build(samples=samples)
+    expected = m.kappa * (np.exp(1.959964 * spread) - 1) / 1.959964
+    assert m.standard_error("kappa") == pytest.approx(expected, rel=0.02)
+    low, high = m.interval("kappa")
+    assert 2 * m.standard_error("kappa") > (high - low) / 2 * 1.2  # half the width would be too little upwards
+    np.testing.assert_allclose(m.standard_errors, OMEGA[[0, 0, 1], [0, 1, 1]] * expected / m.kappa, rtol=0.02)
+    assert m.standard_error("t_plus") < 1e-12  # the ratio of elements is known
+
+
+def test_the_standard_error_of_a_gaussian_posterior_is_its_standard_deviation():
+    rng = np.random.default_rng(4)
+    samples = np.tile(OMEGA, (200_000, 1, 1))
+    samples[:, 0, 0] += 0.02e-10 * rng.standard_normal(200_000)
+    m = build(samples=samples)
+    assert m.standard_error("Omega_pp") == pytest.approx(0.02e-10, rel=0.02)
+    assert build(covariance=np.diag([4.0, 1.0, 9.0]) * 1e-24).standard_errors == pytest.approx([2e-12, 1e-12, 3e-12])

@@ -10,14 +10,16 @@ import textwrap
 import pytest
 
 from cellsim.base import CellsimError, InputError
-from cellsim.files.folder import LOCK, alone_in, check_room, result_folder, work_folder, write_text
+from cellsim.files.folder import LOCK, alone_in, check_room, result_folder, work_folder
+from cellsim.files.writing import write_text
 
 fcntl = pytest.importorskip("fcntl")
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from cellsim.files.folder import result_folder, work_folder, write_text
+from cellsim.files.folder import result_folder, work_folder
+from cellsim.files.writing import write_text
 with {what}(sys.argv[1]) as folder:
     write_text(folder / "half", "x")
     print("in", flush=True)

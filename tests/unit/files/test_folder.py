@@ -7,19 +7,9 @@ import pytest
 
 from cellsim.base import InputError
 from cellsim.files import folder
-from cellsim.files.folder import (
-    check_writable,
-    file_hash,
-    plain,
-    replacing,
-    result_folder,
-    values_hash,
-    work_folder,
-    write_arrays,
-    write_json,
-    write_values,
-)
+from cellsim.files.folder import check_writable, file_hash, result_folder, values_hash, work_folder
 from cellsim.files.reading import read_json, read_values
+from cellsim.files.writing import plain, replacing, write_arrays, write_json, write_values
 
 
 def write_and_fail(path):

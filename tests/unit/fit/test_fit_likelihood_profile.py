@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from fit_toys import linear, toy
 
-from cellsim.files.folder import write_values
 from cellsim.files.reading import read_values
+from cellsim.files.writing import write_values
 from cellsim.fit import likelihood_profile as module
 from cellsim.fit.estimate import Estimate, estimate
 from cellsim.fit.likelihood_profile import delta_at, profile, profiles

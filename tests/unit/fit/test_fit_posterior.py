@@ -5,8 +5,8 @@ import pytest
 from fit_toys import linear, toy, with_observation
 
 from cellsim.base import InputError
-from cellsim.files.folder import write_arrays
 from cellsim.files.reading import read_arrays
+from cellsim.files.writing import write_arrays
 from cellsim.fit import posterior
 from cellsim.fit.estimate import estimate
 from cellsim.fit.parameters import Parameter, Prior

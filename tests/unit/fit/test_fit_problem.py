@@ -5,7 +5,7 @@ from fit_toys import BASE, CELL, Function, T, toy, with_observation
 from cellsim.base import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.kinetics import Electrode, Resistance
-from cellsim.cell.protocol import Protocol, hold_voltage
+from cellsim.cell.protocol import Protocol, Step, hold_current, hold_voltage
 from cellsim.fit.experiment import NO_PREDICTION, Experiment, Observation
 from cellsim.fit.parameters import Parameter, Prior, Space
 from cellsim.fit.problem import Problem, synthetic
@@ -220,3 +220,73 @@ def test_synthetic_data_are_the_predictions_and_their_noise():
     assert np.array_equal(first, again) and 0.4 < np.std(first) < 1.8
     with pytest.raises(InputError, match="the run does not reach all points at these values"):
         synthetic(p, p.space.point({"kappa": np.inf}), None)
+
+
+# ---- derivatives from runs that share their time steps --------------------------------------------------------------
+
+
+HELD, DRIVEN = hold_voltage(0.3, 30_000.0), hold_current(20.0, 30_000.0)
+
+
+def polarised(solver: str, rtol: float, *, offset: bool = False, step: Step = HELD) -> Problem:
+    """Currents and profiles of a cell; D, kappa, the interfaces and the gain of the profiles are to be found."""
+    transport = BASE.bind(T)
+    cell = Cell(3e-3, T, positive=Electrode(resistance=Resistance(np.array([0.02]))))
+    forms = (constant_form("D", 1.5e-11), constant_form("kappa", 0.1))
+    times = np.array([300.0, 1500.0, 6000.0, 20_000.0])
+    current = Observation.of(series("current", times, np.ones(4), error=0.01))
+    profiles = ConcentrationMap(times, np.array([0.3e-3, 1e-3, 2.5e-3]), np.ones((4, 3)), 10.0 * np.ones((4, 3)))
+    seen = Observation.of(profiles.measurement(0.0), {"gain": "gain"} | ({"time_offset": "late"} if offset else {}))
+    more = [Parameter("R", 0.04, "ohm m^2", True), Parameter("gain", 1.0, logarithmic=True)]
+    more += [Parameter("late", 60.0, "s", typical=600.0)] if offset else []
+    e = Experiment(
+        *("held", cell, Protocol((step,)), transport.c_of(r=0.08), (current, seen)),
+        nuisance={"R_int": "R"},
+        solver=solver,
+        options=Options(rtol=rtol, cells=80),
+    )
+    model = SetModel(BASE, forms)
+    return Problem(Space((*model.parameters, *more)), model, (e,))
+
+
+@pytest.mark.parametrize("offset", [False, True])
+def test_derivatives_from_shared_time_steps_are_those_of_exact_runs(offset):
+    fast, exact = polarised("compiled", 1e-5, offset=offset), polarised("sundials", 1e-7, offset=offset)
+    u = fast.space.start
+    found, reference = fast.jacobian(u), exact.jacobian(u)
+    size = np.linalg.norm(reference, axis=0)
+    # measured: 1e-5 to 6.6e-5; that of the gain is the curvature error of the reference, which takes differences
+    assert np.all(np.linalg.norm(found - reference, axis=0) < 2e-4 * size)
+    assert fast.together and not exact.together
+    some = fast.jacobian(u, columns=np.array([2, 0]))
+    assert np.array_equal(some, found[:, [2, 0]])
+    for slopes, o in zip(fast.slopes(u), fast.observations, strict=True):
+        rows = np.column_stack([-o.noise.whiten(column) for column in slopes.T])
+        place = 0 if o is fast.observations[0] else 4
+        assert rows == pytest.approx(found[place : place + o.size], rel=1e-6, abs=1e-6 * np.max(size))
+
+
+def test_derivatives_where_the_run_ends_before_the_data():
+    p = polarised("compiled", 1e-5, step=DRIVEN)
+    u = p.space.start
+    missing = ~np.isfinite(p.predictions(u)[1])
+    assert 0 < np.count_nonzero(missing) < missing.size
+    J, reference = p.jacobian(u), polarised("sundials", 1e-7, step=DRIVEN).jacobian(u)
+    assert np.all(J[4:][missing] == 0)
+    # measured: 6.6e-5
+    assert np.max(np.abs(J - reference)) < 2e-4 * np.max(np.abs(reference))
+
+
+def test_differences_where_the_steps_cannot_be_shared(monkeypatch):
+    p = polarised("compiled", 1e-5)
+    u = p.space.start
+    by_tangents = p.jacobian(u)
+
+    def refuse(*arguments: object, **more: object) -> None:
+        raise InputError("not here")
+
+    monkeypatch.setattr("cellsim.fit.experiment.simulate_beside", refuse)
+    by_differences = p.jacobian(u)
+    assert not np.array_equal(by_tangents, by_differences)
+    # measured: 6.3e-5, the curvature over the step of the differences
+    assert np.max(np.abs(by_tangents - by_differences)) < 2e-4 * np.max(np.abs(by_differences))

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from cellsim.base import InputError
+from cellsim.instruments.headings import Column
 from cellsim.instruments.potentiostat import read_drive, read_potentiostat, read_resistance
-from cellsim.instruments.tables import Column, parse_table, read_table
+from cellsim.instruments.tables import parse_table, read_table
 
 DATA = Path(__file__).parents[2] / "data"
 CASES = Path(__file__).parents[3] / "cases"

@@ -9,15 +9,8 @@ from hypothesis import strategies as st
 
 from cellsim.base import InputError
 from cellsim.files.schema import parse_toml
-from cellsim.instruments.tables import (
-    Column,
-    agreed_unit,
-    decimal_mark,
-    parse_number,
-    parse_table,
-    read_column,
-    read_table,
-)
+from cellsim.instruments.headings import Column, agreed_unit, read_column
+from cellsim.instruments.tables import decimal_mark, parse_number, parse_table, read_table
 
 
 @pytest.mark.parametrize(

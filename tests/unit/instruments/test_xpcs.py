@@ -17,7 +17,8 @@ from cellsim.instruments.xpcs.correlation import (
     photon_error,
 )
 from cellsim.instruments.xpcs.curves import fit_curves, frequencies_to_velocity
-from cellsim.instruments.xpcs.fit import fastest, fit_spread, fit_velocity, trend
+from cellsim.instruments.xpcs.drift import fit_spread, trend
+from cellsim.instruments.xpcs.fit import fastest, fit_velocity
 from cellsim.instruments.xpcs.window import master_curve, usable_window, window_of
 
 Q, AZIMUTH = geometry(np.linspace(0.003, 0.010, 4) * 1e10, np.deg2rad(np.arange(0, 360, 30.0)))

@@ -10,7 +10,7 @@ import pytest
 from cellsim.base import InputError
 from cellsim.electrolyte.set_file import load_set
 from cellsim.electrolyte.transport import TransportSet
-from cellsim.files.folder import plain
+from cellsim.files.writing import plain
 from cellsim.laboratory import (
     EXPERIMENTS,
     Bench,

@@ -108,7 +108,7 @@ def test_a_number_beside_the_diagonal_is_changed_in_both_places(case):
         ("c=1, 2 mol/L", "name a species, such as c.NAME"),
         ("c.A=1, 2 mol/L", "states its composition by r; change r.A"),
         ("r.AA=1, 2", 'AA is not a component of swept; did you mean "A"'),
-        ("r.S=1, 2", "S is not a component"),
+        ("r.S=1, 2", "S is the reference solvent, whose amount follows"),
         ("r.A=1 mV, 2 mV", "composition.r.A = '1 mV'"),
         ("r.A=7, 8", "lies outside 0.01-2 of swept"),
         ("set.D=1e-10, 2e-10 m^2/s", "D is no key of this set"),

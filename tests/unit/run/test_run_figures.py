@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from cellsim import Cell, Electrode, Options, Protocol, Resistance, Solution, TransportSet, hold_current, rest, simulate
 from cellsim import hold_voltage as hold
 from cellsim.cell.protocol import Step
+from cellsim.cli import main
 from cellsim.drawing import figstyle
 from cellsim.electrolyte.describe import plot_set
 from cellsim.instruments.measurement import ConcentrationMap, series
@@ -171,7 +173,20 @@ def test_profiles_of_many_steps_are_spread_over_the_run() -> None:
     """Ends of the first seven steps once stood for a run of thirty."""
     times = make_view(run(*(rest(100.0) for _ in range(30)))).profile_times
     assert len(times) == 7 and (times[0], times[-1]) == (0.0, pytest.approx(3000.0))
-    assert max(np.diff(times)) <= 600.0  # a seventh of the run, to the nearest end of a step
+    assert max(np.diff(times)) <= 1000.0  # a third of the run
+    found = make_view(run(*(hold_current(0.5 * (-1) ** k, 100.0) for k in range(60))))
+    ends = np.rint(np.array(found.profile_times) / 100.0)
+    assert sum(ends[1:] % 2 == 1) == 3  # of both halves of a cycle; all were ends of the second half
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.033, "0.033 s"), (4800.0, "80 min"), (1.296e7, "3600 h")])
+def test_the_time_of_a_run_is_told_in_a_unit_that_suits_it(seconds: float, words: str, tmp_path: Path) -> None:
+    (tmp_path / "case.toml").write_text(
+        f'title = "t"\n[cell]\nthickness = "1 mm"\ntemperature = "90 degC"\n[electrolyte]\n'
+        f'transport = "steinruck2020_rs"\nsalt = {{ r = 0.1 }}\n[[step]]\nhold = "rest"\nduration = "{seconds} s"\n'
+    )
+    called = CliRunner().invoke(main, ["run", str(tmp_path / "case.toml"), "-o", str(tmp_path / "out"), "--no-figures"])
+    assert called.output.startswith(f"t: {words} in "), called.output
 
 
 def test_no_small_signal_limit_for_several_steps(pulsed: Solution) -> None:

@@ -14,7 +14,8 @@ from cellsim.base import InputError
 from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, rest
 from cellsim.electrolyte.set_file import load_set
-from cellsim.files.folder import check_writable, file_hash, text_hash, write_netcdf
+from cellsim.files.folder import check_writable, file_hash, text_hash
+from cellsim.files.writing import write_netcdf
 from cellsim.run import folder as run_folder
 from cellsim.run import simulation
 from cellsim.run.case import Case, parse_case

@@ -1,12 +1,14 @@
 """chi from fluctuations of composition: parts whose answer is known, and the command as typed."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from cellsim.base import InputError
+from cellsim.drawing import figstyle
 from mdcoeffs.activity import ActivitySettings, activity_of, species_pairs
 from mdcoeffs.activity.fluctuations import activity_from_sums, pair_fluctuations
 from mdcoeffs.activity.waves import WaveSums, square, triangle, wave_vectors, wishart_fit
@@ -145,9 +147,13 @@ def test_checkpointed_waves_go_on():
     assert np.array_equal(second.sums.sums, whole.sums.sums)
 
 
-def test_ideal_mixture(folder):
+@pytest.fixture(scope="module")
+def found(folder):
+    return activity_of(write(folder))
+
+
+def test_ideal_mixture(found):
     """Points at random: chi = phi_0 = 60/80 exactly, both routes, and the routes agree."""
-    found = activity_of(write(folder))
     assert found.c == pytest.approx(10 / 6.02214076e23 / EDGE**3, rel=1e-6)
     for chi, error in found.routes.values():
         assert abs(chi - 0.75) < 3 * error
@@ -158,6 +164,15 @@ def test_ideal_mixture(folder):
     assert low < 0.75 < high
     assert found.points == (20, 60)
     assert found.frames == (300, 300)
+
+
+def test_a_limit_that_is_not_known_does_not_hide_the_waves(found, tmp_path, monkeypatch):
+    wide = replace(found, routes=found.routes | {"waves": (6.0, 16.0)})
+    limits = []
+    monkeypatch.setattr(figstyle, "save", lambda figure, path: limits.extend(a.get_ylim() for a in figure.axes))
+    wide.draw(tmp_path / "activity.png")
+    assert len(limits) == 2 and limits[0] == limits[1]
+    assert limits[0][0] >= 0 and 1 < limits[0][1] < 6
 
 
 def test_ions_that_carry_a_solvent():

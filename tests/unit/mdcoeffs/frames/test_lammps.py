@@ -183,3 +183,53 @@ def test_a_dump_as_topology(folder):
     kept = [read(folder, "plain.lammpstrj", topology=f"top.{name}", species=atoms) for name in ("lammpstrj", "yaml")]
     assert np.array_equal(*(each.displacements.R for each in kept))
     assert np.array(kept[0].displacements.masses) * 6.02214076e26 == pytest.approx(MASSES, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("", "top.lammpstrj: has no column mass or element, so the masses of its atoms are not known; add mass to"),
+        ("Li H C Qq", r"top.lammpstrj: atom 12 \(type 4\) has no known element, so its mass is not known"),
+        ("Li H C O", None),
+    ],
+)
+def test_a_dump_as_topology_must_tell_masses(folder, column, message):
+    """MDAnalysis gives every atom a mass of 1 u where it finds none, and the centre of mass is then a wrong one."""
+    write_dump(folder / "top.lammpstrj", system()[:1])
+    text = (folder / "top.lammpstrj").read_text()
+    if column:
+        text = text.replace("type x y z", "type x y z element")
+        element = column.split()
+        text = re.sub(r"^(\d+ (\d) .*)$", lambda row: f"{row[1]} {element[int(row[2]) - 1]}", text, flags=re.MULTILINE)
+    (folder / "top.lammpstrj").write_text(text)
+    roles = ((1, "cation"), (-1, "anion"), (0, "solvent"), (0, "solvent"))
+    atoms = [Species(f"s{k}", z, role, f"type {k}", molecule="atom") for k, (z, role) in enumerate(roles, 1)]
+    if message:
+        with pytest.raises(InputError, match=message):
+            read(folder, "plain.lammpstrj", topology="top.lammpstrj", species=atoms)
+        return
+    found = read(folder, "plain.lammpstrj", topology="top.lammpstrj", species=atoms).displacements.masses
+    assert np.array(found) * 6.02214076e26 == pytest.approx([6.94, 1.008, 12.011, 15.999], rel=1e-3)
+
+
+def test_a_dump_without_ids_is_read_with_a_warning(folder, caplog):
+    """Atoms of one type that changed places are not seen, and their paths are then those of two."""
+    text = (folder / "plain.lammpstrj").read_text().replace("ATOMS id", "ATOMS line")
+    (folder / "run.lammpstrj").write_text(text)
+    found = read(folder, "run.lammpstrj").displacements
+    assert "run.lammpstrj: has no column id, so its atoms are taken to be in the order of the topology" in caplog.text
+    caplog.clear()
+    assert np.array_equal(read(folder, "plain.lammpstrj").displacements.R, found.R)
+    assert not caplog.text
+
+
+def test_a_box_of_three_vectors_is_refused_by_name(folder):
+    text = (folder / "plain.lammpstrj").read_text()
+    general = text.replace(
+        "ITEM: BOX BOUNDS pp pp pp\n" + "0 16.0\n" * 3,
+        "ITEM: BOX BOUNDS abc origin pp pp pp\n16 0 0 0\n0 16 0 0\n0 0 16 0\n",
+    )
+    assert general != text
+    (folder / "general.lammpstrj").write_text(general)
+    with pytest.raises(InputError, match=r"general.lammpstrj: states its box by three vectors .* triclinic/general no"):
+        read(folder, "general.lammpstrj")

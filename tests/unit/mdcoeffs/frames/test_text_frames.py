@@ -140,6 +140,22 @@ def test_a_velocity_file_where_it_does_not_belong(folder):
         read(folder, "run.xtc", velocities=["run-1.cell"])
 
 
+def test_a_cell_that_was_printed_less_often(folder):
+    """Every third frame has a box; the two files join within a stride."""
+    truth = read(folder, "run-pos-1.xyz", cell=["run-1.cell"], stride=3).displacements
+    write_cell(folder / "run-1.cell", [np.diag(BOX)] * FRAMES, every=3 * EVERY)
+    assert np.array_equal(read(folder, "run-pos-1.xyz", cell=["run-1.cell"], stride=3).displacements.R, truth.R)
+    text = (folder / "run-pos-1.xyz").read_text()
+    cut = 20 * (len(text) // FRAMES)
+    (folder / "a.xyz").write_text(text[:cut])
+    (folder / "b.xyz").write_text(text[cut:])
+    assert np.array_equal(read(folder, "a.xyz", "b.xyz", cell=["run-1.cell"] * 2, stride=3).displacements.R, truth.R)
+    with pytest.raises(
+        InputError, match=r"has no row for step 50, which is frame 1 of .* frames that it covers \(stride\)"
+    ):
+        read(folder, "run-pos-1.xyz", cell=["run-1.cell"])
+
+
 def changed(old, new, count=-1):
     return lambda text: text.replace(old, new, count)
 

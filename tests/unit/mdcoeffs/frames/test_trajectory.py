@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import MDAnalysis as mda
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ import trajectory_toys
 from trajectory_toys import (
     BOX,
     FRAMES,
+    IONS,
     SPECIES,
     TYPES,
     read,
@@ -262,7 +264,7 @@ def test_frame_interval_hides_no_joint(folder, steps, message):
         read(folder, "run.xtc", frame_interval=1e-13)
     write_dump(folder / "a.lammpstrj", system()[:20], steps=steps[:20])
     write_dump(folder / "b.lammpstrj", system()[20:], steps=steps[20:])
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=f"b.lammpstrj: {message.replace('20', '0')}"):  # counted in its own file
         read(folder, "a.lammpstrj", "b.lammpstrj", frame_interval=1e-13)
 
 
@@ -284,7 +286,7 @@ def test_frame_interval_goes_on_over_a_restart_of_the_count(folder):
     assert np.abs(joined.R - true_displacements(positions)[0]).max() < 1e-20
     assert joined.time == pytest.approx(1e-13 * np.arange(FRAMES), rel=1e-12)
     write_dump(folder / "b.lammpstrj", positions[19:])  # begins with the last frame of a
-    with pytest.raises(InputError, match="frame 20 has the very positions of the frame before"):
+    with pytest.raises(InputError, match=r"b.lammpstrj: frame 0 has the very positions of the frame before"):
         read(folder, "a.lammpstrj", "b.lammpstrj", frame_interval=1e-13)
     write_binary(folder / "zero.xtc", positions, times=[0.0] * FRAMES)
     assert read(folder, "zero.xtc", frame_interval=1e-13).displacements.dt == pytest.approx(1e-13, rel=1e-12)
@@ -437,6 +439,23 @@ def test_masses_and_counts_beside_a_topology_must_agree(folder):
             read(folder, "run.lammpstrj", species=(SPECIES[0], other, SPECIES[2]))
 
 
+def test_masses_by_the_names_of_atoms_are_told(folder, caplog):
+    """A GRO file has no masses; MDAnalysis finds none for lithium, since it looks for LI."""
+    names = [*["Li"] * IONS, *["P", "F"] * IONS, *["O"] * 2 * IONS]
+    residue = [*range(IONS), *(IONS + k // 2 for k in range(2 * IONS)), *range(2 * IONS, 4 * IONS)]
+    rows = [f"{residue[k] + 1:5d}RES  {names[k]:>5s}{k + 1:5d}" + "   0.000" * 3 for k in range(len(names))]
+    (folder / "top.gro").write_text("\n".join(["a box", str(len(names)), *rows, "   1.6 1.6 1.6", ""]))
+    write_dump(folder / "run.lammpstrj", system())
+    kinds = ("name Li", "name P F", "name O")
+    species = [replace(each, selection=kind, molecule="residue") for each, kind in zip(SPECIES, kinds, strict=True)]
+    found = read(folder, "run.lammpstrj", topology="top.gro", species=species).displacements
+    assert np.array(found.masses) * 6.02214076e26 == pytest.approx([6.94, 30.974 + 18.998, 15.999], rel=1e-3)
+    assert "top.gro has no masses; those of the names of its atoms make Li 6.941, X 49.97, S 16 g/mol" in caplog.text
+    caplog.clear()
+    read(folder, "run.lammpstrj")
+    assert not caplog.text
+
+
 def test_topology_without_bonds(folder):
     write_data(folder / "top.data", system()[0], bonds=False)
     write_dump(folder / "run.lammpstrj", system())
@@ -501,6 +520,31 @@ def test_extended_xyz_brings_its_boxes(folder):
 def test_extended_xyz_that_is_refused(folder, options, words):
     write_extended(folder / "run.xyz", system(), **options)
     with pytest.raises(InputError, match=words):
+        read(folder, "run.xyz", frame_interval=1e-13)
+
+
+def test_h5md_without_units_is_refused_by_name(folder):
+    positions = system()
+    with h5py.File(folder / "run.h5md", "w") as file:
+        file.create_group("h5md").attrs["version"] = (1, 1)
+        group = file.create_group("particles/trajectory")
+        box = group.create_group("box")
+        box.attrs["dimension"], box.attrs["boundary"] = 3, ["periodic"] * 3
+        box.create_group("edges")["value"] = np.tile(np.diag(BOX), (FRAMES, 1, 1))
+        place = group.create_group("position")
+        place["value"], place["step"], place["time"] = positions % BOX, np.arange(FRAMES), 0.1 * np.arange(FRAMES)
+    with pytest.raises(InputError, match=r"run.h5md: cannot be read as a trajectory: .* have no attribute unit"):
+        read(folder, "run.h5md")
+
+
+def test_extended_xyz_with_species_last_is_refused_by_its_columns(folder):
+    write_extended(folder / "run.xyz", system(), properties="pos:R:3:species:S:1")
+    rows = (folder / "run.xyz").read_text().splitlines()
+    turned = [" ".join([*row.split()[1:4], row.split()[0]]) if row.startswith("X") else row for row in rows]
+    (folder / "run.xyz").write_text("\n".join([*turned, ""]))
+    with pytest.raises(
+        InputError, match="has the columns 'pos:R:3:species:S:1'; species and positions must come first"
+    ):
         read(folder, "run.xyz", frame_interval=1e-13)
 
 
@@ -597,7 +641,7 @@ def test_frames_out_of_order_or_duplicated(folder):
     positions = system()
     steps = [100 * t for t in range(FRAMES)]
     write_dump(folder / "run.lammpstrj", positions, steps=[*steps[:20], steps[19], *steps[21:]])
-    with pytest.raises(InputError, match=r"frame 20 at 1.9e-12 s repeats the time of the frame before"):
+    with pytest.raises(InputError, match=r"frame 20 at 1.9e-12 s repeats the time of .* with drop_repeated = true"):
         read(folder, "run.lammpstrj")
     write_dump(folder / "run.lammpstrj", positions, steps=[*steps[:20], *steps[:20]])
     with pytest.raises(InputError, match="frame 20 at 0 s is earlier than the frame before"):
@@ -616,7 +660,7 @@ def test_frames_out_of_order_or_duplicated(folder):
 def test_nan_no_box_no_time(folder):
     positions = system()
     write_dump(folder / "run.lammpstrj", positions, box=False, unwrapped=False)
-    with pytest.raises(InputError, match="frame 0 has no box, so wrapped positions cannot be unwrapped"):
+    with pytest.raises(InputError, match=r"frame 0 has no box, so wrapped positions cannot be .* the key box"):
         read(folder, "run.lammpstrj")
     positions[7, 3, 1] = np.nan
     write_binary(folder / "run.trr", positions)

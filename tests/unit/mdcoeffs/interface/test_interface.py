@@ -10,12 +10,11 @@ from cellsim.files.folder import keep
 from mdcoeffs import interface
 from mdcoeffs.analysis import analyse
 from mdcoeffs.inputs.species import read_species
+from mdcoeffs.interface.free_energy import free_energy, free_energy_profile
 from mdcoeffs.interface.profiles import (
     centre_of,
     correlate_populations,
     faces,
-    free_energy,
-    free_energy_profile,
     inside,
     sign_changes,
     update_states,

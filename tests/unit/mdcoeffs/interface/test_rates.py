@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import beta, gamma
 
 from cellsim.base import InputError, k_B
-from mdcoeffs.interface.profiles import (
+from mdcoeffs.interface.free_energy import (
     barrier_between,
     barrier_missed,
     fit_parabola,

@@ -6,7 +6,7 @@ from scipy.integrate import quad
 from scipy.stats import binom
 
 from cellsim.base import InputError
-from mdcoeffs.interface.profiles import flank_slope
+from mdcoeffs.interface.free_energy import flank_slope
 from mdcoeffs.interface.rates import rate_ratio
 from mdcoeffs.interface.temperatures import State, joint_barrier
 

@@ -11,7 +11,7 @@ from md_toys import mdcoeffs as call
 from scipy.stats import binom
 
 from cellsim.base import InputError, k_B
-from mdcoeffs.interface.profiles import fit_parabola
+from mdcoeffs.interface.free_energy import fit_parabola
 from mdcoeffs.interface.umbrella import Umbrella, Window, analyse_umbrella, read_umbrella
 
 A, T = 1e-10, 600.0

@@ -7,7 +7,7 @@ from cellsim.base import InputError
 from mdcoeffs.frames.paths import CHUNK, ParticleStore
 from mdcoeffs.mobility.bottleneck import Opening, area, areas, pierced, windows_of
 from mdcoeffs.mobility.paddlewheel import Events, jumps, response, sample
-from mdcoeffs.synthetic.dynamics import gates
+from mdcoeffs.synthetic.jumps import gates
 
 
 def store_of(paths):

@@ -7,7 +7,7 @@ import pytest
 
 from cellsim.base import InputError
 from mdcoeffs.mobility.cooperative import SIZES, Coincidences, cooperation, neighbours_of
-from mdcoeffs.synthetic.dynamics import shared_jumps
+from mdcoeffs.synthetic.jumps import shared_jumps
 
 
 def ring(rng, ions, frames, rate, shared=0.0):

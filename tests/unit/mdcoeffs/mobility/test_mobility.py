@@ -17,7 +17,8 @@ from mdcoeffs.mobility.translation import (
 )
 from mdcoeffs.statistics.correlate import self_msd
 from mdcoeffs.statistics.lagged import Lagged, blocks_of, groups_of, join, spread
-from mdcoeffs.synthetic.dynamics import fractional_walk, librators, paddlewheel, rotors, trapped_walk
+from mdcoeffs.synthetic.dynamics import fractional_walk, librators, rotors, trapped_walk
+from mdcoeffs.synthetic.jumps import paddlewheel
 
 LAGS = lags_for(1000, 1.0, (20.0, 200.0))
 

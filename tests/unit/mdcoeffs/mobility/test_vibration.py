@@ -8,7 +8,7 @@ from scipy.stats import t as student
 from cellsim.base import InputError, k_B
 from mdcoeffs.mobility.vibration import frequencies, peak_of, segment_of, spectra, vibration_of
 from mdcoeffs.statistics.lagged import Lagged, join
-from mdcoeffs.synthetic.dynamics import oscillators
+from mdcoeffs.synthetic.jumps import oscillators
 
 
 def spectrum(x, size, dt=1.0):

@@ -11,7 +11,7 @@ from cellsim.electrolyte.mixture import SpeciesMatrix
 from mdcoeffs.onsager.estimate import estimate_onsager
 from mdcoeffs.onsager.mixture import estimate_species
 from mdcoeffs.onsager.result import read_onsager
-from mdcoeffs.synthetic.walkers import Solvent, mixture_walk, walk
+from mdcoeffs.synthetic.walkers import Onset, Solvent, mixture_walk, walk
 from tests.toys.md_toys import mdcoeffs
 
 OMEGA = 1e-10 * np.array([[1.2, 0.3, 0.2], [0.3, 1.6, -0.2], [0.2, -0.2, 3.0]])
@@ -26,6 +26,18 @@ def mixed(frames=1500, seed=4):
 def melt(frames=800, seed=5, **rest):
     salt = dict(z=(1, -1), counts=(200, 200), masses=(23.0, 35.5), names=("Na", "Cl"), volume=11e-27)
     return mixture_walk([[2e-10]], frames=frames, dt=1e-11, seed=seed, **salt | rest)
+
+
+def test_a_lattice_that_is_not_named_as_framework_is_told():
+    """P rattles about S. It was told that a relaxation of four frames is too slow for a run of a hundred."""
+    rattling = Onset(4e-12, np.diag([0.0, 5e-10]))
+    solid = {"z": (1, 5, -2), "counts": (12, 12, 36), "masses": (7, 31, 32), "names": ("Li", "P", "S")}
+    Omega = np.diag([1e-10, 1e-16])
+    run = mixture_walk(Omega, frames=100, dt=1e-12, seed=2, volume=2e-27, onset=rattling, own=0.1, **solid)
+    with pytest.raises(
+        InputError, match=r"at long times P moves \d+ % of .* all species of an immobile lattice as fram"
+    ):
+        estimate_species(run, frame="S")
 
 
 def test_a_binary_salt_gives_what_the_binary_estimate_gives():

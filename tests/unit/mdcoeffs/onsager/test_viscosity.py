@@ -152,6 +152,15 @@ def test_every_kind_of_file_gives_the_same(tmp_path):
     assert np.array_equal(read_stress(tmp_path / "german.csv")[1], read_stress(tmp_path / "run.csv")[1])
     (tmp_path / "spaced.dat").write_text("\n".join(line.replace(",", " ") for line in text))
     assert np.array_equal(read_stress(tmp_path / "spaced.dat")[1], read_stress(tmp_path / "run.csv")[1])
+    slashed = text[0].replace(" (", "/").replace(")", "")
+    for name, head in {
+        "commented.dat": f"# Fix print output for fix stress\n# {text[0].replace(',', ' ')}",
+        "slashed.dat": slashed.replace(",", " "),
+        "slashed.csv": slashed,
+    }.items():
+        rows = text[1:] if name.endswith("csv") else [line.replace(",", " ") for line in text[1:]]
+        (tmp_path / name).write_text("\n".join([head, *rows]))
+        assert np.array_equal(read_stress(tmp_path / name)[1], read_stress(tmp_path / "run.csv")[1]), name
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from mdcoeffs.analysis import analyse
 from mdcoeffs.inputs.species import read_species
 from mdcoeffs.residence.bonds import BondLog, _links, read_residence
 from mdcoeffs.residence.lifetimes import Intervals, fit_stretched, lag_sums, survival
-from mdcoeffs.synthetic.dynamics import Partner
+from mdcoeffs.synthetic.partners import Partner
 
 TOML = (
     EXCHANGE

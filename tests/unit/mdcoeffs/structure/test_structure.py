@@ -23,7 +23,7 @@ from mdcoeffs.structure.shells import (
     read_shells,
     tetrahedral_order,
 )
-from mdcoeffs.synthetic.dynamics import Partner
+from mdcoeffs.synthetic.partners import Partner
 
 PARTNERS = (Partner("X", 2, 8e-12, 0.4), Partner("S", 4, 3e-12, 0.7))
 
