@@ -76,7 +76,8 @@ if TYPE_CHECKING:
     from cellsim.electrolyte.onsager import OnsagerMatrix
     from cellsim.electrolyte.set_file import list_sets, load_set
     from cellsim.electrolyte.transport import TransportSet
-    from cellsim.run.case import Case, last_profile, load_case
+    from cellsim.run.case import Case, load_case
+    from cellsim.run.cell_tables import last_profile
     from cellsim.run.ensemble import Member, sensitivities, simulate_many
     from cellsim.run.simulation import simulate
     from cellsim.run.tangents import tangents

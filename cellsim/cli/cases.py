@@ -262,7 +262,8 @@ def sweep(
     Example:  cellsim sweep cases/steinruck2020/rs.toml --over "voltage=0.1, 0.2, 0.3 V" --over "thickness=1, 2, 3 mm"
     """
     from cellsim.files.folder import work_folder
-    from cellsim.run.sweep import read_sweep, run_sweep, write_sweep
+    from cellsim.run.axes import read_sweep
+    from cellsim.run.sweep import run_sweep, write_sweep
 
     asked = read_sweep(file, over, settings, paired=paired)
     with work_folder(output or Path("runs") / f"{file.stem}-sweep") as directory, progress_line() as progress:

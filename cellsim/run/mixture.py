@@ -32,11 +32,11 @@ from cellsim.run.case import (
     case_of,
     changed,
     electrode_lines,
-    read_cell,
     read_measured,
     read_output,
     read_solver,
 )
+from cellsim.run.cell_tables import read_cell
 from cellsim.run.figures import View, draw_series, make_view, position_axis, profile_points, time_text
 from cellsim.run.folder import CASE, SUMMARY, read_solution, write_report
 from cellsim.run.simulation import DEFAULT, choose_solver

@@ -11,8 +11,9 @@ import numpy as np
 from cellsim.base import Array
 from cellsim.drawing import figstyle
 from cellsim.model.closed_forms import depletion_time, sand_time
+from cellsim.run.axes import words_of
 from cellsim.run.figures import time_scale
-from cellsim.run.sweep import SweepResult, cosolvents, words_of
+from cellsim.run.sweep import SweepResult, cosolvents
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

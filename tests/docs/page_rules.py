@@ -24,9 +24,9 @@ from cellsim.fit.recipe import read_recipe
 from cellsim.instruments.data import read_measurements
 from cellsim.instruments.xpcs.files import read_xpcs, write_npz
 from cellsim.instruments.xpcs.series import read_list
+from cellsim.run.axes import read_sweep
 from cellsim.run.case import load_case
 from cellsim.run.mixture import read_case
-from cellsim.run.sweep import read_sweep
 from mdcoeffs.activity import read_activity
 from mdcoeffs.chain.pipeline_file import read_pipeline
 from mdcoeffs.chain.to_mixture import KEYS as MIXTURE_KEYS

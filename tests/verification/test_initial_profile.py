@@ -10,7 +10,7 @@ from cellsim.base import InputError
 from cellsim.cell.geometry import Cell, InitialProfile, Separator
 from cellsim.cell.protocol import Protocol, hold_current, hold_voltage, rest
 from cellsim.electrolyte.set_file import load_set, parse_set
-from cellsim.run.case import last_profile
+from cellsim.run.cell_tables import last_profile
 from cellsim.run.simulation import SOLVERS, simulate
 from cellsim.solvers.march import Options
 

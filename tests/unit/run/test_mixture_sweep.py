@@ -14,8 +14,9 @@ from cellsim.base import InputError
 from cellsim.cli import main
 from cellsim.electrolyte.mixture_file import load_electrolyte
 from cellsim.model.mixture import sand_time
+from cellsim.run.axes import Axis, Sweep, read_sweep
 from cellsim.run.mixture import read_case
-from cellsim.run.sweep import Axis, Sweep, read_sweep, run_sweep
+from cellsim.run.sweep import run_sweep
 
 SET = """
 name = "swept"

@@ -16,9 +16,10 @@ from cellsim.files.schema import assignment, parse_toml, with_values
 from cellsim.model.closed_forms import sand_time
 from cellsim.model.plan import layer_of
 from cellsim.run import sweep as module
+from cellsim.run.axes import read_axis, read_sweep
 from cellsim.run.case import load_case
 from cellsim.run.folder import read_run
-from cellsim.run.sweep import read_axis, read_sweep, run_sweep
+from cellsim.run.sweep import run_sweep
 
 CASE = """
 title = "small"
