@@ -119,6 +119,7 @@ def _kinetics(table: Table) -> Kinetics:
 
 
 def read_electrolyte(table: Table, cell: Cell, inputs: dict[str, str]) -> TransportSet:
+    """The transport set of a case, ``[electrolyte]``; checksums of the files read go to `inputs`."""
     if "composition" in table:
         if _names_a_mixture(table):
             raise InputError(f"{table.file}: {OF_MIXTURES}")
