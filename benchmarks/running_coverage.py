@@ -24,9 +24,9 @@ from scipy.stats import binomtest
 from studies import resumed
 
 from cellsim.base import Array, InputError
-from cellsim.electrolyte.relations import conductivity
+from cellsim.electrolyte.relations import band, conductivity
 from mdcoeffs.onsager.estimate import estimate_onsager
-from mdcoeffs.onsager.running import band, running
+from mdcoeffs.onsager.running import running
 from mdcoeffs.synthetic.walkers import Onset, walk
 
 DT = 1e-11

@@ -242,7 +242,7 @@ def points(axes: Axes, x: ArrayLike, y: ArrayLike, error: ArrayLike | None = Non
     x, y : array_like, shape (n,)
         The data.
     error : array_like, optional
-        One standard error, one for all or one each.
+        One standard error, one for all or one each; or two rows, below and above.
     **look
         ``color``, ``marker``, ``label`` and other arguments of ``Axes.errorbar``.
     """

@@ -18,6 +18,7 @@ from cellsim.drawing import figstyle
 from cellsim.drawing.page import Carded
 from cellsim.electrolyte.relations import (
     FRAMES,
+    TWO_SIDED,
     Composition,
     conductivity,
     current_fraction,
@@ -205,8 +206,12 @@ class OnsagerMatrix(Carded):
             figure,
             axes,
         ):
-            bars = None if errors is None else 1.96 * errors / 10.0**power
-            figstyle.points(axes[0], range(3), values / 10.0**power, bars, markersize=5)
+            bars = None if errors is None else TWO_SIDED * np.stack([errors, errors])
+            if self.samples is not None:
+                low, high = np.quantile(self.samples[:, [0, 0, 1], [0, 1, 1]], [0.025, 0.975], axis=0)
+                bars = np.maximum([values - low, high - values], 0.0)
+            shown = None if bars is None else bars / 10.0**power
+            figstyle.points(axes[0], range(3), values / 10.0**power, shown, markersize=5)
             axes[0].axhline(0, color=figstyle.GREY, linewidth=0.5, zorder=1)
             axes[0].set_xticks(range(3), [r"$\Omega_{++}$", r"$\Omega_{+-}$", r"$\Omega_{--}$"])
             axes[0].set_xlim(-0.5, 2.5)

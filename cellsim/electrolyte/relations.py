@@ -10,6 +10,7 @@ Newman & Balsara, *Electrochemical Systems*, 4th ed., ch. 11-12.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ FRAMES = ("solvent", "barycentric", "volume")
 """Frames of reference an Onsager matrix can be in."""
 TWO_SIDED = 1.959964
 """Standard deviations from the middle of a Gaussian to the ends of its 95 % interval."""
+QUANTILES = (0.025, 0.5, 0.975)
+"""Ends and middle of a 95 % band [1]."""
 
 
 # ---- from the properties of a set ---------------------------------------------------------------------------------
@@ -422,6 +425,32 @@ def ideal_thermodynamic_matrix(r: ArrayLike, z: ArrayLike, z_plus: float) -> Arr
 # ---- what a posterior says in one number ---------------------------------------------------------------------------
 
 
+def band(draws: ArrayLike, quantiles: Sequence[float] = QUANTILES, axis: int = 0) -> Array:
+    """Quantiles of what was drawn a few hundred times.
+
+    They are at the places of the ordered draws below which one more draw lies with that probability (Weibull 1939);
+    those of ``np.quantile`` are nearer to the middle, and its 95 % bands of 200 draws hold 94.1 %.
+
+    Parameters
+    ----------
+    draws : array (draws, ...)
+        From a posterior.
+    quantiles : sequence of float
+        Probabilities [1].
+    axis : int
+        That of the draws.
+
+    Returns
+    -------
+    array (quantiles, ...)
+
+    References
+    ----------
+    Hyndman & Fan 1996, doi:10.1080/00031305.1996.10473566, definition 6.
+    """
+    return np.asarray(np.quantile(np.asarray(draws), list(quantiles), axis=axis, method="weibull"))
+
+
 def standard_error_of(draws: Array) -> Array:
     """Standard error of a quantity from its posterior samples, for those who want one number on both sides.
 
@@ -438,5 +467,5 @@ def standard_error_of(draws: Array) -> Array:
     array (...)
         In the unit of the samples.
     """
-    low, middle, high = np.quantile(draws, [0.025, 0.5, 0.975], axis=0)
+    low, middle, high = np.quantile(draws, QUANTILES, axis=0)
     return np.asarray(np.maximum(high - middle, middle - low) / TWO_SIDED)

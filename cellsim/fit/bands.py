@@ -22,6 +22,7 @@ from cellsim.cell.protocol import Protocol
 from cellsim.drawing import figstyle
 from cellsim.drawing.figstyle import ANGSTROM, CONCENTRATION, CURRENT, SPEED
 from cellsim.electrolyte.mixture_set import Electrolyte
+from cellsim.electrolyte.relations import band
 from cellsim.files.writing import replacing, write_netcdf
 from cellsim.fit.mixture_model import MixtureModel, own_model
 from cellsim.fit.parameters import JointPrior, Space
@@ -326,7 +327,7 @@ def bands(
     whole: dict[Any, Array] = {}
     for k, name in enumerate(names):
         values = np.array([run[k] for run in good])
-        found[name] = np.quantile(values, list(quantiles), axis=0)
+        found[name] = band(values, quantiles)
         whole[name] = everywhere(values)
     i, V, c, *rest = (found.pop(name) for name in ("i", "V", "c", *others))
     more = dict(zip(others, rest, strict=True))
@@ -334,7 +335,7 @@ def bands(
     if isinstance(model, MixtureModel) and model.base.neutral:
         solvents = [*(model.base.components[k] for k in model.base.neutral), model.base.solvent]
         amounts = np.array([[run[names.index(f"c_{name}")] for run in good] for name in solvents])
-        of_all = np.quantile(amounts / amounts.sum(axis=0), list(quantiles), axis=1)
+        of_all = band(amounts / amounts.sum(axis=0), quantiles, axis=1)
         shares = {name: of_all[:, k] for k, name in enumerate(solvents)}
     return Bands(times, positions, tuple(quantiles), i, V, c, found, whole, len(good), failed, shares, more)
 
@@ -421,7 +422,7 @@ def everywhere(values: Array, level: float = LEVEL) -> Array:
         off = np.where(values >= middle, (values - middle) / (high - middle), (middle - values) / (middle - low))
     # where nothing varies, such as the voltage that is held, round-off is no excursion
     off = np.where((high - low) > 1e-12 * size, off, 0.0)
-    factor = max(float(np.quantile(off.reshape(len(values), -1).max(axis=1), level)), 1.0)
+    factor = max(float(band(off.reshape(len(values), -1).max(axis=1), [level])[0]), 1.0)
     return np.stack([middle - factor * (middle - low), middle + factor * (high - middle)])
 
 

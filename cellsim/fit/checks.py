@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from cellsim.base import Array, InputError
+from cellsim.electrolyte.relations import TWO_SIDED, band
 from cellsim.fit.estimate import Estimate
 from cellsim.fit.experiment import Observation
 from cellsim.fit.problem import Problem
@@ -189,7 +190,7 @@ class Forecast:
     @property
     def inside(self) -> float:
         """Share of points inside their 95 % interval."""
-        return float(np.mean(np.abs(self.z) < 1.959964))
+        return float(np.mean(np.abs(self.z) < TWO_SIDED))
 
     @property
     def rms(self) -> float:
@@ -350,7 +351,7 @@ def apparent_resistance(time: Array, U: Array, i: Array, electrolyte: Array) -> 
     """
     if np.any(i == 0):
         raise InputError("an apparent resistance needs a current at every time asked")
-    low, middle, high = np.quantile((U - electrolyte) / i, [0.025, 0.5, 0.975], axis=0)
+    low, middle, high = band((U - electrolyte) / i)
     return ApparentResistance(time, middle, low, high, np.median(electrolyte, axis=0) / U)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from cellsim.base import Array, CellsimError
 from cellsim.drawing import figstyle
 from cellsim.electrolyte.properties import PRODUCT, PROPERTIES
+from cellsim.electrolyte.relations import band
 from cellsim.fit.estimate import Estimate
 from cellsim.instruments.looks import SetLook
 
@@ -91,7 +92,7 @@ def property_bands(fit: Estimate, points: Array | None = None, *, nodes: int = 6
         except CellsimError:
             continue
     best = values(fit.u)
-    low, high = np.quantile(np.array(sampled), [0.025, 0.975], axis=0) if sampled else (best, best)
+    low, high = band(sampled)[[0, -1]] if sampled else (best, best)
     return PropertyBands(c, *(dict(zip(FUNCTIONS, rows, strict=True)) for rows in (best, low, high)))
 
 

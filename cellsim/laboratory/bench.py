@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -63,8 +64,38 @@ class InstrumentNoise:
         return np.random.default_rng((self.seed, experiment)).standard_normal(size)
 
 
+class _Stand:
+    """What every bench has, whatever stands on it."""
+
+    thickness: float
+
+    @property
+    def layer(self) -> Layer | MixtureLayer:
+        """Coefficients at what stands on the bench, for small signals."""
+        raise NotImplementedError
+
+    @property
+    def rho_plus(self) -> float:
+        """Current fraction 1/(1 + Ne) [1]."""
+        return 1 / (1 + self.layer.newman_number)
+
+    @property
+    def diffusion_time(self) -> float:
+        """L^2/D [s], of several modes that of the slowest, which decays pi^2 times faster."""
+        return self.thickness**2 / self.layer.D
+
+    @property
+    def total_resistance(self) -> float:
+        """R_b + R_i + R_d, voltage per current at steady state for small signals [ohm m^2]."""
+        return self.layer.bulk_resistance + self.layer.resistance + self.layer.diffusion_resistance
+
+    def changed(self, **what: object) -> Self:
+        """The same bench with other fields."""
+        return replace(self, **what)  # type: ignore[type-var]
+
+
 @dataclass(frozen=True)
-class Bench:
+class Bench(_Stand):
     """An electrolyte between two equal lithium electrodes.
 
     Parameters
@@ -119,28 +150,9 @@ class Bench:
         return layer_of(self.cell, self.transport, self.c)
 
     @property
-    def rho_plus(self) -> float:
-        """Current fraction 1/(1 + Ne) [1]."""
-        return 1 / (1 + self.layer.newman_number)
-
-    @property
     def slope(self) -> float:
         """dU/dln m, nu R T/(F z+ nu+) (1 - t+0) chi: what a concentration cell measures [V]."""
         return float(self.transport.thermal_voltage * self.transport.one_minus_t_plus_chi(self.c))
-
-    @property
-    def diffusion_time(self) -> float:
-        """L^2/D [s]; the slowest mode of the salt decays pi^2 times faster."""
-        return self.thickness**2 / self.layer.D
-
-    @property
-    def total_resistance(self) -> float:
-        """R_b + R_i + R_d, voltage per current at steady state for small signals [ohm m^2]."""
-        return self.layer.bulk_resistance + self.layer.resistance + self.layer.diffusion_resistance
-
-    def changed(self, **what: object) -> Bench:
-        """The same bench with other fields."""
-        return replace(self, **what)  # type: ignore[arg-type]
 
     def run(self, protocol: Protocol, times: ArrayLike, *, rtol: float | None = None) -> Solution:
         """Simulate a protocol; see :func:`simulated`."""
@@ -152,7 +164,7 @@ class Bench:
 
 
 @dataclass(frozen=True, eq=False)
-class MixtureBench:
+class MixtureBench(_Stand):
     """An electrolyte of n components between two equal lithium electrodes.
 
     Parameters
@@ -196,25 +208,6 @@ class MixtureBench:
     def layer(self) -> MixtureLayer:
         """The truth at the composition on the bench: kappa, Ne, the modes and what follows for small signals."""
         return MixtureLayer.of(self.cell, self.transport, self.r)
-
-    @property
-    def rho_plus(self) -> float:
-        """Current fraction 1/(1 + Ne) [1]."""
-        return 1 / (1 + self.layer.newman_number)
-
-    @property
-    def diffusion_time(self) -> float:
-        """L^2/D of the slowest mode [s]."""
-        return self.thickness**2 / self.layer.D
-
-    @property
-    def total_resistance(self) -> float:
-        """As of :class:`Bench` [ohm m^2]."""
-        return self.layer.bulk_resistance + self.layer.resistance + self.layer.diffusion_resistance
-
-    def changed(self, **what: object) -> MixtureBench:
-        """The same bench with other fields."""
-        return replace(self, **what)  # type: ignore[arg-type]
 
     def run(self, protocol: Protocol, times: ArrayLike, *, rtol: float | None = None) -> Solution:
         """Simulate a protocol; see :func:`simulated`."""

@@ -15,8 +15,10 @@ import numpy as np
 
 from cellsim.base import Array, InputError
 from cellsim.electrolyte.onsager import FRAMES, OnsagerMatrix
+from cellsim.electrolyte.relations import TWO_SIDED
 from mdcoeffs.onsager.displacements import CollectiveDisplacements, check_replicas, mean_volume
 from mdcoeffs.onsager.judgement import (
+    LENGTHS,
     EstimateWarning,
     LocalExponent,
     SpectrumFit,
@@ -33,8 +35,6 @@ MIN_ORIGINS = 2
 """Fewest independent origins an estimate is given for: the ends of its 95 % interval lie a factor of ten apart."""
 MIN_IN_WINDOW = 3
 """Fewest independent origins in a window that the user gives."""
-SHORT = 20.0
-"""A run of more than this many of the slowest relaxation times is not too short for them."""
 ONSETS = 4.0
 """Over a decade from this many times t_0 on, <dr^2> ~ t + t_0 has an exponent within 0.1 of one."""
 AIM = 0.05
@@ -94,7 +94,7 @@ class OnsagerEstimate(OnsagerMatrix):
         """
         draws = np.log(self.draws("kappa"))
         low, high = np.quantile(draws, [0.025, 0.975])
-        return self.duration * (float(high - low) / (2 * 1.959964 * error)) ** 2
+        return self.duration * (float(high - low) / (2 * TWO_SIDED * error)) ** 2
 
 
 def estimate_onsager(
@@ -269,7 +269,7 @@ def posterior(
         why = (
             f"the slowest relaxation ({relaxation:.3g} s) is too slow for its length; use a longer run or more replicas"
         )
-        if fit is not None and SHORT * relaxation < longest:
+        if fit is not None and LENGTHS * relaxation < longest:
             name, share = _most_bounded(plateau, [(runs[0].names or ())[k] for k in species])
             why = (
                 f"at long times {name} moves {100 * share:.2g} % of what it does at short ones, too little to tell its "
@@ -343,7 +343,7 @@ def independent_origins(samples: Array, directions: int) -> float:
     float
     """
     ends = np.quantile(np.log(np.diagonal(samples, axis1=1, axis2=2)), [0.025, 0.975], axis=0)
-    deviation = float(np.max(ends[1] - ends[0])) / (2 * 1.959964)
+    deviation = float(np.max(ends[1] - ends[0])) / (2 * TWO_SIDED)
     return 2.0 / (directions * deviation**2)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from cellsim.base import N_A, Array, F, InputError, R, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.electrolyte.mixture import SpeciesMatrix, frame_change
-from cellsim.electrolyte.relations import standard_error_of
+from cellsim.electrolyte.relations import QUANTILES, band, standard_error_of
 from cellsim.files.reading import Shape, numbers
 from cellsim.files.writing import Rows, plain
 from mdcoeffs.analysis import LEVEL
@@ -27,7 +27,7 @@ from mdcoeffs.onsager.estimate import Posterior, centre, posterior
 from mdcoeffs.onsager.judgement import EstimateWarning
 from mdcoeffs.onsager.plateau import Beliefs
 from mdcoeffs.onsager.result import open_result
-from mdcoeffs.onsager.running import QUANTILES, band, running
+from mdcoeffs.onsager.running import running
 from mdcoeffs.onsager.velocities import VelocityCheck
 from mdcoeffs.statistics.correlate import collective_msd, log_lags
 

@@ -12,7 +12,7 @@ import numpy as np
 from cellsim.base import Array, F, InputError, R, __version__
 from cellsim.drawing.figstyle import COLOURS, DASHES, GREY, TWO_COLUMNS, drawing, label, time_unit
 from cellsim.electrolyte.onsager import Composition, Ideal, OnsagerMatrix
-from cellsim.electrolyte.relations import friction
+from cellsim.electrolyte.relations import QUANTILES, band, friction
 from cellsim.files.reading import Shape, numbers, read_netcdf
 from cellsim.files.writing import Rows, plain
 from mdcoeffs.analysis import LEVEL
@@ -20,7 +20,7 @@ from mdcoeffs.onsager.displacements import SelfMSD
 from mdcoeffs.onsager.estimate import PAIRS, OnsagerEstimate
 from mdcoeffs.onsager.judgement import EXPONENT_RULE
 from mdcoeffs.onsager.octp import MeanSlopes
-from mdcoeffs.onsager.running import QUANTILES, Running, band, running
+from mdcoeffs.onsager.running import Running, running
 from mdcoeffs.onsager.self_motion import SelfDiffusion
 from mdcoeffs.onsager.velocities import VelocityCheck
 

@@ -19,32 +19,6 @@ from cellsim.base import Array
 from cellsim.electrolyte.relations import conductivity
 from mdcoeffs.onsager.judgement import SpectrumFit
 
-QUANTILES = (0.025, 0.5, 0.975)
-"""Ends and middle of a band [1]."""
-
-
-def band(draws: Array) -> Array:
-    """The 95 % band of curves that are drawn a few hundred times.
-
-    Its ends are at the places of the ordered draws between which one more draw lies with a probability of 95 % (Weibull
-    1939); those of ``np.quantile`` are nearer to the middle, and of 200 draws hold 94.1 %.
-
-    Parameters
-    ----------
-    draws : array (draws, ...)
-        From a posterior.
-
-    Returns
-    -------
-    array (3, ...)
-        The `QUANTILES`.
-
-    References
-    ----------
-    Hyndman & Fan 1996, doi:10.1080/00031305.1996.10473566, definition 6.
-    """
-    return np.asarray(np.quantile(draws, QUANTILES, axis=0, method="weibull"))
-
 
 @dataclass(frozen=True, eq=False)
 class Running:

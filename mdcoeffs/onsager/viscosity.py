@@ -21,6 +21,7 @@ from scipy import fft
 
 from cellsim.base import Array, InputError, __version__, k_B
 from cellsim.drawing.figstyle import COLOURS, GREY, TWO_COLUMNS, drawing, label, time_unit
+from cellsim.electrolyte.relations import QUANTILES, TWO_SIDED, band
 from cellsim.files.folder import file_hash
 from cellsim.files.writing import Rows, plain
 from mdcoeffs.analysis import LEVEL
@@ -178,7 +179,7 @@ class ViscosityEstimate:
     def relative_error(self) -> float:
         """Standard deviation of its logarithm, as the interval has it [1]."""
         low, high = np.log(self.interval())
-        return float(high - low) / (2 * 1.959964)
+        return float(high - low) / (2 * TWO_SIDED)
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """Ends of the interval of equal tails [Pa s]."""
@@ -425,7 +426,7 @@ class ViscosityResult:
         import xarray as xr
 
         e, fit = self.estimate, self.estimate.spectrum
-        model = np.quantile(fit.draws[:, :, 0, 0], _QUANTILES, axis=0)
+        model = band(fit.draws[:, :, 0, 0])
         eta = {"units": "Pa s"}
         variables: dict[str, tuple[Any, ...]] = {
             "samples": (("sample",), e.samples, eta | {"long_name": "posterior samples of the viscosity"}),
@@ -439,7 +440,7 @@ class ViscosityResult:
         }
         coordinates = {
             "frequency": ("frequency", fit.frequency, {"units": "1/s"}),
-            "quantile": np.array(_QUANTILES),
+            "quantile": np.array(QUANTILES),
             "lag": ("lag", e.lag, {"units": "s"}),
         }
         return xr.Dataset(variables, coordinates, {"title": self.title, "T": e.T, "volume": e.volume})
@@ -452,7 +453,7 @@ class ViscosityResult:
         note = ". ".join(f"{doubt.name}: {doubt.text}" for doubt in e.warnings)
         with drawing(path, 1, 2, title=self.title, note=note, width=TWO_COLUMNS, height=2.4) as (_, (left, right)):
             f = fit.frequency * scale[0]
-            ends = np.quantile(fit.draws[:, :, 0, 0], _QUANTILES, axis=0) * milli
+            ends = band(fit.draws[:, :, 0, 0]) * milli
             left.plot(f, fit.data[:, 0, 0] * milli, ".", color=COLOURS[0], markersize=2.5, alpha=0.6)
             left.plot(f, ends[1], color=COLOURS[0], label="model, 95 %")
             left.fill_between(f, ends[0], ends[2], color=COLOURS[0], alpha=0.2, linewidth=0)
@@ -471,9 +472,6 @@ class ViscosityResult:
             right.set_ylabel(label(r"$\eta$", "mPa s"))
             right.legend()
         return path
-
-
-_QUANTILES = (0.5 - LEVEL / 2, 0.5, 0.5 + LEVEL / 2)
 
 
 def viscosity_of_tables(

@@ -5,10 +5,11 @@ import pytest
 from scipy.stats import binomtest
 
 from cellsim.base import F
+from cellsim.electrolyte.relations import band
 from mdcoeffs.onsager.estimate import estimate_onsager
 from mdcoeffs.onsager.judgement import SpectrumFit
 from mdcoeffs.onsager.mixture import SpeciesResult, estimate_species
-from mdcoeffs.onsager.running import band, mobility_over, running
+from mdcoeffs.onsager.running import mobility_over, running
 from mdcoeffs.synthetic.walkers import Onset, bounded_motion, mixture_walk, walk
 
 OMEGA, BOUND = 1e-10 * np.array([[1.0, 0.3], [0.3, 1.6]]), 1e-10 * np.array([[3.0, 0.0], [0.0, 0.6]])
