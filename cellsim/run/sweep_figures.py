@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CURVES = 8
 """Curves in one panel; more are drawn with a colour bar in place of a legend."""
+SPAN = 0.02
+"""Least range of an axis, per value: what varies by less is shown as the same."""
 
 
 def _families(result: SweepResult) -> tuple[Array, list[tuple[str, list[int]]], bool]:
@@ -81,6 +83,10 @@ def draw(result: SweepResult, path: str | Path) -> Path:
                     formula = result.values[law][runs] / scale
                     panel.plot(x, formula, color=figstyle.GREY, linestyle=":", linewidth=0.9, zorder=1)
             panel.set_ylabel(label)
+            low, high = panel.get_ylim()
+            if high - low < SPAN * max(abs(low), abs(high)):  # all runs agree: their last digits are no course
+                middle, half = 0.5 * (low + high), 0.5 * SPAN * max(abs(low), abs(high))
+                panel.set_ylim(middle - half, middle + half)
             if log:
                 panel.set_xscale("log")
             if axis.numbers is None:

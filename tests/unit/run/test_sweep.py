@@ -247,16 +247,32 @@ def test_small_responses_settle_when_the_formula_says(case, tmp_path, drive):
     )
 
 
-def test_the_figure_draws_sands_law_beside_the_runs(case, tmp_path, monkeypatch):
+@pytest.fixture
+def drawn(monkeypatch):
+    """Name of the file -> figure, of all that are saved."""
     from matplotlib.figure import Figure
 
-    drawn, original = {}, Figure.savefig
+    kept, original = {}, Figure.savefig
 
     def savefig(self, path, **options):
-        drawn[path.name] = self
+        kept[path.name] = self
         original(self, path, **options)
 
     monkeypatch.setattr(Figure, "savefig", savefig)
+    return kept
+
+
+def test_the_figure_does_not_magnify_the_last_digits_of_runs_that_agree(case, tmp_path, drawn):
+    code, _ = call("sweep", case, "--over", "voltage=10 uV, 20 uV", "-o", tmp_path / "swept")
+    assert code == 0
+    times = drawn[".sweep.partial.png"].axes[3]
+    y = times.get_lines()[0].get_ydata()
+    assert 0 < np.ptp(y) < 1e-3 * y[0]  # the same time to within 1 % at any small voltage
+    low, high = times.get_ylim()
+    assert low < y.min() and y.max() < high and high - low > 0.019 * y[0]
+
+
+def test_the_figure_draws_sands_law_beside_the_runs(case, tmp_path, drawn):
     code, _ = call("sweep", case, "--over", "current=10, 20, 40 A/m^2", "-o", tmp_path / "swept")
     assert code == 0
     law, finite, *runs = drawn[".sweep_curves.partial.png"].axes[1].get_lines()
