@@ -32,6 +32,7 @@ from cellsim.cell.geometry import Cell
 from cellsim.cell.protocol import Protocol, hold_voltage
 from cellsim.electrolyte.mixture import SpeciesMatrix
 from cellsim.electrolyte.mixture_set import MixtureSet
+from cellsim.electrolyte.relations import band
 from cellsim.electrolyte.set_file import file_of
 from cellsim.electrolyte.transport import TransportSet
 from cellsim.files.folder import file_hash, keep, text_hash
@@ -420,7 +421,7 @@ def _consistency(chain: Chain, cell: Path, made: Done, matrices: Mapping[str, Do
         for state, done in matrices.items():
             m = read_onsager(done.folder)
             value, spread = current_fraction_of_cell(transport, m.c, **options)
-            ends = None if spread is None else np.quantile(spread, [0.025, 0.975])
+            ends = None if spread is None else band(spread, (0.025, 0.975))
             of_omega = None if m.samples is None else m.interval("rho_plus")
             cell_row = {"value": value, "interval": ends}
             row = {"state": state, "c": m.c, "voltage": file.voltage, "cell": cell_row}
